@@ -1,0 +1,55 @@
+"""What runtree itself contributes, through the hooks that any plugin uses."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from runtree.config.search_path import shipped_conf
+from runtree.contract.hookspecs import hookimpl
+from runtree.contract.types import Metric, Stage
+
+
+@hookimpl
+def config_paths() -> Iterable[str]:
+    """Return the shipped `conf/`."""
+    return [str(shipped_conf())]
+
+
+@hookimpl
+def register_stages() -> Iterable[Stage]:
+    """Return load, check, split, fit, evaluate and save."""
+    from runtree.lifecycle.stages import stages
+
+    return stages()
+
+
+@hookimpl
+def register_metrics() -> Iterable[Metric]:
+    """Return scikit-learn's metrics under the field's names."""
+    from runtree.lifecycle.metrics import BUILTIN
+
+    return BUILTIN
+
+
+@hookimpl
+def trusted_types() -> Iterable[str]:
+    """Return what models of the shipped algorithms hold."""
+    from runtree.lifecycle.trusted_types import TRUSTED
+
+    return TRUSTED
+
+
+@hookimpl(trylast=True)
+def save_model(model: Any, folder: Path) -> str | None:
+    """Write a scikit-learn pipeline with skops."""
+    from runtree.lifecycle.model_files import save_skops
+
+    return save_skops(model, folder)
+
+
+@hookimpl(trylast=True)
+def load_model(folder: Path, format: str, trust: tuple[str, ...]) -> Any | None:
+    """Read what `save_model` wrote; `trust` holds what plugins and the user vouch for."""
+    from runtree.lifecycle.model_files import FORMAT, load_skops
+
+    return load_skops(folder, trust) if format == FORMAT else None

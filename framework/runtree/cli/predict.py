@@ -1,0 +1,42 @@
+"""`runtree predict`: rows in, predictions out."""
+
+import time
+from pathlib import Path
+
+import click
+
+HELP = """Predict the rows of FILE (.csv or .parquet) with the model of RUN.
+
+RUN is `latest`, a path, or the beginning of a run's id. The file must have the columns that the model was trained on;
+others are passed over, or carried along with --keep. Files larger than memory are read and written in batches.
+
+\b
+  runtree predict latest customers.csv -o scores.parquet
+  runtree predict 20261122-0 customers.csv -o scores.csv --keep customer_id
+"""
+
+
+@click.command("predict", help=HELP)
+@click.argument("run")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("predictions.parquet"), show_default=True)
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Carry a column of FILE along.")
+@click.option("--batch", default=50_000, show_default=True, type=click.IntRange(min=1), help="Rows at a time.")
+@click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that holds this type of your own.")
+@click.option("--outputs", default="outputs", show_default=True, help="Where the output tree is.")
+def predict_command(
+    run: str, file: Path, output: Path, keep: tuple[str, ...], batch: int, trust: tuple[str, ...], outputs: str
+) -> None:
+    """Load the run's model and predict."""
+    from runtree.lifecycle.predict import load_predictor, predict_file
+    from runtree.plugins import installed_plugins
+    from runtree.records.folder import RunFolder
+    from runtree.records.index import find
+
+    record = find(Path(outputs), run)
+    plugins = installed_plugins()
+    began = time.monotonic()
+    predictor = load_predictor(RunFolder(record.folder), plugins, plugins.trusted_types(trust))
+    rows = predict_file(predictor, file, output, keep, batch)
+    click.echo(f"{rows:,} rows predicted by {record.id} in {time.monotonic() - began:.1f} s")
+    click.echo(f"wrote {output}")

@@ -1,0 +1,173 @@
+"""Hydra, driven: the only file that knows Hydra's own objects and what differs between its versions.
+
+`hydra.main` has no verbs, drops the task's return value and prints its own errors, so a front controller makes
+Hydra's engine object itself, as other libraries on top of Hydra do, and keeps each of Hydra's flags.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from omegaconf import DictConfig
+
+from runtree.config.catalogue import algorithm_node
+from runtree.config.freeze import register_resolvers
+from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
+from runtree.contract.errors import RequestError
+from runtree.contract.types import AlgorithmOption
+
+CONFIG_NAME = "config"
+Task = Callable[[DictConfig], Any]
+
+
+class Engine:
+    """Hydra's engine over a list of config folders."""
+
+    def __init__(
+        self,
+        folders: Iterable[ConfigFolder],
+        algorithms: Iterable[tuple[str, AlgorithmOption]] = (),
+        config_name: str = CONFIG_NAME,
+        config_dir: str | None = None,
+    ) -> None:
+        self.folders = list(folders)
+        self.algorithms = list(algorithms)
+        self.config_name = config_name
+        self.config_dir = config_dir
+
+    @contextmanager
+    def session(self) -> Iterator[Any]:
+        """Yield Hydra's engine object; its process-wide state is cleared before and after."""
+        from hydra import version
+        from hydra._internal.hydra import Hydra
+        from hydra.core.global_hydra import GlobalHydra
+
+        register_resolvers()
+        if version.base_at_least is not None and hydra_minor() < 4:
+            version.setbase("1.3")
+        GlobalHydra.instance().clear()
+        self._store_algorithms()
+        try:
+            yield Hydra.create_main_hydra2(task_name="runtree", config_search_path=self._search_path())
+        finally:
+            GlobalHydra.instance().clear()
+
+    def _search_path(self) -> Any:
+        from hydra._internal.utils import create_config_search_path
+        from hydra.core.config_search_path import SearchPathQuery
+
+        path = create_config_search_path(str(shipped_conf()))
+        for folder in self.folders:
+            anchor = "main" if folder.provider == USER else "schema"
+            if folder.provider != SHIPPED:
+                path.prepend(
+                    folder.provider, f"file://{folder.path.resolve()}", SearchPathQuery(provider=anchor, path=None)
+                )
+        if self.config_dir is not None:
+            path.prepend("command-line", f"file://{self.config_dir}", SearchPathQuery(provider="schema", path=None))
+        return path
+
+    def _store_algorithms(self) -> None:
+        from hydra.core.config_store import ConfigStore
+
+        for provider, option in self.algorithms:
+            ConfigStore.instance().store(
+                group="algorithm", name=option.name, node=algorithm_node(option), provider=provider
+            )
+
+    def compose(self, overrides: Sequence[str], multirun: bool = False) -> DictConfig:
+        """Return the composed config, Hydra's own node included."""
+        from hydra.types import RunMode
+
+        with self.session() as hydra:
+            return self._compose(hydra, overrides, RunMode.MULTIRUN if multirun else RunMode.RUN)
+
+    def _compose(self, hydra: Any, overrides: Sequence[str], mode: Any) -> DictConfig:
+        composed: DictConfig = hydra.compose_config(
+            config_name=self.config_name, overrides=list(overrides), run_mode=mode, with_log_configuration=False
+        )
+        return composed
+
+    def run(self, composed: DictConfig, task: Task) -> Any:
+        """Run one job as Hydra does, callbacks included, and return what `task` returned."""
+        from hydra._internal.callbacks import Callbacks
+        from hydra.core.utils import run_job
+        from hydra.types import HydraContext, RunMode
+
+        with self.session() as hydra:
+            composed.hydra.mode = RunMode.RUN
+            callbacks = Callbacks(composed)
+            callbacks.on_run_start(config=composed, config_name=self.config_name)
+            result = run_job(
+                hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
+                task_function=task,
+                config=composed,
+                job_dir_key="hydra.run.dir",
+                job_subdir_key=None,
+                configure_logging=True,
+            )
+            callbacks.on_run_end(config=composed, config_name=self.config_name, job_return=result)
+            if isinstance(result._return_value, Exception):  # reading `return_value` would print Hydra's own complaint
+                raise result._return_value
+            return result._return_value
+
+    def multirun(self, overrides: Sequence[str], task: Task) -> Any:
+        """Run Hydra's sweeper over the overrides and return what it returned."""
+        with self.session() as hydra:
+            return hydra.multirun(
+                config_name=self.config_name, task_function=task, overrides=[*overrides, "hydra.mode=MULTIRUN"]
+            )
+
+    def show(self, flags: argparse.Namespace) -> None:
+        """Answer one of Hydra's own questions: --cfg, --info, --hydra-help, --shell-completion."""
+        with self.session() as hydra:
+            name, overrides = self.config_name, flags.overrides
+            if flags.cfg:
+                hydra.show_cfg(name, overrides, cfg_type=flags.cfg, package=flags.package, resolve=flags.resolve)
+            elif flags.info:
+                hydra.show_info(flags.info, config_name=name, overrides=overrides)
+            elif flags.hydra_help:
+                hydra.hydra_help(config_name=name, args_parser=hydra_parser(), args=flags)
+            elif flags.shell_completion:
+                hydra.shell_completion(config_name=name, overrides=overrides)
+
+
+def hydra_minor() -> int:
+    """Return the second number of Hydra's version."""
+    import hydra
+
+    return int(hydra.__version__.split(".")[1])
+
+
+def hydra_parser() -> argparse.ArgumentParser:
+    """Return the parser of Hydra's own flags."""
+    from hydra._internal.utils import get_args_parser
+
+    parser: argparse.ArgumentParser = get_args_parser()
+    return parser
+
+
+def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
+    """Sort a command line into Hydra's flags and the overrides; a flag that nobody knows is refused."""
+    parser = hydra_parser()
+    parser.exit_on_error = False
+    try:
+        flags, rest = parser.parse_known_intermixed_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise RequestError(str(error), "see: runtree train --help") from None
+    except SystemExit:
+        raise RequestError("the flags do not fit together", "see: runtree train --help") from None
+    unknown_flags = [argument for argument in rest if argument.startswith("-")]
+    if unknown_flags:
+        raise RequestError(f"unknown flag {unknown_flags[0]}", "see: runtree train --help")
+    if flags.resolve and not flags.cfg:
+        raise RequestError("--resolve shows a config, so it needs --cfg", "type: --cfg job --resolve")
+    if flags.cfg and flags.info:
+        raise RequestError("--cfg and --info cannot be asked together")
+    return flags
+
+
+def open_parameters(overrides: Iterable[str]) -> list[str]:
+    """Let `algorithm.params.<anything>=…` be set without Hydra's `+`: that mapping is open by design."""
+    return [f"++{text}" if text.startswith("algorithm.params.") else text for text in overrides]

@@ -1,0 +1,122 @@
+"""Hydra's errors, told again in runtree's manner: the key, what is wrong, what is possible, what to type."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from runtree.config.catalogue import Catalogue, syntax_error
+from runtree.contract.errors import ConfigError, RuntreeError, nearest, unknown
+
+Problem = RuntreeError | None
+
+
+def explain(
+    error: BaseException, overrides: Sequence[str], catalogue: Catalogue, multirun: bool = False
+) -> RuntreeError:
+    """Turn an error of Hydra's or OmegaConf's into one of ours."""
+    chain = list(_chain(error))
+    for link in chain:
+        if isinstance(link, RuntreeError):
+            return link
+        if type(link).__module__.startswith("yaml"):
+            return syntax_error(link)
+    found = _syntax(overrides) or _choices(overrides, catalogue, multirun) or _keys(overrides, catalogue)
+    return found or _other(chain)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _parse(override: str) -> Any:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create().parse_override(override)
+
+
+def _syntax(overrides: Sequence[str]) -> Problem:
+    from hydra.errors import HydraException
+
+    for override in overrides:
+        try:
+            _parse(override)
+        except HydraException:
+            if "=" not in override:
+                return ConfigError(f"'{override}' is not an override", "overrides look like key=value, e.g. seed=7")
+            key, _, value = override.partition("=")
+            return ConfigError(
+                f"{key}: the value {value!r} cannot be read",
+                "quote it twice if it holds spaces, brackets, commas or quotes: "
+                f"'{key}=\"{value.strip(chr(34) + chr(39))}\"'",
+            )
+    return None
+
+
+def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool) -> Problem:
+    """Find a group override whose option does not exist, and a sweep without -m."""
+    for override in overrides:
+        parsed = _parse(override)
+        key, text = parsed.key_or_group, override.partition("=")[2]
+        if parsed.is_sweep_override() and not multirun:
+            return ConfigError(
+                f"{key}={text} names several values, and this is one run",
+                f"to run one after the other: runtree train -m {key}={text}",
+                f"for a list: '{key}=[{text}]'",
+            )
+        if key in catalogue.groups and not parsed.is_delete():
+            for name in _values(parsed):
+                if name not in catalogue.groups[key] and name != "null":
+                    return unknown(
+                        f"option of {key}", name, catalogue.groups[key], f"see: runtree list {key}", error=ConfigError
+                    )
+    return None
+
+
+def _values(parsed: Any) -> list[str]:
+    if parsed.is_sweep_override():
+        try:
+            return [str(value) for value in parsed.sweep_string_iterator()]
+        except Exception:
+            return []
+    value = parsed.value()
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def _keys(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
+    known = catalogue.keys(overrides)
+    sections = {path.rsplit(".", cut)[0] for path in known for cut in range(1, path.count(".") + 1)}
+    for override in overrides:
+        if override.startswith(("+", "~", "hydra")):
+            continue
+        key = override.partition("=")[0].partition("@")[0]
+        if key not in known and key not in sections and key not in catalogue.groups and not _is_open(key, known):
+            return _unknown_key(key, override.partition("=")[2], catalogue, list(known))
+    return None
+
+
+def _is_open(key: str, known: dict[str, Any]) -> bool:
+    return any(key.startswith(f"{path}.") and value in ({}, None) for path, value in known.items() if "." in key)
+
+
+def _unknown_key(key: str, value: str, catalogue: Catalogue, known: list[str]) -> RuntreeError:
+    homes = [path for path in known if path.rpartition(".")[2] == key]
+    if "." not in key and homes:
+        return ConfigError(
+            f"unknown config key '{key}': '{key}' lives at {', '.join(homes)}", f"type: {homes[0]}={value}"
+        )
+    if "." not in key and not nearest(key, [*catalogue.groups, *known]):
+        close = [path for path in known if nearest(key, [path.rpartition(".")[2]])]
+        return unknown("config key", key, close or [*catalogue.groups, *known], error=ConfigError)
+    group = key.partition(".")[0]
+    candidates = [path for path in known if path.startswith(f"{group}.")] or [*catalogue.groups, *known]
+    hint = f"see: runtree describe {group}={catalogue.choices().get(group, '…')}" if group in catalogue.groups else ""
+    return unknown("config key", key, candidates, hint, error=ConfigError)
+
+
+def _other(chain: Sequence[BaseException]) -> RuntreeError:
+    """Tell what Hydra itself said, without its advice about stack traces."""
+    lines = [line.strip() for line in str(chain[0]).splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
+    place = getattr(chain[-1], "full_key", None)
+    message = lines[0] if lines else type(chain[0]).__name__
+    return ConfigError(f"{place}: {message}" if place else message, *lines[1:4])

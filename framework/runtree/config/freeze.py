@@ -1,0 +1,86 @@
+"""A composed config becomes plain, closed and fingerprinted. Nothing changes it from here on."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+
+from runtree.config.catalogue import flatten
+from runtree.config.schema import check_root
+from runtree.config.secrets import keep_reference, redact
+from runtree.contract.errors import ConfigError
+
+# What does not make another science: where it ran, where it is kept, what a tuner might have tried.
+OUTSIDE = ("compute", "outputs", "experiment", "hydra")
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A resolved config: nested and plain, fit for writing (secrets redacted), and its fingerprint."""
+
+    config: dict[str, Any]
+    fingerprint: str
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """Return the config as files may show it."""
+        hidden: dict[str, Any] = redact(self.config)
+        return hidden
+
+    @property
+    def flat(self) -> dict[str, Any]:
+        """Return the written config by dotted path."""
+        return flatten(self.written)
+
+
+def freeze(composed: DictConfig | Mapping[str, Any]) -> Frozen:
+    """Resolve a config, check the keys that every run has, and fingerprint it."""
+    register_resolvers()
+    node = composed if isinstance(composed, DictConfig) else OmegaConf.create(dict(composed))
+    config = _resolve(node)
+    check_root(config)
+    return Frozen(config, fingerprint(config, compute_bound(node)))
+
+
+def register_resolvers() -> None:
+    """Make ``${secret:NAME}`` known to OmegaConf."""
+    if not OmegaConf.has_resolver("secret"):
+        OmegaConf.register_new_resolver("secret", keep_reference)
+
+
+def _resolve(node: DictConfig) -> dict[str, Any]:
+    try:
+        plain = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        path = error.full_key or str(error)
+        raise ConfigError(f"{path}: a value is required", f"give it on the command line: {path}=…") from None
+    except InterpolationResolutionError as error:
+        raise ConfigError(f"{error.full_key}: {str(error).partition(chr(10))[0]}") from None
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key or 'config'}: {str(error).partition(chr(10))[0]}") from None
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def compute_bound(node: DictConfig) -> set[str]:
+    """Return the paths whose value is taken from `compute` or from the output place, such as `algorithm.n_jobs`."""
+    raw = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(raw, dict)
+    borrowed = tuple(f"${{{name}" for name in OUTSIDE)
+    leaves = flatten({str(key): value for key, value in raw.items()})
+    return {path for path, value in leaves.items() if isinstance(value, str) and value.startswith(borrowed)}
+
+
+def fingerprint(config: Mapping[str, Any], without: Collection[str] = ()) -> str:
+    """Hash what makes two runs the same science: sha256 over the sorted leaves, blind to the order of keys."""
+    leaves = {path: value for path, value in flatten(config).items() if path not in without and not _outside(path)}
+    text = json.dumps(leaves, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _outside(path: str) -> bool:
+    return path.split(".")[0] in OUTSIDE or ".space." in f"{path}."

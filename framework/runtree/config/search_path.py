@@ -1,0 +1,54 @@
+"""Where config groups lie: the user's `conf/`, plugins' folders, the shipped `conf/`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from runtree.contract.errors import MissingError
+
+SHIPPED = "runtree"
+USER = "./conf"
+
+
+@dataclass(frozen=True)
+class ConfigFolder:
+    """A folder of config groups and who provides it."""
+
+    path: Path
+    provider: str
+
+
+def shipped_conf() -> Path:
+    """Return the `conf` beside this package if there is one (a wheel), else the one at the checkout's root."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent.parent / "conf"
+
+
+def user_conf(folder: Path | None = None) -> ConfigFolder | None:
+    """Return the user's own `conf/`, where there is one."""
+    path = (folder or Path.cwd()) / "conf"
+    return ConfigFolder(path, USER) if path.is_dir() and path.resolve() != shipped_conf().resolve() else None
+
+
+def locate(path: str, provider: str) -> ConfigFolder:
+    """Turn a plugin's ``pkg://package.folder`` (or a path) into a folder on disk."""
+    folder = _package_folder(path.removeprefix("pkg://")) if path.startswith("pkg://") else Path(path)
+    if folder is None or not folder.is_dir():
+        raise MissingError(f"plugin '{provider}': its config folder '{path}' is not there")
+    return ConfigFolder(folder, provider)
+
+
+def _package_folder(dotted: str) -> Path | None:
+    package, *below = dotted.replace("/", ".").split(".")
+    spec = find_spec(package)
+    roots: Iterable[str] = (spec.submodule_search_locations or ()) if spec else ()
+    return next((folder for root in roots if (folder := Path(root, *below)).is_dir()), None)
+
+
+def config_folders(plugin_paths: Iterable[tuple[str, str]], user: Path | None = None) -> list[ConfigFolder]:
+    """Return every folder, the one that wins first; `plugin_paths` holds (plugin name, path) pairs."""
+    first = user_conf(user)
+    plugins = [locate(path, provider) for provider, path in plugin_paths]
+    return [*([first] if first else []), *plugins]

@@ -1,0 +1,51 @@
+"""Secrets: named in a config, read from the environment, written nowhere.
+
+``data.path=${secret:WAREHOUSE_URL}`` stays that text in every file; only the object that is built sees the value.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from runtree.contract.errors import ConfigError
+
+REFERENCE = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_]*)\}")
+NAMED = re.compile(r"(^|[._-])(password|passwd|secret|token|api_?key|credentials?|private_key)$", re.IGNORECASE)
+HIDDEN = "***"
+
+
+def keep_reference(name: str) -> str:
+    """Resolve ``${secret:NAME}`` to itself, so that freezing a config reveals nothing."""
+    return f"${{secret:{name}}}"
+
+
+def reveal(value: Any, path: str = "") -> Any:
+    """Return a node with every secret's value in its place."""
+    if isinstance(value, Mapping):
+        return {key: reveal(item, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
+    if isinstance(value, list):
+        return [reveal(item, path) for item in value]
+    return REFERENCE.sub(lambda found: _from_environment(found[1], path), value) if isinstance(value, str) else value
+
+
+def _from_environment(name: str, path: str) -> str:
+    if name not in os.environ:
+        raise ConfigError(f"{path}: the secret {name} is not set", f"set it in the environment: export {name}=…")
+    return os.environ[name]
+
+
+def redact(node: Any, key: str = "") -> Any:
+    """Return a node in which values under telling names (password, token, …) are hidden."""
+    if isinstance(node, Mapping):
+        return {name: redact(item, str(name)) for name, item in node.items()}
+    if isinstance(node, list):
+        return [redact(item, key) for item in node]
+    hide = isinstance(node, str) and NAMED.search(key) and not REFERENCE.fullmatch(node)
+    return HIDDEN if hide else node
+
+
+def redact_override(override: str) -> str:
+    """Hide the value of an override with a telling name."""
+    key, sign, value = override.partition("=")
+    return f"{key}={HIDDEN}" if sign and NAMED.search(key) and not REFERENCE.fullmatch(value.strip("'\"")) else override

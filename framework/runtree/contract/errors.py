@@ -1,0 +1,109 @@
+"""Every error that a user can cause, and the sentence "unknown …, did you mean …".
+
+The tree, with the exit code that each answers with::
+
+    RuntreeError
+    ├── RequestError        2   what was asked for cannot be: a typo, a wrong type, data that does not fit
+    │   ├── ConfigError         … and the config path says where
+    │   ├── DataError           … and it lies in the data
+    │   └── UntrustedError      … and it would run code that nobody vouched for
+    ├── RunFailedError      1   the work itself failed
+    ├── GateError           3   a check or a gate said no
+    ├── MissingError        4   a plugin or an extra is not installed, or is broken
+    └── NotFoundError       5   no such run
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "GateError",
+    "MissingError",
+    "NotFoundError",
+    "RequestError",
+    "RunFailedError",
+    "RuntreeError",
+    "UntrustedError",
+    "nearest",
+    "unknown",
+]
+
+
+class RuntreeError(Exception):
+    """A fault that is told in at most five lines: where, what, what is possible, what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *hints: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hints = tuple(hint for hint in hints if hint)
+
+    def __str__(self) -> str:
+        """Join the message and its hints, a line each."""
+        return "\n  ".join((self.message, *self.hints))
+
+    def __reduce__(self) -> tuple[type["RuntreeError"], tuple[str, ...]]:
+        """Keep the hints when an error crosses to another process."""
+        return type(self), (self.message, *self.hints)
+
+
+class RequestError(RuntreeError):
+    """What was asked for cannot be."""
+
+    exit_code = 2
+
+
+class ConfigError(RequestError):
+    """A config path holds what it must not."""
+
+
+class DataError(RequestError):
+    """The data does not fit what was asked of it."""
+
+
+class UntrustedError(RequestError):
+    """A config or a model file names code that nobody vouched for."""
+
+
+class RunFailedError(RuntreeError):
+    """The work of a run failed."""
+
+
+class GateError(RuntreeError):
+    """A check or a gate said no."""
+
+    exit_code = 3
+
+
+class MissingError(RuntreeError):
+    """A plugin or an extra is not installed, or is broken."""
+
+    exit_code = 4
+
+
+class NotFoundError(RuntreeError):
+    """There is no such run."""
+
+    exit_code = 5
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """Return up to `count` known names that look like `name`, the likest first."""
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
+
+
+def unknown(
+    kind: str, name: str, known: Iterable[str], *hints: str, error: type[RuntreeError] = RequestError
+) -> RuntreeError:
+    """Build the error for a name that is not known, with the nearest known ones."""
+    known = sorted(set(known))
+    close = nearest(name, known)
+    if close:
+        suggestion = f"did you mean: {', '.join(close)}?"
+    else:
+        shown = ", ".join(known[:12]) + (f", … ({len(known)} in all)" if len(known) > 12 else "")
+        suggestion = f"possible: {shown}" if known else f"there is no {kind} to choose from"
+    return error(f"unknown {kind} '{name}'", suggestion, *hints)

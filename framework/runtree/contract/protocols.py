@@ -1,0 +1,86 @@
+"""The kinds of thing that vary, a Protocol each. Nobody inherits from them; a class has the methods or has not."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from runtree.contract.types import Evaluation, Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runtree.contract.run import Run
+
+
+@runtime_checkable
+class DataSource(Protocol):
+    """Where rows come from. The keys of DESIGN's `data` group that every source has are not given to it."""
+
+    def load(self) -> "pd.DataFrame":
+        """Return all rows, features and target together."""
+        ...
+
+
+@runtime_checkable
+class Algorithm(Protocol):
+    """Anything with scikit-learn's `fit` and `predict`.
+
+    An algorithm that iterates may take two more keywords in `fit`: ``report(step, **metrics)``, to be called once an
+    iteration, and ``validation=(X, y)``, preprocessed rows it may watch but not learn from.
+    """
+
+    def fit(self, X: Any, y: Any) -> Any:
+        """Learn from X of shape (rows, features) and y of shape (rows,); return self."""
+        ...
+
+    def predict(self, X: Any) -> Any:
+        """Return a label or a number for each row."""
+        ...
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Turns a fitted model and a split into metrics and predictions."""
+
+    holds_out: bool  # whether it needs a validation part; else those rows are trained on
+
+    def evaluate(self, run: "Run", metrics: Sequence[Metric]) -> Evaluation:
+        """Score the run's model."""
+        ...
+
+
+@runtime_checkable
+class Compute(Protocol):
+    """Where and with what a run works."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Say what was found: device, threads, names."""
+        ...
+
+    def session(self, seed: int) -> AbstractContextManager[None]:
+        """Seed generators and limit threads for the time of a run."""
+        ...
+
+
+class Hooks(Protocol):
+    """What the rooms below may ask of the plugins, without knowing who they are."""
+
+    def moment(self, name: str, **arguments: Any) -> None:
+        """Tell every plugin that something happened; a plugin that fails is logged by name and passed over."""
+        ...
+
+    def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
+        """Yield (plugin name, item) for each item that plugins contribute through a hook."""
+        ...
+
+    def first(self, name: str, **arguments: Any) -> Any:
+        """Return the first answer that is not None."""
+        ...
+
+
+class Trust(Protocol):
+    """Which code a config may name."""
+
+    def resolve(self, target: str, path: str) -> Any:
+        """Import what a `_target_` names, or refuse it; `path` is the config path for messages."""
+        ...

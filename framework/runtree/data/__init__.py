@@ -1,0 +1,1 @@
+"""The built-in data sources. Nothing imports them: a config names them."""

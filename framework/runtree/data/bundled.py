@@ -1,0 +1,38 @@
+"""The real tables that come with scikit-learn."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SOURCES = ("breast_cancer", "iris", "wine", "digits", "diabetes")
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A table of scikit-learn's, its classes by their names.
+
+    Parameters
+    ----------
+    source
+        breast_cancer (569 rows, 2 classes), iris (150, 3), wine (178, 3), digits (1797 images of 8 x 8, 10) or
+        diabetes (442, a quantity).
+    """
+
+    source: str
+
+    def load(self) -> "pd.DataFrame":
+        """Return features and the column `target`."""
+        from sklearn import datasets
+
+        if self.source not in SOURCES:
+            raise unknown("table at data.source:", self.source, SOURCES, error=ConfigError)
+        found: Any = getattr(datasets, f"load_{self.source}")(as_frame=True)
+        frame: pd.DataFrame = found.frame
+        if self.source != "diabetes":
+            names = [str(name) for name in found.target_names]
+            frame = frame.assign(target=[names[code] for code in frame["target"]])
+        return frame

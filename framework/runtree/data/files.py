@@ -1,0 +1,78 @@
+"""Tables in files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtree.contract.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Csv:
+    """Rows of a text file with a header line.
+
+    Parameters
+    ----------
+    path
+        The file, relative to the folder where runtree was started; compressed ones (.gz, .zip, .zst) are read too.
+    separator, decimal, encoding
+        How the file is written.
+    """
+
+    path: str
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+
+    def load(self) -> "pd.DataFrame":
+        """Return all rows."""
+        import pandas as pd
+
+        file = existing(self.path)
+        try:
+            return pd.read_csv(file, sep=self.separator, decimal=self.decimal, encoding=self.encoding, low_memory=False)
+        except pd.errors.EmptyDataError:
+            raise DataError(f"data.path: {self.path} is empty") from None
+        except pd.errors.ParserError as error:
+            raise DataError(
+                f"data.path: {self.path} is no table: {str(error).strip().partition(chr(10))[0]}",
+                f"is '{self.separator}' what separates its columns? if not: data.separator=';'",
+            ) from None
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"data.path: {self.path} is not written in {self.encoding} (byte {error.start})",
+                "try: data.encoding=latin-1",
+            ) from None
+
+
+@dataclass(frozen=True)
+class Parquet:
+    """Rows of a Parquet file."""
+
+    path: str
+
+    def load(self) -> "pd.DataFrame":
+        """Return all rows."""
+        import pandas as pd
+        from pyarrow import ArrowInvalid
+
+        try:
+            return pd.read_parquet(existing(self.path))
+        except (ArrowInvalid, OSError) as error:
+            raise DataError(f"data.path: {self.path} is no Parquet file: {str(error).partition('. ')[0]}") from None
+
+
+def existing(path: str) -> Path:
+    """Return the file at a path, or say what lies beside it."""
+    file = Path(path).expanduser()
+    if file.is_file():
+        return file
+    if file.is_dir():
+        raise DataError(f"data.path: {path} is a folder, and one file is wanted")
+    folder = file.parent
+    beside = sorted(entry.name for entry in folder.glob(f"*{file.suffix}")) if folder.is_dir() else []
+    hint = f"in {folder}: {', '.join(beside[:5])}" if beside else f"looked from {Path.cwd()}"
+    raise DataError(f"data.path: no file {path}", hint)

@@ -1,0 +1,1 @@
+"""The built-in evaluators. Nothing imports them: a config names them."""

@@ -1,0 +1,1 @@
+"""One run: its stages, their order, and the page that tells how they are walked."""

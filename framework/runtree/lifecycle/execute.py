@@ -1,0 +1,195 @@
+"""One run, from a frozen config to a folder that tells all. This page is the story; the details are elsewhere."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runtree.config.build import build
+from runtree.config.freeze import Frozen
+from runtree.config.secrets import redact_override
+from runtree.contract.errors import RuntreeError
+from runtree.contract.protocols import Hooks, Trust
+from runtree.contract.run import Run
+from runtree.contract.types import RunRecord, Stage
+from runtree.lifecycle import metrics
+from runtree.lifecycle.order import order
+from runtree.records.environment import environment
+from runtree.records.folder import RunFolder
+from runtree.records.log import logged
+from runtree.records.manifest import write_manifest
+from runtree.records.record import timestamp, write_record
+from runtree.records.write import append_line, write_json, write_yaml
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run: a frozen config, the overrides it came from, and how to come by a folder for it."""
+
+    frozen: Frozen
+    open_folder: Callable[[], RunFolder]
+    overrides: tuple[str, ...] = ()
+    sweep: str | None = None
+
+
+def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str], None] = lambda _: None) -> Run:
+    """Walk through the lifecycle once.
+
+    The folder holds `config.yaml` before the work starts and a record of how it ended whatever happens, short of the
+    death of the process; then the record still says "running" while nobody holds the folder's lock.
+
+    Raises
+    ------
+    RuntreeError
+        What a user can mend. Any other exception is a fault of a stage; both are recorded before they are raised.
+    """
+    compute = build(request.frozen.config["compute"], "compute", trust)
+    stages = order(list(hooks.contributions("register_stages")))
+    folder = request.open_folder()
+    write_yaml(folder.config, request.frozen.written)
+    with ExitStack() as stack:
+        stack.enter_context(folder.held())
+        stack.enter_context(logged(folder.log))
+        run = new_run(request, folder, hooks, trust)
+        record = first_record(request, folder)
+        seconds: dict[str, float] = {}
+        clock = time.monotonic()
+        try:
+            stack.enter_context(terminated_as_interrupt())
+            write_record(folder, record, pid=os.getpid(), host=socket.gethostname())
+            run.facts |= compute.describe()
+            write_environment(folder, run, hooks)
+            hooks.moment("run_started", run=run)
+            with compute.session(run.seed):
+                for stage in stages:
+                    watch(stage.name)
+                    seconds[stage.name] = walk(stage, run, hooks)
+            write_manifest(folder)
+            record = ended(record, run, seconds, time.monotonic() - clock, "completed")
+            write_record(folder, record)
+        except BaseException as error:
+            log.error("%s", traceback.format_exc())
+            state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            record = ended(record, run, seconds, time.monotonic() - clock, state, error)
+            write_record(folder, record)
+            hooks.moment("run_failed", run=run, error=error)
+            raise
+        hooks.moment("run_finished", run=run, record=record)
+    return run
+
+
+def new_run(request: Request, folder: RunFolder, hooks: Hooks, trust: Trust) -> Run:
+    """Return the board for the stages, every slot empty."""
+    known = metrics.catalogue(hooks.contributions("register_metrics"))
+
+    def journal(line: Any) -> None:
+        append_line(folder.history, line)
+
+    return Run(request.frozen.config, folder.path, hooks, trust, known, journal)
+
+
+def walk(stage: Stage, run: Run, hooks: Hooks) -> float:
+    """Run one stage and return its seconds."""
+    clock = time.monotonic()
+    stage.run(run)
+    seconds = time.monotonic() - clock
+    log.info("stage %s: %.3f s", stage.name, seconds)
+    hooks.moment("stage_finished", run=run, stage=stage, seconds=seconds)
+    return seconds
+
+
+def write_environment(folder: RunFolder, run: Run, hooks: Hooks) -> None:
+    """Write `environment.json`: what runtree finds, what plugins add, what the compute found."""
+    facts: dict[str, Any] = {}
+    for plugin, found in hooks.contributions("environment_facts"):
+        facts.setdefault(plugin, {}).update([found])
+    write_json(folder.environment, {**environment(), "compute": dict(run.facts), "plugins": facts})
+
+
+def first_record(request: Request, folder: RunFolder) -> RunRecord:
+    """Return the record of a run that has just begun."""
+    name = folder.path.name
+    return RunRecord(
+        id=f"{request.sweep}/{name}" if request.sweep else name,
+        experiment=str(request.frozen.config["experiment"]["name"]),
+        state="running",
+        reason=None,
+        started=timestamp(),
+        finished=None,
+        seconds=None,
+        overrides=tuple(redact_override(text) for text in request.overrides),
+        config=request.frozen.flat,
+        metrics={},
+        objective={},
+        fingerprints={"config": request.frozen.fingerprint},
+        stages={},
+        task=None,
+        error=None,
+        folder=folder.path,
+    )
+
+
+def ended(
+    record: RunRecord,
+    run: Run,
+    stages: dict[str, float],
+    seconds: float,
+    state: str,
+    error: BaseException | None = None,
+) -> RunRecord:
+    """Return the record of a run that has ended, with whatever slots were filled."""
+    found = {"data": run.data.fingerprint} if run.filled("data") else {}
+    found |= {"split": run.split.id} if run.filled("split") else {}
+    return replace(
+        record,
+        state=state,
+        reason={"completed": None, "interrupted": "interrupted"}.get(state, "error"),
+        finished=timestamp(),
+        seconds=round(seconds, 6),
+        task=run.data.task if run.filled("data") else None,
+        metrics=dict(run.metrics) if run.filled("metrics") else {},
+        objective=ranked(run) if run.filled("metrics") else {},
+        fingerprints={**record.fingerprints, **found},
+        stages={name: round(value, 6) for name, value in stages.items()},
+        error=told(error) if error is not None and state == "failed" else None,
+    )
+
+
+def ranked(run: Run) -> dict[str, Any]:
+    """Return the number that the run is ranked by: the objective's metric on the validation part."""
+    metric, direction = metrics.objective(run.config.objective, run.data.task, run.catalogue)
+    value = run.metrics.get("validation", {}).get(metric.name)
+    return {"metric": metric.name, "direction": direction, "part": "validation", "value": value}
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """Return an error as a record keeps it."""
+    hints: Sequence[str] = error.hints if isinstance(error, RuntreeError) else ()
+    message = error.message if isinstance(error, RuntreeError) else str(error)
+    return {"type": type(error).__name__, "message": message, "hints": list(hints)}
+
+
+@contextmanager
+def terminated_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does, so that its record says so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,192 @@
+"""The stage load: a data source becomes a table that is known to be sound."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runtree.config.build import build, check_arguments
+from runtree.contract.errors import ConfigError, DataError, unknown
+from runtree.contract.protocols import Trust
+from runtree.contract.run import Run
+from runtree.contract.types import TASKS, Table, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW_LEVELS = 20  # an integer target with at most so many distinct values is taken for classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """The keys that every option of the group `data` has, and that are not given to its source."""
+
+    target: str
+    task: str = "auto"
+    drop: list[str] | None = None
+    sample: int | float | None = None
+    test_size: float | int = 0.2
+    validation_size: float | int = 0.2
+    split: str = "auto"
+    group: str | None = None
+    time: str | None = None
+
+
+COMMON = tuple(TableOptions.__dataclass_fields__)
+
+
+def table_options(node: Mapping[str, Any]) -> TableOptions:
+    """Read the common keys of a `data` node."""
+    common = {key: node[key] for key in COMMON if key in node}
+    check_arguments(TableOptions, common, "data")
+    return TableOptions(**common)
+
+
+def source_node(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a `data` node that its source takes."""
+    return {key: value for key, value in node.items() if key not in COMMON}
+
+
+def load(config: Mapping[str, Any], trust: Trust) -> Table:
+    """Build the data source and return its table."""
+    options = table_options(config["data"])
+    source = build(source_node(config["data"]), "data", trust)
+    if not callable(getattr(source, "load", None)):
+        raise ConfigError(f"data: {type(source).__name__} has no 'load', so it is no data source")
+    return to_table(source.load(), options, str(config["data"].get("name", "data")), int(config["seed"]))
+
+
+def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int) -> Table:
+    """Check a data frame and take it apart into features and target."""
+    check_frame(frame, options)
+    frame = sampled(frame, options.sample, seed)
+    target = frame[options.target]
+    check_target(target, options.target)
+    task, reason = choose_task(target, options)
+    kept_out = [options.target, *(options.drop or ()), *([options.group] if options.group else [])]
+    features = frame.drop(columns=kept_out)
+    if features.shape[1] == 0:
+        raise DataError("data: no column is left to learn from", f"target and dropped: {', '.join(kept_out)}")
+    return Table(
+        features=features,
+        target=target,
+        task=task,
+        classes=check_classes(target, options.target) if task == "classification" else (),
+        fingerprint=table_fingerprint(features, target),
+        name=name,
+        reason=reason,
+        groups=frame[options.group] if options.group else None,
+        times=frame[options.time] if options.time else None,
+    )
+
+
+def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
+    """Refuse an empty table, repeated column names and columns that are not there."""
+    if len(frame) == 0:
+        raise DataError("data: the table has no rows")
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        raise DataError(f"data: two columns are named '{repeated[0]}'", "rename one of them")
+    columns = [str(column) for column in frame.columns]
+    wanted = {"data.target": [options.target], "data.drop": options.drop or []}
+    wanted |= {
+        "data.group": [options.group] if options.group else [],
+        "data.time": [options.time] if options.time else [],
+    }
+    for path, names in wanted.items():
+        for name in names:
+            if name not in columns:
+                raise unknown(f"column at {path}:", name, columns, error=DataError)
+
+
+def sampled(frame: "pd.DataFrame", sample: int | float | None, seed: int) -> "pd.DataFrame":
+    """Return a seeded sample of rows, in their order: a share below 1, or a count."""
+    if sample is None:
+        return frame.reset_index(drop=True)
+    if sample <= 0 or (isinstance(sample, float) and sample > 1):
+        raise ConfigError(f"data.sample: {sample} is neither a share (0 to 1) nor a count of rows")
+    count = round(sample * len(frame)) if isinstance(sample, float) else min(sample, len(frame))
+    return frame.sample(n=max(count, 1), random_state=seed).sort_index().reset_index(drop=True)
+
+
+def check_target(target: "pd.Series[Any]", name: str) -> None:
+    """Refuse a target with holes."""
+    missing = int(target.isna().sum())
+    if missing:
+        raise DataError(
+            f"data.target: column '{name}' is missing in {missing} of {len(target)} rows",
+            "drop those rows, or fill them, before training",
+        )
+
+
+def choose_task(target: "pd.Series[Any]", options: TableOptions) -> tuple[Task, str]:
+    """Return the task and why it is that."""
+    from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
+
+    numeric = is_numeric_dtype(target) and not is_bool_dtype(target)
+    if options.task != "auto":
+        if options.task not in TASKS:
+            raise unknown("task at data.task:", options.task, TASKS, error=ConfigError)
+        if options.task == "regression" and not numeric:
+            raise DataError(
+                f"data.target: column '{options.target}' holds text, and a regression needs numbers",
+                f"for example {target.iloc[0]!r}",
+                "type: data.task=classification, or choose another target",
+            )
+        return ("regression" if options.task == "regression" else "classification"), "data.task says so"
+    levels = int(target.nunique())
+    if not numeric:
+        return "classification", f"'{options.target}' is not numeric ({levels} distinct values)"
+    if is_integer_dtype(target) and levels <= FEW_LEVELS:
+        return "classification", f"'{options.target}' holds {levels} distinct whole numbers"
+    return "regression", f"'{options.target}' is numeric with {levels} distinct values"
+
+
+def check_classes(target: "pd.Series[Any]", name: str) -> tuple[Any, ...]:
+    """Return the sorted classes; a single one, or one with a single row, cannot be learnt."""
+    counts = target.value_counts()
+    if len(counts) < 2:
+        raise DataError(f"data.target: column '{name}' holds one class only: {counts.index[0]!r}")
+    if len(counts) > len(target) / 2:
+        raise DataError(
+            f"data.target: column '{name}' holds {len(counts)} classes in {len(target)} rows",
+            "if it is a quantity, type: data.task=regression",
+        )
+    try:
+        return tuple(sorted(counts.index.tolist()))
+    except TypeError:
+        raise DataError(f"data.target: column '{name}' mixes text and numbers") from None
+
+
+def table_fingerprint(features: "pd.DataFrame", target: "pd.Series[Any]") -> str:
+    """Hash names, types and values: sha256 over pandas' row hashes."""
+    from pandas.util import hash_pandas_object
+
+    found = hashlib.sha256()
+    for name, column in [*features.items(), ("\0target", target)]:
+        found.update(f"{name}:{column.dtype}\n".encode())
+        found.update(hash_pandas_object(column, index=False).to_numpy().tobytes())
+    return found.hexdigest()
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """Return what `data.json` says of the table."""
+    table = run.data
+    return {
+        "name": table.name,
+        "rows": len(table.features),
+        "task": table.task,
+        "why": table.reason,
+        "target": {"name": str(table.target.name), "dtype": str(table.target.dtype), "classes": list(table.classes)},
+        "columns": [
+            {
+                "name": str(name),
+                "dtype": str(column.dtype),
+                "missing": int(column.isna().sum()),
+                "distinct": int(column.nunique()),
+            }
+            for name, column in table.features.items()
+        ],
+        "fingerprint": table.fingerprint,
+        "split": {"id": run.split.id, **{part: len(run.split.rows(part)) for part in ("train", "validation", "test")}},
+    }

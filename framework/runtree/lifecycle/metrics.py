@@ -1,0 +1,165 @@
+"""The built-in metrics, each scikit-learn's own function under the field's name.
+
+For classification the functions receive class codes (0 … classes-1) and `labels`. With two classes precision, recall,
+F1 and the curves are those of the second class in sorted order; with more they are averaged over the classes with
+equal weight (macro), and ROC AUC is one-versus-rest.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from runtree.contract.errors import ConfigError, MissingError, unknown
+from runtree.contract.types import Direction, Metric, Task
+
+CLASSIFICATION: tuple[Task, ...] = ("classification",)
+REGRESSION: tuple[Task, ...] = ("regression",)
+OBJECTIVES: Mapping[str, str] = {"classification": "balanced_accuracy", "regression": "rmse"}
+
+
+def accuracy(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
+    """Share of rows whose class is predicted."""
+    from sklearn.metrics import accuracy_score
+
+    return float(accuracy_score(y_true, y_pred))
+
+
+def balanced_accuracy(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
+    """Mean of the recalls of the classes that are there (`recall_score`, macro, over the classes in `y_true`)."""
+    from sklearn.metrics import recall_score
+
+    present = sorted(set(y_true.tolist()))
+    return float(recall_score(y_true, y_pred, labels=present, average="macro", zero_division=0.0))
+
+
+def _average(labels: Sequence[int]) -> dict[str, Any]:
+    return {"average": "binary"} if len(labels) == 2 else {"average": "macro", "labels": list(labels)}
+
+
+def precision(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
+    """TP / (TP + FP); 0 where nothing is predicted."""
+    from sklearn.metrics import precision_score
+
+    return float(precision_score(y_true, y_pred, zero_division=0.0, **_average(labels)))
+
+
+def recall(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
+    """TP / (TP + FN); 0 where there is none to find."""
+    from sklearn.metrics import recall_score
+
+    return float(recall_score(y_true, y_pred, zero_division=0.0, **_average(labels)))
+
+
+def f1(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
+    """Harmonic mean of precision and recall."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(y_true, y_pred, zero_division=0.0, **_average(labels)))
+
+
+def mcc(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
+    """Matthews' correlation of predicted and true classes."""
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(y_true, y_pred))
+
+
+def roc_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
+    """Area under the ROC curve; one-versus-rest, macro, for more than two classes. NaN where a class is missing."""
+    from sklearn.metrics import roc_auc_score
+
+    if len(set(y_true.tolist())) < len(labels):
+        return float("nan")
+    more = {} if len(labels) == 2 else {"multi_class": "ovr", "average": "macro", "labels": list(labels)}
+    return float(roc_auc_score(y_true, y_score, **more))
+
+
+def pr_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
+    """Average precision: the area under the precision-recall curve in steps. NaN where a class is missing."""
+    from sklearn.metrics import average_precision_score
+
+    if len(set(y_true.tolist())) < len(labels):
+        return float("nan")
+    return float(average_precision_score(y_true, y_score, average="macro"))
+
+
+def log_loss(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
+    """Mean negative log of the chance given to the true class."""
+    from sklearn.metrics import log_loss as score
+
+    return float(score(y_true, y_score, labels=list(labels)))
+
+
+def brier(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
+    """Mean squared distance of chances from what came; for more than two classes summed over them."""
+    from sklearn.metrics import brier_score_loss
+
+    return float(brier_score_loss(y_true, y_score, labels=list(labels)))
+
+
+def _regression(name: str) -> Any:
+    def score(y_true: Any, y_pred: Any) -> float:
+        import sklearn.metrics
+
+        return float(getattr(sklearn.metrics, name)(y_true, y_pred))
+
+    score.__name__, score.__doc__ = name, f"scikit-learn's `{name}`."
+    return score
+
+
+BUILTIN = (
+    Metric("accuracy", accuracy, "maximize", tasks=CLASSIFICATION),
+    Metric("balanced_accuracy", balanced_accuracy, "maximize", tasks=CLASSIFICATION),
+    Metric("precision", precision, "maximize", tasks=CLASSIFICATION),
+    Metric("recall", recall, "maximize", tasks=CLASSIFICATION),
+    Metric("f1", f1, "maximize", tasks=CLASSIFICATION),
+    Metric("roc_auc", roc_auc, "maximize", "probability", CLASSIFICATION),
+    Metric("pr_auc", pr_auc, "maximize", "probability", CLASSIFICATION),
+    Metric("log_loss", log_loss, "minimize", "probability", CLASSIFICATION),
+    Metric("brier", brier, "minimize", "probability", CLASSIFICATION),
+    Metric("mcc", mcc, "maximize", tasks=CLASSIFICATION),
+    Metric("mae", _regression("mean_absolute_error"), "minimize", tasks=REGRESSION),
+    Metric("mse", _regression("mean_squared_error"), "minimize", tasks=REGRESSION),
+    Metric("rmse", _regression("root_mean_squared_error"), "minimize", tasks=REGRESSION),
+    Metric("r2", _regression("r2_score"), "maximize", tasks=REGRESSION),
+    Metric("mape", _regression("mean_absolute_percentage_error"), "minimize", tasks=REGRESSION),
+    Metric("median_ae", _regression("median_absolute_error"), "minimize", tasks=REGRESSION),
+)
+
+
+def catalogue(contributed: Iterable[tuple[str, Metric]]) -> dict[str, Metric]:
+    """Return metrics by name; two plugins that claim one name are refused."""
+    found: dict[str, Metric] = {}
+    owners: dict[str, str] = {}
+    for plugin, metric in contributed:
+        if metric.name in found:
+            raise MissingError(
+                f"metric '{metric.name}' is registered twice: by '{owners[metric.name]}' and by '{plugin}'"
+            )
+        found[metric.name], owners[metric.name] = metric, plugin
+    return found
+
+
+def choose(wanted: str | Iterable[str], task: Task, known: Mapping[str, Metric]) -> list[Metric]:
+    """Return the metrics for a task: all defaults for "auto", else those named."""
+    fitting = {name: metric for name, metric in known.items() if task in metric.tasks}
+    if wanted == "auto":
+        return [metric for metric in fitting.values() if metric.default]
+    return list(_named([wanted] if isinstance(wanted, str) else wanted, task, fitting))
+
+
+def _named(names: Iterable[str], task: Task, fitting: Mapping[str, Metric]) -> Iterator[Metric]:
+    for name in names:
+        if name not in fitting:
+            raise unknown(f"{task} metric at evaluator.metrics:", name, fitting, error=ConfigError)
+        yield fitting[name]
+
+
+def objective(config: Mapping[str, Any], task: Task, known: Mapping[str, Metric]) -> tuple[Metric, Direction]:
+    """Return the metric that runs are ranked by, and its direction."""
+    name = config.get("metric", "auto")
+    name = OBJECTIVES[task] if name == "auto" else name
+    fitting = [other for other, metric in known.items() if task in metric.tasks]
+    if name not in fitting:
+        raise unknown(f"{task} metric at objective.metric:", name, fitting, error=ConfigError)
+    direction = config.get("direction", "auto")
+    return known[name], known[name].direction if direction == "auto" else direction

@@ -1,0 +1,156 @@
+"""Predict the rows of a file with a run's model, in batches, so that the file may be larger than memory."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.errors import DataError, MissingError, NotFoundError, RequestError
+from runtree.contract.protocols import Hooks
+from runtree.records.folder import RunFolder
+from runtree.records.manifest import check_manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCH = 50_000
+PREDICTION = "prediction"
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A run's model with what it was trained on: the names and types of its columns, and its classes."""
+
+    model: Any
+    columns: Mapping[str, str]
+    classes: tuple[Any, ...]
+
+    def predict(self, rows: "pd.DataFrame", keep: Sequence[str] = ()) -> "pd.DataFrame":
+        """Return a row for each row: `keep`, the prediction, and ``p_<class>`` where the model gives chances."""
+        import pandas as pd
+        from joblib import parallel_config
+
+        features = self.checked(rows)
+        with parallel_config("sequential"):  # the same last digit as in the run, whatever the number of threads
+            found: dict[str, Any] = {PREDICTION: self.model.predict(features)}
+            if self.classes and hasattr(self.model, "predict_proba"):
+                chances = self.model.predict_proba(features)
+                found |= {f"p_{label}": chances[:, code] for code, label in enumerate(self.model.classes_.tolist())}
+        answers = pd.DataFrame(found, index=rows.index)
+        return pd.concat([rows[list(keep)], answers], axis=1) if keep else answers
+
+    def checked(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """Return the model's columns in their order, or say which are not there."""
+        lacking = [name for name in self.columns if name not in rows.columns]
+        if lacking:
+            raise DataError(
+                f"the file lacks {len(lacking)} of the {len(self.columns)} columns that the model was trained on: "
+                + ", ".join(lacking[:5]),
+                f"it has: {', '.join(str(name) for name in rows.columns[:8])}",
+            )
+        return rows[list(self.columns)]
+
+
+def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -> Predictor:
+    """Load a run's model, if its files are those that the run wrote and hold only trusted types."""
+    card_file = folder.model / "model.json"
+    if not card_file.is_file():
+        raise NotFoundError(f"{folder.path}: this run kept no model", "only completed runs do: runtree runs")
+    check_manifest(folder, folder.model)
+    card = json.loads(card_file.read_text())
+    model = hooks.first("load_model", folder=folder.model, format=card["format"], trust=tuple(trust))
+    if model is None:
+        raise MissingError(f"no installed plugin reads the model format '{card['format']}'", "see: runtree plugins")
+    return Predictor(model, {item["name"]: item["dtype"] for item in card["columns"]}, tuple(card["classes"]))
+
+
+def predict_file(predictor: Predictor, source: Path, target: Path, keep: Sequence[str] = (), batch: int = BATCH) -> int:
+    """Predict every row of a CSV or Parquet file and write a CSV or Parquet file; return the number of rows."""
+    if target.suffix not in (".csv", ".parquet"):
+        raise RequestError(f"-o {target}: predictions are written as .csv or .parquet")
+    rows = 0
+    with written_aside(target) as aside:
+        writer = _parquet_writer(aside) if target.suffix == ".parquet" else _csv_writer(aside)
+        next(writer)
+        for chunk in batches(source, predictor.columns, keep, batch):
+            writer.send(predictor.predict(chunk, keep))
+            rows += len(chunk)
+        writer.close()
+        if not rows:
+            raise DataError(f"{source}: the file has no rows")
+    return rows
+
+
+def batches(source: Path, columns: Mapping[str, str], keep: Sequence[str], size: int) -> "Iterator[pd.DataFrame]":
+    """Yield a file's rows in tables of at most `size`; text columns stay text, whatever a batch looks like."""
+    if not source.is_file():
+        raise DataError(f"no file {source}")
+    if source.suffix == ".parquet":
+        yield from _parquet_batches(source, size)
+    elif source.suffix in (".csv", ".txt", ".gz", ".zip", ".zst"):
+        text = {name: "str" for name, dtype in columns.items() if dtype in ("str", "object", "category", "string")}
+        yield from _csv_batches(source, {**text, **dict.fromkeys(keep, "str")}, size)
+    else:
+        raise RequestError(f"{source}: rows are read from .csv or .parquet")
+
+
+def _csv_batches(source: Path, types: Mapping[str, str], size: int) -> "Iterator[pd.DataFrame]":
+    import pandas as pd
+
+    try:
+        header = pd.read_csv(source, nrows=0).columns
+        known: Any = {name: dtype for name, dtype in types.items() if name in header}
+        yield from pd.read_csv(source, chunksize=size, dtype=known, low_memory=False)
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{source}: the file is empty") from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise DataError(f"{source}: no table: {str(error).strip().partition(chr(10))[0]}") from None
+
+
+def _parquet_batches(source: Path, size: int) -> "Iterator[pd.DataFrame]":
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(source) as file:
+            for batch in file.iter_batches(batch_size=size):
+                yield batch.to_pandas()
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{source}: no Parquet file: {str(error).partition('. ')[0]}") from None
+
+
+@contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """Yield a file beside `target` that takes its place once all is written; a failure leaves `target` as it was."""
+    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        aside.replace(target)
+    except OSError as error:
+        raise RequestError(f"-o {target}: cannot be written ({error.strerror})") from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _csv_writer(file: Path) -> Any:
+    with file.open("w", encoding="utf-8", newline="") as out:
+        frame = yield
+        frame.to_csv(out, index=False)
+        while True:
+            frame = yield
+            frame.to_csv(out, index=False, header=False)
+
+
+def _parquet_writer(file: Path) -> Any:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    frame = yield
+    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    with parquet.ParquetWriter(file, schema) as out:
+        while True:
+            out.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
+            frame = yield

@@ -1,0 +1,118 @@
+"""The stage split: which rows are learnt from, which are chosen by, and which judge in the end.
+
+The parts equal what scikit-learn's own splitters give for the same seed: the test part is taken first, the validation
+part from what is left, both with `random_state=seed`.
+"""
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.errors import ConfigError, DataError
+from runtree.contract.types import Split, Table
+from runtree.lifecycle.load import TableOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Rows = np.ndarray[Any, Any]
+
+STRATEGIES = ("random", "stratified", "group", "time")
+
+
+def split(table: Table, options: TableOptions, seed: int, holds_out: bool) -> Split:
+    """Part the rows of a table.
+
+    Parameters
+    ----------
+    options
+        `test_size` and `validation_size` are shares of all rows, or counts; for "group" shares or counts of groups.
+    holds_out
+        Whether the evaluator wants a validation part; if not, those rows are trained on.
+    """
+    import numpy as np
+
+    strategy = choose(table, options)
+    rows = np.arange(len(table.features))
+    rest, test = part(table, rows, options.test_size, "data.test_size", strategy, seed)
+    train, validation = rest, rows[:0]
+    if holds_out:
+        train, validation = part(table, rest, options.validation_size, "data.validation_size", strategy, seed)
+    train, validation, test = np.sort(train), np.sort(validation), np.sort(test)
+    check_parts(table, train)
+    return Split(train, validation, test, split_id(train, validation, test))
+
+
+def choose(table: Table, options: TableOptions) -> str:
+    """Return the strategy; "auto" takes the column that is named, else stratifies classes."""
+    chosen = options.split
+    if chosen == "auto":
+        if options.group or options.time:
+            return "group" if options.group else "time"
+        return "stratified" if table.task == "classification" else "random"
+    if chosen not in STRATEGIES:
+        raise ConfigError(f"data.split: {chosen!r} is not one of auto, {', '.join(STRATEGIES)}")
+    for needs, column in (("group", options.group), ("time", options.time)):
+        if chosen == needs and not column:
+            raise ConfigError(f"data.split={needs} needs the column to split by", f"name it: data.{needs}=COLUMN")
+    if chosen == "stratified" and table.task == "regression":
+        raise ConfigError("data.split=stratified needs classes, and the task is regression", "type: data.split=random")
+    return chosen
+
+
+def part(table: Table, rows: "Rows", size: float, path: str, strategy: str, seed: int) -> "tuple[Rows, Rows]":
+    """Take a part away from `rows`: (what is left, the part)."""
+    groups = table.groups.iloc[rows] if strategy == "group" and table.groups is not None else None
+    total = int(table.groups.nunique()) if groups is not None and table.groups is not None else len(table.features)
+    left = int(groups.nunique()) if groups is not None else len(rows)
+    count = how_many(size, total, left, path)
+    try:
+        return _take(table, rows, count, strategy, seed)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}", "use fewer or larger parts, or data.split=random") from None
+
+
+def how_many(size: float, total: int, left: int, path: str) -> int:
+    """Return a part's size as a count; a share is one of all rows and is rounded up."""
+    if isinstance(size, float) and not 0 < size < 1:
+        raise ConfigError(f"{path}: {size} is no share between 0 and 1")
+    count = math.ceil(size * total) if isinstance(size, float) else size
+    if not 0 < count < left:
+        raise ConfigError(
+            f"{path}: {size} leaves nothing to learn from or to judge by ({left} rows or groups are left)"
+        )
+    return count
+
+
+def _take(table: Table, rows: "Rows", count: int, strategy: str, seed: int) -> "tuple[Rows, Rows]":
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+    if strategy == "time" and table.times is not None:
+        ordered = rows[table.times.iloc[rows].argsort(kind="stable").to_numpy()]
+        return ordered[:-count], ordered[-count:]
+    if strategy == "group" and table.groups is not None:
+        splitter = GroupShuffleSplit(n_splits=1, test_size=count, random_state=seed)
+        left, taken = next(splitter.split(rows, groups=table.groups.iloc[rows]))
+        return rows[left], rows[taken]
+    stratify = table.target.iloc[rows] if strategy == "stratified" else None
+    left, taken = train_test_split(rows, test_size=count, random_state=seed, stratify=stratify)
+    return left, taken
+
+
+def check_parts(table: Table, train: "Rows") -> None:
+    """Refuse a train part that lacks a class."""
+    if table.task == "classification":
+        seen = set(table.target.iloc[train].unique().tolist())
+        lacking = [label for label in table.classes if label not in seen]
+        if lacking:
+            raise DataError(
+                f"data.split: the train part has no row of class {lacking[0]!r}", "type: data.split=stratified"
+            )
+
+
+def split_id(*parts: "Rows") -> str:
+    """Hash the rows of each part."""
+    found = hashlib.sha256()
+    for rows in parts:
+        found.update(rows.astype("<i8").tobytes() + b"|")
+    return found.hexdigest()

@@ -1,0 +1,96 @@
+"""The built-in stages, each filling one slot of a run."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from runtree.config.build import build, build_algorithm
+from runtree.contract.errors import ConfigError, RunFailedError
+from runtree.contract.run import Run
+from runtree.contract.types import PARTS, Stage
+from runtree.lifecycle import fit, load, metrics, split
+from runtree.records.folder import RunFolder
+from runtree.records.write import write_json
+
+log = logging.getLogger(__name__)
+
+
+def stages() -> list[Stage]:
+    """Return the stages of every run."""
+    return [
+        Stage("load", load_stage),
+        Stage("check", check_stage, after="load"),
+        Stage("split", split_stage, after="check"),
+        Stage("fit", fit_stage, after="split"),
+        Stage("evaluate", evaluate_stage, after="fit"),
+        Stage("save", save_stage, after="evaluate"),
+    ]
+
+
+def load_stage(run: Run) -> None:
+    """Fill `run.data`."""
+    run.data = load.load(run.config.plain(), run.trust)
+    log.info("data %s: %d rows x %d columns", run.data.name, *run.data.features.shape)
+    log.info("task %s: %s", run.data.task, run.data.reason)
+
+
+def check_stage(run: Run) -> None:
+    """Refuse metrics, an objective, an algorithm or an evaluator that do not fit the task, before any work is done."""
+    config = run.config.plain()
+    metrics.choose(config["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
+    metrics.objective(config["objective"], run.data.task, run.catalogue)
+    build_algorithm(config["algorithm"], run.data.task, run.trust)
+    evaluator(run)
+
+
+def split_stage(run: Run) -> None:
+    """Fill `run.split` and write `data.json`."""
+    options = load.table_options(run.config.plain()["data"])
+    run.split = split.split(run.data, options, run.seed, evaluator(run).holds_out)
+    sizes = {part: len(run.split.rows(part)) for part in PARTS}
+    run.facts["split"] = split.choose(run.data, options)
+    log.info("split %s, seed %d: %s", run.facts["split"], run.seed, sizes)
+    write_json(RunFolder(run.folder).data, load.describe(run))
+
+
+def fit_stage(run: Run) -> None:
+    """Fill `run.model`."""
+    run.model = fit.fit(run)
+
+
+def evaluate_stage(run: Run) -> None:
+    """Fill `run.metrics` and `run.predictions`, and write both."""
+    wanted = metrics.choose(run.config.plain()["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
+    ranked, _ = metrics.objective(run.config.objective, run.data.task, run.catalogue)
+    found = evaluator(run).evaluate(run, wanted if ranked in wanted else [*wanted, ranked])
+    run.metrics, run.predictions, run.folds = found.metrics, found.predictions, found.folds
+    folder = RunFolder(run.folder)
+    write_json(folder.metrics, {**found.metrics, **({"folds": found.folds} if found.folds else {})})
+    found.predictions.to_parquet(folder.predictions, index=False)
+
+
+def save_stage(run: Run) -> None:
+    """Write the model in the first format that a plugin or runtree itself knows for it."""
+    folder = RunFolder(run.folder)
+    folder.model.mkdir()
+    format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
+    if format_name is None:
+        raise RunFailedError(f"no plugin knows how to save a {type(run.model).__name__}")
+    write_json(folder.model / "model.json", {"format": format_name, "task": run.data.task, **_card(run)})
+
+
+def _card(run: Run) -> Mapping[str, Any]:
+    return {
+        "classes": list(run.data.classes),
+        "columns": [{"name": str(name), "dtype": str(dtype)} for name, dtype in run.data.features.dtypes.items()],
+        "target": str(run.data.target.name),
+    }
+
+
+def evaluator(run: Run) -> Any:
+    """Build the evaluator of a run; its metrics are chosen by name, not by it."""
+    node = {key: value for key, value in run.config.plain()["evaluator"].items() if key != "metrics"}
+    found = build(node, "evaluator", run.trust)
+    if not callable(getattr(found, "evaluate", None)):
+        raise ConfigError(f"evaluator: {type(found).__name__} has no 'evaluate'")
+    return found

@@ -1,0 +1,27 @@
+"""`log.txt`: what was said during a run, warnings of libraries included."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+@contextmanager
+def logged(file: Path) -> Iterator[None]:
+    """Write what is logged meanwhile to a file. A log that cannot be written never ends a run."""
+    handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter(LINE))
+    root, ours = logging.getLogger(), logging.getLogger("runtree")
+    level = ours.level
+    root.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        ours.setLevel(level)
+        root.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,77 @@
+"""Files that are whole or not there: written aside in the same folder, fsynced, moved into place."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file at once; on a full disk the old one stays as it was."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        _write_whole(aside, content)
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        left = memoryview(content)
+        while left:  # write() may take less than it is given, without an error
+            left = left[os.write(file, left) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's entries durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file at once."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file at once. Keys keep their order; NaN and infinities become null."""
+    write_text(path, json.dumps(jsonable(content), indent=1, ensure_ascii=False) + "\n")
+
+
+def write_yaml(path: Path, content: Any) -> None:
+    """Replace a YAML file at once."""
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    write_text(path, yaml.dump(jsonable(content), Dumper=dumper, sort_keys=False, allow_unicode=True))
+
+
+def jsonable(value: Any) -> Any:
+    """Return a value that JSON can hold."""
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    if hasattr(value, "item") and callable(value.item):  # a numpy scalar
+        return jsonable(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def append_line(path: Path, content: Any) -> None:
+    """Append one JSON line; a reader drops a torn last one."""
+    with path.open("ab") as file:
+        file.write(json.dumps(jsonable(content), ensure_ascii=False).encode() + b"\n")

@@ -1,0 +1,31 @@
+import pytest
+
+from runtree.config.secrets import redact, redact_override, reveal
+from runtree.contract.errors import ConfigError
+
+
+def test_a_secret_is_revealed_to_what_is_built_only(monkeypatch):
+    monkeypatch.setenv("KEY", "v")
+    assert reveal({"url": "db://u:${secret:KEY}@host", "n": [1, "${secret:KEY}"]}) == {
+        "url": "db://u:v@host",
+        "n": [1, "v"],
+    }
+
+
+def test_a_secret_that_is_not_set_names_the_config_path(monkeypatch):
+    monkeypatch.delenv("KEY", raising=False)
+    with pytest.raises(ConfigError, match=r"data\.url: the secret KEY is not set"):
+        reveal({"url": "${secret:KEY}"}, "data")
+
+
+@pytest.mark.parametrize("key", ["password", "api_key", "apikey", "db.token", "client_secret"])
+def test_values_under_telling_names_are_hidden(key):
+    assert redact({key: "x"}) == {key: "***"}
+    assert redact_override(f"data.{key}=x") == f"data.{key}=***"
+
+
+def test_other_values_are_kept():
+    assert redact({"n_tokens": "x", "tokenizer": "t", "token": "${secret:T}"}) == {
+        "n_tokens": "x", "tokenizer": "t", "token": "${secret:T}",
+    }  # fmt: skip
+    assert redact_override("seed=1") == "seed=1"

@@ -1,0 +1,28 @@
+import pytest
+
+from runtree.config.task import differs_by_task, for_task
+from runtree.contract.errors import ConfigError
+
+NODE = {
+    "name": "forest",
+    "_target_": {"classification": "a.Classifier", "regression": "a.Regressor"},
+    "max_features": {"classification": "sqrt", "regression": 1.0},
+    "class_weight": {"a": 1},
+}
+
+
+def test_values_that_differ_by_task_are_chosen():
+    assert for_task(NODE, "regression", "algorithm") == {**NODE, "_target_": "a.Regressor", "max_features": 1.0}
+
+
+def test_a_mapping_with_other_keys_stays():
+    assert not differs_by_task({"a": 1})
+    assert not differs_by_task({})
+
+
+def test_a_task_that_is_not_served_is_refused_with_a_way_out():
+    node = {"name": "lasso", "_target_": {"regression": "a.Lasso"}}
+    with pytest.raises(ConfigError) as caught:
+        for_task(node, "classification", "algorithm")
+    assert caught.value.message == "algorithm=lasso serves regression, and the task is classification"
+    assert "data.task=regression" in str(caught.value)

@@ -1,0 +1,64 @@
+import pytest
+
+from runtree.config.trust import FAMILIES, Trust, targets, typed_targets
+from runtree.contract.errors import MissingError, UntrustedError
+
+HOSTILE = """os.system os.popen os.remove subprocess.run subprocess.Popen builtins.eval builtins.exec builtins.open
+builtins.__import__ importlib.import_module runpy.run_path shutil.rmtree pickle.loads pickle.load joblib.load torch.load
+torch.hub.load pandas.read_pickle numpy.load sympy.sympify yaml.load socket.socket urllib.request.urlopen ctypes.CDLL
+pty.spawn code.interact webbrowser.open tempfile.mktemp operator.attrgetter functools.partial types.FunctionType
+hydra.utils.get_method hydra.utils.instantiate omegaconf.OmegaConf.load sklearn.datasets.fetch_openml
+sklearn.datasets.load_files sklearn.utils.os sklearn.base.clone sklearn.externals.array_api_compat
+sklearn.utils.Bunch sklearn.pipeline.make_pipeline sklearn.preprocessing.FunctionTransformer.fit
+sklearn.model_selection.cross_val_score sklearn.base.os.system torch.nn.functional.relu torch.nn.init.normal_
+torch.nn.modules.module.torch.load torch.optim.lr_scheduler.warnings.warn optuna.samplers.logging
+runtree.cli.main.main runtree.app.train runtree.config.build.build runtree.lifecycle.model_files.load_skops
+runtree.data.files.existing runtree.data.files.Path runtree.compute.device.sys runtree.evaluators.scoring.answer
+sklearn sklearn.linear_model . .. os sklearn..os""".split()
+
+
+@pytest.mark.parametrize("target", HOSTILE)
+def test_hostile_targets_are_refused(target):
+    with pytest.raises((UntrustedError, MissingError)):
+        Trust().resolve(target, "algorithm._target_")
+
+
+@pytest.mark.parametrize(
+    "target", ["sklearn.linear_model.Ridge", "runtree.data.files.Csv", "runtree.compute.device.Cpu"]
+)
+def test_families_are_resolved(target):
+    assert Trust().resolve(target, "x").__name__ == target.rpartition(".")[2]
+
+
+def test_a_name_that_somebody_vouches_for_is_resolved():
+    assert Trust(lambda: ["collections.OrderedDict"]).resolve("collections.OrderedDict", "x").__name__ == "OrderedDict"
+
+
+def test_a_missing_package_names_the_extra(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "torch.nn", raising=False)
+    with pytest.raises(MissingError, match=r"pip install 'runtree\[torch\]'") as caught:
+        Trust().resolve("torch.nn.Linear", "algorithm._target_")
+    assert caught.value.exit_code == 4
+
+
+def test_the_command_line_vouches_for_what_is_typed_on_it():
+    typed = [
+        "algorithm=import",
+        "algorithm.path=my.mod:Cls",
+        "algorithm._target_=a.B",
+        "+data.extra._target_='c.D'",
+        "seed=1",
+    ]
+    assert list(typed_targets(typed)) == ["my.mod.Cls", "a.B", "c.D"]
+
+
+def test_targets_are_found_at_any_depth():
+    node = {"_target_": {"classification": "a", "regression": "b"}, "x": [{"_target_": "c", "y": {"_target_": "d"}}]}
+    assert list(targets(node)) == ["a", "b", "c", "d"]
+
+
+def test_families_end_with_a_dot_so_that_no_package_can_pose_as_one():
+    assert all(prefix.endswith(".") for prefix in FAMILIES)

@@ -1,0 +1,104 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from runtree.contract.errors import ConfigError, DataError
+from runtree.lifecycle.load import TableOptions, table_fingerprint, table_options, to_table
+
+
+def table(frame, **options):
+    return to_table(frame, TableOptions(**{"target": "y", **options}), "t", seed=0)
+
+
+def frame(**columns):
+    return pd.DataFrame({"a": np.arange(12.0), "y": ["p", "q"] * 6, **columns})
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "why"),
+    [
+        (["p", "q"] * 6, "classification", "not numeric"),
+        ([True, False] * 6, "classification", "not numeric"),
+        ([0, 1] * 6, "classification", "2 distinct whole numbers"),
+        (list(range(12)), "classification", "12 distinct whole numbers"),
+        ([0.0, 1.0] * 6, "regression", "numeric with 2"),
+        ([n + 0.5 for n in range(12)], "regression", "numeric with 12"),
+    ],
+)
+def test_auto_chooses_the_task_and_says_why(target, task, why):
+    if task == "classification" and len(set(target)) == 12:
+        with pytest.raises(DataError, match="12 classes in 12 rows"):
+            table(frame(y=target))
+        return
+    found = table(frame(y=target))
+    assert (found.task, why in found.reason) == (task, True)
+
+
+def test_many_whole_numbers_are_a_quantity():
+    found = table(pd.DataFrame({"a": range(50), "y": range(50)}))
+    assert found.task == "regression"
+
+
+def test_the_user_has_the_last_word_on_the_task():
+    assert table(frame(y=[0, 1] * 6), task="regression").task == "regression"
+    assert table(frame(y=[0.0, 1.0] * 6), task="classification").classes == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "says"),
+    [
+        ({"y": ["p", None] * 6}, {}, "data.target: column 'y' is missing in 6 of 12 rows"),
+        ({"y": ["p"] * 12}, {}, "one class only: 'p'"),
+        ({}, {"task": "regression"}, "holds text, and a regression needs numbers"),
+        ({}, {"target": "Y"}, "unknown column at data.target: 'Y'"),
+        ({}, {"drop": ["b"]}, "unknown column at data.drop: 'b'"),
+        ({}, {"group": "g"}, "unknown column at data.group: 'g'"),
+        ({}, {"drop": ["a"]}, "no column is left to learn from"),
+    ],
+)
+def test_bad_data_is_refused(columns, options, says):
+    with pytest.raises(DataError) as caught:
+        table(frame(**columns), **options)
+    assert says in str(caught.value)
+
+
+def test_an_empty_table_and_repeated_columns_are_refused():
+    with pytest.raises(DataError, match="no rows"):
+        table(frame().iloc[:0])
+    with pytest.raises(DataError, match="two columns are named 'a'"):
+        table(pd.DataFrame([[1, 2, "p"], [3, 4, "q"]], columns=["a", "a", "y"]))
+
+
+@pytest.mark.parametrize(("sample", "rows"), [(0.5, 6), (5, 5), (100, 12), (1.0, 12)])
+def test_a_sample_is_a_share_or_a_count_and_repeats(sample, rows):
+    first, second = table(frame(), sample=sample), table(frame(), sample=sample)
+    assert len(first.features) == rows
+    assert first.fingerprint == second.fingerprint
+    assert first.features["a"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("sample", [0, -1, 1.5])
+def test_a_senseless_sample_is_refused(sample):
+    with pytest.raises(ConfigError, match=r"data\.sample"):
+        table(frame(), sample=sample)
+
+
+def test_groups_are_no_feature_and_times_are():
+    found = table(frame(g=list("abcabcabcabc"), t=range(12)), group="g", time="t")
+    assert list(found.features) == ["a", "t"]
+    assert found.groups is not None
+    assert list(found.groups[:3]) == ["a", "b", "c"]
+
+
+def test_the_fingerprint_sees_values_names_types_and_order():
+    base = frame()
+    prints = {
+        table_fingerprint(each.drop(columns="y"), each["y"])
+        for each in (base, base.rename(columns={"a": "b"}), base.astype({"a": "float32"}), base.iloc[::-1], frame(a=range(1, 13)))
+    }
+    assert len(prints) == 5
+
+
+def test_types_of_the_common_keys_are_checked():
+    with pytest.raises(ConfigError, match=r"data\.test_size: 'half' is not of the type float \| int"):
+        table_options({"target": "y", "test_size": "half"})
