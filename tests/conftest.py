@@ -5,8 +5,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
+from runtree.app import rest_idle_threads
 from runtree.cli.main import main
+
+rest_idle_threads()
+settings.register_profile("runtree", deadline=None)  # no test asserts how long something takes
+settings.load_profile("runtree")
 
 
 class Said(NamedTuple):

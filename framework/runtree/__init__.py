@@ -1,11 +1,16 @@
 """runtree carries a model through its whole life from one tree of YAML.
 
-This face is what a plugin author imports from; it loads neither Hydra nor scikit-learn nor pandas.
+This face is what a plugin author imports from. A name is loaded when it is asked for, so that the command line, which
+passes through here too, starts at once; none of them loads Hydra, scikit-learn or pandas.
 """
 
-from runtree.contract.hookspecs import hookimpl
-from runtree.contract.run import Run
-from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Stage, Table
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runtree.contract.hookspecs import hookimpl
+    from runtree.contract.run import Run
+    from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Stage, Table
 
 __version__ = "0.1.0"
 
@@ -21,3 +26,12 @@ __all__ = [
     "__version__",
     "hookimpl",
 ]
+
+_HOMES = {"hookimpl": "hookspecs", "Run": "run"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name of the face from its home in the contract."""
+    if name not in __all__:
+        raise AttributeError(f"module 'runtree' has no attribute '{name}'")
+    return getattr(import_module(f"runtree.contract.{_HOMES.get(name, 'types')}"), name)

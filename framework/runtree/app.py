@@ -1,6 +1,7 @@
 """From a command line to a run: plugins, Hydra, and the one task that Hydra is given."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -45,10 +46,14 @@ class App:
 
     def trust(self, overrides: Sequence[str] = ()) -> "Trust":
         """Return which code a config may name: what options of packages name, and what is typed on the command line."""
-        from runtree.config.trust import Trust, targets, typed_targets
+        from runtree.config.trust import Trust, import_from, targets, typed_targets
+
+        typed = list(typed_targets(overrides))
+        if typed:
+            import_from(Path.cwd())
 
         def vouched() -> Iterator[str]:
-            yield from typed_targets(overrides)
+            yield from typed
             for options in self.catalogue.groups.values():
                 for option in options.values():
                     if option.provider != USER:
@@ -67,6 +72,15 @@ class Done:
     multirun: bool = False
 
 
+def rest_idle_threads() -> None:
+    """Let OpenMP's idle threads sleep rather than spin. To be called before scikit-learn is imported.
+
+    Spinning threads starve each other as soon as anything else runs on the machine: boosting 341 rows took 28 s
+    instead of 0.3 s on two busy cores. A user's own setting stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def train(
     app: App, flags: argparse.Namespace, watch: Watch = lambda _: None, told: Callable[[Run], None] = lambda _: None
 ) -> Done:
@@ -77,6 +91,7 @@ def train(
     from runtree.config.engine import Engine, open_parameters
     from runtree.config.explain import explain
 
+    rest_idle_threads()
     app.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
     overrides = open_parameters(flags.overrides)
     engine = Engine(app.folders, app.algorithms, flags.config_name or "config", _existing(flags.config_dir))

@@ -15,6 +15,10 @@ def test_values_that_differ_by_task_are_chosen():
     assert for_task(NODE, "regression", "algorithm") == {**NODE, "_target_": "a.Regressor", "max_features": 1.0}
 
 
+def test_a_key_that_exists_for_the_other_task_alone_is_left_out():
+    assert for_task({"_target_": "a.B", "epsilon": {"regression": 0.1}}, "classification", "x") == {"_target_": "a.B"}
+
+
 def test_a_mapping_with_other_keys_stays():
     assert not differs_by_task({"a": 1})
     assert not differs_by_task({})

@@ -3,18 +3,71 @@ import pytest
 from runtree.config.trust import FAMILIES, Trust, targets, typed_targets
 from runtree.contract.errors import MissingError, UntrustedError
 
-HOSTILE = """os.system os.popen os.remove subprocess.run subprocess.Popen builtins.eval builtins.exec builtins.open
-builtins.__import__ importlib.import_module runpy.run_path shutil.rmtree pickle.loads pickle.load joblib.load torch.load
-torch.hub.load pandas.read_pickle numpy.load sympy.sympify yaml.load socket.socket urllib.request.urlopen ctypes.CDLL
-pty.spawn code.interact webbrowser.open tempfile.mktemp operator.attrgetter functools.partial types.FunctionType
-hydra.utils.get_method hydra.utils.instantiate omegaconf.OmegaConf.load sklearn.datasets.fetch_openml
-sklearn.datasets.load_files sklearn.utils.os sklearn.base.clone sklearn.externals.array_api_compat
-sklearn.utils.Bunch sklearn.pipeline.make_pipeline sklearn.preprocessing.FunctionTransformer.fit
-sklearn.model_selection.cross_val_score sklearn.base.os.system torch.nn.functional.relu torch.nn.init.normal_
-torch.nn.modules.module.torch.load torch.optim.lr_scheduler.warnings.warn optuna.samplers.logging
-runtree.cli.main.main runtree.app.train runtree.config.build.build runtree.lifecycle.model_files.load_skops
-runtree.data.files.existing runtree.data.files.Path runtree.compute.device.sys runtree.evaluators.scoring.answer
-sklearn sklearn.linear_model . .. os sklearn..os""".split()
+HOSTILE = [
+    "os.system",
+    "os.popen",
+    "os.remove",
+    "subprocess.run",
+    "subprocess.Popen",
+    "builtins.eval",
+    "builtins.exec",
+    "builtins.open",
+    "builtins.__import__",
+    "importlib.import_module",
+    "runpy.run_path",
+    "shutil.rmtree",
+    "pickle.loads",
+    "pickle.load",
+    "joblib.load",
+    "torch.load",
+    "torch.hub.load",
+    "pandas.read_pickle",
+    "numpy.load",
+    "sympy.sympify",
+    "yaml.load",
+    "socket.socket",
+    "urllib.request.urlopen",
+    "ctypes.CDLL",
+    "pty.spawn",
+    "code.interact",
+    "webbrowser.open",
+    "tempfile.mktemp",
+    "operator.attrgetter",
+    "functools.partial",
+    "types.FunctionType",
+    "hydra.utils.get_method",
+    "hydra.utils.instantiate",
+    "omegaconf.OmegaConf.load",
+    "sklearn.datasets.fetch_openml",
+    "sklearn.datasets.load_files",
+    "sklearn.utils.os",
+    "sklearn.base.clone",
+    "sklearn.externals.array_api_compat",
+    "sklearn.utils.Bunch",
+    "sklearn.pipeline.make_pipeline",
+    "sklearn.preprocessing.FunctionTransformer.fit",
+    "sklearn.model_selection.cross_val_score",
+    "sklearn.base.os.system",
+    "torch.nn.functional.relu",
+    "torch.nn.init.normal_",
+    "torch.nn.modules.module.torch.load",
+    "torch.optim.lr_scheduler.warnings.warn",
+    "optuna.samplers.logging",
+    "runtree.cli.main.main",
+    "runtree.app.train",
+    "runtree.config.build.build",
+    "runtree.lifecycle.model_files.load_skops",
+    "runtree.data.files.existing",
+    "runtree.data.files.Path",
+    "runtree.compute.device.sys",
+    "runtree.evaluators.scoring.answer",
+    "sklearn",
+    "sklearn.linear_model",
+    ".",
+    "..",
+    "os",
+    "sklearn..os",
+]
 
 
 @pytest.mark.parametrize("target", HOSTILE)

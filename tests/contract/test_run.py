@@ -14,7 +14,7 @@ class Hooks:
 
 
 def make_run(**more):
-    return Run({"seed": 3, "algorithm": {"name": "ridge", "alphas": [1, {"a": 2}]}}, Path("."), Hooks(), None, **more)
+    return Run({"seed": 3, "algorithm": {"name": "ridge", "alphas": [1, {"a": 2}]}}, Path(), Hooks(), None, **more)
 
 
 def test_reading_an_empty_slot_names_the_stage_that_fills_it():

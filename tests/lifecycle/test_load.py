@@ -94,7 +94,13 @@ def test_the_fingerprint_sees_values_names_types_and_order():
     base = frame()
     prints = {
         table_fingerprint(each.drop(columns="y"), each["y"])
-        for each in (base, base.rename(columns={"a": "b"}), base.astype({"a": "float32"}), base.iloc[::-1], frame(a=range(1, 13)))
+        for each in (
+            base,
+            base.rename(columns={"a": "b"}),
+            base.astype({"a": "float32"}),
+            base.iloc[::-1],
+            frame(a=range(1, 13)),
+        )
     }
     assert len(prints) == 5
 

@@ -79,9 +79,16 @@ def test_directions():
 
 
 def test_auto_chooses_by_task_and_names_are_checked():
-    assert {metric.name for metric in choose("auto", "regression", KNOWN)} == {"mae", "mse", "rmse", "r2", "mape", "median_ae"}
+    assert {metric.name for metric in choose("auto", "regression", KNOWN)} == {
+        "mae",
+        "mse",
+        "rmse",
+        "r2",
+        "mape",
+        "median_ae",
+    }
     assert [metric.name for metric in choose(["f1", "accuracy"], "classification", KNOWN)] == ["f1", "accuracy"]
-    with pytest.raises(ConfigError, match="unknown regression metric at evaluator.metrics: 'acuracy'"):
+    with pytest.raises(ConfigError, match=r"unknown regression metric at evaluator\.metrics: 'acuracy'"):
         choose(["acuracy"], "regression", KNOWN)
 
 

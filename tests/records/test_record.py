@@ -11,6 +11,7 @@ from runtree.records.folder import RunFolder
 from runtree.records.index import find, records
 from runtree.records.record import read_record, write_record
 
+STRANGE = b'{"id": "x", "experiment": "e", "state": "failed", "started": "2026", "config": 7}'
 texts = st.text("abcé 0", max_size=6)
 maps = st.dictionaries(texts, st.none() | st.integers() | texts, max_size=3)
 
@@ -47,7 +48,7 @@ def test_a_run_whose_process_died_was_interrupted(tmp_path):
         assert read_record(RunFolder(record.folder)).state == "running"
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 4096, b"[]", b'{"schema": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 4096, b"[]", b'{"schema": 1}', b"\xff\xfe", STRANGE])
 def test_an_unreadable_record_is_a_warning_and_never_breaks_the_listing(tmp_path, caplog, content):
     keep(tmp_path, "good")
     bad = keep(tmp_path, "bad")

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,6 +46,7 @@ class Verbs(click.Group):
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Load one verb."""
+        import_module("runtree.cli.warnings").show_warnings()
         if name in VERBS:
             found: click.Command = getattr(import_module(f"runtree.cli.{VERBS[name][0]}"), f"{name}_command")
             return found
@@ -76,23 +77,49 @@ class Verbs(click.Group):
 
     @staticmethod
     def _contributed() -> dict[str, Any]:
-        if not entry_points(group="runtree"):
+        if not _plugins_installed():
             return {}
+        from runtree.cli.warnings import show_warnings
         from runtree.plugins import installed_plugins
 
+        show_warnings()
         return {command.name: command for _, command in installed_plugins().contributions("register_commands")}
+
+
+def _plugins_installed() -> bool:
+    """Look whether any installed package names our entry-point group.
+
+    `importlib.metadata` takes longer to load than all else that ``--help`` needs, so it is asked only where there is
+    something to find.
+    """
+    for place in sys.path:
+        for file in Path(place).glob("*.dist-info/entry_points.txt"):
+            if "[runtree]" in file.read_text(encoding="utf-8", errors="replace"):
+                return True
+    return False
+
+
+def _block(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> None:
+    """Leave plugins out; this is heard before the verb is looked up, which may be one of theirs."""
+    if names:
+        os.environ["RUNTREE_BLOCK"] = ",".join(filter(None, [os.environ.get("RUNTREE_BLOCK", ""), *names]))
 
 
 @click.group(cls=Verbs, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="runtree", message="runtree %(version)s")
-@click.option("--block", metavar="NAME", multiple=True, help="Leave a plugin out. Also: RUNTREE_BLOCK=NAME,NAME.")
+@click.option(
+    "--block",
+    metavar="NAME",
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_block,
+    help="Leave a plugin out. Also: RUNTREE_BLOCK=NAME,NAME.",
+)
 @click.option("--traceback", is_flag=True, help="On an error, show where it was raised.")
 @click.option("--no-color", is_flag=True, help="Write plain text. Also: NO_COLOR=1.")
-def runtree(block: tuple[str, ...], traceback: bool, no_color: bool) -> None:
+def runtree(traceback: bool, no_color: bool) -> None:
     """Set what holds for every verb."""
-    if block:
-        before = os.environ.get("RUNTREE_BLOCK", "")
-        os.environ["RUNTREE_BLOCK"] = ",".join(filter(None, [before, *block]))
     if traceback:
         os.environ["RUNTREE_TRACEBACK"] = "1"
     if no_color:

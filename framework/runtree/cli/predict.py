@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from runtree.cli.words import outputs_option
+
 HELP = """Predict the rows of FILE (.csv or .parquet) with the model of RUN.
 
 RUN is `latest`, a path, or the beginning of a run's id. The file must have the columns that the model was trained on;
@@ -23,16 +25,21 @@ others are passed over, or carried along with --keep. Files larger than memory a
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Carry a column of FILE along.")
 @click.option("--batch", default=50_000, show_default=True, type=click.IntRange(min=1), help="Rows at a time.")
 @click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that holds this type of your own.")
-@click.option("--outputs", default="outputs", show_default=True, help="Where the output tree is.")
+@outputs_option()
 def predict_command(
     run: str, file: Path, output: Path, keep: tuple[str, ...], batch: int, trust: tuple[str, ...], outputs: str
 ) -> None:
     """Load the run's model and predict."""
+    from runtree.app import rest_idle_threads
+    from runtree.config.trust import import_from
     from runtree.lifecycle.predict import load_predictor, predict_file
     from runtree.plugins import installed_plugins
     from runtree.records.folder import RunFolder
     from runtree.records.index import find
 
+    rest_idle_threads()
+    if trust:
+        import_from(Path.cwd())
     record = find(Path(outputs), run)
     plugins = installed_plugins()
     began = time.monotonic()

@@ -44,7 +44,7 @@ def train_command(overrides: tuple[str, ...]) -> int:
     finally:
         progress.stop()
     report(done)
-    return 0
+    return 1 if done.failures else 0
 
 
 def show(app: Any, flags: argparse.Namespace) -> int:
@@ -132,14 +132,22 @@ def report_many(done: "Done") -> None:
     from runtree.records.record import read_record
 
     found = [read_record(RunFolder(run.folder)) for run in done.runs]
+    everywhere = set.intersection(*(set(record.overrides) for record in found)) if len(found) > 1 else set()
     rows = [
-        [record.folder.name, " ".join(record.overrides), record.objective.get("value"), record.seconds]
+        [
+            record.folder.name,
+            " ".join(text for text in record.overrides if text not in everywhere),
+            record.objective.get("value"),
+            record.seconds,
+        ]
         for record in found
     ]
     metric = found[0].objective["metric"] if found else "objective"
     click.echo()
     print_table(["run", "overrides", f"validation.{metric}", "seconds"], rows)
-    click.echo(f"\nruns  {done.folder}")
+    for overrides, error in done.failures:
+        click.echo(f"\nfailed: {' '.join(overrides)}\n  {error}", err=True)
+    click.echo(f"\nruns  {shown(done.folder)}")
     click.echo(f"next  runtree runs --sort validation.{metric}   |   runtree show latest")
 
 

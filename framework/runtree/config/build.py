@@ -88,11 +88,10 @@ def check_type(value: Any, hint: Any, path: str) -> None:
 
 def validate_parameters(algorithm: Any, path: str) -> None:
     """Ask a scikit-learn estimator whether its parameters are allowed, before any data is read."""
-    validate = getattr(algorithm, "_validate_params", None)
-    if validate is None:
+    if not hasattr(algorithm, "_parameter_constraints"):  # an estimator of somebody else's
         return
     try:
-        validate()
+        algorithm._validate_params()
     except ValueError as error:
         name = next((key for key in algorithm.get_params(deep=False) if f"'{key}' parameter" in str(error)), "")
         raise ConfigError(f"{path}.{name}".rstrip(".") + f": {error}") from None

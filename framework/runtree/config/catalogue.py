@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder
+from runtree.config.task import differs_by_task
 from runtree.contract.errors import ConfigError, MissingError, unknown
 from runtree.contract.types import AlgorithmOption
 
@@ -30,11 +31,10 @@ class Option:
 
     @property
     def summary(self) -> str:
-        """Return the comment on the file's first line."""
-        if self.file is None:
-            return ""
-        first = self.file.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
-        return first.removeprefix("#").strip() if first.startswith("#") and "@package" not in first else ""
+        """Return the file's first comment, `# @package …` aside."""
+        text = self.file.read_text(encoding="utf-8", errors="replace") if self.file else ""
+        first = next((line for line in text.splitlines() if "@package" not in line), "")
+        return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
 class Catalogue:
@@ -118,7 +118,8 @@ class Catalogue:
         found = flatten({key: value for key, value in self.root.items() if key not in ("defaults", "hydra")})
         for group, name in self.choices(overrides).items():
             if group != "experiment":
-                found |= flatten(self.node(group, name), group)
+                node = self.node(group, name)
+                found |= flatten({key: None if differs_by_task(value) else value for key, value in node.items()}, group)
         return found
 
 

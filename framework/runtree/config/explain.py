@@ -62,7 +62,7 @@ def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool) -> 
             return ConfigError(
                 f"{key}={text} names several values, and this is one run",
                 f"to run one after the other: runtree train -m {key}={text}",
-                f"for a list: '{key}=[{text}]'",
+                "" if key in catalogue.groups else f"for a list: '{key}=[{text}]'",
             )
         if key in catalogue.groups and not parsed.is_delete():
             for name in _values(parsed):
@@ -91,7 +91,7 @@ def _keys(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
             continue
         key = override.partition("=")[0].partition("@")[0]
         if key not in known and key not in sections and key not in catalogue.groups and not _is_open(key, known):
-            return _unknown_key(key, override.partition("=")[2], catalogue, list(known))
+            return _unknown_key(key, override.partition("=")[2], catalogue, [path for path in known if _is_shown(path)])
     return None
 
 
@@ -99,19 +99,40 @@ def _is_open(key: str, known: dict[str, Any]) -> bool:
     return any(key.startswith(f"{path}.") and value in ({}, None) for path, value in known.items() if "." in key)
 
 
+def _is_shown(path: str) -> bool:
+    return "._target_" not in path and ".space" not in path
+
+
 def _unknown_key(key: str, value: str, catalogue: Catalogue, known: list[str]) -> RuntreeError:
-    homes = [path for path in known if path.rpartition(".")[2] == key]
-    if "." not in key and homes:
-        return ConfigError(
-            f"unknown config key '{key}': '{key}' lives at {', '.join(homes)}", f"type: {homes[0]}={value}"
-        )
-    if "." not in key and not nearest(key, [*catalogue.groups, *known]):
+    group, _, name = key.rpartition(".")
+    homes = [path for path in known if _means(path.rpartition(".")[2], name) and path.rpartition(".")[0] != group]
+    if not group and homes:
+        return ConfigError(f"unknown config key '{key}'", f"it lives at {', '.join(homes)}: type {homes[0]}={value}")
+    siblings = [path.rpartition(".")[2] for path in known if path.rpartition(".")[0] == group]
+    elsewhere = _options_with(name, catalogue)
+    if elsewhere and not nearest(name, [*siblings, *(() if group else catalogue.groups)]):
+        return ConfigError(f"unknown config key '{key}'", f"'{name}' is a key of {', '.join(elsewhere[:6])}")
+    top = group.partition(".")[0]
+    candidates = [path for path in known if path.startswith(f"{top}.")] if group else []
+    if not candidates:
         close = [path for path in known if nearest(key, [path.rpartition(".")[2]])]
-        return unknown("config key", key, close or [*catalogue.groups, *known], error=ConfigError)
-    group = key.partition(".")[0]
-    candidates = [path for path in known if path.startswith(f"{group}.")] or [*catalogue.groups, *known]
-    hint = f"see: runtree describe {group}={catalogue.choices().get(group, '…')}" if group in catalogue.groups else ""
+        candidates = [*catalogue.groups, *(path for path in known if "." not in path), *close]
+    hint = f"see: runtree describe {top}={catalogue.choices().get(top, '…')}" if top in catalogue.groups else ""
     return unknown("config key", key, candidates, hint, error=ConfigError)
+
+
+def _means(name: str, typed: str) -> bool:
+    """Tell whether `typed` is a name or its initials: lr for learning_rate."""
+    return typed in (name, "".join(word[:1] for word in name.split("_")) if "_" in name else name)
+
+
+def _options_with(name: str, catalogue: Catalogue) -> list[str]:
+    return [
+        f"{group}={option.name}"
+        for group, options in catalogue.groups.items()
+        for option in options.values()
+        if any(_means(key, name) for key in option.read())
+    ]
 
 
 def _other(chain: Sequence[BaseException]) -> RuntreeError:

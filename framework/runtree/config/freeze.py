@@ -47,9 +47,10 @@ def freeze(composed: DictConfig | Mapping[str, Any]) -> Frozen:
 
 
 def register_resolvers() -> None:
-    """Make ``${secret:NAME}`` known to OmegaConf."""
+    """Make ``${secret:NAME}`` and ``${padded:7}`` (0007) known to OmegaConf."""
     if not OmegaConf.has_resolver("secret"):
         OmegaConf.register_new_resolver("secret", keep_reference)
+        OmegaConf.register_new_resolver("padded", lambda number: f"{int(number):04d}")
 
 
 def _resolve(node: DictConfig) -> dict[str, Any]:

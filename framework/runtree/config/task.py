@@ -13,7 +13,13 @@ def differs_by_task(value: Any) -> bool:
 
 
 def for_task(node: Mapping[str, Any], task: str, path: str) -> dict[str, Any]:
-    """Return a node with the values that hold for `task`; refuse a task that the option does not serve."""
+    """Return a node with the values that hold for `task`, without the keys that have none for it.
+
+    Raises
+    ------
+    ConfigError
+        The option does not serve the task.
+    """
     target = node.get("_target_")
     if differs_by_task(target) and task not in (target or {}):
         served = ", ".join(target or {})
@@ -22,4 +28,5 @@ def for_task(node: Mapping[str, Any], task: str, path: str) -> dict[str, Any]:
             f"see which serve {task}: runtree list {path}",
             f"or set the task yourself: data.task={served.split(', ')[0]}",
         )
-    return {key: value[task] if differs_by_task(value) and task in value else value for key, value in node.items()}
+    held = {key: value for key, value in node.items() if not differs_by_task(value) or task in value}
+    return {key: value[task] if differs_by_task(value) else value for key, value in held.items()}

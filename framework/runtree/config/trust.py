@@ -7,10 +7,12 @@ types on the command line. A file in somebody's folder vouches for nothing.
 The list maps onto the `execution_whitelist` that Hydra 1.4 wants.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from runtree.contract.errors import MissingError, UntrustedError
@@ -107,6 +109,12 @@ def targets(node: Any) -> Iterator[str]:
     elif isinstance(node, (list, tuple)):
         for item in node:
             yield from targets(item)
+
+
+def import_from(folder: Path) -> None:
+    """Let modules in a folder be imported, as `python` does for the folder it is started in."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 
 def typed_targets(overrides: Iterable[str]) -> Iterator[str]:

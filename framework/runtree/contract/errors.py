@@ -13,7 +13,6 @@ The tree, with the exit code that each answers with::
     └── NotFoundError       5   no such run
 """
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -91,8 +90,13 @@ class NotFoundError(RuntreeError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to `count` known names that look like `name`, the likest first."""
-    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
+    """Return up to `count` known names that look like `name`: those that begin with it, then the likest."""
+    import difflib
+
+    known = list(known)
+    begun = [other for other in known if len(name) > 1 and other.startswith(name)]
+    alike = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
+    return list(dict.fromkeys([*begun, *alike]))[:count]
 
 
 def unknown(

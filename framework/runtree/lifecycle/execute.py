@@ -15,7 +15,7 @@ from typing import Any
 from runtree.config.build import build
 from runtree.config.freeze import Frozen
 from runtree.config.secrets import redact_override
-from runtree.contract.errors import RuntreeError
+from runtree.contract.errors import RunFailedError, RuntreeError
 from runtree.contract.protocols import Hooks, Trust
 from runtree.contract.run import Run
 from runtree.contract.types import RunRecord, Stage
@@ -82,6 +82,8 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
             record = ended(record, run, seconds, time.monotonic() - clock, state, error)
             write_record(folder, record)
             hooks.moment("run_failed", run=run, error=error)
+            if isinstance(error, Exception) and not isinstance(error, RuntreeError):
+                raise failed(error, folder) from error
             raise
         hooks.moment("run_finished", run=run, record=record)
     return run
@@ -169,6 +171,12 @@ def ranked(run: Run) -> dict[str, Any]:
     metric, direction = metrics.objective(run.config.objective, run.data.task, run.catalogue)
     value = run.metrics.get("validation", {}).get(metric.name)
     return {"metric": metric.name, "direction": direction, "part": "validation", "value": value}
+
+
+def failed(error: Exception, folder: RunFolder) -> RunFailedError:
+    """Return the error that a user is shown for a fault of a stage."""
+    first = str(error).strip().partition("\n")[0]
+    return RunFailedError(f"the run failed: {type(error).__name__}: {first}", f"the traceback is in {folder.log}")
 
 
 def told(error: BaseException) -> dict[str, Any]:

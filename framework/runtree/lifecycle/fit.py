@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from runtree.config.build import build, build_algorithm
-from runtree.contract.errors import DataError, RunFailedError, RuntreeError
+from runtree.contract.errors import DataError, RuntreeError
 from runtree.contract.run import Run
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,8 @@ def fit(run: Run) -> Any:
     config = run.config.plain()
     preprocess = build(config["preprocess"], "preprocess", run.trust)
     algorithm = build_algorithm(config["algorithm"], run.data.task, run.trust)
+    if "task" in preprocess.get_params(deep=False):  # what was found out is surer than a guess from one part's target
+        preprocess.set_params(task=run.data.task)
     features, target = run.part("train")
     prepared = preprocess.fit_transform(features, target)
     extra = _extra(algorithm, run, preprocess)
@@ -47,4 +49,4 @@ def _told(work: Callable[[], Any], node: Mapping[str, Any]) -> None:
             raise DataError(
                 f"algorithm={node.get('name')} takes no missing or infinite values", "type: preprocess=tabular"
             ) from error
-        raise RunFailedError(f"algorithm={node.get('name')} failed: {str(error).partition(chr(10))[0]}") from error
+        raise

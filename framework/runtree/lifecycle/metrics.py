@@ -57,9 +57,11 @@ def f1(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
 
 
 def mcc(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
-    """Matthews' correlation of predicted and true classes."""
+    """Matthews' correlation of predicted and true classes; 0 where only one class is there, true and predicted."""
     from sklearn.metrics import matthews_corrcoef
 
+    if len({*y_true.tolist(), *y_pred.tolist()}) < 2:  # scikit-learn's answer too, but it warns besides
+        return 0.0
     return float(matthews_corrcoef(y_true, y_pred))
 
 

@@ -31,7 +31,8 @@ def _waits_for(stage: Stage, known: Mapping[str, Stage], owners: Mapping[str, st
     first: set[str | None] = {stage.after}
     if stage.before and not stage.after:  # right before: not earlier than what the other stands after
         first |= {known[stage.before].after} - {stage.name}
-    return {name for name in first if name is not None} | {other.name for other in known.values() if other.before == stage.name}
+    first |= {other.name for other in known.values() if other.before == stage.name}
+    return {name for name in first if name is not None}
 
 
 def _walk(left: list[Stage], waits: Mapping[str, set[str]], owners: Mapping[str, str]) -> list[Stage]:

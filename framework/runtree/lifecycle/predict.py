@@ -76,6 +76,8 @@ def predict_file(predictor: Predictor, source: Path, target: Path, keep: Sequenc
         writer = _parquet_writer(aside) if target.suffix == ".parquet" else _csv_writer(aside)
         next(writer)
         for chunk in batches(source, predictor.columns, keep, batch):
+            if chunk.empty:
+                continue
             writer.send(predictor.predict(chunk, keep))
             rows += len(chunk)
         writer.close()

@@ -46,6 +46,9 @@ def read_record(folder: RunFolder) -> RunRecord:
 
 def _record(content: Mapping[str, Any], path: Path) -> RunRecord:
     state, reason = str(content["state"]), content.get("reason")
+    for key in ("config", "metrics", "objective", "fingerprints", "stages"):
+        if not isinstance(content.get(key) or {}, dict):
+            raise TypeError(f"'{key}' is no mapping")
     if state == "running" and not RunFolder(path).is_held():
         state, reason = "interrupted", "interrupted"
     return RunRecord(

@@ -1,0 +1,71 @@
+"""What the file of an option says beside its keys: comments, the package it writes to, what it chooses elsewhere."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from runtree.config.catalogue import Catalogue, Option
+
+PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
+SUMMARY = re.compile(r"^#\s*(?!@package)(\S.*)$", re.MULTILINE)
+COMMENT = re.compile(r"^(\s*)([\w-]+):(?:\s.*?)?\s#\s+(.*)$")
+KEY = re.compile(r"^(\s*)([\w-]+):")
+
+
+def summary(option: Option) -> str:
+    """Return an option in one line: the first comment of its file, or what a contributed algorithm stands for."""
+    if option.file is None:
+        target = option.node.get("_target_")
+        return " / ".join(dict.fromkeys(target.values())) if isinstance(target, Mapping) else str(target or "")
+    lines = _text(option).split("\n\n")[0].splitlines()
+    head = "\n".join(line for line in lines if line.startswith("#"))
+    found = SUMMARY.search(head)
+    return found[1].strip() if found else ""
+
+
+def _text(option: Option) -> str:
+    return option.file.read_text(encoding="utf-8", errors="replace") if option.file else ""
+
+
+def prefix_of(option: Option) -> str:
+    """Return what stands before an option's keys: ``algorithm.``, or nothing where it speaks of the whole config."""
+    declared = PACKAGE.search(_text(option))
+    name = option.group.replace("/", ".") if declared is None else declared[1].replace("_global_", "")
+    return f"{name}." if name else ""
+
+
+def chosen(option: Option) -> Iterator[str]:
+    """Yield the options that an option chooses in other groups: ``data=breast_cancer``."""
+    for entry in option.read().get("defaults", []):
+        if isinstance(entry, Mapping):
+            for group, name in entry.items():
+                yield f"{str(group).removeprefix('override ').strip().lstrip('/')}={name}"
+
+
+def notes(catalogue: Catalogue, option: Option) -> dict[str, str]:
+    """Return the comments beside an option's keys, those of the files that its defaults list names included."""
+    return {key: note for file in files(catalogue, option) for key, note in comments(file).items()}
+
+
+def comments(file: Path) -> dict[str, str]:
+    """Return the comments that stand beside keys."""
+    found: dict[str, str] = {}
+    parents: list[tuple[int, str]] = []
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        key = KEY.match(line)
+        if key is None:
+            continue
+        parents = [*(parent for parent in parents if parent[0] < len(key[1])), (len(key[1]), key[2])]
+        note = COMMENT.match(line)
+        if note:
+            found[".".join(name for _, name in parents)] = note[3].strip()
+    return found
+
+
+def files(catalogue: Catalogue, option: Option) -> list[Path]:
+    """Return the files of an option's keys, the one that wins last."""
+    if option.file is None:
+        return []
+    names = [entry for entry in option.read().get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+    paths = [[folder.path / option.group / f"{name}.yaml" for folder in catalogue.folders] for name in names]
+    return [*(file for some in paths if (file := next(filter(Path.is_file, some), None))), option.file]

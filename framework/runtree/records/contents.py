@@ -1,0 +1,83 @@
+"""What lies beside `run.json` in a run's folder, read for people and for other programs."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from runtree.contract.errors import NotFoundError
+from runtree.contract.types import TASKS, RunRecord
+from runtree.records.folder import RunFolder
+
+PLACES = ("outputs", "experiment")
+
+
+def data(record: RunRecord) -> dict[str, Any]:
+    """Return `data.json`; empty where the run did not come so far."""
+    return _mapping(RunFolder(record.folder).data)
+
+
+def folds(record: RunRecord) -> list[Mapping[str, Any]]:
+    """Return the scores of each fold; empty where the evaluator has no folds."""
+    return list(_mapping(RunFolder(record.folder).metrics).get("folds") or [])
+
+
+def _mapping(file: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def iterations(record: RunRecord) -> list[dict[str, Any]]:
+    """Return the lines of `history.jsonl`, less those that are torn."""
+    try:
+        lines = RunFolder(record.folder).history.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    return [line for line in map(_line, lines) if line]
+
+
+def _line(text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def log(record: RunRecord) -> str:
+    """Return what was said during the run."""
+    try:
+        return RunFolder(record.folder).log.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        raise NotFoundError(f"{record.id}: nothing was logged") from None
+
+
+def whole_config(record: RunRecord) -> str:
+    """Return `config.yaml` as it was written."""
+    try:
+        return RunFolder(record.folder).config.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFoundError(f"{record.folder}: no config.yaml here") from None
+
+
+def settings(record: RunRecord) -> dict[str, Any]:
+    """Return the config nested by group, without targets, spaces and places; of values by task the one that held."""
+    nested: dict[str, Any] = {}
+    for path, value in record.config.items():
+        *groups, key = path.split(".")
+        if groups and key in TASKS:
+            if key != (record.task or key):
+                continue
+            *groups, key = groups
+        if not {"_target_", "space"} & {*groups[1:], key} and (groups or [key])[0] not in PLACES:
+            _inner(nested, groups)[key] = value
+    return nested
+
+
+def _inner(nested: dict[str, Any], groups: list[str]) -> dict[str, Any]:
+    for group in groups:
+        found = nested.setdefault(group, {})
+        nested[group] = nested = found if isinstance(found, dict) else {}
+    return nested

@@ -1,0 +1,77 @@
+"""Every option composes, and its target accepts its keys."""
+
+import pytest
+
+from runtree.app import App
+from runtree.config.build import build, build_algorithm, imported
+from runtree.config.engine import Engine
+from runtree.config.freeze import freeze
+from runtree.contract.errors import RequestError
+from runtree.contract.types import TASKS
+from runtree.lifecycle.load import source_node, table_options
+
+APP = App()
+NEEDED = {"csv": ["data.path=a.csv", "data.target=y"], "parquet": ["data.path=a.parquet", "data.target=y"]}
+NEEDED["import"] = ["algorithm.path=sklearn.linear_model:Ridge"]
+OPTIONS = [
+    (group, name)
+    for group, options in APP.catalogue.groups.items()
+    for name, option in options.items()
+    if option.provider == "runtree"
+]
+
+
+def composed(group, name):
+    overrides = [f"{group}={name}", *NEEDED.get(name, [])]
+    return freeze(_job(Engine(APP.folders, APP.algorithms).compose(overrides))), APP.trust(overrides)
+
+
+def _job(config):
+    from omegaconf import open_dict
+
+    with open_dict(config):
+        del config["hydra"]
+    return config
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS, ids=[f"{group}={name}" for group, name in OPTIONS])
+def test_an_option_composes_and_its_target_accepts_its_keys(group, name):
+    frozen, trust = composed(group, name)
+    node = frozen.config.get(group, {})
+    if group == "algorithm":
+        for task in node.get("_target_", {"regression": ""}) if "_target_" in node else TASKS[1:]:
+            built = build_algorithm(node, task, trust)
+            assert hasattr(built, "fit")
+    elif group == "data":
+        assert table_options(node).target
+        assert callable(build(source_node(node), group, trust).load)
+    elif group == "evaluator":
+        assert callable(build({key: value for key, value in node.items() if key != "metrics"}, group, trust).evaluate)
+    elif name == "gpu":
+        with pytest.raises(RequestError, match="compute: device cuda is not there"):
+            build(node, group, trust)
+    elif group in ("compute", "preprocess"):
+        assert build(node, group, trust) is not None
+    else:
+        assert group == "experiment"
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS, ids=[f"{group}={name}" for group, name in OPTIONS])
+def test_an_option_says_in_one_line_what_it_is(group, name):
+    option = APP.catalogue.option(group, name)
+    assert 20 < len(option.summary) < 140, option.summary
+    if group != "experiment":
+        assert option.read()["name"] == name
+
+
+def test_there_are_at_least_twenty_algorithms_of_scikit_learns():
+    nodes = [
+        APP.catalogue.node("algorithm", name) for group, name in OPTIONS if group == "algorithm" and name != "import"
+    ]
+    assert len(nodes) >= 20
+    assert all(target.startswith("sklearn.") for node in nodes for target in node["_target_"].values())
+    assert sum(set(node["_target_"]) == set(TASKS) for node in nodes) >= 12
+
+
+def test_import_becomes_a_target():
+    assert imported({"path": "a.b:C", "params": {"x": 1}}) == {"_target_": "a.b.C", "x": 1}

@@ -1,0 +1,148 @@
+"""The mistakes that people make: five lines at most, no traceback, the right exit code, and what to do."""
+
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def tables(folder):
+    rows = [f"{n},{'abc'[n % 3]},{'pq'[n % 2]}" for n in range(60)]
+    (folder / "good.csv").write_text("\n".join(["x,city,y", *rows]))
+    (folder / "holes.csv").write_text("\n".join(["x,y", *(f"{n},{'' if n % 3 == 0 else n % 2}" for n in range(60))]))
+    (folder / "one.csv").write_text("\n".join(["x,y", *(f"{n},p" for n in range(60))]))
+    (folder / "header.csv").write_text("x,y\n")
+    (folder / "empty.csv").write_text("")
+    (folder / "ragged.csv").write_text("a,b\n1,2\n1,2,3,4\n")
+    (folder / "latin.csv").write_bytes("x,y\n1,é\n".encode("latin-1"))
+    (folder / "words.parquet").write_text("no parquet")
+
+
+CSV = ("data=csv", "algorithm=dummy")
+CASES = [
+    # what is typed, exit code, what must be said
+    (["algoritm=ridge"], 2, ["unknown config key 'algoritm'", "did you mean: algorithm"]),
+    (["algorithm=rigde"], 2, ["unknown option of algorithm 'rigde'", "did you mean: ridge", "runtree list algorithm"]),
+    (
+        ["algorithm.n_estimator=5"],
+        2,
+        ["algorithm.n_estimator", "did you mean: algorithm.n_estimators", "runtree describe"],
+    ),
+    (["n_estimators=5"], 2, ["it lives at algorithm.n_estimators", "algorithm.n_estimators=5"]),
+    (["lr=0.1", "algorithm=mlp"], 2, ["it lives at algorithm.learning_rate"]),
+    (["C=0.1"], 2, ["'C' is a key of", "algorithm=logistic"]),
+    (["algorithm.C=0.1"], 2, ["'C' is a key of", "algorithm=logistic"]),
+    (["zzz=1"], 2, ["unknown config key 'zzz'", "possible: algorithm"]),
+    (["algorithm=ridge,lasso"], 2, ["algorithm=ridge,lasso names several values", "train -m algorithm=ridge,lasso"]),
+    (["-m", "algorithm=dummy,rigde"], 2, ["unknown option of algorithm 'rigde'"]),
+    (["seed=seven"], 2, ["seed: 'seven' is not a whole number"]),
+    (["data.test_size=half"], 2, ["data.test_size: 'half' is not of the type"]),
+    (["algorithm=logistic", "algorithm.C=abc"], 2, ["algorithm.C: ", "must be a float", "'abc'"]),
+    (["algorithm=logistic", "algorithm.C=-1"], 2, ["algorithm.C: ", "Got -1"]),
+    (["compute.threads=0"], 2, ["compute.threads: 0"]),
+    (["compute=gpu"], 2, ["compute: device cuda is not there", "compute=cpu"]),
+    (["algorithm=lasso"], 2, ["algorithm=lasso serves regression", "data.task=regression"]),
+    (["experiment.name=a/b"], 2, ["experiment.name: 'a/b' cannot name a folder"]),
+    (["objective.metric=acc"], 2, ["objective.metric: 'acc'", "accuracy"]),
+    (["evaluator.metrics=[acuracy]"], 2, ["evaluator.metrics: 'acuracy'", "did you mean: accuracy"]),
+    (["evaluator=cross_validation", "evaluator.folds=1", "algorithm=dummy"], 2, ["evaluator: 1 folds"]),
+    (["data=csv"], 2, ["data.path: a value is required", "data.path="]),
+    ([*CSV, "data.path=nope.csv", "data.target=y"], 2, ["data.path: no file nope.csv", "good.csv"]),
+    ([*CSV, "data.path=empty.csv", "data.target=y"], 2, ["data.path: empty.csv is empty"]),
+    ([*CSV, "data.path=header.csv", "data.target=y"], 2, ["data: the table has no rows"]),
+    ([*CSV, "data.path=ragged.csv", "data.target=a"], 2, ["ragged.csv is no table", "data.separator"]),
+    ([*CSV, "data.path=latin.csv", "data.target=y"], 2, ["not written in utf-8", "data.encoding=latin-1"]),
+    ([*CSV, "data.path=.", "data.target=y"], 2, ["data.path: . is a folder"]),
+    (["data=parquet", "data.path=words.parquet", "data.target=y"], 2, ["words.parquet is no Parquet file"]),
+    ([*CSV, "data.path=good.csv", "data.target=Y"], 2, ["unknown column at data.target: 'Y'", "city, x, y"]),
+    ([*CSV, "data.path=good.csv", "data.target=y", "data.drop=[citi]"], 2, ["data.drop: 'citi'", "did you mean: city"]),
+    ([*CSV, "data.path=holes.csv", "data.target=y"], 2, ["column 'y' is missing in 20 of 60 rows"]),
+    ([*CSV, "data.path=one.csv", "data.target=y"], 2, ["one class only: 'p'"]),
+    ([*CSV, "data.path=good.csv", "data.target=city", "data.task=regression"], 2, ["needs numbers", "classification"]),
+    (
+        [*CSV, "data.path=good.csv", "data.target=y", "preprocess=none"],
+        2,
+        ["column 'city' holds text", "preprocess=tabular"],
+    ),
+    (["algorithm=import", "algorithm.path=nomodule:X"], 4, ["algorithm._target_: 'nomodule.X'"]),
+    (["algorithm.C=[1,2"], 2, ["algorithm.C: the value '[1,2' cannot be read"]),
+    (["dummy"], 2, ["'dummy' is not an override", "key=value"]),
+    (["--foo"], 2, ["unknown flag --foo"]),
+    (["--resolve"], 2, ["--cfg"]),
+    (["-cd", "nowhere", "algorithm=dummy"], 2, ["there is no folder nowhere"]),
+]
+
+
+@pytest.mark.parametrize(("typed", "code", "says"), CASES, ids=[" ".join(case[0]) for case in CASES])
+def test_a_mistake_is_answered_in_five_lines(runtree, tables, typed, code, says):
+    said = runtree("train", *typed)
+    assert said.code == code, said.err
+    assert said.err.startswith("error: ")
+    assert len(said.err.splitlines()) <= 5
+    assert "Traceback" not in said.err
+    assert [words for words in says if words not in said.err] == [], said.err
+    assert said.out == ""
+
+
+def test_a_yaml_error_names_file_and_line(runtree, folder):
+    (folder / "conf" / "algorithm").mkdir(parents=True)
+    (folder / "conf" / "algorithm" / "mine.yaml").write_text("name: mine\n  alpha: [\n")
+    said = runtree("train", "algorithm=mine")
+    assert said.code == 2
+    assert "mine.yaml, line 2: not valid YAML" in said.err
+    assert len(said.err.splitlines()) <= 5
+
+
+def test_code_that_a_file_names_is_refused_and_the_way_out_is_named(runtree, folder):
+    (folder / "conf" / "algorithm").mkdir(parents=True)
+    (folder / "conf" / "algorithm" / "mine.yaml").write_text("name: mine\n_target_: os.system\ncommand: touch pwned\n")
+    said = runtree("train", "algorithm=mine")
+    assert said.code == 2
+    assert "'os.system' is not code that a config may name" in said.err
+    assert "algorithm._target_=os.system" in said.err
+    assert not (folder / "pwned").exists()
+
+
+def test_outputs_that_cannot_be_written_are_named(runtree, folder):
+    (folder / "outputs").write_text("a file")
+    said = runtree("train", "algorithm=dummy")
+    assert said.code == 2
+    assert "outputs: cannot write to outputs" in said.err
+    assert "outputs=/path/to/folder" in said.err
+
+
+def test_a_missing_extra_is_named(runtree, folder, monkeypatch):
+    (folder / "conf" / "algorithm").mkdir(parents=True)
+    (folder / "conf" / "algorithm" / "net.yaml").write_text("name: net\n_target_: {classification: torch.nn.Linear}\n")
+    for name in [name for name in sys.modules if name == "torch" or name.startswith("torch.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    said = runtree("train", "algorithm=net")
+    assert said.code == 4
+    assert "pip install 'runtree[torch]'" in said.err
+
+
+def test_a_mistyped_verb_is_answered(runtree):
+    assert "did you mean: train?" in runtree("tran").err
+    assert "did you mean: runtree train seed=7?" in runtree("seed=7").err
+    assert runtree("tran").code == 2
+
+
+def test_traceback_shows_where(runtree):
+    assert "Traceback" in runtree("--traceback", "train", "seed=x").err
+
+
+def test_a_failing_fit_is_exit_code_1_and_its_traceback_is_in_the_log(runtree, folder):
+    (folder / "mine.py").write_text(
+        "from sklearn.base import ClassifierMixin, BaseEstimator\n"
+        "class Broken(ClassifierMixin, BaseEstimator):\n"
+        "    def fit(self, X, y):\n        raise RuntimeError('the disk melted')\n"
+        "    def predict(self, X):\n        return X\n"
+    )
+    said = runtree("train", "algorithm=import", "algorithm.path=mine:Broken")
+    assert said.code == 1
+    assert "the disk melted" in said.err
+    assert "Traceback" not in said.err
+    [log] = folder.glob("outputs/default/*/log.txt")
+    assert "Traceback" in log.read_text()
+    assert str(log.parent.relative_to(folder)) in said.err

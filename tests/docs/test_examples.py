@@ -1,0 +1,61 @@
+"""Every command line in the README and the guides is typed, and does what it says."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "docs/configuration.md"]
+BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str) -> list[str]:
+    blocks = BLOCK.findall((ROOT / page).read_text())
+    lines = [line.partition("   #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("runtree ") and "…" not in line]
+
+
+TYPED = [(page, line) for page in PAGES for line in dict.fromkeys(commands(page))]
+
+
+@pytest.fixture
+def house(folder):
+    """Lay out what the examples speak of: a table of prices, an estimator of one's own, a run to look back at."""
+    rows = [f"{40 + n % 90},{['north', 'south', 'east'][n % 3]},{1000 * (40 + n % 90) + n}" for n in range(150)]
+    (folder / "house_prices.csv").write_text("\n".join(["area,side,price", *rows]))
+    (folder / "my").mkdir()
+    (folder / "my" / "module.py").write_text(
+        "from sklearn.linear_model import RidgeClassifier\nclass MyEstimator(RidgeClassifier):\n    pass\n"
+    )
+    return folder
+
+
+def test_the_pages_have_examples():
+    assert len(TYPED) > 12
+
+
+@pytest.mark.parametrize(("page", "line"), TYPED, ids=[line for _, line in TYPED])
+def test_an_example_does_what_it_says(runtree, house, page, line):
+    words = shlex.split(line)[1:]
+    if words[0] in ("show", "predict", "runs"):
+        assert (
+            runtree("train", "algorithm=dummy", "data=csv", "data.path=house_prices.csv", "data.target=price").code == 0
+        )
+    said = runtree(*words)
+    assert said.code == 0, said.err
+    assert said.out
+
+
+def test_the_relative_links_of_every_page_lead_somewhere():
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "plugins").glob("*/*.md"),
+    ]
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page}: {link}"
