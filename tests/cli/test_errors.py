@@ -24,11 +24,15 @@ CASES = [
     (["algoritm=ridge"], 2, ["unknown config key 'algoritm'", "did you mean: algorithm"]),
     (["algorithm=rigde"], 2, ["unknown option of algorithm 'rigde'", "did you mean: ridge", "runtree list algorithm"]),
     (
-        ["algorithm.n_estimator=5"],
+        ["algorithm=random_forest", "algorithm.n_estimator=5"],
         2,
         ["algorithm.n_estimator", "did you mean: algorithm.n_estimators", "runtree describe"],
     ),
-    (["n_estimators=5"], 2, ["it lives at algorithm.n_estimators", "algorithm.n_estimators=5"]),
+    (
+        ["n_estimators=5", "algorithm=random_forest"],
+        2,
+        ["it lives at algorithm.n_estimators", "algorithm.n_estimators=5"],
+    ),
     (["lr=0.1", "algorithm=mlp"], 2, ["it lives at algorithm.learning_rate"]),
     (["C=0.1"], 2, ["'C' is a key of", "algorithm=logistic"]),
     (["algorithm.C=0.1"], 2, ["'C' is a key of", "algorithm=logistic"]),

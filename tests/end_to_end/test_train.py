@@ -35,7 +35,7 @@ def test_one_command_leaves_the_tree_of_the_manual(runtree, folder):
     assert run.name.endswith(record["fingerprints"]["config"][:8])
     assert set(record["stages"]) == {"load", "check", "split", "fit", "evaluate", "save"}
     config = yaml.safe_load((run / "config.yaml").read_text())
-    assert config["algorithm"]["name"] == record["config"]["algorithm.name"] == "random_forest"
+    assert config["algorithm"]["name"] == record["config"]["algorithm.name"] == "hist_gradient_boosting"
 
 
 def test_the_metrics_equal_a_plain_scikit_learn_script(runtree, folder):
@@ -148,7 +148,7 @@ def test_hydras_own_flags_keep_working(runtree, folder):
     config = yaml.safe_load(runtree("train", "algorithm=ridge", "--cfg", "job", "--resolve").out)
     assert config["algorithm"]["random_state"] == 0
     assert "algorithm: ridge" in runtree("train", "algorithm=ridge", "--info", "defaults-tree").out
-    assert "n_estimators" in runtree("train", "--cfg", "job", "--package", "algorithm").out
+    assert "n_estimators" in runtree("train", "algorithm=bagging", "--cfg", "job", "--package", "algorithm").out
     assert runtree("train", "--hydra-help").code == 0
     assert run_folders(folder) == []
 

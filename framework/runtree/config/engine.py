@@ -5,6 +5,7 @@ Hydra's engine object itself, as other libraries on top of Hydra do, and keeps e
 """
 
 import argparse
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -121,7 +122,7 @@ class Engine:
 
     def show(self, flags: argparse.Namespace) -> None:
         """Answer one of Hydra's own questions: --cfg, --info, --hydra-help, --shell-completion."""
-        with self.session() as hydra:
+        with self.session() as hydra, kept_logging():
             name, overrides = self.config_name, flags.overrides
             if flags.cfg:
                 hydra.show_cfg(name, overrides, cfg_type=flags.cfg, package=flags.package, resolve=flags.resolve)
@@ -131,6 +132,18 @@ class Engine:
                 hydra.hydra_help(config_name=name, args_parser=hydra_parser(), args=flags)
             elif flags.shell_completion:
                 hydra.shell_completion(config_name=name, overrides=overrides)
+
+
+@contextmanager
+def kept_logging() -> Iterator[None]:
+    """Undo what Hydra's --info does to logging: it sends every debug line of the process to stdout from then on."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def hydra_minor() -> int:

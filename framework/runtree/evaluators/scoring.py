@@ -58,11 +58,18 @@ def answer(model: Any, features: "pd.DataFrame", target: "pd.Series[Any]", class
     from joblib import parallel_config
 
     with parallel_config("sequential"):
-        y_pred = model.predict(features)
-        score = chances(model, features, classes) if classes else None
+        prepared, last = prepare(model, features)
+        y_pred = last.predict(prepared)
+        score = chances(last, prepared, classes) if classes else None
     if not classes:
         return Answers(target.to_numpy(dtype=float), y_pred.astype(float).ravel(), None, ())
     return Answers(codes(target.to_numpy(), classes), codes(y_pred, classes), score, classes)
+
+
+def prepare(model: Any, features: "pd.DataFrame") -> tuple[Any, Any]:
+    """Return what a pipeline's last step is given, and that step: to prepare rows once serves both of its answers."""
+    steps = getattr(model, "steps", None)
+    return (model[:-1].transform(features), steps[-1][1]) if steps and len(steps) > 1 else (features, model)
 
 
 def codes(labels: "Array", classes: tuple[Any, ...]) -> "Array":
@@ -73,7 +80,7 @@ def codes(labels: "Array", classes: tuple[Any, ...]) -> "Array":
     return np.fromiter((known[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
 
 
-def chances(model: Any, features: "pd.DataFrame", classes: tuple[Any, ...]) -> "Array | None":
+def chances(model: Any, features: Any, classes: tuple[Any, ...]) -> "Array | None":
     """Return chances of shape (rows, classes), in the order of `classes`, or None where the model gives none."""
     import numpy as np
 
