@@ -28,7 +28,8 @@ x, valid_x, y, valid_y = train_test_split(x, y, test_size=114, stratify=y, rando
 model = make_pipeline(StandardScaler(), HistGradientBoostingClassifier(early_stopping=False, random_state=0)).fit(x, y)
 for a, b in ((x, y), (valid_x, valid_y), (test_x, test_y)):
     p = model.predict_proba(a)
-    print(accuracy_score(b, model.predict(a)), balanced_accuracy_score(b, model.predict(a)), log_loss(b, p), roc_auc_score(b, p[:, 1]))
+    y = model.predict(a)
+    print(accuracy_score(b, y), balanced_accuracy_score(b, y), log_loss(b, p), roc_auc_score(b, p[:, 1]))
 """
 FRONT = [sys.executable, "-c", "from runtree.cli.main import main; main()"]
 CONTESTANTS = {

@@ -51,8 +51,8 @@ class Plugins:
         ]
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
-        """Yield (plugin name, item); a plugin that fails, or returns something else, is broken from then on."""
-        for implementation in reversed(getattr(self.manager.hook, name).get_hookimpls()):
+        """Yield (plugin name, item), by registration; a plugin that fails, or returns something else, is broken from then on."""
+        for implementation in getattr(self.manager.hook, name).get_hookimpls():
             plugin = implementation.plugin_name
             if plugin in self.broken:
                 continue
@@ -71,7 +71,7 @@ class Plugins:
 
     def moment(self, name: str, **arguments: Any) -> None:
         """Tell every plugin; one that fails is logged by name, and neither the run nor the others suffer."""
-        for implementation in reversed(getattr(self.manager.hook, name).get_hookimpls()):
+        for implementation in getattr(self.manager.hook, name).get_hookimpls():
             if implementation.plugin_name in self.broken:
                 continue
             try:
@@ -82,7 +82,10 @@ class Plugins:
                 )
 
     def first(self, name: str, **arguments: Any) -> Any:
-        """Return the first answer that is not None; an error carries the name of the plugin."""
+        """Return the first answer that is not None, the last registered asked first, as pluggy does.
+
+        An error carries the name of the plugin.
+        """
         for implementation in reversed(getattr(self.manager.hook, name).get_hookimpls()):
             try:
                 answer = implementation.function(*(arguments[argument] for argument in implementation.argnames))

@@ -18,7 +18,7 @@ from runtree.preprocess.text import TextTopics
 
 Array = np.ndarray[Any, Any]
 
-CHUNK = 8192  # rows encoded at a time
+CHUNK = 4096  # rows encoded at a time
 
 
 class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]

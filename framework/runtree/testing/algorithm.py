@@ -1,0 +1,182 @@
+"""The suite for an option of the group `algorithm`."""
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from threadpoolctl import threadpool_limits
+
+from runtree.config.build import NOT_ARGUMENTS, build_algorithm
+from runtree.config.catalogue import flatten
+from runtree.config.task import differs_by_task, for_task
+from runtree.contract.errors import ConfigError
+from runtree.contract.run import Run
+from runtree.contract.types import TASKS, Task
+from runtree.lifecycle.predict import load_predictor
+from runtree.testing.fixtures import PLAIN, TARGET, Case, cases_of, compose, task_of, tiny_table, train, write_table
+from runtree.testing.space import ends
+from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
+
+
+@TINY
+class AlgorithmSuite(Suite):
+    """Checks that an algorithm can be chosen, configured, trained, repeated, saved and tuned.
+
+    Subclass it and name the option; `overrides` may make it small::
+
+        class TestLightgbm(AlgorithmSuite):
+            option = "lightgbm"
+            overrides = ["algorithm.n_estimators=10"]
+    """
+
+    option: ClassVar[str]
+
+    @classmethod
+    def tasks(cls) -> tuple[Task, ...]:
+        """Return what the option serves."""
+        target = cls.make_app().catalogue.node("algorithm", cls.option)["_target_"]
+        return tuple(task for task in TASKS if not differs_by_task(target) or task in target)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Repeat tests for each task and each kind of target that the option serves."""
+        tasks = self.tasks()
+        if "task" in metafunc.fixturenames:
+            metafunc.parametrize("task", tasks, scope="class")
+        if "case" in metafunc.fixturenames:
+            metafunc.parametrize("case", cases_of(tasks), scope="class")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def node(cls) -> dict[str, Any]:
+        """Return the composed config node of the algorithm."""
+        config = compose(f"algorithm={cls.option}", *PLAIN, *cls.overrides, app=cls.make_app()).config
+        found: dict[str, Any] = config["algorithm"]
+        return found
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run(cls, case: Case, tmp_path_factory: pytest.TempPathFactory) -> Run:
+        """Return a run on a tiny table, trained once for several tests."""
+        return cls.trained(case, tmp_path_factory.mktemp("run"))
+
+    @classmethod
+    def trained(cls, case: Case, folder: Path) -> Run:
+        """Train on a tiny table."""
+        return train(
+            *(f"algorithm={cls.option}", *PLAIN, *write_table(folder, case), *cls.overrides),
+            folder=folder,
+            app=cls.make_app(),
+        )
+
+    def built(self, node: dict[str, Any], task: str) -> Any:
+        """Build the unfitted algorithm."""
+        return build_algorithm(node, task, self.make_app().trust(self.overrides))
+
+    def test_config_is_named_like_the_option(self, node: dict[str, Any]) -> None:
+        assert node["name"] == self.option
+
+    def test_target_accepts_every_key(self, node: dict[str, Any], task: Task) -> None:
+        algorithm = self.built(node, task)
+        assert callable(algorithm.fit)
+        assert callable(algorithm.predict)
+
+    def test_constructor_stores_what_it_is_given(self, node: dict[str, Any], task: Task) -> None:
+        algorithm = self.built(node, task)
+        parameters = algorithm.get_params(deep=False)
+        for key, value in for_task(node, task, "algorithm").items():
+            if key not in NOT_ARGUMENTS and not isinstance(value, (dict, list)) and key in parameters:
+                assert parameters[key] == value, f"algorithm.{key} is not stored as it was given"
+
+    def test_constructor_changes_nothing(self, node: dict[str, Any], task: Task) -> None:
+        algorithm = self.built(node, task)
+        given = {name: object() for name in algorithm.get_params(deep=False)}
+        stored = type(algorithm)(**given).get_params(deep=False)
+        assert [name for name in given if stored[name] is not given[name]] == []
+
+    def test_clone_is_equal(self, node: dict[str, Any], task: Task) -> None:
+        from sklearn.base import clone
+
+        algorithm = self.built(node, task)
+        assert repr(clone(algorithm).get_params()) == repr(algorithm.get_params())
+
+    def test_fit_returns_self_and_keeps_parameters_and_rows(self, node: dict[str, Any], case: Case) -> None:
+        features, target = numbers(case)
+        algorithm = self.built(node, task_of(case))
+        before = repr(algorithm.get_params())
+        with threadpool_limits(1):
+            assert algorithm.fit(features, target) is algorithm
+        assert repr(algorithm.get_params()) == before
+        assert (features.tolist(), target.tolist()) == tuple(part.tolist() for part in numbers(case))
+        assert len(algorithm.predict(features)) == len(features)
+
+    def test_trains(self, run: Run) -> None:
+        record = read_json(folder_of(run).record)
+        assert record["state"] == "completed"
+        assert record["objective"]["value"] is not None
+
+    def test_predicts_known_values(self, run: Run, case: Case) -> None:
+        predicted = run.predictions["y_pred"]
+        assert predicted.notna().all()
+        if case != "regression":
+            assert set(predicted) <= set(run.data.classes)
+
+    def test_probabilities_sum_to_one(self, run: Run, case: Case) -> None:
+        chances = run.predictions.filter(regex="^p_")
+        if chances.shape[1]:
+            assert chances.to_numpy().min() >= 0
+            assert chances.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-6)
+            assert list(chances.columns) == [f"p_{label}" for label in run.data.classes]
+
+    def test_same_seed_same_bytes(self, run: Run, case: Case, tmp_path: Path) -> None:
+        assert_same_science(run, self.trained(case, tmp_path))
+
+    def test_saved_model_predicts_the_same(self, run: Run) -> None:
+        plugins = self.make_app().plugins
+        again = load_predictor(folder_of(run), plugins, plugins.trusted_types()).predict(run.data.features)
+        told = run.predictions.sort_values("row")
+        assert again["prediction"].iloc[told["row"]].tolist() == told["y_pred"].tolist()
+        for column in again.columns.drop("prediction"):
+            assert again[column].iloc[told["row"]].tolist() == told[column].tolist()
+
+    def test_reports_each_iteration_once(self, node: dict[str, Any], run: Run, case: Case) -> None:
+        if "report" in inspect.signature(self.built(node, task_of(case)).fit).parameters:
+            steps = [json.loads(line)["step"] for line in folder_of(run).history.read_text().splitlines()]
+            assert steps
+            assert steps == sorted(set(steps))
+
+    def test_space_names_keys_that_exist(self, node: dict[str, Any]) -> None:
+        keys = {*node, *flatten(node)}
+        assert [key for key in node.get("space") or () if key not in keys] == []
+
+    def test_space_ends_are_accepted(self, node: dict[str, Any], task: Task) -> None:
+        for change in changes(node, task):
+            self.built(change, task)
+
+    def test_refuses_a_task_that_it_does_not_serve(self, node: dict[str, Any]) -> None:
+        for task in set(TASKS) - set(self.tasks()):
+            with pytest.raises(ConfigError, match="serves") as refused:
+                self.built(node, task)
+            assert task in str(refused.value)
+
+
+def numbers(case: Case) -> tuple[Any, Any]:
+    """Return a tiny table as an algorithm is given it: numbers without holes, and the target."""
+    frame = tiny_table(case, rows=60)
+    features = frame.drop(columns=[TARGET, "place"]).fillna(0.0)
+    return features.to_numpy(), frame[TARGET].to_numpy()
+
+
+def changes(node: dict[str, Any], task: Task) -> Iterator[dict[str, Any]]:
+    """Yield the node with each key of its space at each end of its range."""
+    for key, text in (node.get("space") or {}).items():
+        for value in ends(text[task] if differs_by_task(text) else text):
+            yield placed(node, key.split("."), value)
+
+
+def placed(node: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    """Return a copy of a node with one value set."""
+    first, *below = path
+    return {**node, first: placed(node[first], below, value) if below else value}

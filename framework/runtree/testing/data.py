@@ -1,0 +1,79 @@
+"""The suite for an option of the group `data`."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from runtree.config.build import build
+from runtree.lifecycle import load
+from runtree.testing.fixtures import PLAIN, compose, train
+from runtree.testing.suite import TINY, Suite, folder_of, read_json
+
+
+@TINY
+class DataSuite(Suite):
+    """Checks that a data source gives a sound table, the same one whenever it is asked.
+
+    ::
+
+        class TestSensors(DataSuite):
+            option = "sensors"
+            overrides = ["data.path=tests/sensors.csv"]
+    """
+
+    option: ClassVar[str]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def asked(cls) -> list[str]:
+        """Return the overrides that choose the source; redefine it where a file has to be made first."""
+        return [f"data={cls.option}", *cls.overrides]
+
+    @pytest.fixture
+    def config(self, asked: list[str]) -> dict[str, Any]:
+        """Return the composed config."""
+        return compose(*asked, app=self.make_app()).config
+
+    @pytest.fixture
+    def source(self, config: dict[str, Any], asked: list[str]) -> Any:
+        """Return the data source."""
+        return build(load.source_node(config["data"]), "data", self.make_app().trust(asked))
+
+    def test_config_is_named_like_the_option(self, config: dict[str, Any]) -> None:
+        assert config["data"]["name"] == self.option
+
+    def test_has_the_keys_that_every_source_has(self, config: dict[str, Any]) -> None:
+        lacking = [key for key in load.COMMON if key not in config["data"]]
+        assert lacking == [], "let the file's defaults list begin with _table_"
+
+    def test_gives_rows_with_the_target(self, source: Any, config: dict[str, Any]) -> None:
+        import pandas as pd
+
+        frame = source.load()
+        assert isinstance(frame, pd.DataFrame)
+        assert len(frame)
+        assert config["data"]["target"] in frame.columns
+        assert frame.columns.is_unique
+
+    def test_is_a_sound_table(self, config: dict[str, Any], asked: list[str]) -> None:
+        table = load.load(config, self.make_app().trust(asked))
+        assert len(table.features) == len(table.target)
+        assert table.features.shape[1]
+
+    def test_same_fingerprint_each_time(self, config: dict[str, Any], asked: list[str]) -> None:
+        trust = self.make_app().trust(asked)
+        assert load.load(config, trust).fingerprint == load.load(config, trust).fingerprint
+
+    def test_a_changed_table_changes_no_later_one(self, source: Any, config: dict[str, Any]) -> None:
+        first = source.load()
+        kept = first.copy(deep=True)
+        del first[config["data"]["target"]]
+        first.iloc[:, 0] = first.iloc[::-1, 0].to_numpy()
+        assert source.load().equals(kept)
+
+    def test_a_run_works_on_it(self, asked: list[str], tmp_path: Path) -> None:
+        run = train(*asked, "algorithm=dummy", *PLAIN, folder=tmp_path, app=self.make_app())
+        told = read_json(folder_of(run).data)
+        assert told["rows"] == len(run.data.features)
+        assert told["fingerprint"] == run.data.fingerprint

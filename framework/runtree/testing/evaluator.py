@@ -1,0 +1,83 @@
+"""The suite for an option of the group `evaluator`."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from runtree.config.build import build
+from runtree.contract.run import Run
+from runtree.contract.types import PARTS
+from runtree.testing.fixtures import CASES, PLAIN, Case, compose, train, write_table
+from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
+
+
+@TINY
+class EvaluatorSuite(Suite):
+    """Checks that an evaluator scores what it says it scores, the same each time.
+
+    ::
+
+        class TestBootstrap(EvaluatorSuite):
+            option = "bootstrap"
+    """
+
+    option: ClassVar[str]
+    algorithm: ClassVar[str] = "dummy"
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Repeat tests for each kind of target."""
+        if "case" in metafunc.fixturenames:
+            metafunc.parametrize("case", CASES, scope="class")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run(cls, case: Case, tmp_path_factory: pytest.TempPathFactory) -> Run:
+        """Return a run that the evaluator scored."""
+        return cls.trained(case, tmp_path_factory.mktemp("run"))
+
+    @classmethod
+    def trained(cls, case: Case, folder: Path, *more: str) -> Run:
+        """Train on a tiny table."""
+        asked = [f"evaluator={cls.option}", f"algorithm={cls.algorithm}", *PLAIN]
+        return train(*asked, *write_table(folder, case), *cls.overrides, *more, folder=folder, app=cls.make_app())
+
+    def test_says_whether_it_holds_out(self) -> None:
+        config: dict[str, Any] = compose(f"evaluator={self.option}", *self.overrides, app=self.make_app()).config
+        node = {key: value for key, value in config["evaluator"].items() if key != "metrics"}
+        assert config["evaluator"]["name"] == self.option
+        assert isinstance(build(node, "evaluator", self.make_app().trust()).holds_out, bool)
+
+    def test_scores_known_parts(self, run: Run) -> None:
+        found = read_json(folder_of(run).metrics)
+        assert {"validation", "test"} <= set(found) <= {*PARTS, "folds"}
+        assert all(isinstance(value, float) for part in PARTS for value in found.get(part, {}).values())
+
+    def test_gives_the_objective(self, run: Run) -> None:
+        assert read_json(folder_of(run).record)["objective"]["value"] is not None
+
+    def test_predicts_each_test_row_once(self, run: Run) -> None:
+        predictions = run.predictions
+        assert {"row", "part", "y_true", "y_pred"} <= set(predictions.columns)
+        rows = predictions.loc[predictions["part"] == "test", "row"]
+        assert sorted(rows) == run.split.test.tolist()
+
+    def test_tells_the_true_values(self, run: Run) -> None:
+        truth = run.data.target.iloc[run.predictions["row"]]
+        assert run.predictions["y_true"].tolist() == truth.tolist()
+
+    def test_metrics_are_those_of_the_predictions(self, run: Run, case: Case) -> None:
+        test = run.predictions[run.predictions["part"] == "test"]
+        if case == "regression":
+            expected, found = (test["y_true"] - test["y_pred"]).abs().mean(), run.metrics["test"]["mae"]
+        else:
+            expected, found = (test["y_true"] == test["y_pred"]).mean(), run.metrics["test"]["accuracy"]
+        assert found == pytest.approx(float(expected), rel=1e-9)
+
+    def test_computes_only_what_is_asked(self, case: Case, tmp_path: Path) -> None:
+        name = "mae" if case == "regression" else "accuracy"
+        run = self.trained(case, tmp_path, f"evaluator.metrics=[{name}]", f"objective.metric={name}")
+        assert {found for part in run.metrics.values() for found in part} == {name}
+
+    def test_same_seed_same_bytes(self, run: Run, case: Case, tmp_path: Path) -> None:
+        assert_same_science(run, self.trained(case, tmp_path))

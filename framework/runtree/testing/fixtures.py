@@ -1,0 +1,113 @@
+"""What the suites work with, and what a plugin's own tests may use: a tiny table, a run in this process."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from runtree.app import App
+from runtree.app import train as run_app
+from runtree.config.engine import Engine, open_parameters, parse_flags
+from runtree.config.freeze import Frozen, freeze
+from runtree.contract.run import Run
+from runtree.contract.types import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Case = Literal["binary", "multiclass", "regression"]
+
+CASES: tuple[Case, ...] = ("binary", "multiclass", "regression")
+LABELS: Mapping[str, tuple[str, ...]] = {"binary": ("yes", "no"), "multiclass": ("red", "green", "blue")}
+TARGET = "outcome"
+PLAIN = ("compute=cpu", "compute.threads=1", "seed=7")  # on a tiny table threads cost more than they bring
+
+
+def task_of(case: Case) -> Task:
+    """Return the task of a case."""
+    return "regression" if case == "regression" else "classification"
+
+
+def cases_of(tasks: Iterable[str]) -> list[Case]:
+    """Return the cases that belong to some tasks."""
+    return [case for case in CASES if task_of(case) in set(tasks)]
+
+
+def tiny_table(case: Case = "binary", rows: int = 72, seed: int = 0) -> "pd.DataFrame":
+    """Make a table that something can be learned from: three numbers, a category, and the column `outcome`.
+
+    The labels are words whose sorted order is not that in which they appear; the first number has holes.
+    """
+    import numpy as np
+    import pandas as pd
+
+    generator = np.random.default_rng(seed)
+    numbers = generator.normal(size=(rows, 3))
+    place = generator.integers(0, 3, rows)
+    signal = 2 * numbers[:, 0] - numbers[:, 1] + place + generator.normal(scale=0.2, size=rows)
+    frame = pd.DataFrame(numbers, columns=["height", "weight", "noise"])
+    frame["place"] = np.array(["north", "south", "west"])[place]
+    frame.loc[generator.choice(rows, rows // 12, replace=False), "height"] = np.nan
+    return frame.assign(**{TARGET: _outcome(signal, case)})
+
+
+def _outcome(signal: Any, case: Case) -> Any:
+    import numpy as np
+
+    if case == "regression":
+        return (signal - signal.min() + 1).round(6)  # positive, as Poisson's and gamma's targets must be
+    labels = np.array(LABELS[case])
+    ranks = signal.argsort().argsort()
+    return labels[ranks * len(labels) // len(signal)]
+
+
+def write_table(folder: Path, case: Case = "binary", **sizes: int) -> list[str]:
+    """Write a tiny table to a file and return the overrides that make a run read it."""
+    file = folder / f"{case}.csv"
+    tiny_table(case, **sizes).to_csv(file, index=False)
+    return ["data=csv", f"data.path={quoted(file)}", f"data.target={TARGET}"]
+
+
+def quoted(path: Path) -> str:
+    """Return a path as Hydra's grammar reads it back unchanged."""
+    return "'" + str(path).replace("'", "\\'") + "'"
+
+
+def train(*overrides: str, folder: Path, app: App | None = None) -> Run:
+    """Train in this process as ``runtree train`` does, with the run below `folder`, and return the run."""
+    flags = parse_flags([*overrides, f"outputs={quoted(folder)}"])
+    return run_app(app or App(), flags).runs[0]
+
+
+def compose(*overrides: str, app: App | None = None) -> Frozen:
+    """Return the config that a run would be given."""
+    from omegaconf import OmegaConf
+
+    app = app or App()
+    composed = Engine(app.folders, app.algorithms).compose(open_parameters(overrides))
+    return freeze(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
+
+
+class FakePlugins:
+    """Hooks without plugins: moments are kept in `heard`, contributions and answers are what you give.
+
+    Parameters
+    ----------
+    answers
+        By the hook's name: a list of items for a contribution, one value for a decision.
+    """
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.heard: list[tuple[str, Mapping[str, Any]]] = []
+
+    def moment(self, name: str, **arguments: Any) -> None:
+        """Remember what was told."""
+        self.heard.append((name, arguments))
+
+    def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
+        """Yield the items given for a hook."""
+        return iter([("fake", item) for item in self.answers.get(name, ())])
+
+    def first(self, name: str, **arguments: Any) -> Any:
+        """Return the answer given for a hook."""
+        return self.answers.get(name)

@@ -1,0 +1,131 @@
+"""The suite for a metric."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from runtree.contract.types import Metric
+from runtree.lifecycle import metrics
+from runtree.testing.fixtures import PLAIN, Case, cases_of, task_of, train, write_table
+from runtree.testing.suite import TINY, Suite, folder_of, read_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+ROWS = 60
+
+
+@TINY
+class MetricSuite(Suite):
+    """Checks that a metric tells good predictions from bad ones and reaches `metrics.json`.
+
+    ::
+
+        class TestBias(MetricSuite):
+            metric = "bias"
+            bounds = (0, 1)
+    """
+
+    metric: ClassVar[str]
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+
+    @classmethod
+    def registered(cls) -> Metric:
+        """Return the metric as runs find it."""
+        return metrics.catalogue(cls.make_app().plugins.contributions("register_metrics"))[cls.metric]
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Repeat tests for each kind of target that the metric is defined for."""
+        if "case" in metafunc.fixturenames:
+            metafunc.parametrize("case", cases_of(self.registered().tasks))
+
+    def value(self, y_true: "Array", code: "Array", case: Case) -> float:
+        """Score predictions: numbers, or class codes from which chances are made where the metric needs them."""
+        found = self.registered()
+        if case == "regression":
+            return found.function(y_true, code)
+        count = classes(case)
+        guess = code if found.needs == "prediction" else chances(code, count)
+        return found.function(y_true, guess, labels=range(count))
+
+    def test_is_well_formed(self) -> None:
+        found = self.registered()
+        assert found.direction in ("maximize", "minimize")
+        assert found.needs in ("prediction", "probability")
+        assert found.tasks
+
+    def test_prefers_perfect_predictions(self, case: Case) -> None:
+        y_true = truth(case)
+        perfect, bad = self.value(y_true, y_true, case), self.value(y_true, wrong(y_true, case), case)
+        assert perfect > bad if self.registered().direction == "maximize" else perfect < bad
+
+    def test_stays_within_its_bounds(self, case: Case) -> None:
+        y_true = truth(case)
+        low, high = self.bounds
+        for guess in (y_true, wrong(y_true, case), y_true[::-1].copy()):
+            value = self.value(y_true, guess, case)
+            assert isinstance(value, float)
+            assert math.isfinite(value)
+            assert low <= value <= high
+
+    def test_leaves_its_arguments_alone(self, case: Case) -> None:
+        y_true, guess = truth(case), wrong(truth(case), case)
+        self.value(y_true, guess, case)
+        assert y_true.tolist() == truth(case).tolist()
+        assert guess.tolist() == wrong(truth(case), case).tolist()
+
+    def test_scores_a_part_without_some_class(self, case: Case) -> None:
+        y_true = truth(case)
+        there = y_true[y_true > 0] if case != "regression" else y_true[:2]
+        value = self.value(there, there, case)
+        assert isinstance(value, float)  # NaN where nothing can be said, but a number
+
+    def test_reaches_the_record(self, case: Case, tmp_path: Path) -> None:
+        asked = ["algorithm=dummy", *PLAIN, f"evaluator.metrics=[{self.metric}]", f"objective.metric={self.metric}"]
+        run = train(*write_table(tmp_path, case), *asked, *self.overrides, folder=tmp_path, app=self.make_app())
+        found = read_json(folder_of(run).metrics)
+        assert {part: list(values) for part, values in found.items()} == {part: [self.metric] for part in found}
+        record = read_json(folder_of(run).record)
+        assert record["objective"]["metric"] == self.metric
+        assert record["objective"]["direction"] == self.registered().direction
+
+    def test_is_refused_for_another_task(self, tmp_path: Path) -> None:
+        from runtree.contract.errors import ConfigError
+
+        for case in ("binary", "regression"):
+            if task_of(case) not in self.registered().tasks:
+                with pytest.raises(ConfigError, match=self.metric):
+                    metrics.choose([self.metric], task_of(case), {self.metric: self.registered()})
+
+
+def classes(case: Case) -> int:
+    """Return how many classes a case has."""
+    return 2 if case == "binary" else 3
+
+
+def truth(case: Case) -> "Array":
+    """Return true values: numbers from 1 to 10, or class codes."""
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    if case == "regression":
+        return generator.uniform(1, 10, ROWS)
+    return generator.permutation(np.arange(ROWS) % classes(case))
+
+
+def wrong(y_true: "Array", case: Case) -> "Array":
+    """Return bad predictions: far off, or another class in every row."""
+    return y_true[::-1] * -3.0 if case == "regression" else (y_true + 1) % classes(case)
+
+
+def chances(code: "Array", count: int) -> "Array":
+    """Return chances sure of these classes, of shape (rows,) for two classes, else (rows, classes)."""
+    import numpy as np
+
+    found = np.full((len(code), count), 0.06 / (count - 1))
+    found[np.arange(len(code)), code] = 0.94
+    return found[:, 1] if count == 2 else found

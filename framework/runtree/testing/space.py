@@ -1,0 +1,30 @@
+"""The ends of the ranges that an option's `space` declares, in Hydra's sweep grammar."""
+
+from typing import Any
+
+
+def ends(text: str) -> list[Any]:
+    """Return the first and last value of a range, or every value of a choice.
+
+    Raises
+    ------
+    ValueError
+        Where the text is no sweep.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, RangeSweep
+
+    parsed = OverridesParser.create().parse_override(f"key={text}")
+    sweep: Any = parsed.value()
+    if isinstance(sweep, ChoiceSweep):
+        return [_plain(value) for value in sweep.list]
+    if isinstance(sweep, IntervalSweep):
+        return [sweep.start, sweep.end]
+    if isinstance(sweep, RangeSweep):
+        values = list(sweep.range())
+        return [values[0], values[-1]]
+    raise ValueError(f"{text!r} is no range: use choice(…), range(…) or interval(…)")
+
+
+def _plain(value: Any) -> Any:
+    return getattr(value, "text", value)  # a quoted string is an object of the grammar's

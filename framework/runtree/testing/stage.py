@@ -1,0 +1,85 @@
+"""The suite for a stage."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from runtree.contract.run import Run
+from runtree.contract.types import TASKS, Stage, Task
+from runtree.lifecycle.order import order
+from runtree.plugins import BUILTIN
+from runtree.testing.fixtures import CASES, PLAIN, Case, cases_of, train, write_table
+from runtree.testing.suite import TINY, Suite, folder_of, plugins_with, read_json
+
+
+@TINY
+class StageSuite(Suite):
+    """Checks that a stage stands where it asked to, works in every kind of run, and disturbs none.
+
+    ::
+
+        class TestProfile(StageSuite):
+            stage = "profile"
+            writes = ["profile.json"]
+    """
+
+    stage: ClassVar[str]
+    tasks: ClassVar[Sequence[Task]] = TASKS
+    writes: ClassVar[Sequence[str]] = ()
+    algorithm: ClassVar[str] = "dummy"
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Repeat tests for each kind of target."""
+        if "case" in metafunc.fixturenames:
+            metafunc.parametrize("case", [case for case in CASES if case in cases_of(self.tasks)], scope="class")
+
+    @classmethod
+    def registered(cls) -> tuple[str, Stage]:
+        """Return the stage and the plugin that it comes from."""
+        found = cls.make_app().plugins.contributions("register_stages")
+        return next(pair for pair in found if pair[1].name == cls.stage)
+
+    @classmethod
+    def asked(cls, case: Case, folder: Path) -> list[str]:
+        """Return the overrides of the suite's runs."""
+        return [*write_table(folder, case), f"algorithm={cls.algorithm}", *PLAIN]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run(cls, case: Case, tmp_path_factory: pytest.TempPathFactory) -> Run:
+        """Return a run with the stage."""
+        folder = tmp_path_factory.mktemp("run")
+        return train(*cls.asked(case, folder), *cls.overrides, folder=folder, app=cls.make_app())
+
+    def test_stands_where_it_asked_to(self) -> None:
+        _, stage = self.registered()
+        names = [found.name for found in order(list(self.make_app().plugins.contributions("register_stages")))]
+        assert stage.after is None or names.index(stage.after) < names.index(stage.name)
+        assert stage.before is None or names.index(stage.name) < names.index(stage.before)
+
+    def test_runs_in_a_run_that_completes(self, run: Run) -> None:
+        record = read_json(folder_of(run).record)
+        assert record["state"] == "completed"
+        assert record["stages"][self.stage] >= 0
+
+    def test_writes_its_files(self, run: Run) -> None:
+        lacking = [name for name in self.writes if not (run.folder / name).is_file()]
+        assert lacking == []
+
+    def test_its_files_are_in_the_manifest(self, run: Run) -> None:
+        known = read_json(folder_of(run).manifest)
+        assert [name for name in self.writes if name not in known] == [], "it wrote after the stage had ended"
+
+    def test_changes_no_result(self, run: Run, case: Case, tmp_path: Path) -> None:
+        """Compare with a run without the plugin; a stage of runtree's own cannot be left out."""
+        from runtree.app import App
+
+        owner, _ = self.registered()
+        extra = tuple(plugin for plugin in self.plugins if plugin[0] != owner)
+        app = App(plugins_with(extra, () if owner == BUILTIN else (owner,)))
+        without = train(*self.asked(case, tmp_path), folder=tmp_path, app=app)
+        assert folder_of(run).predictions.read_bytes() == folder_of(without).predictions.read_bytes()
+        for part, values in without.metrics.items():  # the plugin may bring metrics of its own besides
+            assert {name: run.metrics[part][name] for name in values} == values

@@ -1,0 +1,61 @@
+"""What all suites share: the plugins they run with, and runs that several tests look at."""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from runtree.app import App
+from runtree.plugins import Plugins, make_plugins
+from runtree.records.folder import RunFolder
+
+Plugin = tuple[str, object]
+
+# A table of a few dozen rows is too small to ask an algorithm to converge on it.
+TINY = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@lru_cache(maxsize=8)
+def plugins_with(extra: tuple[Plugin, ...], blocked: tuple[str, ...] = ()) -> Plugins:
+    """Return the installed plugins and `extra` ones, less those that are blocked."""
+    return make_plugins(extra=extra, blocked=blocked)
+
+
+class Suite:
+    """The base of every suite.
+
+    Attributes
+    ----------
+    plugins
+        (name, plugin) pairs that are not installed through an entry point, to be tested all the same.
+    overrides
+        What is typed besides the option: ``["algorithm.n_estimators=10"]``.
+    """
+
+    plugins: ClassVar[Sequence[Plugin]] = ()
+    overrides: ClassVar[Sequence[str]] = ()
+
+    @classmethod
+    def make_app(cls) -> App:
+        """Return the application that the suite runs in."""
+        return App(plugins_with(tuple(cls.plugins)))
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def folder_of(run: Any) -> RunFolder:
+    """Return the folder of a run."""
+    return RunFolder(run.folder)
+
+
+def assert_same_science(first: Any, second: Any) -> None:
+    """Check that two runs found the same to the last byte: metrics and predictions."""
+    one, other = folder_of(first), folder_of(second)
+    assert one.metrics.read_bytes() == other.metrics.read_bytes(), "the same seed gave other metrics"
+    assert one.predictions.read_bytes() == other.predictions.read_bytes(), "the same seed gave other predictions"

@@ -1,0 +1,14 @@
+"""Each shipped evaluator passes the suite that a third party's has to pass."""
+
+from conformance.shipped import class_name, options
+from runtree.testing import EvaluatorSuite
+
+SMALL = {"cross_validation": ["evaluator.folds=3"]}
+
+for _option in options("evaluator"):
+    _name = class_name(_option)
+    globals()[_name] = type(
+        _name,
+        (EvaluatorSuite,),
+        {"option": _option, "overrides": SMALL.get(_option, []), "algorithm": "decision_tree", "__module__": __name__},
+    )

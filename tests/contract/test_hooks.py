@@ -1,0 +1,182 @@
+"""Each hook has a test named for it, and the order of all moments in one run is asserted once."""
+
+import json
+
+import pytest
+
+from runtree import AlgorithmOption, Command, Metric, Stage, hookimpl
+from runtree.app import App, train
+from runtree.config.engine import parse_flags
+from runtree.contract import hookspecs
+from runtree.contract.errors import MissingError, RunFailedError
+from runtree.plugins import make_plugins
+
+
+def plugin(**hooks):
+    """Return an object with these hooks."""
+    return type("Probe", (), {name: staticmethod(hookimpl(function)) for name, function in hooks.items()})
+
+
+def run(folder, *overrides, app=None, **hooks):
+    app = app or App(make_plugins(found=[], extra=[("probe", plugin(**hooks))]))
+    done = train(app, parse_flags(["algorithm=dummy", "data=iris", *overrides]))
+    return done.runs[0]
+
+
+def test_every_hook_has_a_test_named_for_it():
+    hooks = [name for name, item in vars(hookspecs).items() if hasattr(item, "runtree_spec")]
+    assert [name for name in hooks if f"test_{name}" not in globals()] == []
+
+
+def test_config_paths(folder):
+    (folder / "extra" / "data").mkdir(parents=True)
+    (folder / "extra" / "data" / "flowers.yaml").write_text(
+        "# Flowers.\ndefaults: [_table_, _self_]\nname: flowers\n_target_: runtree.data.bundled.Bundled\nsource: iris\ntarget: target\n"
+    )
+    assert run(folder, "data=flowers", config_paths=lambda: [str(folder / "extra")]).config.data.name == "flowers"
+
+
+def test_register_algorithms(folder):
+    option = AlgorithmOption(
+        "stump", "sklearn.tree.DecisionTreeClassifier", {"max_depth": 1}, tasks=("classification",)
+    )
+    found = run(folder, "algorithm=stump", "algorithm.max_depth=2", register_algorithms=lambda: [option])
+    assert found.model[-1].max_depth == 2
+
+
+def test_register_stages(folder):
+    seen = []
+    run(folder, register_stages=lambda: [Stage("look", lambda run: seen.append(len(run.data.features)), after="load")])
+    assert seen == [150]
+
+
+def test_register_metrics(folder):
+    metric = Metric("rows", lambda t, p, labels: float(len(t)), "maximize", tasks=("classification",))
+    assert run(folder, register_metrics=lambda: [metric]).metrics["test"]["rows"] == 30
+
+
+def test_register_commands(folder):
+    import click
+
+    command = Command("hello", click.Command("hello"), "Greet.")
+    app = App(make_plugins(found=[], extra=[("probe", plugin(register_commands=lambda: [command]))]))
+    assert list(app.plugins.contributions("register_commands")) == [("probe", command)]
+
+
+def test_trusted_types():
+    plugins = make_plugins(found=[], extra=[("probe", plugin(trusted_types=lambda: ["mine.Net"]))])
+    assert "mine.Net" in plugins.trusted_types()
+    assert plugins.trusted_types(["typed.Name"])[-1] == "typed.Name"
+
+
+def test_environment_facts(folder):
+    found = run(folder, environment_facts=lambda: {"mylib": "1.2"})
+    assert json.loads((found.folder / "environment.json").read_text())["plugins"] == {"probe": {"mylib": "1.2"}}
+
+
+def test_run_started(folder):
+    seen = []
+    run(folder, run_started=lambda run: seen.append((run.folder / "config.yaml").is_file() and not run.filled("data")))
+    assert seen == [True]
+
+
+def test_stage_finished(folder):
+    seen = []
+    run(folder, stage_finished=lambda stage, seconds: seen.append((stage.name, seconds >= 0)))
+    assert seen == [(name, True) for name in ("load", "check", "split", "fit", "evaluate", "save")]
+
+
+def test_run_iterated(folder):
+    def iterate(run):
+        for step in range(3):
+            run.report(step, loss=1.0 / (step + 1))
+
+    seen = []
+    found = run(
+        folder,
+        register_stages=lambda: [Stage("iterate", iterate, after="split")],
+        run_iterated=lambda run, step, metrics: seen.append((step, metrics["loss"])),
+    )
+    lines = [json.loads(line) for line in (found.folder / "history.jsonl").read_text().splitlines()]
+    assert seen == [(line["step"], line["loss"]) for line in lines] == [(0, 1.0), (1, 0.5), (2, 1 / 3)]
+
+
+def test_run_finished(folder):
+    seen = []
+    found = run(
+        folder, run_finished=lambda run, record: seen.append((record.state, (run.folder / "run.json").is_file()))
+    )
+    assert seen == [("completed", True)]
+    assert json.loads((found.folder / "run.json").read_text())["state"] == "completed"
+
+
+def test_run_failed(folder):
+    def fail(run):
+        raise RuntimeError("no")
+
+    seen = []
+    with pytest.raises(RunFailedError, match="RuntimeError: no"):
+        run(
+            folder,
+            register_stages=lambda: [Stage("fail", fail, after="load")],
+            run_failed=lambda run, error: seen.append((str(error), (run.folder / "run.json").is_file())),
+        )
+    assert seen == [("no", True)]
+
+
+def test_save_model(folder):
+    def save(model, folder):
+        (folder / "mine.txt").write_text("model")
+        return "mine"
+
+    found = run(folder, save_model=save)
+    assert json.loads((found.folder / "model" / "model.json").read_text())["format"] == "mine"
+    assert not (found.folder / "model" / "model.skops").exists()
+
+
+def test_load_model(folder):
+    plugins = make_plugins(found=[], extra=[("probe", plugin(load_model=lambda folder, format: format.upper()))])
+    assert plugins.first("load_model", folder=folder, format="mine", trust=()) == "MINE"
+
+
+def test_the_order_of_all_moments_in_one_run(folder):
+    said = []
+    run(
+        folder,
+        register_stages=lambda: [Stage("iterate", lambda run: run.report(0, loss=1.0), after="split")],
+        run_started=lambda: said.append("started"),
+        stage_finished=lambda stage: said.append(stage.name),
+        run_iterated=lambda: said.append("iterated"),
+        run_finished=lambda: said.append("finished"),
+        run_failed=lambda: said.append("failed"),
+    )
+    assert said == ["started", "load", "check", "split", "iterated", "iterate", "fit", "evaluate", "save", "finished"]
+
+
+def test_a_plugin_that_fails_in_a_moment_is_named_and_the_run_goes_on(folder, caplog):
+    def fail():
+        raise ValueError("oops")
+
+    run(folder, run_started=fail, run_finished=fail)
+    assert "plugin probe failed in run_started: ValueError: oops" in caplog.text
+
+
+@pytest.mark.parametrize("returned", [["not a stage"], 7])
+def test_a_plugin_that_contributes_something_else_is_named_and_left_out(folder, caplog, returned):
+    found = run(folder, register_stages=lambda: returned)
+    assert found.filled("metrics")
+    assert "plugin probe is left out: register_stages" in caplog.text
+
+
+def test_a_plugin_that_fails_to_save_is_an_error_with_its_name(folder):
+    def fail(model, folder):
+        raise OSError("no room")
+
+    with pytest.raises(MissingError, match="plugin 'probe' failed in save_model: OSError: no room"):
+        run(folder, save_model=fail)
+
+
+def test_two_packages_with_one_option_are_refused_with_both_names(folder):
+    option = AlgorithmOption("ridge", "sklearn.linear_model.Ridge")
+    with pytest.raises(MissingError, match="algorithm=ridge is offered twice: by 'runtree' and by 'probe'"):
+        run(folder, register_algorithms=lambda: [option])

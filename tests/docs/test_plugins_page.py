@@ -1,0 +1,111 @@
+"""The page on plugins: every hook is told with its signature, and the example is built, installed and used."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtree.contract import hookspecs
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "plugins.md").read_text()
+HOOKS = [name for name, item in vars(hookspecs).items() if hasattr(item, "runtree_spec")]
+FILE = re.compile(r"^```\w+\n# file: (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_hook_has_a_heading_that_is_its_signature(name):
+    function = getattr(hookspecs, name)
+    lines = inspect.getsource(function)
+    signature = re.search(r"def (.+?):(?:\s+#.*)?\n\s+\"\"\"", lines, re.DOTALL)
+    assert signature is not None
+    assert f"### {signature[1]}\n" in PAGE
+
+
+def test_there_is_no_heading_for_a_hook_that_does_not_exist():
+    headings = re.findall(r"^### (\w+)\(", PAGE, re.MULTILINE)
+    assert sorted(headings) == sorted(HOOKS)
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_the_docstring_of_a_hook_or_its_chapter_shows_a_whole_plugin(name):
+    chapter = PAGE.partition(f"### {name}(")[2].partition("\n### ")[0]
+    example = re.search(r"```python\n(.*?)```", chapter, re.DOTALL)
+    assert example is not None
+    assert "@hookimpl" in example[1]
+    assert len(example[1].splitlines()) < 10
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Build the example's wheel and install it into a folder of its own."""
+    place = tmp_path_factory.mktemp("gold")
+    for name, text in FILE.findall(PAGE):
+        file = place / "runtree-gold" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(place), str(place / "runtree-gold")]
+    subprocess.run(wheel, check=True)
+    [built] = place.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(place / "site"), str(built)], check=True)
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["plugins"], ["gold", "nearest_mean"]),
+        (
+            [
+                "train",
+                "algorithm=nearest_mean",
+                "data=ingots",
+                "algorithm.features=2",
+                "evaluator.metrics=[misses,accuracy]",
+            ],
+            ["misses"],
+        ),
+        (["describe", "algorithm=nearest_mean"], ["features", "range(1, 6)"]),
+        (["list", "data"], ["ingots"]),
+        (["gold"], ["all that glitters"]),
+        (["--help"], ["Say a proverb."]),
+    ],
+)
+def test_the_example_works_when_it_is_installed(installed, folder, words, says):
+    environment = {**os.environ, "PYTHONPATH": str(installed / "site")}
+    command = [sys.executable, "-c", "from runtree.cli.main import main; main()", *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [text for text in says if text not in done.stdout] == [], done.stdout
+    if words[0] == "train":
+        [balance] = folder.glob("outputs/default/*/balance.txt")
+        assert "gold" in balance.read_text()
+
+
+@pytest.mark.slow
+def test_a_blocked_plugins_verb_and_option_are_gone(installed, folder):
+    environment = {**os.environ, "PYTHONPATH": str(installed / "site")}
+    command = [sys.executable, "-c", "from runtree.cli.main import main; main()", "--block", "gold"]
+    for words in (["gold"], ["train", "algorithm=nearest_mean"]):
+        done = subprocess.run(
+            [*command, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert "unknown" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_examples_own_tests_pass(installed):
+    environment = {**os.environ, "PYTHONPATH": str(installed / "site")}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "tests"]
+    done = subprocess.run(
+        command, cwd=installed / "runtree-gold", env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
