@@ -15,15 +15,15 @@ def install(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def lay_out(name, code, version="1.0"):
-        (tmp_path / f"{name}_plugin.py").write_text(code)
+        (tmp_path / f"{name}_discovered.py").write_text(code)
         info = tmp_path / f"{name}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[runtree]\n{name} = {name}_plugin\n")
+        (info / "entry_points.txt").write_text(f"[runtree]\n{name} = {name}_discovered\n")
         return [point for found in distributions(path=[str(tmp_path)]) for point in found.entry_points]
 
     yield lay_out
-    for module in [module for module in sys.modules if module.endswith("_plugin")]:
+    for module in [module for module in sys.modules if module.endswith("_discovered")]:
         del sys.modules[module]
 
 

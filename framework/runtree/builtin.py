@@ -36,7 +36,7 @@ def trusted_types() -> Iterable[str]:
     """Return what models of the shipped algorithms hold."""
     from runtree.lifecycle.trusted_types import TRUSTED
 
-    return TRUSTED
+    return sorted(TRUSTED)
 
 
 @hookimpl(trylast=True)

@@ -51,7 +51,7 @@ class Plugins:
         ]
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
-        """Yield (plugin name, item), by registration; a plugin that fails, or returns something else, is broken from then on."""
+        """Yield (plugin name, item), by registration; a plugin that fails or returns something else is left out."""
         for implementation in getattr(self.manager.hook, name).get_hookimpls():
             plugin = implementation.plugin_name
             if plugin in self.broken:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 LABEL = 14  # room for the kind of a contribution
+MANY = 12  # types are told one by one up to here
 # Contribution hook → how its items are told.
 CONTRIBUTIONS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "register_algorithms": ("algorithms", lambda item: item.name),
@@ -135,7 +136,9 @@ def print_items(kind: str, items: list[str]) -> None:
     """Print contributions of one kind, wrapped below each other."""
     from runtree.cli.tables import indented, terminal_width
 
-    told = by_group(items) if kind == "options" else items
+    told = by_group(items) if kind == "options" else sorted(items) if kind == "types" else items
+    if kind == "types" and len(items) > MANY:
+        told = [f"{len(items)} that a saved model may hold (all: runtree plugins --json)"]
     text = indented(", ".join(told), " " * LABEL, terminal_width() or 120)
     click.echo(f"  {kind}".ljust(LABEL) + text[LABEL:])
 

@@ -23,6 +23,7 @@ def fit(run: Run) -> Any:
         preprocess.set_params(task=run.data.task)
     features, target = run.part("train")
     prepared = preprocess.fit_transform(features, target)
+    del features  # a copy of most of the table: the fit needs the room
     extra = _extra(algorithm, run, preprocess)
     _told(lambda: algorithm.fit(prepared, target.to_numpy(), **extra), config["algorithm"])
     return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])

@@ -14,7 +14,7 @@ from runtree.preprocess.table import spread
 Array = np.ndarray[Any, Any]
 
 TOKEN = r"(?u)\b\w+\b"  # single characters too: scikit-learn's own pattern finds no word at all in some texts
-SAMPLE = 10_000  # rows, evenly spaced, to learn from: more cost time and memory and change the frequent words little
+SAMPLE = 20_000  # rows, evenly spaced, to learn from: more cost time and memory and change the frequent words little
 
 
 class TextTopics(BaseEstimator):  # type: ignore[misc]

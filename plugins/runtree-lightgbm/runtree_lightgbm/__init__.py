@@ -1,0 +1,1 @@
+"""LightGBM as a choice of runtree's: ``runtree train algorithm=lightgbm``."""

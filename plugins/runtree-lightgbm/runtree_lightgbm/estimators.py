@@ -1,0 +1,117 @@
+"""LightGBM's estimators with what runtree asks of an algorithm: reports, early stopping on the run's validation part.
+
+Only a config that names them imports this module: LightGBM takes a second to load.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from lightgbm import LGBMClassifier, LGBMRegressor
+
+from runtree.contract.errors import ConfigError
+
+Report = Callable[..., None]
+Rows = tuple[Any, Any]
+
+
+class Boosting:
+    """The constructor and the fit that both tasks share.
+
+    Parameters are LightGBM's own, by the names of its scikit-learn face, and those below.
+
+    Parameters
+    ----------
+    early_stopping_rounds
+        Stop when the validation part's loss has not improved for so many rounds, and keep the best round's model.
+        None trains all `n_estimators` rounds.
+    deterministic, force_row_wise
+        True gives the same model for the same seed, whatever the number of threads.
+    verbosity
+        -1 is silent.
+    """
+
+    def __init__(
+        self,
+        *,
+        boosting_type: str = "gbdt",
+        num_leaves: int = 31,
+        max_depth: int = -1,
+        learning_rate: float = 0.1,
+        n_estimators: int = 100,
+        max_bin: int = 255,
+        subsample_for_bin: int = 200_000,
+        objective: str | None = None,
+        class_weight: dict[Any, float] | str | None = None,
+        min_split_gain: float = 0.0,
+        min_child_weight: float = 1e-3,
+        min_child_samples: int = 20,
+        subsample: float = 1.0,
+        subsample_freq: int = 0,
+        colsample_bytree: float = 1.0,
+        reg_alpha: float = 0.0,
+        reg_lambda: float = 0.0,
+        early_stopping_rounds: int | None = None,
+        importance_type: str = "split",
+        random_state: int | None = None,
+        n_jobs: int | None = None,
+        deterministic: bool = True,
+        force_row_wise: bool = True,
+        verbosity: int = -1,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        super().__init__(**given)  # what LightGBM's face does not name, it hands to its core
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, report: Report | None = None, validation: Rows | None = None
+    ) -> Any:
+        """Boost, report each round's losses, and stop early where that is asked.
+
+        Parameters
+        ----------
+        report
+            Called as ``report(round, train_<loss>=…, validation_<loss>=…)``, rounds counted from 1.
+        validation
+            Features and target to watch, not to learn from.
+
+        Raises
+        ------
+        ConfigError
+            Where it shall stop early and there are no rows to watch.
+        """
+        if self.early_stopping_rounds and validation is None:  # type: ignore[attr-defined]
+            raise ConfigError(
+                "algorithm.early_stopping_rounds: there is no validation part to watch",
+                "type: evaluator=holdout, or algorithm.early_stopping_rounds=null",
+            )
+        watched = {"eval_X": validation[0], "eval_y": _codes(self, y, validation[1])} if validation else {}
+        callbacks = [Reporter(report)] if report else None
+        return super().fit(X, y, sample_weight=sample_weight, callbacks=callbacks, **watched)  # type: ignore[misc]
+
+
+class Reporter:
+    """A callback of LightGBM's that reports each round as it ends, before early stopping may end the loop."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.order = 25  # LightGBM's own early stopping is 30
+        self.before_iteration = False
+
+    def __call__(self, env: Any) -> None:
+        """Report the losses of one round."""
+        train = {f"train_{item.metric_name}": item.metric_value for item in env.model.eval_train()}
+        held_out = {f"validation_{item.metric_name}": item.metric_value for item in env.evaluation_result_list}
+        self.report(env.iteration + 1, **train, **held_out)
+
+
+def _codes(estimator: Any, y: Any, held_out: Any) -> Any:
+    """Return the held-out target as LightGBM's core wants it: class codes, or numbers."""
+    return np.searchsorted(np.unique(y), held_out) if isinstance(estimator, LGBMClassifier) else held_out
+
+
+class Classifier(Boosting, LGBMClassifier):  # type: ignore[misc]
+    """Boosted trees for classes."""
+
+
+class Regressor(Boosting, LGBMRegressor):  # type: ignore[misc]
+    """Boosted trees for a quantity."""

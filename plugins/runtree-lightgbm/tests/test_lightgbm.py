@@ -1,0 +1,111 @@
+"""What the estimators add to LightGBM's own: reports, early stopping, silence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtree import Run
+from runtree.contract.errors import ConfigError
+from runtree.testing import train, write_table
+
+ROWS = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
+SMALL = ("algorithm=lightgbm", "algorithm.min_child_samples=5", "compute.threads=1")
+
+
+def history(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run.folder / "history.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("case", list(ROWS))
+def test_each_round_is_a_line_of_the_history(case: Any, tmp_path: Path) -> None:
+    run = train(*write_table(tmp_path, case), *SMALL, "algorithm.n_estimators=8", folder=tmp_path)
+    lines = history(run)
+    assert [line["step"] for line in lines] == list(range(1, 9))
+    assert set(lines[0]) == {"step", f"train_{ROWS[case]}", f"validation_{ROWS[case]}"}
+    losses = [line[f"train_{ROWS[case]}"] for line in lines]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_last_line_tells_the_loss_of_the_run(tmp_path: Path) -> None:
+    run = train(*write_table(tmp_path), *SMALL, "algorithm.n_estimators=8", folder=tmp_path)
+    last = history(run)[-1]
+    assert last["train_binary_logloss"] == pytest.approx(run.metrics["train"]["log_loss"], abs=1e-9)
+    assert last["validation_binary_logloss"] == pytest.approx(run.metrics["validation"]["log_loss"], abs=1e-9)
+
+
+@pytest.mark.parametrize("case", list(ROWS))
+def test_stops_when_the_validation_part_gets_no_better(case: Any, tmp_path: Path) -> None:
+    asked = ("algorithm.n_estimators=500", "algorithm.learning_rate=0.3", "algorithm.early_stopping_rounds=4")
+    run = train(*write_table(tmp_path, case), *SMALL, *asked, folder=tmp_path)
+    losses = [line[f"validation_{ROWS[case]}"] for line in history(run)]
+    best = losses.index(min(losses)) + 1
+    assert len(losses) == best + 4 < 500
+    assert run.model.named_steps["algorithm"].best_iteration_ == best
+
+
+def test_the_best_round_predicts(tmp_path: Path) -> None:
+    asked = ("algorithm.n_estimators=500", "algorithm.learning_rate=0.3", "algorithm.early_stopping_rounds=4")
+    run = train(*write_table(tmp_path), *SMALL, *asked, folder=tmp_path)
+    losses = [line["validation_binary_logloss"] for line in history(run)]
+    assert run.metrics["validation"]["log_loss"] == pytest.approx(min(losses), abs=1e-9)
+
+
+def test_null_trains_every_round(tmp_path: Path) -> None:
+    run = train(*write_table(tmp_path), *SMALL, "algorithm.n_estimators=60", folder=tmp_path)
+    assert len(history(run)) == 60
+
+
+def test_early_stopping_without_a_validation_part_is_refused(tmp_path: Path) -> None:
+    asked = ("algorithm.early_stopping_rounds=5", "evaluator=cross_validation")
+    with pytest.raises(ConfigError, match=r"algorithm\.early_stopping_rounds"):
+        train(*write_table(tmp_path), *SMALL, *asked, folder=tmp_path)
+
+
+def test_cross_validation_scores_it(tmp_path: Path) -> None:
+    asked = ("algorithm.n_estimators=5", "evaluator=cross_validation", "evaluator.folds=3")
+    run = train(*write_table(tmp_path), *SMALL, *asked, folder=tmp_path)
+    assert len(run.folds) == 3
+    assert set(history(run)[0]) == {"step", "train_binary_logloss"}
+
+
+def test_threads_change_nothing(tmp_path: Path) -> None:
+    table = write_table(tmp_path, rows=300)
+    runs = [
+        train(*table, "algorithm=lightgbm", f"compute.threads={count}", "algorithm.n_estimators=20", folder=tmp_path)
+        for count in (1, 2)
+    ]
+    first, second = ((run.folder / "predictions.parquet").read_bytes() for run in runs)
+    assert first == second
+
+
+def test_missing_values_may_stay(tmp_path: Path) -> None:
+    asked = ("preprocess=none", "data.drop=[place]", "algorithm.n_estimators=5")
+    assert train(*write_table(tmp_path), *SMALL, *asked, folder=tmp_path).metrics["test"]
+
+
+def test_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train(*write_table(tmp_path), *SMALL, "algorithm.n_estimators=5", folder=tmp_path)
+    said = capfd.readouterr()
+    assert said.out + said.err == ""
+
+
+def test_an_unknown_key_is_told_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"algorithm\.num_leafs") as refused:
+        train(*write_table(tmp_path), *SMALL, "+algorithm.num_leafs=7", folder=tmp_path)
+    assert "algorithm.num_leaves" in str(refused.value)
+
+
+def test_version_is_kept(tmp_path: Path) -> None:
+    run = train(*write_table(tmp_path), *SMALL, "algorithm.n_estimators=5", folder=tmp_path)
+    facts = json.loads((run.folder / "environment.json").read_text())["plugins"]["lightgbm"]
+    assert facts["lightgbm"].startswith("4.")
+
+
+def test_the_plugin_does_not_load_lightgbm() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, runtree_lightgbm.plugin; sys.exit('lightgbm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

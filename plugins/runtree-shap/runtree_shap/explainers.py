@@ -1,0 +1,105 @@
+"""The ways to explain a model: exactly where it is linear or made of trees, else by asking it many times."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from runtree_shap.outputs import Output, outputs
+from runtree_shap.permutation import permutation_values
+from runtree_shap.settings import Settings, share_out
+
+log = logging.getLogger("runtree.shap")
+
+Array = np.ndarray[Any, Any]
+
+TOLERANCE = 1e-6  # of the largest output
+TREES = ("tree_", "estimators_", "_predictors", "booster_", "get_booster", "get_all_params")  # the last is CatBoost's
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """SHAP values of shape (rows, features, outputs); `base` + their sum over features is the output."""
+
+    explainer: str
+    explains: str
+    values: Array
+    base: Array
+    additivity: float  # the largest distance of base + sum from the model's own output
+
+
+def explain(
+    model: Any, classes: tuple[Any, ...], train: Array, rows: Array, settings: Settings, seed: int
+) -> Explanation:
+    """Explain preprocessed rows in the first way that is exact, else by permutations."""
+    known = outputs(model, classes)
+    for explainer, values, base in exact(model, train, rows):
+        if found := matched(explainer, values, base, known, rows):
+            return found
+        log.info("shap: what the %s explainer found does not add up to the model's output", explainer)
+    return by_permutations(known, train, rows, settings, seed)
+
+
+def exact(model: Any, train: Array, rows: Array) -> Iterator[tuple[str, Array, Array]]:
+    """Yield (explainer, values, base) for each exact way that fits the model."""
+    if hasattr(model, "coef_") and hasattr(model, "intercept_"):
+        yield "linear", *linear_values(model, train, rows)
+    if any(hasattr(model, name) for name in TREES):
+        try:
+            yield "tree", *tree_values(model, rows)
+        except Exception as error:  # SHAP has a long list of models that it knows, and errors of many kinds
+            log.info("shap: not explained as trees: %s", str(error).partition("\n")[0])
+
+
+def linear_values(model: Any, train: Array, rows: Array) -> tuple[Array, Array]:
+    """Return w · (x - mean of the train part), exact for independent features (Lundberg and Lee 2017, corollary 1)."""
+    weights = np.atleast_2d(np.asarray(model.coef_, dtype=float))
+    mean = train.mean(axis=0)
+    values = (rows - mean)[:, :, None] * weights.T[None, :, :]
+    return values, weights @ mean + np.ravel(model.intercept_)
+
+
+def tree_values(model: Any, rows: Array) -> tuple[Array, Array]:
+    """Return what `shap.TreeExplainer` finds, the trees' own shares of train rows being the background."""
+    import shap
+
+    explainer = shap.TreeExplainer(model)
+    values = np.asarray(explainer.shap_values(rows, check_additivity=False))
+    values = values if values.ndim == 3 else values[:, :, None]
+    return values, np.ravel(explainer.expected_value)[-values.shape[2] :]
+
+
+def matched(explainer: str, values: Array, base: Array, known: Mapping[str, Output], rows: Array) -> Explanation | None:
+    """Find the output that base + sum adds up to; there is none where an explainer misreads a model."""
+    for explains, output in known.items():
+        expected = output(rows)
+        size = expected.shape[1]
+        if values.shape[2] < size or not np.isfinite(expected).all():
+            continue
+        kept = Explanation(explainer, explains, values[:, :, -size:], base[-size:], 0.0)
+        distance = apart(kept, expected)
+        if distance <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+            return Explanation(explainer, explains, kept.values, kept.base, distance)
+    return None
+
+
+def by_permutations(
+    known: Mapping[str, Output], train: Array, rows: Array, settings: Settings, seed: int
+) -> Explanation:
+    """Ask the model itself, for as many rows as the settings allow."""
+    explains, output = next(iter(known.items()))
+    budget = share_out(settings, rows.shape[1])
+    taken = np.random.default_rng(seed).choice(len(train), min(budget.background, len(train)), replace=False)
+    asked = rows[: budget.rows]
+    values, base = permutation_values(output, asked, train[np.sort(taken)], budget.permutations, seed, settings.seconds)
+    if len(values) < len(asked):
+        log.info("shap: %d of %d rows explained in %d seconds", len(values), len(asked), settings.seconds)
+    found = Explanation("permutation", explains, values, base, 0.0)
+    return Explanation("permutation", explains, values, base, apart(found, output(asked[: len(values)])))
+
+
+def apart(found: Explanation, expected: Array) -> float:
+    """Return how far base + sum lies from the model's own output, at most."""
+    return float(np.abs(found.values.sum(axis=1) + found.base - expected).max())

@@ -1,0 +1,153 @@
+"""The suites find what they are there to find: each fault of a plugin fails the test that is about it."""
+
+import pytest
+
+FAULTY = '''
+import numpy as np
+from itertools import count
+from sklearn.base import BaseEstimator, ClassifierMixin
+from runtree import AlgorithmOption, Metric, Stage, hookimpl
+from runtree.testing import AlgorithmSuite, DataSuite, MetricSuite, PreprocessSuite, StageSuite
+
+CALLS = count()
+
+
+class Faulty(ClassifierMixin, BaseEstimator):
+    def __init__(self, depth=1):
+        self.depth = str(depth)  # a constructor that changes what it is given
+
+    def _validate_params(self):
+        if int(self.depth) > 3:
+            raise ValueError("the 'depth' parameter is too large")
+
+    def fit(self, X, y):
+        self.depth = "9"  # a parameter changed by fit
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return self.classes_[(np.arange(len(X)) + next(CALLS)) % len(self.classes_)]  # another answer each time
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), 0.4)
+
+
+class Restless:
+    def load(self):
+        import pandas as pd
+        return pd.DataFrame({"a": np.arange(40.0) + next(CALLS), "y": ["p", "q"] * 20})
+
+
+class Greedy(BaseEstimator):
+    def fit(self, X, y=None):
+        self.names = list(X.columns)
+        return self
+
+    def fit_transform(self, X, y=None):
+        return self.fit(X).transform(X)
+
+    def transform(self, X):
+        table = X[self.names].select_dtypes("number").fillna(0.0).to_numpy()
+        self.seen = len(X)  # learns from rows that come later
+        return table - table.mean(axis=0)  # and depends on the other rows of a batch
+
+    def get_feature_names_out(self, names=None):
+        return [name for name in self.names if name != "place"]
+
+
+class Plugin:
+    @staticmethod
+    @hookimpl
+    def config_paths():
+        return ["{folder}/conf"]
+
+    @staticmethod
+    @hookimpl
+    def register_algorithms():
+        space = {{"depth": "range(1, 9)", "width": "choice(1, 2)"}}
+        return [AlgorithmOption("faulty", "test_faulty.Faulty", {{"depth": 1}}, space, tasks=("classification",))]
+
+    @staticmethod
+    @hookimpl
+    def register_metrics():
+        return [Metric("upside_down", lambda t, p, labels: float((t == p).mean()), "minimize", tasks=("classification",))]
+
+    @staticmethod
+    @hookimpl
+    def register_stages():
+        def late(run):
+            np.random.seed(0)
+        return [Stage("late", late, after="load")]
+
+
+class TestAlgorithm(AlgorithmSuite):
+    option = "faulty"
+    plugins = (("faulty", Plugin),)
+
+
+class TestMetric(MetricSuite):
+    metric = "upside_down"
+    plugins = (("faulty", Plugin),)
+
+
+class TestStage(StageSuite):
+    stage = "late"
+    plugins = (("faulty", Plugin),)
+    writes = ("late.txt",)
+
+
+class TestData(DataSuite):
+    option = "restless"
+    plugins = (("faulty", Plugin),)
+
+
+class TestPreprocess(PreprocessSuite):
+    option = "greedy"
+    plugins = (("faulty", Plugin),)
+'''
+RESTLESS = "defaults: [_table_, _self_]\nname: restless\n_target_: test_faulty.Restless\ntarget: y\n"
+
+FOUND = [
+    "TestAlgorithm::test_constructor_stores_what_it_is_given[classification]",
+    "TestAlgorithm::test_constructor_changes_nothing[classification]",
+    "TestAlgorithm::test_fit_returns_self_and_keeps_parameters_and_rows[binary]",
+    "TestAlgorithm::test_probabilities_sum_to_one[binary]",
+    "TestAlgorithm::test_same_seed_same_bytes[binary]",
+    "TestAlgorithm::test_saved_model_predicts_the_same[binary]",
+    "TestAlgorithm::test_space_names_keys_that_exist",
+    "TestAlgorithm::test_space_ends_are_accepted[classification]",
+    "TestMetric::test_prefers_perfect_predictions[binary]",
+    "TestStage::test_writes_its_files[binary]",
+    "TestData::test_same_fingerprint_each_time",
+    "TestPreprocess::test_later_rows_change_nothing",
+    "TestPreprocess::test_row_by_row_is_as_at_once",
+]
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return what pytest says of a plugin in which everything is wrong."""
+    import subprocess
+    import sys
+
+    folder = tmp_path_factory.mktemp("faulty")
+    (folder / "test_faulty.py").write_text(FAULTY.format(folder=folder))
+    for group, name, text in (
+        ("data", "restless", RESTLESS),
+        ("preprocess", "greedy", "_target_: test_faulty.Greedy\n"),
+    ):
+        (folder / "conf" / group).mkdir(parents=True)
+        (folder / "conf" / group / f"{name}.yaml").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE", "--tb=no", "--rootdir=."]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.parametrize("test", FOUND)
+def test_a_fault_fails_the_test_that_is_about_it(outcome: str, test: str) -> None:
+    assert f"FAILED test_faulty.py::{test}" in outcome, outcome[-4000:]
+
+
+def test_a_sound_part_of_a_faulty_plugin_passes(outcome: str) -> None:
+    assert "TestStage::test_stands_where_it_asked_to" not in outcome
+    assert "TestAlgorithm::test_target_accepts_every_key" not in outcome
+    assert "ERROR" not in outcome
