@@ -88,8 +88,9 @@ def train(
 
     `watch` hears each stage's name as it begins, `told` each run as it ends well.
     """
-    from runtree.config.engine import Engine, open_parameters
+    from runtree.config.engine import Engine
     from runtree.config.explain import explain
+    from runtree.config.flags import open_parameters
 
     rest_idle_threads()
     app.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
@@ -119,7 +120,8 @@ def run_job(config: "DictConfig", app: App, done: Done, watch: Watch, told: Call
     from hydra.core.hydra_config import HydraConfig
 
     from runtree.config.freeze import freeze
-    from runtree.lifecycle.execute import Request, execute, ranked
+    from runtree.lifecycle.execute import Request, execute
+    from runtree.lifecycle.outcome import ranked
     from runtree.records.folder import open_exact, open_run
 
     hydra = HydraConfig.get()

@@ -8,7 +8,8 @@ from runtree.config.engine import Engine
 from runtree.config.freeze import freeze
 from runtree.contract.errors import RequestError
 from runtree.contract.types import TASKS
-from runtree.lifecycle.load import source_node, table_options
+from runtree.lifecycle.load import source_node
+from runtree.lifecycle.table_options import table_options
 
 APP = App()
 NEEDED = {"csv": ["data.path=a.csv", "data.target=y"], "parquet": ["data.path=a.parquet", "data.target=y"]}

@@ -12,7 +12,7 @@ ROWS = 300
 def trained(tmp_path_factory):
     """Train once on a table with every kind of column; yield the folder of the outputs and the table."""
     from runtree.app import App, train
-    from runtree.config.engine import parse_flags
+    from runtree.config.flags import parse_flags
 
     place = tmp_path_factory.mktemp("trained")
     rng = np.random.default_rng(0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-FAULTY = '''
+FAULTY = """
 import numpy as np
 from itertools import count
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -29,7 +29,7 @@ class Faulty(ClassifierMixin, BaseEstimator):
         return self.classes_[(np.arange(len(X)) + next(CALLS)) % len(self.classes_)]  # another answer each time
 
     def predict_proba(self, X):
-        return np.full((len(X), len(self.classes_)), 0.4)
+        return np.full((len(X), len(self.classes_)), 0.4 if len(self.classes_) == 2 else 1 / len(self.classes_))
 
 
 class Restless:
@@ -59,13 +59,13 @@ class Plugin:
     @staticmethod
     @hookimpl
     def config_paths():
-        return ["{folder}/conf"]
+        return ["{folder}/options"]
 
     @staticmethod
     @hookimpl
     def register_algorithms():
-        space = {{"depth": "range(1, 9)", "width": "choice(1, 2)"}}
-        return [AlgorithmOption("faulty", "test_faulty.Faulty", {{"depth": 1}}, space, tasks=("classification",))]
+        space = {"depth": "range(1, 9)", "width": "choice(1, 2)"}
+        return [AlgorithmOption("faulty", "test_faulty.Faulty", {"depth": 1}, space, tasks=("classification",))]
 
     @staticmethod
     @hookimpl
@@ -104,7 +104,7 @@ class TestData(DataSuite):
 class TestPreprocess(PreprocessSuite):
     option = "greedy"
     plugins = (("faulty", Plugin),)
-'''
+"""
 RESTLESS = "defaults: [_table_, _self_]\nname: restless\n_target_: test_faulty.Restless\ntarget: y\n"
 
 FOUND = [
@@ -131,13 +131,13 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
     import sys
 
     folder = tmp_path_factory.mktemp("faulty")
-    (folder / "test_faulty.py").write_text(FAULTY.format(folder=folder))
+    (folder / "test_faulty.py").write_text(FAULTY.replace("{folder}", str(folder)))
     for group, name, text in (
         ("data", "restless", RESTLESS),
         ("preprocess", "greedy", "_target_: test_faulty.Greedy\n"),
     ):
-        (folder / "conf" / group).mkdir(parents=True)
-        (folder / "conf" / group / f"{name}.yaml").write_text(text)
+        (folder / "options" / group).mkdir(parents=True)
+        (folder / "options" / group / f"{name}.yaml").write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE", "--tb=no", "--rootdir=."]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
 

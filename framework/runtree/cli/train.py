@@ -32,7 +32,7 @@ Hydra's flags: -m, --cfg, --resolve, --package, --info, -cn NAME, -cd FOLDER, --
 def train_command(overrides: tuple[str, ...]) -> int:
     """Run what the overrides ask for."""
     from runtree.app import App, train
-    from runtree.config.engine import parse_flags
+    from runtree.config.flags import parse_flags
 
     app = App()
     flags = parse_flags(overrides)
@@ -49,8 +49,9 @@ def train_command(overrides: tuple[str, ...]) -> int:
 
 def show(app: Any, flags: argparse.Namespace) -> int:
     """Answer one of Hydra's own questions."""
-    from runtree.config.engine import Engine, open_parameters
+    from runtree.config.engine import Engine
     from runtree.config.explain import explain
+    from runtree.config.flags import open_parameters
 
     asked = list(flags.overrides)
     flags.overrides = open_parameters(asked)

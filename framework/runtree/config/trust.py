@@ -19,7 +19,7 @@ from runtree.contract.errors import MissingError, UntrustedError
 
 # Dotted prefix → the classes of which a target below it must be a kind.
 FAMILIES: Mapping[str, tuple[str, ...]] = {
-    **{f"runtree.{room}.": () for room in ("data", "preprocess", "algorithms", "evaluators", "compute", "tuners")},
+    **{f"runtree.{room}.": () for room in ("data", "preprocess", "evaluators", "compute")},
     "sklearn.": ("sklearn.base.BaseEstimator",),
     "torch.nn.": ("torch.nn.Module",),
     "torch.optim.": ("torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),

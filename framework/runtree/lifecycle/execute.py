@@ -7,25 +7,25 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from runtree.config.build import build
 from runtree.config.freeze import Frozen
-from runtree.config.secrets import redact_override
-from runtree.contract.errors import RunFailedError, RuntreeError
+from runtree.contract.errors import RuntreeError
 from runtree.contract.protocols import Hooks, Trust
 from runtree.contract.run import Run
-from runtree.contract.types import RunRecord, Stage
+from runtree.contract.types import Stage
 from runtree.lifecycle import metrics
 from runtree.lifecycle.order import order
+from runtree.lifecycle.outcome import ended, failed, first_record
 from runtree.records.environment import environment
 from runtree.records.folder import RunFolder
 from runtree.records.log import logged
 from runtree.records.manifest import write_manifest
-from runtree.records.record import timestamp, write_record
+from runtree.records.record import write_record
 from runtree.records.write import append_line, write_json, write_yaml
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
         stack.enter_context(folder.held())
         stack.enter_context(logged(folder.log))
         run = new_run(request, folder, hooks, trust)
-        record = first_record(request, folder)
+        record = first_record(request.frozen, request.overrides, request.sweep, folder)
         seconds: dict[str, float] = {}
         clock = time.monotonic()
         try:
@@ -115,75 +115,6 @@ def write_environment(folder: RunFolder, run: Run, hooks: Hooks) -> None:
     for plugin, found in hooks.contributions("environment_facts"):
         facts.setdefault(plugin, {}).update([found])
     write_json(folder.environment, {**environment(), "compute": dict(run.facts), "plugins": facts})
-
-
-def first_record(request: Request, folder: RunFolder) -> RunRecord:
-    """Return the record of a run that has just begun."""
-    name = folder.path.name
-    return RunRecord(
-        id=f"{request.sweep}/{name}" if request.sweep else name,
-        experiment=str(request.frozen.config["experiment"]["name"]),
-        state="running",
-        reason=None,
-        started=timestamp(),
-        finished=None,
-        seconds=None,
-        overrides=tuple(redact_override(text) for text in request.overrides),
-        config=request.frozen.flat,
-        metrics={},
-        objective={},
-        fingerprints={"config": request.frozen.fingerprint},
-        stages={},
-        task=None,
-        error=None,
-        folder=folder.path,
-    )
-
-
-def ended(
-    record: RunRecord,
-    run: Run,
-    stages: dict[str, float],
-    seconds: float,
-    state: str,
-    error: BaseException | None = None,
-) -> RunRecord:
-    """Return the record of a run that has ended, with whatever slots were filled."""
-    found = {"data": run.data.fingerprint} if run.filled("data") else {}
-    found |= {"split": run.split.id} if run.filled("split") else {}
-    return replace(
-        record,
-        state=state,
-        reason={"completed": None, "interrupted": "interrupted"}.get(state, "error"),
-        finished=timestamp(),
-        seconds=round(seconds, 6),
-        task=run.data.task if run.filled("data") else None,
-        metrics=dict(run.metrics) if run.filled("metrics") else {},
-        objective=ranked(run) if run.filled("metrics") else {},
-        fingerprints={**record.fingerprints, **found},
-        stages={name: round(value, 6) for name, value in stages.items()},
-        error=told(error) if error is not None and state == "failed" else None,
-    )
-
-
-def ranked(run: Run) -> dict[str, Any]:
-    """Return the number that the run is ranked by: the objective's metric on the validation part."""
-    metric, direction = metrics.objective(run.config.objective, run.data.task, run.catalogue)
-    value = run.metrics.get("validation", {}).get(metric.name)
-    return {"metric": metric.name, "direction": direction, "part": "validation", "value": value}
-
-
-def failed(error: Exception, folder: RunFolder) -> RunFailedError:
-    """Return the error that a user is shown for a fault of a stage."""
-    first = str(error).strip().partition("\n")[0]
-    return RunFailedError(f"the run failed: {type(error).__name__}: {first}", f"the traceback is in {folder.log}")
-
-
-def told(error: BaseException) -> dict[str, Any]:
-    """Return an error as a record keeps it."""
-    hints: Sequence[str] = error.hints if isinstance(error, RuntreeError) else ()
-    message = error.message if isinstance(error, RuntreeError) else str(error)
-    return {"type": type(error).__name__, "message": message, "hints": list(hints)}
 
 
 @contextmanager

@@ -2,44 +2,20 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runtree.config.build import build, check_arguments
+from runtree.config.build import build
 from runtree.contract.errors import ConfigError, DataError, unknown
 from runtree.contract.protocols import Trust
 from runtree.contract.run import Run
 from runtree.contract.types import TASKS, Table, Task
+from runtree.lifecycle.table_checks import check_classes, check_frame, check_target
+from runtree.lifecycle.table_options import COMMON, TableOptions, table_options
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FEW_LEVELS = 20  # an integer target with at most so many distinct values is taken for classes
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableOptions:
-    """The keys that every option of the group `data` has, and that are not given to its source."""
-
-    target: str
-    task: str = "auto"
-    drop: list[str] | None = None
-    sample: int | float | None = None
-    test_size: float | int = 0.2
-    validation_size: float | int = 0.2
-    split: str = "auto"
-    group: str | None = None
-    time: str | None = None
-
-
-COMMON = tuple(TableOptions.__dataclass_fields__)
-
-
-def table_options(node: Mapping[str, Any]) -> TableOptions:
-    """Read the common keys of a `data` node."""
-    common = {key: node[key] for key in COMMON if key in node}
-    check_arguments(TableOptions, common, "data")
-    return TableOptions(**common)
 
 
 def source_node(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,25 +56,6 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int)
     )
 
 
-def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
-    """Refuse an empty table, repeated column names and columns that are not there."""
-    if len(frame) == 0:
-        raise DataError("data: the table has no rows")
-    repeated = frame.columns[frame.columns.duplicated()]
-    if len(repeated):
-        raise DataError(f"data: two columns are named '{repeated[0]}'", "rename one of them")
-    columns = [str(column) for column in frame.columns]
-    wanted = {"data.target": [options.target], "data.drop": options.drop or []}
-    wanted |= {
-        "data.group": [options.group] if options.group else [],
-        "data.time": [options.time] if options.time else [],
-    }
-    for path, names in wanted.items():
-        for name in names:
-            if name not in columns:
-                raise unknown(f"column at {path}:", name, columns, error=DataError)
-
-
 def sampled(frame: "pd.DataFrame", sample: int | float | None, seed: int) -> "pd.DataFrame":
     """Return a seeded sample of rows, in their order: a share below 1, or a count."""
     if sample is None:
@@ -107,16 +64,6 @@ def sampled(frame: "pd.DataFrame", sample: int | float | None, seed: int) -> "pd
         raise ConfigError(f"data.sample: {sample} is neither a share (0 to 1) nor a count of rows")
     count = round(sample * len(frame)) if isinstance(sample, float) else min(sample, len(frame))
     return frame.sample(n=max(count, 1), random_state=seed).sort_index().reset_index(drop=True)
-
-
-def check_target(target: "pd.Series[Any]", name: str) -> None:
-    """Refuse a target with holes."""
-    missing = int(target.isna().sum())
-    if missing:
-        raise DataError(
-            f"data.target: column '{name}' is missing in {missing} of {len(target)} rows",
-            "drop those rows, or fill them, before training",
-        )
 
 
 def choose_task(target: "pd.Series[Any]", options: TableOptions) -> tuple[Task, str]:
@@ -140,22 +87,6 @@ def choose_task(target: "pd.Series[Any]", options: TableOptions) -> tuple[Task, 
     if is_integer_dtype(target) and levels <= FEW_LEVELS:
         return "classification", f"'{options.target}' holds {levels} distinct whole numbers"
     return "regression", f"'{options.target}' is numeric with {levels} distinct values"
-
-
-def check_classes(target: "pd.Series[Any]", name: str) -> tuple[Any, ...]:
-    """Return the sorted classes; a single one, or one with a single row, cannot be learnt."""
-    counts = target.value_counts()
-    if len(counts) < 2:
-        raise DataError(f"data.target: column '{name}' holds one class only: {counts.index[0]!r}")
-    if len(counts) > len(target) / 2:
-        raise DataError(
-            f"data.target: column '{name}' holds {len(counts)} classes in {len(target)} rows",
-            "if it is a quantity, type: data.task=regression",
-        )
-    try:
-        return tuple(sorted(counts.index.tolist()))
-    except TypeError:
-        raise DataError(f"data.target: column '{name}' mixes text and numbers") from None
 
 
 def table_fingerprint(features: "pd.DataFrame", target: "pd.Series[Any]") -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.types import Split, Table
-from runtree.lifecycle.load import TableOptions
+from runtree.lifecycle.table_options import TableOptions
 
 if TYPE_CHECKING:
     import numpy as np

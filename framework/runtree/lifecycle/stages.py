@@ -9,6 +9,7 @@ from runtree.contract.errors import ConfigError, RunFailedError
 from runtree.contract.run import Run
 from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
+from runtree.lifecycle.table_options import table_options
 from runtree.records.folder import RunFolder
 from runtree.records.write import write_json
 
@@ -45,7 +46,7 @@ def check_stage(run: Run) -> None:
 
 def split_stage(run: Run) -> None:
     """Fill `run.split` and write `data.json`."""
-    options = load.table_options(run.config.plain()["data"])
+    options = table_options(run.config.plain()["data"])
     run.split = split.split(run.data, options, run.seed, evaluator(run).holds_out)
     sizes = {part: len(run.split.rows(part)) for part in PARTS}
     run.facts["split"] = split.choose(run.data, options)

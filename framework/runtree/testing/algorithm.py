@@ -2,7 +2,6 @@
 
 import inspect
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,8 +15,8 @@ from runtree.contract.errors import ConfigError
 from runtree.contract.run import Run
 from runtree.contract.types import TASKS, Task
 from runtree.lifecycle.predict import load_predictor
-from runtree.testing.fixtures import PLAIN, TARGET, Case, cases_of, compose, task_of, tiny_table, train, write_table
-from runtree.testing.space import ends
+from runtree.testing.fixtures import PLAIN, Case, cases_of, compose, numbers, task_of, train, write_table
+from runtree.testing.space import changes
 from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
 
 
@@ -161,23 +160,3 @@ class AlgorithmSuite(Suite):
             with pytest.raises(ConfigError, match="serves") as refused:
                 self.built(node, task)
             assert task in str(refused.value)
-
-
-def numbers(case: Case) -> tuple[Any, Any]:
-    """Return a tiny table as an algorithm is given it: numbers without holes, and the target."""
-    frame = tiny_table(case, rows=60)
-    features = frame.drop(columns=[TARGET, "place"]).fillna(0.0)
-    return features.to_numpy(), frame[TARGET].to_numpy()
-
-
-def changes(node: dict[str, Any], task: Task) -> Iterator[dict[str, Any]]:
-    """Yield the node with each key of its space at each end of its range."""
-    for key, text in (node.get("space") or {}).items():
-        for value in ends(text[task] if differs_by_task(text) else text):
-            yield placed(node, key.split("."), value)
-
-
-def placed(node: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
-    """Return a copy of a node with one value set."""
-    first, *below = path
-    return {**node, first: placed(node[first], below, value) if below else value}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runtree.app import App
 from runtree.app import train as run_app
-from runtree.config.engine import Engine, open_parameters, parse_flags
+from runtree.config.engine import Engine
+from runtree.config.flags import open_parameters, parse_flags
 from runtree.config.freeze import Frozen, freeze
 from runtree.contract.run import Run
 from runtree.contract.types import Task
@@ -58,6 +59,13 @@ def _outcome(signal: Any, case: Case) -> Any:
     labels = np.array(LABELS[case])
     ranks = signal.argsort().argsort()
     return labels[ranks * len(labels) // len(signal)]
+
+
+def numbers(case: Case) -> tuple[Any, Any]:
+    """Return a tiny table as an algorithm is given it: numbers without holes, and the target."""
+    frame = tiny_table(case, rows=60)
+    features = frame.drop(columns=[TARGET, "place"]).fillna(0.0)
+    return features.to_numpy(), frame[TARGET].to_numpy()
 
 
 def write_table(folder: Path, case: Case = "binary", **sizes: int) -> list[str]:

@@ -1,6 +1,9 @@
 """The ends of the ranges that an option's `space` declares, in Hydra's sweep grammar."""
 
+from collections.abc import Iterator
 from typing import Any
+
+from runtree.config.task import differs_by_task
 
 
 def ends(text: str) -> list[Any]:
@@ -28,3 +31,16 @@ def ends(text: str) -> list[Any]:
 
 def _plain(value: Any) -> Any:
     return getattr(value, "text", value)  # a quoted string is an object of the grammar's
+
+
+def changes(node: dict[str, Any], task: str) -> Iterator[dict[str, Any]]:
+    """Yield the node with each key of its space at each end of its range."""
+    for key, text in (node.get("space") or {}).items():
+        for value in ends(text[task] if differs_by_task(text) else text):
+            yield placed(node, key.split("."), value)
+
+
+def placed(node: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    """Return a copy of a node with one value set."""
+    first, *below = path
+    return {**node, first: placed(node[first], below, value) if below else value}

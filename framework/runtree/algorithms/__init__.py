@@ -1,1 +1,0 @@
-"""Algorithms of runtree's own. scikit-learn's need no code: `conf/algorithm/` names them."""

@@ -1,0 +1,83 @@
+"""What a run's record says at its beginning and at its end."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from runtree.config.freeze import Frozen
+from runtree.config.secrets import redact_override
+from runtree.contract.errors import RunFailedError, RuntreeError
+from runtree.contract.run import Run
+from runtree.contract.types import RunRecord
+from runtree.lifecycle import metrics
+from runtree.records.folder import RunFolder
+from runtree.records.record import timestamp
+
+
+def first_record(frozen: Frozen, overrides: Sequence[str], sweep: str | None, folder: RunFolder) -> RunRecord:
+    """Return the record of a run that has just begun."""
+    name = folder.path.name
+    return RunRecord(
+        id=f"{sweep}/{name}" if sweep else name,
+        experiment=str(frozen.config["experiment"]["name"]),
+        state="running",
+        reason=None,
+        started=timestamp(),
+        finished=None,
+        seconds=None,
+        overrides=tuple(redact_override(text) for text in overrides),
+        config=frozen.flat,
+        metrics={},
+        objective={},
+        fingerprints={"config": frozen.fingerprint},
+        stages={},
+        task=None,
+        error=None,
+        folder=folder.path,
+    )
+
+
+def ended(
+    record: RunRecord,
+    run: Run,
+    stages: dict[str, float],
+    seconds: float,
+    state: str,
+    error: BaseException | None = None,
+) -> RunRecord:
+    """Return the record of a run that has ended, with whatever slots were filled."""
+    found = {"data": run.data.fingerprint} if run.filled("data") else {}
+    found |= {"split": run.split.id} if run.filled("split") else {}
+    return replace(
+        record,
+        state=state,
+        reason={"completed": None, "interrupted": "interrupted"}.get(state, "error"),
+        finished=timestamp(),
+        seconds=round(seconds, 6),
+        task=run.data.task if run.filled("data") else None,
+        metrics=dict(run.metrics) if run.filled("metrics") else {},
+        objective=ranked(run) if run.filled("metrics") else {},
+        fingerprints={**record.fingerprints, **found},
+        stages={name: round(value, 6) for name, value in stages.items()},
+        error=told(error) if error is not None and state == "failed" else None,
+    )
+
+
+def ranked(run: Run) -> dict[str, Any]:
+    """Return the number that the run is ranked by: the objective's metric on the validation part."""
+    metric, direction = metrics.objective(run.config.objective, run.data.task, run.catalogue)
+    value = run.metrics.get("validation", {}).get(metric.name)
+    return {"metric": metric.name, "direction": direction, "part": "validation", "value": value}
+
+
+def failed(error: Exception, folder: RunFolder) -> RunFailedError:
+    """Return the error that a user is shown for a fault of a stage."""
+    first = str(error).strip().partition("\n")[0]
+    return RunFailedError(f"the run failed: {type(error).__name__}: {first}", f"the traceback is in {folder.log}")
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """Return an error as a record keeps it."""
+    hints: Sequence[str] = error.hints if isinstance(error, RuntreeError) else ()
+    message = error.message if isinstance(error, RuntreeError) else str(error)
+    return {"type": type(error).__name__, "message": message, "hints": list(hints)}
