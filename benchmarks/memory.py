@@ -1,7 +1,7 @@
 """How much memory a training takes beside the table's own: a CSV of 100,000 rows x 50 columns, boosted.
 
-The table has numbers with holes, whole numbers, categories, dates and text. The peak is the resident memory above what the
-process holds with its libraries loaded; the table's own is `DataFrame.memory_usage(deep=True)`.
+The table has numbers with holes, whole numbers, categories, dates and text. The peak is the resident memory above
+what the process holds with its libraries loaded; the table's own is `DataFrame.memory_usage(deep=True)`.
 
     python benchmarks/memory.py [--rows 100000]
 """
