@@ -2,18 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from runtree_shap.stage import Found
+from runtree_shap.found import Found
 
 KEYS = ("row", "output", "base_value")
 
 
-def write_files(folder: Path, found: "Found") -> None:
+def write_files(folder: Path, found: Found) -> None:
     """Write the values, and the importance of each feature as JSON and CSV."""
     folder.mkdir(exist_ok=True)
     values_table(found).to_parquet(folder / "shap_values.parquet", index=False)
@@ -23,7 +22,7 @@ def write_files(folder: Path, found: "Found") -> None:
     (folder / "importance.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def values_table(found: "Found") -> pd.DataFrame:
+def values_table(found: Found) -> pd.DataFrame:
     """Return one line for each row and output: row, output, base_value, and a column for each feature."""
     columns = [f"{name}_feature" if name in KEYS else name for name in found.features]
     frames = []
@@ -36,7 +35,7 @@ def values_table(found: "Found") -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def importance_table(found: "Found") -> pd.DataFrame:
+def importance_table(found: Found) -> pd.DataFrame:
     """Return mean |SHAP value| by feature, the largest first; for several classes their mean and each of them."""
     by_output = np.abs(found.explanation.values).mean(axis=0)
     table = pd.DataFrame({"feature": found.features, "importance": by_output.mean(axis=1)})
@@ -46,7 +45,7 @@ def importance_table(found: "Found") -> pd.DataFrame:
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 
-def summary(found: "Found") -> dict[str, Any]:
+def summary(found: Found) -> dict[str, Any]:
     """Say how the explanation came about."""
     explanation = found.explanation
     return {

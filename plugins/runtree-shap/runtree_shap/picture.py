@@ -5,7 +5,7 @@ Figures are made without pyplot, so nothing is left behind in the process.
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -13,9 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from runtree_shap.files import importance_table
-
-if TYPE_CHECKING:
-    from runtree_shap.stage import Found
+from runtree_shap.found import Found
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +22,7 @@ STYLE: Any = {"svg.hashsalt": NAME, "svg.fonttype": "none"}  # the same bytes ea
 BINS, WIDTH = 60, 0.38
 
 
-def write_picture(folder: Path, found: "Found", shown: int) -> None:
+def write_picture(folder: Path, found: Found, shown: int) -> None:
     """Write the plotted data and the SVG."""
     folder.mkdir(exist_ok=True)
     data = plotted(found, shown)
@@ -33,7 +31,7 @@ def write_picture(folder: Path, found: "Found", shown: int) -> None:
         draw(data).savefig(folder / f"{NAME}.svg", format="svg", metadata={"Date": None})
 
 
-def plotted(found: "Found", shown: int) -> dict[str, Any]:
+def plotted(found: Found, shown: int) -> dict[str, Any]:
     """Return what is drawn: for the most important features values and inputs, or importance by class."""
     features = importance_table(found)["feature"].tolist()[:shown]
     places = [found.features.index(name) for name in features]

@@ -74,7 +74,7 @@ def broken(*arguments: Any) -> None:
 
 
 def test_a_failure_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtree_shap.stage.explain", broken)
+    monkeypatch.setattr("runtree_shap.found.explain", broken)
     run = train(*write_table(tmp_path), *PLAIN, folder=tmp_path)
     told = read_json(run.folder / "explain" / "skipped.json")
     assert told == {"why": "RuntimeError: broken on purpose"}
