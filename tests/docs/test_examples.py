@@ -48,6 +48,13 @@ def test_an_example_does_what_it_says(runtree, house, page, line):
     assert said.out
 
 
+def test_the_python_example_runs(folder, capsys):
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    [example] = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    exec(example, {})
+    assert float(capsys.readouterr().out.split()[0]) > 0
+
+
 def test_the_relative_links_of_every_page_lead_somewhere():
     pages = [
         ROOT / "README.md",
