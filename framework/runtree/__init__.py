@@ -1,4 +1,4 @@
-"""runtree carries a model through its whole life from one tree of YAML.
+"""runtree trains and evaluates models from one tree of YAML, and keeps every run in files one owns.
 
 This face is what a plugin author imports from. A name is loaded when it is asked for, so that the command line, which
 passes through here too, starts at once; none of them loads Hydra, scikit-learn or pandas.
