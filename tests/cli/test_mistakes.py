@@ -47,6 +47,11 @@ CASES = [
     (["compute=gpu"], 2, ["compute: device cuda is not there", "compute=cpu"]),
     (["algorithm=lasso"], 2, ["algorithm=lasso serves regression", "data.task=regression"]),
     (["experiment.name=a/b"], 2, ["experiment.name: 'a/b' cannot name a folder"]),
+    (
+        ["objective.metric=roc_auc", "algorithm=ridge"],
+        2,
+        ["objective.metric: roc_auc needs probabilities", "balanced_accuracy"],
+    ),
     (["objective.metric=acc"], 2, ["objective.metric: 'acc'", "accuracy"]),
     (["evaluator.metrics=[acuracy]"], 2, ["evaluator.metrics: 'acuracy'", "did you mean: accuracy"]),
     (["evaluator=cross_validation", "evaluator.folds=1", "algorithm=dummy"], 2, ["evaluator: 1 folds"]),

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from runtree.config.build import build
@@ -54,12 +55,13 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
     """
     compute = build(request.frozen.config["compute"], "compute", trust)
     stages = order(list(hooks.contributions("register_stages")))
-    folder = request.open_folder()
+    known = metrics.catalogue(hooks.contributions("register_metrics"))
+    folder = request.open_folder()  # what is wrong with the request itself has been told by now, and leaves no folder
     write_yaml(folder.config, request.frozen.written)
     with ExitStack() as stack:
         stack.enter_context(folder.held())
         stack.enter_context(logged(folder.log))
-        run = new_run(request, folder, hooks, trust)
+        run = Run(request.frozen.config, folder.path, hooks, trust, known, partial(append_line, folder.history))
         record = first_record(request.frozen, request.overrides, request.sweep, folder)
         seconds: dict[str, float] = {}
         clock = time.monotonic()
@@ -87,16 +89,6 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
             raise
         hooks.moment("run_finished", run=run, record=record)
     return run
-
-
-def new_run(request: Request, folder: RunFolder, hooks: Hooks, trust: Trust) -> Run:
-    """Return the board for the stages, every slot empty."""
-    known = metrics.catalogue(hooks.contributions("register_metrics"))
-
-    def journal(line: Any) -> None:
-        append_line(folder.history, line)
-
-    return Run(request.frozen.config, folder.path, hooks, trust, known, journal)
 
 
 def walk(stage: Stage, run: Run, hooks: Hooks) -> float:

@@ -39,8 +39,13 @@ def check_stage(run: Run) -> None:
     """Refuse metrics, an objective, an algorithm or an evaluator that do not fit the task, before any work is done."""
     config = run.config.plain()
     metrics.choose(config["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
-    metrics.objective(config["objective"], run.data.task, run.catalogue)
-    build_algorithm(config["algorithm"], run.data.task, run.trust)
+    ranked, _ = metrics.objective(config["objective"], run.data.task, run.catalogue)
+    algorithm = build_algorithm(config["algorithm"], run.data.task, run.trust)
+    if ranked.needs == "probability" and not hasattr(algorithm, "predict_proba"):
+        raise ConfigError(
+            f"objective.metric: {ranked.name} needs probabilities, and {type(algorithm).__name__} gives none",
+            "choose a metric of predicted classes: objective.metric=balanced_accuracy",
+        )
     evaluator(run)
 
 
