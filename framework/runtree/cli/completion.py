@@ -1,9 +1,14 @@
 """What can follow on the command line: groups, options and keys, without loading Hydra."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
+
+from runtree.cli.installed import plugins_installed
+
+if TYPE_CHECKING:
+    from runtree.config.catalogue import Catalogue
 
 LINES = {
     "bash": 'eval "$(_RUNTREE_COMPLETE=bash_source runtree)"',
@@ -12,12 +17,22 @@ LINES = {
 }
 
 
+def known() -> "Catalogue":
+    """Return what can be chosen; plugins, and what it takes to ask them, are loaded only where there are any."""
+    if plugins_installed():
+        from runtree.app import App
+
+        return App().catalogue
+    from runtree.config.catalogue import Catalogue
+    from runtree.config.search_path import SHIPPED, config_folders, shipped_conf
+
+    return Catalogue(config_folders([(SHIPPED, str(shipped_conf()))]))
+
+
 def complete_override(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete an override: `al` → `algorithm=`, `algorithm=ran` → `algorithm=random_forest`, `algorithm.n_` → keys."""
-    from runtree.app import App
-
     typed: Any = context.params.get("overrides") or ()
-    catalogue = App().catalogue
+    catalogue = known()
     group, sign, begun = incomplete.partition("=")
     if sign:
         *before, last = begun.split(",")
@@ -31,11 +46,9 @@ def complete_override(context: click.Context, parameter: click.Parameter, incomp
 
 def complete_option(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete `group=option`, or a group alone."""
-    from runtree.app import App
-
-    groups = App().catalogue.groups
-    known = [f"{group}={name}" for group, options in groups.items() for name in options]
-    return [CompletionItem(name) for name in [*groups, *known] if name.startswith(incomplete)]
+    groups = known().groups
+    pairs = [f"{group}={name}" for group, options in groups.items() for name in options]
+    return [CompletionItem(name) for name in [*groups, *pairs] if name.startswith(incomplete)]
 
 
 @click.command("completion", short_help="Print the line that makes your shell complete.")

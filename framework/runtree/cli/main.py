@@ -4,11 +4,11 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
 
+from runtree.cli.installed import plugins_installed
 from runtree.contract.errors import RuntreeError, nearest
 
 VERBS: Mapping[str, tuple[str, str]] = {
@@ -77,26 +77,13 @@ class Verbs(click.Group):
 
     @staticmethod
     def _contributed() -> dict[str, Any]:
-        if not _plugins_installed():
+        if not plugins_installed():
             return {}
         from runtree.cli.warnings import show_warnings
         from runtree.plugins import installed_plugins
 
         show_warnings()
         return {command.name: command for _, command in installed_plugins().contributions("register_commands")}
-
-
-def _plugins_installed() -> bool:
-    """Look whether any installed package names our entry-point group.
-
-    `importlib.metadata` takes longer to load than all else that ``--help`` needs, so it is asked only where there is
-    something to find.
-    """
-    for place in sys.path:
-        for file in Path(place).glob("*.dist-info/entry_points.txt"):
-            if "[runtree]" in file.read_text(encoding="utf-8", errors="replace"):
-                return True
-    return False
 
 
 def _block(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> None:
