@@ -1,15 +1,19 @@
 """Every option composes, and its target accepts its keys."""
 
 import pytest
+from omegaconf import OmegaConf
 
 from runtree.app import App
 from runtree.config.build import build, build_algorithm, imported
 from runtree.config.engine import Engine
 from runtree.config.freeze import freeze
+from runtree.config.resources import of_a_run, resources
 from runtree.contract.errors import RequestError
+from runtree.contract.protocols import Tuner
 from runtree.contract.types import TASKS
 from runtree.lifecycle.load import source_node
 from runtree.lifecycle.table_options import table_options
+from runtree.sweeps.options import loop_options, of_the_tuner
 
 APP = App()
 NEEDED = {"csv": ["data.path=a.csv", "data.target=y"], "parquet": ["data.path=a.parquet", "data.target=y"]}
@@ -24,15 +28,10 @@ OPTIONS = [
 
 def composed(group, name):
     overrides = [f"{group}={name}", *NEEDED.get(name, [])]
-    return freeze(_job(Engine(APP.folders, APP.algorithms).compose(overrides))), APP.trust(overrides)
-
-
-def _job(config):
-    from omegaconf import open_dict
-
-    with open_dict(config):
-        del config["hydra"]
-    return config
+    config = Engine(APP.folders, APP.algorithms).compose(overrides)
+    frozen = freeze(config)
+    frozen.config["tuner"] = OmegaConf.to_container(config.tuner, resolve=True)
+    return frozen, APP.trust(overrides)
 
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS, ids=[f"{group}={name}" for group, name in OPTIONS])
@@ -50,9 +49,15 @@ def test_an_option_composes_and_its_target_accepts_its_keys(group, name):
         assert callable(build({key: value for key, value in node.items() if key != "metrics"}, group, trust).evaluate)
     elif name == "gpu":
         with pytest.raises(RequestError, match="compute: device cuda is not there"):
-            build(node, group, trust)
-    elif group in ("compute", "preprocess"):
+            build(of_a_run(node), group, trust)
+    elif group == "compute":
+        assert resources(node).at_once >= 1
+        assert build(of_a_run(node), group, trust) is not None
+    elif group == "preprocess":
         assert build(node, group, trust) is not None
+    elif group == "tuner":
+        assert loop_options(node).repeats == 1
+        assert isinstance(build(of_the_tuner(node), group, trust), Tuner)
     else:
         assert group == "experiment"
 

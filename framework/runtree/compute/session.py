@@ -2,8 +2,11 @@
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
 
 from runtree.contract.errors import ConfigError
 
@@ -24,14 +27,21 @@ def thread_count(threads: int) -> int:
 def seeded(seed: int, threads: int) -> Iterator[None]:
     """Seed the global generators and limit native threads; what was before comes back afterwards."""
     import numpy as np
-    from threadpoolctl import threadpool_limits
 
     before, before_numpy = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
     try:
-        with threadpool_limits(limits=threads):
+        with pools(len(sys.modules)).limit(limits=threads):
             yield
     finally:
         random.setstate(before)
         np.random.set_state(before_numpy)
+
+
+@lru_cache(maxsize=1)
+def pools(modules: int) -> Any:
+    """Return the thread pools of the loaded libraries; they are searched for anew when more has been imported."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -34,6 +34,29 @@ def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
     return flags
 
 
+def spread(overrides: Sequence[str], groups: Iterable[str]) -> list[str]:
+    """Let a value below a swept group hold for those options that have it: ``algorithm=ridge,knn algorithm.alpha=2``.
+
+    Hydra composes the first configuration with the group's default, which may not have the key; a choice of one value
+    is left to the sweep.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException:  # it is told elsewhere, with a hint
+        return list(overrides)
+    swept = {one.key_or_group for one in parsed if one.is_sweep_override()} & set(groups)
+    texts = []
+    for text, one in zip(overrides, parsed, strict=True):
+        below = one.key_or_group.partition(".")[0] in swept and "." in one.key_or_group
+        plain = not (one.is_sweep_override() or one.is_add() or one.is_force_add() or one.is_delete())
+        key, _, value = text.partition("=")
+        texts.append(f"{key}={value},{value}" if below and plain and value else text)
+    return texts
+
+
 def open_parameters(overrides: Iterable[str]) -> list[str]:
     """Let `algorithm.params.<anything>=…` be set without Hydra's `+`: that mapping is open by design."""
     return [f"++{text}" if text.startswith("algorithm.params.") else text for text in overrides]

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +17,7 @@ from runtree.contract.errors import ConfigError
 
 # What does not make another science: where it ran, where it is kept, what a tuner might have tried.
 OUTSIDE = ("compute", "outputs", "experiment", "hydra")
+NOT_OF_A_RUN = ("hydra", "tuner")  # what is asked of Hydra and of a sweep
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,13 @@ class Frozen:
     config: dict[str, Any]
     fingerprint: str
 
-    @property
+    @cached_property
     def written(self) -> dict[str, Any]:
         """Return the config as files may show it."""
         hidden: dict[str, Any] = redact(self.config)
         return hidden
 
-    @property
+    @cached_property
     def flat(self) -> dict[str, Any]:
         """Return the written config by dotted path."""
         return flatten(self.written)
@@ -41,6 +43,8 @@ def freeze(composed: DictConfig | Mapping[str, Any]) -> Frozen:
     """Resolve a config, check the keys that every run has, and fingerprint it."""
     register_resolvers()
     node = composed if isinstance(composed, DictConfig) else OmegaConf.create(dict(composed))
+    if any(name in node for name in NOT_OF_A_RUN):
+        node = OmegaConf.masked_copy(node, [str(name) for name in node if name not in NOT_OF_A_RUN])
     config = _resolve(node)
     check_root(config)
     return Frozen(config, fingerprint(config, compute_bound(node)))
@@ -78,8 +82,13 @@ def compute_bound(node: DictConfig) -> set[str]:
 
 def fingerprint(config: Mapping[str, Any], without: Collection[str] = ()) -> str:
     """Hash what makes two runs the same science: sha256 over the sorted leaves, blind to the order of keys."""
-    leaves = {path: value for path, value in flatten(config).items() if path not in without and not _outside(path)}
-    text = json.dumps(leaves, sort_keys=True, separators=(",", ":"), default=str)
+    return fingerprint_of_leaves(flatten(config), without)
+
+
+def fingerprint_of_leaves(leaves: Mapping[str, Any], without: Collection[str] = ()) -> str:
+    """Hash a config that is flat already."""
+    counted = {path: value for path, value in leaves.items() if path not in without and not _outside(path)}
+    text = json.dumps(counted, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

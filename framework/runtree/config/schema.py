@@ -11,10 +11,10 @@ SEGMENT = "[A-Za-z0-9._-]"
 
 @dataclass(frozen=True)
 class Objective:
-    """By which metric runs are ranked; "auto" asks the task."""
+    """By which metric runs are ranked, or by which several a sweep judges them; "auto" asks the task."""
 
-    metric: str = "auto"
-    direction: str = "auto"
+    metric: str | list[str] = "auto"
+    direction: str | list[str] = "auto"
 
 
 def check_root(config: Mapping[str, Any]) -> None:
@@ -48,6 +48,7 @@ def check_objective(objective: Mapping[str, Any]) -> None:
                 [f"objective.{name}" for name in Objective.__dataclass_fields__],
                 error=ConfigError,
             )
-    direction = objective.get("direction", "auto")
-    if direction not in ("auto", "maximize", "minimize"):
-        raise ConfigError(f"objective.direction: {direction!r} is not one of auto, maximize, minimize")
+    directions = objective.get("direction", "auto")
+    for direction in directions if isinstance(directions, list) else [directions]:
+        if direction not in ("auto", "maximize", "minimize"):
+            raise ConfigError(f"objective.direction: {direction!r} is not one of auto, maximize, minimize")

@@ -19,7 +19,7 @@ from runtree.contract.errors import MissingError, UntrustedError
 
 # Dotted prefix → the classes of which a target below it must be a kind.
 FAMILIES: Mapping[str, tuple[str, ...]] = {
-    **{f"runtree.{room}.": () for room in ("data", "preprocess", "evaluators", "compute")},
+    **{f"runtree.{room}.": () for room in ("data", "preprocess", "evaluators", "compute", "tuners")},
     "sklearn.": ("sklearn.base.BaseEstimator",),
     "torch.nn.": ("torch.nn.Module",),
     "torch.optim.": ("torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
@@ -27,7 +27,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "optuna.pruners.": ("optuna.pruners.BasePruner",),
 }
 # Which extra brings a package that is missing.
-EXTRAS = {"torch": "torch", "optuna": "tuning"}
+EXTRAS = {"torch": "torch"}
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,17 @@ class Trust:
         """Return the single names."""
         return frozenset(self.vouched())
 
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
+        return {}
+
     def resolve(self, target: str, path: str) -> Any:
         """Import what `target` names if it may be named; `path` is the config path for messages."""
+        if target not in self._resolved:
+            self._resolved[target] = self._resolve(target, path)
+        return self._resolved[target]
+
+    def _resolve(self, target: str, path: str) -> Any:
         if target in self.names:
             return find(target, path)
         family = next((prefix for prefix in FAMILIES if target.startswith(prefix)), None)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from runtree.contract.types import Evaluation, Metric
+from runtree.contract.search import Dimension, Observation, Proposal
+from runtree.contract.types import Direction, Evaluation, Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,43 @@ class Compute(Protocol):
 
     def session(self, seed: int) -> AbstractContextManager[None]:
         """Seed generators and limit threads for the time of a run."""
+        ...
+
+
+@runtime_checkable
+class Tuner(Protocol):
+    """Proposes what a sweep tries next and learns from what came of it.
+
+    A tuner keeps no files and starts no threads. It is restored by `begin`, then `tell` for each proposal that a former
+    process made, in the order of their numbers; from there on it proposes what it would have proposed had it lived on.
+    """
+
+    own_space: bool  # whether the `space` of algorithms is searched too, or only what the user names
+    prunes: bool  # whether `report` may ever answer True
+
+    def begin(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
+        """Take the space and the directions of the objectives, and forget what was before.
+
+        Raises
+        ------
+        ConfigError
+            Where it cannot search this space, or has no use for several objectives.
+        """
+        ...
+
+    def ask(self, number: int) -> Proposal | None:
+        """Return proposal `number` (0, 1, 2 …, each asked once, in order), or None where nothing is left to try.
+
+        It depends on the space, the seed, the number and what was told, and on nothing else.
+        """
+        ...
+
+    def tell(self, observation: Observation) -> None:
+        """Learn what came of a proposal; one that was not asked of this object is taken over whole."""
+        ...
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Take an intermediate objective of a running proposal, and answer whether it is to be pruned."""
         ...
 
 

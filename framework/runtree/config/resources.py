@@ -1,0 +1,81 @@
+"""The keys that every option of the group `compute` has, and that it is not built with: what a sweep may use."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runtree.config.build import check_arguments
+from runtree.contract.errors import ConfigError
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
+ENGINES = ("processes", "in_process")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """How many runs of a sweep work at once, and what each may take."""
+
+    slots: int = 1
+    max_seconds: float | int | None = None
+    memory: int | str | None = None
+    engine: str = "processes"
+    threads: int = -1
+
+    def __post_init__(self) -> None:
+        if self.slots == 0 or self.slots < -1:
+            raise ConfigError(f"compute.slots: {self.slots} is neither -1 (every core) nor a count from 1")
+        if self.max_seconds is not None and self.max_seconds <= 0:
+            raise ConfigError(f"compute.max_seconds: {self.max_seconds} is no time")
+        if self.engine not in ENGINES:
+            raise ConfigError(f"compute.engine: {self.engine!r} is not one of {', '.join(ENGINES)}")
+        parse_size(self.memory, "compute.memory")
+
+    @property
+    def at_once(self) -> int:
+        """Return the count of slots."""
+        return cores() if self.slots == -1 else self.slots
+
+    @property
+    def bytes(self) -> int | None:
+        """Return the limit of memory."""
+        return parse_size(self.memory, "compute.memory")
+
+    @property
+    def threads_each(self) -> int:
+        """Return how many threads a run may use, so that all of them together do not exceed the cores."""
+        share = max(1, cores() // self.at_once)
+        return share if self.threads == -1 else self.threads
+
+
+OF_SWEEPS = ("slots", "max_seconds", "memory", "engine")
+
+
+def resources(node: Mapping[str, Any]) -> Resources:
+    """Read a sweep's keys of a `compute` node."""
+    own = {key: node[key] for key in (*OF_SWEEPS, "threads") if key in node}
+    check_arguments(Resources, own, "compute")
+    return Resources(**own)
+
+
+def of_a_run(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys that the compute itself is built with."""
+    return {key: value for key, value in node.items() if key not in OF_SWEEPS}
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def parse_size(text: int | str | None, path: str) -> int | None:
+    """Return bytes: 2GiB, 500MB, 1e9 or a plain count."""
+    if text is None or (isinstance(text, int) and text > 0):
+        return text
+    found = SIZE.fullmatch(str(text))
+    size = int(float(found[1]) * UNITS[(found[2] or "").lower()]) if found else 0
+    if size <= 0:
+        raise ConfigError(f"{path}: {text!r} is no amount of memory", "write it like 2GiB or 500MB")
+    return size

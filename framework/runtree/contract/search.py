@@ -1,0 +1,123 @@
+"""What a tuner is given and what it gives back: a space, proposals, and what came of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Values = Mapping[str, Any]
+Scale = Literal["linear", "log", "reverse_log"]
+Ending = Literal["running", "completed", "pruned", "failed"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A finite set without an order: values of any type that YAML knows, lists and mappings included."""
+
+    values: tuple[Any, ...]
+
+    @property
+    def size(self) -> int:
+        """Return how many values there are."""
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Numbers from `low` to `high`, both included.
+
+    Parameters
+    ----------
+    integer
+        Whether whole numbers only.
+    scale
+        "linear"; "log" (`low` > 0): equal chances for equal ratios; "reverse_log" (`high` < 1): equal chances for
+        equal ratios of ``1 - x``, for values such as 0.9, 0.99, 0.999.
+    step
+        Distance between values, counted from `low`; None where every number in between is meant.
+    """
+
+    low: float
+    high: float
+    integer: bool = False
+    scale: Scale = "linear"
+    step: float | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Return how many values there are, None for infinitely many."""
+        step = self.step or (1 if self.integer else None)
+        return None if step is None else int((self.high - self.low) / step + 1e-9) + 1
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """Return every value of a finite interval, ascending."""
+        step = self.step or 1
+        found = (self.low + step * position for position in range(self.size or 0))
+        # 0.1 + 0.1 + 0.1 is 0.30000000000000004: no digit beyond those of the step is meant
+        return tuple(int(value) if self.integer else round(value, 12) for value in found)
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One thing that a tuner may choose.
+
+    Parameters
+    ----------
+    path
+        The config path that the value is set at, or a config group whose option is chosen.
+    when
+        Told the values chosen so far, says whether this dimension takes part; None: always.
+    text
+        How it was declared, for people.
+    composed
+        Whether a value is not set on a config but composed: the option of a group, or a key that is added.
+    """
+
+    path: str
+    domain: Choice | Interval
+    when: Callable[[Values], bool] | None = None
+    text: str = ""
+    composed: bool = False
+
+    def holds(self, chosen: Values) -> bool:
+        """Tell whether the dimension takes part, given what was chosen before it."""
+        return self.when is None or self.when(chosen)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a tuner wants tried next: a value for each dimension that takes part.
+
+    `memo` is JSON that the tuner wants back when it is restored from the records of a sweep.
+    """
+
+    number: int
+    values: Values
+    memo: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What came of a proposal.
+
+    Parameters
+    ----------
+    state
+        "running" restores a proposal that is still being worked on; "failed" carries no values.
+    values
+        What was tried, by path.
+    objectives
+        One number for each direction; of a pruned one the last that was reported, or None.
+    constraints
+        Positive numbers are violations.
+    reports
+        (step, value) pairs, ascending steps.
+    """
+
+    number: int
+    state: Ending
+    values: Values
+    objectives: tuple[float, ...] | None = None
+    constraints: tuple[float, ...] = ()
+    reports: tuple[tuple[int, float], ...] = ()
+    memo: Mapping[str, Any] = field(default_factory=dict)
