@@ -1,11 +1,12 @@
 """`Run`: the board that a stage reads from and writes to. A slot is filled once, by the stage that owns it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from runtree.contract.errors import RuntreeError
-from runtree.contract.types import Metric, Split, Table
+from runtree.contract.types import PARTS, Evaluation, Metric, Part, Split, Table
 from runtree.contract.view import View
 
 if TYPE_CHECKING:
@@ -18,6 +19,26 @@ Value = TypeVar("Value")
 
 class SlotError(RuntreeError):
     """A stage read a slot that no stage before it filled, or filled one twice."""
+
+
+class Pruned(BaseException):
+    """A tuner gave a run up. No `Exception`: an algorithm that catches those must not go on."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"pruned at step {step}")
+        self.step = step
+
+
+def make_anew(kind: str, key: Hashable, make: Callable[[], Any]) -> Any:
+    """Remember nothing."""
+    return make()
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """What a slot holds until somebody reads it."""
+
+    make: Callable[[], Any]
 
 
 class Slot(Generic[Value]):
@@ -39,6 +60,8 @@ class Slot(Generic[Value]):
             return self
         try:
             value: Value = run.__dict__[self.name]
+            if isinstance(value, Deferred):
+                value = run.__dict__[self.name] = value.make()
         except KeyError:
             raise SlotError(
                 f"run.{self.name} is empty: the stage '{self.stage}' fills it",
@@ -51,6 +74,12 @@ class Slot(Generic[Value]):
         if self.name in run.__dict__:
             raise SlotError(f"run.{self.name} is filled already: only the stage '{self.stage}' may fill it, once")
         run.__dict__[self.name] = value
+
+
+def _together(first: "pd.DataFrame", second: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.concat([first, second], ignore_index=True)
 
 
 class Run:
@@ -70,11 +99,19 @@ class Run:
         The scores of each fold, where the evaluator has folds.
     facts
         What was found rather than asked: the device, the classes, sizes. Kept in `data.json` and `environment.json`.
+    parts
+        The parts that are scored. A run of a sweep scores the test part only where it is kept.
+    preprocessed
+        What two runs have in common whose fitted preprocessing is the same, or None.
     data, split, model, predictions, metrics
         Slots, filled by the stages load, split, fit, evaluate and evaluate.
+    estimator, evaluator
+        Slots too, filled by the stage check: the algorithm, unfitted, and who scores it.
     """
 
     data = Slot[Table]("load")
+    estimator = Slot[Any]("check")
+    evaluator = Slot[Any]("check")
     split = Slot[Split]("split")
     model = Slot[Any]("fit")
     predictions = Slot["pd.DataFrame"]("evaluate")
@@ -88,6 +125,8 @@ class Run:
         trust: "Trust",
         catalogue: Mapping[str, Metric] | None = None,
         journal: Callable[[Mapping[str, Any]], None] | None = None,
+        recall: Callable[[str, Hashable, Callable[[], Any]], Any] = make_anew,
+        given_up: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False,
     ) -> None:
         self.config = View(config)
         self.folder = folder
@@ -96,7 +135,11 @@ class Run:
         self.trust = trust
         self.folds: tuple[Mapping[str, float], ...] = ()
         self.facts: dict[str, Any] = {}
+        self.preprocessed: Hashable = None
+        self.parts: tuple[Part, ...] = PARTS
         self._journal = journal
+        self._recall = recall
+        self._given_up = given_up
 
     @property
     def seed(self) -> int:
@@ -112,13 +155,41 @@ class Run:
         """Tell whether a slot has been filled yet."""
         return slot in self.__dict__
 
+    def add(self, found: Evaluation) -> None:
+        """Take what an evaluator found; parts that are scored later join those that were scored first."""
+        made = found.predictions
+        predictions = Deferred(made) if callable(made) else Deferred(lambda: made)
+        if not self.filled("metrics"):
+            self.metrics, self.folds = found.metrics, found.folds
+            self.__dict__["predictions"] = predictions
+            return
+        first = self.predictions
+        self.__dict__["metrics"] = {**self.metrics, **found.metrics}
+        self.__dict__["predictions"] = Deferred(lambda: _together(first, predictions.make()))
+
     def part(self, name: str) -> "tuple[pd.DataFrame, pd.Series[Any]]":
         """Return features and target of the train, validation or test part."""
         rows = self.split.rows(name)
         return self.data.features.iloc[rows], self.data.target.iloc[rows]
 
+    def recall(self, kind: str, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what `make` made for an earlier run of this process with the same `key`, else make it.
+
+        In a sweep one process does many runs: the table is read once. What is recalled must not be changed.
+        """
+        return self._recall(kind, key, make)
+
     def report(self, step: int, **metrics: float) -> None:
-        """Record the metrics of one iteration; they reach `history.jsonl` and the hook `run_iterated`."""
+        """Record the metrics of one iteration; they reach `history.jsonl`, the hook `run_iterated` and the tuner.
+
+        Raises
+        ------
+        Pruned
+            Where the tuner gives the run up.
+        """
+        values = {name: float(value) for name, value in metrics.items()}
         if self._journal is not None:
-            self._journal({"step": int(step), **{name: float(value) for name, value in metrics.items()}})
+            self._journal({"step": int(step), **values})
         self.hooks.moment("run_iterated", run=self, step=step, metrics=metrics)
+        if self._given_up(int(step), values):
+            raise Pruned(int(step))

@@ -135,10 +135,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluator found: metrics by part, predictions row by row, and scores fold by fold."""
+    """What an evaluator found: metrics by part, predictions row by row, and scores fold by fold.
+
+    `predictions` may be a function that makes the table: of most runs of a sweep nobody asks for it.
+    """
 
     metrics: Mapping[str, Mapping[str, float]]
-    predictions: "pd.DataFrame"
+    predictions: "pd.DataFrame | Callable[[], pd.DataFrame]"
     folds: tuple[Mapping[str, float], ...] = ()
 
 

@@ -1,18 +1,20 @@
 """Score by folds: every row that is not tested on is validated on once."""
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.run import Run
 from runtree.contract.types import Evaluation, Metric
-from runtree.evaluators.scoring import Answers, answer
+from runtree.evaluators.scoring import Answers, answer, answer_part, frames
 
 if TYPE_CHECKING:
     import numpy as np
 
     Rows = np.ndarray[Any, Any]
+    Table = tuple[Answers, Rows, str]
 
 
 @dataclass(frozen=True)
@@ -33,26 +35,32 @@ class CrossValidation:
     folds: int = 5
     repeats: int = 1
     holds_out: ClassVar[bool] = False
+    reports: ClassVar[bool] = True
 
     def evaluate(self, run: Run, metrics: Sequence[Metric]) -> Evaluation:
         """Score the run's pipeline by folds, and the run's model on the test part."""
-        import pandas as pd
-
         self._check(run)
+        whole = {part: answer_part(run, part) for part in run.parts if part != "validation"}
+        values: dict[str, Mapping[str, float]] = {part: found.values(metrics) for part, found in whole.items()}
+        tables: list[Table] = [(found, run.split.rows(part), part) for part, found in whole.items()]
         scores: list[dict[str, float]] = []
-        frames: list[pd.DataFrame] = []
+        if "validation" in run.parts:
+            scores, validated = self._folds(run, metrics)
+            values["validation"], tables = means(scores), [*validated, *tables]
+        return Evaluation({part: values[part] for part in run.parts}, lambda: frames(tables), tuple(scores))
+
+    def _folds(self, run: Run, metrics: Sequence[Metric]) -> "tuple[list[dict[str, float]], list[Table]]":
+        """Score fold by fold; each is a step that a tuner may give the run up at."""
+        reporting = not takes_report(run.model)  # an algorithm that iterates has counted steps of its own
+        scores: list[dict[str, float]] = []
+        tables: list[Table] = []
         for number, (train, held_out) in enumerate(self._parts(run)):
             found = fit_and_answer(run, train, held_out)
             scores.append({"fold": number, **found.values(metrics)})
-            frames.append(found.frame(held_out, "validation"))
-        whole = {part: answer(run.model, *run.part(part), run.data.classes) for part in ("train", "test")}
-        frames += [found.frame(run.split.rows(part), part) for part, found in whole.items()]
-        values = {
-            "train": whole["train"].values(metrics),
-            "validation": means(scores),
-            "test": whole["test"].values(metrics),
-        }
-        return Evaluation(values, pd.concat(frames, ignore_index=True), tuple(scores))
+            tables.append((found, held_out, "validation"))
+            if reporting:
+                run.report(number + 1, **{f"validation_{name}": value for name, value in means(scores).items()})
+        return scores, tables
 
     def _check(self, run: Run) -> None:
         if self.folds < 2 or self.repeats < 1:
@@ -97,6 +105,12 @@ def fit_and_answer(run: Run, train: "Rows", held_out: "Rows") -> Answers:
     features, target = run.data.features, run.data.target
     model = clone(run.model).fit(features.iloc[train], target.iloc[train].to_numpy())
     return answer(model, features.iloc[held_out], target.iloc[held_out], run.data.classes)
+
+
+def takes_report(model: Any) -> bool:
+    """Tell whether a pipeline's algorithm reports its iterations."""
+    last = model[-1] if hasattr(model, "steps") else model
+    return "report" in inspect.signature(last.fit).parameters
 
 
 def means(scores: Sequence[dict[str, float]]) -> dict[str, float]:

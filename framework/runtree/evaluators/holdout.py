@@ -5,23 +5,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from runtree.contract.run import Run
-from runtree.contract.types import PARTS, Evaluation, Metric
-from runtree.evaluators.scoring import answer
+from runtree.contract.types import Evaluation, Metric
+from runtree.evaluators.scoring import answer_part, frames
 
 
 @dataclass(frozen=True)
 class Holdout:
-    """Scores on the train, validation and test part, each once."""
+    """Scores on the parts that are asked for, each once."""
 
     holds_out: ClassVar[bool] = True
 
     def evaluate(self, run: Run, metrics: Sequence[Metric]) -> Evaluation:
-        """Score the run's model on each part."""
-        import pandas as pd
-
-        answers = {part: answer(run.model, *run.part(part), run.data.classes) for part in PARTS}
-        frames = [found.frame(run.split.rows(part), part) for part, found in answers.items()]
+        """Score the run's model on each part of `run.parts`."""
+        answers = {part: answer_part(run, part) for part in run.parts}
+        rows = {part: run.split.rows(part) for part in answers}
         return Evaluation(
             metrics={part: found.values(metrics) for part, found in answers.items()},
-            predictions=pd.concat(frames, ignore_index=True),
+            predictions=lambda: frames([(found, rows[part], part) for part, found in answers.items()]),
         )

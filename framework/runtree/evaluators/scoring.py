@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.run import Run
 from runtree.contract.types import Metric
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ class Answers:
 
     def values(self, metrics: Sequence[Metric]) -> dict[str, float]:
         """Return every metric that can be computed."""
-        found = {metric.name: self.value(metric) for metric in metrics}
+        from sklearn import config_context
+
+        with config_context(assume_finite=True, skip_parameter_validation=True):  # what is checked here is our own
+            found = {metric.name: self.value(metric) for metric in metrics}
         return {name: float(value) for name, value in found.items() if value is not None}
 
     def frame(self, rows: "Array", part: str) -> "pd.DataFrame":
@@ -53,17 +57,44 @@ class Answers:
         return pd.DataFrame(columns).infer_objects()
 
 
+def frames(answers: "Sequence[tuple[Answers, Array, str]]") -> "pd.DataFrame":
+    """Return predictions of several parts as one table; each comes with its rows and the part's name."""
+    import pandas as pd
+
+    return pd.concat([found.frame(rows, part) for found, rows, part in answers], ignore_index=True)
+
+
+def answer_part(run: Run, part: str) -> Answers:
+    """Ask a run's model about a part; runs that share data, split and preprocessing share the prepared rows."""
+    place = (run.data.fingerprint, run.split.id, part)
+    truth = run.recall("truth", place, lambda: actual(run.part(part)[1], run.data.classes))
+    if run.preprocessed is None:
+        return _answer(*prepare(run.model, run.part(part)[0]), truth, run.data.classes)
+    prepared = run.recall("rows", (run.preprocessed, part), lambda: prepare(run.model, run.part(part)[0])[0])
+    return _answer(prepared, run.model[-1], truth, run.data.classes)
+
+
 def answer(model: Any, features: "pd.DataFrame", target: "pd.Series[Any]", classes: tuple[Any, ...]) -> Answers:
-    """Ask a model about some rows. One thread: forests add up in the order in which threads end, to the last digit."""
+    """Ask a model about some rows."""
+    return _answer(*prepare(model, features), actual(target, classes), classes)
+
+
+def _answer(prepared: Any, last: Any, truth: "Array", classes: tuple[Any, ...]) -> Answers:
+    """Ask with one thread: forests add up in the order in which threads end, to the last digit."""
     from joblib import parallel_config
 
     with parallel_config("sequential"):
-        prepared, last = prepare(model, features)
         y_pred = last.predict(prepared)
         score = chances(last, prepared, classes) if classes else None
     if not classes:
-        return Answers(target.to_numpy(dtype=float), y_pred.astype(float).ravel(), None, ())
-    return Answers(codes(target.to_numpy(), classes), codes(y_pred, classes), score, classes)
+        return Answers(truth, y_pred.astype(float).ravel(), None, ())
+    return Answers(truth, codes(y_pred, classes), score, classes)
+
+
+def actual(target: "pd.Series[Any]", classes: tuple[Any, ...]) -> "Array":
+    """Return what is true: codes of classes, or numbers."""
+    found: Array = codes(target.to_numpy(), classes) if classes else target.to_numpy(dtype=float)
+    return found
 
 
 def prepare(model: Any, features: "pd.DataFrame") -> tuple[Any, Any]:

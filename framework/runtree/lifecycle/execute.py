@@ -7,21 +7,23 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from runtree.config.build import build
 from runtree.config.freeze import Frozen
+from runtree.config.resources import of_a_run
 from runtree.contract.errors import RuntreeError
 from runtree.contract.protocols import Hooks, Trust
-from runtree.contract.run import Run
-from runtree.contract.types import Stage
+from runtree.contract.run import Pruned, Run, make_anew
+from runtree.contract.types import RunRecord, Stage
 from runtree.lifecycle import metrics
 from runtree.lifecycle.order import order
 from runtree.lifecycle.outcome import ended, failed, first_record
+from runtree.lifecycle.stages import SAVE, describe, score
 from runtree.records.environment import environment
 from runtree.records.folder import RunFolder
 from runtree.records.log import logged
@@ -32,14 +34,38 @@ from runtree.records.write import append_line, write_json, write_yaml
 log = logging.getLogger(__name__)
 
 
+def always(run: Run) -> bool:
+    """Keep every run."""
+    return True
+
+
 @dataclass(frozen=True)
 class Request:
-    """What is to be run: a frozen config, the overrides it came from, and how to come by a folder for it."""
+    """What is to be run.
+
+    Attributes
+    ----------
+    frozen, overrides, sweep
+        The config, what was typed for it, and the name of the sweep that the run is of.
+    open_folder
+        How to come by a folder for it.
+    keep
+        Asked once the run is scored whether its heavy leaves are kept: test scores, predictions, the model. None: they
+        are, and every file is made durable; a sweep has a ledger that outlives its runs.
+    recall, given_up
+        What `Run.recall` and `Run.report` turn to.
+    ended
+        Told the record in which the run ends, whether well or not.
+    """
 
     frozen: Frozen
     open_folder: Callable[[], RunFolder]
     overrides: tuple[str, ...] = ()
     sweep: str | None = None
+    keep: Callable[[Run], bool] | None = None
+    recall: Callable[[str, Hashable, Callable[[], Any]], Any] = make_anew
+    given_up: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False
+    ended: Callable[[RunRecord], None] = lambda record: None
 
 
 def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str], None] = lambda _: None) -> Run:
@@ -53,42 +79,95 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
     RuntreeError
         What a user can mend. Any other exception is a fault of a stage; both are recorded before they are raised.
     """
-    compute = build(request.frozen.config["compute"], "compute", trust)
+    compute = build(of_a_run(request.frozen.config["compute"]), "compute", trust)
     stages = order(list(hooks.contributions("register_stages")))
     known = metrics.catalogue(hooks.contributions("register_metrics"))
     folder = request.open_folder()  # what is wrong with the request itself has been told by now, and leaves no folder
-    write_yaml(folder.config, request.frozen.written)
+    durable = request.keep is None
+    write_yaml(folder.config, request.frozen.written, durable)
     with ExitStack() as stack:
         stack.enter_context(folder.held())
-        stack.enter_context(logged(folder.log))
-        run = Run(request.frozen.config, folder.path, hooks, trust, known, partial(append_line, folder.history))
+        stack.enter_context(logged(folder.log, logging.INFO if durable else logging.WARNING))
+        journal = partial(append_line, folder.history)
+        run = Run(request.frozen.config, folder.path, hooks, trust, known, journal, request.recall, request.given_up)
         record = first_record(request.frozen, request.overrides, request.sweep, folder)
         seconds: dict[str, float] = {}
         clock = time.monotonic()
         try:
             stack.enter_context(terminated_as_interrupt())
-            write_record(folder, record, pid=os.getpid(), host=socket.gethostname())
+            write_record(folder, record, durable, pid=os.getpid(), host=socket.gethostname())
             run.facts |= compute.describe()
-            write_environment(folder, run, hooks)
+            if durable:
+                write_environment(folder, run, hooks)
             hooks.moment("run_started", run=run)
             with compute.session(run.seed):
-                for stage in stages:
-                    watch(stage.name)
-                    seconds[stage.name] = walk(stage, run, hooks)
-            write_manifest(folder)
+                kept = work(run, stages, seconds, hooks, watch, request.keep)
+            if kept:
+                write_manifest(folder)
             record = ended(record, run, seconds, time.monotonic() - clock, "completed")
-            write_record(folder, record)
+            write_record(folder, record, durable)
+        except Pruned:
+            record = ended(record, run, seconds, time.monotonic() - clock, "pruned")
+            write_record(folder, record, durable)
         except BaseException as error:
             log.error("%s", traceback.format_exc())
             state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             record = ended(record, run, seconds, time.monotonic() - clock, state, error)
-            write_record(folder, record)
+            write_record(folder, record, durable)
+            request.ended(record)
             hooks.moment("run_failed", run=run, error=error)
             if isinstance(error, Exception) and not isinstance(error, RuntreeError):
                 raise failed(error, folder) from error
             raise
+        request.ended(record)
         hooks.moment("run_finished", run=run, record=record)
     return run
+
+
+def work(
+    run: Run,
+    stages: Sequence[Stage],
+    seconds: dict[str, float],
+    hooks: Hooks,
+    watch: Callable[[str], None],
+    keep: Callable[[Run], bool] | None,
+) -> bool:
+    """Walk through the stages, and tell whether the run is kept: one that is not stops where saving begins."""
+    if keep is not None:
+        run.parts = ("train", "validation")
+    for position, stage in enumerate(stages):
+        if stage.name == SAVE and keep is not None:
+            if not keep(run):
+                return False
+            complete(run, stages[position:], seconds, hooks)
+            return True
+        watch(stage.name)
+        seconds[stage.name] = walk(stage, run, hooks)
+    return True
+
+
+def complete(run: Run, stages: Sequence[Stage], seconds: dict[str, float], hooks: Hooks) -> None:
+    """Score the test part and walk through the stages that a run in a sweep was spared."""
+    run.parts = ("test",)
+    score(run)
+    describe(run)
+    write_environment(RunFolder(run.folder), run, hooks)
+    for stage in stages:
+        seconds[stage.name] = walk(stage, run, hooks)
+
+
+def complete_later(run: Run, record: RunRecord, hooks: Hooks, trust: Trust) -> RunRecord:
+    """Keep a run that ended before: what `execute` would have done had it been told so."""
+    compute = build(of_a_run(run.config.plain()["compute"]), "compute", trust)
+    stages = order(list(hooks.contributions("register_stages")))
+    seconds, clock = dict(record.stages), time.monotonic()
+    folder = RunFolder(run.folder)
+    with folder.held(), logged(folder.log), compute.session(run.seed):
+        complete(run, stages[[stage.name for stage in stages].index(SAVE) :], seconds, hooks)
+        write_manifest(folder)
+        record = replace(ended(record, run, seconds, time.monotonic() - clock, "completed"), seconds=record.seconds)
+        write_record(folder, record)
+    return record
 
 
 def walk(stage: Stage, run: Run, hooks: Hooks) -> float:

@@ -1,11 +1,12 @@
 """The stage fit: preprocessing and algorithm, fitted on the train part, become one pipeline."""
 
 import inspect
+import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from runtree.config.build import build, build_algorithm
+from runtree.config.build import build
 from runtree.contract.errors import DataError, RuntreeError
 from runtree.contract.run import Run
 
@@ -17,16 +18,22 @@ def fit(run: Run) -> Any:
     from sklearn.pipeline import Pipeline
 
     config = run.config.plain()
-    preprocess = build(config["preprocess"], "preprocess", run.trust)
-    algorithm = build_algorithm(config["algorithm"], run.data.task, run.trust)
+    algorithm = run.estimator
+    asked = json.dumps(config["preprocess"], sort_keys=True, default=str)
+    run.preprocessed = (run.data.fingerprint, run.split.id, run.data.task, asked)
+    preprocess, prepared = run.recall("fitted", run.preprocessed, lambda: _preprocessed(run, config["preprocess"]))
+    extra = _extra(algorithm, run, preprocess)
+    target = run.data.target.iloc[run.split.train].to_numpy()
+    _told(lambda: algorithm.fit(prepared, target, **extra), config["algorithm"])
+    return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
+
+
+def _preprocessed(run: Run, node: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the preprocessing, fitted, and the train part as it left it; the table's own rows are let go."""
+    preprocess = build(node, "preprocess", run.trust)
     if "task" in preprocess.get_params(deep=False):  # what was found out is surer than a guess from one part's target
         preprocess.set_params(task=run.data.task)
-    features, target = run.part("train")
-    prepared = preprocess.fit_transform(features, target)
-    del features  # a copy of most of the table: the fit needs the room
-    extra = _extra(algorithm, run, preprocess)
-    _told(lambda: algorithm.fit(prepared, target.to_numpy(), **extra), config["algorithm"])
-    return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
+    return preprocess, preprocess.fit_transform(*run.part("train"))
 
 
 def _extra(algorithm: Any, run: Run, preprocess: Any) -> dict[str, Any]:
@@ -35,7 +42,8 @@ def _extra(algorithm: Any, run: Run, preprocess: Any) -> dict[str, Any]:
     extra: dict[str, Any] = {"report": run.report} if "report" in takes else {}
     if "validation" in takes and len(run.split.validation):
         features, target = run.part("validation")
-        extra["validation"] = (preprocess.transform(features), target.to_numpy())
+        rows = run.recall("rows", (run.preprocessed, "validation"), lambda: preprocess.transform(features))
+        extra["validation"] = (rows, target.to_numpy())
     return extra
 
 

@@ -13,6 +13,7 @@ from runtree.contract.types import Direction, Metric, Task
 
 CLASSIFICATION: tuple[Task, ...] = ("classification",)
 REGRESSION: tuple[Task, ...] = ("regression",)
+SECONDS = "fit_seconds"  # an objective that is no metric: how long the fit took
 OBJECTIVES: Mapping[str, str] = {"classification": "balanced_accuracy", "regression": "rmse"}
 
 
@@ -156,12 +157,32 @@ def _named(names: Iterable[str], task: Task, fitting: Mapping[str, Metric]) -> I
         yield fitting[name]
 
 
-def objective(config: Mapping[str, Any], task: Task, known: Mapping[str, Metric]) -> tuple[Metric, Direction]:
-    """Return the metric that runs are ranked by, and its direction."""
-    name = config.get("metric", "auto")
+def objectives(config: Mapping[str, Any], task: Task, known: Mapping[str, Metric]) -> list[tuple[str, Direction]]:
+    """Return what runs are judged by, each with its direction: metrics of the validation part, or `fit_seconds`."""
+    names = config.get("metric", "auto")
+    names = list(names) if isinstance(names, (list, tuple)) else [names]
+    wanted = config.get("direction", "auto")
+    wanted = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted] * len(names)
+    if len(wanted) != len(names) or not names:
+        raise ConfigError(f"objective.direction: {len(wanted)} directions for {len(names)} metrics")
+    return [_objective(name, direction, task, known) for name, direction in zip(names, wanted, strict=True)]
+
+
+def _objective(name: str, direction: str, task: Task, known: Mapping[str, Metric]) -> tuple[str, Direction]:
+    if name == SECONDS:
+        return name, "maximize" if direction == "maximize" else "minimize"
     name = OBJECTIVES[task] if name == "auto" else name
     fitting = [other for other, metric in known.items() if task in metric.tasks]
     if name not in fitting:
-        raise unknown(f"{task} metric at objective.metric:", name, fitting, error=ConfigError)
-    direction = config.get("direction", "auto")
-    return known[name], known[name].direction if direction == "auto" else direction
+        raise unknown(f"{task} metric at objective.metric:", name, [*fitting, SECONDS], error=ConfigError)
+    if direction == "auto":
+        return name, known[name].direction
+    return name, "maximize" if direction == "maximize" else "minimize"
+
+
+def objective(config: Mapping[str, Any], task: Task, known: Mapping[str, Metric]) -> tuple[Metric, Direction]:
+    """Return the metric that runs are ranked by, and its direction: the first of the objectives that is a metric."""
+    found = [(name, direction) for name, direction in objectives(config, task, known) if name != SECONDS]
+    if not found:
+        raise ConfigError(f"objective.metric: {SECONDS} alone ranks nothing", f"type: objective.metric=[f1,{SECONDS}]")
+    return known[found[0][0]], found[0][1]

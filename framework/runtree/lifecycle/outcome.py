@@ -51,7 +51,7 @@ def ended(
     return replace(
         record,
         state=state,
-        reason={"completed": None, "interrupted": "interrupted"}.get(state, "error"),
+        reason={"completed": None, "interrupted": "interrupted", "pruned": "pruned"}.get(state, "error"),
         finished=timestamp(),
         seconds=round(seconds, 6),
         task=run.data.task if run.filled("data") else None,

@@ -1,5 +1,6 @@
 """The built-in stages, each filling one slot of a run."""
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,8 @@ from runtree.records.write import write_json
 
 log = logging.getLogger(__name__)
 
+SAVE = "save"  # where a run that is not kept stops
+
 
 def stages() -> list[Stage]:
     """Return the stages of every run."""
@@ -24,13 +27,15 @@ def stages() -> list[Stage]:
         Stage("split", split_stage, after="check"),
         Stage("fit", fit_stage, after="split"),
         Stage("evaluate", evaluate_stage, after="fit"),
-        Stage("save", save_stage, after="evaluate"),
+        Stage(SAVE, save_stage, after="evaluate"),
     ]
 
 
 def load_stage(run: Run) -> None:
     """Fill `run.data`."""
-    run.data = load.load(run.config.plain(), run.trust)
+    config = run.config.plain()
+    asked = json.dumps([config["data"], run.seed if config["data"].get("sample") else 0], sort_keys=True, default=str)
+    run.data = run.recall("data", asked, lambda: load.load(config, run.trust))
     log.info("data %s: %d rows x %d columns", run.data.name, *run.data.features.shape)
     log.info("task %s: %s", run.data.task, run.data.reason)
 
@@ -40,22 +45,30 @@ def check_stage(run: Run) -> None:
     config = run.config.plain()
     metrics.choose(config["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
     ranked, _ = metrics.objective(config["objective"], run.data.task, run.catalogue)
-    algorithm = build_algorithm(config["algorithm"], run.data.task, run.trust)
-    if ranked.needs == "probability" and not hasattr(algorithm, "predict_proba"):
+    run.estimator = build_algorithm(config["algorithm"], run.data.task, run.trust)
+    if ranked.needs == "probability" and not hasattr(run.estimator, "predict_proba"):
         raise ConfigError(
-            f"objective.metric: {ranked.name} needs probabilities, and {type(algorithm).__name__} gives none",
+            f"objective.metric: {ranked.name} needs probabilities, and {type(run.estimator).__name__} gives none",
             "choose a metric of predicted classes: objective.metric=balanced_accuracy",
         )
-    evaluator(run)
+    run.evaluator = evaluator(run)
 
 
 def split_stage(run: Run) -> None:
     """Fill `run.split` and write `data.json`."""
     options = table_options(run.config.plain()["data"])
-    run.split = split.split(run.data, options, run.seed, evaluator(run).holds_out)
-    sizes = {part: len(run.split.rows(part)) for part in PARTS}
+    held_out = run.evaluator.holds_out
+    asked = (run.data.fingerprint, options.key, run.seed, held_out)
+    run.split = run.recall("split", asked, lambda: split.split(run.data, options, run.seed, held_out))
     run.facts["split"] = split.choose(run.data, options)
+    sizes = {part: len(run.split.rows(part)) for part in PARTS}
     log.info("split %s, seed %d: %s", run.facts["split"], run.seed, sizes)
+    if run.parts == PARTS:
+        describe(run)
+
+
+def describe(run: Run) -> None:
+    """Write `data.json`."""
     write_json(RunFolder(run.folder).data, load.describe(run))
 
 
@@ -65,14 +78,20 @@ def fit_stage(run: Run) -> None:
 
 
 def evaluate_stage(run: Run) -> None:
-    """Fill `run.metrics` and `run.predictions`, and write both."""
+    """Fill `run.metrics` and `run.predictions`."""
+    score(run)
+
+
+def score(run: Run) -> None:
+    """Score the parts that `run.parts` names and write what was found; predictions only with those of the test part."""
     wanted = metrics.choose(run.config.plain()["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
     ranked, _ = metrics.objective(run.config.objective, run.data.task, run.catalogue)
-    found = evaluator(run).evaluate(run, wanted if ranked in wanted else [*wanted, ranked])
-    run.metrics, run.predictions, run.folds = found.metrics, found.predictions, found.folds
-    folder = RunFolder(run.folder)
-    write_json(folder.metrics, {**found.metrics, **({"folds": found.folds} if found.folds else {})})
-    found.predictions.to_parquet(folder.predictions, index=False)
+    if not (run.filled("metrics") and set(run.parts) <= set(run.metrics)):  # an evaluator may score all parts unasked
+        run.add(run.evaluator.evaluate(run, wanted if ranked in wanted else [*wanted, ranked]))
+    folder, whole = RunFolder(run.folder), "test" in run.parts
+    write_json(folder.metrics, {**run.metrics, **({"folds": run.folds} if run.folds else {})}, durable=whole)
+    if whole:
+        run.predictions.to_parquet(folder.predictions, index=False)
 
 
 def save_stage(run: Run) -> None:

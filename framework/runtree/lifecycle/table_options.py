@@ -21,6 +21,11 @@ class TableOptions:
     group: str | None = None
     time: str | None = None
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Return what two equal splits have in common."""
+        return (self.target, self.test_size, self.validation_size, self.split, self.group, self.time)
+
 
 COMMON = tuple(TableOptions.__dataclass_fields__)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from runtree.contract.errors import NotFoundError
 from runtree.contract.types import RunRecord
 from runtree.records.folder import RunFolder
-from runtree.records.write import write_json
+from runtree.records.write import write_lines
 
 SCHEMA = 1
 
@@ -20,10 +20,10 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def write_record(folder: RunFolder, record: RunRecord, **facts: Any) -> None:
+def write_record(folder: RunFolder, record: RunRecord, durable: bool = True, **facts: Any) -> None:
     """Write a run's record; `facts` are added as they are (process id, host)."""
-    content = {key: value for key, value in asdict(record).items() if key != "folder"}
-    write_json(folder.record, {"schema": SCHEMA, **content, **facts})
+    content = {field.name: getattr(record, field.name) for field in fields(record) if field.name != "folder"}
+    write_lines(folder.record, {"schema": SCHEMA, **content, **facts}, durable)
 
 
 def read_record(folder: RunFolder) -> RunRecord:
