@@ -126,6 +126,14 @@ def open_sweep(parent: Path) -> Path:
     return claim(parent, now(), "-sweep")
 
 
+def named_sweep(path: Path) -> Path:
+    """Take the folder that the user named for a sweep; one that holds a sweep already is refused."""
+    _make(path)
+    if (path / "ledger.jsonl").exists():
+        raise RequestError(f"{path}: there is a sweep in this folder already", f"go on with it: runtree resume {path}")
+    return path
+
+
 def claim(parent: Path, name: str, ending: str = "") -> Path:
     """Make a folder that did not exist, adding -2, -3 … to its name where somebody was quicker."""
     _make(parent)
