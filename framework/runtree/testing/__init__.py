@@ -12,7 +12,7 @@ runtree's own choices pass the very same suites. pytest is needed here, and nowh
 
 import pytest
 
-for _suite in ("suite", "algorithm", "data", "evaluator", "metric", "preprocess", "stage"):
+for _suite in ("suite", "algorithm", "data", "evaluator", "metric", "preprocess", "proposals", "stage", "tuner"):
     pytest.register_assert_rewrite(f"{__name__}.{_suite}")
 
 from runtree.testing.algorithm import AlgorithmSuite  # noqa: E402  its asserts are rewritten because of the line above
@@ -22,6 +22,7 @@ from runtree.testing.fixtures import FakePlugins, compose, tiny_table, train, wr
 from runtree.testing.metric import MetricSuite  # noqa: E402
 from runtree.testing.preprocess import PreprocessSuite  # noqa: E402
 from runtree.testing.stage import StageSuite  # noqa: E402
+from runtree.testing.tuner import TunerSuite  # noqa: E402
 
 __all__ = [
     "AlgorithmSuite",
@@ -31,6 +32,7 @@ __all__ = [
     "MetricSuite",
     "PreprocessSuite",
     "StageSuite",
+    "TunerSuite",
     "compose",
     "tiny_table",
     "train",

@@ -1,0 +1,112 @@
+"""Spaces of every kind, what comes of a proposal in them, and whether a value belongs."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from runtree.contract.protocols import Tuner
+from runtree.contract.search import Choice, Dimension, Ending, Interval, Observation, Proposal, Values
+
+ANYTHING = Choice((1, 1.0, True, "1", None, [50, 50], {"gamma": 0.1}))
+FINITE = (
+    Dimension("model", Choice(("line", "tree")), text="choice(line, tree)"),
+    Dimension("model.depth", Interval(1, 3, integer=True), lambda chosen: chosen["model"] == "tree", "range(1, 4)"),
+    Dimension("share", Interval(0.1, 0.3, step=0.1), text="range(0.1, 0.4, 0.1)"),
+    Dimension("anything", ANYTHING),
+)
+INFINITE = (
+    Dimension("slope", Interval(-1.0, 1.0), text="interval(-1, 1)"),
+    Dimension("rate", Interval(1e-5, 1e-1, scale="log"), text="tag(log, interval(1e-5, 1e-1))"),
+    Dimension("decay", Interval(0.9, 0.9999, scale="reverse_log"), text="tag(reverse_log, interval(0.9, 0.9999))"),
+    Dimension("width", Interval(1, 64, integer=True, scale="log"), text="tag(log, int(interval(1, 64)))"),
+    Dimension("rounds", Interval(50, 500, integer=True, step=50), text="range(50, 501, 50)"),
+)
+BRANCHES = (
+    Dimension("model", Choice(("line", "tree"))),
+    Dimension("alpha", Interval(0.0, 1.0), lambda chosen: chosen["model"] == "line"),
+    Dimension("alpha", Interval(2, 9, integer=True), lambda chosen: chosen["model"] == "tree"),
+)
+STEPS = 30
+
+
+def drive(tuner: Tuner, count: int) -> list[Proposal]:
+    """Ask and tell one after the other: most complete, some fail, some are pruned."""
+    found = []
+    for number in range(count):
+        found.append(asked(tuner, number))
+        tell(tuner, found[-1])
+    return found
+
+
+def asked(tuner: Tuner, number: int) -> Proposal:
+    """Return a proposal, which there must be."""
+    proposal = tuner.ask(number)
+    assert proposal is not None, f"nothing was proposed for number {number}, in a space that is larger than that"
+    return proposal
+
+
+def tell(tuner: Tuner, proposal: Proposal) -> None:
+    """Tell what came of a proposal."""
+    tuner.tell(observe(proposal))
+
+
+def tell_both(former: Tuner, later: Tuner, observation: Observation) -> None:
+    """Tell one tuner, and another in the way that the records of a sweep tell it."""
+    former.tell(observation)
+    values, memo = json.loads(json.dumps([observation.values, observation.memo]))
+    kept = (observation.objectives, observation.constraints, observation.reports)
+    later.tell(Observation(observation.number, observation.state, values, *kept, memo))
+
+
+def observe(proposal: Proposal, state: Ending | None = None) -> Observation:
+    """Return what came of a proposal; it depends on nothing else."""
+    number, value = proposal.number, score(proposal.values)
+    state = state or ("failed" if number % 7 == 3 else "pruned" if number % 6 == 4 else "completed")
+    reports = ((0, value + 1), (1, value)) if state == "pruned" else ()
+    objectives = None if state in ("failed", "running") else (value,)
+    return Observation(number, state, proposal.values, objectives, reports=reports, memo=proposal.memo)
+
+
+def report(tuner: Tuner, number: int, level: float) -> list[bool]:
+    """Report the same value at each step until the run is pruned, and return the answers."""
+    answers: list[bool] = []
+    while len(answers) < STEPS and not any(answers):
+        answers.append(tuner.report(number, len(answers), level))
+    return answers
+
+
+def score(values: Values) -> float:
+    """Return an objective that depends on every value."""
+    numbers = [float(value) for value in values.values() if isinstance(value, int | float)]
+    return sum((number - 0.3) ** 2 for number in numbers) + len(str(values.get("anything"))) / 10
+
+
+def seen(proposals: Iterable[Proposal]) -> list[str]:
+    """Return the values of proposals as text that tells 1, 1.0 and true apart."""
+    return [json.dumps(proposal.values) for proposal in proposals]
+
+
+def expected_paths(values: Values, space: Iterable[Dimension]) -> dict[str, Dimension]:
+    """Return the dimensions that take part, by path."""
+    found: dict[str, Dimension] = {}
+    for dimension in space:
+        if dimension.holds({path: values[path] for path in found}):
+            assert dimension.path in values, f"{dimension.path} takes part, but was given no value"
+            found[dimension.path] = dimension
+    return found
+
+
+def assert_belongs(values: Values, space: Iterable[Dimension]) -> None:
+    """Check that each value is one that its dimension declares."""
+    taking_part = expected_paths(values, space)
+    assert set(values) == set(taking_part), "values for what does not take part"
+    for path, dimension in taking_part.items():
+        assert belongs(values[path], dimension.domain), f"{path}={values[path]!r} does not lie in {dimension.domain}"
+
+
+def belongs(value: Any, domain: Choice | Interval) -> bool:
+    """Tell whether a value is one of a domain's, its type included."""
+    if domain.size is not None:
+        return json.dumps(value) in {json.dumps(known) for known in domain.values}
+    assert isinstance(domain, Interval)
+    return type(value) is (int if domain.integer else float) and domain.low <= value <= domain.high

@@ -1,0 +1,227 @@
+"""The suite for a tuner: an object with `begin`, `ask`, `tell` and `report`."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+import pytest
+
+from runtree.contract.errors import ConfigError
+from runtree.contract.protocols import Tuner
+from runtree.contract.search import Choice, Dimension, Ending, Interval, Observation, Values
+from runtree.contract.types import Direction
+from runtree.testing.proposals import (
+    BRANCHES,
+    FINITE,
+    INFINITE,
+    asked,
+    assert_belongs,
+    drive,
+    expected_paths,
+    observe,
+    report,
+    score,
+    seen,
+    tell,
+    tell_both,
+)
+
+
+class TunerSuite:
+    """Checks that a tuner keeps to the space, repeats itself, and goes on after a restart as if there had been none.
+
+    ::
+
+        class TestMine(TunerSuite):
+            def make(self):
+                return MyTuner()
+
+    Attributes
+    ----------
+    finite
+        Whether it searches finite spaces only, and refuses others.
+    asks
+        How many proposals are looked at: more than it makes before it begins to learn.
+    forgets
+        Why a restored one may propose something else; empty where it must not.
+    """
+
+    finite: ClassVar[bool] = False
+    asks: ClassVar[int] = 24
+    forgets: ClassVar[str] = ""
+
+    def make(self) -> Tuner:
+        """Return a new tuner."""
+        raise NotImplementedError("return a new tuner from make()")
+
+    def begun(
+        self, space: Iterable[Dimension] = (), directions: Sequence[Direction] = ("minimize",), seed: int = 7
+    ) -> Tuner:
+        """Return a new tuner that has begun."""
+        tuner = self.make()
+        tuner.begin(tuple(space) or self.space, directions, seed)
+        return tuner
+
+    @property
+    def space(self) -> tuple[Dimension, ...]:
+        """Return a space of every kind of dimension that it searches."""
+        return FINITE if self.finite else FINITE + INFINITE
+
+    def test_has_what_a_tuner_has(self) -> None:
+        tuner = self.make()
+        assert isinstance(tuner, Tuner), "begin, ask, tell, report, own_space and prunes are needed"
+        assert type(tuner.own_space) is bool
+        assert type(tuner.prunes) is bool
+
+    def test_proposals_carry_their_number(self) -> None:
+        assert [proposal.number for proposal in drive(self.begun(), self.asks)] == list(range(self.asks))
+
+    def test_values_lie_in_their_domains_and_have_their_types(self) -> None:
+        for proposal in drive(self.begun(), self.asks):
+            assert_belongs(proposal.values, self.space)
+
+    def test_a_dimension_takes_part_only_where_it_holds(self) -> None:
+        found = drive(self.begun(), self.asks)
+        assert {proposal.values["model"] for proposal in found} == {"line", "tree"}, "one branch is never tried"
+        for proposal in found:
+            assert list(proposal.values) == list(expected_paths(proposal.values, self.space))
+
+    def test_branches_may_declare_the_same_path(self) -> None:
+        if self.finite:
+            pytest.skip("it searches finite spaces only")
+        for proposal in drive(self.begun(BRANCHES), self.asks):
+            assert_belongs(proposal.values, BRANCHES)
+
+    def test_values_are_given_away_whole(self) -> None:
+        layers = [[50], [50, 50]]
+        tuner = self.begun(
+            [Dimension("layers", Choice(tuple(layers))), Dimension("depth", Interval(1, 2, integer=True))]
+        )
+        for number in range(4):
+            asked(tuner, number).values["layers"].append("changed")
+        assert layers == [[50], [50, 50]], "who changes a proposal changes the space"
+
+    def test_same_seed_same_proposals(self) -> None:
+        assert seen(drive(self.begun(), self.asks)) == seen(drive(self.begun(), self.asks))
+
+    def test_another_seed_other_proposals(self) -> None:
+        if self.finite:
+            pytest.skip("its order may be settled")
+        assert seen(drive(self.begun(seed=7), self.asks)) != seen(drive(self.begun(seed=8), self.asks))
+
+    def test_begin_forgets(self) -> None:
+        tuner = self.begun()
+        first = drive(tuner, self.asks)
+        tuner.begin(self.space, ("minimize",), 7)
+        assert seen(drive(tuner, self.asks)) == seen(first)
+
+    def test_a_restored_one_goes_on_alike(self) -> None:
+        self.check_restored(running=())
+
+    def test_a_restored_one_knows_what_is_running(self) -> None:
+        self.check_restored(running=(self.asks - 3, self.asks - 1))
+
+    def check_restored(self, running: Sequence[int]) -> None:
+        """Compare a tuner that lives on with one that is told, through JSON, what came before."""
+        if self.forgets:
+            pytest.skip(self.forgets)
+        former, later, kept = self.begun(), self.begun(), {}
+        for number in range(self.asks):
+            kept[number] = asked(former, number)
+            tell_both(former, later, observe(kept[number], "running" if number in running else None))
+        late = [asked(former, self.asks), asked(later, self.asks)]
+        assert seen(late[:1]) == seen(late[1:])
+        for tuner, proposal in zip((former, later), late, strict=True):
+            tell(tuner, proposal)
+            for number in running:
+                tell(tuner, kept[number])
+        assert seen([asked(former, self.asks + 1)]) == seen([asked(later, self.asks + 1)])
+
+    def test_a_memo_is_json(self) -> None:
+        for proposal in drive(self.begun(), self.asks):
+            assert json.loads(json.dumps(proposal.memo)) == proposal.memo
+
+    @pytest.mark.parametrize("ending", ["failed", "pruned"])
+    def test_goes_on_where_all_runs_end_badly(self, ending: Ending) -> None:
+        tuner = self.begun()
+        for number in range(self.asks):
+            proposal = asked(tuner, number)
+            reports = ((0, 1.0), (1, 0.5)) if ending == "pruned" and number % 2 else ()
+            tuner.tell(Observation(number, ending, proposal.values, None, reports=reports, memo=proposal.memo))
+        assert_belongs(asked(tuner, self.asks).values, self.space)
+
+    def test_learns_from_constraints_and_both_directions(self) -> None:
+        tuner = self.begun(directions=("maximize",))
+        for number in range(self.asks):
+            proposal = asked(tuner, number)
+            tuner.tell(Observation(number, "completed", proposal.values, (float(number),), (number % 2 - 0.5, -1.0)))
+        assert_belongs(asked(tuner, self.asks).values, self.space)
+
+    def test_many_may_be_running(self) -> None:
+        tuner = self.begun()
+        proposals = [asked(tuner, number) for number in range(self.asks)]
+        for proposal in reversed(proposals):
+            tell(tuner, proposal)
+        assert_belongs(asked(tuner, self.asks).values, self.space)
+
+    def test_a_small_space_is_repeated_or_ends(self) -> None:
+        space = [Dimension("a", Choice(("x", "y"))), Dimension("b", Interval(1, 3, integer=True))]
+        tuner = self.begun(space)
+        found: list[Values] = []
+        for number in range(12):
+            proposal = tuner.ask(number)
+            if proposal is None:
+                assert len({tuple(values.items()) for values in found}) == 6, "it ended before all was tried"
+                assert tuner.ask(number + 1) is None
+                return
+            assert_belongs(proposal.values, space)
+            found.append(proposal.values)
+            tell(tuner, proposal)
+
+    def test_one_value_is_a_space(self) -> None:
+        space = [
+            Dimension("a", Choice(([1],))),
+            Dimension("b", Interval(3, 3, integer=True)),
+            Dimension("c", Choice((0, 1))),
+        ]
+        for proposal in drive(self.begun(space if self.finite else [*space, INFINITE[0]]), 2):
+            assert seen([proposal])[0].startswith('{"a": [1], "b": 3, ')
+
+    def test_takes_several_objectives_or_refuses_them(self) -> None:
+        tuner = self.make()
+        try:
+            tuner.begin(self.space, ("minimize", "maximize"), 7)
+        except ConfigError as error:
+            assert_helps(error)
+            return
+        for number in range(self.asks):
+            proposal = asked(tuner, number)
+            assert_belongs(proposal.values, self.space)
+            objectives = (score(proposal.values), float(number % 3))
+            tuner.tell(Observation(number, "completed", proposal.values, objectives, memo=proposal.memo))
+
+    def test_refuses_what_it_cannot_search(self) -> None:
+        if not self.finite:
+            pytest.skip("it searches any space")
+        with pytest.raises(ConfigError) as raised:
+            self.make().begin(FINITE + INFINITE[:1], ("minimize",), 7)
+        assert_helps(raised.value)
+        assert "slope" in raised.value.message
+
+    def test_prunes_if_it_says_so(self) -> None:
+        tuner, pruned = self.begun(), 0
+        for number in range(self.asks):
+            proposal = asked(tuner, number)
+            answers = report(tuner, number, level=float(number))
+            assert all(type(answer) is bool for answer in answers)
+            pruned += any(answers)
+            reports = tuple((step, float(number)) for step in range(len(answers)))
+            ending: Ending = "pruned" if any(answers) else "completed"
+            tuner.tell(Observation(number, ending, proposal.values, (float(number),), reports=reports))
+        assert bool(pruned) == tuner.prunes, "each run was worse than those before"
+
+
+def assert_helps(error: ConfigError) -> None:
+    """Check that an error says what to do, in five lines at most."""
+    assert error.hints, "what is one to do?"
+    assert len(str(error).splitlines()) <= 5

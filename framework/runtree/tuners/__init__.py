@@ -1,0 +1,1 @@
+"""The tuners. Nothing imports them: a config names them."""

@@ -1,0 +1,129 @@
+"""How a dimension is shown to Optuna, and how what Optuna suggests becomes a value of the config, exactly."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import Trial
+
+from runtree.contract.errors import ConfigError
+from runtree.contract.search import Choice, Dimension, Values
+from runtree.tuners.values import label, nth
+
+Raw = int | float
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A dimension under the name and the distribution that Optuna knows it by.
+
+    A raw value is what Optuna works with: the position in a finite set, a number, or the distance from one.
+    """
+
+    name: str
+    dimension: Dimension
+
+    @cached_property
+    def distribution(self) -> BaseDistribution:
+        """Return what Optuna draws from."""
+        domain = self.dimension.domain
+        if isinstance(domain, Choice):
+            return CategoricalDistribution(range(domain.size))
+        if domain.scale == "linear" and domain.size is not None:
+            return IntDistribution(0, domain.size - 1)  # by position: no step is ever added up
+        if domain.scale == "log" and domain.integer and domain.step in (None, 1):
+            return IntDistribution(int(domain.low), int(domain.high), log=True)
+        if domain.scale == "reverse_log":
+            return FloatDistribution(1 - domain.high, 1 - domain.low, log=True)
+        return FloatDistribution(domain.low, domain.high, log=domain.scale == "log")
+
+    @cached_property
+    def labels(self) -> dict[str, int]:
+        """Return the position of each value of a choice, 1, 1.0, true and "1" told apart."""
+        domain = self.dimension.domain
+        values = domain.values if isinstance(domain, Choice) else ()
+        return {label(value): position for position, value in reversed(list(enumerate(values)))}
+
+    def suggest(self, trial: Trial) -> Any:
+        """Let Optuna choose, and return the value for the config."""
+        own = self.distribution
+        if isinstance(own, CategoricalDistribution):
+            return self.value(trial.suggest_categorical(self.name, own.choices))  # type: ignore[arg-type]
+        if isinstance(own, IntDistribution):
+            return self.value(trial.suggest_int(self.name, own.low, own.high, log=own.log))
+        assert isinstance(own, FloatDistribution)
+        return self.value(trial.suggest_float(self.name, own.low, own.high, log=own.log))
+
+    def value(self, raw: Raw) -> Any:
+        """Return the value of the config for a raw one."""
+        domain = self.dimension.domain
+        if isinstance(domain, Choice):
+            return copy.deepcopy(domain.values[int(raw)])
+        if domain.scale == "linear" and domain.size is not None:
+            return nth(domain, int(raw))
+        number = 1 - raw if domain.scale == "reverse_log" else raw
+        if domain.size is not None:  # the nearest of the values that there are
+            return nth(domain, round((number - domain.low) / (domain.step or 1)))
+        return float(min(max(number, domain.low), domain.high))
+
+    def raw(self, value: Any) -> Raw | None:
+        """Return the raw value for one of the config, None for one that does not belong to the dimension."""
+        domain = self.dimension.domain
+        if isinstance(domain, Choice):
+            return self.labels.get(label(value))
+        if isinstance(value, bool) or not isinstance(value, int | float) or not domain.low <= value <= domain.high:
+            return None
+        if domain.scale == "linear" and domain.size is not None:
+            return round((value - domain.low) / (domain.step or 1))
+        own = self.distribution
+        assert isinstance(own, IntDistribution | FloatDistribution)
+        number = 1 - value if domain.scale == "reverse_log" else value
+        return min(max(number, own.low), own.high)  # 1 - (1 - x) may be a hair outside
+
+
+def parameters(space: Sequence[Dimension]) -> list[Parameter]:
+    """Name each dimension: by its path, numbered where two algorithms declare the same.
+
+    Raises
+    ------
+    ConfigError
+        Where Optuna has no distribution for a dimension.
+    """
+    paths = [dimension.path for dimension in space]
+    found = []
+    for position, dimension in enumerate(space):
+        name = dimension.path if paths.count(dimension.path) == 1 else f"{dimension.path} ({position})"
+        found.append(Parameter(name, dimension))
+        _check(found[-1])
+    return found
+
+
+def _check(parameter: Parameter) -> None:
+    domain = parameter.dimension.domain
+    if domain.size == 0:
+        raise ConfigError(f"{parameter.dimension.path}: there is no value to choose from", "list one at least")
+    try:
+        parameter.distribution  # noqa: B018  made here, so that a fault is told before the first run
+    except ValueError as error:
+        raise ConfigError(
+            f"{parameter.dimension.path}: {parameter.dimension.text or domain} cannot be searched: {error}",
+            "a log scale needs numbers above 0, a reverse log scale below 1, and a first end below the second",
+        ) from None
+
+
+def raw_values(found: Sequence[Parameter], chosen: Values) -> dict[str, Raw] | None:
+    """Return raw values by Optuna's name, None where one lies outside of the space."""
+    raw: dict[str, Raw] = {}
+    seen: dict[str, Any] = {}
+    for parameter in found:
+        path = parameter.dimension.path
+        if path in seen or path not in chosen or not parameter.dimension.holds(seen):
+            continue
+        number = parameter.raw(chosen[path])
+        if number is None:
+            return None
+        raw[parameter.name], seen[path] = number, chosen[path]
+    return raw

@@ -1,0 +1,74 @@
+"""Every combination, in the order of Hydra's basic sweeper."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from runtree.contract.errors import ConfigError
+from runtree.contract.search import Choice, Dimension, Observation, Proposal, Values
+from runtree.contract.types import Direction
+from runtree.tuners.values import values
+
+
+class Grid:
+    """Proposes each distinct combination once, the last dimension varying fastest.
+
+    Parameters
+    ----------
+    own_space
+        Whether the `space` of algorithms is searched too.
+    """
+
+    prunes = False
+
+    def __init__(self, own_space: bool = False) -> None:
+        self.own_space = own_space
+
+    def begin(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
+        """Take a space of which every dimension is finite."""
+        for dimension in space:
+            _check_finite(dimension)
+        self.space_ = tuple(space)
+        self._start()
+
+    def _start(self) -> None:
+        self._rest, self._next = combinations(self.space_, {}), 0
+
+    def ask(self, number: int) -> Proposal | None:
+        """Return the combination with a number, counted from 0, or None where there are not so many."""
+        if number < self._next:
+            self._start()
+        found = next(islice(self._rest, number - self._next, None), None)
+        self._next = number + 1
+        return None if found is None else Proposal(number, copy.deepcopy(found))
+
+    def tell(self, observation: Observation) -> None:
+        """Learn nothing: what comes next is settled."""
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Prune nothing: every combination was asked for."""
+        return False
+
+
+def combinations(space: Sequence[Dimension], chosen: Values) -> Iterator[Values]:
+    """Yield every combination; a dimension that does not hold is left out, and so multiplies nothing."""
+    if not space:
+        yield chosen
+        return
+    first, rest = space[0], space[1:]
+    if first.path in chosen or not first.holds(chosen):
+        yield from combinations(rest, chosen)
+        return
+    for value in values(first.domain):
+        yield from combinations(rest, {**chosen, first.path: value})
+
+
+def _check_finite(dimension: Dimension) -> None:
+    domain, path = dimension.domain, dimension.path
+    if isinstance(domain, Choice) or domain.size is not None:
+        return
+    raise ConfigError(
+        f"{path}: a grid needs a finite space, but {dimension.text or 'the interval'} has no end of values",
+        f"type its values: {path}={domain.low:g},{domain.high:g} or '{path}=range(low, high, step)'",
+        "or choose a tuner that draws from intervals: tuner=random, tuner=tpe",
+    )

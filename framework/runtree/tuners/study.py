@@ -1,0 +1,172 @@
+"""A tuner that asks a sampler of Optuna's, and prunes with one of its pruners."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from runtree.contract.errors import ConfigError
+from runtree.contract.search import Dimension, Observation, Proposal, Values
+from runtree.contract.types import Direction
+from runtree.tuners.cma_state import attributes, portable
+from runtree.tuners.domain import parameters, raw_values
+from runtree.tuners.samplers import bare, check, derive, make_sampler
+from runtree.tuners.sobol import PARAMETERS
+from runtree.tuners.window import Window
+
+STUDY = 0  # the id of the only study of a storage
+STATES = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+
+
+class OptunaTuner:
+    """Proposes what an Optuna sampler suggests.
+
+    The study holds nothing but what was told, in the form in which it would be restored; so a restored tuner cannot
+    but propose what the former one would have.
+
+    Parameters
+    ----------
+    sampler
+        A class of Optuna's, with its settings: in YAML a `_target_` with ``_partial_: true``.
+    pruner
+        One of Optuna's pruners, or None.
+    memory
+        How many finished runs the sampler looks at: a quarter the best, the others the latest. From 100 on TPE has the
+        same good runs before it as if it looked at all. None: all.
+    reseed
+        Whether each proposal gets a sampler of its own, seeded by the sweep's seed and its number; a sampler that
+        lives on keeps what it remembers, and a restored one does not have that.
+    own_space
+        Whether the `space` of algorithms is searched too.
+    """
+
+    def __init__(
+        self,
+        sampler: Callable[..., Any],
+        pruner: Any = None,
+        memory: int | None = 400,
+        reseed: bool = True,
+        own_space: bool = True,
+    ) -> None:
+        if not callable(sampler):
+            raise ConfigError("tuner.sampler: the seed is still to be given", "type: tuner.sampler._partial_=true")
+        if memory is not None and memory < 0:
+            raise ConfigError(f"tuner.memory: {memory} runs cannot be looked at", "type 0 or more, or null for all")
+        self.sampler = sampler
+        self.pruner = pruner
+        self.memory = memory
+        self.reseed = reseed
+        self.own_space = own_space
+        self.prunes = pruner is not None
+
+    def begin(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
+        """Take the space and begin an empty study."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.parameters_ = parameters(space)
+        self.seed_ = seed
+        sampler = make_sampler(self.sampler, derive(seed, 0))
+        check(sampler, self.prunes, self.parameters_, directions)
+        self.storage_ = Window(
+            [optuna.study.StudyDirection[direction.upper()] for direction in directions], self.memory
+        )
+        self.study_ = optuna.create_study(
+            storage=self.storage_,
+            study_name="runtree",  # Hyperband draws brackets by it
+            directions=list(directions),
+            sampler=sampler,
+            pruner=copy.deepcopy(self.pruner) or optuna.pruners.NopPruner(),
+        )
+        self.study_.set_user_attr(PARAMETERS, [parameter.name for parameter in self.parameters_])
+
+    def ask(self, number: int) -> Proposal:
+        """Return what the sampler suggests."""
+        if self.reseed:
+            self.study_.sampler = make_sampler(bare(self.sampler), derive(self.seed_, number))
+        self.storage_.reach(STUDY, number)
+        before = self.storage_.get_study_system_attrs(STUDY)
+        trial = self.study_.ask()
+        values: dict[str, Any] = {}
+        for parameter in self.parameters_:
+            if parameter.dimension.path not in values and parameter.dimension.holds(values):
+                values[parameter.dimension.path] = parameter.suggest(trial)
+        memo = self._memo(number, before)
+        self._take(number, values, memo)
+        return Proposal(number, values, memo)
+
+    def _memo(self, number: int, before: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the sampler wrote on the trial and on the study, as JSON."""
+        own = self.storage_.get_trial(number).system_attrs
+        study = self.storage_.get_study_system_attrs(STUDY)
+        changed = {key: value for key, value in study.items() if before.get(key) is not value}
+        # what was drawn together, of which the trial may not have taken all
+        kept = portable({key: value for key, value in own.items() if "relative_params" not in key})
+        return {key: value for key, value in (("trial", kept), ("study", changed)) if value}
+
+    def _take(self, number: int, values: Values, memo: Mapping[str, Any]) -> None:
+        """Hold a proposal as a running trial."""
+        self.storage_.reach(STUDY, number + 1)
+        for key, value in memo.get("study", {}).items():
+            self.storage_.set_study_system_attr(STUDY, key, value)
+        raw = raw_values(self.parameters_, values)
+        if raw is None:  # from another space: it teaches nothing
+            return
+        self.storage_.put(number, self._trial(TrialState.RUNNING, raw, attributes(memo.get("trial", {}))))
+
+    def _trial(self, state: TrialState, raw: Mapping[str, Any], attrs: Mapping[str, Any], **more: Any) -> FrozenTrial:
+        distributions = {each.name: each.distribution for each in self.parameters_ if each.name in raw}
+        return create_trial(
+            state=state, params=dict(raw), distributions=distributions, system_attrs=dict(attrs), **more
+        )
+
+    def tell(self, observation: Observation) -> None:
+        """Learn what came of a proposal; what is told of one that has ended is passed over."""
+        number = observation.number
+        if number >= self.storage_.count:
+            self._take(number, observation.values, observation.memo)
+        trial = self.storage_.get_trial(number)
+        if trial.state != TrialState.RUNNING:
+            return
+        for step, value in observation.reports:
+            if step not in trial.intermediate_values:
+                self.report(number, step, value)
+        if observation.state != "running":
+            self._finish(observation)
+
+    def _finish(self, observation: Observation) -> None:
+        trial = self.storage_.get_trial(observation.number)
+        state, objectives = STATES[observation.state], observation.objectives
+        if state == TrialState.COMPLETE and not _usable(objectives, len(self.study_.directions)):
+            state = TrialState.FAIL
+        ended = self._trial(
+            state,
+            trial.params,
+            trial.system_attrs,
+            values=objectives if state == TrialState.COMPLETE else None,
+            intermediate_values=trial.intermediate_values,
+            constraints=_constraints(observation) if state != TrialState.FAIL else None,
+        )
+        self.storage_.put(observation.number, ended)
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Take an intermediate objective, and ask the pruner."""
+        if len(self.study_.directions) > 1 or self.storage_.get_trial(number).state != TrialState.RUNNING:
+            return False
+        self.storage_.set_trial_intermediate_value(number, int(step), float(value))
+        if not self.prunes:
+            return False
+        with self.storage_.seen_by_pruner():
+            return bool(self.study_.pruner.prune(self.study_, self.storage_.get_trial(number)))
+
+
+def _usable(objectives: Sequence[float] | None, count: int) -> bool:
+    return objectives is not None and len(objectives) == count and not any(math.isnan(value) for value in objectives)
+
+
+def _constraints(observation: Observation) -> dict[str, float]:
+    return {
+        str(position): math.inf if math.isnan(value) else value
+        for position, value in enumerate(observation.constraints)
+    }
