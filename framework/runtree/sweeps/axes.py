@@ -1,0 +1,115 @@
+"""What the command line and `hydra.sweeper.params` name several values of."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from runtree.contract.errors import ConfigError
+from runtree.sweeps.domains import domain_of
+from runtree.sweeps.grammar import literal, parsed
+
+NOT_SWEPT = ("tuner", "compute", "experiment", "hydra")  # one of each holds for a whole sweep
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The words of a sweep.
+
+    Attributes
+    ----------
+    fixed
+        Overrides that hold for every run, as typed.
+    composed
+        What has to be composed anew for each value: options of groups, keys that are added. By its override's key.
+    ranges
+        What is set on a composed config: path → what is declared for it.
+    order
+        The keys of both in the order in which they were named.
+    """
+
+    fixed: tuple[str, ...]
+    composed: Mapping[str, tuple[str, ...]]
+    ranges: Mapping[str, Any]
+    order: tuple[str, ...]
+
+    def swept(self, group: str) -> tuple[str, ...]:
+        """Return the options of a group that the sweep goes over."""
+        return self.composed.get(group, ())
+
+
+def read_axes(
+    arguments: Sequence[str],
+    params: Mapping[str, Any],
+    groups: Collection[str],
+    options: Callable[[str], Iterable[str]],
+) -> Axes:
+    """Sort overrides into those that hold for all runs and those that name several values; the command line wins.
+
+    Parameters
+    ----------
+    options
+        Names the options of a group.
+    """
+    fixed: dict[str, str] = {}
+    composed: dict[str, tuple[str, ...]] = {}
+    ranges: dict[str, Any] = {}
+    for key, declared, text in [*_params(params), *_typed(arguments)]:
+        for known in (fixed, composed, ranges):
+            known.pop(key, None)
+        name = key.lstrip("+~").partition("@")[0]
+        if text is not None:
+            fixed[key] = text
+        elif _not_swept(name):
+            raise ConfigError(
+                f"{key}: a whole sweep has one {name.partition('.')[0]}, so it cannot be swept over",
+                "name one value, or begin a sweep for each",
+            )
+        elif name in groups or key != name:
+            domain, _ = domain_of(key, declared, partial(_of_group, options, name))
+            values = dict.fromkeys(_option(value, key) for value in domain.values)
+            composed[key] = tuple(values)
+        else:
+            ranges[key] = declared
+    order = dict.fromkeys(key for key, _, text in [*_params(params), *_typed(arguments)] if text is None)
+    return Axes(
+        tuple(fixed.values()), composed, ranges, tuple(key for key in order if key in composed or key in ranges)
+    )
+
+
+def _of_group(options: Callable[[str], Iterable[str]], group: str, path: str) -> list[str]:
+    return list(options(group))
+
+
+def _not_swept(name: str) -> bool:
+    return name in NOT_SWEPT or name.startswith(("tuner.", "hydra.", "hydra/"))
+
+
+def _typed(arguments: Iterable[str]) -> Iterable[tuple[str, Any, str | None]]:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parser = OverridesParser.create()
+    for argument in arguments:
+        override = parser.parse_override(argument)
+        sweep = override.is_sweep_override()
+        yield override.get_key_element(), argument.partition("=")[2], None if sweep else argument
+
+
+def _params(params: Mapping[str, Any]) -> Iterable[tuple[str, Any, str | None]]:
+    for key, declared in params.items():
+        fixed = (
+            f"{key}={declared}"
+            if not isinstance(declared, (list, dict)) and not _is_sweep(str(declared), key)
+            else None
+        )
+        yield str(key), declared, fixed
+
+
+def _is_sweep(text: str, key: str) -> bool:
+    from hydra.core.override_parser.types import Glob, Sweep
+
+    return isinstance(parsed(text, key), (Sweep, Glob))
+
+
+def _option(value: Any, key: str) -> str:
+    return value if isinstance(value, str) and value.isidentifier() else literal(value, key)

@@ -1,0 +1,169 @@
+"""The state of a sweep, as the events of its ledger have made it.
+
+Live or resumed, it is the same code that reads them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ENDED = ("completed", "pruned", "failed", "stopped", "interrupted")
+Key = tuple[str, int]  # family and the number of a proposal in it
+
+
+@dataclass
+class Trial:
+    """One configuration that a tuner proposed, with the runs that measure it."""
+
+    key: Key
+    values: Mapping[str, Any]
+    memo: Mapping[str, Any]
+    repeats: int = 1
+    runs: list[int] = field(default_factory=list)
+    same_as: int | None = None  # the run whose result it takes over
+    told: tuple[float, ...] | None = None  # what an earlier sweep found
+
+
+@dataclass
+class Entry:
+    """One run: its place in the sweep, and what is known of it."""
+
+    number: int
+    trial: Key
+    repeat: int
+    same: str
+    state: str = "queued"
+    attempts: int = 1
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+    reports: list[tuple[int, float]] = field(default_factory=list)
+    kept: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether it will not be worked on again."""
+        return self.state in ENDED
+
+    @property
+    def objectives(self) -> tuple[float, ...] | None:
+        """Return what it is judged by."""
+        found = self.outcome.get("objectives")
+        return None if found is None else tuple(found)
+
+
+class Book:
+    """Everything that was told of a sweep.
+
+    Attributes
+    ----------
+    trials, runs
+        By key and by number.
+    ended
+        Numbers of runs in the order in which they ended.
+    by_same
+        The run that measured, or is measuring, a configuration: two of one configuration are not both paid for.
+    seconds
+        How long the sweep has worked, over all its sessions.
+    """
+
+    def __init__(self) -> None:
+        self.trials: dict[Key, Trial] = {}
+        self.runs: dict[int, Entry] = {}
+        self.ended: list[int] = []
+        self.by_same: dict[str, int] = {}
+        self.header: Mapping[str, Any] = {}
+        self.stopped: Mapping[str, Any] | None = None
+        self.warm: Mapping[str, Any] = {}
+        self.sessions = 0
+        self.seconds = 0.0
+        self._takers: dict[int, list[Key]] = {}
+
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Take an event; one that repeats what is known changes nothing."""
+        self.seconds = max(self.seconds, float(event.get("at", 0.0)))
+        getattr(self, f"_{event['event']}", self._other)(event)
+
+    def apply_all(self, events: Iterable[Mapping[str, Any]]) -> "Book":
+        """Take many."""
+        for event in events:
+            self.apply(event)
+        return self
+
+    def _other(self, event: Mapping[str, Any]) -> None:
+        """Pass over what a later version may tell."""
+
+    def _begun(self, event: Mapping[str, Any]) -> None:
+        self.header = event
+
+    def _warmed(self, event: Mapping[str, Any]) -> None:
+        """Take over what earlier sweeps found: the first numbers of each family belong to it."""
+        self.warm = event
+        for name, values, objectives in event["observations"]:
+            key = (str(name), sum(1 for family, _ in self.trials if family == name))
+            self.trials[key] = Trial(key, values, {}, told=tuple(objectives))
+
+    def _opened(self, event: Mapping[str, Any]) -> None:
+        self.sessions, self.stopped = self.sessions + 1, None
+
+    def _asked(self, event: Mapping[str, Any]) -> None:
+        number = int(event["run"])
+        if number in self.runs:
+            return
+        key = (str(event["family"]), int(event["trial"]))
+        trial = self.trials.setdefault(key, Trial(key, event["values"], event.get("memo") or {}, int(event["of"])))
+        trial.runs.append(number)
+        self.runs[number] = Entry(number, key, int(event["repeat"]), str(event["same"]))
+        self.by_same.setdefault(str(event["same"]), number)
+
+    def _reused(self, event: Mapping[str, Any]) -> None:
+        key = (str(event["family"]), int(event["trial"]))
+        if key not in self.trials:
+            self.trials[key] = Trial(key, event["values"], event.get("memo") or {}, same_as=int(event["of"]))
+            self._takers.setdefault(int(event["of"]), []).append(key)
+
+    def _died(self, event: Mapping[str, Any]) -> None:
+        entry = self.runs[int(event["run"])]
+        entry.attempts, entry.state = int(event["attempt"]) + 1, "queued"
+        entry.reports.clear()
+
+    def _ended(self, event: Mapping[str, Any]) -> None:
+        self._asked(event)  # each line tells all: one that was lost is made up for
+        entry = self.runs[int(event["run"])]
+        if entry.has_ended:
+            return
+        entry.state, entry.outcome, entry.kept = str(event["state"]), event, bool(event.get("kept"))
+        entry.reports = [(int(step), float(value)) for step, value in event.get("reports") or ()]
+        self.ended.append(entry.number)
+        if entry.state not in ("completed", "pruned"):
+            self.by_same.pop(entry.same, None)
+
+    def _kept(self, event: Mapping[str, Any]) -> None:
+        entry = self.runs[int(event["run"])]
+        entry.kept, entry.outcome = True, {**entry.outcome, "metrics": event["metrics"]}
+
+    def _stopped(self, event: Mapping[str, Any]) -> None:
+        self.stopped = event
+
+    def entries(self, trial: Trial) -> list[Entry]:
+        """Return the runs that measure a trial, its own or those of whose result it takes over."""
+        if trial.same_as is not None:
+            return [self.runs[trial.same_as]]
+        return [self.runs[number] for number in trial.runs]
+
+    def takers(self, number: int) -> list[Trial]:
+        """Return the trials that take over the result of a run."""
+        return [self.trials[key] for key in self._takers.get(number, ())]
+
+    def untried(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield what is to be tried first and has not been."""
+        tried = [(trial.key[0], dict(trial.values)) for trial in self.trials.values() if trial.told is None]
+        for family, values in self.warm.get("queue", ()):
+            if (family, dict(values)) not in tried:
+                yield family, values
+
+    def waiting(self) -> Iterator[Entry]:
+        """Yield the runs that were begun and not ended, in order."""
+        return (entry for _, entry in sorted(self.runs.items()) if not entry.has_ended)
+
+    def completed(self) -> list[Entry]:
+        """Return the runs that completed, in order."""
+        return [entry for _, entry in sorted(self.runs.items()) if entry.state == "completed"]

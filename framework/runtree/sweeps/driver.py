@@ -1,0 +1,368 @@
+"""The loop of a sweep: free slots are filled, what has happened is written down, judged and told.
+
+Every change of state goes the same way: the event is appended to the ledger, then the book takes it. So a sweep that is
+resumed, whose book is made from the ledger alone, stands where it stood.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any, Protocol
+
+from runtree.contract.errors import RequestError
+from runtree.records.ledger import Ledger
+from runtree.records.record import timestamp
+from runtree.sweeps.book import Book, Entry, Trial
+from runtree.sweeps.endings import Ending, ending_of_death, ending_of_outcome, is_full
+from runtree.sweeps.executor import Died, Event, Executor, Job, Reported, Returned
+from runtree.sweeps.judgement import Front, Judge
+from runtree.sweeps.options import LoopOptions
+from runtree.sweeps.payload import Outcome, Work
+from runtree.sweeps.progress import Progress
+from runtree.sweeps.proposer import Proposed, Proposer
+
+TICK = 0.5  # seconds between two looks at clock, signals and requests
+SLOW = 0.02  # a tuner that thinks for more than this share of a run is asked ahead of the free slot
+
+
+class Watcher(Protocol):
+    """Whoever looks on."""
+
+    def ended(self, driver: "Driver", entry: Entry) -> None:
+        """A run has ended."""
+        ...
+
+    def tick(self, driver: "Driver") -> None:
+        """Time has passed."""
+        ...
+
+
+@dataclass
+class Driver:
+    """What the loop works with, and its state."""
+
+    executor: Executor
+    ledger: Ledger
+    book: Book
+    proposer: Proposer
+    judge: Judge
+    progress: Progress
+    options: LoopOptions
+    job: Callable[[Entry, Trial, tuple[tuple[float, ...], ...]], Job]
+    watcher: Watcher
+    lag: int
+    failed: Callable[[Entry, Ending, Trial], None]
+    aside: Callable[[Entry], None]
+    work: Callable[[Entry, Trial], Work]
+    asked_to_stop: Callable[[], str | None] = lambda: None
+    value_of: Callable[[dict[str, float]], float | None] = lambda metrics: None
+    front: Front = field(init=False)
+    running: dict[int, float] = field(default_factory=dict)  # number → when it began
+    leaving: str | None = None  # why nothing new begins: interrupt | terminate | stop | failure
+    signals: int = 0
+
+    def __post_init__(self) -> None:
+        self.front = Front(self.judge)
+        self._began, self._before = time.monotonic(), self.book.seconds
+        self._due: list[tuple[float, int]] = []
+        self._ahead: Proposed | None = None
+        self._admitted = 0
+        self._asked = len(self.book.runs)
+        self._thinking = 0.0
+        self._mean = 0.0
+        self._terminated: dict[int, str] = {}
+        self.doubtful: list[int] = []  # what has ended, and whose files may not be as the ledger tells
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the sweep has worked over its life."""
+        return self._before + time.monotonic() - self._began
+
+    def run(self) -> None:
+        """Go on until a criterion holds, nothing is left to try, or somebody says stop; then let what runs end."""
+        while True:
+            self._look_around()
+            self.on_disk(self._fill)
+            if not self.running and (self.leaving or not self._due):
+                break
+            if not self.running:  # what is tried again waits for its time
+                time.sleep(self._patience())
+                continue
+            for event in self.executor.wait(self._patience()):
+                self.on_disk(self._take, event)
+        self._admit(None)
+
+    def on_disk(self, step: Callable[..., None], *arguments: Any) -> None:
+        """Take a step that writes; a full disk ends the sweep in order, and what it did not take waits for the next."""
+        try:
+            step(*arguments)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            self.leave("disk")
+
+    def open(self) -> None:
+        """Begin a session: what the ledger told is taken over."""
+        self.restore()
+        facts = {"pid": os.getpid(), "host": socket.gethostname(), "time": timestamp(), "stop": self.options.stop}
+        try:
+            self.tell({"event": "opened", **facts})
+        except OSError as error:
+            folder = self.ledger.file.parent
+            raise RequestError(
+                f"{folder}: cannot be written to ({error.strerror})", f"make room, then: runtree resume {folder.name}"
+            ) from None
+
+    def redo(self, entry: Entry) -> Work:
+        """Return the work of a run that is done again in its own folder."""
+        return self.work(entry, self.book.trials[entry.trial])
+
+    def restore(self) -> None:
+        """Take over where a former process was: what the book knows is judged and told again."""
+        self._admitted = max(0, self._asked - self.lag) if self.options.deterministic else 0
+        self.doubtful += self.book.ended
+        for number in sorted(self.book.runs):
+            self.progress.started(number)
+        order = range(self._admitted) if self.options.deterministic else self.book.ended
+        for number in order:
+            self._count(self.book.runs[number])
+        for trial in sorted(self.book.trials.values(), key=lambda trial: trial.key):
+            if self.options.deterministic and any(number >= self._admitted for number in trial.runs):
+                observation = self.judge.unfinished(trial)
+            else:
+                observation = self.judge.observation(self.book, trial)
+                self.front.add(self.book, trial)
+            self.proposer.restore(trial.key[0], observation, self._favour(observation))
+        for family, values in self.book.untried():
+            self.proposer.queue.append((family, values))
+        for entry in self.book.waiting():
+            heappush(self._due, (0.0, entry.number))
+
+    # --- beginning runs
+
+    def _fill(self) -> None:
+        while len(self.running) < self.executor.slots and not self.leaving:
+            entry = self._next()
+            if entry is None:
+                break
+            self._begin(entry)
+        if not self.options.deterministic and self._ahead is None and self._thinks_slowly() and self._may_start():
+            self._ahead = self._think()
+
+    def _next(self) -> Entry | None:
+        """Return the next run: one that is tried again, or waits since the last session, or a new one."""
+        if self._due and self._due[0][0] <= time.monotonic():
+            return self.book.runs[heappop(self._due)[1]]
+        while self._may_start():
+            repeat = self._unmeasured()
+            if repeat is not None:
+                return repeat
+            proposed, self._ahead = self._ahead or self._think(), None
+            if proposed is None:
+                self.progress.exhausted(self._size())
+                return None
+            if proposed.known is not None:
+                self._reuse(proposed)
+            else:
+                return self._enter(proposed)
+        return None
+
+    def _may_start(self) -> bool:
+        if self.options.deterministic:
+            self._admit(self._asked - self.lag + 1)
+            if self._admitted < self._asked - self.lag + 1:
+                return False
+        return self.progress.may_start()
+
+    def _think(self) -> Proposed | None:
+        clock = time.monotonic()
+        proposed = self.proposer.propose()
+        self._thinking = time.monotonic() - clock
+        return proposed
+
+    def _thinks_slowly(self) -> bool:
+        return bool(self.running) and self._thinking > SLOW * self._mean
+
+    def _size(self) -> int | None:
+        sizes = [arm.family.size for arm in self.proposer.arms.values()]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    def _unmeasured(self) -> Entry | None:
+        """Begin the next repeat of the last trial, if it has fewer runs than it is to have."""
+        last = self.book.runs.get(self._asked - 1)
+        trial = self.book.trials[last.trial] if last else None
+        if last is None or trial is None or len(trial.runs) >= trial.repeats or last.state == "pruned":
+            return None
+        same = last.same if trial.repeats == 1 else f"{last.same.partition('#')[0]}#{len(trial.runs)}"
+        return self._write_asked(trial.key, trial.values, {}, len(trial.runs), same)
+
+    def _enter(self, proposed: Proposed) -> Entry:
+        return self._write_asked(proposed.key, proposed.values, proposed.memo, 0, proposed.same)
+
+    def _write_asked(self, key: Any, values: Any, memo: Any, repeat: int, same: str) -> Entry:
+        number = self._asked
+        event = {"event": "asked", "run": number, "family": key[0], "trial": key[1], "repeat": repeat}
+        event |= {"of": self.options.repeats, "values": dict(values), "memo": dict(memo), "same": same}
+        self.tell(event, durable=False)  # what a loss of power takes of it, the end's line makes up for
+        self._asked += 1
+        self.progress.started(number)
+        return self.book.runs[number]
+
+    def _reuse(self, proposed: Proposed) -> None:
+        event = {"event": "reused", "family": proposed.key[0], "trial": proposed.key[1], "of": proposed.known}
+        self.tell(event | {"values": dict(proposed.values), "memo": dict(proposed.memo)}, durable=False)
+        self.progress.reused()
+        self._inform(self.book.trials[proposed.key])
+
+    def _begin(self, entry: Entry) -> None:
+        self.aside(entry)
+        job = self.job(entry, self.book.trials[entry.trial], self.front.scores)
+        entry.state = "running"
+        self.running[entry.number] = time.monotonic()
+        self.executor.submit(job)
+
+    # --- hearing of them
+
+    def _take(self, event: Event) -> None:
+        entry = self.book.runs[event.job]
+        if isinstance(event, Reported):
+            self.hear(event)
+            return
+        began = self.running.pop(entry.number)
+        seconds = time.monotonic() - began
+        self._mean = seconds if not self._mean else 0.9 * self._mean + 0.1 * seconds
+        asked = self._terminated.pop(entry.number, None)
+        if isinstance(event, Returned):
+            ending = ending_of_outcome(event.result, asked)
+        else:
+            ending = ending_of_death(event, asked)
+        self._close(entry, ending, event)
+
+    def hear(self, event: Reported) -> None:
+        """Take intermediate metrics, and answer whether the run is given up."""
+        entry = self.book.runs[event.job]
+        value = self.value_of(dict(event.metrics))
+        give_up = False
+        if value is not None and entry.repeat == 0:
+            entry.reports.append((event.step, value))
+            give_up = self.proposer.report(self.book.trials[entry.trial], event.step, value)
+        if give_up:
+            self.executor.prune(entry.number)
+        else:
+            self.executor.go_on(entry.number)
+
+    def _close(self, entry: Entry, ending: Ending, event: Returned | Died) -> None:
+        """Write down how an attempt ended: for good, to be tried again, or to be taken up by the next session."""
+        if ending.leave:
+            entry.state = "queued"
+            self.leaving = self.leaving or ending.leave
+            return
+        if ending.again and entry.attempts <= self.options.retries:
+            pause = self.options.backoff * 2 ** (entry.attempts - 1)
+            self.tell({"event": "died", "run": entry.number, "attempt": entry.attempts, "cause": ending.cause})
+            heappush(self._due, (time.monotonic() + pause, entry.number))
+            return
+        if not (isinstance(event, Returned) and getattr(event.result, "state", None) == ending.state):
+            self.failed(entry, ending, self.book.trials[entry.trial])  # its folder does not say so yet
+        self.tell(self._ended_event(entry, ending))
+        if ending.state == "failed" and self.options.on_failure == "stop":
+            self.leaving = self.leaving or "failure"
+        if not self.options.deterministic:
+            self._admit_one(entry)
+        self.watcher.ended(self, entry)
+
+    def _ended_event(self, entry: Entry, ending: Ending) -> dict[str, Any]:
+        trial, outcome = self.book.trials[entry.trial], ending.outcome
+        event: dict[str, Any] = {"event": "ended", "run": entry.number, "state": ending.state, "reason": ending.reason}
+        event |= {"family": trial.key[0], "trial": trial.key[1], "repeat": entry.repeat, "of": trial.repeats}
+        event |= {"values": dict(trial.values), "memo": dict(trial.memo), "same": entry.same}
+        event |= {"attempt": entry.attempts, "seconds": ending.seconds, "error": ending.error}
+        event |= {"reports": entry.reports[-1000:]} if entry.reports else {}
+        if isinstance(outcome, Outcome):
+            event |= {"objectives": outcome.objectives, "metrics": outcome.metrics, "stages": outcome.stages}
+            event |= {"fingerprints": outcome.fingerprints, "task": outcome.task, "kept": outcome.kept}
+        return event
+
+    # --- judging them
+
+    def _admit(self, count: int | None) -> None:
+        """Judge runs in the order of their numbers, up to `count` of them: the next proposal may know no more."""
+        if not self.options.deterministic:
+            return
+        while (count is None or self._admitted < count) and self._admitted < self._asked:
+            entry = self.book.runs[self._admitted]
+            if not entry.has_ended:
+                break
+            self._admitted += 1
+            self._admit_one(entry)
+
+    def _count(self, entry: Entry) -> bool:
+        """Count a run; tell whether it was the last of its trial."""
+        trial = self.book.trials[entry.trial]
+        entries = self.book.entries(trial)
+        last = len(entries) == trial.repeats and all(other.has_ended for other in entries)
+        score = self.judge.mean(entries) if last else None
+        single = len(self.judge.objectives) == 1
+        feasible = self.judge.feasible(entries)
+        value = score[0] if score is not None and single and feasible else None
+        self.progress.ended(entry.number, entry.state, value, entry.outcome.get("seconds") or 0.0, counts=last)  # type: ignore[arg-type]
+        return last or entry.state == "pruned"
+
+    def _admit_one(self, entry: Entry) -> None:
+        if self._count(entry):
+            self._inform(self.book.trials[entry.trial])
+            for other in self.book.takers(entry.number):
+                self._inform(other)
+
+    def _inform(self, trial: Trial) -> None:
+        """Tell the tuner of a trial all of whose runs have ended."""
+        observation = self.judge.observation(self.book, trial)
+        if observation.state == "running":
+            return
+        self.front.add(self.book, trial)
+        self.proposer.tell(trial.key[0], observation, self._favour(observation))
+
+    def _favour(self, observation: Any) -> float | None:
+        if observation.state != "completed" or observation.objectives is None:
+            return None
+        value: float = observation.objectives[0]
+        return value if self.judge.objectives[0][1] == "maximize" else -value
+
+    # --- time, signals, requests
+
+    def _look_around(self) -> None:
+        self.progress.clock(self.seconds)
+        if self.signals:
+            self.leave("interrupt", at_once=self.signals > 1)
+        wanted = self.asked_to_stop()
+        if wanted:
+            self.leave("stop", at_once=wanted == "terminate")
+        verdict = self.progress.verdict()
+        if verdict is not None and self.progress.rules.running == "terminate" and not self._terminated:
+            self._terminate("stop")
+        self.watcher.tick(self)
+
+    def leave(self, why: str, at_once: bool = False) -> None:
+        """Begin nothing more; `at_once` ends what runs too."""
+        self.leaving = self.leaving or why
+        if at_once:
+            self._terminate("stop" if why == "stop" else "interrupt")
+
+    def _terminate(self, why: str) -> None:
+        for number in self.running:
+            if number not in self._terminated:
+                self._terminated[number] = why
+                self.executor.terminate(number)
+
+    def _patience(self) -> float:
+        due = self._due[0][0] - time.monotonic() if self._due else TICK
+        return max(0.0, min(TICK, due))
+
+    def tell(self, event: dict[str, Any], durable: bool = True) -> None:
+        """Write an event down, then take it."""
+        event["at"] = round(self.seconds, 6)
+        self.ledger.append(event, durable=durable)
+        self.book.apply(event)

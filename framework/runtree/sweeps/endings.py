@@ -1,0 +1,103 @@
+"""How an attempt at a run ended, and whether it is tried again."""
+
+import errno
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runtree.contract.errors import RuntreeError
+from runtree.sweeps.executor import Died
+from runtree.sweeps.payload import Outcome
+
+# Errors of the machine rather than of the run: these are tried again.
+TRANSIENT = (
+    "OSError",
+    "ConnectionError",
+    "ConnectionResetError",
+    "ConnectionAbortedError",
+    "ConnectionRefusedError",
+    "BrokenPipeError",
+    "TimeoutError",
+    "InterruptedError",
+    "BlockingIOError",
+)
+FULL = ("No space left on device", "Disk quota exceeded")
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether the disk took no more."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What became of an attempt.
+
+    `again`: it is worth another one. `leave`: the sweep is to end, and the run waits for the next session.
+    """
+
+    state: str
+    reason: str | None = None
+    seconds: float = 0.0
+    error: Mapping[str, Any] | None = None
+    outcome: Outcome | None = None
+    again: bool = False
+    leave: str | None = None
+    cause: str = ""
+
+
+def ending_of_outcome(result: Any, asked: str | None) -> Ending:
+    """Return what a worker's answer means; `asked` is why the run was told to end, if it was."""
+    if isinstance(result, RuntreeError):  # the request itself was refused: before any folder was made
+        return Ending("failed", "error", error=told(type(result).__name__, result.message, *result.hints))
+    if not isinstance(result, Outcome):
+        return Ending("failed", "error", error=told("TypeError", f"the worker returned {result!r}"))
+    if result.state == "interrupted":
+        return _interrupted(result, asked)
+    error = result.error or {}
+    if result.state == "failed" and any(text in str(error.get("message")) for text in FULL):
+        return Ending("interrupted", leave="disk", error=error)
+    again = result.state == "failed" and error.get("type") in TRANSIENT
+    return Ending(
+        result.state, result.reason, result.seconds, result.error, result, again=again, cause=str(error.get("type"))
+    )
+
+
+def _interrupted(result: Outcome, asked: str | None) -> Ending:
+    if asked == "interrupt":
+        return Ending("interrupted", leave="interrupt")
+    reason = "max_seconds" if asked is None else "interrupted"
+    return Ending("stopped", reason, result.seconds, outcome=result)
+
+
+def ending_of_death(died: Died, asked: str | None) -> Ending:
+    """Return what the death of a run's process means."""
+    if asked == "interrupt":
+        return Ending("interrupted", leave="interrupt")
+    if asked == "stop" or died.cause == "terminated":
+        return Ending("stopped", "interrupted", died.seconds)
+    if died.cause == "max_seconds":
+        error = told("TimeLimit", f"it took longer than compute.max_seconds, and was ended after {died.seconds:.1f} s")
+        return Ending("stopped", "max_seconds", died.seconds, error)
+    if died.cause == "memory":
+        error = told("MemoryLimit", f"it took {died.peak / 2**20:,.0f} MiB, more than compute.memory allows")
+        return Ending("failed", "error", died.seconds, error)
+    return Ending("failed", "error", died.seconds, told("Crashed", how(died)), again=True, cause=how(died))
+
+
+def how(died: Died) -> str:
+    """Say how a process ended."""
+    if died.code >= 0:
+        return f"its process ended with exit code {died.code} and no result"
+    try:
+        name = signal.Signals(-died.code).name
+    except ValueError:
+        name = f"signal {-died.code}"
+    memory = f" (perhaps out of memory: it held {died.peak / 2**20:,.0f} MiB)" if died.code == -9 and died.peak else ""
+    return f"its process was ended by {name}{memory}"
+
+
+def told(kind: str, message: str, *hints: str) -> dict[str, Any]:
+    """Return an error as records keep it."""
+    return {"type": kind, "message": message, "hints": list(hints)}

@@ -1,0 +1,130 @@
+"""The end of a sweep: the best is kept whole, and why it ended is written down."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from runtree.contract.errors import NotFoundError
+from runtree.records.folder import RunFolder
+from runtree.records.record import read_record
+from runtree.records.sweep import SweepFolder, drop_heavy
+from runtree.records.write import write_json, write_text
+from runtree.sweeps.book import Entry
+from runtree.sweeps.driver import Driver
+from runtree.sweeps.endings import FULL
+from runtree.sweeps.executor import Job, Returned
+from runtree.sweeps.leaderboard import write_leaderboard
+from runtree.sweeps.options import LoopOptions
+from runtree.sweeps.payload import Complete, Outcome
+from runtree.sweeps.progress import stop_record
+from runtree.sweeps.tasks import restore
+
+log = logging.getLogger(__name__)
+
+# Why a sweep ended that no criterion ended.
+LEFT = {
+    "interrupt": "interrupted",
+    "stop": "asked",
+    "failure": "on_failure",
+    "disk": "disk_full",
+}
+RESUMED = ("interrupt", "disk")  # what is not over
+
+
+def finish(
+    driver: Driver, folder: SweepFolder, options: LoopOptions, tell: Callable[[str], None] = lambda what: None
+) -> dict[str, Any]:
+    """Keep the best, write `stop.json` and `leaderboard.csv`, and return what the first says."""
+    if driver.leaving not in RESUMED and options.keep == "best":
+        for entry in (found for found in keepers(driver) if not found.kept):
+            tell(f"run {entry.number}: the test part is scored, the model saved")
+            driver.on_disk(keep, driver, entry)
+        drop_others(driver, folder)
+    driver.on_disk(mend, driver, folder)
+    stop = stop_record(driver.progress)
+    if driver.leaving and (stop["criterion"] is None or driver.leaving in RESUMED):  # what is not over did not end
+        stop |= {"criterion": LEFT[driver.leaving], "explanation": _explained(driver)}
+    driver.on_disk(_write_down, driver, folder, stop)
+    return stop
+
+
+def _write_down(driver: Driver, folder: SweepFolder, stop: dict[str, Any]) -> None:
+    driver.tell({"event": "stopped", "criterion": stop["criterion"], "explanation": stop["explanation"]})
+    write_text(folder.leaderboard, write_leaderboard(driver.book, driver.judge))
+    write_json(folder.stop, stop)
+
+
+def keepers(driver: Driver) -> list[Entry]:
+    """Return the runs that are kept: of each of the best configurations the first that completed."""
+    found = [driver.book.entries(trial) for trial, _ in driver.front.best]
+    return [next(entry for entry in entries if entry.state == "completed") for entries in found]
+
+
+def keep(driver: Driver, entry: Entry) -> None:
+    """Let the worker that holds a run keep it; where none does any more, the run is done again."""
+    outcome = next((found for found in ask_all(driver, Complete(entry.number)) if isinstance(found, Outcome)), None)
+    if outcome is None:
+        work = driver.redo(entry)
+        found = ask_all(driver, Complete(entry.number, refit=work), only_one=True)
+        outcome = next((result for result in found if isinstance(result, Outcome)), None)
+    if outcome is not None and outcome.state == "completed":
+        driver.tell({"event": "kept", "run": entry.number, "metrics": outcome.metrics, "seconds": outcome.seconds})
+        return
+    error = str(((outcome.error if outcome is not None else None) or {}).get("message", "its process is gone"))
+    log.warning("run %d could not be kept: %s", entry.number, error)
+    driver.doubtful.append(entry.number)
+    if any(text in error for text in FULL):
+        driver.leave("disk")
+
+
+def ask_all(driver: Driver, payload: Complete, only_one: bool = False) -> Sequence[Any]:
+    """Hand a piece of work to every worker and return their answers."""
+    count = 1 if only_one else driver.executor.slots
+    for number in range(count):
+        driver.executor.submit(Job(-1 - number, payload))
+    answers: list[Any] = []
+    while len(answers) < count:
+        events = driver.executor.wait(None)
+        answers += [event.result if isinstance(event, Returned) else None for event in events]
+    return answers
+
+
+def drop_others(driver: Driver, folder: SweepFolder) -> None:
+    """Remove the heavy leaves of runs that are not the best any more."""
+    best = {entry.number for entry in keepers(driver)}
+    for entry in driver.book.completed():
+        if entry.kept and entry.number not in best:
+            drop_heavy(folder.run(entry.number))
+
+
+def mend(driver: Driver, folder: SweepFolder) -> None:
+    """Write anew what the ledger knows better: files of runs of former sessions that a crash or a disk has damaged."""
+    for number in driver.doubtful:
+        entry, run = driver.book.runs[number], folder.run(number)
+        if not _is_whole(run, entry):
+            log.warning("%s is not what the ledger tells, and was written anew", run.path)
+            restore(driver.redo(entry), entry)
+
+
+def _is_whole(run: RunFolder, entry: Entry) -> bool:
+    metrics = entry.outcome.get("metrics") or {}
+    try:
+        record, config = read_record(run), run.config.read_bytes()
+        scored = json.loads(run.metrics.read_bytes()) if metrics else {}
+    except (NotFoundError, OSError, ValueError):
+        return False
+    same = (record.state, record.metrics) == (entry.state, metrics) and {**scored, **metrics} == scored
+    return same and config.endswith(b"\n") and b"\0" not in config
+
+
+def _explained(driver: Driver) -> str:
+    waiting = sum(1 for _ in driver.book.waiting())
+    texts = {
+        "interrupt": "interrupted",
+        "stop": "stopped as asked",
+        "failure": "stopped after a failed run (tuner.on_failure=stop)",
+        "disk": "stopped, as the disk is full",
+    }
+    left = f"; {waiting} runs wait to be taken up again" if waiting else ""
+    return f"{texts[str(driver.leaving)]} after {len(driver.book.ended)} runs{left}"

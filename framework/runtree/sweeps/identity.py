@@ -1,0 +1,96 @@
+"""What a sweep is: written when it begins, compared when it is resumed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from runtree.config.catalogue import flatten
+from runtree.config.compose import Composer
+from runtree.config.freeze import OUTSIDE
+from runtree.config.secrets import HIDDEN, redact
+from runtree.contract.errors import NotFoundError, RequestError
+from runtree.records.record import timestamp
+from runtree.records.write import jsonable, write_yaml
+from runtree.sweeps.families import Family
+from runtree.sweeps.payload import Found
+
+LATER = ("stop", "retries", "backoff", "on_failure", "grace", "plots", "keep")  # may be changed when a sweep is resumed
+
+
+def identity(
+    families: Sequence[Family], composer: Composer, tuner: Mapping[str, Any], found: Found | None
+) -> dict[str, Any]:
+    """Return what must be the same for a sweep to go on: space, config, tuner, data, split and objectives."""
+    known = {
+        family.name or "all": {
+            "space": family.declared,
+            "config": redact(_science(composer.base(_first(family)).frozen.config)),
+        }
+        for family in families
+    }
+    compared = {} if found is None else {"data": found.data, "split": found.split, "objectives": found.objectives}
+    kept = {key: value for key, value in tuner.items() if key not in LATER}
+    content: dict[str, Any] = jsonable({"families": known, "tuner": kept, **compared})
+    return content
+
+
+def _first(family: Family) -> dict[str, str]:
+    """Return the options that a family's first combination is composed with."""
+    groups = {one.path: one.domain.values[0] for one in family.space if one.composed}
+    return {**groups, **family.choices}
+
+
+def _science(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in OUTSIDE}
+
+
+def describe(file: Path, request: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Write `sweep.yaml`: how it was asked for, and what it is."""
+    write_yaml(file, {"schema": 1, "begun": timestamp(), **request, "identity": known})
+
+
+def read_description(file: Path) -> dict[str, Any]:
+    """Read `sweep.yaml`.
+
+    Raises
+    ------
+    NotFoundError
+        It is not there, or damaged.
+    """
+    import yaml
+
+    try:
+        content = yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        if not isinstance(content, dict) or "overrides" not in content:
+            raise ValueError("it is no description of a sweep")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise NotFoundError(f"{file}: cannot be read ({str(error).partition(chr(10))[0]})") from None
+    if any(HIDDEN in text for text in content["overrides"]):
+        raise RequestError(f"{file}: a secret was typed when the sweep began, and secrets are not kept")
+    return content
+
+
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to go on with another space, config, tuner or data.
+
+    Raises
+    ------
+    RequestError
+        What differs, before and now.
+    """
+    old, new = flatten(before), flatten(now)
+    differing = [key for key in {**old, **new} if _shown(old.get(key)) != _shown(new.get(key))]
+    if not differing:
+        return
+    lines = [f"{key}: {_shown(old.get(key))} → {_shown(new.get(key))}" for key in differing[:3]]
+    rest = f" (and {len(differing) - 3} more)" if len(differing) > 3 else ""
+    raise RequestError(
+        f"{folder}: this is not the sweep that was begun, {len(differing)} keys differ{rest}",
+        *lines,
+        "begin a new one, or put back what was changed",
+    )
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

@@ -1,0 +1,84 @@
+"""The engine "in_process": one job at a time, in this very process, where a debugger sees it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from runtree.contract.errors import ConfigError
+from runtree.sweeps.executor import Died, Event, Job, Reported, Returned
+from runtree.sweeps.work import Work, prepare
+
+
+class InProcess:
+    """Works on a job while `wait` is called.
+
+    What it prints goes where this process prints, and an error that escapes from the work escapes from `wait`.
+
+    Parameters
+    ----------
+    setup, argument
+        As for `Processes`; called when the first job begins.
+    reported
+        Called with each report while the job waits: the time to call `prune`. None: reports are returned by `wait`
+        when the job has ended, and pruning comes too late.
+    """
+
+    slots = 1
+
+    def __init__(self, setup: str, argument: Any, reported: Callable[[Reported], None] | None = None) -> None:
+        self.reported = reported
+        self._prepare: Callable[[], Work] = lambda: prepare(setup, argument)
+        self._work: Work | None = None
+        self._job: Job | None = None
+        self._pruned = False
+        self._events: list[Event] = []
+
+    def submit(self, job: Job) -> None:
+        """Take a job on; limits are refused, as nobody is there to enforce them."""
+        if self._job is not None:
+            raise ValueError(f"job {job.id}: there is one already")
+        for name in ("max_seconds", "memory"):
+            if getattr(job, name) is not None:
+                raise ConfigError(
+                    f"compute.{name}: a run in this process cannot be held to a limit",
+                    "type compute.engine=processes, or leave the limit out",
+                )
+        self._job, self._pruned = job, False
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        """Do the job, however long it takes, and return what has happened."""
+        if (job := self._job) is not None:
+            self._work = self._work or self._prepare()
+            try:
+                result = self._work(job.payload, self)
+            finally:
+                self._job = None
+            self._events.append(Returned(job.id, result))
+        events, self._events = self._events, []
+        return events
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> bool:
+        """Tell intermediate metrics of the job at hand; return whether it is to end now."""
+        assert self._job is not None
+        event = Reported(self._job.id, int(step), {name: float(value) for name, value in metrics.items()})
+        if self.reported is None:
+            self._events.append(event)
+        elif not self._pruned:
+            self.reported(event)
+        return self._pruned
+
+    def prune(self, job: int) -> None:
+        """Let the job's report that is being told end it, or the next."""
+        self._pruned |= self._job is not None and self._job.id == job
+
+    def go_on(self, job: int) -> None:
+        """Let the job go on, as it does unless it is pruned."""
+
+    def terminate(self, job: int) -> None:
+        """Drop a job that has not begun; one that has cannot be ended from within."""
+        if self._job is not None and self._job.id == job:
+            self._job = None
+            self._events.append(Died(job, "terminated", 0, 0.0, 0))
+
+    def close(self) -> None:
+        """Forget a job that has not begun."""
+        self._job = None

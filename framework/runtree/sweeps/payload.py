@@ -1,0 +1,87 @@
+"""What travels between the driver of a sweep and its workers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Keep = Literal["all", "best", "none"]
+Objectives = tuple[tuple[str, str], ...]  # (metric, direction)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Load the data, split it and build everything, but fit nothing: what cannot work is told before the first run.
+
+    `trials` holds configs that must be buildable, by the text that a complaint names. `environment` is the file that
+    versions and hardware are written to.
+    """
+
+    config: Mapping[str, Any]
+    trials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    environment: Path | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a probe found: the task, what makes runs comparable, the objectives, and whether the runs report steps."""
+
+    task: str
+    data: str
+    split: str
+    rows: int
+    objectives: Objectives
+    reports: bool
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """One run.
+
+    `front` holds the objectives of the best runs so far; one that none of them is as good as may be kept, and its
+    worker holds on to it.
+    """
+
+    number: int
+    config: Mapping[str, Any]
+    fingerprint: str
+    folder: Path
+    sweep: str
+    overrides: tuple[str, ...] = ()
+    keep: Keep = "best"
+    objectives: Objectives = ()
+    front: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: what its record says, without what the driver knows already."""
+
+    state: str
+    reason: str | None
+    metrics: Mapping[str, Any]
+    objectives: tuple[float, ...] | None
+    seconds: float
+    stages: Mapping[str, float]
+    fingerprints: Mapping[str, str]
+    task: str | None
+    error: Mapping[str, Any] | None
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Complete:
+    """Keep a run after all: score its test part, save its model.
+
+    A worker that does not hold the run answers None, unless it is given the work to `refit` it.
+    """
+
+    number: int
+    refit: Work | None = None
+
+
+def dominates(one: tuple[float, ...], other: tuple[float, ...], objectives: Objectives) -> bool:
+    """Tell whether one run is at least as good as another in every objective; an equal one is."""
+    pairs = zip(one, other, (direction for _, direction in objectives), strict=True)
+    return all(a >= b if direction == "maximize" else a <= b for a, b, direction in pairs)

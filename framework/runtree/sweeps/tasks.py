@@ -1,0 +1,178 @@
+"""From a trial to a job: a config, a folder, limits; and what is left to do for one that died."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runtree.config.compose import Composer
+from runtree.config.freeze import OUTSIDE, Frozen
+from runtree.config.resources import Resources
+from runtree.contract.errors import NotFoundError
+from runtree.contract.types import RunRecord
+from runtree.records.folder import RunFolder
+from runtree.records.record import read_record, timestamp, write_record
+from runtree.records.sweep import SweepFolder
+from runtree.records.write import write_json, write_yaml
+from runtree.sweeps.axes import Axes
+from runtree.sweeps.book import Entry, Trial
+from runtree.sweeps.endings import Ending
+from runtree.sweeps.executor import Job
+from runtree.sweeps.families import Family
+from runtree.sweeps.grammar import override
+from runtree.sweeps.options import LoopOptions
+from runtree.sweeps.payload import Objectives, Work
+
+
+@dataclass
+class Tasks:
+    """Makes jobs of trials."""
+
+    composer: Composer
+    families: Sequence[Family]
+    folder: SweepFolder
+    options: LoopOptions
+    resources: Resources
+    axes: Axes
+    objectives: Objectives
+
+    def __post_init__(self) -> None:
+        self._families = {family.name: family for family in self.families}
+        self._composed = {*self.axes.composed, *(group for family in self.families for group in family.choices)}
+
+    def freeze(self, family: Family, values: Mapping[str, Any]) -> tuple[Frozen, str]:
+        """Return the config of a configuration, and what any two that are the same have in common.
+
+        What lies outside the science, such as `compute.threads`, makes two runs differ if it was asked for.
+        """
+        frozen = self.composer.freeze({**family.choices, **values}, self._composed)
+        asked = {path: value for path, value in values.items() if path.partition(".")[0] in OUTSIDE}
+        return frozen, frozen.fingerprint + (json.dumps(asked, sort_keys=True, default=str) if asked else "")
+
+    def config(self, entry: Entry, trial: Trial) -> Frozen:
+        """Return the config of a run: that of its trial, a repeat with a seed of its own."""
+        family = self._families[trial.key[0]]
+        frozen, _ = self.freeze(family, trial.values)
+        if not entry.repeat:
+            return frozen
+        seed = int(frozen.config["seed"]) + entry.repeat
+        return self.freeze(family, {**trial.values, "seed": seed})[0]
+
+    def job(self, entry: Entry, trial: Trial, front: tuple[tuple[float, ...], ...]) -> Job:
+        """Return what an executor is given; the run's folder is made."""
+        work = self.work(entry, trial, front)
+        work.folder.mkdir()
+        log = work.folder / "log.txt"
+        return Job(entry.number, work, self.resources.max_seconds, self.resources.bytes, log)
+
+    def work(self, entry: Entry, trial: Trial, front: tuple[tuple[float, ...], ...] = ()) -> Work:
+        """Return what a worker is given."""
+        frozen = self.config(entry, trial)
+        return Work(
+            entry.number,
+            frozen.config,
+            frozen.fingerprint,
+            self.folder.run(entry.number).path.absolute(),
+            self.folder.path.name,
+            self.overrides(entry, trial, frozen),
+            self.options.keep,  # type: ignore[arg-type]
+            self.objectives,
+            front,
+        )
+
+    def overrides(self, entry: Entry, trial: Trial, frozen: Frozen) -> tuple[str, ...]:
+        """Return what one would type to have this run alone."""
+        family = self._families[trial.key[0]]
+        chosen = {**family.choices, **trial.values}
+        if entry.repeat:
+            chosen["seed"] = frozen.config["seed"]
+        composed, pairs = self._composed, chosen.items()
+        texts = (f"{path}={value}" if path in composed else override(path, value) for path, value in pairs)
+        return (*texts, *self.axes.fixed)
+
+    def aside(self, entry: Entry) -> None:
+        """Move what an earlier attempt left out of the way."""
+        self.folder.set_aside(self.folder.run(entry.number).path, max(1, entry.attempts - 1))
+
+    def failed(self, entry: Entry, ending: Ending, trial: Trial) -> None:
+        """Write the record of a run whose process is gone: it cannot do so any more."""
+        folder = self.folder.run(entry.number)
+        frozen = self.config(entry, trial)
+        try:
+            record = read_record(folder)
+        except NotFoundError:
+            record = _unwritten(f"{self.folder.path.name}/{folder.path.name}", frozen, folder.path)
+        folder.path.mkdir(exist_ok=True)
+        if not folder.config.exists():
+            write_yaml(folder.config, frozen.written, durable=False)
+        record = replace(
+            record,
+            state=ending.state,
+            reason=ending.reason,
+            finished=timestamp(),
+            seconds=round(ending.seconds, 6),
+            error=dict(ending.error) if ending.error else None,
+            overrides=record.overrides or self.overrides(entry, trial, frozen),
+        )
+        write_record(folder, record, durable=False)
+
+    def asked_to_stop(self) -> str | None:
+        """Return "finish" or "terminate" where `runtree stop` asks for it."""
+        try:
+            return self.folder.request.read_text(encoding="utf-8").strip() or "finish"
+        except OSError:
+            return None
+
+
+def restore(work: Work, entry: Entry) -> None:
+    """Write config, record and metrics of a run that has ended as the ledger tells of it."""
+    folder, frozen, known = RunFolder(work.folder), Frozen(dict(work.config), work.fingerprint), entry.outcome
+    try:
+        record = read_record(folder)
+    except NotFoundError:
+        record = _unwritten(f"{work.sweep}/{folder.path.name}", frozen, folder.path)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_yaml(folder.config, frozen.written)
+    metrics = known.get("metrics") or {}
+    if metrics:
+        write_json(folder.metrics, metrics)
+    objective = {}
+    if entry.objectives:
+        metric, direction = work.objectives[0]
+        objective = {"metric": metric, "direction": direction, "part": "validation", "value": entry.objectives[0]}
+    record = replace(
+        record,
+        state=entry.state,
+        reason=known.get("reason"),
+        finished=record.finished or timestamp(),
+        seconds=known.get("seconds"),
+        overrides=work.overrides,
+        metrics=metrics,
+        objective=objective or record.objective,
+        fingerprints=known.get("fingerprints") or record.fingerprints,
+        stages=known.get("stages") or record.stages,
+        task=known.get("task") or record.task,
+        error=known.get("error"),
+    )
+    write_record(folder, record)
+
+
+def _unwritten(name: str, frozen: Frozen, folder: Any) -> RunRecord:
+    return RunRecord(
+        id=name,
+        experiment=str(frozen.config["experiment"]["name"]),
+        state="failed",
+        reason="error",
+        started=timestamp(),
+        finished=None,
+        seconds=None,
+        overrides=(),
+        config=frozen.flat,
+        metrics={},
+        objective={},
+        fingerprints={"config": frozen.fingerprint},
+        stages={},
+        task=None,
+        error=None,
+        folder=folder,
+    )

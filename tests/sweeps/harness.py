@@ -1,0 +1,137 @@
+"""A sweep without processes: the objective is a function, and who ends first is settled by the test."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from runtree.config.freeze import Frozen
+from runtree.contract.search import Dimension, Interval
+from runtree.records.ledger import Ledger, read_ledger
+from runtree.sweeps.allocator import Standing
+from runtree.sweeps.book import Book
+from runtree.sweeps.driver import Driver
+from runtree.sweeps.executor import Died, Job, Reported, Returned
+from runtree.sweeps.families import Family
+from runtree.sweeps.judgement import Judge, constraints
+from runtree.sweeps.options import loop_options
+from runtree.sweeps.payload import Outcome
+from runtree.sweeps.progress import Progress
+from runtree.sweeps.proposer import Arm, Proposer
+from runtree.sweeps.reported import objective_of
+from runtree.sweeps.stop import stop_rules
+
+LINE = (Dimension("x", Interval(0.0, 1.0)),)
+Objective = Callable[[int, Mapping[str, Any]], Any]
+
+
+def outcome(value: Any, seconds: float = 1.0, **more: Any) -> Outcome:
+    values = value if isinstance(value, tuple) else (value,)
+    facts = {"metrics": {"validation": {"score": values[0]}}, "stages": {}, "fingerprints": {}, "error": None}
+    facts |= {"reason": None, "state": "completed", "task": None, "kept": False} | more
+    return Outcome(objectives=values, seconds=seconds, **facts)
+
+
+class Scripted:
+    """An executor whose jobs end in the order that `first` picks from those that run."""
+
+    def __init__(self, objective: Objective, slots: int = 1, first: Callable[[list[int]], int] = min) -> None:
+        self.objective, self.slots, self.first = objective, slots, first
+        self.jobs: dict[int, Mapping[str, Any]] = {}
+        self.begun: list[int] = []
+        self.pruned: list[int] = []
+        self.most = 0
+        self.terminated: set[int] = set()
+        self.pending: list[Any] = []
+
+    def submit(self, job: Job) -> None:
+        assert len(self.jobs) < self.slots and job.id not in self.jobs
+        self.jobs[job.id] = job.payload
+        self.begun.append(job.id)
+        self.most = max(self.most, len(self.jobs))
+
+    def wait(self, timeout: float | None = None) -> list[Any]:
+        if self.pending:
+            event = self.pending.pop(0)
+            if not isinstance(event, Reported):
+                del self.jobs[event.job]
+            return [event]
+        number = self.first(sorted(self.jobs))
+        if number in self.terminated:
+            del self.jobs[number]
+            return [Died(number, "terminated", -15, 0.5, 0)]
+        found = self.objective(number, self.jobs[number])
+        if isinstance(found, list):  # reports first, the result last
+            *reports, found = found
+            for step, value in enumerate(reports, 1):
+                self.pending.append(Reported(number, step, {"validation_score": value}))
+            self.pending.append(found if isinstance(found, Died) else Returned(number, found))
+            return self.wait()
+        del self.jobs[number]
+        if isinstance(found, Died):
+            return [found]
+        return [Returned(number, found if isinstance(found, Outcome | Exception) else outcome(found))]
+
+    def prune(self, job: int) -> None:
+        self.pruned.append(job)
+        self.pending = [Returned(job, outcome(0.0, state="pruned", reason="pruned"))]
+
+    def go_on(self, job: int) -> None:
+        pass
+
+    def terminate(self, job: int) -> None:
+        self.terminated.add(job)
+
+    def close(self) -> None:
+        pass
+
+
+class Silent:
+    def ended(self, driver: Driver, entry: Any) -> None:
+        pass
+
+    def tick(self, driver: Driver) -> None:
+        pass
+
+
+def freeze(family: Family, values: Mapping[str, Any]) -> tuple[Frozen, str]:
+    return Frozen({"seed": 0, **values}, ""), family.name + json.dumps(dict(values), sort_keys=True, default=str)
+
+
+def make(
+    folder, executor, tuner, space=LINE, *, objectives=(("score", "maximize"),), families=None, stop=None, **tuner_node
+) -> Driver:
+    """Return a driver over a ledger in `folder`, which is gone on with where there is one."""
+    options = loop_options({"stop": stop or {}, "backoff": 0.0, **tuner_node})
+    judge = Judge(tuple(objectives), constraints(options.constraints))
+    families = families or [Family("", {}, tuple(space))]
+    ledger = Ledger(folder / "ledger.jsonl")
+    book = Book().apply_all(read_ledger(ledger.file))
+    arms = []
+    for family in families:
+        own = tuner()
+        own.begin(family.space, [direction for _, direction in objectives], 0)
+        arms.append(Arm(family, own, Standing(family.name, len(family.space))))
+    rules = stop_rules(options.stop)
+    driver = Driver(
+        executor=executor,
+        ledger=ledger,
+        book=book,
+        proposer=Proposer(arms, book, freeze, rules.max_runs, options.shares),
+        judge=judge,
+        progress=Progress(rules, objectives[0][1]),
+        options=options,
+        job=lambda entry, trial, front: Job(entry.number, dict(trial.values)),
+        watcher=Silent(),
+        lag=options.lag or executor.slots,
+        failed=lambda entry, ending, trial: None,
+        aside=lambda entry: None,
+        work=lambda entry, trial: None,
+        value_of=lambda metrics: objective_of(metrics, *objectives[0]),
+    )
+    driver.open()
+    return driver
+
+
+def history(driver: Driver) -> list[tuple[int, Any, Any]]:
+    """Return number, values and objectives of each run."""
+    return [(n, dict(driver.book.trials[e.trial].values), e.objectives) for n, e in sorted(driver.book.runs.items())]
