@@ -36,12 +36,16 @@ ITEMS: Mapping[str, type] = {
 
 @dataclass
 class Plugins:
-    """The plugins that were found: `broken` holds name → why for those that were left out."""
+    """The plugins that were found.
+
+    `broken` holds name → why for those that were left out, `extra` those that no entry point brought.
+    """
 
     manager: pluggy.PluginManager
     versions: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     blocked: frozenset[str] = frozenset()
+    extra: tuple[tuple[str, object], ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -127,7 +131,8 @@ def make_plugins(
     for point in entry_points(group=GROUP) if found is None else found:
         if point.name not in plugins.blocked:
             _load(plugins, point)
-    for name, plugin in extra:
+    plugins.extra = tuple(extra)
+    for name, plugin in plugins.extra:
         _register(plugins, name, plugin)
     return plugins
 

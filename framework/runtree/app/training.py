@@ -1,111 +1,73 @@
-"""From a command line to a run: plugins, Hydra, and the one task that Hydra is given."""
+"""From a command line to runs: Hydra composes, and is given the one task that it runs."""
 
 import argparse
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.config.catalogue import Catalogue
-from runtree.config.search_path import SHIPPED, USER, ConfigFolder, config_folders
+from runtree.app.application import App, rest_idle_threads
 from runtree.contract.errors import RuntreeError
 from runtree.contract.run import Run
-from runtree.plugins import Plugins, installed_plugins
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from runtree.config.trust import Trust
+    from runtree.app.sweeping import Order, Swept
 
 Watch = Callable[[str], None]
-
-
-@dataclass
-class App:
-    """The plugins of this environment, and what can be chosen with them."""
-
-    plugins: Plugins = field(default_factory=installed_plugins)
-
-    @cached_property
-    def folders(self) -> list[ConfigFolder]:
-        """Return the config folders: the user's, then plugins', then the shipped one."""
-        paths = sorted(self.plugins.contributions("config_paths"), key=lambda pair: pair[0] == SHIPPED)
-        return config_folders(paths)
-
-    @cached_property
-    def algorithms(self) -> list[tuple[str, Any]]:
-        """Return the algorithms that plugins contribute, with the plugin's name."""
-        return list(self.plugins.contributions("register_algorithms"))
-
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        """Return every group and option."""
-        return Catalogue(self.folders, self.algorithms)
-
-    def trust(self, overrides: Sequence[str] = ()) -> "Trust":
-        """Return which code a config may name: what options of packages name, and what is typed on the command line."""
-        from runtree.config.trust import Trust, import_from, targets, typed_targets
-
-        typed = list(typed_targets(overrides))
-        if typed:
-            import_from(Path.cwd())
-
-        def vouched() -> Iterator[str]:
-            yield from typed
-            for options in self.catalogue.groups.values():
-                for option in options.values():
-                    if option.provider != USER:
-                        yield from targets(option.read())
-
-        return Trust(vouched)
+SWEEPER = "hydra_plugins.runtree_hydra.RuntreeSweeper"
 
 
 @dataclass
 class Done:
-    """What came of a command line: the runs that completed, and overrides and error of those that did not."""
+    """What came of a command line: one run, or a sweep.
+
+    Under a sweeper that is not runtree's, `runs` and `failures` (overrides, error) tell of the runs one by one.
+    """
 
     runs: list[Run] = field(default_factory=list)
     failures: list[tuple[tuple[str, ...], Exception]] = field(default_factory=list)
     folder: Path | None = None
     multirun: bool = False
-
-
-def rest_idle_threads() -> None:
-    """Let OpenMP's idle threads sleep rather than spin. To be called before scikit-learn is imported.
-
-    Spinning threads starve each other as soon as anything else runs on the machine: boosting 341 rows took 28 s
-    instead of 0.3 s on two busy cores. A user's own setting stays.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    swept: "Swept | None" = None
 
 
 def train(
-    app: App, flags: argparse.Namespace, watch: Watch = lambda _: None, told: Callable[[Run], None] = lambda _: None
+    app: App,
+    flags: argparse.Namespace,
+    watch: Watch = lambda _: None,
+    told: Callable[[Run], None] = lambda _: None,
+    order: "Order | None" = None,
 ) -> Done:
-    """Run what a command line asks for: one run, or with -m Hydra's sweeper over many.
+    """Run what a command line asks for: one run, or with -m a sweep.
 
-    `watch` hears each stage's name as it begins, `told` each run as it ends well.
+    `watch` hears each stage as it begins, `told` each run as it ends well; `order` says what is asked of a sweep.
     """
     from runtree.config.engine import Engine
     from runtree.config.explain import explain
-    from runtree.config.flags import open_parameters
+    from runtree.config.flags import open_parameters, spread
 
     rest_idle_threads()
     app.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
     overrides = open_parameters(flags.overrides)
+    app.trust(overrides)  # whoever types a `_target_` may mean a module in this folder; Hydra's callbacks come early
+    if flags.multirun:
+        overrides = spread(overrides, app.catalogue.groups)
     engine = Engine(app.folders, app.algorithms, flags.config_name or "config", _existing(flags.config_dir))
     done = Done()
     try:
         composed = engine.compose(overrides, multirun=flags.multirun)
         done.multirun = flags.multirun or str(composed.hydra.mode).endswith("MULTIRUN")
-        job = partial(run_job, app=app, done=done, watch=watch, told=told)
-        if done.multirun:
-            done.folder = _sweep_folder(composed)
-            engine.multirun([*overrides, f"hydra.sweep.dir={_quoted(done.folder)}"], job)
+        task = Task(app, done, watch, told, order, flags)
+        if not done.multirun:
+            engine.run(composed, task)
+        elif composed.hydra.sweeper.get("_target_") == SWEEPER:
+            engine.multirun(overrides, task)
         else:
-            engine.run(composed, job)
+            done.folder = _sweep_folder(composed)
+            engine.multirun([*overrides, f"hydra.sweep.dir={_quoted(done.folder)}"], task)
     except RuntreeError:
         raise
     except Exception as error:
@@ -113,6 +75,60 @@ def train(
             raise
         raise explain(error, flags.overrides, app.catalogue, multirun=done.multirun or flags.multirun) from error
     return done
+
+
+class Task:
+    """What Hydra is given to run: one job, or where its sweeper is runtree's a whole sweep."""
+
+    def __init__(
+        self,
+        app: App,
+        done: Done,
+        watch: Watch = lambda _: None,
+        told: Callable[[Run], None] = lambda _: None,
+        order: "Order | None" = None,
+        flags: argparse.Namespace | None = None,
+    ) -> None:
+        self.app, self.done, self.watch, self.told = app, done, watch, told
+        self.order, self.flags = order, flags
+
+    def __reduce__(self) -> Any:
+        """Cross to a launcher's process as what can be made anew there."""
+        return remote_task, (self.app.plugins.extra, self.done.folder, self.done.swept is not None)
+
+    def __call__(self, config: "DictConfig") -> Any:
+        """Run one job: config in, objective out."""
+        return run_job(config, self.app, self.done, self.watch, self.told)
+
+    def sweep(self, sweeper: Any, arguments: list[str]) -> Any:
+        """Carry out a sweep, and return the best value of the objective."""
+        from runtree.app.sweeping import Order, Swept, sweep
+
+        order = self.order or Order(self.app)
+        order.overrides = tuple(arguments)
+        if self.flags is not None:
+            order.config_name = self.flags.config_name or "config"
+            order.config_dir = _existing(self.flags.config_dir)
+
+        def open_folder(config: "DictConfig") -> Path:
+            folder = order.resume.path if order.resume else _sweep_folder(config)
+            self.done.folder, self.done.swept = folder, Swept()
+            config.hydra.sweep.dir = str(folder)  # what a launcher composes with
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(folder)}")
+            return folder
+
+        self.done.swept = sweep(order, sweeper, arguments, open_folder)
+        driver = self.done.swept.driver
+        return driver.progress.tally.best if driver else None
+
+
+def remote_task(extra: tuple[tuple[str, object], ...], folder: Path | None, of_sweep: bool) -> Task:
+    """Make the task anew in a process of a launcher's."""
+    from runtree.app.sweeping import Swept
+    from runtree.plugins import make_plugins
+
+    app = App(make_plugins(extra=extra)) if extra else App()
+    return Task(app, Done(folder=folder, multirun=True, swept=Swept() if of_sweep else None))
 
 
 def run_job(config: "DictConfig", app: App, done: Done, watch: Watch, told: Callable[[Run], None]) -> Any:
@@ -137,7 +153,7 @@ def run_job(config: "DictConfig", app: App, done: Done, watch: Watch, told: Call
     try:
         run = execute(Request(frozen, open_folder, overrides, sweep), app.plugins, app.trust(overrides), watch)
     except Exception as error:
-        if not done.multirun:
+        if not done.multirun or done.swept is not None:
             raise
         done.failures.append((overrides, error))  # the others of a multirun go on
         return None
@@ -147,14 +163,14 @@ def run_job(config: "DictConfig", app: App, done: Done, watch: Watch, told: Call
 
 
 def _sweep_folder(composed: "DictConfig") -> Path:
-    """Return the folder of a sweep: the one that the user named, else a new one."""
+    """Make the folder of a sweep: the one that the user named, else a new one."""
     from omegaconf import OmegaConf
 
     from runtree.config.schema import check_root
-    from runtree.records.folder import open_sweep
+    from runtree.records.folder import named_sweep, open_sweep
 
     if OmegaConf.is_missing(composed.hydra.sweep, "dir") or composed.hydra.sweep.dir != ".":
-        return Path(str(composed.hydra.sweep.dir))
+        return named_sweep(Path(str(composed.hydra.sweep.dir)))
     root = {"seed": 0, **{key: composed[key] for key in ("outputs", "experiment")}}
     check_root({**root, "experiment": {"name": composed.experiment.name}})
     return open_sweep(Path(str(composed.outputs)) / str(composed.experiment.name))

@@ -1,0 +1,60 @@
+"""Look before many runs: load, check and split, build every algorithm, and fit nothing."""
+
+import inspect
+import tempfile
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+from runtree.config.build import build_algorithm
+from runtree.contract.errors import ConfigError
+from runtree.contract.protocols import Hooks, Trust
+from runtree.contract.run import Run
+from runtree.lifecycle import metrics
+from runtree.lifecycle.execute import write_environment
+from runtree.lifecycle.stages import check_stage, load_stage, split_stage
+from runtree.records.folder import RunFolder
+from runtree.sweeps.payload import Found, Probe
+
+Recall = Callable[[str, Hashable, Callable[[], Any]], Any]
+
+
+def probe(asked: Probe, hooks: Hooks, trust: Trust, recall: Recall) -> Found:
+    """Do all of a run that comes before the fit, and try every config of `asked.trials`.
+
+    Raises
+    ------
+    RuntreeError
+        What any run would have raised, or a value that the algorithm refuses, named by its text.
+    """
+    known = metrics.catalogue(hooks.contributions("register_metrics"))
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(asked.config, Path(folder), hooks, trust, known, recall=recall)
+        for stage in (load_stage, check_stage, split_stage):
+            stage(run)
+        if asked.environment is not None:
+            write_environment(RunFolder(asked.environment), run, hooks)
+    for text, config in asked.trials.items():
+        try_out(text, config["algorithm"], run.data.task, trust)
+    return Found(
+        task=run.data.task,
+        data=run.data.fingerprint,
+        split=run.split.id,
+        rows=len(run.data.features),
+        objectives=tuple(metrics.objectives(asked.config["objective"], run.data.task, known)),
+        reports=reports(run),
+        bytes=int(run.data.features.memory_usage(deep=False).sum()),
+    )
+
+
+def try_out(text: str, node: Mapping[str, Any], task: Any, trust: Trust) -> None:
+    """Build an algorithm as one end of the space has it."""
+    try:
+        build_algorithm(node, task, trust)
+    except ConfigError as error:
+        raise ConfigError(f"{text} in the space: {error.message}", *error.hints) from None
+
+
+def reports(run: Run) -> bool:
+    """Tell whether a run of this config reports steps: the algorithm its iterations, or the evaluator its folds."""
+    return "report" in inspect.signature(run.estimator.fit).parameters or getattr(run.evaluator, "reports", False)

@@ -1,0 +1,194 @@
+"""What a worker of a sweep does: it probes, runs, and keeps the best until it is told which that was."""
+
+import gc
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from runtree.app.application import App, rest_idle_threads
+from runtree.config.freeze import Frozen
+from runtree.contract.errors import RuntreeError
+from runtree.contract.run import Run
+from runtree.contract.types import RunRecord
+from runtree.plugins import make_plugins
+from runtree.records.folder import RunFolder
+from runtree.sweeps.endings import is_full, told
+from runtree.sweeps.payload import Complete, Found, Outcome, Probe, Work, dominates
+
+# What nearly every run imports: loaded once, before workers are forked.
+LIBRARIES = ("pandas", "sklearn.pipeline", "sklearn.metrics", "sklearn.model_selection", "typeguard", "yaml")
+HELD = 20  # runs of a Pareto front that a worker holds on to at most
+
+
+class Channel(Protocol):
+    """The way to the driver."""
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> bool:
+        """Tell intermediate metrics, and hear whether the run is given up."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a worker needs to know of its driver."""
+
+    overrides: tuple[str, ...] = ()
+    extra: tuple[tuple[str, object], ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+def setup(setting: Setting) -> "Worker":
+    """Load what runs need, once for all workers."""
+    rest_idle_threads()
+    app = App(make_plugins(extra=setting.extra)) if setting.extra else App()
+    worker = Worker(app, setting.overrides)
+    for library in LIBRARIES:
+        import_module(library)
+    for target in setting.targets:
+        worker.trust.resolve(target, "config")
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: neither is it searched for garbage, nor are its pages copied for that
+    return worker
+
+
+class Worker:
+    """Does one piece of work after another; what it learns of the data it remembers."""
+
+    def __init__(self, app: App, overrides: tuple[str, ...]) -> None:
+        from runtree.lifecycle.memory import Memory
+
+        self.hooks = app.plugins
+        self.trust = app.trust(overrides)
+        self.memory = Memory()
+        self.held: dict[int, tuple[Run, RunRecord, tuple[float, ...]]] = {}
+
+    def __call__(self, payload: Any, channel: Channel) -> Any:
+        """Do what the payload asks for; what a user can mend comes back as an error, not as an exception."""
+        try:
+            if isinstance(payload, Probe):
+                return self.probe(payload)
+            if isinstance(payload, Complete):
+                return self.complete(payload, channel)
+            return self.work(payload, channel)
+        except RuntreeError as error:
+            return error
+        except OSError as error:  # not even a record could be written
+            if not is_full(error):
+                raise
+            return unwritten(error)
+
+    def probe(self, probe: Probe) -> Found:
+        """Load, check and split; build every trial."""
+        from runtree.app.probing import probe as look
+
+        return look(probe, self.hooks, self.trust, self.memory.recall)
+
+    def work(self, work: Work, channel: Channel) -> Outcome:
+        """Do a run and return how it ended, whatever came in between."""
+        from runtree.lifecycle.execute import Request, execute
+
+        records: list[RunRecord] = []
+        request = Request(
+            Frozen(dict(work.config), work.fingerprint),
+            lambda: made(work.folder),
+            work.overrides,
+            work.sweep,
+            keep=lambda run: work.keep == "all",
+            recall=self.memory.recall,
+            given_up=channel.report,
+            ended=records.append,
+        )
+        run: Run | None = None
+        try:
+            run = execute(request, self.hooks, self.trust)
+        except KeyboardInterrupt:
+            pass  # its record says so; the driver knows why it was told to end
+        except SystemExit as error:
+            sys.stderr.write(f"the algorithm called sys.exit({error.code})\n")
+        except Exception:
+            if not records:
+                raise
+        return self._outcome(work, run, records[-1])
+
+    def _outcome(self, work: Work, run: Run | None, record: RunRecord) -> Outcome:
+        objectives = values(record, work.objectives)
+        if record.state == "completed" and objectives is None:
+            record = diverged(record, work)
+        if run is not None and record.state == "completed" and objectives is not None and work.keep == "best":
+            self._hold(work, run, record, objectives)
+        return outcome(record, objectives, kept=work.keep == "all")
+
+    def _hold(self, work: Work, run: Run, record: RunRecord, objectives: tuple[float, ...]) -> None:
+        rivals = [*work.front, *(known for _, _, known in self.held.values())]
+        if any(dominates(rival, objectives, work.objectives) for rival in rivals):
+            return
+        worse = [number for number, (_, _, known) in self.held.items() if dominates(objectives, known, work.objectives)]
+        for number in worse:
+            del self.held[number]
+        self.held[work.number] = (run, record, objectives)
+        while len(self.held) > HELD:
+            del self.held[next(iter(self.held))]
+
+    def complete(self, asked: Complete, channel: Channel) -> Outcome | None:
+        """Keep a run that this worker holds, or do it again where it is told how."""
+        from runtree.lifecycle.execute import complete_later
+        from runtree.records.sweep import drop_heavy
+
+        if asked.number in self.held:
+            run, record, objectives = self.held.pop(asked.number)
+            return outcome(complete_later(run, record, self.hooks, self.trust), objectives, kept=True)
+        if asked.refit is None:
+            return None
+        drop_heavy(RunFolder(asked.refit.folder))
+        return self.work(replace(asked.refit, keep="all"), channel)
+
+
+def made(path: Path) -> RunFolder:
+    """Return a run's folder, made unless the run is done again in its own."""
+    path.mkdir(exist_ok=True)
+    return RunFolder(path)
+
+
+def values(record: RunRecord, objectives: tuple[tuple[str, str], ...]) -> tuple[float, ...] | None:
+    """Return the numbers that a run is judged by, None where one is missing or is no number."""
+    scored = {**record.metrics.get("validation", {}), "fit_seconds": record.stages.get("fit")}
+    found = [scored.get(name) for name, _ in objectives]
+    if any(value is None or not math.isfinite(value) for value in found):
+        return None
+    return tuple(float(value) for value in found if value is not None)
+
+
+def diverged(record: RunRecord, work: Work) -> RunRecord:
+    """Turn a run without a finite objective into a failed one, in its folder too."""
+    from runtree.records.record import write_record
+
+    names = ", ".join(name for name, _ in work.objectives)
+    error = {"type": "Diverged", "message": f"{names} on the validation part is no finite number", "hints": []}
+    record = replace(record, state="failed", reason="diverged", error=error)
+    write_record(RunFolder(work.folder), record, durable=False)
+    return record
+
+
+def unwritten(error: OSError) -> Outcome:
+    """Return what the driver is told of a run whose folder takes no more."""
+    return Outcome("failed", "error", {}, None, 0.0, {}, {}, None, told("OSError", str(error)), kept=False)
+
+
+def outcome(record: RunRecord, objectives: tuple[float, ...] | None, kept: bool) -> Outcome:
+    """Return what the driver is told of a record."""
+    return Outcome(
+        state=record.state,
+        reason=record.reason,
+        metrics=record.metrics,
+        objectives=objectives if record.state == "completed" else None,
+        seconds=record.seconds or 0.0,
+        stages=record.stages,
+        fingerprints=record.fingerprints,
+        task=record.task,
+        error=record.error,
+        kept=kept,
+    )

@@ -1,0 +1,105 @@
+"""What Hydra's own words mean under runtree's sweeper: the same as under Hydra's."""
+
+import json
+
+import pytest
+import yaml
+
+from runtree.records.ledger import read_ledger
+
+QUICK = ["data=iris", "compute.engine=in_process", "evaluator.metrics=[accuracy]"]
+CALLBACK = """
+from hydra.experimental.callback import Callback
+
+
+class Listener(Callback):
+    def say(self, text):
+        with open("said.txt", "a") as file:
+            file.write(text + "\\n")
+
+    def on_multirun_start(self, config, **more):
+        self.say("multirun")
+
+    def on_job_start(self, config, **more):
+        self.say(f"job {config.hydra.job.num}")
+
+    def on_job_end(self, config, job_return, **more):
+        self.say(f"{job_return.status.name} {job_return.return_value:.1f}")
+
+    def on_multirun_end(self, config, **more):
+        self.say("end")
+"""
+
+
+def ledger(sweep):
+    return [event for event in read_ledger(sweep / "ledger.jsonl") if event["event"] == "ended"]
+
+
+def the_sweep(folder):
+    [found] = folder.glob("outputs/*/*-sweep")
+    return found
+
+
+def test_a_plain_grid_is_hydras_in_hydras_order(runtree, folder):
+    said = runtree("train", "-m", "algorithm=dummy,knn", "seed=range(0,3)", *QUICK)
+    assert said.code == 0, said.err
+    tried = [(event["values"]["algorithm"], event["values"]["seed"]) for event in ledger(the_sweep(folder))]
+    assert tried == [(algorithm, seed) for algorithm in ("dummy", "knn") for seed in range(3)]
+    for number, (algorithm, seed) in enumerate(tried):
+        config = yaml.safe_load((the_sweep(folder) / "runs" / f"{number:04d}" / "config.yaml").read_text())
+        assert (config["algorithm"]["name"], config["seed"]) == (algorithm, seed)
+
+
+def test_the_folder_is_where_hydra_is_told_to_put_it(runtree, folder):
+    assert runtree("train", "-m", "seed=1,2", "algorithm=dummy", "hydra.sweep.dir=mine", *QUICK).code == 0
+    assert sorted(path.name for path in (folder / "mine" / "runs").iterdir()) == ["0000", "0001"]
+    again = runtree("train", "-m", "seed=1,2", "algorithm=dummy", "hydra.sweep.dir=mine", *QUICK)
+    assert again.code == 2 and "runtree resume mine" in again.err
+
+
+def test_params_in_a_config_are_words_of_the_sweep_and_the_command_line_wins(runtree, folder):
+    params = "+hydra.sweeper.params={algorithm: 'dummy,knn', seed: '1,2'}"
+    assert runtree("train", "-m", params, "seed=5", *QUICK).code == 0
+    assert [event["values"] for event in ledger(the_sweep(folder))] == [{"algorithm": "dummy"}, {"algorithm": "knn"}]
+    assert json.loads((the_sweep(folder) / "runs/0000/run.json").read_text())["config"]["seed"] == 5
+
+
+def test_callbacks_stand_around_each_run(runtree, folder):
+    (folder / "listening.py").write_text(CALLBACK)
+    said = runtree("train", "-m", "algorithm=dummy,knn", "+hydra.callbacks.mine._target_=listening.Listener", *QUICK)
+    assert said.code == 0, said.err
+    heard = (folder / "said.txt").read_text().split("\n")[:-1]
+    assert heard == ["multirun", "job 0", "COMPLETED 0.3", "job 1", "COMPLETED 1.0", "end"]
+
+
+@pytest.mark.parametrize("tuner", [[], ["tuner=random", "algorithm.n_neighbors=range(1,30)", "tuner.own_space=false"]])
+def test_a_launcher_of_hydras_works_on_the_runs(runtree, folder, tuner):
+    asked = tuner or ["algorithm=dummy,knn,naive_bayes"]
+    bound = ["algorithm=knn", "tuner.stop.max_runs=3"] if tuner else []
+    said = runtree("train", "-m", "hydra/launcher=basic", "compute.slots=2", *asked, *bound, *QUICK)
+    assert said.code == 0, said.err
+    assert [event["state"] for event in ledger(the_sweep(folder))] == ["completed"] * 3
+    assert len(list(the_sweep(folder).glob("runs/*/metrics.json"))) == 3
+
+
+def test_job_logging_and_subdir_are_hydras(runtree, folder):
+    words = ["hydra/job_logging=default", "hydra.sweep.subdir=number-${hydra.job.num}", "hydra.sweep.dir=mine"]
+    said = runtree("train", "-m", "algorithm=dummy", "seed=1,2", *words, *QUICK)
+    assert said.code == 0, said.err
+    assert sorted(path.name for path in (folder / "mine").glob("number-*")) == ["number-0", "number-1"]
+
+
+def test_a_key_that_only_some_options_have_is_set_where_it_exists(runtree, folder):
+    said = runtree("train", "-m", "algorithm=logistic,knn", "algorithm.n_neighbors=3,7", "algorithm.C=2", *QUICK)
+    assert said.code == 0, said.err
+    assert [event["values"] for event in ledger(the_sweep(folder))] == [
+        {"algorithm": "logistic", "algorithm.C": 2},
+        {"algorithm": "knn", "algorithm.n_neighbors": 3},
+        {"algorithm": "knn", "algorithm.n_neighbors": 7},
+    ]
+
+
+def test_hydras_own_sweeper_may_be_chosen(runtree, folder):
+    said = runtree("train", "-m", "algorithm=dummy,knn", "hydra/sweeper=basic", "hydra/launcher=basic", *QUICK)
+    assert said.code == 0, said.err
+    assert len(list(the_sweep(folder).glob("runs/*/run.json"))) == 2
