@@ -93,6 +93,43 @@ def test_a_mistake_is_answered_in_five_lines(runtree, tables, typed, code, says)
     assert said.out == ""
 
 
+IRIS = ("-m", "data=iris", "compute.engine=in_process")
+SWEEPS = [
+    (["algorithm=logistic", "tuner=tpe"], ["tuner.stop: this sweep would never end", "tuner.stop.max_runs=50"]),
+    (["algorithm=logistic", "tuner=tpe", "tuner.stop.target=0.9"], ["this sweep would never end"]),
+    (["algorithm=logistic", "tuner=tep"], ["unknown option of tuner 'tep'", "did you mean: tpe"]),
+    (["algorithm=logistic", "tuner=tpe,random"], ["tuner: a whole sweep has one tuner"]),
+    (["tuner.stop.max_run=3"], ["unknown config key 'tuner.stop.max_run'", "did you mean: tuner.stop.max_runs"]),
+    (["tuner.stop.max_runs=0"], ["tuner.stop.max_runs: 0 is not a whole number from 1"]),
+    (["algorithm=logistic", "seed=1,2", "tuner=tpe"], ["seed: a tuner compares scores", "tuner.repeats=3"]),
+    (["algorithm=logistic", "algorithm.D=1,2"], ["unknown config key 'algorithm.D'"]),
+    (["algorithm=logistic", "algorithm.C=range(5,1)"], ["algorithm.C: its space is empty", "stops before its end"]),
+    (["algorithm=logistic", "algorithm.C=interval(0,1)"], ["algorithm.C: a grid needs a finite space", "tuner=tpe"]),
+    (
+        ["algorithm=logistic", "tuner=tpe", "algorithm.C=interval(-1,1)", "tuner.stop.max_runs=3"],
+        ["algorithm.C=-1", "in the space"],
+    ),
+    (
+        ["algorithm=logistic", "tuner=hyperband", "tuner.stop.max_runs=3"],
+        ["algorithm=logistic reports nothing to prune by", "evaluator=cross_validation"],
+    ),
+    (["algorithm=dummy", "tuner=tpe", "tuner.stop.max_runs=3"], ["algorithm=dummy: there is nothing to tune"]),
+    (["tuner.constraints=[x]"], ["tuner.constraints: 'x' bounds no metric", "validation.log_loss <= 0.3"]),
+    (["compute.slots=0"], ["compute.slots: 0 is neither -1"]),
+]
+
+
+@pytest.mark.parametrize(("typed", "says"), SWEEPS, ids=[" ".join(case[0]) for case in SWEEPS])
+def test_a_mistake_in_a_sweep_is_answered_before_its_first_run(runtree, folder, typed, says):
+    said = runtree("train", *IRIS, *typed)
+    assert said.code == 2, said.err
+    assert said.err.startswith("error: ")
+    assert len(said.err.splitlines()) <= 5
+    assert [words for words in says if words not in said.err] == [], said.err
+    assert said.out == ""
+    assert not (folder / "outputs").exists()
+
+
 def test_a_yaml_error_names_file_and_line(runtree, folder):
     (folder / "conf" / "algorithm").mkdir(parents=True)
     (folder / "conf" / "algorithm" / "mine.yaml").write_text("name: mine\n  alpha: [\n")

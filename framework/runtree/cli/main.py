@@ -13,6 +13,11 @@ from runtree.contract.errors import RuntreeError, nearest
 
 VERBS: Mapping[str, tuple[str, str]] = {
     "train": ("train", "Train, evaluate and record a model; -m for several."),
+    "tune": ("tune", "Search for the best configuration: a sweep led by a tuner."),
+    "plan": ("plan", "Show what a sweep would do, and run nothing."),
+    "resume": ("resume", "Go on with a sweep that was interrupted."),
+    "status": ("status", "Show how far a sweep is; --watch until it ends."),
+    "stop": ("stop", "Ask a running sweep to end."),
     "predict": ("predict", "Predict rows of a file with a run's model."),
     "runs": ("runs", "List runs: sort, filter, export."),
     "show": ("show", "Show one run: config, metrics, history."),
@@ -29,7 +34,8 @@ HELP = """Train models from one tree of YAML, and keep every run in files you ow
   runtree train                                        a model on a bundled table
   runtree train algorithm=random_forest seed=7         choose an option, set a value
   runtree train data=csv data.path=a.csv data.target=y your own table
-  runtree train -m algorithm=ridge,lasso seed=1,2,3    several, one after the other
+  runtree train -m algorithm=ridge,lasso seed=1,2,3    every combination
+  runtree tune algorithm=ridge,lasso                   let a tuner search for the best
   runtree runs --sort test.accuracy                    what came of it
 
 Options of a group: runtree list algorithm. Keys of an option: runtree describe algorithm=ridge.

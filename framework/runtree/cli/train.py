@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from runtree.cli.completion import complete_override
 
 if TYPE_CHECKING:
     from runtree.app import Done
+    from runtree.app.sweeping import Order
     from runtree.contract.run import Run
 
 HELP = """Train, evaluate and record a model.
@@ -31,20 +33,57 @@ Hydra's flags: -m, --cfg, --resolve, --package, --info, -cn NAME, -cd FOLDER, --
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_override)
 def train_command(overrides: tuple[str, ...]) -> int:
     """Run what the overrides ask for."""
-    from runtree.app import App, train
+    from runtree.app import App
     from runtree.config.flags import parse_flags
 
-    app = App()
-    flags = parse_flags(overrides)
-    if flags.cfg or flags.info or flags.hydra_help or flags.shell_completion:
+    return carry_out(App(), parse_flags(overrides))
+
+
+def carry_out(app: Any, flags: argparse.Namespace) -> int:
+    """Do what the flags ask for, one run or a sweep, print what came of it and return the exit code."""
+    from runtree.app import train
+
+    if asks_hydra(flags):
         return show(app, flags)
+    if flags.multirun:
+        return carry_sweep(app, lambda order: train(app, flags, order=order))
     progress = Progress()
     try:
         done = train(app, flags, watch=progress.stage, told=progress.run)
     finally:
         progress.stop()
+    return told(done)
+
+
+def carry_sweep(app: Any, begin: "Callable[[Order], Done]") -> int:
+    """Begin a sweep with somebody who watches it, print what came of it and return the exit code."""
+    from runtree.app.sweeping import Order
+    from runtree.cli.sweep.scene import make_scene
+
+    scene = make_scene()
+    try:
+        scene.look()
+        done = begin(Order(app, watcher=scene))
+    finally:
+        scene.close()
+    return told(done)
+
+
+def told(done: "Done") -> int:
+    """Print what came of it and return the exit code."""
+    if done.swept is not None and done.swept.driver is not None:
+        from runtree.cli.sweep.report import report_sweep
+
+        return report_sweep(done.swept)
+    from runtree.cli.train_report import report
+
     report(done)
     return 1 if done.failures else 0
+
+
+def asks_hydra(flags: argparse.Namespace) -> bool:
+    """Tell whether nothing is to be run, but something of Hydra's to be shown."""
+    return bool(flags.cfg or flags.info or flags.hydra_help or flags.shell_completion)
 
 
 def show(app: Any, flags: argparse.Namespace) -> int:
@@ -89,72 +128,3 @@ class Progress:
         """Leave the terminal as it was."""
         if self._status is not None:
             self._status.stop()
-
-
-def report(done: "Done") -> None:
-    """Print what came of it."""
-    from runtree.cli.tables import print_table
-
-    if done.multirun:
-        report_many(done)
-        return
-    run = done.runs[0]
-    for line in summary(run):
-        click.echo(line)
-    rows = [[name, *(run.metrics[part].get(name) for part in run.metrics)] for name in names(run)]
-    click.echo()
-    print_table(["metric", *run.metrics], rows)
-    click.echo(f"\nrun   {shown(run.folder)}")
-    click.echo("next  runtree show latest   |   runtree predict latest ROWS.csv -o OUT.csv   |   runtree runs")
-
-
-def summary(run: "Run") -> list[str]:
-    """Return two lines: the data, and what was fitted."""
-    split = run.split
-    classes = f", {len(run.data.classes)} classes" if run.data.classes else ""
-    parts = f"{len(split.train)}/{len(split.validation)}/{len(split.test)}"
-    return [
-        f"data  {run.data.name}: {len(run.data.features):,} rows x {run.data.features.shape[1]}, target "
-        f"'{run.data.target.name}' ({run.data.task}{classes}), {run.facts['split']} split {parts}, seed {run.seed}",
-        f"fit   {run.config.algorithm.name} on {run.facts.get('device', 'cpu')}, "
-        f"evaluated by {run.config.evaluator.name}",
-    ]
-
-
-def names(run: "Run") -> list[str]:
-    """Return the metrics of a run, in the order in which they were computed."""
-    return list(dict.fromkeys(name for part in run.metrics.values() for name in part))
-
-
-def report_many(done: "Done") -> None:
-    """Print a line for each run of a multirun, with the overrides that differ."""
-    from runtree.cli.tables import print_table
-    from runtree.records.folder import RunFolder
-    from runtree.records.record import read_record
-
-    found = [read_record(RunFolder(run.folder)) for run in done.runs]
-    everywhere = set.intersection(*(set(record.overrides) for record in found)) if len(found) > 1 else set()
-    rows = [
-        [
-            record.folder.name,
-            " ".join(text for text in record.overrides if text not in everywhere),
-            record.objective.get("value"),
-            record.seconds,
-        ]
-        for record in found
-    ]
-    metric = found[0].objective["metric"] if found else "objective"
-    click.echo()
-    print_table(["run", "overrides", f"validation.{metric}", "seconds"], rows)
-    for overrides, error in done.failures:
-        click.echo(f"\nfailed: {' '.join(overrides)}\n  {error}", err=True)
-    click.echo(f"\nruns  {shown(done.folder)}")
-    click.echo(f"next  runtree runs --sort validation.{metric}   |   runtree show latest")
-
-
-def shown(folder: Any) -> str:
-    """Return a folder as a user would type it."""
-    import os
-
-    relative = os.path.relpath(folder)
-    return str(folder) if relative.startswith("..") else relative

@@ -1,0 +1,167 @@
+"""What is printed when a sweep ends: why, the best configurations, what failed, and what to type next."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from runtree.cli.cells import format_cell
+from runtree.cli.sweep.next import best_entry, suggestions
+from runtree.cli.sweep.standing import Standing
+from runtree.cli.sweep.tables import Scored, by_run, print_configurations, run_names
+from runtree.cli.sweep.words import (
+    TIED,
+    clock,
+    labelled,
+    metric_name,
+    next_lines,
+    plural,
+    shown_path,
+    told_states,
+    told_trial,
+    wrapped,
+)
+from runtree.cli.tables import print_table
+from runtree.cli.words import counted
+
+if TYPE_CHECKING:
+    from runtree.app.sweeping import Plan, Swept
+    from runtree.sweeps.book import Trial
+    from runtree.sweeps.driver import Driver
+
+SHOWN = 10  # configurations of a table
+FRONT = 30  # … of a Pareto set
+
+
+def report_sweep(swept: "Swept") -> int:
+    """Print what came of a sweep and return the exit code."""
+    plan, driver = swept.plan, swept.driver
+    assert plan is not None and driver is not None and plan.folder is not None
+    standing = standing_of(driver)
+    click.echo(labelled("sweep", heading(plan, driver, standing)))
+    click.echo(wrapped("ended", why(str(swept.stop.get("explanation") or "nobody knows why"), standing)))
+    print_best(driver, standing)
+    if standing.comparable:
+        print_families(driver, standing)
+        print_test(plan, driver, standing)
+    print_failures(plan, standing)
+    click.echo(f"\n{labelled('folder', shown_path(plan.folder.path))}")
+    click.echo(next_lines(suggestions(plan, driver, standing, str(swept.stop.get("criterion")))))
+    return exit_code(driver)
+
+
+def why(explanation: str, standing: Standing) -> str:
+    """Return why it ended; where the runs make no ranking no best is named."""
+    return explanation if standing.comparable else explanation.partition(", best ")[0]
+
+
+def standing_of(driver: "Driver") -> Standing:
+    """Count all runs of a sweep."""
+    standing = Standing(driver.book, driver.judge, driver.front, driver.progress)
+    for number in driver.book.ended:
+        standing.take(driver.book.runs[number])
+    return standing
+
+
+def exit_code(driver: "Driver") -> int:
+    """Return 130 after Ctrl-C, 1 where a run failed or was ended by a limit, 0 where all completed or were pruned."""
+    if driver.leaving == "interrupt":
+        return 130
+    failed = any(
+        entry.state == "failed" or (entry.state == "stopped" and entry.outcome.get("reason") == "max_seconds")
+        for entry in driver.book.runs.values()
+    )
+    return 1 if failed or driver.leaving == "disk" else 0
+
+
+def heading(plan: "Plan", driver: "Driver", standing: Standing) -> str:
+    """Return who proposed, over what, how many runs it were, and how they ended."""
+    names = [family.name for family in plan.families if family.name]
+    over = f" over {plural(names)}" if names else ""
+    reused = driver.progress.tally.reused
+    again = f", {counted(reused, 'result')} reused" if reused else ""
+    return (
+        f"{plan.node.get('name')}{over}, {counted(len(driver.book.runs), 'run')} in {clock(driver.seconds)}: "
+        f"{told_states(standing.states)}{again}"
+    )
+
+
+def print_best(driver: "Driver", standing: Standing) -> None:
+    """Print the best configurations; of several objectives those that no other beats."""
+    judge, book = driver.judge, driver.book
+    if not book.runs:
+        return
+    if not standing.comparable:
+        click.echo("\nnot one ranking: the runs differ in data or split; in the order of their runs:\n")
+        _print_some(driver, by_run(book, judge), FRONT, ranked=False)
+    elif len(judge.objectives) > 1:
+        names = ", ".join(f"{name} ({way})" for name, way in judge.objectives)
+        click.echo()
+        click.echo(wrapped("front", f"{counted(len(driver.front.best), 'configuration')} that no other beats: {names}"))
+        front: list[Scored] = [*best_first(driver)]
+        _print_some(driver, front, FRONT, ranked=False)
+    else:
+        click.echo()
+        _print_some(driver, ranked_feasible(driver), SHOWN, ranked=True)
+
+
+def best_first(driver: "Driver") -> "list[tuple[Trial, tuple[float, ...]]]":
+    """Return the configurations that no other beats, the best in the first objective first."""
+    sign = -1 if driver.judge.objectives[0][1] == "maximize" else 1
+    return sorted(driver.front.best, key=lambda pair: sign * pair[1][0])
+
+
+def _print_some(driver: "Driver", found: list[Scored], most: int, ranked: bool) -> None:
+    if found:
+        print_configurations(driver.book, driver.judge, found[:most], ranked)
+    if len(found) > most:
+        click.echo(f"… {len(found) - most} more in leaderboard.csv")
+
+
+def ranked_feasible(driver: "Driver") -> list[Scored]:
+    """Return the configurations that came to a value, the best first, those that break a bound at the end."""
+    from runtree.sweeps.leaderboard import ranked
+
+    scored = [pair for pair in ranked(driver.book, driver.judge) if pair[1] is not None]
+    return sorted(scored, key=lambda pair: not driver.judge.feasible(driver.book.entries(pair[0])))
+
+
+def print_families(driver: "Driver", standing: Standing) -> None:
+    """Print the best of each algorithm, where there are several and one objective."""
+    if len(standing.families) < 2 or len(driver.judge.objectives) > 1:
+        return
+    sign = -1 if driver.judge.objectives[0][1] == "maximize" else 1
+    families = sorted(standing.families.items(), key=lambda pair: (pair[1].best is None, sign * (pair[1].best or 0.0)))
+    rows = [
+        [name, family.best, run_names(driver.book.entries(family.trial)) if family.trial else None, family.ended]
+        for name, family in families
+    ]
+    click.echo("\nbest of each algorithm")
+    print_table(["algorithm", metric_name(driver.judge.objectives[0][0]), "run", "runs"], rows)
+
+
+def print_test(plan: "Plan", driver: "Driver", standing: Standing) -> None:
+    """Print how the best did on the test part, the objective first."""
+    found = best_entry(driver, standing)
+    if found is None:
+        return
+    trial, entry = found
+    click.echo()
+    first = driver.judge.objectives[0][0]
+    among = f" (by {first})" if len(driver.judge.objectives) > 1 else ""
+    click.echo(wrapped("best", f"run {entry.number:04d}{among}: {told_trial(trial)}"))
+    test = (entry.outcome.get("metrics") or {}).get("test") or {}
+    if not test:
+        return
+    names = sorted(test, key=lambda name: name != first)
+    said = " (test part scored once, after selection)" if plan.options.keep == "best" else ""
+    pairs = ", ".join(f"{name}{TIED}{format_cell(test[name])}" for name in names)
+    click.echo(wrapped("test", pairs + said).replace(TIED, " "))
+
+
+def print_failures(plan: "Plan", standing: Standing) -> None:
+    """Print each kind of failure once: how often, and where one of them is told in full."""
+    assert plan.folder is not None
+    for message, runs in standing.failures.items():
+        click.echo()
+        click.echo(wrapped("failed", f"{counted(len(runs), 'run')}: {message}"))
+        click.echo(labelled("", f"log: {shown_path(plan.folder.run(runs[0]).log)}"))

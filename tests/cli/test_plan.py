@@ -1,0 +1,113 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from runtree.cli.sweep.forecast import forecast, told_bytes
+
+SWEEP = ("algorithm=knn,naive_bayes", "data=iris", "compute.engine=in_process")
+TUNED = (
+    "algorithm=knn,logistic", "algorithm.C=tag(log,interval(0.1,10))", "data=iris", "tuner=tpe", "tuner.stop.max_runs=6",
+    "tuner.stop.patience.runs=3", "compute.engine=in_process",
+)  # fmt: skip
+
+
+def test_a_tuned_sweep_is_told_and_nothing_is_written(runtree, folder):
+    said = runtree("plan", *TUNED)
+    assert said.code == 0, said.err
+    for text in (
+        "plan   tpe over knn, logistic: 6 runs (the space: without end), 1 at once",
+        "data   iris: 150 rows (classification)",
+        "judged by validation.balanced_accuracy (maximize); the test part is scored once, of the best",
+        "logistic   algorithm.C            any     tag(log, interval(0.1, 10.0))",
+        "algorithm.C does not exist for knn",
+        "ends   max_runs=6, or patience.runs=3; what runs then: finish",
+        "time   no earlier run to judge by",
+        "folder outputs/default/<time>-sweep, a folder runs/0000 … for each run",
+        "nothing was run",
+        "next   runtree train -m algorithm=knn,logistic",
+    ):
+        assert text in said.out
+    assert list(folder.iterdir()) == []
+
+
+def test_a_grid_is_counted(runtree):
+    said = runtree("plan", "-m", *SWEEP, "seed=1,2,3")
+    assert "plan   grid over knn, naive_bayes: 6 runs (the space: 6 configurations), 1 at once" in said.out
+    assert "the test part of each run is scored" in said.out
+
+
+def test_one_run_is_one_run(runtree, folder):
+    said = runtree("plan", "algorithm=dummy", "data=iris")
+    assert said.code == 0, said.err
+    assert "plan   one run of dummy\n" in said.out
+    assert "folder outputs/default/<time>-" in said.out
+    assert said.out.endswith("next   runtree train algorithm=dummy data=iris\n")
+    told = json.loads(runtree("plan", "algorithm=dummy", "data=iris", "--json").out)["plan"]
+    assert (told["sweep"], told["most_runs"], told["tuner"]) == (False, 1, None)
+    fingerprint = told["folder"].rpartition("-")[2]
+    assert runtree("train", "algorithm=dummy", "data=iris").code == 0
+    assert [path.name for path in folder.glob(f"outputs/default/*-{fingerprint}")]
+
+
+def test_the_plan_as_json(runtree):
+    told = json.loads(runtree("plan", "--json", *SWEEP).out)["plan"]
+    assert (told["sweep"], told["tuner"], told["most_runs"], told["configurations"]) == (True, "grid", 2, 2)
+    assert told["families"] == [
+        {"name": None, "configurations": 2, "space": [
+            {"path": "algorithm", "values": "2", "space": "choice(knn, naive_bayes)"}
+        ]}
+    ]  # fmt: skip
+    assert told["forecast"] == {"seconds": None, "bytes": None, "judged_by": {}, "unknown": ["knn", "naive_bayes"]}
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (["algorithm=logistic", "tuner=tpe", "data=iris"], "this sweep would never end"),
+        (["algorithm=knm"], "did you mean: knn"),
+        (["--foo"], "unknown flag --foo"),
+    ],
+)
+def test_what_is_wrong_is_told_as_train_tells_it(runtree, typed, says):
+    said, trained = runtree("plan", *typed), runtree("train", "-m", *typed)
+    assert (said.code, said.err) == (2, trained.err)
+    assert says in said.err
+    assert said.out == ""
+
+
+def keep(name: str, algorithm: str, seconds: float, size: int, heavy: bool = False, **changes) -> None:
+    """Write what a forecast reads of an earlier run."""
+    path = Path("outputs/e", name)
+    (path / "model" if heavy else path).mkdir(parents=True)
+    record = {
+        "id": name, "experiment": "e", "state": "completed", "started": name, "seconds": seconds,
+        "config": {"data.name": "iris", "algorithm.name": algorithm},
+    }  # fmt: skip
+    (path / "run.json").write_text(json.dumps(record | changes))
+    (path / "log.txt").write_bytes(b"x" * (size - (path / "run.json").stat().st_size))
+
+
+def test_time_and_disk_are_judged_by_earlier_runs(folder):
+    for number, seconds in enumerate((1.0, 3.0, 2.0)):
+        keep(f"{number}", "knn", seconds, 1000)
+    keep("3", "ridge", 6.0, 1000), keep("4", "ridge", 6.0, 5000, heavy=True)
+    keep("5", "knn", 99.0, 1000, state="failed"), keep("6", "knn", 99.0, 1000, config={"data.name": "wine"})
+    found = forecast(folder / "outputs", ["iris"], ["knn", "ridge", "lasso"], 10, 2, "best")
+    assert {name: (one.runs, one.seconds) for name, one in found.judged.items()} == {"knn": (3, 2.0), "ridge": (2, 6.0)}
+    assert found.unknown == ("lasso",)
+    assert found.seconds == 10 * 4.0 / 2
+    assert found.bytes == 9 * 1000 + (1000 + 5000) / 2
+    assert forecast(folder / "outputs", ["iris"], ["ridge"], 10, 2, "all").bytes == 10 * 5000
+    assert forecast(folder / "outputs", ["iris"], ["ridge"], None, 2, "all").seconds is None
+    assert forecast(folder / "nowhere", ["iris"], ["ridge"], 10, 2, "all").judged == {}
+
+
+def test_sizes():
+    assert [told_bytes(size) for size in (820, 4500, 45000, 1.2e6, 3e13)] == [
+        "820 B",
+        "4.5 kB",
+        "45 kB",
+        "1.2 MB",
+        "30.0 TB",
+    ]

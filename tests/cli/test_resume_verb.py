@@ -1,0 +1,56 @@
+import pytest
+
+
+def test_a_sweep_goes_on_to_another_total(runtree, copied, real_sweep):
+    said = runtree("resume", "tuner.stop.max_runs=6")
+    assert said.code == 0, said.err
+    assert said.err.startswith(f"{real_sweep.name}: going on after 4 of 4 runs (4 completed)\n")
+    assert "6 runs in " in said.out
+    assert f"runtree resume {real_sweep.name} tuner.stop.max_runs=12" in said.out
+    assert len(list(copied.runs.iterdir())) == 6
+
+
+def test_a_sweep_that_has_ended_says_why_and_how_to_go_on(runtree, copied, real_sweep):
+    before = copied.ledger.read_bytes()
+    said = runtree("resume")
+    assert said.code == 0
+    assert f"{real_sweep.name} has ended: stopped after run 3: 4 runs were started (max_runs=4)" in said.out.replace(
+        "\n       ", " "
+    )
+    assert f"next   runtree resume {real_sweep.name} tuner.stop.max_runs=8" in said.out
+    assert copied.ledger.read_bytes() == before
+
+
+def test_what_would_make_it_another_sweep_is_refused(runtree, copied):
+    said = runtree("resume", "latest", "tuner.stop.max_runs=9", "algorithm=ridge")
+    assert said.code == 2
+    assert "'algorithm=ridge' would make it another sweep" in said.err
+
+
+def test_a_sweep_that_somebody_works_on_is_refused_at_once(runtree, copied):
+    with copied.held():
+        said = runtree("resume")
+    assert said.code == 2
+    assert "another process works on this sweep" in said.err
+    assert "runtree stop" in said.err
+
+
+def test_no_such_sweep_is_exit_code_5(runtree, copied):
+    assert runtree("resume", "nix").code == 5
+
+
+@pytest.mark.parametrize("verb", ["resume", "status", "stop"])
+def test_names_are_completed(copied, verb):
+    from click.shell_completion import ShellComplete
+
+    from runtree.cli.main import runtree as front
+
+    def completed(typed, incomplete):
+        found = ShellComplete(front, {}, "runtree", "_RUNTREE_COMPLETE").get_completions([verb, *typed], incomplete)
+        return [item.value for item in found]
+
+    assert completed([], "") == ["latest", copied.path.name]
+    assert completed([], "20") == [copied.path.name]
+    if verb == "resume":
+        assert "compute.slots=" in completed(["latest"], "comp")
+        assert completed(["latest"], "algo") == []
