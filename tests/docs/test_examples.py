@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/configuration.md"]
+PAGES = ["README.md", "docs/configuration.md", "docs/sweeps.md"]
+LOOKS_BACK = {"show": "run", "predict": "run", "runs": "run", "status": "sweep", "resume": "sweep"}
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -39,10 +40,13 @@ def test_the_pages_have_examples():
 @pytest.mark.parametrize(("page", "line"), TYPED, ids=[line for _, line in TYPED])
 def test_an_example_does_what_it_says(runtree, house, page, line):
     words = shlex.split(line)[1:]
-    if words[0] in ("show", "predict", "runs"):
-        assert (
-            runtree("train", "algorithm=dummy", "data=csv", "data.path=house_prices.csv", "data.target=price").code == 0
-        )
+    before = LOOKS_BACK.get(words[0])
+    if before == "run":
+        table = ["data=csv", "data.path=house_prices.csv", "data.target=price"]
+        assert runtree("train", "algorithm=dummy", *table).code == 0
+    elif before == "sweep":
+        tuned = ["algorithm=logistic", "tuner=tpe", "tuner.stop.max_runs=12", "compute.slots=2"]
+        assert runtree("train", "-m", *tuned).code == 0
     said = runtree(*words)
     assert said.code == 0, said.err
     assert said.out

@@ -88,7 +88,7 @@ class TunerSuite:
 
     def test_branches_may_declare_the_same_path(self) -> None:
         if self.finite:
-            pytest.skip("it searches finite spaces only")
+            return  # it searches finite spaces only
         for proposal in drive(self.begun(BRANCHES), self.asks):
             assert_belongs(proposal.values, BRANCHES)
 
@@ -106,7 +106,7 @@ class TunerSuite:
 
     def test_another_seed_other_proposals(self) -> None:
         if self.finite:
-            pytest.skip("its order may be settled")
+            return  # its order may be settled
         assert seen(drive(self.begun(seed=7), self.asks)) != seen(drive(self.begun(seed=8), self.asks))
 
     def test_begin_forgets(self) -> None:
@@ -202,7 +202,7 @@ class TunerSuite:
 
     def test_refuses_what_it_cannot_search(self) -> None:
         if not self.finite:
-            pytest.skip("it searches any space")
+            return  # it searches any space
         with pytest.raises(ConfigError) as raised:
             self.make().begin(FINITE + INFINITE[:1], ("minimize",), 7)
         assert_helps(raised.value)
