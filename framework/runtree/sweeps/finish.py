@@ -11,12 +11,13 @@ from runtree.records.record import read_record
 from runtree.records.sweep import SweepFolder, drop_heavy
 from runtree.records.write import write_json, write_text
 from runtree.sweeps.book import Entry
-from runtree.sweeps.driver import Driver
+from runtree.sweeps.driver import TICK, Driver
 from runtree.sweeps.endings import FULL
 from runtree.sweeps.executor import Job, Returned
 from runtree.sweeps.leaderboard import write_leaderboard
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.payload import Complete, Outcome
+from runtree.sweeps.pictures import draw
 from runtree.sweeps.progress import stop_record
 from runtree.sweeps.tasks import restore
 
@@ -30,6 +31,7 @@ LEFT = {
     "disk": "disk_full",
 }
 RESUMED = ("interrupt", "disk")  # what is not over
+ENOUGH = 10  # configurations: of fewer a picture shows nothing, and to draw takes seconds
 
 
 def finish(
@@ -46,6 +48,10 @@ def finish(
     if driver.leaving and (stop["criterion"] is None or driver.leaving in RESUMED):  # what is not over did not end
         stop |= {"criterion": LEFT[driver.leaving], "explanation": _explained(driver)}
     driver.on_disk(_write_down, driver, folder, stop)
+    if options.plots and driver.leaving not in RESUMED and len(driver.book.trials) >= ENOUGH:
+        tell("pictures are drawn")
+        spaces = {name: arm.family.space for name, arm in driver.proposer.arms.items()}
+        draw(driver.book, driver.judge, spaces, folder.plots, [trial for trial, _ in driver.front.best])
     return stop
 
 
@@ -84,8 +90,8 @@ def ask_all(driver: Driver, payload: Complete, only_one: bool = False) -> Sequen
     for number in range(count):
         driver.executor.submit(Job(-1 - number, payload))
     answers: list[Any] = []
-    while len(answers) < count:
-        events = driver.executor.wait(None)
+    while len(answers) < count and driver.signals < 2:
+        events = driver.executor.wait(TICK)
         answers += [event.result if isinstance(event, Returned) else None for event in events]
     return answers
 

@@ -45,6 +45,8 @@ def report_sweep(swept: "Swept") -> int:
         print_test(plan, driver, standing)
     print_failures(plan, standing)
     click.echo(f"\n{labelled('folder', shown_path(plan.folder.path))}")
+    if any(plan.folder.plots.glob("*.svg")):
+        click.echo(labelled("plots", shown_path(plan.folder.plots)))
     click.echo(next_lines(suggestions(plan, driver, standing, str(swept.stop.get("criterion")))))
     return exit_code(driver)
 

@@ -1,0 +1,132 @@
+"""The pictures of a sweep, drawn by Optuna on matplotlib: an SVG each, with what it shows as JSON beside it."""
+
+import io
+import json
+import logging
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from runtree.contract.search import Dimension
+from runtree.records.write import jsonable, write_bytes, write_text
+from runtree.sweeps.book import Book, Trial
+from runtree.sweeps.judgement import Judge
+from runtree.sweeps.pictures.found import history, importance, intermediate, pareto
+from runtree.sweeps.pictures.looks import (
+    STYLE,
+    Drawn,
+)
+from runtree.sweeps.pictures.points import Scene, points
+from runtree.sweeps.pictures.spaces import parallel, slices
+
+log = logging.getLogger(__name__)
+
+FAMILIES = 6  # the best, that have pictures of their own
+
+
+def draw(
+    book: Book, judge: Judge, families: Mapping[str, Sequence[Dimension]], folder: Path, best: Sequence[Trial]
+) -> list[str]:
+    """Write the pictures of a sweep, and return the names of the files; one that fails is a warning, and left out."""
+    written: list[str] = []
+    try:
+        scene = Scene(
+            points(book, judge), judge, tuple(families), frozenset(trial.runs[0] for trial in best if trial.runs)
+        )
+        if not scene.completed:
+            return written
+        folder.mkdir(parents=True, exist_ok=True)
+        with _undisturbed():
+            for name, picture in _plan(scene, families):
+                written += _drawn(folder, _free(name, written), picture)
+    except Exception as error:
+        log.warning("%s: pictures are left out: %s: %s", folder, type(error).__name__, error)
+    return written
+
+
+def _plan(
+    scene: Scene, families: Mapping[str, Sequence[Dimension]]
+) -> Iterator[tuple[str, Callable[[], Drawn | None]]]:
+    """Yield the name of each picture, and what draws it; parameters are judged by one objective only."""
+    names = [name for name, _ in scene.judge.objectives]
+    several = len(names) > 1
+    for index, name in enumerate(names):
+        yield _file("history", name if several else ""), partial(history, scene, index)
+    for one, other in combinations(range(len(names)), 2):
+        yield (
+            _file("pareto", f"{names[one]}-{names[other]}" if len(names) > 2 else ""),
+            partial(pareto, scene, one, other),
+        )
+    yield "intermediate", partial(intermediate, scene)
+    for family in scene.leading(FAMILIES) if not several else ():
+        part = scene.part(family, families[family])
+        suffix = family if len(families) > 1 else ""
+        yield _file("importance", suffix), partial(importance, part)
+        yield _file("slice", suffix), partial(slices, part)
+        yield _file("parallel", suffix), partial(parallel, part)
+
+
+def _file(kind: str, of: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", of)[:60]
+    return f"{kind}-{plain}" if plain else kind
+
+
+def _free(name: str, written: Sequence[str]) -> str:
+    return _free(f"{name}_", written) if f"{name}.svg" in written else name
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Optuna draw by pyplot, which is the user's: backend, figures and settings are as they were afterwards."""
+    import matplotlib
+    import optuna
+    from matplotlib import pyplot
+
+    backend, verbosity = matplotlib.get_backend(), optuna.logging.get_verbosity()
+    # a change of backend may close the user's figures; where there are any, it works already
+    switched = backend.lower() != "agg" and not pyplot.get_fignums()
+    with warnings.catch_warnings(), pyplot.ioff():
+        warnings.simplefilter("ignore")  # Optuna's plots are experimental, and a font may lack a sign
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
+            if switched:
+                pyplot.switch_backend("agg")
+            yield
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+            if switched:
+                pyplot.switch_backend(backend)
+
+
+def _drawn(folder: Path, name: str, picture: Callable[[], Drawn | None]) -> list[str]:
+    """Write one picture and its data; return the names of both."""
+    from matplotlib import pyplot, rc_context, style
+
+    before = set(pyplot.get_fignums())
+    try:
+        with rc_context():
+            style.use(["default", STYLE])
+            drawn = picture()
+            if drawn is None:
+                return []
+            svg, data = _svg(drawn[0]), json.dumps(jsonable(drawn[1]), ensure_ascii=False)
+        write_text(folder / f"{name}.json", f"{data}\n", durable=False)
+        write_bytes(folder / f"{name}.svg", svg, durable=False)
+    except Exception as error:
+        log.warning("plots/%s is left out: %s: %s", name, type(error).__name__, error)
+        return []
+    finally:
+        for number in set(pyplot.get_fignums()) - before:
+            pyplot.close(number)
+    return [f"{name}.svg", f"{name}.json"]
+
+
+def _svg(figure: Any) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", dpi=100, bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    return content.getvalue()
