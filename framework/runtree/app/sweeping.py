@@ -237,14 +237,17 @@ def carry(plan: Plan, executor: Executor, open_folder: Callable[["DictConfig"], 
         folder.request.unlink(missing_ok=True)
         if order.resume is None:
             warm = warmth(plan.options.warm, Path(str(plan.config.outputs)), plan.families, known, plan.judge)
-            begin(plan, folder, known)
+            lag = plan.options.lag or executor.slots
+            begin(plan, folder, known, lag)
         else:
-            check_same(read_description(folder.description)["identity"], known, folder.path)
+            before = read_description(folder.description)
+            check_same(before["identity"], known, folder.path)
+            lag = int(before.get("lag") or executor.slots)  # with other slots it is the same sweep all the same
         ledger = Ledger(folder.ledger)
         stack.callback(ledger.close)
         if order.resume is None and warm.says:
             ledger.append(warm.event)
-        driver = make_driver(plan, executor, ledger, folder)
+        driver = make_driver(plan, executor, ledger, folder, lag)
         stack.enter_context(hearing_signals(driver))
         order.watcher.began(plan, driver)
         driver.run()
@@ -252,13 +255,13 @@ def carry(plan: Plan, executor: Executor, open_folder: Callable[["DictConfig"], 
     return Swept(plan, driver, stop)
 
 
-def begin(plan: Plan, folder: SweepFolder, known: dict[str, Any]) -> None:
+def begin(plan: Plan, folder: SweepFolder, known: dict[str, Any], lag: int) -> None:
     """Write what the sweep is before its first run."""
     from runtree.config.secrets import redact_override
     from runtree.records.environment import environment
+    from runtree.records.folder import not_writable
     from runtree.records.write import write_json
 
-    folder.runs.mkdir()
     order = plan.order
     request = {
         "overrides": [redact_override(text) for text in order.overrides],
@@ -268,12 +271,18 @@ def begin(plan: Plan, folder: SweepFolder, known: dict[str, Any]) -> None:
         "tuner_node": plan.node,
         "objectives": [list(pair) for pair in plan.found.objectives],
         "size": plan.size,
+        "lag": lag,
     }
-    write_json(folder.environment, environment())
-    describe(folder.description, request, known)
+    try:
+        folder.runs.mkdir()
+        write_json(folder.environment, environment())
+        describe(folder.description, request, known)
+        Ledger(folder.ledger).close()
+    except OSError as error:
+        raise not_writable(folder.path, error) from None
 
 
-def make_driver(plan: Plan, executor: Executor, ledger: Ledger, folder: SweepFolder) -> Driver:
+def make_driver(plan: Plan, executor: Executor, ledger: Ledger, folder: SweepFolder, lag: int) -> Driver:
     """Put a driver together; what the ledger tells is taken over."""
     book = Book().apply_all(read_ledger(ledger.file))
     judge, options = plan.judge, plan.options
@@ -294,7 +303,7 @@ def make_driver(plan: Plan, executor: Executor, ledger: Ledger, folder: SweepFol
         options,
         tasks.job,
         plan.order.watcher,
-        options.lag or executor.slots,
+        lag,
         tasks.failed,
         tasks.aside,
         tasks.work,

@@ -35,7 +35,7 @@ def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
         sweep, overrides = "latest", (sweep, *overrides)
     seen = Replay(find_sweep(Path(outputs), sweep)).read()
     refuse_held(seen)
-    if seen.state == "ended" and not any(text.startswith("tuner.stop") for text in overrides):
+    if seen.state == "ended" and not overrides:
         tell_ended(seen, outputs)
         return 0
     click.echo(f"{seen.folder.path.name}: {where_it_stood(seen)}", err=True)

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runtree.config.catalogue import flatten
+from runtree.config.flags import OPEN
 from runtree.config.freeze import NOT_OF_A_RUN, Frozen, compute_bound, fingerprint_of_leaves, freeze
 from runtree.config.schema import check_root
 
@@ -54,8 +55,10 @@ class Base:
                     self._tangled.update((path, *re.findall(r"[A-Za-z_][\w.]*", text)))
 
     def has(self, path: str) -> bool:
-        """Tell whether a key is there."""
-        return _find(self.frozen.config, path) is not None or path in self._leaves or "[" in path
+        """Tell whether a key is there, or may be."""
+        return (
+            path.startswith(OPEN) or _find(self.frozen.config, path) is not None or path in self._leaves or "[" in path
+        )
 
     @property
     def paths(self) -> list[str]:
@@ -102,7 +105,7 @@ class Base:
 
         node = deepcopy(self.node)
         for path, value in values.items():
-            OmegaConf.update(node, path, value, merge=True)
+            OmegaConf.update(node, path, value, merge=True, force_add=path.startswith(OPEN))
         return freeze(node)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from runtree.contract.errors import RequestError
 
+OPEN = "algorithm.params."  # what an imported estimator takes: any key may be set below it
+
 
 def hydra_parser() -> argparse.ArgumentParser:
     """Return the parser of Hydra's own flags."""
@@ -59,4 +61,4 @@ def spread(overrides: Sequence[str], groups: Iterable[str]) -> list[str]:
 
 def open_parameters(overrides: Iterable[str]) -> list[str]:
     """Let `algorithm.params.<anything>=…` be set without Hydra's `+`: that mapping is open by design."""
-    return [f"++{text}" if text.startswith("algorithm.params.") else text for text in overrides]
+    return [f"++{text}" if text.startswith(OPEN) else text for text in overrides]

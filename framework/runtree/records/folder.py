@@ -81,7 +81,8 @@ class RunFolder:
     def files(self) -> Iterator[Path]:
         """Yield the files that the manifest covers, sorted."""
         for file in sorted(self.path.rglob("*")):
-            if file.is_file() and not file.name.startswith(".") and file not in (self.manifest, self.log):
+            state = (self.manifest, self.log, self.record)  # these change after the manifest is written
+            if file.is_file() and not file.name.startswith(".") and file not in state:
                 yield file
 
     def is_held(self) -> bool:

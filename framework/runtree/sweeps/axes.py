@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from runtree.config.flags import OPEN
 from runtree.contract.errors import ConfigError
 from runtree.sweeps.domains import domain_of
 from runtree.sweeps.grammar import literal, parsed
@@ -57,6 +58,7 @@ def read_axes(
     for key, declared, text in [*_params(params), *_typed(arguments)]:
         for known in (fixed, composed, ranges):
             known.pop(key, None)
+        key = key.removeprefix("++") if key.startswith(f"++{OPEN}") and text is None else key
         name = key.lstrip("+~").partition("@")[0]
         if text is not None:
             fixed[key] = text
@@ -71,7 +73,8 @@ def read_axes(
             composed[key] = tuple(values)
         else:
             ranges[key] = declared
-    order = dict.fromkeys(key for key, _, text in [*_params(params), *_typed(arguments)] if text is None)
+    named = (key for key, _, text in [*_params(params), *_typed(arguments)] if text is None)
+    order = dict.fromkeys(key.removeprefix("++") if key.startswith(f"++{OPEN}") else key for key in named)
     return Axes(
         tuple(fixed.values()), composed, ranges, tuple(key for key in order if key in composed or key in ranges)
     )
