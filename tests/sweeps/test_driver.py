@@ -368,3 +368,17 @@ class TestBounds:
         )
         assert sorted(driver.front.scores) == [(2.0, 4.0)]
         assert driver.progress.verdict().criterion == "max_runs"
+
+
+class TestDamage:
+    @pytest.mark.parametrize("deterministic", [False, True])
+    def test_a_run_of_which_the_ledger_tells_nothing_any_more_is_done_again(self, tmp_path, deterministic):
+        asked = {"slots": 2, "stop": {"max_runs": 8}, "deterministic": deterministic}
+        whole = swept(tmp_path, **asked)
+        file = tmp_path / "ledger.jsonl"
+        lines = [line for line in file.read_bytes().splitlines(keepends=True) if b'"run":3,' not in line]
+        file.write_bytes(b"".join(lines))
+        again = swept(tmp_path, **asked)
+        assert again.executor.begun == [3]
+        assert [entry.state for _, entry in sorted(again.book.runs.items())] == ["completed"] * 8
+        assert [row for row in history(again) if row[0] != 3] == [row for row in history(whole) if row[0] != 3]

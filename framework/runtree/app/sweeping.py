@@ -6,29 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.app.application import App
 from runtree.app.engines import make_executor, make_prober
-from runtree.config.compose import Composer
-from runtree.config.resources import Resources, resources
-from runtree.contract.errors import ConfigError, RequestError, RuntreeError
+from runtree.app.looking import Order, Plan, Silent, axes_of, look
+from runtree.contract.errors import RequestError
 from runtree.records.ledger import Ledger, read_ledger
 from runtree.records.sweep import SweepFolder
 from runtree.sweeps.allocator import Standing
-from runtree.sweeps.axes import Axes, read_axes
 from runtree.sweeps.book import Book
 from runtree.sweeps.driver import Driver
-from runtree.sweeps.executor import Executor, Job, Returned
-from runtree.sweeps.families import Family, by_algorithm, ends, flat
+from runtree.sweeps.executor import Executor
 from runtree.sweeps.finish import finish
 from runtree.sweeps.identity import check_same, describe, identity, read_description
 from runtree.sweeps.in_process import InProcess
-from runtree.sweeps.judgement import Judge, constraints
-from runtree.sweeps.options import LoopOptions, loop_options, of_the_tuner
-from runtree.sweeps.payload import Found, Probe
 from runtree.sweeps.progress import Progress
 from runtree.sweeps.proposer import Arm, Proposer
 from runtree.sweeps.reported import objective_of
@@ -38,70 +30,6 @@ from runtree.sweeps.warm import Warmth, warmth
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-TRIED = 20  # combinations of options that are looked at, until one can work
-
-
-class Silent:
-    """A watcher that says nothing."""
-
-    def began(self, plan: "Plan", driver: Driver) -> None:
-        """Nothing."""
-
-    def ended(self, driver: Driver, entry: Any) -> None:
-        """Nothing."""
-
-    def tick(self, driver: Driver) -> None:
-        """Nothing."""
-
-    def finishing(self, what: str) -> None:
-        """Nothing."""
-
-
-@dataclass
-class Order:
-    """How a sweep was asked for, besides what Hydra composes."""
-
-    app: App
-    overrides: tuple[str, ...] = ()
-    config_name: str = "config"
-    config_dir: str | None = None
-    resume: SweepFolder | None = None
-    plan_only: bool = False
-    watcher: Any = field(default_factory=Silent)
-
-
-@dataclass
-class Plan:
-    """A sweep that has been looked at and may begin."""
-
-    order: Order
-    config: "DictConfig"
-    axes: Axes
-    composer: Composer
-    families: Sequence[Family]
-    tuners: Sequence[Any]
-    node: dict[str, Any]
-    options: LoopOptions
-    resources: Resources
-    found: Found
-    folder: SweepFolder | None = None
-
-    @property
-    def judge(self) -> Judge:
-        """Return what the runs are judged by."""
-        return Judge(self.found.objectives, constraints(self.options.constraints))
-
-    @property
-    def size(self) -> int | None:
-        """Return how many configurations there are at most, None for infinitely many."""
-        sizes = [family.size for family in self.families]
-        return None if None in sizes else sum(size or 0 for size in sizes)
-
-    @property
-    def absent(self) -> list[str]:
-        """Return what was named and does not exist everywhere."""
-        return list(dict.fromkeys(text for family in self.families for text in family.absent))
 
 
 @dataclass
@@ -127,101 +55,15 @@ def sweep(order: Order, sweeper: Any, arguments: Sequence[str], open_folder: Cal
     """
     config = sweeper.config
     with ExitStack() as stack:
-        composer, axes = _axes(order, sweeper, arguments)
-        executor = stack.enter_context(closing(make_executor(order.app, order.overrides, sweeper)))
+        executor = stack.enter_context(
+            closing(make_executor(order.app, order.overrides, sweeper))
+        )  # its imports take seconds: they begin first
+        composer, axes = axes_of(order, sweeper, arguments)
         prober = stack.enter_context(closing(make_prober(order.app, order.overrides, executor)))
         plan = look(order, config, axes, composer, prober)
         if order.plan_only:
             return Swept(plan)
         return carry(plan, executor, open_folder)
-
-
-def _axes(order: Order, sweeper: Any, arguments: Sequence[str]) -> tuple[Composer, Axes]:
-    groups = order.app.catalogue.groups
-    axes = read_axes(arguments, dict(sweeper.params or {}), groups, lambda group: groups[group])
-    for key, options in axes.composed.items():
-        if key in groups:
-            for name in options:
-                order.app.catalogue.option(key, name)  # one that does not exist is told before anything is composed
-    loader = sweeper.hydra_context.config_loader
-    return Composer(lambda overrides: loader.load_sweep_config(sweeper.config, list(overrides)), axes.fixed), axes
-
-
-def look(order: Order, config: "DictConfig", axes: Axes, composer: Composer, prober: Executor) -> Plan:
-    """Find out all that can be wrong before the first run.
-
-    Raises
-    ------
-    RuntreeError
-        An unknown path, bounds that the algorithm refuses, an empty or infinite grid, a pruner without reports, no end.
-    """
-    from omegaconf import OmegaConf
-
-    from runtree.config.build import build
-
-    node: dict[str, Any] = OmegaConf.to_container(config.tuner, resolve=True)  # type: ignore[assignment]
-    options = loop_options(node)
-    allowed = resources(OmegaConf.to_container(config.compute, resolve=True))  # type: ignore[arg-type]
-    rules = stop_rules(options.stop)
-    trust = order.app.trust(order.overrides)
-    tuner = build(of_the_tuner(node), "tuner", trust)
-    found = first_that_works(axes, composer, prober)
-    families = by_algorithm(axes, composer, found.task) if tuner.own_space else [flat(axes, composer)]
-    plan = Plan(order, config, axes, composer, families, [], node, options, allowed, found)
-    if tuner.own_space:
-        for family in families:
-            check_family(plan, family, prober, prunes=tuner.prunes)
-    plan.tuners = [build(of_the_tuner(node), "tuner", trust) for _ in families]
-    for own, family in zip(plan.tuners, families, strict=True):
-        own.begin(family.space, [direction for _, direction in found.objectives], seed_of(plan))
-    rules.check(plan.size, [direction for _, direction in found.objectives])
-    _ = plan.judge, options.warm
-    return plan
-
-
-def first_that_works(axes: Axes, composer: Composer, prober: Executor) -> Found:
-    """Look at the first combination of options that can work; others of a comparison are told as they fail."""
-    combinations = product(*([(key, option) for option in options] for key, options in axes.composed.items()))
-    first: RuntreeError | None = None
-    for chosen in islice(combinations, TRIED):
-        try:
-            return ask(prober, Probe(composer.base(dict(chosen)).frozen.config))
-        except RuntreeError as error:
-            first = first or error
-    raise first or RequestError("there is no combination to try")
-
-
-def seed_of(plan: Plan) -> int:
-    """Return the seed of a sweep: the one that its runs would have alone."""
-    seed = plan.config.get("seed", 0)
-    return int(seed) if isinstance(seed, int) else 0
-
-
-def check_family(plan: Plan, family: Family, prober: Executor, prunes: bool) -> None:
-    """Build an algorithm with both ends of each of its ranges, and ask whether it reports."""
-    groups = {one.path: one.domain.values[0] for one in family.space if one.composed}
-    base = plan.composer.base({**groups, **family.choices})
-    trials = {text: base.with_values(values).config for text, values in ends(family) if base.has(next(iter(values)))}
-    found = ask(prober, Probe(base.frozen.config, trials))
-    if prunes and not found.reports:
-        raise ConfigError(
-            f"tuner={plan.node.get('name')}: algorithm={base.value('algorithm.name')} reports nothing to prune by",
-            "type: evaluator=cross_validation (each fold is a step), or tuner=tpe",
-            "or choose an algorithm whose 'fit' takes 'report'",
-        )
-
-
-def ask(prober: Executor, probe: Probe) -> Found:
-    """Let a worker look."""
-    prober.submit(Job(-1, probe))
-    while True:
-        for event in prober.wait(None):
-            result = event.result if isinstance(event, Returned) else None
-            if isinstance(result, Exception):
-                raise result
-            if not isinstance(result, Found):
-                raise RequestError(f"the data could not be looked at: {event}")
-            return result
 
 
 def carry(plan: Plan, executor: Executor, open_folder: Callable[["DictConfig"], Path]) -> Swept:
@@ -341,3 +183,6 @@ def closing(executor: Any) -> Iterator[Any]:
         yield executor
     finally:
         executor.close()
+
+
+__all__ = ["Order", "Plan", "Silent", "Swept", "sweep"]

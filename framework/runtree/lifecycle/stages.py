@@ -56,7 +56,8 @@ def check_stage(run: Run) -> None:
 
 def split_stage(run: Run) -> None:
     """Fill `run.split` and write `data.json`."""
-    options = table_options(run.config.plain()["data"])
+    node = run.config.plain()["data"]
+    options = run.recall("options", json.dumps(node, sort_keys=True, default=str), lambda: table_options(node))
     held_out = run.evaluator.holds_out
     asked = (run.data.fingerprint, options.key, run.seed, held_out)
     run.split = run.recall("split", asked, lambda: split.split(run.data, options, run.seed, held_out))

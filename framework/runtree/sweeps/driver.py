@@ -19,6 +19,7 @@ from runtree.sweeps.book import Book, Entry, Trial
 from runtree.sweeps.endings import Ending, ending_of_death, ending_of_outcome, is_full
 from runtree.sweeps.executor import Died, Event, Executor, Job, Reported, Returned
 from runtree.sweeps.judgement import Front, Judge
+from runtree.sweeps.jury import Jury
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.payload import Outcome, Work
 from runtree.sweeps.progress import Progress
@@ -59,22 +60,29 @@ class Driver:
     work: Callable[[Entry, Trial], Work]
     asked_to_stop: Callable[[], str | None] = lambda: None
     value_of: Callable[[dict[str, float]], float | None] = lambda metrics: None
-    front: Front = field(init=False)
     running: dict[int, float] = field(default_factory=dict)  # number → when it began
     leaving: str | None = None  # why nothing new begins: interrupt | terminate | stop | failure
     signals: int = 0
 
     def __post_init__(self) -> None:
-        self.front = Front(self.judge)
+        lag = self.lag if self.options.deterministic else None
+        self.jury = Jury(self.book, self.judge, self.proposer, self.progress, lag)
         self._began, self._before = time.monotonic(), self.book.seconds
         self._due: list[tuple[float, int]] = []
         self._ahead: Proposed | None = None
-        self._admitted = 0
-        self._asked = len(self.book.runs)
+        self._asked = max(self.book.runs, default=-1) + 1
+        # Numbers of which a damaged ledger tells nothing any more: they are given away again, first.
+        self._gaps = [number for number in range(self._asked) if number not in self.book.runs]
+        self._latest = self._asked - 1
         self._thinking = 0.0
         self._mean = 0.0
         self._terminated: dict[int, str] = {}
         self.doubtful: list[int] = []  # what has ended, and whose files may not be as the ledger tells
+
+    @property
+    def front(self) -> Front:
+        """Return the best configurations so far."""
+        return self.jury.front
 
     @property
     def seconds(self) -> float:
@@ -93,7 +101,7 @@ class Driver:
                 continue
             for event in self.executor.wait(self._patience()):
                 self.on_disk(self._take, event)
-        self._admit(None)
+        self.jury.in_order(self._asked)
 
     def on_disk(self, step: Callable[..., None], *arguments: Any) -> None:
         """Take a step that writes; a full disk ends the sweep in order, and what it did not take waits for the next."""
@@ -121,21 +129,9 @@ class Driver:
         return self.work(entry, self.book.trials[entry.trial])
 
     def restore(self) -> None:
-        """Take over where a former process was: what the book knows is judged and told again."""
-        self._admitted = max(0, self._asked - self.lag) if self.options.deterministic else 0
+        """Take over where a former process was."""
         self.doubtful += self.book.ended
-        for number in sorted(self.book.runs):
-            self.progress.started(number)
-        order = range(self._admitted) if self.options.deterministic else self.book.ended
-        for number in order:
-            self._count(self.book.runs[number])
-        for trial in sorted(self.book.trials.values(), key=lambda trial: trial.key):
-            if self.options.deterministic and any(number >= self._admitted for number in trial.runs):
-                observation = self.judge.unfinished(trial)
-            else:
-                observation = self.judge.observation(self.book, trial)
-                self.front.add(self.book, trial)
-            self.proposer.restore(trial.key[0], observation, self._favour(observation))
+        self.jury.restore(self._asked)
         for family, values in self.book.untried():
             self.proposer.queue.append((family, values))
         for entry in self.book.waiting():
@@ -171,11 +167,7 @@ class Driver:
         return None
 
     def _may_start(self) -> bool:
-        if self.options.deterministic:
-            self._admit(self._asked - self.lag + 1)
-            if self._admitted < self._asked - self.lag + 1:
-                return False
-        return self.progress.may_start()
+        return (bool(self._gaps) or self.jury.ready(self._asked)) and self.progress.may_start()
 
     def _think(self) -> Proposed | None:
         clock = time.monotonic()
@@ -192,7 +184,7 @@ class Driver:
 
     def _unmeasured(self) -> Entry | None:
         """Begin the next repeat of the last trial, if it has fewer runs than it is to have."""
-        last = self.book.runs.get(self._asked - 1)
+        last = self.book.runs.get(self._latest)
         trial = self.book.trials[last.trial] if last else None
         if last is None or trial is None or len(trial.runs) >= trial.repeats or last.state == "pruned":
             return None
@@ -203,11 +195,11 @@ class Driver:
         return self._write_asked(proposed.key, proposed.values, proposed.memo, 0, proposed.same)
 
     def _write_asked(self, key: Any, values: Any, memo: Any, repeat: int, same: str) -> Entry:
-        number = self._asked
+        number = self._gaps.pop(0) if self._gaps else self._asked
         event = {"event": "asked", "run": number, "family": key[0], "trial": key[1], "repeat": repeat}
-        event |= {"of": self.options.repeats, "values": dict(values), "memo": dict(memo), "same": same}
+        event |= {"of": self.options.repeats, "values": values, "memo": memo, "same": same}
         self.tell(event, durable=False)  # what a loss of power takes of it, the end's line makes up for
-        self._asked += 1
+        self._asked, self._latest = max(self._asked, number + 1), number
         self.progress.started(number)
         return self.book.runs[number]
 
@@ -215,7 +207,7 @@ class Driver:
         event = {"event": "reused", "family": proposed.key[0], "trial": proposed.key[1], "of": proposed.known}
         self.tell(event | {"values": dict(proposed.values), "memo": dict(proposed.memo)}, durable=False)
         self.progress.reused()
-        self._inform(self.book.trials[proposed.key])
+        self.jury.inform(self.book.trials[proposed.key])
 
     def _begin(self, entry: Entry) -> None:
         self.aside(entry)
@@ -270,8 +262,7 @@ class Driver:
         self.tell(self._ended_event(entry, ending))
         if ending.state == "failed" and self.options.on_failure == "stop":
             self.leaving = self.leaving or "failure"
-        if not self.options.deterministic:
-            self._admit_one(entry)
+        self.jury.ended(entry)
         self.watcher.ended(self, entry)
 
     def _ended_event(self, entry: Entry, ending: Ending) -> dict[str, Any]:
@@ -285,51 +276,6 @@ class Driver:
             event |= {"objectives": outcome.objectives, "metrics": outcome.metrics, "stages": outcome.stages}
             event |= {"fingerprints": outcome.fingerprints, "task": outcome.task, "kept": outcome.kept}
         return event
-
-    # --- judging them
-
-    def _admit(self, count: int | None) -> None:
-        """Judge runs in the order of their numbers, up to `count` of them: the next proposal may know no more."""
-        if not self.options.deterministic:
-            return
-        while (count is None or self._admitted < count) and self._admitted < self._asked:
-            entry = self.book.runs[self._admitted]
-            if not entry.has_ended:
-                break
-            self._admitted += 1
-            self._admit_one(entry)
-
-    def _count(self, entry: Entry) -> bool:
-        """Count a run; tell whether it was the last of its trial."""
-        trial = self.book.trials[entry.trial]
-        entries = self.book.entries(trial)
-        last = len(entries) == trial.repeats and all(other.has_ended for other in entries)
-        score = self.judge.mean(entries) if last else None
-        single = len(self.judge.objectives) == 1
-        feasible = self.judge.feasible(entries)
-        value = score[0] if score is not None and single and feasible else None
-        self.progress.ended(entry.number, entry.state, value, entry.outcome.get("seconds") or 0.0, counts=last)  # type: ignore[arg-type]
-        return last or entry.state == "pruned"
-
-    def _admit_one(self, entry: Entry) -> None:
-        if self._count(entry):
-            self._inform(self.book.trials[entry.trial])
-            for other in self.book.takers(entry.number):
-                self._inform(other)
-
-    def _inform(self, trial: Trial) -> None:
-        """Tell the tuner of a trial all of whose runs have ended."""
-        observation = self.judge.observation(self.book, trial)
-        if observation.state == "running":
-            return
-        self.front.add(self.book, trial)
-        self.proposer.tell(trial.key[0], observation, self._favour(observation))
-
-    def _favour(self, observation: Any) -> float | None:
-        if observation.state != "completed" or observation.objectives is None:
-            return None
-        value: float = observation.objectives[0]
-        return value if self.judge.objectives[0][1] == "maximize" else -value
 
     # --- time, signals, requests
 

@@ -38,6 +38,7 @@ class Tasks:
 
     def __post_init__(self) -> None:
         self._families = {family.name: family for family in self.families}
+        self._last: tuple[Mapping[str, Any], tuple[Frozen, str]] | None = None
         self._composed = {*self.axes.composed, *(group for family in self.families for group in family.choices)}
 
     def freeze(self, family: Family, values: Mapping[str, Any]) -> tuple[Frozen, str]:
@@ -45,9 +46,13 @@ class Tasks:
 
         What lies outside the science, such as `compute.threads`, makes two runs differ if it was asked for.
         """
+        if self._last is not None and self._last[0] is values:  # what was proposed a moment ago is begun now
+            return self._last[1]
         frozen = self.composer.freeze({**family.choices, **values}, self._composed)
         asked = {path: value for path, value in values.items() if path.partition(".")[0] in OUTSIDE}
-        return frozen, frozen.fingerprint + (json.dumps(asked, sort_keys=True, default=str) if asked else "")
+        same = frozen.fingerprint + (json.dumps(asked, sort_keys=True, default=str) if asked else "")
+        self._last = (values, (frozen, same))
+        return frozen, same
 
     def config(self, entry: Entry, trial: Trial) -> Frozen:
         """Return the config of a run: that of its trial, a repeat with a seed of its own."""
