@@ -11,6 +11,17 @@ SWEEPER = "hydra/sweeper=runtree"
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("ResourceWarning", "UserWarning")]
 
 
+@pytest.fixture(autouse=True)
+def no_version_base():
+    """Let Hydra's suites start as in a process of their own: runtree asks for Hydra 1.3's manners."""
+    from hydra.version import _UNSPECIFIED_, VersionBase
+
+    known = VersionBase.instance()
+    before, known.version_base = known.version_base, _UNSPECIFIED_
+    yield
+    VersionBase.instance().version_base = before
+
+
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("runtree", [])])
 class TestLauncher(LauncherTestSuite):
     """runtree's launcher under Hydra's sweeper."""
