@@ -38,9 +38,7 @@ def test_the_wheel_from_the_sdist_holds_the_same_files(built):
 
 def test_the_wheel_holds_every_module_and_every_option(built):
     held = names(built[0])
-    modules = {
-        f"runtree/{path.relative_to(ROOT / 'framework' / 'runtree')}" for path in (ROOT / "framework").rglob("*.py")
-    }
+    modules = {str(path.relative_to(ROOT / "framework")) for path in (ROOT / "framework").rglob("*.py")}
     options = {f"runtree/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
     assert modules | options | {"runtree/py.typed"} <= held
     assert not [name for name in held if name.startswith(("tests", "plugins", "conf/", "framework"))]
