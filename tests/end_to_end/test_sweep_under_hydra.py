@@ -103,3 +103,18 @@ def test_hydras_own_sweeper_may_be_chosen(runtree, folder):
     said = runtree("train", "-m", "algorithm=dummy,knn", "hydra/sweeper=basic", "hydra/launcher=basic", *QUICK)
     assert said.code == 0, said.err
     assert len(list(the_sweep(folder).glob("runs/*/run.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["compute.max_seconds=5"], "compute.max_seconds"),
+        (["compute.memory=2GiB"], "compute.memory"),
+        (["tuner=hyperband", "tuner.stop.max_runs=3", "evaluator=cross_validation"], "prunes"),
+    ],
+)
+def test_what_a_launcher_of_hydras_cannot_do_is_refused_before_there_is_a_folder(runtree, folder, words, said):
+    typed = ["algorithm=knn", "algorithm.n_neighbors=1,2", "hydra/launcher=basic", *words, *QUICK]
+    answer = runtree("train", "-m", *typed)
+    assert answer.code == 2 and said in answer.err
+    assert not list(folder.glob("outputs/*/*"))

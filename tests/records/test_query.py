@@ -240,7 +240,10 @@ def test_directions_are_asked_for_only_where_a_metric_is_sorted_by():
     def asked() -> dict[str, str]:
         raise AssertionError("not needed")
 
-    select([a_run("1", 0.2)], Wish(sort="seconds", where=("accuracy>0",)), asked)
+    found = select([a_run("1", 0.2)], Wish(sort="seconds", where=("accuracy>0",)), asked)
+    assert [run.id for run in found.records] == ["1"]
+    with pytest.raises(AssertionError, match="not needed"):
+        select([a_run("1", 0.2)], Wish(sort="accuracy"), asked)
 
 
 def test_counts_are_honest():

@@ -382,3 +382,33 @@ class TestDamage:
         assert again.executor.begun == [3]
         assert [entry.state for _, entry in sorted(again.book.runs.items())] == ["completed"] * 8
         assert [row for row in history(again) if row[0] != 3] == [row for row in history(whole) if row[0] != 3]
+
+
+def test_a_terminal_that_was_closed_ends_no_sweep(tmp_path):
+    class Gone:
+        def ended(self, driver, entry):
+            raise OSError(5, "Input/output error")
+
+        def tick(self, driver):
+            raise BrokenPipeError
+
+    driver = make(tmp_path, Scripted(square, 2), randomly, stop={"max_runs": 6})
+    driver.watcher = Gone()
+    driver.run()
+    assert [entry.state for _, entry in sorted(driver.book.runs.items())] == ["completed"] * 6
+
+
+def test_a_tuner_that_finds_nothing_new_is_told_apart_from_a_space_that_is_exhausted(tmp_path):
+    class Stubborn(Grid):
+        def begin(self, space, directions, seed):
+            super().begin(space[:1], directions, seed)  # it never looks at the second dimension
+
+        def ask(self, number):
+            found = super().ask(number % 3)
+            return type(found)(number, {**found.values, "b": 0})
+
+    driver = swept(tmp_path, lambda number, values: 1.0, Stubborn, space=GRID)
+    assert "found nothing new any more, 3 of at most 12 tried" in driver.progress.verdict().explanation
+    (tmp_path / "all").mkdir()
+    whole = swept(tmp_path / "all", lambda number, values: 1.0, Grid, space=GRID)
+    assert "nothing is left to try" in whole.progress.verdict().explanation

@@ -11,7 +11,8 @@ from runtree.contract.search import Choice, Dimension, Interval
 from runtree.sweeps.book import Book
 from runtree.sweeps.judgement import Front, Judge, constraints
 from runtree.sweeps.pictures import draw
-from runtree.sweeps.pictures.points import Point, distinct, reach, sampled, text_of
+from runtree.sweeps.pictures.columns import distinct, text_of
+from runtree.sweeps.pictures.points import Point, reach, sampled
 
 ALPHA = Dimension("algorithm.alpha", Interval(1e-3, 10, scale="log"))
 LAYERS = Dimension("algorithm.layers", Choice(((8,), (8, 8), None, "auto")))

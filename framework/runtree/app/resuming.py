@@ -9,7 +9,7 @@ from runtree.app.training import Done, train
 from runtree.config.flags import parse_flags
 from runtree.contract.errors import RequestError
 from runtree.records.sweep import SweepFolder
-from runtree.sweeps.identity import LATER, read_description
+from runtree.sweeps.identity import LATER, asked_before
 
 
 def resume(app: App, folder: SweepFolder, more: Sequence[str] = (), watcher: Any = None) -> Done:
@@ -22,7 +22,7 @@ def resume(app: App, folder: SweepFolder, more: Sequence[str] = (), watcher: Any
     """
     from runtree.app.sweeping import Order, Silent
 
-    asked = read_description(folder.description)
+    asked = asked_before(folder)
     for text in more:
         if not text.startswith(("compute.", "compute=", *(f"tuner.{key}" for key in LATER))):
             raise RequestError(

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.app.engines import make_executor, make_prober
 from runtree.app.looking import Order, Plan, Silent, axes_of, look
-from runtree.contract.errors import RequestError
+from runtree.contract.errors import ConfigError, RequestError
 from runtree.records.ledger import Ledger, read_ledger
 from runtree.records.sweep import SweepFolder
 from runtree.sweeps.allocator import Standing
 from runtree.sweeps.book import Book
 from runtree.sweeps.driver import Driver
-from runtree.sweeps.executor import Executor
+from runtree.sweeps.executor import Executor, Job, refuse_limits
 from runtree.sweeps.finish import finish
-from runtree.sweeps.identity import check_same, describe, identity, read_description
+from runtree.sweeps.identity import asked_before, check_same, describe, identity
 from runtree.sweeps.in_process import InProcess
+from runtree.sweeps.launched import Launched
+from runtree.sweeps.processes import Processes
 from runtree.sweeps.progress import Progress
 from runtree.sweeps.proposer import Arm, Proposer
 from runtree.sweeps.reported import objective_of
@@ -61,9 +63,22 @@ def sweep(order: Order, sweeper: Any, arguments: Sequence[str], open_folder: Cal
         composer, axes = axes_of(order, sweeper, arguments)
         prober = stack.enter_context(closing(make_prober(order.app, order.overrides, executor)))
         plan = look(order, config, axes, composer, prober)
+        refuse_what_it_cannot(executor, plan)
         if order.plan_only:
             return Swept(plan)
         return carry(plan, executor, open_folder)
+
+
+def refuse_what_it_cannot(executor: Executor, plan: Plan) -> None:
+    """Refuse limits and pruning where the runs cannot be reached, before there is a folder."""
+    if not isinstance(executor, Processes):
+        place = "in this process" if isinstance(executor, InProcess) else "of a launcher of Hydra's"
+        refuse_limits(Job(0, None, plan.resources.max_seconds, plan.resources.bytes), place)
+    if isinstance(executor, Launched) and any(tuner.prunes for tuner in plan.tuners):
+        raise ConfigError(
+            f"tuner={plan.node.get('name')} prunes, and the runs of a launcher of Hydra's cannot be reached",
+            "type: tuner=tpe, or leave the launcher, callbacks and job logging out",
+        )
 
 
 def carry(plan: Plan, executor: Executor, open_folder: Callable[["DictConfig"], Path]) -> Swept:
@@ -82,7 +97,7 @@ def carry(plan: Plan, executor: Executor, open_folder: Callable[["DictConfig"], 
             lag = plan.options.lag or executor.slots
             begin(plan, folder, known, lag)
         else:
-            before = read_description(folder.description)
+            before = asked_before(folder)
             check_same(before["identity"], known, folder.path)
             lag = int(before.get("lag") or executor.slots)  # with other slots it is the same sweep all the same
         ledger = Ledger(folder.ledger)

@@ -110,7 +110,7 @@ class Worker:
         except SystemExit as error:
             sys.stderr.write(f"the algorithm called sys.exit({error.code})\n")
         except Exception:
-            if not records:
+            if not records:  # it never began; else its record and its log tell the error, and the driver judges it
                 raise
         return self._outcome(work, run, records[-1])
 

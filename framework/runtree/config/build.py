@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from runtree.config.secrets import reveal
 from runtree.config.task import for_task
-from runtree.config.trust import targets
+from runtree.config.trust import placed_targets
 from runtree.contract.errors import ConfigError, RuntreeError, unknown
 from runtree.contract.protocols import Trust
 
@@ -30,8 +30,8 @@ def build(node: Mapping[str, Any], path: str, trust: Trust) -> Any:
     target = node.get("_target_")
     if not isinstance(target, str):
         raise ConfigError(f"{path}: '_target_' must be the dotted name of a class, not {target!r}")
-    for name in targets(node):
-        trust.resolve(name, f"{path}._target_")
+    for place, name in placed_targets(node, path):  # before anything is called
+        trust.resolve(name, place)
     factory = trust.resolve(target, f"{path}._target_")
     arguments = {key: value for key, value in node.items() if key not in NOT_ARGUMENTS}
     check_arguments(factory, arguments, path)

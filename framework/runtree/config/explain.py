@@ -1,6 +1,6 @@
 """Hydra's errors, told again in runtree's manner: the key, what is wrong, what is possible, what to type."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runtree.config.catalogue import Catalogue, syntax_error
@@ -91,7 +91,8 @@ def _keys(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
             continue
         key = override.partition("=")[0].partition("@")[0]
         if key not in known and key not in sections and key not in catalogue.groups and not _is_open(key, known):
-            return _unknown_key(key, override.partition("=")[2], catalogue, [path for path in known if _is_shown(path)])
+            shown = [path for path in known if _is_shown(path)]
+            return _unknown_key(key, override.partition("=")[2], catalogue, shown, catalogue.choices(overrides))
     return None
 
 
@@ -103,7 +104,9 @@ def _is_shown(path: str) -> bool:
     return "._target_" not in path and ".space" not in path
 
 
-def _unknown_key(key: str, value: str, catalogue: Catalogue, known: list[str]) -> RuntreeError:
+def _unknown_key(
+    key: str, value: str, catalogue: Catalogue, known: list[str], chosen: Mapping[str, str]
+) -> RuntreeError:
     group, _, name = key.rpartition(".")
     homes = [path for path in known if _means(path.rpartition(".")[2], name) and path.rpartition(".")[0] != group]
     if not group and homes:
@@ -117,7 +120,7 @@ def _unknown_key(key: str, value: str, catalogue: Catalogue, known: list[str]) -
     if not candidates:
         close = [path for path in known if nearest(key, [path.rpartition(".")[2]])]
         candidates = [*catalogue.groups, *(path for path in known if "." not in path), *close]
-    hint = f"see: runtree describe {top}={catalogue.choices().get(top, '…')}" if top in catalogue.groups else ""
+    hint = f"see: runtree describe {top}={chosen.get(top, '…')}" if top in catalogue.groups else ""
     return unknown("config key", key, candidates, hint, error=ConfigError)
 
 

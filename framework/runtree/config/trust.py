@@ -109,15 +109,21 @@ def _missing(target: str, path: str, package: str) -> MissingError:
 
 def targets(node: Any) -> Iterator[str]:
     """Yield every `_target_` in a node, those that differ by task included."""
+    return (name for _, name in placed_targets(node, ""))
+
+
+def placed_targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield every `_target_` in a node with its config path."""
     if isinstance(node, Mapping):
         own = node.get("_target_")
-        yield from own.values() if isinstance(own, Mapping) else [own] if isinstance(own, str) else []
+        names = own.values() if isinstance(own, Mapping) else [own] if isinstance(own, str) else []
+        yield from ((f"{path}._target_", name) for name in names)
         for key, value in node.items():
             if key != "_target_":
-                yield from targets(value)
+                yield from placed_targets(value, f"{path}.{key}")
     elif isinstance(node, (list, tuple)):
         for item in node:
-            yield from targets(item)
+            yield from placed_targets(item, path)
 
 
 def import_from(folder: Path) -> None:

@@ -11,29 +11,20 @@ from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
 from runtree.lifecycle import metrics
 from runtree.records.folder import RunFolder
-from runtree.records.record import timestamp
+from runtree.records.record import new_record, timestamp
 
 
 def first_record(frozen: Frozen, overrides: Sequence[str], sweep: str | None, folder: RunFolder) -> RunRecord:
     """Return the record of a run that has just begun."""
     name = folder.path.name
-    return RunRecord(
-        id=f"{sweep}/{name}" if sweep else name,
-        experiment=str(frozen.config["experiment"]["name"]),
-        state="running",
-        reason=None,
-        started=timestamp(),
-        finished=None,
-        seconds=None,
-        overrides=tuple(redact_override(text) for text in overrides),
-        config=frozen.flat,
-        metrics={},
-        objective={},
-        fingerprints={"config": frozen.fingerprint},
-        stages={},
-        task=None,
-        error=None,
-        folder=folder.path,
+    return new_record(
+        f"{sweep}/{name}" if sweep else name,
+        str(frozen.config["experiment"]["name"]),
+        "running",
+        [redact_override(text) for text in overrides],
+        frozen.flat,
+        frozen.fingerprint,
+        folder.path,
     )
 
 

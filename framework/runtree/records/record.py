@@ -1,7 +1,7 @@
 """`run.json`: written at the start and at the end, read in one small read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,36 @@ SCHEMA = 1
 def timestamp() -> str:
     """Return the present time as ISO 8601 in UTC, for people: durations come from a monotonic clock."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def new_record(
+    id: str,
+    experiment: str,
+    state: str,
+    overrides: Sequence[str],
+    config: Mapping[str, Any],
+    fingerprint: str,
+    folder: Path,
+) -> RunRecord:
+    """Return the record of a run of which nothing is found yet."""
+    return RunRecord(
+        id=id,
+        experiment=experiment,
+        state=state,
+        reason=None,
+        started=timestamp(),
+        finished=None,
+        seconds=None,
+        overrides=tuple(overrides),
+        config=config,
+        metrics={},
+        objective={},
+        fingerprints={"config": fingerprint},
+        stages={},
+        task=None,
+        error=None,
+        folder=folder,
+    )
 
 
 def write_record(folder: RunFolder, record: RunRecord, durable: bool = True, **facts: Any) -> None:

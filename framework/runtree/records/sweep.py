@@ -128,6 +128,26 @@ class SweepFolder:
         return None
 
 
+def read_description(folder: SweepFolder) -> dict[str, Any]:
+    """Read `sweep.yaml`: how a sweep was asked for, and what it is.
+
+    Raises
+    ------
+    NotFoundError
+        It is not there, or damaged.
+    """
+    import yaml
+
+    file = folder.description
+    try:
+        content = yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        if not isinstance(content, dict) or "overrides" not in content:
+            raise ValueError("it is no description of a sweep")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise NotFoundError(f"{file}: cannot be read ({str(error).partition(chr(10))[0]})") from None
+    return content
+
+
 def describe_holder(holder: dict[str, Any] | None) -> str:
     """Return the holder of a lock as a text."""
     told = holder or {}

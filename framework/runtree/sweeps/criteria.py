@@ -87,8 +87,12 @@ def exhausted(tally: Tally, size: int | None) -> Verdict | None:
     """Judge whether everything was tried, and ended."""
     if tally.running:
         return None
-    tried = len(tally.states) + tally.reused
-    return _verdict(tally, "space_exhausted", tried, tried if size is None else size, "nothing is left to try")
+    runs, tried = len(tally.states), len(tally.states) + tally.reused
+    missed = size is not None and runs < size and tally.reused > 0
+    said = (
+        f"the tuner found nothing new any more, {runs} of at most {size} tried" if missed else "nothing is left to try"
+    )
+    return _verdict(tally, "space_exhausted", tried, tried if size is None else size, said)
 
 
 def _verdict(tally: Tally, criterion: str, observed: float, threshold: float, said: str) -> Verdict:

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Protocol
@@ -15,13 +16,14 @@ from typing import Any, Protocol
 from runtree.contract.errors import RequestError
 from runtree.records.ledger import Ledger
 from runtree.records.record import timestamp
+from runtree.sweeps import events
 from runtree.sweeps.book import Book, Entry, Trial
 from runtree.sweeps.endings import Ending, ending_of_death, ending_of_outcome, is_full
 from runtree.sweeps.executor import Died, Event, Executor, Job, Reported, Returned
 from runtree.sweeps.judgement import Front, Judge
 from runtree.sweeps.jury import Jury
 from runtree.sweeps.options import LoopOptions
-from runtree.sweeps.payload import Outcome, Work
+from runtree.sweeps.payload import Work
 from runtree.sweeps.progress import Progress
 from runtree.sweeps.proposer import Proposed, Proposer
 
@@ -204,8 +206,7 @@ class Driver:
         return self.book.runs[number]
 
     def _reuse(self, proposed: Proposed) -> None:
-        event = {"event": "reused", "family": proposed.key[0], "trial": proposed.key[1], "of": proposed.known}
-        self.tell(event | {"values": dict(proposed.values), "memo": dict(proposed.memo)}, durable=False)
+        self.tell(events.reused(proposed), durable=False)
         self.progress.reused()
         self.jury.inform(self.book.trials[proposed.key])
 
@@ -254,28 +255,16 @@ class Driver:
             return
         if ending.again and entry.attempts <= self.options.retries:
             pause = self.options.backoff * 2 ** (entry.attempts - 1)
-            self.tell({"event": "died", "run": entry.number, "attempt": entry.attempts, "cause": ending.cause})
+            self.tell(events.died(entry, ending))
             heappush(self._due, (time.monotonic() + pause, entry.number))
             return
         if not (isinstance(event, Returned) and getattr(event.result, "state", None) == ending.state):
             self.failed(entry, ending, self.book.trials[entry.trial])  # its folder does not say so yet
-        self.tell(self._ended_event(entry, ending))
+        self.tell(events.ended(entry, self.book.trials[entry.trial], ending))
         if ending.state == "failed" and self.options.on_failure == "stop":
             self.leaving = self.leaving or "failure"
         self.jury.ended(entry)
-        self.watcher.ended(self, entry)
-
-    def _ended_event(self, entry: Entry, ending: Ending) -> dict[str, Any]:
-        trial, outcome = self.book.trials[entry.trial], ending.outcome
-        event: dict[str, Any] = {"event": "ended", "run": entry.number, "state": ending.state, "reason": ending.reason}
-        event |= {"family": trial.key[0], "trial": trial.key[1], "repeat": entry.repeat, "of": trial.repeats}
-        event |= {"values": dict(trial.values), "memo": dict(trial.memo), "same": entry.same}
-        event |= {"attempt": entry.attempts, "seconds": ending.seconds, "error": ending.error}
-        event |= {"reports": entry.reports[-1000:]} if entry.reports else {}
-        if isinstance(outcome, Outcome):
-            event |= {"objectives": outcome.objectives, "metrics": outcome.metrics, "stages": outcome.stages}
-            event |= {"fingerprints": outcome.fingerprints, "task": outcome.task, "kept": outcome.kept}
-        return event
+        self._show(self.watcher.ended, entry)
 
     # --- time, signals, requests
 
@@ -289,7 +278,11 @@ class Driver:
         verdict = self.progress.verdict()
         if verdict is not None and self.progress.rules.running == "terminate" and not self._terminated:
             self._terminate("stop")
-        self.watcher.tick(self)
+        self._show(self.watcher.tick)
+
+    def _show(self, what: Callable[..., None], *of: Any) -> None:
+        with suppress(OSError):  # a terminal that was closed, a pipe whose reader left: the runs are worth more
+            what(self, *of)
 
     def leave(self, why: str, at_once: bool = False) -> None:
         """Begin nothing more; `at_once` ends what runs too."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from runtree.contract.errors import ConfigError
+
 Cause = Literal["crashed", "max_seconds", "memory", "terminated"]
 
 
@@ -63,6 +65,16 @@ class Died:
 
 
 Event = Reported | Returned | Died
+
+
+def refuse_limits(job: Job, where: str) -> None:
+    """Refuse a job with limits where nobody is there to enforce them."""
+    for name in ("max_seconds", "memory"):
+        if getattr(job, name) is not None:
+            raise ConfigError(
+                f"compute.{name}: a run {where} cannot be held to a limit",
+                "type compute.engine=processes, or leave the limit out",
+            )
 
 
 class Executor(Protocol):

@@ -9,8 +9,9 @@ from runtree.config.catalogue import flatten
 from runtree.config.compose import Composer
 from runtree.config.freeze import OUTSIDE
 from runtree.config.secrets import HIDDEN, redact
-from runtree.contract.errors import NotFoundError, RequestError
+from runtree.contract.errors import RequestError
 from runtree.records.record import timestamp
+from runtree.records.sweep import SweepFolder, read_description
 from runtree.records.write import jsonable, write_yaml
 from runtree.sweeps.families import Family
 from runtree.sweeps.payload import Found
@@ -50,24 +51,19 @@ def describe(file: Path, request: Mapping[str, Any], known: Mapping[str, Any]) -
     write_yaml(file, {"schema": 1, "begun": timestamp(), **request, "identity": known})
 
 
-def read_description(file: Path) -> dict[str, Any]:
-    """Read `sweep.yaml`.
+def asked_before(folder: SweepFolder) -> dict[str, Any]:
+    """Return how a sweep was asked for, to be asked for so again.
 
     Raises
     ------
     NotFoundError
-        It is not there, or damaged.
+        Nothing tells, or it is damaged.
+    RequestError
+        It was asked for with a secret, which is not kept.
     """
-    import yaml
-
-    try:
-        content = yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        if not isinstance(content, dict) or "overrides" not in content:
-            raise ValueError("it is no description of a sweep")
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise NotFoundError(f"{file}: cannot be read ({str(error).partition(chr(10))[0]})") from None
+    content = read_description(folder)
     if any(HIDDEN in text for text in content["overrides"]):
-        raise RequestError(f"{file}: a secret was typed when the sweep began, and secrets are not kept")
+        raise RequestError(f"{folder.description}: a secret was typed when it began, and secrets are not kept")
     return content
 
 

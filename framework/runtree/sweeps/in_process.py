@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from runtree.contract.errors import ConfigError
-from runtree.sweeps.executor import Died, Event, Job, Reported, Returned
+from runtree.sweeps.executor import Died, Event, Job, Reported, Returned, refuse_limits
 from runtree.sweeps.work import Work, prepare
 
 
@@ -36,12 +35,7 @@ class InProcess:
         """Take a job on; limits are refused, as nobody is there to enforce them."""
         if self._job is not None:
             raise ValueError(f"job {job.id}: there is one already")
-        for name in ("max_seconds", "memory"):
-            if getattr(job, name) is not None:
-                raise ConfigError(
-                    f"compute.{name}: a run in this process cannot be held to a limit",
-                    "type compute.engine=processes, or leave the limit out",
-                )
+        refuse_limits(job, "in this process")
         self._job, self._pruned = job, False
 
     def wait(self, timeout: float | None = None) -> list[Event]:

@@ -11,7 +11,7 @@ from runtree.contract.errors import RunFailedError, RuntreeError
 from runtree.contract.types import RunRecord
 from runtree.records.folder import RunFolder
 from runtree.records.record import read_record
-from runtree.sweeps.executor import Event, Job, Returned
+from runtree.sweeps.executor import Event, Job, Returned, refuse_limits
 from runtree.sweeps.payload import Work
 
 
@@ -38,6 +38,7 @@ class Launched:
 
     def submit(self, job: Job) -> None:
         """Take a run into the next batch."""
+        refuse_limits(job, "of a launcher of Hydra's")
         self._jobs.append(job)
 
     def wait(self, timeout: float | None = None) -> list[Event]:

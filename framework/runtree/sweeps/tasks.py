@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from runtree.config.compose import Composer
@@ -11,7 +12,7 @@ from runtree.config.resources import Resources
 from runtree.contract.errors import NotFoundError
 from runtree.contract.types import RunRecord
 from runtree.records.folder import RunFolder
-from runtree.records.record import read_record, timestamp, write_record
+from runtree.records.record import new_record, read_record, timestamp, write_record
 from runtree.records.sweep import SweepFolder
 from runtree.records.write import write_json, write_yaml
 from runtree.sweeps.axes import Axes
@@ -162,22 +163,6 @@ def restore(work: Work, entry: Entry) -> None:
     write_record(folder, record)
 
 
-def _unwritten(name: str, frozen: Frozen, folder: Any) -> RunRecord:
-    return RunRecord(
-        id=name,
-        experiment=str(frozen.config["experiment"]["name"]),
-        state="failed",
-        reason="error",
-        started=timestamp(),
-        finished=None,
-        seconds=None,
-        overrides=(),
-        config=frozen.flat,
-        metrics={},
-        objective={},
-        fingerprints={"config": frozen.fingerprint},
-        stages={},
-        task=None,
-        error=None,
-        folder=folder,
-    )
+def _unwritten(name: str, frozen: Frozen, folder: Path) -> RunRecord:
+    experiment = str(frozen.config["experiment"]["name"])
+    return new_record(name, experiment, "failed", (), frozen.flat, frozen.fingerprint, folder)

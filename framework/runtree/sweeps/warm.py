@@ -13,10 +13,9 @@ from runtree.config.catalogue import flatten
 from runtree.contract.errors import ConfigError
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.ledger import read_ledger
-from runtree.records.sweep import SweepFolder, find_sweep
+from runtree.records.sweep import SweepFolder, find_sweep, read_description
 from runtree.sweeps.book import Book
 from runtree.sweeps.families import Family
-from runtree.sweeps.identity import read_description
 from runtree.sweeps.judgement import Judge
 from runtree.sweeps.leaderboard import ranked
 from runtree.sweeps.options import WarmStart
@@ -57,7 +56,7 @@ def warmth(
     found = Warmth()
     for selector in asked.sweeps:
         folder = find_sweep(outputs, selector)
-        before = read_description(folder.description)["identity"]
+        before = read_description(folder)["identity"]
         why = difference(before, known)
         if asked.kind == "identical" and why:
             raise ConfigError(

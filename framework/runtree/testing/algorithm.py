@@ -153,7 +153,7 @@ class AlgorithmSuite(Suite):
 
     def test_space_ends_are_accepted(self, node: dict[str, Any], task: Task) -> None:
         for change in changes(node, task):
-            self.built(change, task)
+            assert self.built(change, task) is not None, f"{change} makes nothing"
 
     def test_refuses_a_task_that_it_does_not_serve(self, node: dict[str, Any]) -> None:
         for task in set(TASKS) - set(self.tasks()):

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from runtree.cli.sweep.standing import Standing
-from runtree.config.catalogue import read_yaml
-from runtree.contract.errors import NotFoundError, RuntreeError
 from runtree.records.ledger import parse
-from runtree.records.sweep import SweepFolder
+from runtree.records.sweep import SweepFolder, read_description
 from runtree.sweeps.book import Book, Entry
 from runtree.sweeps.judgement import Front, Judge, constraints
 from runtree.sweeps.progress import Progress
@@ -18,21 +16,6 @@ from runtree.sweeps.stop import stop_rules
 
 # What a sweep is whose end no criterion brought: a resume takes it up again.
 GOES_ON = {"interrupted": "interrupted", "disk_full": "interrupted", "asked": "stopped", "on_failure": "stopped"}
-
-
-def description(folder: SweepFolder) -> dict[str, Any]:
-    """Return `sweep.yaml`: what was asked for.
-
-    Raises
-    ------
-    NotFoundError
-        It is not there, or damaged.
-    """
-    try:
-        found = read_yaml(folder.description)
-    except (OSError, ValueError, RuntreeError) as error:
-        raise NotFoundError(f"{folder.description}: cannot be read ({str(error).partition(chr(10))[0]})") from None
-    return found
 
 
 @dataclass
@@ -45,7 +28,7 @@ class Replay:
     _offset: int = 0
 
     def __post_init__(self) -> None:
-        self.asked = description(self.folder)
+        self.asked = read_description(self.folder)
         self._forget()
 
     def _forget(self) -> None:

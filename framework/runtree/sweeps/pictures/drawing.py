@@ -21,7 +21,8 @@ from runtree.sweeps.pictures.looks import (
     STYLE,
     Drawn,
 )
-from runtree.sweeps.pictures.points import Scene, points
+from runtree.sweeps.pictures.points import points
+from runtree.sweeps.pictures.scene import Scene
 from runtree.sweeps.pictures.spaces import parallel, slices
 
 log = logging.getLogger(__name__)

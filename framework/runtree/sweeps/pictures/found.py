@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from runtree.sweeps.pictures.columns import short
 from runtree.sweeps.pictures.looks import (
     BEST,
     CLOUD,
@@ -22,7 +23,8 @@ from runtree.sweeps.pictures.looks import (
     shown_text,
     told_of,
 )
-from runtree.sweeps.pictures.points import Scene, sampled, short, study
+from runtree.sweeps.pictures.points import sampled
+from runtree.sweeps.pictures.scene import Scene, study
 
 
 def history(scene: Scene, index: int) -> Drawn:

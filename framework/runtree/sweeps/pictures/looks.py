@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runtree.sweeps.pictures.points import Point, Scene, reach, short, text_of
+from runtree.sweeps.pictures.columns import short, text_of
+from runtree.sweeps.pictures.points import Point, reach
+from runtree.sweeps.pictures.scene import Scene
 
 BEST, GREY, PALE = "#D55E00", "#767676", "#BBBBBB"
 # Okabe & Ito: told apart by the colour-blind too; then once more with other markers

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from runtree.sweeps.pictures.columns import Column, short
 from runtree.sweeps.pictures.looks import (
     BEST,
     CLOUD,
@@ -19,7 +20,8 @@ from runtree.sweeps.pictures.looks import (
     shades,
     told_of,
 )
-from runtree.sweeps.pictures.points import Column, Point, Scene, reach, sampled, short, study
+from runtree.sweeps.pictures.points import Point, reach, sampled
+from runtree.sweeps.pictures.scene import Scene, study
 
 
 def slices(scene: Scene) -> Drawn | None:
