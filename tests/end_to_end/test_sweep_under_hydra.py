@@ -1,6 +1,7 @@
 """What Hydra's own words mean under runtree's sweeper: the same as under Hydra's."""
 
 import json
+import logging
 
 import pytest
 import yaml
@@ -87,6 +88,9 @@ def test_job_logging_and_subdir_are_hydras(runtree, folder):
     said = runtree("train", "-m", "algorithm=dummy", "seed=1,2", *words, *QUICK)
     assert said.code == 0, said.err
     assert sorted(path.name for path in (folder / "mine").glob("number-*")) == ["number-0", "number-1"]
+    assert list((folder / "mine").glob("number-*/*.log"))
+    ours = [handler for handler in logging.getLogger().handlers if type(handler).__module__.startswith("logging")]
+    assert not ours, "what Hydra sets up for its jobs ends with them"
 
 
 def test_a_key_that_only_some_options_have_is_set_where_it_exists(runtree, folder):

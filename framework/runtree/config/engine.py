@@ -96,7 +96,7 @@ class Engine:
         from hydra.core.utils import run_job
         from hydra.types import HydraContext, RunMode
 
-        with self.session() as hydra:
+        with self.session() as hydra, kept_logging():
             composed.hydra.mode = RunMode.RUN
             callbacks = Callbacks(composed)
             callbacks.on_run_start(config=composed, config_name=self.config_name)
@@ -115,7 +115,7 @@ class Engine:
 
     def multirun(self, overrides: Sequence[str], task: Task) -> Any:
         """Run Hydra's sweeper over the overrides and return what it returned."""
-        with self.session() as hydra:
+        with self.session() as hydra, kept_logging():
             return hydra.multirun(
                 config_name=self.config_name, task_function=task, overrides=[*overrides, "hydra.mode=MULTIRUN"]
             )
@@ -136,12 +136,14 @@ class Engine:
 
 @contextmanager
 def kept_logging() -> Iterator[None]:
-    """Undo what Hydra's --info does to logging: it sends every debug line of the process to stdout from then on."""
+    """Undo what Hydra does to logging: --info and `hydra/job_logging` send the lines of the whole process elsewhere."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     try:
         yield
     finally:
+        for handler in set(root.handlers) - set(handlers):
+            handler.close()
         root.handlers[:] = handlers
         root.setLevel(level)
 
