@@ -10,11 +10,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from runtree.config.catalogue import flatten
 from runtree.config.flags import OPEN
 from runtree.config.freeze import NOT_OF_A_RUN, Frozen, compute_bound, fingerprint_of_leaves, freeze
 from runtree.config.schema import check_root
+from runtree.contract.errors import ConfigError
 
 WHOLE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")  # a value that is another key's, unchanged
 ROOT = ("seed", "outputs", "experiment", "objective")
@@ -105,7 +107,12 @@ class Base:
 
         node = deepcopy(self.node)
         for path, value in values.items():
-            OmegaConf.update(node, path, value, merge=True, force_add=path.startswith(OPEN))
+            try:
+                OmegaConf.update(node, path, value, merge=True, force_add=path.startswith(OPEN))
+            except (OmegaConfBaseException, TypeError) as error:  # Hydra's own composition refuses it too
+                raise ConfigError(
+                    f"{path}: {value!r} cannot stand there ({str(error).partition(chr(10))[0]})"
+                ) from None
         return freeze(node)
 
 
