@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from runtree.cli.installed import plugins_installed
-from runtree.contract.errors import RuntreeError, nearest
+from runtree.contract.errors import RuntreeError, first_line, nearest
 
 VERBS: Mapping[str, tuple[str, str]] = {
     "train": ("train", "Train, evaluate and record a model; -m for several."),
@@ -146,9 +146,7 @@ def _run(arguments: list[str] | None) -> int:
         _complain(str(error), error)
         return error.exit_code
     except Exception as error:
-        _complain(
-            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}\n  see where: runtree --traceback …", error
-        )
+        _complain(f"{type(error).__name__}: {first_line(error)}\n  see where: runtree --traceback …", error)
         return 1
 
 

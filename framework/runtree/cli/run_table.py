@@ -8,6 +8,7 @@ import click
 
 from runtree.cli.tables import fitting, print_table, terminal_width
 from runtree.cli.words import age, command, duration, next_line, setting
+from runtree.contract.errors import first_line
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -142,7 +143,7 @@ def told_order(selection: "Selection") -> str:
 def told_error(record: "RunRecord") -> str:
     """Return the first line of what went wrong."""
     error = record.error or {}
-    return f"{error.get('type')}: {str(error.get('message')).strip().partition(chr(10))[0]}"
+    return f"{error.get('type')}: {first_line(error.get('message'))}"
 
 
 def warn_of_mixture(selection: "Selection") -> None:

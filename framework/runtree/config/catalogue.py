@@ -11,7 +11,7 @@ from typing import Any
 
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder
 from runtree.config.task import differs_by_task
-from runtree.contract.errors import ConfigError, MissingError, unknown
+from runtree.contract.errors import ConfigError, MissingError, first_line, unknown
 from runtree.contract.types import AlgorithmOption
 
 
@@ -156,7 +156,7 @@ def syntax_error(error: BaseException, file: Path | str | None = None) -> Config
     """Say where a YAML file is broken."""
     mark = getattr(error, "problem_mark", None)
     place = f"{file or getattr(mark, 'name', 'a config file')}" + (f", line {mark.line + 1}" if mark else "")
-    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    problem = getattr(error, "problem", None) or first_line(error)
     return ConfigError(
         f"{place}: not valid YAML: {problem}", "compare its indentation, quotes and colons with a shipped file"
     )

@@ -16,7 +16,7 @@ from runtree.config.catalogue import flatten
 from runtree.config.flags import OPEN
 from runtree.config.freeze import NOT_OF_A_RUN, Frozen, compute_bound, fingerprint_of_leaves, freeze
 from runtree.config.schema import check_root
-from runtree.contract.errors import ConfigError
+from runtree.contract.errors import ConfigError, first_line
 
 WHOLE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")  # a value that is another key's, unchanged
 ROOT = ("seed", "outputs", "experiment", "objective")
@@ -110,9 +110,7 @@ class Base:
             try:
                 OmegaConf.update(node, path, value, merge=True, force_add=path.startswith(OPEN))
             except (OmegaConfBaseException, TypeError) as error:  # Hydra's own composition refuses it too
-                raise ConfigError(
-                    f"{path}: {value!r} cannot stand there ({str(error).partition(chr(10))[0]})"
-                ) from None
+                raise ConfigError(f"{path}: {value!r} cannot stand there ({first_line(error)})") from None
         return freeze(node)
 
 

@@ -13,7 +13,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from runtree.config.catalogue import flatten
 from runtree.config.schema import check_root
 from runtree.config.secrets import keep_reference, redact
-from runtree.contract.errors import ConfigError
+from runtree.contract.errors import ConfigError, first_line
 
 # What does not make another science: where it ran, where it is kept, what a tuner might have tried.
 OUTSIDE = ("compute", "outputs", "experiment", "hydra")
@@ -64,9 +64,9 @@ def _resolve(node: DictConfig) -> dict[str, Any]:
         path = error.full_key or str(error)
         raise ConfigError(f"{path}: a value is required", f"give it on the command line: {path}=…") from None
     except InterpolationResolutionError as error:
-        raise ConfigError(f"{error.full_key}: {str(error).partition(chr(10))[0]}") from None
+        raise ConfigError(f"{error.full_key}: {first_line(error)}") from None
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key or 'config'}: {str(error).partition(chr(10))[0]}") from None
+        raise ConfigError(f"{error.full_key or 'config'}: {first_line(error)}") from None
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 

@@ -25,6 +25,7 @@ __all__ = [
     "RunFailedError",
     "RuntreeError",
     "UntrustedError",
+    "first_line",
     "nearest",
     "unknown",
 ]
@@ -87,6 +88,11 @@ class NotFoundError(RuntreeError):
     """There is no such run."""
 
     exit_code = 5
+
+
+def first_line(error: object) -> str:
+    """Return the first line of what another library's error says."""
+    return str(error).strip().partition("\n")[0]
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtree.contract.errors import DataError
+from runtree.contract.errors import DataError, first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ class Csv:
             raise DataError(f"data.path: {self.path} is empty") from None
         except pd.errors.ParserError as error:
             raise DataError(
-                f"data.path: {self.path} is no table: {str(error).strip().partition(chr(10))[0]}",
+                f"data.path: {self.path} is no table: {first_line(error)}",
                 f"is '{self.separator}' what separates its columns? if not: data.separator=';'",
             ) from None
         except UnicodeDecodeError as error:

@@ -6,7 +6,7 @@ from typing import Any
 
 from runtree.config.freeze import Frozen
 from runtree.config.secrets import redact_override
-from runtree.contract.errors import RunFailedError, RuntreeError
+from runtree.contract.errors import RunFailedError, RuntreeError, first_line
 from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
 from runtree.lifecycle import metrics
@@ -63,7 +63,7 @@ def ranked(run: Run) -> dict[str, Any]:
 
 def failed(error: Exception, folder: RunFolder) -> RunFailedError:
     """Return the error that a user is shown for a fault of a stage."""
-    first = str(error).strip().partition("\n")[0]
+    first = first_line(error)
     return RunFailedError(f"the run failed: {type(error).__name__}: {first}", f"the traceback is in {folder.log}")
 
 

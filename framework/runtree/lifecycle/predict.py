@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import DataError, MissingError, NotFoundError, RequestError
+from runtree.contract.errors import DataError, MissingError, NotFoundError, RequestError, first_line
 from runtree.contract.protocols import Hooks
 from runtree.records.folder import RunFolder
 from runtree.records.manifest import check_manifest
@@ -109,7 +109,7 @@ def _csv_batches(source: Path, types: Mapping[str, str], size: int) -> "Iterator
     except pd.errors.EmptyDataError:
         raise DataError(f"{source}: the file is empty") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise DataError(f"{source}: no table: {str(error).strip().partition(chr(10))[0]}") from None
+        raise DataError(f"{source}: no table: {first_line(error)}") from None
 
 
 def _parquet_batches(source: Path, size: int) -> "Iterator[pd.DataFrame]":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtree.contract.errors import NotFoundError, RequestError
+from runtree.contract.errors import NotFoundError, RequestError, first_line
 from runtree.records.folder import RunFolder, not_writable
 from runtree.records.record import timestamp
 
@@ -144,7 +144,7 @@ def read_description(folder: SweepFolder) -> dict[str, Any]:
         if not isinstance(content, dict) or "overrides" not in content:
             raise ValueError("it is no description of a sweep")
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise NotFoundError(f"{file}: cannot be read ({str(error).partition(chr(10))[0]})") from None
+        raise NotFoundError(f"{file}: cannot be read ({first_line(error)})") from None
     return content
 
 
