@@ -12,7 +12,7 @@ from runtree.contract.errors import ConfigError, RuntreeError, unknown
 from runtree.contract.protocols import Trust
 
 SPECIAL = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")  # Hydra's words for how a call is made
-NOT_ARGUMENTS = ("_target_", "name", "space")  # what an option says of itself
+NOT_ARGUMENTS = ("_target_", "name", "space", "iterations")  # what an option says of itself
 
 
 def build(node: Mapping[str, Any], path: str, trust: Trust) -> Any:

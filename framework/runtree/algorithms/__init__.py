@@ -1,0 +1,1 @@
+"""What runtree adds to other libraries' algorithms: steps for those that iterate, and networks."""
