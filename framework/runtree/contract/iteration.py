@@ -1,6 +1,6 @@
 """What passes between an algorithm that iterates and whoever watches it.
 
-An algorithm takes part by a keyword of its `fit`, and by saying in its config which keys of the `fit` block it honours::
+An algorithm takes part by a keyword of its `fit`, and says in its config which keys of the `fit` block it honours::
 
     def fit(self, X, y, *, report: Report = UNWATCHED, validation=None):
         if report.start: self.read(report.start)                    # the checkpoint of a run that goes on
@@ -51,7 +51,7 @@ class Report(Protocol):
         step
             Iterations done, counted from 1, over the whole life of a run that went on.
         model
-            The algorithm as if it had stopped here, to be asked for predictions; None: the losses below are all there is.
+            The algorithm as if it had stopped here, to be asked for predictions; None: there are but the losses below.
         snapshot
             Returns what puts this iteration's model back later, held in memory. Without it the best is not put back.
         save
