@@ -153,7 +153,7 @@ def check_family(plan: Plan, family: Family, prober: Executor, prunes: bool) -> 
     groups = {one.path: one.domain.values[0] for one in family.space if one.composed}
     base = plan.composer.base({**groups, **family.choices})
     trials = {text: base.with_values(values).config for text, values in ends(family) if base.has(next(iter(values)))}
-    found = ask(prober, Probe(base.frozen.config, trials))
+    found = ask(prober, Probe(base.frozen.config, trials, prunes=prunes))
     if prunes and not found.reports:
         raise ConfigError(
             f"tuner={plan.node.get('name')}: algorithm={base.value('algorithm.name')} reports nothing to prune by",

@@ -1,6 +1,5 @@
 """Look before many runs: load, check and split, build every algorithm, and fit nothing."""
 
-import inspect
 import tempfile
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from runtree.contract.protocols import Hooks, Trust
 from runtree.contract.run import Run
 from runtree.lifecycle import metrics
 from runtree.lifecycle.execute import write_environment
+from runtree.lifecycle.fitting.plan import settle
 from runtree.lifecycle.stages import check_stage, load_stage, split_stage
 from runtree.records.folder import RunFolder
 from runtree.sweeps.payload import Found, Probe
@@ -29,13 +29,13 @@ def probe(asked: Probe, hooks: Hooks, trust: Trust, recall: Recall) -> Found:
     """
     known = metrics.catalogue(hooks.contributions("register_metrics"))
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(asked.config, Path(folder), hooks, trust, known, recall=recall)
+        run = Run(asked.config, Path(folder), hooks, trust, known, recall=recall, prunes=asked.prunes)
         for stage in (load_stage, check_stage, split_stage):
             stage(run)
         if asked.environment is not None:
             write_environment(RunFolder(asked.environment), run, hooks)
     for text, config in asked.trials.items():
-        try_out(text, config["algorithm"], run.data.task, trust)
+        try_out(text, config, run.data.task, trust)
     return Found(
         task=run.data.task,
         data=run.data.fingerprint,
@@ -47,14 +47,14 @@ def probe(asked: Probe, hooks: Hooks, trust: Trust, recall: Recall) -> Found:
     )
 
 
-def try_out(text: str, node: Mapping[str, Any], task: Any, trust: Trust) -> None:
+def try_out(text: str, config: Mapping[str, Any], task: Any, trust: Trust) -> None:
     """Build an algorithm as one end of the space has it."""
     try:
-        build_algorithm(node, task, trust)
+        build_algorithm(settle(config, task)[2], task, trust)
     except ConfigError as error:
         raise ConfigError(f"{text} in the space: {error.message}", *error.hints) from None
 
 
 def reports(run: Run) -> bool:
     """Tell whether a run of this config reports steps: the algorithm its iterations, or the evaluator its folds."""
-    return "report" in inspect.signature(run.estimator.fit).parameters or getattr(run.evaluator, "reports", False)
+    return run.plan.steps or getattr(run.evaluator, "reports", False)

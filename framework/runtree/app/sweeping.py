@@ -149,7 +149,8 @@ def make_driver(plan: Plan, executor: Executor, ledger: Ledger, folder: SweepFol
         for family, tuner in zip(plan.families, plan.tuners, strict=True)
     ]
     rules = stop_rules(options.stop)
-    tasks = Tasks(plan.composer, plan.families, folder, options, plan.resources, plan.axes, judge.objectives)
+    prunes = any(tuner.prunes for tuner in plan.tuners)
+    tasks = Tasks(plan.composer, plan.families, folder, options, plan.resources, plan.axes, judge.objectives, prunes)
     driver = Driver(
         executor,
         ledger,

@@ -100,6 +100,7 @@ class Worker:
             keep=lambda run: work.keep == "all",
             recall=self.memory.recall,
             given_up=channel.report,
+            prunes=work.prunes,
             ended=records.append,
         )
         run: Run | None = None

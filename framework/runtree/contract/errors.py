@@ -8,6 +8,7 @@ The tree, with the exit code that each answers with::
     │   ├── DataError           … and it lies in the data
     │   └── UntrustedError      … and it would run code that nobody vouched for
     ├── RunFailedError      1   the work itself failed
+    │   └── DivergedError       … for its loss is no number any more
     ├── GateError           3   a check or a gate said no
     ├── MissingError        4   a plugin or an extra is not installed, or is broken
     └── NotFoundError       5   no such run
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 __all__ = [
     "ConfigError",
     "DataError",
+    "DivergedError",
     "GateError",
     "MissingError",
     "NotFoundError",
@@ -70,6 +72,10 @@ class UntrustedError(RequestError):
 
 class RunFailedError(RuntreeError):
     """The work of a run failed."""
+
+
+class DivergedError(RunFailedError):
+    """The loss of a fit is no number any more, or has exploded."""
 
 
 class GateError(RuntreeError):

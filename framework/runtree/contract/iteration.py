@@ -12,9 +12,17 @@ An algorithm takes part by a keyword of its `fit`, and says in its config which 
         return self
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
+
+LOSS = re.compile(r"loss|error|deviance|rmse|mse|mae|mape|^l[12]$", re.IGNORECASE)
+
+
+def is_loss(name: str) -> bool:
+    """Tell from a metric's name, where nothing else is known of it, whether less of it is better."""
+    return bool(LOSS.search(name))
 
 
 class Report(Protocol):
@@ -25,11 +33,19 @@ class Report(Protocol):
     start
         The folder of the checkpoint to go on from, written by the algorithm's own `save`; None to begin.
     best
-        After the last iteration: the snapshot to put back, or None to keep the model as it is.
+        After the last iteration: the snapshot to put back, or None to keep the model as it is. In a run that went on it
+        may be a folder instead, that `save` filled at the best iteration.
     """
 
-    start: Path | None
-    best: Any
+    @property
+    def start(self) -> Path | None:
+        """The checkpoint to go on from."""
+        ...
+
+    @property
+    def best(self) -> Any:
+        """The snapshot to put back."""
+        ...
 
     def due(self, step: int) -> bool:
         """Tell whether anybody wants to hear of iteration `step`, counted from 1. The last is always due."""
@@ -77,12 +93,44 @@ class Unwatched:
         """Want nothing."""
         return False
 
-    def __call__(self, step: int, **told: Any) -> bool:
+    def __call__(
+        self,
+        step: int,
+        *,
+        model: Any = None,
+        snapshot: Callable[[], Any] | None = None,
+        save: Callable[[Path], None] | None = None,
+        **metrics: float,
+    ) -> bool:
         """Go on."""
         return False
 
 
-UNWATCHED = Unwatched()
+UNWATCHED: Report = Unwatched()
+
+
+class Store(Protocol):
+    """Writes and reads scikit-learn's objects, without pickle."""
+
+    def dump(self, content: Any, file: Path) -> None:
+        """Write an object."""
+        ...
+
+    def load(self, file: Path) -> Any:
+        """Read what `dump` wrote."""
+        ...
+
+
+class Stepper(Protocol):
+    """Fits somebody else's algorithm step by step: named by `algorithm.iterations._target_`."""
+
+    def refuses(self, algorithm: Any) -> str | None:
+        """Return why this algorithm, with its parameters, has no steps; None where it has."""
+        ...
+
+    def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
+        """Fit as `algorithm.fit(X, y)` would, and report each iteration."""
+        ...
 
 
 class HoldsWeights(Protocol):

@@ -105,12 +105,22 @@ class Run:
         What two runs have in common whose fitted preprocessing is the same, or None.
     data, split, model, predictions, metrics
         Slots, filled by the stages load, split, fit, evaluate and evaluate.
-    estimator, evaluator
-        Slots too, filled by the stage check: the algorithm, unfitted, and who scores it.
+    estimator, plan, evaluator
+        Slots too, filled by the stage check: the algorithm, unfitted, how it is fitted, and who scores it.
+    fingerprint
+        The config's.
+    prunes
+        Whether somebody listens who may give the run up for what it reports.
+    refit
+        Fits a fresh copy of the run's pipeline on other rows, under the stop rules of the run:
+        ``refit(features, target)``. Set by the stage fit.
+    ending
+        How the fit ended: `iterations`, `unit`, `reason`; empty where nothing iterates. Set by the stage fit.
     """
 
     data = Slot[Table]("load")
     estimator = Slot[Any]("check")
+    plan = Slot[Any]("check")
     evaluator = Slot[Any]("check")
     split = Slot[Split]("split")
     model = Slot[Any]("fit")
@@ -127,6 +137,8 @@ class Run:
         journal: Callable[[Mapping[str, Any]], None] | None = None,
         recall: Callable[[str, Hashable, Callable[[], Any]], Any] = make_anew,
         given_up: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False,
+        fingerprint: str = "",
+        prunes: bool = False,
     ) -> None:
         self.config = View(config)
         self.folder = folder
@@ -137,6 +149,10 @@ class Run:
         self.facts: dict[str, Any] = {}
         self.preprocessed: Hashable = None
         self.parts: tuple[Part, ...] = PARTS
+        self.fingerprint = fingerprint
+        self.prunes = prunes
+        self.refit: Callable[..., Any] | None = None
+        self.ending: Mapping[str, Any] = {}
         self._journal = journal
         self._recall = recall
         self._given_up = given_up

@@ -165,3 +165,4 @@ class RunRecord:
     task: str | None
     error: Mapping[str, Any] | None
     folder: Path
+    fit: Mapping[str, Any] = field(default_factory=dict)

@@ -1,14 +1,14 @@
 """Score by folds: every row that is not tested on is validated on once."""
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from runtree.contract.answers import Answers
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.run import Run
 from runtree.contract.types import Evaluation, Metric
-from runtree.evaluators.scoring import Answers, answer, answer_part, frames
+from runtree.evaluators.scoring import answer, answer_part, frames
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class CrossValidation:
 
     def _folds(self, run: Run, metrics: Sequence[Metric]) -> "tuple[list[dict[str, float]], list[Table]]":
         """Score fold by fold; each is a step that a tuner may give the run up at."""
-        reporting = not takes_report(run.model)  # an algorithm that iterates has counted steps of its own
+        reporting = not run.plan.steps  # an algorithm that iterates has counted steps of its own
         scores: list[dict[str, float]] = []
         tables: list[Table] = []
         for number, (train, held_out) in enumerate(self._parts(run)):
@@ -103,14 +103,9 @@ def fit_and_answer(run: Run, train: "Rows", held_out: "Rows") -> Answers:
     from sklearn.base import clone
 
     features, target = run.data.features, run.data.target
-    model = clone(run.model).fit(features.iloc[train], target.iloc[train].to_numpy())
+    refit = run.refit or (lambda rows, truth: clone(run.model).fit(rows, truth))
+    model = refit(features.iloc[train], target.iloc[train].to_numpy())
     return answer(model, features.iloc[held_out], target.iloc[held_out], run.data.classes)
-
-
-def takes_report(model: Any) -> bool:
-    """Tell whether a pipeline's algorithm reports its iterations."""
-    last = model[-1] if hasattr(model, "steps") else model
-    return "report" in inspect.signature(last.fit).parameters
 
 
 def means(scores: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -1,60 +1,16 @@
-"""What a fitted model says of some rows, and the metrics of that."""
+"""A run's model asked about its parts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.answers import Answers, actual, ask
 from runtree.contract.run import Run
-from runtree.contract.types import Metric
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
     Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Predictions for some rows: `y_pred` of shape (rows,), `score` of shape (rows, classes) or None."""
-
-    y_true: "Array"
-    y_pred: "Array"
-    score: "Array | None"
-    classes: tuple[Any, ...]
-
-    def value(self, metric: Metric) -> float | None:
-        """Return a metric; None where it needs chances and the model gives none."""
-        if not self.classes:
-            return metric.function(self.y_true, self.y_pred)
-        labels = range(len(self.classes))
-        if metric.needs == "prediction":
-            return metric.function(self.y_true, self.y_pred, labels=labels)
-        if self.score is None:
-            return None
-        chances = self.score[:, 1] if len(self.classes) == 2 else self.score
-        return metric.function(self.y_true, chances, labels=labels)
-
-    def values(self, metrics: Sequence[Metric]) -> dict[str, float]:
-        """Return every metric that can be computed."""
-        from sklearn import config_context
-
-        with config_context(assume_finite=True, skip_parameter_validation=True):  # what is checked here is our own
-            found = {metric.name: self.value(metric) for metric in metrics}
-        return {name: float(value) for name, value in found.items() if value is not None}
-
-    def frame(self, rows: "Array", part: str) -> "pd.DataFrame":
-        """Return predictions as a table: row, part, y_true, y_pred and a column for each class's chance."""
-        import numpy as np
-        import pandas as pd
-
-        names = np.asarray(self.classes, dtype=object) if self.classes else None
-        columns: dict[str, Any] = {"row": rows, "part": part}
-        columns["y_true"] = names[self.y_true] if names is not None else self.y_true
-        columns["y_pred"] = names[self.y_pred] if names is not None else self.y_pred
-        if self.score is not None:
-            columns |= {f"p_{label}": self.score[:, code] for code, label in enumerate(self.classes)}
-        return pd.DataFrame(columns).infer_objects()
 
 
 def frames(answers: "Sequence[tuple[Answers, Array, str]]") -> "pd.DataFrame":
@@ -69,54 +25,17 @@ def answer_part(run: Run, part: str) -> Answers:
     place = (run.data.fingerprint, run.split.id, part)
     truth = run.recall("truth", place, lambda: actual(run.part(part)[1], run.data.classes))
     if run.preprocessed is None:
-        return _answer(*prepare(run.model, run.part(part)[0]), truth, run.data.classes)
-    prepared = run.recall("rows", (run.preprocessed, part), lambda: prepare(run.model, run.part(part)[0])[0])
-    return _answer(prepared, run.model[-1], truth, run.data.classes)
+        return ask(*prepare(run.model, run.part(part)[0]), truth, run.data.classes)
+    prepared = run.recall("rows", (run.preprocessed, part), lambda: prepare(run.model, run.part(part)[0])[1])
+    return ask(run.model[-1], prepared, truth, run.data.classes)
 
 
 def answer(model: Any, features: "pd.DataFrame", target: "pd.Series[Any]", classes: tuple[Any, ...]) -> Answers:
     """Ask a model about some rows."""
-    return _answer(*prepare(model, features), actual(target, classes), classes)
-
-
-def _answer(prepared: Any, last: Any, truth: "Array", classes: tuple[Any, ...]) -> Answers:
-    """Ask with one thread: forests add up in the order in which threads end, to the last digit."""
-    from joblib import parallel_config
-
-    with parallel_config("sequential"):
-        y_pred = last.predict(prepared)
-        score = chances(last, prepared, classes) if classes else None
-    if not classes:
-        return Answers(truth, y_pred.astype(float).ravel(), None, ())
-    return Answers(truth, codes(y_pred, classes), score, classes)
-
-
-def actual(target: "pd.Series[Any]", classes: tuple[Any, ...]) -> "Array":
-    """Return what is true: codes of classes, or numbers."""
-    found: Array = codes(target.to_numpy(), classes) if classes else target.to_numpy(dtype=float)
-    return found
+    return ask(*prepare(model, features), actual(target, classes), classes)
 
 
 def prepare(model: Any, features: "pd.DataFrame") -> tuple[Any, Any]:
-    """Return what a pipeline's last step is given, and that step: to prepare rows once serves both of its answers."""
+    """Return a pipeline's last step and what it is given: to prepare rows once serves both of its answers."""
     steps = getattr(model, "steps", None)
-    return (model[:-1].transform(features), steps[-1][1]) if steps and len(steps) > 1 else (features, model)
-
-
-def codes(labels: "Array", classes: tuple[Any, ...]) -> "Array":
-    """Return the position of each label in `classes`."""
-    import numpy as np
-
-    known: Mapping[Any, int] = {label: code for code, label in enumerate(classes)}
-    return np.fromiter((known[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
-
-
-def chances(model: Any, features: Any, classes: tuple[Any, ...]) -> "Array | None":
-    """Return chances of shape (rows, classes), in the order of `classes`, or None where the model gives none."""
-    import numpy as np
-
-    if not hasattr(model, "predict_proba"):
-        return None
-    found = np.asarray(model.predict_proba(features), dtype=float)
-    own = {label: column for column, label in enumerate(model.classes_.tolist())}
-    return np.column_stack([found[:, own[label]] if label in own else np.zeros(len(found)) for label in classes])
+    return (steps[-1][1], model[:-1].transform(features)) if steps and len(steps) > 1 else (model, features)

@@ -54,6 +54,8 @@ class Request:
         are, and every file is made durable; a sweep has a ledger that outlives its runs.
     recall, given_up
         What `Run.recall` and `Run.report` turn to.
+    prunes
+        Whether `given_up` may ever answer True.
     ended
         Told the record in which the run ends, whether well or not.
     """
@@ -65,6 +67,7 @@ class Request:
     keep: Callable[[Run], bool] | None = None
     recall: Callable[[str, Hashable, Callable[[], Any]], Any] = make_anew
     given_up: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False
+    prunes: bool = False
     ended: Callable[[RunRecord], None] = lambda record: None
 
 
@@ -89,7 +92,18 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
         stack.enter_context(folder.held())
         stack.enter_context(logged(folder.log, logging.INFO if durable else logging.WARNING))
         journal = partial(append_line, folder.history)
-        run = Run(request.frozen.config, folder.path, hooks, trust, known, journal, request.recall, request.given_up)
+        run = Run(
+            request.frozen.config,
+            folder.path,
+            hooks,
+            trust,
+            known,
+            journal,
+            request.recall,
+            request.given_up,
+            request.frozen.fingerprint,
+            request.prunes,
+        )
         record = first_record(request.frozen, request.overrides, request.sweep, folder)
         seconds: dict[str, float] = {}
         clock = time.monotonic()

@@ -2,30 +2,62 @@
 
 import inspect
 import json
-import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from runtree.config.build import build
 from runtree.contract.errors import DataError, RuntreeError
+from runtree.contract.iteration import UNWATCHED, Report
 from runtree.contract.run import Run
-
-log = logging.getLogger(__name__)
+from runtree.lifecycle.fitting.judge import Rows, check_watched
+from runtree.lifecycle.fitting.plan import Plan
+from runtree.lifecycle.fitting.watch import ending, hold_out, watch, watch_fold
+from runtree.lifecycle.model_files import SkopsStore
 
 
 def fit(run: Run) -> Any:
     """Fit the configured algorithm on the train part and return the pipeline that is saved and served."""
     from sklearn.pipeline import Pipeline
 
-    config = run.config.plain()
-    algorithm = run.estimator
+    config, plan, algorithm = run.config.plain(), run.plan, run.estimator
     asked = json.dumps(config["preprocess"], sort_keys=True, default=str)
     run.preprocessed = (run.data.fingerprint, run.split.id, run.data.task, asked)
     preprocess, prepared = run.recall("fitted", run.preprocessed, lambda: _preprocessed(run, config["preprocess"]))
-    extra = _extra(algorithm, run, preprocess)
     target = run.data.target.iloc[run.split.train].to_numpy()
-    _told(lambda: algorithm.fit(prepared, target, **extra), config["algorithm"])
+    held = _validation(run, preprocess) if _wants_rows(algorithm, plan) else None
+    learnt, held = hold_out(run, (prepared, target), held)
+    check_watched(plan.options, held is not None)
+    loop = watch(run, learnt, held) if plan.steps else None
+    carry_out(run, algorithm, learnt, held, loop or UNWATCHED)
+    run.ending = ending(algorithm, plan, loop)
+    run.refit = partial(refit, run)
     return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
+
+
+def refit(run: Run, features: Any, target: Any) -> Any:
+    """Fit a fresh copy of the run's pipeline on other rows, under the same stop rules."""
+    from sklearn.base import clone
+    from sklearn.pipeline import Pipeline
+
+    preprocess, algorithm = clone(run.model[0]), clone(run.model[-1])
+    learnt, watched = hold_out(run, (preprocess.fit_transform(features, target), target), None)
+    loop = watch_fold(run, learnt, watched) if run.plan.steps else None
+    carry_out(run, algorithm, learnt, watched, loop or UNWATCHED)
+    return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
+
+
+def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report: Report) -> None:
+    """Fit an algorithm, step by step where the plan says so."""
+    (rows, target), stepper = learnt, run.plan.stepper
+    takes = inspect.signature(algorithm.fit).parameters
+    extra: dict[str, Any] = {"report": report} if "report" in takes and run.plan.steps else {}
+    if "validation" in takes and held is not None:
+        extra["validation"] = held
+    if stepper is not None:
+        _told(lambda: stepper.fit(algorithm, rows, target, report, SkopsStore()), run)
+    else:
+        _told(lambda: algorithm.fit(rows, target, **extra), run)
 
 
 def _preprocessed(run: Run, node: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -36,18 +68,20 @@ def _preprocessed(run: Run, node: Mapping[str, Any]) -> tuple[Any, Any]:
     return preprocess, preprocess.fit_transform(*run.part("train"))
 
 
-def _extra(algorithm: Any, run: Run, preprocess: Any) -> dict[str, Any]:
-    """Return what an algorithm that iterates asks for: a way to report, and rows to watch."""
-    takes = inspect.signature(algorithm.fit).parameters
-    extra: dict[str, Any] = {"report": run.report} if "report" in takes else {}
-    if "validation" in takes and len(run.split.validation):
-        features, target = run.part("validation")
-        rows = run.recall("rows", (run.preprocessed, "validation"), lambda: preprocess.transform(features))
-        extra["validation"] = (rows, target.to_numpy())
-    return extra
+def _wants_rows(algorithm: Any, plan: Plan) -> bool:
+    return plan.steps or "validation" in inspect.signature(algorithm.fit).parameters
 
 
-def _told(work: Callable[[], Any], node: Mapping[str, Any]) -> None:
+def _validation(run: Run, preprocess: Any) -> Rows | None:
+    """Return the validation part, prepared: to watch, not to learn from."""
+    if not len(run.split.validation):
+        return None
+    features, target = run.part("validation")
+    rows = run.recall("rows", (run.preprocessed, "validation"), lambda: preprocess.transform(features))
+    return rows, target.to_numpy()
+
+
+def _told(work: Callable[[], Any], run: Run) -> None:
     """Run the fit; what the library says of bad values is told with the config path."""
     try:
         work()
@@ -56,6 +90,7 @@ def _told(work: Callable[[], Any], node: Mapping[str, Any]) -> None:
     except ValueError as error:
         if "NaN" in str(error) or "infinity" in str(error):
             raise DataError(
-                f"algorithm={node.get('name')} takes no missing or infinite values", "type: preprocess=tabular"
+                f"algorithm={run.config.algorithm.get('name')} takes no missing or infinite values",
+                "type: preprocess=tabular",
             ) from error
         raise

@@ -18,18 +18,20 @@ OBJECTIVES: Mapping[str, str] = {"classification": "balanced_accuracy", "regress
 
 
 def accuracy(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
-    """Share of rows whose class is predicted."""
-    from sklearn.metrics import accuracy_score
-
-    return float(accuracy_score(y_true, y_pred))
+    """Share of rows whose class is predicted (scikit-learn's `accuracy_score`)."""
+    return float((y_true == y_pred).mean())
 
 
 def balanced_accuracy(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
-    """Mean of the recalls of the classes that are there (`recall_score`, macro, over the classes in `y_true`)."""
-    from sklearn.metrics import recall_score
+    """Mean of the recalls of the classes that are there (scikit-learn's `balanced_accuracy_score`).
 
-    present = sorted(set(y_true.tolist()))
-    return float(recall_score(y_true, y_pred, labels=present, average="macro", zero_division=0.0))
+    Counted here: it is scored at each iteration of each fit, and scikit-learn's checks take a hundred times as long.
+    """
+    import numpy as np
+
+    rows = np.bincount(y_true, minlength=len(labels))
+    hits = np.bincount(y_true[y_true == y_pred], minlength=len(labels))
+    return float((hits[rows > 0] / rows[rows > 0]).mean())
 
 
 def _average(labels: Sequence[int]) -> dict[str, Any]:

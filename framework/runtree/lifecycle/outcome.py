@@ -6,7 +6,7 @@ from typing import Any
 
 from runtree.config.freeze import Frozen
 from runtree.config.secrets import redact_override
-from runtree.contract.errors import RunFailedError, RuntreeError, first_line
+from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError, first_line
 from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
 from runtree.lifecycle import metrics
@@ -42,7 +42,7 @@ def ended(
     return replace(
         record,
         state=state,
-        reason={"completed": None, "interrupted": "interrupted", "pruned": "pruned"}.get(state, "error"),
+        reason=reason(run, state, error),
         finished=timestamp(),
         seconds=round(seconds, 6),
         task=run.data.task if run.filled("data") else None,
@@ -51,7 +51,17 @@ def ended(
         fingerprints={**record.fingerprints, **found},
         stages={name: round(value, 6) for name, value in stages.items()},
         error=told(error) if error is not None and state == "failed" else None,
+        fit=dict(run.ending),
     )
+
+
+def reason(run: Run, state: str, error: BaseException | None) -> str | None:
+    """Return why a run ended: a completed one by the rule that ended its fit."""
+    if state == "completed":
+        return run.ending.get("reason")
+    if state in ("interrupted", "pruned"):
+        return state
+    return "diverged" if isinstance(error, DivergedError) else "error"
 
 
 def ranked(run: Run) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from runtree.contract.errors import ConfigError, RunFailedError
 from runtree.contract.run import Run
 from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
+from runtree.lifecycle.fitting.plan import make_plan, settle
 from runtree.lifecycle.table_options import table_options
 from runtree.records.folder import RunFolder
 from runtree.records.write import write_json
@@ -45,7 +46,9 @@ def check_stage(run: Run) -> None:
     config = run.config.plain()
     metrics.choose(config["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
     ranked, _ = metrics.objective(config["objective"], run.data.task, run.catalogue)
-    run.estimator = build_algorithm(config["algorithm"], run.data.task, run.trust)
+    options, iterations, node = settle(config, run.data.task)
+    run.estimator = build_algorithm(node, run.data.task, run.trust)
+    run.plan = make_plan(options, iterations, run.estimator, run.prunes, run.trust)
     if ranked.needs == "probability" and not hasattr(run.estimator, "predict_proba"):
         raise ConfigError(
             f"objective.metric: {ranked.name} needs probabilities, and {type(run.estimator).__name__} gives none",

@@ -39,6 +39,11 @@ class RunFolder:
         return self.path / "history.jsonl"
 
     @property
+    def checkpoints(self) -> Path:
+        """States of the fit to go on from, a folder each."""
+        return self.path / "checkpoints"
+
+    @property
     def data(self) -> Path:
         """Schema, rows and fingerprint of the data, and the split."""
         return self.path / "data.json"

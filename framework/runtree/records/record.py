@@ -76,7 +76,7 @@ def read_record(folder: RunFolder) -> RunRecord:
 
 def _record(content: Mapping[str, Any], path: Path) -> RunRecord:
     state, reason = str(content["state"]), content.get("reason")
-    for key in ("config", "metrics", "objective", "fingerprints", "stages"):
+    for key in ("config", "metrics", "objective", "fingerprints", "stages", "fit"):
         if not isinstance(content.get(key) or {}, dict):
             raise TypeError(f"'{key}' is no mapping")
     if state == "running" and not RunFolder(path).is_held():
@@ -98,4 +98,5 @@ def _record(content: Mapping[str, Any], path: Path) -> RunRecord:
         task=content.get("task"),
         error=content.get("error"),
         folder=path,
+        fit=content.get("fit") or {},
     )

@@ -14,12 +14,13 @@ class Probe:
     """Load the data, split it and build everything, but fit nothing: what cannot work is told before the first run.
 
     `trials` holds configs that must be buildable, by the text that a complaint names. `environment` is the file that
-    versions and hardware are written to.
+    versions and hardware are written to, `prunes` tells whether runs may be given up on their way.
     """
 
     config: Mapping[str, Any]
     trials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     environment: Path | None = None
+    prunes: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Work:
     keep: Keep = "best"
     objectives: Objectives = ()
     front: tuple[tuple[float, ...], ...] = ()
+    prunes: bool = False
 
 
 @dataclass(frozen=True)

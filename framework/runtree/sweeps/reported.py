@@ -1,9 +1,8 @@
 """Which of the metrics that a run reports stands for the objective."""
 
-import re
 from collections.abc import Mapping
 
-LOSS = re.compile(r"loss|error|deviance|rmse|mse|mae|mape|^l[12]$|logloss", re.IGNORECASE)
+from runtree.contract.iteration import is_loss
 
 
 def objective_of(metrics: Mapping[str, float], name: str, direction: str) -> float | None:
@@ -14,7 +13,7 @@ def objective_of(metrics: Mapping[str, float], name: str, direction: str) -> flo
     for key in (f"validation_{name}", f"validation.{name}", name):
         if key in metrics:
             return metrics[key]
-    losses = [key for key in metrics if key.startswith("validation") and LOSS.search(key)]
+    losses = [key for key in metrics if key.startswith("validation") and is_loss(key.removeprefix("validation_"))]
     losses += [key for key in ("loss",) if key in metrics]
     if not losses:
         return None

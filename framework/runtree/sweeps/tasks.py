@@ -36,6 +36,7 @@ class Tasks:
     resources: Resources
     axes: Axes
     objectives: Objectives
+    prunes: bool = False
 
     def __post_init__(self) -> None:
         self._families = {family.name: family for family in self.families}
@@ -84,6 +85,7 @@ class Tasks:
             self.options.keep,  # type: ignore[arg-type]
             self.objectives,
             front,
+            self.prunes,
         )
 
     def overrides(self, entry: Entry, trial: Trial, frozen: Frozen) -> tuple[str, ...]:

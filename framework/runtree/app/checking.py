@@ -1,0 +1,99 @@
+"""Look at one configuration before it is trained: compose, load, split, ask the checks, write nothing."""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtree.app.application import App, rest_idle_threads
+from runtree.contract.errors import RequestError
+from runtree.contract.run import Run
+from runtree.lifecycle.checks.finding import Outcome, State
+
+if TYPE_CHECKING:
+    from runtree.config.freeze import Frozen
+
+Watch = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was looked at, what was found, and on how many rows of the train part it was fitted."""
+
+    run: Run
+    outcomes: tuple[Outcome, ...]
+    rows: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing failed."""
+        return not self.count("failed")
+
+    @property
+    def seconds(self) -> float:
+        """How long the checks took."""
+        return sum(outcome.seconds for outcome in self.outcomes)
+
+    def count(self, state: State) -> int:
+        """Return how many checks ended so."""
+        return sum(outcome.finding.state == state for outcome in self.outcomes)
+
+
+def check(app: App, flags: argparse.Namespace, watch: Watch = lambda _: None) -> Checked:
+    """Ask every check of the configuration that a command line describes; `watch` hears what is done.
+
+    Raises
+    ------
+    RuntreeError
+        What `train` would refuse before its fit.
+    """
+    rest_idle_threads()
+    if flags.multirun:
+        raise RequestError("check looks at one configuration, not at a sweep", "leave out -m, and name one of each")
+    watch("config")
+    frozen = compose(app, flags)
+    with tempfile.TemporaryDirectory() as folder:
+        return look(app, frozen, flags, Path(folder), watch)
+
+
+def compose(app: App, flags: argparse.Namespace) -> "Frozen":
+    """Return the config as a run would be given it."""
+    from runtree.config.engine import Engine
+    from runtree.config.explain import explain
+    from runtree.config.flags import open_parameters
+    from runtree.config.freeze import freeze
+
+    app.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
+    if flags.config_dir is not None and not Path(flags.config_dir).is_dir():
+        raise RequestError(f"--config-dir: there is no folder {flags.config_dir}")
+    folder = str(Path(flags.config_dir).resolve()) if flags.config_dir else None
+    overrides = open_parameters(flags.overrides)
+    app.trust(overrides)  # whoever types a `_target_` may mean a module in this folder
+    engine = Engine(app.folders, app.algorithms, flags.config_name or "config", folder)
+    try:
+        return freeze(engine.compose(overrides))
+    except Exception as error:
+        raise explain(error, flags.overrides, app.catalogue) from error
+
+
+def look(app: App, frozen: "Frozen", flags: argparse.Namespace, folder: Path, watch: Watch) -> Checked:
+    """Do all of a run that comes before its fit, and ask the checks; `folder` is thrown away."""
+    from runtree.config.build import build
+    from runtree.config.resources import of_a_run
+    from runtree.lifecycle import metrics
+    from runtree.lifecycle.checks.catalogue import ask_all
+    from runtree.lifecycle.checks.context import make_context
+    from runtree.lifecycle.stages import check_stage, load_stage, split_stage
+
+    trust = app.trust(flags.overrides)
+    compute = build(of_a_run(frozen.config["compute"]), "compute", trust)
+    known = metrics.catalogue(app.plugins.contributions("register_metrics"))
+    run = Run(frozen.config, folder, app.plugins, trust, known)
+    run.facts |= compute.describe()
+    for name, stage in (("load", load_stage), ("check", check_stage), ("split", split_stage)):
+        watch(name)
+        stage(run)
+    context = make_context(run, lambda: compute.session(run.seed))
+    return Checked(run, tuple(ask_all(context, watch=watch)), len(context.train))

@@ -1,0 +1,96 @@
+"""What a fitted algorithm says of some rows, and the metrics of that."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.types import Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Predictions for some rows: `y_pred` of shape (rows,), `score` of shape (rows, classes) or None."""
+
+    y_true: "Array"
+    y_pred: "Array"
+    score: "Array | None"
+    classes: tuple[Any, ...]
+
+    def value(self, metric: Metric) -> float | None:
+        """Return a metric; None where it needs chances and the model gives none."""
+        if not self.classes:
+            return metric.function(self.y_true, self.y_pred)
+        labels = range(len(self.classes))
+        if metric.needs == "prediction":
+            return metric.function(self.y_true, self.y_pred, labels=labels)
+        if self.score is None:
+            return None
+        chances = self.score[:, 1] if len(self.classes) == 2 else self.score
+        return metric.function(self.y_true, chances, labels=labels)
+
+    def values(self, metrics: Sequence[Metric]) -> dict[str, float]:
+        """Return every metric that can be computed."""
+        from sklearn import config_context
+
+        with config_context(assume_finite=True, skip_parameter_validation=True):  # what is checked here is our own
+            found = {metric.name: self.value(metric) for metric in metrics}
+        return {name: float(value) for name, value in found.items() if value is not None}
+
+    def frame(self, rows: "Array", part: str) -> "pd.DataFrame":
+        """Return predictions as a table: row, part, y_true, y_pred and a column for each class's chance."""
+        import numpy as np
+        import pandas as pd
+
+        names = np.asarray(self.classes, dtype=object) if self.classes else None
+        columns: dict[str, Any] = {"row": rows, "part": part}
+        columns["y_true"] = names[self.y_true] if names is not None else self.y_true
+        columns["y_pred"] = names[self.y_pred] if names is not None else self.y_pred
+        if self.score is not None:
+            columns |= {f"p_{label}": self.score[:, code] for code, label in enumerate(self.classes)}
+        return pd.DataFrame(columns).infer_objects()
+
+
+def ask(model: Any, rows: Any, truth: "Array", classes: tuple[Any, ...]) -> Answers:
+    """Ask a fitted algorithm about rows that are prepared for it.
+
+    With one thread: forests add up in the order in which threads end, to the last digit.
+    """
+    from joblib import parallel_config
+
+    with parallel_config("sequential"):
+        y_pred = model.predict(rows)
+        score = chances(model, rows, classes) if classes else None
+    if not classes:
+        return Answers(truth, y_pred.astype(float).ravel(), None, ())
+    return Answers(truth, codes(y_pred, classes), score, classes)
+
+
+def actual(target: "pd.Series[Any]", classes: tuple[Any, ...]) -> "Array":
+    """Return what is true: codes of classes, or numbers."""
+    found: Array = codes(target.to_numpy(), classes) if classes else target.to_numpy(dtype=float)
+    return found
+
+
+def codes(labels: "Array", classes: tuple[Any, ...]) -> "Array":
+    """Return the position of each label in `classes`."""
+    import numpy as np
+
+    known: Mapping[Any, int] = {label: code for code, label in enumerate(classes)}
+    return np.fromiter((known[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
+
+
+def chances(model: Any, features: Any, classes: tuple[Any, ...]) -> "Array | None":
+    """Return chances of shape (rows, classes), in the order of `classes`, or None where the model gives none."""
+    import numpy as np
+
+    if not hasattr(model, "predict_proba"):
+        return None
+    found = np.asarray(model.predict_proba(features), dtype=float)
+    own = {label: column for column, label in enumerate(model.classes_.tolist())}
+    return np.column_stack([found[:, own[label]] if label in own else np.zeros(len(found)) for label in classes])
