@@ -5,7 +5,6 @@ from warnings import catch_warnings, filterwarnings
 
 from sklearn.exceptions import ConvergenceWarning
 
-from runtree.algorithms.state import put_back, take
 from runtree.contract.iteration import Report, Store
 
 ITERATION = "lbfgs-iter"  # what scikit-learn calls one step of the solver
@@ -32,7 +31,7 @@ class Solver:
         finally:
             algorithm.set_callbacks()
         if report.best is not None:
-            put_back(algorithm, report.best, store)
+            algorithm.coef_, algorithm.intercept_ = report.best
 
 
 class Listener:
@@ -61,6 +60,7 @@ class Listener:
         self.step += 1
         if not self.report.due(self.step):
             return False
-        if self.report(self.step, model=fitted_estimator, snapshot=lambda: take(fitted_estimator)):
+        now = (fitted_estimator.coef_, fitted_estimator.intercept_)
+        if self.report(self.step, model=fitted_estimator, snapshot=lambda: now):
             raise StopIteration
         return False

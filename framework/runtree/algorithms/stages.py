@@ -40,9 +40,7 @@ class Stages:
         finally:
             algorithm.warm_start = False
         if isinstance(report.best, Path):
-            bound = algorithm.n_estimators
             put_back(algorithm, report.best, store)
-            algorithm.set_params(n_estimators=bound, warm_start=False)
         elif report.best is not None:
             algorithm.__dict__.update(take(trees(algorithm, report.best)))
 

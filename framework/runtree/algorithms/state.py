@@ -19,10 +19,11 @@ def take(algorithm: Any) -> dict[str, Any]:
 
 
 def put_back(algorithm: Any, state: "dict[str, Any] | Path", store: Store) -> None:
-    """Give an estimator the state that was taken, or written, before."""
+    """Give an estimator the state that was taken, or written, before; its parameters stay as they are."""
+    asked = algorithm.get_params(deep=False)
     held = store.load(state / MODEL).__dict__ if isinstance(state, Path) else state
     algorithm.__dict__.clear()
-    algorithm.__dict__.update(held)
+    algorithm.__dict__.update({**held, **asked})
 
 
 def write(algorithm: Any, generator: np.random.RandomState | None, folder: Path, store: Store) -> None:

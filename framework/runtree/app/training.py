@@ -1,7 +1,7 @@
 """From a command line to runs: Hydra composes, and is given the one task that it runs."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,11 @@ from runtree.contract.run import Run
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from runtree.app.continuing import Start
     from runtree.app.sweeping import Order, Swept
 
 Watch = Callable[[str], None]
+Iterated = Callable[[Run, Mapping[str, Any]], None]
 SWEEPER = "hydra_plugins.runtree_hydra.RuntreeSweeper"
 
 
@@ -40,10 +42,13 @@ def train(
     watch: Watch = lambda _: None,
     told: Callable[[Run], None] = lambda _: None,
     order: "Order | None" = None,
+    iterated: Iterated = lambda run, line: None,
+    start: "Start | None" = None,
 ) -> Done:
     """Run what a command line asks for: one run, or with -m a sweep.
 
-    `watch` hears each stage as it begins, `told` each run as it ends well; `order` says what is asked of a sweep.
+    `watch` hears each stage as it begins, `iterated` each iteration that is checked, `told` each run as it ends well;
+    `order` says what is asked of a sweep, `start` which run goes on.
     """
     from runtree.config.engine import Engine
     from runtree.config.explain import explain
@@ -60,7 +65,7 @@ def train(
     try:
         composed = engine.compose(overrides, multirun=flags.multirun)
         done.multirun = flags.multirun or str(composed.hydra.mode).endswith("MULTIRUN")
-        task = Task(app, done, watch, told, order, flags)
+        task = Task(app, done, watch, told, order, flags, iterated, start)
         if not done.multirun:
             engine.run(composed, task)
         elif composed.hydra.sweeper.get("_target_") == SWEEPER:
@@ -88,9 +93,11 @@ class Task:
         told: Callable[[Run], None] = lambda _: None,
         order: "Order | None" = None,
         flags: argparse.Namespace | None = None,
+        iterated: Iterated = lambda run, line: None,
+        start: "Start | None" = None,
     ) -> None:
         self.app, self.done, self.watch, self.told = app, done, watch, told
-        self.order, self.flags = order, flags
+        self.order, self.flags, self.iterated, self.start = order, flags, iterated, start
 
     def __reduce__(self) -> Any:
         """Cross to a launcher's process as what can be made anew there."""
@@ -98,7 +105,7 @@ class Task:
 
     def __call__(self, config: "DictConfig") -> Any:
         """Run one job: config in, objective out."""
-        return run_job(config, self.app, self.done, self.watch, self.told)
+        return run_job(config, self)
 
     def sweep(self, sweeper: Any, arguments: list[str]) -> Any:
         """Carry out a sweep, and return the best value of the objective."""
@@ -131,14 +138,14 @@ def remote_task(extra: tuple[tuple[str, object], ...], folder: Path | None, of_s
     return Task(app, Done(folder=folder, multirun=True, swept=Swept() if of_sweep else None))
 
 
-def run_job(config: "DictConfig", app: App, done: Done, watch: Watch, told: Callable[[Run], None]) -> Any:
+def run_job(config: "DictConfig", task: Task) -> Any:
     """Run one job of Hydra's: config in, objective out."""
     from hydra.core.hydra_config import HydraConfig
 
     from runtree.config.freeze import freeze
     from runtree.lifecycle.execute import Request, execute
     from runtree.lifecycle.outcome import ranked
-    from runtree.records.folder import open_exact, open_run
+    from runtree.records.folder import RunFolder, open_exact, open_run
 
     hydra = HydraConfig.get()
     overrides = tuple(str(text) for text in hydra.overrides.task)
@@ -146,19 +153,23 @@ def run_job(config: "DictConfig", app: App, done: Done, watch: Watch, told: Call
     given = Path(hydra.runtime.output_dir)
     if given == Path.cwd():
         parent = Path(frozen.config["outputs"]) / str(frozen.config["experiment"]["name"])
-        open_folder = partial(open_run, parent, frozen.fingerprint)
+        open_folder: Callable[[], RunFolder] = partial(open_run, parent, frozen.fingerprint)
     else:
         open_folder = partial(open_exact, given)
+    done = task.done
+    if task.start is not None:
+        open_folder = task.start.opens(frozen, open_folder)
     sweep = done.folder.name if done.folder else None
+    request = Request(frozen, open_folder, overrides, sweep, iterated=task.iterated)
     try:
-        run = execute(Request(frozen, open_folder, overrides, sweep), app.plugins, app.trust(overrides), watch)
+        run = execute(request, task.app.plugins, task.app.trust(overrides), task.watch)
     except Exception as error:
         if not done.multirun or done.swept is not None:
             raise
         done.failures.append((overrides, error))  # the others of a multirun go on
         return None
     done.runs.append(run)
-    told(run)
+    task.told(run)
     return ranked(run)["value"]
 
 

@@ -16,6 +16,8 @@ LINES = {
     "fish": "_RUNTREE_COMPLETE=fish_source runtree | source",
 }
 
+HIDDEN = ("._target_", ".space", ".iterations")  # keys that options say of themselves
+
 
 def known() -> "Catalogue":
     """Return what can be chosen; plugins, and what it takes to ask them, are loaded only where there are any."""
@@ -40,7 +42,7 @@ def complete_override(context: click.Context, parameter: click.Parameter, incomp
         options = catalogue.groups.get(group, {})
         return [CompletionItem(f"{group}={stem}{name}") for name in options if name.startswith(last)]
     names = [f"{name}=" for name in catalogue.groups]
-    keys = [f"{path}=" for path in catalogue.keys(typed) if "._target_" not in path and ".space" not in path]
+    keys = [f"{path}=" for path in catalogue.keys(typed) if not any(own in path for own in HIDDEN)]
     return [CompletionItem(name) for name in [*names, *keys] if name.startswith(incomplete)]
 
 

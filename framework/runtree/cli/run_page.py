@@ -8,6 +8,7 @@ import click
 
 from runtree.cli.cells import printable
 from runtree.cli.tables import print_table, terminal_width
+from runtree.cli.train_report import ended
 from runtree.cli.words import age, duration
 from runtree.records import contents
 from runtree.records.folder import RunFolder
@@ -42,6 +43,8 @@ def heading(record: "RunRecord") -> Iterator[tuple[str, str]]:
     yield "run", f"{record.id}   {record.state}{reason}"
     took = f", took {duration(record.seconds)} s" if record.seconds is not None else ""
     yield "", f"experiment {record.experiment}, started {when(record.started)}{took}"
+    if record.fit.get("reason"):
+        yield "fit", f"ended {ended(record.fit)}"
     if record.stages:
         yield "seconds", ", ".join(f"{name} {duration(value)}" for name, value in record.stages.items())
 

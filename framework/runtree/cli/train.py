@@ -1,18 +1,18 @@
 """`runtree train`: overrides in, a table of metrics and a folder out."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtree.cli.completion import complete_override
+from runtree.cli.progress import Progress
+from runtree.contract.errors import RequestError
 
 if TYPE_CHECKING:
     from runtree.app import Done
     from runtree.app.sweeping import Order
-    from runtree.contract.run import Run
 
 HELP = """Train, evaluate and record a model.
 
@@ -24,6 +24,7 @@ OVERRIDES are Hydra's: group=option chooses, key=value sets, +key=value adds, ~k
   runtree train -m algorithm=logistic,random_forest seed=1,2,3
   runtree train --cfg job --resolve           print the config, run nothing
   runtree train --info defaults-tree          how it was composed
+  runtree train --continue latest             go on from the last checkpoint of a run
 
 Hydra's flags: -m, --cfg, --resolve, --package, --info, -cn NAME, -cd FOLDER, --hydra-help.
 """
@@ -46,10 +47,18 @@ def carry_out(app: Any, flags: argparse.Namespace) -> int:
     if asks_hydra(flags):
         return show(app, flags)
     if flags.multirun:
+        if flags.going_on:
+            raise RequestError("--continue is for one run, and -m is for many", "a sweep goes on by: runtree resume")
         return carry_sweep(app, lambda order: train(app, flags, order=order))
     progress = Progress()
+    watching: dict[str, Any] = {"watch": progress.stage, "told": progress.run, "iterated": progress.iterated}
     try:
-        done = train(app, flags, watch=progress.stage, told=progress.run)
+        if flags.going_on:
+            from runtree.app.continuing import go_on
+
+            done = go_on(app, flags.going_on, flags.overrides, **watching)
+        else:
+            done = train(app, flags, **watching)
     finally:
         progress.stop()
     return told(done)
@@ -100,31 +109,3 @@ def show(app: Any, flags: argparse.Namespace) -> int:
     except Exception as error:
         raise explain(error, asked, app.catalogue) from error
     return 0
-
-
-class Progress:
-    """What is being done, on stderr: a spinner on a terminal, nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._status: Any = None
-        self._runs = 0
-
-    def stage(self, name: str) -> None:
-        """Show the stage that begins."""
-        if not sys.stderr.isatty():
-            return
-        if self._status is None:
-            from rich.console import Console
-
-            self._status = Console(stderr=True).status("")
-            self._status.start()
-        self._status.update(f"run {self._runs + 1}: {name} …")
-
-    def run(self, run: "Run") -> None:
-        """Count a run that has ended."""
-        self._runs += 1
-
-    def stop(self) -> None:
-        """Leave the terminal as it was."""
-        if self._status is not None:
-            self._status.stop()

@@ -1,6 +1,7 @@
 """What is printed when a run ends, and when several end that a sweeper of Hydra's own has made."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,7 +30,7 @@ def report(done: "Done") -> None:
 
 
 def summary(run: "Run") -> list[str]:
-    """Return two lines: the data, and what was fitted."""
+    """Return a line each for the data, what was fitted, and why the fit ended."""
     split = run.split
     classes = f", {len(run.data.classes)} classes" if run.data.classes else ""
     parts = f"{len(split.train)}/{len(split.validation)}/{len(split.test)}"
@@ -38,7 +39,16 @@ def summary(run: "Run") -> list[str]:
         f"'{run.data.target.name}' ({run.data.task}{classes}), {run.facts['split']} split {parts}, seed {run.seed}",
         f"fit   {run.config.algorithm.name} on {run.facts.get('device', 'cpu')}, "
         f"evaluated by {run.config.evaluator.name}",
+        *([f"ended {ended(run.ending)}"] if run.ending.get("reason") else []),
     ]
+
+
+def ended(ending: Mapping[str, Any]) -> str:
+    """Return ``after 37 epochs: tolerance (the model is that of epoch 30)``."""
+    count, unit = ending["iterations"], ending["unit"]
+    best = ending.get("best")
+    kept = f" (the model is that of {unit} {best})" if best and best != count else ""
+    return f"after {count:,} {unit}{'' if count == 1 else 's'}: {ending['reason']}{kept}"
 
 
 def names(run: "Run") -> list[str]:

@@ -14,7 +14,7 @@ from runtree.contract.errors import RuntreeError
 from runtree.contract.protocols import Trust
 from runtree.contract.types import TASKS
 
-OWN = ("_target_", "name", "space", "defaults")  # what an option says of itself
+OWN = ("_target_", "name", "space", "iterations", "defaults")  # what an option says of itself
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def _is_open(key: str, known: dict[str, Any]) -> bool:
 
 
 def _is_shown(path: str) -> bool:
-    return "._target_" not in path and ".space" not in path
+    return not any(own in path for own in ("._target_", ".space", ".iterations"))
 
 
 def _unknown_key(

@@ -19,6 +19,7 @@ def hydra_parser() -> argparse.ArgumentParser:
 def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
     """Sort a command line into Hydra's flags and the overrides; a flag that nobody knows is refused."""
     parser = hydra_parser()
+    parser.add_argument("--continue", dest="going_on", metavar="RUN")
     parser.exit_on_error = False
     try:
         flags, rest = parser.parse_known_intermixed_args(list(arguments))

@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from runtree.config.build import build
@@ -58,6 +57,8 @@ class Request:
         Whether `given_up` may ever answer True.
     ended
         Told the record in which the run ends, whether well or not.
+    iterated
+        Told each line of the history.
     """
 
     frozen: Frozen
@@ -69,6 +70,7 @@ class Request:
     given_up: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False
     prunes: bool = False
     ended: Callable[[RunRecord], None] = lambda record: None
+    iterated: Callable[[Run, Mapping[str, Any]], None] = lambda run, line: None
 
 
 def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str], None] = lambda _: None) -> Run:
@@ -91,7 +93,11 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
     with ExitStack() as stack:
         stack.enter_context(folder.held())
         stack.enter_context(logged(folder.log, logging.INFO if durable else logging.WARNING))
-        journal = partial(append_line, folder.history)
+
+        def journal(line: Mapping[str, Any]) -> None:
+            append_line(folder.history, line)
+            request.iterated(run, line)
+
         run = Run(
             request.frozen.config,
             folder.path,

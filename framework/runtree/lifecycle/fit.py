@@ -55,7 +55,8 @@ def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report:
     if "validation" in takes and held is not None:
         extra["validation"] = held
     if stepper is not None:
-        _told(lambda: stepper.fit(algorithm, rows, target, report, SkopsStore()), run)
+        store = SkopsStore(f"{type(algorithm).__module__}.{type(algorithm).__qualname__}")
+        _told(lambda: stepper.fit(algorithm, rows, target, report, store), run)
     else:
         _told(lambda: algorithm.fit(rows, target, **extra), run)
 

@@ -10,6 +10,7 @@ from runtree.contract.errors import ConfigError, RunFailedError
 from runtree.contract.run import Run
 from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
+from runtree.lifecycle.fitting.curve import draw_curve
 from runtree.lifecycle.fitting.plan import make_plan, settle
 from runtree.lifecycle.table_options import table_options
 from runtree.records.folder import RunFolder
@@ -102,6 +103,7 @@ def save_stage(run: Run) -> None:
     """Write the model in the first format that a plugin or runtree itself knows for it."""
     folder = RunFolder(run.folder)
     folder.model.mkdir()
+    draw_curve(run)
     format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
     if format_name is None:
         raise RunFailedError(f"no plugin knows how to save a {type(run.model).__name__}")

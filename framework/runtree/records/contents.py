@@ -71,7 +71,7 @@ def settings(record: RunRecord) -> dict[str, Any]:
             if key != (record.task or key):
                 continue
             *groups, key = groups
-        if not {"_target_", "space"} & {*groups[1:], key} and (groups or [key])[0] not in PLACES:
+        if not {"_target_", "space", "iterations"} & {*groups[1:], key} and (groups or [key])[0] not in PLACES:
             _inner(nested, groups)[key] = value
     return nested
 

@@ -63,7 +63,7 @@ def _differs_where_there(key: str, records: Sequence[RunRecord]) -> bool:
 
 
 def _is_noise(key: str) -> bool:
-    return "_target_" in key or ".space." in f"{key}."
+    return "_target_" in key or any(f".{own}." in f"{key}." for own in ("space", "iterations"))
 
 
 def _follows(key: str, records: Sequence[RunRecord]) -> bool:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from runtree.contract.errors import NotFoundError, RequestError, first_line
 from runtree.records.folder import RunFolder, not_writable
 from runtree.records.record import timestamp
 
-HEAVY = ("model", "plots")
+HEAVY = ("model", "plots", "checkpoints")
 HEAVY_FILES = ("predictions.parquet", "manifest.json", "report.html")
 
 
@@ -74,8 +74,9 @@ class SweepFolder:
         """Return the folder of a run, by its number."""
         return RunFolder(self.runs / f"{number:04d}")
 
-    def set_aside(self, folder: Path, attempt: int) -> None:
-        """Move what a dead attempt left out of the way; it is kept, and counted nowhere."""
+    def set_aside(self, folder: Path, attempt: int) -> Path | None:
+        """Move what a dead attempt left out of the way; it is kept, and counted nowhere. Return where it is now."""
+        place: Path | None = None
         if folder.exists():
             attempts = self.path / "attempts"
             attempts.mkdir(exist_ok=True)
@@ -83,6 +84,7 @@ class SweepFolder:
             while place.exists():
                 place = place.with_name(f"{place.name}+")
             folder.rename(place)
+        return place
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -162,9 +164,9 @@ def _told(content: bytes) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def drop_heavy(folder: RunFolder) -> None:
+def drop_heavy(folder: RunFolder, but: Collection[str] = ()) -> None:
     """Remove what only a kept run has; how it was scored stays."""
-    for name in HEAVY:
+    for name in set(HEAVY) - set(but):
         shutil.rmtree(folder.path / name, ignore_errors=True)
     for name in HEAVY_FILES:
         (folder.path / name).unlink(missing_ok=True)

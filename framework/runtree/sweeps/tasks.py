@@ -1,6 +1,7 @@
 """From a trial to a job: a config, a folder, limits; and what is left to do for one that died."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,7 @@ class Tasks:
 
     def __post_init__(self) -> None:
         self._families = {family.name: family for family in self.families}
+        self._left: dict[int, Path] = {}
         self._last: tuple[Mapping[str, Any], tuple[Frozen, str]] | None = None
         self._composed = {*self.axes.composed, *(group for family in self.families for group in family.choices)}
 
@@ -69,6 +71,7 @@ class Tasks:
         """Return what an executor is given; the run's folder is made."""
         work = self.work(entry, trial, front)
         work.folder.mkdir()
+        self._carry_over(self._left.pop(entry.number, None), work.folder)
         log = work.folder / "log.txt"
         return Job(entry.number, work, self.resources.max_seconds, self.resources.bytes, log)
 
@@ -100,7 +103,16 @@ class Tasks:
 
     def aside(self, entry: Entry) -> None:
         """Move what an earlier attempt left out of the way."""
-        self.folder.set_aside(self.folder.run(entry.number).path, max(1, entry.attempts - 1))
+        place = self.folder.set_aside(self.folder.run(entry.number).path, max(1, entry.attempts - 1))
+        if place is not None:
+            self._left[entry.number] = place
+
+    def _carry_over(self, left: Path | None, folder: Path) -> None:
+        """Let an attempt go on from the checkpoints of the one before; what they are of is seen when they are read."""
+        if left is not None and RunFolder(left).checkpoints.is_dir():
+            RunFolder(left).checkpoints.rename(RunFolder(folder).checkpoints)
+            if RunFolder(left).history.is_file():
+                shutil.copy(RunFolder(left).history, RunFolder(folder).history)
 
     def failed(self, entry: Entry, ending: Ending, trial: Trial) -> None:
         """Write the record of a run whose process is gone: it cannot do so any more."""

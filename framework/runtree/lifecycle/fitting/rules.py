@@ -61,7 +61,7 @@ class Falling:
 
 @dataclass
 class Divergence:
-    """Raises where a loss is no number, or has exploded."""
+    """Raises where a loss is no number, or is more than `factor` times what it was at `first`."""
 
     factor: float
     first: float | None = None
@@ -78,7 +78,7 @@ class Divergence:
             self.first = abs(loss)
         if self.first > 0 and loss > self.factor * self.first:
             raise DivergedError(
-                f"diverged at iteration {step}: train_loss is {loss:.4g}, more than {self.factor:g} times the first",
+                f"diverged at iteration {step}: train_loss is {loss:.4g}, more than {self.factor:g} times what it was",
                 ADVICE,
             )
 

@@ -1,5 +1,6 @@
 """A run's loop: made of what its config asks, and what is told of it in the end."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ from runtree.contract.errors import ConfigError
 from runtree.contract.run import Run
 from runtree.lifecycle.fitting.checkpoints import Checkpoints
 from runtree.lifecycle.fitting.history import trim
-from runtree.lifecycle.fitting.judge import Rows, choose, direction_of, judge, watched_names
+from runtree.lifecycle.fitting.judge import Rows, choose, direction_of, judge, split_name
 from runtree.lifecycle.fitting.loop import Loop
 from runtree.lifecycle.fitting.options import FitOptions
 from runtree.lifecycle.fitting.plan import Plan
@@ -21,10 +22,12 @@ def watch(run: Run, learnt: Rows, held: Rows | None) -> Loop:
     """Return the loop of a run's own fit; it goes on from the last checkpoint in the run's folder."""
     plan: Plan = run.plan
     parts = {"train": learnt, **({"validation": held} if held is not None else {})}
-    folder = RunFolder(run.folder)
+    folder, rules = RunFolder(run.folder), make_rules(plan.options, run)
+    if plan.stepper is not None:  # its losses are runtree's own, so it is known what knowing nothing costs
+        rules.divergence.first = knowing_nothing(run, learnt[1])
     kept = plan.options.checkpoint.every or plan.options.checkpoint.minutes
     loop = Loop(
-        rules=make_rules(plan.options, run),
+        rules=rules,
         every=plan.every,
         bound=bound(run.estimator, plan),
         judge=judge(run, choose(plan.options, run), parts),
@@ -40,13 +43,14 @@ def watch(run: Run, learnt: Rows, held: Rows | None) -> Loop:
 def watch_fold(run: Run, learnt: Rows, held: Rows | None) -> Loop:
     """Return the loop of a fold's fit: the same stop rules, and nobody to be told."""
     options = run.plan.options
-    wanted = [name for name in watched_names(options) if name in run.catalogue]
-    parts = {"train": learnt, **({"validation": held} if held is not None else {})}
+    rules = make_rules(options, run)
+    looked_at = [split_name(rule.metric)[1] for rule in (rules.tolerance, rules.patience) if rule is not None]
+    wanted = named([name for name in looked_at if name in run.catalogue], run.data.task, run.catalogue)
     return Loop(
-        rules=make_rules(options, run),
+        rules=rules,
         every=run.plan.every,
         bound=bound(run.estimator, run.plan),
-        judge=judge(run, named(wanted, run.data.task, run.catalogue), parts),
+        judge=judge(run, wanted, {"train": learnt, **({"validation": held} if held is not None else {})}),
         restores=options.patience.checks is not None and options.patience.restore_best,
     )
 
@@ -68,6 +72,11 @@ def make_rules(options: FitOptions, run: Run) -> Rules:
         else Falling(watched, direction_of(watched, run), patience.min_delta, patience.checks, strict=True),
         divergence=Divergence(options.divergence or EXPLODED),
     )
+
+
+def knowing_nothing(run: Run, target: Any) -> float:
+    """Return the loss of the mean, or of equal chances: what the first loss of a fit is held against."""
+    return math.log(len(run.data.classes)) if run.data.classes else float(target.astype(float).var())
 
 
 def identity(run: Run) -> str:

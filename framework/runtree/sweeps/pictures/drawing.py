@@ -1,7 +1,5 @@
 """The pictures of a sweep, drawn by Optuna on matplotlib: an SVG each, with what it shows as JSON beside it."""
 
-import io
-import json
 import logging
 import re
 import warnings
@@ -10,17 +8,12 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from runtree.contract.search import Dimension
-from runtree.records.write import jsonable, write_bytes, write_text
+from runtree.records.pictures import Drawn, write_picture
 from runtree.sweeps.book import Book, Trial
 from runtree.sweeps.judgement import Judge
 from runtree.sweeps.pictures.found import history, importance, intermediate, pareto
-from runtree.sweeps.pictures.looks import (
-    STYLE,
-    Drawn,
-)
 from runtree.sweeps.pictures.points import points
 from runtree.sweeps.pictures.scene import Scene
 from runtree.sweeps.pictures.spaces import parallel, slices
@@ -44,7 +37,7 @@ def draw(
         folder.mkdir(parents=True, exist_ok=True)
         with _undisturbed():
             for name, picture in _plan(scene, families):
-                written += _drawn(folder, _free(name, written), picture)
+                written += write_picture(folder, _free(name, written), picture)
     except Exception as error:
         log.warning("%s: pictures are left out: %s: %s", folder, type(error).__name__, error)
     return written
@@ -102,32 +95,3 @@ def _undisturbed() -> Iterator[None]:
             optuna.logging.set_verbosity(verbosity)
             if switched:
                 pyplot.switch_backend(backend)
-
-
-def _drawn(folder: Path, name: str, picture: Callable[[], Drawn | None]) -> list[str]:
-    """Write one picture and its data; return the names of both."""
-    from matplotlib import pyplot, rc_context, style
-
-    before = set(pyplot.get_fignums())
-    try:
-        with rc_context():
-            style.use(["default", STYLE])
-            drawn = picture()
-            if drawn is None:
-                return []
-            svg, data = _svg(drawn[0]), json.dumps(jsonable(drawn[1]), ensure_ascii=False)
-        write_text(folder / f"{name}.json", f"{data}\n", durable=False)
-        write_bytes(folder / f"{name}.svg", svg, durable=False)
-    except Exception as error:
-        log.warning("plots/%s is left out: %s: %s", name, type(error).__name__, error)
-        return []
-    finally:
-        for number in set(pyplot.get_fignums()) - before:
-            pyplot.close(number)
-    return [f"{name}.svg", f"{name}.json"]
-
-
-def _svg(figure: Any) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="svg", dpi=100, bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    return content.getvalue()

@@ -2,15 +2,12 @@
 
 from typing import Any
 
+from runtree.records.pictures import BEST, COLOURS, GREY, Drawn
 from runtree.sweeps.pictures.columns import short
 from runtree.sweeps.pictures.looks import (
-    BEST,
     CLOUD,
-    COLOURS,
     CURVES,
-    GREY,
     TICKS,
-    Drawn,
     best_named,
     colour_of,
     finish_figure,

@@ -3,28 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from runtree.records.pictures import BEST, COLOURS, GREY, PALE
 from runtree.sweeps.pictures.columns import short, text_of
 from runtree.sweeps.pictures.points import Point, reach
 from runtree.sweeps.pictures.scene import Scene
 
-BEST, GREY, PALE = "#D55E00", "#767676", "#BBBBBB"
-# Okabe & Ito: told apart by the colour-blind too; then once more with other markers
-COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
 MARKERS = "os^Dv"
-STYLE: Any = {
-    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
-    "font.size": 9,
-    "legend.frameon": False,
-    "svg.fonttype": "none",  # text that can be searched, in a small file
-    "svg.hashsalt": "runtree",  # the same bytes each time
-    "text.parse_math": False,  # a name with dollars in it is a name
-}
 LINES, CURVES = 300, 150  # that can still be told from each other
 CLOUD = 400  # marks above which a picture holds them as an image: a small file
 WIDEST = 8  # parameters side by side
 TICKS = 12  # choices named on an axis
 
-Drawn = tuple[Any, dict[str, Any]]  # a figure, and what it shows
 Place = Callable[[Point], tuple[float, float]]
 
 

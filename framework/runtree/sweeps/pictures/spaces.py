@@ -2,15 +2,13 @@
 
 from typing import Any
 
+from runtree.records.pictures import BEST, PALE, Drawn
 from runtree.sweeps.pictures.columns import Column, short
 from runtree.sweeps.pictures.looks import (
-    BEST,
     CLOUD,
     LINES,
-    PALE,
     TICKS,
     WIDEST,
-    Drawn,
     colour_bar,
     finish_figure,
     focus_on,

@@ -1,0 +1,101 @@
+"""A run that ended too early goes on from its last checkpoint, or one that is done is trained further."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtree.app.application import App
+from runtree.app.training import Done, train
+from runtree.config.flags import parse_flags
+from runtree.config.freeze import Frozen
+from runtree.config.secrets import HIDDEN
+from runtree.contract.errors import RequestError
+from runtree.contract.types import RunRecord
+from runtree.lifecycle.fitting.checkpoints import adopt
+from runtree.records.folder import RunFolder
+from runtree.records.index import find
+from runtree.records.sweep import drop_heavy
+
+LONGER = ("fit.max_iterations", "fit.max_seconds", "fit.checkpoint", "compute")  # what may be set anew
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run goes on from."""
+
+    record: RunRecord
+
+    @property
+    def folder(self) -> RunFolder:
+        """Return the folder of the run."""
+        return RunFolder(self.record.folder)
+
+    def opens(self, frozen: Frozen, open_new: Callable[[], RunFolder]) -> Callable[[], RunFolder]:
+        """Return how to come by a folder: the run's own, or where it is trained further one with its checkpoints.
+
+        Raises
+        ------
+        RequestError
+            The config is another one than that of the run.
+        """
+        before = self.record.fingerprints.get("config")
+        if frozen.fingerprint == before:
+            return self._again
+        changed = [key for key in differing(self.record.config, frozen.flat) if not key.startswith(LONGER)]
+        if changed:
+            raise RequestError(
+                f"{self.record.id}: the config is not what it was: {', '.join(changed[:4])}",
+                f"a run that goes on may have other: {', '.join(LONGER)}",
+                "for anything else begin anew: runtree train …",
+            )
+
+        def further() -> RunFolder:
+            folder = open_new()
+            shutil.copytree(self.folder.checkpoints, folder.checkpoints)
+            adopt(folder.checkpoints, str(before), frozen.fingerprint)
+            if self.folder.history.is_file():
+                shutil.copy(self.folder.history, folder.history)
+            return folder
+
+        return further
+
+    def _again(self) -> RunFolder:
+        if self.record.state == "completed":
+            raise RequestError(
+                f"{self.record.id} has completed",
+                f"to train it further: --continue {self.record.id} fit.max_iterations=…",
+            )
+        if "/" in self.record.id:
+            sweep = self.record.id.partition("/")[0]
+            raise RequestError(
+                f"{self.record.id} is a run of a sweep", f"the sweep goes on with it: runtree resume {sweep}"
+            )
+        with self.folder.held():  # somebody who works on it is told before anything is removed
+            drop_heavy(self.folder, ("checkpoints",))
+        return self.folder
+
+
+def go_on(app: App, selector: str, more: Sequence[str], **watching: Any) -> Done:
+    """Go on with the run that `selector` names; `more` may set other bounds and another compute."""
+    record = find(outputs_of(more), selector)
+    if not any(RunFolder(record.folder).checkpoints.glob("[0-9]*")):
+        raise RequestError(
+            f"{record.id} has no checkpoint to go on from", "keep some: runtree train … fit.checkpoint.every=10"
+        )
+    if any(HIDDEN in text for text in record.overrides):
+        raise RequestError(f"{record.id} was given a secret on the command line", "name secrets as ${secret:NAME}")
+    return train(app, parse_flags([*record.overrides, *more]), start=Start(record), **watching)
+
+
+def outputs_of(more: Sequence[str]) -> Path:
+    """Return the output tree that a command line names."""
+    named = [text.partition("=")[2] for text in more if text.startswith("outputs=")]
+    return Path(named[-1] if named else "outputs")
+
+
+def differing(one: Any, other: Any) -> list[str]:
+    """Return the keys of two flat configs that have other values."""
+    keys = dict.fromkeys([*one, *other])
+    return [key for key in keys if one.get(key) != other.get(key) and not key.startswith(("outputs", "experiment"))]

@@ -1,0 +1,55 @@
+"""The learning curve of a run: its losses and metrics, iteration by iteration."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runtree.contract.run import Run
+from runtree.lifecycle.fitting.history import read_history
+from runtree.lifecycle.fitting.judge import WATCHED, split_name
+from runtree.records.folder import RunFolder
+from runtree.records.pictures import BEST, COLOURS, GREY, Drawn, write_picture
+
+LOOKS = dict(zip(WATCHED, COLOURS, strict=False))
+PANELS = 4  # metrics side by side at most, the loss first
+
+
+def draw_curve(run: Run) -> list[str]:
+    """Write `plots/learning_curve.svg` where the fit has a history."""
+    folder = RunFolder(run.folder)
+    lines = list(read_history(folder.history))
+    if len(lines) < 2:
+        return []
+    return write_picture(folder.plots, "learning_curve", lambda: curve(lines, run.ending))
+
+
+def curve(lines: Sequence[Mapping[str, Any]], ending: Mapping[str, Any]) -> Drawn | None:
+    """Draw a panel for each metric that is told of a part."""
+    from matplotlib.figure import Figure
+
+    panels: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for line in lines for name in line):
+        part, metric = split_name(name)
+        if part:
+            panels.setdefault(metric, []).append(name)
+    if not panels:
+        return None
+    shown = sorted(panels, key=lambda metric: metric != "loss")[:PANELS]
+    figure = Figure(figsize=(4.6 * len(shown), 3.2), layout="constrained")
+    for axes, metric in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        _panel(axes, metric, panels[metric], lines, ending)
+    return figure, {"history": list(lines), "ending": dict(ending)}
+
+
+def _panel(
+    axes: Any, metric: str, names: Sequence[str], lines: Sequence[Mapping[str, Any]], ending: Mapping[str, Any]
+) -> None:
+    for name in names:
+        told = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
+        part = split_name(name)[0]
+        mark = "o" if len(told) < 30 else None
+        axes.plot(*zip(*told, strict=True), color=LOOKS.get(part, GREY), label=part, marker=mark, markersize=3)
+    if ending.get("best"):
+        axes.axvline(ending["best"], color=BEST, linewidth=1, linestyle="--", label=f"kept: {ending['best']}")
+    axes.set(title=metric, xlabel=ending.get("unit", "step"))
+    axes.grid(alpha=0.25)
+    axes.legend()
