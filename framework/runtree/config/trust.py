@@ -19,7 +19,7 @@ from runtree.contract.errors import MissingError, UntrustedError
 
 # Dotted prefix → the classes of which a target below it must be a kind.
 FAMILIES: Mapping[str, tuple[str, ...]] = {
-    **{f"runtree.{room}.": () for room in ("data", "preprocess", "evaluators", "compute", "tuners")},
+    **{f"runtree.{room}.": () for room in ("data", "preprocess", "algorithms", "evaluators", "compute", "tuners")},
     "sklearn.": ("sklearn.base.BaseEstimator",),
     "torch.nn.": ("torch.nn.Module",),
     "torch.optim.": ("torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
@@ -27,7 +27,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "optuna.pruners.": ("optuna.pruners.BasePruner",),
 }
 # Which extra brings a package that is missing.
-EXTRAS = {"torch": "torch"}
+EXTRAS = {"torch": "torch", "safetensors": "torch", "PIL": "torch"}
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ nor by the user is refused, with the way out named.
 """
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED
 
-from runtree.contract.errors import RequestError, UntrustedError
+from runtree.config.trust import EXTRAS, Trust
+from runtree.contract.errors import MissingError, RequestError, RuntreeError, UntrustedError
 from runtree.lifecycle.trusted_types import TRUSTED
 
 FORMAT = "skops"
@@ -36,13 +38,34 @@ class SkopsStore:
 
 
 def save_skops(model: Any, folder: Path) -> str | None:
-    """Write a scikit-learn model; anything else is somebody else's."""
+    """Write a scikit-learn model; anything else is somebody else's.
+
+    Weights that have a format of their own are written beside it; see `contract.iteration.HoldsWeights`.
+    """
     from sklearn.base import BaseEstimator
 
     if not isinstance(model, BaseEstimator):
         return None
+    last = last_step(model)
+    if hasattr(last, "save_weights"):
+        last.save_weights(folder)
+        model = with_last_step(model, last.bare())
     _skops().dump(model, folder / FILE, compression=ZIP_DEFLATED, compresslevel=1)  # a seventh of the size
     return FORMAT
+
+
+def last_step(model: Any) -> Any:
+    """Return the algorithm of a pipeline, or the model itself."""
+    return model[-1] if hasattr(model, "steps") else model
+
+
+def with_last_step(model: Any, algorithm: Any) -> Any:
+    """Return a pipeline that ends in another algorithm; the one that is given stays as it is."""
+    if not hasattr(model, "steps"):
+        return algorithm
+    other = copy(model)
+    other.steps = [*model.steps[:-1], (model.steps[-1][0], algorithm)]
+    return other
 
 
 def load_skops(folder: Path, trust: Iterable[str]) -> Any:
@@ -52,14 +75,39 @@ def load_skops(folder: Path, trust: Iterable[str]) -> Any:
     if not file.is_file():
         raise RequestError(f"{file}: no such model file", "the run saved none, or it was removed")
     allowed = set(trust)
-    strange = sorted(set(io.get_untrusted_types(file=file)) - allowed)
+    found = set(io.get_untrusted_types(file=file)) - allowed
+    allowed |= {name for name in found if of_torch(name)}
+    strange = sorted(found - allowed)
     if strange:
         raise UntrustedError(
             f"{file}: the model holds types that nobody vouches for: {', '.join(strange[:5])}",
             "loading them could run code; if you know where the file comes from, say so:",
             "  " + " ".join(f"--trust {name}" for name in strange),
         )
-    return io.load(file, trusted=sorted(allowed))
+    try:
+        model = io.load(file, trusted=sorted(allowed))
+    except ModuleNotFoundError as error:
+        raise MissingError(
+            f"{file}: the model needs the package '{error.name}', which is not there", install(str(error.name))
+        ) from None
+    last = last_step(model)
+    if hasattr(last, "load_weights"):
+        last.load_weights(folder)
+    return model
+
+
+def of_torch(name: str) -> bool:
+    """Tell whether a type is a layer, an optimizer or a schedule of torch's own."""
+    try:
+        return name.startswith("torch.") and Trust().resolve(name, "") is not None
+    except RuntreeError:
+        return False
+
+
+def install(package: str) -> str:
+    """Return what to type for a package that is missing."""
+    extra = EXTRAS.get(package.split(".")[0])
+    return f"install it: pip install 'runtree[{extra}]'" if extra else f"install it: pip install {package}"
 
 
 def _skops() -> Any:

@@ -5,7 +5,13 @@ missing from it. Losses, links and binning of the boosted trees are trusted by s
 """
 
 FAMILIES: dict[str, str] = {
+    "functools": "partial",
     "numpy": "dtype",
+    "runtree.algorithms.networks.columns": "TableEncoder",
+    "runtree.algorithms.networks.mlp": "TorchMLPClassifier TorchMLPRegressor",
+    "runtree.algorithms.networks.module": "TorchModuleClassifier TorchModuleRegressor",
+    "runtree.algorithms.networks.numbers": "ArrayEncoder",
+    "runtree.algorithms.networks.resnet": "TorchResNetClassifier TorchResNetRegressor",
     "runtree.preprocess.categories": "FewLevels ManyLevels",
     "runtree.preprocess.date_parts": "DateParts",
     "runtree.preprocess.levels": "LevelCodes",
