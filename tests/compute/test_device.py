@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from runtree.compute import device
+from runtree.compute import device, found
 from runtree.compute.device import Auto, Cpu, Gpu
+from runtree.compute.found import Accelerator
 from runtree.compute.session import cores, seeded, thread_count
 from runtree.contract.errors import ConfigError, MissingError, RequestError
 
@@ -38,15 +39,20 @@ def test_generators_are_seeded_and_come_back_as_they_were():
 def test_without_a_gpu_the_processor_is_chosen_and_a_gpu_refused(monkeypatch):
     monkeypatch.setattr(device, "accelerators", dict)
     assert Auto().describe()["device"] == "cpu"
-    assert Cpu(threads=2).describe() == {"device": "cpu", "threads": 2, "cores": cores()}
+    used = {"device": "cpu", "devices": 1, "threads": 2, "cores": cores(), "deterministic": False}
+    assert Cpu(threads=2).describe() == used
     with pytest.raises(RequestError, match="compute: device cuda is not there: found no GPU"):
         Gpu()
 
 
 def test_with_gpus_the_first_is_chosen_and_another_one_found(monkeypatch):
-    monkeypatch.setattr(device, "accelerators", lambda: {"cuda:0": "A", "cuda:1": "B"})
+    there = {f"cuda:{number}": Accelerator(f"cuda:{number}", name, 24.0) for number, name in enumerate("AB")}
+    monkeypatch.setattr(device, "accelerators", lambda: there)
     assert Auto().describe()["device"] == "cuda:0"
-    assert Gpu(device="cuda:1").describe()["name"] == "B"
+    assert Gpu(device="cuda:1").describe()["accelerator"] == {"name": "B", "memory_gib": 24.0}
+    assert Gpu(devices=2).describe()["devices"] == 2
+    with pytest.raises(RequestError, match=r"compute\.devices: 3 are asked for, and there are 2: cuda:0, cuda:1"):
+        Gpu(devices=3)
     with pytest.raises(RequestError, match="device cuda:2 is not there: found cuda:0, cuda:1"):
         Gpu(device="cuda:2")
 
@@ -57,8 +63,8 @@ def test_torch_is_not_loaded_where_there_is_no_driver(monkeypatch):
     monkeypatch.setattr(Path, "exists", lambda self: False)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert device.accelerators() == {}
-    assert device.why_none() == "this machine has no NVIDIA driver"
+    assert found.accelerators() == {}
+    assert found.why_none() == "this machine has no NVIDIA driver"
 
 
 def test_a_driver_without_torch_names_the_extra(monkeypatch):
@@ -67,4 +73,34 @@ def test_a_driver_without_torch_names_the_extra(monkeypatch):
     monkeypatch.setattr(Path, "exists", lambda self: True)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingError, match=r"pip install 'runtree\[torch\]'"):
-        device.why_none()
+        found.why_none()
+
+
+def test_torch_is_asked_what_the_accelerators_are(monkeypatch):
+    torch = pytest.importorskip("torch")
+    facts = type("Facts", (), {"name": "A100", "major": 8, "minor": 0, "total_memory": 40 * 2**30})
+    monkeypatch.setattr(found, "has_driver", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: facts)
+    (seen,) = found.accelerators().values()
+    assert (seen.device, seen.name, seen.memory) == ("cuda:0", "A100", 40.0)
+    assert set(seen.facts()) == {"name", "memory_gib", "capability", "cuda", "cudnn"}
+
+
+@pytest.mark.parametrize("wrong", [0, -1])
+def test_devices_are_a_count(wrong):
+    with pytest.raises(ConfigError, match=r"compute\.devices"):
+        Cpu(devices=wrong)
+
+
+def test_an_apple_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(device, "accelerators", dict)
+    with pytest.raises(RequestError, match="device mps is not there"):
+        Gpu(device="mps")
+
+
+def test_deterministic_binds_torch_for_the_time_of_a_run():
+    torch = pytest.importorskip("torch")
+    with seeded(0, 1, deterministic=True):
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()

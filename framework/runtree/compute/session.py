@@ -4,8 +4,9 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 from runtree.contract.errors import ConfigError
@@ -24,7 +25,7 @@ def thread_count(threads: int) -> int:
 
 
 @contextmanager
-def seeded(seed: int, threads: int) -> Iterator[None]:
+def seeded(seed: int, threads: int, deterministic: bool = False) -> Iterator[None]:
     """Seed the global generators and limit native threads; what was before comes back afterwards."""
     import numpy as np
 
@@ -32,11 +33,30 @@ def seeded(seed: int, threads: int) -> Iterator[None]:
     random.seed(seed)
     np.random.seed(seed)
     try:
-        with pools(len(sys.modules)).limit(limits=threads):
+        with pools(len(sys.modules)).limit(limits=threads), repeatable() if deterministic else nullcontext():
             yield
     finally:
         random.setstate(before)
         np.random.set_state(before_numpy)
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Let torch answer the same each time or not at all; it is loaded for that, where it is installed."""
+    if find_spec("torch") is None:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it, read when it starts
+    import torch
+
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 @lru_cache(maxsize=1)

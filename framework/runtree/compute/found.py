@@ -1,0 +1,63 @@
+"""Which accelerators there are. torch is asked, and only where there is a driver: it takes 2 s to load."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtree.contract.errors import MissingError
+
+DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia")
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """One accelerator: torch's name for it, the maker's, memory in GiB, and what drives it."""
+
+    device: str
+    name: str
+    memory: float | None = None
+    versions: Mapping[str, str] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what `environment.json` tells."""
+        return {"name": self.name, "memory_gib": self.memory, **(self.versions or {})}
+
+
+def accelerators() -> dict[str, Accelerator]:
+    """Return accelerators by device."""
+    if not (has_driver() or sys.platform == "darwin"):
+        return {}
+    try:
+        import torch
+    except ImportError:
+        return {}
+    found = {f"cuda:{number}": _cuda(torch, number) for number in range(torch.cuda.device_count())}
+    return found | ({"mps": Accelerator("mps", "Apple GPU")} if torch.backends.mps.is_available() else {})
+
+
+def _cuda(torch: Any, number: int) -> Accelerator:
+    facts = torch.cuda.get_device_properties(number)
+    versions = {
+        "capability": f"{facts.major}.{facts.minor}",
+        "cuda": str(torch.version.cuda),
+        "cudnn": str(torch.backends.cudnn.version()),
+    }
+    return Accelerator(f"cuda:{number}", str(facts.name), round(facts.total_memory / 2**30, 1), versions)
+
+
+def has_driver() -> bool:
+    """Tell whether there is an NVIDIA driver."""
+    return any(Path(place).exists() for place in DRIVERS)
+
+
+def why_none() -> str:
+    """Say why no accelerator was found."""
+    if not has_driver():
+        return "this machine has no Apple GPU" if sys.platform == "darwin" else "this machine has no NVIDIA driver"
+    try:
+        import torch
+    except ImportError:
+        raise MissingError("compute=gpu needs torch", "install it: pip install 'runtree[torch]'") from None
+    return f"torch {torch.__version__} sees none"
