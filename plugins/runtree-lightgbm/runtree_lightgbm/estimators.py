@@ -3,15 +3,15 @@
 Only a config that names them imports this module: LightGBM takes a second to load.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from lightgbm import LGBMClassifier, LGBMRegressor
+from lightgbm.callback import EarlyStopException
 
 from runtree.contract.errors import ConfigError
+from runtree.contract.iteration import UNWATCHED, Report
 
-Report = Callable[..., None]
 Rows = tuple[Any, Any]
 
 
@@ -63,14 +63,14 @@ class Boosting:
         super().__init__(**given)  # what LightGBM's face does not name, it hands to its core
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, report: Report | None = None, validation: Rows | None = None
+        self, X: Any, y: Any, sample_weight: Any = None, *, report: Report = UNWATCHED, validation: Rows | None = None
     ) -> Any:
         """Boost, report each round's losses, and stop early where that is asked.
 
         Parameters
         ----------
         report
-            Called as ``report(round, train_<loss>=…, validation_<loss>=…)``, rounds counted from 1.
+            Told of each round with LightGBM's own losses, and with `train_loss` and `validation_loss`: the same.
         validation
             Features and target to watch, not to learn from.
 
@@ -85,23 +85,48 @@ class Boosting:
                 "type: evaluator=holdout, or algorithm.early_stopping_rounds=null",
             )
         watched = {"eval_X": validation[0], "eval_y": _codes(self, y, validation[1])} if validation else {}
-        callbacks = [Reporter(report)] if report else None
-        return super().fit(X, y, sample_weight=sample_weight, callbacks=callbacks, **watched)  # type: ignore[misc]
+        callbacks = [Reporter(report, self)] if report is not UNWATCHED else None
+        super().fit(X, y, sample_weight=sample_weight, callbacks=callbacks, **watched)  # type: ignore[misc]
+        if report.best is not None:
+            self._best_iteration = self.booster_.best_iteration = report.best  # type: ignore[attr-defined]
+        return self
 
 
 class Reporter:
     """A callback of LightGBM's that reports each round as it ends, before early stopping may end the loop."""
 
-    def __init__(self, report: Report) -> None:
-        self.report = report
+    def __init__(self, report: Report, estimator: Any) -> None:
+        self.report, self.estimator = report, estimator
         self.order = 25  # LightGBM's own early stopping is 30
         self.before_iteration = False
 
     def __call__(self, env: Any) -> None:
-        """Report the losses of one round."""
+        """Report the losses of one round, and end the fit where that is the answer."""
+        step = env.iteration + 1
+        if not self.report.due(step):
+            return
         train = {f"train_{item.metric_name}": item.metric_value for item in env.model.eval_train()}
         held_out = {f"validation_{item.metric_name}": item.metric_value for item in env.evaluation_result_list}
-        self.report(env.iteration + 1, **train, **held_out)
+        if self.report(step, model=Standing(env.model, self.estimator), snapshot=lambda: step, **train, **held_out):
+            raise EarlyStopException(env.iteration, env.evaluation_result_list)
+
+
+class Standing:
+    """The trees so far, asked as the estimator will be."""
+
+    def __init__(self, booster: Any, estimator: Any) -> None:
+        self.booster = booster
+        if isinstance(estimator, LGBMClassifier):
+            self.classes_ = estimator._le.classes_
+            self.predict_proba = self._chances
+
+    def predict(self, X: Any) -> Any:
+        """Return the target of each row."""
+        return self.booster.predict(X)
+
+    def _chances(self, X: Any) -> Any:
+        found = self.booster.predict(X)
+        return found if found.ndim == 2 else np.column_stack([1 - found, found])
 
 
 def _codes(estimator: Any, y: Any, held_out: Any) -> Any:

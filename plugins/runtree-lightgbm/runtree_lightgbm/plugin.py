@@ -24,6 +24,14 @@ DEFAULTS = {
     "early_stopping_rounds": None,
     "random_state": "${seed}",
     "n_jobs": "${compute.threads}",
+    "iterations": {
+        "unit": "tree",
+        "every": 10,
+        "honours": {
+            "max_iterations": "n_estimators",
+            **dict.fromkeys(("max_seconds", "tolerance", "patience", "divergence"), "step"),
+        },
+    },
 }
 SPACE = {
     "n_estimators": "tag(log, int(interval(50, 1000)))",

@@ -11,7 +11,7 @@ from runtree.contract.errors import ConfigError
 from runtree.testing import train, write_table
 
 ROWS = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
-SMALL = ("algorithm=lightgbm", "algorithm.min_child_samples=5", "compute.threads=1")
+SMALL = ("algorithm=lightgbm", "fit.every=1", "algorithm.min_child_samples=5", "compute.threads=1")
 
 
 def history(run: Run) -> list[dict[str, Any]]:
@@ -23,7 +23,8 @@ def test_each_round_is_a_line_of_the_history(case: Any, tmp_path: Path) -> None:
     run = train(*write_table(tmp_path, case), *SMALL, "algorithm.n_estimators=8", folder=tmp_path)
     lines = history(run)
     assert [line["step"] for line in lines] == list(range(1, 9))
-    assert set(lines[0]) == {"step", f"train_{ROWS[case]}", f"validation_{ROWS[case]}"}
+    own = {f"{part}_{name}" for part in ("train", "validation") for name in ("loss", ROWS[case])}
+    assert {"step", "seconds", *own} < set(lines[0])
     losses = [line[f"train_{ROWS[case]}"] for line in lines]
     assert losses == sorted(losses, reverse=True)
 
@@ -67,7 +68,8 @@ def test_cross_validation_scores_it(tmp_path: Path) -> None:
     asked = ("algorithm.n_estimators=5", "evaluator=cross_validation", "evaluator.folds=3")
     run = train(*write_table(tmp_path), *SMALL, *asked, folder=tmp_path)
     assert len(run.folds) == 3
-    assert set(history(run)[0]) == {"step", "train_binary_logloss"}
+    assert "train_binary_logloss" in history(run)[0]
+    assert not [name for name in history(run)[0] if name.startswith("validation")]
 
 
 def test_threads_change_nothing(tmp_path: Path) -> None:
@@ -109,3 +111,29 @@ def test_the_plugin_does_not_load_lightgbm() -> None:
 
     code = "import sys, runtree_lightgbm.plugin; sys.exit('lightgbm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("case", list(ROWS))
+def test_what_is_scored_on_the_way_is_what_the_model_answers(case: Any, tmp_path: Path) -> None:
+    run = train(*write_table(tmp_path, case), *SMALL, "algorithm.n_estimators=8", folder=tmp_path)
+    metric = {"regression": "rmse"}.get(case, "balanced_accuracy")
+    last = history(run)[-1]
+    assert last[f"validation_{metric}"] == pytest.approx(run.metrics["validation"][metric])
+    loss = {"regression": "mse"}.get(case, "log_loss")
+    assert last["train_loss"] == pytest.approx(run.metrics["train"][loss])
+
+
+@pytest.mark.parametrize("case", list(ROWS))
+def test_the_fit_block_ends_it_and_the_best_round_predicts(case: Any, tmp_path: Path) -> None:
+    asked = ("fit.patience.checks=4", "fit.patience.metric=validation_loss", "fit.max_iterations=400")
+    run = train(*write_table(tmp_path, case), *SMALL, "algorithm.learning_rate=0.3", *asked, folder=tmp_path)
+    losses = [line["validation_loss"] for line in history(run)]
+    best = losses.index(min(losses)) + 1
+    assert run.ending == {"unit": "tree", "iterations": best + 4, "reason": "patience", "best": best}
+    metric = {"regression": "mse"}.get(case, "log_loss")
+    assert run.metrics["validation"][metric] == pytest.approx(min(losses))
+
+
+def test_what_it_cannot_honour_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"fit\.checkpoint: algorithm=lightgbm cannot honour it"):
+        train(*write_table(tmp_path), *SMALL, "fit.checkpoint.every=5", folder=tmp_path)
