@@ -205,3 +205,48 @@ def test_a_tuner_that_prunes_makes_reports_of_what_is_not_watched_unasked(runtre
     )
     assert refused.code == 2
     assert "reports nothing to prune by" in refused.err
+
+
+COUNTED = """
+import os, time
+from pathlib import Path
+from sklearn.linear_model import SGDClassifier
+
+class Counted(SGDClassifier):
+    def partial_fit(self, X, y, classes=None):
+        time.sleep(0.05)
+        with open(Path(__file__).parent / "epochs.txt", "a") as file:
+            file.write(f"{os.getpid()}\\\\n")
+        return super().partial_fit(X, y, classes=classes)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_of_a_sweep_whose_worker_dies_goes_on_from_its_checkpoint(runtree, folder):
+    (folder / "counted.py").write_text(COUNTED.replace("\\\\n", "\\n"))
+    typed = (
+        *("tune", "algorithm=sgd", "algorithm._target_.classification=counted.Counted", "data=iris"),
+        *("algorithm.tol=null", "fit.max_iterations=60", "fit.checkpoint.every=5", "experiment.name=cut"),
+        *("tuner=random", "tuner.stop.max_runs=1", "tuner.backoff=0", "tuner.plots=false"),
+    )
+    code = f"import sys; from runtree.cli.main import main; sys.exit(main({list(typed)!r}))"
+    driver = subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=subprocess.DEVNULL)
+    wait_until(lambda: any(folder.glob("outputs/cut/*/runs/0000/checkpoints/0000002[0-9]")), driver)
+    os.kill(int((folder / "epochs.txt").read_text().split()[-1]), signal.SIGKILL)
+    assert driver.wait(180) == 0
+    (sweep,) = (folder / "outputs" / "cut").iterdir()
+    run = sweep / "runs" / "0000"
+    epochs = (folder / "epochs.txt").read_text().split()
+    assert len(set(epochs)) == 2, "another worker took it up"
+    assert 60 <= len(epochs) <= 66, "and did again what came after the last checkpoint, no more"
+    assert [line["step"] for line in history(run)] == list(range(1, 61))
+    assert record(run)["state"] == "completed"
+
+
+def test_runs_of_a_sweep_that_are_not_kept_keep_no_checkpoints(runtree, folder):
+    asked = ("tuner.stop.max_runs=4", "tuner=random", "fit.max_iterations=6", "fit.checkpoint.every=2")
+    assert runtree("tune", "algorithm=sgd", "data=iris", *asked, "compute.engine=in_process").code == 0
+    kept_by = {path.parent.parent.name for path in folder.glob("outputs/default/*/runs/*/checkpoints/*")}
+    models = {path.parent.name for path in folder.glob("outputs/default/*/runs/*/model")}
+    assert kept_by == models
+    assert len(models) == 1

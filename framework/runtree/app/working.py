@@ -2,6 +2,7 @@
 
 import gc
 import math
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -121,6 +122,8 @@ class Worker:
             record = diverged(record, work)
         if run is not None and record.state == "completed" and objectives is not None and work.keep == "best":
             self._hold(work, run, record, objectives)
+        if record.state != "interrupted" and work.keep != "all" and work.number not in self.held:
+            drop_checkpoints(work.folder)
         return outcome(record, objectives, kept=work.keep == "all")
 
     def _hold(self, work: Work, run: Run, record: RunRecord, objectives: tuple[float, ...]) -> None:
@@ -128,11 +131,10 @@ class Worker:
         if any(dominates(rival, objectives, work.objectives) for rival in rivals):
             return
         worse = [number for number, (_, _, known) in self.held.items() if dominates(objectives, known, work.objectives)]
-        for number in worse:
-            del self.held[number]
         self.held[work.number] = (run, record, objectives)
-        while len(self.held) > HELD:
-            del self.held[next(iter(self.held))]
+        many = [number for number in self.held if number not in worse]
+        for number in [*worse, *many[:-HELD]]:
+            drop_checkpoints(self.held.pop(number)[0].folder)
 
     def complete(self, asked: Complete, channel: Channel) -> Outcome | None:
         """Keep a run that this worker holds, or do it again where it is told how."""
@@ -146,6 +148,11 @@ class Worker:
             return None
         drop_heavy(RunFolder(asked.refit.folder))
         return self.work(replace(asked.refit, keep="all"), channel)
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a run that nobody will go on with."""
+    shutil.rmtree(RunFolder(folder).checkpoints, ignore_errors=True)
 
 
 def made(path: Path) -> RunFolder:
