@@ -52,6 +52,8 @@ def check(app: App, flags: argparse.Namespace, watch: Watch = lambda _: None) ->
     rest_idle_threads()
     if flags.multirun:
         raise RequestError("check looks at one configuration, not at a sweep", "leave out -m, and name one of each")
+    if flags.going_on:
+        raise RequestError("check looks at a configuration, not at a run that goes on", "leave out --continue")
     watch("config")
     frozen = compose(app, flags)
     with tempfile.TemporaryDirectory() as folder:
@@ -95,5 +97,5 @@ def look(app: App, frozen: "Frozen", flags: argparse.Namespace, folder: Path, wa
     for name, stage in (("load", load_stage), ("check", check_stage), ("split", split_stage)):
         watch(name)
         stage(run)
-    context = make_context(run, lambda: compute.session(run.seed))
+    context = make_context(run, compute.session)
     return Checked(run, tuple(ask_all(context, watch=watch)), len(context.train))

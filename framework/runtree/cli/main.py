@@ -14,6 +14,7 @@ from runtree.contract.errors import RuntreeError, first_line, nearest
 VERBS: Mapping[str, tuple[str, str]] = {
     "train": ("train", "Train, evaluate and record a model; -m for several."),
     "tune": ("tune", "Search for the best configuration: a sweep led by a tuner."),
+    "check": ("check", "Look for leaks and faults before training at length."),
     "plan": ("plan", "Show what a sweep would do, and run nothing."),
     "resume": ("resume", "Go on with a sweep that was interrupted."),
     "status": ("status", "Show how far a sweep is; --watch until it ends."),
