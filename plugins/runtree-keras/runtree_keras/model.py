@@ -1,0 +1,93 @@
+"""Networks of the user's own: `algorithm=keras_model`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
+
+from sklearn.utils._param_validation import StrOptions
+
+from runtree.contract.errors import ConfigError
+from runtree_keras import networks  # before a user's module imports keras, so that theirs runs on torch too
+from runtree_keras.estimator import NetworkEstimator
+from runtree_keras.parameters import documented
+from runtree_keras.tasks import Classes, Quantity
+
+
+class Model(NetworkEstimator):
+    """A network that a factory makes."""
+
+    many_dimensions = True
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **NetworkEstimator._parameter_constraints,
+        "network": [callable, None],
+    }
+
+    def __init__(
+        self,
+        network: Callable[..., Any] | None = None,
+        optimizer: str = "adam",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        gradient_clip: float | None = None,
+        batch_size: int = 64,
+        max_epochs: int = 50,
+        random_state: Any = None,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.network = network
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.random_state = random_state
+        self.device = device
+        self.threads = threads
+
+    def _network(self, input_shape: tuple[int, ...], outputs: int) -> Any:
+        if self.network is None:
+            raise ConfigError(
+                "algorithm.network: there is no factory of a network; a model that was loaded holds none",
+                "name yours: algorithm.network._target_=my_module.my_factory",
+            )
+        return networks.made_by(self.network, input_shape, outputs, classes=isinstance(self, Classes))
+
+    def bare(self) -> "Self":
+        """Return the fitted estimator without its network, nor the code that made it."""
+        bare = super().bare()
+        bare.network = None
+        return bare
+
+
+@documented
+class ModelRegressor(Quantity, Model):
+    """A network of the user's own for a quantity."""
+
+
+@documented
+class ModelClassifier(Classes, Model):
+    """A network of the user's own for classes."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **Model._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        network: Callable[..., Any] | None = None,
+        optimizer: str = "adam",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        gradient_clip: float | None = None,
+        batch_size: int = 64,
+        max_epochs: int = 50,
+        class_weight: Mapping[Any, float] | str | None = None,
+        random_state: Any = None,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__", "class_weight")}
+        super().__init__(**given)
+        self.class_weight = class_weight
