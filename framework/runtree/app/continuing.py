@@ -91,7 +91,7 @@ def go_on(app: App, selector: str, more: Sequence[str], **watching: Any) -> Done
 
 def outputs_of(more: Sequence[str]) -> Path:
     """Return the output tree that a command line names."""
-    named = [text.partition("=")[2] for text in more if text.startswith("outputs=")]
+    named = [text.partition("=")[2].strip("'\"") for text in more if text.startswith("outputs=")]
     return Path(named[-1] if named else "outputs")
 
 

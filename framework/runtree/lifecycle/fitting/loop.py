@@ -107,9 +107,8 @@ class Loop:
         self.step = int(step)
         if not self.due(self.step):
             return False
-        found = {name: float(value) for name, value in metrics.items()}
-        if model is not None:
-            found |= self.judge(model)
+        found = dict(self.judge(model)) if model is not None else {}
+        found |= {name: float(value) for name, value in metrics.items()}  # what the algorithm itself tells, counts
         found["seconds"] = round(self.seconds, 6)
         self.tell(self.step, found)
         self.reason = self.rules.check(self.step, found, self.seconds)
