@@ -16,7 +16,7 @@ from runtree.config.secrets import keep_reference, redact
 from runtree.contract.errors import ConfigError, first_line
 
 # What does not make another science: where it ran, where it is kept, what a tuner might have tried.
-OUTSIDE = ("compute", "outputs", "experiment", "hydra")
+OUTSIDE = ("compute", "outputs", "zoo", "experiment", "hydra")
 NOT_OF_A_RUN = ("hydra", "tuner")  # what is asked of Hydra and of a sweep
 
 
