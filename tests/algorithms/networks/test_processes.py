@@ -4,6 +4,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import psutil
@@ -120,3 +122,33 @@ def test_what_is_not_there_is_refused(device, devices, batch, said, monkeypatch)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ConfigError, match=said):
         check_devices(torch.device(device), devices, batch, 1000)
+
+
+FIT = """
+import numpy as np
+import psutil
+from runtree.algorithms.networks.mlp import TorchMLPRegressor
+
+class Watch:
+    start = best = None
+    def due(self, step):
+        return step == 1
+    def __call__(self, step, **told):
+        print(*(child.pid for child in psutil.Process().children()), flush=True)
+        return False
+
+if __name__ == "__main__":
+    X = np.eye(2000, 10)
+    TorchMLPRegressor(max_epochs=100000, device="cpu", devices=2, threads=1).fit(X, X[:, 0], report=Watch())
+"""
+
+
+@pytest.mark.slow
+def test_no_process_outlives_the_one_that_began_it(tmp_path):
+    script = tmp_path / "fit.py"
+    script.write_text(FIT)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as begun:
+        left = [psutil.Process(int(pid)) for pid in begun.stdout.readline().split()]
+        begun.kill()
+    assert len(left) >= 2
+    assert psutil.wait_procs(left, timeout=60)[1] == []
