@@ -83,6 +83,20 @@ def test_patience_keeps_the_best_iterations_model(runtree, folder):
     assert metrics["validation"]["log_loss"] == pytest.approx(min(losses))
 
 
+def test_patience_watches_the_objective_whatever_else_is_scored(runtree, folder):
+    asked = ("fit.patience.checks=3", "fit.metrics=[f1]", "algorithm=sgd", "data=iris")
+    assert runtree("train", *asked).code == 0
+    assert {"validation_f1", "validation_balanced_accuracy"} < set(history(only_run(folder))[0])
+
+
+def test_text_that_an_algorithm_cannot_read_is_told_with_what_to_do(runtree, folder):
+    (folder / "rows.csv").write_text("a,b,y\n" + "".join(f"{n},x{n % 3},{n % 2}\n" for n in range(60)))
+    said = runtree("train", "data=csv", "data.path=rows.csv", "data.target=y", "preprocess=raw", "algorithm=sgd")
+    assert said.code == 2
+    assert "algorithm=sgd takes numbers alone" in said.err
+    assert "preprocess=tabular" in said.err
+
+
 def test_a_loss_that_explodes_fails_the_run_with_advice(runtree, folder):
     wild = ("data=diabetes", "algorithm=sgd", "algorithm.learning_rate=constant", "algorithm.eta0=1e5")
     said = runtree("train", *wild, "preprocess=none")

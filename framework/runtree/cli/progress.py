@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from runtree.contract.run import Run
 
 ASIDE = ("step", "seconds", "learning_rate")  # of a line of the history: not what one waits for
-SHOWN = 3
+WIDE = 110  # columns of a terminal that has room for two metrics
 
 
 class Progress:
@@ -35,9 +35,8 @@ class Progress:
             return
         plan, step = run.plan, int(line["step"])
         bound = run.estimator.get_params(deep=False).get(plan.bound) if plan.bound else None
-        self._bar.update(
-            self._task, total=bound, completed=step, told=told(line, plan.iterations.unit, bound), refresh=step == 1
-        )
+        text = told(line, plan.iterations.unit, bound, 2 if self._bar.console.width >= WIDE else 1)
+        self._bar.update(self._task, total=bound, completed=step, told=text, refresh=step == 1)
 
     def run(self, run: "Run") -> None:
         """Count a run that has ended."""
@@ -58,16 +57,16 @@ def make_bar() -> Any:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=16),
         TextColumn("{task.fields[told]}"),
     )
     return Bar(*columns, console=Console(stderr=True), transient=True)
 
 
-def told(line: Mapping[str, Any], unit: str, bound: int | None) -> str:
-    """Return ``epoch 12/200, train_loss 0.31, validation_loss 0.35, at most 9 s``."""
+def told(line: Mapping[str, Any], unit: str, bound: int | None, shown: int = 1) -> str:
+    """Return ``epoch 12/200, at most 9 s, validation_loss 0.35``, of metrics the last: those of the watched rows."""
     step = int(line["step"])
     values = [f"{name} {value:.4g}" for name, value in line.items() if name not in ASIDE and value is not None]
     seconds = line.get("seconds")
     left = [f"at most {seconds / step * (bound - step):.0f} s"] if bound and seconds else []
-    return ", ".join([f"{unit} {step}/{bound}" if bound else f"{unit} {step}", *values[-SHOWN:], *left])
+    return ", ".join([f"{unit} {step}/{bound}" if bound else f"{unit} {step}", *left, *values[-shown:]])

@@ -39,7 +39,7 @@ def chosen(option: Option) -> Iterator[str]:
     for entry in option.read().get("defaults", []):
         if isinstance(entry, Mapping):
             for group, name in entry.items():
-                yield f"{str(group).removeprefix('override ').strip().lstrip('/')}={name}"
+                yield f"{str(group).removeprefix('override ').strip().lstrip('/').partition('@')[0]}={name}"
 
 
 def notes(catalogue: Catalogue, option: Option) -> dict[str, str]:

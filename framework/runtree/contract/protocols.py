@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class DataSource(Protocol):
-    """Where rows come from. The keys of DESIGN's `data` group that every source has are not given to it."""
+    """Where rows come from. The keys of DESIGN's `data` group that every source has are not given to it.
+
+    One whose rows name what lies elsewhere, such as files, may have ``fingerprint(table) -> str``: a hash of that.
+    """
 
     def load(self) -> "pd.DataFrame":
         """Return all rows, features and target together."""

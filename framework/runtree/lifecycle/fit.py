@@ -7,13 +7,15 @@ from functools import partial
 from typing import Any
 
 from runtree.config.build import build
-from runtree.contract.errors import DataError, RuntreeError
+from runtree.contract.errors import DataError, RuntreeError, first_line
 from runtree.contract.iteration import UNWATCHED, Report
 from runtree.contract.run import Run
 from runtree.lifecycle.fitting.judge import Rows, check_watched
 from runtree.lifecycle.fitting.plan import Plan
 from runtree.lifecycle.fitting.watch import ending, hold_out, watch, watch_fold
 from runtree.lifecycle.model_files import SkopsStore
+
+TABULAR = "type: preprocess=tabular"
 
 
 def fit(run: Run) -> Any:
@@ -30,6 +32,8 @@ def fit(run: Run) -> Any:
     check_watched(plan.options, held is not None)
     loop = watch(run, learnt, held) if plan.steps else None
     carry_out(run, algorithm, learnt, held, loop or UNWATCHED)
+    if getattr(algorithm, "pretrained_sha256_", None):  # what it started from is a part of what it is
+        run.facts["pretrained"] = algorithm.pretrained_sha256_
     run.ending = ending(algorithm, plan, loop)
     run.refit = partial(refit, run)
     return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
@@ -89,9 +93,9 @@ def _told(work: Callable[[], Any], run: Run) -> None:
     except RuntreeError:
         raise
     except ValueError as error:
-        if "NaN" in str(error) or "infinity" in str(error):
-            raise DataError(
-                f"algorithm={run.config.algorithm.get('name')} takes no missing or infinite values",
-                "type: preprocess=tabular",
-            ) from error
+        name, said = run.config.algorithm.get("name"), str(error)
+        if "NaN" in said or "infinity" in said:
+            raise DataError(f"algorithm={name} takes no missing or infinite values", TABULAR) from error
+        if "could not convert string" in said:
+            raise DataError(f"algorithm={name} takes numbers alone: {first_line(said)}", TABULAR) from error
         raise

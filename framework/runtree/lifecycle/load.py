@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtree.config.build import build
@@ -29,7 +30,12 @@ def load(config: Mapping[str, Any], trust: Trust) -> Table:
     source = build(source_node(config["data"]), "data", trust)
     if not callable(getattr(source, "load", None)):
         raise ConfigError(f"data: {type(source).__name__} has no 'load', so it is no data source")
-    return to_table(source.load(), options, str(config["data"].get("name", "data")), int(config["seed"]))
+    frame = source.load()
+    table = to_table(frame, options, str(config["data"].get("name", "data")), int(config["seed"]))
+    if not callable(getattr(source, "fingerprint", None)):
+        return table
+    both = f"{table.fingerprint}:{source.fingerprint(frame)}"
+    return replace(table, fingerprint=hashlib.sha256(both.encode()).hexdigest())
 
 
 def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int) -> Table:

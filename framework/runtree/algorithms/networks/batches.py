@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 Inputs = tuple[Tensor, ...]
+IN_MEMORY, LOADED = 4096, 256  # rows that are asked about at a time
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,6 @@ def shuffled(rows: int, size: int, least: int = 2) -> list[Tensor]:
     return parts
 
 
-def in_order(rows: int, size: int) -> list[Tensor]:
-    """Return row numbers in their order, cut into batches."""
-    return list(torch.split(torch.arange(rows), size))
+def in_order(rows: int, inputs: "Inputs | Dataset[Any]") -> list[Tensor]:
+    """Return row numbers in their order, cut into batches: smaller ones where rows must be loaded first."""
+    return list(torch.split(torch.arange(rows), IN_MEMORY if isinstance(inputs, tuple) else LOADED))

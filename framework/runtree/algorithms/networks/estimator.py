@@ -17,7 +17,8 @@ from runtree.algorithms.networks.columns import TableEncoder, check_table
 from runtree.algorithms.networks.constraints import CONSTRAINTS
 from runtree.algorithms.networks.devices import check_precision, device_to_predict, find_device, seeded, threads
 from runtree.algorithms.networks.following import follow
-from runtree.algorithms.networks.processes import begin
+from runtree.algorithms.networks.pretraining.pretrained import Pretrained
+from runtree.algorithms.networks.processes.spawned import begin
 from runtree.algorithms.networks.training import Lesson, Settings
 from runtree.algorithms.networks.weights import SavedWeights
 from runtree.contract.iteration import UNWATCHED, Report
@@ -34,7 +35,7 @@ class Encoder(Protocol):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Network(SavedWeights, BaseEstimator, ABC):  # type: ignore[misc]
+class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[misc]
     """A network for tables, images or sequences, for either task.
 
     A kind of network is a dataclass below this one: its fields are its parameters, and it says how the module is made
@@ -126,6 +127,7 @@ class Network(SavedWeights, BaseEstimator, ABC):  # type: ignore[misc]
         with threads(self.threads):
             with seeded(device, settings.seed, 0):
                 self.module_ = self.make_module(self.encoder_, self.n_outputs_)
+            self.prepare(self.module_)
             with begin(self.module_, settings, lesson, device, self.devices) as training:
                 follow(training, self, report, lesson.validation is not None)
         return self
@@ -144,7 +146,7 @@ class Network(SavedWeights, BaseEstimator, ABC):  # type: ignore[misc]
         module = self.module_.to(device)
         was_training = module.training
         module.eval()
-        for inputs in inputs_of(encoded, in_order(count, 4096), self.workers, device):
+        for inputs in inputs_of(encoded, in_order(count, encoded), self.workers, device):
             yield module(*(tensor.to(device) for tensor in inputs)).float().cpu()
         module.train(was_training)
 

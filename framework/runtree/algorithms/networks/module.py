@@ -9,6 +9,7 @@ from torch import nn
 
 from runtree.algorithms.networks.constraints import CONSTRAINTS
 from runtree.algorithms.networks.estimator import Network
+from runtree.algorithms.networks.hubs import hub_outputs, only_outputs
 from runtree.algorithms.networks.numbers import ArrayEncoder
 from runtree.algorithms.networks.tasks import Classification, Regression
 from runtree.contract.errors import ConfigError
@@ -25,7 +26,8 @@ class TorchModule(Network):
     ----------
     module
         What returns the module, called in `fit` under the seed: a class, or a function. It is handed `in_features` (the
-        length of a row's first axis) and `out_features` where it takes them and they are not given; None: a linear one.
+        length of a row's first axis) and `out_features` or `num_classes` where it takes them and they are not given;
+        what it makes may answer with something that has `logits`. None: a linear one.
     """
 
     module: Any = None
@@ -48,9 +50,11 @@ class TorchModule(Network):
                 f"algorithm.module: a {type(factory).__name__} was made before the seed could govern its weights",
                 "type: algorithm.module._partial_=true",
             )
-        made = factory(**handed(factory, {"in_features": encoder.shape[0], "out_features": outputs}))
+        offered = {"in_features": encoder.shape[0], **dict.fromkeys(("out_features", "num_classes"), outputs)}
+        made = factory(**handed(factory, offered), **hub_outputs(factory, outputs))
         if not isinstance(made, nn.Module):
             raise ConfigError(f"algorithm.module: it returned {type(made).__name__}, which is no torch.nn.Module")
+        made.register_forward_hook(only_outputs)
         return made
 
     def __sklearn_tags__(self) -> Any:

@@ -23,4 +23,4 @@ class ArrayEncoder:
 
     def encode(self, X: Any) -> Inputs:
         """Return float32 of shape (rows, …)."""
-        return (torch.from_numpy(np.require(X, np.float32, "CW")),)  # torch takes no arrays that are read-only
+        return (torch.from_numpy(np.require(X, np.float32, ("C", "W"))),)  # torch takes no arrays that are read-only

@@ -18,13 +18,17 @@ SCHEDULERS = ("none", "cosine", "one_cycle", "plateau")
 
 
 def make_optimizer(chosen: Any, module: nn.Module, learning_rate: float, weight_decay: float) -> optim.Optimizer:
-    """Make an optimizer; one of the user's gets `lr` and `weight_decay` where it takes them and says nothing itself."""
+    """Make an optimizer of what is not frozen.
+
+    One of the user's gets `lr` and `weight_decay` where it takes them and says nothing itself.
+    """
     factory = OPTIMIZERS[chosen] if isinstance(chosen, str) else chosen
     offered = {"lr": learning_rate, "weight_decay": weight_decay}
     given = getattr(factory, "keywords", {})
     taken = inspect.signature(getattr(factory, "func", factory)).parameters
     made: optim.Optimizer = factory(
-        module.parameters(), **{key: value for key, value in offered.items() if key in taken and key not in given}
+        [weights for weights in module.parameters() if weights.requires_grad],
+        **{key: value for key, value in offered.items() if key in taken and key not in given},
     )
     return made
 

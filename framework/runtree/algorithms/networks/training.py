@@ -12,7 +12,7 @@ from runtree.algorithms.networks.batches import Batch, Inputs, Rows, in_order, s
 from runtree.algorithms.networks.devices import autocast, seeded
 from runtree.algorithms.networks.losses import MeanLoss
 from runtree.algorithms.networks.optimizers import Schedule, make_optimizer
-from runtree.algorithms.networks.share import Share
+from runtree.algorithms.networks.processes.share import Share
 
 ALONE = Share()
 
@@ -127,7 +127,8 @@ class Training:
         self.module.eval()
         losses, sizes = [], []
         with torch.inference_mode():
-            for batch in self.validation.batches(in_order(len(self.validation), 4096), self.settings.workers):
+            parts = in_order(len(self.validation), self.validation.inputs)
+            for batch in self.validation.batches(parts, self.settings.workers):
                 losses.append(self.plain_loss(self.module(*batch.inputs), batch.target, None))
                 sizes.append(len(batch.target))
         return float(self.mean(losses, sizes))

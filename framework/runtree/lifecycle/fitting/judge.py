@@ -67,6 +67,8 @@ def choose(options: FitOptions, run: Run) -> list[Metric]:
     """Return the metrics of each check: the objective, or those of `fit.metrics`, and what the rules look at."""
     ranked, _ = metrics.objective(run.config.objective, run.data.task, run.catalogue)
     names = [ranked.name] if options.metrics == "auto" else list(options.metrics)
+    if options.patience.checks is not None and options.patience.metric is None:
+        names.append(ranked.name)
     names += [name for name in watched_names(options) if name in run.catalogue]
     return metrics.choose(dict.fromkeys(names), run.data.task, run.catalogue)
 

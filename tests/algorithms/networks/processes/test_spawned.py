@@ -14,8 +14,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from runtree.algorithms.networks.mlp import TorchMLPRegressor
-from runtree.algorithms.networks.processes import check_devices
-from runtree.algorithms.networks.share import Share
+from runtree.algorithms.networks.processes.share import Share
+from runtree.algorithms.networks.processes.spawned import check_devices
 from runtree.contract.errors import ConfigError, RunFailedError
 
 RNG = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import distributed, nn
 
-from runtree.algorithms.networks.share import Share
+from runtree.algorithms.networks.processes.share import Share
 from runtree.algorithms.networks.training import Lesson, Settings, Training
 from runtree.contract.errors import first_line
 

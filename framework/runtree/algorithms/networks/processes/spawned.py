@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from runtree.algorithms.networks.following import Trains
-from runtree.algorithms.networks.member import Task, packed, unpacked, work
+from runtree.algorithms.networks.processes.member import Task, packed, unpacked, work
 from runtree.algorithms.networks.training import Lesson, Settings, Training
 from runtree.contract.errors import ConfigError, RunFailedError
 

@@ -1,0 +1,1 @@
+"""Several devices: a process each, that share every batch."""

@@ -1,0 +1,120 @@
+"""A zoo on this machine: folders of weights to start from, each with a card. A damaged one never breaks a listing."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runtree.contract.card import CARD, NAME, WEIGHTS, Card, refuse_pickles
+from runtree.contract.errors import DataError, NotFoundError, RequestError, unknown
+from runtree.records.manifest import sha256
+from runtree.records.write import sync_folder, write_text
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry as it is found: `fault` says why it cannot be used; `card` is None where that cannot be read."""
+
+    name: str
+    folder: Path
+    card: Card | None = None
+    size: int | None = None
+    fault: str | None = None
+
+    @property
+    def state(self) -> str:
+        """Return "ok" or "damaged"."""
+        return "ok" if self.fault is None else "damaged"
+
+
+def entries(zoo: Path) -> Iterator[Entry]:
+    """Yield every entry by name, those that are damaged included."""
+    for folder in sorted(zoo.iterdir()) if zoo.is_dir() else []:
+        if folder.is_dir() and not folder.name.startswith("."):
+            yield look_at(folder)
+
+
+def find_entry(zoo: Path, name: str) -> Entry:
+    """Return one entry, or say which there are."""
+    if NAME.fullmatch(name) and (zoo / name).is_dir():
+        return look_at(zoo / name)
+    names = [folder.name for folder in zoo.glob("*/") if not folder.name.startswith(".")]
+    raise unknown("zoo entry", name, names, f"the zoo is {zoo}", error=NotFoundError)
+
+
+def look_at(folder: Path) -> Entry:
+    """Read a card and compare the weights with it."""
+    entry, file = Entry(folder.name, folder), folder / WEIGHTS
+    try:
+        entry = replace(entry, card=Card.parse((folder / CARD).read_bytes(), CARD))
+        entry = replace(entry, size=file.stat().st_size)
+        same = entry.card is not None and sha256(file) == entry.card.sha256
+        return entry if same else replace(entry, fault=f"{WEIGHTS}: not the file that the card names")
+    except DataError as error:
+        return replace(entry, fault=error.message)
+    except OSError as error:
+        return replace(entry, fault=f"{Path(error.filename).name}: {error.strerror}")
+
+
+def layers(file: Path) -> dict[str, list[int]]:
+    """Return the shape of each layer's weights, by its name: a file of safetensors begins with them, as JSON."""
+    try:
+        with file.open("rb") as content:
+            length = int.from_bytes(content.read(8), "little")
+            header = json.loads(content.read(length) if length < file.stat().st_size else b"")
+        return {name: list(told["shape"]) for name, told in header.items() if name != "__metadata__"}
+    except OSError as error:
+        raise RequestError(f"{file}: cannot be read ({error.strerror})") from None
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise DataError(f"{file}: not a file of safetensors") from None
+
+
+def check_weights(file: Path) -> None:
+    """Refuse a file that holds no weights, or holds them as a pickle."""
+    refuse_pickles(str(file), "zoo")
+    layers(file)
+
+
+def add(zoo: Path, card: Card, weights: Path) -> Entry:
+    """Copy weights into the zoo with their card: whole or not at all.
+
+    Where the card says already what the weights hash to, that must hold for the copy.
+    """
+    if not NAME.fullmatch(card.name):
+        raise RequestError(f"zoo: '{card.name}' is no name", "possible: letters, digits, '_', '-', and '.' within")
+    check_weights(weights)
+    folder = zoo / card.name
+    if folder.exists():
+        raise _taken(folder)
+    aside = zoo / f".{card.name}.{os.getpid()}.part"
+    try:
+        aside.mkdir(parents=True)
+        _fill(aside, card, weights)
+        aside.rename(folder)
+        sync_folder(zoo)
+    except OSError as error:
+        raise _taken(folder) if folder.exists() else _not_writable(zoo, error) from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return look_at(folder)
+
+
+def _fill(folder: Path, card: Card, weights: Path) -> None:
+    copied = folder / WEIGHTS
+    shutil.copyfile(weights, copied)
+    with copied.open("rb") as content:
+        os.fsync(content.fileno())
+    found = sha256(copied)
+    if card.files.get(WEIGHTS, found) != found:
+        raise DataError(f"{weights}: not the file that the run wrote", "train again, or restore it")
+    write_text(folder / CARD, replace(card, files={WEIGHTS: found}).text())
+
+
+def _taken(folder: Path) -> RequestError:
+    return RequestError(f"{folder}: there is an entry of this name already", "choose another name, or remove that one")
+
+
+def _not_writable(zoo: Path, error: OSError) -> RequestError:
+    return RequestError(f"zoo: cannot write to {zoo} ({error.strerror})", "choose another place: --zoo DIR")
