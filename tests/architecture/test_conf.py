@@ -17,6 +17,7 @@ from runtree.sweeps.options import loop_options, of_the_tuner
 
 APP = App()
 NEEDED = {"csv": ["data.path=a.csv", "data.target=y"], "parquet": ["data.path=a.parquet", "data.target=y"]}
+NEEDED |= {"image_folder": ["data.path=x"], "image_arrays": ["data.path=x.npz"]}
 NEEDED["import"] = ["algorithm.path=sklearn.linear_model:Ridge"]
 OPTIONS = [
     (group, name)

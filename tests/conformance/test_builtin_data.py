@@ -1,5 +1,6 @@
 """Each shipped data source passes the suite that a third party's has to pass."""
 
+import numpy as np
 import pytest
 
 from conformance.shipped import class_name, options
@@ -9,7 +10,7 @@ from runtree.testing.fixtures import TARGET, quoted
 SMALL = {"digits": ["data.sample=300"]}
 
 for _option in options("data"):
-    if _option not in ("csv", "parquet"):  # these need a file, below
+    if _option not in ("csv", "parquet", "image_folder", "image_arrays"):  # these need files, below
         _name = class_name(_option)
         globals()[_name] = type(
             _name, (DataSuite,), {"option": _option, "overrides": SMALL.get(_option, []), "__module__": __name__}
@@ -36,3 +37,31 @@ class TestParquet(DataSuite):
         file = tmp_path_factory.mktemp("data") / "table.parquet"
         tiny_table("regression").to_parquet(file)
         return ["data=parquet", f"data.path={quoted(file)}", f"data.target={TARGET}"]
+
+
+class TestImageFolder(DataSuite):
+    option = "image_folder"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def asked(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+        image = pytest.importorskip("PIL.Image")
+        folder = tmp_path_factory.mktemp("pictures")
+        for number in range(40):
+            file = folder / ("light", "dark")[number % 2] / f"{number}.png"
+            file.parent.mkdir(exist_ok=True)
+            image.new("L", (4, 4), number * 5).save(file)
+        # A file's name tells nothing to the default preprocessing.
+        return ["data=image_folder", f"data.path={quoted(folder)}", "preprocess=raw"]
+
+
+class TestImageArrays(DataSuite):
+    option = "image_arrays"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def asked(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+        file = tmp_path_factory.mktemp("data") / "pictures.npz"
+        images = np.random.default_rng(0).integers(0, 256, (40, 4, 5, 3), dtype=np.uint8)
+        np.savez(file, images=images, labels=np.arange(40) % 2)
+        return ["data=image_arrays", f"data.path={quoted(file)}"]

@@ -1,0 +1,1 @@
+"""Pictures: files and pixels as tensors, changed at random, and a network for them."""

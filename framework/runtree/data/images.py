@@ -1,0 +1,203 @@
+"""Pictures: files in a folder for each class, or arrays of pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.errors import DataError, MissingError, first_line
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "webp")
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Files of pictures, those of each class in a folder of its name: `path/cat/1.png`, `path/dog/2.jpg`.
+
+    Files are named as the path was typed, so a relative one is looked for where runtree is started, in training and in
+    prediction.
+
+    Parameters
+    ----------
+    path
+        The folder of the classes' folders.
+    suffixes
+        Of the files that are taken; others beside them are left out.
+    """
+
+    path: str
+    suffixes: Sequence[str] = SUFFIXES
+
+    def load(self) -> "pd.DataFrame":
+        """Return the columns `image`, a file's name, and `label`, its folder's; each file is looked at, not decoded."""
+        import pandas as pd
+
+        found = {folder.name: self._images(folder) for folder in self._classes()}
+        if len(found) == 1:
+            raise DataError(f"data.path: {self.path} holds one class only: '{next(iter(found))}'")
+        rows = [(file.as_posix(), label) for label, files in found.items() for file in files]
+        for file, _ in rows:
+            check_image(file)
+        return pd.DataFrame(rows, columns=["image", "label"])
+
+    def fingerprint(self, table: "pd.DataFrame") -> str:
+        """Hash the content of the files: a picture may change, and keep its name."""
+        import hashlib
+
+        found = hashlib.sha256()
+        for name in table["image"]:
+            found.update(hashlib.sha256(Path(name).read_bytes()).digest())
+        return found.hexdigest()
+
+    def _classes(self) -> list[Path]:
+        top = Path(self.path).expanduser()
+        if not top.is_dir():
+            what = "is a file, and a folder is wanted" if top.exists() else f"is not there (looked from {Path.cwd()})"
+            raise DataError(f"data.path: {self.path} {what}")
+        folders = below(top)
+        if not folders:
+            raise DataError(
+                f"data.path: {self.path} holds no folder", f"wanted: a folder for each class, {self.path}/cat/1.png"
+            )
+        return folders
+
+    def _images(self, folder: Path) -> list[Path]:
+        """Return a class's files in the order of their names."""
+        nested = [inner.name for inner in below(folder) if self._taken(inner)]
+        if nested:
+            raise DataError(
+                f"data.path: {folder} holds pictures in folders of its own ({', '.join(nested[:5])})",
+                "a picture lies directly in the folder of its class",
+                f"are these the classes? type: data.path={folder}",
+            )
+        files = self._taken(folder)
+        if not files:
+            raise DataError(
+                f"data.path: {folder} holds no picture ({', '.join(self.suffixes)})",
+                "remove the folder, or name what it holds: data.suffixes=[tif]",
+            )
+        return files
+
+    def _taken(self, folder: Path) -> list[Path]:
+        wanted = {f".{suffix.lower().lstrip('.')}" for suffix in self.suffixes}
+        files = (file for file in folder.iterdir() if not file.name.startswith("."))
+        return sorted(file for file in files if file.suffix.lower() in wanted and file.is_file())
+
+
+@dataclass(frozen=True)
+class ImageArrays:
+    """Pictures as arrays that numpy saved: of shape (rows, height, width) or (rows, height, width, channels).
+
+    Parameters
+    ----------
+    path
+        A `.npz` file with both arrays, or the `.npy` file of the pictures.
+    images, labels
+        The names of the arrays in the `.npz` file; null: the only one with that many axes. Beside a `.npy` file,
+        `labels` is the `.npy` file of the labels.
+    """
+
+    path: str
+    images: str | None = None
+    labels: str | None = None
+
+    def load(self) -> "pd.DataFrame":
+        """Return a column for each pixel, by channel, row and column, as uint8 or float32; and the column `label`."""
+        import pandas as pd
+
+        images, labels = self._arrays()
+        if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] > 4):
+            raise DataError(
+                f"data.path: pictures of shape {images.shape}",
+                "wanted: (rows, height, width) or (rows, height, width, channels), channels last",
+            )
+        if len(images) != len(labels):
+            raise DataError(f"data.path: {len(images)} pictures, and {len(labels)} labels")
+        pixels = images.transpose(0, 3, 1, 2) if images.ndim == 4 else images
+        flat = small(pixels).reshape(len(pixels), -1)
+        return pd.DataFrame(flat, columns=pixel_names(pixels.shape[1:])).assign(label=labels)
+
+    def _arrays(self) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+        found = read_arrays(self.path, "path")
+        if isinstance(found, dict):
+            images = pick(found, self.images, "images", (3, 4))
+            labels = pick(found, self.labels, "labels", (1, 2))
+        elif self.labels is None:
+            raise DataError("data.labels: not given", "type: data.labels=FILE.npy, the labels of the pictures")
+        else:
+            images, labels = found, read_arrays(self.labels, "labels")
+        labels = labels.ravel() if labels.ndim == 2 and labels.shape[1] == 1 else labels
+        if labels.ndim != 1:
+            raise DataError(f"data.labels: labels of shape {labels.shape}", "wanted: (rows,)")
+        return images, labels.astype(str) if labels.dtype.kind == "S" else labels
+
+
+def below(folder: Path) -> list[Path]:
+    """Return the folders in a folder, hidden ones aside, in the order of their names."""
+    return sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
+
+
+def check_image(file: str) -> None:
+    """Refuse a file that is no picture, as far as can be told without decoding it."""
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:
+        raise MissingError(
+            "data=image_folder needs the package 'PIL', which is not there", "install it: pip install 'runtree[torch]'"
+        ) from None
+    try:
+        with Image.open(file) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(
+            f"data.path: {file} is no picture that can be read ({first_line(error)})", "repair or remove it"
+        ) from None
+
+
+def read_arrays(path: str, key: str) -> Any:
+    """Return the array of a `.npy` file, or the arrays of a `.npz` file by name. Nothing is unpickled."""
+    import zipfile
+
+    import numpy as np
+
+    try:
+        found = np.load(Path(path).expanduser(), allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return found
+        with found:
+            return {name: found[name] for name in found.files}
+    except FileNotFoundError:
+        raise DataError(f"data.{key}: no file {path}", f"looked from {Path.cwd()}") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"data.{key}: {path} holds no arrays of numpy's ({first_line(error)})") from None
+
+
+def pick(arrays: "dict[str, Any]", name: str | None, key: str, axes: tuple[int, ...]) -> Any:
+    """Return the array of a name; without one, the only array with so many axes."""
+    fitting = [each for each, array in arrays.items() if array.ndim in axes]
+    if name in arrays:
+        return arrays[name]
+    if name is None and len(fitting) == 1:
+        return arrays[fitting[0]]
+    there = ", ".join(f"{each} {array.shape}" for each, array in arrays.items())
+    said = f"'{name}' is not in the file" if name else f"{len(fitting)} arrays could be the {key}"
+    raise DataError(f"data.{key}: {said}", f"possible: {there}", f"type: data.{key}=NAME")
+
+
+def small(pixels: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Return whole numbers from 0 to 255 as uint8, and anything else as float32."""
+    if pixels.dtype.kind not in "buif":
+        raise DataError(f"data.path: pictures of {pixels.dtype}, and numbers are wanted")
+    bytes_will_do = pixels.dtype.kind in "bui" and pixels.size and pixels.min() >= 0 and pixels.max() <= 255
+    return pixels.astype("uint8" if bytes_will_do else "float32")
+
+
+def pixel_names(shape: Sequence[int]) -> list[str]:
+    """Return `pixel_row_column`, or `pixel_channel_row_column`, for each pixel in its order."""
+    import numpy as np
+
+    return ["_".join(("pixel", *map(str, place))) for place in np.ndindex(*shape)]
