@@ -15,7 +15,9 @@ SMALL = {
 }
 
 for _option in options("algorithm"):
-    if _option != "import":  # it names nothing by itself
+    if _option != "import" and not _option.startswith(
+        "torch_"
+    ):  # the one names nothing by itself, the others need torch
         _name = class_name(_option)
         globals()[_name] = type(
             _name, (AlgorithmSuite,), {"option": _option, "overrides": SMALL.get(_option, []), "__module__": __name__}
