@@ -1,7 +1,9 @@
 """The `fit` block: when an algorithm that iterates stops. What is null is left to the algorithm."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 from runtree.config.build import check_arguments
@@ -86,7 +88,12 @@ def fit_options(node: Mapping[str, Any]) -> FitOptions:
     ConfigError
         An unknown key, a value of the wrong type, or one that cannot be.
     """
-    given = dict(node)
+    return _read(json.dumps(node, sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=64)  # the runs of a sweep share the block, and to check its types takes half a millisecond
+def _read(text: str) -> FitOptions:
+    given = json.loads(text)
     for name, kind in PARTS.items():
         if isinstance(given.get(name), Mapping):
             check_arguments(kind, given[name], f"fit.{name}")

@@ -1,8 +1,10 @@
 """What the `fit` block means to one algorithm: what it does itself, and what is watched step by step."""
 
 import inspect
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from runtree.config.build import build, check_arguments
@@ -90,6 +92,12 @@ def settle(config: Mapping[str, Any], task: Task) -> tuple[FitOptions, Iteration
 def read_iterations(node: Mapping[str, Any], task: Task) -> Iterations:
     """Read an algorithm's `iterations`; one that has none honours nothing."""
     own = for_task(node.get("iterations") or {}, task, "algorithm.iterations")
+    return _iterations(json.dumps(own, sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=64)
+def _iterations(text: str) -> Iterations:
+    own = json.loads(text)
     own["target"] = own.pop("_target_", None)
     check_arguments(Iterations, own, "algorithm.iterations")
     return Iterations(**own)
