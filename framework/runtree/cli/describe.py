@@ -103,10 +103,16 @@ def facts(found: "Description") -> list[tuple[str, str]]:
         ("tasks", [", ".join(found.tasks)] if found.tasks else []),
         ("chooses", list(found.chooses)),
         ("target", targets),
+        ("fit", [f"honours {', '.join(honoured(found))}"] if found.honours else []),
         ("from", [f"{found.option.provider}: {found.option.file or 'the hook register_algorithms'}"]),
         ("problem", list(found.problems)),
     ]
     return [(label if number == 0 else "", text) for label, texts in rows for number, text in enumerate(texts)]
+
+
+def honoured(found: "Description") -> list[str]:
+    """Return the keys of the `fit` block that an algorithm honours, with the parameter that a value is put into."""
+    return [f"fit.{key}" if place == "step" else f"fit.{key} ({place})" for key, place in found.honours.items()]
 
 
 def print_parameter(parameter: "Parameter", width: int | None) -> None:

@@ -38,6 +38,7 @@ class Description:
     chooses: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     space: Mapping[str, Any] = field(default_factory=dict)
+    honours: Mapping[str, str] = field(default_factory=dict)
     more: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -68,6 +69,7 @@ def describe(catalogue: Catalogue, option: Option, trust: Trust) -> Description:
         chooses=tuple(chosen(option)),
         parameters=parameters,
         space={f"{prefix}{key}": value for key, value in (node.get("space") or {}).items()},
+        honours=dict((node.get("iterations") or {}).get("honours") or {}),
         more=tuple(sorted({name for facts in known.values() for name in facts.names} - named)),
         problems=tuple(dict.fromkeys(problems)),
     )
