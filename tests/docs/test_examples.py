@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/checks.md", "docs/configuration.md", "docs/sweeps.md", "docs/training.md", "docs/zoo.md"]
+PAGES = ["README.md", "docs/checks.md", "docs/configuration.md", "docs/networks.md", "docs/sweeps.md", "docs/training.md", "docs/zoo.md"]
 LOOKS_BACK = {"show": "run", "predict": "run", "runs": "run", "status": "sweep", "resume": "sweep"}
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -30,6 +30,8 @@ def house(folder):
     (folder / "my" / "module.py").write_text(
         "from sklearn.linear_model import RidgeClassifier\nclass MyEstimator(RidgeClassifier):\n    pass\n"
     )
+    [net] = re.findall(r"^```python\n(# net.py.*?)^```", (ROOT / "docs" / "networks.md").read_text(), re.M | re.DOTALL)
+    (folder / "net.py").write_text(net)
     return folder
 
 
