@@ -158,7 +158,7 @@ def check_family(plan: Plan, family: Family, prober: Executor, prunes: bool) -> 
         raise ConfigError(
             f"tuner={plan.node.get('name')}: algorithm={base.value('algorithm.name')} reports nothing to prune by",
             "type: evaluator=cross_validation (each fold is a step), or tuner=tpe",
-            "or choose an algorithm whose 'fit' takes 'report'",
+            "or choose an algorithm that iterates: runtree describe algorithm=… tells which honour fit.patience",
         )
 
 
