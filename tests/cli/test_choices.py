@@ -185,5 +185,7 @@ def test_code_that_nobody_vouches_for_is_not_imported(runtree, monkeypatch):
 
 def test_the_keys_of_the_fit_block_that_an_algorithm_honours_are_told(runtree):
     assert "honours fit.max_iterations (max_iter), fit.tolerance (tol)" in runtree("describe", "algorithm=lasso").out
-    assert "fit.max_iterations (n_estimators), fit.max_seconds," in runtree("describe", "algorithm=gradient_boosting").out
+    assert (
+        "fit.max_iterations (n_estimators), fit.max_seconds," in runtree("describe", "algorithm=gradient_boosting").out
+    )
     assert "honours" not in runtree("describe", "algorithm=knn").out

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from runtree.contract.run import Run, SlotError
+from runtree.contract.run import Run
+from runtree.contract.slots import SlotError
 
 
 class Hooks:

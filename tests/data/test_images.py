@@ -10,7 +10,8 @@ Image = pytest.importorskip("PIL.Image")
 from sklearn.datasets import load_digits
 
 from runtree.contract.errors import DataError
-from runtree.data.images import ImageArrays, ImageFolder
+from runtree.data.image_arrays import ImageArrays
+from runtree.data.image_folder import ImageFolder
 
 RNG = np.random.default_rng(0)
 

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/checks.md", "docs/configuration.md", "docs/networks.md", "docs/sweeps.md", "docs/training.md", "docs/zoo.md"]
+PAGES = [
+    "README.md",
+    "docs/checks.md",
+    "docs/configuration.md",
+    "docs/networks.md",
+    "docs/sweeps.md",
+    "docs/training.md",
+    "docs/zoo.md",
+]
 LOOKS_BACK = {"show": "run", "predict": "run", "runs": "run", "status": "sweep", "resume": "sweep"}
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from runtree.app.application import App, rest_idle_threads
 from runtree.contract.errors import RequestError
 from runtree.contract.run import Run
-from runtree.lifecycle.checks.finding import Outcome, State
+from runtree.lifecycle.checks.check import Outcome
+from runtree.lifecycle.checks.finding import State
 
 if TYPE_CHECKING:
     from runtree.config.freeze import Frozen

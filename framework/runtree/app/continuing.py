@@ -86,7 +86,7 @@ def go_on(app: App, selector: str, more: Sequence[str], **watching: Any) -> Done
         )
     if any(HIDDEN in text for text in record.overrides):
         raise RequestError(f"{record.id} was given a secret on the command line", "name secrets as ${secret:NAME}")
-    return train(app, parse_flags([*record.overrides, *more]), start=Start(record), **watching)
+    return train(app, parse_flags([*record.overrides, *more]), opens=Start(record).opens, **watching)
 
 
 def outputs_of(more: Sequence[str]) -> Path:

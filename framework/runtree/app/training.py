@@ -14,12 +14,20 @@ from runtree.contract.run import Run
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from runtree.app.continuing import Start
     from runtree.app.sweeping import Order, Swept
+    from runtree.config.freeze import Frozen
+    from runtree.records.folder import RunFolder
 
 Watch = Callable[[str], None]
 Iterated = Callable[[Run, Mapping[str, Any]], None]
+Open = Callable[[], "RunFolder"]  # comes by a folder for a run
+Opens = Callable[["Frozen", Open], Open]  # chooses, by the config, how to come by one
 SWEEPER = "hydra_plugins.runtree_hydra.RuntreeSweeper"
+
+
+def anew(frozen: "Frozen", open_new: Open) -> Open:
+    """Take a new folder."""
+    return open_new
 
 
 @dataclass
@@ -43,12 +51,12 @@ def train(
     told: Callable[[Run], None] = lambda _: None,
     order: "Order | None" = None,
     iterated: Iterated = lambda run, line: None,
-    start: "Start | None" = None,
+    opens: Opens = anew,
 ) -> Done:
     """Run what a command line asks for: one run, or with -m a sweep.
 
     `watch` hears each stage as it begins, `iterated` each iteration that is checked, `told` each run as it ends well;
-    `order` says what is asked of a sweep, `start` which run goes on.
+    `order` says what is asked of a sweep, `opens` whether another folder than a new one is taken.
     """
     from runtree.config.engine import Engine
     from runtree.config.explain import explain
@@ -65,7 +73,7 @@ def train(
     try:
         composed = engine.compose(overrides, multirun=flags.multirun)
         done.multirun = flags.multirun or str(composed.hydra.mode).endswith("MULTIRUN")
-        task = Task(app, done, watch, told, order, flags, iterated, start)
+        task = Task(app, done, watch, told, order, flags, iterated, opens)
         if not done.multirun:
             engine.run(composed, task)
         elif composed.hydra.sweeper.get("_target_") == SWEEPER:
@@ -94,10 +102,10 @@ class Task:
         order: "Order | None" = None,
         flags: argparse.Namespace | None = None,
         iterated: Iterated = lambda run, line: None,
-        start: "Start | None" = None,
+        opens: Opens = anew,
     ) -> None:
         self.app, self.done, self.watch, self.told = app, done, watch, told
-        self.order, self.flags, self.iterated, self.start = order, flags, iterated, start
+        self.order, self.flags, self.iterated, self.opens = order, flags, iterated, opens
 
     def __reduce__(self) -> Any:
         """Cross to a launcher's process as what can be made anew there."""
@@ -145,7 +153,7 @@ def run_job(config: "DictConfig", task: Task) -> Any:
     from runtree.config.freeze import freeze
     from runtree.lifecycle.execute import Request, execute
     from runtree.lifecycle.outcome import ranked
-    from runtree.records.folder import RunFolder, open_exact, open_run
+    from runtree.records.folder import open_exact, open_run
 
     hydra = HydraConfig.get()
     overrides = tuple(str(text) for text in hydra.overrides.task)
@@ -153,14 +161,12 @@ def run_job(config: "DictConfig", task: Task) -> Any:
     given = Path(hydra.runtime.output_dir)
     if given == Path.cwd():
         parent = Path(frozen.config["outputs"]) / str(frozen.config["experiment"]["name"])
-        open_folder: Callable[[], RunFolder] = partial(open_run, parent, frozen.fingerprint)
+        open_folder: Open = partial(open_run, parent, frozen.fingerprint)
     else:
         open_folder = partial(open_exact, given)
     done = task.done
-    if task.start is not None:
-        open_folder = task.start.opens(frozen, open_folder)
     sweep = done.folder.name if done.folder else None
-    request = Request(frozen, open_folder, overrides, sweep, iterated=task.iterated)
+    request = Request(frozen, task.opens(frozen, open_folder), overrides, sweep, iterated=task.iterated)
     try:
         run = execute(request, task.app.plugins, task.app.trust(overrides), task.watch)
     except Exception as error:

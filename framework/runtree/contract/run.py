@@ -1,11 +1,10 @@
 """`Run`: the board that a stage reads from and writes to. A slot is filled once, by the stage that owns it."""
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import RuntreeError
+from runtree.contract.slots import Deferred, Slot
 from runtree.contract.types import PARTS, Evaluation, Metric, Part, Split, Table
 from runtree.contract.view import View
 
@@ -13,12 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runtree.contract.protocols import Hooks, Trust
-
-Value = TypeVar("Value")
-
-
-class SlotError(RuntreeError):
-    """A stage read a slot that no stage before it filled, or filled one twice."""
 
 
 class Pruned(BaseException):
@@ -32,48 +25,6 @@ class Pruned(BaseException):
 def make_anew(kind: str, key: Hashable, make: Callable[[], Any]) -> Any:
     """Remember nothing."""
     return make()
-
-
-@dataclass(frozen=True)
-class Deferred:
-    """What a slot holds until somebody reads it."""
-
-    make: Callable[[], Any]
-
-
-class Slot(Generic[Value]):
-    """An attribute of `Run` that is set once; reading it empty names the stage that fills it."""
-
-    def __init__(self, stage: str) -> None:
-        self.stage = stage
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    @overload
-    def __get__(self, run: None, owner: type) -> "Slot[Value]": ...
-    @overload
-    def __get__(self, run: "Run", owner: type) -> Value: ...
-    def __get__(self, run: "Run | None", owner: type) -> "Slot[Value] | Value":
-        """Return what the slot holds."""
-        if run is None:
-            return self
-        try:
-            value: Value = run.__dict__[self.name]
-            if isinstance(value, Deferred):
-                value = run.__dict__[self.name] = value.make()
-        except KeyError:
-            raise SlotError(
-                f"run.{self.name} is empty: the stage '{self.stage}' fills it",
-                f"let your stage stand after it: Stage(…, after='{self.stage}')",
-            ) from None
-        return value
-
-    def __set__(self, run: "Run", value: Value) -> None:
-        """Fill the slot."""
-        if self.name in run.__dict__:
-            raise SlotError(f"run.{self.name} is filled already: only the stage '{self.stage}' may fill it, once")
-        run.__dict__[self.name] = value
 
 
 def _together(first: "pd.DataFrame", second: "pd.DataFrame") -> "pd.DataFrame":

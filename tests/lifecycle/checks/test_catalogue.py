@@ -1,7 +1,8 @@
 from broken_algorithms import Fails
 
 from runtree.lifecycle.checks.catalogue import CHECKS, answer, ask_all
-from runtree.lifecycle.checks.finding import Check, failed, listed, named, passed
+from runtree.lifecycle.checks.check import Check
+from runtree.lifecycle.checks.finding import failed, listed, named, passed
 
 
 def test_every_check_answers_and_is_announced(looked_at):

@@ -14,8 +14,9 @@ from runtree.lifecycle.checks import (
     shapes,
     shuffling,
 )
+from runtree.lifecycle.checks.check import Check, Outcome
 from runtree.lifecycle.checks.context import Context, told
-from runtree.lifecycle.checks.finding import Check, Finding, Outcome, skipped
+from runtree.lifecycle.checks.finding import Finding, skipped
 
 CHECKS: tuple[Check, ...] = (
     Check("shapes", "Do parts, features and answers fit together?", shapes.shapes),

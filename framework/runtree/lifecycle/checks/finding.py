@@ -1,11 +1,7 @@
-"""What a check is, and what it finds."""
+"""What a check finds."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from runtree.lifecycle.checks.context import Context
+from typing import Literal
 
 State = Literal["passed", "warned", "failed", "skipped"]
 STATES: tuple[State, ...] = ("passed", "warned", "failed", "skipped")
@@ -18,35 +14,6 @@ class Finding:
     state: State
     found: str
     advice: str = ""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A question to a configuration, before it is trained at length.
-
-    Attributes
-    ----------
-    name, asks
-        A word for the table, and what is asked in one line.
-    function
-        Answers it.
-    fits
-        Whether it needs the pipeline to be fitted; where that cannot be done it is skipped.
-    """
-
-    name: str
-    asks: str
-    function: "Callable[[Context], Finding]"
-    fits: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A check with what it found, and how long it took in seconds."""
-
-    check: Check
-    finding: Finding
-    seconds: float
 
 
 def passed(found: str) -> Finding:

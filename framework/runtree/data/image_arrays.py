@@ -1,91 +1,15 @@
-"""Pictures: files in a folder for each class, or arrays of pixels."""
+"""Pictures as arrays of pixels, in files of numpy's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import DataError, MissingError, first_line
+from runtree.contract.errors import DataError, first_line
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "webp")
-
-
-@dataclass(frozen=True)
-class ImageFolder:
-    """Files of pictures, those of each class in a folder of its name: `path/cat/1.png`, `path/dog/2.jpg`.
-
-    Files are named as the path was typed, so a relative one is looked for where runtree is started, in training and in
-    prediction.
-
-    Parameters
-    ----------
-    path
-        The folder of the classes' folders.
-    suffixes
-        Of the files that are taken; others beside them are left out.
-    """
-
-    path: str
-    suffixes: Sequence[str] = SUFFIXES
-
-    def load(self) -> "pd.DataFrame":
-        """Return the columns `image`, a file's name, and `label`, its folder's; each file is looked at, not decoded."""
-        import pandas as pd
-
-        found = {folder.name: self._images(folder) for folder in self._classes()}
-        if len(found) == 1:
-            raise DataError(f"data.path: {self.path} holds one class only: '{next(iter(found))}'")
-        rows = [(file.as_posix(), label) for label, files in found.items() for file in files]
-        for file, _ in rows:
-            check_image(file)
-        return pd.DataFrame(rows, columns=["image", "label"])
-
-    def fingerprint(self, table: "pd.DataFrame") -> str:
-        """Hash the content of the files: a picture may change, and keep its name."""
-        import hashlib
-
-        found = hashlib.sha256()
-        for name in table["image"]:
-            found.update(hashlib.sha256(Path(name).read_bytes()).digest())
-        return found.hexdigest()
-
-    def _classes(self) -> list[Path]:
-        top = Path(self.path).expanduser()
-        if not top.is_dir():
-            what = "is a file, and a folder is wanted" if top.exists() else f"is not there (looked from {Path.cwd()})"
-            raise DataError(f"data.path: {self.path} {what}")
-        folders = below(top)
-        if not folders:
-            raise DataError(
-                f"data.path: {self.path} holds no folder", f"wanted: a folder for each class, {self.path}/cat/1.png"
-            )
-        return folders
-
-    def _images(self, folder: Path) -> list[Path]:
-        """Return a class's files in the order of their names."""
-        nested = [inner.name for inner in below(folder) if self._taken(inner)]
-        if nested:
-            raise DataError(
-                f"data.path: {folder} holds pictures in folders of its own ({', '.join(nested[:5])})",
-                "a picture lies directly in the folder of its class",
-                f"are these the classes? type: data.path={folder}",
-            )
-        files = self._taken(folder)
-        if not files:
-            raise DataError(
-                f"data.path: {folder} holds no picture ({', '.join(self.suffixes)})",
-                "remove the folder, or name what it holds: data.suffixes=[tif]",
-            )
-        return files
-
-    def _taken(self, folder: Path) -> list[Path]:
-        wanted = {f".{suffix.lower().lstrip('.')}" for suffix in self.suffixes}
-        files = (file for file in folder.iterdir() if not file.name.startswith("."))
-        return sorted(file for file in files if file.suffix.lower() in wanted and file.is_file())
 
 
 @dataclass(frozen=True)
@@ -134,28 +58,6 @@ class ImageArrays:
         if labels.ndim != 1:
             raise DataError(f"data.labels: labels of shape {labels.shape}", "wanted: (rows,)")
         return images, labels.astype(str) if labels.dtype.kind == "S" else labels
-
-
-def below(folder: Path) -> list[Path]:
-    """Return the folders in a folder, hidden ones aside, in the order of their names."""
-    return sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
-
-
-def check_image(file: str) -> None:
-    """Refuse a file that is no picture, as far as can be told without decoding it."""
-    try:
-        from PIL import Image
-    except ModuleNotFoundError:
-        raise MissingError(
-            "data=image_folder needs the package 'PIL', which is not there", "install it: pip install 'runtree[torch]'"
-        ) from None
-    try:
-        with Image.open(file) as image:
-            image.verify()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(
-            f"data.path: {file} is no picture that can be read ({first_line(error)})", "repair or remove it"
-        ) from None
 
 
 def read_arrays(path: str, key: str) -> Any:
