@@ -110,8 +110,8 @@ SWEEPS = [
         ["algorithm.C=-1", "in the space"],
     ),
     (
-        ["algorithm=logistic", "tuner=hyperband", "tuner.stop.max_runs=3"],
-        ["algorithm=logistic reports nothing to prune by", "evaluator=cross_validation"],
+        ["algorithm=random_forest", "tuner=hyperband", "tuner.stop.max_runs=3"],
+        ["algorithm=random_forest reports nothing to prune by", "evaluator=cross_validation"],
     ),
     (["algorithm=dummy", "tuner=tpe", "tuner.stop.max_runs=3"], ["algorithm=dummy: there is nothing to tune"]),
     (["tuner.constraints=[x]"], ["tuner.constraints: 'x' bounds no metric", "validation.log_loss <= 0.3"]),

@@ -29,7 +29,7 @@ def test_one_command_leaves_the_tree_of_the_manual(runtree, folder):
     assert run.name in said.out
     assert "accuracy" in said.out
     record = json.loads((run / "run.json").read_text())
-    assert (record["state"], record["reason"], record["task"]) == ("completed", None, "classification")
+    assert (record["state"], record["reason"], record["task"]) == ("completed", "max_iterations", "classification")
     assert record["metrics"] == json.loads((run / "metrics.json").read_text())
     assert record["objective"]["value"] == record["metrics"]["validation"]["balanced_accuracy"]
     assert run.name.endswith(record["fingerprints"]["config"][:8])
