@@ -10,13 +10,17 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     "README.md",
     "docs/checks.md",
+    "docs/comparing.md",
     "docs/configuration.md",
     "docs/networks.md",
     "docs/sweeps.md",
     "docs/training.md",
     "docs/zoo.md",
 ]
-LOOKS_BACK = {"show": "run", "predict": "run", "runs": "run", "status": "sweep", "resume": "sweep"}
+LOOKS_BACK = {
+    **dict.fromkeys(("show", "predict", "runs", "diff"), "run"),
+    **dict.fromkeys(("status", "resume"), "sweep"),
+}
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

@@ -22,6 +22,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "predict": ("predict", "Predict rows of a file with a run's model."),
     "runs": ("runs", "List runs: sort, filter, export."),
     "show": ("show", "Show one run: config, metrics, history."),
+    "diff": ("diff", "Say what differs between two runs."),
     "zoo": ("zoo", "List weights to start from; add a run's."),
     "list": ("choices", "List config groups, or the options of one."),
     "describe": ("choices", "Describe an option: parameters, types, defaults, space."),
