@@ -152,6 +152,15 @@ def test_the_rerun_lies_beside_the_run_in_whichever_tree(trained):
     assert not Path("outputs").exists()
 
 
+def test_a_model_that_was_cleaned_away_comes_back_by_a_rerun(trained):
+    runtree, run = trained
+    assert runtree("clean", "--older", "0s", "--best", "--yes").code == 0
+    assert runtree("predict", run, "rows.csv", "-o", "out.csv").code == 5
+    said = runtree("rerun", f"outputs/e/{run}")
+    assert said.code == 0, said.err
+    assert runtree("predict", "latest", "rows.csv", "-o", "out.csv").code == 0
+
+
 def test_runs_of_a_sweep_are_done_again_alone(runtree, copied, real_sweep):
     for number in (0, 1, 2, 3):
         run = f"{real_sweep.name}/{number:04d}"

@@ -18,7 +18,7 @@ PAGES = [
     "docs/zoo.md",
 ]
 LOOKS_BACK = {
-    **dict.fromkeys(("show", "predict", "runs", "diff", "rerun"), "run"),
+    **dict.fromkeys(("show", "predict", "runs", "diff", "rerun", "clean"), "run"),
     **dict.fromkeys(("status", "resume"), "sweep"),
 }
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -24,6 +24,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "show": ("show", "Show one run: config, metrics, history."),
     "diff": ("diff", "Say what differs between two runs."),
     "rerun": ("rerun", "Train a run again, and say whether it came to the same."),
+    "clean": ("clean", "List what may go from the output tree; --yes removes it."),
     "zoo": ("zoo", "List weights to start from; add a run's."),
     "list": ("choices", "List config groups, or the options of one."),
     "describe": ("choices", "Describe an option: parameters, types, defaults, space."),
