@@ -26,10 +26,10 @@ RUN is `latest`, a path, or the beginning of a run's id or fingerprint where no 
 
 def complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a run's id."""
-    from runtree.records.index import records
+    from runtree.records.index import ids
 
     outputs = context.params.get("outputs") or usual_outputs()
-    known = ["latest", *(record.id for record in records(Path(outputs)))]
+    known = ["latest", *ids(Path(outputs))]
     return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
