@@ -62,13 +62,17 @@ class Index:
 
     def stamps(self) -> list[Stamp]:
         """Return the stamp of each row's run.json, as it was when it was read."""
+        numbers = self.numbers()
+        return list(zip(*(numbers[start::3] for start in range(3)), strict=True))
+
+    def numbers(self) -> "array[int]":
+        """Return the stamps one after the other, three numbers each."""
         numbers = array("Q")
         try:
             numbers.frombytes(self._content(self.columns[STAMPS]))
-            one, two, three = (numbers[start::3] for start in range(3))
-            return list(zip(one, two, three, strict=True))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DamagedIndex(f"{STAMPS}: {error}") from None
+        return numbers
 
     def _content(self, described: Mapping[str, Any]) -> bytes:
         if not described["size"]:

@@ -3,8 +3,10 @@
 import logging
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -133,6 +135,13 @@ class Runs:
         old = zip(places, self.column("name")[: len(self.old)], strict=True) if self.old else ()
         return [f"{place}/{name}" for place, name in (*old, *self.fresh.names)]
 
+    def folder(self, row: int) -> str:
+        """Return one run's folder, below the output folder."""
+        if row >= len(self.old):
+            return "/".join(self.fresh.names[row - len(self.old)])
+        starts = list(accumulate((len(one.old) for one in self.found), initial=0))
+        return f"{self.found[min(bisect_right(starts, row), len(self.found)) - 1].place}/{self.column('name')[row]}"
+
     def stamps(self) -> list[Stamp]:
         """Return the stamps of the index's rows."""
         return self.index.stamps() if self.index and self.old else []
@@ -145,7 +154,7 @@ class Runs:
         ChangedMeanwhile
             The tree is not as the index told; ask again without it.
         """
-        folders, stamps = self.folders(), self.stamps()
+        numbers = self.index.numbers() if self.index and self.old else ()
         taken = []
         for row in rows:
             number = row - len(self.old)
@@ -153,13 +162,13 @@ class Runs:
                 taken.append(self.fresh.held[number].record())
                 continue
             try:
-                found = read_stamped(f"{self.outputs}/{folders[row]}")
+                found = read_stamped(f"{self.outputs}/{self.folder(row)}")
             except NotFoundError as error:
                 if number < 0:
                     raise ChangedMeanwhile from None
                 log.warning("%s", error.message)
                 continue
-            if number < 0 and found.stamp != stamps[self.old[row]]:
+            if number < 0 and found.stamp != tuple(numbers[3 * self.old[row] : 3 * self.old[row] + 3]):
                 raise ChangedMeanwhile
             taken.append(found.record())
         return taken

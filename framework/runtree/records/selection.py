@@ -121,8 +121,8 @@ def sort(runs: Runs, rows: Sequence[int], by: str, largest_first: bool, most: in
 
 def newest_first(runs: Runs, rows: Sequence[int]) -> list[int]:
     """Sort by the time at which a run began."""
-    moments = list(zip(runs.column("started"), runs.column("id"), strict=True))
-    return sorted(rows, key=moments.__getitem__, reverse=True)
+    started, names = runs.column("started"), runs.column("id")
+    return sorted(rows, key=lambda row: (started[row], names[row]), reverse=True)
 
 
 def unmet(runs: Runs, conditions: Sequence[Condition]) -> list[str]:
