@@ -1,7 +1,8 @@
 """runtree trains and evaluates models from one tree of YAML, and keeps every run in files one owns.
 
-This face is what a plugin author imports from. A name is loaded when it is asked for, so that the command line, which
-passes through here too, starts at once; none of them loads Hydra, scikit-learn or pandas.
+This face is what a plugin author imports from, and `load_runs` for whoever looks at runs in Python. A name is loaded
+when it is asked for, so that the command line, which passes through here too, starts at once; none loads Hydra or
+scikit-learn, and `load_runs`, which makes a pandas table, alone loads pandas.
 """
 
 from importlib import import_module
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from runtree.contract.hookspecs import hookimpl
     from runtree.contract.run import Run
     from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Stage, Table
+    from runtree.records.frame import load_runs
 
 __version__ = "0.1.0"
 
@@ -25,13 +27,14 @@ __all__ = [
     "Table",
     "__version__",
     "hookimpl",
+    "load_runs",
 ]
 
-_HOMES = {"hookimpl": "hookspecs", "Run": "run"}
+_HOMES = {"hookimpl": "contract.hookspecs", "Run": "contract.run", "load_runs": "records.frame"}
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name of the face from its home in the contract."""
+    """Load a name of the face from its home."""
     if name not in __all__:
         raise AttributeError(f"module 'runtree' has no attribute '{name}'")
-    return getattr(import_module(f"runtree.contract.{_HOMES.get(name, 'types')}"), name)
+    return getattr(import_module(f"runtree.{_HOMES.get(name, 'contract.types')}"), name)

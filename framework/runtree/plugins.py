@@ -173,5 +173,10 @@ def _check(manager: pluggy.PluginManager, plugin: object) -> None:
 @lru_cache(maxsize=1)
 def installed_plugins() -> Plugins:
     """Return the plugins of this environment, less those that ``--block`` or RUNTREE_BLOCK name."""
+    return installed_plugins_and()
+
+
+def installed_plugins_and(*extra: tuple[str, object]) -> Plugins:
+    """Return the same with more (name, plugin) pairs, for one piece of work."""
     blocked = (name.strip() for name in os.environ.get(BLOCK, "").split(","))
-    return make_plugins(blocked=[name for name in blocked if name])
+    return make_plugins(extra=extra, blocked=[name for name in blocked if name])

@@ -10,13 +10,18 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     "README.md",
     "docs/checks.md",
+    "docs/comparing.md",
     "docs/configuration.md",
     "docs/networks.md",
+    "docs/runs.md",
     "docs/sweeps.md",
     "docs/training.md",
     "docs/zoo.md",
 ]
-LOOKS_BACK = {"show": "run", "predict": "run", "runs": "run", "status": "sweep", "resume": "sweep"}
+LOOKS_BACK = {
+    **dict.fromkeys(("show", "predict", "runs", "export", "diff", "rerun", "clean"), "run"),
+    **dict.fromkeys(("status", "resume"), "sweep"),
+}
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -69,6 +74,16 @@ def test_the_python_example_runs(folder, capsys):
     [example] = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     exec(example, {})
     assert float(capsys.readouterr().out.split()[0]) > 0
+
+
+def test_the_example_of_all_runs_as_a_table_runs(runtree, capsys):
+    for words in (["algorithm=dummy"], ["algorithm=naive_bayes"]):
+        assert runtree("train", "data=iris", *words).code == 0
+    [example] = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "runs.md").read_text(), re.MULTILINE | re.DOTALL)
+    exec(example, {})
+    said = capsys.readouterr().out.splitlines()
+    assert "naive_bayes" in said[1]
+    assert "dummy" in said[2]
 
 
 def test_the_relative_links_of_every_page_lead_somewhere():

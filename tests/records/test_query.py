@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
 from runtree.records.differences import varying
-from runtree.records.query import Condition, descending, names, order, parse, resolve, value
+from runtree.records.listing import Fresh, Runs
+from runtree.records.query import Condition, descending, leading, order, parse, ranks, resolve, value
+from runtree.records.record import Stamped
 from runtree.records.selection import Selection, Wish, select
 
 
@@ -22,6 +24,33 @@ def a_run(name: str = "r", test: float | None = None, overrides: tuple[str, ...]
         "fingerprints": {}, "stages": {}, "task": None, "error": None, "folder": Path(name),
     }  # fmt: skip
     return RunRecord(**{**values, **fields})
+
+
+def runs_of(runs: list[RunRecord]) -> Runs:
+    """Return records as what was read from a tree."""
+    fresh = Fresh()
+    for run in runs:
+        content = {name: getattr(run, name) for name in run.__dataclass_fields__ if name != "folder"}
+        fresh.add("e", run.id, Stamped(str(run.folder), content, (0, 0, 0), True), 0)
+    return Runs(Path(), None, [], fresh.whole())
+
+
+def names_of(runs: list[RunRecord]) -> set[str]:
+    return runs_of(runs).names()
+
+
+def select_of(runs: list[RunRecord], wish: Wish, directions) -> Selection:
+    return select(runs_of(runs), wish, directions)
+
+
+def sorted_by(runs: list[RunRecord], name: str, largest_first: bool) -> list[str]:
+    """Return the ids in their order; the few that are first are the same as where all are sorted."""
+    by, rows = ranks(runs_of(runs).value(name)), range(len(runs))
+    found = order(rows, by, largest_first)
+    for most in range(len(runs)):
+        few = leading(rows, by, largest_first, most)
+        assert order(few, by, largest_first)[:most] == found[:most]
+    return [runs[row].id for row in found]
 
 
 @pytest.mark.parametrize(
@@ -84,16 +113,18 @@ def test_a_condition_survives_being_written(operator, name, number):
 )
 def test_a_condition_compares_as_the_value_is(expression, holds):
     run = a_run(test=0.95, algorithm__depth=None, algorithm__fit=True, algorithm__layers=[50, 100])
-    assert parse(expression).holds(run) is holds
+    condition = parse(expression)
+    assert condition.holds(value(run, condition.name)) is holds
+    assert condition.holds(*runs_of([run]).value(condition.name)) is holds
 
 
 def test_a_number_is_not_compared_with_a_word():
     with pytest.raises(RequestError, match=r"--where: 'fast' is not a number, and seconds holds numbers"):
-        parse("seconds<fast").holds(a_run())
+        parse("seconds<fast").holds(1.5)
 
 
 def test_names_are_those_of_fields_metrics_and_config_keys():
-    known = names([a_run(test=0.5), a_run(seed=3)])
+    known = names_of([a_run(test=0.5), a_run(seed=3)])
     assert {"state", "seconds", "test.accuracy", "validation.accuracy", "algorithm.name", "seed"} <= known
     assert "train.accuracy" not in known
 
@@ -111,18 +142,18 @@ def test_names_are_those_of_fields_metrics_and_config_keys():
     ],
 )
 def test_a_short_name_is_made_full(short, full):
-    assert resolve(short, names([a_run(test=0.5, seed=1, algorithm__alpha=1, data__seed=2)])) == full
+    assert resolve(short, names_of([a_run(test=0.5, seed=1, algorithm__alpha=1, data__seed=2)])) == full
 
 
 def test_a_short_name_of_several_keys_is_refused():
     with pytest.raises(RequestError, match=r"'tol' may be any of 2 keys: algorithm\.tol, evaluator\.tol"):
-        resolve("tol", names([a_run(algorithm__tol=1, evaluator__tol=2)]))
+        resolve("tol", names_of([a_run(algorithm__tol=1, evaluator__tol=2)]))
 
 
 @pytest.mark.parametrize(("typo", "suggestion"), [("acuracy", "accuracy"), ("test.acuracy", "test.accuracy")])
 def test_an_unknown_name_is_answered_with_the_nearest(typo, suggestion):
     with pytest.raises(RequestError, match=f"did you mean: {suggestion}"):
-        resolve(typo, names([a_run(test=0.5)]))
+        resolve(typo, names_of([a_run(test=0.5)]))
 
 
 def test_a_metric_is_sorted_best_first():
@@ -137,19 +168,19 @@ def test_a_metric_is_sorted_best_first():
 @pytest.mark.parametrize("largest_first", [True, False])
 def test_runs_without_the_value_come_last_in_both_directions(largest_first):
     runs = [a_run("none"), a_run("low", 0.1), a_run("nan", float("nan")), a_run("high", 0.9)]
-    found = [run.id for run in order(runs, "test.accuracy", largest_first)]
+    found = sorted_by(runs, "test.accuracy", largest_first)
     assert found[:2] == (["high", "low"] if largest_first else ["low", "high"])
     assert set(found[2:]) == {"none", "nan"}
 
 
 def test_numbers_and_words_under_one_key_can_be_sorted():
     runs = [a_run("word", algorithm__a="sqrt"), a_run("two", algorithm__a=2), a_run("list", algorithm__a=[1])]
-    assert order(runs, "algorithm.a", False)[0].id == "two"
+    assert sorted_by(runs, "algorithm.a", False)[0] == "two"
 
 
 def test_equals_keep_their_order():
     runs = [a_run(name, 0.5) for name in "cab"]
-    assert [run.id for run in order(runs, "test.accuracy", True)] == ["c", "a", "b"]
+    assert sorted_by(runs, "test.accuracy", True) == ["c", "a", "b"]
 
 
 def test_a_key_varies_where_runs_of_one_option_differ():
@@ -209,13 +240,13 @@ def test_a_value_is_found_by_its_full_name():
 
 def test_conditions_are_all_to_hold():
     runs = [a_run("1", 0.2), a_run("2", 0.8), a_run("3", 0.9, data__name="wine")]
-    found = select(runs, Wish(where=("test.accuracy>0.5", "data=iris")), dict)
+    found = select_of(runs, Wish(where=("test.accuracy>0.5", "data=iris")), dict)
     assert [run.id for run in found.records] == ["2"]
     assert found.counts == "1 of 3 runs"
 
 
 def test_the_newest_run_comes_first():
-    assert [run.id for run in select([a_run("01"), a_run("03"), a_run("02")], Wish(), dict).records] == [
+    assert [run.id for run in select_of([a_run("01"), a_run("03"), a_run("02")], Wish(), dict).records] == [
         "03",
         "02",
         "01",
@@ -224,13 +255,13 @@ def test_the_newest_run_comes_first():
 
 def test_among_equals_the_newest_comes_first():
     runs = [a_run("01", 0.5), a_run("03", 0.5), a_run("02", 0.5)]
-    assert [run.id for run in select(runs, Wish(sort="accuracy"), dict).records] == ["03", "02", "01"]
+    assert [run.id for run in select_of(runs, Wish(sort="accuracy"), dict).records] == ["03", "02", "01"]
 
 
 def test_a_metric_to_minimise_is_sorted_ascending_and_reversed_on_request():
     runs = [a_run("1", 0.2), a_run("2", 0.8)]
     found = [
-        [run.id for run in select(runs, Wish(sort="rmse", reverse=back), lambda: {"rmse": "minimize"}).records]
+        [run.id for run in select_of(runs, Wish(sort="rmse", reverse=back), lambda: {"rmse": "minimize"}).records]
         for back in (False, True)
     ]
     assert found == [["1", "2"], ["2", "1"]]
@@ -240,24 +271,24 @@ def test_directions_are_asked_for_only_where_a_metric_is_sorted_by():
     def asked() -> dict[str, str]:
         raise AssertionError("not needed")
 
-    found = select([a_run("1", 0.2)], Wish(sort="seconds", where=("accuracy>0",)), asked)
+    found = select_of([a_run("1", 0.2)], Wish(sort="seconds", where=("accuracy>0",)), asked)
     assert [run.id for run in found.records] == ["1"]
     with pytest.raises(AssertionError, match="not needed"):
-        select([a_run("1", 0.2)], Wish(sort="accuracy"), asked)
+        select_of([a_run("1", 0.2)], Wish(sort="accuracy"), asked)
 
 
 def test_counts_are_honest():
     runs = [a_run(str(number), number / 10) for number in range(8)]
-    assert select(runs, Wish(), dict).counts == "8 runs"
-    assert select(runs, Wish(most=3), dict).counts == "3 of 8 runs"
-    assert select(runs, Wish(where=("test.accuracy<0.5",), most=3), dict).counts == "3 of 5 that match, of 8 runs"
+    assert select_of(runs, Wish(), dict).counts == "8 runs"
+    assert select_of(runs, Wish(most=3), dict).counts == "3 of 8 runs"
+    assert select_of(runs, Wish(where=("test.accuracy<0.5",), most=3), dict).counts == "3 of 5 that match, of 8 runs"
     assert Selection((), 0, 1).counts == "0 of 1 run"
 
 
 def test_where_nothing_matches_the_values_that_there_are_are_told():
-    assert select([a_run()], Wish(where=("data=wine",)), dict).unmet == ("data.name is iris",)
+    assert select_of([a_run()], Wish(where=("data=wine",)), dict).unmet == ("data.name is iris",)
 
 
 def test_an_unknown_experiment_is_answered_with_the_nearest():
     with pytest.raises(RequestError, match="did you mean: churn"):
-        select([a_run(experiment="churn")], Wish(experiment="churm"), dict)
+        select_of([a_run(experiment="churn")], Wish(experiment="churm"), dict)

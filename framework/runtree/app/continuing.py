@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App
+from runtree.app.recorded import refuse_other_config, typed
 from runtree.app.training import Done, train
 from runtree.config.flags import parse_flags
 from runtree.config.freeze import Frozen
-from runtree.config.secrets import HIDDEN
 from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
 from runtree.lifecycle.fitting.checkpoints import adopt
@@ -43,13 +43,13 @@ class Start:
         before = self.record.fingerprints.get("config")
         if frozen.fingerprint == before:
             return self._again
-        changed = [key for key in differing(self.record.config, frozen.flat) if not key.startswith(LONGER)]
-        if changed:
-            raise RequestError(
-                f"{self.record.id}: the config is not what it was: {', '.join(changed[:4])}",
-                f"a run that goes on may have other: {', '.join(LONGER)}",
-                "for anything else begin anew: runtree train …",
-            )
+        refuse_other_config(
+            self.record,
+            frozen,
+            f"a run that goes on may have other: {', '.join(LONGER)}",
+            "for anything else begin anew: runtree train …",
+            but=lambda key: key.startswith(LONGER),
+        )
 
         def further() -> RunFolder:
             folder = open_new()
@@ -84,18 +84,10 @@ def go_on(app: App, selector: str, more: Sequence[str], **watching: Any) -> Done
         raise RequestError(
             f"{record.id} has no checkpoint to go on from", "keep some: runtree train … fit.checkpoint.every=10"
         )
-    if any(HIDDEN in text for text in record.overrides):
-        raise RequestError(f"{record.id} was given a secret on the command line", "name secrets as ${secret:NAME}")
-    return train(app, parse_flags([*record.overrides, *more]), opens=Start(record).opens, **watching)
+    return train(app, parse_flags([*typed(record), *more]), opens=Start(record).opens, **watching)
 
 
 def outputs_of(more: Sequence[str]) -> Path:
     """Return the output tree that a command line names."""
     named = [text.partition("=")[2].strip("'\"") for text in more if text.startswith("outputs=")]
     return Path(named[-1] if named else "outputs")
-
-
-def differing(one: Any, other: Any) -> list[str]:
-    """Return the keys of two flat configs that have other values."""
-    keys = dict.fromkeys([*one, *other])
-    return [key for key in keys if one.get(key) != other.get(key) and not key.startswith(("outputs", "experiment"))]

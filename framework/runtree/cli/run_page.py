@@ -12,6 +12,7 @@ from runtree.cli.train_report import ended
 from runtree.cli.words import age, duration
 from runtree.records import contents
 from runtree.records.folder import RunFolder
+from runtree.records.removal import removed
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -35,6 +36,8 @@ def print_page(record: "RunRecord") -> None:
         click.echo(f"  {line}")
     click.echo(f"\n{'again':<{LABEL}}{printable(shlex.join(['runtree', 'train', *record.overrides]))}")
     click.echo(f"{'folder':<{LABEL}}{record.folder}")
+    for label, text in cleaned_lines(record):
+        click.echo(f"{label:<{LABEL}}{printable(text)}")
 
 
 def heading(record: "RunRecord") -> Iterator[tuple[str, str]]:
@@ -69,6 +72,13 @@ def data_lines(record: "RunRecord") -> Iterator[tuple[str, str]]:
         f"target '{target.get('name')}' ({found.get('task')}{classes}), split {sizes}",
     )
     yield "", f"{found.get('task')} since {found.get('why')}; fingerprint {str(found.get('fingerprint'))[:8]}"
+
+
+def cleaned_lines(record: "RunRecord") -> Iterator[tuple[str, str]]:
+    """Yield what was removed later, and how to have it again."""
+    gone = removed(RunFolder(record.folder))
+    if gone:
+        yield "cleaned", f"removed by runtree clean: {', '.join(gone)}; to have them again: runtree rerun {record.id}"
 
 
 def error_lines(record: "RunRecord") -> Iterator[tuple[str, str]]:

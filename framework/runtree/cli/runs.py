@@ -1,6 +1,6 @@
 """`runtree runs`: which runs there are, filtered and ranked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import click
 from runtree.cli.words import command, next_line, outputs_option
 
 if TYPE_CHECKING:
-    from runtree.contract.types import RunRecord
+    from runtree.records.listing import Runs
     from runtree.records.selection import Selection
 
 USUAL_LIMIT = 30
@@ -54,13 +54,13 @@ def runs_command(
 ) -> None:
     """List what lies below the output folder."""
     from runtree.cli.run_export import print_as_csv, print_as_json
-    from runtree.records.index import records
+    from runtree.records.listing import ask
     from runtree.records.selection import Wish, select
 
     unlimited = everything or as_json or as_csv
     most = limit if limit is not None else None if unlimited else USUAL_LIMIT
-    found = list(records(Path(outputs)))
-    selection = select(found, Wish(experiment, where, sort, reverse, most), lambda: directions(found))
+    wish = Wish(experiment, where, sort, reverse, most)
+    selection = ask(Path(outputs), lambda runs: select(runs, wish, lambda: directions(runs)))
     if as_json:
         print_as_json(selection.records)
     elif as_csv:
@@ -69,12 +69,13 @@ def runs_command(
         print_listing(selection, outputs)
 
 
-def directions(found: "Sequence[RunRecord]") -> Mapping[str, str]:
+def directions(runs: "Runs") -> Mapping[str, str]:
     """Return which way each metric is better: as plugins say, then as the runs' own objectives do."""
     from runtree.plugins import installed_plugins
 
     known = {metric.name: metric.direction for _, metric in installed_plugins().contributions("register_metrics")}
-    return known | {r.objective["metric"]: r.objective["direction"] for r in found if r.objective}
+    told = zip(runs.column("objective:metric"), runs.column("objective:direction"), strict=True)
+    return known | {metric: direction for metric, direction in set(told) if metric is not None}
 
 
 def print_listing(selection: "Selection", outputs: str) -> None:

@@ -26,10 +26,10 @@ RUN is `latest`, a path, or the beginning of a run's id or fingerprint where no 
 
 def complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a run's id."""
-    from runtree.records.index import records
+    from runtree.records.index import ids
 
     outputs = context.params.get("outputs") or usual_outputs()
-    known = ["latest", *(record.id for record in records(Path(outputs)))]
+    known = ["latest", *ids(Path(outputs))]
     return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
@@ -76,9 +76,12 @@ def everything(record: "RunRecord") -> dict[str, Any]:
     """Return the record, and what lies beside it: data, folds, iterations."""
     from runtree.cli.run_export import full
     from runtree.records import contents
+    from runtree.records.folder import RunFolder
+    from runtree.records.removal import removed
 
+    gone = removed(RunFolder(record.folder))
     beside = {"data": contents.data(record), "folds": contents.folds(record), "history": contents.iterations(record)}
-    return {**full(record), **beside}
+    return {**full(record), **beside, **({"cleaned": gone} if gone else {})}
 
 
 def print_log(record: "RunRecord") -> None:
@@ -108,9 +111,12 @@ def print_history(record: "RunRecord", as_csv: bool) -> None:
 
 def suggestions(record: "RunRecord", outputs: str) -> list[str]:
     """Return what to type next."""
+    from runtree.records.folder import RunFolder
+    from runtree.records.removal import removed
+
     if record.state == "completed":
-        return [
-            command("predict", record.id, "ROWS.csv", "-o", "OUT.csv", outputs=outputs),
-            command("show", record.id, "--config", outputs=outputs),
-        ]
+        config = command("show", record.id, "--config", outputs=outputs)
+        if removed(RunFolder(record.folder)).get("model"):
+            return [command("rerun", record.id, outputs=outputs), config]
+        return [command("predict", record.id, "ROWS.csv", "-o", "OUT.csv", outputs=outputs), config]
     return [command("show", record.id, "--log", outputs=outputs), command("runs", outputs=outputs)]

@@ -12,6 +12,7 @@ from runtree.contract.errors import DataError, MissingError, NotFoundError, Requ
 from runtree.contract.protocols import Hooks
 from runtree.records.folder import RunFolder
 from runtree.records.manifest import check_manifest
+from runtree.records.removal import removed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +59,7 @@ def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -
     """Load a run's model, if its files are those that the run wrote and hold only trusted types."""
     card_file = folder.model / "model.json"
     if not card_file.is_file():
+        refuse_cleaned(folder)
         raise NotFoundError(f"{folder.path}: this run kept no model", "only completed runs do: runtree runs")
     check_manifest(folder, folder.model)
     card = json.loads(card_file.read_text())
@@ -65,6 +67,16 @@ def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -
     if model is None:
         raise MissingError(f"no installed plugin reads the model format '{card['format']}'", "see: runtree plugins")
     return Predictor(model, {item["name"]: item["dtype"] for item in card["columns"]}, tuple(card["classes"]))
+
+
+def refuse_cleaned(folder: RunFolder) -> None:
+    """Say that a model was there, and how to have it again."""
+    gone = removed(folder).get(folder.model.name)
+    if gone is not None:
+        raise NotFoundError(
+            f"{folder.path}: its model was removed by runtree clean on {str(gone.get('removed'))[:10]}",
+            f"train it again: runtree rerun {folder.path}",
+        )
 
 
 def predict_file(predictor: Predictor, source: Path, target: Path, keep: Sequence[str] = (), batch: int = BATCH) -> int:

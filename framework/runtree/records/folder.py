@@ -79,6 +79,11 @@ class RunFolder:
         return self.path / "manifest.json"
 
     @property
+    def cleaned(self) -> Path:
+        """What was removed later to save room."""
+        return self.path / "cleaned.json"
+
+    @property
     def lock(self) -> Path:
         """The file whose kernel lock the running process holds."""
         return self.path / ".lock"
@@ -86,7 +91,7 @@ class RunFolder:
     def files(self) -> Iterator[Path]:
         """Yield the files that the manifest covers, sorted."""
         for file in sorted(self.path.rglob("*")):
-            state = (self.manifest, self.log, self.record)  # these change after the manifest is written
+            state = (self.manifest, self.log, self.record, self.cleaned)  # these change after the manifest is written
             if file.is_file() and not file.name.startswith(".") and file not in state:
                 yield file
 

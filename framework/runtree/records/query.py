@@ -6,8 +6,9 @@ A name is a field of the record (`state`), a metric of a part (`test.accuracy`) 
 import math
 import operator
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest, nsmallest
 from typing import Any
 
 from runtree.contract.errors import RequestError, nearest, unknown
@@ -32,9 +33,8 @@ class Condition:
     operator: str
     text: str
 
-    def holds(self, record: RunRecord) -> bool:
-        """Tell whether a record answers to it. A value that is not there answers to `!=` alone, and to ``=null``."""
-        found = value(record, self.name)
+    def holds(self, found: Any) -> bool:
+        """Tell whether a value answers to it. One that is not there answers to `!=` alone, and to ``=null``."""
         if self.operator == "~":
             return self.text.lower() in str(found).lower() and found is not None
         if self.operator in ("=", "!="):
@@ -82,17 +82,6 @@ def value(record: RunRecord, name: str) -> Any:
     return record.metrics[part].get(metric) if part in PARTS and part in record.metrics else None
 
 
-def names(records: Iterable[RunRecord]) -> set[str]:
-    """Return every name that at least one record holds."""
-    keys: set[str] = set()
-    metrics: set[tuple[str, str]] = set()
-    for record in records:
-        keys.update(record.config)
-        for part, own in record.metrics.items():
-            metrics.update((part, name) for name in own)
-    return {*FIELDS, *keys, *(f"{part}.{name}" for part, name in metrics if part in PARTS)}
-
-
 def resolve(name: str, known: Collection[str]) -> str:
     """Return the full name for a full or a short one.
 
@@ -133,12 +122,27 @@ def descending(name: str, directions: Mapping[str, str]) -> bool:
     return name in ("started", "finished")
 
 
-def order(records: Iterable[RunRecord], name: str, largest_first: bool) -> list[RunRecord]:
-    """Sort by a full name; equals keep their order, and those that lack it come last whatever the direction."""
-    keyed = [(_rank(value(record, name)), record) for record in records]
-    have = [pair for pair in keyed if pair[0] is not None]
-    have.sort(key=lambda pair: pair[0] or (0, 0.0, ""), reverse=largest_first)
-    return [record for _, record in have] + [record for rank, record in keyed if rank is None]
+def ranks(column: Sequence[Any]) -> Sequence[Any]:
+    """Return what values are sorted by: numbers before words; None for those that come last whatever the direction."""
+    kinds = set(map(type, column)) - {type(None)}
+    if kinds <= {int, float}:
+        return [None if number != number else number for number in column]
+    return column if kinds <= {str} else [_rank(value) for value in column]
+
+
+def leading(rows: Sequence[int], by: Sequence[Any], largest_first: bool, most: int | None) -> Sequence[int]:
+    """Return the rows that may be among the first `most`, equals of the last included: so few are sorted in full."""
+    have = [row for row in rows if by[row] is not None]
+    if most is None or not 0 < most < len(have):
+        return rows
+    last = (nlargest if largest_first else nsmallest)(most, map(by.__getitem__, have))[-1]
+    return [row for row in have if (by[row] >= last if largest_first else by[row] <= last)]
+
+
+def order(rows: Sequence[int], by: Sequence[Any], largest_first: bool) -> list[int]:
+    """Sort rows by their ranks; equals keep their order, and those that have none come last in both directions."""
+    have = sorted((row for row in rows if by[row] is not None), key=by.__getitem__, reverse=largest_first)
+    return [*have, *(row for row in rows if by[row] is None)]
 
 
 def _rank(found: Any) -> tuple[int, float, str] | None:

@@ -1,8 +1,9 @@
 """`run.json`: written at the start and at the end, read in one small read."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,14 @@ from runtree.records.folder import RunFolder
 from runtree.records.write import write_lines
 
 SCHEMA = 1
+ENDED = ("completed", "pruned", "stopped", "failed", "interrupted")
+TOLD = tuple(field.name for field in fields(RunRecord) if field.name != "folder")
+Stamp = tuple[int, int, int]
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    """Return what is other after any change of a file: no program can set back the time of its inode's change."""
+    return found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def timestamp() -> str:
@@ -64,39 +73,61 @@ def read_record(folder: RunFolder) -> RunRecord:
     NotFoundError
         Where there is no record, or none that can be read.
     """
+    return read_stamped(str(folder.path)).record()
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """What a run.json holds, its stamp, and whether it says itself that the run has ended."""
+
+    folder: str
+    content: dict[str, Any]
+    stamp: Stamp
+    ended: bool
+
+    def record(self) -> RunRecord:
+        """Return it as a record."""
+        return RunRecord(folder=Path(self.folder), **{name: self.content.get(name) for name in TOLD})  # type: ignore[arg-type]
+
+
+def read_stamped(folder: str) -> Stamped:
+    """Read the run.json of the run in a folder, with what shows that it has changed since.
+
+    Raises
+    ------
+    NotFoundError
+        Where there is none, or none that can be read.
+    """
     try:
-        content = json.loads(folder.record.read_bytes())
-        record = _record(content, folder.path)
+        file, stamp = _content(f"{folder}/run.json")
+        content = json.loads(file.decode())
+        ended = content["state"] in ENDED
+        return Stamped(folder, _checked(content, folder), stamp, ended)
     except FileNotFoundError:
-        raise NotFoundError(f"{folder.path}: no run.json here") from None
+        raise NotFoundError(f"{folder}: no run.json here") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotFoundError(f"{folder.record}: cannot be read ({error})") from None
-    return record
+        raise NotFoundError(f"{folder}/run.json: cannot be read ({error})") from None
 
 
-def _record(content: Mapping[str, Any], path: Path) -> RunRecord:
-    state, reason = str(content["state"]), content.get("reason")
+def _content(file: str) -> tuple[bytes, Stamp]:
+    """Return a small file's bytes and its stamp, of one and the same file, whoever replaces it meanwhile."""
+    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(handle)
+        return os.read(handle, found.st_size + 1), stamp_of(found)
+    finally:
+        os.close(handle)
+
+
+def _checked(content: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Return the content with every key of its own type; what never ended though nobody works on it was interrupted."""
+    for key in ("id", "experiment", "state", "started"):
+        content[key] = str(content[key])
     for key in ("config", "metrics", "objective", "fingerprints", "stages", "fit"):
-        if not isinstance(content.get(key) or {}, dict):
+        content[key] = content.get(key) or {}
+        if not isinstance(content[key], dict):
             raise TypeError(f"'{key}' is no mapping")
-    if state == "running" and not RunFolder(path).is_held():
-        state, reason = "interrupted", "interrupted"
-    return RunRecord(
-        id=str(content["id"]),
-        experiment=str(content["experiment"]),
-        state=state,
-        reason=reason,
-        started=str(content["started"]),
-        finished=content.get("finished"),
-        seconds=content.get("seconds"),
-        overrides=tuple(content.get("overrides") or ()),
-        config=content.get("config") or {},
-        metrics=content.get("metrics") or {},
-        objective=content.get("objective") or {},
-        fingerprints=content.get("fingerprints") or {},
-        stages=content.get("stages") or {},
-        task=content.get("task"),
-        error=content.get("error"),
-        folder=path,
-        fit=content.get("fit") or {},
-    )
+    content["overrides"] = tuple(content.get("overrides") or ())
+    if content["state"] == "running" and not RunFolder(Path(folder)).is_held():
+        content["state"] = content["reason"] = "interrupted"
+    return content

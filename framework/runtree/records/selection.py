@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from runtree.contract.errors import unknown
 from runtree.contract.types import RunRecord
-from runtree.records.query import Condition, descending, is_metric, names, order, parse, resolve, value
+from runtree.records.listing import Runs
+from runtree.records.query import Condition, descending, is_metric, leading, order, parse, ranks, resolve
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Selection:
         return runs if shown == self.total else f"{shown:,} of {runs}"
 
 
-def select(found: Sequence[RunRecord], wish: Wish, directions: Callable[[], Mapping[str, str]]) -> Selection:
+def select(runs: Runs, wish: Wish, directions: Callable[[], Mapping[str, str]]) -> Selection:
     """Filter, sort and cut; `directions` tells which way each metric is better, and is asked only where it matters.
 
     Raises
@@ -54,50 +55,84 @@ def select(found: Sequence[RunRecord], wish: Wish, directions: Callable[[], Mapp
     RequestError
         A condition that cannot be read, a name that no run has, an experiment that is not there.
     """
-    typed = [parse(expression) for expression in wish.where]
-    if not found:
+    conditions = read_conditions(runs, wish)
+    if not len(runs):
         return Selection((), 0, 0)
-    refuse_unknown_experiment(found, wish.experiment)
-    known = names(found) if typed or wish.sort else ()
-    conditions = [Condition(resolve(condition.name, known), condition.operator, condition.text) for condition in typed]
-    by = resolve(wish.sort, known) if wish.sort else "started"
+    by = resolve(wish.sort, runs.names()) if wish.sort else "started"
     largest_first = descending(by, directions() if is_metric(by) else {}) != wish.reverse
-    matching = matches(found, conditions, wish.experiment)
+    matching = matches(runs, conditions, wish.experiment)
     return Selection(
-        records=tuple(order(newest_first(matching), by, largest_first)[: wish.most]),
+        records=tuple(runs.take(sort(runs, matching, by, largest_first, wish.most))),
         matching=len(matching),
-        total=len(found),
+        total=len(runs),
         by=by,
         largest_first=largest_first,
         reverse=wish.reverse,
         asked=tuple(dict.fromkeys([*(condition.name for condition in conditions), *([by] if wish.sort else [])])),
-        unmet=tuple(unmet(found, conditions)),
+        unmet=tuple(unmet(runs, conditions)),
     )
 
 
-def refuse_unknown_experiment(found: Sequence[RunRecord], experiment: str | None) -> None:
+def choose(runs: Runs, wish: Wish) -> list[int]:
+    """Return the rows that match, the newest run first.
+
+    Raises
+    ------
+    RequestError
+        As `select` does.
+    """
+    conditions = read_conditions(runs, wish)
+    return newest_first(runs, matches(runs, conditions, wish.experiment)) if len(runs) else []
+
+
+def read_conditions(runs: Runs, wish: Wish) -> list[Condition]:
+    """Return the conditions with full names; refuse an experiment that is not there."""
+    typed = [parse(expression) for expression in wish.where]
+    if not len(runs):
+        return []
+    refuse_unknown_experiment(runs, wish.experiment)
+    known = runs.names() if typed else ()
+    return [Condition(resolve(condition.name, known), condition.operator, condition.text) for condition in typed]
+
+
+def refuse_unknown_experiment(runs: Runs, experiment: str | None) -> None:
     """Say which experiments there are."""
-    known = {record.experiment for record in found}
-    if experiment is not None and experiment not in known:
+    if experiment is not None and experiment not in (known := set(runs.column("experiment"))):
         raise unknown("experiment", experiment, known)
 
 
-def matches(found: Sequence[RunRecord], conditions: Sequence[Condition], experiment: str | None) -> list[RunRecord]:
-    """Return the records to which every condition holds."""
-    own = [record for record in found if experiment in (None, record.experiment)]
-    return [record for record in own if all(condition.holds(record) for condition in conditions)]
+def matches(runs: Runs, conditions: Sequence[Condition], experiment: str | None) -> list[int]:
+    """Return the rows to which every condition holds."""
+    rows = list(range(len(runs)))
+    if experiment is not None:
+        own = runs.column("experiment")
+        rows = [row for row in rows if own[row] == experiment]
+    for condition in conditions:
+        found = runs.value(condition.name)
+        rows = [row for row in rows if condition.holds(found[row])]
+    return rows
 
 
-def newest_first(found: Sequence[RunRecord]) -> list[RunRecord]:
+def sort(runs: Runs, rows: Sequence[int], by: str, largest_first: bool, most: int | None) -> list[int]:
+    """Return the first `most` rows by a full name, the newest first among equals."""
+    ranked = ranks(runs.value(by))
+    return order(newest_first(runs, leading(rows, ranked, largest_first, most)), ranked, largest_first)[:most]
+
+
+def newest_first(runs: Runs, rows: Sequence[int]) -> list[int]:
     """Sort by the time at which a run began."""
-    return sorted(found, key=lambda record: (record.started, record.id), reverse=True)
+    started, names = runs.column("started"), runs.column("id")
+    return sorted(rows, key=lambda row: (started[row], names[row]), reverse=True)
 
 
-def unmet(found: Sequence[RunRecord], conditions: Sequence[Condition]) -> list[str]:
+def unmet(runs: Runs, conditions: Sequence[Condition]) -> list[str]:
     """Say for each `=` that no run answers to which values there are."""
     lines = []
     for condition in conditions:
-        values = sorted({str(value(record, condition.name)) for record in found})
-        if condition.operator == "=" and not any(map(condition.holds, found)) and len(values) <= 12:
+        if condition.operator != "=":
+            continue
+        found = runs.value(condition.name)
+        values = sorted(set(map(str, found)))
+        if not any(map(condition.holds, found)) and len(values) <= 12:
             lines.append(f"{condition.name} is {' or '.join(values)}")
     return lines

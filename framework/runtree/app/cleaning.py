@@ -1,0 +1,188 @@
+"""What may go from an output tree: chosen here, removed one by one, and never from a folder that somebody works in."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runtree.app.best import best_runs
+from runtree.contract.errors import RequestError
+from runtree.contract.types import RunRecord
+from runtree.records.folder import RunFolder
+from runtree.records.index import records
+from runtree.records.removal import KINDS, leaves, leftovers, remove, remove_leaves, size
+from runtree.records.sweep import SweepFolder
+
+BORN = 60  # seconds that a folder may take from being made to being held, however little --older says
+DIED = ("failed", "interrupted")
+A_RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?")
+A_SWEEP = re.compile(r"\d{8}-\d{6}(-\d+)?-sweep")
+OF_A_HALF = {"config.yaml", "log.txt", "history.jsonl", "sweep.yaml", "environment.json", "data.json", "runs"}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked to go: kinds, of which age in seconds, of which experiment, and whether the best are spared."""
+
+    older: float
+    kinds: tuple[str, ...] = KINDS
+    experiment: str | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that may go.
+
+    Attributes
+    ----------
+    path
+        The folder; with `leaves` these alone go from it.
+    hold
+        Holds the folder while it is removed, or refuses where somebody else does.
+    """
+
+    kind: str
+    path: Path
+    bytes: int
+    why: str
+    leaves: tuple[Path, ...] = ()
+    hold: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def remove(self) -> None:
+        """Remove it.
+
+        Raises
+        ------
+        RequestError, OSError
+            Somebody works there by now, or the disk refuses.
+        """
+        with self.hold():
+            if self.leaves:
+                remove_leaves(RunFolder(self.path), self.leaves)
+            else:
+                remove(self.path)
+
+
+@dataclass
+class Cleaning:
+    """Looks through a tree for what may go; `held` are the folders that were passed over, for somebody works there."""
+
+    outputs: Path
+    wish: Wish
+    held: list[Path] = field(default_factory=list)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def items(self) -> list[Item]:
+        """Return everything that may go."""
+        known = {record.folder: record for record in records(self.outputs)}
+        best = set() if self.wish.best else best_runs(list(known.values()))
+        found: list[Item] = []
+        for experiment in real_folders(self.outputs):
+            if self.wish.experiment in (None, experiment.name):
+                found += self._aside(experiment)
+                for folder in real_folders(experiment):
+                    look = self._sweep if folder.name.endswith("-sweep") else self._run
+                    found += look(folder, known, best)
+        return found
+
+    def _run(self, folder: Path, known: Mapping[Path, RunRecord], best: set[Path]) -> Iterator[Item]:
+        run, record = RunFolder(folder), known.get(folder)
+        if record is None and not (A_RUN.fullmatch(folder.name) and is_half(folder, run.record)):
+            return  # foreign or damaged: not ours to remove
+        if run.is_held():
+            self.held.append(folder)
+            return
+        yield from self._aside(folder)
+        if record is None:
+            yield from self._half(folder, run.held)
+        elif record.state in DIED:
+            if "failed" in self.wish.kinds and self._old(record):
+                yield Item("failed", folder, size(folder), self._told(record), hold=run.held)
+        elif folder not in best:
+            yield from self._leaves(record, run.held)
+
+    def _sweep(self, folder: Path, known: Mapping[Path, RunRecord], best: set[Path]) -> Iterator[Item]:
+        """Look through a sweep. Its runs stay, whatever became of them: the ledger speaks of them."""
+        sweep = SweepFolder(folder)
+        if sweep.holder() is not None:
+            self.held.append(folder)
+            return
+        yield from self._aside(folder)
+        if A_SWEEP.fullmatch(folder.name) and is_half(folder, sweep.ledger):
+            yield from self._half(folder, sweep.held)
+            return
+        attempts = folder / "attempts"
+        if "attempts" in self.wish.kinds and attempts.is_dir() and not attempts.is_symlink() and self._aged(attempts):
+            yield Item("attempts", attempts, size(attempts), "attempts that died and count nowhere", hold=sweep.held)
+        for run in real_folders(sweep.runs) if not sweep.runs.is_symlink() else ():
+            yield from self._aside(run)
+            if run in known and known[run].state not in DIED and run not in best and not RunFolder(run).is_held():
+                yield from self._leaves(known[run], sweep.held)
+
+    def _leaves(self, record: RunRecord, hold: Callable[[], AbstractContextManager[None]]) -> Iterator[Item]:
+        if "leaves" not in self.wish.kinds or record.state == "running" or not self._old(record):
+            return
+        found = leaves(RunFolder(record.folder))
+        if found:
+            bytes_ = sum(map(size, found))
+            yield Item("leaves", record.folder, bytes_, self._told(record), tuple(found), hold)
+
+    def _half(self, folder: Path, hold: Callable[[], AbstractContextManager[None]]) -> Iterator[Item]:
+        if "halves" in self.wish.kinds and self._aged(folder, BORN):
+            yield Item("halves", folder, size(folder), "it died before its first record", hold=hold)
+
+    def _aside(self, folder: Path) -> Iterator[Item]:
+        """Yield what a removal that was killed left; it was on its way, so its age does not matter."""
+        if "halves" in self.wish.kinds:
+            for path in leftovers(folder):
+                yield Item("halves", path, size(path), "left of a removal that was killed")
+
+    def _old(self, record: RunRecord) -> bool:
+        try:
+            then = datetime.fromisoformat(record.finished or record.started)
+        except (TypeError, ValueError):
+            return self._aged(record.folder)
+        then = then.replace(tzinfo=UTC) if then.tzinfo is None else then
+        return (self.now - then).total_seconds() >= self.wish.older
+
+    def _aged(self, folder: Path, least: float = 0) -> bool:
+        try:
+            newest = max(path.lstat().st_mtime for path in (folder, *folder.iterdir()))
+        except OSError:  # it is going already
+            return False
+        return self.now.timestamp() - newest >= max(self.wish.older, least)
+
+    def _told(self, record: RunRecord) -> str:
+        spared = "" if self.wish.best or record.state in DIED else ", and not the best"
+        return f"{record.state} on {str(record.finished or record.started)[:10]}{spared}"
+
+
+def real_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, by name: no hidden ones, and no symbolic links."""
+    try:
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
+    return [path for path in found if path.is_dir() and not path.is_symlink()]
+
+
+def is_half(folder: Path, record: Path) -> bool:
+    """Tell whether a folder holds nothing but what is written before the record, or a ledger, is."""
+    if record.exists() or record.is_symlink() or real_folders(folder / "runs"):
+        return False
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    return names <= OF_A_HALF
+
+
+def removed_or_why(item: Item) -> str | None:
+    """Remove an item; return why that could not be done, None where it was."""
+    try:
+        item.remove()
+    except RequestError as error:
+        return error.message
+    except OSError as error:
+        return f"{error.filename or item.path}: {error.strerror}"
+    return None
