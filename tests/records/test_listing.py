@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtree.contract.types import RunRecord
-from runtree.records import index_file, listing, walk
+from runtree.records import fresh, index_file, listing, walk
 from runtree.records.folder import RunFolder
 from runtree.records.index import find, records
 from runtree.records.index_file import NAME, read_index
@@ -92,8 +92,8 @@ def test_many_runs_are_turned_into_columns_and_say_the_same(tmp_path, monkeypatc
         put(tmp_path, f"r{number}", config=more, metrics={"test": {"f1": number / 7}} if number % 4 else {})
     monkeypatch.setattr(listing, "ENOUGH", 10**6)
     few = list_runs(tmp_path)
-    monkeypatch.setattr(listing, "HELD", 4)
-    monkeypatch.setattr(listing, "BATCH", 2)
+    monkeypatch.setattr(fresh, "HELD", 4)
+    monkeypatch.setattr(fresh, "BATCH", 2)
     many = list_runs(tmp_path)
     assert len(few.fresh.held) == 9
     assert many.fresh.held == []

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
 from runtree.records.differences import varying
-from runtree.records.listing import Fresh, Runs
+from runtree.records.fresh import Fresh
+from runtree.records.listing import Runs
 from runtree.records.query import Condition, descending, leading, order, parse, ranks, resolve, value
 from runtree.records.record import Stamped
 from runtree.records.selection import Selection, Wish, select

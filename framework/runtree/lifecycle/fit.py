@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ def fit(run: Run) -> Any:
     config, plan, algorithm = run.config.plain(), run.plan, run.estimator
     asked = json.dumps(config["preprocess"], sort_keys=True, default=str)
     run.preprocessed = (run.data.fingerprint, run.split.id, run.data.task, asked)
-    preprocess, prepared = run.recall("fitted", run.preprocessed, lambda: _preprocessed(run, config["preprocess"]))
+    preprocess, prepared = run.recall("fitted", run.preprocessed, lambda: _preprocessed(run))
     target = run.data.target.iloc[run.split.train].to_numpy()
     held = _validation(run, preprocess) if _wants_rows(algorithm, plan) else None
     learnt, held = hold_out(run, (prepared, target), held)
@@ -65,12 +65,18 @@ def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report:
         _told(lambda: algorithm.fit(rows, target, **extra), run)
 
 
-def _preprocessed(run: Run, node: Mapping[str, Any]) -> tuple[Any, Any]:
+def _preprocessed(run: Run) -> tuple[Any, Any]:
     """Return the preprocessing, fitted, and the train part as it left it; the table's own rows are let go."""
-    preprocess = build(node, "preprocess", run.trust)
+    preprocess = make_preprocess(run)
+    return preprocess, preprocess.fit_transform(*run.part("train"))
+
+
+def make_preprocess(run: Run) -> Any:
+    """Return the preprocessing that the config names, not fitted yet."""
+    preprocess = build(run.config.plain()["preprocess"], "preprocess", run.trust)
     if "task" in preprocess.get_params(deep=False):  # what was found out is surer than a guess from one part's target
         preprocess.set_params(task=run.data.task)
-    return preprocess, preprocess.fit_transform(*run.part("train"))
+    return preprocess
 
 
 def _wants_rows(algorithm: Any, plan: Plan) -> bool:

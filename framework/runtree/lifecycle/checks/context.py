@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from runtree.config.build import build
 from runtree.contract.answers import Answers, actual, ask
 from runtree.contract.errors import first_line
 from runtree.contract.run import Run
@@ -16,6 +15,7 @@ from runtree.lifecycle import metrics
 from runtree.lifecycle.checks.finding import Finding, failed
 from runtree.lifecycle.checks.parameters import sooner
 from runtree.lifecycle.checks.sample import hold_out, sample
+from runtree.lifecycle.fit import make_preprocess
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,9 +93,7 @@ class Context:
 
     def prepare(self, rows: "Rows", target: "pd.Series[Any] | None" = None) -> tuple[Any, Any]:
         """Return the preprocessing fitted on some rows, and these rows as it left them."""
-        preprocess = build(self.run.config.plain()["preprocess"], "preprocess", self.run.trust)
-        if "task" in preprocess.get_params(deep=False):
-            preprocess.set_params(task=self.run.data.task)
+        preprocess = make_preprocess(self.run)
         with silent():
             return preprocess, preprocess.fit_transform(
                 self.features(rows), self.target(rows) if target is None else target

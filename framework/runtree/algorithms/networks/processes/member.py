@@ -42,7 +42,7 @@ def work(rank: int, pipe: Connection, task: Task) -> None:
             name, arguments = unpacked(pipe.recv_bytes())
             _answer(pipe, training, getattr(training, name)(*arguments))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
+        pass  # whoever watches the fit is done, or gone: so is this process
     except Exception as error:
         with suppress(OSError):
             pipe.send_bytes(packed(("error", f"process {rank}: {type(error).__name__}: {first_line(error)}")))
