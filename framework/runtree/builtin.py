@@ -17,7 +17,7 @@ def config_paths() -> Iterable[str]:
 
 @hookimpl
 def register_stages() -> Iterable[Stage]:
-    """Return load, check, split, fit, evaluate and save."""
+    """Return load, check, split, fit, evaluate, save and examine."""
     from runtree.lifecycle.stages import stages
 
     return stages()

@@ -83,7 +83,7 @@ def test_run_started(folder):
 def test_stage_finished(folder):
     seen = []
     run(folder, stage_finished=lambda stage, seconds: seen.append((stage.name, seconds >= 0)))
-    assert seen == [(name, True) for name in ("load", "check", "split", "fit", "evaluate", "save")]
+    assert seen == [(name, True) for name in ("load", "check", "split", "fit", "evaluate", "save", "examine")]
 
 
 def test_run_iterated(folder):
@@ -150,7 +150,19 @@ def test_the_order_of_all_moments_in_one_run(folder):
         run_finished=lambda: said.append("finished"),
         run_failed=lambda: said.append("failed"),
     )
-    assert said == ["started", "load", "check", "split", "iterated", "iterate", "fit", "evaluate", "save", "finished"]
+    assert said == [
+        "started",
+        "load",
+        "check",
+        "split",
+        "iterated",
+        "iterate",
+        "fit",
+        "evaluate",
+        "save",
+        "examine",
+        "finished",
+    ]
 
 
 def test_a_plugin_that_fails_in_a_moment_is_named_and_the_run_goes_on(folder, caplog):

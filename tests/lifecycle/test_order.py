@@ -19,13 +19,13 @@ def names(*more):
 
 
 def test_the_story_of_a_run():
-    assert names() == ["load", "check", "split", "fit", "evaluate", "save"]
+    assert names() == ["load", "check", "split", "fit", "evaluate", "save", "examine"]
 
 
 def test_a_stage_stands_right_after_the_one_it_names():
     explain, profile = Stage("explain", nothing, after="evaluate"), Stage("profile", nothing, after="load")
     assert names(("a", explain), ("b", profile)) == [
-        "load", "profile", "check", "split", "fit", "evaluate", "explain", "save",
+        "load", "profile", "check", "split", "fit", "evaluate", "explain", "save", "examine",
     ]  # fmt: skip
 
 

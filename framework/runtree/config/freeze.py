@@ -17,6 +17,8 @@ from runtree.contract.errors import ConfigError, first_line
 
 # What does not make another science: where it ran, where it is kept, what a tuner might have tried.
 OUTSIDE = ("compute", "outputs", "zoo", "experiment", "hydra")
+# … and what a run is examined for once it is scored: `lifecycle/examination/options.py` holds these keys.
+LOOKED_AT = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 NOT_OF_A_RUN = ("hydra", "tuner")  # what is asked of Hydra and of a sweep
 
 
@@ -93,4 +95,6 @@ def fingerprint_of_leaves(leaves: Mapping[str, Any], without: Collection[str] = 
 
 
 def _outside(path: str) -> bool:
-    return path.split(".")[0] in OUTSIDE or ".space." in f"{path}."
+    group, _, key = path.partition(".")
+    looking = group == "evaluator" and key.partition(".")[0] in LOOKED_AT
+    return group in OUTSIDE or looking or ".space." in f"{path}."

@@ -56,6 +56,17 @@ class Answers:
         return pd.DataFrame(columns).infer_objects()
 
 
+def read_answers(frame: "pd.DataFrame", classes: tuple[Any, ...]) -> Answers:
+    """Return the answers that `Answers.frame` made a table of; `classes` are those of the data, in their order."""
+    if not classes:
+        return Answers(frame["y_true"].to_numpy(dtype=float), frame["y_pred"].to_numpy(dtype=float), None, ())
+    names = [f"p_{label}" for label in classes]
+    score = frame[names].to_numpy(dtype=float) if set(names) <= set(frame.columns) else None
+    return Answers(
+        codes(frame["y_true"].to_numpy(), classes), codes(frame["y_pred"].to_numpy(), classes), score, classes
+    )
+
+
 def ask(model: Any, rows: Any, truth: "Array", classes: tuple[Any, ...]) -> Answers:
     """Ask a fitted algorithm about rows that are prepared for it.
 

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from runtree.contract.errors import MissingError, unknown
 from runtree.contract.types import Stage
 
+REPORT = "report"
+
 
 def order(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:
     """Return stages in the order they run in; `stages` holds (plugin name, stage) pairs, runtree's own first.
 
-    A plugin's stage stands right after, or right before, the one it names; one that names nothing comes last. Stages
+    A plugin's stage stands right after, or right before, the one it names; one that names nothing comes last, but
+    before the report, which tells what all of them left. Stages
     with the same wish keep the order of registration.
     """
     owners: dict[str, str] = {}
@@ -45,7 +48,7 @@ def _walk(left: list[Stage], waits: Mapping[str, set[str]], owners: Mapping[str,
             knot = ", ".join(f"'{stage.name}' of '{owners[stage.name]}'" for stage in left)
             raise MissingError(f"stages wait for each other: {knot}")
         wishing = [stage for stage in free if owners[stage.name] != own and (stage.after or stage.before)]
-        chosen = (wishing or free)[0]
+        chosen = (wishing or sorted(free, key=lambda stage: stage.name == REPORT))[0]
         left.remove(chosen)
         done.append(chosen)
     return done

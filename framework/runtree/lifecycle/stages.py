@@ -10,6 +10,8 @@ from runtree.contract.errors import ConfigError, RunFailedError
 from runtree.contract.run import Run
 from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
+from runtree.lifecycle.examination.examine import examine
+from runtree.lifecycle.examination.options import examination_options, of_the_evaluator
 from runtree.lifecycle.fitting.curve import draw_curve
 from runtree.lifecycle.fitting.plan import make_plan, settle
 from runtree.lifecycle.table_options import table_options
@@ -30,6 +32,7 @@ def stages() -> list[Stage]:
         Stage("fit", fit_stage, after="split"),
         Stage("evaluate", evaluate_stage, after="fit"),
         Stage(SAVE, save_stage, after="evaluate"),
+        Stage("examine", examine, after=SAVE),
     ]
 
 
@@ -56,6 +59,7 @@ def check_stage(run: Run) -> None:
             "choose a metric of predicted classes: objective.metric=balanced_accuracy",
         )
     run.evaluator = evaluator(run)
+    examination_options(config["evaluator"])
 
 
 def split_stage(run: Run) -> None:
@@ -120,8 +124,8 @@ def _card(run: Run) -> Mapping[str, Any]:
 
 def evaluator(run: Run) -> Any:
     """Build the evaluator of a run; its metrics are chosen by name, not by it."""
-    node = {key: value for key, value in run.config.plain()["evaluator"].items() if key != "metrics"}
-    found = build(node, "evaluator", run.trust)
+    node = run.config.plain()["evaluator"]
+    found = build(of_the_evaluator(node), "evaluator", run.trust)
     if not callable(getattr(found, "evaluate", None)):
         raise ConfigError(f"evaluator: {type(found).__name__} has no 'evaluate'")
     return found

@@ -69,6 +69,16 @@ class RunFolder:
         return self.path / "plots"
 
     @property
+    def evaluation(self) -> Path:
+        """How sure the metrics are, what they are compared with, what was found wrong and what to do."""
+        return self.path / "evaluation.json"
+
+    @property
+    def report(self) -> Path:
+        """The page that tells all of it to a reader."""
+        return self.path / "report.html"
+
+    @property
     def log(self) -> Path:
         """What was said during the run."""
         return self.path / "log.txt"

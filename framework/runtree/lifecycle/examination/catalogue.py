@@ -1,0 +1,18 @@
+"""What a model is examined for, in the order in which it is asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from runtree.lifecycle.examination.subject import Subject
+
+
+@dataclass(frozen=True)
+class Examination:
+    """One question: `name` is the key of `evaluation.json` under which the answer stands; None is no answer."""
+
+    name: str
+    function: Callable[[Subject], Any]
+
+
+EXAMINATIONS: tuple[Examination, ...] = ()

@@ -1,0 +1,90 @@
+"""What a run is examined for: keys of the group `evaluator` that change neither the model nor its scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from runtree.config.build import check_arguments
+from runtree.contract.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Bootstrap intervals of each test metric: how likely each holds the true value, and from how many resamples."""
+
+    level: float = 0.95
+    resamples: int = 2000
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a run must come to: bounds such as ``test.f1 >= 0.9``, and a run that it must beat."""
+
+    metrics: list[str] = field(default_factory=list)
+    run: str | None = None
+
+
+@dataclass(frozen=True)
+class Fairness:
+    """Columns whose groups are to be served alike, by which metrics, and by how much these may differ."""
+
+    columns: list[str] = field(default_factory=list)
+    metrics: str | list[str] = "auto"
+    max_gap: float | int | None = None
+
+
+@dataclass(frozen=True)
+class ExaminationOptions:
+    """All of them; `conf/evaluator/_examination_.yaml` says what each is."""
+
+    intervals: Intervals = field(default_factory=Intervals)
+    baselines: str | list[str] = "auto"
+    benchmark: Benchmark = field(default_factory=Benchmark)
+    diagnose: str = "quick"
+    explain: str = "auto"
+    fairness: Fairness = field(default_factory=Fairness)
+    report: bool = True
+
+
+BLOCKS: Mapping[str, type] = {"intervals": Intervals, "benchmark": Benchmark, "fairness": Fairness}
+CHOICES: Mapping[str, tuple[str, ...]] = {"diagnose": ("none", "quick", "full"), "explain": ("none", "auto", "full")}
+KEYS = tuple(one.name for one in fields(ExaminationOptions))
+NOT_OF_THE_EVALUATOR = ("metrics", *KEYS)  # what is chosen in its node, and not given to it
+
+
+def of_the_evaluator(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of an `evaluator` node the evaluator itself is built with."""
+    return {key: value for key, value in node.items() if key not in NOT_OF_THE_EVALUATOR}
+
+
+def examination_options(node: Mapping[str, Any]) -> ExaminationOptions:
+    """Read them from an `evaluator` node.
+
+    Raises
+    ------
+    ConfigError
+        An unknown key of a block, a value of the wrong type, or one that cannot be.
+    """
+    given = {key: node[key] for key in KEYS if key in node}
+    for name, kind in BLOCKS.items():
+        if isinstance(given.get(name), Mapping):
+            check_arguments(kind, given[name], f"evaluator.{name}")
+            given[name] = kind(**given[name])
+        elif name in given:
+            known = ", ".join(part.name for part in fields(kind))
+            raise ConfigError(f"evaluator.{name}: {given[name]!r} is no mapping", f"it holds: {known}")
+    check_arguments(ExaminationOptions, given, "evaluator")
+    options = ExaminationOptions(**given)
+    _check(options)
+    return options
+
+
+def _check(options: ExaminationOptions) -> None:
+    if not 0 < options.intervals.level < 1:
+        raise ConfigError(f"evaluator.intervals.level: {options.intervals.level} is no share between 0 and 1")
+    if options.intervals.resamples < 0:
+        raise ConfigError(f"evaluator.intervals.resamples: {options.intervals.resamples} is less than 0")
+    for name, known in CHOICES.items():
+        value = getattr(options, name)
+        if value not in known:
+            raise ConfigError(f"evaluator.{name}: {value!r} is not one of {', '.join(known)}")

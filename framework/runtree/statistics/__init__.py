@@ -1,0 +1,1 @@
+"""How sure one can be: intervals, tests of a difference, corrections. Numbers in, numbers out; each with its source."""
