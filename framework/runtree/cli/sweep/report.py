@@ -21,11 +21,11 @@ from runtree.cli.sweep.words import (
     wrapped,
 )
 from runtree.cli.tables import print_table
-from runtree.cli.words import counted
+from runtree.cli.words import counted, told_looks
 
 if TYPE_CHECKING:
     from runtree.app.sweeping import Plan, Swept
-    from runtree.sweeps.book import Trial
+    from runtree.sweeps.book import Entry, Trial
     from runtree.sweeps.driver import Driver
 
 SHOWN = 10  # configurations of a table
@@ -156,8 +156,19 @@ def print_test(plan: "Plan", driver: "Driver", standing: Standing) -> None:
         return
     names = sorted(test, key=lambda name: name != first)
     said = " (test part scored once, after selection)" if plan.options.keep == "best" else ""
+    looks = looks_of(plan, entry)
+    said = f"{said[:-1]}; {looks})" if said and looks else said
     pairs = ", ".join(f"{name}{TIED}{format_cell(test[name])}" for name in names)
     click.echo(wrapped("test", pairs + said).replace(TIED, " "))
+
+
+def looks_of(plan: "Plan", entry: "Entry") -> str:
+    """Return how often the rows of the test part were scored by now, this sweep included; nothing where only by it."""
+    from runtree.records.contents import mapping
+
+    assert plan.folder is not None
+    looks = mapping(plan.folder.run(entry.number).evaluation).get("test_looks") or {}
+    return told_looks(looks) if looks.get("count", 0) > 1 else ""
 
 
 def print_failures(plan: "Plan", standing: Standing) -> None:
