@@ -24,12 +24,15 @@ def test_each_run_is_a_look_at_its_test_rows(runtree, folder):
     assert [look["rows"] for look in looks(folder)].count(rows) in (1, 3)
 
 
-def test_a_sweep_looks_once_whatever_it_tries(runtree, folder):
-    said = runtree("train", "-m", "data=iris", "algorithm=knn", "algorithm.n_neighbors=1,3,5,7", "compute.slots=1")
-    assert "test part scored once, after selection" in " ".join(said.out.split())
+def test_a_search_looks_once_whatever_it_tries(runtree, folder):
+    words = ("train", "-m", "data=iris", "algorithm=knn", "compute.slots=1")
+    said = runtree(*words, "tuner=random", "tuner.stop.max_runs=4")
+    assert "test part scored once, after selection)" in " ".join(said.out.split())
     assert len(looks(folder)) == 1
-    again = runtree("train", "-m", "data=iris", "algorithm=knn", "algorithm.n_neighbors=1,2", "compute.slots=1")
-    assert "test looks: 2" in " ".join(again.out.split())
+    again = runtree(*words, "algorithm.n_neighbors=1,2", "tuner.keep=best")
+    assert "after selection; test looks: 2 by 2 configurations)" in " ".join(again.out.split())
+    whole = runtree(*words, "algorithm.n_neighbors=1,3,5")  # a grid keeps every run
+    assert "(test looks: 5 by " in " ".join(whole.out.split())
 
 
 def test_runs_that_are_removed_were_looked_at_all_the_same(runtree, folder):
