@@ -17,7 +17,7 @@ ALIGNED = 64  # bytes: where an array may begin
 
 def write_kit(bench: Bench, folder: Path) -> None:
     """Write a bench into an empty folder."""
-    from joblib.externals import cloudpickle  # a plugin's metric may be a lambda, which pickle does not take
+    import cloudpickle  # a plugin's metric may be a lambda, which pickle does not take
 
     buffers: list[pickle.PickleBuffer] = []
     (folder / OBJECTS).write_bytes(cloudpickle.dumps(bench, protocol=5, buffer_callback=buffers.append))
