@@ -68,6 +68,8 @@ class Crew:
         suspects = lost[: self._slots]
         names = ", ".join(str(tasks[number].fold.number) for number in suspects)
         why = _codes(pending[lost[0]].exception())
+        self._end()
+        self._open()
         for number in suspects:
             deaths[number] += 1
         if any(deaths[number] > 1 for number in suspects):
@@ -76,8 +78,6 @@ class Crew:
                 "where memory is short, one fold at a time: compute.slots=1",
             )
         log.warning("a process died while fold %s was fitted%s: once more", names, why)
-        self._end()
-        self._open()
         pending.update({number: self._submit(tasks[number]) for number in lost})
 
     def _end(self) -> None:
