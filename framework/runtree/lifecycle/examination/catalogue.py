@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from runtree.lifecycle.examination.diagnosis.questions import QUESTIONS
 from runtree.lifecycle.examination.subject import Subject
 
 
@@ -15,4 +16,6 @@ class Examination:
     function: Callable[[Subject], Any]
 
 
-EXAMINATIONS: tuple[Examination, ...] = ()
+EXAMINATIONS: tuple[Examination, ...] = (
+    *(Examination(name, function) for name, function in QUESTIONS.items()),  # the last, for findings read the others
+)
