@@ -17,5 +17,6 @@ class Examination:
 
 
 EXAMINATIONS: tuple[Examination, ...] = (
+    Examination("test_looks", lambda subject: dict(subject.run.test_looks)),
     *(Examination(name, function) for name, function in QUESTIONS.items()),  # the last, for findings read the others
 )

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
+from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis.level import reported, standard_error, value
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 COMMON = 0.8  # share of the most common class from which accuracy says little

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis.level import reported, sample, take
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis.level import reported
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 if TYPE_CHECKING:

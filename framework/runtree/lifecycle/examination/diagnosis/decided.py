@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from runtree.contract.finding import Finding
 from runtree.lifecycle.decision.decide import FACT
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 

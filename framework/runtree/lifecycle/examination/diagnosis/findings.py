@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from runtree.contract.errors import first_line
+from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis import (
     advice,
     calibration,
@@ -18,7 +19,6 @@ from runtree.lifecycle.examination.diagnosis import (
     threshold,
     training_size,
 )
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis import overrides
 from runtree.lifecycle.examination.diagnosis.level import (
     RESAMPLES,
@@ -12,7 +13,6 @@ from runtree.lifecycle.examination.diagnosis.level import (
     standard_error,
     value,
 )
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 ERRORS = 3.0  # standard errors beyond which a gap is no chance: p < 0.002

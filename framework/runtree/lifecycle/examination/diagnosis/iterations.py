@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis.overrides import honours
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 from runtree.lifecycle.fitting.history import read_history
 from runtree.records.folder import RunFolder

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis import overrides
 from runtree.lifecycle.examination.diagnosis.residuals import LEVEL, NAMED, SPREAD, TAILS
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 

@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.answers import Answers, actual, ask
+from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis.columns import Column, read_columns
 from runtree.lifecycle.examination.diagnosis.level import knowing_nothing, reported, sample, value
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.answers import Answers
+from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis.candidates import Candidate, find_candidates
 from runtree.lifecycle.examination.diagnosis.columns import Column, part_of, read_columns
 from runtree.lifecycle.examination.diagnosis.conditions import Equal, mask_of, written
 from runtree.lifecycle.examination.diagnosis.level import sample, take
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.answers import Answers
+from runtree.contract.finding import Finding
 from runtree.contract.types import Metric
 from runtree.lifecycle.decision.allowed import asked_of, metric_of
 from runtree.lifecycle.decision.decide import FACT
 from runtree.lifecycle.decision.options import COST
 from runtree.lifecycle.decision.thresholds import USUAL, Worth, answered, by_cost, by_metric, draw
 from runtree.lifecycle.examination.diagnosis.level import RESAMPLES, sample, take
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 if TYPE_CHECKING:

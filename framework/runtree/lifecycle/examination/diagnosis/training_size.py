@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.answers import Answers, actual, ask
+from runtree.contract.finding import Finding
 from runtree.lifecycle.checks.sample import hold_out
 from runtree.lifecycle.examination.diagnosis.level import value
-from runtree.lifecycle.examination.finding import Finding
 from runtree.lifecycle.examination.subject import Subject
 
 if TYPE_CHECKING:
