@@ -16,8 +16,8 @@ SCHEMA = 1
 HELP = """Show one run: how it went, its data, metrics and settings.
 
 RUN is `latest`, a path, or the beginning of a run's id or fingerprint where no other begins so. --config, --history,
---log and --findings print that part alone: the whole config as YAML, the metrics of each iteration, what was said during
-the run, what a diagnosis found and what to do about it.
+--log and --findings print that part alone: the whole config as YAML, the metrics of each iteration, what was said
+during the run, what a diagnosis found and what to do about it.
 
 \b
   runtree show latest
