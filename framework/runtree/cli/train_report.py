@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.cells import format_cell
+from runtree.cli.findings import print_warnings
 from runtree.cli.sweep.words import shown_path
 from runtree.cli.words import told_looks
 
@@ -36,6 +37,7 @@ def report(done: "Done") -> None:
     print_table(["metric", *headings], rows)
     if run.test_looks:
         click.echo(f"\n{told_looks(run.test_looks)}")
+    print_warnings(run.folder)
     click.echo(f"\nrun   {shown_path(run.folder)}")
     click.echo("next  runtree show latest   |   runtree predict latest ROWS.csv -o OUT.csv   |   runtree runs")
 

@@ -17,6 +17,8 @@ from runtree.contract.run import Run
 from runtree.contract.search import Dimension
 from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
+from runtree.lifecycle.decision.allowed import asked_of, check_decision
+from runtree.lifecycle.decision.decide import FACT
 from runtree.lifecycle.examination.examine import examine
 from runtree.lifecycle.examination.options import examination_options, of_the_evaluator
 from runtree.lifecycle.fitting.curve import draw_curve
@@ -63,7 +65,8 @@ def check_stage(run: Run) -> None:
     options, iterations, node = settle(config, run.data.task)
     run.estimator = build_algorithm(node, run.data.task, run.trust)
     run.plan = make_plan(options, iterations, run.estimator, run.prunes, run.trust)
-    if ranked.needs == "probability" and not hasattr(run.estimator, "predict_proba"):
+    calibrates = asked_of(run).calibrate is not None  # which gives chances to whom has none
+    if ranked.needs == "probability" and not hasattr(run.estimator, "predict_proba") and not calibrates:
         raise ConfigError(
             f"objective.metric: {ranked.name} needs probabilities, and {type(run.estimator).__name__} gives none",
             "choose a metric of predicted classes: objective.metric=balanced_accuracy",
@@ -72,6 +75,7 @@ def check_stage(run: Run) -> None:
     run.space = partial(own_space, run)
     run.evaluator = evaluator(run)
     examination_options(config["evaluator"])
+    check_decision(run)
 
 
 def split_stage(run: Run) -> None:
@@ -148,6 +152,7 @@ def save_stage(run: Run) -> None:
 
 def _card(run: Run) -> Mapping[str, Any]:
     return {
+        **({FACT: run.facts[FACT]} if FACT in run.facts else {}),
         "classes": list(run.data.classes),
         "columns": [{"name": str(name), "dtype": str(dtype)} for name, dtype in run.data.features.dtypes.items()],
         "target": str(run.data.target.name),
