@@ -67,6 +67,10 @@ class Run:
         ``refit(features, target)``. Set by the stage fit.
     ending
         How the fit ended: `iterations`, `unit`, `reason`; empty where nothing iterates. Set by the stage fit.
+    seconds
+        How long each stage took that is done.
+    missed
+        A sentence for each gate that the run did not pass. Set by the stage examine.
     """
 
     data = Slot[Table]("load")
@@ -104,6 +108,8 @@ class Run:
         self.prunes = prunes
         self.refit: Callable[..., Any] | None = None
         self.ending: Mapping[str, Any] = {}
+        self.seconds: Mapping[str, float] = {}
+        self.missed: tuple[str, ...] = ()
         self._journal = journal
         self._recall = recall
         self._given_up = given_up
