@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtree.cli.examined import evaluation, examined_lines
 from runtree.cli.sweep.words import shown_path
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def report(done: "Done") -> None:
     rows = [[name, *(run.metrics[part].get(name) for part in run.metrics)] for name in names(run)]
     click.echo()
     print_table(["metric", *run.metrics], rows)
+    if lines := list(examined_lines(evaluation(run.folder))):
+        click.echo("\n" + "\n".join(lines))
     click.echo(f"\nrun   {shown_path(run.folder)}")
     click.echo("next  runtree show latest   |   runtree predict latest ROWS.csv -o OUT.csv   |   runtree runs")
 

@@ -7,7 +7,9 @@ from typing import Any
 
 ROOM = {"data": 2, "split": 8, "fitted": 4, "rows": 8, "truth": 8}  # entries of each kind
 USUAL = 4
-ALONE = 16 * 2**20  # bytes; a run of its own remembers what is this small: it is examined with the rows it was fitted on
+ALONE = (
+    16 * 2**20
+)  # bytes; a run of its own remembers what is this small: it is examined with the rows it was fitted on
 LARGEST = 256 * 2**20  # bytes; prepared rows beyond that are prepared anew: a second copy would cost more than it saves
 
 

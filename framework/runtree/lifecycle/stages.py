@@ -10,8 +10,9 @@ from runtree.contract.errors import ConfigError, RunFailedError
 from runtree.contract.run import Run
 from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
+from runtree.lifecycle.examination.asked import check_asked, check_rival
 from runtree.lifecycle.examination.examine import examine
-from runtree.lifecycle.examination.options import examination_options, of_the_evaluator
+from runtree.lifecycle.examination.options import of_the_evaluator
 from runtree.lifecycle.fitting.curve import draw_curve
 from runtree.lifecycle.fitting.plan import make_plan, settle
 from runtree.lifecycle.table_options import table_options
@@ -59,7 +60,7 @@ def check_stage(run: Run) -> None:
             "choose a metric of predicted classes: objective.metric=balanced_accuracy",
         )
     run.evaluator = evaluator(run)
-    examination_options(config["evaluator"])
+    check_asked(run)
 
 
 def split_stage(run: Run) -> None:
@@ -72,6 +73,7 @@ def split_stage(run: Run) -> None:
     run.facts["split"] = split.choose(run.data, options)
     sizes = {part: len(run.split.rows(part)) for part in PARTS}
     log.info("split %s, seed %d: %s", run.facts["split"], run.seed, sizes)
+    check_rival(run)
     if run.parts == PARTS:
         describe(run)
 

@@ -34,7 +34,9 @@ def check_rival(run: Run) -> None:
     node = run.config.plain()
     options = examination_options(node["evaluator"])
     if options.benchmark.run is not None:
-        check_champion(run, options.benchmark.run, metrics.objective(node["objective"], run.data.task, run.catalogue)[0])
+        check_champion(
+            run, options.benchmark.run, metrics.objective(node["objective"], run.data.task, run.catalogue)[0]
+        )
 
 
 def _check_baselines(options: ExaminationOptions) -> None:

@@ -10,7 +10,7 @@ from runtree.contract.answers import Answers, actual, ask
 from runtree.contract.errors import RuntreeError, first_line
 from runtree.contract.run import Run
 from runtree.lifecycle.examination.baseline_models import BASELINES, NAMES, Baseline
-from runtree.lifecycle.examination.finding import Finding
+from runtree.lifecycle.examination.finding import Finding, Level
 from runtree.lifecycle.examination.gain import gain, said, tied
 from runtree.lifecycle.examination.prepared import Prepared, as_numbers, prepare_rows
 from runtree.lifecycle.examination.subject import Subject
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 LEFT_OUT = "baselines_left_out"
+NOTHING_LEARNT = "nothing was learnt from the columns: look at target and columns with runtree check"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ def _fit(run: Run, one: Baseline, rows: Prepared) -> Fitted:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(take(rows.learnt), rows.target)
-        answers = {part: ask(model, take(block), _truth(run, part), run.data.classes) for part, block in rows.parts.items()}
+        answers = {
+            part: ask(model, take(block), _truth(run, part), run.data.classes) for part, block in rows.parts.items()
+        }
     name = type(model[-1] if hasattr(model, "steps") else model).__name__
     return Fitted(name, answers, round(time.monotonic() - clock, 6), len(rows.target))
 
@@ -113,12 +116,12 @@ def _told(subject: Subject, one: Baseline, fitted: Fitted) -> dict[str, Any]:
 
 
 def _finding(subject: Subject, one: Baseline, found: dict[str, Any]) -> Finding:
-    name, shown = f"better than {one.name}", f"test {found['metric']} {said(found)}"
+    name, shown = f"against {one.name}", f"test {found['metric']} {said(found)}"
+    if found["value"] is None:
+        return Finding(name, "note", f"not compared with {one.name}: {shown}", "choose another objective.metric")
     if found["value"] > 0 and not tied(found):
-        return Finding(name, "good", f"better than {one.name}: {shown}", values=found)
+        return Finding(name, "good", f"better than {one.name}: {shown}")
     instead = one.instead.get(subject.run.data.task)
-    if instead is None:
-        advice = "nothing was learnt from the columns: look at target and columns with runtree check"
-        return Finding(name, "warning", f"no better than {one.name}: {shown}", advice, found)
-    says = f"no better than {one.name}: {shown}"
-    return Finding(name, "note", says, f"prefer it, or tune the model: algorithm={instead}", found)
+    advice = f"prefer it, or tune the model: algorithm={instead}" if instead else NOTHING_LEARNT
+    level: Level = "note" if instead else "warning"
+    return Finding(name, level, f"no better than {one.name}: {shown}", advice)

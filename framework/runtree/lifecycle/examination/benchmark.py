@@ -68,8 +68,17 @@ def _gains(subject: Subject, rival: dict[str, Any] | None) -> Iterator[tuple[str
 
 
 def _interval(subject: Subject, metric: str) -> dict[str, float]:
-    found: dict[str, float] = (subject.found.get("intervals") or {}).get("test", {}).get(metric, {})
-    return found
+    known: dict[str, float] | None = (subject.found.get("intervals") or {}).get("test", {}).get(metric)
+    return known if known is not None else _bootstrapped(subject, metric)
+
+
+def _bootstrapped(subject: Subject, metric: str) -> dict[str, float]:
+    from runtree.statistics.bootstrap import bootstrap
+
+    asked = subject.options.intervals
+    own = [one for one in subject.metrics if one.name == metric]
+    found = bootstrap(subject.answers["test"], own, asked.resamples, asked.level, subject.run.seed)
+    return {"low": found[metric].low, "high": found[metric].high} if metric in found else {}
 
 
 def _reason(condition: Condition, value: float | None, rival: dict[str, Any] | None) -> str:

@@ -4,6 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from runtree.lifecycle.examination.baselines import baselines
+from runtree.lifecycle.examination.benchmark import benchmark
+from runtree.lifecycle.examination.dependence import dependence
+from runtree.lifecycle.examination.fairness import fairness
+from runtree.lifecycle.examination.importance import importance
 from runtree.lifecycle.examination.subject import Subject
 
 
@@ -15,4 +20,10 @@ class Examination:
     function: Callable[[Subject], Any]
 
 
-EXAMINATIONS: tuple[Examination, ...] = ()
+EXAMINATIONS: tuple[Examination, ...] = (
+    Examination("baselines", baselines),
+    Examination("benchmark", benchmark),
+    Examination("fairness", fairness),
+    Examination("importance", importance),
+    Examination("dependence", dependence),
+)

@@ -33,7 +33,9 @@ def _latest(run: Run, outputs: Path) -> RunRecord:
         of_this = record.folder in own or record.folder.parent.parent in own
         if record.state == "completed" and not of_this and RunFolder(record.folder).predictions.is_file():
             return record
-    raise ConfigError(f"{WHERE}: there is no completed run in {outputs} to beat", "train one first, or name another run")
+    raise ConfigError(
+        f"{WHERE}: there is no completed run in {outputs} to beat", "train one first, or name another run"
+    )
 
 
 def check_champion(run: Run, name: str, metric: Metric) -> None:
@@ -54,7 +56,11 @@ def check_champion(run: Run, name: str, metric: Metric) -> None:
                 f"its own: runtree show {record.id} --config",
             )
     if not RunFolder(record.folder).predictions.is_file():
-        hint = "in a sweep only the best runs keep theirs" if "/" in record.id else f"make it anew: runtree rerun {record.id}"
+        hint = (
+            "in a sweep only the best runs keep theirs"
+            if "/" in record.id
+            else f"make it anew: runtree rerun {record.id}"
+        )
         raise ConfigError(f"{WHERE}: {record.id} kept no predictions to compare with", hint)
     if metric.needs == "probability" and champion_answers(run, name).score is None:
         raise ConfigError(f"{WHERE}: {record.id} gave no chances, and {metric.name} needs them")

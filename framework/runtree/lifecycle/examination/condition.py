@@ -1,4 +1,4 @@
-"""Bounds that a run must keep: ``test.f1 >= 0.9``, ``test.f1.low >= 0.85``, ``gain.linear > 0``, ``fit_seconds < 60``."""
+"""Bounds that a run must keep: ``test.f1 >= 0.9``, ``test.f1.low > 0.85``, ``gain.linear > 0``, ``fit_seconds < 9``."""
 
 import operator
 import re
@@ -16,7 +16,7 @@ GAIN, CHAMPION = "gain", "champion"
 WHERE = "evaluator.benchmark.metrics"
 POSSIBLE = (
     "possible: PART.METRIC, test.METRIC.low, gain.NAME, gain.NAME.low or fit_seconds; then >=, >, <= or <; a number",
-    f"for example: {WHERE}='[\"test.f1 >= 0.9\",\"gain.linear.low > 0\",\"fit_seconds < 60\"]'",
+    f'for example: {WHERE}=\'["test.f1 >= 0.9","gain.linear.low > 0","fit_seconds < 60"]\'',
 )
 
 
@@ -98,7 +98,9 @@ def _check_rival(found: Condition, name: str, rivals: Collection[str]) -> None:
 def _check_metric(found: Condition, name: str, scored: Mapping[str, Metric], known: Collection[str]) -> None:
     if name not in scored:
         hint = f"add it to evaluator.metrics={','.join([*scored, name])}" if name in known else ""
-        raise unknown(f"metric at {WHERE}:", name, scored, hint.replace("=", "=[") + "]" * bool(hint), error=ConfigError)
+        raise unknown(
+            f"metric at {WHERE}:", name, scored, hint.replace("=", "=[") + "]" * bool(hint), error=ConfigError
+        )
     if found.end and found.parts[0] != "test":
         raise ConfigError(f"{WHERE}: '{found.text}': intervals are made on the test part", f"type: test.{name}.low")
 

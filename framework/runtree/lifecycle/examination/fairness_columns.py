@@ -1,6 +1,7 @@
 """The groups that a column parts the rows into, be it learnt from or not."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, unknown
@@ -46,8 +47,8 @@ def groups(values: "pd.Series[Any]") -> "pd.Series[str]":
     else:
         found = values.astype("str").where(values.notna(), MISSING)
     counts = found.value_counts()
-    rare = counts.index[LEVELS - 1 :] if len(counts) > LEVELS else []
-    return pd.Series(found.where(~found.isin(list(rare)), OTHERS), dtype="str")
+    rare = list(counts.index[LEVELS - 1 :]) if len(counts) > LEVELS else []
+    return pd.Series(found.where(~found.isin(rare), OTHERS), dtype="str")
 
 
 def _binned(values: "pd.Series[Any]") -> "pd.Series[str]":
@@ -56,7 +57,7 @@ def _binned(values: "pd.Series[Any]") -> "pd.Series[str]":
     bins = pd.qcut(values, BINS, duplicates="drop")
     edges = [interval.right for interval in bins.cat.categories]
     names = [f"<= {_shown(edges[0])}"]
-    names += [f"{_shown(low)} to {_shown(high)}" for low, high in zip(edges, edges[1:-1], strict=False)]
+    names += [f"{_shown(low)} to {_shown(high)}" for low, high in pairwise(edges[:-1])]
     names += [f"> {_shown(edges[-2])}"] if len(edges) > 1 else []
     codes = bins.cat.codes.to_numpy()
     return pd.Series([names[code] if code >= 0 else MISSING for code in codes], index=values.index, dtype="str")

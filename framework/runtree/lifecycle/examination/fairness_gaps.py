@@ -46,7 +46,8 @@ def _rates(answers: Answers, name: str, resamples: int, rng: Any) -> "Array":
         "true_positive_rate": (tp, tp + fn),
         "false_positive_rate": (fp, fp + tn),
     }[name]
-    return np.divide(over, under, out=np.full(resamples, np.nan), where=under > 0)
+    found: Array = np.divide(over, under, out=np.full(resamples, np.nan), where=under > 0)
+    return found
 
 
 def limits(drawn: "Array", kind: str, level: float) -> tuple[float | None, float | None]:

@@ -44,7 +44,9 @@ def possible(run: Run) -> list[str]:
     return [*(RATES if len(run.data.classes) == 2 else ()), *own]
 
 
-def functions(answers: Answers, names: Sequence[str], catalogue: Mapping[str, Metric]) -> dict[str, Callable[..., float]]:
+def functions(
+    answers: Answers, names: Sequence[str], catalogue: Mapping[str, Metric]
+) -> dict[str, Callable[..., float]]:
     """Return for each metric a function that fairlearn's `MetricFrame` calls with true values and row numbers.
 
     Row numbers take the place of predictions, so that metrics of chances are asked in the same way as metrics of

@@ -64,5 +64,7 @@ def tied(found: dict[str, Any]) -> bool:
 
 def said(found: dict[str, Any]) -> str:
     """Return ``+0.012 [-0.003, 0.03]``."""
+    if found["value"] is None:
+        return "not known"
     between = f" [{found['low']:.{SHOWN}g}, {found['high']:.{SHOWN}g}]" if found["low"] is not None else ""
     return f"{found['value']:+.{SHOWN}g}{between}"

@@ -7,7 +7,7 @@ from runtree.lifecycle.examination.subject import Subject
 
 def missed(subject: Subject) -> tuple[str, ...]:
     """Return a sentence for each gate that the run did not pass."""
-    return tuple((*_benchmark(subject), *_fairness(subject)))
+    return (*_benchmark(subject), *_fairness(subject))
 
 
 def _benchmark(subject: Subject) -> Iterator[str]:
