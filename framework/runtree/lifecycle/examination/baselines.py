@@ -4,7 +4,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runtree.contract.answers import Answers, actual, ask
 from runtree.contract.errors import RuntreeError, first_line
@@ -12,13 +12,8 @@ from runtree.contract.run import Run
 from runtree.lifecycle.examination.baseline_models import BASELINES, NAMES, Baseline
 from runtree.lifecycle.examination.finding import Finding, Level
 from runtree.lifecycle.examination.gain import gain, said, tied
-from runtree.lifecycle.examination.prepared import Prepared, as_numbers, prepare_rows
+from runtree.lifecycle.examination.prepared import Prepared, nothing, prepare_rows, taking
 from runtree.lifecycle.examination.subject import Subject
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 LEFT_OUT = "baselines_left_out"
 NOTHING_LEARNT = "nothing was learnt from the columns: look at target and columns with runtree check"
@@ -81,23 +76,18 @@ def _recalled(run: Run, one: Baseline, rows: Prepared) -> Fitted:
 
 def _fit(run: Run, one: Baseline, rows: Prepared) -> Fitted:
     """Fit a baseline and ask it; whatever its library warns of is no matter of the user's."""
-    import numpy as np
-
     model = one.make(run.data.task, len(run.data.classes), run.seed)
-    take = as_numbers if one.reads else (lambda block: np.zeros((len(block), 1)))
+    take = taking(rows.learnt) if one.reads else nothing
     clock = time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(take(rows.learnt), rows.target)
         answers = {
-            part: ask(model, take(block), _truth(run, part), run.data.classes) for part, block in rows.parts.items()
+            part: ask(model, take(block), actual(run.part(part)[1], run.data.classes), run.data.classes)
+            for part, block in rows.parts.items()
         }
     name = type(model[-1] if hasattr(model, "steps") else model).__name__
     return Fitted(name, answers, round(time.monotonic() - clock, 6), len(rows.target))
-
-
-def _truth(run: Run, part: str) -> "Array":
-    return actual(run.part(part)[1], run.data.classes)
 
 
 def _told(subject: Subject, one: Baseline, fitted: Fitted) -> dict[str, Any]:

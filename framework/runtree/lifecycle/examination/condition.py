@@ -76,7 +76,8 @@ def check_condition(
     """
     first, *others = found.parts
     if found.end and not intervals:
-        raise ConfigError(f"{WHERE}: '{found.text}' asks for an interval, and none is made", _resamples())
+        hint = "type: evaluator.intervals.resamples=2000"
+        raise ConfigError(f"{WHERE}: '{found.text}' asks for an interval, and none is made", hint)
     if (first, len(others)) == (SECONDS, 0) and not found.end:
         return
     if first == GAIN and len(others) == 1:
@@ -96,14 +97,10 @@ def _check_rival(found: Condition, name: str, rivals: Collection[str]) -> None:
 
 
 def _check_metric(found: Condition, name: str, scored: Mapping[str, Metric], known: Collection[str]) -> None:
+    if name not in scored and name in known:
+        wanted = ",".join([*scored, name])
+        raise ConfigError(f"{WHERE}: {name} is not scored in this run", f"type: evaluator.metrics=[{wanted}]")
     if name not in scored:
-        hint = f"add it to evaluator.metrics={','.join([*scored, name])}" if name in known else ""
-        raise unknown(
-            f"metric at {WHERE}:", name, scored, hint.replace("=", "=[") + "]" * bool(hint), error=ConfigError
-        )
+        raise unknown(f"metric at {WHERE}:", name, known, error=ConfigError)
     if found.end and found.parts[0] != "test":
         raise ConfigError(f"{WHERE}: '{found.text}': intervals are made on the test part", f"type: test.{name}.low")
-
-
-def _resamples() -> str:
-    return "type: evaluator.intervals.resamples=2000"

@@ -51,12 +51,12 @@ def dependence(subject: Subject) -> list[dict[str, Any]] | None:
 
 def make_grid(column: "pd.Series[Any]") -> Grid | str:
     """Return the values to set a column to, or why there are none."""
-    from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
+    from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype, is_scalar
 
     known = column.dropna()
     if is_datetime64_any_dtype(column):
         return "dates are not set one by one: what is made of them moves together"
-    if known.map(lambda value: not isinstance(value, (str, int, float, bool)) and not hasattr(value, "item")).any():
+    if not known.map(is_scalar).all():
         return "its cells are no numbers or words"
     if known.nunique() < 2:
         return "it does not vary in the sample"

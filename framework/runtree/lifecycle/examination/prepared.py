@@ -1,6 +1,6 @@
 """The rows that baselines learn from and answer about: prepared as the model's own, as plain numbers, not too many."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +86,22 @@ def no_numbers(rows: Any) -> str:
     return ""
 
 
-def as_numbers(rows: Any) -> "Array":
+def taking(learnt: Any) -> "Callable[[Any], Array]":
+    """Return what takes the numbers of rows, without columns that are empty in those that are learnt from."""
+    import numpy as np
+
+    known = ~np.isnan(_numbers(learnt)).all(axis=0)
+    return lambda rows: _numbers(rows)[:, known]
+
+
+def nothing(rows: Any) -> "Array":
+    """Return as many rows with nothing in them."""
+    import numpy as np
+
+    return np.zeros((len(rows), 1))
+
+
+def _numbers(rows: Any) -> "Array":
     """Return a table of numbers as float64, what is infinite as missing."""
     import numpy as np
 

@@ -56,7 +56,7 @@ class Sample:
             some = changes[start : start + step]
             block = self.features.take(np.tile(np.arange(rows), len(some))).reset_index(drop=True)
             for position in dict.fromkeys(position for position, _ in some):
-                block.isetitem(position, _changed(block.iloc[:, position], position, some))
+                block.isetitem(position, _changed(block.iloc[:, position], position, some).array)
             found = self.ask(block, np.tile(self.truth, len(some)), with_chances)
             yield from (piece(found, number * rows, (number + 1) * rows) for number in range(len(some)))
 
