@@ -12,7 +12,7 @@ from runtree.lifecycle.metrics import SECONDS
 AT_LEAST = "gain.champion >= 0"  # what a run to beat is worth without a bound of the user's own
 
 
-def conditions(metrics: Sequence[str], run: str | None) -> list[Condition]:
+def conditions(metrics: Sequence[str], run: str | int | None) -> list[Condition]:
     """Return the bounds that are asked for, the one that a run to beat brings along among them."""
     asked = [read_condition(text) for text in metrics]
     if run is not None and not any(found.parts == (GAIN, CHAMPION) for found in asked):
@@ -34,7 +34,7 @@ def benchmark(subject: Subject) -> dict[str, Any] | None:
     return {**found, "champion": rival} if rival else found
 
 
-def _rival(subject: Subject, name: str | None) -> dict[str, Any] | None:
+def _rival(subject: Subject, name: str | int | None) -> dict[str, Any] | None:
     if name is None:
         return None
     found = gain(subject, champion_answers(subject.run, name))

@@ -18,9 +18,9 @@ WHERE = "evaluator.benchmark.run"
 COMPARABLE = ("data", "split")
 
 
-def champion(run: Run, name: str) -> RunRecord:
+def champion(run: Run, name: str | int) -> RunRecord:
     """Return the run to beat; `latest` is the last completed one that kept its predictions, this run's sweep aside."""
-    outputs = Path(str(run.config["outputs"]))
+    outputs, name = Path(str(run.config["outputs"])), str(name)
     found: RunRecord = run.recall(
         "champion", (name, str(outputs)), lambda: _latest(run, outputs) if name == "latest" else find(outputs, name)
     )
@@ -28,9 +28,8 @@ def champion(run: Run, name: str) -> RunRecord:
 
 
 def _latest(run: Run, outputs: Path) -> RunRecord:
-    own = {run.folder, *run.folder.parents}
     for record in sorted(records(outputs), key=lambda record: (record.started, record.id), reverse=True):
-        of_this = record.folder in own or record.folder.parent.parent in own
+        of_this = _whole(record.folder) == _whole(run.folder)
         if record.state == "completed" and not of_this and RunFolder(record.folder).predictions.is_file():
             return record
     raise ConfigError(
@@ -38,7 +37,13 @@ def _latest(run: Run, outputs: Path) -> RunRecord:
     )
 
 
-def check_champion(run: Run, name: str, metric: Metric) -> None:
+def _whole(folder: Path) -> Path:
+    """Return the folder of the sweep that a run is of, else its own."""
+    own = folder.resolve()
+    return own.parent if own.parent.name == "runs" else own
+
+
+def check_champion(run: Run, name: str | int, metric: Metric) -> None:
     """Refuse a run that cannot be compared with this one: other rows, another split, no answers kept.
 
     Raises
@@ -66,7 +71,7 @@ def check_champion(run: Run, name: str, metric: Metric) -> None:
         raise ConfigError(f"{WHERE}: {record.id} gave no chances, and {metric.name} needs them")
 
 
-def champion_answers(run: Run, name: str) -> Answers:
+def champion_answers(run: Run, name: str | int) -> Answers:
     """Return what the champion answered about this run's test rows, in their order."""
     import pandas as pd
 
