@@ -7,6 +7,7 @@ import click
 
 from runtree.cli.examined import evaluation, examined_lines
 from runtree.cli.sweep.words import shown_path
+from runtree.cli.words import told_looks
 
 if TYPE_CHECKING:
     from runtree.app import Done
@@ -28,6 +29,8 @@ def report(done: "Done") -> None:
     print_table(["metric", *run.metrics], rows)
     if lines := list(examined_lines(evaluation(run.folder))):
         click.echo("\n" + "\n".join(lines))
+    if run.test_looks:
+        click.echo(f"\n{told_looks(run.test_looks)}")
     click.echo(f"\nrun   {shown_path(run.folder)}")
     click.echo("next  runtree show latest   |   runtree predict latest ROWS.csv -o OUT.csv   |   runtree runs")
 

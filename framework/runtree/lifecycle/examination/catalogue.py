@@ -21,6 +21,7 @@ class Examination:
 
 
 EXAMINATIONS: tuple[Examination, ...] = (
+    Examination("test_looks", lambda subject: dict(subject.run.test_looks)),
     Examination("baselines", baselines),
     Examination("benchmark", benchmark),
     Examination("fairness", fairness),
