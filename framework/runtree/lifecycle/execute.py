@@ -158,6 +158,7 @@ def work(
     keep: Callable[[Run], bool] | None,
 ) -> bool:
     """Walk through the stages, and tell whether the run is kept: one that is not stops where saving begins."""
+    run.seconds = seconds
     if keep is not None:
         run.parts = ("train", "validation")
     for position, stage in enumerate(stages):
@@ -173,7 +174,7 @@ def work(
 
 def complete(run: Run, stages: Sequence[Stage], seconds: dict[str, float], hooks: Hooks) -> None:
     """Score the test part and walk through the stages that a run in a sweep was spared."""
-    run.parts = ("test",)
+    run.parts, run.seconds = ("test",), seconds
     score(run)
     describe(run)
     write_environment(RunFolder(run.folder), run, hooks)

@@ -54,6 +54,7 @@ def ended(
         stages={name: round(value, 6) for name, value in stages.items()},
         error=told(error) if error is not None and state == "failed" else None,
         fit=dict(run.ending),
+        missed=run.missed,
     )
 
 

@@ -19,8 +19,9 @@ from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
 from runtree.lifecycle.decision.allowed import asked_of, check_decision
 from runtree.lifecycle.decision.decide import FACT
+from runtree.lifecycle.examination.asked import check_asked, check_rival
 from runtree.lifecycle.examination.examine import examine
-from runtree.lifecycle.examination.options import examination_options, of_the_evaluator
+from runtree.lifecycle.examination.options import of_the_evaluator
 from runtree.lifecycle.fitting.curve import draw_curve
 from runtree.lifecycle.fitting.plan import make_plan, settle
 from runtree.lifecycle.folding.bench import variant
@@ -74,7 +75,7 @@ def check_stage(run: Run) -> None:
     run.objective = ranked, direction
     run.space = partial(own_space, run)
     run.evaluator = evaluator(run)
-    examination_options(config["evaluator"])
+    check_asked(run)
     check_decision(run)
 
 
@@ -88,6 +89,7 @@ def split_stage(run: Run) -> None:
     run.facts["split"] = split.choose(run.data, options)
     sizes = {part: len(run.split.rows(part)) for part in PARTS}
     log.info("split %s, seed %d: %s", run.facts["split"], run.seed, sizes)
+    check_rival(run)
     if run.parts == PARTS:
         describe(run)
 
