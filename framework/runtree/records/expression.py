@@ -65,7 +65,7 @@ class Expression:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Compare) and [type(sign) for sign in node.ops] == [ast.Eq]:
                 name, other = dotted(node.left), node.comparators[0]
-                if name in self.full and isinstance(other, ast.Constant):
+                if name is not None and name in self.full and isinstance(other, ast.Constant):
                     yield self.full[name], other.value
 
 
