@@ -97,9 +97,7 @@ def groups(runs: Runs, rows: Sequence[int], seeds: Sequence[Any]) -> list[tuple[
         apart = [pair for key, pair in doubtful.items() if key not in followers]
         named = [key for key in doubtful if key not in followers]
 
-        def key_of(
-            one: int, apart: Sequence[tuple[Any, Any]] = apart, named: Sequence[str] = named
-        ) -> tuple[Any, ...]:
+        def key_of(one: int, apart: Sequence[tuple[Any, Any]] = apart, named: Sequence[str] = named) -> tuple[Any, ...]:
             pairs = zip(named, apart, strict=True)
             return tuple(FOLLOWS if equal[one] and _is_a_seed(key) else values[one] for key, (values, equal) in pairs)
 

@@ -50,10 +50,16 @@ def choose_measure(runs: Runs, rows: Sequence[int], asked: str | None, direction
     return Measure(*told.most_common(1)[0][0])
 
 
+def completed(runs: Runs, rows: Sequence[int]) -> list[int]:
+    """Return the rows that are completed."""
+    states = runs.column("state")
+    return [row for row in rows if states[row] == "completed"]
+
+
 def scored(runs: Runs, rows: Sequence[int], measure: Measure) -> list[int]:
-    """Return the rows that are completed and have the metric."""
-    states, values = runs.column("state"), runs.column(f"metrics:{measure.name}")
-    return [row for row in rows if states[row] == "completed" and _is_told(values[row])]
+    """Return the rows that have the metric."""
+    values = runs.column(f"metrics:{measure.name}")
+    return [row for row in rows if _is_told(values[row])]
 
 
 def _is_told(value: Any) -> bool:

@@ -25,7 +25,7 @@ class Obstacle:
     @property
     def line(self) -> str:
         """Return it in a line."""
-        told = [f"{value} ({count:,} runs, e.g. {run})" for value, count, run in self.sides[:3]]
+        told = [f"{value} ({count:,} run{'s' * (count != 1)}, e.g. {run})" for value, count, run in self.sides[:3]]
         return f"{self.says}: {'; '.join(told)}{' …' if len(self.sides) > 3 else ''}"
 
 
