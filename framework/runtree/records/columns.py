@@ -81,10 +81,9 @@ def _mapping(found: Any) -> Mapping[str, Any]:
 
 def all_alike(values: Sequence[Any]) -> bool:
     """Tell whether all are the same simple value of one type: 1, 1.0 and true are three."""
-    try:
-        return len(set(values)) == 1 and len(set(map(type, values))) == 1
-    except TypeError:  # a list, a mapping
+    if not values or isinstance(values[0], list | dict):
         return False
+    return values.count(values[0]) == len(values) and len(set(map(type, values))) == 1
 
 
 def extend(whole: Columns, rows: int, more: Columns, count: int) -> None:
