@@ -171,9 +171,7 @@ def _looked_at(table: "Table") -> Iterator[str]:
         from runtree.records.compare.evidence import looks_at_test
 
         count = looks_at_test([record for line in table.lines for record in line.records])
-        told = (
-            f"{counted(count, 'look')} at these test rows so far" if count else f"{table.runs:,} runs were scored on it"
-        )
+        told = f"{counted(count, 'look')} so far" if count else f"{counted(table.runs, 'run')} scored on it"
         yield f"test part: {told}; whoever chooses by it has nothing left to judge by"
 
 
