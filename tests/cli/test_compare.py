@@ -43,7 +43,7 @@ def test_the_page_says_what_is_best_what_is_tied_and_on_what_that_rests(runtree,
     assert said.code == 0, said.err
     lines = said.out.splitlines()
     assert lines[0] == "3 configurations of 9 runs, best first by validation.f1 (the largest is best)"
-    assert lines[2].split() == "algorithm n mean sd 95 % tied p p baseline fit s model run".split()
+    assert " ".join(lines[2].split()) == "algorithm n mean sd 95 % tied p p baseline fit s model run"
     assert [line.split()[1] for line in lines[3:6]] == ["ridge", "lasso", "dummy"]
     assert [line.split()[6] for line in lines[3:6]] == ["best", "yes", "no"]
     assert lines[4].split()[-2:] == ["kB", "20260101-lasso-1"]

@@ -1,6 +1,7 @@
 """By which test two configurations are compared, and that its figures are those of the formula or of scipy."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,9 +136,7 @@ def test_what_cannot_be_tested_says_why(write, compared, changes, why):
 
 def test_a_damaged_file_of_predictions_is_no_crash(write, compared):
     pair(write)
-    for file in ("outputs/e/lasso/predictions.parquet",):
-        with open(file, "wb") as damaged:
-            damaged.write(b"PAR1 no")
+    Path("outputs/e/lasso/predictions.parquet").write_bytes(b"PAR1 no")
     assert "cannot be read" in against(compared("e")).why
 
 
