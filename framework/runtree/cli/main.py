@@ -25,6 +25,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "export": ("export", "Write all runs into one table: Parquet or CSV."),
     "show": ("show", "Show one run: config, metrics, history."),
     "diff": ("diff", "Say what differs between two runs."),
+    "compare": ("compare", "Compare configurations: which is best, which are tied with it."),
+    "best": ("best", "Name the best run, or the cheapest among the tied."),
     "rerun": ("rerun", "Train a run again, and say whether it came to the same."),
     "clean": ("clean", "List what may go from the output tree; --yes removes it."),
     "zoo": ("zoo", "List weights to start from; add a run's."),
