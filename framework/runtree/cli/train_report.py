@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.sweep.words import shown_path
+from runtree.cli.words import told_looks
 
 if TYPE_CHECKING:
     from runtree.app import Done
@@ -25,6 +26,8 @@ def report(done: "Done") -> None:
     rows = [[name, *(run.metrics[part].get(name) for part in run.metrics)] for name in names(run)]
     click.echo()
     print_table(["metric", *run.metrics], rows)
+    if run.test_looks:
+        click.echo(f"\n{told_looks(run.test_looks)}")
     click.echo(f"\nrun   {shown_path(run.folder)}")
     click.echo("next  runtree show latest   |   runtree predict latest ROWS.csv -o OUT.csv   |   runtree runs")
 

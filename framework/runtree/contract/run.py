@@ -65,6 +65,9 @@ class Run:
     refit
         Fits a fresh copy of the run's pipeline on other rows, under the stop rules of the run:
         ``refit(features, target)``. Set by the stage fit.
+    test_looks
+        How often the rows of the test part were scored, this time included: `rows` (a hash), `count`, `configurations`;
+        empty until they are.
     ending
         How the fit ended: `iterations`, `unit`, `reason`; empty where nothing iterates. Set by the stage fit.
     """
@@ -104,6 +107,7 @@ class Run:
         self.prunes = prunes
         self.refit: Callable[..., Any] | None = None
         self.ending: Mapping[str, Any] = {}
+        self.test_looks: Mapping[str, Any] = {}
         self._journal = journal
         self._recall = recall
         self._given_up = given_up

@@ -3,6 +3,8 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from runtree.config.build import build, build_algorithm
@@ -16,6 +18,7 @@ from runtree.lifecycle.fitting.curve import draw_curve
 from runtree.lifecycle.fitting.plan import make_plan, settle
 from runtree.lifecycle.table_options import table_options
 from runtree.records.folder import RunFolder
+from runtree.records.looks import count_look, rows_id
 from runtree.records.write import write_json
 
 log = logging.getLogger(__name__)
@@ -98,9 +101,19 @@ def score(run: Run) -> None:
     if not (run.filled("metrics") and set(run.parts) <= set(run.metrics)):  # an evaluator may score all parts unasked
         run.add(run.evaluator.evaluate(run, wanted if ranked in wanted else [*wanted, ranked]))
     folder, whole = RunFolder(run.folder), "test" in run.parts
+    if "test" in run.metrics and not run.test_looks:
+        run.test_looks = look(run)
     write_json(folder.metrics, {**run.metrics, **({"folds": run.folds} if run.folds else {})}, durable=whole)
     if whole:
         run.predictions.to_parquet(folder.predictions, index=False)
+
+
+def look(run: Run) -> dict[str, Any]:
+    """Count that the test part was scored, before anybody can read how."""
+    rows = rows_id(run.data.fingerprint, run.split.test)
+    outputs, folder = Path(str(run.config["outputs"])), run.folder
+    name = f"{folder.parent.parent.name}/{folder.name}" if folder.parent.name == "runs" else folder.name
+    return asdict(count_look(outputs, rows, run.fingerprint, name))
 
 
 def save_stage(run: Run) -> None:

@@ -15,4 +15,4 @@ class Examination:
     function: Callable[[Subject], Any]
 
 
-EXAMINATIONS: tuple[Examination, ...] = ()
+EXAMINATIONS: tuple[Examination, ...] = (Examination("test_looks", lambda subject: dict(subject.run.test_looks)),)
