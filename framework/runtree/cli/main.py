@@ -23,6 +23,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "runs": ("runs", "List runs: sort, filter."),
     "export": ("export", "Write all runs into one table: Parquet or CSV."),
     "show": ("show", "Show one run: config, metrics, history."),
+    "report": ("report", "Write the page of a run or a sweep again."),
     "diff": ("diff", "Say what differs between two runs."),
     "rerun": ("rerun", "Train a run again, and say whether it came to the same."),
     "clean": ("clean", "List what may go from the output tree; --yes removes it."),

@@ -68,6 +68,8 @@ class Run:
     test_looks
         How often the rows of the test part were scored, this time included: `rows` (a hash), `count`, `configurations`;
         empty until they are.
+    seconds
+        How long each stage took that has ended.
     ending
         How the fit ended: `iterations`, `unit`, `reason`; empty where nothing iterates. Set by the stage fit.
     """
@@ -108,6 +110,7 @@ class Run:
         self.refit: Callable[..., Any] | None = None
         self.ending: Mapping[str, Any] = {}
         self.test_looks: Mapping[str, Any] = {}
+        self.seconds: dict[str, float] = {}
         self._journal = journal
         self._recall = recall
         self._given_up = given_up

@@ -111,7 +111,7 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
             request.prunes,
         )
         record = first_record(request.frozen, request.overrides, request.sweep, folder)
-        seconds: dict[str, float] = {}
+        seconds = run.seconds
         clock = time.monotonic()
         try:
             stack.enter_context(terminated_as_interrupt())
@@ -180,7 +180,8 @@ def complete_later(run: Run, record: RunRecord, hooks: Hooks, trust: Trust) -> R
     """Keep a run that ended before: what `execute` would have done had it been told so."""
     compute = build(of_a_run(run.config.plain()["compute"]), "compute", trust)
     stages = order(list(hooks.contributions("register_stages")))
-    seconds, clock = dict(record.stages), time.monotonic()
+    run.seconds |= record.stages
+    seconds, clock = run.seconds, time.monotonic()
     folder = RunFolder(run.folder)
     with folder.held(), logged(folder.log), compute.session(run.seed):
         complete(run, stages[[stage.name for stage in stages].index(SAVE) :], seconds, hooks)

@@ -51,6 +51,16 @@ class SweepFolder:
         return self.path / "leaderboard.csv"
 
     @property
+    def report(self) -> Path:
+        """The page that tells all of it to a reader."""
+        return self.path / "report.html"
+
+    @property
+    def advice(self) -> Path:
+        """What the sweep as a whole shows: how far its winner flatters itself, where to search on."""
+        return self.path / "sweep_advice.json"
+
+    @property
     def plots(self) -> Path:
         """Pictures of the search, each with its data as JSON."""
         return self.path / "plots"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 Level = Literal["good", "note", "warning"]
 
@@ -76,7 +76,7 @@ class Fold:
     kind: str = "fold"
 
 
-Block = Union[Text, Table, Picture, Finding, Code, Link, Fold]
+Block = Text | Table | Picture | Finding | Code | Link | Fold
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def read_facts(record: RunRecord) -> Facts:
     missing += [fault] if fault else []
     folds = [one for one in found["metrics"].get("folds") or () if isinstance(one, Mapping)]
     facts = Facts(record, found["data"], environment, found["evaluation"], folds, contents.iterations(record), ())
-    return replace(facts, missing=tuple([*missing, *_heavy(folder)]))
+    return replace(facts, missing=(*missing, *_heavy(folder)))
 
 
 def _heavy(folder: RunFolder) -> list[str]:

@@ -9,8 +9,8 @@ from runtree.reports.palette import OF_PICTURES
 
 ELEMENTS = {"svg", "g", "path", "use", "defs", "clipPath", "rect", "circle", "line", "polyline", "polygon", "text"}
 ELEMENTS |= {"tspan", "image"}
-ATTRIBUTES = set("d x y x1 x2 y1 y2 cx cy r rx ry width height points transform style clip-path viewBox id href".split())
-ATTRIBUTES |= {"xlink:href", "preserveAspectRatio"}
+ATTRIBUTES = {"d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "rx", "ry", "width", "height", "points", "href"}
+ATTRIBUTES |= {"transform", "style", "clip-path", "viewBox", "id", "preserveAspectRatio"}
 XLINK = "{http://www.w3.org/1999/xlink}"
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
 REFERENCE = re.compile(r"url\(#([^)]+)\)")

@@ -15,7 +15,7 @@ NAMES: Mapping[str, str] = {
     "f1": "F1",
     "mcc": "MCC",
 }
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 
 
 def number(value: Any, signed: bool = False) -> str:

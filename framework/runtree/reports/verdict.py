@@ -72,7 +72,9 @@ def groups(facts: Facts) -> Iterator[Reason]:
     """Yield of each column whether its groups are served alike; where no bound was set, nothing."""
     for one in facts.evaluation.get("fairness") or ():
         if one.get("passed") is False:
-            yield Reason("stop", f"the groups of {one.get('column')} are not served alike: the gap is wider than allowed")
+            yield Reason(
+                "stop", f"the groups of {one.get('column')} are not served alike: the gap is wider than allowed"
+            )
         elif one.get("passed") is True:
             yield Reason("good", f"the groups of {one.get('column')} are served alike, within the bound")
 
@@ -110,10 +112,11 @@ def warnings(facts: Facts) -> Iterator[Reason]:
 
 
 def looks(facts: Facts) -> Iterator[Reason]:
-    """Yield how often the test part was looked at, where that is more than once."""
-    count = (facts.evaluation.get("test_looks") or {}).get("count")
+    """Yield by how many configurations the test part was looked at, where it is more than one."""
+    found = facts.evaluation.get("test_looks") or {}
+    count = found.get("configurations", found.get("count"))
     if isinstance(count, int) and count > 1:
-        says = f"the test part of these rows was looked at {count} times: each choice made by it flatters the number"
+        says = f"the test part of these rows was scored by {count} configurations: chosen by it, the number flatters"
         yield Reason("note", says)
 
 

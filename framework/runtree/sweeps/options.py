@@ -38,6 +38,7 @@ class LoopOptions:
     shares: dict[str, float | int] = field(default_factory=dict)
     warm_start: Any = None
     plots: bool = True
+    report: bool = True
 
     def __post_init__(self) -> None:
         for name, low in (("repeats", 1), ("retries", 0), ("backoff", 0), ("grace", 0), ("lag", 1)):

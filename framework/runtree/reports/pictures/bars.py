@@ -70,7 +70,11 @@ def importance(facts: Facts) -> Drawn | None:
     axes.grid(False, axis="y")
     more = len(found["features"]) - len(ranked)
     says = f"How much {metric} gets worse where a column is shuffled; the grey line is one standard deviation."
-    return figure, {"title": "Importance", "says": says + (f" {more} more matter less." if more else ""), "features": ranked}
+    return figure, {
+        "title": "Importance",
+        "says": says + (f" {more} more matter less." if more else ""),
+        "features": ranked,
+    }
 
 
 def robustness(facts: Facts) -> Drawn | None:

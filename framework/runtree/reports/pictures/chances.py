@@ -21,7 +21,9 @@ def calibration(facts: Facts) -> Drawn | None:
         return None
     axes = new_axes()
     mean, share, rows = (np.array([one[name] for one in found], dtype=float) for name in ("mean", "share", "rows"))
-    CalibrationDisplay(share, mean, np.repeat(mean, rows.astype(int))).plot(ax=axes, color=BLUE, ref_line=False)
+    CalibrationDisplay(share, mean, np.repeat(mean, rows.astype(int))).plot(
+        ax=axes, color=BLUE, marker="", ref_line=False
+    )
     axes.scatter(mean, share, s=12 + 120 * rows / rows.max(), color=BLUE, zorder=3)
     axes.plot([0, 1], [0, 1], label="said and came true alike", **CHANCE)
     axes.lines[0].set_label("this model; the larger the mark, the more rows")
@@ -47,7 +49,11 @@ def _binned(true: Any, score: Any) -> list[Mapping[str, Any]]:
     place = np.minimum((score * BINS).astype(int), BINS - 1)
     kept = [code for code in range(BINS) if (place == code).any()]
     return [
-        {"rows": int((place == code).sum()), "mean": float(score[place == code].mean()), "share": float(true[place == code].mean())}
+        {
+            "rows": int((place == code).sum()),
+            "mean": float(score[place == code].mean()),
+            "share": float(true[place == code].mean()),
+        }
         for code in kept
     ]
 

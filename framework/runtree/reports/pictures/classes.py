@@ -118,5 +118,9 @@ def _worst(facts: Facts, curves: list[dict[str, Any]], area: str) -> str:
     if len(curves) == 1:
         return f"{area} {curves[0]['area']:.3f} for {curves[0]['class']}."
     worst = min(curves, key=lambda one: one["area"])
-    of = f" The {len(curves)} classes that are found least often, of {len(facts.classes)}." if len(curves) < len(facts.classes) else ""
+    of = (
+        f" The {len(curves)} classes that are found least often, of {len(facts.classes)}."
+        if len(curves) < len(facts.classes)
+        else ""
+    )
     return f"Lowest {area}: {worst['area']:.3f} for {worst['class']}.{of}"

@@ -74,5 +74,7 @@ def _choices(axes: Any, grid: list[Any], curve: list[float]) -> None:
     shown = list(zip(grid, curve, strict=True))[:CHOICES]
     axes.bar(range(len(shown)), [value for _, value in shown], color=BLUE, width=0.6)
     names = [short(name, 12) for name, _ in shown]
-    slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len("".join(names)) > 26 else {}
+    slant: dict[str, Any] = (
+        {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len("".join(names)) > 26 else {}
+    )
     axes.set_xticks(range(len(shown)), names, **slant)

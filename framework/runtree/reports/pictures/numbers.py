@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from runtree.records.pictures import Drawn
+from runtree.records.pictures import GREY, Drawn
 from runtree.reports.facts import Facts
-from runtree.reports.pictures.looks import BLUE, GREY, finish, new_axes, of_rows, sample
+from runtree.reports.pictures.looks import BLUE, finish, new_axes, of_rows, sample
 
 CLOUD = {"s": 14, "alpha": 0.55, "color": BLUE, "edgecolor": "none"}
 LINE = {"color": GREY, "linestyle": "--", "linewidth": 1}
@@ -13,7 +13,9 @@ DENSE = 400  # marks from which on they are kept as an image: a small file
 
 def predicted_actual(facts: Facts) -> Drawn | None:
     """Draw actual against predicted numbers."""
-    return _drawn(facts, "actual_vs_predicted", "Actual and predicted", "actual", "On the dashed line both are the same.")
+    return _drawn(
+        facts, "actual_vs_predicted", "Actual and predicted", "actual", "On the dashed line both are the same."
+    )
 
 
 def residuals(facts: Facts) -> Drawn | None:
@@ -32,8 +34,12 @@ def _drawn(facts: Facts, kind: str, title: str, up: str, says: str) -> Drawn | N
     true, predicted = answers.y_true[kept], answers.y_pred[kept]
     axes = new_axes()
     look: dict[str, Any] = {**CLOUD, "rasterized": len(kept) > DENSE}
-    PredictionErrorDisplay(y_true=true, y_pred=predicted).plot(ax=axes, kind=kind, scatter_kwargs=look, line_kwargs=LINE)
+    PredictionErrorDisplay(y_true=true, y_pred=predicted).plot(
+        ax=axes, kind=kind, scatter_kwargs=look, line_kwargs=LINE
+    )
     axes.set_aspect("auto")
-    figure = finish(axes, f"{title}, {facts.part} part", f"predicted {target}", up.replace("actual", f"actual {target}", 1))
+    figure = finish(
+        axes, f"{title}, {facts.part} part", f"predicted {target}", up.replace("actual", f"actual {target}", 1)
+    )
     told = {"actual": true.tolist(), "predicted": predicted.tolist(), "shown": len(kept), "of": len(answers.y_true)}
     return figure, {"title": title, "says": says + of_rows(len(kept), len(answers.y_true)), **told}

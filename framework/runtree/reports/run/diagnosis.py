@@ -60,8 +60,14 @@ def slices(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell where in the data it is worst."""
     found = [one for one in facts.evaluation.get("slices") or () if isinstance(one, Mapping)]
     rows = [
-        [str(one.get("where")), number(one.get("rows")), number(one.get("value")), interval(one)]
-        + [number(one.get("overall")), chance(one.get("p"))]
+        [
+            str(one.get("where")),
+            number(one.get("rows")),
+            number(one.get("value")),
+            interval(one),
+            number(one.get("overall")),
+            chance(one.get("p")),
+        ]
         for one in found
     ]
     name = metric_name(str(found[0].get("metric") or facts.metric)) if found else ""
@@ -73,7 +79,11 @@ def residuals(facts: Facts, gallery: Gallery) -> list[Block]:
     """Show predicted against actual numbers, and what is left."""
     blocks: list[Block] = [*gallery.pictures("predicted_actual", "residuals")]
     found = facts.evaluation.get("residuals")
-    plain = {key: value for key, value in found.items() if isinstance(value, (int, float, str))} if isinstance(found, Mapping) else {}
+    plain = (
+        {key: value for key, value in found.items() if isinstance(value, (int, float, str))}
+        if isinstance(found, Mapping)
+        else {}
+    )
     rows = [[key.replace("_", " "), number(value)] for key, value in plain.items()]
     return blocks + table("What is left", ["", "value"], rows)
 
@@ -103,9 +113,15 @@ def _column(one: Mapping[str, Any]) -> list[Block]:
     ]
     told = table(f"Groups of {one.get('column')}", ["group", "rows", *map(metric_name, names)], rows)
     apart = [[metric_name(str(gap.get("metric"))), str(gap.get("kind")), with_interval(gap)] for gap in gaps]
-    bound = {True: "within the bound", False: "wider than the bound"}.get(one.get("passed"), "no bound was set")  # type: ignore[call-overload]
+    bound = _bound(one.get("passed"))
     caption = f"Gaps between groups of {one.get('column')}: {bound}"
     return [*told, *([Table(caption, ["metric", "kind", "gap"], apart, frozenset({2}))] if apart else [])]
+
+
+def _bound(passed: Any) -> str:
+    if passed is None:
+        return "no bound was set"
+    return "within the bound" if passed else "wider than the bound"
 
 
 def _is_metric(key: str, value: Any) -> bool:

@@ -47,10 +47,15 @@ def environment(facts: Facts, gallery: Gallery) -> list[Block]:
     if not found:
         return []
     machine, git, compute = (found.get(name) or {} for name in ("machine", "git", "compute"))
-    rows = [["Python", str(found.get("python"))], *([name, str(text)] for name, text in (found.get("packages") or {}).items())]
+    rows = [
+        ["Python", str(found.get("python"))],
+        *([name, str(text)] for name, text in (found.get("packages") or {}).items()),
+    ]
     rows += [["platform", str(found.get("platform"))]]
     rows += [[f"machine: {name.replace('_', ' ')}", str(value)] for name, value in machine.items()]
-    rows += [[f"compute: {name}", str(value)] for name, value in compute.items() if isinstance(value, (str, int, float))]
+    rows += [
+        [f"compute: {name}", str(value)] for name, value in compute.items() if isinstance(value, (str, int, float))
+    ]
     rows += [["code", f"{git.get('revision')}{' and changes' if git.get('changed') else ''}"]] if git else []
     for plugin, facts_ in (found.get("plugins") or {}).items():
         rows += [[f"plugin {plugin}: {name}", str(value)] for name, value in facts_.items()]

@@ -7,6 +7,7 @@ from runtree.reports.blocks import Block, Table, Text, table
 from runtree.reports.facts import Facts
 from runtree.reports.gallery import Gallery
 from runtree.reports.numbers import (
+    NOTHING,
     chance,
     counted,
     interval,
@@ -36,10 +37,12 @@ def the_number(facts: Facts) -> Mapping[str, Any] | None:
 
 def looks(facts: Facts) -> str:
     """Return how often the test part was looked at, as far as the tree knows."""
-    count = (facts.evaluation.get("test_looks") or {}).get("count")
+    found = facts.evaluation.get("test_looks") or {}
+    count, configs = found.get("count"), found.get("configurations")
     if not isinstance(count, int):
         return ""
-    return f"test looks: {count}" + (" (scored once, after selection)" if count == 1 else "")
+    among = f" by {counted(configs, 'configuration')}" if isinstance(configs, int) and count > 1 else ""
+    return f"test looks: {count}{among}" + (" (scored once, after selection)" if count == 1 else "")
 
 
 def gate(facts: Facts, gallery: Gallery) -> list[Block]:
@@ -107,8 +110,15 @@ def baselines(facts: Facts, gallery: Gallery) -> list[Block]:
 def _baseline(one: Mapping[str, Any], facts: Facts) -> list[str]:
     gain = one.get("gain") or {}
     value = ((one.get("metrics") or {}).get("test") or {}).get(facts.metric)
-    told = with_interval(gain, signed=True) if gain else "–"
-    return [called(one), str(one.get("algorithm") or ""), number(value), told, chance(gain.get("p")), seconds(one.get("seconds"))]
+    told = with_interval(gain, signed=True) if gain else NOTHING
+    return [
+        called(one),
+        str(one.get("algorithm") or ""),
+        number(value),
+        told,
+        chance(gain.get("p")),
+        seconds(one.get("seconds")),
+    ]
 
 
 def classes(facts: Facts, gallery: Gallery) -> list[Block]:

@@ -60,14 +60,14 @@ def page(facts: Facts, gallery: Gallery) -> Page:
     )
 
 
-def section(id: str, title: str, make: Make, facts: Facts, gallery: Gallery) -> Section | None:
+def section(id: str, title: str, make: Callable[..., list[Block]], facts: Any, gallery: Gallery) -> Section | None:
     """Make one section; without anything to tell it is absent, and where a file is damaged it says so."""
     try:
         blocks = make(facts, gallery)
     except (LookupError, TypeError, ValueError, AttributeError, OSError) as error:
         log.debug("", exc_info=error)
-        says = f"This section cannot be told: {type(error).__name__}: {first_line(error)}. A file is damaged, or of another version."
-        blocks = [Text(says)]
+        why = f"{type(error).__name__}: {first_line(error)}"
+        blocks = [Text(f"This section cannot be told ({why}). A file is damaged, or of another version of runtree.")]
     return Section(id, title, blocks) if blocks else None
 
 
