@@ -3,7 +3,7 @@
 import base64
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,24 @@ from runtree.reports.inline import inline
 
 LARGEST = 600_000  # bytes of one picture; all of a page may come to `ROOM`
 ROOM = 3_500_000
+SHADED = ("parallel", "slice")  # kinds whose shades mean something
 
 
 @dataclass
 class Gallery:
-    """Pictures by name, from the first of the folders that has each; `known` may be inlined, others are kept apart.
+    """Pictures by name, from the first of the folders that has each.
 
-    `left_out` holds a line for each picture that is too large or cannot be read.
+    Attributes
+    ----------
+    known
+        By kind, the title and the sentence of pictures that are drawn here and do not tell them themselves. These
+        become a part of the page; those of other kinds are kept apart.
+    left_out
+        A line for each picture that is too large or cannot be read.
     """
 
     folders: Sequence[Path]
-    known: frozenset[str]
+    known: Mapping[str, tuple[str, str]]
     left_out: list[str] = field(default_factory=list)
     _shown: dict[str, int] = field(default_factory=dict)
 
@@ -46,23 +53,28 @@ class Gallery:
         return [file for folder in self.folders if (file := folder / f"{name}.svg").is_file()]
 
     def _picture(self, name: str, file: Path) -> Picture | None:
-        told = _told(file.with_suffix(".json"))
-        title = str(told.get("title") or name.replace("_", " ").replace("-", ": "))
-        says = str(told.get("says") or "")
+        told, kind = _told(file.with_suffix(".json")), name.partition("-")[0]
+        usual, says = self.known.get(kind, (name, ""))
+        of = name.partition("-")[2].replace("_", " ")
+        title = str(told.get("title") or f"{usual.replace('_', ' ')}{f': {of}' if of else ''}")
+        says = str(told.get("says") or says)
         try:
             content = file.read_bytes()
             if len(content) > LARGEST or sum(self._shown.values()) + len(content) > ROOM:
-                self.left_out.append(f"plots/{file.name} is too large for this page: open it by itself")
-                self._shown[name] = 0
+                self._leave_out(name, f"plots/{file.name} is too large for this page: open it by itself")
                 return None
-            inlined = name.partition("-")[0] in self.known
-            page = inline(content, f"plot-{_plain(name)}", _alt(title, says)) if inlined else _apart(content, title)
+            shaded = kind in SHADED
+            drawn = f"plot-{_plain(name)}", _alt(title, says)
+            page = inline(content, *drawn, shaded) if kind in self.known else _apart(content, title)
         except (OSError, ParseError, ValueError) as error:
-            self.left_out.append(f"plots/{file.name} cannot be read ({str(error).partition(chr(10))[0]})")
-            self._shown[name] = 0
+            self._leave_out(name, f"plots/{file.name} cannot be read ({str(error).partition(chr(10))[0]})")
             return None
         self._shown[name] = len(page)
         return Picture(name, title, says, page)
+
+    def _leave_out(self, name: str, why: str) -> None:
+        self.left_out.append(why)
+        self._shown[name] = 0
 
 
 def _alt(title: str, says: str) -> str:

@@ -17,8 +17,10 @@ REFERENCE = re.compile(r"url\(#([^)]+)\)")
 STRANGE = 6  # colours of its own with which a picture is one that is to be seen on white
 
 
-def inline(svg: bytes, name: str, title: str) -> str:
+def inline(svg: bytes, name: str, title: str, shaded: bool = False) -> str:
     """Return an SVG to stand in HTML, `title` as its name for who does not see it; `name` keeps its ids apart.
+
+    `shaded`: its shades mean something, and are seen on white.
 
     Raises
     ------
@@ -29,13 +31,13 @@ def inline(svg: bytes, name: str, title: str) -> str:
     if _local(root.tag) != "svg" or "viewBox" not in root.attrib:
         raise ValueError("it is no SVG with a viewBox")
     _keep_what_is_drawn(root)
-    own = on_white(root)
+    own = shaded or on_white(root)
     used = set(_references(root))
     for element in root.iter():
         _make_ours(element, name, used, adapted=not own)
     width = root.attrib["viewBox"].split()[2]
     root.attrib |= {"role": "img", "aria-labelledby": f"{name}-title", "class": "on-white" if own else "adapted"}
-    root.attrib["style"] = f"--width: {float(width):.0f}"
+    root.attrib["style"] = f"--width: {float(width):.0f}px"
     for size in ("width", "height"):
         root.attrib.pop(size, None)
     told = Element("title", {"id": f"{name}-title"})

@@ -15,5 +15,5 @@ def write_sweep_report(folder: SweepFolder, file: Path | None = None) -> Path:
     """Write a sweep's page into its folder, or to another file."""
     facts = read_sweep(folder)
     place = file or folder.report
-    write_text(place, render(page(facts, Gallery([folder.plots], frozenset(PICTURES)))))
+    write_text(place, render(page(facts, Gallery([folder.plots], PICTURES))))
     return place

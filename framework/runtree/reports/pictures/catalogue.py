@@ -25,8 +25,10 @@ PICTURES: Mapping[str, Callable[[Facts], Drawn | None]] = {
     "dependence": curves.dependence,
     "training_size": curves.training_size,
 }
-ELSEWHERE = ("learning_curve",)  # drawn as the model is saved
-KNOWN = frozenset([*PICTURES, *ELSEWHERE])
+KNOWN: Mapping[str, tuple[str, str]] = {  # those drawn here tell their titles themselves
+    **{name: (name, "") for name in PICTURES},
+    "learning_curve": ("Learning by iterations", "The loss and the metrics as the fit went on."),
+}
 
 
 def draw(facts: Facts, folder: Path) -> list[str]:

@@ -83,7 +83,7 @@ def precision_recall(facts: Facts) -> Drawn | None:
 
 
 def _title(name: str, facts: Facts) -> str:
-    return f"{name}, {facts.part} part" + (", each class against the others" if len(facts.classes) > 2 else "")
+    return f"{name}, {facts.part} part"
 
 
 def _curves(facts: Facts, draw: Any) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ def _worst(facts: Facts, curves: list[dict[str, Any]], area: str) -> str:
     if len(curves) == 1:
         return f"{area} {curves[0]['area']:.3f} for {curves[0]['class']}."
     worst = min(curves, key=lambda one: one["area"])
-    of = (
+    of = " Each class against all others." + (
         f" The {len(curves)} classes that are found least often, of {len(facts.classes)}."
         if len(curves) < len(facts.classes)
         else ""

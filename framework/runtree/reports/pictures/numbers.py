@@ -6,7 +6,7 @@ from runtree.records.pictures import GREY, Drawn
 from runtree.reports.facts import Facts
 from runtree.reports.pictures.looks import BLUE, finish, new_axes, of_rows, sample
 
-CLOUD = {"s": 14, "alpha": 0.55, "color": BLUE, "edgecolor": "none"}
+CLOUD = {"s": 20, "alpha": 0.6, "color": BLUE, "edgecolor": "none"}
 LINE = {"color": GREY, "linestyle": "--", "linewidth": 1}
 DENSE = 400  # marks from which on they are kept as an image: a small file
 
@@ -25,6 +25,7 @@ def residuals(facts: Facts) -> Drawn | None:
 
 
 def _drawn(facts: Facts, kind: str, title: str, up: str, says: str) -> Drawn | None:
+    from matplotlib.ticker import MaxNLocator
     from sklearn.metrics import PredictionErrorDisplay
 
     answers = facts.answers
@@ -38,6 +39,8 @@ def _drawn(facts: Facts, kind: str, title: str, up: str, says: str) -> Drawn | N
         ax=axes, kind=kind, scatter_kwargs=look, line_kwargs=LINE
     )
     axes.set_aspect("auto")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
     figure = finish(
         axes, f"{title}, {facts.part} part", f"predicted {target}", up.replace("actual", f"actual {target}", 1)
     )

@@ -15,7 +15,7 @@ def asked(facts: Facts) -> str:
     """Return in one sentence what was asked for."""
     target = (facts.data.get("target") or {}).get("name") or facts.record.config.get("data.target") or "the target"
     name = facts.data.get("name") or facts.record.config.get("data.name") or "a table"
-    what = f"the class {target}" if facts.record.task == "classification" else str(target)
+    what = f"the class '{target}'" if facts.record.task == "classification" else f"'{target}'"
     kinds = f" ({listed(list(facts.classes), 4)})" if facts.classes else ""
     rows = facts.data.get("rows")
     sizes = f": {counted(rows, 'row')}, {counted(len(columns(facts)), 'column')}" if isinstance(rows, int) else ""
@@ -37,7 +37,7 @@ def data(facts: Facts, gallery: Gallery) -> list[Block]:
     gaps = f"{counted(len(holes), 'column')} with missing values" if holes else "no missing values"
     says = f"{facts.data.get('name')}: {counted(int(facts.data.get('rows') or 0), 'row')}, "
     says += f"{counted(len(found), 'column')}, {gaps}. "
-    says += f"Target {target.get('name')}: {facts.data.get('task')}, since {facts.data.get('why')}."
+    says += f"Target '{target.get('name')}': {facts.data.get('task')}, since {facts.data.get('why')}."
     return [Text(says), *_split(facts), *_columns(found)]
 
 

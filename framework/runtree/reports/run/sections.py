@@ -75,6 +75,9 @@ def what_next(facts: Facts) -> list[Block]:
     """Return what to do: the advice of what was found, the most serious first, and how to go on."""
     advised = [one for level in ("warning", "note") for one in facts.findings if one.get("level") == level]
     told = list(dict.fromkeys(str(one["advice"]) for one in advised if one.get("advice")))[:ADVICE]
+    if facts.record.state == "completed" and not facts.evaluation.keys() & {"baselines", "benchmark"}:
+        bound = f"evaluator.benchmark.metrics=['test.{facts.metric} {'>=' if facts.maximized else '<='} …']"
+        told.append(f"Say what is good enough, and train again: {bound}, or evaluator.baselines=auto.")
     blocks: list[Block] = [Text(text) for text in told]
     where: Mapping[str, Any] = {"where": tree(facts.record)}
     if facts.record.state == "completed" and facts.folder.model.is_dir():

@@ -11,7 +11,15 @@ from runtree.reports.sweep.facts import Row, SweepFacts
 
 SHOWN = 20  # configurations
 WIDEST = 8  # settings with a column each; more are told in one
-PICTURES = ("history", "pace", "pareto", "importance", "parallel", "slice", "intermediate")
+PICTURES: Mapping[str, tuple[str, str]] = {
+    "history": ("Run by run", "What each run came to; the line is the best so far."),
+    "pace": ("Second by second", "The best so far by the time that the search had worked, and of each algorithm."),
+    "pareto": ("Objectives against each other", "What is marked is beaten by nothing else in all objectives."),
+    "importance": ("Which settings matter", "The share of each setting in how much the score differs."),
+    "parallel": ("Each configuration as a line", "The darker a line, the better."),
+    "slice": ("Each setting against the score", "Where the good marks gather is where to search on."),
+    "intermediate": ("While they learned", "What the runs reported step by step."),
+}
 
 
 def best(facts: SweepFacts, gallery: Gallery) -> list[Block]:
@@ -24,11 +32,14 @@ def best(facts: SweepFacts, gallery: Gallery) -> list[Block]:
     among = " by the first of several objectives" if len(facts.objectives) > 1 else ""
     name = run.record.config.get("algorithm.name")
     says = f"Run {run.folder.path.name} is the best{among}: {name} with {', '.join(told) or 'its usual settings'}."
+    scores = _scores(run)
+    bounded = any(own["bounds"] for own in scores.values())
     rows = [
-        [metric_name(metric), number(own.get("validation")), number(own.get("test")), interval(own["bounds"])]
-        for metric, own in _scores(run).items()
+        [metric_name(metric), number(own["validation"]), number(own["test"])]
+        + ([interval(own["bounds"])] if bounded else [])
+        for metric, own in scores.items()
     ]
-    headings = ["metric", "validation", "test", "interval, test"]
+    headings = ["metric", "validation", "test"] + (["interval, test"] if bounded else [])
     blocks: list[Block] = [Text(says), *table("The best run", headings, rows)]
     if run.folder.report.exists():
         blocks.append(Link("The page of the best run", f"runs/{run.folder.path.name}/report.html"))
@@ -106,7 +117,21 @@ def _line(row: Row, facts: SweepFacts, names: list[str], apart: list[str], famil
     if names and not apart:
         settings = [", ".join(f"{name.rpartition('.')[2]}={_cell(row[name])}" for name in names if row[name])]
     scores = [_cell(row.get(name, "")) or row["state"] for name in facts.scores]
-    return [row["rank"], row["runs"], *([row["family"]] if family else []), *scores, _cell(row["seconds"]), *settings]
+    return [
+        row["rank"],
+        row["runs"],
+        *([row["family"]] if family else []),
+        *scores,
+        _seconds(row["seconds"]),
+        *settings,
+    ]
+
+
+def _seconds(text: str) -> str:
+    try:
+        return f"{float(text):.2f}"
+    except ValueError:
+        return text
 
 
 def _is_number(text: str) -> bool:
