@@ -68,8 +68,17 @@ class Facts:
 
     @property
     def findings(self) -> list[Mapping[str, Any]]:
-        """Return what was found wrong, or right."""
+        """Return what the diagnosis found wrong, or right."""
         return [one for one in self.evaluation.get("findings") or () if isinstance(one, Mapping)]
+
+    @property
+    def advised(self) -> list[Mapping[str, Any]]:
+        """Return every finding that comes with advice, the most serious first; those about baselines among them."""
+        against = [one.get("finding") for one in self.evaluation.get("baselines") or ()]
+        told = [one for one in [*against, *self.findings] if isinstance(one, Mapping) and one.get("advice")]
+        return sorted(
+            (one for one in told if one.get("level") != "good"), key=lambda one: one.get("level") != "warning"
+        )
 
     @cached_property
     def answers(self) -> Answers | None:

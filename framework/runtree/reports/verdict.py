@@ -72,9 +72,8 @@ def groups(facts: Facts) -> Iterator[Reason]:
     """Yield of each column whether its groups are served alike; where no bound was set, nothing."""
     for one in facts.evaluation.get("fairness") or ():
         if one.get("passed") is False:
-            yield Reason(
-                "stop", f"the groups of {one.get('column')} are not served alike: the gap is wider than allowed"
-            )
+            why = one.get("explanation") or "the gap is wider than allowed"
+            yield Reason("stop", f"the groups of {one.get('column')} are not served alike: {why}")
         elif one.get("passed") is True:
             yield Reason("good", f"the groups of {one.get('column')} are served alike, within the bound")
 

@@ -10,6 +10,7 @@ from runtree.reports.pictures.looks import BLUE, WIDTH, finish, new_axes, short
 
 PANELS = 6
 CHOICES = 12
+LEGEND = 4  # classes named in a panel
 
 
 def training_size(facts: Facts) -> Drawn | None:
@@ -52,20 +53,33 @@ def dependence(facts: Facts) -> Drawn | None:
     for axes in panels[len(found) :]:
         axes.remove()
     figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.25, hspace=0.75)
-    of = one["class"] if (one := found[0]).get("class") is not None else None
-    what = f"probability of {of}" if of is not None else "prediction"
+    classes = _classes(found[0])
+    what = (
+        f"probability of {classes[0]}"
+        if len(classes) == 1
+        else "probability of each class"
+        if classes
+        else "prediction"
+    )
     says = f"The mean {what} if every row had this value, all else as it is (partial dependence)."
     return figure, {"title": "Dependence", "says": says, "columns": found}
 
 
+def _classes(one: Mapping[str, Any]) -> list[str]:
+    told = one.get("class")
+    return [] if told is None else [str(name) for name in (told if isinstance(told, (list, tuple)) else [told])]
+
+
 def _panel(axes: Any, one: Mapping[str, Any]) -> None:
+    names = _classes(one)
     curves = one["average"] if isinstance(one["average"][0], (list, tuple)) else [one["average"]]
     for place, curve in enumerate(curves[: len(COLOURS)]):
         if one.get("kind") == "category":
             _choices(axes, one["grid"], curve)
             break
-        axes.plot(one["grid"], curve, color=COLOURS[place], linewidth=1.8)
-    finish(axes, short(one.get("feature"), 30), "", "", legend=False)
+        name = short(names[place], 14) if len(curves) > 1 and place < len(names) else "_"
+        axes.plot(one["grid"], curve, color=COLOURS[place], linewidth=1.8, label=name)
+    finish(axes, short(one.get("feature"), 30), "", "", legend=len(curves) <= LEGEND)
     if one.get("kind") == "category":
         axes.grid(False, axis="x")
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from runtree.reports.blocks import Block, Finding, Table, Text, table
+from runtree.reports.blocks import Block, Finding, Fold, Table, Text, table
 from runtree.reports.facts import Facts
 from runtree.reports.gallery import Gallery
 from runtree.reports.numbers import (
@@ -20,8 +20,11 @@ ORDER = {"warning": 0, "note": 1, "good": 2}
 
 def findings(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell each finding and what to do about it, the most serious first."""
-    ranked = sorted(facts.findings, key=lambda one: ORDER.get(str(one.get("level")), 1))
-    return [finding(one) for one in ranked]
+    found = sorted(map(finding, facts.findings), key=lambda one: ORDER[one.level])
+    wrong, good = [one for one in found if one.level != "good"], [one for one in found if one.level == "good"]
+    if not wrong:
+        return [*good]
+    return [*wrong, *([Fold(f"{counted(len(good), 'look')} that found nothing wrong", good)] if good else [])]
 
 
 def finding(one: Mapping[str, Any]) -> Finding:
@@ -33,7 +36,12 @@ def finding(one: Mapping[str, Any]) -> Finding:
 
 def learning(facts: Facts, gallery: Gallery) -> list[Block]:
     """Show how it learned, by iterations and by rows."""
-    return [*gallery.pictures("learning_curve", "training_size")]
+    more = (facts.evaluation.get("learning_curve") or {}).get("doubling") or {}
+    blocks: list[Block] = [*gallery.pictures("learning_curve", "training_size")]
+    if more.get("gain") is not None:
+        told = with_interval({**more, "value": more["gain"]}, signed=True)
+        blocks.append(Text(f"What twice the rows would bring, by the end of this curve: {told}; above 0 is better."))
+    return blocks
 
 
 def chances(facts: Facts, gallery: Gallery) -> list[Block]:
@@ -41,8 +49,10 @@ def chances(facts: Facts, gallery: Gallery) -> list[Block]:
     found, threshold = facts.evaluation.get("calibration") or {}, facts.evaluation.get("threshold") or {}
     blocks: list[Block] = [*gallery.pictures("calibration", "threshold")]
     if found.get("ece") is not None:
-        says = f"Expected calibration error on the {found.get('part', 'test')} part: {number(found['ece'])}. "
-        blocks.append(Text(f"{says}So far is a probability from what happens, on average."))
+        says = f"Expected calibration error on the {found.get('part', 'test')} part: {number(found['ece'])}"
+        if found.get("noise") is not None:
+            says += f"; with so few rows chance alone comes to {number(found['noise'])}, p {chance(found.get('p'))}"
+        blocks.append(Text(f"{says}. So far is a probability from what happens, on average."))
     if threshold.get("chosen") is not None:
         blocks.append(Text(_threshold(threshold)))
     return blocks
@@ -78,22 +88,31 @@ def slices(facts: Facts, gallery: Gallery) -> list[Block]:
 def residuals(facts: Facts, gallery: Gallery) -> list[Block]:
     """Show predicted against actual numbers, and what is left."""
     blocks: list[Block] = [*gallery.pictures("predicted_actual", "residuals")]
-    found = facts.evaluation.get("residuals")
-    plain = (
-        {key: value for key, value in found.items() if isinstance(value, (int, float, str))}
-        if isinstance(found, Mapping)
-        else {}
-    )
-    rows = [[key.replace("_", " "), number(value)] for key, value in plain.items()]
-    return blocks + table("What is left", ["", "value"], rows)
+    found = facts.evaluation.get("residuals") or {}
+    bins = (found.get("by_prediction") or {}).get("bins") or ()
+    rows = [
+        [
+            f"{number(one.get('low'))} to {number(one.get('high'))}",
+            number(one.get("rows")),
+            number(one.get("mean"), True),
+        ]
+        for one in bins
+    ]
+    return blocks + table("Mean of actual less predicted", ["predicted", "rows", "mean"], rows)
 
 
 def robustness(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell what worse inputs cost."""
     found = [one for one in facts.evaluation.get("robustness") or () if isinstance(one, Mapping)]
-    rows = [[str(one.get("shift")), number(one.get("value")), number(one.get("loss"), signed=True)] for one in found]
+    why = any(one.get("reason") for one in found)
+    rows = [
+        [str(one.get("shift")), number(one.get("value")), number(one.get("loss"), signed=True)]
+        + ([str(one.get("reason") or "")] if why else [])
+        for one in found
+    ]
     name = metric_name(str(found[0].get("metric") or facts.metric)) if found else ""
-    return [*gallery.pictures("robustness"), *table("With worse inputs", ["inputs", name, "loss"], rows)]
+    headings = ["inputs", name, "loss", *(["note"] if why else [])]
+    return [*gallery.pictures("robustness"), *table("With worse inputs", headings, rows, numeric=frozenset({1, 2}))]
 
 
 def groups(facts: Facts, gallery: Gallery) -> list[Block]:
@@ -108,14 +127,24 @@ def _column(one: Mapping[str, Any]) -> list[Block]:
     groups_, gaps = one.get("groups") or (), one.get("gaps") or ()
     names = list(dict.fromkeys(key for group in groups_ for key, value in group.items() if _is_metric(key, value)))
     rows = [
-        [str(group.get("group")), number(group.get("rows")), *(number(group.get(name)) for name in names)]
-        for group in groups_
+        [_group(group), number(group.get("rows")), *(number(group.get(name)) for name in names)] for group in groups_
     ]
     told = table(f"Groups of {one.get('column')}", ["group", "rows", *map(metric_name, names)], rows)
-    apart = [[metric_name(str(gap.get("metric"))), str(gap.get("kind")), with_interval(gap)] for gap in gaps]
+    apart = [
+        [metric_name(str(gap.get("metric"))), str(gap.get("kind")), with_interval(gap), _between(gap)] for gap in gaps
+    ]
     bound = _bound(one.get("passed"))
     caption = f"Gaps between groups of {one.get('column')}: {bound}"
-    return [*told, *([Table(caption, ["metric", "kind", "gap"], apart, frozenset({2}))] if apart else [])]
+    return [*told, *([Table(caption, ["metric", "kind", "gap", "between"], apart, frozenset({2}))] if apart else [])]
+
+
+def _group(group: Mapping[str, Any]) -> str:
+    return f"{group.get('group')}{' (few rows)' if group.get('small') else ''}"
+
+
+def _between(gap: Mapping[str, Any]) -> str:
+    ends = [str(gap[name]) for name in ("least", "most") if gap.get(name) is not None]
+    return " and ".join(ends)
 
 
 def _bound(passed: Any) -> str:
@@ -136,7 +165,10 @@ def explanation(facts: Facts, gallery: Gallery) -> list[Block]:
     blocks: list[Block] = [*gallery.pictures("importance", "dependence")]
     metric = metric_name(str(found.get("metric") or facts.metric))
     caption = f"Loss of {metric} where a column is shuffled, {found.get('part', 'test')} part"
-    blocks += table(caption, ["column", "mean loss", "sd"], rows)
+    if rows:
+        blocks.append(Fold("The figures", table(caption, ["column", "mean loss", "sd"], rows)))
+    if found.get("advice"):
+        blocks.append(Text(f"Mind: {found['advice']}."))
     if len(ranked) > len(rows):
         blocks.append(Text(f"And {counted(len(ranked) - len(rows), 'more column')} in evaluation.json."))
     return blocks

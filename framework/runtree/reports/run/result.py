@@ -104,7 +104,8 @@ def baselines(facts: Facts, gallery: Gallery) -> list[Block]:
     methods = sorted({str(one["gain"]["method"]) for one in found if (one.get("gain") or {}).get("method")})
     if methods:
         blocks.append(Text(f"A gain above 0 means that the model is better; intervals and p by {', '.join(methods)}."))
-    return blocks
+    left = [f"{one.get('name')}: {one.get('reason')}" for one in facts.evaluation.get("baselines_left_out") or ()]
+    return blocks + ([Text(f"Left out: {'; '.join(left)}.")] if left else [])
 
 
 def _baseline(one: Mapping[str, Any], facts: Facts) -> list[str]:
@@ -129,19 +130,18 @@ def classes(facts: Facts, gallery: Gallery) -> list[Block]:
             str(one.get("class")),
             number(one.get("rows")),
             *(number(one.get(name)) for name in ("precision", "recall", "f1")),
-            _confused(one.get("confused_with")),
+            _confused(one),
         ]
         for one in found
     ]
-    headings = ["class", "rows", "precision", "recall", "F1", "confused with"]
+    headings = ["class", "rows", "precision", "recall", "F1", "mostly taken for"]
     pictures = gallery.pictures("confusion", "roc", "precision_recall")
     told: list[Block] = [Table("Class by class", headings, rows, frozenset({1, 2, 3, 4}))] if rows else []
     return [*pictures, *told]
 
 
-def _confused(found: Any) -> str:
-    if isinstance(found, Mapping):
-        return ", ".join(f"{name} ({number(count)})" for name, count in found.items())
-    if isinstance(found, (list, tuple)):
-        return ", ".join(_confused(one) for one in found)
-    return "" if found is None else str(found)
+def _confused(one: Mapping[str, Any]) -> str:
+    other, rows = one.get("confused_with"), one.get("confused_rows")
+    if other is None:
+        return ""
+    return f"{other} ({counted(rows, 'row')})" if isinstance(rows, int) else str(other)

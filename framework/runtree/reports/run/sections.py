@@ -71,10 +71,13 @@ def section(id: str, title: str, make: Callable[..., list[Block]], facts: Any, g
     return Section(id, title, blocks) if blocks else None
 
 
+def _advice(one: Mapping[str, Any]) -> str:
+    return f"{str(one.get('name') or 'found').replace('_', ' ')}: {one['advice']}"
+
+
 def what_next(facts: Facts) -> list[Block]:
     """Return what to do: the advice of what was found, the most serious first, and how to go on."""
-    advised = [one for level in ("warning", "note") for one in facts.findings if one.get("level") == level]
-    told = list(dict.fromkeys(str(one["advice"]) for one in advised if one.get("advice")))[:ADVICE]
+    told = list(dict.fromkeys(_advice(one) for one in facts.advised))[:ADVICE]
     if facts.record.state == "completed" and not facts.evaluation.keys() & {"baselines", "benchmark"}:
         bound = f"evaluator.benchmark.metrics=['test.{facts.metric} {'>=' if facts.maximized else '<='} …']"
         told.append(f"Say what is good enough, and train again: {bound}, or evaluator.baselines=auto.")
