@@ -29,12 +29,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, as HTML that is safe, with what it shows in a sentence."""
+    """A picture, as HTML that is safe, with what it shows in a sentence; `width` in pixels where a point is one."""
 
     name: str
     title: str
     says: str
     html: str
+    width: int = 400
     kind: str = "picture"
 
 

@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,7 @@ class Gallery:
             self._leave_out(name, f"plots/{file.name} cannot be read ({str(error).partition(chr(10))[0]})")
             return None
         self._shown[name] = len(page)
-        return Picture(name, title, says, page)
+        return Picture(name, title, says, page, _width(content))
 
     def _leave_out(self, name: str, why: str) -> None:
         self.left_out.append(why)
@@ -79,6 +80,11 @@ class Gallery:
 
 def _alt(title: str, says: str) -> str:
     return f"{title}. {says}".strip()
+
+
+def _width(content: bytes) -> int:
+    found = re.search(rb'viewBox="[-\d.]+ [-\d.]+ (\d+)', content)
+    return int(found[1]) if found else Picture.width
 
 
 def _plain(name: str) -> str:

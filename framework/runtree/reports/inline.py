@@ -35,9 +35,7 @@ def inline(svg: bytes, name: str, title: str, shaded: bool = False) -> str:
     used = set(_references(root))
     for element in root.iter():
         _make_ours(element, name, used, adapted=not own)
-    width = root.attrib["viewBox"].split()[2]
     root.attrib |= {"role": "img", "aria-labelledby": f"{name}-title", "class": "on-white" if own else "adapted"}
-    root.attrib["style"] = f"--width: {float(width):.0f}px"
     for size in ("width", "height"):
         root.attrib.pop(size, None)
     told = Element("title", {"id": f"{name}-title"})

@@ -60,8 +60,8 @@ def gate(facts: Facts) -> Iterator[Reason]:
     conditions = asked.get("conditions") or ()
     for one in conditions:
         if one.get("passed") is False:
-            why = f": {one['reason']}" if one.get("reason") else ""
-            yield Reason("stop", f"the gate {one.get('asked')} is missed, found {number(one.get('found'))}{why}")
+            found = f"{one.get('asked')} was asked, and found is {number(one.get('found'))}"
+            yield Reason("stop", f"the gate is missed: {one.get('reason') or found}")
     if asked.get("passed") is False and all(one.get("passed") for one in conditions):
         yield Reason("stop", str(asked.get("explanation") or "the gate is missed"))
     if asked.get("passed") is True:
@@ -85,7 +85,7 @@ def baselines(facts: Facts) -> Iterator[Reason]:
         if gain.get("low") is None or gain.get("high") is None:
             continue
         by = f"{number(gain.get('value'), signed=True)} {metric_name(str(gain.get('metric') or facts.metric))}"
-        between = f"{by} (between {interval(gain, signed=True)})"
+        between = f"{by} ({interval(gain, signed=True)})"
         if gain["low"] > 0:
             yield Reason("good", f"better than {name}: {between}")
         elif gain["high"] < 0:

@@ -6,7 +6,7 @@ from typing import Any
 from runtree.records.pictures import BEST, GREY, Drawn
 from runtree.reports.facts import Facts
 from runtree.reports.numbers import metric_name, number
-from runtree.reports.pictures.looks import BLUE, finish, new_axes, put_rows, rows_height
+from runtree.reports.pictures.looks import BLUE, finish, new_rows, put_rows
 from runtree.reports.verdict import called
 
 MOST = 15
@@ -49,7 +49,7 @@ def fairness(facts: Facts) -> Drawn | None:
     ][:MOST]
     if not rows:
         return None
-    figure = dots(rows, 0.0, "Gaps between groups", "difference between the best and the worst served", "none")
+    figure = dots(rows, 0.0, "Gaps between groups", "difference between groups", "none")
     says = "The farther from the dashed line, the more differently groups are served."
     return figure, {"title": "Gaps between groups", "says": says, "rows": rows}
 
@@ -62,7 +62,7 @@ def importance(facts: Facts) -> Drawn | None:
     if not ranked:
         return None
     metric = metric_name(str(found.get("metric") or facts.metric))
-    axes = new_axes(rows_height(len(ranked)))
+    axes = new_rows([one["feature"] for one in ranked])
     means, spreads = [one["mean"] for one in ranked], [one.get("sd") or 0.0 for one in ranked]
     axes.barh(range(len(ranked)), means, xerr=spreads, color=BLUE, ecolor=GREY, height=0.65)
     put_rows(axes, [one["feature"] for one in ranked])
@@ -83,7 +83,7 @@ def robustness(facts: Facts) -> Drawn | None:
     if not found:
         return None
     metric = metric_name(str(found[0].get("metric") or facts.metric))
-    axes = new_axes(rows_height(len(found)))
+    axes = new_rows([one["shift"] for one in found])
     axes.barh(range(len(found)), [one["loss"] for one in found], color=BLUE, height=0.65)
     axes.axvline(0, color=GREY, linewidth=1)
     put_rows(axes, [one["shift"] for one in found])
@@ -94,7 +94,7 @@ def robustness(facts: Facts) -> Drawn | None:
 
 def dots(rows: Sequence[Row], line: float | None, title: str, across: str, what: str) -> Any:
     """Draw a value and its interval for each row, and a line to hold them against."""
-    axes = new_axes(rows_height(len(rows)))
+    axes = new_rows([name for name, *_ in rows])
     for place, (_, value, low, high) in enumerate(rows):
         if low is not None and high is not None:
             axes.plot([low, high], [place, place], color=BLUE, linewidth=2, solid_capstyle="round")

@@ -45,14 +45,14 @@ def dependence(facts: Facts) -> Drawn | None:
 
     across = min(2, len(found))
     down = -(-len(found) // across)
-    figure = Figure(figsize=(WIDTH if across == 1 else 1.5 * WIDTH, 2.1 * down + 0.6))
+    figure = Figure(figsize=(WIDTH, 1.5 * down + 0.5))
     figure.patch.set_alpha(0)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes, one in zip(panels, found, strict=False):
         _panel(axes, one)
     for axes in panels[len(found) :]:
         axes.remove()
-    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.25, hspace=0.75)
+    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.3, hspace=0.8)
     classes = _classes(found[0])
     what = (
         f"probability of {classes[0]}"
@@ -71,6 +71,8 @@ def _classes(one: Mapping[str, Any]) -> list[str]:
 
 
 def _panel(axes: Any, one: Mapping[str, Any]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     names = _classes(one)
     curves = one["average"] if isinstance(one["average"][0], (list, tuple)) else [one["average"]]
     for place, curve in enumerate(curves[: len(COLOURS)]):
@@ -79,7 +81,9 @@ def _panel(axes: Any, one: Mapping[str, Any]) -> None:
             break
         name = short(names[place], 14) if len(curves) > 1 and place < len(names) else "_"
         axes.plot(one["grid"], curve, color=COLOURS[place], linewidth=1.8, label=name)
-    finish(axes, short(one.get("feature"), 30), "", "", legend=len(curves) <= LEGEND)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    finish(axes, short(one.get("feature"), 20), "", "", legend=len(curves) <= LEGEND)
     if one.get("kind") == "category":
         axes.grid(False, axis="x")
 
@@ -87,8 +91,8 @@ def _panel(axes: Any, one: Mapping[str, Any]) -> None:
 def _choices(axes: Any, grid: list[Any], curve: list[float]) -> None:
     shown = list(zip(grid, curve, strict=True))[:CHOICES]
     axes.bar(range(len(shown)), [value for _, value in shown], color=BLUE, width=0.6)
-    names = [short(name, 12) for name, _ in shown]
+    names = [short(name, 10) for name, _ in shown]
     slant: dict[str, Any] = (
-        {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len("".join(names)) > 26 else {}
+        {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len("".join(names)) > 12 else {}
     )
     axes.set_xticks(range(len(shown)), names, **slant)

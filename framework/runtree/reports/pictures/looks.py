@@ -10,9 +10,11 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-WIDTH, HEIGHT = 4.6, 3.4  # inches: on a phone a point of text is a pixel
+WIDTH, HEIGHT = 4.1, 3.2  # inches, without what stands beside the axes: on a phone a point of text is a pixel
+LETTER = 0.075  # inches
 POINTS = 400  # of a curve
 MARKS = 1500  # of a cloud
+ROOM = 30  # letters beside an axis
 BLUE = COLOURS[0]
 WRONG = BEST
 CHANCE = {"color": GREY, "linestyle": "--", "linewidth": 1}
@@ -81,12 +83,13 @@ def short(text: Any, most: int = 24) -> str:
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 
 
-def rows_height(count: int) -> float:
-    """Return how high a picture with so many rows of bars is."""
-    return 0.7 + 0.3 * max(2, count)
+def new_rows(names: Sequence[Any]) -> Any:
+    """Return axes for a row for each name, all of it as wide as other pictures."""
+    beside = max(len(short(name, ROOM)) for name in names) * LETTER
+    return new_axes(0.5 + 0.3 * max(2, len(names)), WIDTH + 0.4 - beside)
 
 
-def put_rows(axes: Any, names: Sequence[Any], most: int = 26) -> None:
+def put_rows(axes: Any, names: Sequence[Any]) -> None:
     """Name the rows of a picture, the first on top."""
-    axes.set_yticks(range(len(names)), [short(name, most) for name in names])
+    axes.set_yticks(range(len(names)), [short(name, ROOM) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)

@@ -83,6 +83,8 @@ def what_next(facts: Facts) -> list[Block]:
         told.append(f"Say what is good enough, and train again: {bound}, or evaluator.baselines=auto.")
     blocks: list[Block] = [Text(text) for text in told]
     where: Mapping[str, Any] = {"where": tree(facts.record)}
+    if facts.record.state == "completed" and verdict(facts).word != "Ship":
+        blocks.append(Code("search for a better one", command("tune", *facts.record.overrides)))
     if facts.record.state == "completed" and facts.folder.model.is_dir():
         words = command("predict", facts.record.id, "ROWS.csv", "-o", "OUT.csv", *where["where"])
         return [*blocks, Code("predict rows of a file", words)]
