@@ -24,6 +24,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "runs": ("runs", "List runs: sort, filter."),
     "export": ("export", "Write all runs into one table: Parquet or CSV."),
     "show": ("show", "Show one run: config, metrics, history."),
+    "report": ("report", "Write the page of a run or a sweep again."),
     "diff": ("diff", "Say what differs between two runs."),
     "compare": ("compare", "Compare configurations: which is best, which are tied with it."),
     "best": ("best", "Name the best run, or the cheapest among the tied."),

@@ -135,8 +135,8 @@ class Run:
         self.refit: Callable[..., Any] | None = None
         self.ending: Mapping[str, Any] = {}
         self.test_looks: Mapping[str, Any] = {}
-        self.seconds: Mapping[str, float] = {}
         self.missed: tuple[str, ...] = ()
+        self.seconds: dict[str, float] = {}
         self._journal = journal
         self._fold_journal = fold_journal
         self._recall = recall

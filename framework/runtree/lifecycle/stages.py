@@ -26,6 +26,8 @@ from runtree.lifecycle.fitting.curve import draw_curve
 from runtree.lifecycle.fitting.plan import make_plan, settle
 from runtree.lifecycle.folding.bench import variant
 from runtree.lifecycle.folding.each import Folding
+from runtree.lifecycle.order import REPORT
+from runtree.lifecycle.report import report
 from runtree.lifecycle.table_options import table_options
 from runtree.records.folder import RunFolder
 from runtree.records.looks import count_look, rows_id
@@ -46,6 +48,7 @@ def stages() -> list[Stage]:
         Stage("evaluate", evaluate_stage, after="fit"),
         Stage(SAVE, save_stage, after="evaluate"),
         Stage("examine", examine, after=SAVE),
+        Stage(REPORT, report, after="examine"),
     ]
 
 
@@ -145,7 +148,7 @@ def save_stage(run: Run) -> None:
     """Write the model in the first format that a plugin or runtree itself knows for it."""
     folder = RunFolder(run.folder)
     folder.model.mkdir()
-    draw_curve(run)
+    draw_curve(folder, run.ending)
     format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
     if format_name is None:
         raise RunFailedError(f"no plugin knows how to save a {type(run.model).__name__}")
