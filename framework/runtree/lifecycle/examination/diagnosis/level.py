@@ -33,11 +33,12 @@ def standard_error(subject: Subject, part: str) -> float:
 
     chosen = sample(subject, part, FEW)
     groups = group_codes(subject, subject.rows[part][chosen])
-    drawn = replicate([take(subject.answers[part], chosen)], subject.metric, RESAMPLES, subject.run.seed, groups)
-    if drawn is None or np.isnan(drawn).mean() > 0.5:
+    answers = [take(subject.answers[part], chosen)]
+    found = replicate(answers, [subject.metric], RESAMPLES, subject.run.seed, groups).get(subject.metric.name)
+    if found is None or np.isnan(found.drawn).mean() > 0.5:
         return float("nan")
     shrink = len(chosen) / len(subject.rows[part])
-    return float(np.nanstd(drawn) * np.sqrt(shrink))
+    return float(np.nanstd(found.drawn) * np.sqrt(shrink))
 
 
 def sample(subject: Subject, part: str, most: int = ROWS) -> "Array":
