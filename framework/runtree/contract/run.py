@@ -79,8 +79,15 @@ class Run:
     refit
         Fits a fresh copy of the run's pipeline on other rows, under the stop rules of the run:
         ``refit(features, target)``. Set by the stage fit.
+    test_looks
+        How often the rows of the test part were scored, this time included: `rows` (a hash), `count`, `configurations`;
+        empty until they are.
     ending
         How the fit ended: `iterations`, `unit`, `reason`; empty where nothing iterates. Set by the stage fit.
+    seconds
+        How long each stage took that is done.
+    missed
+        A sentence for each gate that the run did not pass. Set by the stage examine.
     """
 
     data = Slot[Table]("load")
@@ -127,6 +134,9 @@ class Run:
         self.chosen: Chosen | None = None
         self.refit: Callable[..., Any] | None = None
         self.ending: Mapping[str, Any] = {}
+        self.test_looks: Mapping[str, Any] = {}
+        self.missed: tuple[str, ...] = ()
+        self.seconds: dict[str, float] = {}
         self._journal = journal
         self._fold_journal = fold_journal
         self._recall = recall

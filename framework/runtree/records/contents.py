@@ -14,16 +14,22 @@ PLACES = ("outputs", "experiment")
 
 def data(record: RunRecord) -> dict[str, Any]:
     """Return `data.json`; empty where the run did not come so far."""
-    return _mapping(RunFolder(record.folder).data)
+    return mapping(RunFolder(record.folder).data)
 
 
 def folds(record: RunRecord) -> list[Mapping[str, Any]]:
     """Return the scores of each fold, of one that ended while others did not too; empty where there are no folds."""
     recorded = _lines(RunFolder(record.folder).folds)
-    return list(recorded or _mapping(RunFolder(record.folder).metrics).get("folds") or [])
+    return list(recorded or mapping(RunFolder(record.folder).metrics).get("folds") or [])
 
 
-def _mapping(file: Any) -> dict[str, Any]:
+def evaluation(record: RunRecord) -> dict[str, Any]:
+    """Return `evaluation.json`; empty where the run was not examined."""
+    return mapping(RunFolder(record.folder).evaluation)
+
+
+def mapping(file: Path) -> dict[str, Any]:
+    """Return what a JSON file holds; empty where it is not there, damaged, or no mapping."""
     try:
         found = json.loads(file.read_bytes())
     except (OSError, ValueError):
