@@ -25,7 +25,7 @@ class Ranking:
 
     def steps(self, counts: Array) -> tuple[Array, Array]:
         """Return how many rows of the class, and how many of the others, were drawn at each step."""
-        drawn = counts[:, self.order]
+        drawn = np.take(counts, self.order, axis=1)
         of_the_class = drawn * self.truth
         others = drawn - of_the_class
         if len(self.starts) == len(self.order):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from runtree.lifecycle.examination.diagnosis.questions import QUESTIONS
 from runtree.lifecycle.examination.subject import Subject
 
 
@@ -15,4 +16,7 @@ class Examination:
     function: Callable[[Subject], Any]
 
 
-EXAMINATIONS: tuple[Examination, ...] = ()
+EXAMINATIONS: tuple[Examination, ...] = (
+    Examination("test_looks", lambda subject: dict(subject.run.test_looks)),
+    *(Examination(name, function) for name, function in QUESTIONS.items()),  # the last, for findings read the others
+)

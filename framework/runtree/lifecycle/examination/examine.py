@@ -17,15 +17,14 @@ log = logging.getLogger(__name__)
 def examine(run: Run) -> None:
     """Examine a run that is scored and saved, and write what was found."""
     subject = make_subject(run)
-    found: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     for examination in EXAMINATIONS:
         clock = time.monotonic()
         answer = _answer(examination, subject)
         seconds[examination.name] = round(time.monotonic() - clock, 6)
         if answer is not None:
-            found[examination.name] = answer
-    write_json(RunFolder(run.folder).evaluation, {**found, "seconds": seconds})
+            subject.found[examination.name] = answer
+    write_json(RunFolder(run.folder).evaluation, {**subject.found, "seconds": seconds})
 
 
 def _answer(examination: Examination, subject: Subject) -> Any:
