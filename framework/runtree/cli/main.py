@@ -20,6 +20,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "status": ("status", "Show how far a sweep is; --watch until it ends."),
     "stop": ("stop", "Ask a running sweep to end."),
     "predict": ("predict", "Predict rows of a file with a run's model."),
+    "explain": ("explain", "Say which columns of a row speak for what is predicted."),
     "runs": ("runs", "List runs: sort, filter."),
     "export": ("export", "Write all runs into one table: Parquet or CSV."),
     "show": ("show", "Show one run: config, metrics, history."),

@@ -1,7 +1,7 @@
 """How times, durations, settings and commands are told to people."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 OUTPUTS = "outputs"
+MANY_LOOKS = 5  # configurations: the best of so many on one test part is better there than anywhere else
 SEPARATOR = "   |   "
 
 
@@ -43,6 +44,14 @@ def setting(value: Any) -> Any:
 def counted(number: int, word: str) -> str:
     """Return "1 run", "2 runs", "5,000 runs"."""
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def told_looks(looks: Mapping[str, Any]) -> str:
+    """Return how often the rows of a test part were scored; of many configs that is said what it means."""
+    count, configurations = int(looks.get("count", 0)), int(looks.get("configurations", 0))
+    among = f" by {counted(configurations, 'configuration')}" if count > 1 else ""
+    warning = "; chosen by it, it flatters: judge by new rows" if configurations >= MANY_LOOKS else ""
+    return f"test looks: {count:,}{among}{warning}"
 
 
 def command(*words: str, outputs: str | None = None) -> str:

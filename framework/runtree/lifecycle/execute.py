@@ -14,7 +14,7 @@ from typing import Any
 
 from runtree.config.build import build
 from runtree.config.freeze import Frozen
-from runtree.config.resources import of_a_run
+from runtree.config.resources import of_a_run, resources
 from runtree.contract.errors import RuntreeError
 from runtree.contract.protocols import Hooks, Trust
 from runtree.contract.run import Pruned, Run, make_anew
@@ -87,6 +87,7 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
     compute = build(of_a_run(request.frozen.config["compute"]), "compute", trust)
     stages = order(list(hooks.contributions("register_stages")))
     known = metrics.catalogue(hooks.contributions("register_metrics"))
+    slots = resources(request.frozen.config["compute"]).at_once if request.sweep is None else 1
     folder = request.open_folder()  # what is wrong with the request itself has been told by now, and leaves no folder
     durable = request.keep is None
     write_yaml(folder.config, request.frozen.written, durable)
@@ -109,7 +110,11 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
             request.given_up,
             request.frozen.fingerprint,
             request.prunes,
+            request.overrides,
+            lambda line: append_line(folder.folds, line),
         )
+        run.slots = slots
+        stack.callback(close_folds, run)
         record = first_record(request.frozen, request.overrides, request.sweep, folder)
         seconds: dict[str, float] = {}
         clock = time.monotonic()
@@ -153,6 +158,7 @@ def work(
     keep: Callable[[Run], bool] | None,
 ) -> bool:
     """Walk through the stages, and tell whether the run is kept: one that is not stops where saving begins."""
+    run.seconds = seconds
     if keep is not None:
         run.parts = ("train", "validation")
     for position, stage in enumerate(stages):
@@ -168,7 +174,7 @@ def work(
 
 def complete(run: Run, stages: Sequence[Stage], seconds: dict[str, float], hooks: Hooks) -> None:
     """Score the test part and walk through the stages that a run in a sweep was spared."""
-    run.parts = ("test",)
+    run.parts, run.seconds = ("test",), seconds
     score(run)
     describe(run)
     write_environment(RunFolder(run.folder), run, hooks)
@@ -188,6 +194,12 @@ def complete_later(run: Run, record: RunRecord, hooks: Hooks, trust: Trust) -> R
         record = replace(ended(record, run, seconds, time.monotonic() - clock, "completed"), seconds=record.seconds)
         write_record(folder, record)
     return record
+
+
+def close_folds(run: Run) -> None:
+    """End the processes that folds were fitted in."""
+    if run.filled("each_fold"):
+        run.each_fold.close()
 
 
 def walk(stage: Stage, run: Run, hooks: Hooks) -> float:

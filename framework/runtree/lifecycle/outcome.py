@@ -39,6 +39,7 @@ def ended(
     """Return the record of a run that has ended, with whatever slots were filled."""
     found = {"data": run.data.fingerprint} if run.filled("data") else {}
     found |= {"split": run.split.id} if run.filled("split") else {}
+    found |= {"test": run.test_looks["rows"]} if run.test_looks else {}
     found |= {"pretrained": run.facts["pretrained"]} if "pretrained" in run.facts else {}
     return replace(
         record,
@@ -53,6 +54,7 @@ def ended(
         stages={name: round(value, 6) for name, value in stages.items()},
         error=told(error) if error is not None and state == "failed" else None,
         fit=dict(run.ending),
+        missed=run.missed,
     )
 
 

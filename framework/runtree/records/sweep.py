@@ -61,6 +61,15 @@ class SweepFolder:
         return self.path / "runs"
 
     @property
+    def advice(self) -> Path:
+        """What its runs say about the search, and how far to believe its winner."""
+        return self.path / "advice.json"
+
+    def rechecked(self, number: int) -> RunFolder:
+        """Return where a run's configuration was judged once more, by folds."""
+        return RunFolder(self.path / "rechecked" / f"{number:04d}")
+
+    @property
     def lock(self) -> Path:
         """The file whose kernel lock the driver holds; it names the holder."""
         return self.path / ".lock"

@@ -1,4 +1,4 @@
-"""What a look at a model found, and what to do next."""
+"""What a look at a model, or at a sweep, found, and what to do next."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,7 @@ Level = Literal["good", "note", "warning"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence about a model, and one about what to do.
+    """One sentence about what was found, and one about what to do.
 
     Attributes
     ----------
