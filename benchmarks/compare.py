@@ -2,8 +2,8 @@
 
 Trees of runs as sweeps leave them, with a run.json of some eighty config keys, are made in a temporary folder. All
 stores hold the same runs and answer the same question: the ten best by a validation metric, and in which settings they
-differ; `compare` groups all runs into configurations and tests the first twenty. Seconds are processor time, the best of
-three, in one process, libraries loaded, files in the page cache.
+differ; `compare` groups all runs into configurations and tests the first twenty. Seconds are processor time, the best
+of three, in one process, libraries loaded, files in the page cache.
 
     python benchmarks/compare.py [--runs 5000 50000] [--mlflow 1000]
 """
