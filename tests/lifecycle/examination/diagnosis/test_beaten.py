@@ -16,7 +16,7 @@ def test_a_baseline_that_is_better_beyond_chance_is_told_and_others_are_not(subj
     ]
     told = list(findings(made))
     assert [(one.values["name"], one.level) for one in told] == [("boosted", "warning")]
-    assert "by 0.1, at least 0.04" in told[0].says
+    assert "by 0.1 (at least 0.04)" in told[0].says
     assert told[0].advice.endswith("algorithm=hist_gradient_boosting")
 
 

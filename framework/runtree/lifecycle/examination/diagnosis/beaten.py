@@ -21,7 +21,8 @@ def findings(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "beaten",
             "warning",
-            f"the baseline '{one['name']}' is better: {gain.get('metric')} on test by {-value:.3g}, at least {-high:.3g}",
+            f"the baseline '{one['name']}' is better: {gain.get('metric')} on test by {-value:.3g} "
+            f"(at least {-high:.3g})",
             f"take it, or find out what it sees: algorithm={option}" if option else "look at the data: runtree check",
             {"name": one["name"], **gain},
         )
