@@ -12,7 +12,7 @@ from runtree.contract.iteration import UNWATCHED, Report
 from runtree.contract.run import Run
 from runtree.lifecycle.decision.allowed import asked_of
 from runtree.lifecycle.decision.decide import decide
-from runtree.lifecycle.decision.wrapping import algorithm_of, with_algorithm
+from runtree.lifecycle.decision.wrapping import algorithm_of, cut, with_algorithm
 from runtree.lifecycle.fitting.judge import Rows, check_watched
 from runtree.lifecycle.fitting.plan import Plan
 from runtree.lifecycle.fitting.watch import ending, hold_out, watch, watch_fold
@@ -63,7 +63,15 @@ def refit(run: Run, features: Any, target: Any) -> Any:
     learnt, watched = hold_out(run, (preprocess.fit_transform(features, target), target), None)
     loop = watch_fold(run, learnt, watched) if run.plan.steps else None
     carry_out(run, algorithm, learnt, watched, loop or UNWATCHED)
-    return Pipeline([("preprocess", preprocess), ("algorithm", with_algorithm(run.model[-1], algorithm))])
+    return Pipeline([("preprocess", preprocess), ("algorithm", _decided_again(run, algorithm, learnt))])
+
+
+def _decided_again(run: Run, algorithm: Any, learnt: Rows) -> Any:
+    """Return another algorithm as the run's own was changed; a copy fitted before that has a fixed threshold alone."""
+    options, last = asked_of(run), run.model[-1]
+    if options.asked and not options.learns and algorithm_of(last) is last:
+        return cut(algorithm, float(options.threshold or 0.0), *learnt)
+    return with_algorithm(last, algorithm)
 
 
 def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report: Report) -> None:

@@ -57,9 +57,9 @@ class Evidence:
     def share(self) -> float | None:
         """Return rows scored on by rows fitted on, in one fold where there are folds; None where nothing tells."""
         if self.folds:
-            sizes = [(fold.get("rows"), fold.get("train_rows")) for fold in contents.folds(self.record)]
-            if all(isinstance(rows, int) and isinstance(fitted, int) for rows, fitted in sizes):
-                return sum(rows for rows, _ in sizes) / sum(fitted for _, fitted in sizes)
+            lines = contents.folds(self.record)
+            if all(isinstance(line.get(key), int) for line in lines for key in ("rows", "train_rows")):
+                return float(sum(line["rows"] for line in lines) / sum(line["train_rows"] for line in lines))
             every = self.record.config.get("evaluator.folds")
             return 1 / (every - 1) if isinstance(every, int) and every > 1 else None
         scored, fitted = (self._rows(part) for part in (self.measure.part, "train"))
