@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from runtree.records.looks import count_look
+
 
 @pytest.fixture(autouse=True)
 def _no_terminal(monkeypatch):
@@ -87,12 +89,16 @@ def test_csv_and_markdown_are_tables_too(runtree, three):
 
 
 def test_the_test_part_says_how_often_it_was_looked_at(runtree, three):
-    assert "test part: 9 runs scored on it; whoever chooses by it" in runtree("compare", "e", "--metric", "test.f1").out
-    looks = {"test_looks": {"count": 4, "rows": "abc"}}
-    (three["ridge", 0] / "evaluation.json").write_text(json.dumps(looks))
-    assert "test part: 4 looks so far" in runtree("compare", "e", "--metric", "test.f1").out
-    assert json.loads(runtree("compare", "e", "--metric", "test.f1", "--json").out)["test_looks"] == 4
-    assert "test part" not in runtree("compare", "e").out
+    said = runtree("compare", "e", "--metric", "test.f1").out
+    assert "test looks: 9 at least. Whoever chooses by the test part has nothing left to judge by" in said
+    for rows in ("abc", "abc", "def"):
+        count_look(Path("outputs"), rows, "c1", "r")
+    for seed, rows in enumerate(("abc", "def")):
+        (three["ridge", seed] / "evaluation.json").write_text(json.dumps({"test_looks": {"count": 1, "rows": rows}}))
+    assert "test looks: 2 by 1 configuration. Whoever" in runtree("compare", "e", "--metric", "test.f1").out
+    document = json.loads(runtree("compare", "e", "--metric", "test.f1", "--json").out)
+    assert document["test_looks"] == {"count": 2, "configurations": 1}
+    assert "test looks" not in runtree("compare", "e").out
 
 
 def test_what_does_not_compare_is_refused_unless_forced(runtree, three):
@@ -158,7 +164,13 @@ def test_a_narrow_terminal_is_filled_and_no_cell_moves_the_cursor(runtree, three
 
 
 def test_real_runs_are_compared_fold_by_fold_and_row_by_row(runtree):
-    several = ["-m", "algorithm=naive_bayes,dummy", "data=iris"]
+    several = [
+        "-m",
+        "algorithm=naive_bayes,dummy",
+        "data=iris",
+        "compute.engine=in_process",
+        "evaluator.baselines=none",
+    ]
     assert runtree("train", *several, "evaluator=cross_validation", "experiment.name=folds").code == 0
     folds = json.loads(runtree("compare", "folds", "--json").out)
     assert [line["settings"]["algorithm.name"] for line in folds["lines"]] == ["naive_bayes", "dummy"]

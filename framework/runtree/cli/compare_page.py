@@ -10,7 +10,7 @@ from runtree.cli.cells import format_cell, printable
 from runtree.cli.clean import told_bytes
 from runtree.cli.compare_rows import named, naming_keys
 from runtree.cli.tables import indented, print_table, terminal_width
-from runtree.cli.words import command, counted, duration, next_line, setting
+from runtree.cli.words import command, counted, duration, next_line, setting, told_looks
 
 if TYPE_CHECKING:
     from runtree.records.compare.duel import Duel
@@ -168,11 +168,8 @@ def _left_out(table: "Table") -> Iterator[str]:
 
 def _looked_at(table: "Table") -> Iterator[str]:
     if table.measure.part == "test":
-        from runtree.records.compare.evidence import looks_at_test
-
-        count = looks_at_test([record for line in table.lines for record in line.records])
-        told = f"{counted(count, 'look')} so far" if count else f"{counted(table.runs, 'run')} scored on it"
-        yield f"test part: {told}; whoever chooses by it has nothing left to judge by"
+        told = told_looks(table.test_looks) if table.test_looks else f"test looks: {table.runs:,} at least"
+        yield f"{told}. Whoever chooses by the test part has nothing left to judge by"
 
 
 def suggestions(table: "Table", outputs: str) -> list[str]:

@@ -36,9 +36,6 @@ def named(line: "Line", keys: Sequence[str]) -> dict[str, Any]:
 
 def document(table: "Table") -> dict[str, Any]:
     """Return a comparison as JSON has it."""
-    from runtree.records.compare.evidence import looks_at_test
-
-    records = [record for line in table.lines for record in line.records]
     keys = naming_keys(table.lines)
     return {
         "schema": SCHEMA,
@@ -49,7 +46,7 @@ def document(table: "Table") -> dict[str, Any]:
         "runs": table.runs,
         "left_out": {"not_completed": table.unfinished, "without_the_metric": table.unscored},
         "configurations": table.total,
-        "test_looks": looks_at_test(records) if table.measure.part == "test" else None,
+        "test_looks": table.test_looks,
         "forced_over": [obstacle.line for obstacle in table.obstacles],
         "lines": [told_line(line, keys) for line in table.lines],
     }

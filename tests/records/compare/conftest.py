@@ -43,17 +43,17 @@ def write(folder: Path) -> Write:
     def write(name: str, place: str = "outputs/e", **more: Any) -> Path:
         path = Path(place, name.rpartition("/")[2])
         path.mkdir(parents=True)
-        folds, answers = more.pop("folds", None), more.pop("answers", None)
+        folds, lines, answers = (more.pop(name, None) for name in ("folds", "lines", "answers"))
         sizes = more.pop("sizes", {"train": 60, "validation": 20, "test": 20})
         classes = more.pop("classes", ["no", "yes"])
-        for part, size in (("model", more.pop("bytes", None)),):
-            if size is not None:
-                (path / part).mkdir()
-                (path / part / "model.skops").write_bytes(b"x" * size)
+        size = more.pop("bytes", None)
+        if size is not None:
+            (path / "model").mkdir()
+            (path / "model" / "model.skops").write_bytes(b"x" * size)
         (path / "run.json").write_text(json.dumps(record_of(name, **more)))
         (path / "data.json").write_text(json.dumps({"target": {"classes": classes}, "split": sizes}))
-        if folds is not None:
-            scores = [{"fold": number, "accuracy": score} for number, score in enumerate(folds)]
+        if folds is not None or lines is not None:
+            scores = lines or [{"fold": number, "accuracy": score} for number, score in enumerate(folds)]
             (path / "metrics.json").write_text(json.dumps({"folds": scores}))
         if answers is not None:
             predictions(*answers).to_parquet(path / "predictions.parquet")

@@ -72,6 +72,19 @@ def test_the_test_part_has_no_folds(write, compared):
     assert against(compared("e", metric="test.accuracy")).over == "seeds"
 
 
+def test_folds_tell_their_rows_and_those_in_time_are_fitted_on_less(write, compared):
+    folds = [
+        [{"fold": 1, "rows": 10, "accuracy": 0.7}, {"fold": 0, "rows": 20, "accuracy": score}] for score in (0.9, 0.8)
+    ]
+    for name, own in zip(("ridge", "lasso"), folds, strict=True):
+        config = {"algorithm.name": name, "evaluator.folds": 2}
+        write(name, score=own[1]["accuracy"], config=config, lines=own)
+        write(f"{name}t", score=own[1]["accuracy"], config={**config, "evaluator.kind": "time"}, lines=own)
+    for suffix, share in (("", 15 / 45), ("t", 2 / 3)):
+        found = against(compared(f"ridge{suffix}", f"lasso{suffix}"))
+        assert found.p == pytest.approx(corrected_t([-0.1, 0.0], share))
+
+
 TRUTH = [0] * 30 + [1] * 30
 GOOD = list(np.r_[np.linspace(0.05, 0.6, 30), np.linspace(0.35, 0.95, 30)])
 POOR = list(np.r_[np.linspace(0.3, 0.8, 30), np.linspace(0.15, 0.9, 30)])
@@ -108,7 +121,7 @@ def test_areas_under_the_curve_are_compared_by_delong(write, compared):
 def test_any_other_metric_is_compared_by_the_bootstrap(write, compared):
     pair(write, "f1")
     found = against(compared("e"))
-    assert found.comparison.method == "bootstrap"
+    assert found.comparison.method.startswith("bootstrap")
     assert found.comparison.value < 0
     assert found.p < 0.05
     assert compared("e").lines[1].best.p == found.p, "the resamples are not the same each time"

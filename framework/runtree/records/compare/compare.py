@@ -6,7 +6,7 @@ from runtree.contract.errors import NotFoundError, RequestError, unknown
 from runtree.contract.types import Metric
 from runtree.records.compare.configurations import SEED, Configuration, configurations
 from runtree.records.compare.duel import Duel, duel
-from runtree.records.compare.evidence import Evidence
+from runtree.records.compare.evidence import Evidence, looks_at_test
 from runtree.records.compare.measure import Measure, choose_measure, completed, scored
 from runtree.records.compare.obstacles import obstacles, refuse
 from runtree.records.compare.references import rows_of
@@ -38,15 +38,18 @@ def compare(runs: Runs, request: Request, known: Known) -> Table:
         refuse(differ)
     found = configurations(runs, counted, measure)
     base = _baseline(runs, found, request.baseline)
+    lines = tuple(_lines(runs, found, base, measure, known.metrics, request))
+    shown = [record for line in lines for record in line.records]
     return Table(
         request=request,
         measure=measure,
-        lines=tuple(_lines(runs, found, base, measure, known.metrics, request)),
+        lines=lines,
         total=len(found),
         runs=len(counted),
         unfinished=len(rows) - len(done),
         unscored=len(done) - len(counted),
         obstacles=tuple(differ),
+        test_looks=looks_at_test(runs.outputs, shown) if measure.part == "test" else None,
     )
 
 

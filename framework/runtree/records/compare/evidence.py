@@ -1,15 +1,16 @@
 """What lies beside the records of compared runs: fold scores, sizes of parts, predictions. Each is read once."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.types import RunRecord
 from runtree.records import contents
 from runtree.records.compare.measure import Measure
 from runtree.records.folder import RunFolder
+from runtree.records.looks import looks_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +43,16 @@ class Evidence:
     @cached_property
     def folds(self) -> Sequence[float]:
         """Return the metric of each fold; empty where there are no folds, or a fold has none."""
-        if self.measure.part != "validation":
-            return ()
-        found = [fold.get(self.measure.metric) for fold in contents.folds(self.record) if isinstance(fold, Mapping)]
+        found = [fold.get(self.measure.metric) for fold in self._folds]
         told = [float(value) for value in found if isinstance(value, int | float)]
         return told if len(told) == len(found) > 1 else ()
+
+    @cached_property
+    def _folds(self) -> Sequence[Mapping[str, Any]]:
+        if self.measure.part != "validation":
+            return ()
+        found = [fold for fold in contents.folds(self.record) if isinstance(fold, Mapping)]
+        return sorted(found, key=lambda fold: fold["fold"] if isinstance(fold.get("fold"), int) else 0)
 
     @cached_property
     def data(self) -> Mapping[str, Any]:
@@ -57,13 +63,23 @@ class Evidence:
     def share(self) -> float | None:
         """Return rows scored on by rows fitted on, in one fold where there are folds; None where nothing tells."""
         if self.folds:
-            lines = contents.folds(self.record)
-            if all(isinstance(line.get(key), int) for line in lines for key in ("rows", "train_rows")):
-                return float(sum(line["rows"] for line in lines) / sum(line["train_rows"] for line in lines))
-            every = self.record.config.get("evaluator.folds")
-            return 1 / (every - 1) if isinstance(every, int) and every > 1 else None
+            return self._share_of_a_fold()
         scored, fitted = (self._rows(part) for part in (self.measure.part, "train"))
         return scored / fitted if scored and fitted else None
+
+    def _share_of_a_fold(self) -> float | None:
+        """Return it as the folds' own rows tell it, else as their number does."""
+        if all(isinstance(fold.get(key), int) for fold in self._folds for key in ("rows", "train_rows")):
+            return float(sum(fold["rows"] for fold in self._folds) / sum(fold["train_rows"] for fold in self._folds))
+        every, config = self.record.config.get("evaluator.folds"), self.record.config
+        if not isinstance(every, int) or every < 2:
+            return None
+        kind = config.get("evaluator.kind", "auto")
+        if "time" in (kind, config.get("data.split")) or (kind == "auto" and config.get("data.time")):
+            return 2 / (every + 1)  # a fold is one part of every + 1, and is fitted on half of them in the mean
+        sizes = [fold["rows"] for fold in self._folds if isinstance(fold.get("rows"), int)]
+        mean, whole = sum(sizes) / max(len(sizes), 1), self._rows("train")
+        return mean / (whole - mean) if whole and 0 < mean < whole else 1 / (every - 1)
 
     def _rows(self, part: str) -> int | None:
         split = self.data.get("split")
@@ -110,15 +126,10 @@ class Evidence:
             raise Unreadable(f"predictions of {self.record.id} are of other classes than its data") from None
 
 
-def looks_at_test(records: Sequence[RunRecord]) -> int | None:
-    """Return how often the test rows of runs were looked at, as the one that counted last tells; None: nobody did."""
-    counts = [found for record in records if (found := _looks(record)) is not None]
-    return max(counts, default=None)
-
-
-def _looks(record: RunRecord) -> int | None:
-    try:
-        found = json.loads(RunFolder(record.folder).evaluation.read_bytes())["test_looks"]["count"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    return found if isinstance(found, int) else None
+def looks_at_test(outputs: Path, records: Sequence[RunRecord]) -> Mapping[str, Any] | None:
+    """Return how often test rows were looked at, of those of these runs for which it is most; None: nobody counted."""
+    told = [contents.evaluation(record).get("test_looks") for record in records]
+    rows = {str(one["rows"]) for one in told if isinstance(one, Mapping) and "rows" in one}
+    counted = [looks_at(outputs, own) for own in rows]
+    most = max(counted, key=lambda looks: looks.count, default=None)
+    return {"count": most.count, "configurations": most.configurations} if most and most.count else None

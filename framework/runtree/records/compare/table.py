@@ -1,8 +1,10 @@
 """What came of a comparison: a line for each configuration."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
+from typing import Any
 
 from runtree.contract.types import RunRecord
 from runtree.records.compare.duel import Duel
@@ -58,7 +60,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """All that is told of a comparison; `total` counts configurations, `left_out` runs that did not count."""
+    """All that is told of a comparison.
+
+    Attributes
+    ----------
+    lines
+        The configurations that are shown, of `total`.
+    runs, unfinished, unscored
+        How many runs are compared, were left out as they are not completed, and as they lack the metric.
+    obstacles
+        In what they do not compare, though they were forced to.
+    test_looks
+        How often the test part was looked at, where it is what they are compared by and somebody counted.
+    """
 
     request: Request
     measure: Measure
@@ -68,3 +82,4 @@ class Table:
     unfinished: int
     unscored: int
     obstacles: tuple[Obstacle, ...]
+    test_looks: Mapping[str, Any] | None
