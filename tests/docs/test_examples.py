@@ -13,6 +13,7 @@ PAGES = [
     "docs/comparing.md",
     "docs/configuration.md",
     "docs/diagnosis.md",
+    "docs/evaluation.md",
     "docs/networks.md",
     "docs/runs.md",
     "docs/sweeps.md",
