@@ -109,6 +109,8 @@ def footnotes(table: "Table") -> Iterator[str]:
         told = told_methods(others) or "nothing could be tested"
         yield f"p baseline: against {_name(base)} ({told}; {CORRECTED[table.request.correction]} likewise)"
     yield from _not_tested(duels)
+    notes = dict.fromkeys(one.comparison.note for one in duels if one.comparison is not None and one.p == one.p)
+    yield from (f"note: {note}" for note in [one for one in notes if one][:2])
     yield from _intervals(table)
     yield from _left_out(table)
     yield from _looked_at(table)
