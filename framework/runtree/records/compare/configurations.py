@@ -98,10 +98,8 @@ def groups(runs: Runs, rows: Sequence[int], seeds: Sequence[Any]) -> list[tuple[
         followers = {key for key, (_, equal) in doubtful.items() if _follow(key, own, equal, seeds)}
         apart = {key: pair for key, pair in doubtful.items() if key not in followers}
         for inner in _grouped(own, partial(_told_apart, apart)):
-            more = {
-                key for key, (_, equal) in apart.items() if _is_a_seed(key) and all(equal[one] for one in inner)
-            }
-            found.append((inner, frozenset(followers | seedlike)))
+            more = {key for key, (_, equal) in apart.items() if _is_a_seed(key) and all(equal[one] for one in inner)}
+            found.append((inner, frozenset(followers | more)))
     return found
 
 
