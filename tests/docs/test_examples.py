@@ -12,6 +12,7 @@ PAGES = [
     "docs/checks.md",
     "docs/comparing.md",
     "docs/configuration.md",
+    "docs/diagnosis.md",
     "docs/networks.md",
     "docs/runs.md",
     "docs/sweeps.md",

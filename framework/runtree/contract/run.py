@@ -84,6 +84,10 @@ class Run:
         empty until they are.
     ending
         How the fit ended: `iterations`, `unit`, `reason`; empty where nothing iterates. Set by the stage fit.
+    seconds
+        How long each stage took that is done.
+    missed
+        A sentence for each gate that the run did not pass. Set by the stage examine.
     """
 
     data = Slot[Table]("load")
@@ -131,6 +135,8 @@ class Run:
         self.refit: Callable[..., Any] | None = None
         self.ending: Mapping[str, Any] = {}
         self.test_looks: Mapping[str, Any] = {}
+        self.missed: tuple[str, ...] = ()
+        self.seconds: dict[str, float] = {}
         self._journal = journal
         self._fold_journal = fold_journal
         self._recall = recall

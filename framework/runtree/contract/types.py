@@ -102,7 +102,8 @@ class Table:
 
     `features` has one row an observation; `target` is aligned with it. `classes` holds the sorted distinct labels
     of a classification, and is empty for a regression. `fingerprint` hashes the content of both, `reason` says why
-    `task` is what it is; `groups` and `times` hold the column to split by, where there is one.
+    `task` is what it is; `groups` and `times` hold the column to split by, where there is one, `aside` the columns that
+    nothing is learnt from.
     """
 
     features: "pd.DataFrame"
@@ -114,6 +115,7 @@ class Table:
     reason: str = ""
     groups: "pd.Series[Any] | None" = None
     times: "pd.Series[Any] | None" = None
+    aside: "pd.DataFrame | None" = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """All that `run.json` tells of a run."""
+    """All that `run.json` tells of a run; `missed` has a sentence for each gate that it did not pass."""
 
     id: str
     experiment: str
@@ -168,3 +170,4 @@ class RunRecord:
     error: Mapping[str, Any] | None
     folder: Path
     fit: Mapping[str, Any] = field(default_factory=dict)
+    missed: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ def fit(run: Run) -> Any:
     config, plan, algorithm = run.config.plain(), run.plan, run.estimator
     asked = json.dumps(config["preprocess"], sort_keys=True, default=str)
     run.preprocessed = (run.data.fingerprint, run.split.id, run.data.task, asked)
-    preprocess, prepared = run.recall("fitted", run.preprocessed, lambda: _preprocessed(run))
+    preprocess, prepared = run.recall("fitted", run.preprocessed, lambda: preprocessed(run))
     target = run.data.target.iloc[run.split.train].to_numpy()
     held = _validation(run, preprocess) if _wants_rows(algorithm, plan) else None
     learnt, held = hold_out(run, (prepared, target), held)
@@ -80,7 +80,7 @@ def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report:
         _told(lambda: algorithm.fit(rows, target, **extra), run)
 
 
-def _preprocessed(run: Run) -> tuple[Any, Any]:
+def preprocessed(run: Run) -> tuple[Any, Any]:
     """Return the preprocessing, fitted, and the train part as it left it; the table's own rows are let go."""
     preprocess = make_preprocess(run)
     return preprocess, preprocess.fit_transform(*run.part("train"))

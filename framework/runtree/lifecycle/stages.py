@@ -19,12 +19,15 @@ from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
 from runtree.lifecycle.decision.allowed import asked_of, check_decision
 from runtree.lifecycle.decision.decide import FACT
+from runtree.lifecycle.examination.asked import check_asked, check_rival
 from runtree.lifecycle.examination.examine import examine
-from runtree.lifecycle.examination.options import examination_options, of_the_evaluator
+from runtree.lifecycle.examination.options import of_the_evaluator
 from runtree.lifecycle.fitting.curve import draw_curve
 from runtree.lifecycle.fitting.plan import make_plan, settle
 from runtree.lifecycle.folding.bench import variant
 from runtree.lifecycle.folding.each import Folding
+from runtree.lifecycle.order import REPORT
+from runtree.lifecycle.report import report
 from runtree.lifecycle.table_options import table_options
 from runtree.records.folder import RunFolder
 from runtree.records.looks import count_look, rows_id
@@ -45,6 +48,7 @@ def stages() -> list[Stage]:
         Stage("evaluate", evaluate_stage, after="fit"),
         Stage(SAVE, save_stage, after="evaluate"),
         Stage("examine", examine, after=SAVE),
+        Stage(REPORT, report, after="examine"),
     ]
 
 
@@ -74,7 +78,7 @@ def check_stage(run: Run) -> None:
     run.objective = ranked, direction
     run.space = partial(own_space, run)
     run.evaluator = evaluator(run)
-    examination_options(config["evaluator"])
+    check_asked(run)
     check_decision(run)
 
 
@@ -88,6 +92,7 @@ def split_stage(run: Run) -> None:
     run.facts["split"] = split.choose(run.data, options)
     sizes = {part: len(run.split.rows(part)) for part in PARTS}
     log.info("split %s, seed %d: %s", run.facts["split"], run.seed, sizes)
+    check_rival(run)
     if run.parts == PARTS:
         describe(run)
 
@@ -143,7 +148,7 @@ def save_stage(run: Run) -> None:
     """Write the model in the first format that a plugin or runtree itself knows for it."""
     folder = RunFolder(run.folder)
     folder.model.mkdir()
-    draw_curve(run)
+    draw_curve(folder, run.ending)
     format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
     if format_name is None:
         raise RunFailedError(f"no plugin knows how to save a {type(run.model).__name__}")

@@ -128,6 +128,7 @@ def _checked(content: dict[str, Any], folder: str) -> dict[str, Any]:
         if not isinstance(content[key], dict):
             raise TypeError(f"'{key}' is no mapping")
     content["overrides"] = tuple(content.get("overrides") or ())
+    content["missed"] = tuple(content.get("missed") or ())
     if content["state"] == "running" and not RunFolder(Path(folder)).is_held():
         content["state"] = content["reason"] = "interrupted"
     return content

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -23,11 +25,23 @@ def test_the_best_of_all_thresholds_is_found():
     assert found.usual_value == pytest.approx(f1_score(truth, chance >= 0.5, zero_division=0.0))
 
 
+@pytest.mark.parametrize(
+    "metric", [one for one in metrics.BUILTIN if one.needs == "prediction" and "regression" not in one.tasks]
+)
+def test_many_thresholds_at_once_are_worth_what_each_is(metric):
+    truth, chance = rows(5)
+    at_once, one_by_one = by_metric(metric), replace(by_metric(metric), of_counts=None)
+    assert draw(truth, chance, at_once).values == pytest.approx(draw(truth, chance, one_by_one).values)
+    assert at_once.of_counts is not None
+
+
 def test_costs_draw_the_threshold_to_where_theory_puts_it():
     truth, chance = rows(1, 50_000)
     found = draw(truth, chance, by_cost(Cost(1, 4)))
     assert found.chosen == pytest.approx(1 / (1 + 4), abs=0.04)
     told = by_cost(Cost(1, 4)).value(np.array([0, 1, 1, 0]), np.array([1, 0, 1, 0]))
+    at_once, one_by_one = by_cost(Cost(1, 4)), replace(by_cost(Cost(1, 4)), of_counts=None)
+    assert draw(truth, chance, at_once).values == pytest.approx(draw(truth, chance, one_by_one).values)
     assert told == pytest.approx((1 + 4) / 4)
 
 

@@ -1,7 +1,7 @@
 """Where to cut a chance: every threshold's worth on some rows, and the best of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.types import Direction, Metric
@@ -17,11 +17,20 @@ USUAL = 0.5
 
 @dataclass(frozen=True)
 class Worth:
-    """What a threshold is judged by: `value` of codes that are true and codes that are answered."""
+    """What a threshold is judged by.
+
+    Attributes
+    ----------
+    value
+        Of codes that are true and codes that are answered.
+    of_counts
+        The same of many confusion matrices at once, true by answered, where it depends on these alone; else None.
+    """
 
     name: str
     value: "Callable[[Array, Array], float]"
     direction: Direction
+    of_counts: "Callable[[Array], Array] | None" = field(default=None)
 
     def gain(self, value: float, level: float) -> float:
         """Return by how much a value is better than a level."""
@@ -41,7 +50,15 @@ class Curve:
 
 def by_metric(metric: Metric) -> Worth:
     """Judge by a metric of predicted classes."""
-    return Worth(metric.name, lambda truth, answer: metric.function(truth, answer, labels=range(2)), metric.direction)
+    from runtree.statistics.confusion import SCORES
+
+    own = getattr(metric.function, "__module__", "") == "runtree.lifecycle.metrics"
+    return Worth(
+        metric.name,
+        lambda truth, answer: metric.function(truth, answer, labels=range(2)),
+        metric.direction,
+        SCORES.get(metric.name) if own else None,  # a plugin's of the same name is not known here
+    )
 
 
 def by_cost(cost: Cost) -> Worth:
@@ -55,7 +72,11 @@ def by_cost(cost: Cost) -> Worth:
         wrong = positive * ((truth == 0) & (answer == 1)) + negative * ((truth == 1) & (answer == 0))
         return float(wrong.mean())
 
-    return Worth("cost", value, "minimize")
+    def of_counts(counts: "Array") -> "Array":
+        found: Array = (positive * counts[:, 0, 1] + negative * counts[:, 1, 0]) / counts.sum((1, 2))
+        return found
+
+    return Worth("cost", value, "minimize", of_counts)
 
 
 def answered(chance: "Array", threshold: float) -> "Array":
@@ -75,13 +96,24 @@ def candidates(chance: "Array", most: int) -> "Array":
     return np.unique([*between[(between > 0) & (between < 1)], USUAL])
 
 
+def confusions(truth: "Array", chance: "Array", thresholds: "Array") -> "Array":
+    """Return the confusion matrix of each threshold: of shape (thresholds, 2, 2), true by answered."""
+    import numpy as np
+
+    below = [np.searchsorted(np.sort(chance[truth == code]), thresholds, side="left") for code in (0, 1)]
+    rows = [int((truth == code).sum()) for code in (0, 1)]
+    both = [np.stack([low, count - low], axis=1) for low, count in zip(below, rows, strict=True)]
+    return np.stack(both, axis=1)
+
+
 def draw(truth: "Array", chance: "Array", worth: Worth, most: int = 200) -> Curve:
     """Judge at most about `most` thresholds on rows of which the codes and the chance of the second class are given."""
     import numpy as np
-    from sklearn import config_context
 
     found = candidates(chance, most)
-    with config_context(assume_finite=True, skip_parameter_validation=True):
+    if worth.of_counts is not None:
+        values = worth.of_counts(confusions(truth, chance, found))
+    else:
         values = np.array([worth.value(truth, answered(chance, one)) for one in found])
     gains = values if worth.direction == "maximize" else -values
     best = np.flatnonzero(gains >= gains.max() - 1e-12)

@@ -7,6 +7,7 @@ from typing import Any
 from runtree.contract.errors import RuntreeError, first_line
 from runtree.contract.run import Run
 from runtree.lifecycle.examination.catalogue import EXAMINATIONS, Examination
+from runtree.lifecycle.examination.gates import missed
 from runtree.lifecycle.examination.subject import Subject, make_subject
 from runtree.records.folder import RunFolder
 from runtree.records.write import write_json
@@ -25,6 +26,7 @@ def examine(run: Run) -> None:
         if answer is not None:
             subject.found[examination.name] = answer
     write_json(RunFolder(run.folder).evaluation, {**subject.found, "seconds": seconds})
+    run.missed = missed(subject)
 
 
 def _answer(examination: Examination, subject: Subject) -> Any:

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis import overrides
 from runtree.lifecycle.examination.diagnosis.level import (
+    FEW,
     RESAMPLES,
     judged,
     knowing_all,
     knowing_nothing,
+    sample,
     standard_error,
+    take,
     value,
 )
 from runtree.lifecycle.examination.subject import Subject
@@ -39,13 +42,16 @@ def _beats_nothing(subject: Subject, part: str) -> Finding:
     from runtree.statistics.bootstrap import bootstrap_difference
 
     metric, answers, nothing = subject.metric, subject.answers[part], knowing_nothing(subject, part)
-    found = bootstrap_difference(answers, nothing, metric, 2 * RESAMPLES, 0.95, subject.run.seed)
+    some = sample(subject, part, FEW)
+    pair = (take(answers, some), take(nothing, some))
+    found = bootstrap_difference(*pair, metric, RESAMPLES, 0.95, subject.run.seed)
     mine, other = value(answers, metric), value(nothing, metric)
-    values = {"part": part, "model": mine, "nothing": other, "p": found.p}
     better = subject.gain(mine, other)
+    noise = (found.high - found.low) / 2 * math.sqrt(len(some) / len(answers.y_true))
+    values = {"part": part, "model": mine, "nothing": other, "noise": noise}
     answer = "the most common class" if subject.run.data.classes else "the mean"
     said = f"{metric.name} on {part}: {mine:.4g}, against {other:.4g} for always answering {answer}"
-    if better > 0 and (found.low > 0 or found.high < 0):
+    if better > noise:
         return Finding("level", "good", said, values=values)
     if better > 0:
         advice = f"the difference may be chance: more rows, or columns that tell more; {overrides.TUNE}"

@@ -79,7 +79,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
 
     metric, chance = _metric(subject), answers.score[:, 1]
     usual, other = (replace(answers, y_pred=answered(chance, one)) for one in (USUAL, found["chosen"]))
-    difference = bootstrap_difference(other, usual, metric, 2 * RESAMPLES, 0.95, subject.run.seed)
+    difference = bootstrap_difference(other, usual, metric, 4 * RESAMPLES, 0.95, subject.run.seed)
     better = difference.value if metric.direction == "maximize" else -difference.value
     values = {"threshold": found["chosen"], "metric": metric.name, "gain": better, "p": difference.p}
     if better <= 0 or difference.tied:
