@@ -178,11 +178,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, nargs="*", default=[5_000, 50_000])
-    parser.add_argument("--mlflow", type=int, default=1_000, help="runs to put into MLflow's store")
+    parser.add_argument("--mlflow", type=int, default=1_000, help="runs to put into MLflow's store; 0 for none")
     options = parser.parse_args()
     for runs in options.runs:
         measure(runs)
-    measure_mlflow(options.mlflow)
+    if options.mlflow:
+        measure_mlflow(options.mlflow)
 
 
 if __name__ == "__main__":
