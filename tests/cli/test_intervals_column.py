@@ -12,14 +12,14 @@ from runtree.cli.intervals import DASH, told, with_limits
     [
         (0.93611, 0.98222, "0.936 to 0.982"),
         (0.99912, 0.99963, "0.99912 to 0.99963"),
-        (48.123, 58.9, "48 to 59"),
+        (48.123, 58.9, "48.1 to 58.9"),
         (50.31, 55.48, "50.3 to 55.5"),
         (-0.1234, 0.2, "-0.12 to 0.20"),
         (1.5e6, 2e6, "1.5e+06 to 2e+06"),
         (0.5, 0.5, "0.5000 to 0.5000"),
     ],
 )
-def test_limits_are_told_to_two_digits_of_their_width(low, high, text):
+def test_limits_are_told_to_two_digits_of_half_their_width(low, high, text):
     assert told({"low": low, "high": high}) == text.replace(" to ", DASH)
 
 

@@ -14,6 +14,7 @@ PAGES = [
     "docs/configuration.md",
     "docs/networks.md",
     "docs/runs.md",
+    "docs/statistics.md",
     "docs/sweeps.md",
     "docs/training.md",
     "docs/zoo.md",

@@ -32,14 +32,14 @@ def with_limits(headings: Sequence[str], rows: Sequence[Sequence[Any]], found: M
 
 
 def told(limits: Mapping[str, float | None]) -> str | None:
-    """Return ``0.936-0.982``, with a long dash, to two digits of its width; None where there are no limits."""
+    """Return ``0.936-0.982``, with a long dash, to two digits of half its width; None where there are no limits."""
     if not _known(limits):
         return None
     low, high = float(limits["low"] or 0), float(limits["high"] or 0)
     if max(abs(low), abs(high)) >= GREAT:
         return f"{low:.3g}{DASH}{high:.3g}"
-    width = high - low
-    decimals = min(8, max(0, 2 - math.ceil(math.log10(width)))) if width > 0 else 4
+    reach = (high - low) / 2
+    decimals = min(8, max(0, 2 - math.ceil(math.log10(reach)))) if reach > 0 else 4
     return f"{low:.{decimals}f}{DASH}{high:.{decimals}f}"
 
 
