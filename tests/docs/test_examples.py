@@ -16,6 +16,7 @@ PAGES = [
     "docs/evaluation.md",
     "docs/networks.md",
     "docs/runs.md",
+    "docs/statistics.md",
     "docs/sweeps.md",
     "docs/training.md",
     "docs/zoo.md",
