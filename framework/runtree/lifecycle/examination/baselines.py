@@ -8,9 +8,9 @@ from typing import Any
 
 from runtree.contract.answers import Answers, actual, ask
 from runtree.contract.errors import RuntreeError, first_line
+from runtree.contract.finding import Finding, Level
 from runtree.contract.run import Run
 from runtree.lifecycle.examination.baseline_models import BASELINES, NAMES, Baseline
-from runtree.contract.finding import Finding, Level
 from runtree.lifecycle.examination.gain import gain, said, tied
 from runtree.lifecycle.examination.prepared import Prepared, nothing, prepare_rows, taking
 from runtree.lifecycle.examination.subject import Subject
