@@ -37,7 +37,7 @@ def benchmark(subject: Subject) -> dict[str, Any] | None:
 def _rival(subject: Subject, name: str | int | None) -> dict[str, Any] | None:
     if name is None:
         return None
-    found = gain(subject, champion_answers(subject.run, name))
+    found = gain(subject, champion_answers(subject.run, name, subject.rows["test"]))
     return {"run": champion(subject.run, name).id, "gain": found}
 
 
