@@ -52,6 +52,7 @@ def heading(record: "RunRecord") -> Iterator[tuple[str, str]]:
     yield "", f"experiment {record.experiment}, started {when(record.started)}{took}"
     if record.fit.get("reason"):
         yield "fit", f"ended {ended(record.fit)}"
+    yield from (("missed", text) for text in record.missed)
     if record.stages:
         yield "seconds", ", ".join(f"{name} {duration(value)}" for name, value in record.stages.items())
 

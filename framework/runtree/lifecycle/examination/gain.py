@@ -7,7 +7,11 @@ from runtree.contract.answers import Answers
 from runtree.lifecycle.examination.subject import Subject
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from runtree.statistics.comparison import Comparison
+
+    Array = np.ndarray[Any, Any]
 
 SHOWN = 3  # significant digits of a sentence
 
