@@ -8,10 +8,17 @@ from hypothesis import strategies as st
 from runtree.contract.answers import Answers
 from runtree.contract.types import Metric
 from runtree.lifecycle.metrics import BUILTIN
-from runtree.statistics.replicates import _builtin, _of_counts, replicate
+from runtree.statistics.draws import leave_out
+from runtree.statistics.replicates import replicate
+from runtree.statistics.scorers import built_in, scorer
 
 CLASSES = [metric for metric in BUILTIN if "classification" in metric.tasks]
 NUMBERS = [metric for metric in BUILTIN if "regression" in metric.tasks]
+
+
+def on_draws(models, metric, *more):
+    """Return a metric's values on resamples."""
+    return replicate(models, [metric], *more)[metric.name].drawn
 
 
 def repeated(answers, counts):
@@ -55,10 +62,9 @@ def drawn(draw, rows):
 def test_metrics_of_classes_equal_their_own_function(metric, data, seed, rows, classes, ties):
     answers = classified(seed, rows, classes, ties)
     counts = data.draw(drawn(rows))
-    kind = _builtin(metric)
-    assert kind
+    assert built_in(metric)
     wanted = repeated(answers, counts).values([metric])[metric.name]
-    assert _of_counts(answers, metric, kind)(counts[None, :])[0] == pytest.approx(wanted, nan_ok=True, abs=1e-12)
+    assert scorer(answers, metric)(counts[None, :])[0] == pytest.approx(wanted, nan_ok=True, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", NUMBERS, ids=lambda metric: metric.name)
@@ -67,18 +73,17 @@ def test_metrics_of_classes_equal_their_own_function(metric, data, seed, rows, c
 def test_metrics_of_numbers_equal_their_own_function(metric, data, seed, rows, ties):
     answers = measured(seed, rows, ties)
     counts = data.draw(drawn(rows))
-    kind = _builtin(metric)
-    assert kind
+    assert built_in(metric)
     wanted = repeated(answers, counts).values([metric])[metric.name]
-    assert _of_counts(answers, metric, kind)(counts[None, :])[0] == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+    assert scorer(answers, metric)(counts[None, :])[0] == pytest.approx(wanted, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", [metric for metric in CLASSES if metric.needs == "prediction"], ids=lambda m: m.name)
 def test_to_draw_matrices_is_to_draw_rows(metric):
     """Distributions agree: mean and spread within three standard errors of each other."""
     answers = classified(3, 80, 3, False)
-    matrices = replicate([answers], metric, 4000, 0)[0]
-    rows = replicate([answers], metric, 4000, 0, groups=np.arange(80))[0]
+    matrices = on_draws([answers], metric, 4000, 0)[0]
+    rows = on_draws([answers], metric, 4000, 0, np.arange(80))[0]
     error = np.hypot(matrices.std(), rows.std()) / np.sqrt(4000)
     assert abs(matrices.mean() - rows.mean()) < 3 * error
     assert matrices.std() == pytest.approx(rows.std(), rel=0.06)
@@ -87,45 +92,45 @@ def test_to_draw_matrices_is_to_draw_rows(metric):
 def test_two_models_are_asked_about_the_same_draws():
     one = classified(0, 60, 3, False)
     for metric in CLASSES:
-        drawn = replicate([one, one], metric, 50, 1)
+        drawn = on_draws([one, one], metric, 50, 1)
         assert np.array_equal(drawn[0], drawn[1])
 
 
 def test_a_metric_does_not_depend_on_which_others_are_asked_for_nor_on_the_day():
     answers, metric = classified(0, 50, 2, False), CLASSES[5]
-    assert np.array_equal(replicate([answers], metric, 500, 7), replicate([answers], metric, 500, 7))
-    assert not np.array_equal(replicate([answers], metric, 500, 7), replicate([answers], metric, 500, 8))
+    assert np.array_equal(on_draws([answers], metric, 500, 7), on_draws([answers], metric, 500, 7))
+    assert not np.array_equal(on_draws([answers], metric, 500, 7), on_draws([answers], metric, 500, 8))
 
 
 def test_fewer_resamples_are_the_first_of_more():
     answers, metric = classified(0, 50, 2, False), CLASSES[6]
-    assert np.array_equal(replicate([answers], metric, 100, 7)[0], replicate([answers], metric, 500, 7)[0, :100])
+    assert np.array_equal(on_draws([answers], metric, 100, 7)[0], on_draws([answers], metric, 500, 7)[0, :100])
 
 
 def test_a_plugins_metric_of_a_builtin_name_is_computed_by_its_own_function():
     mine = Metric("accuracy", lambda y_true, y_pred, labels: 42.0, "maximize")
-    assert (replicate([classified(0, 20, 2, False)], mine, 30, 0) == 42).all()
+    assert (on_draws([classified(0, 20, 2, False)], mine, 30, 0) == 42).all()
 
 
 def test_a_plugins_metric_equals_the_builtin_of_the_same_formula():
     answers, builtin = measured(0, 40, False), NUMBERS[0]
     mine = Metric("mine", lambda y_true, y_pred: float(np.abs(y_true - y_pred).mean()), "minimize")
-    assert replicate([answers], mine, 50, 3) == pytest.approx(replicate([answers], builtin, 50, 3))
+    assert on_draws([answers], mine, 50, 3) == pytest.approx(on_draws([answers], builtin, 50, 3))
 
 
-def test_work_is_bounded():
-    rows = 20_000_000 // 250  # so many that 250 calls are the most
-    answers = Answers(np.zeros(rows), np.ones(rows), None, ())
+def test_work_is_bounded(monkeypatch):
+    monkeypatch.setattr("runtree.statistics.replicates.MOST_CALLED", 25_000)
+    answers = measured(0, 100, False)
     mine = Metric("mine", lambda y_true, y_pred: float(len(y_true)), "minimize")
-    assert replicate([answers], mine, 10_000, 0).shape == (1, 250)
-    assert replicate([answers], NUMBERS[0], 260, 0).shape == (1, 260)
+    assert on_draws([answers], mine, 10_000, 0).shape == (1, 250)
+    assert on_draws([answers], NUMBERS[0], 1000, 0).shape == (1, 1000)
 
 
 def test_groups_are_drawn_whole():
     groups = np.repeat(["a", "b", "c"], [1, 5, 10])
     right = np.where(groups == "b", 0, 1)
     answers = Answers(np.ones(16, dtype=int), right, None, ("no", "yes"))
-    found = set(replicate([answers], CLASSES[0], 400, 0, groups)[0].round(6))
+    found = set(on_draws([answers], CLASSES[0], 400, 0, groups)[0].round(6))
     sizes = {(a, b, 3 - a - b) for a in range(4) for b in range(4 - a)}
     assert found == {round((a + 10 * c) / (a + 5 * b + 10 * c), 6) for a, b, c in sizes}
 
@@ -137,5 +142,25 @@ def test_a_metric_that_refuses_a_resample_is_not_defined_on_it():
         return 1.0
 
     answers = Answers(np.arange(10.0), np.arange(10.0), None, ())
-    found = replicate([answers], Metric("mine", mine, "maximize"), 300, 0)[0]
+    found = on_draws([answers], Metric("mine", mine, "maximize"), 300, 0)[0]
     assert 0.2 < np.isnan(found).mean() < 0.5
+
+
+def test_what_is_drawn_for_one_metric_is_drawn_for_all():
+    answers = classified(0, 50, 2, False)
+    together = replicate([answers], CLASSES, 200, 7)
+    for metric in CLASSES:
+        assert np.array_equal(together[metric.name].drawn, on_draws([answers], metric, 200, 7))
+
+
+def test_each_row_is_left_out_once():
+    assert (np.concatenate(list(leave_out(5, 0))) == 1 - np.eye(5)).all()
+    groups = np.array(["a", "b", "a"])
+    assert np.concatenate(list(leave_out(3, 0, groups))).tolist() == [[0, 1, 0], [1, 0, 1]]
+
+
+def test_many_rows_are_left_out_in_parts():
+    parts = np.concatenate(list(leave_out(1010, 0)))
+    assert parts.shape == (200, 1010)
+    assert ((parts == 0).sum(0) == 1).all()
+    assert set((parts == 0).sum(1)) == {5, 6}

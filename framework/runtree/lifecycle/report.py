@@ -19,7 +19,7 @@ def report(run: Run) -> None:
         return
     begun = read_record(RunFolder(run.folder))
     try:
-        write_report(ended(begun, run, run.seconds, begun.seconds or sum(run.seconds.values()), "completed"))
+        write_report(ended(begun, run, begun.seconds or sum(run.seconds.values()), "completed"))
     except Exception as error:
         log.warning("report.html is left out: %s: %s", type(error).__name__, first_line(error))
         log.debug("", exc_info=error)

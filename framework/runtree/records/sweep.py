@@ -56,11 +56,6 @@ class SweepFolder:
         return self.path / "report.html"
 
     @property
-    def advice(self) -> Path:
-        """What the sweep as a whole shows: how far its winner flatters itself, where to search on."""
-        return self.path / "sweep_advice.json"
-
-    @property
     def plots(self) -> Path:
         """Pictures of the search, each with its data as JSON."""
         return self.path / "plots"
@@ -69,6 +64,15 @@ class SweepFolder:
     def runs(self) -> Path:
         """The folder of its runs."""
         return self.path / "runs"
+
+    @property
+    def advice(self) -> Path:
+        """What its runs say about the search, and how far to believe its winner."""
+        return self.path / "advice.json"
+
+    def rechecked(self, number: int) -> RunFolder:
+        """Return where a run's configuration was judged once more, by folds."""
+        return RunFolder(self.path / "rechecked" / f"{number:04d}")
 
     @property
     def lock(self) -> Path:

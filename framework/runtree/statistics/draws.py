@@ -11,8 +11,9 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-BLOCK = 2**20  # counts held at once: 8 MB
-STREAMS = {"rows": 0, "groups": 1, "cells": 2}
+BLOCK = 2**17  # counts held at once: 1 MB, which a processor's cache holds too
+PARTS = 200  # into which many rows are parted, to leave out one at a time
+STREAMS = {"rows": 0, "groups": 1, "cells": 2, "parts": 3}
 
 
 def draw_rows(rows: int, resamples: int, seed: int) -> Iterator[Array]:
@@ -42,6 +43,21 @@ def draw_cells(sizes: Array, width: int, resamples: int, seed: int) -> Iterator[
     generator, rows = _generator(seed, "cells"), int(sizes.sum())
     for size in _blocks(resamples, max(width, len(sizes))):
         yield generator.multinomial(rows, sizes / rows, size=size)
+
+
+def leave_out(rows: int, seed: int, groups: Array | None = None) -> Iterator[Array]:
+    """Yield blocks of counts of shape (some parts, rows) in which each row, or group, is left out once: the jackknife.
+
+    Of more than 200 rows or groups parts of them, made at random, are left out together.
+    """
+    member = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
+    things = int(member.max()) + 1
+    if things > PARTS:
+        member = (_generator(seed, "parts").permutation(things) % PARTS)[member]
+    parts, start = min(things, PARTS), 0
+    for size in _blocks(parts, rows):
+        yield (member != np.arange(start, start + size)[:, None]).astype(np.int64)
+        start += size
 
 
 def _generator(seed: int, stream: str) -> np.random.Generator:

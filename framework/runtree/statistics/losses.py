@@ -86,7 +86,7 @@ def median_absolute_error(answers: Answers) -> OfCounts:
     error = error[order]
 
     def score(counts: Array) -> Array:
-        so_far = np.cumsum(counts[:, order], axis=1)
+        so_far = np.cumsum(np.take(counts, order, axis=1), axis=1)
         rows = so_far[:, -1:]
         lower = (so_far <= (rows - 1) // 2).sum(1)
         upper = (so_far <= rows // 2).sum(1)

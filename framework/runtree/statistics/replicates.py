@@ -1,32 +1,56 @@
-"""What a metric would have been on other draws of the same rows: its value on each of many resamples.
+"""What metrics would have been on other draws of the same rows: their values on each of many resamples.
 
 Built-in metrics are computed for many resamples at once (`confusion`, `losses`, `ranks`). Those that depend on the
 confusion matrix alone need no rows: the matrix itself is drawn. Any other metric, a plugin's, is called on the rows of
 each resample, and is given fewer of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from runtree.contract.answers import Answers
 from runtree.contract.types import Metric
-from runtree.statistics import confusion, losses, ranks
-from runtree.statistics.draws import draw_cells, draw_groups, draw_rows
+from runtree.statistics import confusion
+from runtree.statistics.draws import draw_cells, draw_groups, draw_rows, leave_out
+from runtree.statistics.scorers import built_in, scorer
 
 Array = np.ndarray[Any, Any]
 
-BUILTIN = "runtree.lifecycle.metrics"  # whose functions are known here by name; a plugin's of the same name are not
-MOST_DRAWS = 1_000_000_000  # rows drawn for one metric in all: 2,000 resamples up to 500,000 rows
+MOST_DRAWS = 1_000_000_000  # rows drawn in all: 2,000 resamples up to 500,000 rows
 MOST_CALLED = 20_000_000  # and where a metric's own function is called on them
 LEAST = 200  # resamples, however many rows there are
 
 
+@dataclass(frozen=True)
+class Replicates:
+    """Values of a metric on resamples; NaN where it is not defined.
+
+    Attributes
+    ----------
+    drawn
+        Of shape (models, resamples), every model asked about the same draws.
+    left_out
+        Of shape (models, parts): the value without a part of the rows.
+    sizes
+        Of shape (parts,): how many parts there are of this kind.
+    """
+
+    drawn: Array
+    left_out: Array
+    sizes: Array
+
+    def difference(self) -> "Replicates":
+        """Return those of the first model less the second."""
+        return Replicates(-np.diff(self.drawn, axis=0), -np.diff(self.left_out, axis=0), self.sizes)
+
+
 def replicate(
-    models: Sequence[Answers], metric: Metric, resamples: int, seed: int, groups: Array | None = None
-) -> Array | None:
-    """Return the values of a metric of shape (models, resamples), every model asked about the same draws.
+    models: Sequence[Answers], metrics: Sequence[Metric], resamples: int, seed: int, groups: Array | None = None
+) -> Mapping[str, Replicates]:
+    """Return the replicates of each metric; without those that need chances where a model has none.
 
     Parameters
     ----------
@@ -34,41 +58,56 @@ def replicate(
         Answers of each to the same rows in the same order.
     resamples
         How many are wanted. With n rows at most 10⁹ / n are made, of a metric that is not built in 2·10⁷ / n, and in
-        any case 200.
+        any case 200. Those of the confusion matrix are made whole.
     groups
         What each row belongs to, of shape (rows,): whole groups are drawn.
-
-    Returns
-    -------
-    NaN where a metric is not defined; None where it needs chances and a model has none.
     """
-    if any(metric.needs == "probability" and model.score is None for model in models):
-        return None
-    rows, kind = len(models[0].y_true), _builtin(metric)
-    if kind in confusion.SCORES and groups is None:
-        return np.concatenate(list(_by_cells(models, kind, resamples, seed)), axis=1)
-    done = min(resamples, max(LEAST, (MOST_DRAWS if kind else MOST_CALLED) // max(rows, 1)))
-    blocks = draw_rows(rows, done, seed) if groups is None else draw_groups(groups, done, seed)
-    scores = [_of_counts(model, metric, kind) for model in models]
-    return np.concatenate([np.stack([score(counts) for score in scores]) for counts in blocks], axis=1)
+    possible = [one for one in metrics if one.needs == "prediction" or all(own.score is not None for own in models)]
+    of_cells = [one for one in possible if groups is None and built_in(one) in confusion.SCORES]
+    found = _by_cells(models, of_cells, resamples, seed) if of_cells else {}
+    rows = max(len(models[0].y_true), 1)
+    for names, most in ((True, MOST_DRAWS), (False, MOST_CALLED)):
+        own = [one for one in possible if one not in of_cells and bool(built_in(one)) is names]
+        if own:
+            found |= _by_rows(models, own, min(resamples, max(LEAST, most // rows)), seed, groups)
+    return {one.name: found[one.name] for one in possible}
 
 
-def _builtin(metric: Metric) -> str:
-    """Return the name of a built-in function; nothing where it is another's."""
-    own = getattr(metric.function, "__module__", "") == BUILTIN
-    name = getattr(metric.function, "__name__", "")
-    return name if own and name in {*confusion.SCORES, *losses.SCORES, *ranks.SCORES} else ""
+def _by_rows(
+    models: Sequence[Answers], metrics: Sequence[Metric], resamples: int, seed: int, groups: Array | None
+) -> dict[str, Replicates]:
+    """Draw rows, or groups of them, once for all metrics."""
+    rows = len(models[0].y_true)
+    scorers = [[scorer(model, metric) for model in models] for metric in metrics]
+
+    def scored(blocks: Iterable[Array]) -> list[Array]:
+        found = [[np.stack([score(counts) for score in own]) for own in scorers] for counts in blocks]
+        return [np.concatenate(values, axis=1) for values in zip(*found, strict=True)]
+
+    drawn = scored(draw_rows(rows, resamples, seed) if groups is None else draw_groups(groups, resamples, seed))
+    left_out = scored(leave_out(rows, seed, groups))
+    found = zip(metrics, drawn, left_out, strict=True)
+    return {one.name: Replicates(values, without, np.ones(without.shape[1])) for one, values, without in found}
 
 
-def _by_cells(models: Sequence[Answers], kind: str, resamples: int, seed: int) -> Iterator[Array]:
+def _by_cells(models: Sequence[Answers], metrics: Sequence[Metric], resamples: int, seed: int) -> dict[str, Replicates]:
     """Draw how many rows there are of each true class and prediction of every model, of those that occur."""
     classes = len(models[0].classes)
     kinds = np.stack([models[0].y_true, *(model.y_pred for model in models)])
     cells, sizes = np.unique(kinds, axis=1, return_counts=True)
-    sums = [_place(cells[0] * classes + predicted, classes**2) for predicted in cells[1:]]
-    for counts in draw_cells(sizes, classes**2, resamples, seed):
-        matrices = [(counts @ own).reshape(-1, classes, classes) for own in sums]
-        yield np.stack([confusion.SCORES[kind](own) for own in matrices])
+    places = [_place(cells[0] * classes + predicted, classes**2) for predicted in cells[1:]]
+
+    def scored(blocks: Iterator[Array]) -> list[Array]:
+        found = []
+        for counts in blocks:
+            matrices = [(counts @ own).reshape(-1, classes, classes) for own in places]
+            found.append([np.stack([confusion.SCORES[built_in(one)](own) for own in matrices]) for one in metrics])
+        return [np.concatenate(values, axis=1) for values in zip(*found, strict=True)]
+
+    drawn = scored(draw_cells(sizes, classes**2, resamples, seed))
+    left_out = scored(sizes - own[None, :] for own in np.eye(len(sizes), dtype=np.int64))
+    together = zip(metrics, drawn, left_out, strict=True)
+    return {one.name: Replicates(values, without, sizes) for one, values, without in together}
 
 
 def _place(where: Array, places: int) -> Array:
@@ -76,34 +115,3 @@ def _place(where: Array, places: int) -> Array:
     found = np.zeros((len(where), places), dtype=np.int64)
     found[np.arange(len(where)), where] = 1
     return found
-
-
-def _of_counts(model: Answers, metric: Metric, kind: str) -> losses.OfCounts:
-    """Return the function that scores a model on draws of rows."""
-    if kind in confusion.SCORES:
-        return lambda counts: confusion.SCORES[kind](_matrices(model, counts))
-    if kind:
-        return ({**losses.SCORES, **ranks.SCORES})[kind](model)
-    return lambda counts: np.array([_called(model, metric, drawn) for drawn in counts])
-
-
-def _matrices(model: Answers, counts: Array) -> Array:
-    """Return confusion matrices of draws of rows."""
-    classes = len(model.classes)
-    where = model.y_true * classes + model.y_pred
-    order = np.argsort(where, kind="stable")
-    cells, starts = np.unique(where[order], return_index=True)
-    found = np.zeros((len(counts), classes**2), dtype=np.int64)
-    found[:, cells] = np.add.reduceat(counts[:, order], starts, axis=1)
-    return found.reshape(-1, classes, classes)
-
-
-def _called(model: Answers, metric: Metric, counts: Array) -> float:
-    """Call a metric's own function on rows as often as they were drawn; NaN where it refuses them or gives none."""
-    rows = np.repeat(np.arange(len(counts)), counts)
-    score = None if model.score is None else model.score[rows]
-    try:
-        value = Answers(model.y_true[rows], model.y_pred[rows], score, model.classes).value(metric)
-    except (ValueError, ZeroDivisionError):  # a class is missing, nothing varies: not defined on this draw
-        return np.nan
-    return np.nan if value is None else float(value)

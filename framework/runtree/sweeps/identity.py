@@ -25,6 +25,7 @@ LATER = (
     "plots",
     "report",
     "keep",
+    "recheck",
 )  # may be changed when a sweep is resumed
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from runtree.sweeps.driver import Driver
 
 SHOWN = 10  # configurations of a table
+ADVICE = 3  # findings about the search
 FRONT = 30  # … of a Pareto set
 
 
@@ -45,6 +46,7 @@ def report_sweep(swept: "Swept") -> int:
     if standing.comparable:
         print_families(driver, standing)
         print_test(plan, driver, standing)
+        print_advice(plan)
     print_failures(plan, standing)
     click.echo(f"\n{labelled('folder', shown_path(plan.folder.path))}")
     if any(plan.folder.plots.glob("*.svg")):
@@ -173,6 +175,20 @@ def looks_of(plan: "Plan", entry: "Entry") -> str:
     told = mapping(plan.folder.run(entry.number).evaluation).get("test_looks") or {}
     found = looks_at(Path(str(plan.config.outputs)), str(told.get("rows")))  # by now, later runs of the sweep included
     return told_looks(asdict(found)) if found.count > 1 else ""
+
+
+def print_advice(plan: "Plan") -> None:
+    """Print what the runs say about the search: the weightiest first, no more than a few."""
+    from runtree.records.contents import mapping
+
+    assert plan.folder is not None
+    findings = [one for one in mapping(plan.folder.advice).get("findings") or [] if one["level"] != "good"]
+    for one in findings[:ADVICE]:
+        click.echo()
+        click.echo(wrapped("note", one["says"]))
+        click.echo(wrapped("", f"-> {one['advice']}"))
+    if len(findings) > ADVICE:
+        click.echo(labelled("", f"… {len(findings) - ADVICE} more in advice.json"))
 
 
 def print_failures(plan: "Plan", standing: Standing) -> None:

@@ -23,7 +23,7 @@ class SweepFacts:
     Attributes
     ----------
     asked, stop, advice, environment
-        What `sweep.yaml`, `stop.json`, `sweep_advice.json` and `environment.json` hold.
+        What `sweep.yaml`, `stop.json`, `advice.json` and `environment.json` hold.
     rows
         `leaderboard.csv`, the best first, as text.
     best

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtree.config.space.condition import condition, constraint
 from runtree.contract.errors import ConfigError
-from runtree.sweeps.condition import condition, constraint
 
 KNOWN = ["algorithm.solver", "algorithm.alpha", "algorithm.depth", "algorithm.lambda", "data.name", "seed"]
 BASE = {"algorithm": {"solver": "lbfgs", "alpha": 0.1, "depth": None, "layers": [{"units": 8}]}, "seed": 3}

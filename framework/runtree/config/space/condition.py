@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from runtree.config.space.expression import Comparison, Expression, ExpressionError, Joined, Name, Negation
+from runtree.config.space.reader import Reader
 from runtree.contract.errors import ConfigError, unknown
-from runtree.sweeps.expression import Comparison, Expression, ExpressionError, Joined, Name, Negation
-from runtree.sweeps.reader import Reader
 
 LANGUAGE = "possible: == != < <= > >= in, not in, and, or, not, ( ), [a, b], e.g. solver == sgd and alpha > 0.1"
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"

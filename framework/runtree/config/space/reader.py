@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from runtree.sweeps.expression import (
+from runtree.config.space.expression import (
     CONSTANTS,
     OPERATORS,
     Comparison,

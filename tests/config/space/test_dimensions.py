@@ -7,14 +7,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from runtree.config.space.dimensions import block, dimension, ordered, text_of
+from runtree.config.space.grammar import override
 from runtree.contract.errors import ConfigError
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.contract.types import TASKS
-from runtree.sweeps.grammar import override
-from runtree.sweeps.space import block, dimension, ordered, text_of
 
 HYDRA = OverridesParser.create()
-ALGORITHMS = sorted((Path(__file__).parents[2] / "conf" / "algorithm").glob("*.yaml"))
+ALGORITHMS = sorted((Path(__file__).parents[3] / "conf" / "algorithm").glob("*.yaml"))
 NASTY = [
     "",
     "1",
@@ -329,7 +329,7 @@ def test_an_inactive_dimension_has_its_value_of_the_base_config():
 
 
 def test_what_the_page_shows_is_read():
-    page = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "sweeps.md").read_text(encoding="utf-8")
     [shown] = re.findall(r"^```yaml\n(space:.*?)^```", page, re.MULTILINE | re.DOTALL)
     for task in TASKS:
         assert len(block(yaml.safe_load(shown)["space"], "algorithm.", task, {})) == 5

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from runtree.config.space.grammar import POSSIBLE, literal, parsed, plain
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.search import Choice, Interval, Scale
-from runtree.sweeps.grammar import POSSIBLE, literal, parsed, plain
 
 Domain = Choice | Interval
 Options = Callable[[str], Sequence[str]]

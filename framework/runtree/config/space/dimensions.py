@@ -6,12 +6,12 @@ from functools import partial
 from typing import Any
 
 from runtree.config.catalogue import flatten
+from runtree.config.space.condition import Condition, condition, joined
+from runtree.config.space.domains import WHEN, Options, domain_of, domain_text
+from runtree.config.space.grammar import POSSIBLE
 from runtree.config.task import for_task
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.search import Dimension
-from runtree.sweeps.condition import Condition, condition, joined
-from runtree.sweeps.domains import WHEN, Options, domain_of, domain_text
-from runtree.sweeps.grammar import POSSIBLE
 
 KEYS = ("space", "when")
 
