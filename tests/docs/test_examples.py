@@ -12,15 +12,20 @@ PAGES = [
     "docs/checks.md",
     "docs/comparing.md",
     "docs/configuration.md",
+    "docs/diagnosis.md",
+    "docs/evaluation.md",
     "docs/networks.md",
     "docs/runs.md",
+    "docs/statistics.md",
     "docs/sweeps.md",
     "docs/training.md",
     "docs/trust.md",
     "docs/zoo.md",
 ]
 LOOKS_BACK = {
-    **dict.fromkeys(("show", "predict", "explain", "runs", "export", "diff", "rerun", "clean"), "run"),
+    **dict.fromkeys(
+        ("show", "predict", "explain", "runs", "export", "diff", "rerun", "clean", "compare", "best"), "run"
+    ),
     **dict.fromkeys(("status", "resume"), "sweep"),
 }
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

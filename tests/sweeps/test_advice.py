@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from runtree.config.space.domains import domain_of
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.sweep import SweepFolder
 from runtree.sweeps.advice.advise import advise
@@ -14,7 +15,6 @@ from runtree.sweeps.advice.facts import Facts
 from runtree.sweeps.advice.optimism import optimism, promised_too_much, told_by_folds
 from runtree.sweeps.advice.recheck import Rechecked
 from runtree.sweeps.book import Book
-from runtree.sweeps.domains import domain_of
 from runtree.sweeps.judgement import Judge
 
 C = Dimension("algorithm.C", Interval(0.01, 100.0, scale="log"))

@@ -81,3 +81,13 @@ def outputs_option() -> Callable[[Any], Any]:
     return click.option(
         "--outputs", metavar="DIR", default=usual_outputs, show_default=OUTPUTS, help="Where the runs are kept."
     )
+
+
+def where_option() -> Callable[[Any], Any]:
+    """Return the option that says which runs are meant."""
+    return click.option(
+        "--where",
+        metavar="EXPR",
+        multiple=True,
+        help="NAME=VALUE (also != < <= > >= ~), or comparisons with and, or, not: 'a == \"x\" and b > 1'. All hold.",
+    )

@@ -139,12 +139,14 @@ class Split:
 class Evaluation:
     """What an evaluator found: metrics by part, predictions row by row, and scores fold by fold.
 
-    `predictions` may be a function that makes the table: of most runs of a sweep nobody asks for it.
+    `predictions` may be a function that makes the table: of most runs of a sweep nobody asks for it. `details` holds
+    what else is worth keeping in `metrics.json`, plain JSON by a name that is no part's.
     """
 
     metrics: Mapping[str, Mapping[str, float]]
     predictions: "pd.DataFrame | Callable[[], pd.DataFrame]"
-    folds: tuple[Mapping[str, float], ...] = ()
+    folds: tuple[Mapping[str, Any], ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

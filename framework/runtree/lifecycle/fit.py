@@ -10,6 +10,9 @@ from runtree.config.build import build
 from runtree.contract.errors import DataError, RuntreeError, first_line
 from runtree.contract.iteration import UNWATCHED, Report
 from runtree.contract.run import Run
+from runtree.lifecycle.decision.allowed import asked_of
+from runtree.lifecycle.decision.decide import decide, decide_alike
+from runtree.lifecycle.decision.wrapping import algorithm_of
 from runtree.lifecycle.fitting.judge import Rows, check_watched
 from runtree.lifecycle.fitting.plan import Plan
 from runtree.lifecycle.fitting.watch import ending, hold_out, watch, watch_fold
@@ -36,19 +39,31 @@ def fit(run: Run) -> Any:
         run.facts["pretrained"] = algorithm.pretrained_sha256_
     run.ending = ending(algorithm, plan, loop)
     run.refit = partial(refit, run)
-    return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
+    return Pipeline([("preprocess", preprocess), ("algorithm", _decided(run, algorithm, preprocess, learnt))])
+
+
+def _decided(run: Run, algorithm: Any, preprocess: Any, learnt: Rows) -> Any:
+    """Return the algorithm as the block `decision` changes it."""
+    options = asked_of(run)
+    if not options.asked:
+        return algorithm
+    held = _validation(run, preprocess) if options.learns else None
+    return decide(run, algorithm, held or learnt)
 
 
 def refit(run: Run, features: Any, target: Any) -> Any:
-    """Fit a fresh copy of the run's pipeline on other rows, under the same stop rules."""
+    """Fit a fresh copy of the run's pipeline on other rows, under the same stop rules.
+
+    It decides as the run's own does: what the block `decision` learnt for that stays as it was learnt.
+    """
     from sklearn.base import clone
     from sklearn.pipeline import Pipeline
 
-    preprocess, algorithm = clone(run.model[0]), clone(run.model[-1])
+    preprocess, algorithm = clone(run.model[0]), clone(algorithm_of(run.model[-1]))
     learnt, watched = hold_out(run, (preprocess.fit_transform(features, target), target), None)
     loop = watch_fold(run, learnt, watched) if run.plan.steps else None
     carry_out(run, algorithm, learnt, watched, loop or UNWATCHED)
-    return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
+    return Pipeline([("preprocess", preprocess), ("algorithm", decide_alike(run, algorithm, learnt))])
 
 
 def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report: Report) -> None:

@@ -31,7 +31,6 @@ def first_record(frozen: Frozen, overrides: Sequence[str], sweep: str | None, fo
 def ended(
     record: RunRecord,
     run: Run,
-    stages: dict[str, float],
     seconds: float,
     state: str,
     error: BaseException | None = None,
@@ -51,7 +50,7 @@ def ended(
         metrics=dict(run.metrics) if run.filled("metrics") else {},
         objective=ranked(run) if run.filled("metrics") else {},
         fingerprints={**record.fingerprints, **found},
-        stages={name: round(value, 6) for name, value in stages.items()},
+        stages={name: round(value, 6) for name, value in run.seconds.items()},
         error=told(error) if error is not None and state == "failed" else None,
         fit=dict(run.ending),
         missed=run.missed,

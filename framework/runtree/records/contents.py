@@ -18,8 +18,9 @@ def data(record: RunRecord) -> dict[str, Any]:
 
 
 def folds(record: RunRecord) -> list[Mapping[str, Any]]:
-    """Return the scores of each fold; empty where the evaluator has no folds."""
-    return list(mapping(RunFolder(record.folder).metrics).get("folds") or [])
+    """Return the scores of each fold, of one that ended while others did not too; empty where there are no folds."""
+    recorded = _lines(RunFolder(record.folder).folds)
+    return list(recorded or mapping(RunFolder(record.folder).metrics).get("folds") or [])
 
 
 def evaluation(record: RunRecord) -> dict[str, Any]:
@@ -38,8 +39,12 @@ def mapping(file: Path) -> dict[str, Any]:
 
 def iterations(record: RunRecord) -> list[dict[str, Any]]:
     """Return the lines of `history.jsonl`, less those that are torn."""
+    return _lines(RunFolder(record.folder).history)
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
     try:
-        lines = RunFolder(record.folder).history.read_bytes().splitlines()
+        lines = file.read_bytes().splitlines()
     except FileNotFoundError:
         return []
     return [line for line in map(_line, lines) if line]

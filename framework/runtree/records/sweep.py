@@ -51,6 +51,11 @@ class SweepFolder:
         return self.path / "leaderboard.csv"
 
     @property
+    def report(self) -> Path:
+        """The page that tells all of it to a reader."""
+        return self.path / "report.html"
+
+    @property
     def plots(self) -> Path:
         """Pictures of the search, each with its data as JSON."""
         return self.path / "plots"

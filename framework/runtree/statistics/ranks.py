@@ -17,45 +17,73 @@ OfCounts = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Ranking:
-    """Rows in falling order of score, their truth (1 or 0), and where each run of equal scores begins."""
+    """Rows in falling order of score, in steps: one for each score that occurs.
+
+    Attributes
+    ----------
+    order
+        Of shape (rows,): positions of the rows.
+    starts
+        Where each step begins in that order.
+    truth
+        Of shape (rows,), in that order: 1 for a row of the class, 0 for another.
+    telling
+        The steps that hold rows of the class: at others no curve rises.
+    """
 
     order: Array
-    truth: Array
     starts: Array
+    truth: Array
+    telling: Array
 
-    def steps(self, counts: Array) -> tuple[Array, Array]:
-        """Return how many rows of the class, and how many of the others, were drawn at each step."""
+    def walk(self, counts: Array) -> "Walk":
+        """Walk along the steps with each resample."""
         drawn = np.take(counts, self.order, axis=1)
-        of_the_class = drawn * self.truth
-        others = drawn - of_the_class
         if len(self.starts) == len(self.order):
-            return of_the_class, others
-        return np.add.reduceat(of_the_class, self.starts, axis=1), np.add.reduceat(others, self.starts, axis=1)
+            rows, hits = drawn, np.take(drawn, self.telling, axis=1)
+        else:
+            rows = np.add.reduceat(drawn, self.starts, axis=1)
+            hits = np.take(np.add.reduceat(drawn * self.truth, self.starts, axis=1), self.telling, axis=1)
+        so_far = np.cumsum(rows, axis=1)
+        here, passed = np.take(rows, self.telling, axis=1), np.take(so_far, self.telling, axis=1)
+        return Walk(hits, np.cumsum(hits, axis=1), here, passed, so_far[:, -1])
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Rows drawn at each telling step, and up to it, of shape (resamples, steps): of the class, and in all."""
+
+    hits: Array
+    found: Array
+    here: Array
+    passed: Array
+    rows: Array
+
+    def area(self) -> Array:
+        """Return the area under the ROC curve (Mann & Whitney's U, ties half); NaN where a class was not drawn."""
+        if not self.hits.shape[1]:
+            return np.full(len(self.hits), np.nan)
+        positive = self.found[:, -1]
+        negative = self.rows - positive
+        below = negative[:, None] - (self.passed - self.found)
+        won = np.einsum("ij,ij->i", self.hits, 2 * below + (self.here - self.hits))
+        return _divided(won, 2 * positive * negative)
+
+    def average_precision(self) -> Array:
+        """Return the mean of precision over the steps of recall; NaN where a class was not drawn."""
+        if not self.hits.shape[1]:
+            return np.full(len(self.hits), np.nan)
+        summed = np.einsum("ij,ij->i", self.hits, self.found / np.maximum(self.passed, 1))
+        positive = self.found[:, -1]
+        return np.where(self.rows > positive, _divided(summed, positive), np.nan)
 
 
 def rank(truth: Array, score: Array) -> Ranking:
     """Sort rows by score."""
     order = np.argsort(-score, kind="stable")
-    descending = score[order]
+    descending, truth = score[order], truth[order].astype(np.int64)
     starts = np.flatnonzero(np.r_[True, descending[1:] != descending[:-1]])
-    return Ranking(order, truth[order].astype(np.int64), starts)
-
-
-def area(ranking: Ranking, counts: Array) -> Array:
-    """Return the area under the ROC curve (Mann & Whitney's U by pairs, ties half); NaN where a class was not drawn."""
-    positive, negative = ranking.steps(counts)
-    below = negative.sum(1, keepdims=True) - np.cumsum(negative, axis=1)
-    won = np.einsum("ij,ij->i", positive, 2 * below + negative)
-    return _divided(won, 2 * positive.sum(1) * negative.sum(1))
-
-
-def average_precision(ranking: Ranking, counts: Array) -> Array:
-    """Return the mean of precision over the steps of recall; NaN where a class was not drawn."""
-    positive, negative = ranking.steps(counts)
-    found = np.cumsum(positive, axis=1)
-    rows = found + np.cumsum(negative, axis=1)
-    summed = np.einsum("ij,ij->i", positive, found / np.maximum(rows, 1))
-    return np.where(negative.sum(1) > 0, _divided(summed, positive.sum(1)), np.nan)
+    return Ranking(order, starts, truth, np.flatnonzero(np.add.reduceat(truth, starts)))
 
 
 def _divided(part: Array, whole: Array) -> Array:
@@ -63,22 +91,22 @@ def _divided(part: Array, whole: Array) -> Array:
     return found
 
 
-def _of_classes(answers: Answers, score: Callable[[Ranking, Array], Array]) -> OfCounts:
+def _of_classes(answers: Answers, score: Callable[[Walk], Array]) -> OfCounts:
     """Score the second of two classes, or each of more against the rest: the mean, each class with equal weight."""
     assert answers.score is not None
     codes = (1,) if len(answers.classes) == 2 else range(len(answers.classes))
     rankings = [rank(answers.y_true == code, answers.score[:, code]) for code in codes]
-    return lambda counts: np.mean([score(ranking, counts) for ranking in rankings], axis=0)
+    return lambda counts: np.mean([score(ranking.walk(counts)) for ranking in rankings], axis=0)
 
 
 def roc_auc(answers: Answers) -> OfCounts:
     """Area under the ROC curve."""
-    return _of_classes(answers, area)
+    return _of_classes(answers, Walk.area)
 
 
 def pr_auc(answers: Answers) -> OfCounts:
     """Average precision."""
-    return _of_classes(answers, average_precision)
+    return _of_classes(answers, Walk.average_precision)
 
 
 SCORES: Mapping[str, Callable[[Answers], OfCounts]] = {"roc_auc": roc_auc, "pr_auc": pr_auc}

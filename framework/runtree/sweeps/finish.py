@@ -5,11 +5,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from runtree.contract.errors import NotFoundError
+from runtree.contract.errors import NotFoundError, first_line
 from runtree.records.folder import RunFolder
 from runtree.records.record import read_record
 from runtree.records.sweep import SweepFolder, drop_heavy, read_description
 from runtree.records.write import write_json, write_text
+from runtree.reports.write_sweep import write_sweep_report
 from runtree.sweeps.advice.advise import advise
 from runtree.sweeps.advice.facts import Facts
 from runtree.sweeps.advice.recheck import Rechecked, recheck
@@ -57,7 +58,17 @@ def finish(
         tell("pictures are drawn")
         spaces = {name: arm.family.space for name, arm in driver.proposer.arms.items()}
         draw(driver.book, driver.judge, spaces, folder.plots, [trial for trial, _ in driver.front.best])
+    if options.report and driver.leaving not in RESUMED:
+        tell_of_sweep(folder)
     return stop
+
+
+def tell_of_sweep(folder: SweepFolder) -> None:
+    """Write the sweep's `report.html`; one that cannot be made is a warning, for all that counts is written."""
+    try:
+        write_sweep_report(folder)
+    except Exception as error:
+        log.warning("%s is left out: %s: %s", folder.report, type(error).__name__, first_line(error))
 
 
 def _write_down(driver: Driver, folder: SweepFolder, stop: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ LATER = (
     "on_failure",
     "grace",
     "plots",
+    "report",
     "keep",
     "recheck",
 )  # may be changed when a sweep is resumed

@@ -39,6 +39,7 @@ class LoopOptions:
     warm_start: Any = None
     plots: bool = True
     recheck: int = 0
+    report: bool = True
 
     def __post_init__(self) -> None:
         for name, low in (("repeats", 1), ("retries", 0), ("backoff", 0), ("grace", 0), ("lag", 1), ("recheck", 0)):

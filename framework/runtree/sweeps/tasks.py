@@ -10,6 +10,7 @@ from typing import Any
 from runtree.config.compose import Composer
 from runtree.config.freeze import OUTSIDE, Frozen
 from runtree.config.resources import Resources
+from runtree.config.space.grammar import override
 from runtree.contract.errors import ConfigError, NotFoundError
 from runtree.contract.types import RunRecord
 from runtree.records.folder import RunFolder
@@ -21,7 +22,6 @@ from runtree.sweeps.book import Entry, Trial
 from runtree.sweeps.endings import Ending
 from runtree.sweeps.executor import Job
 from runtree.sweeps.families import Family
-from runtree.sweeps.grammar import override
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.payload import Objectives, Work
 

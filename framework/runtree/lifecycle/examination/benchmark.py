@@ -5,7 +5,7 @@ from typing import Any
 
 from runtree.lifecycle.examination.champion import champion, champion_answers
 from runtree.lifecycle.examination.condition import CHAMPION, GAIN, Condition, read_condition
-from runtree.lifecycle.examination.gain import drawn_together, gain, said, tied
+from runtree.lifecycle.examination.gain import gain, said, tied
 from runtree.lifecycle.examination.subject import Subject
 from runtree.lifecycle.metrics import SECONDS
 
@@ -77,7 +77,7 @@ def _bootstrapped(subject: Subject, metric: str) -> dict[str, float]:
 
     asked = subject.options.intervals
     own = [one for one in subject.metrics if one.name == metric]
-    groups = drawn_together(subject)
+    groups = subject.groups("test")
     found = bootstrap(subject.answers["test"], own, asked.resamples, asked.level, subject.run.seed, groups)
     return {"low": found[metric].low, "high": found[metric].high} if metric in found else {}
 

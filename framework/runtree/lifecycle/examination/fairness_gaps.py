@@ -28,8 +28,8 @@ def replicates(
         if name in RATES:
             found.append(_rates(some, name, resamples, rng))
             continue
-        drawn = replicate([some], [catalogue[name]], resamples, seed + number)
-        found.append(drawn[name].drawn[0] if name in drawn else np.full(resamples, np.nan))
+        drawn = replicate([some], [catalogue[name]], resamples, seed + number).get(name)
+        found.append(np.full(resamples, np.nan) if drawn is None else drawn.drawn[0])
     fewest = min(len(one) for one in found)
     return np.stack([one[:fewest] for one in found])
 

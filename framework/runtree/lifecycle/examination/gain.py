@@ -43,7 +43,7 @@ def _compared(subject: Subject, own: Answers, other: Answers) -> "Comparison":
     from runtree.statistics.rows import delong, mcnemar
 
     asked, metric, run = subject.options.intervals, subject.metric, subject.run
-    groups = drawn_together(subject)
+    groups = subject.groups("test")
     if groups is None and metric.name == "accuracy":
         return mcnemar(own, other, asked.level)
     if groups is None and metric.name == "roc_auc" and len(own.classes) == 2:
@@ -52,14 +52,6 @@ def _compared(subject: Subject, own: Answers, other: Answers) -> "Comparison":
         value = (own.value(metric) or 0.0) - (other.value(metric) or 0.0)
         return Comparison("difference", value, math.nan, math.nan, math.nan, len(own.y_true))
     return bootstrap_difference(own, other, metric, asked.resamples, asked.level, run.seed, groups)
-
-
-def drawn_together(subject: Subject) -> "Array | None":
-    """Return the group of each test row, where rows of a group are alike and so are drawn together; else None."""
-    run = subject.run
-    if run.data.groups is None or run.facts.get("split") != "group":
-        return None
-    return run.data.groups.iloc[subject.rows["test"]].to_numpy()
 
 
 def _number(value: float | None) -> float | None:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from runtree.config.space.domains import domain_text
 from runtree.contract.finding import Finding
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.sweeps.advice.facts import Facts
-from runtree.sweeps.domains import domain_text
 
 ENOUGH = 10  # configurations of a family: of fewer the best lies anywhere
 NEAR = 0.02  # share of a range, on its own scale, that is its edge
