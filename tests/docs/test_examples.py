@@ -14,13 +14,16 @@ PAGES = [
     "docs/configuration.md",
     "docs/diagnosis.md",
     "docs/networks.md",
+    "docs/report.md",
     "docs/runs.md",
     "docs/sweeps.md",
     "docs/training.md",
     "docs/zoo.md",
 ]
 LOOKS_BACK = {
-    **dict.fromkeys(("show", "predict", "runs", "export", "diff", "rerun", "clean", "compare", "best"), "run"),
+    **dict.fromkeys(
+        ("show", "predict", "runs", "export", "diff", "rerun", "clean", "compare", "best", "report"), "run"
+    ),
     **dict.fromkeys(("status", "resume"), "sweep"),
 }
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
