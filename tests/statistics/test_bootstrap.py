@@ -174,8 +174,8 @@ def test_never_to_win_is_judged_as_never_to_lose(lost):
     found, turned = (
         bootstrap_difference(*pair, METRICS["accuracy"], 2000, 0.95, 0) for pair in ((better, worse), (worse, better))
     )
-    assert turned.p == pytest.approx(found.p, abs=0.02)
-    assert turned.p > 0.01
+    assert turned.p == pytest.approx(found.p, rel=0.25)
+    assert turned.p > 0.002  # more than the least there is
 
 
 def test_p_is_never_0_and_never_above_1():
