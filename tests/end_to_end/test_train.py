@@ -13,7 +13,7 @@ import yaml
 RUNTREE = [sys.executable, "-c", "from runtree.cli.main import main; main()"]
 FILES = {
     "config.yaml", "run.json", "metrics.json", "data.json", "environment.json", "predictions.parquet", "model", "log.txt",
-    "manifest.json", "evaluation.json", ".lock",
+    "manifest.json", "evaluation.json", "plots", "report.html", ".lock",
 }  # fmt: skip
 
 
