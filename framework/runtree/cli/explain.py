@@ -60,7 +60,7 @@ def explain_command(
     rest_idle_threads()
     if trust:
         import_from(Path.cwd())
-    record = find(Path(outputs), run)
+    record = find(Path(outputs), run, completed=True)
     found = explain(App(), record, file, rows, label, trust)
     if as_json:
         print_json({"schema": SCHEMA, "run": record.id, "rows": documents(found)})

@@ -40,7 +40,7 @@ def predict_command(
     rest_idle_threads()
     if trust:
         import_from(Path.cwd())
-    record = find(Path(outputs), run)
+    record = find(Path(outputs), run, completed=True)
     plugins = installed_plugins()
     began = time.monotonic()
     predictor = load_predictor(RunFolder(record.folder), plugins, plugins.trusted_types(trust))

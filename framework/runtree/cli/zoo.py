@@ -104,5 +104,5 @@ def described(name: str, source: str, outputs: str) -> "tuple[Card, Path]":
     refuse_pickles(source, "zoo")
     if source.endswith(".safetensors"):
         return card_of_file(name, Path(source)), Path(source)
-    record = find(Path(outputs), source)
+    record = find(Path(outputs), source, completed=True)
     return card_of_run(name, record), weights_of(record)

@@ -15,8 +15,10 @@ def records(outputs: Path) -> Iterator[RunRecord]:
     yield from ask(outputs, lambda runs: runs.take(range(len(runs))))
 
 
-def find(outputs: Path, selector: str) -> RunRecord:
+def find(outputs: Path, selector: str, completed: bool = False) -> RunRecord:
     """Return the run that `selector` names: `latest`, a path, or a unique beginning of its id or fingerprint.
+
+    With `completed` the latest is the latest that completed, if any did: what has a model.
 
     Raises
     ------
@@ -26,7 +28,7 @@ def find(outputs: Path, selector: str) -> RunRecord:
     as_path = RunFolder(Path(selector))
     if as_path.record.is_file():
         return read_record(as_path)
-    found = ask(outputs, lambda runs: runs.take(_rows(runs, selector, outputs)))
+    found = ask(outputs, lambda runs: runs.take(_rows(runs, selector, outputs, completed)))
     if not found:
         raise NotFoundError(f"{selector}: its record cannot be read any more", "see: runtree runs")
     return found[0]
@@ -37,10 +39,15 @@ def ids(outputs: Path) -> list[str]:
     return ask(outputs, lambda runs: runs.column("id"))
 
 
-def _rows(runs: Runs, selector: str, outputs: Path) -> list[int]:
+def _rows(runs: Runs, selector: str, outputs: Path, completed: bool) -> list[int]:
     """Return the row that a selector names."""
     names = runs.column("id")
-    latest = max(range(len(runs)), key=lambda row: (runs.column("started")[row], names[row]), default=None)
+    states, started = runs.column("state"), runs.column("started")
+
+    def place(row: int) -> tuple[bool, str, str]:
+        return completed and states[row] == "completed", started[row], names[row]
+
+    latest = max(range(len(runs)), key=place, default=None)
     if latest is None:
         raise NotFoundError(f"no runs in {outputs}", "train one: runtree train")
     if selector == "latest":
