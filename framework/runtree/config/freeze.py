@@ -15,8 +15,8 @@ from runtree.config.schema import check_root
 from runtree.config.secrets import keep_reference, redact
 from runtree.contract.errors import ConfigError, first_line
 
-# What does not make another science: where it ran, where it is kept, what a tuner might have tried.
-OUTSIDE = ("compute", "outputs", "zoo", "experiment", "hydra")
+# What does not make another science: where it ran, where it is kept, who is told, what a tuner might have tried.
+OUTSIDE = ("compute", "outputs", "zoo", "experiment", "trackers", "tracking", "hydra")
 # … and what a run is examined for once it is scored: `lifecycle/examination/options.py` holds these keys.
 LOOKED_AT = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 NOT_OF_A_RUN = ("hydra", "tuner")  # what is asked of Hydra and of a sweep
