@@ -139,7 +139,9 @@ def test_run_failed(folder):
 
 def sweep(folder, **hooks):
     app = App(make_plugins(found=[], extra=[("probe", plugin(**hooks))]))
-    return train(app, parse_flags(["-m", "algorithm=dummy", "data=iris", "seed=1,2"])).folder
+    return train(
+        app, parse_flags(["-m", "algorithm=dummy", "data=iris", "seed=1,2", "compute.engine=in_process"])
+    ).folder
 
 
 def test_sweep_started(folder):
@@ -153,7 +155,7 @@ def test_sweep_finished(folder):
     found = sweep(folder, sweep_finished=lambda folder, best, stop: seen.append((folder, best, stop)))
     [(told, [best], stop)] = seen
     assert told == found
-    assert (stop["criterion"], "test" in best.metrics) == ("space", True)
+    assert (stop["criterion"], "test" in best.metrics) == ("space_exhausted", True)
 
 
 def test_save_model(folder):

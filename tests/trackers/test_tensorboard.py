@@ -87,19 +87,21 @@ def test_a_run_that_goes_on_replaces_the_steps_that_it_tells_anew(tmp_path):
         tracker.run_started(one)
         for step in steps:
             tracker.run_iterated(one, step, {"loss": float(10 * step + steps.start)})
+        tracker._events.close()  # as the death of a process does
     assert scalars(read(tmp_path))["loss"] == [(1, 11.0), (2, 21.0), (3, 33.0), (4, 43.0), (5, 53.0)]
 
 
-def test_a_sweeps_runs_can_be_compared_and_the_best_has_its_test_scores(folder):
-    done = run(folder, "-m", "algorithm=sgd", "algorithm.alpha=0.1,0.01", "trackers=tensorboard", "tuner=grid")
-    folders = sorted(done.folder.glob("runs/*"))
-    assert [hparams(read(one))[0]["algorithm.alpha"] for one in folders] == [0.1, 0.01]
+@pytest.mark.parametrize("keep", ["best", "all"])
+def test_a_sweeps_runs_can_be_compared_and_the_best_has_its_test_scores_once(folder, keep):
+    swept = ["-m", "algorithm=sgd", "algorithm.alpha=0.001,1000", f"tuner.keep={keep}", "compute.engine=in_process"]
+    found = run(folder, *swept, "trackers=tensorboard").folder
+    folders = [found / "runs" / "0000", found / "runs" / "0001"]
+    assert [hparams(read(one))[0]["algorithm.alpha"] for one in folders] == [0.001, 1000]
     drawn = [scalars(read(one)) for one in folders]
-    assert all("validation/accuracy" in found for found in drawn)
-    [best] = [found for found in drawn if "test/accuracy" in found]
-    kept = next(one for one in folders if (one / "model").is_dir())
-    told = json.loads((kept / "metrics.json").read_text())["test"]["accuracy"]
-    assert best["test/accuracy"] == [(0, pytest.approx(told))]
+    assert all("validation/accuracy" in one for one in drawn)
+    assert ["test/accuracy" in one for one in drawn] == [True, keep == "all"]
+    told = json.loads((folders[0] / "metrics.json").read_text())["test"]["accuracy"]
+    assert drawn[0]["test/accuracy"] == [(0, pytest.approx(told))]
 
 
 def test_its_files_are_not_in_the_manifest(folder):

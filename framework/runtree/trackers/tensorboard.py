@@ -12,6 +12,7 @@ from runtree.contract.types import RunRecord
 from runtree.trackers.events import Events
 
 FOLDER = "tensorboard"
+TEST = "test/"
 GROUPS = ("data", "preprocess", "algorithm", "evaluator")
 LONGEST = 200  # characters of a setting
 HIDDEN = {"_target_", "space", "iterations"}  # what an option says of itself
@@ -49,11 +50,17 @@ class TensorBoard:
     def sweep_finished(self, folder: Path, best: Sequence[RunRecord], stop: Mapping[str, Any]) -> None:
         """Add what the test part says of the best runs, which was not known when they ended."""
         for record in best:
-            found = {tag: value for tag, value in by_part(record.metrics).items() if tag.startswith("test/")}
-            if found and (record.folder / FOLDER).is_dir():
-                events = Events(record.folder / FOLDER)
+            place = record.folder / FOLDER
+            found = {tag: value for tag, value in by_part(record.metrics).items() if tag.startswith(TEST)}
+            if found and place.is_dir() and not told(place, TEST):
+                events = Events(place)
                 events.scalars(0, found)
                 events.close()
+
+
+def told(folder: Path, tag: str) -> bool:
+    """Tell whether events of a tag that begins so were written: a tag stands in its event as it is."""
+    return any(tag.encode() in file.read_bytes() for file in folder.iterdir())
 
 
 def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
