@@ -1,6 +1,7 @@
 """A run's model as one of MLflow's, without a pickle: the model's own folder, and a loader that asks runtree."""
 
 import tempfile
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,24 @@ NEEDED = ("runtree", "runtree-mlflow", "scikit-learn", "pandas", "numpy")
 
 def send_model(store: Store, folder: RunFolder, run_id: str) -> None:
     """Send the model as an artifact ``model`` that ``mlflow.pyfunc.load_model("runs:/<id>/model")`` loads."""
-    import mlflow.pyfunc
-    from mlflow.models import Model
-
-    needed = [f"{name}=={version(name)}" for name in NEEDED]
     with tempfile.TemporaryDirectory() as place:
-        described = Model(artifact_path=PLACE, run_id=run_id)
         target = Path(place) / PLACE
-        mlflow.pyfunc.save_model(
-            str(target), "runtree_mlflow.model", str(folder.model), pip_requirements=needed, mlflow_model=described
-        )
+        describe(folder.model, target, run_id)
         store.client.log_artifacts(run_id, str(target), PLACE)
+
+
+def describe(model: Path, target: Path, run_id: str) -> None:
+    """Write MLflow's description of a model, and a copy of the model below it."""
+    needed = [f"{name}=={version(name)}" for name in NEEDED]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of its own classes' type hints
+        import mlflow.pyfunc
+        from mlflow.models import Model
+
+        described = Model(artifact_path=PLACE, run_id=run_id)
+        mlflow.pyfunc.save_model(
+            str(target), "runtree_mlflow.model", str(model), pip_requirements=needed, mlflow_model=described
+        )
 
 
 class Loaded:

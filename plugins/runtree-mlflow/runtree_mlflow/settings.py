@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 ASKED = "RUNTREE_MLFLOW"
-# A server that is down is to be noticed soon. What the user has set stays; MLflow's own values keep trying for minutes.
+# A server that is down is to be noticed soon, where MLflow's own values keep trying for minutes, and standard output is
+# for results. What the user has set stays.
 QUICK = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 CREDENTIALS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
@@ -37,11 +39,11 @@ def asked(environment: Mapping[str, str]) -> Settings:
 
 
 def harmless(text: object) -> str:
-    """Return one line of text without credentials."""
+    """Return one line of text without credentials; of a long one the beginning and the end, where the cause stands."""
     line = re.sub(r"://[^/\s@]+@", "://***@", " ".join(str(text).split()))
     for name in CREDENTIALS:
         line = line.replace(os.environ.get(name) or "\0", "***")
-    return line if len(line) <= 300 else f"{line[:300]}…"
+    return line if len(line) <= 300 else f"{line[:150]} … {line[-150:]}"
 
 
 def set_defaults() -> None:
