@@ -2,7 +2,8 @@
 
 Trees of runs as sweeps leave them, with a run.json of some eighty config keys, are made in a temporary folder. All
 stores hold the same runs and answer the same question: the ten best by a validation metric, and in which settings they
-differ. Seconds are processor time, the best of three, in one process, libraries loaded, files in the page cache.
+differ; `compare` groups all runs into configurations and tests the first twenty. Seconds are processor time, the best of
+three, in one process, libraries loaded, files in the page cache.
 
     python benchmarks/compare.py [--runs 5000 50000] [--mlflow 1000]
 """
@@ -19,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from runtree.cli.compare import compared
+from runtree.records.compare.request import Request
 from runtree.records.differences import varying
 from runtree.records.index_file import NAME
 from runtree.records.listing import ask, list_runs, rewrite
@@ -119,6 +122,11 @@ def measure(runs: int) -> None:
         taken["cold walk, and the index written"] = seconds(lambda: rebuilt(outputs))
         taken["from the index"] = seconds(lambda: answer(outputs), 5)
         taken["from the index, each run looked at"] = seconds(lambda: answer(outputs, each=True))
+        taken["compare, from the index"] = seconds(lambda: compared(outputs, Request()))
+        with nothing_written(outputs):
+            (outputs / NAME).unlink()
+            taken["compare, cold walk"] = seconds(lambda: compared(outputs, Request()))
+        rebuilt(outputs)
         taken["the index written anew from itself"] = seconds(lambda: rewrite(list_runs(outputs)))
         assert answer(outputs) == naive(outputs), "they do not agree"
         floor = taken["naive walk: glob, json, sorted"]
@@ -134,7 +142,7 @@ def rebuilt(outputs: Path) -> list[str]:
 
 
 def measure_mlflow(runs: int) -> None:
-    """Put the same runs into an MLflow sqlite store through its client, and ask it."""
+    """Put the same runs into an MLflow sqlite store through its client, and ask it what a tree of them is asked."""
     try:
         import mlflow
         from mlflow.entities import Metric, Param
@@ -152,11 +160,18 @@ def measure_mlflow(runs: int) -> None:
             client.log_batch(run, [Metric(name, value, number, 0) for name, value in scores], settings)
             client.set_terminated(run)
         print(f"\nMLflow {mlflow.__version__}, sqlite: {runs:,} runs put in in {time.perf_counter() - began:.0f} s")
-        order = ["metrics.`validation.roc_auc` DESC"]
-        spent = seconds(lambda: client.search_runs([experiment], order_by=order, max_results=BEST))
-        print(f"  {'the ten best':<36} {spent:8.3f} s")
-        spent = seconds(lambda: client.search_runs([experiment], max_results=min(runs, 50_000)))
-        print(f"  {'all of them listed':<36} {spent:8.3f} s")
+        order, outputs = ["metrics.`validation.roc_auc` DESC"], Path(folder, "outputs")
+        make_tree(outputs, runs)
+        time.sleep(1.5 * SETTLED / 1e9)
+        floor = seconds(lambda: answer(outputs))
+        for name, work in {
+            "runtree: the ten best, from the index": lambda: answer(outputs),
+            "MLflow: the ten best": lambda: client.search_runs([experiment], order_by=order, max_results=BEST),
+            "MLflow: all of them listed": lambda: client.search_runs([experiment], max_results=min(runs, 50_000)),
+            "naive walk: glob, json, sorted": lambda: naive(outputs),
+        }.items():
+            spent = seconds(work)
+            print(f"  {name:<38} {spent:8.3f} s   {spent / floor:7.1f} x runtree")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -316,3 +317,31 @@ def test_a_real_sweep_goes_on_after_it_was_cleaned(runtree, copied, real_sweep):
     said = runtree("resume", real_sweep.name, "tuner.stop.max_runs=6")
     assert said.code == 0, said.err
     assert len(list(copied.runs.iterdir())) == 6
+
+
+def test_conditions_say_which_runs_are_meant(runtree):
+    kept = [keep(number, score) for number, score in enumerate((0.5, 0.6, 0.7, 0.9))]
+    keep(5, None, state="failed", metrics={})
+    where = ["--where", "accuracy < 0.65 and state == 'completed'"]
+    told = runtree("clean", *where)
+    assert told.code == 0
+    assert "2 things" in told.out
+    assert shlex.quote(where[1]) in told.out.splitlines()[-1]
+    assert runtree("clean", *where, "--yes").code == 0
+    assert [(path / "model").exists() for path in kept] == [False, False, True, True]
+    assert Path("outputs/e", NAMES[5]).exists()
+    refused = runtree("clean", "--where", "acuracy < 1 and state == 'failed'")
+    assert refused.code == 2
+    assert "did you mean: accuracy?" in refused.err
+
+
+def test_with_conditions_nothing_goes_that_is_of_no_run(runtree):
+    half = Path("outputs/e", NAMES[0])
+    half.mkdir(parents=True)
+    (half / "config.yaml").write_text("seed: 0\n")
+    month_ago = (datetime.now(UTC) - timedelta(days=30)).timestamp()
+    for path in (half / "config.yaml", half):
+        os.utime(path, (month_ago, month_ago))
+    keep(1)
+    assert "half a folder" in runtree("clean").out
+    assert runtree("clean", "--where", "state=completed").out == "nothing may go\n"

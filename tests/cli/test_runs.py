@@ -217,3 +217,23 @@ def test_listing_runs_loads_nothing_heavy(folder):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "r1" in done.stdout
+
+
+def test_a_boolean_expression_says_which_runs_are_meant(runtree):
+    keep("r1", accuracy=0.5), keep("r2", accuracy=0.8), keep("r3", accuracy=0.9, config={"algorithm.name": "lasso"})
+    said = runtree("runs", "--where", 'algorithm.name == "ridge" and metrics.test.accuracy > 0.6')
+    assert rows(said.out) == ["r2"]
+    assert said.out.startswith("1 of 3 runs")
+    assert rows(runtree("runs", "--where", "not (0.6 < accuracy < 0.85) or algorithm in ['x']").out) == ["r3", "r1"]
+    nothing = runtree("runs", "--where", "algorithm == 'forest' and accuracy > 0.6")
+    assert "  algorithm.name is lasso or ridge" in nothing.out
+    assert runtree("export", "-o", "some.csv", "--where", "accuracy < 0.6 or algorithm == 'lasso'").code == 0
+    assert len(Path("some.csv").read_text().splitlines()) == 3
+
+
+def test_an_expression_that_cannot_be_read_is_told_with_its_place(runtree):
+    keep("r1")
+    said = runtree("runs", "--where", "open('x') == 1 and seed == 1")
+    assert said.code == 2
+    assert "at position 1, 'open('x') ==': nothing can be called here" in said.err
+    assert len(said.err.splitlines()) <= 5

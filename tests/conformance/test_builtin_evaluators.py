@@ -3,7 +3,8 @@
 from conformance.shipped import class_name, options
 from runtree.testing import EvaluatorSuite
 
-SMALL = {"cross_validation": ["evaluator.folds=3"]}
+NESTED = ["evaluator.folds=3", "evaluator.inner_folds=2", "evaluator.candidates=2"]
+SMALL = {"cross_validation": ["evaluator.folds=3"], "nested_cross_validation": NESTED}
 
 for _option in options("evaluator"):
     _name = class_name(_option)

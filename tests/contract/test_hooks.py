@@ -96,7 +96,7 @@ def test_run_started(folder):
 def test_stage_finished(folder):
     seen = []
     run(folder, stage_finished=lambda stage, seconds: seen.append((stage.name, seconds >= 0)))
-    assert seen == [(name, True) for name in ("load", "check", "split", "fit", "evaluate", "save", "examine")]
+    assert seen == [(name, True) for name in ("load", "check", "split", "fit", "evaluate", "save", "examine", "report")]
 
 
 def test_run_iterated(folder):
@@ -195,6 +195,7 @@ def test_the_order_of_all_moments_in_one_run(folder):
         "evaluate",
         "save",
         "examine",
+        "report",
         "finished",
     ]
 

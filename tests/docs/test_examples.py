@@ -12,6 +12,7 @@ PAGES = [
     "docs/checks.md",
     "docs/comparing.md",
     "docs/configuration.md",
+    "docs/diagnosis.md",
     "docs/networks.md",
     "docs/runs.md",
     "docs/sweeps.md",
@@ -19,7 +20,7 @@ PAGES = [
     "docs/zoo.md",
 ]
 LOOKS_BACK = {
-    **dict.fromkeys(("show", "predict", "runs", "export", "diff", "rerun", "clean"), "run"),
+    **dict.fromkeys(("show", "predict", "runs", "export", "diff", "rerun", "clean", "compare", "best"), "run"),
     **dict.fromkeys(("status", "resume"), "sweep"),
 }
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -13,7 +13,7 @@ import yaml
 RUNTREE = [sys.executable, "-c", "from runtree.cli.main import main; main()"]
 FILES = {
     "config.yaml", "run.json", "metrics.json", "data.json", "environment.json", "predictions.parquet", "model", "log.txt",
-    "manifest.json", ".lock",
+    "manifest.json", "evaluation.json", ".lock",
 }  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_one_command_leaves_the_tree_of_the_manual(runtree, folder):
     assert record["metrics"] == json.loads((run / "metrics.json").read_text())
     assert record["objective"]["value"] == record["metrics"]["validation"]["balanced_accuracy"]
     assert run.name.endswith(record["fingerprints"]["config"][:8])
-    assert set(record["stages"]) == {"load", "check", "split", "fit", "evaluate", "save", "examine"}
+    assert set(record["stages"]) == {"load", "check", "split", "fit", "evaluate", "save", "examine", "report"}
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["algorithm"]["name"] == record["config"]["algorithm.name"] == "hist_gradient_boosting"
 

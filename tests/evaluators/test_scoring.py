@@ -6,9 +6,8 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from runtree.contract.answers import chances, codes
+from runtree.contract.answers import answer, chances, codes
 from runtree.contract.types import Metric
-from runtree.evaluators.scoring import answer
 
 X = pd.DataFrame({"a": np.arange(30.0), "b": np.arange(30.0) % 7})
 Y = pd.Series(np.where(X["a"] > 20, "high", np.where(X["a"] > 9, "low", "mid")))

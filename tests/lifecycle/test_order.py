@@ -19,13 +19,13 @@ def names(*more):
 
 
 def test_the_story_of_a_run():
-    assert names() == ["load", "check", "split", "fit", "evaluate", "save", "examine"]
+    assert names() == ["load", "check", "split", "fit", "evaluate", "save", "examine", "report"]
 
 
 def test_a_stage_stands_right_after_the_one_it_names():
     explain, profile = Stage("explain", nothing, after="evaluate"), Stage("profile", nothing, after="load")
     assert names(("a", explain), ("b", profile)) == [
-        "load", "profile", "check", "split", "fit", "evaluate", "explain", "save", "examine",
+        "load", "profile", "check", "split", "fit", "evaluate", "explain", "save", "examine", "report",
     ]  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def test_a_stage_stands_right_before_the_one_it_names():
 
 
 def test_a_stage_that_names_nothing_comes_last():
-    assert names(("a", Stage("notify", nothing)))[-1] == "notify"
+    assert names(("a", Stage("notify", nothing)))[-2:] == ["notify", "report"]
 
 
 def test_an_unknown_neighbour_names_the_plugin_and_the_nearest():

@@ -1,21 +1,25 @@
 """What may go from an output tree: chosen here, removed one by one, and never from a folder that somebody works in."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from runtree.app.best import best_runs
 from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
+from runtree.records import selection
 from runtree.records.folder import RunFolder
 from runtree.records.index import records
+from runtree.records.listing import Runs, ask
 from runtree.records.removal import KINDS, leaves, leftovers, remove, remove_leaves, size
+from runtree.records.selection import choose
 from runtree.records.sweep import SweepFolder
 
 BORN = 60  # seconds that a folder may take from being made to being held, however little --older says
+OF_A_RUN = ("failed", "leaves")
 DIED = ("failed", "interrupted")
 A_RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?")
 A_SWEEP = re.compile(r"\d{8}-\d{6}(-\d+)?-sweep")
@@ -24,12 +28,21 @@ OF_A_HALF = {"config.yaml", "log.txt", "history.jsonl", "sweep.yaml", "environme
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked to go: kinds, of which age in seconds, of which experiment, and whether the best are spared."""
+    """What is asked to go: kinds, of which age in seconds, of which experiment, and whether the best go, too.
+
+    Where there are conditions, only what is of runs to which all of them hold.
+    """
 
     older: float
     kinds: tuple[str, ...] = KINDS
     experiment: str | None = None
     best: bool = False
+    where: tuple[str, ...] = ()
+
+    @property
+    def runs_alone(self) -> "Wish":
+        """Return the same wish without what belongs to no run."""
+        return replace(self, kinds=tuple(kind for kind in self.kinds if kind in OF_A_RUN))
 
 
 @dataclass(frozen=True)
@@ -77,8 +90,11 @@ class Cleaning:
 
     def items(self) -> list[Item]:
         """Return everything that may go."""
+        if self.wish.where:
+            self.wish = self.wish.runs_alone
         known = {record.folder: record for record in records(self.outputs)}
         best = set() if self.wish.best else best_runs(list(known.values()))
+        known = {folder: known[folder] for folder in self._meant(known)}
         found: list[Item] = []
         for experiment in real_folders(self.outputs):
             if self.wish.experiment in (None, experiment.name):
@@ -87,6 +103,18 @@ class Cleaning:
                     look = self._sweep if folder.name.endswith("-sweep") else self._run
                     found += look(folder, known, best)
         return found
+
+    def _meant(self, known: Iterable[Path]) -> list[Path]:
+        """Return the folders of the runs to which the conditions hold."""
+        if not self.wish.where:
+            return list(known)
+
+        def answer(runs: Runs) -> set[Path]:
+            chosen, places = choose(runs, selection.Wish(where=self.wish.where)), runs.folders()
+            return {self.outputs / places[row] for row in chosen}
+
+        meant = ask(self.outputs, answer, each=True)
+        return [folder for folder in known if folder in meant]
 
     def _run(self, folder: Path, known: Mapping[Path, RunRecord], best: set[Path]) -> Iterator[Item]:
         run, record = RunFolder(folder), known.get(folder)

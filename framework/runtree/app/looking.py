@@ -122,6 +122,8 @@ def look(order: Order, config: "DictConfig", axes: Axes, composer: Composer, pro
     tuner = build(of_the_tuner(node), "tuner", trust)
     found = first_that_works(axes, composer, prober)
     families = by_algorithm(axes, composer, found.task) if tuner.own_space else [flat(axes, composer)]
+    for family in families:
+        refuse_twice(family, found)
     plan = Plan(order, config, axes, composer, families, [], node, options, allowed, found, hooks)
     if tuner.own_space:
         for family in families:
@@ -158,6 +160,17 @@ def seed_of(plan: Plan) -> int:
     """Return the seed of a sweep: the one that its runs would have alone."""
     seed = plan.config.get("seed", 0)
     return int(seed) if isinstance(seed, int) else 0
+
+
+def refuse_twice(family: Family, found: Found) -> None:
+    """Refuse to search what the evaluator searches in each run: it would choose anew whatever a tuner proposes."""
+    both = sorted({one.path for one in family.space} & set(found.searched))
+    if both:
+        raise ConfigError(
+            f"evaluator: it searches {', '.join(both)} in each run, and so would this sweep",
+            "in a sweep over the space of an algorithm, type: evaluator=cross_validation",
+            "or sweep over something else: tuner=grid seed=1,2,3",
+        )
 
 
 def check_family(plan: Plan, family: Family, prober: Executor, prunes: bool) -> None:

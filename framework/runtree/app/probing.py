@@ -44,7 +44,13 @@ def probe(asked: Probe, hooks: Hooks, trust: Trust, recall: Recall) -> Found:
         objectives=tuple(metrics.objectives(asked.config["objective"], run.data.task, known)),
         reports=reports(run),
         bytes=int(run.data.features.memory_usage(deep=False).sum()),
+        searched=searched(run),
     )
+
+
+def searched(run: Run) -> tuple[str, ...]:
+    """Return what an evaluator that searches chooses in each run."""
+    return tuple(one.path for one in run.space()) if callable(getattr(run.evaluator, "choose", None)) else ()
 
 
 def try_out(text: str, config: Mapping[str, Any], task: Any, trust: Trust) -> None:

@@ -169,6 +169,7 @@ def make_driver(plan: Plan, executor: Executor, ledger: Ledger, folder: SweepFol
         tasks.failed,
         tasks.aside,
         tasks.work,
+        tasks.by_folds,
         tasks.asked_to_stop,
         partial(objective_of, name=name, direction=direction),
     )

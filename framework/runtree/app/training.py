@@ -152,6 +152,7 @@ def run_job(config: "DictConfig", task: Task) -> Any:
 
     from runtree.config.freeze import freeze
     from runtree.lifecycle.execute import Request, execute
+    from runtree.lifecycle.memory import ALONE, Memory
     from runtree.lifecycle.outcome import ranked
     from runtree.records.folder import open_exact, open_run
 
@@ -166,7 +167,9 @@ def run_job(config: "DictConfig", task: Task) -> Any:
         open_folder = partial(open_exact, given)
     done = task.done
     sweep = done.folder.name if done.folder else None
-    request = Request(frozen, task.opens(frozen, open_folder), overrides, sweep, iterated=task.iterated)
+    memory = Memory(ALONE)
+    opens = task.opens(frozen, open_folder)
+    request = Request(frozen, opens, overrides, sweep, recall=memory.recall, iterated=task.iterated)
     try:
         run = execute(request, task.app.plugins, task.app.trust(overrides), task.watch)
     except Exception as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtree.cli.words import command, counted, next_line, outputs_option
+from runtree.cli.words import command, counted, next_line, outputs_option, where_option
 from runtree.records.removal import KINDS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ HELP = """List what may go from the output tree, and with --yes remove it.
 
 Nothing is touched that is younger than --older, that somebody works on, or that runtree did not write. Symbolic links
 are not followed. The best run of an experiment is that with the best objective on one table; --best takes its heavy
-leaves, too.
+leaves, too. With --where runs alone go, and those only to which it holds.
 
 \b
   runtree clean
@@ -55,6 +55,7 @@ def read_age(context: click.Context, parameter: click.Parameter, value: str) -> 
 )
 @click.option("--only", multiple=True, type=click.Choice(KINDS), help="This kind alone; may be given again.")
 @click.option("--experiment", metavar="NAME", help="In one experiment.")
+@where_option()
 @click.option("--best", is_flag=True, help="Take the heavy leaves of the best runs, too.")
 @click.option("--yes", is_flag=True, help="Remove it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -63,6 +64,7 @@ def clean_command(
     older: float,
     only: tuple[str, ...],
     experiment: str | None,
+    where: tuple[str, ...],
     best: bool,
     yes: bool,
     as_json: bool,
@@ -72,7 +74,7 @@ def clean_command(
     from runtree.app.cleaning import Cleaning, Wish, removed_or_why
 
     refuse_unknown_experiment(Path(outputs), experiment)
-    looked = Cleaning(Path(outputs), Wish(older, only or KINDS, experiment, best))
+    looked = Cleaning(Path(outputs), Wish(older, only or KINDS, experiment, best, where))
     items = looked.items()
     faults = {item.path: fault for item in items if (fault := removed_or_why(item))} if yes else {}
     if as_json:
@@ -82,7 +84,7 @@ def clean_command(
         for path in looked.held:
             click.echo(f"passed over, for somebody works there: {path}", err=True)
         if items and not yes:
-            click.echo(f"\n{next_line([again(older, only, experiment, best, outputs)])}")
+            click.echo(f"\n{next_line([again(older, only, experiment, where, best, outputs)])}")
     return 1 if faults else 0
 
 
@@ -141,9 +143,12 @@ def print_as_json(items: "list[Item]", faults: dict[Path, str], done: bool, held
     print_json({"schema": SCHEMA, "items": told, "bytes": sum(item.bytes for item in items), "passed_over": held})
 
 
-def again(older: float, only: tuple[str, ...], experiment: str | None, best: bool, outputs: str) -> str:
+def again(
+    older: float, only: tuple[str, ...], experiment: str | None, where: tuple[str, ...], best: bool, outputs: str
+) -> str:
     """Return the same command with --yes."""
     words = [] if older == 7 * SECONDS["d"] else ["--older", f"{older:g}s"]
     words += [word for kind in only for word in ("--only", kind)]
     words += ["--experiment", experiment] if experiment else []
+    words += [word for condition in where for word in ("--where", condition)]
     return command("clean", *words, *(["--best"] if best else []), "--yes", outputs=outputs)

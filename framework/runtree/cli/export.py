@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtree.cli.words import command, counted, next_line, outputs_option
+from runtree.cli.words import command, counted, next_line, outputs_option, where_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +25,7 @@ The columns are those of `runtree runs --csv` and of `runtree.load_runs()`: fiel
 @click.command("export", help=HELP)
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("runs.parquet"), show_default=True)
 @click.option("--experiment", metavar="NAME", help="Runs of one experiment.")
-@click.option(
-    "--where", metavar="EXPR", multiple=True, help="NAME=VALUE; also != < <= > >= and ~ (contains). All hold."
-)
+@where_option()
 @outputs_option()
 def export_command(output: Path, experiment: str | None, where: tuple[str, ...], outputs: str) -> None:
     """Read the runs and write the table."""

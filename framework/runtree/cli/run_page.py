@@ -9,7 +9,7 @@ import click
 from runtree.cli.cells import printable
 from runtree.cli.tables import print_table, terminal_width
 from runtree.cli.train_report import ended
-from runtree.cli.words import age, duration
+from runtree.cli.words import age, duration, told_looks
 from runtree.records import contents
 from runtree.records.folder import RunFolder
 from runtree.records.removal import removed
@@ -28,6 +28,9 @@ def print_page(record: "RunRecord") -> None:
     if record.metrics:
         click.echo()
         print_metrics(record)
+    looks = contents.evaluation(record).get("test_looks")
+    if looks:
+        click.echo(f"\n{told_looks(looks)} when this run was scored")
     if contents.folds(record):
         click.echo()
         print_rows(contents.folds(record))

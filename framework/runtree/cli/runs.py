@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtree.cli.words import command, next_line, outputs_option
+from runtree.cli.words import command, next_line, outputs_option, where_option
 
 if TYPE_CHECKING:
     from runtree.records.listing import Runs
@@ -23,6 +23,7 @@ validation part's. A metric sorts the best run first: the smallest where it is t
 \b
   runtree runs --sort test.accuracy --where data=iris --where 'seconds<10'
   runtree runs --experiment churn --where state=failed
+  runtree runs --where 'algorithm.name == "ridge" and metrics.test.r2 > 0.8'
   runtree runs --all --csv > runs.csv
 
 A table shows {USUAL_LIMIT} runs unless --limit or --all is given; --json and --csv give every run and every column.
@@ -33,9 +34,7 @@ A table shows {USUAL_LIMIT} runs unless --limit or --all is given; --json and --
 @click.option("--experiment", metavar="NAME", help="Runs of one experiment.")
 @click.option("--sort", metavar="NAME", help="A metric or a key to sort by.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@click.option(
-    "--where", metavar="EXPR", multiple=True, help="NAME=VALUE; also != < <= > >= and ~ (contains). All hold."
-)
+@where_option()
 @click.option("--limit", metavar="N", type=click.IntRange(min=0), help="Show so many runs at most.")
 @click.option("--all", "everything", is_flag=True, help="Show every run, however many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

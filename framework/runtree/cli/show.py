@@ -15,12 +15,14 @@ SCHEMA = 1
 
 HELP = """Show one run: how it went, its data, metrics and settings.
 
-RUN is `latest`, a path, or the beginning of a run's id or fingerprint where no other begins so. --config, --history and
---log print that part alone: the whole config as YAML, the metrics of each iteration, what was said during the run.
+RUN is `latest`, a path, or the beginning of a run's id or fingerprint where no other begins so. --config, --history,
+--log and --findings print that part alone: the whole config as YAML, the metrics of each iteration, what was said
+during the run, what a diagnosis found and what to do about it.
 
 \b
   runtree show latest
   runtree show 20261122-0317 --config > again.yaml
+  runtree show latest --findings
 """
 
 
@@ -38,19 +40,25 @@ def complete_run(context: click.Context, parameter: click.Parameter, incomplete:
 @click.option("--config", is_flag=True, help="Print the whole config, targets and spaces included.")
 @click.option("--history", is_flag=True, help="Print the metrics of each iteration.")
 @click.option("--log", is_flag=True, help="Print the log.")
+@click.option("--findings", is_flag=True, help="Print what a diagnosis found, and what to do.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print metrics, or with --history iterations, as CSV.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print metrics, iterations or findings as CSV.")
 @outputs_option()
-def show_command(run: str, config: bool, history: bool, log: bool, as_json: bool, as_csv: bool, outputs: str) -> None:
+def show_command(
+    run: str, config: bool, history: bool, log: bool, findings: bool, as_json: bool, as_csv: bool, outputs: str
+) -> None:
     """Find the run and print what was asked for."""
+    from runtree.cli.findings import print_findings
     from runtree.cli.run_page import metric_rows, print_page
     from runtree.cli.tables import print_csv, print_json
     from runtree.records.contents import whole_config
     from runtree.records.index import find
 
-    one_of({"--config": config, "--history": history, "--log": log})
+    one_of({"--config": config, "--history": history, "--log": log, "--findings": findings})
     record = find(Path(outputs), run)
-    if as_json:
+    if findings:
+        print_findings(record, as_json, as_csv, outputs)
+    elif as_json:
         print_json({"schema": SCHEMA, "run": everything(record)})
     elif config:
         click.echo(whole_config(record), nl=False)
@@ -81,6 +89,7 @@ def everything(record: "RunRecord") -> dict[str, Any]:
 
     gone = removed(RunFolder(record.folder))
     beside = {"data": contents.data(record), "folds": contents.folds(record), "history": contents.iterations(record)}
+    beside |= {"evaluation": contents.evaluation(record)}
     return {**full(record), **beside, **({"cleaned": gone} if gone else {})}
 
 

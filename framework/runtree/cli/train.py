@@ -8,7 +8,7 @@ import click
 
 from runtree.cli.completion import complete_override
 from runtree.cli.progress import Progress
-from runtree.contract.errors import RequestError
+from runtree.contract.errors import GateError, RequestError
 
 if TYPE_CHECKING:
     from runtree.app import Done
@@ -83,11 +83,31 @@ def told(done: "Done") -> int:
     if done.swept is not None and done.swept.driver is not None:
         from runtree.cli.sweep.report import report_sweep
 
-        return report_sweep(done.swept)
-    from runtree.cli.train_report import report
+        code = report_sweep(done.swept)
+    else:
+        from runtree.cli.train_report import report
 
-    report(done)
-    return 1 if done.failures else 0
+        report(done)
+        code = 1 if done.failures else 0
+    if code == 0:
+        refuse_missed(done)
+    return code
+
+
+def refuse_missed(done: "Done") -> None:
+    """Raise what the gates of the run say, in a sweep those of its best runs; the runs themselves are kept.
+
+    Raises
+    ------
+    GateError
+        A gate was missed.
+    """
+    from runtree.app.gates import missed
+
+    sentences = missed(done)
+    if sentences:
+        shown = sentences[:3]
+        raise GateError(shown[0], *shown[1:], f"… {len(sentences) - 3} more" if len(sentences) > 3 else "")
 
 
 def asks_hydra(flags: argparse.Namespace) -> bool:

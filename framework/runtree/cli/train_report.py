@@ -1,15 +1,22 @@
 """What is printed when a run ends, and when several end that a sweeper of Hydra's own has made."""
 
 from collections.abc import Mapping
+from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtree.cli.cells import format_cell
+from runtree.cli.examined import evaluation, examined_lines
+from runtree.cli.findings import print_warnings
 from runtree.cli.sweep.words import shown_path
+from runtree.cli.words import told_looks
 
 if TYPE_CHECKING:
     from runtree.app import Done
     from runtree.contract.run import Run
+
+SD = "± sd"
 
 
 def report(done: "Done") -> None:
@@ -22,9 +29,18 @@ def report(done: "Done") -> None:
     run = done.runs[0]
     for line in summary(run):
         click.echo(line)
-    rows = [[name, *(run.metrics[part].get(name) for part in run.metrics)] for name in names(run)]
+    spread = spreads(run)
+    headings = [
+        heading for part in run.metrics for heading in (part, *([SD] if spread and part == "validation" else []))
+    ]
+    rows = [[name, *cells(run, name, spread)] for name in names(run)]
     click.echo()
-    print_table(["metric", *run.metrics], rows)
+    print_table(["metric", *headings], rows)
+    if lines := list(examined_lines(evaluation(run.folder))):
+        click.echo("\n" + "\n".join(lines))
+    if run.test_looks:
+        click.echo(f"\n{told_looks(run.test_looks)}")
+    print_warnings(run.folder)
     click.echo(f"\nrun   {shown_path(run.folder)}")
     click.echo("next  runtree show latest   |   runtree predict latest ROWS.csv -o OUT.csv   |   runtree runs")
 
@@ -40,7 +56,41 @@ def summary(run: "Run") -> list[str]:
         f"fit   {run.config.algorithm.name} on {run.facts.get('device', 'cpu')}, "
         f"evaluated by {run.config.evaluator.name}",
         *([f"ended {ended(run.ending)}"] if run.ending.get("reason") else []),
+        *([f"folds {len(run.folds)}; ± is the standard deviation over them"] if run.folds else []),
+        *([f"chose {chosen(run)}"] if run.chosen else []),
     ]
+
+
+def cells(run: "Run", name: str, spread: Mapping[str, float]) -> list[float | None]:
+    """Return a metric's value on each part, with its spread over the folds beside that on the validation part."""
+    found: list[float | None] = []
+    for part, values in run.metrics.items():
+        found += [values.get(name), *([spread.get(name)] if spread and part == "validation" else [])]
+    return found
+
+
+def spreads(run: "Run") -> dict[str, float]:
+    """Return the sample standard deviation of each metric over the folds, by n - 1; empty where there are no folds."""
+    found = {name: [fold[name] for fold in run.folds if name in fold] for name in names(run)}
+    return {name: stdev(values) for name, values in found.items() if len(values) > 1}
+
+
+def chosen(run: "Run") -> str:
+    """Return ``alpha=0.37 of 20 candidates; over the folds the score it is chosen by was optimistic by 0.012``."""
+    found, asked = run.chosen, run.details.get("search", {})
+    if found is None:
+        return ""
+    values = ", ".join(
+        f"{path.removeprefix('algorithm.')}={format_cell(value)}" for path, value in found.values.items()
+    )
+    optimism = asked.get("optimism")
+    if optimism is None:
+        return f"{values} of {found.tried} candidates"
+    word = "optimistic" if optimism > 0 else "pessimistic"
+    return (
+        f"{values} of {found.tried} candidates; "
+        f"over the folds the score it is chosen by was {word} by {abs(optimism):.3g}"
+    )
 
 
 def ended(ending: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """How times, durations, settings and commands are told to people."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 OUTPUTS = "outputs"
+MANY_LOOKS = 5  # configurations: the best of so many on one test part is better there than anywhere else
 SEPARATOR = "   |   "
 
 
@@ -45,6 +46,14 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
+def told_looks(looks: Mapping[str, Any]) -> str:
+    """Return how often the rows of a test part were scored; of many configs that is said what it means."""
+    count, configurations = int(looks.get("count", 0)), int(looks.get("configurations", 0))
+    among = f" by {counted(configurations, 'configuration')}" if count > 1 else ""
+    warning = "; chosen by it, it flatters: judge by new rows" if configurations >= MANY_LOOKS else ""
+    return f"test looks: {count:,}{among}{warning}"
+
+
 def command(*words: str, outputs: str | None = None) -> str:
     """Return a command as it is typed; the output folder is named where it is not the usual one."""
     more = ["--outputs", outputs] if outputs and outputs != OUTPUTS else []
@@ -71,4 +80,14 @@ def outputs_option() -> Callable[[Any], Any]:
     """Return the option that says where runs are kept."""
     return click.option(
         "--outputs", metavar="DIR", default=usual_outputs, show_default=OUTPUTS, help="Where the runs are kept."
+    )
+
+
+def where_option() -> Callable[[Any], Any]:
+    """Return the option that says which runs are meant."""
+    return click.option(
+        "--where",
+        metavar="EXPR",
+        multiple=True,
+        help="NAME=VALUE (also != < <= > >= ~), or comparisons with and, or, not: 'a == \"x\" and b > 1'. All hold.",
     )

@@ -14,11 +14,9 @@ from runtree.config.catalogue import flatten
 from runtree.config.schema import check_root
 from runtree.config.secrets import keep_reference, redact
 from runtree.contract.errors import ConfigError, first_line
+from runtree.contract.science import OUTSIDE as OUTSIDE
+from runtree.contract.science import counts
 
-# What does not make another science: where it ran, where it is kept, who is told, what a tuner might have tried.
-OUTSIDE = ("compute", "outputs", "zoo", "experiment", "trackers", "tracking", "hydra")
-# … and what a run is examined for once it is scored: `lifecycle/examination/options.py` holds these keys.
-LOOKED_AT = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 NOT_OF_A_RUN = ("hydra", "tuner")  # what is asked of Hydra and of a sweep
 
 
@@ -89,12 +87,6 @@ def fingerprint(config: Mapping[str, Any], without: Collection[str] = ()) -> str
 
 def fingerprint_of_leaves(leaves: Mapping[str, Any], without: Collection[str] = ()) -> str:
     """Hash a config that is flat already."""
-    counted = {path: value for path, value in leaves.items() if path not in without and not _outside(path)}
+    counted = {path: value for path, value in leaves.items() if path not in without and counts(path)}
     text = json.dumps(counted, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _outside(path: str) -> bool:
-    group, _, key = path.partition(".")
-    looking = group == "evaluator" and key.partition(".")[0] in LOOKED_AT
-    return group in OUTSIDE or looking or ".space." in f"{path}."

@@ -67,6 +67,17 @@ def read_answers(frame: "pd.DataFrame", classes: tuple[Any, ...]) -> Answers:
     )
 
 
+def answer(model: Any, features: "pd.DataFrame", target: "pd.Series[Any]", classes: tuple[Any, ...]) -> Answers:
+    """Ask a model about some rows."""
+    return ask(*prepare(model, features), actual(target, classes), classes)
+
+
+def prepare(model: Any, features: "pd.DataFrame") -> tuple[Any, Any]:
+    """Return a pipeline's last step and what it is given: to prepare rows once serves both of its answers."""
+    steps = getattr(model, "steps", None)
+    return (steps[-1][1], model[:-1].transform(features)) if steps and len(steps) > 1 else (model, features)
+
+
 def ask(model: Any, rows: Any, truth: "Array", classes: tuple[Any, ...]) -> Answers:
     """Ask a fitted algorithm about rows that are prepared for it.
 

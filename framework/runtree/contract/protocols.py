@@ -44,7 +44,11 @@ class Algorithm(Protocol):
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Turns a fitted model and a split into metrics and predictions."""
+    """Turns a fitted model and a split into metrics and predictions.
+
+    One that searches has also ``choose(run) -> Chosen``: asked before the fit, it returns what of the algorithm's
+    config is to be other than what was asked. `run.space()` is what it may choose from.
+    """
 
     holds_out: bool  # whether it needs a validation part; else those rows are trained on
 

@@ -1,11 +1,13 @@
 """`Run`: the board that a stage reads from and writes to. A slot is filled once, by the stage that owns it."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.folds import Answered, EachFold
+from runtree.contract.search import Chosen, Dimension
 from runtree.contract.slots import Deferred, Slot
-from runtree.contract.types import PARTS, Evaluation, Metric, Part, Split, Table
+from runtree.contract.types import PARTS, Direction, Evaluation, Metric, Part, Split, Table
 from runtree.contract.view import View
 
 if TYPE_CHECKING:
@@ -46,8 +48,10 @@ class Run:
         Every metric by name, built-in and contributed.
     trust
         Which names in the config may be resolved to code.
-    folds
-        The scores of each fold, where the evaluator has folds.
+    folds, details
+        The scores of each fold, where the evaluator has folds; what else it found.
+    slots
+        How many processes the run may work in at once; 1 in a sweep, where other runs have the other slots.
     facts
         What was found rather than asked: the device, the classes, sizes. Kept in `data.json` and `environment.json`.
     parts
@@ -56,24 +60,43 @@ class Run:
         What two runs have in common whose fitted preprocessing is the same, or None.
     data, split, model, predictions, metrics
         Slots, filled by the stages load, split, fit, evaluate and evaluate.
-    estimator, plan, evaluator
-        Slots too, filled by the stage check: the algorithm, unfitted, how it is fitted, and who scores it.
+    estimator, plan, evaluator, objective
+        Slots too, filled by the stage check: the algorithm, unfitted, how it is fitted, who scores it, and the metric
+        that runs are ranked by with its direction.
+    space
+        Returns what the algorithm's own `space` declares, less what was typed: ``run.space()``. Set by the stage check.
+    each_fold
+        Fits copies of the run's pipeline on rows that you choose, and asks them about others: a slot, filled by the
+        stage fit. See `runtree.contract.folds`.
+    chosen
+        What an evaluator that searches chose before the fit, or None.
     fingerprint
         The config's.
+    overrides
+        What was typed for the run.
     prunes
         Whether somebody listens who may give the run up for what it reports.
     refit
         Fits a fresh copy of the run's pipeline on other rows, under the stop rules of the run:
         ``refit(features, target)``. Set by the stage fit.
+    test_looks
+        How often the rows of the test part were scored, this time included: `rows` (a hash), `count`, `configurations`;
+        empty until they are.
     ending
         How the fit ended: `iterations`, `unit`, `reason`; empty where nothing iterates. Set by the stage fit.
+    seconds
+        How long each stage took that is done.
+    missed
+        A sentence for each gate that the run did not pass. Set by the stage examine.
     """
 
     data = Slot[Table]("load")
     estimator = Slot[Any]("check")
     plan = Slot[Any]("check")
     evaluator = Slot[Any]("check")
+    objective = Slot[tuple[Metric, Direction]]("check")
     split = Slot[Split]("split")
+    each_fold = Slot[EachFold]("fit")
     model = Slot[Any]("fit")
     predictions = Slot["pd.DataFrame"]("evaluate")
     metrics = Slot[Mapping[str, Mapping[str, float]]]("evaluate")
@@ -90,21 +113,32 @@ class Run:
         given_up: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False,
         fingerprint: str = "",
         prunes: bool = False,
+        overrides: Sequence[str] = (),
+        fold_journal: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self.config = View(config)
         self.folder = folder
         self.hooks = hooks
         self.catalogue = catalogue or {}
         self.trust = trust
-        self.folds: tuple[Mapping[str, float], ...] = ()
+        self.folds: tuple[Mapping[str, Any], ...] = ()
+        self.details: Mapping[str, Any] = {}
         self.facts: dict[str, Any] = {}
         self.preprocessed: Hashable = None
         self.parts: tuple[Part, ...] = PARTS
         self.fingerprint = fingerprint
         self.prunes = prunes
+        self.overrides = tuple(overrides)
+        self.slots = 1
+        self.space: Callable[[], Sequence[Dimension]] = tuple
+        self.chosen: Chosen | None = None
         self.refit: Callable[..., Any] | None = None
         self.ending: Mapping[str, Any] = {}
+        self.test_looks: Mapping[str, Any] = {}
+        self.missed: tuple[str, ...] = ()
+        self.seconds: dict[str, float] = {}
         self._journal = journal
+        self._fold_journal = fold_journal
         self._recall = recall
         self._given_up = given_up
 
@@ -126,6 +160,7 @@ class Run:
         """Take what an evaluator found; parts that are scored later join those that were scored first."""
         made = found.predictions
         predictions = Deferred(made) if callable(made) else Deferred(lambda: made)
+        self.details = {**self.details, **found.details}
         if not self.filled("metrics"):
             self.metrics, self.folds = found.metrics, found.folds
             self.__dict__["predictions"] = predictions
@@ -145,6 +180,21 @@ class Run:
         In a sweep one process does many runs: the table is read once. What is recalled must not be changed.
         """
         return self._recall(kind, key, make)
+
+    def choose(self, chosen: Chosen, estimator: Any, plan: Any) -> None:
+        """Take the algorithm that a search chose in place of the one that was asked for. The stage fit does."""
+        self.chosen = chosen
+        self.__dict__["estimator"], self.__dict__["plan"] = estimator, plan
+
+    def record_fold(self, found: Answered, scores: Mapping[str, float]) -> dict[str, Any]:
+        """Record a fold's scores, which reach `folds.jsonl` at once, and return them as `Evaluation.folds` holds them.
+
+        How long the fit took stands in `folds.jsonl` alone: `metrics.json` is the same each time.
+        """
+        line = found.fold.line(scores)
+        if self._fold_journal is not None:
+            self._fold_journal({**line, "fit_seconds": round(found.seconds, 6)})
+        return line
 
     def report(self, step: int, **metrics: float) -> None:
         """Record the metrics of one iteration; they reach `history.jsonl`, the hook `run_iterated` and the tuner.

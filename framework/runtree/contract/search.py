@@ -121,3 +121,15 @@ class Observation:
     constraints: tuple[float, ...] = ()
     reports: tuple[tuple[int, float], ...] = ()
     memo: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a search chose of the algorithm's config, by path, and the score by which it did.
+
+    `tried` counts the candidates.
+    """
+
+    values: Values
+    score: float
+    tried: int

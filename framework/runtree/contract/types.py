@@ -123,7 +123,8 @@ class Table:
 
     `features` has one row an observation; `target` is aligned with it. `classes` holds the sorted distinct labels
     of a classification, and is empty for a regression. `fingerprint` hashes the content of both, `reason` says why
-    `task` is what it is; `groups` and `times` hold the column to split by, where there is one.
+    `task` is what it is; `groups` and `times` hold the column to split by, where there is one, `aside` the columns that
+    nothing is learnt from.
     """
 
     features: "pd.DataFrame"
@@ -135,6 +136,7 @@ class Table:
     reason: str = ""
     groups: "pd.Series[Any] | None" = None
     times: "pd.Series[Any] | None" = None
+    aside: "pd.DataFrame | None" = None
 
 
 @dataclass(frozen=True)
@@ -158,17 +160,19 @@ class Split:
 class Evaluation:
     """What an evaluator found: metrics by part, predictions row by row, and scores fold by fold.
 
-    `predictions` may be a function that makes the table: of most runs of a sweep nobody asks for it.
+    `predictions` may be a function that makes the table: of most runs of a sweep nobody asks for it. `details` holds
+    what else is worth keeping in `metrics.json`, plain JSON by a name that is no part's.
     """
 
     metrics: Mapping[str, Mapping[str, float]]
     predictions: "pd.DataFrame | Callable[[], pd.DataFrame]"
-    folds: tuple[Mapping[str, float], ...] = ()
+    folds: tuple[Mapping[str, Any], ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """All that `run.json` tells of a run."""
+    """All that `run.json` tells of a run; `missed` has a sentence for each gate that it did not pass."""
 
     id: str
     experiment: str
@@ -187,3 +191,4 @@ class RunRecord:
     error: Mapping[str, Any] | None
     folder: Path
     fit: Mapping[str, Any] = field(default_factory=dict)
+    missed: tuple[str, ...] = ()

@@ -39,6 +39,10 @@ class View(Mapping[str, Any]):
         """Show the content."""
         return f"View({self._content!r})"
 
+    def __reduce__(self) -> tuple[type["View"], tuple[Mapping[str, Any]]]:
+        """Cross to another process as the content."""
+        return View, (self._content,)
+
     def plain(self) -> dict[str, Any]:
         """Return the nested dict itself, to be dumped or copied, not changed."""
         return dict(self._content)

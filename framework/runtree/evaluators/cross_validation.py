@@ -1,20 +1,20 @@
 """Score by folds: every row that is not tested on is validated on once."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from runtree.contract.answers import Answers
-from runtree.contract.errors import ConfigError, DataError
+from runtree.contract.folds import Answered
 from runtree.contract.run import Run
 from runtree.contract.types import Evaluation, Metric
-from runtree.evaluators.scoring import answer, answer_part, frames
+from runtree.evaluators.scoring import answer_part, frames
+from runtree.evaluators.splitting import Splitting
 
 if TYPE_CHECKING:
     import numpy as np
 
     Rows = np.ndarray[Any, Any]
-    Table = tuple[Answers, Rows, str]
 
 
 @dataclass(frozen=True)
@@ -25,90 +25,73 @@ class CrossValidation:
 
     Parameters
     ----------
+    kind
+        random, stratified, group, stratified_group, leave_one_group_out, time; "auto": as the test part was split off.
     folds
-        How many; at least 2.
+        How many; at least 2. `leave_one_group_out` has one for each group.
     repeats
-        How often to part the rows anew, with seeds seed, seed + 1, …; rows of groups are never parted, nor are
-        times shuffled, so for these one repeat is all there is.
+        How often to part the rows anew.
+    gap, max_train_size
+        Of folds in time: rows left out before each fold, and how many rows before that are learnt from at most.
     """
 
+    kind: str = "auto"
     folds: int = 5
     repeats: int = 1
+    gap: int = 0
+    max_train_size: int | None = None
     holds_out: ClassVar[bool] = False
     reports: ClassVar[bool] = True
 
     def evaluate(self, run: Run, metrics: Sequence[Metric]) -> Evaluation:
-        """Score the run's pipeline by folds, and the run's model on the test part."""
-        self._check(run)
-        whole = {part: answer_part(run, part) for part in run.parts if part != "validation"}
-        values: dict[str, Mapping[str, float]] = {part: found.values(metrics) for part, found in whole.items()}
-        tables: list[Table] = [(found, run.split.rows(part), part) for part, found in whole.items()]
-        scores: list[dict[str, float]] = []
+        """Score the run's pipeline by folds, and the run's model on the other parts."""
+        splitting = Splitting(self.kind, self.folds, self.repeats, self.gap, self.max_train_size)
+        tally = Tally(run, metrics)
         if "validation" in run.parts:
-            scores, validated = self._folds(run, metrics)
-            values["validation"], tables = means(scores), [*validated, *tables]
-        return Evaluation({part: values[part] for part in run.parts}, lambda: frames(tables), tuple(scores))
-
-    def _folds(self, run: Run, metrics: Sequence[Metric]) -> "tuple[list[dict[str, float]], list[Table]]":
-        """Score fold by fold; each is a step that a tuner may give the run up at."""
-        reporting = not run.plan.steps  # an algorithm that iterates has counted steps of its own
-        scores: list[dict[str, float]] = []
-        tables: list[Table] = []
-        for number, (train, held_out) in enumerate(self._parts(run)):
-            found = fit_and_answer(run, train, held_out)
-            scores.append({"fold": number, **found.values(metrics)})
-            tables.append((found, held_out, "validation"))
-            if reporting:
-                run.report(number + 1, **{f"validation_{name}": value for name, value in means(scores).items()})
-        return scores, tables
-
-    def _check(self, run: Run) -> None:
-        if self.folds < 2 or self.repeats < 1:
-            raise ConfigError(f"evaluator: {self.folds} folds, {self.repeats} repeats: at least 2 and 1 are needed")
-        rows = run.split.train
-        if run.data.classes and run.facts.get("split") == "stratified":
-            smallest = int(run.data.target.iloc[rows].value_counts().min())
-            if smallest < self.folds:
-                raise DataError(
-                    f"evaluator.folds: {self.folds} folds, and the smallest class has {smallest} rows to share out",
-                    f"type: evaluator.folds={max(smallest, 2)}, or data.split=random",
-                )
-
-    def _parts(self, run: Run) -> "Iterator[tuple[Rows, Rows]]":
-        rows = run.split.train
-        strategy = run.facts.get("split", "random")
-        groups = run.data.groups.iloc[rows] if run.data.groups is not None and strategy == "group" else None
-        if strategy == "time" and run.data.times is not None:
-            rows = rows[run.data.times.iloc[rows].argsort(kind="stable").to_numpy()]
-        target = run.data.target.iloc[rows]
-        for repeat in range(1 if strategy in ("group", "time") else self.repeats):
-            for train, held_out in splitter(strategy, self.folds, run.seed + repeat).split(rows, target, groups):
-                yield rows[train], rows[held_out]
+            tally.take_all(run.each_fold(splitting.parts(run, run.split.train)))
+        return tally.evaluation()
 
 
-def splitter(strategy: str, folds: int, seed: int) -> Any:
-    """Return scikit-learn's splitter of folds for a way of splitting."""
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit
+@dataclass
+class Tally:
+    """What the folds of a run came to so far; each is a step that a tuner may give the run up at.
 
-    if strategy == "group":
-        return GroupKFold(folds)
-    if strategy == "time":
-        return TimeSeriesSplit(folds)
-    kind = StratifiedKFold if strategy == "stratified" else KFold
-    return kind(folds, shuffle=True, random_state=seed)
+    `start` counts steps that were reported before.
+    """
+
+    run: Run
+    metrics: Sequence[Metric]
+    start: int = 0
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[dict[str, float]] = field(default_factory=list)
+    tables: "list[tuple[Answers, Rows, str]]" = field(default_factory=list)
+
+    def take_all(self, found: Iterable[Answered]) -> None:
+        """Take every fold as it comes."""
+        for answered in found:
+            self.take(answered)
+
+    def take(self, found: Answered) -> None:
+        """Score a fold, record it and report the means so far."""
+        scores = found.answers.values(self.metrics)
+        self.scores.append(scores)
+        self.lines.append(self.run.record_fold(found, scores))
+        self.tables.append((found.answers, found.fold.held_out, "validation"))
+        if not self.run.plan.steps:  # an algorithm that iterates has counted steps of its own
+            told = {f"validation_{name}": value for name, value in means(self.scores).items()}
+            self.run.report(self.start + len(self.scores), **told)
+
+    def evaluation(self, **details: Any) -> Evaluation:
+        """Return the means over folds, and the scores of the run's model on the other parts."""
+        whole = {part: answer_part(self.run, part) for part in self.run.parts if part != "validation"}
+        values: dict[str, Mapping[str, float]] = {part: found.values(self.metrics) for part, found in whole.items()}
+        tables = [*self.tables, *((found, self.run.split.rows(part), part) for part, found in whole.items())]
+        if self.scores:
+            values["validation"] = means(self.scores)
+        parts: dict[str, Mapping[str, float]] = {part: values[part] for part in self.run.parts}
+        return Evaluation(parts, lambda: frames(tables), tuple(self.lines), details)
 
 
-def fit_and_answer(run: Run, train: "Rows", held_out: "Rows") -> Answers:
-    """Fit a copy of the run's pipeline on some rows and ask it about others."""
-    from sklearn.base import clone
-
-    features, target = run.data.features, run.data.target
-    refit = run.refit or (lambda rows, truth: clone(run.model).fit(rows, truth))
-    model = refit(features.iloc[train], target.iloc[train].to_numpy())
-    return answer(model, features.iloc[held_out], target.iloc[held_out], run.data.classes)
-
-
-def means(scores: Sequence[dict[str, float]]) -> dict[str, float]:
+def means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the mean of each metric over the folds."""
-    names = [name for name in scores[0] if name != "fold"]
-    return {name: sum(score[name] for score in scores) / len(scores) for name in names}
+    return {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers, actual, ask
+from runtree.contract.answers import Answers, actual, ask, prepare
 from runtree.contract.run import Run
 
 if TYPE_CHECKING:
@@ -28,14 +28,3 @@ def answer_part(run: Run, part: str) -> Answers:
         return ask(*prepare(run.model, run.part(part)[0]), truth, run.data.classes)
     prepared = run.recall("rows", (run.preprocessed, part), lambda: prepare(run.model, run.part(part)[0])[1])
     return ask(run.model[-1], prepared, truth, run.data.classes)
-
-
-def answer(model: Any, features: "pd.DataFrame", target: "pd.Series[Any]", classes: tuple[Any, ...]) -> Answers:
-    """Ask a model about some rows."""
-    return ask(*prepare(model, features), actual(target, classes), classes)
-
-
-def prepare(model: Any, features: "pd.DataFrame") -> tuple[Any, Any]:
-    """Return a pipeline's last step and what it is given: to prepare rows once serves both of its answers."""
-    steps = getattr(model, "steps", None)
-    return (steps[-1][1], model[:-1].transform(features)) if steps and len(steps) > 1 else (model, features)

@@ -14,7 +14,7 @@ from typing import Any
 
 from runtree.config.build import build
 from runtree.config.freeze import Frozen
-from runtree.config.resources import of_a_run
+from runtree.config.resources import of_a_run, resources
 from runtree.contract.errors import RuntreeError
 from runtree.contract.protocols import Hooks, Trust
 from runtree.contract.run import Pruned, Run, make_anew
@@ -89,6 +89,7 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
     stages = order(list(hooks.contributions("register_stages")))
     known = metrics.catalogue(hooks.contributions("register_metrics"))
     hooks = with_trackers(request.frozen.config, hooks)
+    slots = resources(request.frozen.config["compute"]).at_once if request.sweep is None else 1
     folder = request.open_folder()  # what is wrong with the request itself has been told by now, and leaves no folder
     durable = request.keep is None
     write_yaml(folder.config, request.frozen.written, durable)
@@ -111,9 +112,12 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
             request.given_up,
             request.frozen.fingerprint,
             request.prunes,
+            request.overrides,
+            lambda line: append_line(folder.folds, line),
         )
+        run.slots = slots
+        stack.callback(close_folds, run)
         record = first_record(request.frozen, request.overrides, request.sweep, folder)
-        seconds: dict[str, float] = {}
         clock = time.monotonic()
         try:
             stack.enter_context(terminated_as_interrupt())
@@ -123,18 +127,18 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
                 write_environment(folder, run, hooks)
             hooks.moment("run_started", run=run)
             with compute.session(run.seed):
-                kept = work(run, stages, seconds, hooks, watch, request.keep)
+                kept = work(run, stages, hooks, watch, request.keep)
             if kept:
                 write_manifest(folder)
-            record = ended(record, run, seconds, time.monotonic() - clock, "completed")
+            record = ended(record, run, time.monotonic() - clock, "completed")
             write_record(folder, record, durable)
         except Pruned:
-            record = ended(record, run, seconds, time.monotonic() - clock, "pruned")
+            record = ended(record, run, time.monotonic() - clock, "pruned")
             write_record(folder, record, durable)
         except BaseException as error:
             log.error("%s", traceback.format_exc())
             state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            record = ended(record, run, seconds, time.monotonic() - clock, state, error)
+            record = ended(record, run, time.monotonic() - clock, state, error)
             write_record(folder, record, durable)
             request.ended(record)
             hooks.moment("run_failed", run=run, error=error)
@@ -149,7 +153,6 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
 def work(
     run: Run,
     stages: Sequence[Stage],
-    seconds: dict[str, float],
     hooks: Hooks,
     watch: Callable[[str], None],
     keep: Callable[[Run], bool] | None,
@@ -161,45 +164,51 @@ def work(
         if stage.name == SAVE and keep is not None:
             if not keep(run):
                 return False
-            complete(run, stages[position:], seconds, hooks)
+            complete(run, stages[position:], hooks)
             return True
         watch(stage.name)
-        seconds[stage.name] = walk(stage, run, hooks)
+        walk(stage, run, hooks)
     return True
 
 
-def complete(run: Run, stages: Sequence[Stage], seconds: dict[str, float], hooks: Hooks) -> None:
+def complete(run: Run, stages: Sequence[Stage], hooks: Hooks) -> None:
     """Score the test part and walk through the stages that a run in a sweep was spared."""
     run.parts = ("test",)
     score(run)
     describe(run)
     write_environment(RunFolder(run.folder), run, hooks)
     for stage in stages:
-        seconds[stage.name] = walk(stage, run, hooks)
+        walk(stage, run, hooks)
 
 
 def complete_later(run: Run, record: RunRecord, hooks: Hooks, trust: Trust) -> RunRecord:
     """Keep a run that ended before: what `execute` would have done had it been told so."""
     compute = build(of_a_run(run.config.plain()["compute"]), "compute", trust)
     stages = order(list(hooks.contributions("register_stages")))
-    seconds, clock = dict(record.stages), time.monotonic()
+    run.seconds |= record.stages
+    clock = time.monotonic()
     folder = RunFolder(run.folder)
     with folder.held(), logged(folder.log), compute.session(run.seed):
-        complete(run, stages[[stage.name for stage in stages].index(SAVE) :], seconds, hooks)
+        complete(run, stages[[stage.name for stage in stages].index(SAVE) :], hooks)
         write_manifest(folder)
-        record = replace(ended(record, run, seconds, time.monotonic() - clock, "completed"), seconds=record.seconds)
+        record = replace(ended(record, run, time.monotonic() - clock, "completed"), seconds=record.seconds)
         write_record(folder, record)
     return record
 
 
-def walk(stage: Stage, run: Run, hooks: Hooks) -> float:
-    """Run one stage and return its seconds."""
+def close_folds(run: Run) -> None:
+    """End the processes that folds were fitted in."""
+    if run.filled("each_fold"):
+        run.each_fold.close()
+
+
+def walk(stage: Stage, run: Run, hooks: Hooks) -> None:
+    """Run one stage, and keep how long it took."""
     clock = time.monotonic()
     stage.run(run)
-    seconds = time.monotonic() - clock
+    seconds = run.seconds[stage.name] = time.monotonic() - clock
     log.info("stage %s: %.3f s", stage.name, seconds)
     hooks.moment("stage_finished", run=run, stage=stage, seconds=seconds)
-    return seconds
 
 
 def write_environment(folder: RunFolder, run: Run, hooks: Hooks) -> None:

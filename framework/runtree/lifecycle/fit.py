@@ -10,6 +10,9 @@ from runtree.config.build import build
 from runtree.contract.errors import DataError, RuntreeError, first_line
 from runtree.contract.iteration import UNWATCHED, Report
 from runtree.contract.run import Run
+from runtree.lifecycle.decision.allowed import asked_of
+from runtree.lifecycle.decision.decide import decide
+from runtree.lifecycle.decision.wrapping import algorithm_of, with_algorithm
 from runtree.lifecycle.fitting.judge import Rows, check_watched
 from runtree.lifecycle.fitting.plan import Plan
 from runtree.lifecycle.fitting.watch import ending, hold_out, watch, watch_fold
@@ -25,7 +28,7 @@ def fit(run: Run) -> Any:
     config, plan, algorithm = run.config.plain(), run.plan, run.estimator
     asked = json.dumps(config["preprocess"], sort_keys=True, default=str)
     run.preprocessed = (run.data.fingerprint, run.split.id, run.data.task, asked)
-    preprocess, prepared = run.recall("fitted", run.preprocessed, lambda: _preprocessed(run))
+    preprocess, prepared = run.recall("fitted", run.preprocessed, lambda: preprocessed(run))
     target = run.data.target.iloc[run.split.train].to_numpy()
     held = _validation(run, preprocess) if _wants_rows(algorithm, plan) else None
     learnt, held = hold_out(run, (prepared, target), held)
@@ -36,19 +39,31 @@ def fit(run: Run) -> Any:
         run.facts["pretrained"] = algorithm.pretrained_sha256_
     run.ending = ending(algorithm, plan, loop)
     run.refit = partial(refit, run)
-    return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
+    return Pipeline([("preprocess", preprocess), ("algorithm", _decided(run, algorithm, preprocess, learnt))])
+
+
+def _decided(run: Run, algorithm: Any, preprocess: Any, learnt: Rows) -> Any:
+    """Return the algorithm as the block `decision` changes it."""
+    options = asked_of(run)
+    if not options.asked:
+        return algorithm
+    held = _validation(run, preprocess) if options.learns else None
+    return decide(run, algorithm, held or learnt)
 
 
 def refit(run: Run, features: Any, target: Any) -> Any:
-    """Fit a fresh copy of the run's pipeline on other rows, under the same stop rules."""
+    """Fit a fresh copy of the run's pipeline on other rows, under the same stop rules.
+
+    What the block `decision` learnt for the run stays as it was learnt.
+    """
     from sklearn.base import clone
     from sklearn.pipeline import Pipeline
 
-    preprocess, algorithm = clone(run.model[0]), clone(run.model[-1])
+    preprocess, algorithm = clone(run.model[0]), clone(algorithm_of(run.model[-1]))
     learnt, watched = hold_out(run, (preprocess.fit_transform(features, target), target), None)
     loop = watch_fold(run, learnt, watched) if run.plan.steps else None
     carry_out(run, algorithm, learnt, watched, loop or UNWATCHED)
-    return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
+    return Pipeline([("preprocess", preprocess), ("algorithm", with_algorithm(run.model[-1], algorithm))])
 
 
 def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report: Report) -> None:
@@ -65,7 +80,7 @@ def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report:
         _told(lambda: algorithm.fit(rows, target, **extra), run)
 
 
-def _preprocessed(run: Run) -> tuple[Any, Any]:
+def preprocessed(run: Run) -> tuple[Any, Any]:
     """Return the preprocessing, fitted, and the train part as it left it; the table's own rows are let go."""
     preprocess = make_preprocess(run)
     return preprocess, preprocess.fit_transform(*run.part("train"))

@@ -45,7 +45,8 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int)
     target = frame[options.target]
     check_target(target, options.target)
     task, reason = choose_task(target, options)
-    kept_out = [options.target, *(options.drop or ()), *([options.group] if options.group else [])]
+    aside = [*(options.drop or ()), *([options.group] if options.group else [])]
+    kept_out = [options.target, *aside]
     features = frame.drop(columns=kept_out)
     if features.shape[1] == 0:
         raise DataError("data: no column is left to learn from", f"target and dropped: {', '.join(kept_out)}")
@@ -59,6 +60,7 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int)
         reason=reason,
         groups=frame[options.group] if options.group else None,
         times=frame[options.time] if options.time else None,
+        aside=frame[list(dict.fromkeys(aside))] if aside else None,
     )
 
 

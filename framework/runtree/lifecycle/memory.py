@@ -7,13 +7,17 @@ from typing import Any
 
 ROOM = {"data": 2, "split": 8, "fitted": 4, "rows": 8, "truth": 8}  # entries of each kind
 USUAL = 4
+ALONE = (
+    16 * 2**20
+)  # bytes; a run of its own remembers what is this small: it is examined with the rows it was fitted on
 LARGEST = 256 * 2**20  # bytes; prepared rows beyond that are prepared anew: a second copy would cost more than it saves
 
 
 class Memory:
-    """Recalls what was made for the same key; of each kind the entries that were used last."""
+    """Recalls what was made for the same key; of each kind the entries that were used last, none of more bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = LARGEST) -> None:
+        self._largest = largest
         self._kinds: dict[str, OrderedDict[Hashable, Any]] = {}
 
     def recall(self, kind: str, key: Hashable, make: Callable[[], Any]) -> Any:
@@ -23,7 +27,7 @@ class Memory:
             known.move_to_end(key)
             return known[key]
         made = make()
-        if kind == "data" or size(made) <= LARGEST:
+        if kind == "data" or size(made) <= self._largest:
             known[key] = made
         while len(known) > ROOM.get(kind, USUAL):
             known.popitem(last=False)

@@ -13,6 +13,7 @@ from zipfile import ZIP_DEFLATED
 
 from runtree.config.trust import EXTRAS, Trust
 from runtree.contract.errors import MissingError, RequestError, RuntreeError, UntrustedError
+from runtree.lifecycle.decision.wrapping import algorithm_of, with_algorithm
 from runtree.lifecycle.trusted_types import TRUSTED
 
 FORMAT = "skops"
@@ -55,16 +56,16 @@ def save_skops(model: Any, folder: Path) -> str | None:
 
 
 def last_step(model: Any) -> Any:
-    """Return the algorithm of a pipeline, or the model itself."""
-    return model[-1] if hasattr(model, "steps") else model
+    """Return the algorithm of a pipeline, or the model itself; the algorithm within what decides for it."""
+    return algorithm_of(model[-1] if hasattr(model, "steps") else model)
 
 
 def with_last_step(model: Any, algorithm: Any) -> Any:
     """Return a pipeline that ends in another algorithm; the one that is given stays as it is."""
     if not hasattr(model, "steps"):
-        return algorithm
-    other = copy(model)
-    other.steps = [*model.steps[:-1], (model.steps[-1][0], algorithm)]
+        return with_algorithm(model, algorithm)
+    other, (name, last) = copy(model), model.steps[-1]
+    other.steps = [*model.steps[:-1], (name, with_algorithm(last, algorithm))]
     return other
 
 

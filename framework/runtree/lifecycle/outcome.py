@@ -31,7 +31,6 @@ def first_record(frozen: Frozen, overrides: Sequence[str], sweep: str | None, fo
 def ended(
     record: RunRecord,
     run: Run,
-    stages: dict[str, float],
     seconds: float,
     state: str,
     error: BaseException | None = None,
@@ -39,6 +38,7 @@ def ended(
     """Return the record of a run that has ended, with whatever slots were filled."""
     found = {"data": run.data.fingerprint} if run.filled("data") else {}
     found |= {"split": run.split.id} if run.filled("split") else {}
+    found |= {"test": run.test_looks["rows"]} if run.test_looks else {}
     found |= {"pretrained": run.facts["pretrained"]} if "pretrained" in run.facts else {}
     return replace(
         record,
@@ -50,9 +50,10 @@ def ended(
         metrics=dict(run.metrics) if run.filled("metrics") else {},
         objective=ranked(run) if run.filled("metrics") else {},
         fingerprints={**record.fingerprints, **found},
-        stages={name: round(value, 6) for name, value in stages.items()},
+        stages={name: round(value, 6) for name, value in run.seconds.items()},
         error=told(error) if error is not None and state == "failed" else None,
         fit=dict(run.ending),
+        missed=run.missed,
     )
 
 

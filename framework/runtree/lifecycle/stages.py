@@ -2,20 +2,35 @@
 
 import json
 import logging
+import time
 from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from runtree.config.build import build, build_algorithm
+from runtree.config.space.dimensions import block
+from runtree.config.task import differs_by_task
 from runtree.contract.errors import ConfigError, RunFailedError
 from runtree.contract.run import Run
+from runtree.contract.search import Dimension
 from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
+from runtree.lifecycle.decision.allowed import asked_of, check_decision
+from runtree.lifecycle.decision.decide import FACT
+from runtree.lifecycle.examination.asked import check_asked, check_rival
 from runtree.lifecycle.examination.examine import examine
-from runtree.lifecycle.examination.options import examination_options, of_the_evaluator
+from runtree.lifecycle.examination.options import of_the_evaluator
 from runtree.lifecycle.fitting.curve import draw_curve
 from runtree.lifecycle.fitting.plan import make_plan, settle
+from runtree.lifecycle.folding.bench import variant
+from runtree.lifecycle.folding.each import Folding
+from runtree.lifecycle.order import REPORT
+from runtree.lifecycle.report import report
 from runtree.lifecycle.table_options import table_options
 from runtree.records.folder import RunFolder
+from runtree.records.looks import count_look, rows_id
 from runtree.records.write import write_json
 
 log = logging.getLogger(__name__)
@@ -33,6 +48,7 @@ def stages() -> list[Stage]:
         Stage("evaluate", evaluate_stage, after="fit"),
         Stage(SAVE, save_stage, after="evaluate"),
         Stage("examine", examine, after=SAVE),
+        Stage(REPORT, report, after="examine"),
     ]
 
 
@@ -49,17 +65,21 @@ def check_stage(run: Run) -> None:
     """Refuse metrics, an objective, an algorithm or an evaluator that do not fit the task, before any work is done."""
     config = run.config.plain()
     metrics.choose(config["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
-    ranked, _ = metrics.objective(config["objective"], run.data.task, run.catalogue)
+    ranked, direction = metrics.objective(config["objective"], run.data.task, run.catalogue)
     options, iterations, node = settle(config, run.data.task)
     run.estimator = build_algorithm(node, run.data.task, run.trust)
     run.plan = make_plan(options, iterations, run.estimator, run.prunes, run.trust)
-    if ranked.needs == "probability" and not hasattr(run.estimator, "predict_proba"):
+    calibrates = asked_of(run).calibrate is not None  # which gives chances to whom has none
+    if ranked.needs == "probability" and not hasattr(run.estimator, "predict_proba") and not calibrates:
         raise ConfigError(
             f"objective.metric: {ranked.name} needs probabilities, and {type(run.estimator).__name__} gives none",
             "choose a metric of predicted classes: objective.metric=balanced_accuracy",
         )
+    run.objective = ranked, direction
+    run.space = partial(own_space, run)
     run.evaluator = evaluator(run)
-    examination_options(config["evaluator"])
+    check_asked(run)
+    check_decision(run)
 
 
 def split_stage(run: Run) -> None:
@@ -72,6 +92,7 @@ def split_stage(run: Run) -> None:
     run.facts["split"] = split.choose(run.data, options)
     sizes = {part: len(run.split.rows(part)) for part in PARTS}
     log.info("split %s, seed %d: %s", run.facts["split"], run.seed, sizes)
+    check_rival(run)
     if run.parts == PARTS:
         describe(run)
 
@@ -82,8 +103,17 @@ def describe(run: Run) -> None:
 
 
 def fit_stage(run: Run) -> None:
-    """Fill `run.model`."""
+    """Fill `run.each_fold` and `run.model`; an evaluator that searches is asked first which algorithm that is to be."""
+    run.each_fold = folding = Folding(run)
+    choose = getattr(run.evaluator, "choose", None)
+    if choose is not None:
+        chosen = choose(run)
+        run.choose(chosen, *variant(run, chosen.values))
+        folding.follow()
+        log.info("chosen of %d candidates: %s (%.6g)", chosen.tried, dict(chosen.values), chosen.score)
+    clock = time.monotonic()
     run.model = fit.fit(run)
+    folding.expected = time.monotonic() - clock
 
 
 def evaluate_stage(run: Run) -> None:
@@ -98,16 +128,27 @@ def score(run: Run) -> None:
     if not (run.filled("metrics") and set(run.parts) <= set(run.metrics)):  # an evaluator may score all parts unasked
         run.add(run.evaluator.evaluate(run, wanted if ranked in wanted else [*wanted, ranked]))
     folder, whole = RunFolder(run.folder), "test" in run.parts
-    write_json(folder.metrics, {**run.metrics, **({"folds": run.folds} if run.folds else {})}, durable=whole)
+    if "test" in run.metrics and not run.test_looks:
+        run.test_looks = look(run)
+    folds = {"folds": run.folds} if run.folds else {}
+    write_json(folder.metrics, {**run.metrics, **folds, **run.details}, durable=whole)
     if whole:
         run.predictions.to_parquet(folder.predictions, index=False)
+
+
+def look(run: Run) -> dict[str, Any]:
+    """Count that the test part was scored, before anybody can read how."""
+    rows = rows_id(run.data.fingerprint, run.split.test)
+    outputs, folder = Path(str(run.config["outputs"])), run.folder
+    name = f"{folder.parent.parent.name}/{folder.name}" if folder.parent.name == "runs" else folder.name
+    return asdict(count_look(outputs, rows, run.fingerprint, name))
 
 
 def save_stage(run: Run) -> None:
     """Write the model in the first format that a plugin or runtree itself knows for it."""
     folder = RunFolder(run.folder)
     folder.model.mkdir()
-    draw_curve(run)
+    draw_curve(folder, run.ending)
     format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
     if format_name is None:
         raise RunFailedError(f"no plugin knows how to save a {type(run.model).__name__}")
@@ -116,10 +157,21 @@ def save_stage(run: Run) -> None:
 
 def _card(run: Run) -> Mapping[str, Any]:
     return {
+        **({FACT: run.facts[FACT]} if FACT in run.facts else {}),
         "classes": list(run.data.classes),
         "columns": [{"name": str(name), "dtype": str(dtype)} for name, dtype in run.data.features.dtypes.items()],
         "target": str(run.data.target.name),
     }
+
+
+def own_space(run: Run) -> list[Dimension]:
+    """Return what the algorithm's own `space` declares; what was typed is settled, and not searched."""
+    config, task = run.config.plain(), run.data.task
+    algorithm = config["algorithm"]
+    typed = {text.partition("=")[0].lstrip("+") for text in run.overrides}
+    own = {key: text for key, text in (algorithm.get("space") or {}).items() if f"algorithm.{key}" not in typed}
+    held = {key: value.get(task) if differs_by_task(value) else value for key, value in algorithm.items()}
+    return block(own, "algorithm.", task, {**config, "algorithm": held}, seed=run.seed)
 
 
 def evaluator(run: Run) -> Any:

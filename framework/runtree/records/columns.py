@@ -41,13 +41,17 @@ def column_of(contents: Contents, key: str) -> list[Any]:
 
 def columns_of(contents: Contents) -> Columns:
     """Return all columns, going through the runs one after the other: to ask each for each name misses every cache."""
-    columns = {key: column_of(contents, key) for key in FIELDS}
-    columns |= _prefixed("config:", transposed([content["config"] for content in contents]))
+    top, nothing = transposed(contents), [None] * len(contents)
+    columns = {key: top.get(key, nothing) for key in FIELDS}
+    columns |= _prefixed("config:", transposed(list(map(_mapping, top["config"]))))
     for part in PARTS:
-        own = transposed([_mapping(content["metrics"].get(part)) for content in contents])
-        columns |= _prefixed(f"metrics:{part}.", own)
-    columns |= _prefixed("fingerprint:", transposed([content["fingerprints"] for content in contents]))
-    return columns | {key: column_of(contents, key) for key in (*OBJECTIVE, "error:message")}
+        own = [_mapping(metrics.get(part)) for metrics in top["metrics"]]
+        columns |= _prefixed(f"metrics:{part}.", transposed(own) if any(own) else {})
+    columns |= _prefixed("fingerprint:", transposed(list(map(_mapping, top["fingerprints"]))))
+    columns |= dict.fromkeys(OBJECTIVE, nothing)
+    ranked = _prefixed("objective:", transposed(list(map(_mapping, top["objective"]))))
+    columns |= {key: column for key, column in ranked.items() if key in OBJECTIVE}
+    return columns | {"error:message": [_mapping(error).get("message") for error in top.get("error", nothing)]}
 
 
 def _prefixed(prefix: str, columns: Columns) -> Columns:
@@ -81,10 +85,9 @@ def _mapping(found: Any) -> Mapping[str, Any]:
 
 def all_alike(values: Sequence[Any]) -> bool:
     """Tell whether all are the same simple value of one type: 1, 1.0 and true are three."""
-    try:
-        return len(set(values)) == 1 and len(set(map(type, values))) == 1
-    except TypeError:  # a list, a mapping
+    if not values or isinstance(values[0], list | dict):
         return False
+    return values.count(values[0]) == len(values) and len(set(map(type, values))) == 1
 
 
 def extend(whole: Columns, rows: int, more: Columns, count: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from runtree.contract.errors import NotFoundError
@@ -13,15 +14,22 @@ PLACES = ("outputs", "experiment")
 
 def data(record: RunRecord) -> dict[str, Any]:
     """Return `data.json`; empty where the run did not come so far."""
-    return _mapping(RunFolder(record.folder).data)
+    return mapping(RunFolder(record.folder).data)
 
 
 def folds(record: RunRecord) -> list[Mapping[str, Any]]:
-    """Return the scores of each fold; empty where the evaluator has no folds."""
-    return list(_mapping(RunFolder(record.folder).metrics).get("folds") or [])
+    """Return the scores of each fold, of one that ended while others did not too; empty where there are no folds."""
+    recorded = _lines(RunFolder(record.folder).folds)
+    return list(recorded or mapping(RunFolder(record.folder).metrics).get("folds") or [])
 
 
-def _mapping(file: Any) -> dict[str, Any]:
+def evaluation(record: RunRecord) -> dict[str, Any]:
+    """Return `evaluation.json`; empty where the run was not examined."""
+    return mapping(RunFolder(record.folder).evaluation)
+
+
+def mapping(file: Path) -> dict[str, Any]:
+    """Return what a JSON file holds; empty where it is not there, damaged, or no mapping."""
     try:
         found = json.loads(file.read_bytes())
     except (OSError, ValueError):
@@ -31,8 +39,12 @@ def _mapping(file: Any) -> dict[str, Any]:
 
 def iterations(record: RunRecord) -> list[dict[str, Any]]:
     """Return the lines of `history.jsonl`, less those that are torn."""
+    return _lines(RunFolder(record.folder).history)
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
     try:
-        lines = RunFolder(record.folder).history.read_bytes().splitlines()
+        lines = file.read_bytes().splitlines()
     except FileNotFoundError:
         return []
     return [line for line in map(_line, lines) if line]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runtree.contract.science import counts
 from runtree.contract.types import RunRecord
 from runtree.records import beside
 
@@ -138,7 +139,7 @@ def _obstacles(config: Section, one: Mapping[str, Any], other: Mapping[str, Any]
         yield "other classes"
     if differ("split", "id"):
         yield "another split of the rows"
-    if any(item.name.startswith(EVALUATION) for item in config.found):
+    if any(item.name.startswith(EVALUATION) and counts(item.name) for item in config.found):
         yield "another evaluator"
 
 

@@ -17,7 +17,7 @@ def encode(column: Sequence[Any]) -> tuple[dict[str, Any], bytes]:
         return {"kind": "same", "value": column[0]}, b""
     if set(map(type, column)) <= {float, type(None)} and not any(value != value for value in column):
         return {"kind": "floats"}, array("d", [NAN if value is None else value for value in column]).tobytes()
-    keys = _keys(column)
+    keys = keys_of(column)
     codes = {key: code for code, key in enumerate(dict.fromkeys(keys))}
     if 2 * len(codes) > len(column):
         return {"kind": "plain"}, json.dumps(column).encode()
@@ -44,7 +44,7 @@ def decode(kept: dict[str, Any], content: bytes, rows: int) -> list[Any]:
     return column
 
 
-def _keys(column: Sequence[Any]) -> list[Hashable]:
+def keys_of(column: Sequence[Any]) -> list[Hashable]:
     """Return what stands for each value: equal where, and only where, value and type are."""
     kinds = set(map(type, column))
     if kinds <= {str, type(None)}:

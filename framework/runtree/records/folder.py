@@ -39,6 +39,11 @@ class RunFolder:
         return self.path / "history.jsonl"
 
     @property
+    def folds(self) -> Path:
+        """One line a fold, as it ends: its scores, and how long its fit took."""
+        return self.path / "folds.jsonl"
+
+    @property
     def checkpoints(self) -> Path:
         """States of the fit to go on from, a folder each."""
         return self.path / "checkpoints"

@@ -8,8 +8,8 @@ from runtree.records.query import FIELDS
 from runtree.records.record import Stamp, Stamped
 from runtree.records.walk import is_settled
 
-HELD = 5_001  # runs: of so many, what is read is not held as it is, which takes 15 kB each
-BATCH = 500  # of them become columns at once
+HELD = 501  # runs: of so many, what is read is not held as it is, which takes 15 kB each and misses every cache
+BATCH = 500  # of them become columns at once, while they are still in the processor's cache
 
 
 @dataclass

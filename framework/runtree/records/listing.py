@@ -1,5 +1,6 @@
 """Every run below an output folder, as columns: from the index where nothing has changed, else from the tree."""
 
+import json
 import logging
 import os
 import time
@@ -15,6 +16,7 @@ from runtree.contract.types import PARTS, RunRecord
 from runtree.records.columns import Columns, picked
 from runtree.records.fresh import Fresh
 from runtree.records.index_file import DamagedIndex, Index, Kept, read_index, write_index
+from runtree.records.parse import Reader, quick_reader
 from runtree.records.query import FIELDS
 from runtree.records.record import Stamp, read_stamped, stamp_of
 from runtree.records.walk import Place, places, subfolders, sweep_stamp
@@ -22,6 +24,7 @@ from runtree.records.walk import Place, places, subfolders, sweep_stamp
 log = logging.getLogger(__name__)
 
 ENOUGH = 200  # runs that the index does not know: to read more of them each time costs more than to write it anew
+MANY = 100  # runs that are read: for more of them it pays to load a quicker reader
 Answer = TypeVar("Answer")
 
 
@@ -158,6 +161,7 @@ class Look:
     def __init__(self, outputs: str, now: int, index: Index | None, fresh: Fresh, each: bool) -> None:
         self.outputs, self.now, self.index, self.fresh, self.each = outputs, now, index, fresh, each
         self.unknown = 0  # runs that the index ought to know
+        self._parse: Reader = json.loads
         self._names: list[str] = []
         self._stamps: list[Stamp] = []
 
@@ -194,8 +198,10 @@ class Look:
     def _read(self, place: Place, name: str) -> bool:
         """Read a run; tell whether the index may hold it."""
         path = f"{self.outputs}/{place.name}/{name}"
+        if len(self.fresh.names) == MANY:
+            self._parse = quick_reader()
         try:
-            self.fresh.add(place.name, name, read_stamped(path), self.now)
+            self.fresh.add(place.name, name, read_stamped(path, self._parse), self.now)
         except NotFoundError as error:
             if place.sweep or os.path.lexists(f"{path}/run.json") or os.path.lexists(f"{path}/config.yaml"):
                 log.warning("%s", error.message)

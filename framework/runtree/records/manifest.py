@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from runtree.contract.errors import RequestError
@@ -23,6 +24,17 @@ def sha256(file: Path) -> str:
 def write_manifest(folder: RunFolder) -> None:
     """Hash every file of a run but the log, which is written to until the very end."""
     write_json(folder.manifest, {file.relative_to(folder.path).as_posix(): sha256(file) for file in folder.files()})
+
+
+def amend_manifest(folder: RunFolder, files: Iterable[Path]) -> None:
+    """Take files into the manifest that were made again from the others; what it says of the others stays."""
+    try:
+        known = json.loads(folder.manifest.read_bytes())
+    except (OSError, ValueError):  # there is none, or it guards nothing any more
+        return
+    if isinstance(known, dict):
+        new = {file.relative_to(folder.path).as_posix(): sha256(file) for file in files}
+        write_json(folder.manifest, dict(sorted({**known, **new}.items())))
 
 
 def check_manifest(folder: RunFolder, below: Path) -> None:

@@ -22,6 +22,7 @@ COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+METRICS = "metrics."
 PREFERRED = ("validation", "test", "train")  # the part that a bare metric name means
 
 
@@ -32,6 +33,20 @@ class Condition:
     name: str
     operator: str
     text: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the name that it asks about."""
+        return (self.name,)
+
+    def keep(self, rows: Sequence[int], column: Callable[[str], Sequence[Any]]) -> list[int]:
+        """Return the rows to which it holds; `column` gives all values under a full name."""
+        found = column(self.name)
+        return [row for row in rows if self.holds(found[row])]
+
+    def equalities(self) -> Sequence[tuple[str, Any]]:
+        """Return its name and value where it asks for an equal one."""
+        return [(self.name, self.text)] if self.operator == "=" else []
 
     def holds(self, found: Any) -> bool:
         """Tell whether a value answers to it. One that is not there answers to `!=` alone, and to ``=null``."""
@@ -86,13 +101,15 @@ def resolve(name: str, known: Collection[str]) -> str:
     """Return the full name for a full or a short one.
 
     `accuracy` is `validation.accuracy`, `algorithm` is `algorithm.name`, `alpha` is `algorithm.alpha` where no other
-    key ends so.
+    key ends so. ``metrics.`` before a metric may be written.
 
     Raises
     ------
     RequestError
         A name that nobody has, or that several keys end in.
     """
+    if name.startswith(METRICS) and name not in known:
+        name = name.removeprefix(METRICS)
     for candidate in (name, f"{name}.name", *(f"{part}.{name}" for part in PREFERRED)):
         if candidate in known:
             return candidate

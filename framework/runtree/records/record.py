@@ -3,14 +3,15 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtree.contract.errors import NotFoundError
 from runtree.contract.types import RunRecord
 from runtree.records.folder import RunFolder
+from runtree.records.parse import Reader
 from runtree.records.write import write_lines
 
 SCHEMA = 1
@@ -76,8 +77,7 @@ def read_record(folder: RunFolder) -> RunRecord:
     return read_stamped(str(folder.path)).record()
 
 
-@dataclass(frozen=True)
-class Stamped:
+class Stamped(NamedTuple):
     """What a run.json holds, its stamp, and whether it says itself that the run has ended."""
 
     folder: str
@@ -90,7 +90,7 @@ class Stamped:
         return RunRecord(folder=Path(self.folder), **{name: self.content.get(name) for name in TOLD})  # type: ignore[arg-type]
 
 
-def read_stamped(folder: str) -> Stamped:
+def read_stamped(folder: str, parse: Reader = json.loads) -> Stamped:
     """Read the run.json of the run in a folder, with what shows that it has changed since.
 
     Raises
@@ -100,7 +100,7 @@ def read_stamped(folder: str) -> Stamped:
     """
     try:
         file, stamp = _content(f"{folder}/run.json")
-        content = json.loads(file.decode())
+        content = parse(file)
         ended = content["state"] in ENDED
         return Stamped(folder, _checked(content, folder), stamp, ended)
     except FileNotFoundError:
@@ -128,6 +128,7 @@ def _checked(content: dict[str, Any], folder: str) -> dict[str, Any]:
         if not isinstance(content[key], dict):
             raise TypeError(f"'{key}' is no mapping")
     content["overrides"] = tuple(content.get("overrides") or ())
+    content["missed"] = tuple(content.get("missed") or ())
     if content["state"] == "running" and not RunFolder(Path(folder)).is_held():
         content["state"] = content["reason"] = "interrupted"
     return content

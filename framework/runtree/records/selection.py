@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 from runtree.contract.errors import unknown
 from runtree.contract.types import RunRecord
+from runtree.records.expression import Expression
 from runtree.records.listing import Runs
-from runtree.records.query import Condition, descending, is_metric, leading, order, parse, ranks, resolve
+from runtree.records.query import Condition, descending, is_metric, leading, order, ranks, resolve
+from runtree.records.where import read_where
+
+Where = Condition | Expression
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def select(runs: Runs, wish: Wish, directions: Callable[[], Mapping[str, str]]) 
         by=by,
         largest_first=largest_first,
         reverse=wish.reverse,
-        asked=tuple(dict.fromkeys([*(condition.name for condition in conditions), *([by] if wish.sort else [])])),
+        asked=tuple(dict.fromkeys([*(name for one in conditions for name in one.names), *([by] if wish.sort else [])])),
         unmet=tuple(unmet(runs, conditions)),
     )
 
@@ -85,14 +89,15 @@ def choose(runs: Runs, wish: Wish) -> list[int]:
     return newest_first(runs, matches(runs, conditions, wish.experiment)) if len(runs) else []
 
 
-def read_conditions(runs: Runs, wish: Wish) -> list[Condition]:
+def read_conditions(runs: Runs, wish: Wish) -> list[Where]:
     """Return the conditions with full names; refuse an experiment that is not there."""
-    typed = [parse(expression) for expression in wish.where]
     if not len(runs):
+        for expression in wish.where:
+            read_where(expression, None)
         return []
     refuse_unknown_experiment(runs, wish.experiment)
-    known = runs.names() if typed else ()
-    return [Condition(resolve(condition.name, known), condition.operator, condition.text) for condition in typed]
+    known = runs.names() if wish.where else ()
+    return [read_where(expression, known) for expression in wish.where]
 
 
 def refuse_unknown_experiment(runs: Runs, experiment: str | None) -> None:
@@ -101,15 +106,14 @@ def refuse_unknown_experiment(runs: Runs, experiment: str | None) -> None:
         raise unknown("experiment", experiment, known)
 
 
-def matches(runs: Runs, conditions: Sequence[Condition], experiment: str | None) -> list[int]:
+def matches(runs: Runs, conditions: Sequence[Where], experiment: str | None) -> list[int]:
     """Return the rows to which every condition holds."""
     rows = list(range(len(runs)))
     if experiment is not None:
         own = runs.column("experiment")
         rows = [row for row in rows if own[row] == experiment]
     for condition in conditions:
-        found = runs.value(condition.name)
-        rows = [row for row in rows if condition.holds(found[row])]
+        rows = condition.keep(rows, runs.value)
     return rows
 
 
@@ -125,14 +129,12 @@ def newest_first(runs: Runs, rows: Sequence[int]) -> list[int]:
     return sorted(rows, key=lambda row: (started[row], names[row]), reverse=True)
 
 
-def unmet(runs: Runs, conditions: Sequence[Condition]) -> list[str]:
+def unmet(runs: Runs, conditions: Sequence[Where]) -> list[str]:
     """Say for each `=` that no run answers to which values there are."""
     lines = []
-    for condition in conditions:
-        if condition.operator != "=":
-            continue
-        found = runs.value(condition.name)
+    for name, asked in (pair for condition in conditions for pair in condition.equalities()):
+        found = runs.value(name)
         values = sorted(set(map(str, found)))
-        if not any(map(condition.holds, found)) and len(values) <= 12:
-            lines.append(f"{condition.name} is {' or '.join(values)}")
+        if not any(map(Condition(name, "=", str(asked)).holds, found)) and len(values) <= 12:
+            lines.append(f"{name} is {' or '.join(values)}")
     return lines

@@ -51,6 +51,11 @@ class SweepFolder:
         return self.path / "leaderboard.csv"
 
     @property
+    def report(self) -> Path:
+        """The page that tells all of it to a reader."""
+        return self.path / "report.html"
+
+    @property
     def plots(self) -> Path:
         """Pictures of the search, each with its data as JSON."""
         return self.path / "plots"
@@ -59,6 +64,15 @@ class SweepFolder:
     def runs(self) -> Path:
         """The folder of its runs."""
         return self.path / "runs"
+
+    @property
+    def advice(self) -> Path:
+        """What its runs say about the search, and how far to believe its winner."""
+        return self.path / "advice.json"
+
+    def rechecked(self, number: int) -> RunFolder:
+        """Return where a run's configuration was judged once more, by folds."""
+        return RunFolder(self.path / "rechecked" / f"{number:04d}")
 
     @property
     def lock(self) -> Path:

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from runtree.config.flags import OPEN
+from runtree.config.space.domains import domain_of
+from runtree.config.space.grammar import literal, parsed
 from runtree.contract.errors import ConfigError
-from runtree.sweeps.domains import domain_of
-from runtree.sweeps.grammar import literal, parsed
 
 NOT_SWEPT = ("tuner", "compute", "experiment", "trackers", "tracking", "hydra")  # one of each holds for a whole sweep
 

@@ -60,6 +60,7 @@ class Driver:
     failed: Callable[[Entry, Ending, Trial], None]
     aside: Callable[[Entry], None]
     work: Callable[[Entry, Trial], Work]
+    by_folds: Callable[[Entry, Trial], Work]
     asked_to_stop: Callable[[], str | None] = lambda: None
     value_of: Callable[[dict[str, float]], float | None] = lambda metrics: None
     running: dict[int, float] = field(default_factory=dict)  # number → when it began
@@ -236,6 +237,9 @@ class Driver:
 
     def hear(self, event: Reported) -> None:
         """Take intermediate metrics, and answer whether the run is given up."""
+        if event.job not in self.book.runs:  # an errand's
+            self.executor.go_on(event.job)
+            return
         entry = self.book.runs[event.job]
         value = self.value_of(dict(event.metrics))
         give_up = False

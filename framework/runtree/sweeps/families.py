@@ -6,11 +6,11 @@ from math import prod
 from typing import Any
 
 from runtree.config.compose import Base, Composer
+from runtree.config.space.dimensions import block, dimension, ordered, text_of
 from runtree.config.task import differs_by_task
 from runtree.contract.errors import ConfigError, nearest
 from runtree.contract.search import Choice, Dimension
 from runtree.sweeps.axes import Axes
-from runtree.sweeps.space import block, dimension, ordered, text_of
 
 COMPARABLE = ("data", "seed")  # what makes scores differ though the model is the same
 

@@ -2,18 +2,22 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from runtree.contract.errors import NotFoundError
+from runtree.contract.errors import NotFoundError, first_line
 from runtree.records.folder import RunFolder
 from runtree.records.record import read_record
-from runtree.records.sweep import SweepFolder, drop_heavy
+from runtree.records.sweep import SweepFolder, drop_heavy, read_description
 from runtree.records.write import write_json, write_text
+from runtree.reports.write_sweep import write_sweep_report
+from runtree.sweeps.advice.advise import advise
+from runtree.sweeps.advice.facts import Facts
+from runtree.sweeps.advice.recheck import Rechecked, recheck
 from runtree.sweeps.book import Entry
-from runtree.sweeps.driver import TICK, Driver
+from runtree.sweeps.driver import Driver
 from runtree.sweeps.endings import FULL
-from runtree.sweeps.executor import Job, Returned
+from runtree.sweeps.errands import ask_all, carry_out
 from runtree.sweeps.leaderboard import write_leaderboard
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.payload import Complete, Outcome
@@ -48,17 +52,48 @@ def finish(
     if driver.leaving and (stop["criterion"] is None or driver.leaving in RESUMED):  # what is not over did not end
         stop |= {"criterion": LEFT[driver.leaving], "explanation": _explained(driver)}
     driver.on_disk(_write_down, driver, folder, stop)
+    if driver.leaving not in RESUMED and len(driver.judge.objectives) == 1:
+        driver.on_disk(_advise, driver, folder, options, stop, tell)
     if options.plots and driver.leaving not in RESUMED and len(driver.book.trials) >= ENOUGH:
         tell("pictures are drawn")
         spaces = {name: arm.family.space for name, arm in driver.proposer.arms.items()}
         draw(driver.book, driver.judge, spaces, folder.plots, [trial for trial, _ in driver.front.best])
+    if options.report and driver.leaving not in RESUMED:
+        tell_of_sweep(folder)
     return stop
+
+
+def tell_of_sweep(folder: SweepFolder) -> None:
+    """Write the sweep's `report.html`; one that cannot be made is a warning, for all that counts is written."""
+    try:
+        write_sweep_report(folder)
+    except Exception as error:
+        log.warning("%s is left out: %s: %s", folder.report, type(error).__name__, first_line(error))
 
 
 def _write_down(driver: Driver, folder: SweepFolder, stop: dict[str, Any]) -> None:
     driver.tell({"event": "stopped", "criterion": stop["criterion"], "explanation": stop["explanation"]})
     write_text(folder.leaderboard, write_leaderboard(driver.book, driver.judge))
     write_json(folder.stop, stop)
+
+
+def _advise(
+    driver: Driver, folder: SweepFolder, options: LoopOptions, stop: dict[str, Any], tell: Callable[[str], None]
+) -> None:
+    """Write what the runs say about the search, the best few of them judged once more if that is asked for."""
+    spaces = {name: arm.family.space for name, arm in driver.proposer.arms.items()}
+    facts = Facts(driver.book, driver.judge, spaces, stop, folder, startup_of(folder))
+    rechecked: list[Rechecked] = []
+    if options.recheck and options.keep != "none":
+        tell(f"the best {options.recheck} are judged once more, by folds")
+        rechecked = recheck(driver, facts, options.recheck, driver.by_folds)
+    write_json(folder.advice, advise(facts, rechecked))
+
+
+def startup_of(folder: SweepFolder) -> int:
+    """Return how many runs the tuner draws before it learns from any; 0 for one that never does, or learns at once."""
+    sampler = (read_description(folder).get("tuner_node") or {}).get("sampler") or {}
+    return int(sampler.get("n_startup_trials") or 0)
 
 
 def keepers(driver: Driver) -> list[Entry]:
@@ -72,7 +107,7 @@ def keep(driver: Driver, entry: Entry) -> None:
     outcome = next((found for found in ask_all(driver, Complete(entry.number)) if isinstance(found, Outcome)), None)
     if outcome is None:
         work = driver.redo(entry)
-        found = ask_all(driver, Complete(entry.number, refit=work), only_one=True)
+        found = carry_out(driver, [Complete(entry.number, refit=work)])
         outcome = next((result for result in found if isinstance(result, Outcome)), None)
     if outcome is not None and outcome.state == "completed":
         driver.tell({"event": "kept", "run": entry.number, "metrics": outcome.metrics, "seconds": outcome.seconds})
@@ -82,18 +117,6 @@ def keep(driver: Driver, entry: Entry) -> None:
     driver.doubtful.append(entry.number)
     if any(text in error for text in FULL):
         driver.leave("disk")
-
-
-def ask_all(driver: Driver, payload: Complete, only_one: bool = False) -> Sequence[Any]:
-    """Hand a piece of work to every worker and return their answers."""
-    count = 1 if only_one else driver.executor.slots
-    for number in range(count):
-        driver.executor.submit(Job(-1 - number, payload))
-    answers: list[Any] = []
-    while len(answers) < count and driver.signals < 2:
-        events = driver.executor.wait(TICK)
-        answers += [event.result if isinstance(event, Returned) else None for event in events]
-    return answers
 
 
 def drop_others(driver: Driver, folder: SweepFolder) -> None:

@@ -16,7 +16,17 @@ from runtree.records.write import jsonable, write_yaml
 from runtree.sweeps.families import Family
 from runtree.sweeps.payload import Found
 
-LATER = ("stop", "retries", "backoff", "on_failure", "grace", "plots", "keep")  # may be changed when a sweep is resumed
+LATER = (
+    "stop",
+    "retries",
+    "backoff",
+    "on_failure",
+    "grace",
+    "plots",
+    "report",
+    "keep",
+    "recheck",
+)  # may be changed when a sweep is resumed
 
 
 def identity(

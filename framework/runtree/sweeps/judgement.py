@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from runtree.config.space.condition import constraint
 from runtree.contract.errors import ConfigError
 from runtree.contract.search import Ending, Observation
 from runtree.sweeps.book import Book, Entry, Trial
-from runtree.sweeps.condition import constraint
 from runtree.sweeps.payload import Objectives, dominates
 
 

@@ -38,9 +38,11 @@ class LoopOptions:
     shares: dict[str, float | int] = field(default_factory=dict)
     warm_start: Any = None
     plots: bool = True
+    recheck: int = 0
+    report: bool = True
 
     def __post_init__(self) -> None:
-        for name, low in (("repeats", 1), ("retries", 0), ("backoff", 0), ("grace", 0), ("lag", 1)):
+        for name, low in (("repeats", 1), ("retries", 0), ("backoff", 0), ("grace", 0), ("lag", 1), ("recheck", 0)):
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ConfigError(f"tuner.{name}: {value} is less than {low}")

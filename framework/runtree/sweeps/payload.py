@@ -25,7 +25,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Found:
-    """What a probe found: the task, what makes runs comparable, the objectives, and whether the runs report steps."""
+    """What a probe found: the task, what makes runs comparable, the objectives, and whether the runs report steps.
+
+    `searched` names the config paths that the evaluator chooses itself in each run.
+    """
 
     task: str
     data: str
@@ -34,6 +37,7 @@ class Found:
     objectives: Objectives
     reports: bool
     bytes: int
+    searched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

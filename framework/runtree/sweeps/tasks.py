@@ -10,7 +10,8 @@ from typing import Any
 from runtree.config.compose import Composer
 from runtree.config.freeze import OUTSIDE, Frozen
 from runtree.config.resources import Resources
-from runtree.contract.errors import NotFoundError
+from runtree.config.space.grammar import override
+from runtree.contract.errors import ConfigError, NotFoundError
 from runtree.contract.types import RunRecord
 from runtree.records.folder import RunFolder
 from runtree.records.record import new_record, read_record, timestamp, write_record
@@ -21,9 +22,10 @@ from runtree.sweeps.book import Entry, Trial
 from runtree.sweeps.endings import Ending
 from runtree.sweeps.executor import Job
 from runtree.sweeps.families import Family
-from runtree.sweeps.grammar import override
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.payload import Objectives, Work
+
+FOLDS = "cross_validation"  # the evaluator by which the best few are judged once more
 
 
 @dataclass
@@ -90,6 +92,25 @@ class Tasks:
             front,
             self.prunes,
         )
+
+    def by_folds(self, entry: Entry, trial: Trial) -> Work:
+        """Return the work of judging a configuration once more, by folds, in a folder of its own.
+
+        Raises
+        ------
+        ConfigError
+            The sweep judges by folds already, or sets what an evaluator with folds does not have.
+        """
+        family = self._families[trial.key[0]]
+        if "cross_validation" in str(self.config(entry, trial).config["evaluator"].get("_target_")):
+            raise ConfigError("the evaluator has folds already")
+        values = {**family.choices, **trial.values, "evaluator": FOLDS}
+        frozen = self.composer.freeze(values, self._composed | {"evaluator"})
+        folder = self.folder.rechecked(entry.number).path.absolute()
+        folder.parent.mkdir(exist_ok=True)
+        words = (*self.overrides(entry, trial, frozen), f"evaluator={FOLDS}")
+        name = f"{self.folder.path.name}/rechecked"
+        return Work(entry.number, frozen.config, frozen.fingerprint, folder, name, words, "none", self.objectives)
 
     def overrides(self, entry: Entry, trial: Trial, frozen: Frozen) -> tuple[str, ...]:
         """Return what one would type to have this run alone."""

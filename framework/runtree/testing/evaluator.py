@@ -1,5 +1,6 @@
 """The suite for an option of the group `evaluator`."""
 
+import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ from runtree.config.build import build
 from runtree.contract.run import Run
 from runtree.contract.types import PARTS
 from runtree.lifecycle.examination.options import of_the_evaluator
+from runtree.lifecycle.folding import each
 from runtree.testing.fixtures import CASES, PLAIN, Case, compose, train, write_table
 from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
 
@@ -51,7 +53,8 @@ class EvaluatorSuite(Suite):
 
     def test_scores_known_parts(self, run: Run) -> None:
         found = read_json(folder_of(run).metrics)
-        assert {"validation", "test"} <= set(found) <= {*PARTS, "folds"}
+        assert {"validation", "test"} <= set(found)
+        assert set(found) - {*PARTS, "folds"} == set(run.details)
         assert all(isinstance(value, float) for part in PARTS for value in found.get(part, {}).values())
 
     def test_gives_the_objective(self, run: Run) -> None:
@@ -79,6 +82,29 @@ class EvaluatorSuite(Suite):
         name = "mae" if case == "regression" else "accuracy"
         run = self.trained(case, tmp_path, f"evaluator.metrics=[{name}]", f"objective.metric={name}")
         assert {found for part in run.metrics.values() for found in part} == {name}
+
+    def test_records_each_fold_as_it_ends(self, run: Run) -> None:
+        """Compare `folds.jsonl` with `metrics.json`; only the seconds stand in the one alone."""
+        kept = read_json(folder_of(run).metrics).get("folds", [])
+        file = folder_of(run).folds
+        lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        assert all(line.pop("fit_seconds") >= 0 for line in lines)
+        assert lines == kept
+        assert [line["fold"] for line in kept] == list(range(len(kept)))
+
+    def test_validates_on_rows_that_are_not_tested_on(self, run: Run) -> None:
+        predictions = run.predictions
+        validated = predictions.loc[predictions["part"] == "validation", "row"]
+        assert not set(validated) & set(run.split.test)
+
+    def test_folds_in_processes_score_the_same(
+        self, run: Run, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Fit the folds of one case in two processes, however little that pays."""
+        if not run.folds or case != "multiclass":
+            return
+        monkeypatch.setattr(each, "START", -1.0)
+        assert_same_science(run, self.trained(case, tmp_path, "compute.slots=2"))
 
     def test_same_seed_same_bytes(self, run: Run, case: Case, tmp_path: Path) -> None:
         assert_same_science(run, self.trained(case, tmp_path))

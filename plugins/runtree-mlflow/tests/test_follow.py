@@ -101,11 +101,12 @@ def test_a_server_that_is_not_there_costs_a_line(run: Run, monkeypatch: Any, cap
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{free.getsockname()[1]}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:hidden-word@{place}")
-    [one] = run("fit.max_iterations=3", PATIENT).runs
+    uri = f"http://me:hidden-word@{place}"
+    [one] = run("fit.max_iterations=3", "trackers=[mlflow]", f"+tracking.mlflow.uri='{uri}'", PATIENT).runs
     assert json.loads((one.folder / "run.json").read_text())["state"] == "completed"
     [line] = warnings(caplog)
     assert "refused" in line and place in line
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert main(["mlflow", "push"]) == 1
     said = capsys.readouterr()
     assert "go on with: runtree mlflow push" in said.err

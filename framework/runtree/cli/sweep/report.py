@@ -1,5 +1,7 @@
 """What is printed when a sweep ends: why, the best configurations, what failed, and what to type next."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,14 +23,15 @@ from runtree.cli.sweep.words import (
     wrapped,
 )
 from runtree.cli.tables import print_table
-from runtree.cli.words import counted
+from runtree.cli.words import counted, told_looks
 
 if TYPE_CHECKING:
     from runtree.app.sweeping import Plan, Swept
-    from runtree.sweeps.book import Trial
+    from runtree.sweeps.book import Entry, Trial
     from runtree.sweeps.driver import Driver
 
 SHOWN = 10  # configurations of a table
+ADVICE = 3  # findings about the search
 FRONT = 30  # … of a Pareto set
 
 
@@ -43,6 +46,7 @@ def report_sweep(swept: "Swept") -> int:
     if standing.comparable:
         print_families(driver, standing)
         print_test(plan, driver, standing)
+        print_advice(plan)
     print_failures(plan, standing)
     click.echo(f"\n{labelled('folder', shown_path(plan.folder.path))}")
     if any(plan.folder.plots.glob("*.svg")):
@@ -155,9 +159,36 @@ def print_test(plan: "Plan", driver: "Driver", standing: Standing) -> None:
     if not test:
         return
     names = sorted(test, key=lambda name: name != first)
-    said = " (test part scored once, after selection)" if plan.options.keep == "best" else ""
+    once = ["test part scored once, after selection"] if plan.options.keep == "best" else []
+    told = "; ".join(filter(None, [*once, looks_of(plan, entry)]))
+    said = f" ({told})" if told else ""
     pairs = ", ".join(f"{name}{TIED}{format_cell(test[name])}" for name in names)
     click.echo(wrapped("test", pairs + said).replace(TIED, " "))
+
+
+def looks_of(plan: "Plan", entry: "Entry") -> str:
+    """Return how often the rows of the test part were scored by now, this sweep included; nothing where only by it."""
+    from runtree.records.contents import mapping
+    from runtree.records.looks import looks_at
+
+    assert plan.folder is not None
+    told = mapping(plan.folder.run(entry.number).evaluation).get("test_looks") or {}
+    found = looks_at(Path(str(plan.config.outputs)), str(told.get("rows")))  # by now, later runs of the sweep included
+    return told_looks(asdict(found)) if found.count > 1 else ""
+
+
+def print_advice(plan: "Plan") -> None:
+    """Print what the runs say about the search: the weightiest first, no more than a few."""
+    from runtree.records.contents import mapping
+
+    assert plan.folder is not None
+    findings = [one for one in mapping(plan.folder.advice).get("findings") or [] if one["level"] != "good"]
+    for one in findings[:ADVICE]:
+        click.echo()
+        click.echo(wrapped("note", one["says"]))
+        click.echo(wrapped("", f"-> {one['advice']}"))
+    if len(findings) > ADVICE:
+        click.echo(labelled("", f"… {len(findings) - ADVICE} more in advice.json"))
 
 
 def print_failures(plan: "Plan", standing: Standing) -> None:

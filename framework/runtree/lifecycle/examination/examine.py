@@ -7,6 +7,7 @@ from typing import Any
 from runtree.contract.errors import RuntreeError, first_line
 from runtree.contract.run import Run
 from runtree.lifecycle.examination.catalogue import EXAMINATIONS, Examination
+from runtree.lifecycle.examination.gates import missed
 from runtree.lifecycle.examination.subject import Subject, make_subject
 from runtree.records.folder import RunFolder
 from runtree.records.write import write_json
@@ -17,15 +18,15 @@ log = logging.getLogger(__name__)
 def examine(run: Run) -> None:
     """Examine a run that is scored and saved, and write what was found."""
     subject = make_subject(run)
-    found: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     for examination in EXAMINATIONS:
         clock = time.monotonic()
         answer = _answer(examination, subject)
         seconds[examination.name] = round(time.monotonic() - clock, 6)
         if answer is not None:
-            found[examination.name] = answer
-    write_json(RunFolder(run.folder).evaluation, {**found, "seconds": seconds})
+            subject.found[examination.name] = answer
+    write_json(RunFolder(run.folder).evaluation, {**subject.found, "seconds": seconds})
+    run.missed = missed(subject)
 
 
 def _answer(examination: Examination, subject: Subject) -> Any:

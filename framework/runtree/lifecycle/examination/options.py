@@ -21,7 +21,7 @@ class Benchmark:
     """What a run must come to: bounds such as ``test.f1 >= 0.9``, and a run that it must beat."""
 
     metrics: list[str] = field(default_factory=list)
-    run: str | None = None
+    run: str | int | None = None  # the beginning of an id may be a number
 
 
 @dataclass(frozen=True)

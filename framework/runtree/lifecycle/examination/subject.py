@@ -1,7 +1,7 @@
 """What is examined: a scored run, what it answered on each part, and the metric it is ranked by."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ class Subject:
         Those that the run is scored by, the one that runs are ranked by among them.
     metric, direction
         What runs are ranked by.
+    found
+        What was answered so far, by the examination's name.
     """
 
     run: Run
@@ -34,6 +36,7 @@ class Subject:
     metrics: Sequence[Metric]
     metric: Metric
     direction: Direction
+    found: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def answers(self) -> Mapping[str, Answers]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runtree.contract.run import Run
 from runtree.lifecycle.fitting.history import read_history
 from runtree.lifecycle.fitting.judge import WATCHED, split_name
 from runtree.records.folder import RunFolder
@@ -13,13 +12,12 @@ LOOKS = dict(zip(WATCHED, COLOURS, strict=False))
 PANELS = 4  # metrics side by side at most, the loss first
 
 
-def draw_curve(run: Run) -> list[str]:
+def draw_curve(folder: RunFolder, ending: Mapping[str, Any]) -> list[str]:
     """Write `plots/learning_curve.svg` where the fit has a history."""
-    folder = RunFolder(run.folder)
     lines = list(read_history(folder.history))
     if len(lines) < 2:
         return []
-    return write_picture(folder.plots, "learning_curve", lambda: curve(lines, run.ending))
+    return write_picture(folder.plots, "learning_curve", lambda: curve(lines, ending))
 
 
 def curve(lines: Sequence[Mapping[str, Any]], ending: Mapping[str, Any]) -> Drawn | None:

@@ -14,6 +14,7 @@ from runtree.records.pictures import Drawn, write_picture
 from runtree.sweeps.book import Book, Trial
 from runtree.sweeps.judgement import Judge
 from runtree.sweeps.pictures.found import history, importance, intermediate, pareto
+from runtree.sweeps.pictures.pace import pace
 from runtree.sweeps.pictures.points import points
 from runtree.sweeps.pictures.scene import Scene
 from runtree.sweeps.pictures.spaces import parallel, slices
@@ -57,6 +58,8 @@ def _plan(
             partial(pareto, scene, one, other),
         )
     yield "intermediate", partial(intermediate, scene)
+    if not several:
+        yield "pace", partial(pace, scene)
     for family in scene.leading(FAMILIES) if not several else ():
         part = scene.part(family, families[family])
         suffix = family if len(families) > 1 else ""

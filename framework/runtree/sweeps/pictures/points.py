@@ -18,7 +18,7 @@ MOST_OF_FAMILY = 1000  # and in those of one family, of which there are several
 
 @dataclass(frozen=True)
 class Point:
-    """One configuration that has ended, by the first of its runs."""
+    """One configuration that has ended, by the first of its runs; `at`: so many seconds into the sweep."""
 
     run: int
     runs: tuple[int, ...]
@@ -28,6 +28,7 @@ class Point:
     objectives: tuple[float, ...] | None
     violations: tuple[float, ...]
     reports: tuple[tuple[int, float], ...]
+    at: float = 0.0
 
     @property
     def counts(self) -> bool:
@@ -59,7 +60,8 @@ def points(book: Book, judge: Judge) -> list[Point]:
         violations = tuple(math.inf if math.isnan(one) else one for one in seen.constraints)
         runs, reports = tuple(trial.runs), tuple(entries[0].reports)
         score = objectives if good else None
-        found.append(Point(runs[0], runs, trial.key[0], state, trial.values, score, violations, reports))
+        at = max(float(entry.outcome.get("at") or 0.0) for entry in entries)
+        found.append(Point(runs[0], runs, trial.key[0], state, trial.values, score, violations, reports, at))
     return sorted(found, key=lambda point: point.run)
 
 

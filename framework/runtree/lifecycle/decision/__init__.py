@@ -1,0 +1,1 @@
+"""What is done with a classifier's chances: set right by calibration, cut at a threshold."""

@@ -1,0 +1,41 @@
+"""Which pictures there are, and drawing all of those that apply to a run."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from runtree.records.pictures import Drawn, write_picture
+from runtree.reports.facts import Facts
+from runtree.reports.pictures import bars, chances, classes, curves, numbers
+
+PICTURES: Mapping[str, Callable[[Facts], Drawn | None]] = {
+    "confusion": classes.confusion,
+    "roc": classes.roc,
+    "precision_recall": classes.precision_recall,
+    "calibration": chances.calibration,
+    "threshold": chances.threshold,
+    "predicted_actual": numbers.predicted_actual,
+    "residuals": numbers.residuals,
+    "baselines": bars.baselines,
+    "slices": bars.slices,
+    "fairness": bars.fairness,
+    "importance": bars.importance,
+    "robustness": bars.robustness,
+    "dependence": curves.dependence,
+    "training_size": curves.training_size,
+}
+KNOWN: Mapping[str, tuple[str, str]] = {  # those drawn here tell their titles themselves
+    **{name: (name, "") for name in PICTURES},
+    "learning_curve": ("Learning by iterations", "The loss and the metrics as the fit went on."),
+}
+
+
+def draw(facts: Facts, folder: Path) -> list[str]:
+    """Write each picture that applies, an SVG and what it shows as JSON; one that fails is a warning, and left out."""
+    written: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a font may lack a sign, a class may have no rows
+        for name, picture in PICTURES.items():
+            written += write_picture(folder, name, partial(picture, facts))
+    return written

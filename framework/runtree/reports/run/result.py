@@ -1,0 +1,147 @@
+"""What came of it: the number that counts, the gate, the metrics of each part, the baselines."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from runtree.reports.blocks import Block, Table, Text, table
+from runtree.reports.facts import Facts
+from runtree.reports.gallery import Gallery
+from runtree.reports.numbers import (
+    NOTHING,
+    chance,
+    counted,
+    interval,
+    metric_name,
+    number,
+    seconds,
+    share,
+    with_interval,
+)
+from runtree.reports.verdict import called
+
+
+def the_number(facts: Facts) -> Mapping[str, Any] | None:
+    """Return the one number of a run: its value, metric, interval, and what is to be known of it."""
+    value = (facts.record.metrics.get(facts.part) or {}).get(facts.metric)
+    if value is None:
+        return None
+    rows = (facts.data.get("split") or {}).get(facts.part)
+    notes = [f"on the {facts.part} part" + (f", {counted(rows, 'row')}" if isinstance(rows, int) else "")]
+    bounds = interval(facts.interval)
+    if facts.interval.get("low") is not None:
+        level = (facts.evaluation.get("intervals") or {}).get("level", 0.95)
+        notes.append(f"{share(level)} interval: {bounds}")
+    notes.append("more is better" if facts.maximized else "less is better")
+    return {"value": number(value), "metric": metric_name(facts.metric), "notes": notes, "looks": looks(facts)}
+
+
+def looks(facts: Facts) -> str:
+    """Return how often the test part was looked at, as far as the tree knows."""
+    found = facts.evaluation.get("test_looks") or {}
+    count, configs = found.get("count"), found.get("configurations")
+    if not isinstance(count, int):
+        return ""
+    among = f" by {counted(configs, 'configuration')}" if isinstance(configs, int) and count > 1 else ""
+    return f"test looks: {count}{among}" + (" (scored once, after selection)" if count == 1 else "")
+
+
+def gate(facts: Facts, gallery: Gallery) -> list[Block]:
+    """Tell each condition that was set."""
+    asked = facts.evaluation.get("benchmark") or {}
+    conditions = asked.get("conditions") or ()
+    rows = [
+        [
+            str(one.get("asked")),
+            number(one.get("found")),
+            "met" if one.get("passed") else "missed",
+            str(one.get("reason") or ""),
+        ]
+        for one in conditions
+    ]
+    lines: list[Block] = [Text(str(asked["explanation"]))] if rows and asked.get("explanation") else []
+    return lines + table("Conditions", ["asked", "found", "result", "why"], rows, numeric=frozenset({1}))
+
+
+def metrics(facts: Facts, gallery: Gallery) -> list[Block]:
+    """Tell each metric on each part, that of the test part with its interval."""
+    parts = {name: own for name, own in facts.record.metrics.items() if isinstance(own, Mapping)}
+    names = list(dict.fromkeys(name for own in parts.values() for name in own))
+    found = facts.evaluation.get("intervals") or {}
+    bounds = found.get("test") or {}
+    headings = ["metric", *parts] + ([f"{share(found.get('level', 0.95))} interval, test"] if bounds else [])
+    rows = [
+        [metric_name(name), *(number(own.get(name)) for own in parts.values())]
+        + ([interval(bounds.get(name))] if bounds else [])
+        for name in names
+    ]
+    marked = frozenset({names.index(facts.metric)} if facts.metric in names else ())
+    blocks: list[Block] = [*table("Metrics by part", headings, rows, marked=marked)]
+    if bounds and rows:
+        blocks.append(Text(_method(found)))
+    return blocks + _folds(facts)
+
+
+def _method(found: Mapping[str, Any]) -> str:
+    drawn = f", {found['resamples']:,} resamples of the test rows" if found.get("resamples") else ""
+    return f"Intervals: {found.get('method', 'bootstrap')}{drawn}. The marked metric is the one runs are ranked by."
+
+
+def _folds(facts: Facts) -> list[Block]:
+    if not facts.folds:
+        return []
+    names = list(dict.fromkeys(name for fold in facts.folds for name in fold))
+    rows = [[str(place), *(number(fold.get(name)) for name in names)] for place, fold in enumerate(facts.folds, 1)]
+    return table("Scores of each fold", ["", *map(metric_name, names)], rows)
+
+
+def baselines(facts: Facts, gallery: Gallery) -> list[Block]:
+    """Tell how much better the model is than each baseline."""
+    found = facts.evaluation.get("baselines") or ()
+    rows = [_baseline(one, facts) for one in found]
+    headings = ["baseline", "algorithm", f"{metric_name(facts.metric)}, test", "gain over it", "p", "seconds"]
+    blocks: list[Block] = [*gallery.pictures("baselines")]
+    blocks += table("The model against baselines", headings, rows, numeric=frozenset({2, 3, 4, 5}))
+    methods = sorted({str(one["gain"]["method"]) for one in found if (one.get("gain") or {}).get("method")})
+    if methods:
+        blocks.append(Text(f"A gain above 0 means that the model is better; intervals and p by {', '.join(methods)}."))
+    left = [f"{one.get('name')}: {one.get('reason')}" for one in facts.evaluation.get("baselines_left_out") or ()]
+    return blocks + ([Text(f"Left out: {'; '.join(left)}.")] if left else [])
+
+
+def _baseline(one: Mapping[str, Any], facts: Facts) -> list[str]:
+    gain = one.get("gain") or {}
+    value = ((one.get("metrics") or {}).get("test") or {}).get(facts.metric)
+    told = with_interval(gain, signed=True) if gain else NOTHING
+    return [
+        called(one),
+        str(one.get("algorithm") or ""),
+        number(value),
+        told,
+        chance(gain.get("p")),
+        seconds(one.get("seconds")),
+    ]
+
+
+def classes(facts: Facts, gallery: Gallery) -> list[Block]:
+    """Tell how well each class is found."""
+    found = facts.evaluation.get("classes") or ()
+    rows = [
+        [
+            str(one.get("class")),
+            number(one.get("rows")),
+            *(number(one.get(name)) for name in ("precision", "recall", "f1")),
+            _confused(one),
+        ]
+        for one in found
+    ]
+    headings = ["class", "rows", "precision", "recall", "F1", "mostly taken for"]
+    pictures = gallery.pictures("confusion", "roc", "precision_recall")
+    told: list[Block] = [Table("Class by class", headings, rows, frozenset({1, 2, 3, 4}))] if rows else []
+    return [*pictures, *told]
+
+
+def _confused(one: Mapping[str, Any]) -> str:
+    other, rows = one.get("confused_with"), one.get("confused_rows")
+    if other is None:
+        return ""
+    return f"{other} ({counted(rows, 'row')})" if isinstance(rows, int) else str(other)

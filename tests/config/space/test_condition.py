@@ -1,0 +1,165 @@
+import math
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtree.config.space.condition import condition, constraint
+from runtree.contract.errors import ConfigError
+
+KNOWN = ["algorithm.solver", "algorithm.alpha", "algorithm.depth", "algorithm.lambda", "data.name", "seed"]
+BASE = {"algorithm": {"solver": "lbfgs", "alpha": 0.1, "depth": None, "layers": [{"units": 8}]}, "seed": 3}
+
+
+def holds(text, values=None, **given):
+    return condition(text, **{"prefix": "algorithm.", "defaults": BASE, "known": KNOWN, **given}).holds(values or {})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("solver == lbfgs", True),
+        ("algorithm.solver != 'lbfgs'", False),
+        ('solver == "lb\\"fgs"', False),
+        ("solver in [sgd, lbfgs]", True),
+        ("solver not in [sgd, lbfgs]", False),
+        ("alpha < 0.5 and seed >= 3", True),
+        ("0.05 < alpha <= 0.1", True),
+        ("0.05 < alpha < 0.1", False),
+        ("alpha > 1e-4", True),
+        ("alpha == .1 or missing_parenthesis_is_fine == 1", True),
+        ("not (solver == sgd or alpha > 1)", True),
+        ("not solver == sgd", True),
+        ("not solver == lbfgs or seed == 3", True),  # not binds closer than or
+        ("solver == sgd and seed == 3 or seed == 3", True),  # and binds closer than or
+        ("depth == null", True),
+        ("depth", False),
+        ("not depth", True),
+        ("depth > 3", False),
+        ("depth <= 3", False),  # null has no order
+        ("seed == -3", False),
+        ("seed != true", True),
+        ("lambda == null", True),  # a keyword of Python is a name like any other
+        ("seed in [1, 2.5, 'a b', word, null, true]", False),
+        ("'lb' in solver", True),
+        ("3 in solver", False),
+        ("seed in alpha", False),
+        ("alpha < seed", True),  # where order is asked for, a bare word is a path
+    ],
+)
+def test_conditions_say_yes_and_no(text, expected):
+    known = [*KNOWN, "missing_parenthesis_is_fine"]
+    assert holds(text, known=known) is expected
+
+
+def test_what_was_chosen_goes_before_the_base_config():
+    assert holds("solver == sgd", {"algorithm.solver": "sgd"})
+    assert not holds("solver == lbfgs", {"algorithm.solver": "sgd"})
+
+
+def test_a_value_is_found_inside_a_chosen_mapping_and_inside_the_base():
+    assert holds("algorithm.layers.0.units > 5", known=())
+    assert holds("algorithm.layers.0.units > 50", {"algorithm.layers": [{"units": 64}]}, known=())
+    assert not holds("algorithm.layers.1.units > 5", known=())
+
+
+def test_a_path_that_nobody_knows_is_refused_with_the_nearest_one_and_its_place():
+    with pytest.raises(ConfigError) as caught:
+        holds("seed == 1 and slover == sgd", where="when of algorithm.alpha")
+    assert "when of algorithm.alpha, at 14" in str(caught.value)
+    assert "'slover'" in str(caught.value)
+    assert "solver" in caught.value.hints[0]
+
+
+def test_a_word_that_could_be_a_path_is_not_guessed():
+    with pytest.raises(ConfigError, match=r"alpha may be a text or the config path algorithm\.alpha"):
+        holds("solver == alpha")
+    assert not holds("solver == 'alpha'")
+    assert not holds("solver == algorithm.alpha")
+
+
+def test_without_known_paths_a_bare_name_is_a_sibling():
+    assert condition("a == b", prefix="x.").paths == ("x.a",)
+    assert condition("a.b == c and d", prefix="x.").paths == ("a.b", "x.d")
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("", 0),
+        ("seed ==", 7),
+        ("seed == 1 seed", 10),
+        ("seed = 1", 5),
+        ("(seed == 1", 10),
+        ("seed == [1, ", 12),
+        ("seed == [1 2]", 11),
+        ("seed in sgd)", 11),
+        ("seed in 3", 8),
+        ("and", 0),
+        ("seed + 1 == 2", 5),
+        ("__import__('os')", 10),
+        ("seed == 'open", 8),
+        ("seed.__class__()", 14),
+        ("1.2.3 == seed", 0),
+    ],
+)
+def test_what_cannot_be_read_is_placed(text, position):
+    with pytest.raises(ConfigError, match=f"at {position} of ") as caught:
+        condition(text)
+    assert "possible: ==" in str(caught.value)
+
+
+def test_nesting_has_an_end():
+    with pytest.raises(ConfigError, match="50 deep"):
+        condition("(" * 10_000 + "a" + ")" * 10_000)
+    with pytest.raises(ConfigError, match="50 deep"):
+        condition("not " * 10_000 + "a")
+
+
+def test_a_condition_crosses_to_another_process_and_equals_itself():
+    one = condition("a == b and not c", prefix="x.")
+    assert pickle.loads(pickle.dumps(one)) == one == condition("a == b and not c", prefix="x.")
+
+
+@given(st.text(max_size=20))
+def test_no_text_does_more_than_be_refused(text):
+    try:
+        assert condition(text).holds({}) in (True, False)
+    except ConfigError as error:
+        assert error.message.startswith("when: ")
+
+
+@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text())
+def test_a_value_equals_its_own_literal(value):
+    escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    text = f"'{escaped}'" if isinstance(value, str) else repr(value)
+    assert condition(f"a == {text}").holds({"a": value})
+    assert condition(f"a in [{text}]").holds({"a": value})
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "violation"),
+    [
+        ("validation.log_loss <= 0.3", 0.5, 0.2),
+        ("validation.log_loss <= 0.3", 0.1, -0.2),
+        ("validation.recall>=0.9", 0.8, 0.1),
+        (" validation.recall >= 9e-1 ", 1.0, -0.1),
+    ],
+)
+def test_a_constraint_tells_how_much_it_is_violated(text, value, violation):
+    name, violated_by = constraint(text)
+    assert name in ("validation.log_loss", "validation.recall")
+    assert violated_by(value) == pytest.approx(violation)
+
+
+def test_what_was_not_measured_violates():
+    assert constraint("a <= 1")[1](math.nan) == math.inf == constraint("a >= 1")[1](math.nan)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "a < 1", "a == 1", "a <= b", "a <= nan", "a <= inf", "1 <= a <= 2", "a b <= 1"]
+)
+def test_any_other_constraint_is_refused(text):
+    with pytest.raises(ConfigError, match=r"^tuner\.constraints: "):
+        constraint(text)

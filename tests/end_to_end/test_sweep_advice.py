@@ -1,0 +1,65 @@
+"""The winner of a sweep is judged once more, by folds, and what the search says of itself is printed."""
+
+import json
+
+import pytest
+
+WORDS = ("train", "-m", "data=iris", "algorithm=knn", "tuner=random", "compute.slots=1", "tuner.stop.max_runs=3")
+
+
+def advice(folder):
+    [file] = folder.glob("outputs/default/*-sweep/advice.json")
+    return json.loads(file.read_text())
+
+
+def test_the_best_few_are_judged_by_folds_as_scikit_learn_would(runtree, folder):
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+    said = runtree(*WORDS, "tuner.recheck=2")
+    assert said.code == 0, said.err
+    rechecked = advice(folder)["optimism"]["rechecked"]
+    assert len(rechecked) == 2
+    [place] = folder.glob(f"outputs/default/*-sweep/rechecked/{rechecked[0]['run']:04d}")
+    config = json.loads((place / "run.json").read_text())["config"]
+    assert config["evaluator.name"] == "cross_validation"
+    assert rechecked[0]["mean"] == pytest.approx(by_hand(config, cross_val_score, StratifiedKFold), abs=1e-12)
+    assert len((folder / "outputs/test_looks.jsonl").read_text().splitlines()) == 1  # no look at the test part
+
+
+def by_hand(config, cross_val_score, splitter):
+    from sklearn.datasets import load_iris
+    from sklearn.model_selection import train_test_split
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = load_iris(return_X_y=True)
+    rows, _ = train_test_split(range(len(y)), test_size=0.2, stratify=y, random_state=0)
+    rows = sorted(rows)
+    keys = {key: config[f"algorithm.{key}"] for key in ("n_neighbors", "weights", "p")}
+    model = make_pipeline(StandardScaler(), KNeighborsClassifier(**keys))
+    folds = splitter(5, shuffle=True, random_state=0)
+    return cross_val_score(model, x[rows], y[rows], cv=folds, scoring="balanced_accuracy").mean()
+
+
+def test_a_resumed_sweep_reads_what_was_judged_before(runtree, folder):
+    runtree(*WORDS, "tuner.recheck=1")
+    [file] = folder.glob("outputs/default/*-sweep/rechecked/*/metrics.json")
+    before, told = file.stat().st_mtime_ns, advice(folder)["optimism"]["rechecked"]
+    assert runtree("resume", "latest").code == 0
+    assert (file.stat().st_mtime_ns, advice(folder)["optimism"]["rechecked"]) == (before, told)
+
+
+def test_where_the_evaluator_has_folds_the_bias_of_the_best_is_told(runtree, folder, caplog):
+    said = runtree(*WORDS, "evaluator=cross_validation", "tuner.recheck=2")
+    assert said.code == 0
+    found = advice(folder)["optimism"]
+    assert "rechecked" not in found
+    assert found["selection_bias"] >= 0
+    assert "expect" in " ".join(said.out.split())
+
+
+def test_a_number_of_rechecks_that_cannot_be_is_refused(runtree, folder):
+    said = runtree(*WORDS, "tuner.recheck=-1")
+    assert said.code == 2
+    assert "tuner.recheck: -1 is less than 0" in said.err

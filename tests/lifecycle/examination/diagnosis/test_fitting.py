@@ -1,0 +1,43 @@
+import numpy as np
+
+from runtree.lifecycle.examination.diagnosis.fitting import findings
+
+SIZES = {"train": 600, "validation": 200}
+
+
+def by_name(subject):
+    return {finding.name: finding for finding in findings(subject)}
+
+
+def test_a_model_that_remembers_is_told_and_how_to_hold_it_back(subject, guessing):
+    parts = guessing(0, SIZES, {"train": 1.0, "validation": 0.7})
+    found = by_name(subject(parts, algorithm={"name": "trees", "min_samples_leaf": 20}))["overfitting"]
+    assert found.level == "warning"
+    assert "algorithm.min_samples_leaf=100" in found.advice
+    assert found.values["lost"] > 0.4
+
+
+def test_a_gap_that_noise_explains_raises_nothing(subject, guessing):
+    told = [by_name(subject(guessing(seed, SIZES, 0.8)))["overfitting"].level for seed in range(100)]
+    assert told.count("good") >= 98
+
+
+def test_a_model_that_knows_nothing_is_told(subject, guessing):
+    found = by_name(subject(guessing(1, SIZES, 0.5)))["level"]
+    assert found.level == "warning"
+    assert by_name(subject(guessing(1, SIZES, 0.9)))["level"].level == "good"
+
+
+def test_a_model_that_learns_little_of_its_own_rows_is_told(subject, guessing):
+    found = by_name(subject(guessing(2, SIZES, 0.65), algorithm={"name": "any", "C": 1.0}))["underfitting"]
+    assert (found.level, "algorithm.C=10" in found.advice) == ("note", True)
+    assert by_name(subject(guessing(2, SIZES, 0.95)))["underfitting"].level == "good"
+
+
+def test_a_quantity_is_held_against_its_mean(subject, answers):
+    draw = np.random.default_rng(0)
+    truth = {part: draw.normal(size=size) for part, size in SIZES.items()}
+    near = {part: answers(own, own + 0.3 * draw.normal(size=len(own)), classes=()) for part, own in truth.items()}
+    assert [finding.level for finding in findings(subject(near))] == ["good", "good", "good"]
+    wild = {part: answers(own, draw.normal(size=len(own)), classes=()) for part, own in truth.items()}
+    assert by_name(subject(wild))["level"].level == "warning"

@@ -1,0 +1,98 @@
+"""Diagnoses of whole runs, and how they are shown."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from runtree.testing.fixtures import CASES, PLAIN, train, write_table
+
+
+def evaluation(run):
+    return json.loads((run.folder / "evaluation.json").read_text())
+
+
+def levels(found, name):
+    return [one["level"] for one in found["findings"] if one["name"] == name]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_task_is_diagnosed_in_full(folder, case):
+    quick = "algorithm=ridge" if case == "regression" else "algorithm=logistic"
+    run = train(*write_table(folder, case, rows=300), quick, "evaluator.diagnose=full", *PLAIN, folder=folder)
+    found = evaluation(run)
+    assert {"slices", "robustness", "learning_curve", "findings"} <= set(found)
+    assert ("residuals" in found) == (case == "regression")
+    assert ("threshold" in found) == (case == "binary")
+    assert "calibration" in found or case == "regression"
+    sizes = [point["rows"] for point in found["learning_curve"]["points"]]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == len(run.split.train)
+    last = found["learning_curve"]["points"][-1]["validation"]
+    assert last == pytest.approx(run.metrics["validation"][found["learning_curve"]["metric"]])
+    assert {one["shift"] for one in found["robustness"]} >= {"noise of 0.1 sd", "10% missing"}
+    assert "finds nothing" not in (run.folder / "log.txt").read_text()
+
+
+def test_no_diagnosis_is_made_where_none_is_asked(folder):
+    run = train(*write_table(folder), "algorithm=logistic", "evaluator.diagnose=none", *PLAIN, folder=folder)
+    assert not {"findings", "slices", "calibration"} & set(evaluation(run))
+
+
+def test_a_pipeline_that_takes_no_holes_is_no_fault_of_the_diagnosis(folder):
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(draw.normal(size=(200, 3)), columns=list("abc"))
+    frame.assign(y=frame.a + draw.normal(size=200)).to_csv(folder / "t.csv", index=False)
+    run = train(
+        *("data=csv", f"data.path={folder / 't.csv'}", "data.target=y", "algorithm=ridge", "preprocess=none"),
+        *("evaluator.diagnose=full", *PLAIN),
+        folder=folder,
+    )
+    holes = next(one for one in evaluation(run)["robustness"] if one["shift"] == "10% missing")
+    assert holes["value"] is None
+    assert "NaN" in holes["reason"]
+    told = next(one for one in evaluation(run)["findings"] if "missing" in one["says"])
+    assert told["advice"].endswith("preprocess=tabular")
+
+
+def test_more_rows_help_where_there_are_few_and_not_where_there_are_enough(folder):
+    def look(rows, name):
+        draw = np.random.default_rng(0)
+        frame = pd.DataFrame(draw.normal(size=(rows, 20)), columns=[f"x{number}" for number in range(20)])
+        frame = frame.assign(y=frame @ np.ones(20) + 0.5 * draw.normal(size=rows))
+        frame.to_csv(folder / f"{name}.csv", index=False)
+        data = ["data=csv", f"data.path={folder / f'{name}.csv'}", "data.target=y", "data.validation_size=100"]
+        more = ["data.test_size=50", "algorithm=linear", "evaluator.diagnose=full", *PLAIN]
+        return evaluation(train(*data, *more, folder=folder))
+
+    assert levels(look(210, "few"), "more rows") == ["note"]
+    many = look(4000, "many")
+    assert many["learning_curve"]["doubling"]["gain"] < 0.02
+
+
+def test_a_calibration_that_was_learnt_is_marked_on_the_part_it_was_learnt_on(folder):
+    run = train(
+        *write_table(folder, rows=240), "algorithm=logistic", "decision.calibrate=sigmoid", *PLAIN, folder=folder
+    )
+    told = next(one for one in evaluation(run)["findings"] if one["name"] == "decision")
+    assert "learnt on validation" in told["says"]
+
+
+def test_warnings_are_printed_after_training_and_all_is_shown_on_request(runtree, folder):
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(draw.normal(size=(300, 5)), columns=list("abcde"))
+    frame.assign(y=draw.integers(0, 2, 300)).to_csv("noise.csv", index=False)
+    data = ["data=csv", "data.path=noise.csv", "data.target=y", "data.task=classification"]
+    said = runtree("train", *data, "algorithm=decision_tree", *PLAIN)
+    lines = said.out.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("note  "))
+    assert 2 <= len([line for line in lines[first : first + 4] if line]) <= 3
+    assert "what to do: runtree show latest --findings" in said.out
+    shown = runtree("show", "latest", "--findings")
+    assert "-> " in shown.out
+    assert "evaluator.diagnose=full" in shown.out.splitlines()[-1]
+    listed = json.loads(runtree("show", "latest", "--findings", "--json").out)
+    assert listed["findings"][0]["level"] == "warning"
+    assert runtree("show", "latest", "--findings", "--csv").out.startswith("level,finding,says,advice")
+    assert runtree("show", "latest", "--findings", "--log").code == 2
