@@ -16,6 +16,7 @@ PAGES = [
     "docs/networks.md",
     "docs/runs.md",
     "docs/sweeps.md",
+    "docs/trackers.md",
     "docs/training.md",
     "docs/zoo.md",
 ]
@@ -58,6 +59,8 @@ def test_an_example_does_what_it_says(runtree, house, page, line):
     words = shlex.split(line)[1:]
     if "torch" in line:
         pytest.importorskip("torch", reason="networks need the extra torch")
+    if "tensorboard" in line:
+        pytest.importorskip("tensorboard", reason="event files need the extra tensorboard")
     before = LOOKS_BACK.get(words[0])
     if before == "run":
         table = ["data=csv", "data.path=house_prices.csv", "data.target=price"]
