@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,11 @@ LEFT_OUT = ("trackers", "tracking")
 
 @dataclass(frozen=True)
 class Facts:
-    """A run as its folder tells it."""
+    """A run as its folder tells it; `stamp` is a hash of its files, no younger than the record."""
 
     folder: RunFolder
     record: RunRecord
+    stamp: str
 
     @property
     def key(self) -> str:
@@ -52,11 +52,10 @@ class Facts:
         """Milliseconds since 1970; of a run that died when its record was last written."""
         return milliseconds(self.record.finished or self.record.started)
 
-    @cached_property
+    @property
     def mark(self) -> str:
         """A hash of all that may change of a run that has ended: where it is another, there is more to send."""
-        files = (self.folder.record, self.folder.metrics, self.folder.evaluation, self.folder.report)
-        return hashed(self.record.state, *(file.read_bytes() if file.is_file() else b"" for file in files))
+        return hashed(self.record.state, self.stamp)
 
     @property
     def params(self) -> dict[str, str]:
@@ -118,7 +117,9 @@ def read(folder: Path) -> Facts:
         There is none, or none that can be read.
     """
     found = RunFolder(folder)
-    return Facts(found, read_record(found))
+    files = (found.record, found.metrics, found.evaluation, found.report)
+    stamp = hashed(*(file.read_bytes() if file.is_file() else b"" for file in files))
+    return Facts(found, read_record(found), stamp)  # read later: what changes between the two is sent once more
 
 
 def source(environment: Path | None) -> dict[str, Any]:

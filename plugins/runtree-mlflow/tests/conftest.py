@@ -1,5 +1,6 @@
 """A tracking store in a file, a real server on loopback, and what MLflow's own client reads back from them."""
 
+import logging
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from runtree import Stage, hookimpl
 from runtree.app import App, train
 from runtree.config.flags import parse_flags
 from runtree.testing import write_table
@@ -83,12 +85,13 @@ class Server:
             one.bind(("127.0.0.1", 0))
             self.port = one.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
+        self.store = f"sqlite:///{place}/store.db"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         words = ["server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        words += ["--backend-store-uri", f"sqlite:///{self.place}/store.db"]
+        words += ["--backend-store-uri", self.store]
         words += ["--artifacts-destination", str(self.place / "artifacts")]
         environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # no further processes
         log = (self.place / "server.log").open("ab")
@@ -176,6 +179,17 @@ class Seen:
     def files(self, run: Any, path: str | None = None) -> set[str]:
         """Return the artifacts of a run."""
         return {one.path for one in self.client.list_artifacts(run.info.run_id, path)}
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the warnings that were logged."""
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def stage(function: Callable[[Any], None]) -> tuple[tuple[str, object], ...]:
+    """Return a plugin that does something after the fit."""
+    stages = staticmethod(hookimpl(lambda: [Stage("meanwhile", function, after="fit")]))
+    return (("probe", type("Probe", (), {"register_stages": stages})),)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

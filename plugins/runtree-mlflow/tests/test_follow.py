@@ -1,31 +1,18 @@
-"""The tracker with a real server: live, down, dying, hanging; and a sweep with its runs below it."""
+"""The tracker with a real server: live, down, hanging; and a sweep with its runs below it."""
 
 import json
-import logging
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import Seen, Server
-from runtree import Stage, hookimpl
+from conftest import Seen, Server, stage, warnings
 from runtree.cli.main import main
 
 Run = Callable[..., Any]
 PATIENT = "+tracking.mlflow.patience=120"  # the machine may be busy
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-
-
-def stage(function: Callable[[Any], None]) -> tuple[tuple[str, object], ...]:
-    """Return a plugin that does something after the fit."""
-    stages = staticmethod(hookimpl(lambda: [Stage("meanwhile", function, after="fit")]))
-    return (("probe", type("Probe", (), {"register_stages": stages})),)
 
 
 def test_a_run_is_there_when_it_has_ended(run: Run, server: Server, monkeypatch: Any, caplog: Any) -> None:
@@ -70,31 +57,6 @@ def test_a_sweep_has_its_runs_below_it(run: Run, server: Server, caplog: Any, ca
     assert {one["became"] for one in json.loads(capsys.readouterr().out)["runs"]} == {"known"}
     assert len(seen.runs("six")) == 7
     assert warnings(caplog) == []
-
-
-def test_a_server_that_dies_in_the_midst_costs_a_line_and_push_makes_up_for_it(
-    run: Run, server: Server, monkeypatch: Any, caplog: Any
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-
-    def dies(run: Any) -> None:
-        seen = Seen(server.uri)
-        for _ in range(240):
-            if seen.runs("dies") and seen.history(seen.one("dies"), "train_loss"):
-                break
-            time.sleep(0.5)
-        assert seen.one("dies").info.status == "RUNNING"  # while it runs
-        server.stop()
-
-    [one] = run("fit.max_iterations=3", "experiment.name=dies", PATIENT, extra=stage(dies)).runs
-    assert json.loads((one.folder / "run.json").read_text())["state"] == "completed"
-    [line] = warnings(caplog)
-    assert line.startswith("mlflow: ") and f"runtree mlflow push {one.folder}" in line
-    server.start()
-    assert main(["mlflow", "push"]) == 0
-    seen = Seen(server.uri)
-    assert seen.one("dies").info.status == "FINISHED"
-    assert [len(seen.history(seen.one("dies"), name)) for name in ("train_loss", "test/accuracy")] == [3, 1]
 
 
 def test_a_server_that_is_not_there_costs_a_line(run: Run, monkeypatch: Any, caplog: Any, capsys: Any) -> None:

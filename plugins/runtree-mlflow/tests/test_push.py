@@ -13,8 +13,7 @@ from runtree_mlflow.facts import read
 from runtree_mlflow.settings import Settings
 from runtree_mlflow.store import Store
 
-from conftest import Seen, Server
-from runtree import Stage, hookimpl
+from conftest import Seen, Server, stage
 from runtree.cli.main import main
 from runtree.contract.errors import RunFailedError
 
@@ -38,14 +37,8 @@ def milliseconds(moment: str) -> int:
     return round(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
-def failing(error: Exception) -> tuple[tuple[str, object], ...]:
-    """Return a plugin whose stage fails."""
-
-    def fail(run: Any) -> None:
-        raise error
-
-    stages = staticmethod(hookimpl(lambda: [Stage("fail", fail, after="fit")]))
-    return (("probe", type("Probe", (), {"register_stages": stages})),)
+def fail(run: Any) -> None:
+    raise ValueError("größer als 3")
 
 
 def test_all_of_a_run_is_there(one: Path, store: str) -> None:
@@ -151,9 +144,25 @@ def test_a_run_that_is_found_to_be_more_is_sent_again(one: Path, store: str) -> 
     assert len(seen.history(seen.one(), "train_loss")) == 4
 
 
+def test_what_changes_while_it_is_sent_is_sent_the_next_time(
+    one: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def log(self: Store, *arguments: Any) -> None:
+        usual(self, *arguments)
+        retell(one, metrics=metrics)  # as at the end of a sweep, for its best run
+
+    metrics, usual = told(one)["metrics"], Store.log
+    retell(one, metrics={part: found for part, found in metrics.items() if part != "test"})
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Store, "log", log)
+        pushing.OneRun(one, Store(Settings(store))).send()
+    assert list(pushing.OneRun(one, Store(Settings(store))).send().values()) == ["completed"]
+    assert Seen(store).one().data.metrics["test/accuracy"] == metrics["test"]["accuracy"]
+
+
 def test_a_failed_run_says_why(run: Run, store: str) -> None:
     with pytest.raises(RunFailedError):
-        run(extra=failing(ValueError("größer als 3")))
+        run(extra=stage(fail))
     push("--uri", store)
     seen = Seen(store)
     found = seen.one()
