@@ -2,8 +2,8 @@
 
 Trees of runs as sweeps leave them, with a run.json of some eighty config keys, are made in a temporary folder. All
 stores hold the same runs and answer the same question: the ten best by a validation metric, and in which settings they
-differ; `compare` groups all runs into configurations and tests the first twenty. Seconds are processor time, the best of
-three, in one process, libraries loaded, files in the page cache.
+differ; `compare` groups all runs into configurations and tests the first twenty. Seconds are processor time, the best
+of three, in one process, libraries loaded, files in the page cache.
 
     python benchmarks/compare.py [--runs 5000 50000] [--mlflow 1000]
 """
@@ -178,11 +178,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, nargs="*", default=[5_000, 50_000])
-    parser.add_argument("--mlflow", type=int, default=1_000, help="runs to put into MLflow's store")
+    parser.add_argument("--mlflow", type=int, default=1_000, help="runs to put into MLflow's store; 0 for none")
     options = parser.parse_args()
     for runs in options.runs:
         measure(runs)
-    measure_mlflow(options.mlflow)
+    if options.mlflow:
+        measure_mlflow(options.mlflow)
 
 
 if __name__ == "__main__":

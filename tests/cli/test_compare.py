@@ -54,6 +54,7 @@ def test_the_page_says_what_is_best_what_is_tied_and_on_what_that_rests(runtree,
     assert "over 2 comparisons" in notes
     assert "p baseline: against dummy" in notes
     assert "interval: t over seeds" in notes
+    assert "no interval" not in notes
     assert "next  runtree show 20260101-ridge-1   |   runtree diff 20260101-ridge-1 20260101-lasso-1" in notes
     assert notes.endswith("runtree best e --cheapest")
 
@@ -112,6 +113,7 @@ def test_what_does_not_compare_is_refused_unless_forced(runtree, three):
     assert forced.code == 0
     assert forced.out.splitlines()[1].startswith("  does not compare, and was forced to: other data")
     assert "?: no two of their runs have the same seed, data and split" in forced.out
+    assert "no interval: 20260101-tree-0 kept no predictions" in forced.out
 
 
 @pytest.mark.parametrize(
@@ -163,6 +165,7 @@ def test_a_narrow_terminal_is_filled_and_no_cell_moves_the_cursor(runtree, three
     assert "\\|y" in runtree("compare", "e", "--markdown").out
 
 
+@pytest.mark.slow
 def test_real_runs_are_compared_fold_by_fold_and_row_by_row(runtree):
     several = [
         "-m",

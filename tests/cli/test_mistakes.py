@@ -55,6 +55,13 @@ CASES = [
     (["objective.metric=acc"], 2, ["objective.metric: 'acc'", "accuracy"]),
     (["evaluator.metrics=[acuracy]"], 2, ["evaluator.metrics: 'acuracy'", "did you mean: accuracy"]),
     (["evaluator=cross_validation", "evaluator.folds=1", "algorithm=dummy"], 2, ["evaluator: 1 folds"]),
+    (
+        ["evaluator=cross_validation", "evaluator.kind=groups", "algorithm=dummy"],
+        2,
+        ["'groups'", "did you mean: group"],
+    ),
+    (["evaluator=nested_cross_validation", "evaluator.tuner=tp"], 2, ["evaluator.tuner: 'tp'", "did you mean: tpe"]),
+    (["evaluator=nested_cross_validation", "algorithm=dummy"], 2, ["algorithm=dummy has nothing left to search"]),
     (["data=csv"], 2, ["data.path: a value is required", "data.path="]),
     ([*CSV, "data.path=nope.csv", "data.target=y"], 2, ["data.path: no file nope.csv", "good.csv"]),
     ([*CSV, "data.path=empty.csv", "data.target=y"], 2, ["data.path: empty.csv is empty"]),
@@ -114,6 +121,10 @@ SWEEPS = [
         ["algorithm=random_forest reports nothing to prune by", "evaluator=cross_validation"],
     ),
     (["algorithm=dummy", "tuner=tpe", "tuner.stop.max_runs=3"], ["algorithm=dummy: there is nothing to tune"]),
+    (
+        ["evaluator=nested_cross_validation", "algorithm=ridge", "tuner=tpe", "tuner.stop.max_runs=3"],
+        ["it searches algorithm.alpha in each run", "evaluator=cross_validation"],
+    ),
     (["tuner.constraints=[x]"], ["tuner.constraints: 'x' bounds no metric", "validation.log_loss <= 0.3"]),
     (["compute.slots=0"], ["compute.slots: 0 is neither -1"]),
 ]

@@ -13,15 +13,20 @@ PAGES = [
     "docs/comparing.md",
     "docs/configuration.md",
     "docs/diagnosis.md",
+    "docs/evaluation.md",
     "docs/networks.md",
     "docs/runs.md",
+    "docs/statistics.md",
     "docs/sweeps.md",
     "docs/trackers.md",
     "docs/training.md",
+    "docs/trust.md",
     "docs/zoo.md",
 ]
 LOOKS_BACK = {
-    **dict.fromkeys(("show", "predict", "runs", "export", "diff", "rerun", "clean", "compare", "best"), "run"),
+    **dict.fromkeys(
+        ("show", "predict", "explain", "runs", "export", "diff", "rerun", "clean", "compare", "best"), "run"
+    ),
     **dict.fromkeys(("status", "resume"), "sweep"),
 }
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -61,6 +66,8 @@ def test_an_example_does_what_it_says(runtree, house, page, line):
         pytest.importorskip("torch", reason="networks need the extra torch")
     if "tensorboard" in line:
         pytest.importorskip("tensorboard", reason="event files need the extra tensorboard")
+    if "fairness" in line:
+        pytest.importorskip("fairlearn", reason="fairness needs the extra fairness")
     before = LOOKS_BACK.get(words[0])
     if before == "run":
         table = ["data=csv", "data.path=house_prices.csv", "data.target=price"]
@@ -68,6 +75,8 @@ def test_an_example_does_what_it_says(runtree, house, page, line):
     elif before == "sweep":
         tuned = ["algorithm=logistic", "tuner=tpe", "tuner.stop.max_runs=12", "compute.slots=2"]
         assert runtree("train", "-m", *tuned).code == 0
+    elif "benchmark.run" in line:
+        assert runtree("train", "algorithm=dummy").code == 0
     said = runtree(*words)
     assert said.code == 0, said.err
     assert said.out

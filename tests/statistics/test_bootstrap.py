@@ -183,6 +183,15 @@ def test_no_error_seen_is_not_no_error():
     assert not found["roc_auc"].known
 
 
+def test_three_classes_told_apart_have_no_limits_either():
+    """The mean of three areas of 1 may be off by rounding."""
+    true = np.repeat([0, 1, 2], 10)
+    score = 0.1 + 0.7 * np.eye(3)[true]
+    found = bootstrap(Answers(true, true, score, ("a", "b", "c")), OF_CLASSES, 100, 0.95, 0)
+    assert not found["roc_auc"].known
+    assert not found["pr_auc"].known
+
+
 def test_what_never_varies_by_its_nature_is_sure():
     constant = Answers(np.repeat([0, 1], 15), np.zeros(30, dtype=int), None, ("a", "b"))
     found = bootstrap(constant, [METRICS["balanced_accuracy"]], 100, 0.95, 0)["balanced_accuracy"]

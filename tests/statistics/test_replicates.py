@@ -9,6 +9,7 @@ from runtree.contract.answers import Answers
 from runtree.contract.types import Metric
 from runtree.lifecycle.metrics import BUILTIN
 from runtree.statistics.draws import leave_out
+from runtree.statistics.limits import shape
 from runtree.statistics.replicates import replicate
 from runtree.statistics.scorers import built_in, scorer
 
@@ -164,3 +165,13 @@ def test_many_rows_are_left_out_in_parts():
     assert parts.shape == (200, 1010)
     assert ((parts == 0).sum(0) == 1).all()
     assert set((parts == 0).sum(1)) == {5, 6}
+
+
+def test_of_very_many_rows_none_is_left_out(monkeypatch):
+    monkeypatch.setattr("runtree.statistics.draws.SO_MANY", 50)
+    mine = Metric("mine", lambda y_true, y_pred: 1.0, "minimize")
+    numbers = replicate([measured(0, 60, False)], [*NUMBERS, mine], 5, 0)
+    classes = replicate([classified(0, 60, 3, True)], CLASSES, 5, 0, np.arange(60))
+    for own in (*numbers.values(), *classes.values()):
+        assert own.left_out.shape == (1, 0)
+        assert shape(0.5, np.arange(3.0), own.left_out[0], own.sizes).acceleration == 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtree.cli.show import complete_run
 from runtree.cli.words import outputs_option, where_option
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def comparison_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         where_option(),
         click.option("--metric", metavar="NAME", help="Compare by this one, e.g. test.f1. Default: the objective."),
-        click.argument("runs", nargs=-1, metavar="[RUNS]..."),
+        click.argument("runs", nargs=-1, metavar="[RUNS]...", shell_complete=complete_run),
     ):
         command = option(command)
     return command

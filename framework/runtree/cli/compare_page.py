@@ -107,14 +107,24 @@ def footnotes(table: "Table") -> Iterator[str]:
     if base is not None and len(table.lines) > 1:
         others = [line.baseline for line in table.lines if line.baseline is not None]
         told = told_methods(others) or "nothing could be tested"
-        yield f"p baseline: against {_name(base)} ({told}), corrected alike"
+        yield f"p baseline: against {_name(base)} ({told}; {CORRECTED[table.request.correction]} likewise)"
     yield from _not_tested(duels)
-    over = Counter(line.spread.over for line in table.lines if line.spread.over)
-    if over:
-        rests = {"rows": "bootstrap of the rows", "seeds": "t over seeds", "folds": "corrected t over folds"}
-        yield f"interval: {', '.join(rests[one] for one in over)}"
+    notes = dict.fromkeys(one.comparison.note for one in duels if one.comparison is not None and one.p == one.p)
+    yield from (f"note: {note}" for note in [one for one in notes if one][:2])
+    yield from _intervals(table)
     yield from _left_out(table)
     yield from _looked_at(table)
+
+
+def _intervals(table: "Table") -> Iterator[str]:
+    """Yield what the intervals rest on, and why some have none."""
+    rests = {"rows": "bootstrap of the rows", "seeds": "t over seeds", "folds": "corrected t over folds"}
+    over = dict.fromkeys(line.spread.over for line in table.lines if line.spread.over)
+    if over:
+        yield f"interval: {', '.join(rests[one] for one in over)}"
+    whys = Counter(line.spread.why for line in table.lines if line.spread.why)
+    for why, count in whys.most_common(2):
+        yield f"no interval: {why}" + (f" ({counted(count, 'configuration')})" if count > 1 else "")
 
 
 def told_ties(table: "Table") -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.cells import printable
+from runtree.cli.intervals import with_limits
 from runtree.cli.tables import print_table, terminal_width
 from runtree.cli.train_report import ended
 from runtree.cli.words import age, duration, told_looks
@@ -51,6 +52,7 @@ def heading(record: "RunRecord") -> Iterator[tuple[str, str]]:
     yield "", f"experiment {record.experiment}, started {when(record.started)}{took}"
     if record.fit.get("reason"):
         yield "fit", f"ended {ended(record.fit)}"
+    yield from (("missed", text) for text in record.missed)
     if record.stages:
         yield "seconds", ", ".join(f"{name} {duration(value)}" for name, value in record.stages.items())
 
@@ -103,7 +105,7 @@ def metric_rows(record: "RunRecord") -> tuple[list[str], list[list[Any]]]:
 
 def print_metrics(record: "RunRecord") -> None:
     """Print each metric on each part; an arrow marks the one that the run is ranked by."""
-    headings, rows = metric_rows(record)
+    headings, rows = with_limits(*metric_rows(record), contents.evaluation(record))
     ranked = record.objective
     marks = {ranked.get("metric"): f"<- ranked by: {ranked.get('part')}, {ranked.get('direction')}"}
     print_table([*headings, ""], [[*row, marks.get(row[0], "")] for row in rows])

@@ -9,6 +9,7 @@ import click
 from runtree.cli.cells import format_cell
 from runtree.cli.examined import evaluation, examined_lines
 from runtree.cli.findings import print_warnings
+from runtree.cli.intervals import with_limits
 from runtree.cli.sweep.words import shown_path
 from runtree.cli.words import told_looks
 
@@ -35,8 +36,9 @@ def report(done: "Done") -> None:
     ]
     rows = [[name, *cells(run, name, spread)] for name in names(run)]
     click.echo()
-    print_table(["metric", *headings], rows)
-    if lines := list(examined_lines(evaluation(run.folder))):
+    found = evaluation(run.folder)
+    print_table(*with_limits(["metric", *headings], rows, found))
+    if lines := list(examined_lines(found)):
         click.echo("\n" + "\n".join(lines))
     if run.test_looks:
         click.echo(f"\n{told_looks(run.test_looks)}")

@@ -26,8 +26,9 @@ class Fold:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def line(self, scores: Mapping[str, float]) -> dict[str, Any]:
-        """Return the fold's scores as `metrics.json` keeps them."""
-        return {"fold": self.number, "repeat": self.repeat, "rows": len(self.held_out), **scores}
+        """Return the fold's scores as `metrics.json` keeps them; `rows` were scored on, `train_rows` learnt from."""
+        sizes = {"rows": len(self.held_out), "train_rows": len(self.train)}
+        return {"fold": self.number, "repeat": self.repeat, **sizes, **scores}
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,6 +93,7 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
     folder = request.open_folder()  # what is wrong with the request itself has been told by now, and leaves no folder
     durable = request.keep is None
     write_yaml(folder.config, request.frozen.written, durable)
+    folder.folds.unlink(missing_ok=True)  # a run that goes on begins its folds anew
     with ExitStack() as stack:
         stack.enter_context(folder.held())
         stack.enter_context(logged(folder.log, logging.INFO if durable else logging.WARNING))

@@ -11,8 +11,8 @@ from runtree.contract.errors import DataError, RuntreeError, first_line
 from runtree.contract.iteration import UNWATCHED, Report
 from runtree.contract.run import Run
 from runtree.lifecycle.decision.allowed import asked_of
-from runtree.lifecycle.decision.decide import decide
-from runtree.lifecycle.decision.wrapping import algorithm_of, with_algorithm
+from runtree.lifecycle.decision.decide import decide, decide_alike
+from runtree.lifecycle.decision.wrapping import algorithm_of
 from runtree.lifecycle.fitting.judge import Rows, check_watched
 from runtree.lifecycle.fitting.plan import Plan
 from runtree.lifecycle.fitting.watch import ending, hold_out, watch, watch_fold
@@ -54,7 +54,7 @@ def _decided(run: Run, algorithm: Any, preprocess: Any, learnt: Rows) -> Any:
 def refit(run: Run, features: Any, target: Any) -> Any:
     """Fit a fresh copy of the run's pipeline on other rows, under the same stop rules.
 
-    What the block `decision` learnt for the run stays as it was learnt.
+    It decides as the run's own does: what the block `decision` learnt for that stays as it was learnt.
     """
     from sklearn.base import clone
     from sklearn.pipeline import Pipeline
@@ -63,7 +63,7 @@ def refit(run: Run, features: Any, target: Any) -> Any:
     learnt, watched = hold_out(run, (preprocess.fit_transform(features, target), target), None)
     loop = watch_fold(run, learnt, watched) if run.plan.steps else None
     carry_out(run, algorithm, learnt, watched, loop or UNWATCHED)
-    return Pipeline([("preprocess", preprocess), ("algorithm", with_algorithm(run.model[-1], algorithm))])
+    return Pipeline([("preprocess", preprocess), ("algorithm", decide_alike(run, algorithm, learnt))])
 
 
 def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report: Report) -> None:

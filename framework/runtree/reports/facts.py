@@ -40,6 +40,18 @@ class Facts:
         """Return the run's folder."""
         return RunFolder(self.record.folder)
 
+    def one(self, question: str) -> Mapping[str, Any]:
+        """Return an answer of the evaluation that is one thing; empty where there is none, or of another shape."""
+        return _mapping(self.evaluation.get(question))
+
+    def each(self, question: str) -> list[Mapping[str, Any]]:
+        """Return an answer of the evaluation that is a list of things."""
+        return _mappings(self.evaluation.get(question))
+
+    def of_data(self, name: str) -> Mapping[str, Any]:
+        """Return what `data.json` tells of the target or the split."""
+        return _mapping(self.data.get(name))
+
     @property
     def metric(self) -> str:
         """Return the metric that the run is ranked by; empty where it did not come so far."""
@@ -53,7 +65,7 @@ class Facts:
     @property
     def classes(self) -> tuple[str, ...]:
         """Return the classes as text, in the order of the data."""
-        return tuple(map(str, (self.data.get("target") or {}).get("classes") or ()))
+        return tuple(map(str, self.of_data("target").get("classes") or ()))
 
     @property
     def part(self) -> str:
@@ -63,18 +75,18 @@ class Facts:
     @property
     def interval(self) -> Mapping[str, Any]:
         """Return the ranked metric on the test part with its interval; empty without one."""
-        found = ((self.evaluation.get("intervals") or {}).get("test") or {}).get(self.metric)
+        found = _mapping(self.one("intervals").get("test")).get(self.metric)
         return found if self.part == "test" and isinstance(found, Mapping) else {}
 
     @property
     def findings(self) -> list[Mapping[str, Any]]:
         """Return what the diagnosis found wrong, or right."""
-        return [one for one in self.evaluation.get("findings") or () if isinstance(one, Mapping)]
+        return self.each("findings")
 
     @property
     def advised(self) -> list[Mapping[str, Any]]:
         """Return every finding that comes with advice, the most serious first; those about baselines among them."""
-        against = [one.get("finding") for one in self.evaluation.get("baselines") or ()]
+        against = [one.get("finding") for one in self.each("baselines")]
         told = [one for one in [*against, *self.findings] if isinstance(one, Mapping) and one.get("advice")]
         return sorted(
             (one for one in told if one.get("level") != "good"), key=lambda one: one.get("level") != "warning"
@@ -110,6 +122,14 @@ def _answers(frame: "pd.DataFrame", classes: tuple[str, ...]) -> Answers:
     return Answers(true, predicted, score, classes)
 
 
+def _mapping(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, Mapping) else {}
+
+
+def _mappings(found: Any) -> list[Mapping[str, Any]]:
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+
 def read_facts(record: RunRecord) -> Facts:
     """Read the folder of a run."""
     folder = RunFolder(record.folder)
@@ -120,7 +140,7 @@ def read_facts(record: RunRecord) -> Facts:
         missing += [fault] if fault else []
     environment, fault = beside.environment(record)
     missing += [fault] if fault else []
-    folds = [one for one in found["metrics"].get("folds") or () if isinstance(one, Mapping)]
+    folds = _mappings(found["metrics"].get("folds"))
     facts = Facts(record, found["data"], environment, found["evaluation"], folds, contents.iterations(record), ())
     return replace(facts, missing=(*missing, *_heavy(folder)))
 

@@ -23,7 +23,7 @@ def verdict(facts: Facts) -> Verdict:
     reasons = [*gate(facts), *groups(facts), *baselines(facts), *warnings(facts), *looks(facts)]
     stops = [one.says for one in reasons if one.level == "stop"]
     doubts = [one.says for one in reasons if one.level == "warning"]
-    met = (facts.evaluation.get("benchmark") or {}).get("passed") is True
+    met = facts.one("benchmark").get("passed") is True
     if stops:
         return Verdict("warning", "Do not ship", _sentence(stops), reasons)
     if met:
@@ -31,7 +31,7 @@ def verdict(facts: Facts) -> Verdict:
         return Verdict("good", "Ship", f"it meets every condition that was set{care}.", reasons)
     if doubts:
         return Verdict("note", "Undecided", _sentence(doubts), reasons)
-    if not facts.evaluation.get("baselines"):
+    if not facts.each("baselines"):
         says = "there is no baseline and no gate to hold it against: the score alone does not tell whether it is good."
         return Verdict("note", "Undecided", says, reasons)
     return Verdict("good", "Ship", f"{_better(facts)}, and nothing found speaks against it.", reasons)
@@ -56,7 +56,7 @@ def _sentence(says: list[str]) -> str:
 
 def gate(facts: Facts) -> Iterator[Reason]:
     """Yield each condition that is missed, or that all are met."""
-    asked = facts.evaluation.get("benchmark") or {}
+    asked = facts.one("benchmark")
     conditions = asked.get("conditions") or ()
     for one in conditions:
         if one.get("passed") is False:
@@ -70,7 +70,7 @@ def gate(facts: Facts) -> Iterator[Reason]:
 
 def groups(facts: Facts) -> Iterator[Reason]:
     """Yield of each column whether its groups are served alike; where no bound was set, nothing."""
-    for one in facts.evaluation.get("fairness") or ():
+    for one in facts.each("fairness"):
         if one.get("passed") is False:
             why = one.get("explanation") or "the gap is wider than allowed"
             yield Reason("stop", f"the groups of {one.get('column')} are not served alike: {why}")
@@ -80,7 +80,7 @@ def groups(facts: Facts) -> Iterator[Reason]:
 
 def baselines(facts: Facts) -> Iterator[Reason]:
     """Yield of each baseline whether the model is better, by the interval of its gain."""
-    for one in facts.evaluation.get("baselines") or ():
+    for one in facts.each("baselines"):
         gain, name = one.get("gain") or {}, called(one)
         if gain.get("low") is None or gain.get("high") is None:
             continue
@@ -112,7 +112,7 @@ def warnings(facts: Facts) -> Iterator[Reason]:
 
 def looks(facts: Facts) -> Iterator[Reason]:
     """Yield by how many configurations the test part was looked at, where it is more than one."""
-    found = facts.evaluation.get("test_looks") or {}
+    found = facts.one("test_looks")
     count = found.get("configurations", found.get("count"))
     if isinstance(count, int) and count > 1:
         says = f"the test part of these rows was scored by {count} configurations: chosen by it, the number flatters"
@@ -120,6 +120,6 @@ def looks(facts: Facts) -> Iterator[Reason]:
 
 
 def _better(facts: Facts) -> str:
-    found = facts.evaluation.get("baselines") or ()
+    found = facts.each("baselines")
     beaten = [called(one) for one in found if ((one.get("gain") or {}).get("low") or 0) > 0]
     return f"it is better than {listed(beaten)}" if beaten else "no baseline is better"

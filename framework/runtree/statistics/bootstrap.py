@@ -9,7 +9,7 @@ from runtree.contract.answers import Answers
 from runtree.contract.types import Metric
 from runtree.statistics.comparison import Comparison, equal, undecided
 from runtree.statistics.interval import Interval
-from runtree.statistics.limits import limits
+from runtree.statistics.limits import ROUNDING, limits
 from runtree.statistics.replicates import replicate
 from runtree.statistics.scorers import built_in
 from runtree.statistics.shares import clopper_pearson
@@ -55,7 +55,7 @@ def _of_the_best(interval: Interval, metric: Metric, rows: int, exact: float | N
     To have seen no error does not mean that there are none: accuracy has exact limits, others have none.
     """
     best = 1.0 if metric.direction == "maximize" else 0.0
-    if interval.low != interval.high or interval.value != best:
+    if interval.low != interval.high or abs(interval.value - best) > ROUNDING:
         return interval
     low, high = clopper_pearson(rows, rows, exact) if exact is not None else (np.nan, np.nan)
     return Interval(interval.value, low, high)

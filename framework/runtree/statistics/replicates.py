@@ -19,7 +19,7 @@ from runtree.statistics.scorers import built_in, scorer
 
 Array = np.ndarray[Any, Any]
 
-MOST_DRAWS = 1_000_000_000  # rows drawn in all: 2,000 resamples up to 500,000 rows
+MOST_DRAWS = 200_000_000  # rows drawn in all: 10,000 resamples up to 20,000 rows, 2,000 up to 100,000
 MOST_CALLED = 20_000_000  # and where a metric's own function is called on them
 LEAST = 200  # resamples, however many rows there are
 
@@ -57,8 +57,8 @@ def replicate(
     models
         Answers of each to the same rows in the same order.
     resamples
-        How many are wanted. With n rows at most 10⁹ / n are made, of a metric that is not built in 2·10⁷ / n, and in
-        any case 200. Those of the confusion matrix are made whole.
+        How many are wanted. With n rows at most 2·10⁸ / n are made, of a metric that is not built in 2·10⁷ / n, and
+        in any case 200. Those of the confusion matrix are made whole.
     groups
         What each row belongs to, of shape (rows,): whole groups are drawn.
     """

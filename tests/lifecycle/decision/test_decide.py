@@ -99,8 +99,16 @@ def test_what_cannot_be_decided_is_refused_before_any_work(folder, overrides, ca
     assert told in str(caught.value)
 
 
-def test_a_number_serves_folds_too(folder):
-    run = run_of(folder, "decision.threshold=0.9", "evaluator=cross_validation")
+@pytest.mark.parametrize(
+    "evaluator",
+    [
+        ["evaluator=cross_validation"],
+        ["evaluator=cross_validation", "evaluator.folds=2", "algorithm=dummy"],
+        ["evaluator=nested_cross_validation", "evaluator.candidates=2", "evaluator.folds=2", "evaluator.inner_folds=2"],
+    ],
+)
+def test_a_number_serves_folds_too(folder, evaluator):
+    run = run_of(folder, "decision.threshold=0.9", *evaluator)
     rows = answered(run, "validation")
     assert ((rows["p_yes"] >= 0.9) == (rows["y_pred"] == "yes")).all()
 

@@ -50,6 +50,7 @@ def test_a_missed_bound_ends_in_3_and_the_run_is_kept(runtree, folder):
     record = read_record(RunFolder(latest(folder)))
     assert (record.state, len(record.missed)) == ("completed", 1)
     assert [one["passed"] for one in gate(folder)["conditions"]] == [False, True]
+    assert "missed   evaluator.benchmark: test.accuracy is 0.3333" in runtree("show").out
 
 
 def test_the_end_of_an_interval_is_the_one_that_is_recorded(runtree, folder):

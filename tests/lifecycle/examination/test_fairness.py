@@ -111,6 +111,7 @@ def test_where_no_two_groups_can_be_compared_the_gate_is_shut(frame, folder):
         (pd.Series([True, False]), ["True", "False"]),
         (pd.Series([1, 2, 1]), ["1", "2", "1"]),
         (pd.Series([0.5, None]), ["0.5", "missing"]),
+        (pd.Series([0.05068011873981862]), ["0.0506801"]),
     ],
 )
 def test_few_values_are_groups_themselves(values, expected):
@@ -126,6 +127,8 @@ def test_many_numbers_are_binned_by_quarters_and_rare_levels_gathered():
         "> 74.25": 25,
         "missing": 1,
     }
+    days = groups(pd.Series(pd.date_range("2026-01-01", periods=40)))
+    assert days.iloc[0] == "<= 2026-01-10 18:00:00"
     words = groups(pd.Series([f"level {min(row // 4, 29)}" for row in range(200)]))
     assert words.nunique() == 20
     assert "others" in set(words)

@@ -64,7 +64,13 @@ def test_a_large_table_is_sampled_and_a_wide_one_passed_over(folder, monkeypatch
     assert (found["rows"], found["repeats"], found["sampled"]) == (30, 2, True)
     monkeypatch.setitem(importance_page.WIDEST, "auto", 12)
     assert importance(subject) is None
-    assert "13 columns" in subject.found[importance_page.LEFT_OUT]
+    assert "and there are 13" in subject.found[importance_page.LEFT_OUT]
+
+
+def test_a_single_column_is_all_there_is_to_rely_on(folder):
+    subject = scored(folder, "algorithm=naive_bayes", table=people()[["age", "y"]])
+    assert importance(subject) is None
+    assert dependence(subject) is None
 
 
 def test_columns_that_say_the_same_are_told():

@@ -108,6 +108,13 @@ def test_one_seed_is_compared_row_by_row(write, compared):
     assert found.p == pytest.approx(stats.binomtest(won, won + lost).pvalue)
 
 
+def test_rows_of_groups_are_no_independent_rows(write, compared):
+    for name, chances in (("ridge", GOOD), ("lasso", POOR)):
+        config = {"algorithm.name": name, "data.group": "customer"}
+        write(name, score=0.9 if name == "ridge" else 0.7, answers=(TRUTH, chances), config=config)
+    assert "taken as independent" in against(compared("e")).comparison.note
+
+
 def test_areas_under_the_curve_are_compared_by_delong(write, compared):
     from sklearn.metrics import roc_auc_score
 

@@ -8,7 +8,7 @@ from runtree.contract.run import Run
 from runtree.lifecycle.decision.allowed import asked_of, metric_of
 from runtree.lifecycle.decision.options import COST, DecisionOptions
 from runtree.lifecycle.decision.thresholds import Curve, Worth, by_cost, by_metric, draw
-from runtree.lifecycle.decision.wrapping import calibrated, cut
+from runtree.lifecycle.decision.wrapping import calibrated, cut, with_algorithm
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,17 @@ def decide(run: Run, algorithm: Any, held: tuple[Any, Any]) -> Any:
     run.facts[FACT] = facts
     log.info("decision: %s", ", ".join(f"{key} {value}" for key, value in facts.items() if value is not None))
     return algorithm
+
+
+def decide_alike(run: Run, algorithm: Any, rows: tuple[Any, Any]) -> Any:
+    """Return a copy of the run's algorithm, fitted on other rows, with the decision of the run round it.
+
+    A threshold that is a number needs no model that has learnt it: a fold is fitted before there is one.
+    """
+    options = asked_of(run)
+    if options.asked and not options.learns:
+        return cut(algorithm, float(options.threshold or 0.5), *rows)
+    return with_algorithm(run.model[-1], algorithm)
 
 
 def learn(run: Run, options: DecisionOptions, algorithm: Any, held: tuple[Any, Any]) -> tuple[Worth, Curve]:

@@ -1,7 +1,9 @@
 """The `decision` block: whether chances are calibrated, and from which chance on a row is of the second class."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 from runtree.config.build import check_arguments
@@ -47,7 +49,12 @@ def decision_options(node: Mapping[str, Any]) -> DecisionOptions:
     ConfigError
         An unknown key, a value of the wrong type, or one that cannot be.
     """
-    given = dict(node)
+    return _read(json.dumps(node, sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=64)  # the runs of a sweep share the block, and to check its types takes half a millisecond
+def _read(text: str) -> DecisionOptions:
+    given = json.loads(text)
     if isinstance(given.get(COST), Mapping):
         check_arguments(Cost, given[COST], "decision.cost")
         given[COST] = Cost(**given[COST])

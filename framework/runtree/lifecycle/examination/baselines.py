@@ -42,7 +42,7 @@ def baselines(subject: Subject) -> list[dict[str, Any]] | None:
     """
     run = subject.run
     asked = wanted(subject.options.baselines)
-    if not asked:
+    if not asked or "test" not in subject.answers:
         return None
     left: dict[str, str] = {one.name: itself for one in asked if (itself := _itself(run, one))}
     found = []

@@ -37,7 +37,7 @@ def benchmark(subject: Subject) -> dict[str, Any] | None:
 def _rival(subject: Subject, name: str | int | None) -> dict[str, Any] | None:
     if name is None:
         return None
-    found = gain(subject, champion_answers(subject.run, name))
+    found = gain(subject, champion_answers(subject.run, name, subject.rows["test"]))
     return {"run": champion(subject.run, name).id, "gain": found}
 
 
@@ -77,7 +77,8 @@ def _bootstrapped(subject: Subject, metric: str) -> dict[str, float]:
 
     asked = subject.options.intervals
     own = [one for one in subject.metrics if one.name == metric]
-    found = bootstrap(subject.answers["test"], own, asked.resamples, asked.level, subject.run.seed)
+    groups = subject.groups("test")
+    found = bootstrap(subject.answers["test"], own, asked.resamples, asked.level, subject.run.seed, groups)
     return {"low": found[metric].low, "high": found[metric].high} if metric in found else {}
 
 

@@ -10,6 +10,7 @@ from runtree.lifecycle.examination.dependence import dependence
 from runtree.lifecycle.examination.diagnosis.questions import QUESTIONS
 from runtree.lifecycle.examination.fairness import fairness
 from runtree.lifecycle.examination.importance import importance
+from runtree.lifecycle.examination.intervals import intervals
 from runtree.lifecycle.examination.subject import Subject
 
 
@@ -23,6 +24,7 @@ class Examination:
 
 EXAMINATIONS: tuple[Examination, ...] = (
     Examination("test_looks", lambda subject: dict(subject.run.test_looks)),
+    Examination("intervals", intervals),
     Examination("baselines", baselines),
     Examination("benchmark", benchmark),
     Examination("fairness", fairness),

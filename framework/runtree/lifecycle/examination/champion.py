@@ -1,7 +1,7 @@
 """The run that is to be beaten: found, known to compare, and its answers about the same test rows."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtree.contract.answers import Answers, read_answers
 from runtree.contract.errors import ConfigError
@@ -13,6 +13,8 @@ from runtree.records.index import find, records
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    Rows = np.ndarray[Any, Any]
 
 WHERE = "evaluator.benchmark.run"
 COMPARABLE = ("data", "split")
@@ -67,18 +69,18 @@ def check_champion(run: Run, name: str | int, metric: Metric) -> None:
             else f"make it anew: runtree rerun {record.id}"
         )
         raise ConfigError(f"{WHERE}: {record.id} kept no predictions to compare with", hint)
-    if metric.needs == "probability" and champion_answers(run, name).score is None:
+    if metric.needs == "probability" and champion_answers(run, name, run.split.test).score is None:
         raise ConfigError(f"{WHERE}: {record.id} gave no chances, and {metric.name} needs them")
 
 
-def champion_answers(run: Run, name: str | int) -> Answers:
-    """Return what the champion answered about this run's test rows, in their order."""
+def champion_answers(run: Run, name: str | int, rows: "Rows") -> Answers:
+    """Return what the champion answered about test rows, in their order."""
     import pandas as pd
 
     table = pd.read_parquet(RunFolder(champion(run, name).folder).predictions)
-    return read_answers(aligned(table[table["part"] == "test"], run.split.test), run.data.classes)
+    return read_answers(aligned(table[table["part"] == "test"], rows), run.data.classes)
 
 
-def aligned(table: "pd.DataFrame", rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> "pd.DataFrame":
+def aligned(table: "pd.DataFrame", rows: "Rows") -> "pd.DataFrame":
     """Return predictions in the order of `rows`."""
     return table.set_index("row", drop=False).loc[rows]

@@ -45,7 +45,7 @@ def groups(values: "pd.Series[Any]") -> "pd.Series[str]":
     if (numeric or is_datetime64_any_dtype(values)) and values.nunique() > 2 * BINS:
         found = _binned(values)
     else:
-        found = values.astype("str").where(values.notna(), MISSING)
+        found = values.map(_shown, na_action="ignore").astype("str").where(values.notna(), MISSING)
     counts = found.value_counts()
     rare = list(counts.index[LEVELS - 1 :]) if len(counts) > LEVELS else []
     return pd.Series(found.where(~found.isin(rare), OTHERS), dtype="str")
@@ -64,4 +64,4 @@ def _binned(values: "pd.Series[Any]") -> "pd.Series[str]":
 
 
 def _shown(edge: Any) -> str:
-    return f"{edge:.4g}" if isinstance(edge, (int, float)) else str(edge)[:10]
+    return f"{edge:.6g}" if isinstance(edge, float) else str(edge)

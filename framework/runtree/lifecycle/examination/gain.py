@@ -7,7 +7,11 @@ from runtree.contract.answers import Answers
 from runtree.lifecycle.examination.subject import Subject
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from runtree.statistics.comparison import Comparison
+
+    Array = np.ndarray[Any, Any]
 
 SHOWN = 3  # significant digits of a sentence
 
@@ -39,9 +43,7 @@ def _compared(subject: Subject, own: Answers, other: Answers) -> "Comparison":
     from runtree.statistics.rows import delong, mcnemar
 
     asked, metric, run = subject.options.intervals, subject.metric, subject.run
-    groups = None
-    if run.data.groups is not None and run.facts.get("split") == "group":
-        groups = run.data.groups.iloc[subject.rows["test"]].to_numpy()
+    groups = subject.groups("test")
     if groups is None and metric.name == "accuracy":
         return mcnemar(own, other, asked.level)
     if groups is None and metric.name == "roc_auc" and len(own.classes) == 2:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ASKED = {"auto": 30_000, "full": 400_000}  # rows that the model is asked about in all
 REPEATS = {"auto": 5, "full": 10}
-WIDEST = {"auto": 1_000, "full": 10_000}  # columns
+WIDEST = {"auto": 500, "full": 10_000}  # columns; of more, such as pixels, each alone says next to nothing
 FEWEST = 30  # rows, where there are so many
 LEFT_OUT = "explanation_left_out"
 
@@ -31,8 +31,8 @@ def importance(subject: Subject) -> dict[str, Any] | None:
     width = run.data.features.shape[1]
     if asked == "none":
         return None
-    if width > WIDEST[asked]:
-        subject.found[LEFT_OUT] = f"{width:,} columns, and importance is found for {WIDEST[asked]:,} at most"
+    if not 1 < width <= WIDEST[asked]:
+        subject.found[LEFT_OUT] = f"importance is found for 2 to {WIDEST[asked]:,} columns, and there are {width:,}"
         return None
     repeats = max(1, min(REPEATS[asked], ASKED[asked] // (width * FEWEST)))
     sample = take_sample(run, max(FEWEST, ASKED[asked] // (width * repeats)))

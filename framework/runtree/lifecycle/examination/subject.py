@@ -49,6 +49,13 @@ class Subject:
         """Positions in the table of the rows that `answers` are about, by part."""
         return {str(part): own["row"].to_numpy() for part, own in self.run.predictions.groupby("part", sort=False)}
 
+    def groups(self, part: str) -> "Rows | None":
+        """Return what the rows of a part belong to, where the table was split by it: such rows are alike."""
+        if self.run.data.groups is None or self.run.facts.get("split") != "group":
+            return None
+        found: Rows = self.run.data.groups.iloc[self.rows[part]].to_numpy()
+        return found
+
     def gain(self, value: float, level: float) -> float:
         """Return by how much a score is better than a level: above 0 where it is."""
         return value - level if self.direction == "maximize" else level - value

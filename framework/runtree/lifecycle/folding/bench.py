@@ -11,6 +11,7 @@ from runtree.contract.answers import Answers, answer
 from runtree.contract.errors import UntrustedError
 from runtree.contract.folds import Fold
 from runtree.contract.run import Run
+from runtree.lifecycle.decision.wrapping import algorithm_of, with_algorithm
 from runtree.lifecycle.fit import make_preprocess, refit
 from runtree.lifecycle.fitting.plan import make_plan, settle
 
@@ -48,7 +49,8 @@ class Bench:
 
     def with_algorithm(self, algorithm: Any, plan: Any) -> "Bench":
         """Return the bench for another algorithm."""
-        return Bench(_apart(self.run, self.run.model[0], algorithm, plan), self.compute)
+        last = with_algorithm(self.run.model[-1], algorithm)
+        return Bench(_apart(self.run, self.run.model[0], last, plan), self.compute)
 
 
 def make_bench(run: Run) -> Bench:
@@ -59,7 +61,8 @@ def make_bench(run: Run) -> Bench:
         node["threads"] = resources(node).threads_each
     algorithm = sharing(run.estimator, threads, node.get("threads"))
     compute = build(of_a_run(node), "compute", run.trust)
-    return Bench(_apart(run, make_preprocess(run), algorithm, run.plan), compute)
+    last = with_algorithm(run.model[-1], algorithm) if run.filled("model") else algorithm
+    return Bench(_apart(run, make_preprocess(run), last, run.plan), compute)
 
 
 def sharing(algorithm: Any, before: Any, share: Any) -> Any:
@@ -71,12 +74,13 @@ def sharing(algorithm: Any, before: Any, share: Any) -> Any:
     return copy.set_params(**{name: share for name in COUNTS if name in known and known[name] == before != share})
 
 
-def _apart(run: Run, preprocess: Any, algorithm: Any, plan: Any) -> Run:
+def _apart(run: Run, preprocess: Any, last: Any, plan: Any) -> Run:
+    """Return a run of its own round the last step of a pipeline: an algorithm, or what decides for one."""
     from sklearn.pipeline import Pipeline
 
     apart = Run(run.config.plain(), run.folder, Nobody(), Nobody(), run.catalogue)
-    apart.data, apart.estimator, apart.plan = run.data, algorithm, plan
-    apart.model = Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
+    apart.data, apart.estimator, apart.plan = run.data, algorithm_of(last), plan
+    apart.model = Pipeline([("preprocess", preprocess), ("algorithm", last)])
     return apart
 
 

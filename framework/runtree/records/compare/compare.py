@@ -39,6 +39,8 @@ def compare(runs: Runs, request: Request, known: Known) -> Table:
     found = configurations(runs, counted, measure)
     base = _baseline(runs, found, request.baseline)
     lines = tuple(_lines(runs, found, base, measure, known.metrics, request))
+    if not lines:
+        raise NotFoundError("the records of these runs cannot be read any more", "see: runtree runs")
     shown = [record for line in lines for record in line.records]
     return Table(
         request=request,

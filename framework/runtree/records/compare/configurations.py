@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -13,6 +14,7 @@ from runtree.records.listing import Runs
 
 SEED = "seed"
 BORROWED = {"n_jobs": "compute.threads", "device": "compute.device"}  # where a key takes its value from unless told
+Doubtful = dict[str, tuple[Sequence[Any], Sequence[bool]]]  # values, and whether each is its run's seed
 FOLLOWS = ("follows",)  # stands for a value that is another key's
 
 
@@ -93,23 +95,24 @@ def groups(runs: Runs, rows: Sequence[int], seeds: Sequence[Any]) -> list[tuple[
     fixed, doubtful = _columns(runs, rows, seeds)
     found = []
     for own in _grouped(range(len(rows)), lambda one: tuple(column[one] for column in fixed)):
-        followers = frozenset(key for key, (_, equal) in doubtful.items() if _follow(key, own, equal, seeds))
-        apart = [pair for key, pair in doubtful.items() if key not in followers]
-        named = [key for key in doubtful if key not in followers]
-
-        def key_of(one: int, apart: Sequence[tuple[Any, Any]] = apart, named: Sequence[str] = named) -> tuple[Any, ...]:
-            pairs = zip(named, apart, strict=True)
-            return tuple(FOLLOWS if equal[one] and _is_a_seed(key) else values[one] for key, (values, equal) in pairs)
-
-        for inner in _grouped(own, key_of):
-            more = {key for key, (_, equal) in doubtful.items() if _is_a_seed(key) and all(equal[one] for one in inner)}
-            found.append((inner, followers | more))
+        followers = {key for key, (_, equal) in doubtful.items() if _follow(key, own, equal, seeds)}
+        apart = {key: pair for key, pair in doubtful.items() if key not in followers}
+        for inner in _grouped(own, partial(_told_apart, apart)):
+            more = {key for key, (_, equal) in apart.items() if _is_a_seed(key) and all(equal[one] for one in inner)}
+            found.append((inner, frozenset(followers | more)))
     return found
 
 
-def _columns(runs: Runs, rows: Sequence[int], seeds: Sequence[Any]) -> tuple[list[Any], dict[str, tuple[Any, Any]]]:
+def _told_apart(doubtful: Doubtful, one: int) -> tuple[Any, ...]:
+    """Return the doubtful values of one run; a seed that is the run's own is the same in all."""
+    pairs = doubtful.items()
+    return tuple(FOLLOWS if equal[one] and _is_a_seed(key) else values[one] for key, (values, equal) in pairs)
+
+
+def _columns(runs: Runs, rows: Sequence[int], seeds: Sequence[Any]) -> tuple[list[Any], Doubtful]:
     """Return what tells configurations apart: columns as they are, and those that equal the seed in some run."""
-    fixed, doubtful = [], {}
+    fixed: list[Any] = []
+    doubtful: Doubtful = {}
     for name in runs.column_names():
         kind, _, key = name.partition(":")
         if kind != "config" or key == SEED or not counts(key):

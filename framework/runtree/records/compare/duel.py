@@ -6,7 +6,7 @@ one pair row by row, on what both answered. `docs/statistics.md` says why, and w
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.types import Metric
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runtree.statistics.comparison import Comparison
 
 RESAMPLES = 2000
+GROUPED = "rows of one group were taken as independent, so p is too small: compare by folds or seeds"
 Pair = tuple[Evidence, Evidence]
 
 
@@ -89,9 +90,11 @@ def _over_rows(pair: Pair, metrics: Mapping[str, Metric], level: float) -> Duel:
     if metric is None:
         return Duel(None, why=f"nobody offers the metric {name} any more")
     try:
-        return Duel(test_of(metric, len(one.classes))(one, other, metric, level), "rows")
+        found = test_of(metric, len(one.classes))(one, other, metric, level)
     except ValueError as error:
         return Duel(None, why=str(error))
+    grouped = pair[0].record.config.get("data.group") is not None
+    return Duel(replace(found, note="; ".join(filter(None, [found.note, GROUPED if grouped else ""]))), "rows")
 
 
 def test_of(metric: Metric, classes: int) -> Callable[..., "Comparison"]:

@@ -69,6 +69,8 @@ class Evidence:
 
     def _share_of_a_fold(self) -> float | None:
         """Return it as the folds' own rows tell it, else as their number does."""
+        if all(isinstance(fold.get(key), int) for fold in self._folds for key in ("rows", "train_rows")):
+            return float(sum(fold["rows"] for fold in self._folds) / sum(fold["train_rows"] for fold in self._folds))
         every, config = self.record.config.get("evaluator.folds"), self.record.config
         if not isinstance(every, int) or every < 2:
             return None

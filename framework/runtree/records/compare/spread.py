@@ -70,5 +70,5 @@ def _of_rows(run: Evidence, metrics: Mapping[str, Metric], level: float) -> tupl
         return None, None, "", str(error)
     found = bootstrap(answers, [metric], RESAMPLES, level, seed=0).get(metric.name)
     if found is None or not found.known:
-        return None, None, "", f"{metric.name} is not defined on too many resamples"
+        return None, None, "", f"resamples of {run.record.id} do not vary, or {metric.name} is not defined on them"
     return found.low, found.high, "rows", ""

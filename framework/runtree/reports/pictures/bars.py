@@ -1,6 +1,6 @@
 """What is compared row by row: baselines, slices, gaps between groups, importance, worse inputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from runtree.records.pictures import BEST, GREY, Drawn
@@ -16,7 +16,7 @@ Row = tuple[str, float, float | None, float | None]  # name, value, low, high
 
 def baselines(facts: Facts) -> Drawn | None:
     """Draw the gain over each baseline with its interval."""
-    found = [(called(one), one["gain"]) for one in facts.evaluation.get("baselines") or () if one.get("gain")]
+    found = [(called(one), one["gain"]) for one in facts.each("baselines") if one.get("gain")]
     rows = [(name, gain["value"], gain.get("low"), gain.get("high")) for name, gain in found]
     if not rows:
         return None
@@ -28,7 +28,7 @@ def baselines(facts: Facts) -> Drawn | None:
 
 def slices(facts: Facts) -> Drawn | None:
     """Draw the worst slices with their intervals, and the metric over all rows."""
-    found = [one for one in facts.evaluation.get("slices") or () if one.get("value") is not None][:MOST]
+    found = [one for one in facts.each("slices") if one.get("value") is not None][:MOST]
     if not found:
         return None
     rows = [(str(one["where"]), one["value"], one.get("low"), one.get("high")) for one in found]
@@ -40,7 +40,7 @@ def slices(facts: Facts) -> Drawn | None:
 
 def fairness(facts: Facts) -> Drawn | None:
     """Draw the differences between groups with their intervals."""
-    columns = [one for one in facts.evaluation.get("fairness") or () if isinstance(one, Mapping)]
+    columns = facts.each("fairness")
     rows = [
         (f"{one.get('column')}: {metric_name(str(gap.get('metric')))}", gap["value"], gap.get("low"), gap.get("high"))
         for one in columns
@@ -56,7 +56,7 @@ def fairness(facts: Facts) -> Drawn | None:
 
 def importance(facts: Facts) -> Drawn | None:
     """Draw what the metric loses where a column is shuffled."""
-    found = facts.evaluation.get("importance") or {}
+    found = facts.one("importance")
     ranked = [one for one in found.get("features") or () if one.get("mean") is not None]
     ranked = sorted(ranked, key=lambda one: -one["mean"])[:MOST]
     if not ranked:
@@ -79,7 +79,7 @@ def importance(facts: Facts) -> Drawn | None:
 
 def robustness(facts: Facts) -> Drawn | None:
     """Draw what worse inputs cost."""
-    found = [one for one in facts.evaluation.get("robustness") or () if one.get("loss") is not None][:MOST]
+    found = [one for one in facts.each("robustness") if one.get("loss") is not None][:MOST]
     if not found:
         return None
     metric = metric_name(str(found[0].get("metric") or facts.metric))

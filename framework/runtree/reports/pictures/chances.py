@@ -35,7 +35,7 @@ def calibration(facts: Facts) -> Drawn | None:
 
 
 def _bins(facts: Facts) -> list[Mapping[str, Any]]:
-    told = (facts.evaluation.get("calibration") or {}).get("bins") or ()
+    told = facts.one("calibration").get("bins") or ()
     found = [one for one in told if one.get("rows") and one.get("mean") is not None and one.get("share") is not None]
     if found or facts.answers is None or facts.answers.score is None or len(facts.classes) != 2:
         return found
@@ -60,7 +60,7 @@ def _binned(true: Any, score: Any) -> list[Mapping[str, Any]]:
 
 def threshold(facts: Facts) -> Drawn | None:
     """Draw what each threshold would come to, with the usual and the best one."""
-    found = facts.evaluation.get("threshold") or {}
+    found = facts.one("threshold")
     curve = [one for one in found.get("curve") or () if one.get("value") is not None]
     if len(curve) < 2:
         return None

@@ -18,7 +18,7 @@ def training_size(facts: Facts) -> Drawn | None:
     import numpy as np
     from sklearn.model_selection import LearningCurveDisplay
 
-    found = facts.evaluation.get("learning_curve") or {}
+    found = facts.one("learning_curve")
     points = [one for one in found.get("points") or () if None not in (one.get("train"), one.get("validation"))]
     if len(points) < 2:
         return None
@@ -38,7 +38,7 @@ def training_size(facts: Facts) -> Drawn | None:
 
 def dependence(facts: Facts) -> Drawn | None:
     """Draw how the mean prediction changes with each of the most important columns."""
-    found = [one for one in facts.evaluation.get("dependence") or () if one.get("grid") and one.get("average")][:PANELS]
+    found = [one for one in facts.each("dependence") if one.get("grid") and one.get("average")][:PANELS]
     if not found:
         return None
     from matplotlib.figure import Figure

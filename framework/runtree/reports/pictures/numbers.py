@@ -31,7 +31,7 @@ def _drawn(facts: Facts, kind: str, title: str, up: str, says: str) -> Drawn | N
     answers = facts.answers
     if answers is None or answers.classes:
         return None
-    kept, target = sample(len(answers.y_true)), str((facts.data.get("target") or {}).get("name") or "target")
+    kept, target = sample(len(answers.y_true)), str(facts.of_data("target").get("name") or "target")
     true, predicted = answers.y_true[kept], answers.y_pred[kept]
     axes = new_axes()
     look: dict[str, Any] = {**CLOUD, "rasterized": len(kept) > DENSE}

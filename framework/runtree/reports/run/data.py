@@ -13,7 +13,7 @@ SHOWN = 200  # columns named one by one
 
 def asked(facts: Facts) -> str:
     """Return in one sentence what was asked for."""
-    target = (facts.data.get("target") or {}).get("name") or facts.record.config.get("data.target") or "the target"
+    target = facts.of_data("target").get("name") or facts.record.config.get("data.target") or "the target"
     name = facts.data.get("name") or facts.record.config.get("data.name") or "a table"
     what = f"the class '{target}'" if facts.record.task == "classification" else f"'{target}'"
     kinds = f" ({listed(list(facts.classes), 4)})" if facts.classes else ""
@@ -32,7 +32,7 @@ def data(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell the table, the split and the columns."""
     if not facts.data:
         return []
-    target, found = facts.data.get("target") or {}, columns(facts)
+    target, found = facts.of_data("target"), columns(facts)
     holes = [one for one in found if one.get("missing")]
     gaps = f"{counted(len(holes), 'column')} with missing values" if holes else "no missing values"
     says = f"{facts.data.get('name')}: {counted(int(facts.data.get('rows') or 0), 'row')}, "
@@ -42,7 +42,7 @@ def data(facts: Facts, gallery: Gallery) -> list[Block]:
 
 
 def _split(facts: Facts) -> list[Block]:
-    split = facts.data.get("split") or {}
+    split = facts.of_data("split")
     sizes = {part: split[part] for part in ("train", "validation", "test") if isinstance(split.get(part), int)}
     whole = sum(sizes.values()) or 1
     use = {"train": "fitted on", "validation": "chosen by", "test": "reported, once, after selection"}

@@ -36,7 +36,7 @@ def finding(one: Mapping[str, Any]) -> Finding:
 
 def learning(facts: Facts, gallery: Gallery) -> list[Block]:
     """Show how it learned, by iterations and by rows."""
-    more = (facts.evaluation.get("learning_curve") or {}).get("doubling") or {}
+    more = facts.one("learning_curve").get("doubling") or {}
     blocks: list[Block] = [*gallery.pictures("learning_curve", "training_size")]
     if more.get("gain") is not None:
         told = with_interval({**more, "value": more["gain"]}, signed=True)
@@ -46,7 +46,7 @@ def learning(facts: Facts, gallery: Gallery) -> list[Block]:
 
 def chances(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell whether its probabilities can be taken at their word, and where they part yes from no."""
-    found, threshold = facts.evaluation.get("calibration") or {}, facts.evaluation.get("threshold") or {}
+    found, threshold = facts.one("calibration"), facts.one("threshold")
     blocks: list[Block] = [*gallery.pictures("calibration", "threshold")]
     if found.get("ece") is not None:
         says = f"Expected calibration error on the {found.get('part', 'test')} part: {number(found['ece'])}"
@@ -68,7 +68,7 @@ def _threshold(found: Mapping[str, Any]) -> str:
 
 def slices(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell where in the data it is worst."""
-    found = [one for one in facts.evaluation.get("slices") or () if isinstance(one, Mapping)]
+    found = facts.each("slices")
     rows = [
         [
             str(one.get("where")),
@@ -88,7 +88,7 @@ def slices(facts: Facts, gallery: Gallery) -> list[Block]:
 def residuals(facts: Facts, gallery: Gallery) -> list[Block]:
     """Show predicted against actual numbers, and what is left."""
     blocks: list[Block] = [*gallery.pictures("predicted_actual", "residuals")]
-    found = facts.evaluation.get("residuals") or {}
+    found = facts.one("residuals")
     bins = (found.get("by_prediction") or {}).get("bins") or ()
     rows = [
         [
@@ -103,7 +103,7 @@ def residuals(facts: Facts, gallery: Gallery) -> list[Block]:
 
 def robustness(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell what worse inputs cost."""
-    found = [one for one in facts.evaluation.get("robustness") or () if isinstance(one, Mapping)]
+    found = facts.each("robustness")
     why = any(one.get("reason") for one in found)
     rows = [
         [str(one.get("shift")), number(one.get("value")), number(one.get("loss"), signed=True)]
@@ -118,7 +118,7 @@ def robustness(facts: Facts, gallery: Gallery) -> list[Block]:
 def groups(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell how each group is served, and how far apart groups are."""
     blocks: list[Block] = [*gallery.pictures("fairness")]
-    for one in facts.evaluation.get("fairness") or ():
+    for one in facts.each("fairness"):
         blocks += _column(one)
     return blocks
 
@@ -159,7 +159,7 @@ def _is_metric(key: str, value: Any) -> bool:
 
 def explanation(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell what the model goes by."""
-    found = facts.evaluation.get("importance") or {}
+    found = facts.one("importance")
     ranked = [one for one in found.get("features") or () if isinstance(one, Mapping)]
     rows = [[str(one.get("feature")), number(one.get("mean")), number(one.get("sd"))] for one in ranked[:30]]
     blocks: list[Block] = [*gallery.pictures("importance", "dependence")]

@@ -73,7 +73,7 @@ def time(facts: Facts, gallery: Gallery) -> list[Block]:
         best = f"; the model is that of {unit} {fit['best']}" if fit.get("best") else ""
         blocks.append(Text(f"The fit ended after {fit['iterations']} {unit}s: {fit.get('reason')}{best}."))
     told = f"Seconds by stage{f', {seconds(total)} in all' if total is not None else ''}"
-    asked = (facts.evaluation.get("seconds") or {}).items()
+    asked = facts.one("seconds").items()
     inner = [[name, seconds(value)] for name, value in asked]
     return blocks + table(told, ["stage", "took"], rows) + table("Within examine", ["question", "took"], inner)
 

@@ -25,11 +25,11 @@ def the_number(facts: Facts) -> Mapping[str, Any] | None:
     value = (facts.record.metrics.get(facts.part) or {}).get(facts.metric)
     if value is None:
         return None
-    rows = (facts.data.get("split") or {}).get(facts.part)
+    rows = facts.of_data("split").get(facts.part)
     notes = [f"on the {facts.part} part" + (f", {counted(rows, 'row')}" if isinstance(rows, int) else "")]
     bounds = interval(facts.interval)
     if facts.interval.get("low") is not None:
-        level = (facts.evaluation.get("intervals") or {}).get("level", 0.95)
+        level = facts.one("intervals").get("level", 0.95)
         notes.append(f"{share(level)} interval: {bounds}")
     notes.append("more is better" if facts.maximized else "less is better")
     return {"value": number(value), "metric": metric_name(facts.metric), "notes": notes, "looks": looks(facts)}
@@ -37,7 +37,7 @@ def the_number(facts: Facts) -> Mapping[str, Any] | None:
 
 def looks(facts: Facts) -> str:
     """Return how often the test part was looked at, as far as the tree knows."""
-    found = facts.evaluation.get("test_looks") or {}
+    found = facts.one("test_looks")
     count, configs = found.get("count"), found.get("configurations")
     if not isinstance(count, int):
         return ""
@@ -47,7 +47,7 @@ def looks(facts: Facts) -> str:
 
 def gate(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell each condition that was set."""
-    asked = facts.evaluation.get("benchmark") or {}
+    asked = facts.one("benchmark")
     conditions = asked.get("conditions") or ()
     rows = [
         [
@@ -66,7 +66,7 @@ def metrics(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell each metric on each part, that of the test part with its interval."""
     parts = {name: own for name, own in facts.record.metrics.items() if isinstance(own, Mapping)}
     names = list(dict.fromkeys(name for own in parts.values() for name in own))
-    found = facts.evaluation.get("intervals") or {}
+    found = facts.one("intervals")
     bounds = found.get("test") or {}
     headings = ["metric", *parts] + ([f"{share(found.get('level', 0.95))} interval, test"] if bounds else [])
     rows = [
@@ -96,7 +96,7 @@ def _folds(facts: Facts) -> list[Block]:
 
 def baselines(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell how much better the model is than each baseline."""
-    found = facts.evaluation.get("baselines") or ()
+    found = facts.each("baselines")
     rows = [_baseline(one, facts) for one in found]
     headings = ["baseline", "algorithm", f"{metric_name(facts.metric)}, test", "gain over it", "p", "seconds"]
     blocks: list[Block] = [*gallery.pictures("baselines")]
@@ -104,7 +104,7 @@ def baselines(facts: Facts, gallery: Gallery) -> list[Block]:
     methods = sorted({str(one["gain"]["method"]) for one in found if (one.get("gain") or {}).get("method")})
     if methods:
         blocks.append(Text(f"A gain above 0 means that the model is better; intervals and p by {', '.join(methods)}."))
-    left = [f"{one.get('name')}: {one.get('reason')}" for one in facts.evaluation.get("baselines_left_out") or ()]
+    left = [f"{one.get('name')}: {one.get('reason')}" for one in facts.each("baselines_left_out")]
     return blocks + ([Text(f"Left out: {'; '.join(left)}.")] if left else [])
 
 
@@ -124,7 +124,7 @@ def _baseline(one: Mapping[str, Any], facts: Facts) -> list[str]:
 
 def classes(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell how well each class is found."""
-    found = facts.evaluation.get("classes") or ()
+    found = facts.each("classes")
     rows = [
         [
             str(one.get("class")),

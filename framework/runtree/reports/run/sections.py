@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from runtree.contract.errors import first_line
-from runtree.reports.blocks import Block, Code, Page, Section, Text
+from runtree.reports.blocks import Block, Code, Page, Section, Text, Verdict
 from runtree.reports.facts import Facts
 from runtree.reports.gallery import Gallery
 from runtree.reports.reproduce import command, tree
@@ -38,6 +38,9 @@ LAST: tuple[tuple[str, str, Make], ...] = (
     ("files", "Files", making.files),
 )
 ADVICE = 4  # things to do next, at most
+DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OSError)  # what a file of another shape makes of us
+UNTOLD = Verdict("note", "Undecided", "a file of this run is damaged, so that nobody can say.")
+Told = TypeVar("Told")
 
 
 def page(facts: Facts, gallery: Gallery) -> Page:
@@ -52,19 +55,28 @@ def page(facts: Facts, gallery: Gallery) -> Page:
     return Page(
         title=f"{name} on {facts.data.get('name') or record.config.get('data.name') or record.experiment}",
         eyebrow=f"run {record.id} · experiment {record.experiment} · {when} · {record.state}",
-        asked=data.asked(facts),
-        verdict=verdict(facts),
-        number=result.the_number(facts),
-        next=what_next(facts),
+        asked=safely(lambda: data.asked(facts), ""),
+        verdict=safely(lambda: verdict(facts), UNTOLD),
+        number=safely(lambda: result.the_number(facts), None),
+        next=safely(lambda: what_next(facts), []),
         sections=sections,
     )
+
+
+def safely(make: Callable[[], Told], otherwise: Told) -> Told:
+    """Return what is made, or something else where a file is damaged."""
+    try:
+        return make()
+    except DAMAGED as error:
+        log.debug("", exc_info=error)
+        return otherwise
 
 
 def section(id: str, title: str, make: Callable[..., list[Block]], facts: Any, gallery: Gallery) -> Section | None:
     """Make one section; without anything to tell it is absent, and where a file is damaged it says so."""
     try:
         blocks = make(facts, gallery)
-    except (LookupError, TypeError, ValueError, AttributeError, OSError) as error:
+    except DAMAGED as error:
         log.debug("", exc_info=error)
         why = f"{type(error).__name__}: {first_line(error)}"
         blocks = [Text(f"This section cannot be told ({why}). A file is damaged, or of another version of runtree.")]
@@ -77,17 +89,19 @@ def _advice(one: Mapping[str, Any]) -> str:
 
 def what_next(facts: Facts) -> list[Block]:
     """Return what to do: the advice of what was found, the most serious first, and how to go on."""
-    told = list(dict.fromkeys(_advice(one) for one in facts.advised))[:ADVICE]
-    if facts.record.state == "completed" and not facts.evaluation.keys() & {"baselines", "benchmark"}:
-        bound = f"evaluator.benchmark.metrics=['test.{facts.metric} {'>=' if facts.maximized else '<='} …']"
-        told.append(f"Say what is good enough, and train again: {bound}, or evaluator.baselines=auto.")
-    blocks: list[Block] = [Text(text) for text in told]
-    where: Mapping[str, Any] = {"where": tree(facts.record)}
-    if facts.record.state == "completed" and verdict(facts).word != "Ship":
-        blocks.append(Code("search for a better one", command("tune", *facts.record.overrides)))
-    if facts.record.state == "completed" and facts.folder.model.is_dir():
-        words = command("predict", facts.record.id, "ROWS.csv", "-o", "OUT.csv", *where["where"])
-        return [*blocks, Code("predict rows of a file", words)]
-    if facts.record.state == "completed":
-        return [*blocks, Code("have the model again", command("rerun", facts.record.id, *where["where"]))]
-    return [*blocks, Code("what was said", command("show", facts.record.id, "--log", *where["where"]))]
+    record, where = facts.record, tree(facts.record)
+    blocks: list[Block] = [Text(text) for text in list(dict.fromkeys(map(_advice, facts.advised)))[:ADVICE]]
+    if record.state != "completed":
+        return [*blocks, Code("what was said", command("show", record.id, "--log", *where))]
+    alone = "/" not in record.id  # a run of a sweep has been searched for
+    if alone and not facts.evaluation.keys() & {"baselines", "benchmark"}:
+        bound = f'evaluator.benchmark.metrics=["test.{facts.metric} {">=" if facts.maximized else "<="} NUMBER"]'
+        blocks.append(Code("say what is good enough, and train again", command("train", *record.overrides, bound)))
+    if alone and verdict(facts).word != "Ship":
+        blocks.append(Code("search for a better one", command("tune", *record.overrides)))
+    if facts.folder.model.is_dir():
+        return [
+            *blocks,
+            Code("predict rows of a file", command("predict", record.id, "ROWS.csv", "-o", "OUT.csv", *where)),
+        ]
+    return [*blocks, Code("have the model again", command("rerun", record.id, *where))]

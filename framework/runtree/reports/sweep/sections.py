@@ -8,7 +8,7 @@ from runtree.reports.blocks import Block, Code, Page, Reason, Text, Verdict
 from runtree.reports.gallery import Gallery
 from runtree.reports.reproduce import command, tree
 from runtree.reports.run.result import the_number
-from runtree.reports.run.sections import section, what_next
+from runtree.reports.run.sections import UNTOLD, safely, section, what_next
 from runtree.reports.sweep import found, making
 from runtree.reports.sweep.facts import SweepFacts
 from runtree.reports.verdict import verdict
@@ -32,14 +32,15 @@ def page(facts: SweepFacts, gallery: Gallery) -> Page:
     """Return a sweep's page."""
     data = facts.best and (facts.best.data.get("name") or facts.best.record.config.get("data.name"))
     begun = str(facts.asked.get("begun") or "")[:16].replace("T", " ")
-    number = the_number(facts.best) if facts.best else None
+    best = facts.best
+    number = safely(lambda: the_number(best), None) if best else None
     return Page(
         title=f"Search for the best model of {data}" if data else f"Search {facts.name}",
         eyebrow=f"sweep {facts.name} · {begun} UTC",
-        asked=making.asked(facts),
-        verdict=_verdict(facts),
+        asked=safely(lambda: making.asked(facts), ""),
+        verdict=safely(lambda: _verdict(facts), UNTOLD),
         number=number and _of_the_best(number, facts),
-        next=_next(facts),
+        next=safely(lambda: _next(facts), []),
         sections=[one for entry in SECTIONS if (one := section(*entry, facts, gallery))],
     )
 

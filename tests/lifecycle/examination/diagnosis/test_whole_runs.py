@@ -31,7 +31,13 @@ def test_every_task_is_diagnosed_in_full(folder, case):
     assert sizes[-1] == len(run.split.train)
     last = found["learning_curve"]["points"][-1]["validation"]
     assert last == pytest.approx(run.metrics["validation"][found["learning_curve"]["metric"]])
-    assert {one["shift"] for one in found["robustness"]} >= {"noise of 0.1 sd", "10% missing"}
+    lost = {one["shift"]: one["loss"] for one in found["robustness"]}
+    assert set(lost) == {
+        *("noise of 0.1 sd", "noise of 0.5 sd", "shift by 0.5 sd", "scale times 1.1", "10% missing"),
+        "10% of categories mixed up",
+    }
+    assert None not in lost.values()
+    assert lost["noise of 0.5 sd"] > max(lost["noise of 0.1 sd"], 0.01)
     assert "finds nothing" not in (run.folder / "log.txt").read_text()
 
 

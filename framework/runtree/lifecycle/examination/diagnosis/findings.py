@@ -8,6 +8,7 @@ from runtree.contract.errors import first_line
 from runtree.contract.finding import Finding
 from runtree.lifecycle.examination.diagnosis import (
     advice,
+    beaten,
     calibration,
     classes,
     decided,
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 READERS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     fitting.findings,
+    beaten.findings,
     iterations.findings,
     classes.findings,
     calibration.findings,

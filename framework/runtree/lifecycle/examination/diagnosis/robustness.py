@@ -57,8 +57,9 @@ def examine(subject: Subject) -> list[dict[str, Any]] | None:
     level = score(features)
     found: list[dict[str, Any]] = []
     for name, change in _shifts(columns):
+        changed = change(features, np.random.default_rng(subject.run.seed))
         try:
-            got = score(change(features, np.random.default_rng(subject.run.seed)))
+            got = score(changed)
         except Exception as error:
             reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             found.append({"shift": name, "metric": subject.metric.name, "value": None, "loss": None, "reason": reason})
@@ -84,8 +85,8 @@ def _shifts(columns: list[Column]) -> "Iterator[tuple[str, Callable[[pd.DataFram
 
 def _moved(
     rows: "pd.DataFrame",
-    names: list[str],
     draw: "Generator",
+    names: list[str],
     noise: float = 0.0,
     shift: float = 0.0,
     scale: float = 1.0,
