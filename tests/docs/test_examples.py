@@ -15,6 +15,7 @@ PAGES = [
     "docs/diagnosis.md",
     "docs/evaluation.md",
     "docs/networks.md",
+    "docs/report.md",
     "docs/runs.md",
     "docs/statistics.md",
     "docs/sweeps.md",
@@ -25,7 +26,7 @@ PAGES = [
 ]
 LOOKS_BACK = {
     **dict.fromkeys(
-        ("show", "predict", "explain", "runs", "export", "diff", "rerun", "clean", "compare", "best"), "run"
+        ("show", "predict", "explain", "runs", "export", "diff", "rerun", "clean", "compare", "best", "report"), "run"
     ),
     **dict.fromkeys(("status", "resume"), "sweep"),
 }

@@ -40,7 +40,9 @@ def test_the_wheel_holds_every_module_and_every_option(built):
     held = names(built[0])
     modules = {str(path.relative_to(ROOT / "framework")) for path in (ROOT / "framework").rglob("*.py")}
     options = {f"runtree/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
-    assert modules | options | {"runtree/py.typed"} <= held
+    templates = {str(path.relative_to(ROOT / "framework")) for path in (ROOT / "framework").rglob("templates/*")}
+    assert len(templates) == 3
+    assert modules | options | templates | {"runtree/py.typed"} <= held
     assert not [name for name in held if name.startswith(("tests", "plugins", "conf/", "framework"))]
 
 

@@ -166,6 +166,18 @@ def test_p_is_the_level_at_which_the_limits_reach_0(name, seed):
         assert found.tied == (found.p > 0.05)
 
 
+@pytest.mark.parametrize("lost", [2, 3])
+def test_never_to_win_is_judged_as_never_to_lose(lost):
+    """A resample on which the two score alike contradicts a difference either way."""
+    true = np.ones(100, dtype=int)
+    better, worse = (Answers(true, np.where(np.arange(100) < wrong, 0, 1), None, ("a", "b")) for wrong in (5, 5 + lost))
+    found, turned = (
+        bootstrap_difference(*pair, METRICS["accuracy"], 2000, 0.95, 0) for pair in ((better, worse), (worse, better))
+    )
+    assert turned.p == pytest.approx(found.p, rel=0.25)
+    assert turned.p > 0.002  # more than the least there is
+
+
 def test_p_is_never_0_and_never_above_1():
     dice = np.random.default_rng(0)
     for value in (0.0, 1.0, 50.0):

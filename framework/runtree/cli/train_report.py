@@ -23,6 +23,7 @@ SD = "± sd"
 def report(done: "Done") -> None:
     """Print what came of it."""
     from runtree.cli.tables import print_table
+    from runtree.records.folder import RunFolder
 
     if done.multirun:
         report_many(done)
@@ -44,6 +45,8 @@ def report(done: "Done") -> None:
         click.echo(f"\n{told_looks(run.test_looks)}")
     print_warnings(run.folder)
     click.echo(f"\nrun   {shown_path(run.folder)}")
+    if RunFolder(run.folder).report.exists():
+        click.echo(f"page  {shown_path(RunFolder(run.folder).report)}")
     click.echo("next  runtree show latest   |   runtree predict latest ROWS.csv -o OUT.csv   |   runtree runs")
 
 

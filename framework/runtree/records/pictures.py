@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,11 +25,17 @@ STYLE: Any = {
     "text.parse_math": False,  # a name with dollars in it is a name
 }
 
+UNDATED: Any = {"Date": None, "Creator": None}  # the same bytes each time
+SIZES = re.compile(rb'width="[^"]+" height="[^"]+" viewBox="[^"]+"')
+
 Drawn = tuple[Any, dict[str, Any]]  # a figure, and what it shows
 
 
-def write_picture(folder: Path, name: str, picture: Callable[[], Drawn | None]) -> list[str]:
-    """Draw a picture and write it and its data; return the names of both. One that fails is a warning, and left out."""
+def write_picture(folder: Path, name: str, picture: Callable[[], Drawn | None], once: bool = False) -> list[str]:
+    """Draw a picture and write it and its data; return the names of both. One that fails is a warning, and left out.
+
+    `once`: its figure has no layout engine, so that one pass draws it; two take twice the time.
+    """
     from matplotlib import rc_context, style
 
     before = _open_figures()
@@ -38,7 +45,10 @@ def write_picture(folder: Path, name: str, picture: Callable[[], Drawn | None]) 
             drawn = picture()
             if drawn is None:
                 return []
-            svg, data = _svg(drawn[0]), json.dumps(jsonable(drawn[1]), ensure_ascii=False)
+            svg, data = (
+                (_svg_in_one_pass if once else _svg)(drawn[0]),
+                json.dumps(jsonable(drawn[1]), ensure_ascii=False),
+            )
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / f"{name}.json", f"{data}\n", durable=False)
         write_bytes(folder / f"{name}.svg", svg, durable=False)
@@ -59,5 +69,17 @@ def _open_figures() -> set[int]:
 
 def _svg(figure: Any) -> bytes:
     content = io.BytesIO()
-    figure.savefig(content, format="svg", dpi=100, bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    figure.savefig(content, format="svg", dpi=100, bbox_inches="tight", metadata=UNDATED)
     return content.getvalue()
+
+
+def _svg_in_one_pass(figure: Any) -> bytes:
+    """Return a figure as `_svg` does: what stands beside its axes lies outside the canvas, and is taken into view."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    content, box, height = io.BytesIO(), figure.get_tightbbox().padded(0.1), figure.get_figheight()
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(content, metadata=UNDATED)
+    left, top, wide, high = (72 * inches for inches in (box.x0, height - box.y1, box.width, box.height))
+    seen = f'width="{wide:.2f}pt" height="{high:.2f}pt" viewBox="{left:.2f} {top:.2f} {wide:.2f} {high:.2f}"'
+    return SIZES.sub(seen.encode(), content.getvalue(), count=1)

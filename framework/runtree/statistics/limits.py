@@ -77,7 +77,7 @@ def limits(value: float, drawn: Array, left_out: Array, sizes: Array, level: flo
     found = shape(value, defined, left_out, sizes)
     shares = found.share(np.array([(1 - level) / 2, (1 + level) / 2]))
     low, high = (float(own) for own in np.quantile(defined, shares))
-    beyond = float((defined <= 0).mean())
-    one_sided = found.wanted(_below(defined, 0.0)) if 0 < beyond < 1 else 0.0  # nothing is known of so far a tail
+    contradicted = (defined <= 0).any() and (defined >= 0).any()
+    one_sided = found.wanted(_below(defined, 0.0)) if contradicted else 0.0  # nothing is known of so far a tail
     p = min(1.0, max(2 * min(one_sided, 1 - one_sided), 2 / (len(defined) + 1)))
     return Interval(value, low, high), p

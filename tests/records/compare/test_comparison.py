@@ -57,6 +57,13 @@ def test_the_interval_of_one_run_is_the_bootstrap_of_its_rows(write, compared):
     assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(0.9 * 0.1 / 80), rel=0.2)
 
 
+def test_scores_that_are_all_the_same_have_no_interval(write, compared):
+    for seed in range(3):
+        write(f"r{seed}", seed=seed, score=0.0)
+    found = compared("e").lines[0].spread
+    assert (found.sd, found.low, found.high) == (0.0, None, None)
+
+
 def test_ties_go_by_the_corrected_p(four, compared):
     table = compared("e", correction="none")
     assert [line.tied for line in table.lines] == [True, True, False, False]

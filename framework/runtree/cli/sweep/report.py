@@ -51,6 +51,8 @@ def report_sweep(swept: "Swept") -> int:
     click.echo(f"\n{labelled('folder', shown_path(plan.folder.path))}")
     if any(plan.folder.plots.glob("*.svg")):
         click.echo(labelled("plots", shown_path(plan.folder.plots)))
+    if plan.folder.report.exists():
+        click.echo(labelled("page", shown_path(plan.folder.report)))
     click.echo(next_lines(suggestions(plan, driver, standing, str(swept.stop.get("criterion")))))
     return exit_code(driver)
 

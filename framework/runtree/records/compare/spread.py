@@ -55,7 +55,8 @@ def _interval(
 
 
 def _limits(found: "Comparison") -> tuple[float | None, float | None]:
-    return (found.low, found.high) if math.isfinite(found.low) and math.isfinite(found.high) else (None, None)
+    known = math.isfinite(found.low) and found.low < found.high  # equal scores tell nothing of others
+    return (found.low, found.high) if known else (None, None)
 
 
 def _of_rows(run: Evidence, metrics: Mapping[str, Metric], level: float) -> tuple[float | None, float | None, str, str]:

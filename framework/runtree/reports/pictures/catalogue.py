@@ -37,5 +37,5 @@ def draw(facts: Facts, folder: Path) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a font may lack a sign, a class may have no rows
         for name, picture in PICTURES.items():
-            written += write_picture(folder, name, partial(picture, facts))
+            written += write_picture(folder, name, partial(picture, facts), once=True)
     return written
