@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runtree.contract.hookspecs import hookimpl
     from runtree.contract.run import Run
-    from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Stage, Table
+    from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Stage, Table, Tracker
     from runtree.records.frame import load_runs
 
 __version__ = "0.1.0"
@@ -25,6 +25,7 @@ __all__ = [
     "Split",
     "Stage",
     "Table",
+    "Tracker",
     "__version__",
     "hookimpl",
     "load_runs",

@@ -6,7 +6,7 @@ from typing import Any
 
 from runtree.config.search_path import shipped_conf
 from runtree.contract.hookspecs import hookimpl
-from runtree.contract.types import Metric, Stage
+from runtree.contract.types import Metric, Stage, Tracker
 
 
 @hookimpl
@@ -29,6 +29,12 @@ def register_metrics() -> Iterable[Metric]:
     from runtree.lifecycle.metrics import BUILTIN
 
     return BUILTIN
+
+
+@hookimpl
+def register_trackers() -> Iterable[Tracker]:
+    """Return TensorBoard's event files."""
+    return [Tracker("tensorboard", "runtree.trackers.tensorboard.TensorBoard")]
 
 
 @hookimpl

@@ -16,7 +16,7 @@ import pluggy
 from runtree import builtin
 from runtree.contract import hookspecs
 from runtree.contract.errors import MissingError, RuntreeError
-from runtree.contract.types import AlgorithmOption, Command, Metric, Stage
+from runtree.contract.types import AlgorithmOption, Command, Metric, Stage, Tracker
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ ITEMS: Mapping[str, type] = {
     "register_stages": Stage,
     "register_metrics": Metric,
     "register_commands": Command,
+    "register_trackers": Tracker,
     "trusted_types": str,
     "environment_facts": tuple,
 }

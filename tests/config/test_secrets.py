@@ -29,3 +29,19 @@ def test_other_values_are_kept():
         "n_tokens": "x", "tokenizer": "t", "token": "${secret:T}",
     }  # fmt: skip
     assert redact_override("seed=1") == "seed=1"
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("http://me:word@host:5000/x", "http://***@host:5000/x"),
+        ("https://token@host", "https://***@host"),
+        ("postgresql://me:word@host/db", "postgresql://***@host/db"),
+        ("ssh://git@host/x", "ssh://git@host/x"),
+        ("db://me:${secret:WORD}@host", "db://me:${secret:WORD}@host"),
+        ("https://host/@me", "https://host/@me"),
+    ],
+)
+def test_what_an_address_gives_away_is_hidden(address, written):
+    assert redact({"uri": address, "all": [address]}) == {"uri": written, "all": [written]}
+    assert redact_override(f"+tracking.mlflow.uri='{address}'") == f"+tracking.mlflow.uri='{written}'"

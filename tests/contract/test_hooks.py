@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runtree import AlgorithmOption, Command, Metric, Stage, hookimpl
+from runtree import AlgorithmOption, Command, Metric, Stage, Tracker, hookimpl
 from runtree.app import App, train
 from runtree.config.flags import parse_flags
 from runtree.contract import hookspecs
@@ -61,6 +61,19 @@ def test_register_commands(folder):
     command = Command("hello", click.Command("hello"), "Greet.")
     app = App(make_plugins(found=[], extra=[("probe", plugin(register_commands=lambda: [command]))]))
     assert list(app.plugins.contributions("register_commands")) == [("probe", command)]
+
+
+def test_register_trackers(folder):
+    class Board:
+        def run_finished(self, run, record):
+            seen.append(record.state)
+
+    seen = []
+    trackers = plugin(register_trackers=lambda: [Tracker("board", Board)])
+    app = App(make_plugins(found=[], extra=[("probe", trackers)]))
+    run(folder, "trackers=[board]", app=app)
+    run(folder, app=app)
+    assert seen == ["completed"]
 
 
 def test_trusted_types():
@@ -122,6 +135,27 @@ def test_run_failed(folder):
             run_failed=lambda run, error: seen.append((str(error), (run.folder / "run.json").is_file())),
         )
     assert seen == [("no", True)]
+
+
+def sweep(folder, **hooks):
+    app = App(make_plugins(found=[], extra=[("probe", plugin(**hooks))]))
+    return train(
+        app, parse_flags(["-m", "algorithm=dummy", "data=iris", "seed=1,2", "compute.engine=in_process"])
+    ).folder
+
+
+def test_sweep_started(folder):
+    seen = []
+    found = sweep(folder, sweep_started=lambda folder: seen.append((folder, (folder / "sweep.yaml").is_file())))
+    assert seen == [(found, True)]
+
+
+def test_sweep_finished(folder):
+    seen = []
+    found = sweep(folder, sweep_finished=lambda folder, best, stop: seen.append((folder, best, stop)))
+    [(told, [best], stop)] = seen
+    assert told == found
+    assert (stop["criterion"], "test" in best.metrics) == ("space_exhausted", True)
 
 
 def test_save_model(folder):

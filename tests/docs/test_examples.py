@@ -19,6 +19,7 @@ PAGES = [
     "docs/runs.md",
     "docs/statistics.md",
     "docs/sweeps.md",
+    "docs/trackers.md",
     "docs/training.md",
     "docs/trust.md",
     "docs/zoo.md",
@@ -64,6 +65,8 @@ def test_an_example_does_what_it_says(runtree, house, page, line):
     words = shlex.split(line)[1:]
     if "torch" in line:
         pytest.importorskip("torch", reason="networks need the extra torch")
+    if "tensorboard" in line:
+        pytest.importorskip("tensorboard", reason="event files need the extra tensorboard")
     if "fairness" in line:
         pytest.importorskip("fairlearn", reason="fairness needs the extra fairness")
     before = LOOKS_BACK.get(words[0])

@@ -1,5 +1,6 @@
 """The page on plugins: every hook is told with its signature, and the example is built, installed and used."""
 
+import importlib
 import inspect
 import os
 import re
@@ -38,6 +39,25 @@ def test_the_docstring_of_a_hook_or_its_chapter_shows_a_whole_plugin(name):
     assert example is not None
     assert "@hookimpl" in example[1]
     assert len(example[1].splitlines()) < 10
+
+
+def test_the_tracker_in_ten_lines_is_told_of_a_run_that_names_it(folder, monkeypatch):
+    from runtree.app import App, train
+    from runtree.config.flags import parse_flags
+    from runtree.plugins import make_plugins
+    from runtree.testing import write_table
+
+    [text] = re.findall(r"^```python\n# tracker: runtree_journal\.py\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (folder / "runtree_journal.py").write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "runtree_journal", raising=False)
+    app = App(make_plugins(found=[], extra=[("journal", importlib.import_module("runtree_journal"))]))
+    words = [*write_table(folder), "algorithm=dummy", "evaluator.baselines=none", "evaluator.intervals.resamples=0"]
+    for more in ([], ["trackers=[journal]", "+tracking.journal.path=told.txt"]):
+        [found] = train(app, parse_flags([*words, *more])).runs
+    assert (folder / "told.txt").read_text().startswith(f"{found.folder.name} {{'")
+    assert len((folder / "told.txt").read_text().splitlines()) == 1
+    assert not (folder / "journal.txt").exists()
 
 
 @pytest.fixture(scope="module")

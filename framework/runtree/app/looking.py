@@ -9,6 +9,8 @@ from runtree.app.application import App
 from runtree.config.compose import Composer
 from runtree.config.resources import Resources, resources
 from runtree.contract.errors import ConfigError, RequestError, RuntreeError
+from runtree.contract.protocols import Hooks
+from runtree.lifecycle.trackers import with_trackers
 from runtree.records.sweep import SweepFolder
 from runtree.sweeps.axes import Axes, read_axes
 from runtree.sweeps.driver import Driver
@@ -68,6 +70,7 @@ class Plan:
     options: LoopOptions
     resources: Resources
     found: Found
+    hooks: Hooks
     folder: SweepFolder | None = None
 
     @property
@@ -110,6 +113,7 @@ def look(order: Order, config: "DictConfig", axes: Axes, composer: Composer, pro
 
     from runtree.config.build import build
 
+    hooks = with_trackers(told_to(config), order.app.plugins)
     node: dict[str, Any] = OmegaConf.to_container(config.tuner, resolve=True)  # type: ignore[assignment]
     options = loop_options(node)
     allowed = resources(OmegaConf.to_container(config.compute, resolve=True))  # type: ignore[arg-type]
@@ -120,7 +124,7 @@ def look(order: Order, config: "DictConfig", axes: Axes, composer: Composer, pro
     families = by_algorithm(axes, composer, found.task) if tuner.own_space else [flat(axes, composer)]
     for family in families:
         refuse_twice(family, found)
-    plan = Plan(order, config, axes, composer, families, [], node, options, allowed, found)
+    plan = Plan(order, config, axes, composer, families, [], node, options, allowed, found, hooks)
     if tuner.own_space:
         for family in families:
             check_family(plan, family, prober, prunes=tuner.prunes)
@@ -130,6 +134,14 @@ def look(order: Order, config: "DictConfig", axes: Axes, composer: Composer, pro
     rules.check(plan.size, [direction for _, direction in found.objectives])
     _ = plan.judge, options.warm
     return plan
+
+
+def told_to(config: "DictConfig") -> dict[str, Any]:
+    """Return what a config says of trackers, plain."""
+    from omegaconf import OmegaConf
+
+    keys = [key for key in ("trackers", "tracking") if key in config]
+    return OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)  # type: ignore[return-value]
 
 
 def first_that_works(axes: Axes, composer: Composer, prober: Executor) -> Found:

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.app.engines import make_executor, make_prober
 from runtree.app.looking import Order, Plan, Silent, axes_of, look
-from runtree.contract.errors import ConfigError, RequestError
+from runtree.contract.errors import ConfigError, NotFoundError, RequestError
+from runtree.contract.types import RunRecord
 from runtree.records.ledger import Ledger, read_ledger
+from runtree.records.record import read_record
 from runtree.records.sweep import SweepFolder
 from runtree.sweeps.allocator import Standing
 from runtree.sweeps.book import Book
 from runtree.sweeps.driver import Driver
 from runtree.sweeps.executor import Executor, Job, refuse_limits
-from runtree.sweeps.finish import finish
+from runtree.sweeps.finish import finish, keepers
 from runtree.sweeps.identity import asked_before, check_same, describe, identity
 from runtree.sweeps.in_process import InProcess
 from runtree.sweeps.launched import Launched
@@ -107,8 +109,10 @@ def carry(plan: Plan, executor: Executor, open_folder: Callable[["DictConfig"], 
         driver = make_driver(plan, executor, ledger, folder, lag)
         stack.enter_context(hearing_signals(driver))
         order.watcher.began(plan, driver)
+        plan.hooks.moment("sweep_started", folder=folder.path)
         driver.run()
         stop = finish(driver, folder, plan.options, order.watcher.finishing)
+        plan.hooks.moment("sweep_finished", folder=folder.path, best=best_records(driver, folder), stop=stop)
     return Swept(plan, driver, stop)
 
 
@@ -173,6 +177,15 @@ def make_driver(plan: Plan, executor: Executor, ledger: Ledger, folder: SweepFol
         executor.reported = driver.hear
     driver.open()
     return driver
+
+
+def best_records(driver: Driver, folder: SweepFolder) -> list[RunRecord]:
+    """Return the records of the best runs, as they are at the end; one that cannot be read is left out."""
+    records = []
+    for entry in keepers(driver):
+        with suppress(NotFoundError):
+            records.append(read_record(folder.run(entry.number)))
+    return records
 
 
 @contextmanager

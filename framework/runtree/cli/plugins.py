@@ -20,6 +20,7 @@ CONTRIBUTIONS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "register_stages": ("stages", lambda item: item.name),
     "register_metrics": ("metrics", lambda item: item.name),
     "register_commands": ("verbs", lambda item: item.name),
+    "register_trackers": ("trackers", lambda item: item.name),
     "trusted_types": ("types", str),
     "environment_facts": ("facts", lambda item: item[0]),
 }

@@ -12,6 +12,8 @@ from runtree.contract.errors import ConfigError
 
 REFERENCE = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_]*)\}")
 NAMED = re.compile(r"(^|[._-])(password|passwd|secret|token|api_?key|credentials?|private_key)$", re.IGNORECASE)
+# Whoever asks, as an address names him: with a password, or a token alone where HTTP is spoken.
+ADDRESS = re.compile(r"://[^/\s@:]*:[^/\s@]+@|(?<=http)s?://[^/\s@]+@")
 HIDDEN = "***"
 
 
@@ -36,16 +38,24 @@ def _from_environment(name: str, path: str) -> str:
 
 
 def redact(node: Any, key: str = "") -> Any:
-    """Return a node in which values under telling names (password, token, …) are hidden."""
+    """Return a node in which values under telling names (password, token, …) and those in addresses are hidden."""
     if isinstance(node, Mapping):
         return {name: redact(item, str(name)) for name, item in node.items()}
     if isinstance(node, list):
         return [redact(item, key) for item in node]
-    hide = isinstance(node, str) and NAMED.search(key) and not REFERENCE.fullmatch(node)
-    return HIDDEN if hide else node
+    if not isinstance(node, str):
+        return node
+    hide = NAMED.search(key) and not REFERENCE.fullmatch(node)
+    return HIDDEN if hide else ADDRESS.sub(_without_credentials, node)
+
+
+def _without_credentials(found: re.Match[str]) -> str:
+    """Return the part of an address before the host; what the environment keeps secret stays named."""
+    return found[0] if REFERENCE.search(found[0]) else f"{found[0].partition('//')[0]}//{HIDDEN}@"
 
 
 def redact_override(override: str) -> str:
-    """Hide the value of an override with a telling name."""
+    """Hide the value of an override with a telling name, and what an address in it gives away."""
     key, sign, value = override.partition("=")
-    return f"{key}={HIDDEN}" if sign and NAMED.search(key) and not REFERENCE.fullmatch(value.strip("'\"")) else override
+    hide = sign and NAMED.search(key) and not REFERENCE.fullmatch(value.strip("'\""))
+    return f"{key}={HIDDEN}" if hide else ADDRESS.sub(_without_credentials, override)

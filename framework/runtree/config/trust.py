@@ -27,7 +27,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "optuna.pruners.": ("optuna.pruners.BasePruner",),
 }
 # Which extra brings a package that is missing.
-EXTRAS = {"torch": "torch", "safetensors": "torch", "PIL": "torch"}
+EXTRAS = {"torch": "torch", "safetensors": "torch", "PIL": "torch", "tensorboard": "tensorboard"}
 
 
 @dataclass(frozen=True)

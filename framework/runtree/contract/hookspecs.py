@@ -10,14 +10,14 @@ Contribution hooks return values, once, at the start. Moment hooks are told and 
         return {"mylib": "1.2"}
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
 from runtree.contract.run import Run
-from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Stage
+from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Stage, Tracker
 
 PROJECT = "runtree"
 
@@ -86,6 +86,18 @@ def register_commands() -> Iterable[Command]:  # type: ignore[empty-body]
 
 
 @hookspec
+def register_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
+    """Return trackers, to be named in `trackers`. Asked once a run: import nothing heavy here.
+
+    ::
+
+        @hookimpl
+        def register_trackers():
+            return [Tracker("board", "mine.board.Board")]  # a class with methods such as run_finished(run, record)
+    """
+
+
+@hookspec
 def trusted_types() -> Iterable[str]:  # type: ignore[empty-body]
     """Return dotted names of classes that a saved model of yours holds and that are safe to load. Asked at load.
 
@@ -132,6 +144,16 @@ def run_finished(run: Run, record: RunRecord) -> None:
 @hookspec
 def run_failed(run: Run, error: BaseException) -> None:
     """Hear that a run failed or was interrupted. An error raised here never hides the run's own."""
+
+
+@hookspec
+def sweep_started(folder: Path) -> None:
+    """Hear that a sweep begins or goes on; its folder holds `sweep.yaml`. Told in the process that leads it."""
+
+
+@hookspec
+def sweep_finished(folder: Path, best: Sequence[RunRecord], stop: Mapping[str, Any]) -> None:
+    """Hear that a sweep has ended: its best runs, scored on the test part, and what `stop.json` says."""
 
 
 @hookspec(firstresult=True)

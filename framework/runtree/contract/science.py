@@ -1,7 +1,7 @@
 """Which keys of a config make another science, and which do not change what is computed."""
 
-# Where a run ran, where it is kept, what a tuner might have tried.
-OUTSIDE = ("compute", "outputs", "zoo", "experiment", "hydra")
+# Where a run ran, where it is kept, who is told, what a tuner might have tried.
+OUTSIDE = ("compute", "outputs", "zoo", "experiment", "trackers", "tracking", "hydra")
 # … and what a run is examined for once it is scored: `lifecycle/examination/options.py` holds these keys.
 LOOKED_AT = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 

@@ -97,6 +97,27 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Tracker:
+    """Somebody who is told of runs and sweeps where `trackers` in the config names him.
+
+    Parameters
+    ----------
+    name
+        What a user types: ``trackers=[<name>]``.
+    target
+        Dotted name of a class, or what makes an object, called with the settings in ``tracking.<name>``: once a run,
+        and once a sweep, in the process that works on it. Of the object's methods those that are named as moment hooks
+        are called as these hooks are, with all of their arguments by name.
+    automatic
+        Asked where `trackers` is "auto": whether the environment asks for it.
+    """
+
+    name: str
+    target: str | Callable[..., Any]
+    automatic: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows and columns that a run works on.
 

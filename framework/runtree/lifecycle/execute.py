@@ -23,6 +23,7 @@ from runtree.lifecycle import metrics
 from runtree.lifecycle.order import order
 from runtree.lifecycle.outcome import ended, failed, first_record
 from runtree.lifecycle.stages import SAVE, describe, score
+from runtree.lifecycle.trackers import with_trackers
 from runtree.records.environment import environment
 from runtree.records.folder import RunFolder
 from runtree.records.log import logged
@@ -87,6 +88,7 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
     compute = build(of_a_run(request.frozen.config["compute"]), "compute", trust)
     stages = order(list(hooks.contributions("register_stages")))
     known = metrics.catalogue(hooks.contributions("register_metrics"))
+    hooks = with_trackers(request.frozen.config, hooks)
     slots = resources(request.frozen.config["compute"]).at_once if request.sweep is None else 1
     folder = request.open_folder()  # what is wrong with the request itself has been told by now, and leaves no folder
     durable = request.keep is None

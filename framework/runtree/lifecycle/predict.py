@@ -62,8 +62,13 @@ def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -
         refuse_cleaned(folder)
         raise NotFoundError(f"{folder.path}: this run kept no model", "only completed runs do: runtree runs")
     check_manifest(folder, folder.model)
-    card = json.loads(card_file.read_text())
-    model = hooks.first("load_model", folder=folder.model, format=card["format"], trust=tuple(trust))
+    return read_predictor(folder.model, hooks, trust)
+
+
+def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Predictor:
+    """Read a model's folder, wherever it was copied to."""
+    card = json.loads((folder / "model.json").read_text())
+    model = hooks.first("load_model", folder=folder, format=card["format"], trust=tuple(trust))
     if model is None:
         raise MissingError(f"no installed plugin reads the model format '{card['format']}'", "see: runtree plugins")
     return Predictor(model, {item["name"]: item["dtype"] for item in card["columns"]}, tuple(card["classes"]))

@@ -99,6 +99,11 @@ class RunFolder:
         return self.path / "cleaned.json"
 
     @property
+    def events(self) -> Path:
+        """What TensorBoard reads, where it was asked for."""
+        return self.path / "tensorboard"
+
+    @property
     def lock(self) -> Path:
         """The file whose kernel lock the running process holds."""
         return self.path / ".lock"
@@ -107,7 +112,7 @@ class RunFolder:
         """Yield the files that the manifest covers, sorted."""
         for file in sorted(self.path.rglob("*")):
             state = (self.manifest, self.log, self.record, self.cleaned)  # these change after the manifest is written
-            if file.is_file() and not file.name.startswith(".") and file not in state:
+            if file.is_file() and not file.name.startswith(".") and file not in state and file.parent != self.events:
                 yield file
 
     def is_held(self) -> bool:

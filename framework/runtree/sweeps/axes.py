@@ -10,7 +10,7 @@ from runtree.config.space.domains import domain_of
 from runtree.config.space.grammar import literal, parsed
 from runtree.contract.errors import ConfigError
 
-NOT_SWEPT = ("tuner", "compute", "experiment", "hydra")  # one of each holds for a whole sweep
+NOT_SWEPT = ("tuner", "compute", "experiment", "trackers", "tracking", "hydra")  # one of each holds for a whole sweep
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _of_group(options: Callable[[str], Iterable[str]], group: str, path: str) ->
 
 
 def _not_swept(name: str) -> bool:
-    return name in NOT_SWEPT or name.startswith(("tuner.", "hydra.", "hydra/"))
+    return name in NOT_SWEPT or name.startswith(("tuner.", "tracking.", "hydra.", "hydra/"))
 
 
 def _typed(arguments: Iterable[str]) -> Iterable[tuple[str, Any, str | None]]:

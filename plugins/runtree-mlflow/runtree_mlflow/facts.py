@@ -1,0 +1,155 @@
+"""What MLflow is told of a run, read from the run's folder."""
+
+import getpass
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from runtree import RunRecord
+from runtree.records.folder import RunFolder
+from runtree.records.record import ENDED, read_record
+from runtree_mlflow import limits
+
+# As MLflow's own storage for Optuna has it: what a tuner gave up was killed.
+STATUS = {"completed": "FINISHED", "failed": "FAILED", "running": "RUNNING", "queued": "SCHEDULED"}
+LEFT_OUT = ("trackers", "tracking")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run as its folder tells it; `stamp` is a hash of its files, no younger than the record."""
+
+    folder: RunFolder
+    record: RunRecord
+    stamp: str
+
+    @property
+    def key(self) -> str:
+        """What the run is found by again: its id and its beginning."""
+        return hashed(f"{self.record.id} {self.record.started}")
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing more happens to it."""
+        return self.record.state in ENDED
+
+    @property
+    def status(self) -> str:
+        """MLflow's word for the state."""
+        return STATUS.get(self.record.state, "KILLED")
+
+    @property
+    def started(self) -> int:
+        """Milliseconds since 1970."""
+        return milliseconds(self.record.started)
+
+    @property
+    def finished(self) -> int:
+        """Milliseconds since 1970; of a run that died when its record was last written."""
+        return milliseconds(self.record.finished or self.record.started)
+
+    @property
+    def mark(self) -> str:
+        """A hash of all that may change of a run that has ended: where it is another, there is more to send."""
+        return hashed(self.record.state, self.stamp)
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The config, flat."""
+        config = self.record.config.items()
+        return limits.params({path: value for path, value in config if path.partition(".")[0] not in LEFT_OUT})
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What else is known of it."""
+        record = self.record
+        error = record.error or {}
+        prints = {f"runtree.fingerprint.{name}": value for name, value in record.fingerprints.items()}
+        own = {"id": record.id, "experiment": record.experiment, "state": record.state, "reason": record.reason}
+        own |= {"task": record.task, "overrides": " ".join(record.overrides), "folder": str(self.folder.path)}
+        own |= {f"objective.{name}": value for name, value in record.objective.items()}
+        own |= {"error": f"{error.get('type')}: {error.get('message')}" if error else None}
+        return limits.tags({**{f"runtree.{name}": value for name, value in own.items()}, **prints, **self._source})
+
+    @property
+    def _source(self) -> dict[str, Any]:
+        places = (self.folder.path, self.folder.path.parent.parent)  # a sweep's runs share its environment
+        return source(next((found for place in places if (found := place / "environment.json").is_file()), None))
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What was found: ``test/accuracy``, and how long each stage took: ``seconds/fit``."""
+        parts = {**self.record.metrics, "seconds": {**self.record.stages, "total": self.record.seconds}}
+        groups = ((part, found) for part, found in parts.items() if isinstance(found, Mapping))
+        return limits.metrics({f"{part}/{name}": value for part, found in groups for name, value in found.items()})
+
+    def history(self, begin: int) -> list[dict[str, Any]]:
+        """Return the lines of the history from one on; a last one that is being written is left for later."""
+        try:
+            whole = self.folder.history.read_bytes().rpartition(b"\n")[0]
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in whole.split(b"\n")[begin:] if line]
+
+    @property
+    def kept(self) -> bool:
+        """Tell whether its files are worth sending: a run alone, or one that its sweep kept."""
+        return self.record.id == self.folder.path.name or self.folder.manifest.is_file()
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are sent, plots aside."""
+        own = self.folder
+        told = (own.config, own.metrics, own.evaluation, own.report, own.data, own.environment, own.log)
+        return [file for file in told if file.is_file()]
+
+
+def read(folder: Path) -> Facts:
+    """Read a run.
+
+    Raises
+    ------
+    NotFoundError
+        There is none, or none that can be read.
+    """
+    found = RunFolder(folder)
+    files = (found.record, found.metrics, found.evaluation, found.report)
+    stamp = hashed(*(file.read_bytes() if file.is_file() else b"" for file in files))
+    return Facts(found, read_record(found), stamp)  # read later: what changes between the two is sent once more
+
+
+def source(environment: Path | None) -> dict[str, Any]:
+    """Return MLflow's own tags for who ran it, with what code."""
+    try:
+        known = json.loads(environment.read_bytes()) if environment else {}
+    except (OSError, ValueError):
+        known = {}
+    git = known.get("git") or {}
+    facts = {"mlflow.user": user(), "mlflow.source.name": "runtree", "mlflow.source.type": "LOCAL"}
+    return facts | {"mlflow.source.git.commit": git.get("revision"), "mlflow.source.git.dirty": git.get("changed")}
+
+
+def user() -> str:
+    """Return who is logged in, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return ""
+
+
+def milliseconds(moment: str) -> int:
+    """Return a record's time in milliseconds since 1970."""
+    return round(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
+def hashed(*parts: str | bytes) -> str:
+    """Hash some parts."""
+    found = hashlib.sha256()
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        found.update(b"%d:" % len(content) + content)
+    return found.hexdigest()[:32]
