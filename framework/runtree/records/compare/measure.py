@@ -38,7 +38,8 @@ def choose_measure(runs: Runs, rows: Sequence[int], asked: str | None, direction
         A name that is no metric, or runs that are ranked by none.
     """
     if asked:
-        name = resolve(asked, runs.names())
+        known = runs.names()
+        name = asked if asked in known else resolve(asked, {one for one in known if is_metric(one)})
         if not is_metric(name):
             raise RequestError(f"--metric: '{asked}' is {name}, and no metric", "e.g. --metric test.f1")
         part, _, metric = name.partition(".")
