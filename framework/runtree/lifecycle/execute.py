@@ -22,7 +22,8 @@ from runtree.contract.types import RunRecord, Stage
 from runtree.lifecycle import metrics
 from runtree.lifecycle.order import order
 from runtree.lifecycle.outcome import ended, failed, first_record
-from runtree.lifecycle.stages import SAVE, describe, score
+from runtree.lifecycle.score import score
+from runtree.lifecycle.stages import SAVE, describe
 from runtree.lifecycle.trackers import with_trackers
 from runtree.records.environment import environment
 from runtree.records.folder import RunFolder

@@ -3,34 +3,30 @@
 import json
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from runtree.config.build import build, build_algorithm
 from runtree.config.space.dimensions import block
 from runtree.config.task import differs_by_task
-from runtree.contract.errors import ConfigError, RunFailedError
+from runtree.contract.errors import ConfigError
 from runtree.contract.run import Run
 from runtree.contract.search import Dimension
 from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
 from runtree.lifecycle.decision.allowed import asked_of, check_decision
-from runtree.lifecycle.decision.decide import FACT
 from runtree.lifecycle.examination.asked import check_asked, check_rival
 from runtree.lifecycle.examination.examine import examine
 from runtree.lifecycle.examination.options import of_the_evaluator
-from runtree.lifecycle.fitting.curve import draw_curve
 from runtree.lifecycle.fitting.plan import make_plan, settle
 from runtree.lifecycle.folding.bench import variant
 from runtree.lifecycle.folding.each import Folding
 from runtree.lifecycle.order import REPORT
 from runtree.lifecycle.report import report
+from runtree.lifecycle.save import save
+from runtree.lifecycle.score import score
 from runtree.lifecycle.table_options import table_options
 from runtree.records.folder import RunFolder
-from runtree.records.looks import count_look, rows_id
 from runtree.records.write import write_json
 
 log = logging.getLogger(__name__)
@@ -45,8 +41,8 @@ def stages() -> list[Stage]:
         Stage("check", check_stage, after="load"),
         Stage("split", split_stage, after="check"),
         Stage("fit", fit_stage, after="split"),
-        Stage("evaluate", evaluate_stage, after="fit"),
-        Stage(SAVE, save_stage, after="evaluate"),
+        Stage("evaluate", score, after="fit"),
+        Stage(SAVE, save, after="evaluate"),
         Stage("examine", examine, after=SAVE),
         Stage(REPORT, report, after="examine"),
     ]
@@ -114,54 +110,6 @@ def fit_stage(run: Run) -> None:
     clock = time.monotonic()
     run.model = fit.fit(run)
     folding.expected = time.monotonic() - clock
-
-
-def evaluate_stage(run: Run) -> None:
-    """Fill `run.metrics` and `run.predictions`."""
-    score(run)
-
-
-def score(run: Run) -> None:
-    """Score the parts that `run.parts` names and write what was found; predictions only with those of the test part."""
-    wanted = metrics.choose(run.config.plain()["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
-    ranked, _ = metrics.objective(run.config.objective, run.data.task, run.catalogue)
-    if not (run.filled("metrics") and set(run.parts) <= set(run.metrics)):  # an evaluator may score all parts unasked
-        run.add(run.evaluator.evaluate(run, wanted if ranked in wanted else [*wanted, ranked]))
-    folder, whole = RunFolder(run.folder), "test" in run.parts
-    if "test" in run.metrics and not run.test_looks:
-        run.test_looks = look(run)
-    folds = {"folds": run.folds} if run.folds else {}
-    write_json(folder.metrics, {**run.metrics, **folds, **run.details}, durable=whole)
-    if whole:
-        run.predictions.to_parquet(folder.predictions, index=False)
-
-
-def look(run: Run) -> dict[str, Any]:
-    """Count that the test part was scored, before anybody can read how."""
-    rows = rows_id(run.data.fingerprint, run.split.test)
-    outputs, folder = Path(str(run.config["outputs"])), run.folder
-    name = f"{folder.parent.parent.name}/{folder.name}" if folder.parent.name == "runs" else folder.name
-    return asdict(count_look(outputs, rows, run.fingerprint, name))
-
-
-def save_stage(run: Run) -> None:
-    """Write the model in the first format that a plugin or runtree itself knows for it."""
-    folder = RunFolder(run.folder)
-    folder.model.mkdir()
-    draw_curve(folder, run.ending)
-    format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
-    if format_name is None:
-        raise RunFailedError(f"no plugin knows how to save a {type(run.model).__name__}")
-    write_json(folder.model / "model.json", {"format": format_name, "task": run.data.task, **_card(run)})
-
-
-def _card(run: Run) -> Mapping[str, Any]:
-    return {
-        **({FACT: run.facts[FACT]} if FACT in run.facts else {}),
-        "classes": list(run.data.classes),
-        "columns": [{"name": str(name), "dtype": str(dtype)} for name, dtype in run.data.features.dtypes.items()],
-        "target": str(run.data.target.name),
-    }
 
 
 def own_space(run: Run) -> list[Dimension]:

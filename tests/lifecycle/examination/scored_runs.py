@@ -10,7 +10,8 @@ from runtree.contract.run import Run
 from runtree.lifecycle import metrics
 from runtree.lifecycle.examination.subject import Subject, make_subject
 from runtree.lifecycle.memory import Memory
-from runtree.lifecycle.stages import check_stage, evaluate_stage, fit_stage, load_stage, split_stage
+from runtree.lifecycle.score import score
+from runtree.lifecycle.stages import check_stage, fit_stage, load_stage, split_stage
 from runtree.testing.fixtures import compose, quoted
 
 
@@ -36,6 +37,6 @@ def scored(folder: Any, *overrides: str, table: pd.DataFrame | None = None) -> S
     app, config = App(), compose(*typed).config
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
     run = Run(config, folder, app.plugins, app.trust(typed), known, recall=Memory().recall)
-    for stage in (load_stage, check_stage, split_stage, fit_stage, evaluate_stage):
+    for stage in (load_stage, check_stage, split_stage, fit_stage, score):
         stage(run)
     return make_subject(run)
