@@ -41,3 +41,11 @@ def test_a_quantity_is_held_against_its_mean(subject, answers):
     assert [finding.level for finding in findings(subject(near))] == ["good", "good", "good"]
     wild = {part: answers(own, draw.normal(size=len(own)), classes=()) for part, own in truth.items()}
     assert by_name(subject(wild))["level"].level == "warning"
+
+
+def test_a_model_without_an_error_is_better_than_nothing(subject, answers):
+    draw = np.random.default_rng(0)
+    truth = {part: draw.integers(0, 2, size) for part, size in SIZES.items()}
+    sure = {part: answers(own, own, 0.1 + 0.8 * own) for part, own in truth.items()}
+    found = by_name(subject(sure, metric="roc_auc"))["level"]
+    assert (found.level, found.values["model"], found.values["noise"]) == ("good", 1.0, 0.0)

@@ -48,6 +48,8 @@ def _beats_nothing(subject: Subject, part: str) -> Finding:
     mine, other = value(answers, metric), value(nothing, metric)
     better = subject.gain(mine, other)
     noise = (found.high - found.low) / 2 * math.sqrt(len(some) / len(answers.y_true))
+    if math.isnan(noise):  # the difference is the same on every resample: then the model's own noise is all there is
+        noise = 2 * standard_error(subject, part)
     values = {"part": part, "model": mine, "nothing": other, "noise": noise}
     answer = "the most common class" if subject.run.data.classes else "the mean"
     said = f"{metric.name} on {part}: {mine:.4g}, against {other:.4g} for always answering {answer}"
