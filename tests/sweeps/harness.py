@@ -126,6 +126,7 @@ def make(
         failed=lambda entry, ending, trial: None,
         aside=lambda entry: None,
         work=lambda entry, trial: None,
+        by_folds=lambda entry, trial: None,
         value_of=lambda metrics: objective_of(metrics, *objectives[0]),
     )
     driver.open()

@@ -15,7 +15,7 @@ from runtree.contract.errors import ConfigError
 from runtree.contract.run import Run
 from runtree.contract.types import TASKS, Task
 from runtree.lifecycle.predict import load_predictor
-from runtree.testing.fixtures import PLAIN, Case, cases_of, compose, numbers, task_of, train, write_table
+from runtree.testing.fixtures import PLAIN, UNEXAMINED, Case, cases_of, compose, numbers, task_of, train, write_table
 from runtree.testing.space import changes
 from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
 
@@ -65,7 +65,7 @@ class AlgorithmSuite(Suite):
     def trained(cls, case: Case, folder: Path) -> Run:
         """Train on a tiny table."""
         return train(
-            *(f"algorithm={cls.option}", *PLAIN, *write_table(folder, case), *cls.overrides),
+            *(f"algorithm={cls.option}", *PLAIN, *UNEXAMINED, *write_table(folder, case), *cls.overrides),
             folder=folder,
             app=cls.make_app(),
         )

@@ -8,7 +8,7 @@ import pytest
 from runtree.config.build import build
 from runtree.lifecycle import load
 from runtree.lifecycle.table_options import COMMON
-from runtree.testing.fixtures import PLAIN, compose, train
+from runtree.testing.fixtures import PLAIN, UNEXAMINED, compose, train
 from runtree.testing.suite import TINY, Suite, folder_of, read_json
 
 
@@ -74,7 +74,7 @@ class DataSuite(Suite):
         assert source.load().equals(kept)
 
     def test_a_run_works_on_it(self, asked: list[str], tmp_path: Path) -> None:
-        run = train(*asked, "algorithm=dummy", *PLAIN, folder=tmp_path, app=self.make_app())
+        run = train(*asked, "algorithm=dummy", *PLAIN, *UNEXAMINED, folder=tmp_path, app=self.make_app())
         told = read_json(folder_of(run).data)
         assert told["rows"] == len(run.data.features)
         assert told["fingerprint"] == run.data.fingerprint

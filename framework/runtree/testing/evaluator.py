@@ -11,7 +11,7 @@ from runtree.contract.run import Run
 from runtree.contract.types import PARTS
 from runtree.lifecycle.examination.options import of_the_evaluator
 from runtree.lifecycle.folding import each
-from runtree.testing.fixtures import CASES, PLAIN, Case, compose, train, write_table
+from runtree.testing.fixtures import CASES, PLAIN, UNEXAMINED, Case, compose, train, write_table
 from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
 
 
@@ -42,7 +42,7 @@ class EvaluatorSuite(Suite):
     @classmethod
     def trained(cls, case: Case, folder: Path, *more: str) -> Run:
         """Train on a tiny table."""
-        asked = [f"evaluator={cls.option}", f"algorithm={cls.algorithm}", *PLAIN]
+        asked = [f"evaluator={cls.option}", f"algorithm={cls.algorithm}", *PLAIN, *UNEXAMINED]
         return train(*asked, *write_table(folder, case), *cls.overrides, *more, folder=folder, app=cls.make_app())
 
     def test_says_whether_it_holds_out(self) -> None:

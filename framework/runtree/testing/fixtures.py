@@ -22,6 +22,9 @@ LABELS: Mapping[str, tuple[str, ...]] = {"binary": ("yes", "no"), "multiclass": 
 TARGET = "outcome"
 PLAIN = ("compute=cpu", "compute.threads=1", "seed=7")  # on a tiny table threads cost more than they bring
 
+# What is asked of a run once it is scored takes longer than a tiny run itself.
+UNEXAMINED = tuple(f"++evaluator.{key}" for key in ("report=false", "baselines=none", "explain=none", "diagnose=none"))
+
 
 def task_of(case: Case) -> Task:
     """Return the task of a case."""

@@ -8,7 +8,7 @@ import pytest
 
 from runtree.contract.types import Metric
 from runtree.lifecycle import metrics
-from runtree.testing.fixtures import PLAIN, Case, cases_of, task_of, train, write_table
+from runtree.testing.fixtures import PLAIN, UNEXAMINED, Case, cases_of, task_of, train, write_table
 from runtree.testing.suite import TINY, Suite, folder_of, read_json
 
 if TYPE_CHECKING:
@@ -85,7 +85,13 @@ class MetricSuite(Suite):
         assert isinstance(value, float)  # NaN where nothing can be said, but a number
 
     def test_reaches_the_record(self, case: Case, tmp_path: Path) -> None:
-        asked = ["algorithm=dummy", *PLAIN, f"evaluator.metrics=[{self.metric}]", f"objective.metric={self.metric}"]
+        asked = [
+            "algorithm=dummy",
+            *PLAIN,
+            *UNEXAMINED,
+            f"evaluator.metrics=[{self.metric}]",
+            f"objective.metric={self.metric}",
+        ]
         run = train(*write_table(tmp_path, case), *asked, *self.overrides, folder=tmp_path, app=self.make_app())
         found = read_json(folder_of(run).metrics)
         assert {part: list(values) for part, values in found.items()} == {part: [self.metric] for part in found}

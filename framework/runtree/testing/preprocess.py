@@ -8,7 +8,7 @@ import pytest
 from runtree.config.build import build
 from runtree.contract.errors import RuntreeError
 from runtree.lifecycle.model_files import load_skops, save_skops
-from runtree.testing.fixtures import PLAIN, TARGET, compose, tiny_table, train, write_table
+from runtree.testing.fixtures import PLAIN, TARGET, UNEXAMINED, compose, tiny_table, train, write_table
 from runtree.testing.suite import TINY, Suite, folder_of, read_json
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class PreprocessSuite(Suite):
 
     def test_a_run_works_with_it(self, tmp_path: Path) -> None:
         dropped = ["data.drop=[place]"] if self.numbers_only else []
-        asked = [f"preprocess={self.option}", "algorithm=dummy", *PLAIN, *dropped, *self.overrides]
+        asked = [f"preprocess={self.option}", "algorithm=dummy", *PLAIN, *UNEXAMINED, *dropped, *self.overrides]
         run = train(*write_table(tmp_path), *asked, folder=tmp_path, app=self.make_app())
         assert read_json(folder_of(run).record)["state"] == "completed"
 

@@ -45,7 +45,7 @@ class StageSuite(Suite):
     @classmethod
     def asked(cls, case: Case, folder: Path) -> list[str]:
         """Return the overrides of the suite's runs."""
-        return [*write_table(folder, case), f"algorithm={cls.algorithm}", *PLAIN]
+        return [*write_table(folder, case), f"algorithm={cls.algorithm}", *PLAIN, "++evaluator.report=false"]
 
     @pytest.fixture(scope="class")
     @classmethod

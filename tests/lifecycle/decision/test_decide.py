@@ -124,6 +124,7 @@ def test_another_algorithm_is_decided_for_as_the_first_was(folder):
 
 @pytest.mark.slow
 def test_a_networks_weights_are_kept_apart_under_a_decision_too(folder):
+    pytest.importorskip("torch")
     run = run_of(
         folder, "algorithm=torch_mlp", "fit.max_iterations=2", "decision.calibrate=sigmoid", "decision.threshold=f1"
     )
