@@ -36,7 +36,8 @@ class TestWarmStart:
         assert len(warm["observations"]) == 8 and not warm["queue"] and "8 runs are learnt from" in warm["says"][0]
         told = sorted(objectives[0] for _, _, objectives in warm["observations"])
         assert told == sorted(event["objectives"][0] for event in events(first, "ended"))
-        assert sorted(event["trial"] for event in events(second, "ended")) == list(range(8, 16))
+        trials = [event["trial"] for event in events(second, "ended")]
+        assert trials[0] == 8 and len(trials) == 8 and trials == sorted(trials)  # one that was known is not run again
 
     def test_of_another_only_the_best_are_tried_again_and_first(self, tuned):
         first = tuned(*KNN)
