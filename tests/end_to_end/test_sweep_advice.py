@@ -63,3 +63,17 @@ def test_a_number_of_rechecks_that_cannot_be_is_refused(runtree, folder):
     said = runtree(*WORDS, "tuner.recheck=-1")
     assert said.code == 2
     assert "tuner.recheck: -1 is less than 0" in said.err
+
+
+def test_a_record_that_is_made_anew_remembers_the_gate_and_the_test_rows(runtree, folder):
+    asked = "evaluator.benchmark.metrics=['test.accuracy > 1']"
+    assert runtree(*WORDS, asked).code == 3
+    [ledger] = folder.glob("outputs/default/*-sweep/ledger.jsonl")
+    [kept] = [json.loads(line) for line in ledger.read_text().splitlines() if '"event":"kept"' in line]
+    file = ledger.parent / "runs" / f"{kept['run']:04d}" / "run.json"
+    before = json.loads(file.read_text())
+    file.write_text(file.read_text()[:100])
+    runtree("resume", "latest", "tuner.stop.max_runs=4")
+    after = json.loads(file.read_text())
+    assert after["missed"] == before["missed"] != []
+    assert after["fingerprints"]["test"] == before["fingerprints"]["test"]

@@ -199,4 +199,5 @@ def outcome(record: RunRecord, objectives: tuple[float, ...] | None, kept: bool)
         task=record.task,
         error=record.error,
         kept=kept,
+        missed=record.missed,
     )

@@ -138,7 +138,8 @@ class Book:
 
     def _kept(self, event: Mapping[str, Any]) -> None:
         entry = self.runs[int(event["run"])]
-        entry.kept, entry.outcome = True, {**entry.outcome, "metrics": event["metrics"]}
+        found = {key: event[key] for key in ("metrics", "fingerprints", "missed") if key in event}
+        entry.kept, entry.outcome = True, {**entry.outcome, **found}
 
     def _stopped(self, event: Mapping[str, Any]) -> None:
         self.stopped = event

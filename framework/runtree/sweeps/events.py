@@ -33,4 +33,5 @@ def ended(entry: Entry, trial: Trial, ending: Ending) -> dict[str, Any]:
         found = ending.outcome
         event |= {"objectives": found.objectives, "metrics": found.metrics, "stages": found.stages}
         event |= {"fingerprints": found.fingerprints, "task": found.task, "kept": found.kept}
+        event |= {"missed": list(found.missed)} if found.missed else {}
     return event

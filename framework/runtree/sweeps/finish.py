@@ -110,7 +110,8 @@ def keep(driver: Driver, entry: Entry) -> None:
         found = carry_out(driver, [Complete(entry.number, refit=work)])
         outcome = next((result for result in found if isinstance(result, Outcome)), None)
     if outcome is not None and outcome.state == "completed":
-        driver.tell({"event": "kept", "run": entry.number, "metrics": outcome.metrics, "seconds": outcome.seconds})
+        event = {"event": "kept", "run": entry.number, "metrics": outcome.metrics, "seconds": outcome.seconds}
+        driver.tell(event | {"fingerprints": outcome.fingerprints, "missed": list(outcome.missed)})
         return
     error = str(((outcome.error if outcome is not None else None) or {}).get("message", "its process is gone"))
     log.warning("run %d could not be kept: %s", entry.number, error)

@@ -74,6 +74,7 @@ class Outcome:
     task: str | None
     error: Mapping[str, Any] | None
     kept: bool
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

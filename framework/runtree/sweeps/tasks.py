@@ -194,6 +194,7 @@ def restore(work: Work, entry: Entry) -> None:
         stages=known.get("stages") or record.stages,
         task=known.get("task") or record.task,
         error=known.get("error"),
+        missed=tuple(known.get("missed") or ()),
     )
     write_record(folder, record)
 
