@@ -1,12 +1,10 @@
 """The `decision` block: whether chances are calibrated, and from which chance on a row is of the second class."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Any
 
-from runtree.config.build import check_arguments
+from runtree.config.blocks import read_block
 from runtree.contract.errors import ConfigError
 
 METHODS = ("sigmoid", "isotonic", "temperature")
@@ -49,22 +47,7 @@ def decision_options(node: Mapping[str, Any]) -> DecisionOptions:
     ConfigError
         An unknown key, a value of the wrong type, or one that cannot be.
     """
-    return _read(json.dumps(node, sort_keys=True, default=str))
-
-
-@lru_cache(maxsize=64)  # the runs of a sweep share the block, and to check its types takes half a millisecond
-def _read(text: str) -> DecisionOptions:
-    given = json.loads(text)
-    if isinstance(given.get(COST), Mapping):
-        check_arguments(Cost, given[COST], "decision.cost")
-        given[COST] = Cost(**given[COST])
-    elif COST in given:
-        known = ", ".join(part.name for part in fields(Cost))
-        raise ConfigError(f"decision.cost: {given[COST]!r} is no mapping", f"it holds: {known}")
-    check_arguments(DecisionOptions, given, "decision")
-    options = DecisionOptions(**given)
-    _check(options)
-    return options
+    return read_block(DecisionOptions, node, "decision", {"cost": Cost}, _check)
 
 
 def _check(options: DecisionOptions) -> None:

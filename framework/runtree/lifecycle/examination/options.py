@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from runtree.config.build import check_arguments
+from runtree.config.blocks import read_block
 from runtree.contract.errors import ConfigError
 
 
@@ -65,18 +65,8 @@ def examination_options(node: Mapping[str, Any]) -> ExaminationOptions:
     ConfigError
         An unknown key of a block, a value of the wrong type, or one that cannot be.
     """
-    given = {key: node[key] for key in KEYS if key in node}
-    for name, kind in BLOCKS.items():
-        if isinstance(given.get(name), Mapping):
-            check_arguments(kind, given[name], f"evaluator.{name}")
-            given[name] = kind(**given[name])
-        elif name in given:
-            known = ", ".join(part.name for part in fields(kind))
-            raise ConfigError(f"evaluator.{name}: {given[name]!r} is no mapping", f"it holds: {known}")
-    check_arguments(ExaminationOptions, given, "evaluator")
-    options = ExaminationOptions(**given)
-    _check(options)
-    return options
+    own = {key: node[key] for key in KEYS if key in node}
+    return read_block(ExaminationOptions, own, "evaluator", BLOCKS, _check)
 
 
 def _check(options: ExaminationOptions) -> None:

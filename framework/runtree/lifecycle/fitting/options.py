@@ -1,12 +1,10 @@
 """The `fit` block: when an algorithm that iterates stops. What is null is left to the algorithm."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Any
 
-from runtree.config.build import check_arguments
+from runtree.config.blocks import read_block
 from runtree.contract.errors import ConfigError
 
 
@@ -88,23 +86,7 @@ def fit_options(node: Mapping[str, Any]) -> FitOptions:
     ConfigError
         An unknown key, a value of the wrong type, or one that cannot be.
     """
-    return _read(json.dumps(node, sort_keys=True, default=str))
-
-
-@lru_cache(maxsize=64)  # the runs of a sweep share the block, and to check its types takes half a millisecond
-def _read(text: str) -> FitOptions:
-    given = json.loads(text)
-    for name, kind in PARTS.items():
-        if isinstance(given.get(name), Mapping):
-            check_arguments(kind, given[name], f"fit.{name}")
-            given[name] = kind(**given[name])
-        elif name in given:
-            known = ", ".join(part.name for part in fields(kind))
-            raise ConfigError(f"fit.{name}: {given[name]!r} is no mapping", f"it holds: {known}")
-    check_arguments(FitOptions, given, "fit")
-    options = FitOptions(**given)
-    _check_bounds(options)
-    return options
+    return read_block(FitOptions, node, "fit", PARTS, _check_bounds)
 
 
 def _check_bounds(options: FitOptions) -> None:
