@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.answers import Answers, read_answers
-from runtree.contract.errors import ConfigError
+from runtree.contract.errors import ConfigError, NotFoundError
 from runtree.contract.run import Run
 from runtree.contract.types import Metric, RunRecord
 from runtree.records.folder import RunFolder
@@ -24,9 +24,16 @@ def champion(run: Run, name: str | int) -> RunRecord:
     """Return the run to beat; `latest` is the last completed one that kept its predictions, this run's sweep aside."""
     outputs, name = Path(str(run.config["outputs"])), str(name)
     found: RunRecord = run.recall(
-        "champion", (name, str(outputs)), lambda: _latest(run, outputs) if name == "latest" else find(outputs, name)
+        "champion", (name, str(outputs)), lambda: _latest(run, outputs) if name == "latest" else _named(outputs, name)
     )
     return found
+
+
+def _named(outputs: Path, name: str) -> RunRecord:
+    try:
+        return find(outputs, name)
+    except NotFoundError as error:
+        raise NotFoundError(f"{WHERE}: {error.message}", "see: runtree runs") from None
 
 
 def _latest(run: Run, outputs: Path) -> RunRecord:

@@ -38,20 +38,10 @@ def gain(subject: Subject, other: Answers) -> dict[str, Any]:
 
 
 def _compared(subject: Subject, own: Answers, other: Answers) -> "Comparison":
-    from runtree.statistics.bootstrap import bootstrap_difference
-    from runtree.statistics.comparison import Comparison
-    from runtree.statistics.rows import delong, mcnemar
+    from runtree.statistics.answers import compare_answers
 
-    asked, metric, run = subject.options.intervals, subject.metric, subject.run
-    groups = subject.groups("test")
-    if groups is None and metric.name == "accuracy":
-        return mcnemar(own, other, asked.level)
-    if groups is None and metric.name == "roc_auc" and len(own.classes) == 2:
-        return delong(own, other, asked.level)
-    if not asked.resamples:
-        value = (own.value(metric) or 0.0) - (other.value(metric) or 0.0)
-        return Comparison("difference", value, math.nan, math.nan, math.nan, len(own.y_true))
-    return bootstrap_difference(own, other, metric, asked.resamples, asked.level, run.seed, groups)
+    asked, groups = subject.options.intervals, subject.groups("test")
+    return compare_answers(own, other, subject.metric, asked.resamples, asked.level, subject.run.seed, groups)
 
 
 def _number(value: float | None) -> float | None:

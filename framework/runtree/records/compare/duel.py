@@ -5,7 +5,7 @@ one pair row by row, on what both answered. `docs/statistics.md` says why, and w
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -89,21 +89,11 @@ def _over_rows(pair: Pair, metrics: Mapping[str, Metric], level: float) -> Duel:
     metric = metrics.get(name)
     if metric is None:
         return Duel(None, why=f"nobody offers the metric {name} any more")
+    from runtree.statistics.answers import compare_answers
+
     try:
-        found = test_of(metric, len(one.classes))(one, other, metric, level)
+        found = compare_answers(one, other, metric, RESAMPLES, level, seed=0)
     except ValueError as error:
         return Duel(None, why=str(error))
     grouped = pair[0].record.config.get("data.group") is not None
     return Duel(replace(found, note="; ".join(filter(None, [found.note, GROUPED if grouped else ""]))), "rows")
-
-
-def test_of(metric: Metric, classes: int) -> Callable[..., "Comparison"]:
-    """Return the test for a metric over rows: one made for it where there is one, else the bootstrap."""
-    from runtree.statistics.bootstrap import bootstrap_difference
-    from runtree.statistics.rows import delong, mcnemar
-
-    if metric.name == "accuracy" and classes:
-        return lambda one, other, metric, level: mcnemar(one, other, level)
-    if metric.name == "roc_auc" and classes == 2:
-        return lambda one, other, metric, level: delong(one, other, level)
-    return lambda one, other, metric, level: bootstrap_difference(one, other, metric, RESAMPLES, level, seed=0)
