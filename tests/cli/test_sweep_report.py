@@ -64,6 +64,16 @@ def test_the_best_of_each_algorithm_is_told(report, write_sweep, told):
     assert "runtree predict" not in out  # it was not kept
 
 
+def test_what_breaks_a_bound_is_marked_and_where_all_do_it_is_said(report, write_sweep, told):
+    runs = [told.ended(number, 0.5, metrics={"validation": {"log_loss": 0.1 + number}}) for number in range(2)]
+    kept, broken = ({"constraints": text} for text in ("log_loss <= 0.3", ["log_loss <= 0.05"]))
+    out = report(write_sweep(told.opened(), *runs, node=kept), "a")[1]
+    assert re.search(r"rank +run +bounds .*\n +1 +0000 +kept .*\n +2 +0001 +broken", out)
+    assert "no configuration keeps" not in out
+    out = report(write_sweep(told.opened(), *runs, node=broken, name="20260102-030406-sweep"), "a")[1]
+    assert "bounds no configuration keeps tuner.constraints (log_loss <= 0.05), so none is the best" in out
+
+
 def test_values_that_do_not_vary_get_no_column(report, write_sweep, told):
     runs = [told.ended(number, 0.5, values={"algorithm.x": number, "algorithm.y": 7}) for number in range(2)]
     out = report(write_sweep(told.opened(), *runs), "a")[1]

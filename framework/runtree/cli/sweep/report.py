@@ -43,6 +43,7 @@ def report_sweep(swept: "Swept") -> int:
     click.echo(labelled("sweep", heading(plan, driver, standing)))
     click.echo(wrapped("ended", why(str(swept.stop.get("explanation") or "nobody knows why"), standing)))
     print_best(driver, standing)
+    print_bounds(driver)
     if standing.comparable:
         print_families(driver, standing)
         print_test(plan, driver, standing)
@@ -131,6 +132,15 @@ def ranked_feasible(driver: "Driver") -> list[Scored]:
 
     scored = [pair for pair in ranked(driver.book, driver.judge) if pair[1] is not None]
     return sorted(scored, key=lambda pair: not driver.judge.feasible(driver.book.entries(pair[0])))
+
+
+def print_bounds(driver: "Driver") -> None:
+    """Say so where no run that completed keeps the bounds of `tuner.constraints`: then there is no best."""
+    bounds = driver.judge.constraints
+    if bounds and driver.book.completed() and not driver.front.best:
+        asked = ", ".join(one.text for one in bounds)
+        click.echo()
+        click.echo(wrapped("bounds", f"no configuration keeps tuner.constraints ({asked}), so none is the best"))
 
 
 def print_families(driver: "Driver", standing: Standing) -> None:
