@@ -175,7 +175,7 @@ def refuse_twice(family: Family, found: Found) -> None:
 
 
 def each_algorithm(plan: Plan, family: Family, prober: Executor, prunes: bool) -> Iterator[Family]:
-    """Yield one family over all combinations for each algorithm in it; one that cannot work at all is told as it fails."""
+    """Yield a family over all combinations for each algorithm in it; one that cannot work is told as it fails."""
     if not prunes and not any(one.path.startswith("algorithm.") for one in family.space):
         return  # nothing of an algorithm is set, so nothing can be refused
     for name in plan.axes.swept("algorithm") or ("",):

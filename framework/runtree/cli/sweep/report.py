@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 SHOWN = 10  # configurations of a table
 ADVICE = 3  # findings about the search
 FRONT = 30  # … of a Pareto set
+KINDS = 5  # of failures
 
 
 def report_sweep(swept: "Swept") -> int:
@@ -204,9 +205,12 @@ def print_advice(plan: "Plan") -> None:
 
 
 def print_failures(plan: "Plan", standing: Standing) -> None:
-    """Print each kind of failure once: how often, and where one of them is told in full."""
+    """Print each kind of failure once, the commonest first: how often, and where one of them is told in full."""
     assert plan.folder is not None
-    for message, runs in standing.failures.items():
+    kinds = sorted(standing.failures.items(), key=lambda pair: -len(pair[1]))
+    for message, runs in kinds[:KINDS]:
         click.echo()
         click.echo(wrapped("failed", f"{counted(len(runs), 'run')}: {message}"))
         click.echo(labelled("", f"log: {shown_path(plan.folder.run(runs[0]).log)}"))
+    if len(kinds) > KINDS:
+        click.echo(labelled("", f"… {len(kinds) - KINDS} more kinds of failure in ledger.jsonl"))
