@@ -15,13 +15,19 @@ def dump_json(value: Any, spaces: int | None = None) -> bytes:
 
     Keys keep their order. What JSON does not know (a path, a numpy scalar) is told as a number or a text.
     """
-    from msgspec.json import encode, format
-
+    encode, layout = _writer()
     try:
-        content = encode(value, enc_hook=jsonable)
+        content: bytes = encode(value)
     except ODD:
         content = encode(jsonable(value))
-    return content if spaces is None else format(content, indent=spaces)
+    return content if spaces is None else layout(content, indent=spaces)
+
+
+@lru_cache(maxsize=1)
+def _writer() -> tuple[Any, Any]:
+    from msgspec.json import Encoder, format
+
+    return Encoder(enc_hook=jsonable).encode, format
 
 
 def jsonable(value: Any) -> Any:
