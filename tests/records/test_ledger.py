@@ -132,3 +132,17 @@ def test_killed_at_any_moment_every_acknowledged_event_is_there(tmp_path):
         process.wait()
         assert runs(path)[: len(told)] == list(range(len(told)))
         process.stdout.close()
+
+
+def test_lines_that_follow_each_other_share_one_wait_for_the_disk(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr(os, "fdatasync", lambda handle: waited.append(runs(tmp_path / "l")))
+    ledger = Ledger(tmp_path / "l")
+    ledger.append({"event": "ended", "run": 0}, durable=False)
+    ledger.append({"event": "ended", "run": 1}, durable=False)
+    assert runs(tmp_path / "l") == [0, 1]  # the end of this process takes neither
+    ledger.sync()
+    ledger.sync()
+    assert waited == [[0, 1]]
+    ledger.append({"event": "ended", "run": 2})
+    assert waited == [[0, 1], [0, 1, 2]]

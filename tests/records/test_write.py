@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtree.records.write import append_line, jsonable, write_bytes, write_json
+from runtree.records.dump import jsonable
+from runtree.records.write import append_line, write_bytes, write_json
 
 
 def test_a_short_write_is_carried_on_with(tmp_path, monkeypatch):

@@ -65,7 +65,7 @@ def check_arguments(factory: Any, arguments: Mapping[str, Any], path: str) -> No
                 )
     hints = _hints(factory)
     for key, value in arguments.items():
-        if key in hints and not isinstance(value, Mapping):
+        if key in hints and type(value) is not hints[key] and not isinstance(value, (dict, Mapping)):
             check_type(value, hints[key], f"{path}.{key}")
 
 

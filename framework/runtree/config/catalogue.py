@@ -131,11 +131,15 @@ def algorithm_node(option: AlgorithmOption) -> dict[str, Any]:
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return leaves by dotted path; an empty mapping and a list are leaves."""
-    found: dict[str, Any] = {}
+    return dict(_leaves(node, f"{prefix}." if prefix else ""))
+
+
+def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in node.items():
-        path = f"{prefix}.{key}" if prefix else str(key)
-        found |= flatten(value, path) if isinstance(value, Mapping) and value else {path: value}
-    return found
+        if value and isinstance(value, (dict, Mapping)):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

@@ -78,16 +78,12 @@ class Base:
         if not all(self._is_plain(path, value) for path, value in values.items()):
             return self._slow(values)
         reached = dict(self._reached(values))
-        config, leaves = _copied(self.frozen.config), self._leaves | reached
+        config: Mapping[str, Any] = self.frozen.config
         for path, value in reached.items():
-            *parents, last = path.split(".")
-            place = config
-            for name in parents:
-                place = place[name]
-            place[last] = list(value) if isinstance(value, list) else value
+            config = _changed(config, path.split("."), list(value) if isinstance(value, list) else value)
         if any(path.partition(".")[0] in ROOT for path in reached):
             check_root(config)
-        return Frozen(config, fingerprint_of_leaves(leaves, self._borrowed - set(values)))
+        return Frozen(dict(config), fingerprint_of_leaves(self._leaves | reached, self._borrowed - set(values)))
 
     def _reached(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Yield the values and those of keys that follow them; what is set itself follows nobody any more."""
@@ -182,7 +178,7 @@ def _find(config: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return list(value) if isinstance(value, list) else value
+def _changed(node: Mapping[str, Any], names: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return a mapping with a value in the place of another; what is not on the way to it is shared, not copied."""
+    name, *rest = names
+    return {**node, name: _changed(node[name], rest, value) if rest else value}

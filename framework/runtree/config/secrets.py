@@ -6,6 +6,7 @@
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from runtree.contract.errors import ConfigError
@@ -39,14 +40,17 @@ def _from_environment(name: str, path: str) -> str:
 
 def redact(node: Any, key: str = "") -> Any:
     """Return a node in which values under telling names (password, token, …) and those in addresses are hidden."""
-    if isinstance(node, Mapping):
+    if isinstance(node, str):
+        hide = _is_telling(key) and not REFERENCE.fullmatch(node)
+        return HIDDEN if hide else ADDRESS.sub(_without_credentials, node) if "://" in node else node
+    if isinstance(node, (dict, Mapping)):
         return {name: redact(item, str(name)) for name, item in node.items()}
-    if isinstance(node, list):
-        return [redact(item, key) for item in node]
-    if not isinstance(node, str):
-        return node
-    hide = NAMED.search(key) and not REFERENCE.fullmatch(node)
-    return HIDDEN if hide else ADDRESS.sub(_without_credentials, node)
+    return [redact(item, key) for item in node] if isinstance(node, list) else node
+
+
+@lru_cache(maxsize=1024)
+def _is_telling(key: str) -> bool:
+    return NAMED.search(key) is not None
 
 
 def _without_credentials(found: re.Match[str]) -> str:

@@ -1,6 +1,5 @@
 """The stage fit: preprocessing and algorithm, fitted on the train part, become one pipeline."""
 
-import inspect
 import json
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +13,7 @@ from runtree.lifecycle.decision.allowed import asked_of
 from runtree.lifecycle.decision.decide import decide, decide_alike
 from runtree.lifecycle.decision.wrapping import algorithm_of
 from runtree.lifecycle.fitting.judge import Rows, check_watched
-from runtree.lifecycle.fitting.plan import Plan
+from runtree.lifecycle.fitting.plan import Plan, fit_takes
 from runtree.lifecycle.fitting.watch import ending, hold_out, watch, watch_fold
 from runtree.lifecycle.model_files import SkopsStore
 
@@ -29,7 +28,7 @@ def fit(run: Run) -> Any:
     asked = json.dumps(config["preprocess"], sort_keys=True, default=str)
     run.preprocessed = (run.data.fingerprint, run.split.id, run.data.task, asked)
     preprocess, prepared = run.recall("fitted", run.preprocessed, lambda: preprocessed(run))
-    target = run.data.target.iloc[run.split.train].to_numpy()
+    target = run.recall("target", run.preprocessed, lambda: run.data.target.iloc[run.split.train].to_numpy())
     held = _validation(run, preprocess) if _wants_rows(algorithm, plan) else None
     learnt, held = hold_out(run, (prepared, target), held)
     check_watched(plan.options, held is not None)
@@ -69,7 +68,7 @@ def refit(run: Run, features: Any, target: Any) -> Any:
 def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report: Report) -> None:
     """Fit an algorithm, step by step where the plan says so."""
     (rows, target), stepper = learnt, run.plan.stepper
-    takes = inspect.signature(algorithm.fit).parameters
+    takes = fit_takes(algorithm)
     extra: dict[str, Any] = {"report": report} if "report" in takes and run.plan.steps else {}
     if "validation" in takes and held is not None:
         extra["validation"] = held
@@ -95,7 +94,7 @@ def make_preprocess(run: Run) -> Any:
 
 
 def _wants_rows(algorithm: Any, plan: Plan) -> bool:
-    return plan.steps or "validation" in inspect.signature(algorithm.fit).parameters
+    return plan.steps or "validation" in fit_takes(algorithm)
 
 
 def _validation(run: Run, preprocess: Any) -> Rows | None:

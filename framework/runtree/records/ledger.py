@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtree.records.write import jsonable
+from runtree.records.dump import dump_json
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ class Ledger:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._behind = False  # whether something was appended that a loss of power would take
         self._handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._mend()
 
@@ -36,7 +37,8 @@ class Ledger:
     def append(self, *events: Event, durable: bool = True) -> None:
         """Append events in one go.
 
-        With `durable` they survive a loss of power when this returns; without, the end of this process.
+        With `durable` they survive a loss of power when this returns; without, the end of this process, and a loss of
+        power once `sync` has returned.
 
         Raises
         ------
@@ -46,11 +48,18 @@ class Ledger:
         size = os.fstat(self._handle).st_size
         try:
             self._write(b"".join(line(event) for event in events))
+            self._behind = True
             if durable:
-                os.fdatasync(self._handle) if hasattr(os, "fdatasync") else os.fsync(self._handle)
+                self.sync()
         except OSError:
             os.ftruncate(self._handle, size)
             raise
+
+    def sync(self) -> None:
+        """Let the disk confirm what was appended; lines that follow each other closely share the wait."""
+        if self._behind:
+            os.fdatasync(self._handle) if hasattr(os, "fdatasync") else os.fsync(self._handle)
+            self._behind = False
 
     def _write(self, content: bytes) -> None:
         left = memoryview(content)
@@ -64,7 +73,7 @@ class Ledger:
 
 def line(event: Event) -> bytes:
     """Return an event as its line: JSON whose last key is the checksum of all before it."""
-    body = json.dumps(jsonable(event), ensure_ascii=False, separators=(",", ":"))[:-1].encode()
+    body = dump_json(event)[:-1]
     return body + b',"sum":"%08x"}\n' % zlib.crc32(body)
 
 

@@ -16,12 +16,14 @@ def logged(file: Path, lowest: int = logging.INFO) -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("runtree")
     level = ours.level
     root.addHandler(handler)
-    ours.setLevel(lowest)
+    if level != lowest:  # each change makes every logger forget what it knows
+        ours.setLevel(lowest)
     logging.captureWarnings(True)
     try:
         yield
     finally:
         logging.captureWarnings(False)
-        ours.setLevel(level)
+        if level != lowest:
+            ours.setLevel(level)
         root.removeHandler(handler)
         handler.close()

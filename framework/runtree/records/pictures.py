@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtree.records.write import jsonable, write_bytes, write_text
+from runtree.records.dump import jsonable
+from runtree.records.write import write_bytes, write_text
 
 log = logging.getLogger(__name__)
 

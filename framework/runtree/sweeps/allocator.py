@@ -28,6 +28,8 @@ def choose(
     is tried as long as it has less than a tenth of all runs; then the one with the highest upper confidence bound
     (UCB1, Auer, Cesa-Bianchi & Fischer 2002) on the mean rank of its three best runs among all runs.
     """
+    if len(standings) == 1:
+        return standings[0]
     if shares:
         return max(standings, key=lambda one: shares.get(one.name, 0.0) / (one.asked + 1))
     least = min(standings, key=lambda one: one.asked)

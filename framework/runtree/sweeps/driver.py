@@ -1,7 +1,9 @@
 """The loop of a sweep: free slots are filled, what has happened is written down, judged and told.
 
 Every change of state goes the same way: the event is appended to the ledger, then the book takes it. So a sweep that is
-resumed, whose book is made from the ledger alone, stands where it stood.
+resumed, whose book is made from the ledger alone, stands where it stood. What was appended survives the death of this
+process at once, and a loss of power once the disk has confirmed it: that is waited for, and shown, while the next runs
+work already.
 """
 
 import os
@@ -10,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from runtree.contract.errors import RequestError
@@ -25,10 +26,10 @@ from runtree.sweeps.jury import Jury
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.payload import Work
 from runtree.sweeps.progress import Progress
-from runtree.sweeps.proposer import Proposed, Proposer
+from runtree.sweeps.proposer import Proposer
+from runtree.sweeps.upcoming import Upcoming
 
 TICK = 0.5  # seconds between two looks at clock, signals and requests
-SLOW = 0.02  # a tuner that thinks for more than this share of a run is asked ahead of the free slot
 
 
 class Watcher(Protocol):
@@ -70,14 +71,9 @@ class Driver:
     def __post_init__(self) -> None:
         lag = self.lag if self.options.deterministic else None
         self.jury = Jury(self.book, self.judge, self.proposer, self.progress, lag)
+        self.upcoming = Upcoming(self.book, self.proposer, self.jury, self.progress, self.options, self._note)
         self._began, self._before = time.monotonic(), self.book.seconds
-        self._due: list[tuple[float, int]] = []
-        self._ahead: Proposed | None = None
-        self._asked = max(self.book.runs, default=-1) + 1
-        # Numbers of which a damaged ledger tells nothing any more: they are given away again, first.
-        self._gaps = [number for number in range(self._asked) if number not in self.book.runs]
-        self._latest = self._asked - 1
-        self._thinking = 0.0
+        self._ended: list[Entry] = []  # whose end is not on the disk yet
         self._mean = 0.0
         self._terminated: dict[int, str] = {}
         self.doubtful: list[int] = []  # what has ended, and whose files may not be as the ledger tells
@@ -97,14 +93,15 @@ class Driver:
         while True:
             self._look_around()
             self.on_disk(self._fill)
-            if not self.running and (self.leaving or not self._due):
+            self.on_disk(self._settle)
+            if not self.running and (self.leaving or self.upcoming.pause is None):
                 break
             if not self.running:  # what is tried again waits for its time
                 time.sleep(self._patience())
                 continue
             for event in self.executor.wait(self._patience()):
                 self.on_disk(self._take, event)
-        self.jury.in_order(self._asked)
+        self.jury.in_order(self.upcoming.asked)
 
     def on_disk(self, step: Callable[..., None], *arguments: Any) -> None:
         """Take a step that writes; a full disk ends the sweep in order, and what it did not take waits for the next."""
@@ -134,82 +131,19 @@ class Driver:
     def restore(self) -> None:
         """Take over where a former process was."""
         self.doubtful += self.book.ended
-        self.jury.restore(self._asked)
-        for family, values in self.book.untried():
-            self.proposer.queue.append((family, values))
-        for entry in self.book.waiting():
-            heappush(self._due, (0.0, entry.number))
+        self.jury.restore(self.upcoming.asked)
+        self.upcoming.restore()
 
     # --- beginning runs
 
     def _fill(self) -> None:
         while len(self.running) < self.executor.slots and not self.leaving:
-            entry = self._next()
+            entry = self.upcoming.next()
             if entry is None:
                 break
             self._begin(entry)
-        if not self.options.deterministic and self._ahead is None and self._thinks_slowly() and self._may_start():
-            self._ahead = self._think()
-
-    def _next(self) -> Entry | None:
-        """Return the next run: one that is tried again, or waits since the last session, or a new one."""
-        if self._due and self._due[0][0] <= time.monotonic():
-            return self.book.runs[heappop(self._due)[1]]
-        while self._may_start():
-            repeat = self._unmeasured()
-            if repeat is not None:
-                return repeat
-            proposed, self._ahead = self._ahead or self._think(), None
-            if proposed is None:
-                self.progress.exhausted(self._size())
-                return None
-            if proposed.known is not None:
-                self._reuse(proposed)
-            else:
-                return self._enter(proposed)
-        return None
-
-    def _may_start(self) -> bool:
-        return (bool(self._gaps) or self.jury.ready(self._asked)) and self.progress.may_start()
-
-    def _think(self) -> Proposed | None:
-        clock = time.monotonic()
-        proposed = self.proposer.propose()
-        self._thinking = time.monotonic() - clock
-        return proposed
-
-    def _thinks_slowly(self) -> bool:
-        return bool(self.running) and self._thinking > SLOW * self._mean
-
-    def _size(self) -> int | None:
-        sizes = [arm.family.size for arm in self.proposer.arms.values()]
-        return None if None in sizes else sum(size or 0 for size in sizes)
-
-    def _unmeasured(self) -> Entry | None:
-        """Begin the next repeat of the last trial, if it has fewer runs than it is to have."""
-        last = self.book.runs.get(self._latest)
-        trial = self.book.trials[last.trial] if last else None
-        if last is None or trial is None or len(trial.runs) >= trial.repeats or last.state == "pruned":
-            return None
-        same = last.same if trial.repeats == 1 else f"{last.same.partition('#')[0]}#{len(trial.runs)}"
-        return self._write_asked(trial.key, trial.values, {}, len(trial.runs), same)
-
-    def _enter(self, proposed: Proposed) -> Entry:
-        return self._write_asked(proposed.key, proposed.values, proposed.memo, 0, proposed.same)
-
-    def _write_asked(self, key: Any, values: Any, memo: Any, repeat: int, same: str) -> Entry:
-        number = self._gaps.pop(0) if self._gaps else self._asked
-        event = {"event": "asked", "run": number, "family": key[0], "trial": key[1], "repeat": repeat}
-        event |= {"of": self.options.repeats, "values": values, "memo": memo, "same": same}
-        self.tell(event, durable=False)  # what a loss of power takes of it, the end's line makes up for
-        self._asked, self._latest = max(self._asked, number + 1), number
-        self.progress.started(number)
-        return self.book.runs[number]
-
-    def _reuse(self, proposed: Proposed) -> None:
-        self.tell(events.reused(proposed), durable=False)
-        self.progress.reused()
-        self.jury.inform(self.book.trials[proposed.key])
+        if self.running:
+            self.upcoming.look_ahead(self._mean)
 
     def _begin(self, entry: Entry) -> None:
         self.aside(entry)
@@ -259,16 +193,23 @@ class Driver:
             return
         if ending.again and entry.attempts <= self.options.retries:
             pause = self.options.backoff * 2 ** (entry.attempts - 1)
-            self.tell(events.died(entry, ending))
-            heappush(self._due, (time.monotonic() + pause, entry.number))
+            self._note(events.died(entry, ending))
+            self.upcoming.again(entry, pause)
             return
         if not (isinstance(event, Returned) and getattr(event.result, "state", None) == ending.state):
             self.failed(entry, ending, self.book.trials[entry.trial])  # its folder does not say so yet
-        self.tell(events.ended(entry, self.book.trials[entry.trial], ending))
+        self._note(events.ended(entry, self.book.trials[entry.trial], ending))
         if ending.state == "failed" and self.options.on_failure == "stop":
             self.leaving = self.leaving or "failure"
         self.jury.ended(entry)
-        self._show(self.watcher.ended, entry)
+        self._ended.append(entry)
+
+    def _settle(self) -> None:
+        """Wait until the disk has what was written, then show whose end that was."""
+        self.ledger.sync()
+        ended, self._ended = self._ended, []
+        for entry in ended:
+            self._show(self.watcher.ended, entry)
 
     # --- time, signals, requests
 
@@ -301,11 +242,15 @@ class Driver:
                 self.executor.terminate(number)
 
     def _patience(self) -> float:
-        due = self._due[0][0] - time.monotonic() if self._due else TICK
-        return max(0.0, min(TICK, due))
+        pause = self.upcoming.pause
+        return TICK if pause is None else min(TICK, pause)
 
-    def tell(self, event: dict[str, Any], durable: bool = True) -> None:
-        """Write an event down, then take it."""
+    def tell(self, event: dict[str, Any]) -> None:
+        """Write an event down, then take it; it is on the disk when this returns."""
+        self._note(event)
+        self.ledger.sync()
+
+    def _note(self, event: dict[str, Any]) -> None:
         event["at"] = round(self.seconds, 6)
-        self.ledger.append(event, durable=durable)
+        self.ledger.append(event, durable=False)
         self.book.apply(event)

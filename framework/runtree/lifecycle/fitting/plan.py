@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -132,7 +132,17 @@ def make_plan(options: FitOptions, iterations: Iterations, algorithm: Any, prune
 
 def takes_report(algorithm: Any) -> bool:
     """Tell whether an algorithm reports its iterations itself."""
-    return "report" in inspect.signature(algorithm.fit).parameters
+    return "report" in fit_takes(algorithm)
+
+
+def fit_takes(algorithm: Any) -> Collection[str]:
+    """Return the names of what an algorithm's `fit` takes."""
+    return _taken(getattr(algorithm.fit, "__func__", algorithm.fit))
+
+
+@lru_cache(maxsize=64)  # a signature takes longer to read than a small model to fit
+def _taken(function: Any) -> Collection[str]:
+    return tuple(inspect.signature(function).parameters)
 
 
 def _filled(options: FitOptions, iterations: Iterations) -> FitOptions:

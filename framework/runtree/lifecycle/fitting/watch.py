@@ -86,7 +86,7 @@ def identity(run: Run) -> str:
 
 def bound(algorithm: Any, plan: Plan) -> int | None:
     """Return how many iterations there are at most; None where there is no such limit."""
-    value = algorithm.get_params(deep=False).get(plan.bound) if plan.bound else None
+    value = getattr(algorithm, plan.bound, None) if plan.bound else None  # which a constructor stores as it is
     return int(value) if value is not None and value > 0 else None
 
 

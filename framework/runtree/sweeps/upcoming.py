@@ -1,0 +1,120 @@
+"""Which run begins next: one that is tried again, a further repeat, or what is proposed."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any
+
+from runtree.sweeps import events
+from runtree.sweeps.book import Book, Entry, Key
+from runtree.sweeps.jury import Jury
+from runtree.sweeps.options import LoopOptions
+from runtree.sweeps.progress import Progress
+from runtree.sweeps.proposer import Proposed, Proposer
+
+SLOW = 0.02  # a tuner that thinks for more than this share of a run is asked ahead of the free slot
+
+
+@dataclass
+class Upcoming:
+    """Numbers runs and enters them into the ledger.
+
+    Attributes
+    ----------
+    tell
+        Writes an event down, and takes it.
+    asked
+        How many numbers were given away; a run's number never changes.
+    """
+
+    book: Book
+    proposer: Proposer
+    jury: Jury
+    progress: Progress
+    options: LoopOptions
+    tell: Callable[[dict[str, Any]], None]
+    asked: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.asked = max(self.book.runs, default=-1) + 1
+        # Numbers of which a damaged ledger tells nothing any more: they are given away again, first.
+        self._gaps = [number for number in range(self.asked) if number not in self.book.runs]
+        self._latest = self.asked - 1
+        self._due: list[tuple[float, int]] = []
+        self._ahead: Proposed | None = None
+        self._thinking = 0.0
+
+    def restore(self) -> None:
+        """Take over what a former process had begun, and what it was to try first."""
+        for family, values in self.book.untried():
+            self.proposer.queue.append((family, values))
+        for entry in self.book.waiting():
+            self.again(entry, 0.0)
+
+    def again(self, entry: Entry, pause: float) -> None:
+        """Let a run be tried again, not before `pause` seconds have passed."""
+        heappush(self._due, (time.monotonic() + pause, entry.number))
+
+    @property
+    def pause(self) -> float | None:
+        """Return how many seconds the first run that is tried again still waits, None where there is none."""
+        return max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
+
+    def next(self) -> Entry | None:
+        """Return the next run, None where none may begin now."""
+        if self.pause == 0.0:
+            return self.book.runs[heappop(self._due)[1]]
+        while self._may_start():
+            repeat = self._unmeasured()
+            if repeat is not None:
+                return repeat
+            proposed, self._ahead = self._ahead or self._think(), None
+            if proposed is None:
+                self.progress.exhausted(self._size())
+                return None
+            if proposed.known is None:
+                return self._enter(proposed.key, proposed.values, proposed.memo, 0, proposed.same)
+            self._reuse(proposed)
+        return None
+
+    def look_ahead(self, mean: float) -> None:
+        """Let a tuner that thinks long propose while runs work; `mean` is how many seconds these take."""
+        slow = self._thinking > SLOW * mean
+        if slow and not self.options.deterministic and self._ahead is None and self._may_start():
+            self._ahead = self._think()
+
+    def _may_start(self) -> bool:
+        return (bool(self._gaps) or self.jury.ready(self.asked)) and self.progress.may_start()
+
+    def _think(self) -> Proposed | None:
+        clock = time.monotonic()
+        proposed = self.proposer.propose()
+        self._thinking = time.monotonic() - clock
+        return proposed
+
+    def _size(self) -> int | None:
+        sizes = [arm.family.size for arm in self.proposer.arms.values()]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    def _unmeasured(self) -> Entry | None:
+        """Enter the next repeat of the last trial, if it has fewer runs than it is to have."""
+        last = self.book.runs.get(self._latest)
+        trial = self.book.trials[last.trial] if last else None
+        if last is None or trial is None or len(trial.runs) >= trial.repeats or last.state == "pruned":
+            return None
+        same = last.same if trial.repeats == 1 else f"{last.same.partition('#')[0]}#{len(trial.runs)}"
+        return self._enter(trial.key, trial.values, {}, len(trial.runs), same)
+
+    def _enter(self, key: Key, values: Mapping[str, Any], memo: Mapping[str, Any], repeat: int, same: str) -> Entry:
+        number = self._gaps.pop(0) if self._gaps else self.asked
+        event = {"event": "asked", "run": number, "family": key[0], "trial": key[1], "repeat": repeat}
+        self.tell(event | {"of": self.options.repeats, "values": values, "memo": memo, "same": same})
+        self.asked, self._latest = max(self.asked, number + 1), number
+        self.progress.started(number)
+        return self.book.runs[number]
+
+    def _reuse(self, proposed: Proposed) -> None:
+        self.tell(events.reused(proposed))
+        self.progress.reused()
+        self.jury.inform(self.book.trials[proposed.key])
