@@ -115,6 +115,15 @@ def test_failures_are_grouped_and_one_log_is_named(report, write_sweep, told):
     assert "failed 1 run: ValueError: no" in out
 
 
+def test_failures_that_differ_in_a_number_are_one_kind_and_few_kinds_are_shown(report, write_sweep, told):
+    numbered = [told.failed(n, f"must be an int. Got {n}.5 instead.") for n in range(4)]
+    others = [told.failed(4 + n, f"kind {'abcdef'[n]}") for n in range(6)]
+    out = report(write_sweep(told.opened(), *others, *numbered), "a")[1]
+    assert "failed 4 runs: ValueError: must be an int. Got 0.5 instead." in out
+    assert out.count("\nfailed ") == 5
+    assert "… 2 more kinds of failure in ledger.jsonl" in out
+
+
 def test_an_interrupted_sweep_says_how_to_go_on(report, write_sweep, told):
     folder = write_sweep(told.opened(), told.ended(0, 0.5))
     code, out = report(folder, "a", criterion="interrupted", leaving="interrupt")

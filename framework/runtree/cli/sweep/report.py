@@ -191,11 +191,12 @@ def looks_of(plan: "Plan", entry: "Entry") -> str:
 
 
 def print_advice(plan: "Plan") -> None:
-    """Print what the runs say about the search: the weightiest first, no more than a few."""
+    """Print what the runs say about the search: the weightiest first, no more than a few; failures are told below."""
     from runtree.records.contents import mapping
 
     assert plan.folder is not None
-    findings = [one for one in mapping(plan.folder.advice).get("findings") or [] if one["level"] != "good"]
+    findings = [one for one in mapping(plan.folder.advice).get("findings") or []]
+    findings = [one for one in findings if one["level"] != "good" and one["name"] != "failures"]
     for one in findings[:ADVICE]:
         click.echo()
         click.echo(wrapped("note", one["says"]))
