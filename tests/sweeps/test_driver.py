@@ -11,6 +11,7 @@ from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.ledger import read_ledger
 from runtree.sweeps.executor import Died
 from runtree.sweeps.families import Family
+from runtree.sweeps.leaderboard import ranked
 from runtree.tuners.grid import Grid
 from runtree.tuners.study import OptunaTuner
 
@@ -47,6 +48,17 @@ def test_what_is_done_after_the_search_is_no_part_of_its_time(tmp_path, monkeypa
     driver.tell({"event": "kept", "run": 0, "metrics": {}})  # the best is scored and saved
     assert driver.seconds == worked
     assert make(tmp_path, Scripted(square), randomly, stop={"max_runs": 9}).seconds < worked + 5
+
+
+def test_a_configuration_of_which_a_repeat_is_missing_is_not_the_best(tmp_path):
+    driver = swept(tmp_path, lambda number, values: float(number), stop={"max_runs": 3}, repeats=2)
+    assert [trial.runs for trial, _ in ranked(driver.book, driver.judge)] == [[0, 1], [2]]
+    assert [trial.runs for trial, _ in driver.front.best] == [[0, 1]]
+    again = make(tmp_path, Scripted(climbing), randomly, stop={"max_runs": 3}, repeats=2)
+    assert [trial.runs for trial, _ in again.front.best] == [[0, 1]]
+    again = make(tmp_path, Scripted(lambda number, values: -9.0), randomly, stop={"max_runs": 4}, repeats=2)
+    again.run()
+    assert [(trial.runs, score) for trial, score in again.front.best] == [([0, 1], (0.5,))]  # (2 - 9) / 2 is worse
 
 
 @pytest.mark.parametrize("order", ORDERS)

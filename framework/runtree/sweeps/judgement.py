@@ -102,6 +102,8 @@ class Front:
         score = self.judge.mean(entries)
         if score is None or trial.same_as is not None or not self.judge.feasible(entries):
             return False
+        if not is_whole(trial, entries):
+            return False
         if any(dominates(other, score, self.judge.objectives) for _, other in self.best):
             return False
         self.best = [pair for pair in self.best if not dominates(score, pair[1], self.judge.objectives)]
@@ -112,6 +114,12 @@ class Front:
     def scores(self) -> tuple[tuple[float, ...], ...]:
         """Return the objectives of the best."""
         return tuple(score for _, score in self.best)
+
+
+def is_whole(trial: Trial, entries: Sequence[Entry]) -> bool:
+    """Tell whether all repeats of a configuration were run, or given up: the mean of fewer does not compare."""
+    ended = all(entry.has_ended for entry in entries)
+    return ended and (len(entries) >= trial.repeats or any(entry.state == "pruned" for entry in entries))
 
 
 def done(entries: Sequence[Entry]) -> list[Entry]:

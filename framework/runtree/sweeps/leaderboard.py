@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from runtree.sweeps.book import Book, Entry, Trial
-from runtree.sweeps.judgement import Judge
+from runtree.sweeps.judgement import Judge, is_whole
 
 
 def ranked(book: Book, judge: Judge) -> list[tuple[Trial, tuple[float, ...] | None]]:
     """Return the trials that were run, the best by the first objective first.
 
-    Those that break a bound come behind them, and those without a score last.
+    Those that break a bound come behind them, then those of which some repeats were not run, without a score the last.
     """
     scored = [(trial, judge.mean(book.entries(trial))) for trial in book.trials.values() if trial.runs]
     sign = -1 if judge.objectives[0][1] == "maximize" else 1
 
-    def place(pair: tuple[Trial, tuple[float, ...] | None]) -> tuple[bool, bool, float, int]:
+    def place(pair: tuple[Trial, tuple[float, ...] | None]) -> tuple[bool, bool, bool, float, int]:
         trial, score = pair
-        breaks = not judge.feasible(book.entries(trial))
-        return score is None, breaks, sign * score[0] if score else 0.0, trial.runs[0]
+        entries = book.entries(trial)
+        partial, breaks = not is_whole(trial, entries), not judge.feasible(entries)
+        return score is None, partial, breaks, sign * score[0] if score else 0.0, trial.runs[0]
 
     return sorted(scored, key=place)
 

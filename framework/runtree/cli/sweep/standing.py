@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runtree.cli.cells import format_cell
 from runtree.cli.sweep.words import clock, told_error
 from runtree.contract.errors import without_numbers
+from runtree.sweeps.judgement import is_whole
 
 if TYPE_CHECKING:
     from runtree.sweeps.book import Book, Entry, Trial
@@ -64,7 +65,7 @@ class Standing:
 
     def _favour(self, family: FamilyStanding, trial: "Trial") -> None:
         entries = self.book.entries(trial)
-        score = self.judge.mean(entries) if all(entry.has_ended for entry in entries) else None
+        score = self.judge.mean(entries) if is_whole(trial, entries) else None
         if score is None or not self.judge.feasible(entries):
             return
         if family.best is None or self.judge.better(score[0], family.best):
