@@ -102,6 +102,7 @@ class Worker:
             recall=self.memory.recall,
             given_up=channel.report,
             prunes=work.prunes,
+            probed=True,
             ended=records.append,
         )
         run: Run | None = None

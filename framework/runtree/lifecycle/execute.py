@@ -57,6 +57,8 @@ class Request:
         What `Run.recall` and `Run.report` turn to.
     prunes
         Whether `given_up` may ever answer True.
+    probed
+        Whether all that differs between such runs was tried before: an algorithm looks at its parameters as it fits.
     ended
         Told the record in which the run ends, whether well or not.
     iterated
@@ -71,6 +73,7 @@ class Request:
     recall: Callable[[str, Hashable, Callable[[], Any]], Any] = make_anew
     given_up: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False
     prunes: bool = False
+    probed: bool = False
     ended: Callable[[RunRecord], None] = lambda record: None
     iterated: Callable[[Run, Mapping[str, Any]], None] = lambda run, line: None
 
@@ -117,7 +120,7 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
             request.overrides,
             lambda line: append_line(folder.folds, line),
         )
-        run.slots = slots
+        run.slots, run.probed = slots, request.probed
         stack.callback(close_folds, run)
         record = first_record(request.frozen, request.overrides, request.sweep, folder)
         clock = time.monotonic()
