@@ -77,7 +77,7 @@ class Run:
     prunes
         Whether somebody listens who may give the run up for what it reports.
     probed
-        Whether a sweep tried all that differs between its runs before: the algorithm looks at its parameters as it fits.
+        Whether a sweep tried beforehand all that differs between its runs: the algorithm's fit looks at its parameters.
     refit
         Fits a fresh copy of the run's pipeline on other rows, under the stop rules of the run:
         ``refit(features, target)``. Set by the stage fit.
