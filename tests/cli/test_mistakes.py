@@ -126,7 +126,22 @@ SWEEPS = [
         ["it searches algorithm.alpha in each run", "evaluator=cross_validation"],
     ),
     (["tuner.constraints=[x]"], ["tuner.constraints: 'x' bounds no metric", "validation.log_loss <= 0.3"]),
+    (['tuner.constraints="log_los <= 1"'], ["metric at tuner.constraints: 'log_los'", "did you mean: log_loss"]),
+    (["tuner.constraints=[f1 >= 1,mcc>=0]"], ["cannot be read", """'tuner.constraints=["f1 >= 1", "mcc>=0"]'"""]),
     (["compute.slots=0"], ["compute.slots: 0 is neither -1"]),
+    (["algorithm=knn", "algorithm.n_neighbors=1,0"], ["algorithm.n_neighbors=0 in the space", "int in the range"]),
+    (["algorithm=dummy,knn", "algorithm.n_neighbors=range(1,1e2)"], ["algorithm.n_neighbors=1.0 in the space"]),
+    (
+        ["algorithm=knn", "algorithm.n_neighbors=1,2", "tuner=asha", "tuner.own_space=false"],
+        ["algorithm=knn reports nothing to prune by"],
+    ),
+    (["compute.slots=1,2"], ["compute.slots: a whole sweep has one compute.slots"]),
+    (["experiment.name=a,b"], ["experiment.name: a whole sweep has one experiment"]),
+    (["outputs=a,b"], ["outputs: a whole sweep has one outputs"]),
+    (
+        ["objective.metric=f1,fit_seconds"],
+        ["all runs of a sweep are ranked alike", "'objective.metric=[f1,fit_seconds]'"],
+    ),
 ]
 
 
@@ -139,6 +154,15 @@ def test_a_mistake_in_a_sweep_is_answered_before_its_first_run(runtree, folder, 
     assert [words for words in says if words not in said.err] == [], said.err
     assert said.out == ""
     assert not (folder / "outputs").exists()
+
+
+def test_in_a_comparison_an_algorithm_that_cannot_work_is_told_as_it_fails(runtree, folder):
+    said = runtree(
+        "train", *IRIS, "algorithm=knn,lasso", "algorithm.alpha=-1,1", "tuner.keep=none", "tuner.report=false"
+    )
+    assert said.code == 1  # lasso is for regression: its alpha is not looked at
+    assert "algorithm=lasso serves regression" in said.err
+    assert "completed" in said.out
 
 
 def test_a_yaml_error_names_file_and_line(runtree, folder):

@@ -24,7 +24,7 @@ def test_a_sweep_that_has_ended_says_why_and_how_to_go_on(runtree, copied, real_
 def test_what_would_make_it_another_sweep_is_refused(runtree, copied):
     said = runtree("resume", "latest", "tuner.stop.max_runs=9", "algorithm=ridge")
     assert said.code == 2
-    assert "'algorithm=ridge' would make it another sweep" in said.err
+    assert said.err.startswith("error: 'algorithm=ridge' would make it another sweep")
 
 
 def test_a_sweep_that_somebody_works_on_is_refused_at_once(runtree, copied):

@@ -64,6 +64,16 @@ def test_the_best_of_each_algorithm_is_told(report, write_sweep, told):
     assert "runtree predict" not in out  # it was not kept
 
 
+def test_what_breaks_a_bound_is_marked_and_where_all_do_it_is_said(report, write_sweep, told):
+    runs = [told.ended(number, 0.5, metrics={"validation": {"log_loss": 0.1 + number}}) for number in range(2)]
+    kept, broken = ({"constraints": text} for text in ("log_loss <= 0.3", ["log_loss <= 0.05"]))
+    out = report(write_sweep(told.opened(), *runs, node=kept), "a")[1]
+    assert re.search(r"rank +run +bounds .*\n +1 +0000 +kept .*\n +2 +0001 +broken", out)
+    assert "no configuration keeps" not in out
+    out = report(write_sweep(told.opened(), *runs, node=broken, name="20260102-030406-sweep"), "a")[1]
+    assert "bounds no configuration keeps tuner.constraints (log_loss <= 0.05), so none is the best" in out
+
+
 def test_values_that_do_not_vary_get_no_column(report, write_sweep, told):
     runs = [told.ended(number, 0.5, values={"algorithm.x": number, "algorithm.y": 7}) for number in range(2)]
     out = report(write_sweep(told.opened(), *runs), "a")[1]
@@ -103,6 +113,15 @@ def test_failures_are_grouped_and_one_log_is_named(report, write_sweep, told):
         in out
     )
     assert "failed 1 run: ValueError: no" in out
+
+
+def test_failures_that_differ_in_a_number_are_one_kind_and_few_kinds_are_shown(report, write_sweep, told):
+    numbered = [told.failed(n, f"must be an int. Got {n}.5 instead.") for n in range(4)]
+    others = [told.failed(4 + n, f"kind {'abcdef'[n]}") for n in range(6)]
+    out = report(write_sweep(told.opened(), *others, *numbered), "a")[1]
+    assert "failed 4 runs: ValueError: must be an int. Got 0.5 instead." in out
+    assert out.count("\nfailed ") == 5
+    assert "… 2 more kinds of failure in ledger.jsonl" in out
 
 
 def test_an_interrupted_sweep_says_how_to_go_on(report, write_sweep, told):

@@ -39,6 +39,16 @@ def swept(folder, objective=square, tuner=randomly, slots=1, order="first", spac
     return driver
 
 
+def test_what_is_done_after_the_search_is_no_part_of_its_time(tmp_path, monkeypatch):
+    clock = iter(range(10_000))
+    monkeypatch.setattr("runtree.sweeps.driver.time.monotonic", lambda: float(next(clock)))
+    driver = swept(tmp_path, stop={"max_runs": 3})
+    worked = driver.seconds
+    driver.tell({"event": "kept", "run": 0, "metrics": {}})  # the best is scored and saved
+    assert driver.seconds == worked
+    assert make(tmp_path, Scripted(square), randomly, stop={"max_runs": 9}).seconds < worked + 5
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("slots", [1, 2, 4])
 class TestEveryCriterion:

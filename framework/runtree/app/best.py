@@ -52,7 +52,7 @@ def _of_sweep(sweep: SweepFolder, runs: Sequence[RunRecord]) -> set[Path]:
         asked = read_description(sweep)
         objectives = tuple((str(name), str(way)) for name, way in asked["objectives"])
         node = asked.get("tuner_node") or {}
-        judge = Judge(objectives, constraints(list(node.get("constraints") or [])))
+        judge = Judge(objectives, constraints(node.get("constraints")))
         book = Book().apply_all(read_ledger(sweep.ledger))
     except (RuntreeError, LookupError, TypeError, ValueError, AttributeError):
         return {record.folder for record in runs}

@@ -1,12 +1,13 @@
 """What is asked of a sweep, and a look at all that can be wrong before its first run."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App
-from runtree.config.compose import Composer
+from runtree.config.compose import Base, Composer
 from runtree.config.resources import Resources, resources
 from runtree.contract.errors import ConfigError, RequestError, RuntreeError
 from runtree.contract.protocols import Hooks
@@ -16,7 +17,7 @@ from runtree.sweeps.axes import Axes, read_axes
 from runtree.sweeps.driver import Driver
 from runtree.sweeps.executor import Executor, Job, Returned
 from runtree.sweeps.families import Family, by_algorithm, ends, flat
-from runtree.sweeps.judgement import Judge, constraints
+from runtree.sweeps.judgement import Judge, check_measured, constraints
 from runtree.sweeps.options import LoopOptions, loop_options, of_the_tuner
 from runtree.sweeps.payload import Found, Probe
 from runtree.sweeps.stop import stop_rules
@@ -125,14 +126,14 @@ def look(order: Order, config: "DictConfig", axes: Axes, composer: Composer, pro
     for family in families:
         refuse_twice(family, found)
     plan = Plan(order, config, axes, composer, families, [], node, options, allowed, found, hooks)
-    if tuner.own_space:
-        for family in families:
-            check_family(plan, family, prober, prunes=tuner.prunes)
     plan.tuners = [build(of_the_tuner(node), "tuner", trust) for _ in families]
     for own, family in zip(plan.tuners, families, strict=True):
         own.begin(family.space, [direction for _, direction in found.objectives], seed_of(plan))
+    for family in families if tuner.own_space else each_algorithm(plan, families[0], prober, prunes=tuner.prunes):
+        check_family(plan, family, prober, prunes=tuner.prunes)
     rules.check(plan.size, [direction for _, direction in found.objectives])
-    _ = plan.judge, options.warm
+    check_measured(plan.judge.constraints, found.metrics)
+    _ = options.warm
     return plan
 
 
@@ -173,10 +174,32 @@ def refuse_twice(family: Family, found: Found) -> None:
         )
 
 
+def each_algorithm(plan: Plan, family: Family, prober: Executor, prunes: bool) -> Iterator[Family]:
+    """Yield a family over all combinations for each algorithm in it; one that cannot work is told as it fails."""
+    if not prunes and not any(one.path.startswith("algorithm.") for one in family.space):
+        return  # nothing of an algorithm is set, so nothing can be refused
+    for name in plan.axes.swept("algorithm") or ("",):
+        one = replace(family, choices={"algorithm": name} if name else {})
+        if works(Probe(base_of(plan, one).frozen.config), prober):
+            yield one
+
+
+def works(probe: Probe, prober: Executor) -> bool:
+    """Tell whether a run of this config comes as far as its fit."""
+    with suppress(RuntreeError):
+        return bool(ask(prober, probe))
+    return False
+
+
+def base_of(plan: Plan, family: Family) -> Base:
+    """Return the config of a family's algorithm, with the first option of each group that is swept besides."""
+    groups = {one.path: str(one.domain.values[0]) for one in family.space if one.composed}
+    return plan.composer.base({**groups, **family.choices})
+
+
 def check_family(plan: Plan, family: Family, prober: Executor, prunes: bool) -> None:
     """Build an algorithm with both ends of each of its ranges, and ask whether it reports."""
-    groups = {one.path: one.domain.values[0] for one in family.space if one.composed}
-    base = plan.composer.base({**groups, **family.choices})
+    base = base_of(plan, family)
     trials = {text: base.with_values(values).config for text, values in ends(family) if base.has(next(iter(values)))}
     found = ask(prober, Probe(base.frozen.config, trials, prunes=prunes))
     if prunes and not found.reports:

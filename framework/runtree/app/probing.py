@@ -45,7 +45,14 @@ def probe(asked: Probe, hooks: Hooks, trust: Trust, recall: Recall) -> Found:
         reports=reports(run),
         bytes=int(run.data.features.memory_usage(deep=False).sum()),
         searched=searched(run),
+        metrics=scored(run),
     )
+
+
+def scored(run: Run) -> tuple[str, ...]:
+    """Return the names of the metrics that a run scores."""
+    wanted = metrics.choose(run.config.plain()["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
+    return tuple(dict.fromkeys([*(metric.name for metric in wanted), run.objective[0].name]))
 
 
 def searched(run: Run) -> tuple[str, ...]:

@@ -22,7 +22,17 @@ def resume(app: App, folder: SweepFolder, more: Sequence[str] = (), watcher: Any
     """
     from runtree.app.sweeping import Order, Silent
 
+    refuse_another(more)
     asked = asked_before(folder)
+    flags = parse_flags(["-m", *asked["overrides"], *more])
+    flags.config_name = asked.get("config_name")
+    flags.config_dir = asked.get("config_dir")
+    order = Order(app, resume=SweepFolder(Path(folder.path)), watcher=watcher or Silent())
+    return train(app, flags, order=order)
+
+
+def refuse_another(more: Sequence[str]) -> None:
+    """Refuse words that would make it another sweep."""
     for text in more:
         if not text.startswith(("compute.", "compute=", *(f"tuner.{key}" for key in LATER))):
             raise RequestError(
@@ -30,8 +40,3 @@ def resume(app: App, folder: SweepFolder, more: Sequence[str] = (), watcher: Any
                 f"may be changed: compute, {', '.join(f'tuner.{key}' for key in LATER)}",
                 "begin a new one: runtree train -m …",
             )
-    flags = parse_flags(["-m", *asked["overrides"], *more])
-    flags.config_name = asked.get("config_name")
-    flags.config_dir = asked.get("config_dir")
-    order = Order(app, resume=SweepFolder(Path(folder.path)), watcher=watcher or Silent())
-    return train(app, flags, order=order)

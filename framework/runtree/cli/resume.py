@@ -28,6 +28,7 @@ done on failures, and another compute; everything else is as it was when the swe
 @outputs_option()
 def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
     """Find the sweep, say where it stands, and go on."""
+    from runtree.app.resuming import refuse_another
     from runtree.cli.sweep.replay import Replay
     from runtree.records.sweep import find_sweep
 
@@ -35,6 +36,7 @@ def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
         sweep, overrides = "latest", (sweep, *overrides)
     seen = Replay(find_sweep(Path(outputs), sweep)).read()
     refuse_held(seen)
+    refuse_another(overrides)
     if seen.state == "ended" and not overrides:
         tell_ended(seen, outputs)
         return 0

@@ -47,10 +47,18 @@ def _syntax(overrides: Sequence[str]) -> Problem:
             key, _, value = override.partition("=")
             return ConfigError(
                 f"{key}: the value {value!r} cannot be read",
-                "quote it twice if it holds spaces, brackets, commas or quotes: "
-                f"'{key}=\"{value.strip(chr(34) + chr(39))}\"'",
+                f"quote it twice if it holds spaces, brackets, commas or quotes: '{key}={_quoted(value)}'",
             )
     return None
+
+
+def _quoted(value: str) -> str:
+    """Return a value as Hydra reads it: text in quotes, of a list each text of it."""
+    plain = value.strip("\"'")
+    if not (plain.startswith("[") and plain.endswith("]")):
+        return f'"{plain}"'
+    texts = (text.strip(" \"'") for text in plain[1:-1].split(","))
+    return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
 
 
 def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool) -> Problem:

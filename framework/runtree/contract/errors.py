@@ -101,6 +101,13 @@ def first_line(error: object) -> str:
     return str(error).strip().partition("\n")[0]
 
 
+def without_numbers(message: str) -> str:
+    """Return a message with a mark for each number: errors that differ in nothing else are one kind of error."""
+    import re
+
+    return re.sub(r"\d[\d.,]*(?:e[-+]?\d+)?", "#", message)
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return up to `count` known names that look like `name`: those that begin with it, then the likest."""
     import difflib

@@ -6,11 +6,14 @@ from functools import partial
 from typing import Any
 
 from runtree.config.flags import OPEN
+from runtree.config.resources import OF_SWEEPS
 from runtree.config.space.domains import domain_of
 from runtree.config.space.grammar import literal, parsed
 from runtree.contract.errors import ConfigError
 
-NOT_SWEPT = ("tuner", "compute", "experiment", "trackers", "tracking", "hydra")  # one of each holds for a whole sweep
+NOT_SWEPT = ("tuner", "compute", "experiment", "trackers", "tracking", "outputs", "zoo", "hydra")
+BELOW = ("tuner", "experiment", "tracking", "hydra")  # … nor what is below these: one of each holds for a whole sweep
+OF_COMPUTE = tuple(f"compute.{key}" for key in OF_SWEEPS)  # a run has its own device and threads, but not these
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,7 @@ def read_axes(
         if text is not None:
             fixed[key] = text
         elif _not_swept(name):
-            raise ConfigError(
-                f"{key}: a whole sweep has one {name.partition('.')[0]}, so it cannot be swept over",
-                "name one value, or begin a sweep for each",
-            )
+            raise _one_for_all(key, name, declared)
         elif name in groups or key != name:
             domain, _ = domain_of(key, declared, partial(_of_group, options, name))
             values = dict.fromkeys(_option(value, key) for value in domain.values)
@@ -85,7 +85,21 @@ def _of_group(options: Callable[[str], Iterable[str]], group: str, path: str) ->
 
 
 def _not_swept(name: str) -> bool:
-    return name in NOT_SWEPT or name.startswith(("tuner.", "tracking.", "hydra.", "hydra/"))
+    below = name.replace("/", ".").partition(".")[0] in BELOW
+    return below or name in (*NOT_SWEPT, *OF_COMPUTE, "objective.metric", "objective.direction")
+
+
+def _one_for_all(key: str, name: str, declared: Any) -> ConfigError:
+    if name.startswith("objective."):
+        several = str(declared).removeprefix("choice(").removesuffix(")")
+        return ConfigError(
+            f"{key}: all runs of a sweep are ranked alike, so it cannot be swept over",
+            f"for several objectives at once: '{name}=[{several}]'",
+        )
+    word = name if name in OF_COMPUTE else name.partition(".")[0]
+    return ConfigError(
+        f"{key}: a whole sweep has one {word}, so it cannot be swept over", "name one value, or begin a sweep for each"
+    )
 
 
 def _typed(arguments: Iterable[str]) -> Iterable[tuple[str, Any, str | None]]:

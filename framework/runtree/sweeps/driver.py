@@ -73,6 +73,7 @@ class Driver:
         self.jury = Jury(self.book, self.judge, self.proposer, self.progress, lag)
         self.upcoming = Upcoming(self.book, self.proposer, self.jury, self.progress, self.options, self._note)
         self._began, self._before = time.monotonic(), self.book.seconds
+        self._over: float | None = None  # when the search ended: to score and to keep the best is no part of its time
         self._ended: list[Entry] = []  # whose end is not on the disk yet
         self._mean = 0.0
         self._terminated: dict[int, str] = {}
@@ -86,7 +87,7 @@ class Driver:
     @property
     def seconds(self) -> float:
         """Return how long the sweep has worked over its life."""
-        return self._before + time.monotonic() - self._began
+        return self._before + (self._over or time.monotonic()) - self._began
 
     def run(self) -> None:
         """Go on until a criterion holds, nothing is left to try, or somebody says stop; then let what runs end."""
@@ -102,6 +103,7 @@ class Driver:
             for event in self.executor.wait(self._patience()):
                 self.on_disk(self._take, event)
         self.jury.in_order(self.upcoming.asked)
+        self._over = time.monotonic()
 
     def on_disk(self, step: Callable[..., None], *arguments: Any) -> None:
         """Take a step that writes; a full disk ends the sweep in order, and what it did not take waits for the next."""

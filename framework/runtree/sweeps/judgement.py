@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from runtree.config.space.condition import constraint
-from runtree.contract.errors import ConfigError
+from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.search import Ending, Observation
 from runtree.sweeps.book import Book, Entry, Trial
 from runtree.sweeps.payload import Objectives, dominates
@@ -21,10 +21,10 @@ class Constraint:
     violation: Callable[[float], float]
 
 
-def constraints(texts: Sequence[str]) -> list[Constraint]:
-    """Read bounds; a name is a metric's with its part, or without for the validation part."""
+def constraints(texts: Sequence[str] | str | None) -> list[Constraint]:
+    """Read one bound or several; a name is a metric's with its part, or without for the validation part."""
     found = []
-    for text in texts:
+    for text in [texts] if isinstance(texts, str) else texts or []:
         name, violation = constraint(text)
         full = name if "." in name or name == "fit_seconds" else f"validation.{name}"
         if full.partition(".")[0] not in ("train", "validation", "fit_seconds"):
@@ -33,6 +33,14 @@ def constraints(texts: Sequence[str]) -> list[Constraint]:
             )
         found.append(Constraint(text, full, violation))
     return found
+
+
+def check_measured(bounds: Sequence[Constraint], metrics: Sequence[str]) -> None:
+    """Refuse a bound on a metric that no run is scored by: none would ever keep it."""
+    for one in bounds:
+        name = one.name.partition(".")[2]
+        if name and name not in metrics:
+            raise unknown("metric at tuner.constraints:", name, metrics, error=ConfigError)
 
 
 @dataclass(frozen=True)

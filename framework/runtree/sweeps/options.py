@@ -26,7 +26,7 @@ class LoopOptions:
     """How a sweep goes on and what it keeps; `conf/tuner/_loop_.yaml` says what each key is."""
 
     stop: Any = None
-    constraints: list[str] = field(default_factory=list)
+    constraints: list[str] | str = field(default_factory=list)
     repeats: int = 1
     deterministic: bool = False
     lag: int | None = None

@@ -27,7 +27,7 @@ class Probe:
 class Found:
     """What a probe found: the task, what makes runs comparable, the objectives, and whether the runs report steps.
 
-    `searched` names the config paths that the evaluator chooses itself in each run.
+    `searched` names the config paths that the evaluator chooses itself in each run, `metrics` what is scored.
     """
 
     task: str
@@ -38,6 +38,7 @@ class Found:
     reports: bool
     bytes: int
     searched: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

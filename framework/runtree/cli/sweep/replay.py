@@ -49,7 +49,7 @@ class Replay:
 
     def _anew(self) -> None:
         """Judge all that the book knows by the rules that hold now."""
-        judge = Judge(self.objectives, constraints(list(self.node.get("constraints") or [])))
+        judge = Judge(self.objectives, constraints(self.node.get("constraints")))
         size, repeats = self.asked.get("size"), int(self.node.get("repeats") or 1)
         progress = Progress(stop_rules(self._stop), judge.objectives[0][1])  # type: ignore[arg-type]
         most = None if size is None else int(size) * repeats

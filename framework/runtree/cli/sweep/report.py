@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 SHOWN = 10  # configurations of a table
 ADVICE = 3  # findings about the search
 FRONT = 30  # … of a Pareto set
+KINDS = 5  # of failures
 
 
 def report_sweep(swept: "Swept") -> int:
@@ -43,6 +44,7 @@ def report_sweep(swept: "Swept") -> int:
     click.echo(labelled("sweep", heading(plan, driver, standing)))
     click.echo(wrapped("ended", why(str(swept.stop.get("explanation") or "nobody knows why"), standing)))
     print_best(driver, standing)
+    print_bounds(driver)
     if standing.comparable:
         print_families(driver, standing)
         print_test(plan, driver, standing)
@@ -133,6 +135,15 @@ def ranked_feasible(driver: "Driver") -> list[Scored]:
     return sorted(scored, key=lambda pair: not driver.judge.feasible(driver.book.entries(pair[0])))
 
 
+def print_bounds(driver: "Driver") -> None:
+    """Say so where no run that completed keeps the bounds of `tuner.constraints`: then there is no best."""
+    bounds = driver.judge.constraints
+    if bounds and driver.book.completed() and not driver.front.best:
+        asked = ", ".join(one.text for one in bounds)
+        click.echo()
+        click.echo(wrapped("bounds", f"no configuration keeps tuner.constraints ({asked}), so none is the best"))
+
+
 def print_families(driver: "Driver", standing: Standing) -> None:
     """Print the best of each algorithm, where there are several and one objective."""
     if len(standing.families) < 2 or len(driver.judge.objectives) > 1:
@@ -180,11 +191,12 @@ def looks_of(plan: "Plan", entry: "Entry") -> str:
 
 
 def print_advice(plan: "Plan") -> None:
-    """Print what the runs say about the search: the weightiest first, no more than a few."""
+    """Print what the runs say about the search: the weightiest first, no more than a few; failures are told below."""
     from runtree.records.contents import mapping
 
     assert plan.folder is not None
-    findings = [one for one in mapping(plan.folder.advice).get("findings") or [] if one["level"] != "good"]
+    findings = [one for one in mapping(plan.folder.advice).get("findings") or []]
+    findings = [one for one in findings if one["level"] != "good" and one["name"] != "failures"]
     for one in findings[:ADVICE]:
         click.echo()
         click.echo(wrapped("note", one["says"]))
@@ -194,9 +206,12 @@ def print_advice(plan: "Plan") -> None:
 
 
 def print_failures(plan: "Plan", standing: Standing) -> None:
-    """Print each kind of failure once: how often, and where one of them is told in full."""
+    """Print each kind of failure once, the commonest first: how often, and where one of them is told in full."""
     assert plan.folder is not None
-    for message, runs in standing.failures.items():
+    kinds = sorted(standing.failures.items(), key=lambda pair: -len(pair[1]))
+    for message, runs in kinds[:KINDS]:
         click.echo()
         click.echo(wrapped("failed", f"{counted(len(runs), 'run')}: {message}"))
         click.echo(labelled("", f"log: {shown_path(plan.folder.run(runs[0]).log)}"))
+    if len(kinds) > KINDS:
+        click.echo(labelled("", f"… {len(kinds) - KINDS} more kinds of failure in ledger.jsonl"))

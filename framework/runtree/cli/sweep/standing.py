@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runtree.cli.cells import format_cell
 from runtree.cli.sweep.words import clock, told_error
+from runtree.contract.errors import without_numbers
 
 if TYPE_CHECKING:
     from runtree.sweeps.book import Book, Entry, Trial
@@ -41,20 +42,25 @@ class Standing:
     size: int | None = None
     counts: Counter[str] = field(default_factory=Counter)
     families: dict[str, FamilyStanding] = field(default_factory=dict)
-    failures: dict[str, list[int]] = field(default_factory=dict)
+    failures: dict[str, list[int]] = field(default_factory=dict)  # by the first message of each kind
     grounds: set[tuple[str | None, ...]] = field(default_factory=set)  # data and split of what completed
+    _kinds: dict[str, str] = field(default_factory=dict)
 
     def take(self, entry: "Entry") -> None:
         """Count a run that has ended."""
         self.counts[entry.state] += 1
         if entry.state == "failed" or entry.outcome.get("reason") == "max_seconds":
-            self.failures.setdefault(told_error(entry), []).append(entry.number)
+            self._failed(told_error(entry), entry.number)
         if entry.state == "completed" and entry.repeat == 0:  # repeats differ in their seeds on purpose
             told = entry.outcome.get("fingerprints") or {}
             self.grounds.add((told.get("data"), told.get("split")))
         family = self.families.setdefault(entry.trial[0], FamilyStanding())
         family.ended += 1
         self._favour(family, self.book.trials[entry.trial])
+
+    def _failed(self, message: str, number: int) -> None:
+        first = self._kinds.setdefault(without_numbers(message), message)
+        self.failures.setdefault(first, []).append(number)
 
     def _favour(self, family: FamilyStanding, trial: "Trial") -> None:
         entries = self.book.entries(trial)

@@ -64,6 +64,8 @@ def _outer(
     left["run"] = [run_names(runs) for runs in entries]
     left |= {"algorithm": [trial.key[0] for trial, _ in shown]} if several else {}
     left |= {"state": states} if set(states) != {"completed"} else {}
+    kept = ["kept" if judge.feasible(runs) else "broken" for runs in entries]
+    left |= {"bounds": kept} if "broken" in kept else {}
     for position, (name, _) in enumerate(judge.objectives):
         left[metric_name(name)] = [None if score is None else score[position] for _, score in shown]
     return left, {"seconds": [duration(one) for one in seconds]}

@@ -140,7 +140,7 @@ def constraint(text: str) -> tuple[str, Callable[[float], float]]:
         raise ConfigError(
             f"tuner.constraints: '{text}' bounds no metric",
             "possible: a metric, <= or >=, and a number",
-            "for example: tuner.constraints=['validation.log_loss <= 0.3']",
+            "for example: 'tuner.constraints=\"validation.log_loss <= 0.3\"'",
         )
     return match[1], partial(_violation, float(match[3]), 1 if match[2] == "<=" else -1)
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from runtree.contract.errors import first_line, without_numbers
 from runtree.contract.finding import Finding
 from runtree.sweeps.advice.facts import Facts
 
@@ -48,8 +49,9 @@ def failures(facts: Facts) -> Iterator[Finding]:
     failed = [entry for entry in ended if entry.state == "failed"]
     if not ended or len(failed) <= LOST * len(ended):
         return
-    reasons = Counter(str((entry.outcome.get("error") or {}).get("message")).splitlines()[0] for entry in failed)
-    reason, often = reasons.most_common(1)[0]
+    reasons = [first_line((entry.outcome.get("error") or {}).get("message")) for entry in failed]
+    kind, often = Counter(map(without_numbers, reasons)).most_common(1)[0]
+    reason = next(one for one in reasons if without_numbers(one) == kind)
     yield Finding(
         "failures",
         "warning",
