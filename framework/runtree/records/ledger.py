@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtree.records.write import jsonable
+from runtree.records.write import encoded, jsonable
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Ledger:
 
 def line(event: Event) -> bytes:
     """Return an event as its line: JSON whose last key is the checksum of all before it."""
-    body = json.dumps(jsonable(event), ensure_ascii=False, separators=(",", ":"))[:-1].encode()
+    body = encoded(json.dumps(jsonable(event), ensure_ascii=False, separators=(",", ":"))[:-1])
     return body + b',"sum":"%08x"}\n' % zlib.crc32(body)
 
 

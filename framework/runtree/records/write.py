@@ -48,7 +48,12 @@ def sync_folder(folder: Path) -> None:
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:
     """Replace a text file at once."""
-    write_bytes(path, text.encode(), durable)
+    write_bytes(path, encoded(text), durable)
+
+
+def encoded(text: str) -> bytes:
+    """Return a text as UTF-8; half a surrogate, as in file names that are no UTF-8, as JSON and Python escape it."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_json(path: Path, content: Any, durable: bool = True) -> None:
@@ -101,4 +106,4 @@ def jsonable(value: Any) -> Any:
 def append_line(path: Path, content: Any) -> None:
     """Append one JSON line; a reader drops a torn last one."""
     with path.open("ab") as file:
-        file.write(json.dumps(jsonable(content), ensure_ascii=False).encode() + b"\n")
+        file.write(encoded(json.dumps(jsonable(content), ensure_ascii=False)) + b"\n")

@@ -18,7 +18,7 @@ from runtree.records.ledger import Ledger
 from runtree.records.record import timestamp
 from runtree.sweeps import events
 from runtree.sweeps.book import Book, Entry, Trial
-from runtree.sweeps.endings import Ending, ending_of_death, ending_of_outcome, is_full
+from runtree.sweeps.endings import Ending, ending_of_death, ending_of_outcome, is_full, no_room
 from runtree.sweeps.executor import Died, Event, Executor, Job, Reported, Returned
 from runtree.sweeps.judgement import Front, Judge
 from runtree.sweeps.jury import Jury
@@ -66,6 +66,7 @@ class Driver:
     running: dict[int, float] = field(default_factory=dict)  # number → when it began
     leaving: str | None = None  # why nothing new begins: interrupt | terminate | stop | failure
     signals: int = 0
+    no_room: str = "the disk is full"
 
     def __post_init__(self) -> None:
         lag = self.lag if self.options.deterministic else None
@@ -76,7 +77,8 @@ class Driver:
         self._asked = max(self.book.runs, default=-1) + 1
         # Numbers of which a damaged ledger tells nothing any more: they are given away again, first.
         self._gaps = [number for number in range(self._asked) if number not in self.book.runs]
-        self._latest = self._asked - 1
+        # Trials that may have fewer runs than they are to have: the last, or those that a damaged ledger cut short.
+        self._short = [trial for trial in self.book.trials.values() if self.book.missing(trial) is not None]
         self._thinking = 0.0
         self._mean = 0.0
         self._terminated: dict[int, str] = {}
@@ -113,6 +115,7 @@ class Driver:
         except OSError as error:
             if not is_full(error):
                 raise
+            self.no_room = no_room(error)
             self.leave("disk")
 
     def open(self) -> None:
@@ -186,23 +189,28 @@ class Driver:
         return None if None in sizes else sum(size or 0 for size in sizes)
 
     def _unmeasured(self) -> Entry | None:
-        """Begin the next repeat of the last trial, if it has fewer runs than it is to have."""
-        last = self.book.runs.get(self._latest)
-        trial = self.book.trials[last.trial] if last else None
-        if last is None or trial is None or len(trial.runs) >= trial.repeats or last.state == "pruned":
-            return None
-        same = last.same if trial.repeats == 1 else f"{last.same.partition('#')[0]}#{len(trial.runs)}"
-        return self._write_asked(trial.key, trial.values, {}, len(trial.runs), same)
+        """Begin the next repeat of a trial that has fewer runs than it is to have."""
+        while self._short:
+            trial = self._short[0]
+            repeat = self.book.missing(trial)
+            if repeat is not None:
+                first = self.book.runs[trial.runs[0]]
+                same = first.same.rpartition("#")[0] if first.repeat else first.same
+                return self._write_asked(trial.key, trial.values, {}, repeat, f"{same}#{repeat}" if repeat else same)
+            self._short.pop(0)
+        return None
 
     def _enter(self, proposed: Proposed) -> Entry:
-        return self._write_asked(proposed.key, proposed.values, proposed.memo, 0, proposed.same)
+        entry = self._write_asked(proposed.key, proposed.values, proposed.memo, 0, proposed.same)
+        self._short.append(self.book.trials[entry.trial])
+        return entry
 
     def _write_asked(self, key: Any, values: Any, memo: Any, repeat: int, same: str) -> Entry:
         number = self._gaps.pop(0) if self._gaps else self._asked
         event = {"event": "asked", "run": number, "family": key[0], "trial": key[1], "repeat": repeat}
         event |= {"of": self.options.repeats, "values": values, "memo": memo, "same": same}
         self.tell(event, durable=False)  # what a loss of power takes of it, the end's line makes up for
-        self._asked, self._latest = max(self._asked, number + 1), number
+        self._asked = max(self._asked, number + 1)
         self.progress.started(number)
         return self.book.runs[number]
 
@@ -230,7 +238,7 @@ class Driver:
         self._mean = seconds if not self._mean else 0.9 * self._mean + 0.1 * seconds
         asked = self._terminated.pop(entry.number, None)
         if isinstance(event, Returned):
-            ending = ending_of_outcome(event.result, asked)
+            ending = ending_of_outcome(event.result, asked, event.cause)
         else:
             ending = ending_of_death(event, asked)
         self._close(entry, ending, event)

@@ -71,14 +71,17 @@ def standing_of(driver: "Driver") -> Standing:
 
 
 def exit_code(driver: "Driver") -> int:
-    """Return 130 after Ctrl-C, 1 where a run failed or was ended by a limit, 0 where all completed or were pruned."""
+    """Return 130 after Ctrl-C, 1 where a run failed or was ended by a limit or the best is not kept, else 0."""
     if driver.leaving == "interrupt":
         return 130
+    from runtree.sweeps.finish import keepers
+
     failed = any(
         entry.state == "failed" or (entry.state == "stopped" and entry.outcome.get("reason") == "max_seconds")
         for entry in driver.book.runs.values()
     )
-    return 1 if failed or driver.leaving == "disk" else 0
+    unkept = driver.options.keep == "best" and not all(entry.kept for entry in keepers(driver))
+    return 1 if failed or unkept or driver.leaving == "disk" else 0
 
 
 def heading(plan: "Plan", driver: "Driver", standing: Standing) -> str:
