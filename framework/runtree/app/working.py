@@ -109,7 +109,8 @@ class Worker:
         try:
             run = execute(request, self.hooks, self.trust)
         except KeyboardInterrupt:
-            pass  # its record says so; the driver knows why it was told to end
+            if not records:  # it never began; else its record says so, and the driver knows why it was told to end
+                raise
         except SystemExit as error:
             sys.stderr.write(f"the algorithm called sys.exit({error.code})\n")
         except Exception:

@@ -226,8 +226,8 @@ def write_environment(folder: RunFolder, run: Run, hooks: Hooks) -> None:
 
 @contextmanager
 def terminated_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does, so that its record says so."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let SIGTERM end a run as Ctrl-C does, so that its record says so; whoever handles it already goes on doing so."""
+    if threading.current_thread() is not threading.main_thread() or callable(signal.getsignal(signal.SIGTERM)):
         yield
         return
 
