@@ -86,6 +86,7 @@ CASES = [
     (["--foo"], 2, ["unknown flag --foo"]),
     (["--resolve"], 2, ["--cfg"]),
     (["-cd", "nowhere", "algorithm=dummy"], 2, ["there is no folder nowhere"]),
+    (["-m", "seed=1,2", "--cfg", "job"], 2, ["seed=1,2 names several values, and one config is shown", "runtree plan"]),
 ]
 
 

@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from runtree.cli.sweep.lines import Lines
+from runtree.cli.sweep.picture import drawn
 from runtree.cli.sweep.scene import Drawing, make_scene
 
 
@@ -62,6 +63,30 @@ def test_lines_go_on_after_some_seconds_without_news(began, told, capsys, monkey
     monkeypatch.setattr("runtree.cli.sweep.lines.PAUSE", 0.0)
     scene.tick(driver)
     assert capsys.readouterr().err.splitlines()[1:] == ["1/10 runs, 4.0 s, 36 s left at most, 1 run at work"]
+
+
+def test_an_improvement_is_told_when_its_run_is_counted(began, told, capsys):
+    scene = Lines()
+    driver = began(scene, told.ended(0, 0.5))
+    driver.book.apply(told.ended(1, 0.9))
+    driver.front.add(driver.book, driver.book.trials[driver.book.runs[1].trial])
+    scene.tick(driver)  # the ledger's line is written and the disk is waited for: the run's end comes next
+    scene.ended(driver, driver.book.runs[1])
+    told_lines = capsys.readouterr().err.splitlines()[1:]
+    assert told_lines == ["run 1: best so far 0.9000 accuracy, a x=0.1 (2/10 runs, 4.0 s, 16 s left at most)"]
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_picture_leaves_no_word_out_on_a_narrow_terminal(began, told, width):
+    console = Console(record=True, force_terminal=True, width=width, height=40, file=io.StringIO())
+    scene = Lines()
+    began(scene, told.ended(0, 0.5), stop={"max_runs": 10, "patience": {"runs": 5}})
+    console.print(drawn("a title " * 20, scene.standing, 4.0, {1: 2.0}, "a note"))
+    said = picture(console)
+    for text in ("1/10 runs, 4.0 s, 36 s left at most\n", "until  patience 0/5 without", "\n━━╸", "\na note\n"):
+        assert text in said
+    assert "…" in said.splitlines()[0]
+    assert max(map(len, said.splitlines())) <= width - 3  # room for what the terminal echoes of Ctrl-C
 
 
 @pytest.mark.parametrize("scene", [Lines, Drawing])

@@ -83,6 +83,18 @@ def test_a_launcher_of_hydras_works_on_the_runs(runtree, folder, tuner):
     assert len(list(the_sweep(folder).glob("runs/*/metrics.json"))) == 3
 
 
+@pytest.mark.parametrize(("keep", "scored"), [("best", 1), ("none", 0), ("all", 3)])
+def test_under_a_launcher_of_hydras_too_the_test_part_is_scored_of_what_is_kept(runtree, folder, keep, scored):
+    words = ["algorithm=knn", "tuner=random", "tuner.stop.max_runs=3", f"tuner.keep={keep}", "tuner.report=false"]
+    said = runtree("train", "-m", "hydra/launcher=basic", *words, *QUICK)
+    assert said.code == 0, said.err
+    metrics = {path.parent: json.loads(path.read_text()) for path in the_sweep(folder).glob("runs/*/metrics.json")}
+    with_test = {path for path, found in metrics.items() if "test" in found}
+    assert (len(metrics), len(with_test)) == (3, scored)
+    assert {path for path in metrics if (path / "model").exists()} == with_test
+    assert said.out.count("\ntest   ") == (scored > 0)
+
+
 def test_job_logging_and_subdir_are_hydras(runtree, folder):
     words = ["hydra/job_logging=default", "hydra.sweep.subdir=number-${hydra.job.num}", "hydra.sweep.dir=mine"]
     said = runtree("train", "-m", "algorithm=dummy", "seed=1,2", *words, *QUICK)

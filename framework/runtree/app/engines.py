@@ -33,7 +33,8 @@ def make_executor(app: App, overrides: tuple[str, ...], sweeper: Any) -> Executo
     allowed = resources(_plain(config.compute))
     options = loop_options(_plain(config.tuner))
     if config.hydra.launcher.get("_target_") != OURS or needs_hydra(config):
-        return Launched(sweeper.launcher, sweeper.max_batch_size or allowed.at_once, told)
+        aside = InProcess(SETUP, setting_of(app, overrides))
+        return Launched(sweeper.launcher, sweeper.max_batch_size or allowed.at_once, told, aside)
     setting = setting_of(app, overrides)
     if allowed.engine == "in_process":
         return InProcess(SETUP, setting)
@@ -64,9 +65,9 @@ def needs_hydra(config: "DictConfig") -> bool:
     return any(asked) or "${hydra:" in str(raw)
 
 
-def told(work: Work, record: RunRecord) -> Outcome:
+def told(work: Work, record: RunRecord, kept: bool) -> Outcome:
     """Return what a worker would have answered, from the record that a launcher's run left."""
-    return outcome(record, values(record, work.objectives), kept=True)
+    return outcome(record, values(record, work.objectives), kept)
 
 
 def _plain(node: Any) -> Mapping[str, Any]:

@@ -169,7 +169,8 @@ def run_job(config: "DictConfig", task: Task) -> Any:
     sweep = done.folder.name if done.folder else None
     memory = Memory(ALONE)
     opens = task.opens(frozen, open_folder)
-    request = Request(frozen, opens, overrides, sweep, recall=memory.recall, iterated=task.iterated)
+    keep = keep_later(config, given, int(hydra.job.num), done) if done.swept is not None else None
+    request = Request(frozen, opens, overrides, sweep, keep, recall=memory.recall, iterated=task.iterated)
     try:
         run = execute(request, task.app.plugins, task.app.trust(overrides), task.watch)
     except Exception as error:
@@ -180,6 +181,21 @@ def run_job(config: "DictConfig", task: Task) -> Any:
     done.runs.append(run)
     task.told(run)
     return ranked(run)["value"]
+
+
+def keep_later(config: "DictConfig", given: Path, number: int, done: Done) -> Callable[[Run], bool] | None:
+    """Return what says no when a launcher's run would be kept: of a sweep that keeps the best, its driver keeps it.
+
+    None where each run is kept as it ends: all are wanted, or the driver could not do one again where it stands.
+    """
+    from omegaconf import OmegaConf
+
+    from runtree.records.sweep import SweepFolder
+
+    assert done.folder is not None
+    here = SweepFolder(done.folder.absolute()).run(number).path == given.absolute()
+    again = here and "${hydra:" not in str(OmegaConf.to_container(config, resolve=False))
+    return (lambda run: False) if again and config.tuner.keep != "all" else None
 
 
 def _sweep_folder(composed: "DictConfig") -> Path:

@@ -118,10 +118,12 @@ def asks_hydra(flags: argparse.Namespace) -> bool:
 def show(app: Any, flags: argparse.Namespace) -> int:
     """Answer one of Hydra's own questions."""
     from runtree.config.engine import Engine
-    from runtree.config.explain import explain
+    from runtree.config.explain import explain, refuse_several
     from runtree.config.flags import open_parameters
 
     asked = list(flags.overrides)
+    if flags.cfg or flags.info:
+        refuse_several(asked)
     flags.overrides = open_parameters(asked)
     engine = Engine(app.folders, app.algorithms, flags.config_name or "config", flags.config_dir)
     try:

@@ -1,6 +1,7 @@
 """Hydra's errors, told again in runtree's manner: the key, what is wrong, what is possible, what to type."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from runtree.config.catalogue import Catalogue, syntax_error
@@ -59,6 +60,19 @@ def _quoted(value: str) -> str:
         return f'"{plain}"'
     texts = (text.strip(" \"'") for text in plain[1:-1].split(","))
     return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
+
+
+def refuse_several(overrides: Sequence[str]) -> None:
+    """Refuse words with several values where one config is to be shown."""
+    from hydra.errors import HydraException
+
+    for override in overrides:
+        with suppress(HydraException):
+            if _parse(override).is_sweep_override():
+                raise ConfigError(
+                    f"{override} names several values, and one config is shown",
+                    "name one of them; what a sweep would try: runtree plan …",
+                )
 
 
 def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool) -> Problem:

@@ -11,7 +11,7 @@ from runtree.contract.errors import RunFailedError, RuntreeError
 from runtree.contract.types import RunRecord
 from runtree.records.folder import RunFolder
 from runtree.records.record import read_record
-from runtree.sweeps.executor import Event, Job, Returned, refuse_limits
+from runtree.sweeps.executor import Event, Executor, Job, Returned, refuse_limits
 from runtree.sweeps.payload import Work
 
 
@@ -29,11 +29,15 @@ class Launched:
     Parameters
     ----------
     told
-        Turns a run's record into what a worker would have answered.
+        Turns a run's record, and whether the run is kept, into what a worker would have answered.
+    aside
+        Does what is no run: keeps the best, judges some once more. A launcher knows runs alone.
     """
 
-    def __init__(self, launcher: Launcher, slots: int, told: Callable[[Work, RunRecord], Any]) -> None:
-        self.launcher, self.slots, self.told = launcher, slots, told
+    def __init__(
+        self, launcher: Launcher, slots: int, told: Callable[[Work, RunRecord, bool], Any], aside: Executor
+    ) -> None:
+        self.launcher, self.slots, self.told, self.aside = launcher, slots, told, aside
         self._jobs: list[Job] = []
 
     def submit(self, job: Job) -> None:
@@ -42,9 +46,13 @@ class Launched:
         self._jobs.append(job)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        """Launch the batch and wait for all of it."""
+        """Launch the batch and wait for all of it; errands, whose numbers are below 0, are done aside."""
         jobs, self._jobs = sorted(self._jobs, key=lambda job: job.id), []
         events: list[Event] = []
+        for errand in [job for job in jobs if job.id < 0]:
+            self.aside.submit(errand)
+            events += self.aside.wait(timeout)
+        jobs = [job for job in jobs if job.id >= 0]
         while jobs:
             batch = [job for place, job in enumerate(jobs) if job.id == jobs[0].id + place]  # launchers count on
             jobs = jobs[len(batch) :]
@@ -58,7 +66,8 @@ class Launched:
     def _result(self, work: Work, found: Any) -> Any:
         error = found._return_value
         try:
-            return self.told(work, read_record(RunFolder(Path(found.hydra_cfg.hydra.runtime.output_dir))))
+            folder = RunFolder(Path(found.hydra_cfg.hydra.runtime.output_dir))
+            return self.told(work, read_record(folder), folder.manifest.exists())
         except RuntreeError as unread:
             return error if isinstance(error, RuntreeError) else RunFailedError(f"{unread.message} ({error})")
 
@@ -74,3 +83,4 @@ class Launched:
     def close(self) -> None:
         """Forget what was not launched."""
         self._jobs.clear()
+        self.aside.close()

@@ -40,7 +40,7 @@ class Lines(Scene):
         if entry is not None and entry.state == "failed":
             self._failed(entry)
         top = self._top()
-        if top is not None and top != self._best:
+        if entry is not None and top is not None and top != self._best:  # else the run is not counted yet
             self._best = top
             self._write(f"{self._told(*top)} ({self._far(driver)})")
         elif time.monotonic() - self._spoke > PAUSE and driver.running:

@@ -1,18 +1,24 @@
 """The few lines that show how a sweep stands: in the terminal of its driver, and in `runtree status --watch`."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from runtree.cli.cells import format_cell
 from runtree.cli.sweep.words import LABEL, MOST, clock, labelled, told_trial
 from runtree.cli.words import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.text import Text
+
     from runtree.cli.sweep.standing import Standing
 
 FAMILIES = 5  # algorithms that are shown
 RUNNING = 4  # runs that are shown
 BAR = 28  # columns, which leaves the rest of 80 to the words behind it
+LEAST_BAR = 10  # … a shorter one gets a line of its own
+ECHO = 3  # columns left free for what the terminal echoes of Ctrl-C
 
 
 def picture(standing: "Standing", seconds: float, running: Mapping[int, float]) -> Iterator[str]:
@@ -78,21 +84,50 @@ def family_lines(standing: "Standing") -> Iterator[str]:
         yield f"{'':<{LABEL}}and {len(ranked) - FAMILIES} more algorithms"
 
 
-def drawn(title: str, standing: "Standing", seconds: float, running: Mapping[int, float], note: str = "") -> Any:
+def drawn(title: str, standing: "Standing", seconds: float, running: Mapping[int, float], note: str = "") -> "Drawn":
     """Return what rich shows: a title, a bar, the lines, and what is to be said now."""
-    from rich.console import Group
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
+    lines = tuple(picture(standing, seconds, running))
+    return Drawn(title, progress_line(standing, seconds), standing.share(seconds), lines, note)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A sweep as a terminal of any width shows it; a line that is too long is cut."""
+
+    title: str
+    far: str
+    share: float | None
+    lines: tuple[str, ...]
+    note: str = ""
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """Draw, a few columns narrower than the terminal: a `^C` typed behind a full line would begin another one."""
+        width = max(options.max_width - ECHO, 1)
+        rows = [_line(self.title, "bold"), *self._progress(width), *map(_line, self.lines)]
+        for row in [*rows, *([_line(self.note, "yellow")] if self.note else [])]:
+            yield from console.render(row, options.update_width(width))
+
+    def _progress(self, width: int) -> "list[RenderableType]":
+        """Return the bar and how far it is, side by side where there is room for both."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        room = width - len(self.far) - 1
+        beside = room >= LEAST_BAR
+        share = self.share
+        bar = ProgressBar(
+            total=1.0, completed=share or 0.0, width=min(BAR, room if beside else width), pulse=share is None
+        )
+        if not beside:
+            below = Table.grid()
+            below.add_row(bar)
+            return [below, _line(self.far)]
+        row = Table.grid(padding=(0, 1))
+        row.add_row(bar, _line(self.far))
+        return [row]
+
+
+def _line(text: str, style: str = "") -> "Text":
     from rich.text import Text
 
-    share = standing.share(seconds)
-    bar = Table.grid(padding=(0, 1))
-    bar.add_row(
-        ProgressBar(total=1.0, completed=share or 0.0, width=BAR, pulse=share is None),
-        Text(progress_line(standing, seconds), no_wrap=True, overflow="ellipsis"),
-    )
-    lines = [title, *picture(standing, seconds, running), *([note] if note else [])]
-    texts = [Text(line, no_wrap=True, overflow="ellipsis") for line in lines]
-    for text, style in ((texts[0], "bold"), *(((texts[-1], "yellow"),) if note else ())):
-        text.stylize(style)
-    return Group(texts[0], bar, *texts[1:])
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
