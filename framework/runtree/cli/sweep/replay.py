@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.cli.sweep.standing import Standing
+from runtree.contract.errors import NotFoundError, RuntreeError, first_line
 from runtree.records.ledger import parse
 from runtree.records.sweep import SweepFolder, read_description
 from runtree.sweeps.book import Book, Entry
@@ -29,7 +30,11 @@ class Replay:
 
     def __post_init__(self) -> None:
         self.asked = read_description(self.folder)
-        self._forget()
+        try:
+            self._forget()
+        except (RuntreeError, ValueError, TypeError, LookupError, AttributeError) as error:
+            told = f"{self.folder.description}: what it tells makes no sense ({first_line(error)})"
+            raise NotFoundError(told, "it is damaged, or of another version") from None
 
     def _forget(self) -> None:
         self._offset, self.book, self.since = 0, Book(), dict[int, float]()
