@@ -1,7 +1,8 @@
 """What a run of a sweep costs with runtree and with its peers, as ratios within one run of this script.
 
 Every contestant does the same work a run: fit a logistic regression (or boosted trees) on the prepared breast cancer
-table, predict the train and the validation part, and score both by ROC AUC. The contestants take turns (A B C, …); a
+table, predict the train and the validation part, and score both by ROC AUC, with one and the same function: what is
+compared is what goes on around that. The contestants take turns (A B C, …); a
 sweep's own start is told apart from what it costs a run. "bare, on disk" is the floor: the bare loop that also writes
 each run's config, record and metrics as plainly as can be, and a line that the disk confirms.
 
@@ -64,7 +65,8 @@ def run_one(fit: str, value: float) -> float:
     """Do the work of one run, bare."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
+
+    from runtree.statistics.unchecked import roc_auc
 
     if not _DATA:
         _DATA.append(prepared())
@@ -76,7 +78,7 @@ def run_one(fit: str, value: float) -> float:
             learning_rate=value, max_iter=20, max_leaf_nodes=31, early_stopping=False, random_state=0
         )
     model.fit(x, y)
-    scores = [roc_auc_score(b, model.predict_proba(a)[:, 1]) for a, b in ((x, y), (valid_x, valid_y))]
+    scores = [roc_auc(b == 1, model.predict_proba(a)[:, 1]) for a, b in ((x, y), (valid_x, valid_y))]
     model.predict(x), model.predict(valid_x)
     return scores[1]
 

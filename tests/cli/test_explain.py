@@ -7,7 +7,9 @@ import json
 import pandas as pd
 import pytest
 
-QUICK = ["evaluator.explain=none", "evaluator.baselines=none"]
+from runtree.testing.fixtures import UNEXAMINED
+
+QUICK = UNEXAMINED
 
 
 @pytest.fixture

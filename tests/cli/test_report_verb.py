@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 
 from runtree.records.manifest import sha256
+from runtree.testing.fixtures import UNEXAMINED
 
 
 @pytest.fixture
 def trained(runtree):
     """Train something small whose page is not wanted, and return its folder."""
-    assert runtree("train", "algorithm=dummy", "data=iris", "evaluator.report=false").code == 0
+    assert runtree("train", "algorithm=dummy", "data=iris", *UNEXAMINED).code == 0
     [path] = Path("outputs/default").glob("*-????????")
     return path
 

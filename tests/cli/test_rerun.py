@@ -5,7 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from runtree.testing.fixtures import UNEXAMINED
+
 TYPED = ["algorithm=ridge", "data=csv", "data.path=rows.csv", "data.target=y", "experiment.name=e"]
+TYPED += UNEXAMINED
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from runtree.config.flags import parse_flags
 from runtree.contract import hookspecs
 from runtree.contract.errors import MissingError, RunFailedError
 from runtree.plugins import make_plugins
+from runtree.testing.fixtures import UNEXAMINED
 
 
 def plugin(**hooks):
@@ -19,7 +20,7 @@ def plugin(**hooks):
 
 def run(folder, *overrides, app=None, **hooks):
     app = app or App(make_plugins(found=[], extra=[("probe", plugin(**hooks))]))
-    done = train(app, parse_flags(["algorithm=dummy", "data=iris", *overrides]))
+    done = train(app, parse_flags(["algorithm=dummy", "data=iris", *UNEXAMINED, *overrides]))
     return done.runs[0]
 
 
@@ -140,7 +141,7 @@ def test_run_failed(folder):
 def sweep(folder, **hooks):
     app = App(make_plugins(found=[], extra=[("probe", plugin(**hooks))]))
     return train(
-        app, parse_flags(["-m", "algorithm=dummy", "data=iris", "seed=1,2", "compute.engine=in_process"])
+        app, parse_flags(["-m", "algorithm=dummy", "data=iris", "seed=1,2", "compute.engine=in_process", *UNEXAMINED])
     ).folder
 
 

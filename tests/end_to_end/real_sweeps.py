@@ -41,6 +41,14 @@ class Told(RegressorMixin, BaseEstimator):
 
     def __init__(self, x=0.5, seconds=0.0, do="well"):
         self.x, self.seconds, self.do = x, seconds, do
+        self.die_as_told("built")
+
+    def die_as_told(self, when):
+        """Die, as often as a file says so."""
+        left = HERE / f"die_when_{when}"
+        if left.exists() and int(left.read_text()):
+            left.write_text(str(int(left.read_text()) - 1))
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def fit(self, X, y):
         with (HERE / "fits.txt").open("a") as file:
@@ -62,6 +70,10 @@ class Told(RegressorMixin, BaseEstimator):
             time.sleep(60)
 
     def __getstate__(self):
+        self.die_as_told("saved")
+        if (HERE / "slow_when_saved").exists():
+            (HERE / "saving").touch()
+            time.sleep(60)
         if self.do == "fill_when_saved" and (HERE / "fill").exists():
             ballast = (HERE / "fill").read_text()
             (HERE / "fill").unlink()
@@ -107,6 +119,22 @@ class Told(RegressorMixin, BaseEstimator):
 
     def complain(self):
         raise ValueError("as told")
+
+    def mumble(self):
+        raise ValueError("a name that is no UTF-8: \\udcff")
+
+    def read_out(self):
+        raise ValueError("x" * 5_000_000)
+
+    def choke(self):
+        class Choking(Exception):
+            def __str__(self):
+                raise RuntimeError("no words")
+
+        raise Choking
+
+    def give_up(self):
+        raise KeyboardInterrupt
 
     def leave(self):
         os._exit(0)

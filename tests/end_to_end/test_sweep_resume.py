@@ -25,6 +25,7 @@ from real_sweeps import (
     record_of,
     session,
     sweep_of,
+    until,
     wait_for,
     words,
 )
@@ -35,8 +36,8 @@ RESUME = ("resume", "latest")
 class Assassin:
     """Kills drivers and workers at moments that chance chooses, and goes on each time."""
 
-    def __init__(self, folder: Path, typed: list[str], seed: int) -> None:
-        self.folder, self.typed = folder, typed
+    def __init__(self, folder: Path, typed: list[str], runs: int, seed: int) -> None:
+        self.folder, self.typed, self.runs = folder, typed, runs
         self.chance, self.killed, self.seen = random.Random(seed), Counter[str](), dict[int, tuple[int, float]]()
 
     def kill(self, times: int, pause: int) -> None:
@@ -47,7 +48,9 @@ class Assassin:
         one = self._begin()
         try:
             for victim in victims:
-                self._wait(one, self.chance.randint(0, pause), at_work=victim == "worker" or self.chance.random() < 0.7)
+                left = (self.runs - len(ended(self.folder))) // (times - self.killed.total() + 1)  # none comes too late
+                some = min(self.chance.randint(0, pause), left)
+                self._wait(one, some, at_work=victim == "worker" or self.chance.random() < 0.7)
                 if victim == "worker":
                     self._kill_worker(one)
                 else:
@@ -73,7 +76,10 @@ class Assassin:
                 wait_for(one, lambda: len(events(self.folder, "opened")) > opened - bool(opened), "the loop")
             before = len(ended(self.folder))
             wait_for(one, lambda: one.workers() and len(ended(self.folder)) >= before + runs, f"{runs} more runs")
-        time.sleep(self.chance.uniform(0.0, 0.1 if at_work else 4.0))
+            time.sleep(self.chance.uniform(0.0, 0.1))
+        else:
+            before, end = len(ended(self.folder)), time.monotonic() + self.chance.uniform(0.0, 4.0)
+            until(lambda: time.monotonic() > end or len(ended(self.folder)) > before, 5)  # it has started by now
         assert not one.is_over, one.said
 
     def _kill_worker(self, one: Session) -> None:
@@ -100,7 +106,7 @@ def _inode(folder: Path, number: int) -> int:
 )
 def test_a_sweep_whose_drivers_and_workers_are_killed_ends_with_exactly_its_runs(folder, tuner, runs, kills, seed):
     lay_out(folder, params={"seconds": 0.1})
-    assassin = Assassin(folder, words(tuner, runs, "compute.slots=2", "tuner.retries=50"), seed)
+    assassin = Assassin(folder, words(tuner, runs, "compute.slots=2", "tuner.retries=50"), runs, seed)
     assassin.kill(kills, pause=8 if runs > 100 else 5)
     assert_every_run_is_there_once(folder, runs)
     for number, (inode, value) in assassin.seen.items():

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.evaluators.splitting import Splitting
-from runtree.testing.fixtures import quoted, train
+from runtree.testing.fixtures import UNEXAMINED, quoted, train
 
 ROWS = 120
 SEED = 7
@@ -52,7 +52,7 @@ KINDS = {
 def test_fold_scores_equal_scikit_learns(kind, tmp_path):
     asked, splitter = KINDS[kind]
     shared = ["evaluator=cross_validation", "algorithm=logistic", "evaluator.metrics=[accuracy]", f"seed={SEED}"]
-    run = train(*table(tmp_path), *shared, *asked, "objective.metric=accuracy", folder=tmp_path)
+    run = train(*table(tmp_path), *shared, *asked, "objective.metric=accuracy", *UNEXAMINED, folder=tmp_path)
     rows, data = run.split.train, run.data
     if kind == "time":
         rows = rows[data.times.iloc[rows].argsort(kind="stable").to_numpy()]

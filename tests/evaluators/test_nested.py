@@ -7,10 +7,10 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 
 from runtree.contract.errors import ConfigError, RunFailedError
-from runtree.testing.fixtures import train, write_table
+from runtree.testing.fixtures import UNEXAMINED, train, write_table
 
 SEED = 7
-NESTED = ["evaluator=nested_cross_validation", "objective.metric=accuracy", f"seed={SEED}", "compute=cpu"]
+NESTED = ["evaluator=nested_cross_validation", "objective.metric=accuracy", f"seed={SEED}", "compute=cpu", *UNEXAMINED]
 SMALL = ["evaluator.folds=3", "evaluator.inner_folds=3"]
 SPACE = "algorithm.space={n_neighbors: 'choice(1, 5, 15)', weights: 'choice(uniform, distance)'}"
 KNN = ["algorithm=knn", SPACE, "~algorithm.space.p", "evaluator.tuner=grid", *SMALL]

@@ -13,6 +13,7 @@ def trained(tmp_path_factory):
     """Train once on a table with every kind of column; yield the folder of the outputs and the table."""
     from runtree.app import App, train
     from runtree.config.flags import parse_flags
+    from runtree.testing.fixtures import UNEXAMINED
 
     place = tmp_path_factory.mktemp("trained")
     rng = np.random.default_rng(0)
@@ -35,7 +36,7 @@ def trained(tmp_path_factory):
         "data.drop=[id]",
         "algorithm=logistic",
     ]
-    train(App(), parse_flags([*words, f"outputs={place / 'outputs'}"]))
+    train(App(), parse_flags([*words, *UNEXAMINED, f"outputs={place / 'outputs'}"]))
     return place / "outputs", table
 
 

@@ -62,14 +62,11 @@ import os, pathlib, signal, sys
 from runtree.records import write
 name = {moment!r}
 die = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
-if name == "replace":
-    pathlib.Path.replace = die
-else:
-    before = getattr(os, name)
-    def dying(*a, **k):
-        before(*a, **k) if name == "write" else None
-        die()
-    setattr(os, name, dying)
+before = getattr(os, name)
+def dying(*a, **k):
+    before(*a, **k) if name == "write" else None
+    die()
+setattr(os, name, dying)
 write.write_bytes(pathlib.Path(sys.argv[1]), b"new" * 1000)
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "f")], check=False)

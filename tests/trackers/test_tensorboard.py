@@ -9,11 +9,12 @@ from runtree.config.flags import parse_flags
 from runtree.contract.errors import MissingError, RunFailedError
 from runtree.contract.types import Stage
 from runtree.testing import tiny_table
+from runtree.testing.fixtures import UNEXAMINED
 
 accumulator = pytest.importorskip(
     "tensorboard.backend.event_processing.event_accumulator", reason="pip install 'runtree[tensorboard]'"
 )
-SMALL = ["data=csv", "data.path=t.csv", "data.target=outcome", "compute=cpu", "compute.threads=1"]
+SMALL = ["data=csv", "data.path=t.csv", "data.target=outcome", "compute=cpu", "compute.threads=1", *UNEXAMINED]
 
 
 def read(folder):

@@ -7,6 +7,7 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App
+from runtree.app.asking import ask
 from runtree.config.compose import Base, Composer
 from runtree.config.resources import Resources, resources
 from runtree.contract.errors import ConfigError, RequestError, RuntreeError
@@ -15,7 +16,7 @@ from runtree.lifecycle.trackers import with_trackers
 from runtree.records.sweep import SweepFolder
 from runtree.sweeps.axes import Axes, read_axes
 from runtree.sweeps.driver import Driver
-from runtree.sweeps.executor import Executor, Job, Returned
+from runtree.sweeps.executor import Executor
 from runtree.sweeps.families import Family, by_algorithm, ends, flat
 from runtree.sweeps.judgement import Judge, check_measured, constraints
 from runtree.sweeps.options import LoopOptions, loop_options, of_the_tuner
@@ -208,16 +209,3 @@ def check_family(plan: Plan, family: Family, prober: Executor, prunes: bool) -> 
             "type: evaluator=cross_validation (each fold is a step), or tuner=tpe",
             "or choose an algorithm that iterates: runtree describe algorithm=… tells which honour fit.patience",
         )
-
-
-def ask(prober: Executor, probe: Probe) -> Found:
-    """Let a worker look."""
-    prober.submit(Job(-1, probe))
-    while True:
-        for event in prober.wait(None):
-            result = event.result if isinstance(event, Returned) else None
-            if isinstance(result, Exception):
-                raise result
-            if not isinstance(result, Found):
-                raise RequestError(f"the data could not be looked at: {event}")
-            return result

@@ -197,6 +197,8 @@ def hearing_signals(driver: Driver) -> Iterator[None]:
 
     def heard(signum: int, frame: Any) -> None:
         driver.signals += 2 if signum != signal.SIGINT else 1
+        if driver.signals > 1 and isinstance(driver.executor, InProcess):  # this process is at the run, and in no loop
+            driver.leave("interrupt", at_once=True)
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:

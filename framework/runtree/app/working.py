@@ -102,13 +102,15 @@ class Worker:
             recall=self.memory.recall,
             given_up=channel.report,
             prunes=work.prunes,
+            probed=True,
             ended=records.append,
         )
         run: Run | None = None
         try:
             run = execute(request, self.hooks, self.trust)
         except KeyboardInterrupt:
-            pass  # its record says so; the driver knows why it was told to end
+            if not records:  # it never began; else its record says so, and the driver knows why it was told to end
+                raise
         except SystemExit as error:
             sys.stderr.write(f"the algorithm called sys.exit({error.code})\n")
         except Exception:

@@ -37,11 +37,19 @@ def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
     seen = Replay(find_sweep(Path(outputs), sweep)).read()
     refuse_held(seen)
     refuse_another(overrides)
-    if seen.state == "ended" and not overrides:
+    if seen.state == "ended" and not overrides and keeps_its_best(seen):
         tell_ended(seen, outputs)
         return 0
     click.echo(f"{seen.folder.path.name}: {where_it_stood(seen)}", err=True)
     return go_on(seen, overrides)
+
+
+def keeps_its_best(seen: "Replay") -> bool:
+    """Tell whether the best is kept as it was to be: where that went wrong at the end, it is tried again."""
+    from runtree.sweeps.judgement import done
+
+    best = [done(seen.book.entries(trial)) for trial, _ in seen.standing.front.best]
+    return str(seen.node.get("keep")) != "best" or all(entries[0].kept for entries in best)
 
 
 def go_on(seen: "Replay", overrides: tuple[str, ...]) -> int:

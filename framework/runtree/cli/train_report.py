@@ -100,10 +100,11 @@ def chosen(run: "Run") -> str:
 
 def ended(ending: Mapping[str, Any]) -> str:
     """Return ``after 37 epochs: tolerance (the model is that of epoch 30)``."""
-    count, unit = ending["iterations"], ending["unit"]
-    best = ending.get("best")
+    count, unit, best = ending.get("iterations"), ending.get("unit"), ending.get("best")
+    if not isinstance(count, int):  # a damaged record
+        return str(ending.get("reason"))
     kept = f" (the model is that of {unit} {best})" if best and best != count else ""
-    return f"after {count:,} {unit}{'' if count == 1 else 's'}: {ending['reason']}{kept}"
+    return f"after {count:,} {unit}{'' if count == 1 else 's'}: {ending.get('reason')}{kept}"
 
 
 def names(run: "Run") -> list[str]:

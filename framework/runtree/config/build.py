@@ -38,14 +38,15 @@ def build(node: Mapping[str, Any], path: str, trust: Trust) -> Any:
     return construct({"_target_": target, **reveal(arguments, path)}, trust, path)
 
 
-def build_algorithm(node: Mapping[str, Any], task: str, trust: Trust) -> Any:
-    """Make the unfitted algorithm for a task."""
+def build_algorithm(node: Mapping[str, Any], task: str, trust: Trust, validate: bool = True) -> Any:
+    """Make the unfitted algorithm for a task; its own look at its parameters may be left to its fit."""
     chosen = imported(node) if "path" in node and "_target_" not in node else for_task(node, task, "algorithm")
     algorithm = build(chosen, "algorithm", trust)
     for method in ("fit", "predict"):
         if not callable(getattr(algorithm, method, None)):
             raise ConfigError(f"algorithm: {type(algorithm).__name__} has no '{method}', so it cannot be trained")
-    validate_parameters(algorithm, "algorithm")
+    if validate:
+        validate_parameters(algorithm, "algorithm")
     return algorithm
 
 
@@ -101,8 +102,13 @@ def validate_parameters(algorithm: Any, path: str) -> None:
     try:
         algorithm._validate_params()
     except ValueError as error:
-        name = next((key for key in algorithm.get_params(deep=False) if f"'{key}' parameter" in str(error)), "")
-        raise ConfigError(f"{path}.{name}".rstrip(".") + f": {error}") from None
+        raise refused_parameter(algorithm, path, error) from None
+
+
+def refused_parameter(algorithm: Any, path: str, error: ValueError) -> ConfigError:
+    """Return what an estimator says of a parameter with the config path."""
+    name = next((key for key in algorithm.get_params(deep=False) if f"'{key}' parameter" in str(error)), "")
+    return ConfigError(f"{path}.{name}".rstrip(".") + f": {error}")
 
 
 def construct(node: Any, trust: Trust, path: str) -> Any:

@@ -29,6 +29,7 @@ __all__ = [
     "UntrustedError",
     "first_line",
     "nearest",
+    "said",
     "unknown",
 ]
 
@@ -98,7 +99,17 @@ class NotFoundError(RuntreeError):
 
 def first_line(error: object) -> str:
     """Return the first line of what another library's error says."""
-    return str(error).strip().partition("\n")[0]
+    return said(error, 500).strip().partition("\n")[0]
+
+
+def said(error: object, most: int = 4000) -> str:
+    """Return what an error says, as text that can be written: of a book its beginning, of what cannot be said that."""
+    try:
+        text = str(error)
+    except Exception as fault:
+        return f"({type(error).__name__} cannot say what it is: {type(fault).__name__})"
+    shown = text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters)"
+    return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def without_numbers(message: str) -> str:

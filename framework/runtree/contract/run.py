@@ -76,6 +76,8 @@ class Run:
         What was typed for the run.
     prunes
         Whether somebody listens who may give the run up for what it reports.
+    probed
+        Whether a sweep tried beforehand all that differs between its runs: the algorithm's fit looks at its parameters.
     refit
         Fits a fresh copy of the run's pipeline on other rows, under the stop rules of the run:
         ``refit(features, target)``. Set by the stage fit.
@@ -130,6 +132,7 @@ class Run:
         self.prunes = prunes
         self.overrides = tuple(overrides)
         self.slots = 1
+        self.probed = False
         self.space: Callable[[], Sequence[Dimension]] = tuple
         self.chosen: Chosen | None = None
         self.refit: Callable[..., Any] | None = None

@@ -57,6 +57,8 @@ class Request:
         What `Run.recall` and `Run.report` turn to.
     prunes
         Whether `given_up` may ever answer True.
+    probed
+        Whether all that differs between such runs was tried before: an algorithm looks at its parameters as it fits.
     ended
         Told the record in which the run ends, whether well or not.
     iterated
@@ -71,6 +73,7 @@ class Request:
     recall: Callable[[str, Hashable, Callable[[], Any]], Any] = make_anew
     given_up: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False
     prunes: bool = False
+    probed: bool = False
     ended: Callable[[RunRecord], None] = lambda record: None
     iterated: Callable[[Run, Mapping[str, Any]], None] = lambda run, line: None
 
@@ -117,7 +120,7 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
             request.overrides,
             lambda line: append_line(folder.folds, line),
         )
-        run.slots = slots
+        run.slots, run.probed = slots, request.probed
         stack.callback(close_folds, run)
         record = first_record(request.frozen, request.overrides, request.sweep, folder)
         clock = time.monotonic()
@@ -223,8 +226,8 @@ def write_environment(folder: RunFolder, run: Run, hooks: Hooks) -> None:
 
 @contextmanager
 def terminated_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does, so that its record says so."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let SIGTERM end a run as Ctrl-C does, so that its record says so; whoever handles it already goes on doing so."""
+    if threading.current_thread() is not threading.main_thread() or callable(signal.getsignal(signal.SIGTERM)):
         yield
         return
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from runtree.config.build import build
+from runtree.config.build import build, refused_parameter
 from runtree.contract.errors import DataError, RuntreeError, first_line
 from runtree.contract.iteration import UNWATCHED, Report
 from runtree.contract.run import Run
@@ -74,9 +74,9 @@ def carry_out(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report:
         extra["validation"] = held
     if stepper is not None:
         store = SkopsStore(f"{type(algorithm).__module__}.{type(algorithm).__qualname__}")
-        _told(lambda: stepper.fit(algorithm, rows, target, report, store), run)
+        _told(lambda: stepper.fit(algorithm, rows, target, report, store), run, algorithm)
     else:
-        _told(lambda: algorithm.fit(rows, target, **extra), run)
+        _told(lambda: algorithm.fit(rows, target, **extra), run, algorithm)
 
 
 def preprocessed(run: Run) -> tuple[Any, Any]:
@@ -106,7 +106,7 @@ def _validation(run: Run, preprocess: Any) -> Rows | None:
     return rows, target.to_numpy()
 
 
-def _told(work: Callable[[], Any], run: Run) -> None:
+def _told(work: Callable[[], Any], run: Run, algorithm: Any) -> None:
     """Run the fit; what the library says of bad values is told with the config path."""
     try:
         work()
@@ -114,6 +114,8 @@ def _told(work: Callable[[], Any], run: Run) -> None:
         raise
     except ValueError as error:
         name, said = run.config.algorithm.get("name"), str(error)
+        if type(error).__name__ == "InvalidParameterError":  # scikit-learn's
+            raise refused_parameter(algorithm, "algorithm", error) from None
         if "NaN" in said or "infinity" in said:
             raise DataError(f"algorithm={name} takes no missing or infinite values", TABULAR) from error
         if "could not convert string" in said:

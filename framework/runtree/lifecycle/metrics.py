@@ -1,4 +1,6 @@
-"""The built-in metrics, each scikit-learn's own function under the field's name.
+"""The built-in metrics, each scikit-learn's function under the field's name, equal to it to the last digit.
+
+They are computed without its checks (`runtree.statistics`: unchecked, deviations), which take far longer than the sums.
 
 For classification the functions receive class codes (0 … classes-1) and `labels`. With two classes precision, recall,
 F1 and the curves are those of the second class in sorted order; with more they are averaged over the classes with
@@ -34,61 +36,70 @@ def balanced_accuracy(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
     return float((hits[rows > 0] / rows[rows > 0]).mean())
 
 
-def _average(labels: Sequence[int]) -> dict[str, Any]:
-    return {"average": "binary"} if len(labels) == 2 else {"average": "macro", "labels": list(labels)}
+def _of_cells(name: str, y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
+    from runtree.statistics.unchecked import of_cells
+
+    return of_cells(name, y_true, y_pred, len(labels))
 
 
 def precision(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
-    """TP / (TP + FP); 0 where nothing is predicted."""
-    from sklearn.metrics import precision_score
-
-    return float(precision_score(y_true, y_pred, zero_division=0.0, **_average(labels)))
+    """TP / (TP + FP); 0 where nothing is predicted (`precision_score`)."""
+    return _of_cells("precision", y_true, y_pred, labels)
 
 
 def recall(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
-    """TP / (TP + FN); 0 where there is none to find."""
-    from sklearn.metrics import recall_score
-
-    return float(recall_score(y_true, y_pred, zero_division=0.0, **_average(labels)))
+    """TP / (TP + FN); 0 where there is none to find (`recall_score`)."""
+    return _of_cells("recall", y_true, y_pred, labels)
 
 
 def f1(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
-    """Harmonic mean of precision and recall."""
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(y_true, y_pred, zero_division=0.0, **_average(labels)))
+    """Harmonic mean of precision and recall (`f1_score`)."""
+    return _of_cells("f1", y_true, y_pred, labels)
 
 
 def mcc(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
-    """Matthews' correlation of predicted and true classes; 0 where only one class is there, true and predicted."""
-    from sklearn.metrics import matthews_corrcoef
-
-    if len({*y_true.tolist(), *y_pred.tolist()}) < 2:  # scikit-learn's answer too, but it warns besides
-        return 0.0
-    return float(matthews_corrcoef(y_true, y_pred))
+    """Matthews' correlation; 0 where only one class is there, true or predicted (`matthews_corrcoef`)."""
+    return _of_cells("mcc", y_true, y_pred, labels)
 
 
 def roc_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
     """Area under the ROC curve; one-versus-rest, macro, for more than two classes. NaN where a class is missing."""
-    from sklearn.metrics import roc_auc_score
+    from runtree.statistics import unchecked
 
     if len(set(y_true.tolist())) < len(labels):
         return float("nan")
+    if len(labels) == 2 and _is_finite(y_score):
+        return unchecked.roc_auc(y_true == 1, y_score)
+    if len(labels) > 2 and unchecked.are_chances(y_score):
+        return unchecked.each_class(unchecked.roc_auc, y_true, y_score)
+    from sklearn.metrics import roc_auc_score  # what is no chance it refuses in its own words
+
     more = {} if len(labels) == 2 else {"multi_class": "ovr", "average": "macro", "labels": list(labels)}
     return float(roc_auc_score(y_true, y_score, **more))
 
 
 def pr_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
     """Average precision: the area under the precision-recall curve in steps. NaN where a class is missing."""
-    from sklearn.metrics import average_precision_score
+    from runtree.statistics import unchecked
 
     if len(set(y_true.tolist())) < len(labels):
         return float("nan")
-    return float(average_precision_score(y_true, y_score, average="macro"))
+    if not _is_finite(y_score):
+        from sklearn.metrics import average_precision_score
+
+        return float(average_precision_score(y_true, y_score, average="macro"))
+    if len(labels) == 2:
+        return unchecked.average_precision(y_true == 1, y_score)
+    return unchecked.each_class(unchecked.average_precision, y_true, y_score)
 
 
 def log_loss(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
     """Mean negative log of the chance given to the true class."""
+    from runtree.statistics import unchecked
+
+    chances = _both(y_score)
+    if unchecked.are_chances(chances):
+        return unchecked.log_loss(y_true, chances)
     from sklearn.metrics import log_loss as score
 
     return float(score(y_true, y_score, labels=list(labels)))
@@ -96,14 +107,36 @@ def log_loss(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
 
 def brier(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
     """Mean squared distance of chances from what came; for more than two classes summed over them."""
+    from runtree.statistics import unchecked
+
+    chances = _both(y_score)
+    if unchecked.are_chances(chances):
+        return unchecked.brier(y_true, chances)
     from sklearn.metrics import brier_score_loss
 
     return float(brier_score_loss(y_true, y_score, labels=list(labels)))
 
 
+def _is_finite(values: Any) -> bool:
+    import numpy as np
+
+    return bool(np.isfinite(values).all())
+
+
+def _both(y_score: Any) -> Any:
+    """Return the chances of two classes from those of the second."""
+    import numpy as np
+
+    return y_score if y_score.ndim == 2 else np.column_stack([1 - y_score, y_score])
+
+
 def _regression(name: str) -> Any:
     def score(y_true: Any, y_pred: Any) -> float:
-        import sklearn.metrics
+        from runtree.statistics.deviations import SCORES
+
+        if len(y_true) > 1 and _is_finite(y_true) and _is_finite(y_pred):
+            return SCORES[name](y_true, y_pred)
+        import sklearn.metrics  # which says in its own words what is wrong with them
 
         return float(getattr(sklearn.metrics, name)(y_true, y_pred))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from runtree.config.freeze import Frozen
 from runtree.config.secrets import redact_override
-from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError, first_line
+from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError, first_line, said
 from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
 from runtree.lifecycle import metrics
@@ -82,5 +82,5 @@ def failed(error: Exception, folder: RunFolder) -> RunFailedError:
 def told(error: BaseException) -> dict[str, Any]:
     """Return an error as a record keeps it."""
     hints: Sequence[str] = error.hints if isinstance(error, RuntreeError) else ()
-    message = error.message if isinstance(error, RuntreeError) else str(error)
+    message = said(error.message if isinstance(error, RuntreeError) else error)
     return {"type": type(error).__name__, "message": message, "hints": list(hints)}

@@ -63,7 +63,7 @@ def check_stage(run: Run) -> None:
     metrics.choose(config["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
     ranked, direction = metrics.objective(config["objective"], run.data.task, run.catalogue)
     options, iterations, node = settle(config, run.data.task)
-    run.estimator = build_algorithm(node, run.data.task, run.trust)
+    run.estimator = build_algorithm(node, run.data.task, run.trust, validate=not run.probed)
     run.plan = make_plan(options, iterations, run.estimator, run.prunes, run.trust)
     calibrates = asked_of(run).calibrate is not None  # which gives chances to whom has none
     if ranked.needs == "probability" and not hasattr(run.estimator, "predict_proba") and not calibrates:

@@ -19,7 +19,7 @@ def dump_json(value: Any, spaces: int | None = None) -> bytes:
     try:
         content: bytes = encode(value)
     except ODD:
-        content = encode(jsonable(value))
+        content = encoded(json.dumps(jsonable(value), ensure_ascii=False, separators=(",", ":")))
     return content if spaces is None else layout(content, indent=spaces)
 
 
@@ -41,6 +41,11 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def encoded(text: str) -> bytes:
+    """Return a text as UTF-8; half a surrogate, as in file names that are no UTF-8, as JSON and Python escape it."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def dump_yaml(content: Mapping[str, Any]) -> str:

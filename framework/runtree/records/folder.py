@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,12 +135,32 @@ class RunFolder:
         """Hold the folder: a kernel lock, which dies with the process."""
         handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(handle)
             yield
         except BlockingIOError:
             raise RequestError(f"{self.path}: another process works in this folder") from None
         finally:
             os.close(handle)
+
+
+def take(handle: int) -> None:
+    """Lock an open file for this process alone.
+
+    Who only looks whether somebody holds it (`is_held`) does so for an instant: that is waited for, up to 0.2 s.
+
+    Raises
+    ------
+    BlockingIOError
+        Somebody else holds it.
+    """
+    for pause in (0.001, 0.01, 0.05, 0.14):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+        else:
+            return
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def now() -> str:

@@ -11,7 +11,7 @@ LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 @contextmanager
 def logged(file: Path, lowest: int = logging.INFO) -> Iterator[None]:
     """Write what is logged meanwhile to a file. A log that cannot be written never ends a run."""
-    handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+    handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter(LINE))
     root, ours = logging.getLogger(), logging.getLogger("runtree")
     level = ours.level

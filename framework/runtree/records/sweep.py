@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.contract.errors import NotFoundError, RequestError, first_line
-from runtree.records.folder import RunFolder, not_writable
+from runtree.records.folder import RunFolder, not_writable, take
 from runtree.records.record import timestamp
 
 HEAVY = ("model", "plots", "checkpoints")
@@ -115,7 +115,7 @@ class SweepFolder:
             raise not_writable(self.path, error) from None
         try:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                take(handle)
             except BlockingIOError:
                 raise RequestError(
                     f"{self.path}: another process works on this sweep: {describe_holder(self.holder())}",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtree.records.dump import dump_json, dump_yaml
+from runtree.records.dump import dump_json, dump_yaml, encoded
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
@@ -47,7 +47,7 @@ def sync_folder(folder: Path) -> None:
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:
     """Replace a text file at once."""
-    write_bytes(path, text.encode(), durable)
+    write_bytes(path, encoded(text), durable)
 
 
 def write_json(path: Path, content: Any, durable: bool = True) -> None:

@@ -3,7 +3,7 @@
 Live or resumed, it is the same code that reads them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,11 @@ class Entry:
         return self.state in ENDED
 
     @property
+    def came_to_nothing(self) -> bool:
+        """Tell whether it has ended without measuring anything."""
+        return self.has_ended and self.state not in ("completed", "pruned")
+
+    @property
     def objectives(self) -> tuple[float, ...] | None:
         """Return what it is judged by."""
         found = self.outcome.get("objectives")
@@ -60,7 +65,7 @@ class Book:
     ended
         Numbers of runs in the order in which they ended.
     by_same
-        The run that measured, or is measuring, a configuration: two of one configuration are not both paid for.
+        The latest run that measured, is measuring or failed to measure a configuration.
     seconds
         How long the sweep has worked, over all its sessions.
     """
@@ -112,18 +117,21 @@ class Book:
         trial = self.trials.setdefault(key, Trial(key, event["values"], event.get("memo") or {}, int(event["of"])))
         trial.runs.append(number)
         self.runs[number] = Entry(number, key, int(event["repeat"]), str(event["same"]))
-        self.by_same.setdefault(str(event["same"]), number)
+        held = self.by_same.get(str(event["same"]))
+        if held is None or self.runs[held].came_to_nothing:
+            self.by_same[str(event["same"])] = number
 
     def _reused(self, event: Mapping[str, Any]) -> None:
         key = (str(event["family"]), int(event["trial"]))
-        if key not in self.trials:
+        if key not in self.trials and int(event["of"]) in self.runs:  # else a damaged line told of that run
             self.trials[key] = Trial(key, event["values"], event.get("memo") or {}, same_as=int(event["of"]))
             self._takers.setdefault(int(event["of"]), []).append(key)
 
     def _died(self, event: Mapping[str, Any]) -> None:
-        entry = self.runs[int(event["run"])]
-        entry.attempts, entry.state = int(event["attempt"]) + 1, "queued"
-        entry.reports.clear()
+        entry = self.runs.get(int(event["run"]))
+        if entry is not None:  # else the line that it began with is damaged
+            entry.attempts, entry.state = int(event["attempt"]) + 1, "queued"
+            entry.reports.clear()
 
     def _ended(self, event: Mapping[str, Any]) -> None:
         self._asked(event)  # each line tells all: one that was lost is made up for
@@ -133,13 +141,12 @@ class Book:
         entry.state, entry.outcome, entry.kept = str(event["state"]), event, bool(event.get("kept"))
         entry.reports = [(int(step), float(value)) for step, value in event.get("reports") or ()]
         self.ended.append(entry.number)
-        if entry.state not in ("completed", "pruned"):
-            self.by_same.pop(entry.same, None)
 
     def _kept(self, event: Mapping[str, Any]) -> None:
-        entry = self.runs[int(event["run"])]
-        found = {key: event[key] for key in ("metrics", "fingerprints", "missed") if key in event}
-        entry.kept, entry.outcome = True, {**entry.outcome, **found}
+        entry = self.runs.get(int(event["run"]))
+        if entry is not None:
+            found = {key: event[key] for key in ("metrics", "fingerprints", "missed") if key in event}
+            entry.kept, entry.outcome = True, {**entry.outcome, **found}
 
     def _stopped(self, event: Mapping[str, Any]) -> None:
         self.stopped = event
@@ -147,12 +154,30 @@ class Book:
     def entries(self, trial: Trial) -> list[Entry]:
         """Return the runs that measure a trial, its own or those of whose result it takes over."""
         if trial.same_as is not None:
-            return [self.runs[trial.same_as]]
+            trial = self.trials[self.runs[trial.same_as].trial]
         return [self.runs[number] for number in trial.runs]
 
-    def takers(self, number: int) -> list[Trial]:
-        """Return the trials that take over the result of a run."""
-        return [self.trials[key] for key in self._takers.get(number, ())]
+    def takers(self, trial: Trial) -> list[Trial]:
+        """Return the trials that take over what the runs of another come to."""
+        return [self.trials[key] for number in trial.runs for key in self._takers.get(number, ())]
+
+    def known(self, same: str, settled: Callable[[int], bool]) -> int | None:
+        """Return the run that measured, or is measuring, a configuration: two of one are not both paid for.
+
+        One that came to nothing is tried again, as soon as that may be known (`settled`).
+        """
+        number = self.by_same.get(same)
+        if number is None or (self.runs[number].came_to_nothing and settled(number)):
+            return None
+        return number
+
+    def missing(self, trial: Trial) -> int | None:
+        """Return the first repeat of a trial that has no run yet; None where there is none, or the first was pruned."""
+        entries = [self.runs[number] for number in trial.runs]
+        if not entries or any(entry.state == "pruned" for entry in entries):
+            return None
+        there = {entry.repeat for entry in entries}
+        return next((repeat for repeat in range(trial.repeats) if repeat not in there), None)
 
     def untried(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield what is to be tried first and has not been."""

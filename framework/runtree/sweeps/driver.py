@@ -19,7 +19,7 @@ from runtree.records.ledger import Ledger
 from runtree.records.record import timestamp
 from runtree.sweeps import events
 from runtree.sweeps.book import Book, Entry, Trial
-from runtree.sweeps.endings import Ending, ending_of_death, ending_of_outcome, is_full
+from runtree.sweeps.endings import Ending, ending_of_death, ending_of_outcome, is_full, no_room
 from runtree.sweeps.executor import Died, Event, Executor, Job, Reported, Returned
 from runtree.sweeps.judgement import Front, Judge
 from runtree.sweeps.jury import Jury
@@ -67,6 +67,7 @@ class Driver:
     running: dict[int, float] = field(default_factory=dict)  # number → when it began
     leaving: str | None = None  # why nothing new begins: interrupt | terminate | stop | failure
     signals: int = 0
+    no_room: str = "the disk is full"
 
     def __post_init__(self) -> None:
         lag = self.lag if self.options.deterministic else None
@@ -112,6 +113,7 @@ class Driver:
         except OSError as error:
             if not is_full(error):
                 raise
+            self.no_room = no_room(error)
             self.leave("disk")
 
     def open(self) -> None:
@@ -166,7 +168,7 @@ class Driver:
         self._mean = seconds if not self._mean else 0.9 * self._mean + 0.1 * seconds
         asked = self._terminated.pop(entry.number, None)
         if isinstance(event, Returned):
-            ending = ending_of_outcome(event.result, asked)
+            ending = ending_of_outcome(event.result, asked, event.cause)
         else:
             ending = ending_of_death(event, asked)
         self._close(entry, ending, event)

@@ -22,12 +22,18 @@ TRANSIENT = (
     "InterruptedError",
     "BlockingIOError",
 )
-FULL = ("No space left on device", "Disk quota exceeded")
+FULL = ("No space left on device", "Disk quota exceeded", "File too large", "Read-only file system")
 
 
 def is_full(error: OSError) -> bool:
-    """Tell whether the disk took no more."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    """Tell whether the disk takes no more: it is full, a quota or a limit is, it fails, or it is only read by now."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+def no_room(error: OSError) -> str:
+    """Say why the disk takes no more."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "the disk is full" if full else f"the disk takes no more ({error.strerror})"
 
 
 @dataclass(frozen=True)
@@ -47,14 +53,14 @@ class Ending:
     cause: str = ""
 
 
-def ending_of_outcome(result: Any, asked: str | None) -> Ending:
-    """Return what a worker's answer means; `asked` is why the run was told to end, if it was."""
+def ending_of_outcome(result: Any, asked: str | None, cause: str | None = None) -> Ending:
+    """Return what a worker's answer means; `asked` and `cause`: why driver or executor told the run to end, if so."""
     if isinstance(result, RuntreeError):  # the request itself was refused: before any folder was made
         return Ending("failed", "error", error=told(type(result).__name__, result.message, *result.hints))
     if not isinstance(result, Outcome):
         return Ending("failed", "error", error=told("TypeError", f"the worker returned {result!r}"))
     if result.state == "interrupted":
-        return _interrupted(result, asked)
+        return _interrupted(result, asked, cause)
     error = result.error or {}
     if result.state == "failed" and any(text in str(error.get("message")) for text in FULL):
         return Ending("interrupted", leave="disk", error=error)
@@ -64,9 +70,12 @@ def ending_of_outcome(result: Any, asked: str | None) -> Ending:
     )
 
 
-def _interrupted(result: Outcome, asked: str | None) -> Ending:
+def _interrupted(result: Outcome, asked: str | None, cause: str | None) -> Ending:
     if asked == "interrupt":
         return Ending("interrupted", leave="interrupt")
+    if asked is None and cause is None:  # somebody else's signal: as if its process had been killed
+        text = "something other than this sweep told it to end"
+        return Ending("failed", "error", result.seconds, told("Crashed", text), again=True, cause=text)
     reason = "max_seconds" if asked is None else "interrupted"
     return Ending("stopped", reason, result.seconds, outcome=result)
 

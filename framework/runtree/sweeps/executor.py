@@ -1,7 +1,7 @@
 """What the loop asks of whoever works on its jobs, and what it hears back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -44,10 +44,11 @@ class Reported:
 
 @dataclass(frozen=True)
 class Returned:
-    """A job ended and returned a result."""
+    """A job ended and returned a result; `cause` is why it was asked to end, if it was."""
 
     job: int
     result: Any
+    cause: Cause | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

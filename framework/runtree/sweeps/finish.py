@@ -46,7 +46,8 @@ def finish(
         for entry in (found for found in keepers(driver) if not found.kept):
             tell(f"run {entry.number}: the test part is scored, the model saved")
             driver.on_disk(keep, driver, entry)
-        drop_others(driver, folder)
+        if driver.leaving not in RESUMED:
+            drop_others(driver, folder)
     driver.on_disk(mend, driver, folder)
     stop = stop_record(driver.progress)
     if driver.leaving and (stop["criterion"] is None or driver.leaving in RESUMED):  # what is not over did not end
@@ -72,9 +73,10 @@ def tell_of_sweep(folder: SweepFolder) -> None:
 
 
 def _write_down(driver: Driver, folder: SweepFolder, stop: dict[str, Any]) -> None:
-    driver.tell({"event": "stopped", "criterion": stop["criterion"], "explanation": stop["explanation"]})
     write_text(folder.leaderboard, write_leaderboard(driver.book, driver.judge))
     write_json(folder.stop, stop)
+    # last: who dies before that has not ended, and the next session writes all of it again
+    driver.tell({"event": "stopped", "criterion": stop["criterion"], "explanation": stop["explanation"]})
 
 
 def _advise(
@@ -105,10 +107,10 @@ def keepers(driver: Driver) -> list[Entry]:
 def keep(driver: Driver, entry: Entry) -> None:
     """Let the worker that holds a run keep it; where none does any more, the run is done again."""
     outcome = next((found for found in ask_all(driver, Complete(entry.number)) if isinstance(found, Outcome)), None)
-    if outcome is None:
-        work = driver.redo(entry)
-        found = carry_out(driver, [Complete(entry.number, refit=work)])
-        outcome = next((result for result in found if isinstance(result, Outcome)), None)
+    tries = driver.options.retries + 1
+    while outcome is None and tries and driver.signals < 2:
+        [found] = carry_out(driver, [Complete(entry.number, refit=driver.redo(entry))])
+        outcome, tries = found if isinstance(found, Outcome) else None, tries - 1
     if outcome is not None and outcome.state == "completed":
         event = {"event": "kept", "run": entry.number, "metrics": outcome.metrics, "seconds": outcome.seconds}
         driver.tell(event | {"fingerprints": outcome.fingerprints, "missed": list(outcome.missed)})
@@ -118,6 +120,8 @@ def keep(driver: Driver, entry: Entry) -> None:
     driver.doubtful.append(entry.number)
     if any(text in error for text in FULL):
         driver.leave("disk")
+    if driver.signals > 1:
+        driver.leave("interrupt")
 
 
 def drop_others(driver: Driver, folder: SweepFolder) -> None:
@@ -154,7 +158,7 @@ def _explained(driver: Driver) -> str:
         "interrupt": "interrupted",
         "stop": "stopped as asked",
         "failure": "stopped after a failed run (tuner.on_failure=stop)",
-        "disk": "stopped, as the disk is full",
+        "disk": f"stopped, as {driver.no_room}",
     }
     left = f"; {waiting} runs wait to be taken up again" if waiting else ""
     return f"{texts[str(driver.leaving)]} after {len(driver.book.ended)} runs{left}"

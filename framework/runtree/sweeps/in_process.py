@@ -1,5 +1,6 @@
 """The engine "in_process": one job at a time, in this very process, where a debugger sees it."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ class InProcess:
         self._prepare: Callable[[], Work] = lambda: prepare(setup, argument)
         self._work: Work | None = None
         self._job: Job | None = None
-        self._pruned = False
+        self._pruned = self._working = False
         self._events: list[Event] = []
 
     def submit(self, job: Job) -> None:
@@ -42,13 +43,18 @@ class InProcess:
         """Do the job, however long it takes, and return what has happened."""
         if (job := self._job) is not None:
             self._work = self._work or self._prepare()
-            try:
-                result = self._work(job.payload, self)
-            finally:
-                self._job = None
-            self._events.append(Returned(job.id, result))
+            self._events.append(self._do(job, self._work))
         events, self._events = self._events, []
         return events
+
+    def _do(self, job: Job, work: Work) -> Event:
+        began, self._working = time.monotonic(), True
+        try:
+            return Returned(job.id, work(job.payload, self))
+        except KeyboardInterrupt:  # before there was anything to return
+            return Died(job.id, "terminated", 0, time.monotonic() - began, 0)
+        finally:
+            self._job, self._working = None, False
 
     def report(self, step: int, metrics: Mapping[str, float]) -> bool:
         """Tell intermediate metrics of the job at hand; return whether it is to end now."""
@@ -68,7 +74,9 @@ class InProcess:
         """Let the job go on, as it does unless it is pruned."""
 
     def terminate(self, job: int) -> None:
-        """Drop a job that has not begun; one that has cannot be ended from within."""
+        """Drop a job that has not begun; one that has is interrupted, by whoever handles a signal meanwhile."""
+        if self._working:
+            raise KeyboardInterrupt
         if self._job is not None and self._job.id == job:
             self._job = None
             self._events.append(Died(job, "terminated", 0, 0.0, 0))

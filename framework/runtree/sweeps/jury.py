@@ -31,6 +31,11 @@ class Jury:
 
     def __post_init__(self) -> None:
         self.front = Front(self.judge)
+        self.proposer.settled = self.settled
+
+    def settled(self, number: int) -> bool:
+        """Tell whether the next proposal may know how a run that has ended did so."""
+        return self.lag is None or number < self.admitted
 
     def restore(self, asked: int) -> None:
         """Take over where a former process was: what the book knows is judged and told again."""
@@ -41,7 +46,9 @@ class Jury:
             if number in self.book.runs:
                 self._count(self.book.runs[number])
         for trial in sorted(self.book.trials.values(), key=lambda trial: trial.key):
-            if self.lag is not None and any(number >= self.admitted for number in trial.runs):
+            if trial.same_as is not None:
+                self.progress.reused()
+            if not all(self.settled(entry.number) for entry in self.book.entries(trial)):
                 observation = self.judge.unfinished(trial)
             else:
                 observation = self.judge.observation(self.book, trial)
@@ -70,14 +77,16 @@ class Jury:
 
     def _judge(self, entry: Entry) -> None:
         if self._count(entry):
-            for trial in (self.book.trials[entry.trial], *self.book.takers(entry.number)):
-                self.inform(trial)
+            trial = self.book.trials[entry.trial]
+            for one in (trial, *self.book.takers(trial)):
+                self.inform(one)
 
     def _count(self, entry: Entry) -> bool:
         """Count a run; tell whether it was the last of its trial."""
         trial = self.book.trials[entry.trial]
         entries = self.book.entries(trial)
-        last = len(entries) == trial.repeats and all(other.has_ended for other in entries)
+        states = self.progress.tally.states  # of the runs that were counted before
+        last = len(entries) == trial.repeats and all(states.get(other.number) for other in entries if other != entry)
         score = self.judge.mean(entries) if last else None
         single = len(self.judge.objectives) == 1
         value = score[0] if score is not None and single and self.judge.feasible(entries) else None
@@ -86,9 +95,10 @@ class Jury:
         return last or entry.state == "pruned"
 
     def inform(self, trial: Trial) -> None:
-        """Tell the tuner of a trial all of whose runs have ended."""
+        """Tell the tuner of a trial all of whose runs have ended, as far as that may be known."""
         observation = self.judge.observation(self.book, trial)
-        if observation.state != "running":
+        settled = all(self.settled(entry.number) for entry in self.book.entries(trial))
+        if observation.state != "running" and settled:
             self.front.add(self.book, trial)
             self.proposer.tell(trial.key[0], observation, self._favour(observation))
 

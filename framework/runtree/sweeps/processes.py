@@ -110,7 +110,7 @@ class Processes:
 
     def _returned(self, worker: WorkerLink, job: Job, result: bytes, leaving: bool) -> None:
         try:
-            returned = Returned(job.id, pickle.loads(result))
+            returned = Returned(job.id, pickle.loads(result), worker.cause)
         except Exception:  # it can be written and not read: an exception with a constructor of its own, say
             append(job.log, traceback.format_exc())
             self._crew.kill(worker)

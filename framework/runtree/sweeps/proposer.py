@@ -53,6 +53,10 @@ class Proposer:
         self.shares = shares or {}
         self._repeated = 0
         self.queue: list[tuple[str, Mapping[str, Any]]] = []  # what is tried before any tuner is asked
+        self.settled: Callable[[int], bool] = lambda number: True  # whether a proposal may know how a run ended
+        for trial in book.trials.values():  # those of former sessions, in the order in which they were proposed
+            if trial.told is None and trial.key[0] in self.arms:
+                self._count(self.arms[trial.key[0]], trial.same_as)
 
     @property
     def open(self) -> list[Arm]:
@@ -84,11 +88,15 @@ class Proposer:
 
     def _proposed(self, arm: Arm, proposal: Proposal) -> Proposed:
         _, same = self.freeze(arm.family, proposal.values)
-        known = self.book.by_same.get(same)
+        known = self.book.known(same, self.settled)
+        self._count(arm, known)
+        return Proposed((arm.family.name, proposal.number), proposal.values, proposal.memo, same, known)
+
+    def _count(self, arm: Arm, known: int | None) -> None:
+        """Count a proposal; an arm that finds nothing new for long has nothing left."""
         self._repeated = self._repeated + 1 if known is not None else 0
         if self._repeated >= IN_A_ROW:
             arm.exhausted, self._repeated = True, 0
-        return Proposed((arm.family.name, proposal.number), proposal.values, proposal.memo, same, known)
 
     def tell(self, family: str, observation: Observation, value: float | None) -> None:
         """Tell a tuner what came of a trial; `value` is what its algorithm is favoured by, greater is better."""

@@ -41,7 +41,7 @@ class Tally:
         self._move(number, None)
 
     def end(self, number: int, state: State, value: float | None, seconds: float, counts: bool) -> None:
-        """Count an ending; `value` is None, or not finite, where there is none."""
+        """Count an ending; `value`, what its configuration came to, is None, or not finite, where there is none."""
         if self.states.get(number) is not None:
             raise ValueError(f"run {number} has ended already: {self.states[number]}")
         if state not in get_args(State):
@@ -51,8 +51,9 @@ class Tally:
         self.run_seconds += seconds
         if state in OWN_ENDING:
             self.failed_in_a_row = self.failed_in_a_row + 1 if state == "failed" else 0
-        if counts and state in JUDGED:
-            told = value if state == "completed" and value is not None and math.isfinite(value) else None
+        # of several runs of a configuration the last may have failed: what the others came to counts all the same
+        if counts and (state in JUDGED or value is not None):
+            told = value if state != "pruned" and value is not None and math.isfinite(value) else None
             self._judge(number, None if told is None else self.sign * told)
 
     def _move(self, number: int, state: State | None) -> None:

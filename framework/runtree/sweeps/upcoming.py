@@ -40,7 +40,8 @@ class Upcoming:
         self.asked = max(self.book.runs, default=-1) + 1
         # Numbers of which a damaged ledger tells nothing any more: they are given away again, first.
         self._gaps = [number for number in range(self.asked) if number not in self.book.runs]
-        self._latest = self.asked - 1
+        # Trials that may have fewer runs than they are to have: the last, or those that a damaged ledger cut short.
+        self._short = [trial for trial in self.book.trials.values() if self.book.missing(trial) is not None]
         self._due: list[tuple[float, int]] = []
         self._ahead: Proposed | None = None
         self._thinking = 0.0
@@ -74,7 +75,7 @@ class Upcoming:
                 self.progress.exhausted(self._size())
                 return None
             if proposed.known is None:
-                return self._enter(proposed.key, proposed.values, proposed.memo, 0, proposed.same)
+                return self._begin(proposed)
             self._reuse(proposed)
         return None
 
@@ -97,20 +98,28 @@ class Upcoming:
         sizes = [arm.family.size for arm in self.proposer.arms.values()]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
+    def _begin(self, proposed: Proposed) -> Entry:
+        entry = self._enter(proposed.key, proposed.values, proposed.memo, 0, proposed.same)
+        self._short.append(self.book.trials[entry.trial])
+        return entry
+
     def _unmeasured(self) -> Entry | None:
-        """Enter the next repeat of the last trial, if it has fewer runs than it is to have."""
-        last = self.book.runs.get(self._latest)
-        trial = self.book.trials[last.trial] if last else None
-        if last is None or trial is None or len(trial.runs) >= trial.repeats or last.state == "pruned":
-            return None
-        same = last.same if trial.repeats == 1 else f"{last.same.partition('#')[0]}#{len(trial.runs)}"
-        return self._enter(trial.key, trial.values, {}, len(trial.runs), same)
+        """Enter the next repeat of a trial that has fewer runs than it is to have."""
+        while self._short:
+            trial = self._short[0]
+            repeat = self.book.missing(trial)
+            if repeat is not None:
+                first = self.book.runs[trial.runs[0]]
+                same = first.same.rpartition("#")[0] if first.repeat else first.same
+                return self._enter(trial.key, trial.values, {}, repeat, f"{same}#{repeat}" if repeat else same)
+            self._short.pop(0)
+        return None
 
     def _enter(self, key: Key, values: Mapping[str, Any], memo: Mapping[str, Any], repeat: int, same: str) -> Entry:
         number = self._gaps.pop(0) if self._gaps else self.asked
         event = {"event": "asked", "run": number, "family": key[0], "trial": key[1], "repeat": repeat}
         self.tell(event | {"of": self.options.repeats, "values": values, "memo": memo, "same": same})
-        self.asked, self._latest = max(self.asked, number + 1), number
+        self.asked = max(self.asked, number + 1)
         self.progress.started(number)
         return self.book.runs[number]
 

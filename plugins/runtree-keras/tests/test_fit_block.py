@@ -10,9 +10,11 @@ from runtree.app import App
 from runtree.app.continuing import go_on
 from runtree.contract.errors import RuntreeError
 from runtree.testing import train, write_table
+from runtree.testing.fixtures import UNEXAMINED
 from runtree.testing.suite import assert_same_science
 
 ASKED = ("algorithm=keras_mlp", "algorithm.units=16", "algorithm.batch_size=16", "compute=cpu", "compute.threads=1")
+ASKED += UNEXAMINED
 
 
 def steps(run: Run) -> list[int]:

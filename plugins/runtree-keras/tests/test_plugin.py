@@ -10,6 +10,7 @@ from runtree_keras.plugin import ITERATIONS, register_algorithms
 from runtree.config.docstrings import documented_parameters
 from runtree.config.trust import find
 from runtree.testing import train, write_table
+from runtree.testing.fixtures import UNEXAMINED
 
 
 @pytest.mark.parametrize("option", register_algorithms(), ids=lambda option: option.name)
@@ -36,7 +37,7 @@ def test_the_fit_block_is_honoured() -> None:
 
 
 def test_versions_are_kept(tmp_path: Path) -> None:
-    asked = ("algorithm=keras_mlp", "algorithm.max_epochs=1", "compute.threads=1")
+    asked = ("algorithm=keras_mlp", "algorithm.max_epochs=1", "compute.threads=1", *UNEXAMINED)
     run = train(*write_table(tmp_path), *asked, folder=tmp_path)
     facts = json.loads((run.folder / "environment.json").read_text())["plugins"]["keras"]
     assert facts["keras"].startswith("3.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtree.testing import train
+from runtree.testing.fixtures import UNEXAMINED
 
 BESIDE = Path(__file__).parent.parent / "README.md"  # in a checkout; an installed package has it in its metadata
 README = BESIDE.read_text(encoding="utf-8") if BESIDE.is_file() else str(metadata("runtree-keras").get_payload())
@@ -24,7 +25,9 @@ def test_command_trains(command: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.syspath_prepend(tmp_path)
     for name, content in re.findall(r"```python\n# file: (\S+)\n(.*?)```", README, re.DOTALL):
         (tmp_path / name).write_text(content)
-    run = train(*command.split(), "algorithm.max_epochs=11", "compute=cpu", "compute.threads=1", folder=tmp_path)
+    run = train(
+        *command.split(), "algorithm.max_epochs=11", "compute=cpu", "compute.threads=1", *UNEXAMINED, folder=tmp_path
+    )
     last = json.loads((run.folder / "history.jsonl").read_text().splitlines()[-1])
     assert last["step"] <= 11
     assert {"train_loss", "validation_loss", "learning_rate"} <= set(last)

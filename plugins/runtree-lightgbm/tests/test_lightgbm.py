@@ -9,9 +9,10 @@ import pytest
 from runtree import Run
 from runtree.contract.errors import ConfigError
 from runtree.testing import train, write_table
+from runtree.testing.fixtures import UNEXAMINED
 
 ROWS = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
-SMALL = ("algorithm=lightgbm", "fit.every=1", "algorithm.min_child_samples=5", "compute.threads=1")
+SMALL = ("algorithm=lightgbm", "fit.every=1", "algorithm.min_child_samples=5", "compute.threads=1", *UNEXAMINED)
 
 
 def history(run: Run) -> list[dict[str, Any]]:
@@ -75,7 +76,7 @@ def test_cross_validation_scores_it(tmp_path: Path) -> None:
 def test_threads_change_nothing(tmp_path: Path) -> None:
     table = write_table(tmp_path, rows=300)
     runs = [
-        train(*table, "algorithm=lightgbm", f"compute.threads={count}", "algorithm.n_estimators=20", folder=tmp_path)
+        train(*table, *SMALL, f"compute.threads={count}", "algorithm.n_estimators=20", folder=tmp_path)
         for count in (1, 2)
     ]
     first, second = ((run.folder / "predictions.parquet").read_bytes() for run in runs)

@@ -11,7 +11,7 @@ import pytest
 from runtree.app import App
 from runtree.config.task import differs_by_task
 from runtree.testing import train, write_table
-from runtree.testing.fixtures import cases_of
+from runtree.testing.fixtures import UNEXAMINED, cases_of
 from runtree.testing.suite import read_json
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -51,7 +51,7 @@ def test_is_explained(algorithm: str, case: Any, tmp_path: Path) -> None:
         pytest.importorskip("torch", reason="networks need the extra torch")
     small = ["+explain=default", "explain.rows=12", "explain.evaluations=1500", "compute=cpu", "compute.threads=1"]
     asked = [*write_table(tmp_path, case), f"algorithm={algorithm}", *small, *QUICK.get(algorithm, [])]
-    run = train(*asked, "evaluator.metrics=auto", folder=tmp_path)
+    run = train(*asked, *UNEXAMINED, folder=tmp_path)
 
     assert not (run.folder / "explain" / "skipped.json").exists()
     told = read_json(run.folder / "explain" / "importance.json")

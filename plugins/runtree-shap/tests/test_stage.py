@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from runtree.testing import train, write_table
+from runtree.testing.fixtures import UNEXAMINED
 from runtree.testing.suite import read_json
 
-PLAIN = ("compute=cpu", "compute.threads=1", "algorithm=ridge")
+PLAIN = ("compute=cpu", "compute.threads=1", "algorithm=ridge", *UNEXAMINED)
 
 
 def test_importance_is_the_mean_absolute_value(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_none_explains_nothing(tmp_path: Path) -> None:
 
 def test_same_seed_same_bytes(tmp_path: Path) -> None:
     table = write_table(tmp_path)
-    first, second = (train(*table, "compute=cpu", "algorithm=knn", folder=tmp_path).folder for _ in range(2))
+    first, second = (train(*table, *PLAIN, "algorithm=knn", folder=tmp_path).folder for _ in range(2))
     for name in ("explain/shap_values.parquet", "explain/importance.json", "plots/shap_summary.svg"):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
@@ -102,7 +103,7 @@ def test_numpy_s_global_generator_is_left_alone(tmp_path: Path, monkeypatch: pyt
 
     original = stage.explain_run
     monkeypatch.setattr(stage, "explain_run", watched)
-    train(*write_table(tmp_path), "compute=cpu", "algorithm=knn", folder=tmp_path)
+    train(*write_table(tmp_path), *PLAIN, "algorithm=knn", folder=tmp_path)
     assert plugin.explain
     assert states == [True]
 

@@ -10,9 +10,9 @@ from runtree.contract.errors import ConfigError
 from runtree.lifecycle.decision.wrapping import algorithm_of, with_algorithm
 from runtree.lifecycle.model_files import load_skops
 from runtree.lifecycle.trusted_types import TRUSTED
-from runtree.testing.fixtures import PLAIN, train, write_table
+from runtree.testing.fixtures import PLAIN, UNEXAMINED, train, write_table
 
-QUICK = ("evaluator.diagnose=none", "evaluator.report=false", *PLAIN)
+QUICK = (*UNEXAMINED, *PLAIN)
 
 
 def run_of(folder, *overrides, case="binary", rows=240):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtree.testing.fixtures import train, write_table
+from runtree.testing.fixtures import UNEXAMINED, train, write_table
 
 NESTED = ["evaluator.folds=2", "evaluator.inner_folds=2", "evaluator.candidates=2"]
 
@@ -21,6 +21,7 @@ def test_the_folds_are_cut_where_the_model_is(evaluator, tmp_path, monkeypatch):
         f"evaluator={evaluator[0]}",
         *evaluator[1:],
         "decision.threshold=0.8",
+        *UNEXAMINED,
         folder=tmp_path,
     )
     assert len(seen) >= 3

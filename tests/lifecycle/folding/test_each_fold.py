@@ -12,7 +12,7 @@ from runtree.lifecycle.folding import each
 from runtree.lifecycle.folding.bench import make_bench, with_values
 from runtree.lifecycle.folding.each import Folding
 from runtree.lifecycle.folding.kit import read_kit, write_kit
-from runtree.testing.fixtures import train, write_table
+from runtree.testing.fixtures import UNEXAMINED, train, write_table
 
 ALGORITHM = """
 import os, signal, time, warnings
@@ -71,7 +71,7 @@ def trained(tmp_path_factory):
         patch.syspath_prepend(folder)
         main = [f"+algorithm.params.main={os.getpid()}", f"+algorithm.params.marks='{folder}'"]
         asked = ["algorithm=import", "algorithm.path=troubled_algorithm:Troubled", *main]
-        run = train(*write_table(folder), *asked, "compute.slots=2", folder=folder)
+        run = train(*write_table(folder), *asked, *UNEXAMINED, "compute.slots=2", folder=folder)
         run.slots = 2
         yield run
 

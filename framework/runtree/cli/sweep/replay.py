@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.cli.sweep.standing import Standing
+from runtree.contract.errors import NotFoundError, RuntreeError, first_line
 from runtree.records.ledger import parse
 from runtree.records.sweep import SweepFolder, read_description
 from runtree.sweeps.book import Book, Entry
@@ -29,7 +30,11 @@ class Replay:
 
     def __post_init__(self) -> None:
         self.asked = read_description(self.folder)
-        self._forget()
+        try:
+            self._forget()
+        except (RuntreeError, ValueError, TypeError, LookupError, AttributeError) as error:
+            told = f"{self.folder.description}: what it tells makes no sense ({first_line(error)})"
+            raise NotFoundError(told, "it is damaged, or of another version") from None
 
     def _forget(self) -> None:
         self._offset, self.book, self.since = 0, Book(), dict[int, float]()
@@ -79,6 +84,8 @@ class Replay:
         known = self.book.runs.get(number) if number is not None else None
         news = kind == "ended" and (known is None or not known.has_ended)
         self.book.apply(event)
+        if number is not None and number not in self.book.runs:  # a damaged line told what it began with
+            return
         if kind == "opened":
             self.opened = event
             self._stop = event.get("stop") or self._stop
@@ -94,7 +101,8 @@ class Replay:
         """Count a run as the driver does; runs of one configuration count once, when the last of them has ended."""
         trial, standing = self.book.trials[entry.trial], self.standing
         entries = self.book.entries(trial)
-        last = len(entries) == trial.repeats and all(other.has_ended for other in entries)
+        states = standing.progress.tally.states  # of the runs that were counted before
+        last = len(entries) == trial.repeats and all(states.get(other.number) for other in entries if other != entry)
         score = standing.judge.mean(entries) if last and standing.judge.feasible(entries) else None
         value = score[0] if score is not None and len(standing.judge.objectives) == 1 else None
         seconds = float(entry.outcome.get("seconds") or 0.0)

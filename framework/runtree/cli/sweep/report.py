@@ -22,7 +22,7 @@ from runtree.cli.sweep.words import (
     told_trial,
     wrapped,
 )
-from runtree.cli.tables import print_table, terminal_width
+from runtree.cli.tables import print_table
 from runtree.cli.words import counted, told_looks
 
 if TYPE_CHECKING:
@@ -73,14 +73,17 @@ def standing_of(driver: "Driver") -> Standing:
 
 
 def exit_code(driver: "Driver") -> int:
-    """Return 130 after Ctrl-C, 1 where a run failed or was ended by a limit, 0 where all completed or were pruned."""
+    """Return 130 after Ctrl-C, 1 where a run failed or was ended by a limit or the best is not kept, else 0."""
     if driver.leaving == "interrupt":
         return 130
+    from runtree.sweeps.finish import keepers
+
     failed = any(
         entry.state == "failed" or (entry.state == "stopped" and entry.outcome.get("reason") == "max_seconds")
         for entry in driver.book.runs.values()
     )
-    return 1 if failed or driver.leaving == "disk" else 0
+    unkept = driver.options.keep == "best" and not all(entry.kept for entry in keepers(driver))
+    return 1 if failed or unkept or driver.leaving == "disk" else 0
 
 
 def heading(plan: "Plan", driver: "Driver", standing: Standing) -> str:
@@ -155,7 +158,7 @@ def print_families(driver: "Driver", standing: Standing) -> None:
         for name, family in families
     ]
     click.echo("\nbest of each algorithm")
-    print_table(["algorithm", metric_name(driver.judge.objectives[0][0]), "run", "runs"], rows, width=terminal_width())
+    print_table(["algorithm", metric_name(driver.judge.objectives[0][0]), "run", "runs"], rows)
 
 
 def print_test(plan: "Plan", driver: "Driver", standing: Standing) -> None:
@@ -195,8 +198,8 @@ def print_advice(plan: "Plan") -> None:
     from runtree.records.contents import mapping
 
     assert plan.folder is not None
-    findings = mapping(plan.folder.advice).get("findings") or []
-    findings = [one for one in findings if one["level"] != "good" and one["name"] != "failures"]
+    told = mapping(plan.folder.advice).get("findings") or []
+    findings = [one for one in told if one["level"] != "good" and one["name"] != "failures"]
     for one in findings[:ADVICE]:
         click.echo()
         click.echo(wrapped("note", one["says"]))

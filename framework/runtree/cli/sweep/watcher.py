@@ -14,7 +14,6 @@ LEAVING = {
     "interrupt": "finishing what runs; Ctrl-C again ends it now",
     "stop": "asked to stop: finishing what runs",
     "failure": "a run failed (tuner.on_failure=stop): finishing what runs",
-    "disk": "the disk is full: finishing what runs",
 }
 AT_ONCE = "ending what runs now"
 
@@ -46,7 +45,8 @@ class Scene:
 
     def tick(self, driver: "Driver") -> None:
         """Show how time goes by, and why nothing new begins."""
-        why = AT_ONCE if driver.signals > 1 else LEAVING.get(driver.leaving or "")
+        leaving = {**LEAVING, "disk": f"{driver.no_room}: finishing what runs"}
+        why = AT_ONCE if driver.signals > 1 else leaving.get(driver.leaving or "")
         if why and why != self._why and driver.running:
             self.say(driver, why)
         self._why = why or self._why

@@ -2,14 +2,12 @@
 
 # ruff: noqa: E402
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
-from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 torch = pytest.importorskip("torch")
@@ -17,6 +15,7 @@ Image = pytest.importorskip("PIL.Image")
 
 from skops import io
 
+from algorithms.networks.contract import carry_out
 from runtree.algorithms.networks.images.augmentation import Augmentation
 from runtree.algorithms.networks.images.cnn import TorchCNNClassifier, TorchCNNRegressor
 from runtree.algorithms.networks.images.pictures import read_picture
@@ -41,9 +40,7 @@ EXPECTED = {
     expected_failed_checks=lambda estimator: EXPECTED,
 )
 def test_scikit_learn_contract(estimator, check):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SkipTestWarning)
-        check(estimator)
+    carry_out(check, estimator)
 
 
 @pytest.fixture
