@@ -157,6 +157,13 @@ def test_a_mistake_in_a_sweep_is_answered_before_its_first_run(runtree, folder, 
     assert not (folder / "outputs").exists()
 
 
+def test_a_tuner_without_m_is_noted(runtree, folder):
+    said = runtree("train", "algorithm=dummy", "data=iris", "tuner=tpe", "tuner.stop.max_runs=3")
+    assert said.code == 0
+    assert said.err.startswith("note  tuner=tpe tuner.stop.max_runs=3 is for a sweep, and this is one run")
+    assert "tuner" not in runtree("train", "algorithm=dummy", "data=iris").err
+
+
 def test_in_a_comparison_an_algorithm_that_cannot_work_is_told_as_it_fails(runtree, folder):
     said = runtree(
         "train", *IRIS, "algorithm=knn,lasso", "algorithm.alpha=-1,1", "tuner.keep=none", "tuner.report=false"

@@ -61,6 +61,12 @@ def test_a_configuration_of_which_a_repeat_is_missing_is_not_the_best(tmp_path):
     assert [(trial.runs, score) for trial, score in again.front.best] == [([0, 1], (0.5,))]  # (2 - 9) / 2 is worse
 
 
+def test_where_the_first_objective_ties_the_second_ranks(tmp_path):
+    both = (("score", "maximize"), ("cost", "minimize"))
+    driver = swept(tmp_path, lambda number, values: (0.9, 9.0 - number), stop={"max_runs": 3}, objectives=both)
+    assert [trial.runs for trial, _ in ranked(driver.book, driver.judge)] == [[2], [1], [0]]
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("slots", [1, 2, 4])
 class TestEveryCriterion:

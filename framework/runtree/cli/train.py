@@ -1,7 +1,7 @@
 """`runtree train`: overrides in, a table of metrics and a folder out."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,6 +50,7 @@ def carry_out(app: Any, flags: argparse.Namespace) -> int:
         if flags.going_on:
             raise RequestError("--continue is for one run, and -m is for many", "a sweep goes on by: runtree resume")
         return carry_sweep(app, lambda order: train(app, flags, order=order))
+    warn_of_tuner(flags.overrides)
     progress = Progress()
     watching: dict[str, Any] = {"watch": progress.stage, "told": progress.run, "iterated": progress.iterated}
     try:
@@ -62,6 +63,14 @@ def carry_out(app: Any, flags: argparse.Namespace) -> int:
     finally:
         progress.stop()
     return told(done)
+
+
+def warn_of_tuner(overrides: Sequence[str]) -> None:
+    """Say that words about a tuner change nothing where one run is asked for: most likely `-m` was forgotten."""
+    typed = [text for text in overrides if text.startswith(("tuner=", "tuner."))]
+    if typed and not any(text.startswith("hydra.mode=") for text in overrides):
+        said = "is for a sweep, and this is one run; for a sweep: runtree train -m …"
+        click.echo(f"note  {' '.join(typed)} {said}", err=True)
 
 
 def carry_sweep(app: Any, begin: "Callable[[Order], Done]") -> int:

@@ -10,18 +10,19 @@ from runtree.sweeps.judgement import Judge, is_whole
 
 
 def ranked(book: Book, judge: Judge) -> list[tuple[Trial, tuple[float, ...] | None]]:
-    """Return the trials that were run, the best by the first objective first.
+    """Return the trials that were run, the best by the first objective first, then by the others.
 
     Those that break a bound come behind them, then those of which some repeats were not run, without a score the last.
     """
     scored = [(trial, judge.mean(book.entries(trial))) for trial in book.trials.values() if trial.runs]
-    sign = -1 if judge.objectives[0][1] == "maximize" else 1
+    signs = [-1 if direction == "maximize" else 1 for _, direction in judge.objectives]
 
-    def place(pair: tuple[Trial, tuple[float, ...] | None]) -> tuple[bool, bool, bool, float, int]:
+    def place(pair: tuple[Trial, tuple[float, ...] | None]) -> tuple[bool, bool, bool, tuple[float, ...], int]:
         trial, score = pair
         entries = book.entries(trial)
         partial, breaks = not is_whole(trial, entries), not judge.feasible(entries)
-        return score is None, partial, breaks, sign * score[0] if score else 0.0, trial.runs[0]
+        goals = tuple(sign * value for sign, value in zip(signs, score or (), strict=False))
+        return score is None, partial, breaks, goals, trial.runs[0]
 
     return sorted(scored, key=place)
 
