@@ -1,6 +1,9 @@
+import fcntl
+import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from runtree.contract.errors import RequestError
 from runtree.records import folder as folders
 from runtree.records.folder import RunFolder, claim, open_exact, open_run
+from runtree.records.sweep import SweepFolder
 
 
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch):
@@ -67,3 +71,16 @@ def test_a_place_without_permission_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", forbidden)  # a chmod would not stop root, whom CI may run as
     with pytest.raises(RequestError, match="Permission denied"):
         open_run(tmp_path, "abc")
+
+
+@pytest.mark.parametrize("kind", [RunFolder, SweepFolder])
+def test_to_look_whether_somebody_holds_a_folder_does_not_keep_its_owner_out(tmp_path, kind):
+    """Whoever looks has the lock for an instant, here of 30 ms; who has it for longer holds it."""
+    looker = os.open(tmp_path / ".lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(looker, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool:
+        looked = pool.submit(lambda: (time.sleep(0.03), os.close(looker)))
+        with kind(tmp_path).held():
+            assert looked.done()
+            with pytest.raises(RequestError), kind(tmp_path).held():
+                pass

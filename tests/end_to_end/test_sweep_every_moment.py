@@ -1,0 +1,159 @@
+"""Faults F4 and F5 at many moments: killed between any two system calls that write, and full at any page of the disk.
+
+Each moment costs a fork of a process that has imported everything, so there may be many.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from real_sweeps import (
+    IN_PROCESS,
+    assert_every_run_is_there_once,
+    assert_the_best_is_kept,
+    ended,
+    lay_out,
+    sweep_of,
+    words,
+)
+
+FORKS = """
+import json, os, signal, sys
+from runtree.app import rest_idle_threads
+from runtree.cli.main import main
+
+rest_idle_threads()
+import runtree.app.sweeping, runtree.app.working, runtree.app.resuming, runtree.lifecycle.execute, runtree.sweeps.finish
+import optuna, sklearn.pipeline, sklearn.metrics, sklearn.model_selection
+
+WRITING = ("write", "fsync", "fdatasync", "ftruncate", "replace", "rename", "mkdir", "unlink", "rmdir")
+calls = 0
+
+
+def armed(real, at):
+    def call(*arguments, **named):
+        global calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **named)
+    return call
+
+
+def child(typed, at, said):
+    out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(out, 1), os.dup2(out, 2)
+    sys.stdin = open(os.devnull)
+    for name in WRITING:
+        setattr(os, name, armed(getattr(os, name), at))
+    code = main(typed)
+    sys.stdout.flush(), sys.stderr.flush()
+    print("calls", calls, flush=True)
+    os._exit(code)
+
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    pid = os.fork()
+    if not pid:
+        child(**asked)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+RESUME = ["resume", "latest", IN_PROCESS]
+SWEEP = words("random", 4, IN_PROCESS, "tuner.report=false")
+
+
+class Forks:
+    """Runs command lines, each in a fork of a warm process that may be killed at its nth call that writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.said = folder / "said.txt"
+        piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen([sys.executable, "-c", FORKS], cwd=folder, **piped)
+
+    def __call__(self, typed: list[str], at: int = 0) -> int:
+        print(json.dumps({"typed": typed, "at": at, "said": str(self.said)}), file=self.process.stdin, flush=True)
+        return int(self.process.stdout.readline())
+
+    @property
+    def calls(self) -> int:
+        """Return how many calls the last command came to."""
+        return int(self.said.read_text().rpartition("calls ")[2])
+
+
+@pytest.fixture
+def forks(folder) -> Iterator[Forks]:
+    lay_out(folder)
+    one = Forks(folder)
+    yield one
+    one.process.stdin.close()
+    one.process.wait()
+    one.process.stdout.close()
+
+
+def assert_whole(folder: Path) -> None:
+    assert_every_run_is_there_once(folder, 4)
+    assert_the_best_is_kept(folder)
+    sweep = sweep_of(folder)
+    assert json.loads(sweep.stop.read_text())["criterion"] == "max_runs"
+    assert len(sweep.leaderboard.read_text().splitlines()) == 5
+    assert not [path for path in sweep.path.rglob(".*.part") if "attempts" not in path.parts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(3))
+def test_killed_between_any_two_calls_that_write_a_sweep_goes_on_to_the_same_end(folder, forks, part):
+    assert forks(SWEEP) == 0, forks.said.read_text()
+    values = {event["run"]: event["objectives"] for event in ended(folder)}
+    for at in range(1 + part * 5, forks.calls, 15):
+        shutil.rmtree(folder / "outputs")
+        assert forks(SWEEP, at) == -9
+        known = {event["run"]: event["objectives"] for event in ended(folder)}
+        begun = bool(list((folder / "outputs").glob("*/*-sweep/ledger.jsonl")))
+        code = forks(RESUME if begun else SWEEP)
+        assert code == 0, (at, forks.said.read_text())
+        if begun:
+            assert_whole(folder)
+            after = {event["run"]: event["objectives"] for event in ended(folder)}
+            assert after == values and known.items() <= after.items(), at
+
+
+@pytest.fixture
+def small_disk(folder) -> Iterator[Path]:
+    place = folder / "outputs"
+    place.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True, text=True)
+    if mount.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mount.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def empty(disk: Path) -> None:
+    for path in disk.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.slow
+def test_full_at_any_page_a_disk_loses_no_run_that_was_counted(folder, small_disk, forks):
+    assert forks(SWEEP) == 0, forks.said.read_text()
+    now = os.statvfs(small_disk)
+    used, total = (now.f_blocks - now.f_bavail) * now.f_frsize, now.f_blocks * now.f_frsize
+    for free in range(0, used, max(4096, used // 50 // 4096 * 4096)):
+        empty(small_disk)
+        (small_disk / "ballast").write_bytes(b"x" * (total - free))
+        code, said = forks(SWEEP), forks.said.read_text()
+        assert code in (1, 2) and "Traceback" not in said and "see where: runtree" not in said, (free, said)
+        known = [(event["run"], event["objectives"]) for event in ended(folder)]
+        (small_disk / "ballast").unlink()
+        begun = list(small_disk.glob("*/*-sweep/ledger.jsonl"))
+        code = forks(RESUME) if begun else 0
+        assert code == 0, (free, forks.said.read_text())
+        if begun:
+            assert [(event["run"], event["objectives"]) for event in ended(folder)][: len(known)] == known
+            assert_whole(folder)
