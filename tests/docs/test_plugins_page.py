@@ -122,7 +122,7 @@ def test_a_blocked_plugins_verb_and_option_are_gone(installed, folder):
 
 @pytest.mark.slow
 def test_the_examples_own_tests_pass(installed):
-    environment = {**os.environ, "PYTHONPATH": str(installed / "site")}
+    environment = {**os.environ, "PYTHONPATH": str(installed / "site"), "PYTEST_ADDOPTS": ""}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "tests"]
     done = subprocess.run(
         command, cwd=installed / "runtree-gold", env=environment, capture_output=True, text=True, check=False

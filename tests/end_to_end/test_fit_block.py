@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-SGD = ("train", "algorithm=sgd", "algorithm.tol=null", "data=iris")
+from runtree.testing.fixtures import UNEXAMINED
+
+SGD = ("train", "algorithm=sgd", "algorithm.tol=null", "data=iris", *UNEXAMINED)
 
 
 def only_run(folder, experiment="default"):

@@ -4,7 +4,18 @@ import json
 
 import pytest
 
-WORDS = ("train", "-m", "data=iris", "algorithm=knn", "tuner=random", "compute.slots=1", "tuner.stop.max_runs=3")
+from runtree.testing.fixtures import UNEXAMINED
+
+WORDS = (
+    "train",
+    "-m",
+    "data=iris",
+    "algorithm=knn",
+    "tuner=random",
+    "compute.engine=in_process",
+    "tuner.stop.max_runs=3",
+)
+WORDS += UNEXAMINED
 
 
 def advice(folder):

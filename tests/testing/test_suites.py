@@ -127,6 +127,7 @@ FOUND = [
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return what pytest says of a plugin in which everything is wrong."""
+    import os
     import subprocess
     import sys
 
@@ -139,7 +140,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
         (folder / "options" / group).mkdir(parents=True)
         (folder / "options" / group / f"{name}.yaml").write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE", "--tb=no", "--rootdir=."]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+    environment = {**os.environ, "PYTEST_ADDOPTS": ""}  # what was asked of this pytest is not asked of that one
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False).stdout
 
 
 @pytest.mark.parametrize("test", FOUND)
