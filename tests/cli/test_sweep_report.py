@@ -58,7 +58,7 @@ def test_what_it_says_to_type_next_works(runtree, copied, real_sweep):
 def test_the_best_of_each_algorithm_is_told(report, write_sweep, told):
     folder = write_sweep(told.opened(), told.ended(0, 0.5), told.ended(1, 0.9, family="b"), told.ended(2, 0.7))
     code, out = report(folder, "a", "b")
-    assert code == 0
+    assert code == 1  # the best was to be kept, and is not
     assert re.search(r"algorithm +validation.accuracy +run +runs\nb +0.9000 +0001 +1\na +0.7000 +0002 +2\n", out)
     assert re.search(r" 1 +0001 +b +0.9000 +0.50 +x=0.1\n", out)
     assert "runtree predict" not in out  # it was not kept
@@ -141,15 +141,16 @@ def test_no_message_moves_the_cursor(report, write_sweep, told):
     assert "\x1b" not in out
 
 
-@pytest.mark.parametrize("width", ["80", "60"])
+@pytest.mark.parametrize("width", ["80", "60", "48"])
 def test_lines_fit_a_narrow_terminal(report, write_sweep, told, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", width)
     many = {f"algorithm.parameter_{letter}": 0.123456 for letter in "abcdef"}
     runs = [
         told.ended(number, 0.5, family=family, values={key: value + number for key, value in many.items()})
-        for number, family in enumerate("ab")
+        for number, family in enumerate(("boosting", "logistic"))
     ]
-    out = report(write_sweep(told.opened(), *runs), "a", "b")[1]
+    objectives = [["balanced_accuracy", "maximize"]]
+    out = report(write_sweep(told.opened(), *runs, objectives=objectives), "a", "b")[1]
     commands = [line for line in out.splitlines() if "runtree" in line]
     assert [line for line in out.splitlines() if len(line) > int(width) and line not in commands] == []
     assert "parameter_f=1.123" in out
@@ -172,7 +173,8 @@ def test_exit_codes(state, reason, leaving, code):
     from types import SimpleNamespace
 
     entry = Entry(0, ("a", 0), 0, "s", state, outcome={"reason": reason})
-    assert exit_code(SimpleNamespace(leaving=leaving, book=SimpleNamespace(runs={0: entry}))) == code
+    book, options = SimpleNamespace(runs={0: entry}), SimpleNamespace(keep="none")
+    assert exit_code(SimpleNamespace(leaving=leaving, book=book, options=options)) == code
 
 
 def test_words():
