@@ -141,16 +141,24 @@ def test_no_message_moves_the_cursor(report, write_sweep, told):
     assert "\x1b" not in out
 
 
-@pytest.mark.parametrize("width", ["80", "60", "48"])
+def test_the_best_of_each_algorithm_fits_a_narrow_terminal(report, write_sweep, told, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    runs = [told.ended(number, 0.5, family=family) for number, family in enumerate(("boosting", "logistic"))]
+    out = report(write_sweep(told.opened(), *runs, objectives=[["balanced_accuracy", "maximize"]]), "a", "b")[1]
+    table = out.partition("best of each algorithm\n")[2].partition("\n\n")[0].splitlines()
+    assert len(table) == 5  # the heading is broken: validation. / balanced_ / accuracy
+    assert max(map(len, table)) <= 40
+
+
+@pytest.mark.parametrize("width", ["80", "60"])
 def test_lines_fit_a_narrow_terminal(report, write_sweep, told, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", width)
     many = {f"algorithm.parameter_{letter}": 0.123456 for letter in "abcdef"}
     runs = [
         told.ended(number, 0.5, family=family, values={key: value + number for key, value in many.items()})
-        for number, family in enumerate(("boosting", "logistic"))
+        for number, family in enumerate("ab")
     ]
-    objectives = [["balanced_accuracy", "maximize"]]
-    out = report(write_sweep(told.opened(), *runs, objectives=objectives), "a", "b")[1]
+    out = report(write_sweep(told.opened(), *runs), "a", "b")[1]
     commands = [line for line in out.splitlines() if "runtree" in line]
     assert [line for line in out.splitlines() if len(line) > int(width) and line not in commands] == []
     assert "parameter_f=1.123" in out
