@@ -131,7 +131,10 @@ SWEEPS = [
     (["tuner.constraints=[f1 >= 1,mcc>=0]"], ["cannot be read", """'tuner.constraints=["f1 >= 1", "mcc>=0"]'"""]),
     (["compute.slots=0"], ["compute.slots: 0 is neither -1"]),
     (["algorithm=knn", "algorithm.n_neighbors=1,0"], ["algorithm.n_neighbors=0 in the space", "int in the range"]),
-    (["algorithm=dummy,knn", "algorithm.n_neighbors=range(1,1e2)"], ["algorithm.n_neighbors=1.0 in the space"]),
+    (
+        ["algorithm=dummy,knn", "algorithm.n_neighbors=range(1,1e2)"],
+        ["=1.0 in the space", "'algorithm.n_neighbors=int(…)'"],
+    ),
     (
         ["algorithm=knn", "algorithm.n_neighbors=1,2", "tuner=asha", "tuner.own_space=false"],
         ["algorithm=knn reports nothing to prune by"],

@@ -58,7 +58,7 @@ def test_what_it_says_to_type_next_works(runtree, copied, real_sweep):
 def test_the_best_of_each_algorithm_is_told(report, write_sweep, told):
     folder = write_sweep(told.opened(), told.ended(0, 0.5), told.ended(1, 0.9, family="b"), told.ended(2, 0.7))
     code, out = report(folder, "a", "b")
-    assert code == 0
+    assert code == 1  # the best was to be kept, and is not
     assert re.search(r"algorithm +validation.accuracy +run +runs\nb +0.9000 +0001 +1\na +0.7000 +0002 +2\n", out)
     assert re.search(r" 1 +0001 +b +0.9000 +0.50 +x=0.1\n", out)
     assert "runtree predict" not in out  # it was not kept
@@ -141,6 +141,15 @@ def test_no_message_moves_the_cursor(report, write_sweep, told):
     assert "\x1b" not in out
 
 
+def test_the_best_of_each_algorithm_fits_a_narrow_terminal(report, write_sweep, told, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    runs = [told.ended(number, 0.5, family=family) for number, family in enumerate(("boosting", "logistic"))]
+    out = report(write_sweep(told.opened(), *runs, objectives=[["balanced_accuracy", "maximize"]]), "a", "b")[1]
+    table = out.partition("best of each algorithm\n")[2].partition("\n\n")[0].splitlines()
+    assert len(table) == 5  # the heading is broken: validation. / balanced_ / accuracy
+    assert max(map(len, table)) <= 40
+
+
 @pytest.mark.parametrize("width", ["80", "60"])
 def test_lines_fit_a_narrow_terminal(report, write_sweep, told, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", width)
@@ -172,7 +181,8 @@ def test_exit_codes(state, reason, leaving, code):
     from types import SimpleNamespace
 
     entry = Entry(0, ("a", 0), 0, "s", state, outcome={"reason": reason})
-    assert exit_code(SimpleNamespace(leaving=leaving, book=SimpleNamespace(runs={0: entry}))) == code
+    book, options = SimpleNamespace(runs={0: entry}), SimpleNamespace(keep="none")
+    assert exit_code(SimpleNamespace(leaving=leaving, book=book, options=options)) == code
 
 
 def test_words():

@@ -65,7 +65,13 @@ def try_out(text: str, config: Mapping[str, Any], task: Any, trust: Trust) -> No
     try:
         build_algorithm(settle(config, task)[2], task, trust)
     except ConfigError as error:
-        raise ConfigError(f"{text} in the space: {error.message}", *error.hints) from None
+        raise ConfigError(f"{text} in the space: {error.message}", *error.hints, *whole(text, error.message)) from None
+
+
+def whole(text: str, message: str) -> list[str]:
+    """Return how whole numbers are asked for, where that is what a range's end was refused for."""
+    path, _, value = text.partition("=")
+    return [f"for whole numbers: '{path}=int(…)'"] if value.endswith(".0") and "an int" in message else []
 
 
 def reports(run: Run) -> bool:

@@ -160,5 +160,9 @@ def _explained(driver: Driver) -> str:
         "failure": "stopped after a failed run (tuner.on_failure=stop)",
         "disk": f"stopped, as {driver.no_room}",
     }
-    left = f"; {waiting} runs wait to be taken up again" if waiting else ""
-    return f"{texts[str(driver.leaving)]} after {len(driver.book.ended)} runs{left}"
+    left = f"; {_runs(waiting)} wait{'s' if waiting == 1 else ''} to be taken up again" if waiting else ""
+    return f"{texts[str(driver.leaving)]} after {_runs(len(driver.book.ended))}{left}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"

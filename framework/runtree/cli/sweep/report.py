@@ -22,7 +22,7 @@ from runtree.cli.sweep.words import (
     told_trial,
     wrapped,
 )
-from runtree.cli.tables import print_table
+from runtree.cli.tables import print_table, terminal_width
 from runtree.cli.words import counted, told_looks
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def print_families(driver: "Driver", standing: Standing) -> None:
         for name, family in families
     ]
     click.echo("\nbest of each algorithm")
-    print_table(["algorithm", metric_name(driver.judge.objectives[0][0]), "run", "runs"], rows)
+    print_table(["algorithm", metric_name(driver.judge.objectives[0][0]), "run", "runs"], rows, width=terminal_width())
 
 
 def print_test(plan: "Plan", driver: "Driver", standing: Standing) -> None:
