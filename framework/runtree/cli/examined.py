@@ -13,7 +13,7 @@ def evaluation(folder: Path) -> dict[str, Any]:
     """Return `evaluation.json`; empty where the run was not examined."""
     try:
         found = json.loads(RunFolder(folder).evaluation.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -15,7 +15,7 @@ def read(file: Path) -> tuple[dict[str, Any], str | None]:
         found = json.loads(file.read_bytes())
     except FileNotFoundError:
         return {}, f"there is no {file.name}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return {}, f"{file.name} cannot be read ({str(error).partition(chr(10))[0]})"
     return (found, None) if isinstance(found, dict) else ({}, f"{file.name} holds no mapping")
 

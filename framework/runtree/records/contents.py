@@ -32,7 +32,7 @@ def mapping(file: Path) -> dict[str, Any]:
     """Return what a JSON file holds; empty where it is not there, damaged, or no mapping."""
     try:
         found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

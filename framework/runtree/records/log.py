@@ -2,16 +2,28 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
+class BestEffort(logging.FileHandler):
+    """Writes what it can: a full disk, or no folder any more, ends no run and prints no traceback."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, the file opened for the first."""
+        with suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing."""
+
+
 @contextmanager
 def logged(file: Path, lowest: int = logging.INFO) -> Iterator[None]:
     """Write what is logged meanwhile to a file. A log that cannot be written never ends a run."""
-    handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace", delay=True)
+    handler = BestEffort(file, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter(LINE))
     root, ours = logging.getLogger(), logging.getLogger("runtree")
     level = ours.level
@@ -26,4 +38,5 @@ def logged(file: Path, lowest: int = logging.INFO) -> Iterator[None]:
         if level != lowest:
             ours.setLevel(level)
         root.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):
+            handler.close()

@@ -30,7 +30,7 @@ def amend_manifest(folder: RunFolder, files: Iterable[Path]) -> None:
     """Take files into the manifest that were made again from the others; what it says of the others stays."""
     try:
         known = json.loads(folder.manifest.read_bytes())
-    except (OSError, ValueError):  # there is none, or it guards nothing any more
+    except (OSError, ValueError, RecursionError):  # there is none, or it guards nothing any more
         return
     if isinstance(known, dict):
         new = {file.relative_to(folder.path).as_posix(): sha256(file) for file in files}

@@ -105,7 +105,7 @@ def read_stamped(folder: str, parse: Reader = json.loads) -> Stamped:
         return Stamped(folder, _checked(content, folder), stamp, ended)
     except FileNotFoundError:
         raise NotFoundError(f"{folder}: no run.json here") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NotFoundError(f"{folder}/run.json: cannot be read ({error})") from None
 
 

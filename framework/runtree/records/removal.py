@@ -76,7 +76,7 @@ def removed(folder: RunFolder) -> dict[str, Any]:
     """Return the leaves that were removed from a run and are not there, each with its bytes and when it was."""
     try:
         told = json.loads(folder.cleaned.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     known = told.items() if isinstance(told, dict) else ()
     return {name: fact for name, fact in known if isinstance(fact, dict) and not (folder.path / name).exists()}
@@ -86,7 +86,7 @@ def _strike_out(folder: RunFolder, names: Sequence[str]) -> None:
     """Take what was removed out of the manifest, which then is true again."""
     try:
         known = json.loads(folder.manifest.read_bytes())
-    except (OSError, ValueError):  # there is none, or it guards nothing any more
+    except (OSError, ValueError, RecursionError):  # there is none, or it guards nothing any more
         return
     if isinstance(known, dict):
         write_json(folder.manifest, {file: sum_ for file, sum_ in known.items() if file.split("/")[0] not in names})

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from runtree.contract.errors import NotFoundError, RequestError, first_line
 from runtree.records.folder import RunFolder, not_writable, take
 from runtree.records.record import timestamp
 
+DEEPEST = 500  # brackets within brackets of a description
 HEAVY = ("model", "plots", "checkpoints")
 HEAVY_FILES = ("predictions.parquet", "manifest.json", "report.html")
 
@@ -156,12 +158,21 @@ def read_description(folder: SweepFolder) -> dict[str, Any]:
 
     file = folder.description
     try:
-        content = yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        text = file.read_bytes()
+        if _depth(text) > DEEPEST:
+            raise ValueError("it is nested too deep")
+        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         if not isinstance(content, dict) or "overrides" not in content:
             raise ValueError("it is no description of a sweep")
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise NotFoundError(f"{file}: cannot be read ({first_line(error)})") from None
     return content
+
+
+def _depth(text: bytes) -> int:
+    """Return how many brackets are open at once at most: of too many the C loader dies, with this process."""
+    steps = ({91: 1, 123: 1, 93: -1, 125: -1}[byte] for byte in text if byte in b"[]{}")
+    return max(accumulate(steps), default=0)
 
 
 def describe_holder(holder: dict[str, Any] | None) -> str:

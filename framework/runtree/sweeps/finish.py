@@ -146,7 +146,7 @@ def _is_whole(run: RunFolder, entry: Entry) -> bool:
     try:
         record, config = read_record(run), run.config.read_bytes()
         scored = json.loads(run.metrics.read_bytes()) if metrics else {}
-    except (NotFoundError, OSError, ValueError):
+    except (NotFoundError, OSError, ValueError, RecursionError):
         return False
     same = (record.state, record.metrics) == (entry.state, metrics) and {**scored, **metrics} == scored
     return same and config.endswith(b"\n") and b"\0" not in config
