@@ -48,7 +48,7 @@ class Returned:
 
     job: int
     result: Any
-    cause: Cause | None = field(default=None, compare=False)
+    cause: Cause | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
