@@ -148,6 +148,9 @@ def test_full_at_any_page_a_disk_loses_no_run_that_was_counted(folder, small_dis
         empty(small_disk)
         (small_disk / "ballast").write_bytes(b"x" * (total - free))
         code, said = forks(SWEEP), forks.said.read_text()
+        if code == 0:  # room enough: `used` holds what was there for a time, too
+            assert free > used // 2
+            break
         assert code in (1, 2) and "Traceback" not in said and "see where: runtree" not in said, (free, said)
         known = [(event["run"], event["objectives"]) for event in ended(folder)]
         (small_disk / "ballast").unlink()

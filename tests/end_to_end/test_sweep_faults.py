@@ -468,7 +468,7 @@ HANGING = ["well", "stop_me", "loop_in_c", "deaf", "litter"]
 def test_runs_that_hang_are_stopped_with_all_below_them_and_the_sweep_goes_on(folder):
     """The limit leaves room for the first run of a worker, which imports more, on a loaded machine."""
     lay_out(folder, {"params.do": HANGING}, {"x": 0.5})
-    with session(folder, *words("grid", None, "compute.max_seconds=4", "tuner.grace=0.5", "compute.slots=2")) as one:
+    with session(folder, *words("grid", None, "compute.max_seconds=10", "tuner.grace=0.5", "compute.slots=2")) as one:
         assert one.end() == 1, one.said
     late = ("stopped", "max_seconds", "TimeLimit")
     assert states(folder) == {

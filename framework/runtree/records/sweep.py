@@ -124,9 +124,13 @@ class SweepFolder:
                     f"see how far it is: runtree status {self.path.name}",
                     f"or end it: runtree stop {self.path.name}",
                 ) from None
-            os.ftruncate(handle, 0)
-            told = {"pid": os.getpid(), "host": socket.gethostname(), "since": timestamp()}
-            os.pwrite(handle, json.dumps(told).encode(), 0)
+            try:
+                os.ftruncate(handle, 0)
+                told = {"pid": os.getpid(), "host": socket.gethostname(), "since": timestamp()}
+                os.pwrite(handle, json.dumps(told).encode(), 0)
+            except OSError as error:
+                raise not_writable(self.path, error) from None
+            drop_parts(self.path)
             yield
         finally:
             os.close(handle)
@@ -189,12 +193,19 @@ def _told(content: bytes) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
+def drop_parts(folder: Path) -> None:
+    """Remove what writers that died left beside their files; who calls this holds the folder."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def drop_heavy(folder: RunFolder, but: Collection[str] = ()) -> None:
     """Remove what only a kept run has; how it was scored stays."""
     for name in set(HEAVY) - set(but):
         shutil.rmtree(folder.path / name, ignore_errors=True)
     for name in HEAVY_FILES:
         (folder.path / name).unlink(missing_ok=True)
+    drop_parts(folder.path)
 
 
 def sweep_folders(outputs: Path) -> list[SweepFolder]:
