@@ -18,6 +18,11 @@ LEAVING = {
 AT_ONCE = "ending what runs now"
 
 
+def why_nothing_begins(driver: "Driver") -> str | None:
+    """Return why a sweep begins nothing more, None where it still does."""
+    return f"{driver.no_room}: finishing what runs" if driver.leaving == "disk" else LEAVING.get(driver.leaving or "")
+
+
 class Scene:
     """Watches a sweep; what a drawing and a line have in common. It is also the scene of one that nobody looks at."""
 
@@ -45,8 +50,7 @@ class Scene:
 
     def tick(self, driver: "Driver") -> None:
         """Show how time goes by, and why nothing new begins."""
-        leaving = {**LEAVING, "disk": f"{driver.no_room}: finishing what runs"}
-        why = AT_ONCE if driver.signals > 1 else leaving.get(driver.leaving or "")
+        why = AT_ONCE if driver.signals > 1 else why_nothing_begins(driver)
         if why and why != self._why and driver.running:
             self.say(driver, why)
         self._why = why or self._why
