@@ -7,7 +7,7 @@ from typing import Any
 
 from runtree.contract.errors import NotFoundError, first_line
 from runtree.records.folder import RunFolder
-from runtree.records.record import read_record
+from runtree.records.record import read_record, timestamp
 from runtree.records.sweep import SweepFolder, drop_heavy, read_description
 from runtree.records.write import write_json, write_text
 from runtree.reports.write_sweep import write_sweep_report
@@ -76,7 +76,8 @@ def _write_down(driver: Driver, folder: SweepFolder, stop: dict[str, Any]) -> No
     write_text(folder.leaderboard, write_leaderboard(driver.book, driver.judge))
     write_json(folder.stop, stop)
     # last: who dies before that has not ended, and the next session writes all of it again
-    driver.tell({"event": "stopped", "criterion": stop["criterion"], "explanation": stop["explanation"]})
+    told = {"criterion": stop["criterion"], "explanation": stop["explanation"], "time": timestamp()}
+    driver.tell({"event": "stopped", **told})
 
 
 def _advise(

@@ -138,6 +138,8 @@ class Told:
             self._opened = (milliseconds(str(event["time"])), at)
         self.stopped = kind == "stopped"
         self.moment = self._opened[0] + round(1000 * (at - self._opened[1]))
+        if self.stopped and event.get("time"):  # the best was kept since the search ended
+            self.moment = milliseconds(str(event["time"]))
         if kind in ("ended", "kept"):
             self.waiting[int(event["run"])] = None
 
