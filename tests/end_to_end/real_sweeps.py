@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import yaml
 
 from runtree.records.ledger import parse
@@ -362,3 +363,18 @@ def assert_the_best_is_kept(folder: Path, best: Callable[..., Any] = max) -> int
     assert kept["metrics"]["validation"] == lines[number]["metrics"]["validation"] == record["metrics"]["validation"]
     assert set(kept["metrics"]) == set(record["metrics"]) == {"train", "validation", "test"}
     return int(number)
+
+
+@contextmanager
+def mounted(place: Path, size: str) -> Iterator[Path]:
+    """Mount a disk of some size, "2m"; only root can."""
+    place.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, text=True
+    )
+    if mount.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mount.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)

@@ -18,6 +18,7 @@ from real_sweeps import (
     assert_the_best_is_kept,
     ended,
     lay_out,
+    mounted,
     sweep_of,
     words,
 )
@@ -125,13 +126,8 @@ def test_killed_between_any_two_calls_that_write_a_sweep_goes_on_to_the_same_end
 
 @pytest.fixture
 def small_disk(folder) -> Iterator[Path]:
-    place = folder / "outputs"
-    place.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True, text=True)
-    if mount.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mount.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with mounted(folder / "outputs", "2m") as place:
+        yield place
 
 
 def empty(disk: Path) -> None:

@@ -29,6 +29,7 @@ from real_sweeps import (
     fits,
     history,
     lay_out,
+    mounted,
     record_of,
     session,
     sweep_of,
@@ -45,14 +46,8 @@ MB = 1_000_000
 
 @pytest.fixture
 def small_disk(folder) -> Iterator[Path]:
-    """Mount a disk of 8 MB; only root can."""
-    place = folder / "outputs"
-    place.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], capture_output=True, text=True)
-    if mount.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mount.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with mounted(folder / "outputs", "8m") as place:
+        yield place
 
 
 def whole(folder: Path) -> dict[Path, bytes]:
