@@ -157,6 +157,7 @@ class Reporting(Told):
 
 def lay_out(folder: Path, space: Mapping[str, Any] = LINE, params: Mapping[str, Any] | None = None) -> None:
     """Put an estimator, its option and a table into a folder."""
+    sys.modules.pop("told", None)  # that of another test's folder, which ran in this very process
     (folder / "told.py").write_text(ESTIMATOR)
     (folder / "fits.txt").touch()
     (folder / "rows.csv").write_text("a,y\n" + "".join(f"{n},{3.5 if n % 9 == 0 else 2.0}\n" for n in range(60)))
