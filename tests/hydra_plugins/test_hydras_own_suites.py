@@ -6,19 +6,22 @@ import sys
 import pytest
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
 
+from runtree.config.engine import kept_logging
+
 SWEEPER = "hydra/sweeper=runtree"
 # Hydra warns of its own version_base in its own suites, and leaves what they open to the garbage collector.
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("ResourceWarning", "UserWarning")]
 
 
 @pytest.fixture(autouse=True)
-def no_version_base():
-    """Let Hydra's suites start as in a process of their own: runtree asks for Hydra 1.3's manners."""
+def as_in_a_process_of_its_own():
+    """Hydra's suites start without the version_base that runtree asks for, and leave no log handler to later tests."""
     from hydra.version import _UNSPECIFIED_, VersionBase
 
     known = VersionBase.instance()
     before, known.version_base = known.version_base, _UNSPECIFIED_
-    yield
+    with kept_logging():
+        yield
     VersionBase.instance().version_base = before
 
 
