@@ -1,6 +1,6 @@
 import pickle
 
-from runtree.contract.errors import ConfigError, NotFoundError, RequestError, unknown
+from runtree.contract.errors import ConfigError, NotFoundError, RequestError, UnknownKeyError, unknown
 
 
 def test_unknown_suggests_the_nearest_names():
@@ -27,3 +27,9 @@ def test_an_error_keeps_its_hints_on_its_way_between_processes():
     error = pickle.loads(pickle.dumps(ConfigError("what", "hint one", "hint two")))
     assert str(error) == "what\n  hint one\n  hint two"
     assert isinstance(error, ConfigError)
+
+
+def test_an_unknown_key_and_what_is_known_cross_to_another_process():
+    error = pickle.loads(pickle.dumps(UnknownKeyError("algorithm.D", "algorithm.C", "seed")))
+    assert (error.key, error.known, error.exit_code) == ("algorithm.D", ("algorithm.C", "seed"), 2)
+    assert str(error) == "unknown config key 'algorithm.D'"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App, rest_idle_threads
-from runtree.contract.errors import RuntreeError
+from runtree.contract.errors import RuntreeError, UnknownKeyError
 from runtree.contract.run import Run
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def train(
     from runtree.config.engine import Engine
     from runtree.config.explain import explain
     from runtree.config.flags import open_parameters, spread
+    from runtree.config.unknown_key import unknown_key
 
     rest_idle_threads()
     app.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
@@ -81,6 +82,8 @@ def train(
         else:
             done.folder = _sweep_folder(composed)
             engine.multirun([*overrides, f"hydra.sweep.dir={_quoted(done.folder)}"], task)
+    except UnknownKeyError as error:  # a sweep knows its own keys; the catalogue, what other options have
+        raise unknown_key(error.key, flags.overrides, app.catalogue, error.known) from None
     except RuntreeError:
         raise
     except Exception as error:

@@ -1,11 +1,12 @@
 """Hydra's errors, told again in runtree's manner: the key, what is wrong, what is possible, what to type."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 from runtree.config.catalogue import Catalogue, syntax_error
-from runtree.contract.errors import ConfigError, RuntreeError, nearest, unknown
+from runtree.config.unknown_key import unknown_key
+from runtree.contract.errors import ConfigError, RuntreeError, unknown
 
 Problem = RuntreeError | None
 
@@ -113,51 +114,12 @@ def _keys(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
             continue
         key = override.partition("=")[0].partition("@")[0]
         if key not in known and key not in sections and key not in catalogue.groups and not _is_open(key, known):
-            shown = [path for path in known if _is_shown(path)]
-            return _unknown_key(key, override.partition("=")[2], catalogue, shown, catalogue.choices(overrides))
+            return unknown_key(key, overrides, catalogue, known)
     return None
 
 
 def _is_open(key: str, known: dict[str, Any]) -> bool:
     return any(key.startswith(f"{path}.") and value in ({}, None) for path, value in known.items() if "." in key)
-
-
-def _is_shown(path: str) -> bool:
-    return not any(own in path for own in ("._target_", ".space", ".iterations"))
-
-
-def _unknown_key(
-    key: str, value: str, catalogue: Catalogue, known: list[str], chosen: Mapping[str, str]
-) -> RuntreeError:
-    group, _, name = key.rpartition(".")
-    homes = [path for path in known if _means(path.rpartition(".")[2], name) and path.rpartition(".")[0] != group]
-    if not group and homes:
-        return ConfigError(f"unknown config key '{key}'", f"it lives at {', '.join(homes)}: type {homes[0]}={value}")
-    siblings = [path.rpartition(".")[2] for path in known if path.rpartition(".")[0] == group]
-    elsewhere = _options_with(name, catalogue)
-    if elsewhere and not nearest(name, [*siblings, *(() if group else catalogue.groups)]):
-        return ConfigError(f"unknown config key '{key}'", f"'{name}' is a key of {', '.join(elsewhere[:6])}")
-    top = group.partition(".")[0]
-    candidates = [path for path in known if path.startswith(f"{top}.")] if group else []
-    if not candidates:
-        close = [path for path in known if nearest(key, [path.rpartition(".")[2]])]
-        candidates = [*catalogue.groups, *(path for path in known if "." not in path), *close]
-    hint = f"see: runtree describe {top}={chosen.get(top, '…')}" if top in catalogue.groups else ""
-    return unknown("config key", key, candidates, hint, error=ConfigError)
-
-
-def _means(name: str, typed: str) -> bool:
-    """Tell whether `typed` is a name or its initials: lr for learning_rate."""
-    return typed in (name, "".join(word[:1] for word in name.split("_")) if "_" in name else name)
-
-
-def _options_with(name: str, catalogue: Catalogue) -> list[str]:
-    return [
-        f"{group}={option.name}"
-        for group, options in catalogue.groups.items()
-        for option in options.values()
-        if any(_means(key, name) for key in option.read())
-    ]
 
 
 def _other(chain: Sequence[BaseException]) -> RuntreeError:

@@ -5,6 +5,7 @@ The tree, with the exit code that each answers with::
     RuntreeError
     ├── RequestError        2   what was asked for cannot be: a typo, a wrong type, data that does not fit
     │   ├── ConfigError         … and the config path says where
+    │   │   └── UnknownKeyError     … for nothing is there
     │   ├── DataError           … and it lies in the data
     │   └── UntrustedError      … and it would run code that nobody vouched for
     ├── RunFailedError      1   the work itself failed
@@ -14,7 +15,7 @@ The tree, with the exit code that each answers with::
     └── NotFoundError       5   no such run
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 __all__ = [
     "ConfigError",
@@ -26,9 +27,11 @@ __all__ = [
     "RequestError",
     "RunFailedError",
     "RuntreeError",
+    "UnknownKeyError",
     "UntrustedError",
     "first_line",
     "nearest",
+    "possible",
     "said",
     "unknown",
 ]
@@ -61,6 +64,18 @@ class RequestError(RuntreeError):
 
 class ConfigError(RequestError):
     """A config path holds what it must not."""
+
+
+class UnknownKeyError(ConfigError):
+    """A config path that nothing has; `known` are the paths that there are."""
+
+    def __init__(self, key: str, *known: str) -> None:
+        super().__init__(f"unknown config key '{key}'")
+        self.key, self.known = key, known
+
+    def __reduce__(self) -> tuple[type[RuntreeError], tuple[str, ...]]:
+        """Keep what is known."""
+        return type(self), (self.key, *self.known)
 
 
 class DataError(RequestError):
@@ -129,6 +144,11 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     return list(dict.fromkeys([*begun, *alike]))[:count]
 
 
+def possible(known: Sequence[str]) -> str:
+    """Name the first dozen of what there is, and how many there are."""
+    return f"possible: {', '.join(known[:12])}" + (f", … ({len(known)} in all)" if len(known) > 12 else "")
+
+
 def unknown(
     kind: str, name: str, known: Iterable[str], *hints: str, error: type[RuntreeError] = RequestError
 ) -> RuntreeError:
@@ -138,6 +158,5 @@ def unknown(
     if close:
         suggestion = f"did you mean: {', '.join(close)}?"
     else:
-        shown = ", ".join(known[:12]) + (f", … ({len(known)} in all)" if len(known) > 12 else "")
-        suggestion = f"possible: {shown}" if known else f"there is no {kind} to choose from"
+        suggestion = possible(known) if known else f"there is no {kind} to choose from"
     return error(f"unknown {kind} '{name}'", suggestion, *hints)

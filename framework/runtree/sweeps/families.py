@@ -8,7 +8,7 @@ from typing import Any
 from runtree.config.compose import Base, Composer
 from runtree.config.space.dimensions import block, dimension, ordered, text_of
 from runtree.config.task import differs_by_task
-from runtree.contract.errors import ConfigError, nearest
+from runtree.contract.errors import ConfigError, UnknownKeyError
 from runtree.contract.search import Choice, Dimension
 from runtree.sweeps.axes import Axes
 
@@ -151,11 +151,8 @@ def _for_task(config: Mapping[str, Any], task: str) -> dict[str, Any]:
     return {**config, "algorithm": algorithm}
 
 
-def _unknown(path: str, bases: Iterable[Base]) -> ConfigError:
-    known = {known for base in bases for known in base.paths if not known.partition(".")[2].startswith(("space", "_"))}
-    close = nearest(path, known) or [other for other in sorted(known) if other.rpartition(".")[2] == path]
-    hint = f"did you mean: {', '.join(close)}?" if close else f"see: runtree describe {path.partition('.')[0]}=…"
-    return ConfigError(f"unknown config key '{path}'", hint)
+def _unknown(path: str, bases: Iterable[Base]) -> UnknownKeyError:
+    return UnknownKeyError(path, *sorted({known for base in bases for known in base.paths}))
 
 
 def ends(family: Family) -> Iterator[tuple[str, dict[str, Any]]]:
