@@ -14,7 +14,7 @@ def test_a_sweep_that_has_ended_says_why_and_how_to_go_on(runtree, copied, real_
     before = copied.ledger.read_bytes()
     said = runtree("resume")
     assert said.code == 0
-    assert f"{real_sweep.name} has ended: stopped after run 3: 4 runs were started (max_runs=4)" in said.out.replace(
+    assert f"{real_sweep.name} has ended: stopped: 4 runs were started (max_runs=4)" in said.out.replace(
         "\n       ", " "
     )
     assert f"next   runtree resume {real_sweep.name} tuner.stop.max_runs=8" in said.out

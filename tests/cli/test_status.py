@@ -14,7 +14,7 @@ def test_an_ended_sweep_says_why_and_how_to_go_on(runtree, copied, real_sweep):
     said = runtree("status")
     assert said.code == 0, said.err
     for text in (
-        f"sweep  {real_sweep.name}   ended: stopped after run 3: 4 runs were started (max_runs=4), best",
+        f"sweep  {real_sweep.name}   ended: stopped: 4 runs were started (max_runs=4), best",
         "asked  algorithm=knn data=iris tuner=tpe tuner.stop.max_runs=4 compute.engine=in_process",
         "runs   4/4 runs, ",
         ": 4 completed",

@@ -26,7 +26,7 @@ def test_a_real_sweep_is_reported(real_sweep):
     assert real_sweep.code == 0, real_sweep.err
     lines = real_sweep.out.splitlines()
     assert re.fullmatch(r"sweep  tpe over knn, 4 runs in .* s: 4 completed", lines[0])
-    assert lines[1].startswith("ended  stopped after run 3: 4 runs were started (max_runs=4), best ")
+    assert lines[1].startswith("ended  stopped: 4 runs were started (max_runs=4), best ")
     assert lines[3].split()[:3] == ["rank", "run", "validation.balanced_accuracy"]
     values = [float(line.split()[2]) for line in lines[4:8]]
     assert values == sorted(values, reverse=True)

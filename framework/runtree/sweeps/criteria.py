@@ -80,7 +80,7 @@ def max_runs(tally: Tally, rules: StopRules) -> Verdict | None:
     if rules.max_runs is None or started < rules.max_runs or tally.running:
         return None
     said = f"{started} runs were started (max_runs={rules.max_runs})"
-    return _verdict(tally, "max_runs", started, rules.max_runs, said)
+    return _verdict(tally, "max_runs", started, rules.max_runs, said, over=True)
 
 
 def exhausted(tally: Tally, size: int | None) -> Verdict | None:
@@ -92,13 +92,14 @@ def exhausted(tally: Tally, size: int | None) -> Verdict | None:
     said = (
         f"the tuner found nothing new any more, {runs} of at most {size} tried" if missed else "nothing is left to try"
     )
-    return _verdict(tally, "space_exhausted", tried, tried if size is None else size, said)
+    return _verdict(tally, "space_exhausted", tried, tried if size is None else size, said, over=True)
 
 
-def _verdict(tally: Tally, criterion: str, observed: float, threshold: float, said: str) -> Verdict:
-    when = "before a run ended" if tally.last_run is None else f"after run {tally.last_run}"
+def _verdict(tally: Tally, criterion: str, observed: float, threshold: float, said: str, over: bool = False) -> Verdict:
+    """Put a verdict together; where all is `over` it does not matter which run was the last to end."""
+    when = " before a run ended" if tally.last_run is None else "" if over else f" after run {tally.last_run}"
     best = "" if tally.best is None else f", best {tally.best:.6g} at run {tally.best_run}"
-    return Verdict(criterion, observed, threshold, tally.last_run, f"stopped {when}: {said}{best}")
+    return Verdict(criterion, observed, threshold, tally.last_run, f"stopped{when}: {said}{best}")
 
 
 # Where several hold at once, the first of these is the one that is named: what was wished for before what went wrong.
