@@ -116,7 +116,7 @@ def plan_of(folder: SweepFolder, *families: str) -> SimpleNamespace:
     """Return what a report and a scene read of a plan."""
     return SimpleNamespace(
         node={"name": "tpe"}, families=[SimpleNamespace(name=name) for name in families], folder=folder, size=None,
-        options=SimpleNamespace(keep="best", repeats=1), resources=SimpleNamespace(at_once=2),
+        options=SimpleNamespace(keep="best", repeats=1), slots=2,
         config=SimpleNamespace(outputs="outputs"),
     )  # fmt: skip
 

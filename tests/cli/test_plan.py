@@ -37,6 +37,11 @@ def test_a_grid_is_counted(runtree):
     assert "the test part of each run is scored" in said.out
 
 
+def test_as_many_work_at_once_as_the_engine_can(runtree):
+    assert ", 2 at once" in runtree("plan", "-m", "algorithm=knn,dummy", "data=iris", "compute.slots=2").out
+    assert ", 1 at once" in runtree("plan", "-m", *SWEEP, "compute.slots=2").out, "in_process has one slot"
+
+
 def test_one_run_is_one_run(runtree, folder):
     said = runtree("plan", "algorithm=dummy", "data=iris")
     assert said.code == 0, said.err

@@ -5,7 +5,9 @@ import logging
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
+from runtree.app.engines import batch_of
 from runtree.records.ledger import read_ledger
 
 QUICK = ["data=iris", "compute.engine=in_process", "evaluator.metrics=[accuracy]"]
@@ -81,6 +83,24 @@ def test_a_launcher_of_hydras_works_on_the_runs(runtree, folder, tuner):
     assert said.code == 0, said.err
     assert [event["state"] for event in ledger(the_sweep(folder))] == ["completed"] * 3
     assert len(list(the_sweep(folder).glob("runs/*/metrics.json"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("launcher", "tuner", "slots", "batch"),
+    [
+        ({"n_jobs": 3}, {}, 1, 3),
+        ({"n_jobs": 3}, {"sampler": {}}, 1, 3),
+        ({"n_jobs": 3}, {}, 2, 2),
+        ({"n_jobs": 1}, {}, 1, 1),
+        ({"array_parallelism": 256}, {}, 1, 256),
+        ({"array_parallelism": 256}, {"sampler": {}}, 1, 1),
+        ({"array_parallelism": 256}, {"sampler": {}}, 4, 4),
+        ({}, {}, 1, 1),
+    ],
+)
+def test_a_launchers_batch_is_what_was_asked_for_or_what_it_can_take(launcher, tuner, slots, batch):
+    config = OmegaConf.create({"hydra": {"launcher": {"_target_": "any", **launcher}}, "tuner": tuner})
+    assert batch_of(config, slots) == batch
 
 
 @pytest.mark.parametrize(("keep", "scored"), [("best", 1), ("none", 0), ("all", 3)])

@@ -34,7 +34,7 @@ def make_executor(app: App, overrides: tuple[str, ...], sweeper: Any) -> Executo
     options = loop_options(_plain(config.tuner))
     if config.hydra.launcher.get("_target_") != OURS or needs_hydra(config):
         aside = InProcess(SETUP, setting_of(app, overrides))
-        return Launched(sweeper.launcher, sweeper.max_batch_size or allowed.at_once, told, aside)
+        return Launched(sweeper.launcher, sweeper.max_batch_size or batch_of(config, allowed.at_once), told, aside)
     setting = setting_of(app, overrides)
     if allowed.engine == "in_process":
         return InProcess(SETUP, setting)
@@ -42,6 +42,21 @@ def make_executor(app: App, overrides: tuple[str, ...], sweeper: Any) -> Executo
     return Processes(
         allowed.at_once, SETUP, setting, threads=allowed.threads_each, grace=float(options.grace), sync_reports=sync
     )
+
+
+def batch_of(config: "DictConfig", slots: int) -> int:
+    """Return how many runs a launcher of Hydra's is given at once: `slots`, or where nobody set that what it can take.
+
+    A tuner that learns is spared the hundreds of a cluster's array: it would know nothing when it proposes them.
+    """
+    launcher, learns = config.hydra.launcher, "sampler" in config.tuner
+    if slots > 1:
+        return slots
+    if launcher.get("n_jobs"):  # of joblib
+        from joblib import effective_n_jobs
+
+        return int(effective_n_jobs(launcher.n_jobs))
+    return 1 if learns else int(launcher.get("array_parallelism") or 1)  # of submitit
 
 
 def make_prober(app: App, overrides: tuple[str, ...], executor: Executor) -> Executor:

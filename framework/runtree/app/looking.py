@@ -74,6 +74,7 @@ class Plan:
     found: Found
     hooks: Hooks
     folder: SweepFolder | None = None
+    slots: int = 1  # how many runs work at once
 
     @property
     def judge(self) -> Judge:

@@ -65,6 +65,7 @@ def sweep(order: Order, sweeper: Any, arguments: Sequence[str], open_folder: Cal
         composer, axes = axes_of(order, sweeper, arguments)
         prober = stack.enter_context(closing(make_prober(order.app, order.overrides, executor)))
         plan = look(order, config, axes, composer, prober)
+        plan.slots = executor.slots
         refuse_what_it_cannot(executor, plan)
         if order.plan_only:
             return Swept(plan)

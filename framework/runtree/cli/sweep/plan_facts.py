@@ -50,7 +50,7 @@ def space_rows(family: "Family") -> Iterator[list[Any]]:
 
 def judge(plan: "Plan", one: bool) -> Forecast:
     """Look at earlier runs."""
-    runs, slots = (1, 1) if one else (total(plan), plan.resources.at_once)
+    runs, slots = (1, 1) if one else (total(plan), plan.slots)
     keep = "all" if one else plan.options.keep
     return forecast(Path(str(plan.config.outputs)), data_names(plan), algorithms(plan), runs, slots, keep)
 
@@ -92,7 +92,7 @@ def as_document(plan: "Plan", sweeps: bool) -> dict[str, Any]:
         "repeats": plan.options.repeats,
         "most_runs": 1 if one else total(plan),
         "stop": plan.options.stop,
-        "slots": allowed.at_once,
+        "slots": plan.slots,
         "threads": allowed.threads_each,
         "max_seconds": allowed.max_seconds,
         "memory": allowed.memory,

@@ -38,7 +38,7 @@ def heading(plan: "Plan", one: bool) -> Iterator[tuple[str, str]]:
     if one:
         yield "plan", f"one run of {names}"
     else:
-        slots = plan.resources.at_once
+        slots = plan.slots
         yield "plan", f"{plan.node.get('name')} over {names}: {told_count(plan)}, {slots} at once"
     found = plan.found
     yield "data", f"{', '.join(data_names(plan))}: {found.rows:,} rows ({found.task})"

@@ -75,5 +75,5 @@ class Scene:
 def title(plan: "Plan") -> str:
     """Return what begins: tuner, algorithms, slots."""
     names = plural([family.name for family in plan.families if family.name])
-    slots = f", {plan.resources.at_once} at once" if plan.resources.at_once > 1 else ""
+    slots = f", {plan.slots} at once" if plan.slots > 1 else ""
     return f"{plan.node.get('name')}{f' over {names}' if names else ''}{slots}"
