@@ -27,6 +27,8 @@ RUNTREE = [sys.executable, "-c", "from runtree.cli.main import main; main()"]
 MARK = "RUNTREE_TEST_SWEEP"
 PATIENCE = 120.0  # seconds: how long a test waits for what has to come, on a machine that others use too
 LINE = {"params.x": "interval(0, 1)"}
+# A best that is kept is examined, for some seconds: that has tests of its own.
+UNEXAMINED = ("evaluator.report=false", "evaluator.baselines=none", "evaluator.explain=none", "evaluator.diagnose=none")
 ESTIMATOR = '''
 import contextlib, ctypes, os, signal, subprocess, sys, time
 from pathlib import Path
@@ -173,7 +175,7 @@ def words(tuner: str, runs: int | None = None, *more: str, path: str = "told:Tol
     judged = ["evaluator.metrics=[median_ae]", "objective.metric=median_ae"]
     end = [] if runs is None else [f"tuner.stop.max_runs={runs}"]
     own = ["tuner.own_space=true"] if tuner == "grid" else []
-    loop = [f"tuner={tuner}", *own, *end, "tuner.plots=false", "tuner.backoff=0"]
+    loop = [f"tuner={tuner}", *own, *end, "tuner.plots=false", "tuner.backoff=0", *UNEXAMINED]
     return ["train", "-m", *table, *judged, "algorithm=told", f"algorithm.path={path}", *loop, *more]
 
 

@@ -5,10 +5,14 @@ import json
 
 import pytest
 import yaml
+from real_sweeps import UNEXAMINED
 
 from runtree.records.ledger import read_ledger
 
-QUICK = ["data=iris", "compute.engine=in_process", "tuner.plots=false", "evaluator.metrics=[accuracy,log_loss]"]
+QUICK = [
+    *("data=iris", "compute.engine=in_process", "tuner.plots=false", "evaluator.metrics=[accuracy,log_loss]"),
+    *UNEXAMINED,
+]
 KNN = ["algorithm=knn", "tuner=tpe", "tuner.stop.max_runs=8", "objective.metric=log_loss"]
 
 

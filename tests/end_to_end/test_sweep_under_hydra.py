@@ -6,11 +6,12 @@ import logging
 import pytest
 import yaml
 from omegaconf import OmegaConf
+from real_sweeps import UNEXAMINED
 
 from runtree.app.engines import batch_of
 from runtree.records.ledger import read_ledger
 
-QUICK = ["data=iris", "compute.engine=in_process", "evaluator.metrics=[accuracy]"]
+QUICK = ["data=iris", "compute.engine=in_process", "evaluator.metrics=[accuracy]", *UNEXAMINED]
 CALLBACK = """
 from hydra.experimental.callback import Callback
 

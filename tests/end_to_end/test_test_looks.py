@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-TINY = ("data=iris", "algorithm=naive_bayes")
+from real_sweeps import UNEXAMINED
+
+TINY = ("data=iris", "algorithm=naive_bayes", *UNEXAMINED)
 
 
 def looks(folder: Path) -> list[dict]:
@@ -17,7 +19,7 @@ def last(folder: Path, pattern: str) -> dict:
 def test_each_run_is_a_look_at_its_test_rows(runtree, folder):
     assert "test looks: 1\n" in runtree("train", *TINY).out
     assert "test looks: 2 by 1 configuration\n" in runtree("train", *TINY).out
-    assert "test looks: 3 by 2 configurations\n" in runtree("train", "data=iris", "algorithm=knn").out
+    assert "test looks: 3 by 2 configurations\n" in runtree("train", "data=iris", "algorithm=knn", *UNEXAMINED).out
     assert "test looks: 1\n" in runtree("train", *TINY, "seed=1").out  # other rows
     assert "test looks: 1 when this run was scored" in runtree("show", "latest").out
     rows = last(folder, "outputs/default/*/run.json")["fingerprints"]["test"]
@@ -25,7 +27,7 @@ def test_each_run_is_a_look_at_its_test_rows(runtree, folder):
 
 
 def test_a_search_looks_once_whatever_it_tries(runtree, folder):
-    words = ("train", "-m", "data=iris", "algorithm=knn", "compute.slots=1")
+    words = ("train", "-m", "data=iris", "algorithm=knn", "compute.slots=1", *UNEXAMINED)
     said = runtree(*words, "tuner=random", "tuner.stop.max_runs=4")
     assert "test part scored once, after selection)" in " ".join(said.out.split())
     assert len(looks(folder)) == 1

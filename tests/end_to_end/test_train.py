@@ -2,15 +2,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from real_sweeps import RUNTREE, UNEXAMINED
 
-RUNTREE = [sys.executable, "-c", "from runtree.cli.main import main; main()"]
 FILES = {
     "config.yaml", "run.json", "metrics.json", "data.json", "environment.json", "predictions.parquet", "model", "log.txt",
     "manifest.json", "evaluation.json", "plots", "report.html", ".lock",
@@ -85,9 +84,8 @@ def test_the_metrics_equal_scikit_learns_on_the_saved_predictions(runtree, folde
 
 @pytest.mark.parametrize("algorithm", ["random_forest", "mlp", "hist_gradient_boosting", "sgd"])
 def test_the_same_seed_gives_the_same_bytes(runtree, folder, algorithm):
-    small = ["+algorithm.max_iter=300"] if algorithm == "none" else []
     for _ in range(2):
-        assert runtree("train", f"algorithm={algorithm}", "data=iris", "seed=3", *small).code == 0
+        assert runtree("train", f"algorithm={algorithm}", "data=iris", "seed=3", *UNEXAMINED).code == 0
     one, two = run_folders(folder)
     for name in ("metrics.json", "predictions.parquet", "data.json"):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
@@ -95,7 +93,7 @@ def test_the_same_seed_gives_the_same_bytes(runtree, folder, algorithm):
 
 def test_another_seed_gives_another_split(runtree, folder):
     for seed in (0, 1):
-        assert runtree("train", "algorithm=dummy", "data=iris", f"seed={seed}").code == 0
+        assert runtree("train", "algorithm=dummy", "data=iris", f"seed={seed}", *UNEXAMINED).code == 0
     one, two = (json.loads((run / "run.json").read_text())["fingerprints"] for run in run_folders(folder))
     assert one["data"] == two["data"]
     assert one["split"] != two["split"]
@@ -124,7 +122,7 @@ def test_cross_validation_scores_equal_scikit_learns(runtree, folder):
 
 
 def test_multirun_makes_a_sweep_with_a_run_for_each_combination(runtree, folder):
-    said = runtree("train", "-m", "algorithm=dummy,naive_bayes", "seed=1,2", "data=iris")
+    said = runtree("train", "-m", "algorithm=dummy,naive_bayes", "seed=1,2", "data=iris", *UNEXAMINED)
     assert said.code == 0, said.err
     [sweep] = run_folders(folder)
     assert sweep.name.endswith("-sweep")
