@@ -26,16 +26,16 @@ def logged(file: Path, lowest: int = logging.INFO) -> Iterator[None]:
     handler = BestEffort(file, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter(LINE))
     root, ours = logging.getLogger(), logging.getLogger("runtree")
-    level = ours.level
+    level, change = ours.level, ours.getEffectiveLevel() != lowest
     root.addHandler(handler)
-    if level != lowest:  # each change makes every logger forget what it knows
+    if change:  # which makes every logger forget what it knows
         ours.setLevel(lowest)
     logging.captureWarnings(True)
     try:
         yield
     finally:
         logging.captureWarnings(False)
-        if level != lowest:
+        if change:
             ours.setLevel(level)
         root.removeHandler(handler)
         with suppress(OSError):
