@@ -276,14 +276,24 @@ def compare(fit: str, runs: int, rounds: int, with_hydra: bool) -> None:
 
 
 def grow() -> None:
-    """Print what a run costs as a sweep grows, with a fit of a few milliseconds."""
+    """Print what a run costs as a sweep grows, with a fit of a few milliseconds.
+
+    A machine's own pace changes by more than a tenth within minutes, so each sweep stands beside two short ones, one
+    before it and one after.
+    """
+
+    def cost(tuner: str, runs: int) -> float:
+        return 1000 * runtree("quick", runs, tuner, 1)["loop"] / runs
+
     print("\ngrowth, algorithm=naive_bayes, 1 slot, in ms a run")
-    print(f"{'runs':>8}{'random':>10}{'tpe':>10}")
+    print(f"{'runs':>8}{'random':>10}{'x 300':>8}{'tpe':>10}{'x 300':>8}")
     for runs in (100, 1000, 3000, 10000):
         cells = []
         for tuner in ("random", "tpe"):
-            taken = runtree("quick", runs, tuner, 1) if tuner == "random" or runs <= 3000 else {}
-            cells.append(f"{1000 * taken['loop'] / runs:10.2f}" if taken else f"{'-':>10}")
+            if tuner == "tpe" and runs > 5000:
+                continue
+            before, found, after = cost(tuner, 300), cost(tuner, runs), cost(tuner, 300)
+            cells.append(f"{found:10.2f}{2 * found / (before + after):8.2f}")
         print(f"{runs:8}{''.join(cells)}", flush=True)
 
 
