@@ -39,6 +39,8 @@ CASES = [
     (["algorithm.n_neighbours=3"], 2, ["did you mean: algorithm.n_neighbors?", "a key of algorithm=knn"]),
     (["algorithm=mlp", "algorithm.lr=0.1"], 2, ["did you mean: algorithm.learning_rate?", "describe algorithm=mlp"]),
     (["n_estimator=5", "algorithm=random_forest"], 2, ["did you mean: algorithm.n_estimators?"]),
+    (["experiment.nme=x"], 2, ["did you mean: experiment.name?"]),
+    (["preprocess.zzz.y=1"], 2, ["possible: preprocess.", "runtree describe preprocess=tabular"]),
     (["algorithm.zzz=1"], 2, ["unknown config key 'algorithm.zzz'", "possible: algorithm."]),
     (["zzz=1"], 2, ["unknown config key 'zzz'", "possible: algorithm"]),
     (["algorithm=ridge,lasso"], 2, ["algorithm=ridge,lasso names several values", "train -m algorithm=ridge,lasso"]),

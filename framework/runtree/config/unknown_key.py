@@ -31,8 +31,7 @@ def unknown_key(key: str, overrides: Sequence[str], catalogue: Catalogue, known:
     hints = [elsewhere, here]
     if not any(hints) and group:
         hints = [_alike_elsewhere(group, name, options)]
-    asked = top in catalogue.groups and not elsewhere
-    see = f"see: runtree describe {top}={_chosen(top, overrides, catalogue)}" if asked else ""
+    see = "" if elsewhere else _see(top, overrides, catalogue)
     if not any(hints):
         inside = [path for path in known if group and path.startswith(f"{top}.")]
         hints = [possible(inside or sorted({*catalogue.groups, *(path for path in known if "." not in path)}))]
@@ -84,7 +83,9 @@ def _alike_elsewhere(group: str, name: str, options: Mapping[str, Sequence[str]]
     return ""
 
 
-def _chosen(group: str, overrides: Sequence[str], catalogue: Catalogue) -> str:
-    """Return the option that a group has, "…" where it is to have several."""
+def _see(group: str, overrides: Sequence[str], catalogue: Catalogue) -> str:
+    """Name where the keys of the chosen option are described, of any where there are to be several."""
     typed = [text.partition("=")[2] for text in overrides if text.partition("=")[0] == group]
-    return "…" if any(name not in catalogue.groups[group] for name in typed) else catalogue.choices(overrides)[group]
+    several = any(name not in catalogue.groups.get(group, ()) for name in typed)
+    option = "…" if several else catalogue.choices(overrides).get(group)
+    return f"see: runtree describe {group}={option}" if option else ""

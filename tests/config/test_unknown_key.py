@@ -1,0 +1,46 @@
+import pytest
+
+from runtree.config.catalogue import Catalogue
+from runtree.config.search_path import SHIPPED, config_folders, shipped_conf
+from runtree.config.unknown_key import HIDDEN, unknown_key
+from runtree.contract.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return Catalogue(config_folders([(SHIPPED, str(shipped_conf()))]))
+
+
+def ask(catalogue, key, *overrides):
+    error = unknown_key(key, overrides, catalogue, catalogue.keys(overrides))
+    assert isinstance(error, ConfigError) and len(str(error).splitlines()) <= 5
+    return error
+
+
+def test_a_slip_in_any_key_is_answered_with_that_key(catalogue):
+    known = catalogue.keys()
+    shown = [key for key in known if not any(own in key for own in HIDDEN)]
+    assert len(shown) > 80
+    for key in shown:
+        head, dot, name = key.rpartition(".")
+        if len(name) > 5:
+            slipped = f"{head}{dot}{name[:2]}{name[3:]}"
+            assert key in str(ask(catalogue, slipped)), slipped
+
+
+def test_any_option_of_any_group_may_be_meant_whether_one_is_chosen_or_not(catalogue):
+    for group, options in catalogue.groups.items():
+        for name in options:
+            assert f"'{group}.zzzz'" in str(ask(catalogue, f"{group}.zzzz", f"{group}={name}"))
+
+
+def test_a_key_of_another_option_is_named_with_the_options_that_have_it(catalogue):
+    assert ask(catalogue, "algorithm.C").hints[0] == (
+        "'C' is a key of algorithm=linear_svm, algorithm=logistic, algorithm=svm"
+    )
+    many = ask(catalogue, "algorithm.random_stat", "algorithm=knn").hints[0]
+    assert many.startswith("did you mean: algorithm.random_state? 'random_state' is a key of") and " more" in many
+
+
+def test_several_options_are_no_one_to_describe(catalogue):
+    assert ask(catalogue, "algorithm.zzzz", "algorithm=knn,ridge").hints[-1] == "see: runtree describe algorithm=…"
