@@ -86,11 +86,29 @@ def test_a_sweep_needs_an_end():
     assert stop_rules({"max_seconds": 5}).bounded(None)
     assert StopRules().bounded(12)
     StopRules().check(12, ["maximize"])
-    patient = stop_rules({"patience": {"runs": 10}, "target": 1, "convergence": {"window": 5}})
-    assert not patient.bounded(None)
+    assert stop_rules({"patience": {"runs": 10}}).bounded(None)
+    hopeful = stop_rules({"target": 1, "convergence": {"window": 5}, "failures": {"rate": 0.5}})
+    assert not hopeful.bounded(None)
     with pytest.raises(ConfigError, match=r"^tuner\.stop: .*never end") as caught:
-        patient.check(None, ["maximize"])
+        hopeful.check(None, ["maximize"])
     assert "tuner.stop.max_runs=50" in str(caught.value)
+
+
+@pytest.mark.parametrize("nothing", ["failed", "stopped"])
+def test_runs_that_come_to_nothing_end_a_sweep_that_only_patience_ends(nothing):
+    values = [0.5, 0.6, nothing, 0.7, *[nothing] * 19, 0.8, *[nothing] * 30]
+    for runs, most in ((5, 20), (25, 25)):
+        verdict = told({"patience": {"runs": runs}}, values).verdict()
+        assert (verdict.criterion, verdict.observed, verdict.threshold, verdict.run) == (
+            "patience",
+            most,
+            most,
+            23 + most,
+        )
+        assert f": {most} runs in a row came to no value (patience.runs={runs}), best 0.8" in verdict.explanation
+    for bound in ({"max_runs": 90}, {"max_seconds": 90}):
+        assert told({"patience": {"runs": 5}, **bound}, values).verdict() is None
+    assert told({"patience": {"runs": 5}}, ["interrupted"] * 40).verdict() is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from runtree.sweeps.convergence import gains
 from runtree.sweeps.stop import StopRules
 from runtree.sweeps.tally import Tally
 
+FRUITLESS = 20  # runs in a row without a value that end a sweep which nothing but patience ends, be that shorter
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -43,12 +45,17 @@ def failures(tally: Tally, rules: StopRules) -> Verdict | None:
 
 
 def patience(tally: Tally, rules: StopRules) -> Verdict | None:
-    """Judge whether there was no improvement for long enough."""
+    """Judge whether there was no improvement for long enough, or where nothing else ends the sweep not even a value."""
     runs = rules.patience.runs
-    if runs is None or tally.not_improving < runs:
+    if runs is None:
         return None
-    said = f"no improvement in {tally.not_improving} runs (patience.runs={runs})"
-    return _verdict(tally, "patience", tally.not_improving, runs, said)
+    if tally.not_improving >= runs:
+        said = f"no improvement in {tally.not_improving} runs (patience.runs={runs})"
+        return _verdict(tally, "patience", tally.not_improving, runs, said)
+    row, most = tally.without_value_in_a_row, max(runs, FRUITLESS)
+    if not rules.only_patient or row < most:
+        return None
+    return _verdict(tally, "patience", row, most, f"{row} runs in a row came to no value (patience.runs={runs})")
 
 
 def convergence(tally: Tally, rules: StopRules) -> Verdict | None:

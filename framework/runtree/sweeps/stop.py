@@ -69,16 +69,21 @@ class StopRules:
     failures: Failures = field(default_factory=Failures)
     running: Running = "finish"
 
+    @property
+    def only_patient(self) -> bool:
+        """Tell whether patience is all that says how long the sweep may be."""
+        return self.patience.runs is not None and self.max_runs is None and self.max_seconds is None
+
     def bounded(self, space_size: int | None) -> bool:
-        """Tell whether the sweep ends for sure: a bound, or a space with an end (None: it has none)."""
-        return self.max_runs is not None or self.max_seconds is not None or space_size is not None
+        """Tell whether the sweep ends: a bound, patience, or a space with an end (None: it has none)."""
+        return space_size is not None or self.only_patient or self.max_runs is not None or self.max_seconds is not None
 
     def check(self, space_size: int | None, directions: Sequence[str]) -> None:
         """Refuse a sweep without an end, and rules that need one objective where there are several."""
         if not self.bounded(space_size):
             raise ConfigError(
                 f"{PATH}: this sweep would never end, its space has no end and nothing bounds it",
-                f"say how long: {PATH}.max_runs=50 or {PATH}.max_seconds=3600",
+                f"say how long: {PATH}.max_runs=50, {PATH}.max_seconds=3600 or {PATH}.patience.runs=20",
             )
         asked = {
             "patience.runs": self.patience.runs,

@@ -26,7 +26,7 @@ class Tally:
         self.scores: list[float] = []  # sign * value of the completed, so that more is better
         self.best_run: int | None = None
         self.last_run: int | None = None
-        self.not_improving = self.failed_in_a_row = self.reused = 0
+        self.not_improving = self.failed_in_a_row = self.without_value_in_a_row = self.reused = 0
         self.seconds = self.run_seconds = 0.0
         self._baseline = -math.inf
         self._best = -math.inf
@@ -51,6 +51,10 @@ class Tally:
         self.run_seconds += seconds
         if state in OWN_ENDING:
             self.failed_in_a_row = self.failed_in_a_row + 1 if state == "failed" else 0
+        if state in JUDGED or value is not None:
+            self.without_value_in_a_row = 0
+        elif state != "interrupted":
+            self.without_value_in_a_row += 1
         # of several runs of a configuration the last may have failed: what the others came to counts all the same
         if counts and (state in JUDGED or value is not None):
             told = value if state != "pruned" and value is not None and math.isfinite(value) else None

@@ -76,9 +76,9 @@ def told_states(counts: Mapping[str, int]) -> str:
 
 
 def told_total(total: int | None, seconds: float | None) -> str:
-    """Return how long a sweep may be: "20 runs", "at most 60 s", or both."""
+    """Return how long a sweep may be: "20 runs", "60 s", or both; without a bound it is patience that ends it."""
     runs = [] if total is None else [counted(total, "run")]
-    return " or ".join([*runs, *([] if seconds is None else [clock(seconds)])]) or "no bound"
+    return " or ".join([*runs, *([] if seconds is None else [clock(seconds)])]) or "as long as it improves"
 
 
 def clock(seconds: float | None) -> str:
