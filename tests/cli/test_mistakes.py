@@ -109,10 +109,18 @@ def test_a_mistake_is_answered_in_five_lines(runtree, tables, typed, code, says)
 
 IRIS = ("-m", "data=iris", "compute.engine=in_process")
 SWEEPS = [
-    (["algorithm=logistic", "tuner=tpe"], ["tuner.stop: this sweep would never end", "tuner.stop.max_runs=50"]),
+    (
+        ["algorithm=logistic", "tuner=tpe"],
+        ["tuner.stop: this sweep would never end", "max_runs=50", "patience.runs=20"],
+    ),
     (["algorithm=logistic", "tuner=tpe", "tuner.stop.target=0.9"], ["this sweep would never end"]),
     (["algorithm=logistic", "tuner=tep"], ["unknown option of tuner 'tep'", "did you mean: tpe"]),
     (["algorithm=logistic", "tuner=tpe,random"], ["tuner: a whole sweep has one tuner"]),
+    (
+        ["algorithm=logistic", "tuner=random", "++algorithm.C=interval(0,1)", "tuner.stop.max_runs=3"],
+        ["++algorithm.C: what is composed anew", "takes a list of values", "algorithm.C=…"],
+    ),
+    (["algorithm=interval(0,1)", "tuner=random"], ["algorithm: what is composed anew", "algorithm=A,B"]),
     (["tuner.stop.max_run=3"], ["unknown config key 'tuner.stop.max_run'", "did you mean: tuner.stop.max_runs"]),
     (["tuner.stop.max_runs=0"], ["tuner.stop.max_runs: 0 is not a whole number from 1"]),
     (["algorithm=logistic", "seed=1,2", "tuner=tpe"], ["seed: a tuner compares scores", "tuner.repeats=3"]),

@@ -61,7 +61,7 @@ def read_axes(
     for key, declared, text in [*_params(params), *_typed(arguments)]:
         for known in (fixed, composed, ranges):
             known.pop(key, None)
-        key = key.removeprefix("++") if key.startswith(f"++{OPEN}") and text is None else key
+        key = _plain(key) if text is None else key
         name = key.lstrip("+~").partition("@")[0]
         if text is not None:
             fixed[key] = text
@@ -69,15 +69,25 @@ def read_axes(
             raise _one_for_all(key, name, declared)
         elif name in groups or key != name:
             domain, _ = domain_of(key, declared, partial(_of_group, options, name))
+            if domain.size is None:
+                raise ConfigError(
+                    f"{key}: what is composed anew for each value takes a list of values, no {declared}",
+                    f"name them: {key}=A,B" + ("" if name in groups else f"; or set a key that is there: {name}=…"),
+                )
             values = dict.fromkeys(_option(value, key) for value in domain.values)
             composed[key] = tuple(values)
         else:
             ranges[key] = declared
     named = (key for key, _, text in [*_params(params), *_typed(arguments)] if text is None)
-    order = dict.fromkeys(key.removeprefix("++") if key.startswith(f"++{OPEN}") else key for key in named)
+    order = dict.fromkeys(map(_plain, named))
     return Axes(
         tuple(fixed.values()), composed, ranges, tuple(key for key in order if key in composed or key in ranges)
     )
+
+
+def _plain(key: str) -> str:
+    """Return the key of an open mapping without Hydra's `+`: any key may be set there, and so it may be searched."""
+    return key.lstrip("+") if key.lstrip("+").startswith(OPEN) else key
 
 
 def _of_group(options: Callable[[str], Iterable[str]], group: str, path: str) -> list[str]:
