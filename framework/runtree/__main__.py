@@ -1,8 +1,6 @@
 """`python -m runtree`: the command line of that very Python, whatever `runtree` is first in PATH."""
 
-import sys
-
 from runtree.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

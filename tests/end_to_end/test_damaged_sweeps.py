@@ -76,7 +76,7 @@ def typed(verb: str, sweep: Path) -> list[str]:
     return [f"{sweep.name}/{names[word]}" if word in names else word for word in VERBS[verb]]
 
 
-def ask(runtree, verb: str, sweep: Path, what: object) -> object:
+def assert_it_answers(runtree, verb: str, sweep: Path, what: object) -> object:
     said = runtree(*typed(verb, sweep))
     assert said.code in CODES, (verb, what, said.err)
     assert "Traceback" not in said.err and "see where: runtree --traceback" not in said.err, (verb, what, said.err)
@@ -99,7 +99,7 @@ def test_every_verb_answers_whatever_file_is_damaged(finished, folder, runtree, 
         for verb in VERBS:
             if verb in SLOW and how not in ("halved", "another_kind"):
                 continue
-            said = ask(runtree, verb, sweep, (file, how))
+            said = assert_it_answers(runtree, verb, sweep, (file, how))
             if verb == "runs --json":
                 listed = {
                     run["id"].rpartition("/")[2] for run in json.loads(said.out)["runs"] if run["state"] == "completed"
@@ -120,4 +120,4 @@ def test_every_verb_answers_whatever_byte_is_flipped(finished, folder, runtree, 
         at, bit = chance.randrange(len(before)), 1 << chance.randrange(8)
         file.write_bytes(before[:at] + bytes([before[at] ^ bit]) + before[at + 1 :])
         for verb in ("status --json", "runs", "compare", "show"):
-            ask(runtree, verb, sweep, (name, at, bit))
+            assert_it_answers(runtree, verb, sweep, (name, at, bit))
