@@ -8,7 +8,7 @@ import yaml
 from omegaconf import OmegaConf
 from real_sweeps import UNEXAMINED
 
-from runtree.app.engines import batch_of
+from runtree.app.engines import launcher_batch_size
 from runtree.records.ledger import read_ledger
 
 QUICK = ["data=iris", "compute.engine=in_process", "evaluator.metrics=[accuracy]", *UNEXAMINED]
@@ -101,7 +101,7 @@ def test_a_launcher_of_hydras_works_on_the_runs(runtree, folder, tuner):
 )
 def test_a_launchers_batch_is_what_was_asked_for_or_what_it_can_take(launcher, tuner, slots, batch):
     config = OmegaConf.create({"hydra": {"launcher": {"_target_": "any", **launcher}}, "tuner": tuner})
-    assert batch_of(config, slots) == batch
+    assert launcher_batch_size(config, slots) == batch
 
 
 @pytest.mark.parametrize(("keep", "scored"), [("best", 1), ("none", 0), ("all", 3)])

@@ -10,25 +10,25 @@ from runtree.records.ledger import Ledger, read_ledger
 from runtree.sweeps.allocator import Standing
 from runtree.sweeps.book import Book
 from runtree.sweeps.driver import Driver
-from runtree.sweeps.executor import Died, Job, Reported, Returned
 from runtree.sweeps.families import Family
 from runtree.sweeps.judgement import Judge, constraints
+from runtree.sweeps.messages import AttemptResult
 from runtree.sweeps.options import loop_options
-from runtree.sweeps.payload import Outcome
 from runtree.sweeps.progress import Progress
 from runtree.sweeps.proposer import Arm, Proposer
 from runtree.sweeps.reported import objective_of
 from runtree.sweeps.stop import stop_rules
+from runtree.workers.executor import Job, JobDied, JobReported, JobReturned
 
 LINE = (Dimension("x", Interval(0.0, 1.0)),)
 Objective = Callable[[int, Mapping[str, Any]], Any]
 
 
-def outcome(value: Any, seconds: float = 1.0, **more: Any) -> Outcome:
+def outcome(value: Any, seconds: float = 1.0, **more: Any) -> AttemptResult:
     values = value if isinstance(value, tuple) else (value,)
     facts = {"metrics": {"validation": {"score": values[0]}}, "stages": {}, "fingerprints": {}, "error": None}
     facts |= {"reason": None, "state": "completed", "task": None, "kept": False} | more
-    return Outcome(objectives=values, seconds=seconds, **facts)
+    return AttemptResult(objectives=values, seconds=seconds, **facts)
 
 
 class Scripted:
@@ -52,30 +52,30 @@ class Scripted:
     def wait(self, timeout: float | None = None) -> list[Any]:
         if self.pending:
             event = self.pending.pop(0)
-            if not isinstance(event, Reported):
+            if not isinstance(event, JobReported):
                 del self.jobs[event.job]
             return [event]
         number = self.first(sorted(self.jobs))
         if number in self.terminated:
             del self.jobs[number]
-            return [Died(number, "terminated", -15, 0.5, 0)]
+            return [JobDied(number, "terminated", -15, 0.5, 0)]
         found = self.objective(number, self.jobs[number])
         if isinstance(found, list):  # reports first, the result last
             *reports, found = found
             for step, value in enumerate(reports, 1):
-                self.pending.append(Reported(number, step, {"validation_score": value}))
-            self.pending.append(found if isinstance(found, Died) else Returned(number, found))
+                self.pending.append(JobReported(number, step, {"validation_score": value}))
+            self.pending.append(found if isinstance(found, JobDied) else JobReturned(number, found))
             return self.wait()
         del self.jobs[number]
-        if isinstance(found, Died):
+        if isinstance(found, JobDied):
             return [found]
-        return [Returned(number, found if isinstance(found, Outcome | Exception) else outcome(found))]
+        return [JobReturned(number, found if isinstance(found, AttemptResult | Exception) else outcome(found))]
 
     def prune(self, job: int) -> None:
         self.pruned.append(job)
-        self.pending = [Returned(job, outcome(0.0, state="pruned", reason="pruned"))]
+        self.pending = [JobReturned(job, outcome(0.0, state="pruned", reason="pruned"))]
 
-    def go_on(self, job: int) -> None:
+    def acknowledge(self, job: int) -> None:
         pass
 
     def terminate(self, job: int) -> None:

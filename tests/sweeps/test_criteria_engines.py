@@ -12,10 +12,10 @@ from harness import make
 
 from runtree.contract.search import Choice, Dimension
 from runtree.records.ledger import read_ledger
-from runtree.sweeps.executor import Job
-from runtree.sweeps.in_process import InProcess
-from runtree.sweeps.processes import Processes
 from runtree.tuners.grid import Grid
+from runtree.workers.executor import Job
+from runtree.workers.in_process import InProcessExecutor
+from runtree.workers.process_executor import ProcessExecutor
 
 HERE = str(Path(__file__).parent)
 NO = "no"  # a run that fails
@@ -59,7 +59,7 @@ def swept(folder, executor, name, deterministic):
     space = (Dimension("n", Choice(tuple(range(len(script))))),)
     options = {"deterministic": deterministic, "lag": 4 if deterministic else None, "stop": stop}
     driver = make(folder, executor, Grid, space, **options)
-    driver.job = lambda entry, trial, front: Job(entry.number, ("scripted", script[trial.values["n"]], entry.number))
+    driver.job = lambda entry, trial, front: Job(entry.number, (script[trial.values["n"]], entry.number))
     driver.run()
     return driver
 
@@ -68,8 +68,8 @@ def swept(folder, executor, name, deterministic):
 def engines():
     """Return executors by their names, begun once for all sweeps."""
     sys.path.insert(0, HERE)
-    made = {f"processes {slots}": Processes(slots, "jobs:setup", None) for slots in (1, 2, 4)}
-    made["in_process"] = InProcess("jobs:setup", None)
+    made = {f"processes {slots}": ProcessExecutor(slots, "scripted_job:setup", None) for slots in (1, 2, 4)}
+    made["in_process"] = InProcessExecutor("scripted_job:setup", None)
     yield made
     for executor in made.values():
         executor.close()
@@ -107,7 +107,7 @@ def test_a_sweep_stops_at_exactly_the_right_run(tmp_path, engines, name, engine,
 def test_time_that_is_over_starts_nothing_more(tmp_path, engines, engine):
     stop = {"max_seconds": 0.6}
     driver = make(tmp_path, engines[engine], Grid, (Dimension("n", Choice(tuple(range(200)))),), stop=stop)
-    driver.job = lambda entry, trial, front: Job(entry.number, ("scripted", 0.5, entry.number))
+    driver.job = lambda entry, trial, front: Job(entry.number, (0.5, entry.number))
     driver.run()
     verdict = driver.progress.verdict()
     assert (verdict.criterion, verdict.threshold) == ("max_seconds", 0.6)

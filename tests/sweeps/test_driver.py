@@ -9,11 +9,11 @@ from harness import LINE, Scripted, history, make, outcome
 
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.ledger import read_ledger
-from runtree.sweeps.executor import Died
 from runtree.sweeps.families import Family
 from runtree.sweeps.leaderboard import ranked
 from runtree.tuners.grid import Grid
 from runtree.tuners.study import OptunaTuner
+from runtree.workers.executor import JobDied
 
 randomly = partial(OptunaTuner, partial(optuna.samplers.RandomSampler))
 tpe = partial(OptunaTuner, partial(optuna.samplers.TPESampler, multivariate=True, n_startup_trials=5))
@@ -209,7 +209,7 @@ class TestDeath:
         def dying(number, values):
             if left.get(number):
                 left[number] -= 1
-                return Died(number, "crashed", -9, 0.1, 0)
+                return JobDied(number, "crashed", -9, 0.1, 0)
             return square(number, values)
 
         driver = swept(tmp_path, dying, slots=2, retries=2, stop={"max_runs": 6})
@@ -219,7 +219,10 @@ class TestDeath:
 
     def test_one_that_dies_too_often_has_failed(self, tmp_path):
         driver = swept(
-            tmp_path, lambda n, v: Died(n, "crashed", -11, 0.1, 0) if n == 1 else 1.0, retries=2, stop={"max_runs": 3}
+            tmp_path,
+            lambda n, v: JobDied(n, "crashed", -11, 0.1, 0) if n == 1 else 1.0,
+            retries=2,
+            stop={"max_runs": 3},
         )
         entry = driver.book.runs[1]
         assert (entry.state, entry.attempts) == ("failed", 3)
@@ -229,7 +232,9 @@ class TestDeath:
         ("cause", "state", "reason"), [("max_seconds", "stopped", "max_seconds"), ("memory", "failed", "error")]
     )
     def test_a_limit_is_final(self, tmp_path, cause, state, reason):
-        driver = swept(tmp_path, lambda n, v: Died(n, cause, -9, 9.0, 2**30) if n == 1 else 1.0, stop={"max_runs": 3})
+        driver = swept(
+            tmp_path, lambda n, v: JobDied(n, cause, -9, 9.0, 2**30) if n == 1 else 1.0, stop={"max_runs": 3}
+        )
         entry = driver.book.runs[1]
         assert (entry.state, entry.outcome["reason"], entry.attempts) == (state, reason, 1)
 

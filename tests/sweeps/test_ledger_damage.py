@@ -11,8 +11,8 @@ from harness import Scripted, history, make, outcome
 
 from runtree.contract.search import Choice, Dimension
 from runtree.records.ledger import read_ledger
-from runtree.sweeps.executor import Died
 from runtree.tuners.study import OptunaTuner
+from runtree.workers.executor import JobDied
 
 tpe = partial(OptunaTuner, partial(optuna.samplers.TPESampler, multivariate=True, n_startup_trials=4))
 SPACE = (Dimension("x", Choice(tuple(range(8)))),)
@@ -29,7 +29,7 @@ class Dying:
     def __call__(self, number, values):
         if number in self.left:
             self.left.remove(number)
-            return Died(number, "crashed", -9, 0.1, 0)
+            return JobDied(number, "crashed", -9, 0.1, 0)
         return float(values["x"])
 
 

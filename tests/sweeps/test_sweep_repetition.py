@@ -10,9 +10,9 @@ import pytest
 from harness import Scripted, history, make, outcome
 
 from runtree.contract.search import Choice, Dimension, Interval
-from runtree.sweeps.executor import Died
 from runtree.sweeps.families import Family
 from runtree.tuners.study import OptunaTuner
+from runtree.workers.executor import JobDied
 
 randomly = partial(OptunaTuner, partial(optuna.samplers.RandomSampler))
 tpe = partial(OptunaTuner, partial(optuna.samplers.TPESampler, multivariate=True, n_startup_trials=4))
@@ -52,7 +52,7 @@ class Dying:
     def __call__(self, number, values):
         if number % 7 == 3 and number not in self.seen:
             self.seen.add(number)
-            return Died(number, "crashed", -9, 0.1, 0)
+            return JobDied(number, "crashed", -9, 0.1, 0)
         return value(number, values)
 
 

@@ -1,93 +1,173 @@
-"""Who works on the runs of a sweep: processes of runtree's own, this process, or a launcher of Hydra's."""
+"""The executor of a sweep: worker processes, this process, or a Hydra launcher."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runtree.app.application import App
-from runtree.app.working import Setting, outcome, values
+from runtree.app.sweep_worker import WorkerConfig, attempt_result, objective_values
 from runtree.config.resources import resources
-from runtree.contract.types import RunRecord
-from runtree.sweeps.executor import Executor
-from runtree.sweeps.in_process import InProcess
-from runtree.sweeps.launched import Launched
+from runtree.contract.errors import RunFailedError, RuntreeError
+from runtree.records.folder import RunFolder
+from runtree.records.record import read_record
+from runtree.sweeps.messages import RunRequest
 from runtree.sweeps.options import loop_options
-from runtree.sweeps.payload import Outcome, Work
-from runtree.sweeps.processes import Processes
+from runtree.workers.executor import Event, Executor, Job, JobReturned, refuse_limits
+from runtree.workers.in_process import InProcessExecutor
+from runtree.workers.process_executor import ProcessExecutor
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-SETUP = "runtree.app.working:setup"
-SUBDIR = "runs/${padded:${hydra.job.num}}"
-OURS = "hydra_plugins.runtree_hydra.RuntreeLauncher"
+WORKER_FACTORY = "runtree.app.sweep_worker:make_sweep_worker"
+DEFAULT_SUBDIR = "runs/${padded:${hydra.job.num}}"
+RUNTREE_LAUNCHER = "hydra_plugins.runtree_hydra.RuntreeLauncher"
 
 
 def make_executor(app: App, overrides: tuple[str, ...], sweeper: Any) -> Executor:
-    """Return the executor that a sweep's config asks for.
+    """Return the executor that a sweep's config selects.
 
-    runtree's own processes know nothing of Hydra: where something is asked of it for each run, its launcher runs them.
+    runtree's own workers do not set up Hydra for each run. Where the config uses what needs that, Hydra's launcher
+    runs them.
     """
     from omegaconf import OmegaConf
 
     config = sweeper.config
-    allowed = resources(_plain(config.compute))
-    options = loop_options(_plain(config.tuner))
-    if config.hydra.launcher.get("_target_") != OURS or needs_hydra(config):
-        aside = InProcess(SETUP, setting_of(app, overrides))
-        return Launched(sweeper.launcher, sweeper.max_batch_size or batch_of(config, allowed.at_once), told, aside)
-    setting = setting_of(app, overrides)
+    allowed = resources(_container(config.compute))
+    options = loop_options(_container(config.tuner))
+    setting = worker_config(app, overrides)
+    if config.hydra.launcher.get("_target_") != RUNTREE_LAUNCHER or needs_hydra(config):
+        batch_size = sweeper.max_batch_size or launcher_batch_size(config, allowed.at_once)
+        return LauncherExecutor(sweeper.launcher, batch_size, InProcessExecutor(WORKER_FACTORY, setting))
     if allowed.engine == "in_process":
-        return InProcess(SETUP, setting)
+        return InProcessExecutor(WORKER_FACTORY, setting)
+    # A deterministic sweep prunes at the same step every time: each report has to wait for the pruner's decision
     sync = options.deterministic and OmegaConf.select(config, "tuner.pruner") is not None
-    return Processes(
-        allowed.at_once, SETUP, setting, threads=allowed.threads_each, grace=float(options.grace), sync_reports=sync
+    return ProcessExecutor(
+        allowed.at_once,
+        WORKER_FACTORY,
+        setting,
+        threads=allowed.threads_each,
+        grace=float(options.grace),
+        sync_reports=sync,
     )
 
 
-def batch_of(config: "DictConfig", slots: int) -> int:
-    """Return how many runs a launcher of Hydra's is given at once: `slots`, or where nobody set that what it can take.
+def make_preflight_executor(app: App, overrides: tuple[str, ...], executor: Executor) -> Executor:
+    """Return the executor of the preflight: the sweep's own, whose worker then has the data cached, or this process."""
+    if isinstance(executor, LauncherExecutor):
+        return InProcessExecutor(WORKER_FACTORY, worker_config(app, overrides))
+    return executor
 
-    A tuner that learns is spared the hundreds of a cluster's array: it would know nothing when it proposes them.
+
+def worker_config(app: App, overrides: tuple[str, ...]) -> WorkerConfig:
+    return WorkerConfig(overrides, app.plugins.extra)
+
+
+def launcher_batch_size(config: "DictConfig", slots: int) -> int:
+    """Return how many runs a Hydra launcher gets at once: `compute.slots`, or if that is 1 the launcher's own limit.
+
+    A tuner that learns gets batches of one on Slurm, not the hundreds of a job array: it would propose a whole batch
+    before it has seen a single result.
     """
-    launcher, learns = config.hydra.launcher, "sampler" in config.tuner
+    launcher = config.hydra.launcher
     if slots > 1:
         return slots
-    if launcher.get("n_jobs"):  # of joblib
+    if launcher.get("n_jobs"):  # hydra-joblib-launcher
         from joblib import effective_n_jobs
 
         return int(effective_n_jobs(launcher.n_jobs))
-    return 1 if learns else int(launcher.get("array_parallelism") or 1)  # of submitit
-
-
-def make_prober(app: App, overrides: tuple[str, ...], executor: Executor) -> Executor:
-    """Return who looks before the first run: a worker that then knows the data already, or this process."""
-    return InProcess(SETUP, setting_of(app, overrides)) if isinstance(executor, Launched) else executor
-
-
-def setting_of(app: App, overrides: tuple[str, ...]) -> Setting:
-    """Return what workers need to know."""
-    return Setting(overrides, app.plugins.extra)
+    learns = "sampler" in config.tuner
+    return 1 if learns else int(launcher.get("array_parallelism") or 1)  # hydra-submitit-launcher
 
 
 def needs_hydra(config: "DictConfig") -> bool:
-    """Tell whether Hydra has to stand around each run: callbacks, job logging, other folders, `${hydra:…}`."""
+    """Return whether each run needs Hydra around it: callbacks, job logging, other folders, or `${hydra:…}`."""
+    hydra = (raw := _container(config, resolve=False)).pop("hydra")
+    features = [
+        hydra["callbacks"],
+        hydra["job"]["chdir"],
+        hydra["job"]["env_set"],
+        hydra["output_subdir"],
+        hydra["job_logging"].get("handlers"),
+        hydra["sweep"]["subdir"] != DEFAULT_SUBDIR,
+    ]
+    return any(features) or "${hydra:" in str(raw)
+
+
+def _container(node: Any, resolve: bool = True) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
-    raw: Any = OmegaConf.to_container(config, resolve=False)
-    hydra = raw.pop("hydra")
-    asked = [hydra["callbacks"], hydra["job"]["chdir"], hydra["job"]["env_set"], hydra["output_subdir"]]
-    asked += [hydra["job_logging"].get("handlers"), hydra["sweep"]["subdir"] != SUBDIR]
-    return any(asked) or "${hydra:" in str(raw)
+    container = OmegaConf.to_container(node, resolve=resolve)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
 
 
-def told(work: Work, record: RunRecord, kept: bool) -> Outcome:
-    """Return what a worker would have answered, from the record that a launcher's run left."""
-    return outcome(record, values(record, work.objectives), kept)
+class HydraLauncher(Protocol):
+    """The method of `hydra.plugins.launcher.Launcher` that is used here."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
+        """Run one job per list of overrides and return a `hydra.core.utils.JobReturn` for each."""
+        ...
 
 
-def _plain(node: Any) -> Mapping[str, Any]:
-    from omegaconf import OmegaConf
+class LauncherExecutor:
+    """Hands `slots` runs at a time to a Hydra launcher, and waits for the whole batch.
 
-    found = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(found, dict)
-    return {str(key): value for key, value in found.items()}
+    Parameters
+    ----------
+    local
+        The executor of all other jobs (finalize, recheck), which have ids below 0: a launcher can only run overrides.
+    """
+
+    def __init__(self, launcher: HydraLauncher, slots: int, local: Executor) -> None:
+        self.launcher, self.slots, self.local = launcher, slots, local
+        self._jobs: list[Job] = []
+
+    def submit(self, job: Job) -> None:
+        """Add a run to the next batch."""
+        refuse_limits(job, "of a Hydra launcher")
+        self._jobs.append(job)
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        """Launch the batch and wait for all of it, whatever `timeout`."""
+        jobs, self._jobs = sorted(self._jobs, key=lambda job: job.id), []
+        events: list[Event] = []
+        for job in [job for job in jobs if job.id < 0]:
+            self.local.submit(job)
+            events += self.local.wait(timeout)
+        jobs = [job for job in jobs if job.id >= 0]
+        while jobs:
+            # A launcher numbers a batch upwards from `initial_job_idx`: a gap in the run numbers begins a new batch
+            batch = [job for place, job in enumerate(jobs) if job.id == jobs[0].id + place]
+            jobs = jobs[len(batch) :]
+            events += self._launch(batch)
+        return events
+
+    def _launch(self, batch: Sequence[Job]) -> list[Event]:
+        returns = self.launcher.launch([job.payload.overrides for job in batch], initial_job_idx=batch[0].id)
+        return [JobReturned(job.id, self._result(job.payload, back)) for job, back in zip(batch, returns, strict=True)]
+
+    def _result(self, request: RunRequest, returned: Any) -> Any:
+        """Return what a worker would have returned, read from the record in the run's folder."""
+        error = returned._return_value  # `return_value` would raise it
+        try:
+            folder = RunFolder(Path(returned.hydra_cfg.hydra.runtime.output_dir))
+            record = read_record(folder)
+            return attempt_result(record, objective_values(record, request.objectives), folder.manifest.exists())
+        except RuntreeError as unreadable:
+            return error if isinstance(error, RuntreeError) else RunFailedError(f"{unreadable.message} ({error})")
+
+    def prune(self, job: int) -> None:
+        """Do nothing: the runs of a launcher cannot be reached."""
+
+    def acknowledge(self, job: int) -> None:
+        """Do nothing: no report waits for an answer."""
+
+    def terminate(self, job: int) -> None:
+        """Do nothing: a batch ends by itself."""
+
+    def close(self) -> None:
+        """Drop the runs that have not been launched."""
+        self._jobs.clear()
+        self.local.close()

@@ -16,12 +16,12 @@ from runtree.lifecycle.trackers import with_trackers
 from runtree.records.sweep import SweepFolder
 from runtree.sweeps.axes import Axes, read_axes
 from runtree.sweeps.driver import Driver
-from runtree.sweeps.executor import Executor
 from runtree.sweeps.families import Family, by_algorithm, ends, flat
 from runtree.sweeps.judgement import Judge, check_measured, constraints
+from runtree.sweeps.messages import PreflightRequest, PreflightResult
 from runtree.sweeps.options import LoopOptions, loop_options, of_the_tuner
-from runtree.sweeps.payload import Found, Probe
 from runtree.sweeps.stop import stop_rules
+from runtree.workers.executor import Executor
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -71,7 +71,7 @@ class Plan:
     node: dict[str, Any]
     options: LoopOptions
     resources: Resources
-    found: Found
+    found: PreflightResult
     hooks: Hooks
     folder: SweepFolder | None = None
     slots: int = 1  # how many runs work at once
@@ -147,13 +147,13 @@ def told_to(config: "DictConfig") -> dict[str, Any]:
     return OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)  # type: ignore[return-value]
 
 
-def first_that_works(axes: Axes, composer: Composer, prober: Executor) -> Found:
+def first_that_works(axes: Axes, composer: Composer, prober: Executor) -> PreflightResult:
     """Look at the first combination of options that can work; others of a comparison are told as they fail."""
     combinations = product(*([(key, option) for option in options] for key, options in axes.composed.items()))
     first: RuntreeError | None = None
     for chosen in islice(combinations, TRIED):
         try:
-            return ask(prober, Probe(composer.base(dict(chosen)).frozen.config))
+            return ask(prober, PreflightRequest(composer.base(dict(chosen)).frozen.config))
         except RuntreeError as error:
             first = first or error
     raise first or RequestError("there is no combination to try")
@@ -165,7 +165,7 @@ def seed_of(plan: Plan) -> int:
     return int(seed) if isinstance(seed, int) else 0
 
 
-def refuse_twice(family: Family, found: Found) -> None:
+def refuse_twice(family: Family, found: PreflightResult) -> None:
     """Refuse to search what the evaluator searches in each run: it would choose anew whatever a tuner proposes."""
     both = sorted({one.path for one in family.space} & set(found.searched))
     if both:
@@ -182,11 +182,11 @@ def each_algorithm(plan: Plan, family: Family, prober: Executor, prunes: bool) -
         return  # nothing of an algorithm is set, so nothing can be refused
     for name in plan.axes.swept("algorithm") or ("",):
         one = replace(family, choices={"algorithm": name} if name else {})
-        if works(Probe(base_of(plan, one).frozen.config), prober):
+        if works(PreflightRequest(base_of(plan, one).frozen.config), prober):
             yield one
 
 
-def works(probe: Probe, prober: Executor) -> bool:
+def works(probe: PreflightRequest, prober: Executor) -> bool:
     """Tell whether a run of this config comes as far as its fit."""
     with suppress(RuntreeError):
         return bool(ask(prober, probe))
@@ -203,7 +203,7 @@ def check_family(plan: Plan, family: Family, prober: Executor, prunes: bool) -> 
     """Build an algorithm with both ends of each of its ranges, and ask whether it reports."""
     base = base_of(plan, family)
     trials = {text: base.with_values(values).config for text, values in ends(family) if base.has(next(iter(values)))}
-    found = ask(prober, Probe(base.frozen.config, trials, prunes=prunes))
+    found = ask(prober, PreflightRequest(base.frozen.config, trials, prunes=prunes))
     if prunes and not found.reports:
         raise ConfigError(
             f"tuner={plan.node.get('name')}: algorithm={base.value('algorithm.name')} reports nothing to prune by",

@@ -14,12 +14,12 @@ from runtree.lifecycle.execute import write_environment
 from runtree.lifecycle.fitting.plan import settle
 from runtree.lifecycle.stages import check_stage, load_stage, split_stage
 from runtree.records.folder import RunFolder
-from runtree.sweeps.payload import Found, Probe
+from runtree.sweeps.messages import PreflightRequest, PreflightResult
 
 Recall = Callable[[str, Hashable, Callable[[], Any]], Any]
 
 
-def probe(asked: Probe, hooks: Hooks, trust: Trust, recall: Recall) -> Found:
+def probe(asked: PreflightRequest, hooks: Hooks, trust: Trust, recall: Recall) -> PreflightResult:
     """Do all of a run that comes before the fit, and try every config of `asked.trials`.
 
     Raises
@@ -36,7 +36,7 @@ def probe(asked: Probe, hooks: Hooks, trust: Trust, recall: Recall) -> Found:
             write_environment(RunFolder(asked.environment), run, hooks)
     for text, config in asked.trials.items():
         try_out(text, config, run.data.task, trust)
-    return Found(
+    return PreflightResult(
         task=run.data.task,
         data=run.data.fingerprint,
         split=run.split.id,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.app.engines import make_executor, make_prober
+from runtree.app.engines import LauncherExecutor, make_executor, make_preflight_executor
 from runtree.app.looking import Order, Plan, Silent, axes_of, look
 from runtree.contract.errors import ConfigError, NotFoundError, RequestError
 from runtree.contract.types import RunRecord
@@ -19,18 +19,17 @@ from runtree.records.sweep import SweepFolder
 from runtree.sweeps.allocator import Standing
 from runtree.sweeps.book import Book
 from runtree.sweeps.driver import Driver
-from runtree.sweeps.executor import Executor, Job, refuse_limits
 from runtree.sweeps.finish import finish, keepers
 from runtree.sweeps.identity import asked_before, check_same, describe, identity
-from runtree.sweeps.in_process import InProcess
-from runtree.sweeps.launched import Launched
-from runtree.sweeps.processes import Processes
 from runtree.sweeps.progress import Progress
 from runtree.sweeps.proposer import Arm, Proposer
 from runtree.sweeps.reported import objective_of
 from runtree.sweeps.stop import stop_rules
 from runtree.sweeps.tasks import Tasks
 from runtree.sweeps.warm import Warmth, warmth
+from runtree.workers.executor import Executor, Job, refuse_limits
+from runtree.workers.in_process import InProcessExecutor
+from runtree.workers.process_executor import ProcessExecutor
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -63,7 +62,7 @@ def sweep(order: Order, sweeper: Any, arguments: Sequence[str], open_folder: Cal
             closing(make_executor(order.app, order.overrides, sweeper))
         )  # its imports take seconds: they begin first
         composer, axes = axes_of(order, sweeper, arguments)
-        prober = stack.enter_context(closing(make_prober(order.app, order.overrides, executor)))
+        prober = stack.enter_context(closing(make_preflight_executor(order.app, order.overrides, executor)))
         plan = look(order, config, axes, composer, prober)
         plan.slots = executor.slots
         refuse_what_it_cannot(executor, plan)
@@ -74,12 +73,12 @@ def sweep(order: Order, sweeper: Any, arguments: Sequence[str], open_folder: Cal
 
 def refuse_what_it_cannot(executor: Executor, plan: Plan) -> None:
     """Refuse limits and pruning where the runs cannot be reached, before there is a folder."""
-    if not isinstance(executor, Processes):
-        place = "in this process" if isinstance(executor, InProcess) else "of a launcher of Hydra's"
+    if not isinstance(executor, ProcessExecutor):
+        place = "in this process" if isinstance(executor, InProcessExecutor) else "of a Hydra launcher"
         refuse_limits(Job(0, None, plan.resources.max_seconds, plan.resources.bytes), place)
-    if isinstance(executor, Launched) and any(tuner.prunes for tuner in plan.tuners):
+    if isinstance(executor, LauncherExecutor) and any(tuner.prunes for tuner in plan.tuners):
         raise ConfigError(
-            f"tuner={plan.node.get('name')} prunes, and the runs of a launcher of Hydra's cannot be reached",
+            f"tuner={plan.node.get('name')} prunes, and the runs of a Hydra launcher cannot be reached",
             "type: tuner=tpe, or leave the launcher, callbacks and job logging out",
         )
 
@@ -174,8 +173,8 @@ def make_driver(plan: Plan, executor: Executor, ledger: Ledger, folder: SweepFol
         tasks.asked_to_stop,
         partial(objective_of, name=name, direction=direction),
     )
-    if isinstance(executor, InProcess):  # a run in this process waits for its answer while it reports
-        executor.reported = driver.hear
+    if isinstance(executor, InProcessExecutor):  # a run in this process waits for its answer while it reports
+        executor.on_report = driver.hear
     driver.open()
     return driver
 
@@ -198,7 +197,9 @@ def hearing_signals(driver: Driver) -> Iterator[None]:
 
     def heard(signum: int, frame: Any) -> None:
         driver.signals += 2 if signum != signal.SIGINT else 1
-        if driver.signals > 1 and isinstance(driver.executor, InProcess):  # this process is at the run, and in no loop
+        if driver.signals > 1 and isinstance(
+            driver.executor, InProcessExecutor
+        ):  # this process is at the run, and in no loop
             driver.leave("interrupt", at_once=True)
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

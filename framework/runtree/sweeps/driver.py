@@ -20,16 +20,14 @@ from runtree.records.record import timestamp
 from runtree.sweeps import events
 from runtree.sweeps.book import Book, Entry, Trial
 from runtree.sweeps.endings import Ending, ending_of_death, ending_of_outcome, is_full, no_room
-from runtree.sweeps.executor import Died, Event, Executor, Job, Reported, Returned
 from runtree.sweeps.judgement import Front, Judge
 from runtree.sweeps.jury import Jury
+from runtree.sweeps.messages import RunRequest
 from runtree.sweeps.options import LoopOptions
-from runtree.sweeps.payload import Work
 from runtree.sweeps.progress import Progress
 from runtree.sweeps.proposer import Proposer
 from runtree.sweeps.upcoming import Upcoming
-
-TICK = 0.5  # seconds between two looks at clock, signals and requests
+from runtree.workers.executor import POLL_SECONDS, Event, Executor, Job, JobDied, JobReported, JobReturned
 
 
 class Watcher(Protocol):
@@ -60,8 +58,8 @@ class Driver:
     lag: int
     failed: Callable[[Entry, Ending, Trial], None]
     aside: Callable[[Entry], None]
-    work: Callable[[Entry, Trial], Work]
-    by_folds: Callable[[Entry, Trial], Work]
+    work: Callable[[Entry, Trial], RunRequest]
+    by_folds: Callable[[Entry, Trial], RunRequest]
     asked_to_stop: Callable[[], str | None] = lambda: None
     value_of: Callable[[dict[str, float]], float | None] = lambda metrics: None
     running: dict[int, float] = field(default_factory=dict)  # number → when it began
@@ -128,7 +126,7 @@ class Driver:
                 f"{folder}: cannot be written to ({error.strerror})", f"make room, then: runtree resume {folder.name}"
             ) from None
 
-    def redo(self, entry: Entry) -> Work:
+    def redo(self, entry: Entry) -> RunRequest:
         """Return the work of a run that is done again in its own folder."""
         return self.work(entry, self.book.trials[entry.trial])
 
@@ -160,23 +158,23 @@ class Driver:
 
     def _take(self, event: Event) -> None:
         entry = self.book.runs[event.job]
-        if isinstance(event, Reported):
+        if isinstance(event, JobReported):
             self.hear(event)
             return
         began = self.running.pop(entry.number)
         seconds = time.monotonic() - began
         self._mean = seconds if not self._mean else 0.9 * self._mean + 0.1 * seconds
         asked = self._terminated.pop(entry.number, None)
-        if isinstance(event, Returned):
+        if isinstance(event, JobReturned):
             ending = ending_of_outcome(event.result, asked, event.cause)
         else:
             ending = ending_of_death(event, asked)
         self._close(entry, ending, event)
 
-    def hear(self, event: Reported) -> None:
+    def hear(self, event: JobReported) -> None:
         """Take intermediate metrics, and answer whether the run is given up."""
         if event.job not in self.book.runs:  # an errand's
-            self.executor.go_on(event.job)
+            self.executor.acknowledge(event.job)
             return
         entry = self.book.runs[event.job]
         value = self.value_of(dict(event.metrics))
@@ -187,9 +185,9 @@ class Driver:
         if give_up:
             self.executor.prune(entry.number)
         else:
-            self.executor.go_on(entry.number)
+            self.executor.acknowledge(entry.number)
 
-    def _close(self, entry: Entry, ending: Ending, event: Returned | Died) -> None:
+    def _close(self, entry: Entry, ending: Ending, event: JobReturned | JobDied) -> None:
         """Write down how an attempt ended: for good, to be tried again, or to be taken up by the next session."""
         if ending.leave:
             entry.state = "queued"
@@ -200,7 +198,7 @@ class Driver:
             self._note(events.died(entry, ending))
             self.upcoming.again(entry, pause)
             return
-        if not (isinstance(event, Returned) and getattr(event.result, "state", None) == ending.state):
+        if not (isinstance(event, JobReturned) and getattr(event.result, "state", None) == ending.state):
             self.failed(entry, ending, self.book.trials[entry.trial])  # its folder does not say so yet
         self._note(events.ended(entry, self.book.trials[entry.trial], ending))
         if ending.state == "failed" and self.options.on_failure == "stop":
@@ -247,7 +245,7 @@ class Driver:
 
     def _patience(self) -> float:
         pause = self.upcoming.pause
-        return TICK if pause is None else min(TICK, pause)
+        return POLL_SECONDS if pause is None else min(POLL_SECONDS, pause)
 
     def tell(self, event: dict[str, Any]) -> None:
         """Write an event down, then take it; it is on the disk when this returns."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.contract.errors import RuntreeError
-from runtree.sweeps.executor import Died
-from runtree.sweeps.payload import Outcome
+from runtree.sweeps.messages import AttemptResult
+from runtree.workers.executor import JobDied
 
 # Errors of the machine rather than of the run: these are tried again.
 TRANSIENT = (
@@ -47,7 +47,7 @@ class Ending:
     reason: str | None = None
     seconds: float = 0.0
     error: Mapping[str, Any] | None = None
-    outcome: Outcome | None = None
+    outcome: AttemptResult | None = None
     again: bool = False
     leave: str | None = None
     cause: str = ""
@@ -57,7 +57,7 @@ def ending_of_outcome(result: Any, asked: str | None, cause: str | None = None) 
     """Return what a worker's answer means; `asked` and `cause`: why driver or executor told the run to end, if so."""
     if isinstance(result, RuntreeError):  # the request itself was refused: before any folder was made
         return Ending("failed", "error", error=told(type(result).__name__, result.message, *result.hints))
-    if not isinstance(result, Outcome):
+    if not isinstance(result, AttemptResult):
         return Ending("failed", "error", error=told("TypeError", f"the worker returned {result!r}"))
     if result.state == "interrupted":
         return _interrupted(result, asked, cause)
@@ -70,7 +70,7 @@ def ending_of_outcome(result: Any, asked: str | None, cause: str | None = None) 
     )
 
 
-def _interrupted(result: Outcome, asked: str | None, cause: str | None) -> Ending:
+def _interrupted(result: AttemptResult, asked: str | None, cause: str | None) -> Ending:
     if asked == "interrupt":
         return Ending("interrupted", leave="interrupt")
     if asked is None and cause is None:  # somebody else's signal: as if its process had been killed
@@ -80,7 +80,7 @@ def _interrupted(result: Outcome, asked: str | None, cause: str | None) -> Endin
     return Ending("stopped", reason, result.seconds, outcome=result)
 
 
-def ending_of_death(died: Died, asked: str | None) -> Ending:
+def ending_of_death(died: JobDied, asked: str | None) -> Ending:
     """Return what the death of a run's process means."""
     if asked == "interrupt":
         return Ending("interrupted", leave="interrupt")
@@ -95,7 +95,7 @@ def ending_of_death(died: Died, asked: str | None) -> Ending:
     return Ending("failed", "error", died.seconds, told("Crashed", how(died)), again=True, cause=how(died))
 
 
-def how(died: Died) -> str:
+def how(died: JobDied) -> str:
     """Say how a process ended."""
     if died.code >= 0:
         return f"its process ended with exit code {died.code} and no result"

@@ -4,7 +4,7 @@ from typing import Any
 
 from runtree.sweeps.book import Entry, Trial
 from runtree.sweeps.endings import Ending
-from runtree.sweeps.payload import Outcome
+from runtree.sweeps.messages import AttemptResult
 from runtree.sweeps.proposer import Proposed
 
 REPORTS = 1000  # of a run at most, the latest: what a pruner compares with
@@ -29,7 +29,7 @@ def ended(entry: Entry, trial: Trial, ending: Ending) -> dict[str, Any]:
     event |= {"values": dict(trial.values), "memo": dict(trial.memo), "same": entry.same}
     event |= {"attempt": entry.attempts, "seconds": ending.seconds, "error": ending.error}
     event |= {"reports": entry.reports[-REPORTS:]} if entry.reports else {}
-    if isinstance(ending.outcome, Outcome):
+    if isinstance(ending.outcome, AttemptResult):
         found = ending.outcome
         event |= {"objectives": found.objectives, "metrics": found.metrics, "stages": found.stages}
         event |= {"fingerprints": found.fingerprints, "task": found.task, "kept": found.kept}

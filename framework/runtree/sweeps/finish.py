@@ -17,13 +17,13 @@ from runtree.sweeps.advice.recheck import Rechecked, recheck
 from runtree.sweeps.book import Entry
 from runtree.sweeps.driver import Driver
 from runtree.sweeps.endings import FULL
-from runtree.sweeps.errands import ask_all, carry_out
 from runtree.sweeps.leaderboard import write_leaderboard
+from runtree.sweeps.messages import AttemptResult, FinalizeRequest
 from runtree.sweeps.options import LoopOptions
-from runtree.sweeps.payload import Complete, Outcome
 from runtree.sweeps.pictures import draw
 from runtree.sweeps.progress import stop_record
 from runtree.sweeps.tasks import restore
+from runtree.workers.executor import run_on_workers
 
 log = logging.getLogger(__name__)
 
@@ -107,11 +107,12 @@ def keepers(driver: Driver) -> list[Entry]:
 
 def keep(driver: Driver, entry: Entry) -> None:
     """Let the worker that holds a run keep it; where none does any more, the run is done again."""
-    outcome = next((found for found in ask_all(driver, Complete(entry.number)) if isinstance(found, Outcome)), None)
+    results = _run_jobs(driver, [FinalizeRequest(entry.number)] * driver.executor.slots)
+    outcome = next((result for result in results if isinstance(result, AttemptResult)), None)
     tries = driver.options.retries + 1
     while outcome is None and tries and driver.signals < 2:
-        [found] = carry_out(driver, [Complete(entry.number, refit=driver.redo(entry))])
-        outcome, tries = found if isinstance(found, Outcome) else None, tries - 1
+        [found] = _run_jobs(driver, [FinalizeRequest(entry.number, refit=driver.redo(entry))])
+        outcome, tries = found if isinstance(found, AttemptResult) else None, tries - 1
     if outcome is not None and outcome.state == "completed":
         event = {"event": "kept", "run": entry.number, "metrics": outcome.metrics, "seconds": outcome.seconds}
         driver.tell(event | {"fingerprints": outcome.fingerprints, "missed": list(outcome.missed)})
@@ -123,6 +124,10 @@ def keep(driver: Driver, entry: Entry) -> None:
         driver.leave("disk")
     if driver.signals > 1:
         driver.leave("interrupt")
+
+
+def _run_jobs(driver: Driver, payloads: list[Any]) -> list[Any]:
+    return run_on_workers(driver.executor, payloads, cancelled=lambda: driver.signals > 1)
 
 
 def drop_others(driver: Driver, folder: SweepFolder) -> None:

@@ -15,7 +15,7 @@ from runtree.records.record import timestamp
 from runtree.records.sweep import SweepFolder, read_description
 from runtree.records.write import write_yaml
 from runtree.sweeps.families import Family
-from runtree.sweeps.payload import Found
+from runtree.sweeps.messages import PreflightResult
 
 LATER = (
     "stop",
@@ -31,7 +31,7 @@ LATER = (
 
 
 def identity(
-    families: Sequence[Family], composer: Composer, tuner: Mapping[str, Any], found: Found | None
+    families: Sequence[Family], composer: Composer, tuner: Mapping[str, Any], found: PreflightResult | None
 ) -> dict[str, Any]:
     """Return what must be the same for a sweep to go on: space, config, tuner, data, split and objectives."""
     known = {

@@ -9,7 +9,7 @@ from runtree.config.space.condition import constraint
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.search import Ending, Observation
 from runtree.sweeps.book import Book, Entry, Trial
-from runtree.sweeps.payload import Objectives, dominates
+from runtree.sweeps.messages import MetricDirections, dominates
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def check_measured(bounds: Sequence[Constraint], metrics: Sequence[str]) -> None
 class Judge:
     """Knows what a sweep's runs are judged by."""
 
-    objectives: Objectives
+    objectives: MetricDirections
     constraints: Sequence[Constraint] = ()
 
     def violations(self, entry: Entry) -> tuple[float, ...]:

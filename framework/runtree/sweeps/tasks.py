@@ -20,10 +20,10 @@ from runtree.records.write import write_json, write_yaml
 from runtree.sweeps.axes import Axes
 from runtree.sweeps.book import Entry, Trial
 from runtree.sweeps.endings import Ending
-from runtree.sweeps.executor import Job
 from runtree.sweeps.families import Family
+from runtree.sweeps.messages import MetricDirections, RunRequest
 from runtree.sweeps.options import LoopOptions
-from runtree.sweeps.payload import Objectives, Work
+from runtree.workers.executor import Job
 
 FOLDS = "cross_validation"  # the evaluator by which the best few are judged once more
 
@@ -38,7 +38,7 @@ class Tasks:
     options: LoopOptions
     resources: Resources
     axes: Axes
-    objectives: Objectives
+    objectives: MetricDirections
     prunes: bool = False
 
     def __post_init__(self) -> None:
@@ -77,10 +77,10 @@ class Tasks:
         log = work.folder / "log.txt"
         return Job(entry.number, work, self.resources.max_seconds, self.resources.bytes, log)
 
-    def work(self, entry: Entry, trial: Trial, front: tuple[tuple[float, ...], ...] = ()) -> Work:
+    def work(self, entry: Entry, trial: Trial, front: tuple[tuple[float, ...], ...] = ()) -> RunRequest:
         """Return what a worker is given."""
         frozen = self.config(entry, trial)
-        return Work(
+        return RunRequest(
             entry.number,
             frozen.config,
             frozen.fingerprint,
@@ -93,7 +93,7 @@ class Tasks:
             self.prunes,
         )
 
-    def by_folds(self, entry: Entry, trial: Trial) -> Work:
+    def by_folds(self, entry: Entry, trial: Trial) -> RunRequest:
         """Return the work of judging a configuration once more, by folds, in a folder of its own.
 
         Raises
@@ -110,7 +110,7 @@ class Tasks:
         folder.parent.mkdir(exist_ok=True)
         words = (*self.overrides(entry, trial, frozen), f"evaluator={FOLDS}")
         name = f"{self.folder.path.name}/rechecked"
-        return Work(entry.number, frozen.config, frozen.fingerprint, folder, name, words, "none", self.objectives)
+        return RunRequest(entry.number, frozen.config, frozen.fingerprint, folder, name, words, "none", self.objectives)
 
     def overrides(self, entry: Entry, trial: Trial, frozen: Frozen) -> tuple[str, ...]:
         """Return what one would type to have this run alone."""
@@ -165,7 +165,7 @@ class Tasks:
             return None
 
 
-def restore(work: Work, entry: Entry) -> None:
+def restore(work: RunRequest, entry: Entry) -> None:
     """Write config, record and metrics of a run that has ended as the ledger tells of it."""
     folder, frozen, known = RunFolder(work.folder), Frozen(dict(work.config), work.fingerprint), entry.outcome
     try:

@@ -12,8 +12,8 @@ from runtree.records.record import read_record
 from runtree.sweeps.advice.facts import Facts
 from runtree.sweeps.book import Entry, Trial
 from runtree.sweeps.driver import Driver
-from runtree.sweeps.errands import carry_out
-from runtree.sweeps.payload import Work
+from runtree.sweeps.messages import RunRequest
+from runtree.workers.executor import run_on_workers
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Rechecked:
     folds: int
 
 
-def recheck(driver: Driver, facts: Facts, most: int, by_folds: Callable[[Entry, Trial], Work]) -> list[Rechecked]:
+def recheck(driver: Driver, facts: Facts, most: int, by_folds: Callable[[Entry, Trial], RunRequest]) -> list[Rechecked]:
     """Cross-validate the best configurations and return what they came to, in the order of the sweep.
 
     One that was rechecked before, by a former session, is read. Where the evaluator has folds already there is nothing
@@ -42,13 +42,14 @@ def recheck(driver: Driver, facts: Facts, most: int, by_folds: Callable[[Entry, 
         log.warning("tuner.recheck is left out: %s", error.message)
         return []
     left = [work for work in works if not _is_done(work)]
-    for work, answer in zip(left, carry_out(driver, left), strict=True):
+    answers = run_on_workers(driver.executor, left, cancelled=lambda: driver.signals > 1)
+    for work, answer in zip(left, answers, strict=True):
         if getattr(answer, "state", None) != "completed":
             log.warning("run %s could not be rechecked: its log is in %s", work.folder.name, work.folder)
     return list(_read(facts.metric, works, [value for *_, value in chosen]))
 
 
-def _is_done(work: Work) -> bool:
+def _is_done(work: RunRequest) -> bool:
     try:
         record = read_record(RunFolder(work.folder))
     except NotFoundError:
@@ -56,7 +57,7 @@ def _is_done(work: Work) -> bool:
     return record.state == "completed" and record.fingerprints.get("config") == work.fingerprint
 
 
-def _read(metric: str, works: Sequence[Work], values: Sequence[float]) -> Iterator[Rechecked]:
+def _read(metric: str, works: Sequence[RunRequest], values: Sequence[float]) -> Iterator[Rechecked]:
     for work, value in zip(works, values, strict=True):
         scores = fold_scores(RunFolder(work.folder), metric)
         if len(scores) > 1:

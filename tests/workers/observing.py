@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import psutil
 
-from runtree.sweeps.executor import Event, Job, Reported
-from runtree.sweeps.processes import Processes
+from runtree.workers.executor import Event, Job, JobReported
+from runtree.workers.process_executor import ProcessExecutor
 
 
 def until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
@@ -21,7 +21,7 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
 class Driver:
     """An executor that is made for one test."""
 
-    def __init__(self, executor: Processes) -> None:
+    def __init__(self, executor: ProcessExecutor) -> None:
         self.executor = executor
 
     def do(self, *payload: object, job: int = 0, **limits: object) -> list[Event]:
@@ -32,7 +32,7 @@ class Driver:
     def hear(self, job: int = 0, seconds: float = 30.0) -> list[Event]:
         """Return all that is heard until a job has ended."""
         heard, end = [], time.monotonic() + seconds
-        while not any(event.job == job and not isinstance(event, Reported) for event in heard):
+        while not any(event.job == job and not isinstance(event, JobReported) for event in heard):
             assert time.monotonic() < end, f"nothing more than {heard}"
             heard += self.executor.wait(1)
         return heard
@@ -47,7 +47,9 @@ def nursery() -> psutil.Process:
 
 def guards_children() -> list[psutil.Process]:
     """Return the nurseries below this process."""
-    guards = [child for child in psutil.Process().children() if "runtree.sweeps.nursery" in " ".join(child.cmdline())]
+    guards = [
+        child for child in psutil.Process().children() if "runtree.workers.fork_server" in " ".join(child.cmdline())
+    ]
     return [child for guard in guards for child in guard.children()]
 
 

@@ -274,13 +274,3 @@ def unreadable(channel):
 
 def unwritable(channel):
     return lambda: None
-
-
-def scripted(channel, value, number):
-    """Come to a value, later ones at times before earlier ones; "no" is a failure."""
-    from harness import outcome
-
-    time.sleep(0.03 * (number * 7 % 5))
-    if value == "no":
-        return outcome(0.0, state="failed", reason="error", error={"type": "ValueError", "message": "no"})
-    return outcome(value)

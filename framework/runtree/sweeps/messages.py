@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 Keep = Literal["all", "best", "none"]
-Objectives = tuple[tuple[str, str], ...]  # (metric, direction)
+MetricDirections = tuple[tuple[str, str], ...]  # (metric, direction)
 
 
 @dataclass(frozen=True)
-class Probe:
+class PreflightRequest:
     """Load the data, split it and build everything, but fit nothing: what cannot work is told before the first run.
 
     `trials` holds configs that must be buildable, by the text that a complaint names. `environment` is the file that
@@ -24,7 +24,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Found:
+class PreflightResult:
     """What a probe found: the task, what makes runs comparable, the objectives, and whether the runs report steps.
 
     `searched` names the config paths that the evaluator chooses itself in each run, `metrics` what is scored.
@@ -34,7 +34,7 @@ class Found:
     data: str
     split: str
     rows: int
-    objectives: Objectives
+    objectives: MetricDirections
     reports: bool
     bytes: int
     searched: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Work:
+class RunRequest:
     """One run.
 
     `front` holds the objectives of the best runs so far; one that none of them is as good as may be kept, and its
@@ -56,13 +56,13 @@ class Work:
     sweep: str
     overrides: tuple[str, ...] = ()
     keep: Keep = "best"
-    objectives: Objectives = ()
+    objectives: MetricDirections = ()
     front: tuple[tuple[float, ...], ...] = ()
     prunes: bool = False
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AttemptResult:
     """How a run ended: what its record says, without what the driver knows already."""
 
     state: str
@@ -79,17 +79,17 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Complete:
+class FinalizeRequest:
     """Keep a run after all: score its test part, save its model.
 
     A worker that does not hold the run answers None, unless it is given the work to `refit` it.
     """
 
     number: int
-    refit: Work | None = None
+    refit: RunRequest | None = None
 
 
-def dominates(one: tuple[float, ...], other: tuple[float, ...], objectives: Objectives) -> bool:
+def dominates(one: tuple[float, ...], other: tuple[float, ...], objectives: MetricDirections) -> bool:
     """Tell whether one run is at least as good as another in every objective; an equal one is."""
     pairs = zip(one, other, (direction for _, direction in objectives), strict=True)
     return all(a >= b if direction == "maximize" else a <= b for a, b, direction in pairs)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LARGEST = 10_000_000
+MAX_LOG_BYTES = 10_000_000
 
 
-class Output:
+class LogCapture:
     """The standard output and error of this process, from here on silent but for the time of a job."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Output:
         self._flush_c(None)
 
 
-def cut(log: Path, largest: int = LARGEST) -> None:
+def truncate_log(log: Path, largest: int = MAX_LOG_BYTES) -> None:
     """Take the middle out of a log that is larger than it may be; those who append to it go on."""
     with suppress(OSError):
         if log.stat().st_size <= largest:
@@ -61,7 +61,7 @@ def cut(log: Path, largest: int = LARGEST) -> None:
             file.write(b"\n[runtree: cut here, a log holds %d MB at most]\n" % (largest // 1_000_000) + tail)
 
 
-def append(log: Path | None, text: str) -> None:
+def append_to_log(log: Path | None, text: str) -> None:
     """Add to a log what the driver has to say about its job."""
     if log is not None:
         with suppress(OSError), log.open("a", encoding="utf-8") as file:

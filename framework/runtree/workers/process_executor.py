@@ -8,30 +8,29 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from runtree.sweeps.crew import Crew
-from runtree.sweeps.executor import Cause, Died, Event, Job, Reported, Returned
-from runtree.sweeps.nursery_link import NurseryLink
-from runtree.sweeps.output import append, cut
-from runtree.sweeps.worker_link import WorkerLink
+from runtree.workers.executor import Event, Job, JobDied, JobReported, JobReturned, TerminationCause
+from runtree.workers.fork_server import ForkServerClient
+from runtree.workers.log_capture import append_to_log, truncate_log
+from runtree.workers.pool import WorkerHandle, WorkerPool
 
 _GLANCE = 0.1  # seconds between two looks at the limits
 
 
-class Processes:
+class ProcessExecutor:
     """Works on jobs in `slots` processes.
 
     Parameters
     ----------
     setup, argument
         "package.module:function", called once as ``work = function(argument)`` where the workers come from; each job
-        calls ``work(payload, channel)`` (`runtree.sweeps.work`). It may import what it likes, yet must not begin a
+        calls ``work(payload, channel)`` (`runtree.workers.executor`). It may import what it likes, yet must not begin a
         parallel region of OpenMP: those threads are not there in a fork, and it would wait for them.
     threads
         How many native threads each worker uses (OpenMP, BLAS); None: what the environment says.
     grace
         Seconds between SIGTERM, which the work sees as KeyboardInterrupt, and SIGKILL.
     sync_reports
-        Whether each report waits for the answer of the driver, `prune` or `go_on`.
+        Whether each report waits for the answer of the driver, `prune` or `acknowledge`.
 
     Raises
     ------
@@ -49,8 +48,8 @@ class Processes:
         sync_reports: bool = False,
     ) -> None:
         self.slots, self._grace, self._sync = slots, grace, sync_reports
-        self._crew = Crew(slots, partial(NurseryLink, setup, pickle.dumps(argument), sync_reports, threads))
-        self._jobs: dict[int, WorkerLink | None] = {}  # None: not begun
+        self._crew = WorkerPool(slots, partial(ForkServerClient, setup, pickle.dumps(argument), sync_reports, threads))
+        self._jobs: dict[int, WorkerHandle | None] = {}  # None: not begun
         self._queue: deque[tuple[Job, bytes]] = deque()
         self._early: set[int] = set()  # to be pruned, and not begun
         self._events: list[Event] = []
@@ -99,20 +98,20 @@ class Processes:
             return left
         return _GLANCE if left is None else min(left, _GLANCE)
 
-    def _understand(self, worker: WorkerLink, kind: str, *told: Any) -> None:
+    def _understand(self, worker: WorkerHandle, kind: str, *told: Any) -> None:
         if kind == "gone":
             self._gone(worker, *told)
         elif worker.job is not None and worker.job.id == told[0]:  # else a thread that its job left behind
             if kind == "reported":
-                self._events.append(Reported(*told))
+                self._events.append(JobReported(*told))
             elif kind == "returned":
                 self._returned(worker, worker.job, *told[1:])
 
-    def _returned(self, worker: WorkerLink, job: Job, result: bytes, leaving: bool) -> None:
+    def _returned(self, worker: WorkerHandle, job: Job, result: bytes, leaving: bool) -> None:
         try:
-            returned = Returned(job.id, pickle.loads(result), worker.cause)
+            returned = JobReturned(job.id, pickle.loads(result), worker.cause)
         except Exception:  # it can be written and not read: an exception with a constructor of its own, say
-            append(job.log, traceback.format_exc())
+            append_to_log(job.log, traceback.format_exc())
             self._crew.kill(worker)
             return
         if leaving or worker.cause or worker.gone:  # told once it is gone, with what it left behind
@@ -122,14 +121,14 @@ class Processes:
         self._end(worker, job, returned)
         self._crew.idle.append(worker)
 
-    def _gone(self, worker: WorkerLink, code: int, peak: int) -> None:
+    def _gone(self, worker: WorkerHandle, code: int, peak: int) -> None:
         if worker.job is not None:
             self._end(worker, worker.job, worker.kept or worker.died(worker.job, code, peak))
 
-    def _end(self, worker: WorkerLink, job: Job, event: Returned | Died) -> None:
+    def _end(self, worker: WorkerHandle, job: Job, event: JobReturned | JobDied) -> None:
         worker.job = None
         if job.log is not None:
-            cut(job.log)
+            truncate_log(job.log)
         del self._jobs[job.id]
         self._events.append(event)
 
@@ -149,7 +148,7 @@ class Processes:
             elif worker.kill_at is not None and now >= worker.kill_at:
                 self._crew.kill(worker)
 
-    def _interrupt(self, worker: WorkerLink, cause: Cause) -> None:
+    def _interrupt(self, worker: WorkerHandle, cause: TerminationCause) -> None:
         if worker.cause is None:
             worker.cause, worker.kill_at = cause, time.monotonic() + self._grace
             self._crew.interrupt(worker)
@@ -161,10 +160,10 @@ class Processes:
         elif job in self._jobs:
             self._early.add(job)
 
-    def go_on(self, job: int) -> None:
+    def acknowledge(self, job: int) -> None:
         """Let a job go on that waits for the answer to its report; without `sync_reports` none does."""
         if self._sync and (worker := self._jobs.get(job)) is not None:
-            worker.answer("go_on")
+            worker.answer("acknowledge")
 
     def terminate(self, job: int) -> None:
         """End a job: TERM, a grace period, KILL for it and all below it. `Died` or `Returned` follows."""
@@ -173,7 +172,7 @@ class Processes:
         elif job in self._jobs:  # not begun
             self._queue = deque(task for task in self._queue if task[0].id != job)
             del self._jobs[job]
-            self._events.append(Died(job, "terminated", 0, 0.0, 0))
+            self._events.append(JobDied(job, "terminated", 0, 0.0, 0))
 
     def close(self) -> None:
         """End whatever is running, at once, and leave no process behind."""

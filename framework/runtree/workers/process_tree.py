@@ -31,7 +31,7 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def below(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """Return all processes below a process, parents before their children."""
     found = children(pid)
     for child in found:  # the list grows while it is walked
@@ -39,7 +39,7 @@ def below(pid: int) -> list[int]:
     return found
 
 
-def end_below(spare: Collection[int] = (), seconds: float = 5.0) -> None:
+def kill_descendants(spare: Collection[int] = (), seconds: float = 5.0) -> None:
     """Kill and reap whatever is below this process but `spare` and what is below that, until nothing is left.
 
     A process that the kernel cannot end now (it waits for a dead disk) is given up after `seconds`.
@@ -48,7 +48,7 @@ def end_below(spare: Collection[int] = (), seconds: float = 5.0) -> None:
     groups = {os.getpgid(0), *spare}
     while (found := set(children(here)) - set(spare)) and time.monotonic() < end:
         for child in found:
-            for pid in (child, *below(child)):
+            for pid in (child, *descendants(child)):
                 _end(pid, groups)
             with suppress(ChildProcessError):
                 os.waitpid(child, os.WNOHANG)
@@ -63,18 +63,18 @@ def _end(pid: int, groups: Collection[int]) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def end_tree(leader: int) -> None:
+def kill_tree(leader: int) -> None:
     """Kill a worker that leads a group, its group and whatever is below it now."""
-    for pid in (*below(leader), leader):
+    for pid in (*descendants(leader), leader):
         _end(pid, {os.getpgid(0)})
 
 
-def resident(pid: int, limit: int | None = None) -> int:
+def resident_bytes(pid: int, limit: int | None = None) -> int:
     """Return the bytes of resident memory that a process and all below it hold.
 
     Pages that several of them share are counted once where the plain sum is beyond `limit`: that look is slow.
     """
-    family = [pid, *below(pid)]
+    family = [pid, *descendants(pid)]
     total = sum(map(_resident, family))
     if limit is None or total <= limit or len(family) == 1:
         return total

@@ -15,14 +15,14 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 2**20
 
 
-def die_with(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Let the kernel kill this process as soon as its parent is gone, however that ends."""
     _ask_kernel(_DIE_WITH_PARENT, SIGKILL)
     if os.getppid() != parent:  # gone before the kernel was asked
         os._exit(1)
 
 
-def adopt_orphans() -> None:
+def become_subreaper() -> None:
     """Let processes below this one become its children when their own parents are gone."""
     _ask_kernel(_ADOPT_ORPHANS, 1)
 
@@ -32,13 +32,13 @@ def _ask_kernel(option: int, value: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-def go_first_when_memory_ends() -> None:
+def prefer_oom_kill() -> None:
     """Let the kernel, should the machine run out of memory, end this process rather than one that starts workers."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-class Peak:
+class PeakMemory:
     """The largest resident memory of this process, as whoever reaps it will read it."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Peak:
 
 
 @contextmanager
-def data_limit(memory: int | None) -> Iterator[None]:
+def limit_allocation(memory: int | None) -> Iterator[None]:
     """Turn a sudden huge allocation into a MemoryError; what grows bit by bit the driver sees and ends.
 
     The kernel counts addresses that may be written to, not pages in use, and stacks and buffers of native threads

@@ -3,68 +3,68 @@ import os
 import pytest
 
 from runtree.contract.errors import ConfigError, MissingError, RunFailedError
-from runtree.sweeps.executor import Died, Job, Reported, Returned
-from runtree.sweeps.in_process import InProcess
+from runtree.workers.executor import Job, JobDied, JobReported, JobReturned
+from runtree.workers.in_process import InProcessExecutor
 
 
 def test_a_job_is_done_in_this_process_while_waiting():
-    executor = InProcess("jobs:setup", "given")
+    executor = InProcessExecutor("jobs:setup", "given")
     assert executor.wait() == []
     executor.submit(Job(0, ("pid",)))
     with pytest.raises(ValueError, match="there is one already"):
         executor.submit(Job(1, ("pid",)))
-    assert executor.wait(0) == [Returned(0, os.getpid())]
+    assert executor.wait(0) == [JobReturned(0, os.getpid())]
     assert executor.wait() == []
     executor.submit(Job(1, ("made",)))
-    assert executor.wait() == [Returned(1, (os.getpid(), "given"))]
+    assert executor.wait() == [JobReturned(1, (os.getpid(), "given"))]
 
 
 def test_reports_are_told_with_the_result():
-    executor = InProcess("jobs:setup", None)
+    executor = InProcessExecutor("jobs:setup", None)
     executor.submit(Job(0, ("train", 2)))
     assert executor.wait() == [
-        Reported(0, 0, {"loss": 1.0}),
-        Reported(0, 1, {"loss": 0.5}),
-        Returned(0, ("completed", 2)),
+        JobReported(0, 0, {"loss": 1.0}),
+        JobReported(0, 1, {"loss": 0.5}),
+        JobReturned(0, ("completed", 2)),
     ]
 
 
 def test_who_hears_the_reports_may_prune():
-    executor = InProcess("jobs:setup", None)
-    executor.reported = lambda event: executor.prune(event.job) if event.step == 3 else executor.go_on(event.job)
+    executor = InProcessExecutor("jobs:setup", None)
+    executor.on_report = lambda event: executor.prune(event.job) if event.step == 3 else executor.acknowledge(event.job)
     for job in range(2):
         executor.submit(Job(job, ("train", 10)))
-        assert executor.wait() == [Returned(job, ("pruned", 3))]
+        assert executor.wait() == [JobReturned(job, ("pruned", 3))]
 
 
 @pytest.mark.parametrize("limit", ["max_seconds", "memory"])
 def test_limits_are_refused(limit):
     with pytest.raises(ConfigError, match=f"compute.{limit}: .*\n.*compute.engine=processes"):
-        InProcess("jobs:setup", None).submit(Job(0, (), **{limit: 10}))
+        InProcessExecutor("jobs:setup", None).submit(Job(0, (), **{limit: 10}))
 
 
 def test_errors_escape_to_where_a_debugger_sees_them():
-    executor = InProcess("jobs:setup", None)
+    executor = InProcessExecutor("jobs:setup", None)
     executor.submit(Job(0, ("escape",)))
     with pytest.raises(ZeroDivisionError):
         executor.wait()
     executor.submit(Job(1, ("echo", 1)))
-    assert executor.wait() == [Returned(1, 1)]
+    assert executor.wait() == [JobReturned(1, 1)]
 
 
 @pytest.mark.parametrize(("setup", "error"), [("jobs:refusing", MissingError), ("jobs:failing", RunFailedError)])
 def test_faults_of_the_set_up_are_those_of_the_other_engine(setup, error):
-    executor = InProcess(setup, "x")
+    executor = InProcessExecutor(setup, "x")
     executor.submit(Job(0, ()))
     with pytest.raises(error):
         executor.wait()
 
 
 def test_a_job_that_has_not_begun_may_be_terminated():
-    executor = InProcess("jobs:setup", None)
+    executor = InProcessExecutor("jobs:setup", None)
     executor.submit(Job(0, ("echo", 1)))
     executor.terminate(0)
-    assert executor.wait() == [Died(0, "terminated", 0, 0.0, 0)]
+    assert executor.wait() == [JobDied(0, "terminated", 0, 0.0, 0)]
     executor.submit(Job(1, ("echo", 1)))
     executor.close()
     assert executor.wait() == []

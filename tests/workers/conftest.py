@@ -7,7 +7,7 @@ import psutil
 import pytest
 from observing import Driver, until
 
-from runtree.sweeps.processes import Processes
+from runtree.workers.process_executor import ProcessExecutor
 
 MARK = "RUNTREE_TEST_FAMILY"
 
@@ -39,7 +39,7 @@ def driver(family) -> Iterator[Callable[..., Driver]]:
     made = []
 
     def make(slots: int = 1, setup: str = "jobs:setup", argument: object = None, **options: object) -> Driver:
-        made.append(Driver(Processes(slots, setup, argument, **{"grace": 0.3, **options})))
+        made.append(Driver(ProcessExecutor(slots, setup, argument, **{"grace": 0.3, **options})))
         return made[-1]
 
     yield make

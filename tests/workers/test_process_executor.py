@@ -9,13 +9,13 @@ import pytest
 from observing import until
 
 from runtree.contract.errors import MissingError, RunFailedError
-from runtree.sweeps.executor import Died, Job, Reported, Returned
+from runtree.workers.executor import Job, JobDied, JobReported, JobReturned
 
 HERE = str(Path(__file__).parent)
 
 
 def test_a_job_returns_what_its_work_returns(driver):
-    assert driver().do("echo", {"a": [1, 2]}) == [Returned(0, {"a": [1, 2]})]
+    assert driver().do("echo", {"a": [1, 2]}) == [JobReturned(0, {"a": [1, 2]})]
 
 
 def test_set_up_is_done_once_for_all_workers(driver):
@@ -50,10 +50,10 @@ def test_waiting_ends_with_its_time_and_at_once_without_a_job(driver):
 
 def test_two_executors_do_not_know_of_each_other(driver):
     first, second = driver(), driver()
-    assert first.do("echo", 1) == [Returned(0, 1)]
+    assert first.do("echo", 1) == [JobReturned(0, 1)]
     second.executor.submit(Job(0, ("saving", 0.3)))
     first.executor.close()
-    assert second.hear() == [Returned(0, "slept")]
+    assert second.hear() == [JobReturned(0, "slept")]
 
 
 def test_closing_ends_what_is_running_and_may_be_repeated(driver, family):
@@ -103,7 +103,7 @@ def test_what_cannot_be_pickled_is_refused_where_it_is_given(driver):
     one = driver()
     with pytest.raises((pickle.PicklingError, AttributeError)):
         one.executor.submit(Job(0, lambda: None))
-    assert one.do("echo", 1) == [Returned(0, 1)]
+    assert one.do("echo", 1) == [JobReturned(0, 1)]
 
 
 @pytest.mark.parametrize("name", ["escape", "unwritable", "unreadable", "ask_to_leave"])
@@ -112,7 +112,7 @@ def test_an_error_that_escapes_the_work_is_in_the_log(driver, tmp_path, name):
     (died,) = one.do(name, log=log)
     assert (died.job, died.cause) == (0, "crashed")
     assert "Traceback" in log.read_text()
-    assert one.do("echo", 1, job=1) == [Returned(1, 1)]
+    assert one.do("echo", 1, job=1) == [JobReturned(1, 1)]
 
 
 def test_whoever_prints_prints_to_the_log(driver, tmp_path, capfd):
@@ -127,14 +127,14 @@ def test_whoever_prints_prints_to_the_log(driver, tmp_path, capfd):
 
 
 def test_a_log_that_cannot_be_written_does_not_harm_the_job(driver, tmp_path):
-    assert driver().do("echo", 1, log=tmp_path / "no" / "log.txt") == [Returned(0, 1)]
+    assert driver().do("echo", 1, log=tmp_path / "no" / "log.txt") == [JobReturned(0, 1)]
 
 
 def test_reports_come_as_they_are_told_and_a_job_may_be_pruned(driver):
     one = driver()
     one.executor.submit(Job(0, ("train", 500)))
-    assert one.executor.wait(20)[0] == Reported(0, 0, {"loss": 1.0})
-    one.executor.go_on(0)
+    assert one.executor.wait(20)[0] == JobReported(0, 0, {"loss": 1.0})
+    one.executor.acknowledge(0)
     one.executor.prune(0)
     ended = one.hear()[-1].result
     assert ended[0] == "pruned"
@@ -156,8 +156,8 @@ def test_with_synchronous_reports_each_waits_for_its_answer(driver):
             (event,) = one.executor.wait(20)
             assert (event.job, event.step) == (job, step)
             assert one.executor.wait(0.05) == []
-            one.executor.prune(job) if step == 3 else one.executor.go_on(job)
-        assert one.hear(job)[-1] == Returned(job, ("pruned", 3))
+            one.executor.prune(job) if step == 3 else one.executor.acknowledge(job)
+        assert one.hear(job)[-1] == JobReturned(job, ("pruned", 3))
 
 
 def test_an_answer_that_comes_late_does_not_reach_the_next_job(driver):
@@ -172,29 +172,29 @@ def test_an_answer_that_comes_late_does_not_reach_the_next_job(driver):
 
 def test_a_job_may_start_processes_and_wait_for_them(driver):
     one = driver()
-    assert one.do("pool", job=0)[-1] == Returned(0, [1, 2, 3])
-    assert one.do("pool", job=1)[-1] == Returned(1, [1, 2, 3])
+    assert one.do("pool", job=0)[-1] == JobReturned(0, [1, 2, 3])
+    assert one.do("pool", job=1)[-1] == JobReturned(1, [1, 2, 3])
 
 
 def test_a_fork_that_falls_out_of_the_work_says_nothing(driver):
     one = driver()
-    assert one.do("fork_and_fall_out") == [Returned(0, "the parent")]
-    assert one.do("echo", 1, job=1) == [Returned(1, 1)]
+    assert one.do("fork_and_fall_out") == [JobReturned(0, "the parent")]
+    assert one.do("echo", 1, job=1) == [JobReturned(1, 1)]
 
 
 def test_what_a_job_changes_about_its_worker_is_undone(driver, tmp_path):
     one = driver()
     one.do("wander", str(tmp_path), job=0)
     assert one.do("where", job=1)[0].result == Path.cwd()
-    assert one.do("saving", 60, job=2, max_seconds=0.1) == [Returned(2, "saved")]
+    assert one.do("saving", 60, job=2, max_seconds=0.1) == [JobReturned(2, "saved")]
 
 
 def test_interrupting_from_the_keyboard_reaches_the_driver_alone(family):
     code = f"""
 import os, signal, sys; sys.path.insert(0, {HERE!r})
-from runtree.sweeps.executor import Job
-from runtree.sweeps.processes import Processes
-with Processes(2, "jobs:setup", None) as executor:
+from runtree.workers.executor import Job
+from runtree.workers.process_executor import ProcessExecutor
+with ProcessExecutor(2, "jobs:setup", None) as executor:
     executor.submit(Job(0, ("saving", 1)))
     print(executor.wait(0.5), flush=True)
     try:
@@ -207,20 +207,20 @@ with Processes(2, "jobs:setup", None) as executor:
     done = subprocess.run(
         [sys.executable, "-"], input=code, capture_output=True, text=True, timeout=30, start_new_session=True
     )
-    assert done.stdout.splitlines() == ["[]", "[Returned(job=0, result='slept')]"], done.stderr
+    assert done.stdout.splitlines() == ["[]", "[JobReturned(job=0, result='slept')]"], done.stderr
 
 
 def test_a_driver_that_forgets_to_close_leaves_nothing(family):
     code = f"""
 import sys; sys.path.insert(0, {HERE!r})
-from runtree.sweeps.executor import Job
-from runtree.sweeps.processes import Processes
-executor = Processes(2, "jobs:setup", None)
+from runtree.workers.executor import Job
+from runtree.workers.process_executor import ProcessExecutor
+executor = ProcessExecutor(2, "jobs:setup", None)
 executor.submit(Job(0, ("echo", 1)))
 print(executor.wait())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
-    assert (done.stdout, done.stderr) == ("[Returned(job=0, result=1)]\n", "")
+    assert (done.stdout, done.stderr) == ("[JobReturned(job=0, result=1)]\n", "")
     assert family() == []
 
 
@@ -242,7 +242,7 @@ def test_forks_of_a_process_that_has_imported_scikit_learn_use_native_threads(dr
 
 def test_died_says_how(driver):
     (died,) = driver().do("kill_me")
-    assert isinstance(died, Died)
+    assert isinstance(died, JobDied)
     assert (died.cause, died.code) == ("crashed", -signal.SIGKILL)
     assert died.peak > 5_000_000
     assert 0 <= died.seconds < 10

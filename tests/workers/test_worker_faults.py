@@ -15,8 +15,8 @@ import pytest
 from observing import nursery, until, workers
 
 from runtree.contract.errors import RunFailedError
-from runtree.sweeps import nursery_link
-from runtree.sweeps.executor import Died, Job, Reported, Returned
+from runtree.workers import fork_server
+from runtree.workers.executor import Job, JobDied, JobReported, JobReturned
 
 HERE = str(Path(__file__).parent)
 MB = 1_000_000
@@ -43,8 +43,8 @@ def test_a_worker_that_ends_takes_its_job_alone_with_it(driver, payload, code):
     two.executor.submit(Job(0, ("saving", 0.6)))
     (died,) = two.do(*payload, job=1)
     assert (died.job, died.cause, died.code) == (1, "crashed", code)
-    assert two.do("echo", "the next", job=2) == [Returned(2, "the next")]
-    assert two.hear(0) == [Returned(0, "slept")]
+    assert two.do("echo", "the next", job=2) == [JobReturned(2, "the next")]
+    assert two.hear(0) == [JobReturned(0, "slept")]
 
 
 def test_a_worker_that_dies_idle_is_replaced_unheard(driver):
@@ -53,11 +53,11 @@ def test_a_worker_that_dies_idle_is_replaced_unheard(driver):
     first = workers()
     os.kill(first[0], signal.SIGKILL)
     assert until(lambda: one.executor.wait(0) or (workers() and workers() != first))
-    assert one.do("echo", 1, job=1) == [Returned(1, 1)]
+    assert one.do("echo", 1, job=1) == [JobReturned(1, 1)]
 
 
 def test_a_fork_that_fails_is_tried_again_but_not_for_ever(driver):
-    assert driver(setup="jobs:hardly_forking", argument=2).do("echo", 1) == [Returned(0, 1)]
+    assert driver(setup="jobs:hardly_forking", argument=2).do("echo", 1) == [JobReturned(0, 1)]
     with pytest.raises(RunFailedError, match="4 of them ended as soon as they had begun, with code 71"):
         driver(setup="jobs:hardly_forking", argument=100).do("echo", 1)
 
@@ -68,15 +68,15 @@ def test_a_stray_term_ends_an_idle_worker_and_no_later_job(driver):
     first = workers()
     os.kill(first[0], signal.SIGTERM)
     assert until(lambda: one.executor.wait(0) or (workers() and workers() != first))
-    assert one.do("echo", 1, job=1) == [Returned(1, 1)]
+    assert one.do("echo", 1, job=1) == [JobReturned(1, 1)]
 
 
 def test_a_job_whose_time_is_up_may_save(driver):
     one = driver(grace=20.0)
     before = time.monotonic()
-    assert one.do("saving", 60, max_seconds=0.2) == [Returned(0, "saved")]
+    assert one.do("saving", 60, max_seconds=0.2) == [JobReturned(0, "saved")]
     assert time.monotonic() - before < 10
-    assert one.do("echo", 1, job=1) == [Returned(1, 1)]
+    assert one.do("echo", 1, job=1) == [JobReturned(1, 1)]
 
 
 @pytest.mark.parametrize("payload", [("sleep", 60), ("backtrack",), ("litter_and_stay",)])
@@ -95,14 +95,14 @@ def test_a_job_that_does_not_listen_is_killed_after_the_grace_with_all_below_it(
     assert (died.cause, died.code) == ("max_seconds", -signal.SIGKILL)
     assert died.seconds >= 0.7
     assert len(family()) <= 3
-    assert one.do("echo", 1, job=1) == [Returned(1, 1)]
+    assert one.do("echo", 1, job=1) == [JobReturned(1, 1)]
 
 
 def test_a_job_may_be_terminated_before_and_after_it_has_begun(driver, tmp_path):
     one = driver()
     one.executor.submit(Job(0, ("sleep", 60)))
     one.executor.terminate(0)
-    assert one.hear() == [Died(0, "terminated", 0, 0.0, 0)]
+    assert one.hear() == [JobDied(0, "terminated", 0, 0.0, 0)]
     for job, payload, code in ((1, ("sleep", 60), -signal.SIGTERM), (2, ("deaf",), -signal.SIGKILL)):
         begin(one, tmp_path, *payload, job=job)
         one.executor.terminate(job)
@@ -110,7 +110,7 @@ def test_a_job_may_be_terminated_before_and_after_it_has_begun(driver, tmp_path)
         (died,) = one.hear(job)
         assert (died.cause, died.code) == ("terminated", code)
         one.executor.terminate(job)  # it has ended already
-    assert one.do("echo", 3, job=3) == [Returned(3, 3)]
+    assert one.do("echo", 3, job=3) == [JobReturned(3, 3)]
 
 
 @pytest.mark.parametrize("name", ["grow", "grow_in_child"])
@@ -120,19 +120,19 @@ def test_a_job_that_grows_beyond_its_memory_is_killed(driver, family, name):
     assert (died.cause, died.code) == ("memory", -signal.SIGKILL)
     assert died.peak > 150 * MB
     assert len(family()) <= 3
-    assert one.do("grow", 60 * MB, job=1, memory=150 * MB) == [Returned(1, "held")]
+    assert one.do("grow", 60 * MB, job=1, memory=150 * MB) == [JobReturned(1, "held")]
 
 
 def test_pages_that_forks_share_count_once(driver):
     one = driver()
-    assert one.do("share_with_forks", 100 * MB, 4, memory=300 * MB) == [Returned(0, [0] * 4)]
+    assert one.do("share_with_forks", 100 * MB, 4, memory=300 * MB) == [JobReturned(0, [0] * 4)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not count it")
 def test_a_sudden_huge_allocation_is_an_error_of_the_work_and_leaves_no_bound_behind(driver):
     one = driver()
-    assert one.do("hoard", 20_000 * MB, memory=200 * MB) == [Returned(0, "MemoryError")]
-    assert one.do("hoard", 1_000 * MB, job=1) == [Returned(1, 1_000 * MB)]
+    assert one.do("hoard", 20_000 * MB, memory=200 * MB) == [JobReturned(0, "MemoryError")]
+    assert one.do("hoard", 1_000 * MB, job=1) == [JobReturned(1, 1_000 * MB)]
 
 
 def test_a_flood_of_output_is_cut_in_the_middle(driver, tmp_path):
@@ -148,7 +148,7 @@ def test_a_flood_of_output_is_cut_in_the_middle(driver, tmp_path):
 def test_what_a_job_leaves_behind_is_gone_when_its_result_is_told(driver, family):
     one = driver()
     (returned,) = one.do("litter")
-    assert isinstance(returned, Returned)
+    assert isinstance(returned, JobReturned)
     assert len(family()) <= 3
     assert one.do("pid", job=1)[0].result != returned.result
 
@@ -163,7 +163,7 @@ def test_a_nursery_that_is_killed_is_replaced_and_its_jobs_are_told_dead(driver,
     (died,) = two.hear(0)
     assert (died.cause, died.code) == ("crashed", -signal.SIGKILL)
     assert not any(process.pid == first.pid for process in family())
-    assert two.do("echo", 2, job=2) == [Returned(2, 2)]
+    assert two.do("echo", 2, job=2) == [JobReturned(2, 2)]
     assert len(family()) == 4
 
 
@@ -175,14 +175,14 @@ def test_a_guard_that_is_killed_takes_nursery_and_workers_with_it(driver, family
     (died,) = one.hear(0)
     assert died.cause == "crashed"
     assert until(lambda: not set(old) & set(family()))
-    assert one.do("echo", 1, job=1) == [Returned(1, 1)]
+    assert one.do("echo", 1, job=1) == [JobReturned(1, 1)]
 
 
 DRIVER = f"""
 import os, sys; sys.path.insert(0, {HERE!r})
-from runtree.sweeps.executor import Job
-from runtree.sweeps.processes import Processes
-executor = Processes(2, "jobs:setup", None)
+from runtree.workers.executor import Job
+from runtree.workers.process_executor import ProcessExecutor
+executor = ProcessExecutor(2, "jobs:setup", None)
 executor.submit(Job(0, ("litter_and_stay",)))
 executor.submit(Job(1, (sys.argv[1],)))
 print(executor.wait(1), flush=True)
@@ -216,13 +216,13 @@ def test_a_fork_of_a_killed_driver_does_not_keep_the_workers_alive(family):
 
 
 def test_a_worker_that_stops_amid_a_message_does_not_stop_the_driver(driver, tmp_path, monkeypatch):
-    monkeypatch.setattr(nursery_link, "_STALLED", struct.pack("@ll", 0, 300_000))
+    monkeypatch.setattr(fork_server, "_STALLED", struct.pack("@ll", 0, 300_000))
     one = driver()
     begin(one, tmp_path, "stop_while_talking", 50 * MB)
     assert until(lambda: any(psutil.Process(pid).status() == "stopped" for pid in workers()))
     (died,) = one.hear()
     assert (died.cause, died.code) == ("crashed", -signal.SIGKILL)
-    assert one.do("echo", 1, job=1) == [Returned(1, 1)]
+    assert one.do("echo", 1, job=1) == [JobReturned(1, 1)]
 
 
 def test_a_stopped_driver_keeps_its_workers_and_a_killed_one_in_its_set_up_leaves_nothing(family):
@@ -249,11 +249,11 @@ def test_every_job_is_returned_or_dead_however_many_workers_are_killed(driver, f
             os.kill(chance.choice(found), signal.SIGKILL)
             killed += 1
         for event in two.executor.wait(20):
-            if not isinstance(event, Reported):
-                assert isinstance(event, Returned) or (event.cause, event.code) == ("crashed", -signal.SIGKILL)
+            if not isinstance(event, JobReported):
+                assert isinstance(event, JobReturned) or (event.cause, event.code) == ("crashed", -signal.SIGKILL)
                 heard[event.job] += 1
                 heard[type(event).__name__] += 1
                 open_jobs.remove(event.job)
     assert killed == 20
     assert all(heard[job] == 1 for job in range(200))
-    assert heard["Returned"] >= 180
+    assert heard["JobReturned"] >= 180

@@ -18,11 +18,18 @@ from runtree.contract.types import RunRecord
 from runtree.plugins import make_plugins
 from runtree.records.folder import RunFolder
 from runtree.sweeps.endings import is_full, told
-from runtree.sweeps.payload import Complete, Found, Outcome, Probe, Work, dominates
+from runtree.sweeps.messages import (
+    AttemptResult,
+    FinalizeRequest,
+    PreflightRequest,
+    PreflightResult,
+    RunRequest,
+    dominates,
+)
 
 # What nearly every run imports: loaded once, before workers are forked.
-LIBRARIES = ("pandas", "sklearn.pipeline", "sklearn.metrics", "sklearn.model_selection", "typeguard", "yaml")
-HELD = 20  # runs of a Pareto front that a worker holds on to at most
+PRELOADED_MODULES = ("pandas", "sklearn.pipeline", "sklearn.metrics", "sklearn.model_selection", "typeguard", "yaml")
+MAX_HELD_RUNS = 20  # runs of a Pareto front that a worker holds on to at most
 
 
 class Channel(Protocol):
@@ -34,7 +41,7 @@ class Channel(Protocol):
 
 
 @dataclass(frozen=True)
-class Setting:
+class WorkerConfig:
     """What a worker needs to know of its driver."""
 
     overrides: tuple[str, ...] = ()
@@ -42,12 +49,12 @@ class Setting:
     targets: tuple[str, ...] = ()
 
 
-def setup(setting: Setting) -> "Worker":
+def make_sweep_worker(setting: WorkerConfig) -> "SweepWorker":
     """Load what runs need, once for all workers."""
     rest_idle_threads()
     app = App(make_plugins(extra=setting.extra)) if setting.extra else App()
-    worker = Worker(app, setting.overrides)
-    for library in LIBRARIES:
+    worker = SweepWorker(app, setting.overrides)
+    for library in PRELOADED_MODULES:
         import_module(library)
     for target in setting.targets:
         worker.trust.resolve(target, "config")
@@ -56,7 +63,7 @@ def setup(setting: Setting) -> "Worker":
     return worker
 
 
-class Worker:
+class SweepWorker:
     """Does one piece of work after another; what it learns of the data it remembers."""
 
     def __init__(self, app: App, overrides: tuple[str, ...]) -> None:
@@ -70,9 +77,9 @@ class Worker:
     def __call__(self, payload: Any, channel: Channel) -> Any:
         """Do what the payload asks for; what a user can mend comes back as an error, not as an exception."""
         try:
-            if isinstance(payload, Probe):
+            if isinstance(payload, PreflightRequest):
                 return self.probe(payload)
-            if isinstance(payload, Complete):
+            if isinstance(payload, FinalizeRequest):
                 return self.complete(payload, channel)
             return self.work(payload, channel)
         except RuntreeError as error:
@@ -80,22 +87,22 @@ class Worker:
         except OSError as error:  # not even a record could be written
             if not is_full(error):
                 raise
-            return unwritten(error)
+            return disk_full_result(error)
 
-    def probe(self, probe: Probe) -> Found:
+    def probe(self, probe: PreflightRequest) -> PreflightResult:
         """Load, check and split; build every trial."""
         from runtree.app.probing import probe as look
 
         return look(probe, self.hooks, self.trust, self.memory.recall)
 
-    def work(self, work: Work, channel: Channel) -> Outcome:
+    def work(self, work: RunRequest, channel: Channel) -> AttemptResult:
         """Do a run and return how it ended, whatever came in between."""
         from runtree.lifecycle.execute import Request, execute
 
         records: list[RunRecord] = []
         request = Request(
             Frozen(dict(work.config), work.fingerprint),
-            lambda: made(work.folder),
+            lambda: make_folder(work.folder),
             work.overrides,
             work.sweep,
             keep=lambda run: work.keep == "all",
@@ -118,34 +125,34 @@ class Worker:
                 raise
         return self._outcome(work, run, records[-1])
 
-    def _outcome(self, work: Work, run: Run | None, record: RunRecord) -> Outcome:
-        objectives = values(record, work.objectives)
+    def _outcome(self, work: RunRequest, run: Run | None, record: RunRecord) -> AttemptResult:
+        objectives = objective_values(record, work.objectives)
         if record.state == "completed" and objectives is None:
-            record = diverged(record, work)
+            record = mark_diverged(record, work)
         if run is not None and record.state == "completed" and objectives is not None and work.keep == "best":
             self._hold(work, run, record, objectives)
         if record.state != "interrupted" and work.keep != "all" and work.number not in self.held:
             drop_checkpoints(work.folder)
-        return outcome(record, objectives, kept=work.keep == "all")
+        return attempt_result(record, objectives, kept=work.keep == "all")
 
-    def _hold(self, work: Work, run: Run, record: RunRecord, objectives: tuple[float, ...]) -> None:
+    def _hold(self, work: RunRequest, run: Run, record: RunRecord, objectives: tuple[float, ...]) -> None:
         rivals = [*work.front, *(known for _, _, known in self.held.values())]
         if any(dominates(rival, objectives, work.objectives) for rival in rivals):
             return
         worse = [number for number, (_, _, known) in self.held.items() if dominates(objectives, known, work.objectives)]
         self.held[work.number] = (run, record, objectives)
         many = [number for number in self.held if number not in worse]
-        for number in [*worse, *many[:-HELD]]:
+        for number in [*worse, *many[:-MAX_HELD_RUNS]]:
             drop_checkpoints(self.held.pop(number)[0].folder)
 
-    def complete(self, asked: Complete, channel: Channel) -> Outcome | None:
+    def complete(self, asked: FinalizeRequest, channel: Channel) -> AttemptResult | None:
         """Keep a run that this worker holds, or do it again where it is told how."""
         from runtree.lifecycle.execute import complete_later
         from runtree.records.sweep import drop_heavy
 
         if asked.number in self.held:
             run, record, objectives = self.held.pop(asked.number)
-            return outcome(complete_later(run, record, self.hooks, self.trust), objectives, kept=True)
+            return attempt_result(complete_later(run, record, self.hooks, self.trust), objectives, kept=True)
         if asked.refit is None:
             return None
         drop_heavy(RunFolder(asked.refit.folder))
@@ -157,13 +164,13 @@ def drop_checkpoints(folder: Path) -> None:
     shutil.rmtree(RunFolder(folder).checkpoints, ignore_errors=True)
 
 
-def made(path: Path) -> RunFolder:
+def make_folder(path: Path) -> RunFolder:
     """Return a run's folder, made unless the run is done again in its own."""
     path.mkdir(exist_ok=True)
     return RunFolder(path)
 
 
-def values(record: RunRecord, objectives: tuple[tuple[str, str], ...]) -> tuple[float, ...] | None:
+def objective_values(record: RunRecord, objectives: tuple[tuple[str, str], ...]) -> tuple[float, ...] | None:
     """Return the numbers that a run is judged by, None where one is missing or is no number."""
     scored = {**record.metrics.get("validation", {}), "fit_seconds": record.stages.get("fit")}
     found = [scored.get(name) for name, _ in objectives]
@@ -172,7 +179,7 @@ def values(record: RunRecord, objectives: tuple[tuple[str, str], ...]) -> tuple[
     return tuple(float(value) for value in found if value is not None)
 
 
-def diverged(record: RunRecord, work: Work) -> RunRecord:
+def mark_diverged(record: RunRecord, work: RunRequest) -> RunRecord:
     """Turn a run without a finite objective into a failed one, in its folder too."""
     from runtree.records.record import write_record
 
@@ -183,14 +190,14 @@ def diverged(record: RunRecord, work: Work) -> RunRecord:
     return record
 
 
-def unwritten(error: OSError) -> Outcome:
+def disk_full_result(error: OSError) -> AttemptResult:
     """Return what the driver is told of a run whose folder takes no more."""
-    return Outcome("failed", "error", {}, None, 0.0, {}, {}, None, told("OSError", str(error)), kept=False)
+    return AttemptResult("failed", "error", {}, None, 0.0, {}, {}, None, told("OSError", str(error)), kept=False)
 
 
-def outcome(record: RunRecord, objectives: tuple[float, ...] | None, kept: bool) -> Outcome:
+def attempt_result(record: RunRecord, objectives: tuple[float, ...] | None, kept: bool) -> AttemptResult:
     """Return what the driver is told of a record."""
-    return Outcome(
+    return AttemptResult(
         state=record.state,
         reason=record.reason,
         metrics=record.metrics,
