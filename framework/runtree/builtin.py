@@ -17,10 +17,11 @@ def config_paths() -> Iterable[str]:
 
 @hookimpl
 def register_stages() -> Iterable[Stage]:
-    """Return load, check, split, fit, evaluate, save and examine."""
-    from runtree.lifecycle.stages import stages
+    """Return the stages of the lifecycle, and those of the evaluation, which the lifecycle does not know."""
+    from runtree.evaluation import evaluate
+    from runtree.lifecycle import stages
 
-    return stages()
+    return [*stages.stages(), *evaluate.stages()]
 
 
 @hookimpl

@@ -11,8 +11,8 @@ from runtree.config.resources import of_a_run, resources
 from runtree.contract.errors import RequestError
 from runtree.contract.protocols import Tuner
 from runtree.contract.types import TASKS
-from runtree.lifecycle.examination.options import of_the_evaluator
 from runtree.lifecycle.load import source_node
+from runtree.lifecycle.stages import evaluator_arguments
 from runtree.lifecycle.table_options import table_options
 from runtree.sweeps.options import loop_options, of_the_tuner
 
@@ -50,7 +50,7 @@ def test_an_option_composes_and_its_target_accepts_its_keys(group, name):
         assert table_options(node).target
         assert callable(build(source_node(node), group, trust).load)
     elif group == "evaluator":
-        assert callable(build(of_the_evaluator(node), group, trust).evaluate)
+        assert callable(build(evaluator_arguments(node), group, trust).evaluate)
     elif name in ("gpu", "mps"):
         with pytest.raises(RequestError, match=f"compute: device {node['device']} is not there"):
             build(of_a_run(node), group, trust)

@@ -12,6 +12,10 @@ from runtree.contract.errors import MissingError, RunFailedError
 from runtree.plugins import make_plugins
 from runtree.testing.fixtures import UNEXAMINED
 
+STAGES = (
+    "load", "check", "validate_evaluation", "split", "validate_champion", "fit", "score", "save", "evaluate", "report",
+)  # fmt: skip
+
 
 def plugin(**hooks):
     """Return an object with these hooks."""
@@ -97,7 +101,7 @@ def test_run_started(folder):
 def test_stage_finished(folder):
     seen = []
     run(folder, stage_finished=lambda stage, seconds: seen.append((stage.name, seconds >= 0)))
-    assert seen == [(name, True) for name in ("load", "check", "split", "fit", "evaluate", "save", "examine", "report")]
+    assert seen == [(name, True) for name in STAGES]
 
 
 def test_run_iterated(folder):
@@ -187,16 +191,10 @@ def test_the_order_of_all_moments_in_one_run(folder):
     )
     assert said == [
         "started",
-        "load",
-        "check",
-        "split",
+        *STAGES[: STAGES.index("split") + 1],
         "iterated",
         "iterate",
-        "fit",
-        "evaluate",
-        "save",
-        "examine",
-        "report",
+        *STAGES[STAGES.index("split") + 1 :],
         "finished",
     ]
 

@@ -32,7 +32,18 @@ def test_one_command_leaves_the_tree_of_the_manual(runtree, folder):
     assert record["metrics"] == json.loads((run / "metrics.json").read_text())
     assert record["objective"]["value"] == record["metrics"]["validation"]["balanced_accuracy"]
     assert run.name.endswith(record["fingerprints"]["config"][:8])
-    assert set(record["stages"]) == {"load", "check", "split", "fit", "evaluate", "save", "examine", "report"}
+    assert set(record["stages"]) == {
+        "load",
+        "check",
+        "validate_evaluation",
+        "split",
+        "validate_champion",
+        "fit",
+        "score",
+        "save",
+        "evaluate",
+        "report",
+    }
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["algorithm"]["name"] == record["config"]["algorithm.name"] == "hist_gradient_boosting"
 

@@ -19,13 +19,13 @@ def names(*more):
 
 
 def test_the_story_of_a_run():
-    assert names() == ["load", "check", "split", "fit", "evaluate", "save", "examine", "report"]
+    assert names() == ["load", "check", "split", "fit", "score", "save", "report"]
 
 
 def test_a_stage_stands_right_after_the_one_it_names():
-    explain, profile = Stage("explain", nothing, after="evaluate"), Stage("profile", nothing, after="load")
+    explain, profile = Stage("explain", nothing, after="score"), Stage("profile", nothing, after="load")
     assert names(("a", explain), ("b", profile)) == [
-        "load", "profile", "check", "split", "fit", "evaluate", "explain", "save", "examine", "report",
+        "load", "profile", "check", "split", "fit", "score", "explain", "save", "report",
     ]  # fmt: skip
 
 
@@ -39,9 +39,9 @@ def test_a_stage_that_names_nothing_comes_last():
 
 def test_an_unknown_neighbour_names_the_plugin_and_the_nearest():
     with pytest.raises(MissingError) as caught:
-        names(("mine", Stage("x", nothing, after="evalute")))
+        names(("mine", Stage("x", nothing, after="scoer")))
     assert "'mine'" in str(caught.value)
-    assert "did you mean: evaluate" in str(caught.value)
+    assert "did you mean: score" in str(caught.value)
 
 
 def test_stages_that_wait_for_each_other_are_named_with_their_plugins():
@@ -65,7 +65,7 @@ def test_every_wish_is_granted_and_the_order_is_stable(data):
         known.append(f"s{number}")
     found = names(*more)
     place = found.index
-    assert [name for name in found if not name.startswith("s") or name in ("split", "save")] == names()
+    assert [name for name in found if not name.startswith("s") or name in ("split", "score", "save")] == names()
     for _, stage in more:
         assert stage.after is None or place(stage.after) < place(stage.name)
         assert stage.before is None or place(stage.name) < place(stage.before)

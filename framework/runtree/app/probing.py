@@ -12,7 +12,7 @@ from runtree.contract.run import Run
 from runtree.lifecycle import metrics
 from runtree.lifecycle.execute import write_environment
 from runtree.lifecycle.fitting.plan import settle
-from runtree.lifecycle.stages import check_stage, load_stage, split_stage
+from runtree.lifecycle.order import stages_before_fit
 from runtree.records.folder import RunFolder
 from runtree.sweeps.messages import PreflightRequest, PreflightResult
 
@@ -30,8 +30,8 @@ def probe(asked: PreflightRequest, hooks: Hooks, trust: Trust, recall: Recall) -
     known = metrics.catalogue(hooks.contributions("register_metrics"))
     with tempfile.TemporaryDirectory() as folder:
         run = Run(asked.config, Path(folder), hooks, trust, known, recall=recall, prunes=asked.prunes)
-        for stage in (load_stage, check_stage, split_stage):
-            stage(run)
+        for stage in stages_before_fit(hooks):
+            stage.run(run)
         if asked.environment is not None:
             write_environment(RunFolder(asked.environment), run, hooks)
     for text, config in asked.trials.items():

@@ -8,7 +8,7 @@ import click
 from runtree.cli.completion import complete_override
 
 if TYPE_CHECKING:
-    from runtree.app.checking import Checked
+    from runtree.app.check import CheckReport
 
 SCHEMA = 1
 
@@ -30,7 +30,7 @@ rows. Nothing is written. The exit code is 0 where none failed, 3 where one did.
 def check_command(overrides: tuple[str, ...], as_json: bool) -> int:
     """Ask every check and print what they found."""
     from runtree.app import App
-    from runtree.app.checking import check
+    from runtree.app.check import check_config
     from runtree.cli.train import asks_hydra, show
     from runtree.config.flags import parse_flags
     from runtree.contract.errors import GateError
@@ -40,19 +40,19 @@ def check_command(overrides: tuple[str, ...], as_json: bool) -> int:
         return show(app, flags)
     spinner = Spinner()
     try:
-        checked = check(app, flags, spinner.tell)
+        checked = check_config(app, flags, spinner.tell)
     finally:
         spinner.stop()
     print_json_document(checked) if as_json else print_page(checked, flags.overrides)
     return 0 if checked.passed else GateError.exit_code
 
 
-def print_page(checked: "Checked", overrides: "list[str]") -> None:
+def print_page(checked: "CheckReport", overrides: "list[str]") -> None:
     """Print the data, a line for each check with what to do below it, and what to type next."""
+    from runtree.checks.context import CHECK_STATES
     from runtree.cli.tables import print_table, terminal_width
     from runtree.cli.train_report import summary
     from runtree.cli.words import command, duration, next_line
-    from runtree.lifecycle.checks.finding import STATES
 
     click.echo(summary(checked.run)[0])
     click.echo(f"check {checked.run.config.algorithm.name} fitted on {checked.rows:,} rows of the train part\n")
@@ -61,13 +61,13 @@ def print_page(checked: "Checked", overrides: "list[str]") -> None:
     print_table(
         ["check", "result", "found"], rows, {key: f"-> {text}" for key, text in notes.items()}, terminal_width()
     )
-    counts = ", ".join(f"{checked.count(state)} {state}" for state in STATES if checked.count(state))
+    counts = ", ".join(f"{checked.count(state)} {state}" for state in CHECK_STATES if checked.count(state))
     click.echo(f"\n{counts} in {duration(checked.seconds)} s; nothing was written")
     again = f"mend what failed, then: {command('check', *overrides)}"
     click.echo(next_line([command("train", *overrides) if checked.passed else again]))
 
 
-def print_json_document(checked: "Checked") -> None:
+def print_json_document(checked: "CheckReport") -> None:
     """Print what was found for programs."""
     from runtree.cli.tables import print_json
 

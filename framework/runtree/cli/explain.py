@@ -9,7 +9,7 @@ from runtree.cli.show import complete_run
 from runtree.cli.words import command, next_line, outputs_option
 
 if TYPE_CHECKING:
-    from runtree.app.explaining import Explained
+    from runtree.app.explain import ExplainedRows
 
 SCHEMA = 1
 HEADINGS = ("row", "of", "answer", "base", "column", "value", "amount", "error")
@@ -50,7 +50,7 @@ def explain_command(
 ) -> None:
     """Find the run, explain the rows and print what was asked for."""
     from runtree.app import App, rest_idle_threads
-    from runtree.app.explaining import explain
+    from runtree.app.explain import explain_rows
     from runtree.cli.tables import print_csv, print_json
     from runtree.config.trust import import_from
     from runtree.records.index import find
@@ -61,7 +61,7 @@ def explain_command(
     if trust:
         import_from(Path.cwd())
     record = find(Path(outputs), run, completed=True)
-    found = explain(App(), record, file, rows, label, trust)
+    found = explain_rows(App(), record, file, rows, label, trust)
     if as_json:
         print_json({"schema": SCHEMA, "run": record.id, "rows": documents(found)})
     elif as_csv:
@@ -71,7 +71,7 @@ def explain_command(
         click.echo(f"\n{next_line([command('show', record.id, outputs=outputs)])}")
 
 
-def documents(found: "Explained") -> list[dict[str, Any]]:
+def documents(found: "ExplainedRows") -> list[dict[str, Any]]:
     """Return each row with its answer and what every column adds, the most first."""
     return [
         {
@@ -85,7 +85,7 @@ def documents(found: "Explained") -> list[dict[str, Any]]:
     ]
 
 
-def table_rows(found: "Explained") -> list[list[Any]]:
+def table_rows(found: "ExplainedRows") -> list[list[Any]]:
     """Return a line for each row and column."""
     return [
         [one.row, of, one.answer, one.base, each.column, each.value, each.amount, each.error]
@@ -94,7 +94,7 @@ def table_rows(found: "Explained") -> list[list[Any]]:
     ]
 
 
-def print_rows(found: "Explained", top: int) -> None:
+def print_rows(found: "ExplainedRows", top: int) -> None:
     """Print a table for each row: what the answer begins with, what its columns add, and what it comes to."""
     from runtree.cli.tables import print_table
 

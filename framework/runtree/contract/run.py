@@ -89,7 +89,7 @@ class Run:
     seconds
         How long each stage took that is done.
     missed
-        A sentence for each gate that the run did not pass. Set by the stage examine.
+        A sentence for each gate that the run did not pass. Set by the stage evaluate.
     """
 
     data = Slot[Table]("load")
@@ -100,8 +100,8 @@ class Run:
     split = Slot[Split]("split")
     each_fold = Slot[EachFold]("fit")
     model = Slot[Any]("fit")
-    predictions = Slot["pd.DataFrame"]("evaluate")
-    metrics = Slot[Mapping[str, Mapping[str, float]]]("evaluate")
+    predictions = Slot["pd.DataFrame"]("score")
+    metrics = Slot[Mapping[str, Mapping[str, float]]]("score")
 
     def __init__(
         self,

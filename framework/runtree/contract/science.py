@@ -4,7 +4,7 @@ from functools import lru_cache
 
 # Where a run ran, where it is kept, who is told, what a tuner might have tried.
 OUTSIDE = ("compute", "outputs", "zoo", "experiment", "trackers", "tracking", "hydra")
-# … and what a run is examined for once it is scored: `lifecycle/examination/options.py` holds these keys.
+# … and what a run is examined for once it is scored: `evaluation/options.py` holds these keys.
 LOOKED_AT = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 
 

@@ -3,9 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 from runtree.contract.errors import MissingError, unknown
+from runtree.contract.protocols import Hooks
 from runtree.contract.types import Stage
 
 REPORT = "report"
+
+
+def stages_before_fit(hooks: Hooks) -> list[Stage]:
+    """Return the stages that load, check and split the table, those of plugins among them, in their order."""
+    stages = order(list(hooks.contributions("register_stages")))
+    return stages[: [stage.name for stage in stages].index("fit")]
 
 
 def order(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:

@@ -4,7 +4,6 @@ import logging
 
 from runtree.contract.errors import first_line
 from runtree.contract.run import Run
-from runtree.lifecycle.examination.options import examination_options
 from runtree.lifecycle.outcome import ended
 from runtree.records.folder import RunFolder
 from runtree.records.record import read_record
@@ -15,7 +14,7 @@ log = logging.getLogger(__name__)
 
 def report(run: Run) -> None:
     """Write `report.html`, unless it is not wanted; one that cannot be made is a warning, for the model is saved."""
-    if not examination_options(run.config.plain()["evaluator"]).report:
+    if not run.config.evaluator.get("report", True):
         return
     begun = read_record(RunFolder(run.folder))
     try:

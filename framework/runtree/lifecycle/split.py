@@ -9,8 +9,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, DataError
+from runtree.contract.run import Run
 from runtree.contract.types import Split, Table
-from runtree.lifecycle.table_options import TableOptions
+from runtree.lifecycle.table_options import TableOptions, table_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,3 +117,12 @@ def split_id(*parts: "Rows") -> str:
     for rows in parts:
         found.update(rows.astype("<i8").tobytes() + b"|")
     return found.hexdigest()
+
+
+def holdout_rows(run: Run) -> "tuple[Rows, Rows]":
+    """Return train and validation rows; where the evaluator cross-validates, split the train rows for the purpose."""
+    if len(run.split.validation):
+        return run.split.train, run.split.validation
+    options = table_options(run.config.plain()["data"])
+    strategy = choose(run.data, options)
+    return part(run.data, run.split.train, options.validation_size, "data.validation_size", strategy, run.seed)

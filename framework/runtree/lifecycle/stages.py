@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,13 +12,11 @@ from runtree.config.space.dimensions import block
 from runtree.config.task import differs_by_task
 from runtree.contract.errors import ConfigError
 from runtree.contract.run import Run
+from runtree.contract.science import LOOKED_AT
 from runtree.contract.search import Dimension
 from runtree.contract.types import PARTS, Stage
 from runtree.lifecycle import fit, load, metrics, split
 from runtree.lifecycle.decision.allowed import asked_of, check_decision
-from runtree.lifecycle.examination.asked import check_asked, check_rival
-from runtree.lifecycle.examination.examine import examine
-from runtree.lifecycle.examination.options import of_the_evaluator
 from runtree.lifecycle.fitting.plan import make_plan, settle
 from runtree.lifecycle.folding.bench import variant
 from runtree.lifecycle.folding.each import Folding
@@ -41,10 +40,9 @@ def stages() -> list[Stage]:
         Stage("check", check_stage, after="load"),
         Stage("split", split_stage, after="check"),
         Stage("fit", fit_stage, after="split"),
-        Stage("evaluate", score, after="fit"),
-        Stage(SAVE, save, after="evaluate"),
-        Stage("examine", examine, after=SAVE),
-        Stage(REPORT, report, after="examine"),
+        Stage("score", score, after="fit"),
+        Stage(SAVE, save, after="score"),
+        Stage(REPORT, report, after=SAVE),
     ]
 
 
@@ -74,7 +72,6 @@ def check_stage(run: Run) -> None:
     run.objective = ranked, direction
     run.space = partial(own_space, run)
     run.evaluator = evaluator(run)
-    check_asked(run)
     check_decision(run)
 
 
@@ -88,7 +85,6 @@ def split_stage(run: Run) -> None:
     run.facts["split"] = split.choose(run.data, options)
     sizes = {part: len(run.split.rows(part)) for part in PARTS}
     log.info("split %s, seed %d: %s", run.facts["split"], run.seed, sizes)
-    check_rival(run)
     if run.parts == PARTS:
         describe(run)
 
@@ -122,10 +118,15 @@ def own_space(run: Run) -> list[Dimension]:
     return block(own, "algorithm.", task, {**config, "algorithm": held}, seed=run.seed)
 
 
+def evaluator_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the evaluator itself: an `evaluator` node without `metrics` and the evaluation's keys."""
+    return {key: value for key, value in node.items() if key not in ("metrics", *LOOKED_AT)}
+
+
 def evaluator(run: Run) -> Any:
     """Build the evaluator of a run; its metrics are chosen by name, not by it."""
     node = run.config.plain()["evaluator"]
-    found = build(of_the_evaluator(node), "evaluator", run.trust)
+    found = build(evaluator_arguments(node), "evaluator", run.trust)
     if not callable(getattr(found, "evaluate", None)):
         raise ConfigError(f"evaluator: {type(found).__name__} has no 'evaluate'")
     return found

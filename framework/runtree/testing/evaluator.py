@@ -9,8 +9,8 @@ import pytest
 from runtree.config.build import build
 from runtree.contract.run import Run
 from runtree.contract.types import PARTS
-from runtree.lifecycle.examination.options import of_the_evaluator
 from runtree.lifecycle.folding import each
+from runtree.lifecycle.stages import evaluator_arguments
 from runtree.testing.fixtures import CASES, PLAIN, UNEXAMINED, Case, compose, train, write_table
 from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
 
@@ -47,7 +47,7 @@ class EvaluatorSuite(Suite):
 
     def test_says_whether_it_holds_out(self) -> None:
         config: dict[str, Any] = compose(f"evaluator={self.option}", *self.overrides, app=self.make_app()).config
-        node = of_the_evaluator(config["evaluator"])
+        node = evaluator_arguments(config["evaluator"])
         assert config["evaluator"]["name"] == self.option
         assert isinstance(build(node, "evaluator", self.make_app().trust()).holds_out, bool)
 

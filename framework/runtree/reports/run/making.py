@@ -75,7 +75,7 @@ def time(facts: Facts, gallery: Gallery) -> list[Block]:
     told = f"Seconds by stage{f', {seconds(total)} in all' if total is not None else ''}"
     asked = facts.one("seconds").items()
     inner = [[name, seconds(value)] for name, value in asked]
-    return blocks + table(told, ["stage", "took"], rows) + table("Within examine", ["question", "took"], inner)
+    return blocks + table(told, ["stage", "took"], rows) + table("Within evaluate", ["question", "took"], inner)
 
 
 def files(facts: Facts, gallery: Gallery) -> list[Block]:

@@ -1,0 +1,147 @@
+"""The context that each evaluation step reads: the scored run, its predictions by split, and the ranking metric."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.answers import Answers, actual, read_answers
+from runtree.contract.run import Run
+from runtree.contract.types import Direction, Metric
+from runtree.evaluation.options import EvaluationOptions, read_evaluation_options
+from runtree.lifecycle import metrics
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+STANDARD_ERROR_RESAMPLES = 100  # give a standard error to 7 %; the limits of an interval need more
+MAX_SAMPLED_ROWS = 5_000  # of a split; beyond that a seeded sample gives the same picture
+MAX_BOOTSTRAP_ROWS = 2_000  # from which a standard error is estimated
+
+
+@dataclass(frozen=True)
+class EvaluationContext:
+    """A run that is fitted, scored and saved.
+
+    Attributes
+    ----------
+    metrics
+        The metrics that the run is scored by, `metric` among them.
+    metric, direction
+        The metric by which runs are ranked, and whether more or less of it is better.
+    results
+        The results of the steps so far, by their key in `evaluation.json`.
+    """
+
+    run: Run
+    options: EvaluationOptions
+    metrics: Sequence[Metric]
+    metric: Metric
+    direction: Direction
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def predictions(self) -> Mapping[str, Answers]:
+        """Predictions by split; under cross-validation those of "validation" are out-of-fold predictions."""
+        classes = self.run.data.classes
+        return {
+            str(split): read_answers(table, classes)
+            for split, table in self.run.predictions.groupby("part", sort=False)
+        }
+
+    @cached_property
+    def rows(self) -> "Mapping[str, Array]":
+        """Positions in the table of the rows in `predictions`, by split."""
+        return {
+            str(split): table["row"].to_numpy() for split, table in self.run.predictions.groupby("part", sort=False)
+        }
+
+    def groups(self, split: str) -> "Array | None":
+        """Return the group of each row, if the table is split by groups: the rows of a group are not independent."""
+        if self.run.data.groups is None or self.run.facts.get("split") != "group":
+            return None
+        groups: Array = self.run.data.groups.iloc[self.rows[split]].to_numpy()
+        return groups
+
+    def gain(self, value: float, reference: float) -> float:
+        """Return by how much a score beats a reference, whatever the direction: above 0 is better."""
+        return value - reference if self.direction == "maximize" else reference - value
+
+    @property
+    def selection_split(self) -> str | None:
+        """The split that models are chosen by: validation, else test."""
+        return next((split for split in ("validation", "test") if split in self.predictions), None)
+
+    @property
+    def reporting_split(self) -> str | None:
+        """The split that nothing was chosen by: test, else validation."""
+        return next((split for split in ("test", "validation") if split in self.predictions), None)
+
+    def sample_rows(self, split: str, limit: int = MAX_SAMPLED_ROWS) -> "Array":
+        """Return positions within a split's predictions: all of them, or a seeded sample in ascending order."""
+        import numpy as np
+
+        count = len(self.rows[split])
+        if count <= limit:
+            return np.arange(count)
+        return np.sort(np.random.default_rng(self.run.seed).choice(count, limit, replace=False))
+
+    def standard_error(self, split: str) -> float:
+        """Return the bootstrap standard error of the ranking metric (Efron 1979, doi:10.1214/aos/1176344552)."""
+        import numpy as np
+        import pandas as pd
+
+        from runtree.statistics.replicates import replicate
+
+        chosen, groups = self.sample_rows(split, MAX_BOOTSTRAP_ROWS), self.groups(split)
+        codes = None if groups is None else pd.factorize(groups[chosen])[0]
+        sampled = take_rows(self.predictions[split], chosen)
+        resampled = replicate([sampled], [self.metric], STANDARD_ERROR_RESAMPLES, self.run.seed, codes)
+        replicates = resampled.get(self.metric.name)
+        if replicates is None or np.isnan(replicates.drawn).mean() > 0.5:
+            return float("nan")
+        # the error falls with the square root of the rows, and the split may have more than were sampled
+        shrinkage = len(chosen) / len(self.rows[split])
+        return float(np.nanstd(replicates.drawn) * np.sqrt(shrinkage))
+
+    def no_skill_predictions(self, split: str) -> Answers:
+        """Return the predictions of a model that knows only the target: the train split's class shares, or its mean."""
+        import numpy as np
+
+        classes = self.run.data.classes
+        truth = self.predictions[split].y_true
+        train = actual(self.run.part("train")[1], classes)
+        if not classes:
+            return Answers(truth, np.full(len(truth), train.mean()), None, ())
+        shares = np.bincount(train, minlength=len(classes)) / len(train)
+        return Answers(truth, np.full(len(truth), shares.argmax()), np.tile(shares, (len(truth), 1)), classes)
+
+
+def make_evaluation_context(run: Run) -> EvaluationContext:
+    """Return the context of a scored run."""
+    node = run.config.plain()["evaluator"]
+    selected = metrics.choose(node.get("metrics", "auto"), run.data.task, run.catalogue)
+    metric, direction = metrics.objective(run.config.objective, run.data.task, run.catalogue)
+    scored = selected if metric in selected else [*selected, metric]
+    return EvaluationContext(run, read_evaluation_options(node), scored, metric, direction)
+
+
+def metric_value(predictions: Answers, metric: Metric) -> float:
+    """Return a metric; NaN where it is not defined."""
+    return predictions.values([metric]).get(metric.name, float("nan"))
+
+
+def take_rows(predictions: Answers, rows: "Array | slice") -> Answers:
+    """Return the predictions of some rows."""
+    score = None if predictions.score is None else predictions.score[rows]
+    return Answers(predictions.y_true[rows], predictions.y_pred[rows], score, predictions.classes)
+
+
+def perfect_predictions(predictions: Answers) -> Answers:
+    """Return the predictions of a model that is always right, and sure of it."""
+    import numpy as np
+
+    truth, classes = predictions.y_true, predictions.classes
+    return Answers(truth, truth, np.eye(len(classes))[truth] if classes else None, classes)

@@ -1,0 +1,145 @@
+"""The evaluation's stages: validate its options before the fit, and evaluate the saved model."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from runtree.contract.errors import ConfigError, RuntreeError, first_line, unknown
+from runtree.contract.run import Run
+from runtree.contract.types import Stage
+from runtree.evaluation.baselines import BASELINE_NAMES, compare_with_baselines, selected_baselines
+from runtree.evaluation.context import EvaluationContext, make_evaluation_context
+from runtree.evaluation.diagnosis.registry import DIAGNOSES
+from runtree.evaluation.fairness import check_columns, check_metrics, measure_fairness
+from runtree.evaluation.gate import CHAMPION, check_champion, check_condition, check_gate, failed_gates, gate_conditions
+from runtree.evaluation.importance import feature_dependence, feature_importance
+from runtree.evaluation.options import EvaluationOptions, read_evaluation_options
+from runtree.lifecycle import metrics
+from runtree.records.folder import RunFolder
+from runtree.records.write import write_json
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EvaluationStep:
+    """One part of the evaluation; `name` is its key in `evaluation.json`, where a result of None is left out."""
+
+    name: str
+    function: Callable[[EvaluationContext], Any]
+
+
+def stages() -> list[Stage]:
+    """Return the stages that the evaluation adds to those of a run."""
+    return [
+        # A gate that cannot be computed must stop a run before its fit: hours later would be too late.
+        Stage("validate_evaluation", validate_options, after="check", before="split"),
+        # The champion must have been scored on the same test rows, which are known once the table is split.
+        Stage("validate_champion", validate_champion, after="split", before="fit"),
+        Stage("evaluate", evaluate, after="save", before="report"),
+    ]
+
+
+def validate_options(run: Run) -> None:
+    """Refuse baselines, gate conditions, and fairness columns and metrics that this run cannot have.
+
+    Raises
+    ------
+    RuntreeError
+        With the config path; `MissingError` if fairness is requested and the extra is not installed.
+    """
+    options = read_evaluation_options(run.config.plain()["evaluator"])
+    _check_baselines(options)
+    _check_conditions(run, options)
+    if options.fairness.columns:
+        check_columns(run.data, options.fairness.columns)
+        check_metrics(run, options.fairness)
+
+
+def _check_baselines(options: EvaluationOptions) -> None:
+    names = options.baselines
+    if names in ("auto", "none"):
+        return
+    for name in [names] if isinstance(names, str) else names:
+        if name not in BASELINE_NAMES:
+            raise unknown(
+                "baseline at evaluator.baselines:", name, [*BASELINE_NAMES, "auto", "none"], error=ConfigError
+            )
+
+
+def _check_conditions(run: Run, options: EvaluationOptions) -> None:
+    node, task = run.config.plain(), run.data.task
+    selected = metrics.choose(node["evaluator"].get("metrics", "auto"), task, run.catalogue)
+    ranked, _ = metrics.objective(node["objective"], task, run.catalogue)
+    scored = {metric.name: metric for metric in (*selected, ranked)}
+    known = [name for name, metric in run.catalogue.items() if task in metric.tasks]
+    opponents = [baseline.name for baseline in selected_baselines(options.baselines)]
+    opponents += [CHAMPION] if options.benchmark.run is not None else []
+    for condition in gate_conditions(options.benchmark.metrics, options.benchmark.run):
+        check_condition(condition, scored, known, opponents, intervals=options.intervals.resamples > 0)
+
+
+def validate_champion(run: Run) -> None:
+    """Refuse a champion that was trained on other data or scored on other test rows."""
+    node = run.config.plain()
+    champion = read_evaluation_options(node["evaluator"]).benchmark.run
+    if champion is not None:
+        check_champion(run, champion, metrics.objective(node["objective"], run.data.task, run.catalogue)[0])
+
+
+def evaluate(run: Run) -> None:
+    """Evaluate a run that is scored and saved, and write `evaluation.json`."""
+    context = make_evaluation_context(run)
+    seconds: dict[str, float] = {}
+    for step in STEPS:
+        clock = time.monotonic()
+        result = _run_step(step, context)
+        seconds[step.name] = round(time.monotonic() - clock, 6)
+        if result is not None:
+            context.results[step.name] = result
+    write_json(RunFolder(run.folder).evaluation, {**context.results, "seconds": seconds})
+    run.missed = failed_gates(context)
+
+
+def _run_step(step: EvaluationStep, context: EvaluationContext) -> Any:
+    try:
+        return step.function(context)
+    except RuntreeError:
+        raise
+    except Exception as error:  # the model is trained and saved by now: a failed step must not fail the run
+        log.warning("%s is left out: %s: %s", step.name, type(error).__name__, first_line(error))
+        log.debug("", exc_info=error)
+        return None
+
+
+def metric_intervals(context: EvaluationContext) -> dict[str, Any] | None:
+    """Return the bootstrap interval of each test metric; where the table is split by groups, groups are resampled."""
+    from runtree.statistics.bootstrap import METHOD, bootstrap
+
+    options = context.options.intervals
+    if not options.resamples or "test" not in context.predictions:
+        return None
+    predictions, groups = context.predictions["test"], context.groups("test")
+    intervals = bootstrap(predictions, context.metrics, options.resamples, options.level, context.run.seed, groups)
+    return {
+        "level": options.level,
+        "resamples": options.resamples,
+        "method": METHOD,
+        "drawn": "rows" if groups is None else "groups",
+        "test": {name: interval.plain() for name, interval in intervals.items()},
+    }
+
+
+# The order matters: the gate reads intervals and baselines, dependence reads importance, and the diagnosis reads all.
+STEPS: tuple[EvaluationStep, ...] = (
+    EvaluationStep("test_looks", lambda context: dict(context.run.test_looks)),
+    EvaluationStep("intervals", metric_intervals),
+    EvaluationStep("baselines", compare_with_baselines),
+    EvaluationStep("benchmark", check_gate),
+    EvaluationStep("fairness", measure_fairness),
+    EvaluationStep("importance", feature_importance),
+    EvaluationStep("dependence", feature_dependence),
+    *(EvaluationStep(name, function) for name, function in DIAGNOSES.items()),
+)

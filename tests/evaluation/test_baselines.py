@@ -1,0 +1,140 @@
+"""Models that anybody would have tried first, fitted beside the run's own."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scored_runs import people, scored
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, root_mean_squared_error
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from runtree.contract.errors import ConfigError
+from runtree.evaluation import baselines
+from runtree.evaluation.baselines import LEFT_OUT, compare_with_baselines
+
+
+def by_name(found):
+    return {one["name"]: one for one in found}
+
+
+def test_a_baseline_scores_what_scikit_learn_would_have_scored(folder):
+    context = scored(folder, "data=breast_cancer", "algorithm=dummy")
+    run, found = context.run, by_name(compare_with_baselines(context))
+    own = make_pipeline(StandardScaler(), StandardScaler(), LogisticRegression(max_iter=200)).fit(*run.part("train"))
+    for part in ("validation", "test"):
+        features, target = run.part(part)
+        expected = balanced_accuracy_score(target, own.predict(features))
+        assert found["linear"]["metrics"][part]["balanced_accuracy"] == pytest.approx(expected, abs=1e-12)
+    assert found["linear"]["algorithm"] == "LogisticRegression"
+    assert context.results[LEFT_OUT] == [{"name": "dummy", "reason": "the model is a DummyClassifier itself"}]
+
+
+def test_a_gain_is_above_0_where_the_model_is_better_whatever_the_direction(folder):
+    context = scored(folder, "data=diabetes", "algorithm=ridge")
+    run, found = context.run, by_name(compare_with_baselines(context))
+    features, target = run.part("test")
+    mean = np.full(len(target), run.part("train")[1].mean())
+    model = root_mean_squared_error(target, run.model.predict(features))
+    gain = found["dummy"]["gain"]
+    assert gain["value"] == pytest.approx(root_mean_squared_error(target, mean) - model)
+    assert 0 < gain["low"] < gain["value"] < gain["high"]
+    assert gain["p"] < 0.01
+    assert found["dummy"]["finding"]["level"] == "good"
+    assert "linear" not in found
+    numbers = run.model[:-1].transform(run.part("train")[0])
+    boosted = HistGradientBoostingRegressor(max_leaf_nodes=15, early_stopping=False, random_state=0)
+    boosted.fit(numbers, run.part("train")[1])
+    expected = root_mean_squared_error(target, boosted.predict(run.model[:-1].transform(features)))
+    assert found["boosted"]["metrics"]["test"]["rmse"] == pytest.approx(expected)
+
+
+def test_a_model_that_is_not_better_is_told_to_give_way(folder):
+    context = scored(folder, "algorithm=decision_tree", "algorithm.max_depth=1", table=people())
+    found = by_name(compare_with_baselines(context))["linear"]["finding"]
+    assert found["level"] == "note"
+    assert found["says"].startswith("no better than linear: test balanced_accuracy")
+    assert "algorithm=logistic" in found["advice"]
+
+
+def test_a_model_that_learnt_nothing_is_a_warning(folder):
+    table = people().assign(y=np.random.default_rng(3).choice(["yes", "no"], 400))
+    found = by_name(compare_with_baselines(scored(folder, "algorithm=decision_tree", table=table)))["dummy"]["finding"]
+    assert (found["level"], "runtree check" in found["advice"]) == ("warning", True)
+
+
+@pytest.mark.parametrize(("metric", "method"), [("accuracy", "McNemar"), ("roc_auc", "DeLong"), ("f1", "bootstrap")])
+def test_the_test_is_the_metrics_own(folder, metric, method):
+    context = scored(folder, "algorithm=naive_bayes", f"objective.metric={metric}", table=people())
+    assert by_name(compare_with_baselines(context))["linear"]["gain"]["method"].startswith(method)
+
+
+def test_folds_fit_baselines_on_the_train_part_alone(folder):
+    context = scored(folder, "algorithm=naive_bayes", "evaluator=cross_validation", table=people())
+    assert [list(one["metrics"]) for one in compare_with_baselines(context)] == [["test"]] * 3
+
+
+def test_a_large_table_is_sampled_and_says_so(folder, monkeypatch):
+    monkeypatch.setattr(baselines, "CELLS", 300)
+    monkeypatch.setattr(baselines, "FEWEST", 60)
+    context = scored(folder, "algorithm=naive_bayes", table=people())
+    found = compare_with_baselines(context)
+    assert {one["rows"] for one in found} == {60}
+    assert all(one["sampled"] for one in found)
+    assert by_name(found)["linear"]["metrics"]["test"]["balanced_accuracy"] > 0.6
+
+
+def test_what_is_no_number_is_left_out_with_the_reason(folder):
+    context = scored(
+        folder, "algorithm=dummy", "preprocess=raw", "evaluator.baselines=[linear,boosted]", table=people()
+    )
+    assert compare_with_baselines(context) == []
+    assert [one["reason"] for one in context.results[LEFT_OUT]] == ["columns that are no numbers: sex, town"] * 2
+
+
+def test_no_warning_of_a_library_is_let_through(folder, monkeypatch):
+    table = people(120).assign(same=1.0, empty=np.nan)
+    context = scored(folder, "algorithm=decision_tree", "preprocess=none", "data.drop=[sex,town]", table=table)
+    monkeypatch.setattr(LogisticRegression, "fit", warning(LogisticRegression.fit))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert set(by_name(compare_with_baselines(context))) == {"dummy", "linear", "boosted"}
+
+
+def warning(fit):
+    def fit_and_warn(*rows):
+        warnings.warn("it did not converge", ConvergenceWarning, stacklevel=2)
+        return fit(*rows)
+
+    return fit_and_warn
+
+
+def test_what_is_fitted_once_is_recalled(folder, monkeypatch):
+    context = scored(folder, "algorithm=naive_bayes", table=people())
+    first = compare_with_baselines(context)
+    monkeypatch.setattr("runtree.evaluation.baselines._fit", lambda *_: pytest.fail("fitted again"))
+    assert compare_with_baselines(context) == first
+
+
+def test_without_resamples_there_is_a_gain_and_no_interval(folder):
+    context = scored(folder, "algorithm=naive_bayes", "evaluator.intervals.resamples=0", table=people())
+    gain = by_name(compare_with_baselines(context))["dummy"]["gain"]
+    assert gain["value"] > 0
+    assert (gain["low"], gain["high"], gain["p"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("asked", ["linea", "[linear,x]", "[auto]"])
+def test_a_baseline_that_is_not_known_is_refused_before_the_fit(folder, asked):
+    with pytest.raises(ConfigError, match=r"evaluator\.baselines"):
+        scored(folder, "data=iris", f"evaluator.baselines={asked}")
+
+
+def test_none_are_fitted_where_none_are_asked_for(folder):
+    context = scored(folder, "data=iris", "algorithm=logistic", "evaluator.baselines=none")
+    assert compare_with_baselines(context) is None
+    chosen = replace(context, options=replace(context.options, baselines=["dummy"]))
+    assert [one["name"] for one in compare_with_baselines(chosen)] == ["dummy"]

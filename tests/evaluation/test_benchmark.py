@@ -1,0 +1,146 @@
+"""The gate: bounds that a run must keep, and a run that it must not fall behind."""
+
+import json
+
+import pytest
+
+from runtree.evaluation import evaluate
+from runtree.evaluation.evaluate import EvaluationStep
+from runtree.records.folder import RunFolder
+from runtree.records.record import read_record
+
+IRIS = ["data=iris", "evaluator.explain=none"]
+
+
+def latest(folder):
+    return max((path for path in folder.glob("outputs/*/*") if path.is_dir()), key=lambda path: path.stat().st_ctime_ns)
+
+
+def gate(folder):
+    return json.loads(RunFolder(latest(folder)).evaluation.read_text())["benchmark"]
+
+
+def bounds(*texts):
+    quoted = ",".join(f"'{text}'" for text in texts)
+    return f"evaluator.benchmark.metrics=[{quoted}]"
+
+
+def test_kept_bounds_are_told_and_end_in_0(runtree, folder):
+    asked = bounds(
+        "test.f1 >= 0.5", "validation.accuracy > 0.5", "test.f1.low > 0.1", "gain.dummy.low > 0", "fit_seconds < 600"
+    )
+    said = runtree("train", "algorithm=naive_bayes", *IRIS, asked)
+    assert said.code == 0, said.err
+    assert "gate  benchmark: passed, 5 of 5 conditions kept" in said.out
+    found = gate(folder)
+    assert (found["passed"], found["explanation"]) == (True, "all 5 conditions are kept")
+    metrics = json.loads(RunFolder(latest(folder)).metrics.read_text())
+    assert [one["found"] for one in found["conditions"]][:2] == [
+        metrics["test"]["f1"],
+        metrics["validation"]["accuracy"],
+    ]
+    assert read_record(RunFolder(latest(folder))).missed == ()
+
+
+def test_a_missed_bound_ends_in_3_and_the_run_is_kept(runtree, folder):
+    said = runtree("train", "algorithm=dummy", *IRIS, bounds("test.accuracy >= 0.9", "test.accuracy >= 0.1"))
+    assert said.code == 3
+    assert "error: evaluator.benchmark: test.accuracy is 0.3333, and >= 0.9 was asked" in said.err
+    assert "gate  benchmark: missed" in said.out
+    record = read_record(RunFolder(latest(folder)))
+    assert (record.state, len(record.missed)) == ("completed", 1)
+    assert [one["passed"] for one in gate(folder)["conditions"]] == [False, True]
+    assert "missed   evaluator.benchmark: test.accuracy is 0.3333" in runtree("show").out
+
+
+def test_the_end_of_an_interval_is_the_one_that_is_recorded(runtree, folder):
+    assert runtree("train", "algorithm=naive_bayes", *IRIS, bounds("test.accuracy.low >= 1")).code == 3
+    [condition] = gate(folder)["conditions"]
+    metrics = json.loads(RunFolder(latest(folder)).metrics.read_text())
+    assert 0.5 < condition["found"] < metrics["test"]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (bounds("test.f1 => 0.9"), "is no bound"),
+        (bounds("test.f9 >= 0.9"), "unknown metric at evaluator.benchmark.metrics"),
+        (bounds("gain.champion > 0"), "evaluator.benchmark.run=RUN"),
+        ("evaluator.benchmark.run=latest", "evaluator.benchmark.run: there is no completed run"),
+        ("evaluator.benchmark.run=20200101", "no run '20200101' in outputs"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_before_the_fit(runtree, folder, asked, says):
+    said = runtree("train", "algorithm=dummy", *IRIS, asked)
+    assert says in said.err
+    assert said.code in (2, 5)
+    assert not RunFolder(latest(folder)).model.exists()
+
+
+def test_a_run_to_beat(runtree, folder):
+    assert runtree("train", "algorithm=naive_bayes", *IRIS).code == 0
+    champion = latest(folder)
+    worse = runtree("train", "algorithm=dummy", *IRIS, f"evaluator.benchmark.run={champion}")
+    assert worse.code == 3
+    assert f"{champion.name} is not beaten: test balanced_accuracy gain -0.6" in worse.err
+    found = gate(folder)
+    assert found["champion"]["run"] == champion.name
+    assert found["champion"]["gain"]["high"] < 0
+    equal = runtree("train", "algorithm=naive_bayes", *IRIS, f"evaluator.benchmark.run={champion.name}")
+    assert equal.code == 0, equal.err
+    assert gate(folder)["champion"]["gain"]["value"] == 0
+    stricter = [f"evaluator.benchmark.run={champion.name}", bounds("gain.champion > 0")]
+    said = runtree("train", "algorithm=naive_bayes", *IRIS, *stricter)
+    assert said.code == 3
+    assert ", within chance, and gain.champion > 0 was asked" in said.err
+
+
+def test_latest_is_the_last_completed_run_and_never_this_one(runtree, folder):
+    assert runtree("train", "algorithm=dummy", *IRIS).code == 0
+    first = latest(folder)
+    runtree("train", "algorithm=lasso", *IRIS)
+    assert runtree("train", "algorithm=naive_bayes", *IRIS, "evaluator.benchmark.run=latest").code == 0
+    assert gate(folder)["champion"]["run"] == first.name
+
+
+def test_a_run_on_other_rows_is_no_match(runtree, folder):
+    assert runtree("train", "algorithm=dummy", *IRIS, "seed=1").code == 0
+    said = runtree("train", "algorithm=dummy", *IRIS, "evaluator.benchmark.run=latest")
+    assert (said.code, "its split differs" in said.err) == (2, True)
+    assert runtree("train", "algorithm=dummy", "data=wine", "seed=1").code == 0
+    said = runtree("train", "algorithm=dummy", *IRIS, "seed=1", "evaluator.benchmark.run=latest")
+    assert (said.code, "other data" in said.err) == (2, True)
+
+
+def test_a_gate_that_cannot_be_answered_is_shut(runtree, folder, monkeypatch):
+    def broken(context):
+        raise ArithmeticError("no")
+
+    monkeypatch.setattr(evaluate, "STEPS", (EvaluationStep("benchmark", broken),))
+    said = runtree("train", "algorithm=naive_bayes", *IRIS, bounds("test.f1 > 0"))
+    assert said.code == 3
+    assert "evaluator.benchmark: it could not be answered: see log.txt" in said.err
+
+
+def test_a_gate_changes_no_fingerprint(runtree, folder):
+    for asked in ([], [bounds("test.f1 > 0")]):
+        assert runtree("train", "algorithm=naive_bayes", *IRIS, *asked).code == 0
+    prints = {path.name.rpartition("-")[2] for path in folder.glob("outputs/*/*") if path.is_dir()}
+    assert len(prints) == 1
+
+
+@pytest.mark.parametrize(("bound", "code"), [("test.accuracy > 0.5", 0), ("test.accuracy > 1", 3)])
+def test_in_a_sweep_the_best_run_decides(runtree, folder, bound, code):
+    said = runtree("train", "-m", "algorithm=dummy,naive_bayes", *IRIS, bounds(bound), "compute.slots=1")
+    assert said.code == code, said.err
+    assert ("runs/0001" in said.err or "/0001: evaluator.benchmark" in said.err) is (code == 3)
+
+
+def test_a_gap_that_is_too_wide_ends_in_3(runtree, folder):
+    pytest.importorskip("fairlearn", reason="fairness needs the extra fairness")
+    fair = ["evaluator.fairness.columns=[sex]", "evaluator.fairness.max_gap=0.001"]
+    said = runtree("train", "data=diabetes", "algorithm=ridge", *fair, "evaluator.explain=none")
+    assert said.code == 3
+    assert "evaluator.fairness.max_gap: mae differs by" in said.err
+    assert "gate  fairness of sex: missed" in said.out
+    assert len(read_record(RunFolder(latest(folder))).missed) == 1

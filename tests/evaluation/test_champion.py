@@ -1,0 +1,19 @@
+"""A run to beat that is not there is told by the config path that names it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from runtree.contract.errors import ConfigError, NotFoundError
+from runtree.contract.run import make_anew
+from runtree.evaluation.gate import find_champion
+
+
+def run_in(folder):
+    return SimpleNamespace(config={"outputs": str(folder)}, recall=make_anew, folder=folder / "default" / "me")
+
+
+@pytest.mark.parametrize(("name", "error"), [("nosuch", NotFoundError), ("latest", ConfigError)])
+def test_a_champion_that_is_not_there_is_told_by_its_path(tmp_path, name, error):
+    with pytest.raises(error, match=r"^evaluator\.benchmark\.run: "):
+        find_champion(run_in(tmp_path), name)
