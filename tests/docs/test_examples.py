@@ -18,6 +18,7 @@ PAGES = [
     "docs/configuration.md",
     "docs/diagnosis.md",
     "docs/evaluation.md",
+    "docs/expressions.md",
     "docs/networks.md",
     "docs/report.md",
     "docs/runs.md",

@@ -255,7 +255,7 @@ def test_conditions_come_from_a_tag_from_a_mapping_or_from_both():
 
 
 def test_a_condition_on_an_unknown_path_is_refused():
-    with pytest.raises(ConfigError, match=r"when of algorithm\.C, at 0 of 'slover == sgd'"):
+    with pytest.raises(ConfigError, match=r"when of algorithm\.C: unknown config path 'slover', at position 1"):
         dimension("algorithm.C", {"space": "1,2", "when": "slover == sgd"}, {"algorithm": {"solver": "sgd"}})
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from runtree.config.catalogue import flatten
-from runtree.config.space.condition import Condition, condition, joined
+from runtree.config.space.condition import Condition, condition, join_conditions
 from runtree.config.space.domains import WHEN, Options, domain_of, domain_text
 from runtree.config.space.grammar import POSSIBLE
 from runtree.config.task import for_task
@@ -50,7 +50,7 @@ def dimension(
     names = _paths(defaults, known)
     prefix = path.rpartition(".")[0] + "." if "." in path else ""
     read = partial(condition, prefix=prefix, defaults=defaults, known=names, where=f"when of {path}")
-    return Dimension(path, domain, joined([read(when) for when in [*whens, own] if when]), text)
+    return Dimension(path, domain, join_conditions([read(when) for when in [*whens, own] if when]), text)
 
 
 def _paths(defaults: Mapping[str, Any], known: Iterable[str]) -> set[str]:
@@ -84,7 +84,7 @@ def block(
     found = [dimension(path, own, defaults, known=names, options=options, seed=seed) for path, own in held.items()]
     if when:
         guard = condition(when, defaults=defaults, known=_paths(defaults, names), where=f"when of {prefix}space")
-        found = [replace(one, when=joined([guard, one.when])) for one in found]
+        found = [replace(one, when=join_conditions([guard, one.when])) for one in found]
     return ordered(found)
 
 
