@@ -90,7 +90,7 @@ def condition(
     return Condition(expression, defaults or {})
 
 
-def join_conditions(conditions: Sequence[Condition | None]) -> Condition | None:
+def join_conditions(conditions: Sequence[Any]) -> Condition | None:
     """Return the condition that is true if all of these are; None stands for no condition."""
     given = [condition for condition in conditions if condition is not None]
     joined = all_of(condition.expression for condition in given)
