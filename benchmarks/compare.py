@@ -21,16 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from runtree.cli.compare import compared
-from runtree.records.compare.request import Request
-from runtree.records.differences import varying
-from runtree.records.index_file import NAME
-from runtree.records.listing import ask, list_runs, rewrite
-from runtree.records.selection import Wish, select
-from runtree.records.walk import SETTLED
+from runtree.records.compare.table import CompareRequest
+from runtree.records.diff import varying_keys
+from runtree.records.index import NAME, SETTLED, open_index, query_index, rewrite
+from runtree.records.query import RunQuery, select_runs
 
 IN_A_SWEEP, BEST = 5_000, 10
 METRICS = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss")
-WISH = Wish(sort="validation.roc_auc", most=BEST)
+WISH = RunQuery(sort="validation.roc_auc", most=BEST)
 
 
 def content(number: int, name: str, dice: random.Random) -> dict[str, Any]:
@@ -72,8 +70,8 @@ def make_tree(outputs: Path, runs: int) -> None:
 
 def answer(outputs: Path, each: bool = False) -> list[str]:
     """List, rank and diff as `runtree runs` does."""
-    best = ask(outputs, lambda runs: select(runs, WISH, lambda: {"roc_auc": "maximize"}), each).records
-    varying(best)
+    best = query_index(outputs, lambda runs: select_runs(runs, WISH, lambda: {"roc_auc": "maximize"}), each).records
+    varying_keys(best)
     return [record.id for record in best]
 
 
@@ -122,12 +120,12 @@ def measure(runs: int) -> None:
         taken["cold walk, and the index written"] = seconds(lambda: rebuilt(outputs))
         taken["from the index"] = seconds(lambda: answer(outputs), 5)
         taken["from the index, each run looked at"] = seconds(lambda: answer(outputs, each=True))
-        taken["compare, from the index"] = seconds(lambda: compared(outputs, Request()))
+        taken["compare, from the index"] = seconds(lambda: compared(outputs, CompareRequest()))
         with nothing_written(outputs):
             (outputs / NAME).unlink()
-            taken["compare, cold walk"] = seconds(lambda: compared(outputs, Request()))
+            taken["compare, cold walk"] = seconds(lambda: compared(outputs, CompareRequest()))
         rebuilt(outputs)
-        taken["the index written anew from itself"] = seconds(lambda: rewrite(list_runs(outputs)))
+        taken["the index written anew from itself"] = seconds(lambda: rewrite(open_index(outputs)))
         assert answer(outputs) == naive(outputs), "they do not agree"
         floor = taken["naive walk: glob, json, sorted"]
         print(f"index {(outputs / NAME).stat().st_size / 1e6:.1f} MB")

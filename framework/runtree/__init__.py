@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runtree.contract.hookspecs import hookimpl
     from runtree.contract.run import Run
     from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Stage, Table, Tracker
-    from runtree.records.frame import load_runs
+    from runtree.records.dataframe import load_runs
 
 __version__ = "0.1.0"
 
@@ -31,7 +31,7 @@ __all__ = [
     "load_runs",
 ]
 
-_HOMES = {"hookimpl": "contract.hookspecs", "Run": "contract.run", "load_runs": "records.frame"}
+_HOMES = {"hookimpl": "contract.hookspecs", "Run": "contract.run", "load_runs": "records.dataframe"}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,8 +14,8 @@ import yaml
 
 from runtree.cli.main import main
 from runtree.cli.sweep.replay import Replay
+from runtree.records.layout import SweepFolder
 from runtree.records.ledger import Ledger
-from runtree.records.sweep import SweepFolder
 
 TYPED = ["algorithm=knn", "data=iris", "tuner=tpe", "tuner.stop.max_runs=4", "compute.engine=in_process"]
 

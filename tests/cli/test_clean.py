@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder, SweepFolder
 from runtree.records.manifest import check_manifest, write_manifest
-from runtree.records.sweep import SweepFolder
 
 NAMES = [f"20260101-00000{number}-0123456{number}" for number in range(8)]
 

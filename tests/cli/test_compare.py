@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtree.records.looks import count_look
+from runtree.records.test_access import record_access
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def test_the_test_part_says_how_often_it_was_looked_at(runtree, three):
     said = runtree("compare", "e", "--metric", "test.f1").out
     assert "test looks: 9 at least. Whoever chooses by the test part has nothing left to judge by" in said
     for rows in ("abc", "abc", "def"):
-        count_look(Path("outputs"), rows, "c1", "r")
+        record_access(Path("outputs"), rows, "c1", "r")
     for seed, rows in enumerate(("abc", "def")):
         (three["ridge", seed] / "evaluation.json").write_text(json.dumps({"test_looks": {"count": 1, "rows": rows}}))
     assert "test looks: 2 by 1 configuration. Whoever" in runtree("compare", "e", "--metric", "test.f1").out

@@ -130,7 +130,7 @@ def test_a_run_that_failed_did_not_come_to_the_same(trained):
 
 
 def test_a_run_with_a_hidden_secret_or_one_that_still_runs_is_refused(trained):
-    from runtree.records.folder import RunFolder
+    from runtree.records.layout import RunFolder
 
     runtree, run = trained
     before = change(run, overrides=["data.password=***"])

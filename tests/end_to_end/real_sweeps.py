@@ -20,8 +20,8 @@ import psutil
 import pytest
 import yaml
 
+from runtree.records.layout import SweepFolder, find_sweep
 from runtree.records.ledger import parse
-from runtree.records.sweep import SweepFolder, find_sweep
 
 RUNTREE = [sys.executable, "-c", "from runtree.cli.main import main; main()"]
 MARK = "RUNTREE_TEST_SWEEP"

@@ -272,7 +272,8 @@ def test_a_second_driver_is_refused_naming_the_first_and_a_killed_one_holds_noth
 
 
 SAME_SECOND = (
-    "import runtree.records.folder as f; f.now = lambda: '20260101-000000'\nfrom runtree.cli.main import main; main()"
+    "import runtree.records.layout as f; f.folder_time = lambda: '20260101-000000'\n"
+    "from runtree.cli.main import main; main()"
 )
 
 

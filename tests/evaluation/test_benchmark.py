@@ -6,7 +6,7 @@ import pytest
 
 from runtree.evaluation import evaluate
 from runtree.evaluation.evaluate import EvaluationStep
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
 
 IRIS = ["data=iris", "evaluator.explain=none"]

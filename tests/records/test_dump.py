@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtree.records.dump import dump_json, dump_yaml
+from runtree.records.writer import dump_json, dump_yaml
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=90)
 LEAVES = st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats(allow_nan=False) | TEXTS

@@ -1,7 +1,7 @@
 import pytest
 
 from runtree.contract.errors import RequestError
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest, sha256, write_manifest
 
 

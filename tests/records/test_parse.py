@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtree.records.parse import quick_reader
+from runtree.records.record import fast_json_reader
 
-parse = quick_reader()
+parse = fast_json_reader()
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

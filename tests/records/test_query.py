@@ -6,12 +6,22 @@ from hypothesis import strategies as st
 
 from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
-from runtree.records.differences import varying
-from runtree.records.fresh import Fresh
-from runtree.records.listing import Runs
-from runtree.records.query import Condition, descending, leading, order, parse, ranks, resolve, value
-from runtree.records.record import Stamped
-from runtree.records.selection import Selection, Wish, select
+from runtree.records.diff import varying_keys
+from runtree.records.index import Fresh, RunIndex
+from runtree.records.query import (
+    Condition,
+    RunQuery,
+    RunSelection,
+    is_descending,
+    leading_rows,
+    order_rows,
+    parse,
+    record_value,
+    resolve_name,
+    select_runs,
+    sort_keys,
+)
+from runtree.records.record import RecordFile
 
 
 def a_run(name: str = "r", test: float | None = None, overrides: tuple[str, ...] = (), **more) -> RunRecord:
@@ -27,30 +37,30 @@ def a_run(name: str = "r", test: float | None = None, overrides: tuple[str, ...]
     return RunRecord(**{**values, **fields})
 
 
-def runs_of(runs: list[RunRecord]) -> Runs:
+def runs_of(runs: list[RunRecord]) -> RunIndex:
     """Return records as what was read from a tree."""
     fresh = Fresh()
     for run in runs:
         content = {name: getattr(run, name) for name in run.__dataclass_fields__ if name != "folder"}
-        fresh.add("e", run.id, Stamped(str(run.folder), content, (0, 0, 0), True), 0)
-    return Runs(Path(), None, [], fresh.whole())
+        fresh.add("e", run.id, RecordFile(str(run.folder), content, (0, 0, 0), True), 0)
+    return RunIndex(Path(), None, [], fresh.whole())
 
 
 def names_of(runs: list[RunRecord]) -> set[str]:
     return runs_of(runs).names()
 
 
-def select_of(runs: list[RunRecord], wish: Wish, directions) -> Selection:
-    return select(runs_of(runs), wish, directions)
+def select_of(runs: list[RunRecord], wish: RunQuery, directions) -> RunSelection:
+    return select_runs(runs_of(runs), wish, directions)
 
 
 def sorted_by(runs: list[RunRecord], name: str, largest_first: bool) -> list[str]:
     """Return the ids in their order; the few that are first are the same as where all are sorted."""
-    by, rows = ranks(runs_of(runs).value(name)), range(len(runs))
-    found = order(rows, by, largest_first)
+    by, rows = sort_keys(runs_of(runs).value(name)), range(len(runs))
+    found = order_rows(rows, by, largest_first)
     for most in range(len(runs)):
-        few = leading(rows, by, largest_first, most)
-        assert order(few, by, largest_first)[:most] == found[:most]
+        few = leading_rows(rows, by, largest_first, most)
+        assert order_rows(few, by, largest_first)[:most] == found[:most]
     return [runs[row].id for row in found]
 
 
@@ -115,7 +125,7 @@ def test_a_condition_survives_being_written(operator, name, number):
 def test_a_condition_compares_as_the_value_is(expression, holds):
     run = a_run(test=0.95, algorithm__depth=None, algorithm__fit=True, algorithm__layers=[50, 100])
     condition = parse(expression)
-    assert condition.holds(value(run, condition.name)) is holds
+    assert condition.holds(record_value(run, condition.name)) is holds
     assert condition.holds(*runs_of([run]).value(condition.name)) is holds
 
 
@@ -143,27 +153,27 @@ def test_names_are_those_of_fields_metrics_and_config_keys():
     ],
 )
 def test_a_short_name_is_made_full(short, full):
-    assert resolve(short, names_of([a_run(test=0.5, seed=1, algorithm__alpha=1, data__seed=2)])) == full
+    assert resolve_name(short, names_of([a_run(test=0.5, seed=1, algorithm__alpha=1, data__seed=2)])) == full
 
 
 def test_a_short_name_of_several_keys_is_refused():
     with pytest.raises(RequestError, match=r"'tol' may be any of 2 keys: algorithm\.tol, evaluator\.tol"):
-        resolve("tol", names_of([a_run(algorithm__tol=1, evaluator__tol=2)]))
+        resolve_name("tol", names_of([a_run(algorithm__tol=1, evaluator__tol=2)]))
 
 
 @pytest.mark.parametrize(("typo", "suggestion"), [("acuracy", "accuracy"), ("test.acuracy", "test.accuracy")])
 def test_an_unknown_name_is_answered_with_the_nearest(typo, suggestion):
     with pytest.raises(RequestError, match=f"did you mean: {suggestion}"):
-        resolve(typo, names_of([a_run(test=0.5)]))
+        resolve_name(typo, names_of([a_run(test=0.5)]))
 
 
 def test_a_metric_is_sorted_best_first():
     directions = {"accuracy": "maximize", "rmse": "minimize"}
-    assert descending("test.accuracy", directions)
-    assert not descending("validation.rmse", directions)
-    assert not descending("algorithm.alpha", directions)
-    assert not descending("seconds", directions)
-    assert descending("started", directions)
+    assert is_descending("test.accuracy", directions)
+    assert not is_descending("validation.rmse", directions)
+    assert not is_descending("algorithm.alpha", directions)
+    assert not is_descending("seconds", directions)
+    assert is_descending("started", directions)
 
 
 @pytest.mark.parametrize("largest_first", [True, False])
@@ -189,15 +199,15 @@ def test_a_key_varies_where_runs_of_one_option_differ():
         a_run(seed=0, algorithm__alpha=1.0, algorithm__tol=1),
         a_run(seed=0, algorithm__alpha=2.0, algorithm__tol=1),
     ]
-    assert varying(runs) == ["algorithm.alpha"]
-    assert varying(runs[:1]) == []
-    assert varying([]) == []
+    assert varying_keys(runs) == ["algorithm.alpha"]
+    assert varying_keys(runs[:1]) == []
+    assert varying_keys([]) == []
 
 
 def test_other_options_differ_by_name_and_not_by_every_key_that_they_have():
     forest = {"algorithm__name": "forest", "algorithm__trees": 100, "algorithm__tol": 2}
     runs = [a_run(algorithm__alpha=1.0, algorithm__tol=1), a_run(**forest)]
-    assert varying(runs) == ["algorithm.name"]
+    assert varying_keys(runs) == ["algorithm.name"]
 
 
 def test_a_key_that_was_typed_varies_across_options():
@@ -205,12 +215,12 @@ def test_a_key_that_was_typed_varies_across_options():
         a_run(algorithm__alpha=1.0),
         a_run(algorithm__name="lasso", algorithm__alpha=0.1, overrides=("algorithm=lasso", "algorithm.alpha=0.1")),
     ]
-    assert varying(runs) == ["algorithm.name", "algorithm.alpha"]
+    assert varying_keys(runs) == ["algorithm.name", "algorithm.alpha"]
 
 
 def test_a_key_that_only_some_runs_of_an_option_have_varies():
     runs = [a_run(algorithm__params__depth=3), a_run(algorithm__params={})]
-    assert varying(runs) == ["algorithm.params.depth"]
+    assert varying_keys(runs) == ["algorithm.params.depth"]
 
 
 def test_targets_spaces_and_places_are_no_differences():
@@ -218,36 +228,38 @@ def test_targets_spaces_and_places_are_no_differences():
         {"algorithm___target_": name, "algorithm__space__alpha": name, "outputs": name, "experiment__name": name}
         for name in "ab"
     ]
-    assert varying([a_run(**keys, overrides=tuple(key.replace("__", ".") for key in keys)) for keys in noise]) == []
+    assert (
+        varying_keys([a_run(**keys, overrides=tuple(key.replace("__", ".") for key in keys)) for keys in noise]) == []
+    )
 
 
 def test_a_group_without_a_name_differs_by_its_target():
     runs = [a_run(preprocess___target_="p.Tabular", preprocess__levels=20), a_run(preprocess___target_="p.Standard")]
-    assert varying(runs) == ["preprocess._target_"]
+    assert varying_keys(runs) == ["preprocess._target_"]
 
 
 def test_what_follows_the_seed_says_nothing_new():
     following = [a_run(seed=number, algorithm__random_state=number) for number in (0, 1)]
-    assert varying(following) == ["seed"]
+    assert varying_keys(following) == ["seed"]
     own = [a_run(seed=number, algorithm__random_state=7 + number) for number in (0, 1)]
-    assert varying(own) == ["seed", "algorithm.random_state"]
+    assert varying_keys(own) == ["seed", "algorithm.random_state"]
 
 
 def test_a_value_is_found_by_its_full_name():
     run = a_run("r", 0.5, seed=3)
-    found = [value(run, name) for name in ("id", "seed", "test.accuracy", "test.nothing", "nothing")]
+    found = [record_value(run, name) for name in ("id", "seed", "test.accuracy", "test.nothing", "nothing")]
     assert found == ["r", 3, 0.5, None, None]
 
 
 def test_conditions_are_all_to_hold():
     runs = [a_run("1", 0.2), a_run("2", 0.8), a_run("3", 0.9, data__name="wine")]
-    found = select_of(runs, Wish(where=("test.accuracy>0.5", "data=iris")), dict)
+    found = select_of(runs, RunQuery(where=("test.accuracy>0.5", "data=iris")), dict)
     assert [run.id for run in found.records] == ["2"]
     assert found.counts == "1 of 3 runs"
 
 
 def test_the_newest_run_comes_first():
-    assert [run.id for run in select_of([a_run("01"), a_run("03"), a_run("02")], Wish(), dict).records] == [
+    assert [run.id for run in select_of([a_run("01"), a_run("03"), a_run("02")], RunQuery(), dict).records] == [
         "03",
         "02",
         "01",
@@ -256,13 +268,13 @@ def test_the_newest_run_comes_first():
 
 def test_among_equals_the_newest_comes_first():
     runs = [a_run("01", 0.5), a_run("03", 0.5), a_run("02", 0.5)]
-    assert [run.id for run in select_of(runs, Wish(sort="accuracy"), dict).records] == ["03", "02", "01"]
+    assert [run.id for run in select_of(runs, RunQuery(sort="accuracy"), dict).records] == ["03", "02", "01"]
 
 
 def test_a_metric_to_minimise_is_sorted_ascending_and_reversed_on_request():
     runs = [a_run("1", 0.2), a_run("2", 0.8)]
     found = [
-        [run.id for run in select_of(runs, Wish(sort="rmse", reverse=back), lambda: {"rmse": "minimize"}).records]
+        [run.id for run in select_of(runs, RunQuery(sort="rmse", reverse=back), lambda: {"rmse": "minimize"}).records]
         for back in (False, True)
     ]
     assert found == [["1", "2"], ["2", "1"]]
@@ -272,24 +284,26 @@ def test_directions_are_asked_for_only_where_a_metric_is_sorted_by():
     def asked() -> dict[str, str]:
         raise AssertionError("not needed")
 
-    found = select_of([a_run("1", 0.2)], Wish(sort="seconds", where=("accuracy>0",)), asked)
+    found = select_of([a_run("1", 0.2)], RunQuery(sort="seconds", where=("accuracy>0",)), asked)
     assert [run.id for run in found.records] == ["1"]
     with pytest.raises(AssertionError, match="not needed"):
-        select_of([a_run("1", 0.2)], Wish(sort="accuracy"), asked)
+        select_of([a_run("1", 0.2)], RunQuery(sort="accuracy"), asked)
 
 
 def test_counts_are_honest():
     runs = [a_run(str(number), number / 10) for number in range(8)]
-    assert select_of(runs, Wish(), dict).counts == "8 runs"
-    assert select_of(runs, Wish(most=3), dict).counts == "3 of 8 runs"
-    assert select_of(runs, Wish(where=("test.accuracy<0.5",), most=3), dict).counts == "3 of 5 that match, of 8 runs"
-    assert Selection((), 0, 1).counts == "0 of 1 run"
+    assert select_of(runs, RunQuery(), dict).counts == "8 runs"
+    assert select_of(runs, RunQuery(most=3), dict).counts == "3 of 8 runs"
+    assert (
+        select_of(runs, RunQuery(where=("test.accuracy<0.5",), most=3), dict).counts == "3 of 5 that match, of 8 runs"
+    )
+    assert RunSelection((), 0, 1).counts == "0 of 1 run"
 
 
 def test_where_nothing_matches_the_values_that_there_are_are_told():
-    assert select_of([a_run()], Wish(where=("data=wine",)), dict).unmet == ("data.name is iris",)
+    assert select_of([a_run()], RunQuery(where=("data=wine",)), dict).unmet == ("data.name is iris",)
 
 
 def test_an_unknown_experiment_is_answered_with_the_nearest():
     with pytest.raises(RequestError, match="did you mean: churn"):
-        select_of([a_run(experiment="churn")], Wish(experiment="churm"), dict)
+        select_of([a_run(experiment="churn")], RunQuery(experiment="churm"), dict)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from runtree.contract.errors import NotFoundError
 from runtree.contract.types import RunRecord
-from runtree.records.folder import RunFolder
-from runtree.records.index import find, records
+from runtree.records.layout import RunFolder
 from runtree.records.record import read_record, write_record
+from runtree.records.selectors import find_run, read_records
 
 STRANGE = b'{"id": "x", "experiment": "e", "state": "failed", "started": "2026", "config": 7}'
 texts = st.text("abcé 0", max_size=6)
@@ -38,7 +38,7 @@ def keep(outputs: Path, name: str, **changes) -> RunRecord:
 def test_what_is_written_is_read(tmp_path_factory, overrides, config, metrics, state):
     outputs = tmp_path_factory.mktemp("outputs")
     record = keep(outputs, "r", overrides=tuple(overrides), config=config, metrics=metrics, state=state)
-    assert list(records(outputs)) == [record]
+    assert list(read_records(outputs)) == [record]
 
 
 def test_a_run_whose_process_died_was_interrupted(tmp_path):
@@ -53,7 +53,7 @@ def test_an_unreadable_record_is_a_warning_and_never_breaks_the_listing(tmp_path
     keep(tmp_path, "good")
     bad = keep(tmp_path, "bad")
     (bad.folder / "run.json").write_bytes(content)
-    assert [record.id for record in records(tmp_path)] == ["good"]
+    assert [record.id for record in read_records(tmp_path)] == ["good"]
     assert "bad" in caplog.text
 
 
@@ -61,32 +61,32 @@ def test_foreign_files_are_no_runs(tmp_path):
     (tmp_path / "README.md").write_text("hello")
     (tmp_path / "e" / "notes").mkdir(parents=True)
     (tmp_path / "e" / "file.txt").write_text("x")
-    assert list(records(tmp_path)) == []
+    assert list(read_records(tmp_path)) == []
 
 
 def test_runs_of_sweeps_are_found(tmp_path):
     keep(tmp_path, "t-sweep/runs/0000", id="t-sweep/0000")
-    assert [record.id for record in records(tmp_path)] == ["t-sweep/0000"]
+    assert [record.id for record in read_records(tmp_path)] == ["t-sweep/0000"]
 
 
 def test_a_run_is_found_by_latest_path_and_beginning(tmp_path):
     keep(tmp_path, "20260101-000000-aaaa", started="2026-01-01", fingerprints={"config": "aaaa11"})
     keep(tmp_path, "20260102-000000-bbbb", started="2026-01-02", fingerprints={"config": "bbbb22"})
-    assert find(tmp_path, "latest").id.endswith("bbbb")
-    assert find(tmp_path, "20260101").id.endswith("aaaa")
-    assert find(tmp_path, "bbbb2").id.endswith("bbbb")
-    assert find(tmp_path, str(tmp_path / "e" / "20260101-000000-aaaa")).id.endswith("aaaa")
+    assert find_run(tmp_path, "latest").id.endswith("bbbb")
+    assert find_run(tmp_path, "20260101").id.endswith("aaaa")
+    assert find_run(tmp_path, "bbbb2").id.endswith("bbbb")
+    assert find_run(tmp_path, str(tmp_path / "e" / "20260101-000000-aaaa")).id.endswith("aaaa")
 
 
 def test_a_selector_that_names_several_runs_or_none_is_refused(tmp_path):
     keep(tmp_path, "20260101-a")
     keep(tmp_path, "20260101-b")
     with pytest.raises(NotFoundError, match="names 2 runs"):
-        find(tmp_path, "2026")
+        find_run(tmp_path, "2026")
     with pytest.raises(NotFoundError, match="no run 'x'"):
-        find(tmp_path, "x")
+        find_run(tmp_path, "x")
     with pytest.raises(NotFoundError, match="no runs in"):
-        find(tmp_path / "none", "latest")
+        find_run(tmp_path / "none", "latest")
 
 
 def test_the_record_is_one_json_document(tmp_path):

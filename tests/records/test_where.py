@@ -5,9 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtree.contract.errors import RequestError
-from runtree.records.expression import Expression
-from runtree.records.query import Condition
-from runtree.records.where import read_where
+from runtree.records.query import Condition, Expression, read_where
 
 ROWS = [
     {"algorithm.name": name, "algorithm.alpha": alpha, "algorithm.fit": alpha > 0, "seed": seed, "test.r2": seed / 4}

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder, SweepFolder
 from runtree.records.record import read_record
-from runtree.records.sweep import SweepFolder
 from runtree.reports.write_run import write_report
 
 CLASSES = {

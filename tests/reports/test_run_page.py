@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree.reports.facts import read_facts
 from runtree.reports.run.sections import LAST, SECTIONS
 from runtree.reports.write_run import tell, write_report, write_report_elsewhere

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from runtree.contract.errors import NotFoundError
-from runtree.records.sweep import SweepFolder
+from runtree.records.layout import SweepFolder
 from runtree.reports.write_sweep import write_sweep_report
 
 FINDING = {

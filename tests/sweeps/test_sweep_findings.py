@@ -7,7 +7,7 @@ import pytest
 
 from runtree.config.space.domains import domain_of
 from runtree.contract.search import Choice, Dimension, Interval
-from runtree.records.sweep import SweepFolder
+from runtree.records.layout import SweepFolder
 from runtree.sweeps.advice.advise import advise
 from runtree.sweeps.advice.budget import alike, failures, last_improvement, too_large, too_small
 from runtree.sweeps.advice.edges import at_the_edge, position, widened

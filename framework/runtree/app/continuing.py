@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App
-from runtree.app.recorded import refuse_other_config, typed
+from runtree.app.rerun import refuse_changed_config, typed_overrides
 from runtree.app.training import Done, train
 from runtree.config.flags import parse_flags
 from runtree.config.freeze import Frozen
 from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
 from runtree.lifecycle.fitting.checkpoints import adopt
-from runtree.records.folder import RunFolder
-from runtree.records.index import find
-from runtree.records.sweep import drop_heavy
+from runtree.records.layout import RunFolder, drop_artifacts
+from runtree.records.selectors import find_run
 
 LONGER = ("fit.max_iterations", "fit.max_seconds", "fit.checkpoint", "compute")  # what may be set anew
 
@@ -43,7 +42,7 @@ class Start:
         before = self.record.fingerprints.get("config")
         if frozen.fingerprint == before:
             return self._again
-        refuse_other_config(
+        refuse_changed_config(
             self.record,
             frozen,
             f"a run that goes on may have other: {', '.join(LONGER)}",
@@ -73,18 +72,18 @@ class Start:
                 f"{self.record.id} is a run of a sweep", f"the sweep goes on with it: runtree resume {sweep}"
             )
         with self.folder.held():  # somebody who works on it is told before anything is removed
-            drop_heavy(self.folder, ("checkpoints",))
+            drop_artifacts(self.folder, ("checkpoints",))
         return self.folder
 
 
 def go_on(app: App, selector: str, more: Sequence[str], **watching: Any) -> Done:
     """Go on with the run that `selector` names; `more` may set other bounds and another compute."""
-    record = find(outputs_of(more), selector)
+    record = find_run(outputs_of(more), selector)
     if not any(RunFolder(record.folder).checkpoints.glob("[0-9]*")):
         raise RequestError(
             f"{record.id} has no checkpoint to go on from", "keep some: runtree train … fit.checkpoint.every=10"
         )
-    return train(app, parse_flags([*typed(record), *more]), opens=Start(record).opens, **watching)
+    return train(app, parse_flags([*typed_overrides(record), *more]), opens=Start(record).opens, **watching)
 
 
 def outputs_of(more: Sequence[str]) -> Path:

@@ -8,7 +8,7 @@ from runtree.app.application import App
 from runtree.app.sweep_worker import WorkerConfig, attempt_result, objective_values
 from runtree.config.resources import resources
 from runtree.contract.errors import RunFailedError, RuntreeError
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
 from runtree.sweeps.messages import RunRequest
 from runtree.sweeps.options import loop_options

@@ -12,8 +12,8 @@ from runtree.evaluation.importance import expected_output, predict_rows
 from runtree.evaluation.shapley import RowExplanation, explain_row
 from runtree.lifecycle.load import load
 from runtree.lifecycle.predict import Predictor, batches, load_predictor
-from runtree.records.contents import whole_config
-from runtree.records.folder import RunFolder
+from runtree.records.artifacts import whole_config
+from runtree.records.layout import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd

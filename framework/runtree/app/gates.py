@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from runtree.app.best import best_runs
+from runtree.app.clean import find_best_runs
 from runtree.app.training import Done
 from runtree.contract.errors import NotFoundError
 from runtree.contract.types import RunRecord
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
 from runtree.sweeps.finish import keepers
 
@@ -16,7 +16,7 @@ def missed(done: Done) -> tuple[str, ...]:
     if done.swept is not None and done.swept.driver is not None:
         return _of_sweep(done)
     found = [read_record(RunFolder(run.folder)) for run in done.runs]
-    best = best_runs(found) if done.multirun else {record.folder for record in found}
+    best = find_best_runs(found) if done.multirun else {record.folder for record in found}
     return _sentences((record for record in found if record.folder in best), named=done.multirun)
 
 

@@ -13,7 +13,7 @@ from runtree.config.resources import Resources, resources
 from runtree.contract.errors import ConfigError, RequestError, RuntreeError
 from runtree.contract.protocols import Hooks
 from runtree.lifecycle.trackers import with_trackers
-from runtree.records.sweep import SweepFolder
+from runtree.records.layout import SweepFolder
 from runtree.sweeps.axes import Axes, read_axes
 from runtree.sweeps.driver import Driver
 from runtree.sweeps.families import Family, by_algorithm, ends, flat

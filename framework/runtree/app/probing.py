@@ -13,7 +13,7 @@ from runtree.lifecycle import metrics
 from runtree.lifecycle.execute import write_environment
 from runtree.lifecycle.fitting.plan import settle
 from runtree.lifecycle.order import stages_before_fit
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree.sweeps.messages import PreflightRequest, PreflightResult
 
 Recall = Callable[[str, Hashable, Callable[[], Any]], Any]

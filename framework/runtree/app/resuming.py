@@ -8,7 +8,7 @@ from runtree.app.application import App
 from runtree.app.training import Done, train
 from runtree.config.flags import parse_flags
 from runtree.contract.errors import RequestError
-from runtree.records.sweep import SweepFolder
+from runtree.records.layout import SweepFolder
 from runtree.sweeps.identity import LATER, asked_before
 
 

@@ -16,7 +16,7 @@ from runtree.contract.errors import RuntreeError
 from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
 from runtree.plugins import make_plugins
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree.sweeps.endings import is_full, told
 from runtree.sweeps.messages import (
     AttemptResult,
@@ -148,14 +148,14 @@ class SweepWorker:
     def complete(self, asked: FinalizeRequest, channel: Channel) -> AttemptResult | None:
         """Keep a run that this worker holds, or do it again where it is told how."""
         from runtree.lifecycle.execute import complete_later
-        from runtree.records.sweep import drop_heavy
+        from runtree.records.layout import drop_artifacts
 
         if asked.number in self.held:
             run, record, objectives = self.held.pop(asked.number)
             return attempt_result(complete_later(run, record, self.hooks, self.trust), objectives, kept=True)
         if asked.refit is None:
             return None
-        drop_heavy(RunFolder(asked.refit.folder))
+        drop_artifacts(RunFolder(asked.refit.folder))
         return self.work(replace(asked.refit, keep="all"), channel)
 
 

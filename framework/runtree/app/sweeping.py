@@ -13,9 +13,9 @@ from runtree.app.engines import LauncherExecutor, make_executor, make_preflight_
 from runtree.app.looking import Order, Plan, Silent, axes_of, look
 from runtree.contract.errors import ConfigError, NotFoundError, RequestError
 from runtree.contract.types import RunRecord
+from runtree.records.layout import SweepFolder
 from runtree.records.ledger import Ledger, read_ledger
 from runtree.records.record import read_record
-from runtree.records.sweep import SweepFolder
 from runtree.sweeps.allocator import Standing
 from runtree.sweeps.book import Book
 from runtree.sweeps.driver import Driver
@@ -120,8 +120,8 @@ def begin(plan: Plan, folder: SweepFolder, known: dict[str, Any], lag: int) -> N
     """Write what the sweep is before its first run."""
     from runtree.config.secrets import redact_override
     from runtree.records.environment import environment
-    from runtree.records.folder import not_writable
-    from runtree.records.write import write_json
+    from runtree.records.layout import not_writable_error
+    from runtree.records.writer import write_json
 
     order = plan.order
     request = {
@@ -140,7 +140,7 @@ def begin(plan: Plan, folder: SweepFolder, known: dict[str, Any], lag: int) -> N
         describe(folder.description, request, known)
         Ledger(folder.ledger).close()
     except OSError as error:
-        raise not_writable(folder.path, error) from None
+        raise not_writable_error(folder.path, error) from None
 
 
 def make_driver(plan: Plan, executor: Executor, ledger: Ledger, folder: SweepFolder, lag: int) -> Driver:

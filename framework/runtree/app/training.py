@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from runtree.app.sweeping import Order, Swept
     from runtree.config.freeze import Frozen
-    from runtree.records.folder import RunFolder
+    from runtree.records.layout import RunFolder
 
 Watch = Callable[[str], None]
 Iterated = Callable[[Run, Mapping[str, Any]], None]
@@ -157,7 +157,7 @@ def run_job(config: "DictConfig", task: Task) -> Any:
     from runtree.lifecycle.execute import Request, execute
     from runtree.lifecycle.memory import ALONE, Memory
     from runtree.lifecycle.outcome import ranked
-    from runtree.records.folder import open_exact, open_run
+    from runtree.records.layout import make_run_folder, use_run_folder
 
     hydra = HydraConfig.get()
     overrides = tuple(str(text) for text in hydra.overrides.task)
@@ -165,9 +165,9 @@ def run_job(config: "DictConfig", task: Task) -> Any:
     given = Path(hydra.runtime.output_dir)
     if given == Path.cwd():
         parent = Path(frozen.config["outputs"]) / str(frozen.config["experiment"]["name"])
-        open_folder: Open = partial(open_run, parent, frozen.fingerprint)
+        open_folder: Open = partial(make_run_folder, parent, frozen.fingerprint)
     else:
-        open_folder = partial(open_exact, given)
+        open_folder = partial(use_run_folder, given)
     done = task.done
     sweep = done.folder.name if done.folder else None
     memory = Memory(ALONE)
@@ -193,7 +193,7 @@ def keep_later(config: "DictConfig", given: Path, number: int, done: Done) -> Ca
     """
     from omegaconf import OmegaConf
 
-    from runtree.records.sweep import SweepFolder
+    from runtree.records.layout import SweepFolder
 
     assert done.folder is not None
     here = SweepFolder(done.folder.absolute()).run(number).path == given.absolute()
@@ -206,13 +206,13 @@ def _sweep_folder(composed: "DictConfig") -> Path:
     from omegaconf import OmegaConf
 
     from runtree.config.schema import check_root
-    from runtree.records.folder import named_sweep, open_sweep
+    from runtree.records.layout import make_sweep_folder, use_sweep_folder
 
     if OmegaConf.is_missing(composed.hydra.sweep, "dir") or composed.hydra.sweep.dir != ".":
-        return named_sweep(Path(str(composed.hydra.sweep.dir)))
+        return use_sweep_folder(Path(str(composed.hydra.sweep.dir)))
     root = {"seed": 0, **{key: composed[key] for key in ("outputs", "experiment")}}
     check_root({**root, "experiment": {"name": composed.experiment.name}})
-    return open_sweep(Path(str(composed.outputs)) / str(composed.experiment.name))
+    return make_sweep_folder(Path(str(composed.outputs)) / str(composed.experiment.name))
 
 
 def _quoted(path: Path) -> str:

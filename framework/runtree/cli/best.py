@@ -11,8 +11,7 @@ from runtree.cli.compare import comparison_options
 from runtree.cli.words import command, counted, duration, next_line, outputs_option
 
 if TYPE_CHECKING:
-    from runtree.records.compare.cheapest import Choice
-    from runtree.records.compare.table import Table
+    from runtree.records.compare.table import ComparisonTable, CostChoice
 
 LOOKED_AT = 50  # configurations among which ties are looked for
 
@@ -53,13 +52,12 @@ def best_command(
     """Compare, choose and tell."""
     from runtree.cli.compare import compared
     from runtree.cli.tables import print_json
-    from runtree.records.compare.cheapest import choose_line
-    from runtree.records.compare.request import Request
+    from runtree.records.compare.table import CompareRequest, choose_configuration
 
     cost = by or ("fit_seconds" if cheapest else None)
     most = LOOKED_AT if cost else 2
-    table, known = compared(Path(outputs), Request(runs, metric, None, where, alpha, correction, most, force))
-    found = choose_line(table, cost, known)
+    table, known = compared(Path(outputs), CompareRequest(runs, metric, None, where, alpha, correction, most, force))
+    found = choose_configuration(table, cost, known)
     if as_json:
         print_json(document(table, found))
     elif as_path:
@@ -68,7 +66,7 @@ def best_command(
         print_choice(table, found, outputs)
 
 
-def document(table: "Table", found: "Choice") -> dict[str, Any]:
+def document(table: "ComparisonTable", found: "CostChoice") -> dict[str, Any]:
     """Return a choice as JSON has it."""
     from runtree.cli.compare_rows import SCHEMA, naming_keys, told_line
 
@@ -86,7 +84,7 @@ def document(table: "Table", found: "Choice") -> dict[str, Any]:
     }
 
 
-def print_choice(table: "Table", found: "Choice", outputs: str) -> None:
+def print_choice(table: "ComparisonTable", found: "CostChoice", outputs: str) -> None:
     """Print the run, why it is the one, and what to type next."""
     from runtree.cli.compare_page import heading, told_interval, told_ties
     from runtree.cli.compare_rows import named, naming_keys
@@ -108,7 +106,7 @@ def print_choice(table: "Table", found: "Choice", outputs: str) -> None:
     click.echo(next_line(commands))
 
 
-def reason(table: "Table", found: "Choice") -> str:
+def reason(table: "ComparisonTable", found: "CostChoice") -> str:
     """Return why it was chosen."""
     if found.by is None:
         of = f"; of its {len(found.line.records)} runs the one with the best" if len(found.line.records) > 1 else ""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from runtree.cli.words import command, counted, next_line, outputs_option, where_option
-from runtree.records.removal import KINDS
+from runtree.records.cleanup import REMOVABLE_KINDS
 
 if TYPE_CHECKING:
-    from runtree.app.cleaning import Item
+    from runtree.app.clean import Removable
 
 SCHEMA = 1
 AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
@@ -53,7 +53,7 @@ def read_age(context: click.Context, parameter: click.Parameter, value: str) -> 
     show_default=True,
     help="What is at least so old: 12h, 4w.",
 )
-@click.option("--only", multiple=True, type=click.Choice(KINDS), help="This kind alone; may be given again.")
+@click.option("--only", multiple=True, type=click.Choice(REMOVABLE_KINDS), help="This kind alone; may be given again.")
 @click.option("--experiment", metavar="NAME", help="In one experiment.")
 @where_option()
 @click.option("--best", is_flag=True, help="Take the heavy leaves of the best runs, too.")
@@ -71,12 +71,12 @@ def clean_command(
     outputs: str,
 ) -> int:
     """Look through the tree, list what may go, and where it is asked for remove it."""
-    from runtree.app.cleaning import Cleaning, Wish, removed_or_why
+    from runtree.app.clean import CleanRequest, CleanScan, try_remove
 
     refuse_unknown_experiment(Path(outputs), experiment)
-    looked = Cleaning(Path(outputs), Wish(older, only or KINDS, experiment, best, where))
+    looked = CleanScan(Path(outputs), CleanRequest(older, only or REMOVABLE_KINDS, experiment, best, where))
     items = looked.items()
-    faults = {item.path: fault for item in items if (fault := removed_or_why(item))} if yes else {}
+    faults = {item.path: fault for item in items if (fault := try_remove(item))} if yes else {}
     if as_json:
         print_as_json(items, faults, yes, looked.held)
     else:
@@ -90,15 +90,15 @@ def clean_command(
 
 def refuse_unknown_experiment(outputs: Path, experiment: str | None) -> None:
     """Say which experiments there are."""
-    from runtree.app.cleaning import real_folders
+    from runtree.app.clean import list_folders
     from runtree.contract.errors import unknown
 
-    known = [folder.name for folder in real_folders(outputs)]
+    known = [folder.name for folder in list_folders(outputs)]
     if experiment is not None and experiment not in known:
         raise unknown("experiment", experiment, known)
 
 
-def print_items(items: "list[Item]", faults: dict[Path, str], done: bool) -> None:
+def print_items(items: "list[Removable]", faults: dict[Path, str], done: bool) -> None:
     """Print a line for each thing, and how much it is."""
     from runtree.cli.tables import print_table, terminal_width
 
@@ -114,7 +114,7 @@ def print_items(items: "list[Item]", faults: dict[Path, str], done: bool) -> Non
     click.echo(f"\nremoved {total}" if done else f"\nwould remove {total}; nothing was removed")
 
 
-def told_place(item: "Item") -> str:
+def told_place(item: "Removable") -> str:
     """Return where it is: the leaves of a run in one word."""
     return f"{item.path}: {' '.join(path.name for path in item.leaves)}" if item.leaves else str(item.path)
 
@@ -129,7 +129,7 @@ def told_bytes(number: int) -> str:
     return f"{number} B" if unit == "B" else f"{size:.3g} {unit}"
 
 
-def print_as_json(items: "list[Item]", faults: dict[Path, str], done: bool, held: list[Path]) -> None:
+def print_as_json(items: "list[Removable]", faults: dict[Path, str], done: bool, held: list[Path]) -> None:
     """Print it as one document."""
     from runtree.cli.tables import print_json
 

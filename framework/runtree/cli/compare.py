@@ -10,9 +10,8 @@ from runtree.cli.show import complete_run
 from runtree.cli.words import outputs_option, where_option
 
 if TYPE_CHECKING:
-    from runtree.records.compare.request import Known, Request
-    from runtree.records.compare.table import Table
-    from runtree.records.listing import Runs
+    from runtree.records.compare.table import CompareRequest, ComparisonTable, KnownMetrics
+    from runtree.records.index import RunIndex
 
 USUAL_LIMIT = 20
 
@@ -87,10 +86,10 @@ def compare_command(
 ) -> None:
     """Group, test and print."""
     from runtree.cli import compare_page, compare_rows
-    from runtree.records.compare.request import Request
+    from runtree.records.compare.table import CompareRequest
 
     most = limit if limit is not None else None if everything else USUAL_LIMIT
-    table, _ = compared(Path(outputs), Request(runs, metric, baseline, where, alpha, correction, most, force))
+    table, _ = compared(Path(outputs), CompareRequest(runs, metric, baseline, where, alpha, correction, most, force))
     if as_json:
         compare_rows.print_as_json(table)
     elif as_csv:
@@ -101,23 +100,23 @@ def compare_command(
         compare_page.print_comparison(table, outputs)
 
 
-def compared(outputs: Path, request: "Request") -> "tuple[Table, Known]":
+def compared(outputs: Path, request: "CompareRequest") -> "tuple[ComparisonTable, KnownMetrics]":
     """Return the comparison of what lies below the output folder, and what is known of metrics."""
-    from runtree.records.compare.compare import compare
-    from runtree.records.listing import ask
+    from runtree.records.compare.compare import compare_runs
+    from runtree.records.index import query_index
 
-    def answer(runs: "Runs") -> "tuple[Table, Known]":
+    def answer(runs: "RunIndex") -> "tuple[ComparisonTable, KnownMetrics]":
         facts = known(runs)
-        return compare(runs, request, facts), facts
+        return compare_runs(runs, request, facts), facts
 
-    return ask(outputs, answer)
+    return query_index(outputs, answer)
 
 
-def known(runs: "Runs") -> "Known":
+def known(runs: "RunIndex") -> "KnownMetrics":
     """Return what plugins and runs tell of metrics."""
     from runtree.cli.runs import directions
     from runtree.plugins import installed_plugins
-    from runtree.records.compare.request import Known
+    from runtree.records.compare.table import KnownMetrics
 
     offered = installed_plugins().contributions("register_metrics")
-    return Known(directions(runs), {metric.name: metric for _, metric in offered})
+    return KnownMetrics(directions(runs), {metric.name: metric for _, metric in offered})

@@ -13,8 +13,8 @@ from runtree.cli.tables import indented, print_table, terminal_width
 from runtree.cli.words import command, counted, duration, next_line, setting, told_looks
 
 if TYPE_CHECKING:
-    from runtree.records.compare.duel import Duel
-    from runtree.records.compare.table import Line, Table
+    from runtree.records.compare.pairwise_test import PairwiseTest
+    from runtree.records.compare.table import ComparisonRow, ComparisonTable
 
 CORRECTED = {"holm": "Holm-corrected", "bh": "Benjamini-Hochberg-corrected", "none": "not corrected"}
 METHODS = {"corrected t": "corrected resampled t", "paired t": "paired t"}
@@ -22,7 +22,7 @@ DASH = "\N{EN DASH}"
 BETTER = {"maximize": "largest", "minimize": "smallest"}
 
 
-def print_comparison(table: "Table", outputs: str) -> None:
+def print_comparison(table: "ComparisonTable", outputs: str) -> None:
     """Print the heading, the table, what it rests on, and what to type next."""
     click.echo(heading(table))
     for obstacle in table.obstacles:
@@ -36,7 +36,7 @@ def print_comparison(table: "Table", outputs: str) -> None:
     click.echo(f"\n{next_line(suggestions(table, outputs))}")
 
 
-def print_markdown(table: "Table") -> None:
+def print_markdown(table: "ComparisonTable") -> None:
     """Print the same for a README: pipes in a cell are escaped."""
     headings, rows = cells(table)
     click.echo(f"{heading(table)}\n")
@@ -48,7 +48,7 @@ def print_markdown(table: "Table") -> None:
         click.echo(f"- {printable(text)}")
 
 
-def heading(table: "Table") -> str:
+def heading(table: "ComparisonTable") -> str:
     """Return what is compared, in a line."""
     shown, way = len(table.lines), BETTER[table.measure.direction]
     which = f"{shown:,} of {table.total:,}" if shown < table.total else f"{table.total:,}"
@@ -56,7 +56,7 @@ def heading(table: "Table") -> str:
     return f"{total}, best first by {table.measure.name} (the {way} is best)"
 
 
-def cells(table: "Table") -> tuple[list[str], list[list[Any]]]:
+def cells(table: "ComparisonTable") -> tuple[list[str], list[list[Any]]]:
     """Return headings and rows."""
     keys = naming_keys(table.lines)
     shown = [key.removesuffix(".name").removesuffix("._target_") for key in keys]
@@ -82,13 +82,13 @@ def _setting(settings: dict[str, Any], key: str) -> Any:
     return "null" if value is None else setting(value)
 
 
-def told_interval(line: "Line") -> str:
+def told_interval(line: "ComparisonRow") -> str:
     """Return "0.9364 to 0.9821" with a dash between."""
     low, high = line.spread.low, line.spread.high
     return "-" if low is None or high is None else f"{format_cell(low)}{DASH}{format_cell(high)}"
 
 
-def told_tie(line: "Line") -> str:
+def told_tie(line: "ComparisonRow") -> str:
     """Return whether the data can tell it from the best."""
     return "best" if line.leader else {True: "yes", False: "no", None: "?"}[line.tied]
 
@@ -98,7 +98,7 @@ def told_p(p: float | None) -> str:
     return "-" if p is None else "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
-def footnotes(table: "Table") -> Iterator[str]:
+def footnotes(table: "ComparisonTable") -> Iterator[str]:
     """Yield what the figures rest on, and what was left out."""
     duels = [line.best for line in table.lines if line.best is not None]
     if ties := told_ties(table):
@@ -116,7 +116,7 @@ def footnotes(table: "Table") -> Iterator[str]:
     yield from _looked_at(table)
 
 
-def _intervals(table: "Table") -> Iterator[str]:
+def _intervals(table: "ComparisonTable") -> Iterator[str]:
     """Yield what the intervals rest on, and why some have none."""
     rests = {"rows": "bootstrap of the rows", "seeds": "t over seeds", "folds": "corrected t over folds"}
     over = dict.fromkeys(line.spread.over for line in table.lines if line.spread.over)
@@ -127,7 +127,7 @@ def _intervals(table: "Table") -> Iterator[str]:
         yield f"no interval: {why}" + (f" ({counted(count, 'configuration')})" if count > 1 else "")
 
 
-def told_ties(table: "Table") -> str:
+def told_ties(table: "ComparisonTable") -> str:
     """Return what a tie means here; empty where nothing could be tested."""
     duels = [line.best for line in table.lines if line.best is not None]
     tested = sum(line.p is not None for line in table.lines)
@@ -141,11 +141,11 @@ def told_ties(table: "Table") -> str:
     )
 
 
-def _name(line: "Line") -> str:
+def _name(line: "ComparisonRow") -> str:
     return str(line.records[0].config.get("algorithm.name") or line.records[0].id)
 
 
-def told_methods(duels: "Sequence[Duel]") -> str:
+def told_methods(duels: "Sequence[PairwiseTest]") -> str:
     """Return the tests that were made: "corrected resampled t over 3 seeds, DeLong over 114 rows"."""
     made = dict.fromkeys(
         (METHODS.get(one.comparison.method, one.comparison.method), one.comparison.n, one.over)
@@ -155,7 +155,7 @@ def told_methods(duels: "Sequence[Duel]") -> str:
     return ", ".join(f"{method} over {n:,} {over}" for method, n, over in list(made)[:4])
 
 
-def _not_tested(duels: "Sequence[Duel]") -> Iterator[str]:
+def _not_tested(duels: "Sequence[PairwiseTest]") -> Iterator[str]:
     whys = Counter(one.why or (one.comparison.note if one.comparison else "") for one in duels if one.p != one.p)
     for why, count in whys.most_common(3):
         yield f"?: {why}" if count == 1 else f"?: {why} ({counted(count, 'configuration')})"
@@ -163,7 +163,7 @@ def _not_tested(duels: "Sequence[Duel]") -> Iterator[str]:
         yield f"?: and {len(whys) - 3} other reasons (all: --json)"
 
 
-def _left_out(table: "Table") -> Iterator[str]:
+def _left_out(table: "ComparisonTable") -> Iterator[str]:
     repeated = sum(line.repeated for line in table.lines)
     told = [
         f"{counted(table.unfinished, 'run')} not completed" if table.unfinished else "",
@@ -176,13 +176,13 @@ def _left_out(table: "Table") -> Iterator[str]:
         yield f"{table.total - len(table.lines):,} more configurations are neither shown nor tested (all: --all)"
 
 
-def _looked_at(table: "Table") -> Iterator[str]:
+def _looked_at(table: "ComparisonTable") -> Iterator[str]:
     if table.measure.part == "test":
         told = told_looks(table.test_looks) if table.test_looks else f"test looks: {table.runs:,} at least"
         yield f"{told}. Whoever chooses by the test part has nothing left to judge by"
 
 
-def suggestions(table: "Table", outputs: str) -> list[str]:
+def suggestions(table: "ComparisonTable", outputs: str) -> list[str]:
     """Return what to type next."""
     best, *others = table.lines
     words, top = table.request.words, best.top(table.measure).id

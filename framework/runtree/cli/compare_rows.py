@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
-    from runtree.records.compare.duel import Duel
-    from runtree.records.compare.table import Line, Table
+    from runtree.records.compare.pairwise_test import PairwiseTest
+    from runtree.records.compare.table import ComparisonRow, ComparisonTable
 
 SCHEMA = 1
 
 
-def naming_keys(lines: "Sequence[Line]") -> list[str]:
+def naming_keys(lines: "Sequence[ComparisonRow]") -> list[str]:
     """Return the config keys that tell the configurations apart; the algorithm's name where there is one alone."""
     from runtree.contract.science import counts
-    from runtree.records.differences import varying
+    from runtree.records.diff import varying_keys
 
-    found = varying([_less_seeds(line) for line in lines])
+    found = varying_keys([_less_seeds(line) for line in lines])
     return [key for key in found if counts(key)] or ["algorithm.name"]
 
 
-def _less_seeds(line: "Line") -> "RunRecord":
+def _less_seeds(line: "ComparisonRow") -> "RunRecord":
     """Return a configuration's first record without what its runs differ in."""
     record = line.records[0]
     config = {key: value for key, value in record.config.items() if key not in line.followers}
@@ -29,12 +29,12 @@ def _less_seeds(line: "Line") -> "RunRecord":
     return replace(record, config=config, overrides=typed)
 
 
-def named(line: "Line", keys: Sequence[str]) -> dict[str, Any]:
+def named(line: "ComparisonRow", keys: Sequence[str]) -> dict[str, Any]:
     """Return the settings by which a configuration is told from the others."""
     return {key: line.records[0].config.get(key) for key in keys if key not in line.followers}
 
 
-def document(table: "Table") -> dict[str, Any]:
+def document(table: "ComparisonTable") -> dict[str, Any]:
     """Return a comparison as JSON has it."""
     keys = naming_keys(table.lines)
     return {
@@ -52,7 +52,7 @@ def document(table: "Table") -> dict[str, Any]:
     }
 
 
-def told_line(line: "Line", keys: Sequence[str]) -> dict[str, Any]:
+def told_line(line: "ComparisonRow", keys: Sequence[str]) -> dict[str, Any]:
     """Return one configuration as JSON has it."""
     found = line.spread
     return {
@@ -73,7 +73,7 @@ def told_line(line: "Line", keys: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def told_duel(duel: "Duel | None", corrected: float | None) -> dict[str, Any] | None:
+def told_duel(duel: "PairwiseTest | None", corrected: float | None) -> dict[str, Any] | None:
     """Return what came of a test; `p` is as it is, `corrected_p` for several at once."""
     if duel is None:
         return None
@@ -81,14 +81,14 @@ def told_duel(duel: "Duel | None", corrected: float | None) -> dict[str, Any] | 
     return {**plain, "over": duel.over, "corrected_p": corrected, "why_not": duel.why}
 
 
-def print_as_json(table: "Table") -> None:
+def print_as_json(table: "ComparisonTable") -> None:
     """Print it as one document."""
     from runtree.cli.tables import print_json
 
     print_json(document(table))
 
 
-def print_as_csv(table: "Table") -> None:
+def print_as_csv(table: "ComparisonTable") -> None:
     """Print a row for each configuration, numbers in full."""
     from runtree.cli.tables import print_csv
 

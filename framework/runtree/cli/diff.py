@@ -35,9 +35,9 @@ def diff_command(one: str, other: str, as_json: bool, outputs: str) -> None:
     from runtree.cli.diff_page import print_diff
     from runtree.cli.tables import print_json
     from runtree.records.diff import diff
-    from runtree.records.index import find
+    from runtree.records.selectors import find_run
 
-    found = diff(find(Path(outputs), one), find(Path(outputs), other))
+    found = diff(find_run(Path(outputs), one), find_run(Path(outputs), other))
     if as_json:
         print_json(document(found))
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.cli.cells import printable
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 
 
 def evaluation(folder: Path) -> dict[str, Any]:

@@ -53,14 +53,14 @@ def explain_command(
     from runtree.app.explain import explain_rows
     from runtree.cli.tables import print_csv, print_json
     from runtree.config.trust import import_from
-    from runtree.records.index import find
+    from runtree.records.selectors import find_run
 
     if (file is None) == (not rows):
         raise click.UsageError("name the rows: a FILE, or --row N of the run's own table")
     rest_idle_threads()
     if trust:
         import_from(Path.cwd())
-    record = find(Path(outputs), run, completed=True)
+    record = find_run(Path(outputs), run, completed=True)
     found = explain_rows(App(), record, file, rows, label, trust)
     if as_json:
         print_json({"schema": SCHEMA, "run": record.id, "rows": documents(found)})

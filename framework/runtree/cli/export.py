@@ -30,7 +30,7 @@ The columns are those of `runtree runs --csv` and of `runtree.load_runs()`: fiel
 def export_command(output: Path, experiment: str | None, where: tuple[str, ...], outputs: str) -> None:
     """Read the runs and write the table."""
     from runtree.contract.errors import RequestError
-    from runtree.records.frame import load_runs
+    from runtree.records.dataframe import load_runs
 
     if output.suffix not in (".parquet", ".csv"):
         raise RequestError(f"-o: '{output}' is neither .parquet nor .csv", "e.g. runtree export -o runs.parquet")

@@ -18,10 +18,10 @@ COLUMNS = ["level", "finding", "says", "advice"]
 
 def print_warnings(folder: Path) -> None:
     """Print at most three lines: the first warnings, and how to see what to do about them."""
-    from runtree.records import contents
-    from runtree.records.folder import RunFolder
+    from runtree.records import artifacts
+    from runtree.records.layout import RunFolder
 
-    found = contents.mapping(RunFolder(folder).evaluation).get("findings") or []
+    found = artifacts.mapping(RunFolder(folder).evaluation).get("findings") or []
     warnings = [one for one in found if one.get("level") == "warning"]
     if not warnings:
         return
@@ -35,9 +35,9 @@ def print_warnings(folder: Path) -> None:
 def print_findings(record: "RunRecord", as_json: bool, as_csv: bool, outputs: str) -> None:
     """Print every finding of a run, worst first, with what to do below it."""
     from runtree.cli.tables import print_csv, print_json
-    from runtree.records import contents
+    from runtree.records import artifacts
 
-    found = contents.evaluation(record).get("findings") or []
+    found = artifacts.evaluation(record).get("findings") or []
     if as_json:
         print_json({"schema": SCHEMA, "run": record.id, "findings": found})
     elif as_csv:

@@ -34,13 +34,13 @@ def predict_command(
     from runtree.config.trust import import_from
     from runtree.lifecycle.predict import load_predictor, predict_file
     from runtree.plugins import installed_plugins
-    from runtree.records.folder import RunFolder
-    from runtree.records.index import find
+    from runtree.records.layout import RunFolder
+    from runtree.records.selectors import find_run
 
     rest_idle_threads()
     if trust:
         import_from(Path.cwd())
-    record = find(Path(outputs), run, completed=True)
+    record = find_run(Path(outputs), run, completed=True)
     plugins = installed_plugins()
     began = time.monotonic()
     predictor = load_predictor(RunFolder(record.folder), plugins, plugins.trusted_types(trust))

@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 from runtree.cli.words import command, next_line, outputs_option
 
 if TYPE_CHECKING:
-    from runtree.app.reporting import Reported
+    from runtree.app.report import WrittenReport
 
 HELP = """Write report.html of a run or a sweep again, from the files in its folder.
 
@@ -38,11 +38,11 @@ def complete_what(context: click.Context, parameter: click.Parameter, incomplete
 @outputs_option()
 def report_command(what: str, output: Path | None, show: bool, outputs: str) -> None:
     """Write the page, and say where it is."""
-    from runtree.app.reporting import report
+    from runtree.app.report import write_any_report
     from runtree.contract.errors import RequestError
 
     try:
-        found = report(Path(outputs), what, output)
+        found = write_any_report(Path(outputs), what, output)
     except OSError as error:
         raise RequestError(f"{error.filename or output}: the page cannot be written ({error.strerror})") from None
     tell(found, what, outputs)
@@ -50,7 +50,7 @@ def report_command(what: str, output: Path | None, show: bool, outputs: str) -> 
         click.launch(found.file.resolve().as_uri())
 
 
-def tell(found: "Reported", what: str, outputs: str) -> None:
+def tell(found: "WrittenReport", what: str, outputs: str) -> None:
     """Print where the page is, what it had to leave out, and what to type next."""
     from runtree.cli.cells import printable
     from runtree.cli.sweep.words import shown_path

@@ -11,7 +11,7 @@ from runtree.cli.words import outputs_option
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
     from runtree.records.diff import Diff
-    from runtree.records.repeat import Agreement
+    from runtree.records.reproducibility import Agreement
 
 SCHEMA = 1
 LABEL = 13  # room for the word at the beginning of a line
@@ -38,15 +38,15 @@ The exit code is 0 where both are equal, 3 where they differ, 1 where the run fa
 @outputs_option()
 def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
     """Find the run, train it again, and compare."""
-    from runtree.app.rerunning import rerun
+    from runtree.app.rerun import rerun
     from runtree.cli.progress import Progress
     from runtree.records.diff import diff
-    from runtree.records.folder import RunFolder
-    from runtree.records.index import find
+    from runtree.records.layout import RunFolder
     from runtree.records.record import read_record
-    from runtree.records.repeat import agreement_of_metrics, agreement_of_predictions
+    from runtree.records.reproducibility import compare_metrics, compare_predictions
+    from runtree.records.selectors import find_run
 
-    record = find(Path(outputs), run)
+    record = find_run(Path(outputs), run)
     warn_of_environment(record)
     progress = Progress()
     try:
@@ -55,8 +55,8 @@ def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
         progress.stop()
     found = diff(record, read_record(RunFolder(done.runs[0].folder)))
     agreements = {
-        "metrics": agreement_of_metrics(found),
-        "predictions": agreement_of_predictions(record, found.other),
+        "metrics": compare_metrics(found),
+        "predictions": compare_predictions(record, found.other),
     }
     equal = record.state == found.other.state and all(one.equal for one in agreements.values())
     if as_json:
@@ -73,15 +73,15 @@ def say(text: str) -> None:
 
 def warn_of_environment(record: "RunRecord") -> None:
     """Say before the work in which versions this environment is not the one of the run."""
-    from runtree.records import beside
+    from runtree.records import artifacts
     from runtree.records.environment import environment
 
-    before, fault = beside.environment(record)
+    before, fault = artifacts.environment(record)
     if not before:
         say(f"the environment cannot be checked: {fault}")
         return
     now = environment()
-    pair = [dict(beside.leaves({key: side.get(key) for key in ("python", "packages")})) for side in (before, now)]
+    pair = [dict(artifacts.leaves({key: side.get(key) for key in ("python", "packages")})) for side in (before, now)]
     changed = [key for key in dict.fromkeys([*pair[0], *pair[1]]) if pair[0].get(key) != pair[1].get(key)]
     if changed:
         told = (f"{key.removeprefix('packages.')} {pair[0].get(key)} -> {pair[1].get(key)}" for key in changed)

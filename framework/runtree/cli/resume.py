@@ -30,7 +30,7 @@ def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
     """Find the sweep, say where it stands, and go on."""
     from runtree.app.resuming import refuse_another
     from runtree.cli.sweep.replay import Replay
-    from runtree.records.sweep import find_sweep
+    from runtree.records.layout import find_sweep
 
     if "=" in sweep and not Path(sweep).exists():
         sweep, overrides = "latest", (sweep, *overrides)

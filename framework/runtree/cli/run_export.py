@@ -24,15 +24,16 @@ def print_as_json(records: "Sequence[RunRecord]") -> None:
 def print_as_csv(records: "Sequence[RunRecord]") -> None:
     """Print a row for each run and a column for each field, metric, fingerprint and config key."""
     from runtree.cli.tables import print_csv
-    from runtree.records.query import FIELDS, value
+    from runtree.records.query import record_value
+    from runtree.records.record import SUMMARY_FIELDS
 
     metrics = dict.fromkeys(
         f"{part}.{name}" for record in records for part, own in record.metrics.items() for name in own
     )
     prints = dict.fromkeys(name for record in records for name in record.fingerprints)
-    names = [*FIELDS, *metrics, *dict.fromkeys(key for record in records for key in record.config)]
+    names = [*SUMMARY_FIELDS, *metrics, *dict.fromkeys(key for record in records for key in record.config)]
     rows = [
-        [*(value(record, name) for name in names), *map(record.fingerprints.get, prints), *_rest(record)]
+        [*(record_value(record, name) for name in names), *map(record.fingerprints.get, prints), *_rest(record)]
         for record in records
     ]
     print_csv([*names, *(f"fingerprint.{name}" for name in prints), "objective", "error", "folder"], rows)

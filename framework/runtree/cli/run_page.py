@@ -11,9 +11,9 @@ from runtree.cli.intervals import with_limits
 from runtree.cli.tables import print_table, terminal_width
 from runtree.cli.train_report import ended
 from runtree.cli.words import age, duration, told_looks
-from runtree.records import contents
-from runtree.records.folder import RunFolder
-from runtree.records.removal import removed
+from runtree.records import artifacts
+from runtree.records.cleanup import removed_artifacts
+from runtree.records.layout import RunFolder
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -29,14 +29,14 @@ def print_page(record: "RunRecord") -> None:
     if record.metrics:
         click.echo()
         print_metrics(record)
-    looks = contents.evaluation(record).get("test_looks")
+    looks = artifacts.evaluation(record).get("test_looks")
     if looks:
         click.echo(f"\n{told_looks(looks)} when this run was scored")
-    if contents.folds(record):
+    if artifacts.folds(record):
         click.echo()
-        print_rows(contents.folds(record))
+        print_rows(artifacts.folds(record))
     click.echo("\nconfig")
-    for line in yaml_lines(contents.settings(record)):
+    for line in yaml_lines(artifacts.settings(record)):
         click.echo(f"  {line}")
     click.echo(f"\n{'again':<{LABEL}}{printable(shlex.join(['runtree', 'train', *record.overrides]))}")
     click.echo(f"{'folder':<{LABEL}}{record.folder}")
@@ -65,7 +65,7 @@ def when(moment: str) -> str:
 
 def data_lines(record: "RunRecord") -> Iterator[tuple[str, str]]:
     """Yield what the run worked on, as `data.json` has it."""
-    found = contents.data(record)
+    found = artifacts.data(record)
     if not found:
         return
     target, split = found.get("target") or {}, found.get("split") or {}
@@ -81,7 +81,7 @@ def data_lines(record: "RunRecord") -> Iterator[tuple[str, str]]:
 
 def cleaned_lines(record: "RunRecord") -> Iterator[tuple[str, str]]:
     """Yield what was removed later, and how to have it again."""
-    gone = removed(RunFolder(record.folder))
+    gone = removed_artifacts(RunFolder(record.folder))
     if gone:
         yield "cleaned", f"removed by runtree clean: {', '.join(gone)}; to have them again: runtree rerun {record.id}"
 
@@ -105,7 +105,7 @@ def metric_rows(record: "RunRecord") -> tuple[list[str], list[list[Any]]]:
 
 def print_metrics(record: "RunRecord") -> None:
     """Print each metric on each part; an arrow marks the one that the run is ranked by."""
-    headings, rows = with_limits(*metric_rows(record), contents.evaluation(record))
+    headings, rows = with_limits(*metric_rows(record), artifacts.evaluation(record))
     ranked = record.objective
     marks = {ranked.get("metric"): f"<- ranked by: {ranked.get('part')}, {ranked.get('direction')}"}
     print_table([*headings, ""], [[*row, marks.get(row[0], "")] for row in rows])

@@ -12,7 +12,7 @@ from runtree.contract.errors import first_line
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
-    from runtree.records.selection import Selection
+    from runtree.records.query import RunSelection
 
 ALWAYS_SAID = ("state", "algorithm.name", "data.name")
 
@@ -26,7 +26,7 @@ class Column:
     spare: int = 0
 
 
-def print_runs(selection: "Selection", outputs: str) -> None:
+def print_runs(selection: "RunSelection", outputs: str) -> None:
     """Print the heading line, the table and the next commands."""
     columns, common = make_columns(selection)
     said = [told_order(selection), *(["--all shows every one"] if len(selection.records) < selection.matching else [])]
@@ -54,9 +54,9 @@ def print_fitting(
         click.echo(f"no room in {width} columns for: {gone} (all columns: --csv)", err=True)
 
 
-def make_columns(selection: "Selection") -> tuple[list[Column], list[str]]:
+def make_columns(selection: "RunSelection") -> tuple[list[Column], list[str]]:
     """Return the columns, and as text what all the runs have in common."""
-    from runtree.records.differences import varying
+    from runtree.records.diff import varying_keys
     from runtree.records.query import is_metric
 
     records = selection.records
@@ -68,7 +68,7 @@ def make_columns(selection: "Selection") -> tuple[list[Column], list[str]]:
         *(["experiment"] if _differ(records, "experiment") else []),
         *(name for name in told if name not in common),
     ]
-    keys = [name for name in varying(records) if name not in facts]
+    keys = [name for name in varying_keys(records) if name not in facts]
     columns = {name: _column(name) for name in (*facts, *filter(is_metric, selection.asked))}
     columns |= {name: column for name, column in objective_columns(records).items() if name not in columns}
     columns |= {name: _column(name, 1 + number) for number, name in enumerate(keys)}
@@ -78,7 +78,7 @@ def make_columns(selection: "Selection") -> tuple[list[Column], list[str]]:
 
 def objective_columns(records: "Sequence[RunRecord]") -> dict[str, Column]:
     """Return the value that runs are ranked by, and the same metric on the test part."""
-    from runtree.records.query import value
+    from runtree.records.query import record_value
 
     ranked = {(record.objective.get("part"), record.objective["metric"]) for record in records if record.objective}
     if len(ranked) <= 1:
@@ -86,7 +86,7 @@ def objective_columns(records: "Sequence[RunRecord]") -> dict[str, Column]:
     columns = [
         Column("metric", lambda record: record.objective.get("metric")),
         Column("validation", lambda record: record.objective.get("value")),
-        Column("test", lambda record: value(record, f"test.{record.objective.get('metric')}")),
+        Column("test", lambda record: record_value(record, f"test.{record.objective.get('metric')}")),
     ]
     return {f"objective {column.heading}": column for column in columns}
 
@@ -102,10 +102,10 @@ SPECIAL = {
 def _column(name: str, spare: int = 0) -> Column:
     if name in SPECIAL:
         return SPECIAL[name]
-    from runtree.records.query import is_metric, value
+    from runtree.records.query import is_metric, record_value
 
     def cell(record: "RunRecord") -> Any:
-        found = value(record, name)
+        found = record_value(record, name)
         if found is None and name in record.config:
             return "null"
         if name.endswith("._target_") and isinstance(found, str):
@@ -116,19 +116,19 @@ def _column(name: str, spare: int = 0) -> Column:
 
 
 def _differ(records: "Sequence[RunRecord]", name: str) -> bool:
-    from runtree.records.query import value
+    from runtree.records.query import record_value
 
-    return any(value(record, name) != value(records[0], name) for record in records)
+    return any(record_value(record, name) != record_value(records[0], name) for record in records)
 
 
 def _common(records: "Sequence[RunRecord]", name: str) -> str:
-    from runtree.records.query import value
+    from runtree.records.query import record_value
 
-    found = value(records[0], name)
+    found = record_value(records[0], name)
     return "" if found is None else f"{name.removesuffix('.name')}={found}"
 
 
-def told_order(selection: "Selection") -> str:
+def told_order(selection: "RunSelection") -> str:
     """Return how the runs are sorted."""
     from runtree.records.query import is_metric
 
@@ -146,13 +146,13 @@ def told_error(record: "RunRecord") -> str:
     return f"{error.get('type')}: {first_line(error.get('message'))}"
 
 
-def warn_of_mixture(selection: "Selection") -> None:
+def warn_of_mixture(selection: "RunSelection") -> None:
     """Say that numbers do not compare where runs of several tables, or of several splits, are ranked together."""
-    from runtree.records.query import is_metric, value
+    from runtree.records.query import is_metric, record_value
 
     if not is_metric(selection.by):
         return
-    ranked = [record for record in selection.records if value(record, selection.by) is not None]
+    ranked = [record for record in selection.records if record_value(record, selection.by) is not None]
     tables, splits = (len({record.fingerprints.get(kind) for record in ranked}) for kind in ("data", "split"))
     if tables > 1:
         click.echo(f"note: {tables} tables in one ranking do not compare; take one: --where data=NAME", err=True)
@@ -160,7 +160,7 @@ def warn_of_mixture(selection: "Selection") -> None:
         click.echo(f"note: {splits} splits of the rows in one ranking: small differences may be theirs", err=True)
 
 
-def suggestions(selection: "Selection", outputs: str) -> list[str]:
+def suggestions(selection: "RunSelection", outputs: str) -> list[str]:
     """Return what to type next."""
     first, *others = selection.records
     metric = next((record.objective["metric"] for record in selection.records if record.objective), None)

@@ -9,8 +9,8 @@ import click
 from runtree.cli.words import command, next_line, outputs_option, where_option
 
 if TYPE_CHECKING:
-    from runtree.records.listing import Runs
-    from runtree.records.selection import Selection
+    from runtree.records.index import RunIndex
+    from runtree.records.query import RunSelection
 
 USUAL_LIMIT = 30
 
@@ -53,13 +53,13 @@ def runs_command(
 ) -> None:
     """List what lies below the output folder."""
     from runtree.cli.run_export import print_as_csv, print_as_json
-    from runtree.records.listing import ask
-    from runtree.records.selection import Wish, select
+    from runtree.records.index import query_index
+    from runtree.records.query import RunQuery, select_runs
 
     unlimited = everything or as_json or as_csv
     most = limit if limit is not None else None if unlimited else USUAL_LIMIT
-    wish = Wish(experiment, where, sort, reverse, most)
-    selection = ask(Path(outputs), lambda runs: select(runs, wish, lambda: directions(runs)))
+    wish = RunQuery(experiment, where, sort, reverse, most)
+    selection = query_index(Path(outputs), lambda runs: select_runs(runs, wish, lambda: directions(runs)))
     if as_json:
         print_as_json(selection.records)
     elif as_csv:
@@ -68,7 +68,7 @@ def runs_command(
         print_listing(selection, outputs)
 
 
-def directions(runs: "Runs") -> Mapping[str, str]:
+def directions(runs: "RunIndex") -> Mapping[str, str]:
     """Return which way each metric is better: as plugins say, then as the runs' own objectives do."""
     from runtree.plugins import installed_plugins
 
@@ -77,7 +77,7 @@ def directions(runs: "Runs") -> Mapping[str, str]:
     return known | {metric: direction for metric, direction in set(told) if metric is not None}
 
 
-def print_listing(selection: "Selection", outputs: str) -> None:
+def print_listing(selection: "RunSelection", outputs: str) -> None:
     """Print the table, or why there is none, and what to type next."""
     from runtree.cli.run_table import print_runs
 

@@ -28,10 +28,10 @@ during the run, what a diagnosis found and what to do about it.
 
 def complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a run's id."""
-    from runtree.records.index import ids
+    from runtree.records.selectors import run_ids
 
     outputs = context.params.get("outputs") or usual_outputs()
-    known = ["latest", *ids(Path(outputs))]
+    known = ["latest", *run_ids(Path(outputs))]
     return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
@@ -51,11 +51,11 @@ def show_command(
     from runtree.cli.findings import print_findings
     from runtree.cli.run_page import metric_rows, print_page
     from runtree.cli.tables import print_csv, print_json
-    from runtree.records.contents import whole_config
-    from runtree.records.index import find
+    from runtree.records.artifacts import whole_config
+    from runtree.records.selectors import find_run
 
     one_of({"--config": config, "--history": history, "--log": log, "--findings": findings})
-    record = find(Path(outputs), run)
+    record = find_run(Path(outputs), run)
     if findings:
         print_findings(record, as_json, as_csv, outputs)
     elif as_json:
@@ -83,20 +83,20 @@ def one_of(flags: dict[str, bool]) -> None:
 def everything(record: "RunRecord") -> dict[str, Any]:
     """Return the record, and what lies beside it: data, folds, iterations."""
     from runtree.cli.run_export import full
-    from runtree.records import contents
-    from runtree.records.folder import RunFolder
-    from runtree.records.removal import removed
+    from runtree.records import artifacts
+    from runtree.records.cleanup import removed_artifacts
+    from runtree.records.layout import RunFolder
 
-    gone = removed(RunFolder(record.folder))
-    beside = {"data": contents.data(record), "folds": contents.folds(record), "history": contents.iterations(record)}
-    beside |= {"evaluation": contents.evaluation(record)}
+    gone = removed_artifacts(RunFolder(record.folder))
+    beside = {"data": artifacts.data(record), "folds": artifacts.folds(record), "history": artifacts.iterations(record)}
+    beside |= {"evaluation": artifacts.evaluation(record)}
     return {**full(record), **beside, **({"cleaned": gone} if gone else {})}
 
 
 def print_log(record: "RunRecord") -> None:
     """Print the log; nothing in it can move the cursor."""
     from runtree.cli.cells import printable
-    from runtree.records.contents import log
+    from runtree.records.artifacts import log
 
     for line in log(record).splitlines():
         click.echo(printable(line.replace("\t", "    ")))
@@ -106,7 +106,7 @@ def print_history(record: "RunRecord", as_csv: bool) -> None:
     """Print a row for each iteration."""
     from runtree.cli.run_page import print_rows
     from runtree.cli.tables import print_csv
-    from runtree.records.contents import iterations
+    from runtree.records.artifacts import iterations
 
     lines = iterations(record)
     if not lines:
@@ -120,12 +120,12 @@ def print_history(record: "RunRecord", as_csv: bool) -> None:
 
 def suggestions(record: "RunRecord", outputs: str) -> list[str]:
     """Return what to type next."""
-    from runtree.records.folder import RunFolder
-    from runtree.records.removal import removed
+    from runtree.records.cleanup import removed_artifacts
+    from runtree.records.layout import RunFolder
 
     if record.state == "completed":
         config = command("show", record.id, "--config", outputs=outputs)
-        if removed(RunFolder(record.folder)).get("model"):
+        if removed_artifacts(RunFolder(record.folder)).get("model"):
             return [command("rerun", record.id, outputs=outputs), config]
         return [command("predict", record.id, "ROWS.csv", "-o", "OUT.csv", outputs=outputs), config]
     return [command("show", record.id, "--log", outputs=outputs), command("runs", outputs=outputs)]

@@ -33,7 +33,7 @@ def status_command(sweep: str, watch: bool, everything: bool, as_json: bool, out
     from runtree.cli.sweep.replay import Replay
     from runtree.cli.sweep.watch import follow
     from runtree.cli.tables import print_json
-    from runtree.records.sweep import find_sweep, sweep_folders
+    from runtree.records.layout import find_sweep, sweep_folders
 
     if watch and (everything or as_json):
         raise click.UsageError("--watch follows one sweep: give neither --all nor --json with it")

@@ -26,8 +26,8 @@ def stop_command(sweep: str | None, now: bool, outputs: str) -> None:
     """Leave a request beside the ledger; its driver looks for it twice a second."""
     from runtree.cli.sweep.replay import Replay
     from runtree.cli.sweep.words import next_lines, sweep_name
-    from runtree.records.sweep import find_sweep
-    from runtree.records.write import write_text
+    from runtree.records.layout import find_sweep
+    from runtree.records.writer import write_text
 
     folder = find_sweep(Path(outputs), sweep) if sweep else running_sweep(Path(outputs))
     if folder is None:

@@ -113,7 +113,7 @@ def indented(text: str, indent: str, width: int | None) -> str:
 
 def print_json(content: Any) -> None:
     """Print one JSON document."""
-    from runtree.records.dump import jsonable
+    from runtree.records.writer import jsonable
 
     click.echo(json.dumps(jsonable(content), indent=1, ensure_ascii=False))
 

@@ -23,7 +23,7 @@ SD = "± sd"
 def report(done: "Done") -> None:
     """Print what came of it."""
     from runtree.cli.tables import print_table
-    from runtree.records.folder import RunFolder
+    from runtree.records.layout import RunFolder
 
     if done.multirun:
         report_many(done)
@@ -115,7 +115,7 @@ def names(run: "Run") -> list[str]:
 def report_many(done: "Done") -> None:
     """Print a line for each run of a multirun, with the overrides that differ."""
     from runtree.cli.tables import print_table
-    from runtree.records.folder import RunFolder
+    from runtree.records.layout import RunFolder
     from runtree.records.record import read_record
 
     found = [read_record(RunFolder(run.folder)) for run in done.runs]

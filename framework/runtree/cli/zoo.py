@@ -70,12 +70,12 @@ def add_entry(context: click.Context, /, name: str, source: str, zoo: str | None
     """Copy the weights of a run, named as `runtree show` does, or a .safetensors file into the zoo, with a card."""
     from dataclasses import replace
 
-    from runtree.records.zoo import add
+    from runtree.records.zoo import add_entry
 
     card, weights = described(name, source, outputs)
     stated["source"] = stated.pop("origin")  # `source` is an argument here
     card = replace(card, **{key: value for key, value in stated.items() if value})
-    entry = add(folder_of(zoo or before(context)), card, weights)
+    entry = add_entry(folder_of(zoo or before(context)), card, weights)
     click.echo(f"{entry.folder}: {entry.size:,} bytes, {entry.state}")
     click.echo(next_line([command("zoo", "show", name), f"runtree train … algorithm.pretrained={name}"]))
 
@@ -98,11 +98,11 @@ def folder_of(zoo: str) -> Path:
 def described(name: str, source: str, outputs: str) -> "tuple[Card, Path]":
     """Return the card and the weights of a file or of a run."""
     from runtree.contract.card import refuse_pickles
-    from runtree.records.index import find
-    from runtree.records.zoo_card import card_of_file, card_of_run, weights_of
+    from runtree.records.selectors import find_run
+    from runtree.records.zoo import make_file_card, make_run_card, weights_file
 
     refuse_pickles(source, "zoo")
     if source.endswith(".safetensors"):
-        return card_of_file(name, Path(source)), Path(source)
-    record = find(Path(outputs), source, completed=True)
-    return card_of_run(name, record), weights_of(record)
+        return make_file_card(name, Path(source)), Path(source)
+    record = find_run(Path(outputs), source, completed=True)
+    return make_run_card(name, record), weights_file(record)

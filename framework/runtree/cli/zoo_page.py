@@ -11,7 +11,7 @@ from runtree.cli.cells import printable
 from runtree.cli.tables import print_json, print_table, terminal_width
 from runtree.cli.words import command, next_line
 from runtree.contract.card import WEIGHTS
-from runtree.records.zoo import Entry, entries, layers
+from runtree.records.zoo import ZooEntry, layer_shapes, list_entries
 
 SCHEMA = 1
 LABEL = 15  # room for the word at the beginning of a line
@@ -20,7 +20,7 @@ STATED = ("architecture", "task", "source", "licence", "description", "sha256")
 
 def print_entries(zoo: Path, as_json: bool) -> None:
     """Print a row for each entry; below one that is damaged, why."""
-    found = list(entries(zoo))
+    found = list(list_entries(zoo))
     if as_json:
         print_json({"schema": SCHEMA, "zoo": str(zoo), "entries": [told(entry) for entry in found]})
         return
@@ -35,23 +35,23 @@ def print_entries(zoo: Path, as_json: bool) -> None:
     click.echo(f"\n{next_line([command('zoo', 'show', whole), f'runtree train … algorithm.pretrained={whole}'])}")
 
 
-def row(entry: Entry) -> list[Any]:
+def row(entry: ZooEntry) -> list[Any]:
     """Return an entry's cells; the architecture without the packages it lies in."""
     card = entry.card
     told = [None, None] if card is None else [(card.architecture or "").rpartition(".")[2] or None, card.task]
     return [entry.name, *told, entry.size, entry.state, card.description if card else None]
 
 
-def told(entry: Entry) -> dict[str, Any]:
+def told(entry: ZooEntry) -> dict[str, Any]:
     """Return an entry for programs."""
     card = asdict(entry.card) if entry.card else None
     kept = {"folder": str(entry.folder), "size": entry.size, "state": entry.state, "fault": entry.fault}
     return {"name": entry.name, **kept, "card": card}
 
 
-def print_entry(entry: Entry, as_json: bool) -> None:
+def print_entry(entry: ZooEntry, as_json: bool) -> None:
     """Print a card and its layers with their shapes."""
-    found = {} if entry.fault else layers(entry.folder / WEIGHTS)
+    found = {} if entry.fault else layer_shapes(entry.folder / WEIGHTS)
     if as_json:
         print_json({"schema": SCHEMA, "entry": {**told(entry), "layers": found}})
         return
@@ -63,7 +63,7 @@ def print_entry(entry: Entry, as_json: bool) -> None:
         click.echo(f"\n{next_line([f'runtree train … algorithm.pretrained={entry.name}'])}")
 
 
-def card_lines(entry: Entry) -> Iterator[str]:
+def card_lines(entry: ZooEntry) -> Iterator[str]:
     """Yield an entry's card, a line for each key that somebody stated."""
     facts: dict[str, Any] = {"name": entry.name, "state": entry.state, "fault": entry.fault}
     if entry.card is not None:

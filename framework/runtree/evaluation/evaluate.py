@@ -17,8 +17,8 @@ from runtree.evaluation.gate import CHAMPION, check_champion, check_condition, c
 from runtree.evaluation.importance import feature_dependence, feature_importance
 from runtree.evaluation.options import EvaluationOptions, read_evaluation_options
 from runtree.lifecycle import metrics
-from runtree.records.folder import RunFolder
-from runtree.records.write import write_json
+from runtree.records.layout import RunFolder
+from runtree.records.writer import write_json
 
 log = logging.getLogger(__name__)
 

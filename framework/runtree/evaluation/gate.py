@@ -14,8 +14,8 @@ from runtree.contract.types import PARTS, Metric, RunRecord
 from runtree.evaluation.baselines import compare_on_test, format_gain, is_tie
 from runtree.evaluation.context import EvaluationContext
 from runtree.lifecycle.metrics import SECONDS
-from runtree.records.folder import RunFolder
-from runtree.records.index import find, records
+from runtree.records.layout import RunFolder
+from runtree.records.selectors import find_run, read_records
 
 FORM = re.compile(r"\s*([\w.]+)\s*(>=|<=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*")
 RELATIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
@@ -141,13 +141,13 @@ def find_champion(run: Run, name: str | int) -> RunRecord:
 
 def _find_champion(outputs: Path, name: str) -> RunRecord:
     try:
-        return find(outputs, name)
+        return find_run(outputs, name)
     except NotFoundError as error:
         raise NotFoundError(f"{RUN_PATH}: {error.message}", "see: runtree runs") from None
 
 
 def _latest(run: Run, outputs: Path) -> RunRecord:
-    for record in sorted(records(outputs), key=lambda record: (record.started, record.id), reverse=True):
+    for record in sorted(read_records(outputs), key=lambda record: (record.started, record.id), reverse=True):
         of_this = _whole(record.folder) == _whole(run.folder)
         if record.state == "completed" and not of_this and RunFolder(record.folder).predictions.is_file():
             return record

@@ -26,11 +26,11 @@ from runtree.lifecycle.score import score
 from runtree.lifecycle.stages import SAVE, describe
 from runtree.lifecycle.trackers import with_trackers
 from runtree.records.environment import environment
-from runtree.records.folder import RunFolder
-from runtree.records.log import logged
+from runtree.records.layout import RunFolder
 from runtree.records.manifest import write_manifest
 from runtree.records.record import write_record
-from runtree.records.write import append_line, write_json, write_yaml
+from runtree.records.run_log import log_to_file
+from runtree.records.writer import append_line, write_json, write_yaml
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
     folder.folds.unlink(missing_ok=True)  # a run that goes on begins its folds anew
     with ExitStack() as stack:
         stack.enter_context(folder.held())
-        stack.enter_context(logged(folder.log, logging.INFO if durable else logging.WARNING))
+        stack.enter_context(log_to_file(folder.log, logging.INFO if durable else logging.WARNING))
 
         def journal(line: Mapping[str, Any]) -> None:
             append_line(folder.history, line)
@@ -193,7 +193,7 @@ def complete_later(run: Run, record: RunRecord, hooks: Hooks, trust: Trust) -> R
     run.seconds |= record.stages
     clock = time.monotonic()
     folder = RunFolder(run.folder)
-    with folder.held(), logged(folder.log), compute.session(run.seed):
+    with folder.held(), log_to_file(folder.log), compute.session(run.seed):
         complete(run, stages[[stage.name for stage in stages].index(SAVE) :], hooks)
         write_manifest(folder)
         record = replace(ended(record, run, time.monotonic() - clock, "completed"), seconds=record.seconds)

@@ -10,8 +10,8 @@ from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError,
 from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
 from runtree.lifecycle import metrics
-from runtree.records.folder import RunFolder
-from runtree.records.record import new_record, timestamp
+from runtree.records.layout import RunFolder, timestamp
+from runtree.records.record import new_record
 
 
 def first_record(frozen: Frozen, overrides: Sequence[str], sweep: str | None, folder: RunFolder) -> RunRecord:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import DataError, MissingError, NotFoundError, RequestError, first_line
 from runtree.contract.protocols import Hooks
-from runtree.records.folder import RunFolder
+from runtree.records.cleanup import removed_artifacts
+from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest
-from runtree.records.removal import removed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
 
 def refuse_cleaned(folder: RunFolder) -> None:
     """Say that a model was there, and how to have it again."""
-    gone = removed(folder).get(folder.model.name)
+    gone = removed_artifacts(folder).get(folder.model.name)
     if gone is not None:
         raise NotFoundError(
             f"{folder.path}: its model was removed by runtree clean on {str(gone.get('removed'))[:10]}",

@@ -5,7 +5,7 @@ import logging
 from runtree.contract.errors import first_line
 from runtree.contract.run import Run
 from runtree.lifecycle.outcome import ended
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
 from runtree.reports.write_run import write_report
 

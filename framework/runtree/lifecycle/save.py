@@ -7,8 +7,8 @@ from runtree.contract.errors import RunFailedError
 from runtree.contract.run import Run
 from runtree.lifecycle.decision.decide import FACT
 from runtree.lifecycle.fitting.curve import draw_curve
-from runtree.records.folder import RunFolder
-from runtree.records.write import write_json
+from runtree.records.layout import RunFolder
+from runtree.records.writer import write_json
 
 
 def save(run: Run) -> None:

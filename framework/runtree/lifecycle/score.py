@@ -6,9 +6,9 @@ from typing import Any
 
 from runtree.contract.run import Run
 from runtree.lifecycle import metrics
-from runtree.records.folder import RunFolder
-from runtree.records.looks import count_look, rows_id
-from runtree.records.write import write_json
+from runtree.records.layout import RunFolder
+from runtree.records.test_access import record_access, rows_digest
+from runtree.records.writer import write_json
 
 
 def score(run: Run) -> None:
@@ -28,7 +28,7 @@ def score(run: Run) -> None:
 
 def look(run: Run) -> dict[str, Any]:
     """Count that the test part was scored, before anybody can read how."""
-    rows = rows_id(run.data.fingerprint, run.split.test)
+    rows = rows_digest(run.data.fingerprint, run.split.test)
     outputs, folder = Path(str(run.config["outputs"])), run.folder
     name = f"{folder.parent.parent.name}/{folder.name}" if folder.parent.name == "runs" else folder.name
-    return asdict(count_look(outputs, rows, run.fingerprint, name))
+    return asdict(record_access(outputs, rows, run.fingerprint, name))

@@ -25,8 +25,8 @@ from runtree.lifecycle.report import report
 from runtree.lifecycle.save import save
 from runtree.lifecycle.score import score
 from runtree.lifecycle.table_options import table_options
-from runtree.records.folder import RunFolder
-from runtree.records.write import write_json
+from runtree.records.layout import RunFolder
+from runtree.records.writer import write_json
 
 log = logging.getLogger(__name__)
 

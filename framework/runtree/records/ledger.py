@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtree.records.dump import dump_json
+from runtree.records.writer import dump_json
 
 log = logging.getLogger(__name__)
 

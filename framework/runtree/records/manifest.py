@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from runtree.contract.errors import RequestError
-from runtree.records.folder import RunFolder
-from runtree.records.write import write_json
+from runtree.records.layout import RunFolder
+from runtree.records.writer import write_json
 
 BLOCK = 1 << 20
 

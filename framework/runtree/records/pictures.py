@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtree.records.dump import jsonable
-from runtree.records.write import write_bytes, write_text
+from runtree.records.writer import jsonable, write_bytes, write_text
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +28,10 @@ STYLE: Any = {
 UNDATED: Any = {"Date": None, "Creator": None}  # the same bytes each time
 SIZES = re.compile(rb'width="[^"]+" height="[^"]+" viewBox="[^"]+"')
 
-Drawn = tuple[Any, dict[str, Any]]  # a figure, and what it shows
+DrawnPlot = tuple[Any, dict[str, Any]]  # a figure, and what it shows
 
 
-def write_picture(folder: Path, name: str, picture: Callable[[], Drawn | None], once: bool = False) -> list[str]:
+def write_plot(folder: Path, name: str, picture: Callable[[], DrawnPlot | None], once: bool = False) -> list[str]:
     """Draw a picture and write it and its data; return the names of both. One that fails is a warning, and left out.
 
     `once`: its figure has no layout engine, so that one pass draws it; two take twice the time.

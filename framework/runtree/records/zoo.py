@@ -6,15 +6,19 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from runtree.contract.card import CARD, NAME, WEIGHTS, Card, refuse_pickles
 from runtree.contract.errors import DataError, NotFoundError, RequestError, unknown
-from runtree.records.manifest import sha256
-from runtree.records.write import sync_folder, write_text
+from runtree.contract.types import RunRecord
+from runtree.records import artifacts
+from runtree.records.layout import RunFolder
+from runtree.records.manifest import check_manifest, sha256
+from runtree.records.writer import sync_folder, write_text
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZooEntry:
     """An entry as it is found: `fault` says why it cannot be used; `card` is None where that cannot be read."""
 
     name: str
@@ -29,24 +33,24 @@ class Entry:
         return "ok" if self.fault is None else "damaged"
 
 
-def entries(zoo: Path) -> Iterator[Entry]:
+def list_entries(zoo: Path) -> Iterator[ZooEntry]:
     """Yield every entry by name, those that are damaged included."""
     for folder in sorted(zoo.iterdir()) if zoo.is_dir() else []:
         if folder.is_dir() and not folder.name.startswith("."):
-            yield look_at(folder)
+            yield read_entry(folder)
 
 
-def find_entry(zoo: Path, name: str) -> Entry:
+def find_entry(zoo: Path, name: str) -> ZooEntry:
     """Return one entry, or say which there are."""
     if NAME.fullmatch(name) and (zoo / name).is_dir():
-        return look_at(zoo / name)
+        return read_entry(zoo / name)
     names = [folder.name for folder in zoo.glob("*/") if not folder.name.startswith(".")]
     raise unknown("zoo entry", name, names, f"the zoo is {zoo}", error=NotFoundError)
 
 
-def look_at(folder: Path) -> Entry:
+def read_entry(folder: Path) -> ZooEntry:
     """Read a card and compare the weights with it."""
-    entry, file = Entry(folder.name, folder), folder / WEIGHTS
+    entry, file = ZooEntry(folder.name, folder), folder / WEIGHTS
     try:
         entry = replace(entry, card=Card.parse((folder / CARD).read_bytes(), CARD))
         entry = replace(entry, size=file.stat().st_size)
@@ -58,7 +62,7 @@ def look_at(folder: Path) -> Entry:
         return replace(entry, fault=f"{Path(error.filename).name}: {error.strerror}")
 
 
-def layers(file: Path) -> dict[str, list[int]]:
+def layer_shapes(file: Path) -> dict[str, list[int]]:
     """Return the shape of each layer's weights, by its name: a file of safetensors begins with them, as JSON."""
     try:
         with file.open("rb") as content:
@@ -74,10 +78,10 @@ def layers(file: Path) -> dict[str, list[int]]:
 def check_weights(file: Path) -> None:
     """Refuse a file that holds no weights, or holds them as a pickle."""
     refuse_pickles(str(file), "zoo")
-    layers(file)
+    layer_shapes(file)
 
 
-def add(zoo: Path, card: Card, weights: Path) -> Entry:
+def add_entry(zoo: Path, card: Card, weights: Path) -> ZooEntry:
     """Copy weights into the zoo with their card: whole or not at all.
 
     Where the card says already what the weights hash to, that must hold for the copy.
@@ -98,7 +102,7 @@ def add(zoo: Path, card: Card, weights: Path) -> Entry:
         raise _taken(folder) if folder.exists() else _not_writable(zoo, error) from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return look_at(folder)
+    return read_entry(folder)
 
 
 def _fill(folder: Path, card: Card, weights: Path) -> None:
@@ -118,3 +122,68 @@ def _taken(folder: Path) -> RequestError:
 
 def _not_writable(zoo: Path, error: OSError) -> RequestError:
     return RequestError(f"zoo: cannot write to {zoo} ({error.strerror})", "choose another place: --zoo DIR")
+
+
+# --- The card of weights that a run trained, and of those in a file.
+
+
+def make_file_card(name: str, file: Path) -> Card:
+    """Return a card that says nothing but where the weights are from."""
+    return Card(
+        name=name,
+        architecture=None,
+        task=None,
+        classes=None,
+        inputs=None,
+        source=file.name,
+        licence=None,
+        description=None,
+        files={},
+    )
+
+
+def make_run_card(name: str, record: RunRecord) -> Card:
+    """Return a card that says what the run's record tells, with the sha256 of its manifest.
+
+    Raises
+    ------
+    RequestError
+        Where the run kept no weights, or its model is not what it was.
+    """
+    folder = RunFolder(record.folder)
+    if not weights_file(record).is_file():
+        raise RequestError(
+            f"{record.id}: the run ({record.state}) keeps no {WEIGHTS}",
+            "possible: completed runs of algorithm=torch_mlp, torch_resnet, torch_module and the like",
+        )
+    check_manifest(folder, folder.model)
+    found = artifacts.data(record)
+    classes = (found.get("target") or {}).get("classes")
+    return Card(
+        name=name,
+        architecture=find_architecture(record),
+        task=record.task,
+        classes=None if classes is None else tuple(map(str, classes)),
+        inputs=describe_inputs(found),
+        source=f"run {record.id}",
+        licence=None,
+        description=None,
+        files={WEIGHTS: json.loads(folder.manifest.read_bytes())[f"{folder.model.name}/{WEIGHTS}"]},
+    )
+
+
+def weights_file(record: RunRecord) -> Path:
+    """Return where a run's weights lie, if it has any."""
+    return RunFolder(record.folder).model / WEIGHTS
+
+
+def find_architecture(record: RunRecord) -> str | None:
+    """Return the dotted name of the module that the config names, or else of the estimator."""
+    keys = ("algorithm.module._target_", f"algorithm._target_.{record.task}", "algorithm._target_")
+    return next((str(record.config[key]) for key in keys if record.config.get(key)), None)
+
+
+def describe_inputs(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what the weights were trained on, from `data.json`."""
+    columns = [str(column.get("name")) for column in data.get("columns") or ()]
+    return {"data": data.get("name"), "rows": data.get("rows"), "columns": len(columns), "names": columns[:50]}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.answers import Answers
 from runtree.contract.types import RunRecord
-from runtree.records import beside, contents
-from runtree.records.folder import RunFolder
-from runtree.records.removal import removed
+from runtree.records import artifacts
+from runtree.records.cleanup import removed_artifacts
+from runtree.records.layout import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,18 +136,18 @@ def read_facts(record: RunRecord) -> Facts:
     missing: list[str] = []
     found: dict[str, Mapping[str, Any]] = {}
     for name in ("data", "evaluation", "metrics"):
-        found[name], fault = beside.read(getattr(folder, name))
+        found[name], fault = artifacts.read(getattr(folder, name))
         missing += [fault] if fault else []
-    environment, fault = beside.environment(record)
+    environment, fault = artifacts.environment(record)
     missing += [fault] if fault else []
     folds = _mappings(found["metrics"].get("folds"))
-    facts = Facts(record, found["data"], environment, found["evaluation"], folds, contents.iterations(record), ())
+    facts = Facts(record, found["data"], environment, found["evaluation"], folds, artifacts.iterations(record), ())
     return replace(facts, missing=(*missing, *_heavy(folder)))
 
 
 def _heavy(folder: RunFolder) -> list[str]:
     """Say of the heavy leaves that are not there whether somebody removed them."""
-    gone = removed(folder)
+    gone = removed_artifacts(folder)
     names = [path.name for path in (folder.predictions, folder.model) if not path.exists()]
     told = "was removed by runtree clean" if gone else "was not kept"
     return [f"{name} {told if name in gone or not gone else 'is not there'}" for name in names]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from runtree.contract.types import RunRecord
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree.records.manifest import sha256
 
 USUAL = "outputs"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtree.contract.types import RunRecord
-from runtree.records.folder import RunFolder
-from runtree.records.write import write_text
+from runtree.records.layout import RunFolder
+from runtree.records.writer import write_text
 from runtree.reports.facts import Facts, read_facts
 from runtree.reports.gallery import Gallery
 from runtree.reports.page import render

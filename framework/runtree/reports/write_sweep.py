@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from runtree.records.sweep import SweepFolder
-from runtree.records.write import write_text
+from runtree.records.layout import SweepFolder
+from runtree.records.writer import write_text
 from runtree.reports.gallery import Gallery
 from runtree.reports.page import render
 from runtree.reports.sweep.facts import read_sweep

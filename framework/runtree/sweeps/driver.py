@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from runtree.contract.errors import RequestError
+from runtree.records.layout import timestamp
 from runtree.records.ledger import Ledger
-from runtree.records.record import timestamp
 from runtree.sweeps import events
 from runtree.sweeps.book import Book, Entry, Trial
 from runtree.sweeps.endings import Ending, ending_of_death, ending_of_outcome, is_full, no_room

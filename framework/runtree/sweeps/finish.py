@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from runtree.contract.errors import NotFoundError, first_line
-from runtree.records.folder import RunFolder
-from runtree.records.record import read_record, timestamp
-from runtree.records.sweep import SweepFolder, drop_heavy, read_description
-from runtree.records.write import write_json, write_text
+from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts, read_description, timestamp
+from runtree.records.record import read_record
+from runtree.records.writer import write_json, write_text
 from runtree.reports.write_sweep import write_sweep_report
 from runtree.sweeps.advice.advise import advise
 from runtree.sweeps.advice.facts import Facts
@@ -135,7 +134,7 @@ def drop_others(driver: Driver, folder: SweepFolder) -> None:
     best = {entry.number for entry in keepers(driver)}
     for entry in driver.book.completed():
         if entry.kept and entry.number not in best:
-            drop_heavy(folder.run(entry.number))
+            drop_artifacts(folder.run(entry.number))
 
 
 def mend(driver: Driver, folder: SweepFolder) -> None:

@@ -10,10 +10,8 @@ from runtree.config.compose import Composer
 from runtree.config.freeze import OUTSIDE
 from runtree.config.secrets import HIDDEN, redact
 from runtree.contract.errors import RequestError
-from runtree.records.dump import jsonable
-from runtree.records.record import timestamp
-from runtree.records.sweep import SweepFolder, read_description
-from runtree.records.write import write_yaml
+from runtree.records.layout import SweepFolder, read_description, timestamp
+from runtree.records.writer import jsonable, write_yaml
 from runtree.sweeps.families import Family
 from runtree.sweeps.messages import PreflightResult
 

@@ -13,10 +13,9 @@ from runtree.config.resources import Resources
 from runtree.config.space.grammar import override
 from runtree.contract.errors import ConfigError, NotFoundError
 from runtree.contract.types import RunRecord
-from runtree.records.folder import RunFolder
-from runtree.records.record import new_record, read_record, timestamp, write_record
-from runtree.records.sweep import SweepFolder
-from runtree.records.write import write_json, write_yaml
+from runtree.records.layout import RunFolder, SweepFolder, timestamp
+from runtree.records.record import new_record, read_record, write_record
+from runtree.records.writer import write_json, write_yaml
 from runtree.sweeps.axes import Axes
 from runtree.sweeps.book import Entry, Trial
 from runtree.sweeps.endings import Ending

@@ -12,8 +12,8 @@ from typing import Any
 from runtree.config.catalogue import flatten
 from runtree.contract.errors import ConfigError
 from runtree.contract.search import Choice, Dimension, Interval
+from runtree.records.layout import SweepFolder, find_sweep, read_description
 from runtree.records.ledger import read_ledger
-from runtree.records.sweep import SweepFolder, find_sweep, read_description
 from runtree.sweeps.book import Book
 from runtree.sweeps.families import Family
 from runtree.sweeps.judgement import Judge

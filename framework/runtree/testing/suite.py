@@ -10,7 +10,7 @@ import pytest
 
 from runtree.app import App
 from runtree.plugins import Plugins, make_plugins
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 
 Plugin = tuple[str, object]
 

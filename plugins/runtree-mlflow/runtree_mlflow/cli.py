@@ -75,8 +75,8 @@ def chosen(outputs: Path, what: str | None) -> list[Path]:
     NotFoundError
         There is none of that name.
     """
-    from runtree.records.index import find
-    from runtree.records.sweep import find_sweep
+    from runtree.records.layout import find_sweep
+    from runtree.records.selectors import find_run
 
     if what is None or (outputs / what).is_dir():
         places = [outputs / what] if what else sorted(path for path in outputs.glob("*") if path.is_dir())
@@ -86,7 +86,7 @@ def chosen(outputs: Path, what: str | None) -> list[Path]:
         return found
     if (Path(what) / "ledger.jsonl").is_file() or what.rstrip("/").endswith("-sweep"):
         return [find_sweep(outputs, what.rstrip("/")).path]
-    found = find(outputs, what).folder
+    found = find_run(outputs, what).folder
     sweep = found.parent.parent
     return [sweep if (sweep / "ledger.jsonl").is_file() else found]  # a sweep's run is sent with its sweep
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from runtree import RunRecord
-from runtree.records.folder import RunFolder
-from runtree.records.record import ENDED, read_record
+from runtree.records.layout import RunFolder
+from runtree.records.record import FINAL_STATES, read_record
 from runtree_mlflow import limits
 
 # As MLflow's own storage for Optuna has it: what a tuner gave up was killed.
@@ -35,7 +35,7 @@ class Facts:
     @property
     def ended(self) -> bool:
         """Tell whether nothing more happens to it."""
-        return self.record.state in ENDED
+        return self.record.state in FINAL_STATES
 
     @property
     def status(self) -> str:

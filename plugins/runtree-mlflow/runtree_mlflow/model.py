@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree_mlflow.store import Store
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 
 from runtree.config.catalogue import flatten
 from runtree.contract.errors import NotFoundError
+from runtree.records.layout import SweepFolder, read_description
 from runtree.records.ledger import parse
-from runtree.records.sweep import SweepFolder, read_description
 from runtree_mlflow import limits
 from runtree_mlflow.facts import hashed, milliseconds, read, source
 from runtree_mlflow.push import MARK, Became, alone, final, push_run, remember

@@ -115,7 +115,7 @@ def test_whoever_follows_ends_when_the_process_that_trains_dies(one: Path, store
     from runtree_mlflow.follower import Follower
     from runtree_mlflow.settings import Settings
 
-    from runtree.records.folder import RunFolder
+    from runtree.records.layout import RunFolder
 
     record = json.loads((one / "run.json").read_text())
     (one / "run.json").write_text(json.dumps({**record, "state": "running", "finished": None}))

@@ -235,7 +235,7 @@ def test_two_do_not_send_the_same_run(one: Path, store: str) -> None:
 
 
 def test_a_run_that_goes_on_is_sent_as_far_as_it_is(one: Path, store: str) -> None:
-    from runtree.records.folder import RunFolder
+    from runtree.records.layout import RunFolder
 
     content, lines = told(one), (one / "history.jsonl").read_text()
     (one / "run.json").write_text(json.dumps({**content, "state": "running", "finished": None, "metrics": {}}))

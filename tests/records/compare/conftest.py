@@ -10,10 +10,9 @@ import pandas as pd
 import pytest
 
 from runtree.builtin import register_metrics
-from runtree.records.compare.compare import compare
-from runtree.records.compare.request import Known, Request
-from runtree.records.compare.table import Table
-from runtree.records.listing import list_runs
+from runtree.records.compare.compare import compare_runs
+from runtree.records.compare.table import CompareRequest, ComparisonTable, KnownMetrics
+from runtree.records.index import open_index
 
 Write = Callable[..., Path]
 
@@ -71,12 +70,12 @@ def predictions(truth: Sequence[int], chances: Sequence[float], part: str = "val
 
 
 @pytest.fixture
-def compared(folder: Path) -> Callable[..., Table]:
+def compared(folder: Path) -> Callable[..., ComparisonTable]:
     """Return a function that compares the runs below `outputs`."""
 
-    def compared(*words: str, **asked: Any) -> Table:
+    def compared(*words: str, **asked: Any) -> ComparisonTable:
         metrics = {metric.name: metric for metric in register_metrics()}
-        known = Known({name: metric.direction for name, metric in metrics.items()}, metrics)
-        return compare(list_runs(Path("outputs")), Request(words, **asked), known)
+        known = KnownMetrics({name: metric.direction for name, metric in metrics.items()}, metrics)
+        return compare_runs(open_index(Path("outputs")), CompareRequest(words, **asked), known)
 
     return compared

@@ -5,8 +5,7 @@ import pytest
 from scipy import stats
 
 from runtree.contract.errors import NotFoundError, RequestError
-from runtree.records.compare.cheapest import choose_line
-from runtree.records.compare.request import Known
+from runtree.records.compare.table import KnownMetrics, choose_configuration
 
 SCORES = {
     "ridge": [0.90, 0.93, 0.91, 0.94, 0.92],
@@ -134,23 +133,23 @@ def test_the_smallest_is_best_where_the_metric_says_so(four, compared):
     assert names(compared("e", metric="log_loss"))[0] == "ridge"
 
 
-DIRECTIONS = Known({"accuracy": "maximize", "log_loss": "minimize"}, {})
+DIRECTIONS = KnownMetrics({"accuracy": "maximize", "log_loss": "minimize"}, {})
 
 
 def test_the_cheapest_of_the_tied_is_taken(four, compared):
     table = compared("e")
-    assert choose_line(table, None, DIRECTIONS).run.id == "ridge3"
-    cheapest = choose_line(table, "fit_seconds", DIRECTIONS)
+    assert choose_configuration(table, None, DIRECTIONS).run.id == "ridge3"
+    cheapest = choose_configuration(table, "fit_seconds", DIRECTIONS)
     assert (cheapest.line.rank, cheapest.tied, cheapest.cost, cheapest.cost_of_best) == (2, 2, 0.1, 1.0)
     assert cheapest.run.id == "lasso1"
-    assert choose_line(table, "size", DIRECTIONS).line.rank == 1
-    assert choose_line(table, "test.accuracy", DIRECTIONS).line.rank == 1
-    assert choose_line(table, "log_loss", DIRECTIONS).line.rank == 1
+    assert choose_configuration(table, "size", DIRECTIONS).line.rank == 1
+    assert choose_configuration(table, "test.accuracy", DIRECTIONS).line.rank == 1
+    assert choose_configuration(table, "log_loss", DIRECTIONS).line.rank == 1
     with pytest.raises(RequestError, match="unknown cost 'fit_second'\n  did you mean: fit_seconds"):
-        choose_line(table, "fit_second", DIRECTIONS)
+        choose_configuration(table, "fit_second", DIRECTIONS)
 
 
 def test_models_that_were_not_kept_have_no_size(write, compared):
     write("r1")
     with pytest.raises(RequestError, match="none of the tied tells its size"):
-        choose_line(compared("e"), "size", DIRECTIONS)
+        choose_configuration(compared("e"), "size", DIRECTIONS)

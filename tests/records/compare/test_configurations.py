@@ -6,16 +6,14 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtree.records.compare.configurations import Configuration, configurations
-from runtree.records.compare.measure import Measure
-from runtree.records.fresh import Fresh
-from runtree.records.listing import Runs
-from runtree.records.record import Stamped
+from runtree.records.compare.configurations import Configuration, RankingMetric, group_configurations
+from runtree.records.index import Fresh, RunIndex
+from runtree.records.record import RecordFile
 
-MEASURE = Measure("validation", "accuracy", "maximize")
+MEASURE = RankingMetric("validation", "accuracy", "maximize")
 
 
-def runs_of(*settings: dict, splits: bool = True) -> Runs:
+def runs_of(*settings: dict, splits: bool = True) -> RunIndex:
     """Return runs with these settings; the number of a run is its name."""
     fresh = Fresh()
     for number, config in enumerate(settings):
@@ -25,13 +23,13 @@ def runs_of(*settings: dict, splits: bool = True) -> Runs:
             "metrics": {"validation": {"accuracy": 0.5}}, "fingerprints": {"data": "d", "split": f"s{seed * splits}"},
             "objective": {}, "error": None,
         }  # fmt: skip
-        fresh.add("e", str(number), Stamped(f"e/{number}", content, (0, 0, 0), True), 0)
-    return Runs(Path(), None, [], fresh.whole())
+        fresh.add("e", str(number), RecordFile(f"e/{number}", content, (0, 0, 0), True), 0)
+    return RunIndex(Path(), None, [], fresh.whole())
 
 
 def grouped(*settings: dict) -> list[Configuration]:
     runs = runs_of(*settings)
-    return configurations(runs, range(len(runs)), MEASURE)
+    return group_configurations(runs, range(len(runs)), MEASURE)
 
 
 def rows(*settings: dict) -> list[set[int]]:
@@ -91,7 +89,7 @@ def test_groups_are_those_of_everything_but_the_seed(many):
         for seed, depth, a in many
     ]
     runs = runs_of(*settings)
-    found = configurations(runs, range(len(runs)), MEASURE)
+    found = group_configurations(runs, range(len(runs)), MEASURE)
     expected: dict[str, set[int]] = {}
     for one in settings:
         expected.setdefault(repr((one["algorithm.depth"], one["algorithm.a"])), set()).add(one["seed"])
@@ -103,6 +101,6 @@ def test_the_best_comes_first_whichever_way_is_better():
     runs = runs_of({"algorithm.alpha": 1.0}, {"algorithm.alpha": 2.0})
     for row, score in enumerate((0.4, 0.6)):
         runs.fresh.held[row].content["metrics"]["validation"]["accuracy"] = score
-    assert [one.rows for one in configurations(runs, (0, 1), MEASURE)] == [(1,), (0,)]
-    downwards = Measure("validation", "accuracy", "minimize")
-    assert [one.rows for one in configurations(runs, (0, 1), downwards)] == [(0,), (1,)]
+    assert [one.rows for one in group_configurations(runs, (0, 1), MEASURE)] == [(1,), (0,)]
+    downwards = RankingMetric("validation", "accuracy", "minimize")
+    assert [one.rows for one in group_configurations(runs, (0, 1), downwards)] == [(0,), (1,)]

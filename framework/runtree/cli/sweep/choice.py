@@ -11,12 +11,12 @@ from runtree.cli.completion import complete_override
 from runtree.cli.words import usual_outputs
 
 if TYPE_CHECKING:
-    from runtree.records.sweep import SweepFolder
+    from runtree.records.layout import SweepFolder
 
 
 def complete_sweep(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a sweep's name."""
-    from runtree.records.sweep import sweep_folders
+    from runtree.records.layout import sweep_folders
 
     outputs = context.params.get("outputs") or usual_outputs()
     known = ["latest", *(folder.path.name for folder in reversed(sweep_folders(Path(outputs))))]
@@ -43,7 +43,7 @@ def running_sweep(outputs: Path) -> "SweepFolder | None":
         There are several.
     """
     from runtree.contract.errors import RequestError
-    from runtree.records.sweep import sweep_folders
+    from runtree.records.layout import sweep_folders
 
     found = [folder for folder in sweep_folders(outputs) if folder.holder() is not None]
     if len(found) > 1:

@@ -6,8 +6,8 @@ from pathlib import Path
 from statistics import fmean, median
 
 from runtree.contract.types import RunRecord
-from runtree.records.index import records
-from runtree.records.sweep import HEAVY
+from runtree.records.layout import ARTIFACT_FOLDERS
+from runtree.records.selectors import read_records
 
 MEASURED = 50  # folders of an algorithm that are measured, the latest
 
@@ -37,7 +37,7 @@ def forecast(
 ) -> Forecast:
     """Judge by the runs that completed below `outputs`; each algorithm is taken to have its share of `runs`."""
     found: dict[str, list[RunRecord]] = {}
-    for record in records(outputs):
+    for record in read_records(outputs):
         name = str(record.config.get("algorithm.name"))
         known = record.state == "completed" and record.seconds is not None
         if known and name in algorithms and record.config.get("data.name") in data:
@@ -54,7 +54,7 @@ def _judged(found: Sequence[RunRecord]) -> Judged:
     latest = sorted(found, key=lambda record: record.started)[-MEASURED:]
     sizes: dict[bool, list[int]] = {True: [], False: []}
     for record in latest:
-        sizes[(record.folder / HEAVY[0]).is_dir()].append(size_of(record.folder))
+        sizes[(record.folder / ARTIFACT_FOLDERS[0]).is_dir()].append(size_of(record.folder))
     light, heavy = (float(median(sizes[kept])) if sizes[kept] else None for kept in (False, True))
     return Judged(len(found), float(median(record.seconds or 0.0 for record in found)), light, heavy)
 

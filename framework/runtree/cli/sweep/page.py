@@ -16,7 +16,7 @@ from runtree.cli.words import age, command, counted
 from runtree.contract.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from runtree.records.sweep import SweepFolder
+    from runtree.records.layout import SweepFolder
     from runtree.sweeps.book import Trial
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from runtree.cli.sweep.standing import Standing
 from runtree.contract.errors import NotFoundError, RuntreeError, first_line
+from runtree.records.layout import SweepFolder, read_description
 from runtree.records.ledger import parse
-from runtree.records.sweep import SweepFolder, read_description
 from runtree.sweeps.book import Book, Entry
 from runtree.sweeps.judgement import Front, Judge, constraints
 from runtree.sweeps.progress import Progress

@@ -184,18 +184,20 @@ def print_test(plan: "Plan", driver: "Driver", standing: Standing) -> None:
 
 def looks_of(plan: "Plan", entry: "Entry") -> str:
     """Return how often the rows of the test part were scored by now, this sweep included; nothing where only by it."""
-    from runtree.records.contents import mapping
-    from runtree.records.looks import looks_at
+    from runtree.records.artifacts import mapping
+    from runtree.records.test_access import count_accesses
 
     assert plan.folder is not None
     told = mapping(plan.folder.run(entry.number).evaluation).get("test_looks") or {}
-    found = looks_at(Path(str(plan.config.outputs)), str(told.get("rows")))  # by now, later runs of the sweep included
+    found = count_accesses(
+        Path(str(plan.config.outputs)), str(told.get("rows"))
+    )  # by now, later runs of the sweep included
     return told_looks(asdict(found)) if found.count > 1 else ""
 
 
 def print_advice(plan: "Plan") -> None:
     """Print what the runs say about the search: the weightiest first, no more than a few; failures are told below."""
-    from runtree.records.contents import mapping
+    from runtree.records.artifacts import mapping
 
     assert plan.folder is not None
     told = mapping(plan.folder.advice).get("findings") or []

@@ -12,7 +12,7 @@ from runtree.cli.tables import terminal_width
 from runtree.cli.words import counted
 
 if TYPE_CHECKING:
-    from runtree.records.sweep import SweepFolder
+    from runtree.records.layout import SweepFolder
     from runtree.sweeps.book import Entry, Trial
 
 LABEL = 7  # room for the word at the beginning of a line

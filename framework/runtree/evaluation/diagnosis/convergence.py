@@ -8,7 +8,7 @@ from runtree.contract.finding import Finding
 from runtree.evaluation.context import EvaluationContext
 from runtree.evaluation.diagnosis.suggestions import supports_fit_option
 from runtree.lifecycle.fitting.history import read_history
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtree.records.write import sync_folder, write_json
+from runtree.records.writer import sync_folder, write_json
 
 log = logging.getLogger(__name__)
 

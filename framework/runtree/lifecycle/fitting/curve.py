@@ -5,8 +5,8 @@ from typing import Any
 
 from runtree.lifecycle.fitting.history import read_history
 from runtree.lifecycle.fitting.judge import WATCHED, split_name
-from runtree.records.folder import RunFolder
-from runtree.records.pictures import BEST, COLOURS, GREY, Drawn, write_picture
+from runtree.records.layout import RunFolder
+from runtree.records.pictures import BEST, COLOURS, GREY, DrawnPlot, write_plot
 
 LOOKS = dict(zip(WATCHED, COLOURS, strict=False))
 PANELS = 4  # metrics side by side at most, the loss first
@@ -17,10 +17,10 @@ def draw_curve(folder: RunFolder, ending: Mapping[str, Any]) -> list[str]:
     lines = list(read_history(folder.history))
     if len(lines) < 2:
         return []
-    return write_picture(folder.plots, "learning_curve", lambda: curve(lines, ending))
+    return write_plot(folder.plots, "learning_curve", lambda: curve(lines, ending))
 
 
-def curve(lines: Sequence[Mapping[str, Any]], ending: Mapping[str, Any]) -> Drawn | None:
+def curve(lines: Sequence[Mapping[str, Any]], ending: Mapping[str, Any]) -> DrawnPlot | None:
     """Draw a panel for each metric that is told of a part."""
     from matplotlib.figure import Figure
 

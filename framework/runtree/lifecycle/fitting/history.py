@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from runtree.records.write import write_text
+from runtree.records.writer import write_text
 
 
 def read_history(file: Path) -> Iterator[dict[str, Any]]:

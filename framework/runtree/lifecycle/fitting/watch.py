@@ -15,7 +15,7 @@ from runtree.lifecycle.fitting.plan import Plan
 from runtree.lifecycle.fitting.rules import EXPLODED, Divergence, Falling, Rules
 from runtree.lifecycle.metrics import choose as named
 from runtree.lifecycle.metrics import objective
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 
 
 def watch(run: Run, learnt: Rows, held: Rows | None) -> Loop:

@@ -1,16 +1,78 @@
-"""Runs as configurations: those that differ in nothing but the seed are one."""
+"""The metric by which runs are compared."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 from typing import Any
 
+from runtree.contract.errors import RequestError
 from runtree.contract.science import counts
-from runtree.records.columns import all_alike, picked
-from runtree.records.compare.measure import Measure
-from runtree.records.encoding import keys_of
-from runtree.records.listing import Runs
+from runtree.records.index import RunIndex, all_alike, keys_of, picked
+from runtree.records.query import is_metric, resolve_name
+
+
+@dataclass(frozen=True)
+class RankingMetric:
+    """A metric of a part, and which way it is better."""
+
+    part: str
+    metric: str
+    direction: str
+
+    @property
+    def name(self) -> str:
+        """Return ``validation.f1``."""
+        return f"{self.part}.{self.metric}"
+
+    @property
+    def sign(self) -> int:
+        """Return what a value is multiplied by so that more is better."""
+        return 1 if self.direction == "maximize" else -1
+
+
+def choose_metric(
+    runs: RunIndex, rows: Sequence[int], asked: str | None, directions: Mapping[str, str]
+) -> RankingMetric:
+    """Return the metric that was asked for, else the one that most of the runs are ranked by.
+
+    Raises
+    ------
+    RequestError
+        A name that is no metric, or runs that are ranked by none.
+    """
+    if asked:
+        known = runs.names()
+        name = asked if asked in known else resolve_name(asked, {one for one in known if is_metric(one)})
+        if not is_metric(name):
+            raise RequestError(f"--metric: '{asked}' is {name}, and no metric", "e.g. --metric test.f1")
+        part, _, metric = name.partition(".")
+        return RankingMetric(part, metric, directions.get(metric, "maximize"))
+    columns = [runs.column(f"objective:{key}") for key in ("part", "metric", "direction")]
+    told = Counter(found for row in rows if None not in (found := tuple(column[row] for column in columns)))
+    if not told:
+        raise RequestError("none of these runs has a score that it is ranked by", "see: runtree runs")
+    return RankingMetric(*told.most_common(1)[0][0])
+
+
+def completed_rows(runs: RunIndex, rows: Sequence[int]) -> list[int]:
+    """Return the rows that are completed."""
+    states = runs.column("state")
+    return [row for row in rows if states[row] == "completed"]
+
+
+def scored_rows(runs: RunIndex, rows: Sequence[int], measure: RankingMetric) -> list[int]:
+    """Return the rows that have the metric."""
+    values = runs.column(f"metrics:{measure.name}")
+    return [row for row in rows if _is_told(values[row])]
+
+
+def _is_told(value: Any) -> bool:
+    return isinstance(value, int | float) and value == value
+
+
+# --- Runs as configurations: those that differ in nothing but the seed are one.
 
 SEED = "seed"
 BORROWED = {"n_jobs": "compute.threads", "device": "compute.device"}  # where a key takes its value from unless told
@@ -44,7 +106,7 @@ class Configuration:
         return fmean(self.scores)
 
 
-def configurations(runs: Runs, rows: Sequence[int], measure: Measure) -> list[Configuration]:
+def group_configurations(runs: RunIndex, rows: Sequence[int], measure: RankingMetric) -> list[Configuration]:
     """Group runs into configurations, the best first."""
     prints = [picked(runs.column(f"fingerprint:{kind}"), rows) for kind in ("data", "split")]
     facts = _Facts(
@@ -54,7 +116,7 @@ def configurations(runs: Runs, rows: Sequence[int], measure: Measure) -> list[Co
         picked(runs.column("started"), rows),
         list(rows),
     )
-    found = [facts.configuration(own, followers) for own, followers in groups(runs, rows, facts.seeds)]
+    found = [facts.configuration(own, followers) for own, followers in group_rows(runs, rows, facts.seeds)]
     return sorted(found, key=lambda one: (-measure.sign * one.mean, one.rows))
 
 
@@ -86,7 +148,7 @@ def _rank(seed: Any) -> tuple[float, str]:
     return (float(seed), "") if isinstance(seed, int | float) else (0.0, str(seed))
 
 
-def groups(runs: Runs, rows: Sequence[int], seeds: Sequence[Any]) -> list[tuple[list[int], frozenset[str]]]:
+def group_rows(runs: RunIndex, rows: Sequence[int], seeds: Sequence[Any]) -> list[tuple[list[int], frozenset[str]]]:
     """Return positions in `rows` of the runs of each configuration, with the keys that follow the seed there.
 
     A record holds values and not where they came from. So a key that somewhere equals the seed is looked at apart: it
@@ -109,7 +171,7 @@ def _told_apart(doubtful: Doubtful, one: int) -> tuple[Any, ...]:
     return tuple(FOLLOWS if equal[one] and _is_a_seed(key) else values[one] for key, (values, equal) in pairs)
 
 
-def _columns(runs: Runs, rows: Sequence[int], seeds: Sequence[Any]) -> tuple[list[Any], Doubtful]:
+def _columns(runs: RunIndex, rows: Sequence[int], seeds: Sequence[Any]) -> tuple[list[Any], Doubtful]:
     """Return what tells configurations apart: columns as they are, and those that equal the seed in some run."""
     fixed: list[Any] = []
     doubtful: Doubtful = {}
@@ -128,7 +190,7 @@ def _columns(runs: Runs, rows: Sequence[int], seeds: Sequence[Any]) -> tuple[lis
     return fixed, doubtful
 
 
-def _less_borrowed(key: str, column: list[Any], runs: Runs, rows: Sequence[int]) -> Sequence[Any]:
+def _less_borrowed(key: str, column: list[Any], runs: RunIndex, rows: Sequence[int]) -> Sequence[Any]:
     lender = BORROWED.get(key.rpartition(".")[2])
     if lender is None:
         return keys_of(column)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from runtree.records.pictures import BEST, GREY, Drawn
+from runtree.records.pictures import BEST, GREY, DrawnPlot
 from runtree.reports.facts import Facts
 from runtree.reports.numbers import metric_name, number
 from runtree.reports.pictures.looks import BLUE, finish, new_rows, put_rows
@@ -14,7 +14,7 @@ MOST = 15
 Row = tuple[str, float, float | None, float | None]  # name, value, low, high
 
 
-def baselines(facts: Facts) -> Drawn | None:
+def baselines(facts: Facts) -> DrawnPlot | None:
     """Draw the gain over each baseline with its interval."""
     found = [(called(one), one["gain"]) for one in facts.each("baselines") if one.get("gain")]
     rows = [(name, gain["value"], gain.get("low"), gain.get("high")) for name, gain in found]
@@ -26,7 +26,7 @@ def baselines(facts: Facts) -> Drawn | None:
     return figure, {"title": "Against baselines", "says": says, "rows": rows}
 
 
-def slices(facts: Facts) -> Drawn | None:
+def slices(facts: Facts) -> DrawnPlot | None:
     """Draw the worst slices with their intervals, and the metric over all rows."""
     found = [one for one in facts.each("slices") if one.get("value") is not None][:MOST]
     if not found:
@@ -38,7 +38,7 @@ def slices(facts: Facts) -> Drawn | None:
     return figure, {"title": "Slices", "says": says, "rows": rows}
 
 
-def fairness(facts: Facts) -> Drawn | None:
+def fairness(facts: Facts) -> DrawnPlot | None:
     """Draw the differences between groups with their intervals."""
     columns = facts.each("fairness")
     rows = [
@@ -54,7 +54,7 @@ def fairness(facts: Facts) -> Drawn | None:
     return figure, {"title": "Gaps between groups", "says": says, "rows": rows}
 
 
-def importance(facts: Facts) -> Drawn | None:
+def importance(facts: Facts) -> DrawnPlot | None:
     """Draw what the metric loses where a column is shuffled."""
     found = facts.one("importance")
     ranked = [one for one in found.get("features") or () if one.get("mean") is not None]
@@ -77,7 +77,7 @@ def importance(facts: Facts) -> Drawn | None:
     }
 
 
-def robustness(facts: Facts) -> Drawn | None:
+def robustness(facts: Facts) -> DrawnPlot | None:
     """Draw what worse inputs cost."""
     found = [one for one in facts.each("robustness") if one.get("loss") is not None][:MOST]
     if not found:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from runtree.records.pictures import Drawn, write_picture
+from runtree.records.pictures import DrawnPlot, write_plot
 from runtree.reports.facts import Facts
 from runtree.reports.pictures import bars, chances, classes, curves, numbers
 
-PICTURES: Mapping[str, Callable[[Facts], Drawn | None]] = {
+PICTURES: Mapping[str, Callable[[Facts], DrawnPlot | None]] = {
     "confusion": classes.confusion,
     "roc": classes.roc,
     "precision_recall": classes.precision_recall,
@@ -37,5 +37,5 @@ def draw(facts: Facts, folder: Path) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a font may lack a sign, a class may have no rows
         for name, picture in PICTURES.items():
-            written += write_picture(folder, name, partial(picture, facts), once=True)
+            written += write_plot(folder, name, partial(picture, facts), once=True)
     return written

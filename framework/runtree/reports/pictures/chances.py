@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from runtree.records.pictures import BEST, GREY, Drawn
+from runtree.records.pictures import BEST, GREY, DrawnPlot
 from runtree.reports.facts import Facts
 from runtree.reports.numbers import metric_name, number
 from runtree.reports.pictures.looks import BLUE, CHANCE, finish, new_axes
@@ -11,7 +11,7 @@ from runtree.reports.pictures.looks import BLUE, CHANCE, finish, new_axes
 BINS = 10
 
 
-def calibration(facts: Facts) -> Drawn | None:
+def calibration(facts: Facts) -> DrawnPlot | None:
     """Draw how often a class came true against how likely it was said to be: by the bins of the evaluation, or anew."""
     import numpy as np
     from sklearn.calibration import CalibrationDisplay
@@ -58,7 +58,7 @@ def _binned(true: Any, score: Any) -> list[Mapping[str, Any]]:
     ]
 
 
-def threshold(facts: Facts) -> Drawn | None:
+def threshold(facts: Facts) -> DrawnPlot | None:
     """Draw what each threshold would come to, with the usual and the best one."""
     found = facts.one("threshold")
     curve = [one for one in found.get("curve") or () if one.get("value") is not None]

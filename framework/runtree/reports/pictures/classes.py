@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runtree.records.pictures import COLOURS, Drawn
+from runtree.records.pictures import COLOURS, DrawnPlot
 from runtree.reports.facts import Facts
 from runtree.reports.pictures.looks import BLUE, CHANCE, HEIGHT, finish, new_axes, short, thin
 
@@ -12,7 +12,7 @@ CURVES = 10  # classes that have a curve each
 LEGEND = 7  # COLOURS
 
 
-def confusion(facts: Facts) -> Drawn | None:
+def confusion(facts: Facts) -> DrawnPlot | None:
     """Draw how many rows of each class were taken for which, shaded by the share of the true class."""
     import numpy as np
     from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
@@ -49,7 +49,7 @@ def _name_classes(axes: Any, classes: tuple[str, ...]) -> None:
     axes.set_yticks(places, names[::step])
 
 
-def roc(facts: Facts) -> Drawn | None:
+def roc(facts: Facts) -> DrawnPlot | None:
     """Draw the ROC curve; of several classes one each, against all others."""
     from sklearn.metrics import RocCurveDisplay
 
@@ -64,7 +64,7 @@ def roc(facts: Facts) -> Drawn | None:
     return figure, {"title": "ROC curve", "says": says.strip(), "curves": curves}
 
 
-def precision_recall(facts: Facts) -> Drawn | None:
+def precision_recall(facts: Facts) -> DrawnPlot | None:
     """Draw precision against recall; of several classes one each, against all others."""
     from sklearn.metrics import PrecisionRecallDisplay
 

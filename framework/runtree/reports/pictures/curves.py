@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from runtree.records.pictures import COLOURS, Drawn
+from runtree.records.pictures import COLOURS, DrawnPlot
 from runtree.reports.facts import Facts
 from runtree.reports.numbers import metric_name
 from runtree.reports.pictures.looks import BLUE, WIDTH, finish, new_axes, short
@@ -13,7 +13,7 @@ CHOICES = 12
 LEGEND = 4  # classes named in a panel
 
 
-def training_size(facts: Facts) -> Drawn | None:
+def training_size(facts: Facts) -> DrawnPlot | None:
     """Draw the scores of the train and the validation part by how many rows were learned from."""
     import numpy as np
     from sklearn.model_selection import LearningCurveDisplay
@@ -36,7 +36,7 @@ def training_size(facts: Facts) -> Drawn | None:
     return figure, {"title": "Learning by rows", "says": says, "points": points}
 
 
-def dependence(facts: Facts) -> Drawn | None:
+def dependence(facts: Facts) -> DrawnPlot | None:
     """Draw how the mean prediction changes with each of the most important columns."""
     found = [one for one in facts.each("dependence") if one.get("grid") and one.get("average")][:PANELS]
     if not found:

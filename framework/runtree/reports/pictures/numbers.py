@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runtree.records.pictures import GREY, Drawn
+from runtree.records.pictures import GREY, DrawnPlot
 from runtree.reports.facts import Facts
 from runtree.reports.pictures.looks import BLUE, finish, new_axes, of_rows, sample
 
@@ -11,20 +11,20 @@ LINE = {"color": GREY, "linestyle": "--", "linewidth": 1}
 DENSE = 400  # marks from which on they are kept as an image: a small file
 
 
-def predicted_actual(facts: Facts) -> Drawn | None:
+def predicted_actual(facts: Facts) -> DrawnPlot | None:
     """Draw actual against predicted numbers."""
     return _drawn(
         facts, "actual_vs_predicted", "Actual and predicted", "actual", "On the dashed line both are the same."
     )
 
 
-def residuals(facts: Facts) -> Drawn | None:
+def residuals(facts: Facts) -> DrawnPlot | None:
     """Draw what is left, actual less predicted, against the prediction."""
     says = "Actual less predicted. A shape in this cloud, or one side wider than the other, is what the model missed."
     return _drawn(facts, "residual_vs_predicted", "Residuals", "actual - predicted", says)
 
 
-def _drawn(facts: Facts, kind: str, title: str, up: str, says: str) -> Drawn | None:
+def _drawn(facts: Facts, kind: str, title: str, up: str, says: str) -> DrawnPlot | None:
     from matplotlib.ticker import MaxNLocator
     from sklearn.metrics import PredictionErrorDisplay
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from runtree.records import contents
+from runtree.records import artifacts
 from runtree.reports.blocks import Block, Code, Fold, Table, Text, table
 from runtree.reports.facts import Facts
 from runtree.reports.gallery import Gallery
@@ -22,11 +22,11 @@ def again(facts: Facts, gallery: Gallery) -> list[Block]:
 
 def config(facts: Facts, gallery: Gallery) -> list[Block]:
     """Tell every setting."""
-    nested = contents.settings(facts.record)
+    nested = artifacts.settings(facts.record)
     rows = [[group, _short(own)] for group, own in nested.items()]
     blocks: list[Block] = [Fold("Settings", table("Settings", ["group", "values"], rows, numeric=frozenset()))]
     try:
-        return [*blocks, Fold("config.yaml", [Code("", contents.whole_config(facts.record))])]
+        return [*blocks, Fold("config.yaml", [Code("", artifacts.whole_config(facts.record))])]
     except (LookupError, OSError, RuntimeError, UnicodeDecodeError):
         return blocks
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.contract.errors import NotFoundError
-from runtree.records import beside
+from runtree.records import artifacts
+from runtree.records.layout import SweepFolder, read_description
 from runtree.records.record import read_record
-from runtree.records.sweep import SweepFolder, read_description
 from runtree.reports.facts import Facts, read_facts
 
 Row = Mapping[str, str]
@@ -82,9 +82,9 @@ def read_sweep(folder: SweepFolder) -> SweepFacts:
     missing: list[str] = []
     found: dict[str, Mapping[str, Any]] = {}
     for name in ("stop", "environment"):
-        found[name], fault = beside.read(getattr(folder, name))
+        found[name], fault = artifacts.read(getattr(folder, name))
         missing += [fault] if fault else []
-    advice, fault = beside.read(folder.advice)
+    advice, fault = artifacts.read(folder.advice)
     missing += [fault] if fault and folder.advice.exists() else []
     rows = _rows(folder, missing)
     best = _best(folder, rows)

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from runtree.contract.search import Dimension
-from runtree.records.sweep import SweepFolder
+from runtree.records.layout import SweepFolder
 from runtree.sweeps.book import Book, Entry, Trial
 from runtree.sweeps.judgement import Judge
 from runtree.sweeps.leaderboard import ranked

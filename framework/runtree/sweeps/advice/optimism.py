@@ -6,7 +6,7 @@ from math import sqrt
 from typing import Any
 
 from runtree.contract.finding import Finding
-from runtree.records.contents import mapping
+from runtree.records.artifacts import mapping
 from runtree.sweeps.advice.facts import Facts
 from runtree.sweeps.advice.recheck import Rechecked, fold_scores
 from runtree.sweeps.book import Entry

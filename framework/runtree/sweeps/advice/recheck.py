@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from runtree.contract.errors import NotFoundError, RuntreeError
-from runtree.records.folder import RunFolder
+from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
 from runtree.sweeps.advice.facts import Facts
 from runtree.sweeps.book import Entry, Trial

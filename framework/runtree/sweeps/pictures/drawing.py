@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 from runtree.contract.search import Dimension
-from runtree.records.pictures import Drawn, write_picture
+from runtree.records.pictures import DrawnPlot, write_plot
 from runtree.sweeps.book import Book, Trial
 from runtree.sweeps.judgement import Judge
 from runtree.sweeps.pictures.found import history, importance, intermediate, pareto
@@ -38,7 +38,7 @@ def draw(
         folder.mkdir(parents=True, exist_ok=True)
         with _undisturbed():
             for name, picture in _plan(scene, families):
-                written += write_picture(folder, _free(name, written), picture)
+                written += write_plot(folder, _free(name, written), picture)
     except Exception as error:
         log.warning("%s: pictures are left out: %s: %s", folder, type(error).__name__, error)
     return written
@@ -46,7 +46,7 @@ def draw(
 
 def _plan(
     scene: Scene, families: Mapping[str, Sequence[Dimension]]
-) -> Iterator[tuple[str, Callable[[], Drawn | None]]]:
+) -> Iterator[tuple[str, Callable[[], DrawnPlot | None]]]:
     """Yield the name of each picture, and what draws it; parameters are judged by one objective only."""
     names = [name for name, _ in scene.judge.objectives]
     several = len(names) > 1

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runtree.records.pictures import BEST, COLOURS, GREY, Drawn
+from runtree.records.pictures import BEST, COLOURS, GREY, DrawnPlot
 from runtree.sweeps.pictures.columns import short
 from runtree.sweeps.pictures.looks import (
     CLOUD,
@@ -24,7 +24,7 @@ from runtree.sweeps.pictures.points import sampled
 from runtree.sweeps.pictures.scene import Scene, study
 
 
-def history(scene: Scene, index: int) -> Drawn:
+def history(scene: Scene, index: int) -> DrawnPlot:
     """Draw an objective by run, and the best so far."""
     from optuna.visualization.matplotlib import plot_optimization_history
 
@@ -50,7 +50,7 @@ def history(scene: Scene, index: int) -> Drawn:
     return axes.figure, scene.told(scene.shown, False, metric=scene.metric(index))
 
 
-def pareto(scene: Scene, one: int, other: int) -> Drawn:
+def pareto(scene: Scene, one: int, other: int) -> DrawnPlot:
     """Draw two objectives against each other, and what no other is better than in all."""
     from optuna.visualization.matplotlib import plot_pareto_front
 
@@ -74,7 +74,7 @@ def pareto(scene: Scene, one: int, other: int) -> Drawn:
     return axes.figure, scene.told(scene.shown, False, metrics=names)
 
 
-def intermediate(scene: Scene) -> Drawn | None:
+def intermediate(scene: Scene) -> DrawnPlot | None:
     """Draw what the runs reported while they worked, the best on top."""
     from optuna.visualization.matplotlib import plot_intermediate_values
 
@@ -105,7 +105,7 @@ def intermediate(scene: Scene) -> Drawn | None:
     return axes.figure, scene.told(drawn, False, of=len(reporting), reports=reports)
 
 
-def importance(scene: Scene) -> Drawn | None:
+def importance(scene: Scene) -> DrawnPlot | None:
     """Draw how much each parameter matters, with its value in the best configuration."""
     from optuna.visualization.matplotlib import plot_param_importances
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from runtree.records.pictures import BEST, Drawn
+from runtree.records.pictures import BEST, DrawnPlot
 from runtree.sweeps.pictures.columns import short
 from runtree.sweeps.pictures.looks import colour_of, finish_figure, focus_on, frame_axes, plain_numbers, put_stars
 from runtree.sweeps.pictures.points import Point
 from runtree.sweeps.pictures.scene import Scene
 
 
-def pace(scene: Scene) -> Drawn | None:
+def pace(scene: Scene) -> DrawnPlot | None:
     """Draw the best so far by seconds: of the sweep, and where it has several algorithms of each."""
     from matplotlib.figure import Figure
 

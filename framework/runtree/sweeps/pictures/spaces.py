@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runtree.records.pictures import BEST, PALE, Drawn
+from runtree.records.pictures import BEST, PALE, DrawnPlot
 from runtree.sweeps.pictures.columns import Column, short
 from runtree.sweeps.pictures.looks import (
     CLOUD,
@@ -22,7 +22,7 @@ from runtree.sweeps.pictures.points import Point, reach, sampled
 from runtree.sweeps.pictures.scene import Scene, study
 
 
-def slices(scene: Scene) -> Drawn | None:
+def slices(scene: Scene) -> DrawnPlot | None:
     """Draw each of the most important parameters against the objective."""
     from numpy import ravel
     from optuna.visualization.matplotlib import plot_slice
@@ -80,7 +80,7 @@ def _choices(axes: Any, scene: Scene, column: Column, room: int) -> None:
     axes.set_xlim(-0.5, len(places) - 0.5)
 
 
-def parallel(scene: Scene) -> Drawn | None:
+def parallel(scene: Scene) -> DrawnPlot | None:
     """Draw a line for each configuration through the values of its parameters, the best on top."""
     from optuna.visualization.matplotlib import plot_parallel_coordinate
 
