@@ -38,8 +38,8 @@ def driver(family) -> Iterator[Callable[..., Driver]]:
     """Return a function that makes an executor."""
     made = []
 
-    def make(slots: int = 1, setup: str = "jobs:setup", argument: object = None, **options: object) -> Driver:
-        made.append(Driver(ProcessExecutor(slots, setup, argument, **{"grace": 0.3, **options})))
+    def make(slots: int = 1, factory: str = "jobs:make_function", argument: object = None, **options: object) -> Driver:
+        made.append(Driver(ProcessExecutor(slots, factory, argument, **{"grace": 0.3, **options})))
         return made[-1]
 
     yield make

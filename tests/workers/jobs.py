@@ -14,7 +14,7 @@ from pathlib import Path
 from runtree.contract.errors import MissingError
 
 
-def setup(argument):
+def make_function(argument):
     made = os.getpid()
 
     def work(payload, channel):
@@ -48,7 +48,7 @@ def hardly_forking(times):
         return fork()
 
     os.fork = sometimes
-    return setup(None)
+    return make_function(None)
 
 
 def slow(argument):

@@ -8,10 +8,10 @@ from runtree.workers.in_process import InProcessExecutor
 
 
 def test_a_job_is_done_in_this_process_while_waiting():
-    executor = InProcessExecutor("jobs:setup", "given")
+    executor = InProcessExecutor("jobs:make_function", "given")
     assert executor.wait() == []
     executor.submit(Job(0, ("pid",)))
-    with pytest.raises(ValueError, match="there is one already"):
+    with pytest.raises(ValueError, match="the only slot is taken"):
         executor.submit(Job(1, ("pid",)))
     assert executor.wait(0) == [JobReturned(0, os.getpid())]
     assert executor.wait() == []
@@ -20,7 +20,7 @@ def test_a_job_is_done_in_this_process_while_waiting():
 
 
 def test_reports_are_told_with_the_result():
-    executor = InProcessExecutor("jobs:setup", None)
+    executor = InProcessExecutor("jobs:make_function", None)
     executor.submit(Job(0, ("train", 2)))
     assert executor.wait() == [
         JobReported(0, 0, {"loss": 1.0}),
@@ -30,7 +30,7 @@ def test_reports_are_told_with_the_result():
 
 
 def test_who_hears_the_reports_may_prune():
-    executor = InProcessExecutor("jobs:setup", None)
+    executor = InProcessExecutor("jobs:make_function", None)
     executor.on_report = lambda event: executor.prune(event.job) if event.step == 3 else executor.acknowledge(event.job)
     for job in range(2):
         executor.submit(Job(job, ("train", 10)))
@@ -40,11 +40,11 @@ def test_who_hears_the_reports_may_prune():
 @pytest.mark.parametrize("limit", ["max_seconds", "memory"])
 def test_limits_are_refused(limit):
     with pytest.raises(ConfigError, match=f"compute.{limit}: .*\n.*compute.engine=processes"):
-        InProcessExecutor("jobs:setup", None).submit(Job(0, (), **{limit: 10}))
+        InProcessExecutor("jobs:make_function", None).submit(Job(0, (), **{limit: 10}))
 
 
 def test_errors_escape_to_where_a_debugger_sees_them():
-    executor = InProcessExecutor("jobs:setup", None)
+    executor = InProcessExecutor("jobs:make_function", None)
     executor.submit(Job(0, ("escape",)))
     with pytest.raises(ZeroDivisionError):
         executor.wait()
@@ -52,16 +52,16 @@ def test_errors_escape_to_where_a_debugger_sees_them():
     assert executor.wait() == [JobReturned(1, 1)]
 
 
-@pytest.mark.parametrize(("setup", "error"), [("jobs:refusing", MissingError), ("jobs:failing", RunFailedError)])
-def test_faults_of_the_set_up_are_those_of_the_other_engine(setup, error):
-    executor = InProcessExecutor(setup, "x")
+@pytest.mark.parametrize(("factory", "error"), [("jobs:refusing", MissingError), ("jobs:failing", RunFailedError)])
+def test_faults_of_the_set_up_are_those_of_the_other_engine(factory, error):
+    executor = InProcessExecutor(factory, "x")
     executor.submit(Job(0, ()))
     with pytest.raises(error):
         executor.wait()
 
 
 def test_a_job_that_has_not_begun_may_be_terminated():
-    executor = InProcessExecutor("jobs:setup", None)
+    executor = InProcessExecutor("jobs:make_function", None)
     executor.submit(Job(0, ("echo", 1)))
     executor.terminate(0)
     assert executor.wait() == [JobDied(0, "terminated", 0, 0.0, 0)]

@@ -70,13 +70,13 @@ def test_closing_ends_what_is_running_and_may_be_repeated(driver, family):
 
 
 def test_closing_does_not_wait_for_the_set_up(driver, family):
-    with driver(setup="jobs:slow").executor:
+    with driver(factory="jobs:slow").executor:
         assert until(lambda: len(family()) == 2)
     assert family() == []
 
 
 def test_an_error_of_the_set_up_comes_as_itself(driver):
-    one = driver(setup="jobs:refusing", argument="x")
+    one = driver(factory="jobs:refusing", argument="x")
     one.executor.submit(Job(0, ()))
     for _ in range(2):
         with pytest.raises(MissingError, match="plugin 'x' is not installed") as raised:
@@ -86,15 +86,15 @@ def test_an_error_of_the_set_up_comes_as_itself(driver):
 
 
 @pytest.mark.parametrize(
-    ("setup", "reason"),
+    ("factory", "reason"),
     [
         ("jobs:failing", "the workers could not start: KeyError: 'x'"),
         ("no.such:module", "the workers could not start: ModuleNotFoundError: No module named 'no'"),
         ("jobs:crashing", "the process that starts them ended with code 3"),
     ],
 )
-def test_another_fault_of_the_set_up_is_told_in_a_line(driver, setup, reason):
-    one = driver(setup=setup, argument="x")
+def test_another_fault_of_the_set_up_is_told_in_a_line(driver, factory, reason):
+    one = driver(factory=factory, argument="x")
     with pytest.raises(RunFailedError, match=reason):
         one.do("echo", 1)
 
@@ -194,7 +194,7 @@ def test_interrupting_from_the_keyboard_reaches_the_driver_alone(family):
 import os, signal, sys; sys.path.insert(0, {HERE!r})
 from runtree.workers.executor import Job
 from runtree.workers.process_executor import ProcessExecutor
-with ProcessExecutor(2, "jobs:setup", None) as executor:
+with ProcessExecutor(2, "jobs:make_function", None) as executor:
     executor.submit(Job(0, ("saving", 1)))
     print(executor.wait(0.5), flush=True)
     try:
@@ -215,7 +215,7 @@ def test_a_driver_that_forgets_to_close_leaves_nothing(family):
 import sys; sys.path.insert(0, {HERE!r})
 from runtree.workers.executor import Job
 from runtree.workers.process_executor import ProcessExecutor
-executor = ProcessExecutor(2, "jobs:setup", None)
+executor = ProcessExecutor(2, "jobs:make_function", None)
 executor.submit(Job(0, ("echo", 1)))
 print(executor.wait())
 """
@@ -234,7 +234,7 @@ def test_nothing_is_left_open_by_workers_that_come_and_go(driver):
 
 
 def test_forks_of_a_process_that_has_imported_scikit_learn_use_native_threads(driver):
-    two = driver(2, setup="jobs:boosting", threads=2)
+    two = driver(2, factory="jobs:boosting", threads=2)
     two.executor.submit(Job(0, 0))
     results = [two.hear(0), two.do(job=2), two.do(job=3, memory=1_000_000_000)]
     assert all(threads == {2} and score > 0.8 for [event] in results for _, score, threads in [event.result])

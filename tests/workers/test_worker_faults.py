@@ -57,9 +57,9 @@ def test_a_worker_that_dies_idle_is_replaced_unheard(driver):
 
 
 def test_a_fork_that_fails_is_tried_again_but_not_for_ever(driver):
-    assert driver(setup="jobs:hardly_forking", argument=2).do("echo", 1) == [JobReturned(0, 1)]
-    with pytest.raises(RunFailedError, match="4 of them ended as soon as they had begun, with code 71"):
-        driver(setup="jobs:hardly_forking", argument=100).do("echo", 1)
+    assert driver(factory="jobs:hardly_forking", argument=2).do("echo", 1) == [JobReturned(0, 1)]
+    with pytest.raises(RunFailedError, match="4 of them ended right after their start, with code 71"):
+        driver(factory="jobs:hardly_forking", argument=100).do("echo", 1)
 
 
 def test_a_stray_term_ends_an_idle_worker_and_no_later_job(driver):
@@ -182,7 +182,7 @@ DRIVER = f"""
 import os, sys; sys.path.insert(0, {HERE!r})
 from runtree.workers.executor import Job
 from runtree.workers.process_executor import ProcessExecutor
-executor = ProcessExecutor(2, "jobs:setup", None)
+executor = ProcessExecutor(2, "jobs:make_function", None)
 executor.submit(Job(0, ("litter_and_stay",)))
 executor.submit(Job(1, (sys.argv[1],)))
 print(executor.wait(1), flush=True)
@@ -216,7 +216,7 @@ def test_a_fork_of_a_killed_driver_does_not_keep_the_workers_alive(family):
 
 
 def test_a_worker_that_stops_amid_a_message_does_not_stop_the_driver(driver, tmp_path, monkeypatch):
-    monkeypatch.setattr(fork_server, "_STALLED", struct.pack("@ll", 0, 300_000))
+    monkeypatch.setattr(fork_server, "_MESSAGE_TIMEOUT", struct.pack("@ll", 0, 300_000))
     one = driver()
     begin(one, tmp_path, "stop_while_talking", 50 * MB)
     assert until(lambda: any(psutil.Process(pid).status() == "stopped" for pid in workers()))
@@ -226,7 +226,7 @@ def test_a_worker_that_stops_amid_a_message_does_not_stop_the_driver(driver, tmp
 
 
 def test_a_stopped_driver_keeps_its_workers_and_a_killed_one_in_its_set_up_leaves_nothing(family):
-    code = DRIVER.replace("jobs:setup", "jobs:slow")
+    code = DRIVER.replace("jobs:make_function", "jobs:slow")
     with subprocess.Popen([sys.executable, "-c", code, "deaf"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "[]\n"
         process.send_signal(signal.SIGSTOP)

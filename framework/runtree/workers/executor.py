@@ -1,10 +1,12 @@
-"""What the loop asks of whoever works on its jobs, and what it hears back."""
+"""The Executor protocol: what runs jobs, for sweeps and for the folds of one run, and the events that it returns.
 
-import pickle
+A job function is made once per worker and called once per job, as ``function(payload, channel)``. It is named by its
+factory, "package.module:function", because the function itself may not be picklable: ``function = factory(argument)``.
+"""
+
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -17,18 +19,19 @@ TerminationCause = Literal["crashed", "max_seconds", "memory", "terminated"]
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work.
+    """One call of the job function.
 
     Parameters
     ----------
     id
-        By which events refer to it; no two jobs of a sweep have the same.
+        Events refer to it; unique among the jobs of an executor that have not ended.
     payload
-        What the work function is called with; it must be picklable.
+        The argument of the job function; picklable.
     max_seconds, memory
-        Limits: seconds of wall time, bytes of resident memory of the worker and all processes below it. None: no limit.
+        Limits: seconds of wall time; bytes of resident memory of the worker and all processes below it. None: no limit.
     log
-        The file that what the job prints is appended to, C extensions and child processes included.
+        File to which the output of the job is appended, that of C extensions and child processes included. None: the
+        output is dropped.
     """
 
     id: int
@@ -40,7 +43,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobReported:
-    """A job told intermediate metrics."""
+    """A job reported intermediate metrics."""
 
     job: int
     step: int
@@ -49,7 +52,7 @@ class JobReported:
 
 @dataclass(frozen=True)
 class JobReturned:
-    """A job ended and returned a result; `cause` is why it was asked to end, if it was."""
+    """A job returned a result. `cause`: why the executor had asked it to end, if it had."""
 
     job: int
     result: Any
@@ -73,75 +76,60 @@ class JobDied:
 Event = JobReported | JobReturned | JobDied
 
 
-def refuse_limits(job: Job, where: str) -> None:
-    """Refuse a job with limits where nobody is there to enforce them."""
-    for name in ("max_seconds", "memory"):
-        if getattr(job, name) is not None:
-            raise ConfigError(
-                f"compute.{name}: cannot be enforced for a run {where}",
-                "type compute.engine=processes, or leave the limit out",
-            )
-
-
 class Executor(Protocol):
-    """Works on jobs, at most `slots` at a time."""
+    """Runs jobs, at most `slots` at a time."""
 
     slots: int
 
     def submit(self, job: Job) -> None:
-        """Begin a job; there must be a free slot. Returns at once."""
+        """Start a job and return at once. There must be a free slot."""
         ...
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        """Return what has happened, oldest first; wait up to `timeout` seconds for it (None: until something does)."""
+        """Return events since the last call, oldest first; wait up to `timeout` seconds for one (None: for ever)."""
         ...
 
     def prune(self, job: int) -> None:
-        """Let a job's next report end it; a job that has ended already is left alone."""
+        """Let the job's next report return True. No effect on a job that has ended."""
         ...
 
     def acknowledge(self, job: int) -> None:
-        """Answer a report: the job is not given up. Nothing waits for it unless reports are synchronous."""
+        """Let a job continue after its report. Only with synchronous reports does a job wait for this."""
         ...
 
     def terminate(self, job: int) -> None:
-        """End a job: TERM, a grace period, KILL for it and all below it. `Died` or `Returned` follows."""
+        """End a job: SIGTERM, a grace period, SIGKILL for it and all processes below it.
+
+        `JobDied` or `JobReturned` follows.
+        """
         ...
 
     def close(self) -> None:
-        """End whatever is running, at once, and leave no process behind."""
+        """End all running jobs at once and leave no process behind."""
         ...
-
-
-# --- What an executor works with: a function made once where the work is done, and the way it tells how it goes.
 
 
 class Channel(Protocol):
-    """By which a job tells how it goes."""
+    """The second argument of a job function."""
 
     def report(self, step: int, metrics: Mapping[str, float]) -> bool:
-        """Tell intermediate metrics; return whether the job is to end now because it is pruned."""
+        """Report intermediate metrics; return whether the job shall end now because it is pruned."""
         ...
-
-
-def send_message(link: Connection, *message: Any) -> None:
-    """Send a message that `Connection.recv` reads; a plain pickle is quicker than the one of `Connection.send`."""
-    link.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
 
 JobFunction = Callable[[Any, Channel], Any]
 
 
-def make_job_function(setup: str, argument: Any) -> JobFunction:
-    """Call the function named "package.module:function" and return the work function that it makes.
+def make_job_function(factory: str, argument: Any) -> JobFunction:
+    """Call the factory named "package.module:function" and return the job function that it makes.
 
     Raises
     ------
     RuntreeError
-        As `setup` raised it; RunFailedError for whatever else it raised.
+        The factory's own, or RunFailedError for any other exception.
     """
     try:
-        return pkgutil.resolve_name(setup)(argument)  # type: ignore[no-any-return]
+        return pkgutil.resolve_name(factory)(argument)  # type: ignore[no-any-return]
     except RuntreeError:
         raise
     except Exception as error:
@@ -153,6 +141,16 @@ def startup_error(reason: str) -> RunFailedError:
     return RunFailedError(f"the workers could not start: {' '.join(reason.split())}")
 
 
+def refuse_limits(job: Job, where: str) -> None:
+    """Refuse a job with limits where no process boundary allows to enforce them."""
+    for name in ("max_seconds", "memory"):
+        if getattr(job, name) is not None:
+            raise ConfigError(
+                f"compute.{name}: cannot be enforced for a run {where}",
+                "type compute.engine=processes, or leave the limit out",
+            )
+
+
 def run_on_workers(
     executor: Executor, payloads: Sequence[Any], cancelled: Callable[[], bool] = lambda: False
 ) -> list[Any]:
@@ -162,14 +160,14 @@ def run_on_workers(
     True, jobs that have not ended count as without a result.
     """
     results: dict[int, Any] = {}
-    begun = 0
+    submitted = 0
     while len(results) < len(payloads) and not cancelled():
-        while begun < len(payloads) and begun - len(results) < executor.slots:
-            executor.submit(Job(-1 - begun, payloads[begun]))
-            begun += 1
+        while submitted < len(payloads) and submitted - len(results) < executor.slots:
+            executor.submit(Job(-1 - submitted, payloads[submitted]))
+            submitted += 1
         for event in executor.wait(POLL_SECONDS):
             if isinstance(event, JobReported):
-                executor.acknowledge(event.job)
+                executor.acknowledge(event.job)  # else a job with synchronous reports would wait for ever
             else:
                 results[event.job] = event.result if isinstance(event, JobReturned) else None
     return [results.get(-1 - place) for place in range(len(payloads))]

@@ -1,4 +1,4 @@
-"""The engine "in_process": one job at a time, in this very process, where a debugger sees it."""
+"""The engine "in_process": one job at a time in this process, where a debugger sees it."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,55 +17,55 @@ from runtree.workers.executor import (
 
 
 class InProcessExecutor:
-    """Works on a job while `wait` is called.
+    """Runs a job inside `wait`.
 
-    What it prints goes where this process prints, and an error that escapes from the work escapes from `wait`.
+    Its output goes where this process prints, and an exception of the job function escapes from `wait`.
 
     Parameters
     ----------
-    setup, argument
-        As for `Processes`; called when the first job begins.
+    factory, argument
+        As for `ProcessExecutor`; called when the first job starts.
     on_report
-        Called with each report while the job waits: the time to call `prune`. None: reports are returned by `wait`
-        when the job has ended, and pruning comes too late.
+        Called with each report while the job waits: the moment to call `prune`. None: reports are returned by `wait`
+        after the job has ended, too late for pruning.
     """
 
     slots = 1
 
-    def __init__(self, setup: str, argument: Any, on_report: Callable[[JobReported], None] | None = None) -> None:
+    def __init__(self, factory: str, argument: Any, on_report: Callable[[JobReported], None] | None = None) -> None:
         self.on_report = on_report
-        self._prepare: Callable[[], JobFunction] = lambda: make_job_function(setup, argument)
-        self._work: JobFunction | None = None
+        self._make_function: Callable[[], JobFunction] = lambda: make_job_function(factory, argument)
+        self._function: JobFunction | None = None
         self._job: Job | None = None
-        self._pruned = self._working = False
+        self._pruned = self._running = False
         self._events: list[Event] = []
 
     def submit(self, job: Job) -> None:
-        """Take a job on; limits are refused, as nobody is there to enforce them."""
+        """Take a job; limits are refused, since nothing outside of this process could enforce them."""
         if self._job is not None:
-            raise ValueError(f"job {job.id}: there is one already")
+            raise ValueError(f"job {job.id}: the only slot is taken")
         refuse_limits(job, "in this process")
         self._job, self._pruned = job, False
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        """Do the job, however long it takes, and return what has happened."""
+        """Run the job to its end, whatever `timeout`, and return the events."""
         if (job := self._job) is not None:
-            self._work = self._work or self._prepare()
-            self._events.append(self._do(job, self._work))
+            self._function = self._function or self._make_function()
+            self._events.append(self._run(job, self._function))
         events, self._events = self._events, []
         return events
 
-    def _do(self, job: Job, work: JobFunction) -> Event:
-        began, self._working = time.monotonic(), True
+    def _run(self, job: Job, function: JobFunction) -> Event:
+        started, self._running = time.monotonic(), True
         try:
-            return JobReturned(job.id, work(job.payload, self))
-        except KeyboardInterrupt:  # before there was anything to return
-            return JobDied(job.id, "terminated", 0, time.monotonic() - began, 0)
+            return JobReturned(job.id, function(job.payload, self))
+        except KeyboardInterrupt:  # before the job had a result to return
+            return JobDied(job.id, "terminated", 0, time.monotonic() - started, 0)
         finally:
-            self._job, self._working = None, False
+            self._job, self._running = None, False
 
     def report(self, step: int, metrics: Mapping[str, float]) -> bool:
-        """Tell intermediate metrics of the job at hand; return whether it is to end now."""
+        """Report intermediate metrics of the running job; return whether it shall end now."""
         assert self._job is not None
         event = JobReported(self._job.id, int(step), {name: float(value) for name, value in metrics.items()})
         if self.on_report is None:
@@ -75,20 +75,20 @@ class InProcessExecutor:
         return self._pruned
 
     def prune(self, job: int) -> None:
-        """Let the job's report that is being told end it, or the next."""
+        """Let the report that is being handled end the job, or the next one."""
         self._pruned |= self._job is not None and self._job.id == job
 
     def acknowledge(self, job: int) -> None:
-        """Let the job go on, as it does unless it is pruned."""
+        """Do nothing: the job continues as soon as `on_report` returns."""
 
     def terminate(self, job: int) -> None:
-        """Drop a job that has not begun; one that has is interrupted, by whoever handles a signal meanwhile."""
-        if self._working:
+        """Drop a job that has not started. While one runs, only a signal handler can call this: it interrupts it."""
+        if self._running:
             raise KeyboardInterrupt
         if self._job is not None and self._job.id == job:
             self._job = None
             self._events.append(JobDied(job, "terminated", 0, 0.0, 0))
 
     def close(self) -> None:
-        """Forget a job that has not begun."""
+        """Drop a job that has not started."""
         self._job = None

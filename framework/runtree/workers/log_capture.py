@@ -1,4 +1,4 @@
-"""Where a worker's output goes: to the log of the job at hand, whoever writes, and never more than a log may hold."""
+"""The output of a worker goes to the log of its current job, and no log grows without bound."""
 
 import ctypes
 import io
@@ -12,57 +12,62 @@ MAX_LOG_BYTES = 10_000_000
 
 
 class LogCapture:
-    """The standard output and error of this process, from here on silent but for the time of a job."""
+    """Takes over file descriptors 1 and 2 of this process: silent between jobs, the job's log during one.
+
+    Descriptors, not `sys.stdout`: C extensions and child processes write there without asking Python.
+    """
 
     def __init__(self) -> None:
         self._null = os.open(os.devnull, os.O_WRONLY)
-        self._flush_c = ctypes.CDLL(None).fflush
+        self._fflush = ctypes.CDLL(None).fflush
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):  # a line that is printed before a crash is in the log
+            if isinstance(stream, io.TextIOWrapper):
+                # line buffering: what was printed before a crash is in the log
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-        self._lead_to(self._null)
+        self._redirect(self._null)
 
     @contextmanager
     def to(self, log: str | None) -> Iterator[None]:
-        """Append what is printed to a log, C extensions and child processes included."""
+        """Append all output to `log` meanwhile."""
         if log is not None:
-            with suppress(OSError):  # a log is best effort, a result is not
+            with suppress(OSError):  # a log is best effort, the result is not
+                # O_APPEND: the job, its children and the driver write to one file, and the driver may truncate it
                 file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-                self._lead_to(file)
+                self._redirect(file)
                 os.close(file)
         try:
             yield
         finally:
-            self.flush()
-            self._lead_to(self._null)
+            self.flush()  # before the descriptors change: buffered text belongs to this job
+            self._redirect(self._null)
 
-    def _lead_to(self, target: int) -> None:
+    def _redirect(self, target: int) -> None:
         os.dup2(target, 1)
         os.dup2(target, 2)
 
     def flush(self) -> None:
-        """Write what Python's and C's buffers hold."""
+        """Write the buffers of Python's streams and of C's stdio."""
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):  # a job may have closed or replaced them
                 stream.flush()
-        self._flush_c(None)
+        self._fflush(None)
 
 
-def truncate_log(log: Path, largest: int = MAX_LOG_BYTES) -> None:
-    """Take the middle out of a log that is larger than it may be; those who append to it go on."""
+def truncate_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
+    """Cut the middle out of a log of more than `max_bytes`; processes that append to it continue undisturbed."""
     with suppress(OSError):
-        if log.stat().st_size <= largest:
+        if log.stat().st_size <= max_bytes:
             return
         with log.open("r+b") as file:
-            file.seek(-(largest // 4), os.SEEK_END)
-            tail = file.read(largest)[-largest // 4 :]  # to its end as of now: what comes until the cut is lost
-            file.truncate(largest // 2)
+            file.seek(-(max_bytes // 4), os.SEEK_END)
+            # The file grows while it is read. What is written between this read and the truncation is lost.
+            tail = file.read(max_bytes)[-max_bytes // 4 :]
+            file.truncate(max_bytes // 2)
         with log.open("ab") as file:
-            file.write(b"\n[runtree: cut here, a log holds %d MB at most]\n" % (largest // 1_000_000) + tail)
+            file.write(b"\n[runtree: cut here, a log holds %d MB at most]\n" % (max_bytes // 1_000_000) + tail)
 
 
 def append_to_log(log: Path | None, text: str) -> None:
-    """Add to a log what the driver has to say about its job."""
     if log is not None:
         with suppress(OSError), log.open("a", encoding="utf-8") as file:
             file.write(text)

@@ -1,4 +1,28 @@
-"""The workers of a driver: as many as there are slots, each replaced when it is gone, the nursery included."""
+"""The worker pool: as many worker processes as there are slots, each replaced when it has ended.
+
+The life of a worker, as the pool sees it::
+
+            spawn()               "ready"                start_job()
+    (none) ────────▶ starting ────────────────▶ idle ─────────────────▶ running ─┐ "reported", "prune", "continue"
+                        │                        ▲ │                      │ ▲ └────┘
+                        │                        │ │ "returned"           │
+                        │                        └─┼──────────────────────┤
+                        │                          │                      │ limit exceeded, terminate(), or
+                        │                          │                      ▼ "returned" with children left
+                        │ EOF on its connection    │ EOF               ending: SIGTERM, later SIGKILL
+                        ▼                          ▼                      │
+                       dead, orders KILL ◀────────────────────────────────┤ EOF
+                        │                                                 │
+                        └───────────────▶ "exited" ◀──────────────────────┘
+                                             │ the fork server has reaped it and killed all below it
+                                             ▼
+                                          gone, a new one is spawned
+
+Only the fork server's "exited" ends a job. EOF on the connection says that the worker has closed its end, while
+processes of its job may still write into the run's folder, in which the next attempt may start at once. If the fork
+server itself dies, its supervisor kills all workers; the pool waits for the end of the supervisor, counts all workers
+as gone, and starts another fork server.
+"""
 
 import selectors
 import signal
@@ -12,190 +36,207 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from runtree.contract.errors import RuntreeError
-from runtree.workers.executor import Job, JobDied, JobReturned, TerminationCause, send_message, startup_error
+from runtree.workers.executor import Job, JobDied, JobReturned, TerminationCause, startup_error
 from runtree.workers.fork_server import ForkServerClient
 from runtree.workers.log_capture import truncate_log
+from runtree.workers.messages import send_message
 from runtree.workers.process_tree import resident_bytes
+
+MAX_FAILED_STARTS_PER_SLOT = 3
 
 
 @dataclass(eq=False)
 class WorkerHandle:
     """One worker, from the order to fork it until it is reaped.
 
-    `cause` says why its job was asked to end; a worker that was is not used again, as the signal may come late.
-    `kept` is a result that is told only once the worker is gone, and with it what its job left behind.
+    Attributes
+    ----------
+    gone
+        Its connection is closed, or it has been reaped.
+    cause
+        Why its job was asked to end. Such a worker gets no further job: the signal may arrive late, in the next one.
+    held_result
+        A result that is reported only once the worker is gone, and with it the processes that its job left behind.
     """
 
     number: int
-    link: Connection
-    theirs: socket.socket
-    pid: int = 0
+    connection: Connection
+    worker_end: socket.socket
+    pid: int = 0  # 0: starting
     gone: bool = False
     job: Job | None = None
-    began: float = 0.0
+    started: float = 0.0
     peak: int = 0
     cause: TerminationCause | None = None
     kill_at: float | None = None
-    kept: JobReturned | None = field(default=None, repr=False)
+    held_result: JobReturned | None = field(default=None, repr=False)
 
-    def begin(self, job: Job, payload: bytes) -> bool:
-        """Hand over a job; return False if nobody takes it."""
+    def start_job(self, job: Job, payload: bytes) -> bool:
+        """Send a job; return False if the worker is not there to take it."""
+        log = str(job.log.absolute()) if job.log else None
         try:
-            send_message(self.link, "work", job.id, payload, job.memory, str(job.log.absolute()) if job.log else None)
+            send_message(self.connection, "run", job.id, payload, job.memory, log)
         except OSError:
             return False
-        self.job, self.began, self.peak = job, time.monotonic(), 0
+        self.job, self.started, self.peak = job, time.monotonic(), 0
         return True
 
-    def answer(self, kind: str) -> None:
-        """Answer the last report of the job: "prune" or "acknowledge"."""
+    def send_decision(self, decision: str) -> None:
+        """Send "prune" or "continue" for the job's last report."""
         if self.job is not None and not self.gone:
-            with suppress(OSError):  # it is gone, which is told elsewhere
-                send_message(self.link, kind, self.job.id)
+            with suppress(OSError):  # the worker has died: the pool sees that elsewhere
+                send_message(self.connection, decision, self.job.id)
 
-    def watched(self) -> bool:
-        """Tell whether something about the job has to be looked at again and again."""
+    @property
+    def needs_polling(self) -> bool:
+        """Whether limits, log or deadline of the job have to be checked while nothing arrives."""
         job = self.job
         return job is not None and bool(job.max_seconds or job.memory or job.log or self.kill_at)
 
-    def overstepped(self, now: float) -> TerminationCause | None:
-        """Look at time, memory and log; return the limit that was overstepped just now."""
+    def exceeded_limit(self, now: float) -> TerminationCause | None:
+        """Check time, memory and log; return a limit that is exceeded and was not before."""
         job = self.job
         if job is None:
             return None
         if job.log is not None:
             truncate_log(job.log)
         if job.memory is not None and self.cause != "memory":
-            used = resident_bytes(self.pid, job.memory)
-            self.peak = max(self.peak, used)
-            if used > job.memory:
+            resident = resident_bytes(self.pid, job.memory)
+            self.peak = max(self.peak, resident)
+            if resident > job.memory:
                 return "memory"
-        late = job.max_seconds is not None and now - self.began >= job.max_seconds
+        late = job.max_seconds is not None and now - self.started >= job.max_seconds
         return "max_seconds" if late and self.cause is None else None
 
     def died(self, job: Job, code: int, peak: int) -> JobDied:
-        """Return the end of a job without a result."""
-        seconds = time.monotonic() - self.began if self.began else 0.0
+        seconds = time.monotonic() - self.started if self.started else 0.0
         return JobDied(job.id, self.cause or "crashed", code, round(seconds, 6), max(self.peak, peak))
 
     def close(self) -> None:
-        """Forget the worker."""
         self.gone = True
-        self.link.close()
-        self.theirs.close()
+        self.connection.close()
+        self.worker_end.close()
 
 
-Heard = tuple[WorkerHandle, tuple[Any, ...]]
+WorkerMessage = tuple[WorkerHandle, tuple[Any, ...]]
 
 
 class WorkerPool:
-    """Workers that come, tell and go.
+    """Worker processes below one fork server.
 
-    `idle` are those that wait for a job; `failure` is why no more will come.
+    Attributes
+    ----------
+    idle
+        The workers that can take a job.
+    failure
+        Why no more workers will come, if so.
     """
 
-    def __init__(self, size: int, open_nursery: Callable[[], ForkServerClient]) -> None:
+    def __init__(self, size: int, start_fork_server: Callable[[], ForkServerClient]) -> None:
         self.idle: list[WorkerHandle] = []
         self.failure: RuntreeError | None = None
-        self._size, self._open_nursery = size, open_nursery
+        self._size, self._start_fork_server = size, start_fork_server
         self._workers: dict[int, WorkerHandle] = {}
-        self._numbers, self._unborn = count(), 0
+        self._numbers, self.failed_starts = count(), 0
         self._selector = selectors.DefaultSelector()
         self._open()
 
     def _open(self) -> None:
-        self._nursery = self._open_nursery()
-        self._selector.register(self._nursery.link, selectors.EVENT_READ)
-        for _ in range(self._size):
-            self._hire()
+        self._fork_server = self._start_fork_server()
+        self._selector.register(self._fork_server.connection, selectors.EVENT_READ)
+        for _ in range(self._size):  # orders wait in the socket until the fork server has imported everything
+            self.spawn()
 
-    def _hire(self) -> None:
+    def spawn(self) -> None:
         number = next(self._numbers)
-        worker = self._workers[number] = WorkerHandle(number, *self._nursery.fork(number))
-        self._selector.register(worker.link, selectors.EVENT_READ, worker)
+        worker = self._workers[number] = WorkerHandle(number, *self._fork_server.fork(number))
+        self._selector.register(worker.connection, selectors.EVENT_READ, worker)
 
-    def hear(self, timeout: float | None) -> Iterator[Heard]:
-        """Yield what workers say: "reported", "returned" and, once it and all below it are gone, "gone"."""
+    def receive(self, timeout: float | None) -> Iterator[WorkerMessage]:
+        """Yield the messages of workers: "reported", "returned" and, once all below it are gone too, "gone"."""
         for key, _ in self._selector.select(timeout):
             if key.data is None:
-                yield from self._hear_nursery()
-            elif not key.data.gone:
-                yield from self._hear_worker(key.data)
+                yield from self._receive_from_fork_server()
+            elif not key.data.gone:  # else removed by a message before this one
+                yield from self._receive_from(key.data)
 
-    def _hear_worker(self, worker: WorkerHandle) -> Iterator[Heard]:
+    def _receive_from(self, worker: WorkerHandle) -> Iterator[WorkerMessage]:
         try:
-            message = worker.link.recv()
-        except (EOFError, OSError):  # it died, or stopped amid a message
-            self._unplug(worker)
-            self._nursery.kill(worker.number)
+            message = worker.connection.recv()
+        except (EOFError, OSError):  # it has died, or was stopped half-way through a message (the socket timed out)
+            self._disconnect(worker)
+            self._fork_server.kill(worker.number)
             return
         if message[0] != "ready":
             yield worker, message
             return
-        worker.pid, self._unborn = message[1], 0
-        worker.theirs.close()
+        worker.pid, self.failed_starts = message[1], 0
+        worker.worker_end.close()
         if not worker.gone:
             self.idle.append(worker)
 
-    def _hear_nursery(self) -> Iterator[Heard]:
+    def _receive_from_fork_server(self) -> Iterator[WorkerMessage]:
         try:
-            kind, *told = self._nursery.link.recv()
+            kind, *details = self._fork_server.connection.recv()
         except (EOFError, OSError):
-            yield from self._start_again()
+            yield from self._restart()
             return
         if kind == "ready":
-            self._nursery.ready = True
+            self._fork_server.ready = True
         elif kind == "failed":
-            self.failure, trace = told
+            self.failure, trace = details
             self.failure.__cause__ = RuntimeError(f"in the process that starts the workers:\n{trace}")
         elif kind == "exited":
-            number, code, peak = told
-            yield from self._part_with(self._workers.pop(number), code, peak)
-            self._hire()
+            number, code, peak = details
+            yield from self.remove(self._workers.pop(number), code, peak)
+            self.spawn()
 
-    def _part_with(self, worker: WorkerHandle, code: int, peak: int) -> Iterator[Heard]:
-        """Listen to what a worker said before its end, then forget it."""
+    def remove(self, worker: WorkerHandle, code: int, peak: int) -> Iterator[WorkerMessage]:
+        """Yield the last messages of a worker that has been reaped, then "gone"."""
         worker.gone = True
         if worker in self.idle:
             self.idle.remove(worker)
-        while not worker.link.closed and worker.link.poll():
-            yield from self._hear_worker(worker)
-        self._unplug(worker)
-        self._unborn += not worker.pid
-        if self._unborn > 3 * self._size:
-            self.failure = startup_error(f"{self._unborn} of them ended as soon as they had begun, with code {code}")
+        # "exited" and the worker's own messages come over two sockets: a result may still be unread in its own
+        while not worker.connection.closed and worker.connection.poll():
+            yield from self._receive_from(worker)
+        self._disconnect(worker)
+        self.failed_starts += not worker.pid
+        if self.failed_starts > MAX_FAILED_STARTS_PER_SLOT * self._size:
+            self.failure = startup_error(
+                f"{self.failed_starts} of them ended right after their start, with code {code}"
+            )
         yield worker, ("gone", code, peak)
 
-    def _start_again(self) -> Iterator[Heard]:
-        """Open another nursery, unless this one has never been ready: the next would do no better."""
-        self._selector.unregister(self._nursery.link)
-        self._nursery.end()
+    def _restart(self) -> Iterator[WorkerMessage]:
+        """Start another fork server, unless this one has never been ready: the next would fail likewise."""
+        self._selector.unregister(self._fork_server.connection)
+        self._fork_server.end()  # returns when the supervisor has killed every worker
         for number in list(self._workers):
-            yield from self._part_with(self._workers.pop(number), -signal.SIGKILL, 0)
+            yield from self.remove(self._workers.pop(number), -signal.SIGKILL, 0)
         if self.failure is not None:
             return
-        if self._nursery.ready:
+        if self._fork_server.ready:
             self._open()
         else:
-            code = self._nursery.process.returncode
+            code = self._fork_server.process.returncode
             self.failure = startup_error(f"the process that starts them ended with code {code}")
 
-    def _unplug(self, worker: WorkerHandle) -> None:
-        if not worker.link.closed:
-            self._selector.unregister(worker.link)
+    def _disconnect(self, worker: WorkerHandle) -> None:
+        if not worker.connection.closed:
+            self._selector.unregister(worker.connection)
         worker.close()
 
-    def interrupt(self, worker: WorkerHandle) -> None:
-        """Send SIGTERM to a worker."""
-        self._nursery.interrupt(worker.number)
+    def terminate(self, worker: WorkerHandle) -> None:
+        """Send SIGTERM to a worker, through the fork server: only a parent knows that the pid is still the worker's."""
+        self._fork_server.terminate(worker.number)
 
     def kill(self, worker: WorkerHandle) -> None:
-        """End a worker and all below it, at once; "gone" follows."""
-        self._nursery.kill(worker.number)
+        """End a worker and all processes below it at once; "gone" follows."""
+        self._fork_server.kill(worker.number)
 
-    def dismiss(self) -> None:
-        """End all workers and the nursery; nothing is left when this returns."""
-        self._nursery.end()
+    def shutdown(self) -> None:
+        """End all workers and the fork server; no process is left when this returns."""
+        self._fork_server.end()
         for worker in self._workers.values():
             worker.close()
         self._workers.clear()

@@ -1,4 +1,4 @@
-"""What the kernel holds a worker to: dying with its parent, keeping its orphans, a bound on what it asks for."""
+"""What the kernel does for a worker: kill it with its parent, hand it its orphans, bound its allocations."""
 
 import ctypes
 import os
@@ -9,70 +9,70 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGKILL
 
-_DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # prctl(2)
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 _LINUX = sys.platform == "linux"
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MIB = 2**20
 
 
 def die_with_parent(parent: int) -> None:
-    """Let the kernel kill this process as soon as its parent is gone, however that ends."""
-    _ask_kernel(_DIE_WITH_PARENT, SIGKILL)
-    if os.getppid() != parent:  # gone before the kernel was asked
+    """Let the kernel kill this process as soon as its parent is gone, by whatever end."""
+    _prctl(_PR_SET_PDEATHSIG, SIGKILL)
+    # The parent may have died before the call above, which then waits for the death of the wrong process
+    if os.getppid() != parent:
         os._exit(1)
 
 
 def become_subreaper() -> None:
-    """Let processes below this one become its children when their own parents are gone."""
-    _ask_kernel(_ADOPT_ORPHANS, 1)
+    """Let processes below this one become its children when their own parents die: none can escape by orphaning."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _ask_kernel(option: int, value: int) -> None:
+def _prctl(option: int, value: int) -> None:
     if _LINUX:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def prefer_oom_kill() -> None:
-    """Let the kernel, should the machine run out of memory, end this process rather than one that starts workers."""
+    """Let the kernel, if the machine runs out of memory, kill this process before the driver or the fork server."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
 class PeakMemory:
-    """The largest resident memory of this process, as whoever reaps it will read it."""
+    """Resets the peak of resident memory (`ru_maxrss`) that the process which reaps this one will read."""
 
     def __init__(self) -> None:
-        self._file: int | None = None
+        self._clear_refs: int | None = None
         with suppress(OSError):
-            self._file = os.open("/proc/self/clear_refs", os.O_WRONLY)
+            self._clear_refs = os.open("/proc/self/clear_refs", os.O_WRONLY)
 
-    def forget(self) -> None:
-        """Count it from now on."""
-        if self._file is not None:
+    def reset(self) -> None:
+        if self._clear_refs is not None:
             with suppress(OSError):
-                os.write(self._file, b"5")  # proc(5)
+                os.write(self._clear_refs, b"5")  # proc(5): "reset the peak resident set size"
 
 
 @contextmanager
 def limit_allocation(memory: int | None) -> Iterator[None]:
-    """Turn a sudden huge allocation into a MemoryError; what grows bit by bit the driver sees and ends.
+    """Turn a sudden huge allocation into a MemoryError; memory that grows gradually is the driver's to watch.
 
-    The kernel counts addresses that may be written to, not pages in use, and stacks and buffers of native threads
-    are such: hence a room beyond the limit. Libraries exit where they cannot have those.
+    `RLIMIT_DATA` counts writable address space, not resident pages. Stacks and buffers of native threads are such space
+    without ever being touched, so the limit leaves room for them: BLAS exits the process where it cannot have those.
     """
     if memory is None or not _LINUX:
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = _data() + memory + 256 * _MIB + 64 * _MIB * (os.cpu_count() or 1)
-    known = [value for value in (limit, soft, hard) if value != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_DATA, (min(known), hard))
+    limit = _data_bytes() + memory + 256 * _MIB + 64 * _MIB * (os.cpu_count() or 1)
+    finite = [value for value in (limit, soft, hard) if value != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(finite), hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def _data() -> int:
-    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  a path costs as much again as the reading
-        return int(file.read().split()[5]) * _PAGE
+def _data_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  a Path costs as much again as the read
+        return int(file.read().split()[5]) * _PAGE_BYTES
