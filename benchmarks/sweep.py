@@ -187,7 +187,7 @@ def runtree(
     """Return the seconds of a sweep: from its first run's beginning to its last run's end, and what came before."""
     from runtree.app import App, train
     from runtree.config.flags import parse_flags
-    from runtree.sweeps.driver import Driver
+    from runtree.sweeps.loop import Driver
 
     taken: dict[str, float] = {}
     loop = Driver.run

@@ -14,7 +14,7 @@ from runtree.contract.types import TASKS
 from runtree.lifecycle.load import source_node
 from runtree.lifecycle.stages import evaluator_arguments
 from runtree.lifecycle.table_options import table_options
-from runtree.sweeps.options import loop_options, of_the_tuner
+from runtree.sweeps.options import read_loop_options, tuner_arguments
 
 APP = App()
 NEEDED = {"csv": ["data.path=a.csv", "data.target=y"], "parquet": ["data.path=a.parquet", "data.target=y"]}
@@ -60,8 +60,8 @@ def test_an_option_composes_and_its_target_accepts_its_keys(group, name):
     elif group == "preprocess":
         assert build(node, group, trust) is not None
     elif group == "tuner":
-        assert loop_options(node).repeats == 1
-        assert isinstance(build(of_the_tuner(node), group, trust), Tuner)
+        assert read_loop_options(node).repeats == 1
+        assert isinstance(build(tuner_arguments(node), group, trust), Tuner)
     else:
         assert group == "experiment"
 

@@ -4,7 +4,7 @@ import pytest
 
 from runtree.cli.sweep.report import exit_code, report_sweep
 from runtree.cli.sweep.words import clock, shortened, told_value
-from runtree.sweeps.book import Entry
+from runtree.sweeps.state import RunState
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_lines_fit_a_narrow_terminal(report, write_sweep, told, monkeypatch, wid
 def test_exit_codes(state, reason, leaving, code):
     from types import SimpleNamespace
 
-    entry = Entry(0, ("a", 0), 0, "s", state, outcome={"reason": reason})
+    entry = RunState(0, ("a", 0), 0, "s", state, outcome={"reason": reason})
     book, options = SimpleNamespace(runs={0: entry}), SimpleNamespace(keep="none")
     assert exit_code(SimpleNamespace(leaving=leaving, book=book, options=options)) == code
 

@@ -29,7 +29,7 @@ from runtree.app import rest_idle_threads
 from runtree.cli.main import main
 
 rest_idle_threads()
-import runtree.app.sweeping, runtree.app.sweep_worker, runtree.app.resuming, runtree.lifecycle.execute, runtree.sweeps.finish
+import runtree.app.sweep, runtree.app.sweep_worker, runtree.app.resume, runtree.lifecycle.execute, runtree.sweeps.finish
 import optuna, sklearn.pipeline, sklearn.metrics, sklearn.model_selection
 
 WRITING = ("write", "fsync", "fdatasync", "ftruncate", "replace", "rename", "mkdir", "unlink", "rmdir")

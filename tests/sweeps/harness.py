@@ -7,17 +7,14 @@ from typing import Any
 from runtree.config.freeze import Frozen
 from runtree.contract.search import Dimension, Interval
 from runtree.records.ledger import Ledger, read_ledger
-from runtree.sweeps.allocator import Standing
-from runtree.sweeps.book import Book
-from runtree.sweeps.driver import Driver
-from runtree.sweeps.families import Family
-from runtree.sweeps.judgement import Judge, constraints
+from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import AttemptResult
-from runtree.sweeps.options import loop_options
-from runtree.sweeps.progress import Progress
-from runtree.sweeps.proposer import Arm, Proposer
-from runtree.sweeps.reported import objective_of
-from runtree.sweeps.stop import stop_rules
+from runtree.sweeps.options import read_loop_options, read_stop_rules
+from runtree.sweeps.proposer import Proposer, Standing, Study
+from runtree.sweeps.results import Objectives, objective_from_report, read_constraints
+from runtree.sweeps.search_space import SearchSpace
+from runtree.sweeps.state import SweepState
+from runtree.sweeps.stopping import StopMonitor
 from runtree.workers.executor import Job, JobDied, JobReported, JobReturned
 
 LINE = (Dimension("x", Interval(0.0, 1.0)),)
@@ -93,7 +90,7 @@ class Silent:
         pass
 
 
-def freeze(family: Family, values: Mapping[str, Any]) -> tuple[Frozen, str]:
+def freeze(family: SearchSpace, values: Mapping[str, Any]) -> tuple[Frozen, str]:
     return Frozen({"seed": 0, **values}, ""), family.name + json.dumps(dict(values), sort_keys=True, default=str)
 
 
@@ -101,24 +98,24 @@ def make(
     folder, executor, tuner, space=LINE, *, objectives=(("score", "maximize"),), families=None, stop=None, **tuner_node
 ) -> Driver:
     """Return a driver over a ledger in `folder`, which is gone on with where there is one."""
-    options = loop_options({"stop": stop or {}, "backoff": 0.0, **tuner_node})
-    judge = Judge(tuple(objectives), constraints(options.constraints))
-    families = families or [Family("", {}, tuple(space))]
+    options = read_loop_options({"stop": stop or {}, "backoff": 0.0, **tuner_node})
+    judge = Objectives(tuple(objectives), read_constraints(options.constraints))
+    families = families or [SearchSpace("", {}, tuple(space))]
     ledger = Ledger(folder / "ledger.jsonl")
-    book = Book().apply_all(read_ledger(ledger.file))
+    book = SweepState().apply_all(read_ledger(ledger.file))
     arms = []
     for family in families:
         own = tuner()
         own.begin(family.space, [direction for _, direction in objectives], 0)
-        arms.append(Arm(family, own, Standing(family.name, len(family.space))))
-    rules = stop_rules(options.stop)
+        arms.append(Study(family, own, Standing(family.name, len(family.space))))
+    rules = read_stop_rules(options.stop)
     driver = Driver(
         executor=executor,
         ledger=ledger,
         book=book,
         proposer=Proposer(arms, book, freeze, rules.max_runs, options.shares),
         judge=judge,
-        progress=Progress(rules, objectives[0][1]),
+        progress=StopMonitor(rules, objectives[0][1]),
         options=options,
         job=lambda entry, trial, front: Job(entry.number, dict(trial.values)),
         watcher=Silent(),
@@ -127,7 +124,7 @@ def make(
         aside=lambda entry: None,
         work=lambda entry, trial: None,
         by_folds=lambda entry, trial: None,
-        value_of=lambda metrics: objective_of(metrics, *objectives[0]),
+        value_of=lambda metrics: objective_from_report(metrics, *objectives[0]),
     )
     driver.open()
     return driver

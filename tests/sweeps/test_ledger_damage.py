@@ -11,7 +11,7 @@ from harness import Scripted, history, make, outcome
 
 from runtree.contract.search import Choice, Dimension
 from runtree.records.ledger import read_ledger
-from runtree.tuners.study import OptunaTuner
+from runtree.tuners.optuna_tuner import OptunaTuner
 from runtree.workers.executor import JobDied
 
 tpe = partial(OptunaTuner, partial(optuna.samplers.TPESampler, multivariate=True, n_startup_trials=4))

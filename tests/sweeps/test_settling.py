@@ -9,7 +9,7 @@ import pytest
 from harness import Scripted, make
 
 from runtree.records.ledger import read_ledger
-from runtree.tuners.study import OptunaTuner
+from runtree.tuners.optuna_tuner import OptunaTuner
 
 randomly = partial(OptunaTuner, partial(optuna.samplers.RandomSampler))
 

@@ -8,14 +8,21 @@ import pytest
 from runtree.config.space.domains import domain_of
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.layout import SweepFolder
-from runtree.sweeps.advice.advise import advise
-from runtree.sweeps.advice.budget import alike, failures, last_improvement, too_large, too_small
-from runtree.sweeps.advice.edges import at_the_edge, position, widened
-from runtree.sweeps.advice.facts import Facts
-from runtree.sweeps.advice.optimism import optimism, promised_too_much, told_by_folds
-from runtree.sweeps.advice.recheck import Rechecked
-from runtree.sweeps.book import Book
-from runtree.sweeps.judgement import Judge
+from runtree.sweeps.advice import advise
+from runtree.sweeps.advice.search import (
+    FinishedSweep,
+    alike,
+    at_the_edge,
+    failures,
+    last_improvement,
+    position,
+    too_large,
+    too_small,
+    widened,
+)
+from runtree.sweeps.advice.winner import Rechecked, optimism, promised_too_much, told_by_folds
+from runtree.sweeps.results import Objectives
+from runtree.sweeps.state import SweepState
 
 C = Dimension("algorithm.C", Interval(0.01, 100.0, scale="log"))
 
@@ -24,7 +31,7 @@ def sweep(
     tmp_path, runs, *, metric="f1", direction="maximize", space=(C,), criterion="max_runs", threshold=None, startup=0
 ):
     """Return the facts of a sweep whose runs are (values, objective or an error)."""
-    book = Book()
+    book = SweepState()
     for number, (values, value) in enumerate(runs):
         failed = isinstance(value, str)
         book.apply({
@@ -34,7 +41,7 @@ def sweep(
         })  # fmt: skip
     stop = {"criterion": criterion, "threshold": threshold}
     folder = SweepFolder(tmp_path / "20260101-000000-sweep")
-    return Facts(book, Judge(((metric, direction),)), {"a": space}, stop, folder, startup)
+    return FinishedSweep(book, Objectives(((metric, direction),)), {"a": space}, stop, folder, startup)
 
 
 def rising(count):

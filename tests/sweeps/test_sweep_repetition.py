@@ -10,15 +10,15 @@ import pytest
 from harness import Scripted, history, make, outcome
 
 from runtree.contract.search import Choice, Dimension, Interval
-from runtree.sweeps.families import Family
-from runtree.tuners.study import OptunaTuner
+from runtree.sweeps.search_space import SearchSpace
+from runtree.tuners.optuna_tuner import OptunaTuner
 from runtree.workers.executor import JobDied
 
 randomly = partial(OptunaTuner, partial(optuna.samplers.RandomSampler))
 tpe = partial(OptunaTuner, partial(optuna.samplers.TPESampler, multivariate=True, n_startup_trials=4))
 FEW = (Dimension("x", Choice(tuple(range(6)))), Dimension("y", Choice(("a", "b"))))  # many proposals are known already
 LINE = (Dimension("x", Interval(0.0, 1.0)),)
-FAMILIES = [Family(name, {"algorithm": name}, LINE) for name in ("one", "other")]
+FAMILIES = [SearchSpace(name, {"algorithm": name}, LINE) for name in ("one", "other")]
 STOPS = {
     "runs": {"max_runs": 24},
     "patience": {"patience": {"runs": 6}, "max_runs": 40},

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from runtree.tuners.cma_state import attributes, decode, portable
+from runtree.tuners.cma_state import attributes_from_json, attributes_to_json, decode
 
 cmaes = pytest.importorskip("cmaes", reason="tuner=cmaes needs the package cmaes")
 BOUNDS = np.array([[0.0, 1.0]] * 3)
@@ -33,9 +33,11 @@ def test_a_restored_optimizer_draws_and_learns_alike(kind):
     former = optimizer(kind)
     text = pickle.dumps(former).hex()
     kept = json.loads(
-        json.dumps(portable({"cma:generation": 1, "cma:optimizer:0": text[:900], "cma:optimizer:1": text[900:]}))
+        json.dumps(
+            attributes_to_json({"cma:generation": 1, "cma:optimizer:0": text[:900], "cma:optimizer:1": text[900:]})
+        )
     )
-    restored = attributes(kept)
+    restored = attributes_from_json(kept)
     assert restored.pop("cma:generation") == 1
     later = pickle.loads(bytes.fromhex(restored["cma:optimizer:0"]))
     assert drawn(later) == drawn(former)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from runtree.contract.search import Choice, Dimension, Interval, Observation
+from runtree.tuners.optuna_tuner import OptunaTuner
 from runtree.tuners.sobol import Sobol, place
-from runtree.tuners.study import OptunaTuner
 
 SPACE = [
     Dimension("model", Choice(("line", "tree"))),

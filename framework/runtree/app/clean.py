@@ -24,8 +24,8 @@ from runtree.records.ledger import read_ledger
 from runtree.records.query import matching_rows
 from runtree.records.record import sweep_path
 from runtree.records.selectors import read_records
-from runtree.sweeps.book import Book
-from runtree.sweeps.judgement import Front, Judge, constraints
+from runtree.sweeps.results import Objectives, ParetoFront, read_constraints
+from runtree.sweeps.state import SweepState
 
 
 def find_best_runs(found: Sequence[RunRecord]) -> set[Path]:
@@ -68,11 +68,11 @@ def _of_sweep(sweep: SweepFolder, runs: Sequence[RunRecord]) -> set[Path]:
         asked = read_description(sweep)
         objectives = tuple((str(name), str(way)) for name, way in asked["objectives"])
         node = asked.get("tuner_node") or {}
-        judge = Judge(objectives, constraints(node.get("constraints")))
-        book = Book().apply_all(read_ledger(sweep.ledger))
+        judge = Objectives(objectives, read_constraints(node.get("constraints")))
+        book = SweepState().apply_all(read_ledger(sweep.ledger))
     except (RuntreeError, LookupError, TypeError, ValueError, AttributeError):
         return {record.folder for record in runs}
-    front = Front(judge)
+    front = ParetoFront(judge)
     for trial in book.trials.values():
         if trial.runs and all(entry.has_ended for entry in book.entries(trial)):
             front.add(book, trial)

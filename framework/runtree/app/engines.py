@@ -11,7 +11,7 @@ from runtree.contract.errors import RunFailedError, RuntreeError
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
 from runtree.sweeps.messages import RunRequest
-from runtree.sweeps.options import loop_options
+from runtree.sweeps.options import read_loop_options
 from runtree.workers.executor import Event, Executor, Job, JobReturned, refuse_limits
 from runtree.workers.in_process import InProcessExecutor
 from runtree.workers.process_executor import ProcessExecutor
@@ -34,7 +34,7 @@ def make_executor(app: App, overrides: tuple[str, ...], sweeper: Any) -> Executo
 
     config = sweeper.config
     allowed = resources(_container(config.compute))
-    options = loop_options(_container(config.tuner))
+    options = read_loop_options(_container(config.tuner))
     setting = worker_config(app, overrides)
     if config.hydra.launcher.get("_target_") != RUNTREE_LAUNCHER or needs_hydra(config):
         batch_size = sweeper.max_batch_size or launcher_batch_size(config, allowed.at_once)

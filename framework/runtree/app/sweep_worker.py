@@ -17,7 +17,7 @@ from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
 from runtree.plugins import make_plugins
 from runtree.records.layout import RunFolder
-from runtree.sweeps.endings import is_full, told
+from runtree.sweeps.attempts import error_record, is_disk_full
 from runtree.sweeps.messages import (
     AttemptResult,
     FinalizeRequest,
@@ -85,7 +85,7 @@ class SweepWorker:
         except RuntreeError as error:
             return error
         except OSError as error:  # not even a record could be written
-            if not is_full(error):
+            if not is_disk_full(error):
                 raise
             return disk_full_result(error)
 
@@ -192,7 +192,9 @@ def mark_diverged(record: RunRecord, work: RunRequest) -> RunRecord:
 
 def disk_full_result(error: OSError) -> AttemptResult:
     """Return what the driver is told of a run whose folder takes no more."""
-    return AttemptResult("failed", "error", {}, None, 0.0, {}, {}, None, told("OSError", str(error)), kept=False)
+    return AttemptResult(
+        "failed", "error", {}, None, 0.0, {}, {}, None, error_record("OSError", str(error)), kept=False
+    )
 
 
 def attempt_result(record: RunRecord, objectives: tuple[float, ...] | None, kept: bool) -> AttemptResult:

@@ -14,7 +14,8 @@ from runtree.contract.run import Run
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from runtree.app.sweeping import Order, Swept
+    from runtree.app.preflight import SweepRequest
+    from runtree.app.sweep import SweepResult
     from runtree.config.freeze import Frozen
     from runtree.records.layout import RunFolder
 
@@ -41,7 +42,7 @@ class Done:
     failures: list[tuple[tuple[str, ...], Exception]] = field(default_factory=list)
     folder: Path | None = None
     multirun: bool = False
-    swept: "Swept | None" = None
+    swept: "SweepResult | None" = None
 
 
 def train(
@@ -49,7 +50,7 @@ def train(
     flags: argparse.Namespace,
     watch: Watch = lambda _: None,
     told: Callable[[Run], None] = lambda _: None,
-    order: "Order | None" = None,
+    order: "SweepRequest | None" = None,
     iterated: Iterated = lambda run, line: None,
     opens: Opens = anew,
 ) -> Done:
@@ -102,7 +103,7 @@ class Task:
         done: Done,
         watch: Watch = lambda _: None,
         told: Callable[[Run], None] = lambda _: None,
-        order: "Order | None" = None,
+        order: "SweepRequest | None" = None,
         flags: argparse.Namespace | None = None,
         iterated: Iterated = lambda run, line: None,
         opens: Opens = anew,
@@ -118,11 +119,12 @@ class Task:
         """Run one job: config in, objective out."""
         return run_job(config, self)
 
-    def sweep(self, sweeper: Any, arguments: list[str]) -> Any:
+    def run_sweep(self, sweeper: Any, arguments: list[str]) -> Any:
         """Carry out a sweep, and return the best value of the objective."""
-        from runtree.app.sweeping import Order, Swept, sweep
+        from runtree.app.preflight import SweepRequest
+        from runtree.app.sweep import SweepResult, run_sweep
 
-        order = self.order or Order(self.app)
+        order = self.order or SweepRequest(self.app)
         order.overrides = tuple(arguments)
         if self.flags is not None:
             order.config_name = self.flags.config_name or "config"
@@ -130,23 +132,23 @@ class Task:
 
         def open_folder(config: "DictConfig") -> Path:
             folder = order.resume.path if order.resume else _sweep_folder(config)
-            self.done.folder, self.done.swept = folder, Swept()
+            self.done.folder, self.done.swept = folder, SweepResult()
             config.hydra.sweep.dir = str(folder)  # what a launcher composes with
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(folder)}")
             return folder
 
-        self.done.swept = sweep(order, sweeper, arguments, open_folder)
+        self.done.swept = run_sweep(order, sweeper, arguments, open_folder)
         driver = self.done.swept.driver
         return driver.progress.tally.best if driver else None
 
 
 def remote_task(extra: tuple[tuple[str, object], ...], folder: Path | None, of_sweep: bool) -> Task:
     """Make the task anew in a process of a launcher's."""
-    from runtree.app.sweeping import Swept
+    from runtree.app.sweep import SweepResult
     from runtree.plugins import make_plugins
 
     app = App(make_plugins(extra=extra)) if extra else App()
-    return Task(app, Done(folder=folder, multirun=True, swept=Swept() if of_sweep else None))
+    return Task(app, Done(folder=folder, multirun=True, swept=SweepResult() if of_sweep else None))
 
 
 def run_job(config: "DictConfig", task: Task) -> Any:
@@ -169,11 +171,11 @@ def run_job(config: "DictConfig", task: Task) -> Any:
     else:
         open_folder = partial(use_run_folder, given)
     done = task.done
-    sweep = done.folder.name if done.folder else None
+    run_sweep = done.folder.name if done.folder else None
     memory = Memory(ALONE)
     opens = task.opens(frozen, open_folder)
     keep = keep_later(config, given, int(hydra.job.num), done) if done.swept is not None else None
-    request = Request(frozen, opens, overrides, sweep, keep, recall=memory.recall, iterated=task.iterated)
+    request = Request(frozen, opens, overrides, run_sweep, keep, recall=memory.recall, iterated=task.iterated)
     try:
         run = execute(request, task.app.plugins, task.app.trust(overrides), task.watch)
     except Exception as error:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
     from runtree.app import App
-    from runtree.app.sweeping import Plan
+    from runtree.app.preflight import SweepPlan
 
 SCHEMA = 1
 
@@ -49,10 +49,10 @@ def plan_command(overrides: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-def look(app: "App", flags: "argparse.Namespace") -> "Plan":
+def look(app: "App", flags: "argparse.Namespace") -> "SweepPlan":
     """Let everything be looked at that a sweep looks at before its first run."""
     from runtree.app import train
-    from runtree.app.sweeping import Order
+    from runtree.app.preflight import SweepRequest
     from runtree.cli.sweep.scene import make_scene
     from runtree.contract.errors import RequestError
 
@@ -60,7 +60,7 @@ def look(app: "App", flags: "argparse.Namespace") -> "Plan":
     scene: Any = make_scene()
     try:
         scene.look()
-        done = train(app, flags, order=Order(app, plan_only=True))
+        done = train(app, flags, order=SweepRequest(app, plan_only=True))
     finally:
         scene.close()
     if done.swept is None or done.swept.plan is None:

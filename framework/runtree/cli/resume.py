@@ -28,7 +28,7 @@ done on failures, and another compute; everything else is as it was when the swe
 @outputs_option()
 def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
     """Find the sweep, say where it stands, and go on."""
-    from runtree.app.resuming import refuse_another
+    from runtree.app.resume import check_resume_overrides
     from runtree.cli.sweep.replay import Replay
     from runtree.records.layout import find_sweep
 
@@ -36,7 +36,7 @@ def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
         sweep, overrides = "latest", (sweep, *overrides)
     seen = Replay(find_sweep(Path(outputs), sweep)).read()
     refuse_held(seen)
-    refuse_another(overrides)
+    check_resume_overrides(overrides)
     if seen.state == "ended" and not overrides and keeps_its_best(seen):
         tell_ended(seen, outputs)
         return 0
@@ -46,20 +46,20 @@ def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
 
 def keeps_its_best(seen: "Replay") -> bool:
     """Tell whether the best is kept as it was to be: where that went wrong at the end, it is tried again."""
-    from runtree.sweeps.judgement import done
+    from runtree.sweeps.results import completed_runs
 
-    best = [done(seen.book.entries(trial)) for trial, _ in seen.standing.front.best]
+    best = [completed_runs(seen.book.entries(trial)) for trial, _ in seen.standing.front.best]
     return str(seen.node.get("keep")) != "best" or all(entries[0].kept for entries in best)
 
 
 def go_on(seen: "Replay", overrides: tuple[str, ...]) -> int:
     """Begin another session."""
     from runtree.app import App
-    from runtree.app.resuming import resume
+    from runtree.app.resume import resume_sweep
     from runtree.cli.train import carry_sweep
 
     app = App()
-    return carry_sweep(app, lambda order: resume(app, seen.folder, overrides, order.watcher))
+    return carry_sweep(app, lambda order: resume_sweep(app, seen.folder, overrides, order.watcher))
 
 
 def refuse_held(seen: "Replay") -> None:

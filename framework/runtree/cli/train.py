@@ -12,7 +12,7 @@ from runtree.contract.errors import GateError, RequestError
 
 if TYPE_CHECKING:
     from runtree.app import Done
-    from runtree.app.sweeping import Order
+    from runtree.app.preflight import SweepRequest
 
 HELP = """Train, evaluate and record a model.
 
@@ -73,15 +73,15 @@ def warn_of_tuner(overrides: Sequence[str]) -> None:
         click.echo(f"note  {' '.join(typed)} {said}", err=True)
 
 
-def carry_sweep(app: Any, begin: "Callable[[Order], Done]") -> int:
+def carry_sweep(app: Any, begin: "Callable[[SweepRequest], Done]") -> int:
     """Begin a sweep with somebody who watches it, print what came of it and return the exit code."""
-    from runtree.app.sweeping import Order
+    from runtree.app.preflight import SweepRequest
     from runtree.cli.sweep.scene import make_scene
 
     scene = make_scene()
     try:
         scene.look()
-        done = begin(Order(app, watcher=scene))
+        done = begin(SweepRequest(app, watcher=scene))
     finally:
         scene.close()
     return told(done)
@@ -111,9 +111,9 @@ def refuse_missed(done: "Done") -> None:
     GateError
         A gate was missed.
     """
-    from runtree.app.gates import missed
+    from runtree.app.sweep import failed_gates
 
-    sentences = missed(done)
+    sentences = failed_gates(done)
     if sentences:
         shown = sentences[:3]
         raise GateError(shown[0], *shown[1:], f"… {len(sentences) - 3} more" if len(sentences) > 3 else "")

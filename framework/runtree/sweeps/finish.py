@@ -10,24 +10,24 @@ from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts, read_
 from runtree.records.record import read_record
 from runtree.records.writer import write_json, write_text
 from runtree.reports.write_sweep import write_sweep_report
-from runtree.sweeps.advice.advise import advise
-from runtree.sweeps.advice.facts import Facts
-from runtree.sweeps.advice.recheck import Rechecked, recheck
-from runtree.sweeps.book import Entry
-from runtree.sweeps.driver import Driver
-from runtree.sweeps.endings import FULL
-from runtree.sweeps.leaderboard import write_leaderboard
+from runtree.sweeps.advice import advise
+from runtree.sweeps.advice.search import FinishedSweep
+from runtree.sweeps.advice.winner import Rechecked, recheck
+from runtree.sweeps.attempts import DISK_FULL_MESSAGES
+from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import AttemptResult, FinalizeRequest
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.pictures import draw
-from runtree.sweeps.progress import stop_record
-from runtree.sweeps.tasks import restore
+from runtree.sweeps.results import leaderboard_csv
+from runtree.sweeps.state import RunState
+from runtree.sweeps.stopping import stop_record
+from runtree.sweeps.tasks import restore_run_files
 from runtree.workers.executor import run_on_workers
 
 log = logging.getLogger(__name__)
 
 # Why a sweep ended that no criterion ended.
-LEFT = {
+CRITERION_OF_STOP = {
     "interrupt": "interrupted",
     "stop": "asked",
     "failure": "on_failure",
@@ -42,15 +42,15 @@ def finish(
 ) -> dict[str, Any]:
     """Keep the best, write `stop.json` and `leaderboard.csv`, and return what the first says."""
     if driver.leaving not in RESUMED and options.keep == "best":
-        for entry in (found for found in keepers(driver) if not found.kept):
+        for entry in (found for found in runs_to_keep(driver) if not found.kept):
             tell(f"run {entry.number}: the test part is scored, the model saved")
-            driver.on_disk(keep, driver, entry)
+            driver.on_disk(keep_run, driver, entry)
         if driver.leaving not in RESUMED:
             drop_others(driver, folder)
-    driver.on_disk(mend, driver, folder)
+    driver.on_disk(repair_run_files, driver, folder)
     stop = stop_record(driver.progress)
     if driver.leaving and (stop["criterion"] is None or driver.leaving in RESUMED):  # what is not over did not end
-        stop |= {"criterion": LEFT[driver.leaving], "explanation": _explained(driver)}
+        stop |= {"criterion": CRITERION_OF_STOP[driver.leaving], "explanation": _explained(driver)}
     driver.on_disk(_write_down, driver, folder, stop)
     if driver.leaving not in RESUMED and len(driver.judge.objectives) == 1:
         driver.on_disk(_advise, driver, folder, options, stop, tell)
@@ -59,11 +59,11 @@ def finish(
         spaces = {name: arm.family.space for name, arm in driver.proposer.arms.items()}
         draw(driver.book, driver.judge, spaces, folder.plots, [trial for trial, _ in driver.front.best])
     if options.report and driver.leaving not in RESUMED:
-        tell_of_sweep(folder)
+        write_report(folder)
     return stop
 
 
-def tell_of_sweep(folder: SweepFolder) -> None:
+def write_report(folder: SweepFolder) -> None:
     """Write the sweep's `report.html`; one that cannot be made is a warning, for all that counts is written."""
     try:
         write_sweep_report(folder)
@@ -72,7 +72,7 @@ def tell_of_sweep(folder: SweepFolder) -> None:
 
 
 def _write_down(driver: Driver, folder: SweepFolder, stop: dict[str, Any]) -> None:
-    write_text(folder.leaderboard, write_leaderboard(driver.book, driver.judge))
+    write_text(folder.leaderboard, leaderboard_csv(driver.book, driver.judge))
     write_json(folder.stop, stop)
     # last: who dies before that has not ended, and the next session writes all of it again
     told = {"criterion": stop["criterion"], "explanation": stop["explanation"], "time": timestamp()}
@@ -84,7 +84,7 @@ def _advise(
 ) -> None:
     """Write what the runs say about the search, the best few of them judged once more if that is asked for."""
     spaces = {name: arm.family.space for name, arm in driver.proposer.arms.items()}
-    facts = Facts(driver.book, driver.judge, spaces, stop, folder, startup_of(folder))
+    facts = FinishedSweep(driver.book, driver.judge, spaces, stop, folder, startup_of(folder))
     rechecked: list[Rechecked] = []
     if options.recheck and options.keep != "none":
         tell(f"the best {options.recheck} are judged once more, by folds")
@@ -98,13 +98,13 @@ def startup_of(folder: SweepFolder) -> int:
     return int(sampler.get("n_startup_trials") or 0)
 
 
-def keepers(driver: Driver) -> list[Entry]:
+def runs_to_keep(driver: Driver) -> list[RunState]:
     """Return the runs that are kept: of each of the best configurations the first that completed."""
     found = [driver.book.entries(trial) for trial, _ in driver.front.best]
     return [next(entry for entry in entries if entry.state == "completed") for entries in found]
 
 
-def keep(driver: Driver, entry: Entry) -> None:
+def keep_run(driver: Driver, entry: RunState) -> None:
     """Let the worker that holds a run keep it; where none does any more, the run is done again."""
     results = _run_jobs(driver, [FinalizeRequest(entry.number)] * driver.executor.slots)
     outcome = next((result for result in results if isinstance(result, AttemptResult)), None)
@@ -119,7 +119,7 @@ def keep(driver: Driver, entry: Entry) -> None:
     error = str(((outcome.error if outcome is not None else None) or {}).get("message", "its process is gone"))
     log.warning("run %d could not be kept: %s", entry.number, error)
     driver.doubtful.append(entry.number)
-    if any(text in error for text in FULL):
+    if any(text in error for text in DISK_FULL_MESSAGES):
         driver.leave("disk")
     if driver.signals > 1:
         driver.leave("interrupt")
@@ -131,22 +131,22 @@ def _run_jobs(driver: Driver, payloads: list[Any]) -> list[Any]:
 
 def drop_others(driver: Driver, folder: SweepFolder) -> None:
     """Remove the heavy leaves of runs that are not the best any more."""
-    best = {entry.number for entry in keepers(driver)}
+    best = {entry.number for entry in runs_to_keep(driver)}
     for entry in driver.book.completed():
         if entry.kept and entry.number not in best:
             drop_artifacts(folder.run(entry.number))
 
 
-def mend(driver: Driver, folder: SweepFolder) -> None:
+def repair_run_files(driver: Driver, folder: SweepFolder) -> None:
     """Write anew what the ledger knows better: files of runs of former sessions that a crash or a disk has damaged."""
     for number in driver.doubtful:
         entry, run = driver.book.runs[number], folder.run(number)
         if not _is_whole(run, entry):
             log.warning("%s is not what the ledger tells, and was written anew", run.path)
-            restore(driver.redo(entry), entry)
+            restore_run_files(driver.redo(entry), entry)
 
 
-def _is_whole(run: RunFolder, entry: Entry) -> bool:
+def _is_whole(run: RunFolder, entry: RunState) -> bool:
     metrics = entry.outcome.get("metrics") or {}
     try:
         record, config = read_record(run), run.config.read_bytes()

@@ -12,10 +12,10 @@ from runtree.config.secrets import HIDDEN, redact
 from runtree.contract.errors import RequestError
 from runtree.records.layout import SweepFolder, read_description, timestamp
 from runtree.records.writer import jsonable, write_yaml
-from runtree.sweeps.families import Family
 from runtree.sweeps.messages import PreflightResult
+from runtree.sweeps.search_space import SearchSpace
 
-LATER = (
+MAY_CHANGE_ON_RESUME = (
     "stop",
     "retries",
     "backoff",
@@ -28,8 +28,8 @@ LATER = (
 )  # may be changed when a sweep is resumed
 
 
-def identity(
-    families: Sequence[Family], composer: Composer, tuner: Mapping[str, Any], found: PreflightResult | None
+def sweep_identity(
+    families: Sequence[SearchSpace], composer: Composer, tuner: Mapping[str, Any], found: PreflightResult | None
 ) -> dict[str, Any]:
     """Return what must be the same for a sweep to go on: space, config, tuner, data, split and objectives."""
     known = {
@@ -40,12 +40,12 @@ def identity(
         for family in families
     }
     compared = {} if found is None else {"data": found.data, "split": found.split, "objectives": found.objectives}
-    kept = {key: value for key, value in tuner.items() if key not in LATER}
+    kept = {key: value for key, value in tuner.items() if key not in MAY_CHANGE_ON_RESUME}
     content: dict[str, Any] = jsonable({"families": known, "tuner": kept, **compared})
     return content
 
 
-def _first(family: Family) -> dict[str, str]:
+def _first(family: SearchSpace) -> dict[str, str]:
     """Return the options that a family's first combination is composed with."""
     groups = {one.path: one.domain.values[0] for one in family.space if one.composed}
     return {**groups, **family.choices}
@@ -55,12 +55,12 @@ def _science(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in OUTSIDE}
 
 
-def describe(file: Path, request: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+def write_description(file: Path, request: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     """Write `sweep.yaml`: how it was asked for, and what it is."""
     write_yaml(file, {"schema": 1, "begun": timestamp(), **request, "identity": known})
 
 
-def asked_before(folder: SweepFolder) -> dict[str, Any]:
+def read_request(folder: SweepFolder) -> dict[str, Any]:
     """Return how a sweep was asked for, to be asked for so again.
 
     Raises

@@ -16,15 +16,15 @@ from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, SweepFolder, timestamp
 from runtree.records.record import new_record, read_record, write_record
 from runtree.records.writer import write_json, write_yaml
-from runtree.sweeps.axes import Axes
-from runtree.sweeps.book import Entry, Trial
-from runtree.sweeps.endings import Ending
-from runtree.sweeps.families import Family
+from runtree.sweeps.attempts import AttemptEnd
 from runtree.sweeps.messages import MetricDirections, RunRequest
 from runtree.sweeps.options import LoopOptions
+from runtree.sweeps.overrides import SweepOverrides
+from runtree.sweeps.search_space import SearchSpace
+from runtree.sweeps.state import RunState, Trial
 from runtree.workers.executor import Job
 
-FOLDS = "cross_validation"  # the evaluator by which the best few are judged once more
+RECHECK_EVALUATOR = "cross_validation"  # the evaluator by which the best few are judged once more
 
 
 @dataclass
@@ -32,11 +32,11 @@ class Tasks:
     """Makes jobs of trials."""
 
     composer: Composer
-    families: Sequence[Family]
+    families: Sequence[SearchSpace]
     folder: SweepFolder
     options: LoopOptions
     resources: Resources
-    axes: Axes
+    axes: SweepOverrides
     objectives: MetricDirections
     prunes: bool = False
 
@@ -46,7 +46,7 @@ class Tasks:
         self._last: tuple[Mapping[str, Any], tuple[Frozen, str]] | None = None
         self._composed = {*self.axes.composed, *(group for family in self.families for group in family.choices)}
 
-    def freeze(self, family: Family, values: Mapping[str, Any]) -> tuple[Frozen, str]:
+    def freeze(self, family: SearchSpace, values: Mapping[str, Any]) -> tuple[Frozen, str]:
         """Return the config of a configuration, and what any two that are the same have in common.
 
         What lies outside the science, such as `compute.threads`, makes two runs differ if it was asked for.
@@ -59,7 +59,7 @@ class Tasks:
         self._last = (values, (frozen, same))
         return frozen, same
 
-    def config(self, entry: Entry, trial: Trial) -> Frozen:
+    def config(self, entry: RunState, trial: Trial) -> Frozen:
         """Return the config of a run: that of its trial, a repeat with a seed of its own."""
         family = self._families[trial.key[0]]
         frozen, _ = self.freeze(family, trial.values)
@@ -68,7 +68,7 @@ class Tasks:
         seed = int(frozen.config["seed"]) + entry.repeat
         return self.freeze(family, {**trial.values, "seed": seed})[0]
 
-    def job(self, entry: Entry, trial: Trial, front: tuple[tuple[float, ...], ...]) -> Job:
+    def job(self, entry: RunState, trial: Trial, front: tuple[tuple[float, ...], ...]) -> Job:
         """Return what an executor is given; the run's folder is made."""
         work = self.work(entry, trial, front)
         work.folder.mkdir()
@@ -76,7 +76,7 @@ class Tasks:
         log = work.folder / "log.txt"
         return Job(entry.number, work, self.resources.max_seconds, self.resources.bytes, log)
 
-    def work(self, entry: Entry, trial: Trial, front: tuple[tuple[float, ...], ...] = ()) -> RunRequest:
+    def work(self, entry: RunState, trial: Trial, front: tuple[tuple[float, ...], ...] = ()) -> RunRequest:
         """Return what a worker is given."""
         frozen = self.config(entry, trial)
         return RunRequest(
@@ -92,7 +92,7 @@ class Tasks:
             self.prunes,
         )
 
-    def by_folds(self, entry: Entry, trial: Trial) -> RunRequest:
+    def by_folds(self, entry: RunState, trial: Trial) -> RunRequest:
         """Return the work of judging a configuration once more, by folds, in a folder of its own.
 
         Raises
@@ -103,15 +103,15 @@ class Tasks:
         family = self._families[trial.key[0]]
         if "cross_validation" in str(self.config(entry, trial).config["evaluator"].get("_target_")):
             raise ConfigError("the evaluator has folds already")
-        values = {**family.choices, **trial.values, "evaluator": FOLDS}
+        values = {**family.choices, **trial.values, "evaluator": RECHECK_EVALUATOR}
         frozen = self.composer.freeze(values, self._composed | {"evaluator"})
         folder = self.folder.rechecked(entry.number).path.absolute()
         folder.parent.mkdir(exist_ok=True)
-        words = (*self.overrides(entry, trial, frozen), f"evaluator={FOLDS}")
+        words = (*self.overrides(entry, trial, frozen), f"evaluator={RECHECK_EVALUATOR}")
         name = f"{self.folder.path.name}/rechecked"
         return RunRequest(entry.number, frozen.config, frozen.fingerprint, folder, name, words, "none", self.objectives)
 
-    def overrides(self, entry: Entry, trial: Trial, frozen: Frozen) -> tuple[str, ...]:
+    def overrides(self, entry: RunState, trial: Trial, frozen: Frozen) -> tuple[str, ...]:
         """Return what one would type to have this run alone."""
         family = self._families[trial.key[0]]
         chosen = {**family.choices, **trial.values}
@@ -121,7 +121,7 @@ class Tasks:
         texts = (f"{path}={value}" if path in composed else override(path, value) for path, value in pairs)
         return (*texts, *self.axes.fixed)
 
-    def aside(self, entry: Entry) -> None:
+    def aside(self, entry: RunState) -> None:
         """Move what an earlier attempt left out of the way."""
         place = self.folder.set_aside(self.folder.run(entry.number).path, max(1, entry.attempts - 1))
         if place is not None:
@@ -134,7 +134,7 @@ class Tasks:
             if RunFolder(left).history.is_file():
                 shutil.copy(RunFolder(left).history, RunFolder(folder).history)
 
-    def failed(self, entry: Entry, ending: Ending, trial: Trial) -> None:
+    def failed(self, entry: RunState, ending: AttemptEnd, trial: Trial) -> None:
         """Write the record of a run whose process is gone: it cannot do so any more."""
         folder = self.folder.run(entry.number)
         frozen = self.config(entry, trial)
@@ -164,7 +164,7 @@ class Tasks:
             return None
 
 
-def restore(work: RunRequest, entry: Entry) -> None:
+def restore_run_files(work: RunRequest, entry: RunState) -> None:
     """Write config, record and metrics of a run that has ended as the ledger tells of it."""
     folder, frozen, known = RunFolder(work.folder), Frozen(dict(work.config), work.fingerprint), entry.outcome
     try:

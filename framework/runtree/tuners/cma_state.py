@@ -11,11 +11,11 @@ KINDS = ("CMA", "SepCMA", "CMAwM")
 HISTORY = "_funhist_values"  # for a stop rule that Optuna does not use, and partly never set
 
 
-def portable(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def attributes_to_json(attributes_from_json: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trial's attributes as JSON that `attributes` takes back."""
     found: dict[str, Any] = {}
     pickled: dict[str, str] = {}
-    for key, value in attributes.items():
+    for key, value in attributes_from_json.items():
         optimizer = OPTIMIZER.fullmatch(key)
         if optimizer:
             pickled[optimizer[1]] = pickled.get(optimizer[1], "") + value
@@ -24,7 +24,7 @@ def portable(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return found | {key: encode(pickle.loads(bytes.fromhex(text))) for key, text in pickled.items()}
 
 
-def attributes(memo: Mapping[str, Any]) -> dict[str, Any]:
+def attributes_from_json(memo: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trial's attributes as Optuna keeps them."""
     found: dict[str, Any] = {}
     for key, value in memo.items():

@@ -12,9 +12,9 @@ from runtree.cli.sweep.words import MOST, shown_path, told_error, told_total, to
 from runtree.cli.words import counted
 
 if TYPE_CHECKING:
-    from runtree.app.sweeping import Plan
-    from runtree.sweeps.book import Entry, Trial
-    from runtree.sweeps.driver import Driver
+    from runtree.app.preflight import SweepPlan
+    from runtree.sweeps.loop import Driver
+    from runtree.sweeps.state import RunState, Trial
 
 PAUSE = 5.0  # seconds between two lines where nothing has improved
 
@@ -27,7 +27,7 @@ class Lines(Scene):
         self._best: tuple[Trial, tuple[float, ...]] | None = None
         self._spoke = 0.0
 
-    def opening(self, plan: "Plan", driver: "Driver") -> None:
+    def opening(self, plan: "SweepPlan", driver: "Driver") -> None:
         """Say what begins, how long it may be, and where it is kept."""
         assert self.standing is not None
         bound = told_total(self.standing.total, driver.progress.rules.max_seconds)
@@ -35,7 +35,7 @@ class Lines(Scene):
         self._write(f"{title(plan)}: {bound}{folder}")
         self._best = self._top()
 
-    def show(self, driver: "Driver", entry: "Entry | None") -> None:
+    def show(self, driver: "Driver", entry: "RunState | None") -> None:
         """Say what is new, or that it goes on."""
         if entry is not None and entry.state == "failed":
             self._failed(entry)
@@ -60,7 +60,7 @@ class Lines(Scene):
         values = ", ".join(f"{format_cell(value)} {name}" for value, (name, _) in pairs)
         return f"run {trial.runs[0]}: best so far {values}, {told_trial(trial, MOST)}"
 
-    def _failed(self, entry: "Entry") -> None:
+    def _failed(self, entry: "RunState") -> None:
         message = told_error(entry)
         if self.standing is not None and len(self.standing.failures.get(message, ())) == 1:
             self._write(f"run {entry.number} failed: {message}")

@@ -6,14 +6,14 @@ from runtree.cli.sweep.words import sweep_name
 from runtree.cli.words import command
 
 if TYPE_CHECKING:
-    from runtree.app.sweeping import Plan
+    from runtree.app.preflight import SweepPlan
     from runtree.cli.sweep.standing import Standing
-    from runtree.sweeps.book import Entry, Trial
-    from runtree.sweeps.driver import Driver
-    from runtree.sweeps.stop import StopRules
+    from runtree.sweeps.loop import Driver
+    from runtree.sweeps.options import StopRules
+    from runtree.sweeps.state import RunState, Trial
 
 
-def best_entry(driver: "Driver", standing: "Standing") -> "tuple[Trial, Entry] | None":
+def best_entry(driver: "Driver", standing: "Standing") -> "tuple[Trial, RunState] | None":
     """Return the best configuration and the run that stands for it: the one that was kept."""
     if standing.best is None or not standing.comparable:
         return None
@@ -22,7 +22,7 @@ def best_entry(driver: "Driver", standing: "Standing") -> "tuple[Trial, Entry] |
     return standing.best[0], next((entry for entry in completed if entry.kept), completed[0])
 
 
-def suggestions(plan: "Plan", driver: "Driver", standing: "Standing", criterion: str) -> list[str]:
+def suggestions(plan: "SweepPlan", driver: "Driver", standing: "Standing", criterion: str) -> list[str]:
     """Return what to type next."""
     assert plan.folder is not None
     outputs = str(plan.config.outputs)

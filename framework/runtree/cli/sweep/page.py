@@ -17,7 +17,7 @@ from runtree.contract.errors import NotFoundError
 
 if TYPE_CHECKING:
     from runtree.records.layout import SweepFolder
-    from runtree.sweeps.book import Trial
+    from runtree.sweeps.state import Trial
 
 
 def print_page(seen: Replay, outputs: str) -> None:

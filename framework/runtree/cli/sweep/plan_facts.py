@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from runtree.cli.sweep.forecast import Forecast, forecast
 
 if TYPE_CHECKING:
-    from runtree.app.sweeping import Plan
-    from runtree.sweeps.families import Family
+    from runtree.app.preflight import SweepPlan
+    from runtree.sweeps.search_space import SearchSpace
 
 
-def is_single(plan: "Plan", sweeps: bool) -> bool:
+def is_single(plan: "SweepPlan", sweeps: bool) -> bool:
     """Tell whether it is one run, and would be no sweep."""
     return not sweeps and plan.node.get("name") == "grid" and not any(family.space for family in plan.families)
 
 
-def algorithms(plan: "Plan") -> list[str]:
+def algorithms(plan: "SweepPlan") -> list[str]:
     """Return the algorithms that would be fitted."""
     if any(family.name for family in plan.families):
         return [family.name for family in plan.families]
@@ -24,38 +24,38 @@ def algorithms(plan: "Plan") -> list[str]:
     return list(swept) or [str(plan.composer.base(first(plan)).value("algorithm.name"))]
 
 
-def data_names(plan: "Plan") -> list[str]:
+def data_names(plan: "SweepPlan") -> list[str]:
     """Return the data that would be worked on."""
     return list(plan.axes.swept("data")) or [str(plan.composer.base(first(plan)).value("data.name"))]
 
 
-def first(plan: "Plan") -> dict[str, str]:
+def first(plan: "SweepPlan") -> dict[str, str]:
     """Return the options of the first combination."""
     return {key: options[0] for key, options in plan.axes.composed.items()}
 
 
-def total(plan: "Plan") -> int | None:
+def total(plan: "SweepPlan") -> int | None:
     """Return how many runs there are at most."""
     most = None if plan.size is None else plan.size * plan.options.repeats
     bounds = [bound for bound in ((plan.options.stop or {}).get("max_runs"), most) if bound is not None]
     return min(bounds, default=None)
 
 
-def space_rows(family: "Family") -> Iterator[list[Any]]:
+def space_rows(family: "SearchSpace") -> Iterator[list[Any]]:
     """Yield a row a dimension."""
     for one, (path, text) in zip(family.space, family.declared.items(), strict=True):
         size = one.domain.size
         yield [family.name, path, "any" if size is None else f"{size:,}", text]
 
 
-def judge(plan: "Plan", one: bool) -> Forecast:
+def judge(plan: "SweepPlan", one: bool) -> Forecast:
     """Look at earlier runs."""
     runs, slots = (1, 1) if one else (total(plan), plan.slots)
     keep = "all" if one else plan.options.keep
     return forecast(Path(str(plan.config.outputs)), data_names(plan), algorithms(plan), runs, slots, keep)
 
 
-def folder(plan: "Plan", one: bool) -> str:
+def folder(plan: "SweepPlan", one: bool) -> str:
     """Return where it would be kept."""
     from omegaconf import OmegaConf
 
@@ -67,7 +67,7 @@ def folder(plan: "Plan", one: bool) -> str:
     return f"{parent}/<time>-{fingerprint}" if one else f"{parent}/<time>-sweep, a folder runs/0000 … for each run"
 
 
-def as_document(plan: "Plan", sweeps: bool) -> dict[str, Any]:
+def as_document(plan: "SweepPlan", sweeps: bool) -> dict[str, Any]:
     """Return all of it for programs."""
     one = is_single(plan, sweeps)
     found, allowed, guess = plan.found, plan.resources, judge(plan, one)

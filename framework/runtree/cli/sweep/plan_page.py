@@ -12,12 +12,12 @@ from runtree.cli.tables import print_table, terminal_width
 from runtree.cli.words import command, counted
 
 if TYPE_CHECKING:
-    from runtree.app.sweeping import Plan
+    from runtree.app.preflight import SweepPlan
 
 NESTED = (("patience", "runs"), ("convergence", "window"), ("failures", "consecutive"), ("failures", "rate"))
 
 
-def print_plan(plan: "Plan", sweeps: bool) -> None:
+def print_plan(plan: "SweepPlan", sweeps: bool) -> None:
     """Print everything that is known before the first run; `sweeps`: -m was typed."""
     one = is_single(plan, sweeps)
     for label, text in heading(plan, one):
@@ -32,7 +32,7 @@ def print_plan(plan: "Plan", sweeps: bool) -> None:
     click.echo(f"\nnothing was run\n{next_lines([command(*words)])}")
 
 
-def heading(plan: "Plan", one: bool) -> Iterator[tuple[str, str]]:
+def heading(plan: "SweepPlan", one: bool) -> Iterator[tuple[str, str]]:
     """Yield what would be run, on what, and how it is judged."""
     names = plural(algorithms(plan))
     if one:
@@ -47,7 +47,7 @@ def heading(plan: "Plan", one: bool) -> Iterator[tuple[str, str]]:
     yield "judged", f"by {objectives}{keep.get(plan.options.keep, '') if not one else ''}"
 
 
-def told_count(plan: "Plan") -> str:
+def told_count(plan: "SweepPlan") -> str:
     """Return how many runs, and what they are of."""
     repeats = plan.options.repeats
     times = f", each {repeats} times" if repeats > 1 else ""
@@ -58,7 +58,7 @@ def told_count(plan: "Plan") -> str:
     return f"{bound} (the space: {most}{size}{times})"
 
 
-def print_space(plan: "Plan") -> None:
+def print_space(plan: "SweepPlan") -> None:
     """Print what may be chosen: path, range, how many values; of each algorithm."""
     rows = [row for family in plan.families for row in space_rows(family)]
     several = any(family.name for family in plan.families)
@@ -69,7 +69,7 @@ def print_space(plan: "Plan") -> None:
         click.echo(text)
 
 
-def rest(plan: "Plan", one: bool) -> Iterator[tuple[str, str]]:
+def rest(plan: "SweepPlan", one: bool) -> Iterator[tuple[str, str]]:
     """Yield what ends it, what it may take, where it goes."""
     allowed = plan.resources
     if not one:
@@ -84,7 +84,7 @@ def rest(plan: "Plan", one: bool) -> Iterator[tuple[str, str]]:
     yield "folder", folder(plan, one)
 
 
-def told_stop(plan: "Plan") -> str:
+def told_stop(plan: "SweepPlan") -> str:
     """Return the criteria that are set."""
     stop = plan.options.stop or {}
     nested = {f"{name}.{key}": (stop.get(name) or {}).get(key) for name, key in NESTED}
@@ -94,7 +94,7 @@ def told_stop(plan: "Plan") -> str:
     return f"{', or '.join(found)}; what runs then: {stop.get('running', 'finish')}"
 
 
-def told_forecast(plan: "Plan", found: Forecast) -> str:
+def told_forecast(plan: "SweepPlan", found: Forecast) -> str:
     """Return time and disk, and what that rests on."""
     if not found.judged:
         return "no earlier run to judge by"

@@ -10,10 +10,10 @@ from runtree.cli.sweep.standing import Standing
 from runtree.contract.errors import NotFoundError, RuntreeError, first_line
 from runtree.records.layout import SweepFolder, read_description
 from runtree.records.ledger import parse
-from runtree.sweeps.book import Book, Entry
-from runtree.sweeps.judgement import Front, Judge, constraints
-from runtree.sweeps.progress import Progress
-from runtree.sweeps.stop import stop_rules
+from runtree.sweeps.options import read_stop_rules
+from runtree.sweeps.results import Objectives, ParetoFront, read_constraints
+from runtree.sweeps.state import RunState, SweepState
+from runtree.sweeps.stopping import StopMonitor
 
 # What a sweep is whose end no criterion brought: a resume takes it up again.
 GOES_ON = {"interrupted": "interrupted", "disk_full": "interrupted", "asked": "stopped", "on_failure": "stopped"}
@@ -37,7 +37,7 @@ class Replay:
             raise NotFoundError(told, "it is damaged, or of another version") from None
 
     def _forget(self) -> None:
-        self._offset, self.book, self.since = 0, Book(), dict[int, float]()
+        self._offset, self.book, self.since = 0, SweepState(), dict[int, float]()
         self.opened: Mapping[str, Any] = {}
         self._stop: Any = self.node.get("stop")
         self._anew()
@@ -54,11 +54,11 @@ class Replay:
 
     def _anew(self) -> None:
         """Judge all that the book knows by the rules that hold now."""
-        judge = Judge(self.objectives, constraints(self.node.get("constraints")))
+        judge = Objectives(self.objectives, read_constraints(self.node.get("constraints")))
         size, repeats = self.asked.get("size"), int(self.node.get("repeats") or 1)
-        progress = Progress(stop_rules(self._stop), judge.objectives[0][1])  # type: ignore[arg-type]
+        progress = StopMonitor(read_stop_rules(self._stop), judge.objectives[0][1])  # type: ignore[arg-type]
         most = None if size is None else int(size) * repeats
-        self.standing = Standing(self.book, judge, Front(judge), progress, most)
+        self.standing = Standing(self.book, judge, ParetoFront(judge), progress, most)
         for number in sorted(self.book.runs):
             progress.started(number)
         for number in self.book.ended:
@@ -97,7 +97,7 @@ class Replay:
         if news and number is not None:
             self._count(self.book.runs[int(number)])
 
-    def _count(self, entry: Entry) -> None:
+    def _count(self, entry: RunState) -> None:
         """Count a run as the driver does; runs of one configuration count once, when the last of them has ended."""
         trial, standing = self.book.trials[entry.trial], self.standing
         entries = self.book.entries(trial)

@@ -26,9 +26,10 @@ from runtree.cli.tables import print_table, terminal_width
 from runtree.cli.words import counted, told_looks
 
 if TYPE_CHECKING:
-    from runtree.app.sweeping import Plan, Swept
-    from runtree.sweeps.book import Entry, Trial
-    from runtree.sweeps.driver import Driver
+    from runtree.app.preflight import SweepPlan
+    from runtree.app.sweep import SweepResult
+    from runtree.sweeps.loop import Driver
+    from runtree.sweeps.state import RunState, Trial
 
 SHOWN = 10  # configurations of a table
 ADVICE = 3  # findings about the search
@@ -36,7 +37,7 @@ FRONT = 30  # … of a Pareto set
 KINDS = 5  # of failures
 
 
-def report_sweep(swept: "Swept") -> int:
+def report_sweep(swept: "SweepResult") -> int:
     """Print what came of a sweep and return the exit code."""
     plan, driver = swept.plan, swept.driver
     assert plan is not None and driver is not None and plan.folder is not None
@@ -76,17 +77,17 @@ def exit_code(driver: "Driver") -> int:
     """Return 130 after Ctrl-C, 1 where a run failed or was ended by a limit or the best is not kept, else 0."""
     if driver.leaving == "interrupt":
         return 130
-    from runtree.sweeps.finish import keepers
+    from runtree.sweeps.finish import runs_to_keep
 
     failed = any(
         entry.state == "failed" or (entry.state == "stopped" and entry.outcome.get("reason") == "max_seconds")
         for entry in driver.book.runs.values()
     )
-    unkept = driver.options.keep == "best" and not all(entry.kept for entry in keepers(driver))
+    unkept = driver.options.keep == "best" and not all(entry.kept for entry in runs_to_keep(driver))
     return 1 if failed or unkept or driver.leaving == "disk" else 0
 
 
-def heading(plan: "Plan", driver: "Driver", standing: Standing) -> str:
+def heading(plan: "SweepPlan", driver: "Driver", standing: Standing) -> str:
     """Return who proposed, over what, how many runs it were, and how they ended."""
     names = [family.name for family in plan.families if family.name]
     over = f" over {plural(names)}" if names else ""
@@ -132,9 +133,9 @@ def _print_some(driver: "Driver", found: list[Scored], most: int, ranked: bool) 
 
 def ranked_feasible(driver: "Driver") -> list[Scored]:
     """Return the configurations that came to a value, the best first, those that break a bound at the end."""
-    from runtree.sweeps.leaderboard import ranked
+    from runtree.sweeps.results import rank_trials
 
-    scored = [pair for pair in ranked(driver.book, driver.judge) if pair[1] is not None]
+    scored = [pair for pair in rank_trials(driver.book, driver.judge) if pair[1] is not None]
     return sorted(scored, key=lambda pair: not driver.judge.feasible(driver.book.entries(pair[0])))
 
 
@@ -161,7 +162,7 @@ def print_families(driver: "Driver", standing: Standing) -> None:
     print_table(["algorithm", metric_name(driver.judge.objectives[0][0]), "run", "runs"], rows, width=terminal_width())
 
 
-def print_test(plan: "Plan", driver: "Driver", standing: Standing) -> None:
+def print_test(plan: "SweepPlan", driver: "Driver", standing: Standing) -> None:
     """Print how the best did on the test part, the objective first."""
     found = best_entry(driver, standing)
     if found is None:
@@ -182,7 +183,7 @@ def print_test(plan: "Plan", driver: "Driver", standing: Standing) -> None:
     click.echo(wrapped("test", pairs + said).replace(TIED, " "))
 
 
-def looks_of(plan: "Plan", entry: "Entry") -> str:
+def looks_of(plan: "SweepPlan", entry: "RunState") -> str:
     """Return how often the rows of the test part were scored by now, this sweep included; nothing where only by it."""
     from runtree.records.artifacts import mapping
     from runtree.records.test_access import count_accesses
@@ -195,7 +196,7 @@ def looks_of(plan: "Plan", entry: "Entry") -> str:
     return told_looks(asdict(found)) if found.count > 1 else ""
 
 
-def print_advice(plan: "Plan") -> None:
+def print_advice(plan: "SweepPlan") -> None:
     """Print what the runs say about the search: the weightiest first, no more than a few; failures are told below."""
     from runtree.records.artifacts import mapping
 
@@ -210,7 +211,7 @@ def print_advice(plan: "Plan") -> None:
         click.echo(labelled("", f"… {len(findings) - ADVICE} more in advice.json"))
 
 
-def print_failures(plan: "Plan", standing: Standing) -> None:
+def print_failures(plan: "SweepPlan", standing: Standing) -> None:
     """Print each kind of failure once, the commonest first: how often, and where one of them is told in full."""
     assert plan.folder is not None
     kinds = sorted(standing.failures.items(), key=lambda pair: -len(pair[1]))

@@ -10,9 +10,9 @@ from runtree.cli.sweep.picture import drawn
 from runtree.cli.sweep.watcher import Scene, title
 
 if TYPE_CHECKING:
-    from runtree.app.sweeping import Plan
-    from runtree.sweeps.book import Entry
-    from runtree.sweeps.driver import Driver
+    from runtree.app.preflight import SweepPlan
+    from runtree.sweeps.loop import Driver
+    from runtree.sweeps.state import RunState
 
 INTERVAL = 0.12  # seconds between two drawings at least
 EFFORT = 50  # … and so many times what a drawing takes: a fiftieth of a processor at most
@@ -35,13 +35,13 @@ class Drawing(Scene):
         """Say that everything is looked at before the first run."""
         self._draw("looking at the data, the space and the algorithms …")
 
-    def opening(self, plan: "Plan", driver: "Driver") -> None:
+    def opening(self, plan: "SweepPlan", driver: "Driver") -> None:
         """Show what begins."""
         name = f"{plan.folder.path.name}   " if plan.folder else ""
         self._title = f"{name}{title(plan)}"
         self.show(driver, None)
 
-    def show(self, driver: "Driver", entry: "Entry | None") -> None:
+    def show(self, driver: "Driver", entry: "RunState | None") -> None:
         """Draw, unless that was done just now."""
         now = time.monotonic()
         if now < self._next or self.standing is None:

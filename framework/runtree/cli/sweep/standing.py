@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from runtree.cli.cells import format_cell
 from runtree.cli.sweep.words import clock, told_error
 from runtree.contract.errors import without_numbers
-from runtree.sweeps.judgement import is_whole
+from runtree.sweeps.results import is_fully_measured
 
 if TYPE_CHECKING:
-    from runtree.sweeps.book import Book, Entry, Trial
-    from runtree.sweeps.judgement import Front, Judge
-    from runtree.sweeps.progress import Progress
+    from runtree.sweeps.results import Objectives, ParetoFront
+    from runtree.sweeps.state import RunState, SweepState, Trial
+    from runtree.sweeps.stopping import StopMonitor
 
 STATES = ("completed", "pruned", "failed", "stopped", "interrupted")
 
@@ -36,10 +36,10 @@ class Standing:
         How many runs there are at most by the space alone, None for infinitely many.
     """
 
-    book: "Book"
-    judge: "Judge"
-    front: "Front"
-    progress: "Progress"
+    book: "SweepState"
+    judge: "Objectives"
+    front: "ParetoFront"
+    progress: "StopMonitor"
     size: int | None = None
     counts: Counter[str] = field(default_factory=Counter)
     families: dict[str, FamilyStanding] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Standing:
     grounds: set[tuple[str | None, ...]] = field(default_factory=set)  # data and split of what completed
     _kinds: dict[str, str] = field(default_factory=dict)
 
-    def take(self, entry: "Entry") -> None:
+    def take(self, entry: "RunState") -> None:
         """Count a run that has ended."""
         self.counts[entry.state] += 1
         if entry.state == "failed" or entry.outcome.get("reason") == "max_seconds":
@@ -65,7 +65,7 @@ class Standing:
 
     def _favour(self, family: FamilyStanding, trial: "Trial") -> None:
         entries = self.book.entries(trial)
-        score = self.judge.mean(entries) if is_whole(trial, entries) else None
+        score = self.judge.mean(entries) if is_fully_measured(trial, entries) else None
         if score is None or not self.judge.feasible(entries):
             return
         if family.best is None or self.judge.better(score[0], family.best):
@@ -132,11 +132,11 @@ class Standing:
         return [(name, text) for name, text in told.items() if text]
 
     def _convergence(self) -> str:
-        from runtree.sweeps.convergence import gains
+        from runtree.sweeps.stopping import observed_and_expected_gain
 
         rule, scores = self.progress.rules.convergence, self.progress.tally.scores
         needed = max(rule.min_runs, (rule.window or 0) + 1)
         if rule.window is None or len(scores) < needed:
             return f"{len(scores)}/{needed} runs before it is looked at"
-        gained, promised = gains(scores, rule.window)
+        gained, promised = observed_and_expected_gain(scores, rule.window)
         return f"gained {gained:.2%}, promised {promised:.2%}, both below {rule.tolerance:.2%} end it"

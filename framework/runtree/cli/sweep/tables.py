@@ -9,13 +9,13 @@ from runtree.cli.tables import GAP, LEAST, print_table, table_width, terminal_wi
 from runtree.cli.words import duration
 
 if TYPE_CHECKING:
-    from runtree.sweeps.book import Book, Entry, Trial
-    from runtree.sweeps.judgement import Judge
+    from runtree.sweeps.results import Objectives
+    from runtree.sweeps.state import RunState, SweepState, Trial
 
 Scored = tuple["Trial", tuple[float, ...] | None]
 
 
-def run_names(entries: Sequence["Entry"]) -> str:
+def run_names(entries: Sequence["RunState"]) -> str:
     """Return the runs of a configuration as their folders are called: 0003, or 0003-0005."""
     names = [f"{entry.number:04d}" for entry in entries]
     in_a_row = len(names) > 1 and entries[-1].number - entries[0].number == len(names) - 1
@@ -29,13 +29,13 @@ def varying(trials: Iterable["Trial"]) -> list[str]:
     return [path for path in paths if len({str(trial.values.get(path, known)) for trial in known}) > 1]
 
 
-def by_run(book: "Book", judge: "Judge") -> list[Scored]:
+def by_run(book: "SweepState", judge: "Objectives") -> list[Scored]:
     """Return the configurations that were run, in the order of their runs."""
     trials = sorted((trial for trial in book.trials.values() if trial.runs), key=lambda trial: trial.runs[0])
     return [(trial, judge.mean(book.entries(trial))) for trial in trials]
 
 
-def print_configurations(book: "Book", judge: "Judge", shown: Sequence[Scored], ranked: bool) -> None:
+def print_configurations(book: "SweepState", judge: "Objectives", shown: Sequence[Scored], ranked: bool) -> None:
     """Print a row a configuration: where it ranks, what it came to, and in what it differs from the others."""
     paths = varying(trial for trial in book.trials.values() if trial.runs)
     several = len({trial.key[0] for trial in book.trials.values()}) > 1
@@ -54,7 +54,7 @@ def print_configurations(book: "Book", judge: "Judge", shown: Sequence[Scored], 
 
 
 def _outer(
-    book: "Book", judge: "Judge", shown: Sequence[Scored], ranked: bool, several: bool
+    book: "SweepState", judge: "Objectives", shown: Sequence[Scored], ranked: bool, several: bool
 ) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     """Return the columns before and behind the values, by heading."""
     entries = [book.entries(trial) for trial, _ in shown]

@@ -6,9 +6,9 @@ from runtree.cli.sweep.standing import Standing
 from runtree.cli.sweep.words import plural
 
 if TYPE_CHECKING:
-    from runtree.app.sweeping import Plan
-    from runtree.sweeps.book import Entry
-    from runtree.sweeps.driver import Driver
+    from runtree.app.preflight import SweepPlan
+    from runtree.sweeps.loop import Driver
+    from runtree.sweeps.state import RunState
 
 LEAVING = {
     "interrupt": "finishing what runs; Ctrl-C again ends it now",
@@ -33,7 +33,7 @@ class Scene:
     def look(self) -> None:
         """Say that everything is looked at before the first run."""
 
-    def began(self, plan: "Plan", driver: "Driver") -> None:
+    def began(self, plan: "SweepPlan", driver: "Driver") -> None:
         """Take over what earlier sessions did."""
         repeats = driver.options.repeats
         size = None if plan.size is None else plan.size * repeats
@@ -42,7 +42,7 @@ class Scene:
             self.standing.take(driver.book.runs[number])
         self.opening(plan, driver)
 
-    def ended(self, driver: "Driver", entry: "Entry") -> None:
+    def ended(self, driver: "Driver", entry: "RunState") -> None:
         """Count a run."""
         assert self.standing is not None
         self.standing.take(entry)
@@ -59,10 +59,10 @@ class Scene:
     def finishing(self, what: str) -> None:
         """Say what is done after the last run."""
 
-    def opening(self, plan: "Plan", driver: "Driver") -> None:
+    def opening(self, plan: "SweepPlan", driver: "Driver") -> None:
         """Say what begins."""
 
-    def show(self, driver: "Driver", entry: "Entry | None") -> None:
+    def show(self, driver: "Driver", entry: "RunState | None") -> None:
         """Show how it stands; `entry` has just ended."""
 
     def say(self, driver: "Driver", text: str) -> None:
@@ -72,7 +72,7 @@ class Scene:
         """Leave the terminal as it was."""
 
 
-def title(plan: "Plan") -> str:
+def title(plan: "SweepPlan") -> str:
     """Return what begins: tuner, algorithms, slots."""
     names = plural([family.name for family in plan.families if family.name])
     slots = f", {plan.slots} at once" if plan.slots > 1 else ""

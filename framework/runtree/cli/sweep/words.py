@@ -13,7 +13,7 @@ from runtree.cli.words import counted
 
 if TYPE_CHECKING:
     from runtree.records.layout import SweepFolder
-    from runtree.sweeps.book import Entry, Trial
+    from runtree.sweeps.state import RunState, Trial
 
 LABEL = 7  # room for the word at the beginning of a line
 WIDTH = 100  # of wrapped lines where the output goes to a file or a pipe
@@ -98,7 +98,7 @@ def metric_name(name: str) -> str:
     return name if name == "fit_seconds" else f"validation.{name}"
 
 
-def told_error(entry: "Entry") -> str:
+def told_error(entry: "RunState") -> str:
     """Return in one line what went wrong in a run."""
     error = entry.outcome.get("error") or {}
     message = str(error.get("message") or "").strip().partition("\n")[0]

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from runtree.contract.search import Dimension
 from runtree.records.pictures import DrawnPlot, write_plot
-from runtree.sweeps.book import Book, Trial
-from runtree.sweeps.judgement import Judge
 from runtree.sweeps.pictures.found import history, importance, intermediate, pareto
 from runtree.sweeps.pictures.pace import pace
 from runtree.sweeps.pictures.points import points
 from runtree.sweeps.pictures.scene import Scene
 from runtree.sweeps.pictures.spaces import parallel, slices
+from runtree.sweeps.results import Objectives
+from runtree.sweeps.state import SweepState, Trial
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,11 @@ FAMILIES = 6  # the best, that have pictures of their own
 
 
 def draw(
-    book: Book, judge: Judge, families: Mapping[str, Sequence[Dimension]], folder: Path, best: Sequence[Trial]
+    book: SweepState,
+    judge: Objectives,
+    families: Mapping[str, Sequence[Dimension]],
+    folder: Path,
+    best: Sequence[Trial],
 ) -> list[str]:
     """Write the pictures of a sweep, and return the names of the files; one that fails is a warning, and left out."""
     written: list[str] = []

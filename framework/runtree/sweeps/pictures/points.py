@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.search import Ending, Values
-from runtree.sweeps.book import Book
-from runtree.sweeps.judgement import Judge, ending
+from runtree.sweeps.results import Objectives, trial_state
+from runtree.sweeps.state import SweepState
 
 if TYPE_CHECKING:
     pass
@@ -46,7 +46,7 @@ class Point:
         return {**told, "objectives": self.objectives, "feasible": within} | ({"values": self.values} if fully else {})
 
 
-def points(book: Book, judge: Judge) -> list[Point]:
+def points(book: SweepState, judge: Objectives) -> list[Point]:
     """Return the configurations whose runs have all ended, by run; those that took over a result are left out."""
     found = []
     for trial in book.trials.values():
@@ -56,7 +56,7 @@ def points(book: Book, judge: Judge) -> list[Point]:
         seen = judge.observation(book, trial)
         objectives = seen.objectives if seen.state == "completed" else None
         good = objectives is not None and all(map(math.isfinite, objectives))
-        state = "failed" if ending(entries) == "completed" and not good else ending(entries)
+        state = "failed" if trial_state(entries) == "completed" and not good else trial_state(entries)
         violations = tuple(math.inf if math.isnan(one) else one for one in seen.constraints)
         runs, reports = tuple(trial.runs), tuple(entries[0].reports)
         score = objectives if good else None
@@ -71,7 +71,7 @@ def best_of(found: Sequence[Point], direction: str, index: int = 0) -> Point | N
     return min((p for p in found if p.counts), key=lambda p: sign * (p.objectives or (0.0,))[index], default=None)
 
 
-def sampled(found: Sequence[Point], judge: Judge, best: Collection[int], most: int = MOST) -> list[Point]:
+def sampled(found: Sequence[Point], judge: Objectives, best: Collection[int], most: int = MOST) -> list[Point]:
     """Return the best, those that were the best when they ended, and an even sample of the others."""
     if len(found) <= most:
         return list(found)

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.search import Dimension, Values
-from runtree.sweeps.judgement import Judge
 from runtree.sweeps.pictures.columns import Column, columns, short
 from runtree.sweeps.pictures.points import MOST, MOST_OF_FAMILY, Point, best_of, sampled
+from runtree.sweeps.results import Objectives
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -50,7 +50,7 @@ class Scene:
     """What there is to draw, of a sweep or of one family of it; `best` holds the first runs of the best."""
 
     points: Sequence[Point]
-    judge: Judge
+    judge: Objectives
     names: tuple[str, ...]
     best: frozenset[int]
     space: Sequence[Dimension] = ()

@@ -17,7 +17,7 @@ OF_COMPUTE = tuple(f"compute.{key}" for key in OF_SWEEPS)  # a run has its own d
 
 
 @dataclass(frozen=True)
-class Axes:
+class SweepOverrides:
     """The words of a sweep.
 
     Attributes
@@ -42,12 +42,12 @@ class Axes:
         return self.composed.get(group, ())
 
 
-def read_axes(
+def sort_overrides(
     arguments: Sequence[str],
     params: Mapping[str, Any],
     groups: Collection[str],
     options: Callable[[str], Iterable[str]],
-) -> Axes:
+) -> SweepOverrides:
     """Sort overrides into those that hold for all runs and those that name several values; the command line wins.
 
     Parameters
@@ -80,7 +80,7 @@ def read_axes(
             ranges[key] = declared
     named = (key for key, _, text in [*_params(params), *_typed(arguments)] if text is None)
     order = dict.fromkeys(map(_plain, named))
-    return Axes(
+    return SweepOverrides(
         tuple(fixed.values()), composed, ranges, tuple(key for key in order if key in composed or key in ranges)
     )
 

@@ -8,16 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtree.contract.errors import ConfigError
-from runtree.sweeps.convergence import expected_improvement, gains
-from runtree.sweeps.progress import Progress, stop_record
-from runtree.sweeps.stop import Convergence, Failures, Patience, StopRules, stop_rules
+from runtree.sweeps.options import Convergence, Failures, Patience, StopRules, read_stop_rules
+from runtree.sweeps.stopping import StopMonitor, expected_improvement, observed_and_expected_gain, stop_record
 
 NAN = math.nan
 
 
 def told(rules, values, direction="maximize"):
     """Return progress that was told runs one after the other; a text is a state without a value."""
-    progress = Progress(stop_rules(rules), direction)
+    progress = StopMonitor(read_stop_rules(rules), direction)
     for number, value in enumerate(values):
         progress.started(number)
         progress.ended(number, *((value,) if isinstance(value, str) else ("completed", value)))
@@ -34,8 +33,8 @@ def mirrored(values):
 
 
 def test_nothing_given_is_no_rule():
-    assert stop_rules({}) == stop_rules(None) == StopRules()
-    assert stop_rules({"patience": None}) == StopRules()
+    assert read_stop_rules({}) == read_stop_rules(None) == StopRules()
+    assert read_stop_rules({"patience": None}) == StopRules()
 
 
 def test_all_rules_are_read():
@@ -48,7 +47,7 @@ def test_all_rules_are_read():
         "failures": {"consecutive": 3, "rate": 0.5, "min_runs": 6},
         "running": "terminate",
     }
-    assert stop_rules(node) == StopRules(
+    assert read_stop_rules(node) == StopRules(
         50, 3600, 0.97, Patience(10, 0.1, 0.01, 3), Convergence(12, 0.02, 30), Failures(3, 0.5, 6), "terminate"
     )
 
@@ -77,17 +76,17 @@ def test_all_rules_are_read():
 )
 def test_a_rule_that_cannot_be_is_refused_by_path(node, told):
     with pytest.raises(ConfigError) as caught:
-        stop_rules(node)
+        read_stop_rules(node)
     assert told in str(caught.value)
 
 
 def test_a_sweep_needs_an_end():
-    assert stop_rules({"max_runs": 5}).bounded(None)
-    assert stop_rules({"max_seconds": 5}).bounded(None)
+    assert read_stop_rules({"max_runs": 5}).bounded(None)
+    assert read_stop_rules({"max_seconds": 5}).bounded(None)
     assert StopRules().bounded(12)
     StopRules().check(12, ["maximize"])
-    assert stop_rules({"patience": {"runs": 10}}).bounded(None)
-    hopeful = stop_rules({"target": 1, "convergence": {"window": 5}, "failures": {"rate": 0.5}})
+    assert read_stop_rules({"patience": {"runs": 10}}).bounded(None)
+    hopeful = read_stop_rules({"target": 1, "convergence": {"window": 5}, "failures": {"rate": 0.5}})
     assert not hopeful.bounded(None)
     with pytest.raises(ConfigError, match=r"^tuner\.stop: .*never end") as caught:
         hopeful.check(None, ["maximize"])
@@ -120,9 +119,9 @@ def test_runs_that_come_to_nothing_end_a_sweep_that_only_patience_ends(nothing):
     ],
 )
 def test_what_needs_one_objective_is_refused_for_several(node, path):
-    stop_rules(node).check(9, ["maximize"])
+    read_stop_rules(node).check(9, ["maximize"])
     with pytest.raises(ConfigError, match=f"^{path}: it needs one objective, and there are 2"):
-        stop_rules(node).check(9, ["maximize", "minimize"])
+        read_stop_rules(node).check(9, ["maximize", "minimize"])
 
 
 # --- the criteria ----------------------------------------------------------------------------------------------------
@@ -161,7 +160,7 @@ def test_patience(rule, values, run, direction):
 
 
 def test_a_pruned_run_never_improves():
-    progress = Progress(stop_rules({"patience": {"runs": 2}}))
+    progress = StopMonitor(read_stop_rules({"patience": {"runs": 2}}))
     for number, (state, value) in enumerate([("completed", 0.5), ("pruned", 0.9), ("pruned", 0.9)]):
         progress.ended(number, state, value)
     assert progress.verdict().run == 2
@@ -189,7 +188,7 @@ def test_no_value_reaches_a_target():
 
 
 def test_max_runs_starts_exactly_so_many_and_ends_when_they_have_ended():
-    progress = Progress(stop_rules({"max_runs": 3, "running": "terminate"}))
+    progress = StopMonitor(read_stop_rules({"max_runs": 3, "running": "terminate"}))
     for number in range(3):
         assert progress.may_start()
         progress.started(number)
@@ -204,7 +203,7 @@ def test_max_runs_starts_exactly_so_many_and_ends_when_they_have_ended():
 
 
 def test_a_run_that_is_tried_again_counts_once():
-    progress = Progress(stop_rules({"max_runs": 2}))
+    progress = StopMonitor(read_stop_rules({"max_runs": 2}))
     progress.started(0)
     progress.ended(0, "interrupted")
     progress.started(0)
@@ -228,7 +227,7 @@ def test_what_cannot_happen_to_a_run_is_a_fault():
 
 
 def test_max_seconds_counts_the_life_of_the_sweep():
-    progress = Progress(stop_rules({"max_seconds": 10}))
+    progress = StopMonitor(read_stop_rules({"max_seconds": 10}))
     progress.clock(4.0)
     progress.started(0)
     progress.started(1)
@@ -243,7 +242,7 @@ def test_max_seconds_counts_the_life_of_the_sweep():
 
 
 def test_time_that_is_over_before_a_run_ended():
-    progress = Progress(stop_rules({"max_seconds": 10}))
+    progress = StopMonitor(read_stop_rules({"max_seconds": 10}))
     progress.clock(11)
     assert progress.verdict().run is None
     assert progress.verdict().explanation == "stopped before a run ended: 11 s are over (max_seconds=10)"
@@ -301,7 +300,7 @@ def test_expected_improvement_is_the_mean_of_what_is_gained():
 
 def test_gains_by_hand():
     # before the window 1.0; best 2.0; window 2.0, 1.0, 0.0: mean 1, deviation 1, z = -1
-    gained, promised = gains([1.0, 2.0, 1.0, 0.0], 3)
+    gained, promised = observed_and_expected_gain([1.0, 2.0, 1.0, 0.0], 3)
     assert gained == pytest.approx(0.5)
     assert promised == pytest.approx(3 * (0.24197072 - 0.15865525) / 2, rel=1e-6)
 
@@ -329,7 +328,7 @@ def test_runs_that_scatter_around_the_best_promise_more():
     assert told({"convergence": {"window": 4, "min_runs": 1}}, values).verdict() is None
     verdict = told({"convergence": {"window": 4, "min_runs": 1, "tolerance": 0.2}}, values).verdict()
     assert (verdict.run, verdict.threshold) == (4, 0.2)
-    assert verdict.observed == pytest.approx(gains(values, 4)[1])
+    assert verdict.observed == pytest.approx(observed_and_expected_gain(values, 4)[1])
 
 
 def test_convergence_looks_at_values_alone():
@@ -346,7 +345,7 @@ def test_convergence_at_a_best_of_zero():
 
 
 def test_results_count_in_the_order_in_which_they_are_told():
-    progress = Progress(stop_rules({"patience": {"runs": 2}, "running": "finish"}))
+    progress = StopMonitor(read_stop_rules({"patience": {"runs": 2}, "running": "finish"}))
     for number in range(4):
         progress.started(number)
     progress.ended(2, "completed", 0.5)
@@ -363,7 +362,7 @@ def test_results_count_in_the_order_in_which_they_are_told():
 
 
 def test_several_runs_of_one_configuration_count_once():
-    progress = Progress(stop_rules({"patience": {"runs": 2}, "target": 0.9}))
+    progress = StopMonitor(read_stop_rules({"patience": {"runs": 2}, "target": 0.9}))
     for number in range(9):
         last = number % 3 == 2
         progress.ended(number, "completed", 0.5 if last else 0.95, counts=last)
@@ -399,7 +398,7 @@ def test_stop_json():
 
 
 def test_stop_json_without_a_verdict():
-    record = stop_record(Progress(StopRules()))
+    record = stop_record(StopMonitor(StopRules()))
     assert record["criterion"] is None
     assert record["best"] is None
 
@@ -420,7 +419,7 @@ steps = st.lists(st.tuples(st.booleans(), st.integers(0, 3), states, results), m
 
 def calls(rules, steps):
     """Return what a loop of four slots would tell, as (method, arguments) pairs, and the progress after each."""
-    progress, running, number = Progress(rules), [], 0
+    progress, running, number = StopMonitor(rules), [], 0
     for seconds, (start, which, state, value) in enumerate(steps):
         if start and len(running) < 4 and progress.may_start():
             call = ("started", number)
@@ -447,7 +446,7 @@ def test_never_more_runs_start_than_may_and_a_verdict_stays(rules, steps):
 
 @given(rules, steps)
 def test_told_the_same_again_it_is_where_it_was(rules, steps):
-    again = Progress(rules)
+    again = StopMonitor(rules)
     for call, progress in calls(rules, steps):
         getattr(again, call[0])(*call[1:])
         assert stop_record(again) == stop_record(progress)
@@ -465,7 +464,7 @@ def test_every_run_is_in_exactly_one_state(steps):
 @given(rules, st.lists(results, max_size=30))
 def test_maximize_and_minimize_mirror_each_other(rules, values):
     rules = replace(rules, target=None)
-    up, down = Progress(rules, "maximize"), Progress(rules, "minimize")
+    up, down = StopMonitor(rules, "maximize"), StopMonitor(rules, "minimize")
     for number, value in enumerate(values):
         up.ended(number, "completed", value)
         down.ended(number, "completed", None if value is None else -value)

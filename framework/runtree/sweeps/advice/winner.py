@@ -1,20 +1,89 @@
 """How much too good the winner of a sweep looks: the best of many was lucky too."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from math import sqrt
+from statistics import mean, stdev
 from typing import Any
 
+from runtree.contract.errors import NotFoundError, RuntreeError
 from runtree.contract.finding import Finding
 from runtree.records.artifacts import mapping
-from runtree.sweeps.advice.facts import Facts
-from runtree.sweeps.advice.recheck import Rechecked, fold_scores
-from runtree.sweeps.book import Entry
+from runtree.records.layout import RunFolder
+from runtree.records.record import read_record
+from runtree.sweeps.advice.search import FinishedSweep
+from runtree.sweeps.loop import Driver
+from runtree.sweeps.messages import RunRequest
+from runtree.sweeps.state import RunState, Trial
+from runtree.workers.executor import run_on_workers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rechecked:
+    """A configuration: the first of its runs, its value in the sweep, and mean, sd and number of its fold scores."""
+
+    run: int
+    value: float
+    mean: float
+    sd: float
+    folds: int
+
+
+def recheck(
+    driver: Driver, facts: FinishedSweep, most: int, by_folds: Callable[[RunState, Trial], RunRequest]
+) -> list[Rechecked]:
+    """Cross-validate the best configurations and return what they came to, in the order of the sweep.
+
+    One that was rechecked before, by a former session, is read. Where the evaluator has folds already there is nothing
+    to recheck; what fails is left out with a warning.
+    """
+    chosen = [(driver.book.entries(trial)[0], trial, value) for trial, value in facts.scored[:most]]
+    try:
+        works = [by_folds(entry, trial) for entry, trial, _ in chosen]
+    except RuntreeError as error:
+        log.warning("tuner.recheck is left out: %s", error.message)
+        return []
+    left = [work for work in works if not _is_done(work)]
+    answers = run_on_workers(driver.executor, left, cancelled=lambda: driver.signals > 1)
+    for work, answer in zip(left, answers, strict=True):
+        if getattr(answer, "state", None) != "completed":
+            log.warning("run %s could not be rechecked: its log is in %s", work.folder.name, work.folder)
+    return list(_read(facts.metric, works, [value for *_, value in chosen]))
+
+
+def _is_done(work: RunRequest) -> bool:
+    try:
+        record = read_record(RunFolder(work.folder))
+    except NotFoundError:
+        return False
+    return record.state == "completed" and record.fingerprints.get("config") == work.fingerprint
+
+
+def _read(metric: str, works: Sequence[RunRequest], values: Sequence[float]) -> Iterator[Rechecked]:
+    for work, value in zip(works, values, strict=True):
+        scores = fold_scores(RunFolder(work.folder), metric)
+        if len(scores) > 1:
+            yield Rechecked(int(work.folder.name), value, mean(scores), stdev(scores), len(scores))
+
+
+def fold_scores(folder: RunFolder, metric: str) -> list[float]:
+    """Return what a run scored on each fold; nothing where it has none."""
+    try:
+        folds = json.loads(folder.metrics.read_bytes()).get("folds") or []
+    except (OSError, ValueError, AttributeError):
+        return []
+    found = [fold.get(metric) for fold in folds]
+    return [float(score) for score in found if score is not None]
+
 
 MOST = 2000  # runs whose fold scores are read
 
 
-def optimism(facts: Facts, rechecked: Sequence[Rechecked]) -> dict[str, Any]:
+def optimism(facts: FinishedSweep, rechecked: Sequence[Rechecked]) -> dict[str, Any]:
     """Return what the winner promised on validation, what it came to on test, and what folds say of it.
 
     Returns
@@ -36,7 +105,7 @@ def optimism(facts: Facts, rechecked: Sequence[Rechecked]) -> dict[str, Any]:
     return found | ({"rechecked": [asdict(one) for one in rechecked]} if rechecked else {})
 
 
-def _test(facts: Facts, entry: Entry) -> dict[str, Any]:
+def _test(facts: FinishedSweep, entry: RunState) -> dict[str, Any]:
     value = (entry.outcome.get("metrics") or {}).get("test", {}).get(facts.metric)
     if value is None:
         return {}
@@ -45,7 +114,7 @@ def _test(facts: Facts, entry: Entry) -> dict[str, Any]:
     return {"test": value, **{name: ends[name] for name in ("low", "high") if ends.get(name) is not None}}
 
 
-def selection_bias(facts: Facts) -> float | None:
+def selection_bias(facts: FinishedSweep) -> float | None:
     """Return by how much the best mean over folds flatters; None where not every configuration has the same folds."""
     entries = [facts.book.entries(trial)[0] for trial, _ in facts.scored[:MOST]]
     scores = [fold_scores(facts.folder.run(entry.number), facts.metric) for entry in entries[:2]]
@@ -60,7 +129,7 @@ def selection_bias(facts: Facts) -> float | None:
     return found.bias
 
 
-def promised_too_much(facts: Facts, found: Mapping[str, Any]) -> Iterator[Finding]:
+def promised_too_much(facts: FinishedSweep, found: Mapping[str, Any]) -> Iterator[Finding]:
     """Find that the validation value of the winner lies beyond what its test rows allow."""
     low, high, value = found.get("low"), found.get("high"), found.get("validation")
     if low is None or high is None or value is None:
@@ -76,7 +145,7 @@ def promised_too_much(facts: Facts, found: Mapping[str, Any]) -> Iterator[Findin
         )
 
 
-def told_by_folds(facts: Facts, found: Mapping[str, Any]) -> Iterator[Finding]:
+def told_by_folds(facts: FinishedSweep, found: Mapping[str, Any]) -> Iterator[Finding]:
     """Find what cross-validating the best few says: how much they lose, and whether another of them leads."""
     rechecked = found.get("rechecked") or []
     if not rechecked:
@@ -99,7 +168,7 @@ def told_by_folds(facts: Facts, found: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding("optimism", "good", said, "", values)
 
 
-def biased(facts: Facts, found: Mapping[str, Any]) -> Iterator[Finding]:
+def biased(facts: FinishedSweep, found: Mapping[str, Any]) -> Iterator[Finding]:
     """Find by how much the best mean over folds is flattered by being the best."""
     bias = found.get("selection_bias")
     if bias is None:

@@ -6,13 +6,13 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from runtree.tuners.window import Window
+from runtree.tuners.bounded_study import BoundedStudy
 
 MINIMIZE, MAXIMIZE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
 
 
 def window(*directions, memory=20):
-    storage = Window(directions, memory)
+    storage = BoundedStudy(directions, memory)
     storage.create_new_study(list(directions), "study")
     return storage
 

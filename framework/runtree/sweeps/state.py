@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ENDED = ("completed", "pruned", "failed", "stopped", "interrupted")
-Key = tuple[str, int]  # family and the number of a proposal in it
+from runtree.sweeps.attempts import AttemptEnd
+from runtree.sweeps.messages import AttemptResult
+
+FINISHED_STATES = ("completed", "pruned", "failed", "stopped", "interrupted")
+TrialKey = tuple[str, int]  # family and the number of a proposal in it
 
 
 @dataclass
 class Trial:
     """One configuration that a tuner proposed, with the runs that measure it."""
 
-    key: Key
+    key: TrialKey
     values: Mapping[str, Any]
     memo: Mapping[str, Any]
     repeats: int = 1
@@ -25,11 +28,11 @@ class Trial:
 
 
 @dataclass
-class Entry:
+class RunState:
     """One run: its place in the sweep, and what is known of it."""
 
     number: int
-    trial: Key
+    trial: TrialKey
     repeat: int
     same: str
     state: str = "queued"
@@ -41,7 +44,7 @@ class Entry:
     @property
     def has_ended(self) -> bool:
         """Tell whether it will not be worked on again."""
-        return self.state in ENDED
+        return self.state in FINISHED_STATES
 
     @property
     def came_to_nothing(self) -> bool:
@@ -55,7 +58,7 @@ class Entry:
         return None if found is None else tuple(found)
 
 
-class Book:
+class SweepState:
     """Everything that was told of a sweep.
 
     Attributes
@@ -71,8 +74,8 @@ class Book:
     """
 
     def __init__(self) -> None:
-        self.trials: dict[Key, Trial] = {}
-        self.runs: dict[int, Entry] = {}
+        self.trials: dict[TrialKey, Trial] = {}
+        self.runs: dict[int, RunState] = {}
         self.ended: list[int] = []
         self.by_same: dict[str, int] = {}
         self.header: Mapping[str, Any] = {}
@@ -80,14 +83,14 @@ class Book:
         self.warm: Mapping[str, Any] = {}
         self.sessions = 0
         self.seconds = 0.0
-        self._takers: dict[int, list[Key]] = {}
+        self._takers: dict[int, list[TrialKey]] = {}
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Take an event; one that repeats what is known changes nothing."""
         self.seconds = max(self.seconds, float(event.get("at", 0.0)))
         getattr(self, f"_{event['event']}", self._other)(event)
 
-    def apply_all(self, events: Iterable[Mapping[str, Any]]) -> "Book":
+    def apply_all(self, events: Iterable[Mapping[str, Any]]) -> "SweepState":
         """Take many."""
         for event in events:
             self.apply(event)
@@ -116,7 +119,7 @@ class Book:
         key = (str(event["family"]), int(event["trial"]))
         trial = self.trials.setdefault(key, Trial(key, event["values"], event.get("memo") or {}, int(event["of"])))
         trial.runs.append(number)
-        self.runs[number] = Entry(number, key, int(event["repeat"]), str(event["same"]))
+        self.runs[number] = RunState(number, key, int(event["repeat"]), str(event["same"]))
         held = self.by_same.get(str(event["same"]))
         if held is None or self.runs[held].came_to_nothing:
             self.by_same[str(event["same"])] = number
@@ -151,7 +154,7 @@ class Book:
     def _stopped(self, event: Mapping[str, Any]) -> None:
         self.stopped = event
 
-    def entries(self, trial: Trial) -> list[Entry]:
+    def entries(self, trial: Trial) -> list[RunState]:
         """Return the runs that measure a trial, its own or those of whose result it takes over."""
         if trial.same_as is not None:
             trial = self.trials[self.runs[trial.same_as].trial]
@@ -186,10 +189,35 @@ class Book:
             if (family, dict(values)) not in tried:
                 yield family, values
 
-    def waiting(self) -> Iterator[Entry]:
+    def waiting(self) -> Iterator[RunState]:
         """Yield the runs that were begun and not ended, in order."""
         return (entry for _, entry in sorted(self.runs.items()) if not entry.has_ended)
 
-    def completed(self) -> list[Entry]:
+    def completed(self) -> list[RunState]:
         """Return the runs that completed, in order."""
         return [entry for _, entry in sorted(self.runs.items()) if entry.state == "completed"]
+
+
+# --- What the lines of a ledger tell; `Book` reads them.
+
+MAX_LEDGER_REPORTS = 1000  # of a run at most, the latest: what a pruner compares with
+
+
+def died_event(entry: RunState, ending: AttemptEnd) -> dict[str, Any]:
+    """Tell that an attempt came to nothing, and that there will be another."""
+    return {"event": "died", "run": entry.number, "attempt": entry.attempts, "cause": ending.cause}
+
+
+def ended_event(entry: RunState, trial: Trial, ending: AttemptEnd) -> dict[str, Any]:
+    """Tell all of a run that has ended: should the line that it began with be lost, this one makes up for it."""
+    event: dict[str, Any] = {"event": "ended", "run": entry.number, "state": ending.state, "reason": ending.reason}
+    event |= {"family": trial.key[0], "trial": trial.key[1], "repeat": entry.repeat, "of": trial.repeats}
+    event |= {"values": dict(trial.values), "memo": dict(trial.memo), "same": entry.same}
+    event |= {"attempt": entry.attempts, "seconds": ending.seconds, "error": ending.error}
+    event |= {"reports": entry.reports[-MAX_LEDGER_REPORTS:]} if entry.reports else {}
+    if isinstance(ending.outcome, AttemptResult):
+        found = ending.outcome
+        event |= {"objectives": found.objectives, "metrics": found.metrics, "stages": found.stages}
+        event |= {"fingerprints": found.fingerprints, "task": found.task, "kept": found.kept}
+        event |= {"missed": list(found.missed)} if found.missed else {}
+    return event

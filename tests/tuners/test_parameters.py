@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from runtree.contract.errors import ConfigError
 from runtree.contract.search import Choice, Dimension, Interval
-from runtree.tuners.domain import Parameter, parameters, raw_values
-from runtree.tuners.values import nth, values
+from runtree.tuners.grid import nth, values
+from runtree.tuners.parameters import OptunaParameter, make_parameters, raw_values
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4)
 YAML = st.recursive(
@@ -38,7 +38,7 @@ def intervals(draw):
 
 
 def suggested(domain, seed):
-    parameter = parameters([Dimension("a.b", domain)])[0]
+    parameter = make_parameters([Dimension("a.b", domain)])[0]
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     return parameter, parameter.suggest(study.ask())
 
@@ -64,7 +64,7 @@ def test_what_is_suggested_lies_within_and_comes_back(domain, seed):
 @given(st.floats(0.0, 0.98), st.floats(1e-6, 1.0), FRACTIONS)
 def test_a_reverse_log_scale_keeps_its_ends(low, share, between):
     high = low + share * (0.999999 - low)
-    parameter = Parameter("a", Dimension("a", Interval(low, high, scale="reverse_log")))
+    parameter = OptunaParameter("a", Dimension("a", Interval(low, high, scale="reverse_log")))
     own = parameter.distribution
     assert parameter.value(own.low) <= high
     assert parameter.value(own.high) >= low
@@ -89,7 +89,7 @@ def test_choices_keep_their_types(options, seed):
 
 
 def test_what_looks_alike_is_told_apart():
-    parameter = Parameter("a", Dimension("a", Choice((1, 1.0, True, "1", None, "null", [1], [1.0]))))
+    parameter = OptunaParameter("a", Dimension("a", Choice((1, 1.0, True, "1", None, "null", [1], [1.0]))))
     assert [parameter.raw(value) for value in (1, 1.0, True, "1", None, "null", [1], [1.0])] == list(range(8))
     assert parameter.raw("True") is None
 
@@ -109,8 +109,8 @@ def test_a_step_on_a_log_scale_keeps_both():
 @pytest.mark.parametrize("value", [0.5, 11, True, "3", None, [3]])
 def test_what_lies_outside_has_no_raw_value(value):
     dimension = Dimension("a", Interval(1, 10, integer=True))
-    assert Parameter("a", dimension).raw(value) is None
-    assert raw_values(parameters([dimension]), {"a": value}) is None
+    assert OptunaParameter("a", dimension).raw(value) is None
+    assert raw_values(make_parameters([dimension]), {"a": value}) is None
 
 
 def test_two_branches_with_one_path_are_two_parameters():
@@ -119,7 +119,7 @@ def test_two_branches_with_one_path_are_two_parameters():
         Dimension("alpha", Interval(0.0, 1.0), lambda chosen: chosen["model"] == "a"),
         Dimension("alpha", Interval(5, 9, integer=True), lambda chosen: chosen["model"] == "b"),
     ]
-    found = parameters(space)
+    found = make_parameters(space)
     assert len({parameter.name for parameter in found}) == 3
     assert raw_values(found, {"model": "b", "alpha": 6}) == {"model": 1, "alpha (2)": 1}
     assert raw_values(found, {"model": "a", "alpha": 0.5}) == {"model": 0, "alpha (1)": 0.5}
@@ -130,6 +130,6 @@ def test_two_branches_with_one_path_are_two_parameters():
 )
 def test_what_cannot_be_searched_is_told_by_its_path(domain):
     with pytest.raises(ConfigError) as raised:
-        parameters([Dimension("algorithm.alpha", domain)])
+        make_parameters([Dimension("algorithm.alpha", domain)])
     assert raised.value.message.startswith("algorithm.alpha: ")
     assert raised.value.hints

@@ -14,20 +14,19 @@ from runtree.contract.errors import ConfigError
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.layout import SweepFolder, find_sweep, read_description
 from runtree.records.ledger import read_ledger
-from runtree.sweeps.book import Book
-from runtree.sweeps.families import Family
-from runtree.sweeps.judgement import Judge
-from runtree.sweeps.leaderboard import ranked
-from runtree.sweeps.options import WarmStart
+from runtree.sweeps.options import WarmStartOptions
+from runtree.sweeps.results import Objectives, rank_trials
+from runtree.sweeps.search_space import SearchSpace
+from runtree.sweeps.state import SweepState
 
-Told = tuple[str, dict[str, Any], tuple[float, ...]]  # family, values, objectives
+EarlierResult = tuple[str, dict[str, Any], tuple[float, ...]]  # family, values, objectives
 
 
 @dataclass
-class Warmth:
+class WarmStart:
     """What is taken over: observations to be told, configurations to be tried first, and a line on each sweep."""
 
-    observations: list[Told] = field(default_factory=list)
+    observations: list[EarlierResult] = field(default_factory=list)
     queue: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     says: list[str] = field(default_factory=list)
 
@@ -38,9 +37,9 @@ class Warmth:
         return {"event": "warmed", "observations": self.observations, "queue": queue, "says": self.says}
 
 
-def warmth(
-    asked: WarmStart, outputs: Path, families: Sequence[Family], known: Mapping[str, Any], judge: Judge
-) -> Warmth:
+def load_warm_start(
+    asked: WarmStartOptions, outputs: Path, families: Sequence[SearchSpace], known: Mapping[str, Any], judge: Objectives
+) -> WarmStart:
     """Gather what earlier sweeps offer.
 
     Parameters
@@ -53,7 +52,7 @@ def warmth(
     ConfigError
         ``kind: identical``, and a sweep that is not.
     """
-    found = Warmth()
+    found = WarmStart()
     for selector in asked.sweeps:
         folder = find_sweep(outputs, selector)
         before = read_description(folder)["identity"]
@@ -103,15 +102,15 @@ def same_metric(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def offers(
-    folder: SweepFolder, before: Mapping[str, Any], families: Sequence[Family], judge: Judge, comparable: bool
-) -> tuple[list[Told], int]:
+    folder: SweepFolder, before: Mapping[str, Any], families: Sequence[SearchSpace], judge: Objectives, comparable: bool
+) -> tuple[list[EarlierResult], int]:
     """Return an earlier sweep's completed configurations that lie in this space, its best first; count the others."""
-    book = Book().apply_all(read_ledger(folder.ledger))
-    own = judge if comparable else Judge(tuple((str(name), str(way)) for name, way in before["objectives"]))
+    book = SweepState().apply_all(read_ledger(folder.ledger))
+    own = judge if comparable else Objectives(tuple((str(name), str(way)) for name, way in before["objectives"]))
     names = {family.name: family for family in families}
-    taken: list[Told] = []
+    taken: list[EarlierResult] = []
     dropped = 0
-    for trial, score in ranked(book, own):
+    for trial, score in rank_trials(book, own):
         if score is None or trial.key[0] not in names:
             continue
         base = flatten(before["families"][trial.key[0] or "all"]["config"])

@@ -15,14 +15,14 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-PRUNERS_SEE = 500  # latest runs: pruners compare like with like, and the best would be no fair sample
+PRUNER_MAX_TRIALS = 500  # latest runs: pruners compare like with like, and the best would be no fair sample
 PARENTS = ":parent:"  # Optuna's study attributes: NSGAIISampler:parent:7 lists numbers of trials
 TAUGHT = (TrialState.COMPLETE, TrialState.PRUNED)
 
-Merit = tuple[float, ...]
+Score = tuple[float, ...]
 
 
-class Window(InMemoryStorage):
+class BoundedStudy(InMemoryStorage):
     """Holds all trials of one study, each under its own number, and shows some of them.
 
     Parameters
@@ -40,7 +40,7 @@ class Window(InMemoryStorage):
         self.count = 0  # trials that exist
         self._running: set[int] = set()
         self._finished: list[int] = []  # ascending
-        self._best: list[tuple[Merit, int]] = []  # of one objective the best first, of several the Pareto set
+        self._best: list[tuple[Score, int]] = []  # of one objective the best first, of several the Pareto set
         self._parents: list[list[int]] = []  # of the two latest generations of a genetic algorithm
         self._pruning = False
 
@@ -65,7 +65,7 @@ class Window(InMemoryStorage):
 
     def _seen(self) -> list[int]:
         if self._pruning:
-            return sorted([*self._finished[-PRUNERS_SEE:], *self._running])
+            return sorted([*self._finished[-PRUNER_MAX_TRIALS:], *self._running])
         if self.memory is None:
             return sorted([*self._finished, *self._running])
         best = self.memory // 4
@@ -110,7 +110,7 @@ class Window(InMemoryStorage):
         if len(self.signs) > 1:
             self._rank_among_several(trial)
             return
-        insort(self._best, (merit(trial, self.signs[0]), trial.number))
+        insort(self._best, (score(trial, self.signs[0]), trial.number))
         del self._best[self.memory // 4 :]
 
     def _rank_among_several(self, trial: FrozenTrial) -> None:
@@ -123,7 +123,7 @@ class Window(InMemoryStorage):
         insort(self._best, (losses, trial.number), key=lambda entry: -entry[1])  # the latest first
 
 
-def merit(trial: FrozenTrial, sign: float) -> Merit:
+def score(trial: FrozenTrial, sign: float) -> Score:
     """Return what ranks a trial as TPE ranks it, least first: completed by value, pruned by step, infeasible last."""
     if violation(trial) > 0:
         return (2.0, violation(trial))
@@ -141,5 +141,5 @@ def violation(trial: FrozenTrial) -> float:
     return sum(value for value in trial.constraints.values() if value > 0)
 
 
-def _dominates(one: Merit, other: Merit) -> bool:
+def _dominates(one: Score, other: Score) -> bool:
     return one != other and all(mine <= yours for mine, yours in zip(one, other, strict=True))

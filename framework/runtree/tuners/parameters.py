@@ -11,13 +11,13 @@ from optuna.trial import Trial
 
 from runtree.contract.errors import ConfigError
 from runtree.contract.search import Choice, Dimension, Values
-from runtree.tuners.values import label, nth
+from runtree.tuners.grid import label, nth
 
 Raw = int | float
 
 
 @dataclass(frozen=True)
-class Parameter:
+class OptunaParameter:
     """A dimension under the name and the distribution that Optuna knows it by.
 
     A raw value is what Optuna works with: the position in a finite set, a number, or the distance from one.
@@ -84,7 +84,7 @@ class Parameter:
         return min(max(number, own.low), own.high)  # 1 - (1 - x) may be a hair outside
 
 
-def parameters(space: Sequence[Dimension]) -> list[Parameter]:
+def make_parameters(space: Sequence[Dimension]) -> list[OptunaParameter]:
     """Name each dimension: by its path, numbered where two algorithms declare the same.
 
     Raises
@@ -96,12 +96,12 @@ def parameters(space: Sequence[Dimension]) -> list[Parameter]:
     found = []
     for position, dimension in enumerate(space):
         name = dimension.path if paths.count(dimension.path) == 1 else f"{dimension.path} ({position})"
-        found.append(Parameter(name, dimension))
+        found.append(OptunaParameter(name, dimension))
         _check(found[-1])
     return found
 
 
-def _check(parameter: Parameter) -> None:
+def _check(parameter: OptunaParameter) -> None:
     domain = parameter.dimension.domain
     if domain.size == 0:
         raise ConfigError(f"{parameter.dimension.path}: there is no value to choose from", "list one at least")
@@ -114,7 +114,7 @@ def _check(parameter: Parameter) -> None:
         ) from None
 
 
-def raw_values(found: Sequence[Parameter], chosen: Values) -> dict[str, Raw] | None:
+def raw_values(found: Sequence[OptunaParameter], chosen: Values) -> dict[str, Raw] | None:
     """Return raw values by Optuna's name, None where one lies outside of the space."""
     raw: dict[str, Raw] = {}
     seen: dict[str, Any] = {}

@@ -1,21 +1,26 @@
 """A tuner that asks a sampler of Optuna's, and prunes with one of its pruners."""
 
 import copy
+import hashlib
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from runtree.contract.errors import ConfigError
-from runtree.contract.search import Dimension, Observation, Proposal, Values
+from runtree.contract.errors import ConfigError, MissingError
+from runtree.contract.search import Choice, Dimension, Observation, Proposal, Values
 from runtree.contract.types import Direction
-from runtree.tuners.cma_state import attributes, portable
-from runtree.tuners.domain import parameters, raw_values
-from runtree.tuners.samplers import bare, check, derive, make_sampler
+from runtree.tuners.bounded_study import BoundedStudy
+from runtree.tuners.cma_state import attributes_from_json, attributes_to_json
+from runtree.tuners.parameters import OptunaParameter, make_parameters, raw_values
 from runtree.tuners.sobol import PARAMETERS
-from runtree.tuners.window import Window
 
 STUDY = 0  # the id of the only study of a storage
 STATES = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -65,11 +70,11 @@ class OptunaTuner:
     def begin(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
         """Take the space and begin an empty study."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.parameters_ = parameters(space)
+        self.parameters_ = make_parameters(space)
         self.seed_ = seed
-        sampler = make_sampler(self.sampler, derive(seed, 0))
-        check(sampler, self.prunes, self.parameters_, directions)
-        self.storage_ = Window(
+        sampler = make_sampler(self.sampler, derive_seed(seed, 0))
+        check_sampler(sampler, self.prunes, self.parameters_, directions)
+        self.storage_ = BoundedStudy(
             [optuna.study.StudyDirection[direction.upper()] for direction in directions], self.memory
         )
         self.study_ = optuna.create_study(
@@ -84,7 +89,7 @@ class OptunaTuner:
     def ask(self, number: int) -> Proposal:
         """Return what the sampler suggests."""
         if self.reseed:
-            self.study_.sampler = make_sampler(bare(self.sampler), derive(self.seed_, number))
+            self.study_.sampler = make_sampler(unwrap_partial(self.sampler), derive_seed(self.seed_, number))
         self.storage_.reach(STUDY, number)
         before = self.storage_.get_study_system_attrs(STUDY)
         trial = self.study_.ask()
@@ -102,7 +107,7 @@ class OptunaTuner:
         study = self.storage_.get_study_system_attrs(STUDY)
         changed = {key: value for key, value in study.items() if before.get(key) is not value}
         # what was drawn together, of which the trial may not have taken all
-        kept = portable({key: value for key, value in own.items() if "relative_params" not in key})
+        kept = attributes_to_json({key: value for key, value in own.items() if "relative_params" not in key})
         return {key: value for key, value in (("trial", kept), ("study", changed)) if value}
 
     def _take(self, number: int, values: Values, memo: Mapping[str, Any]) -> None:
@@ -113,7 +118,7 @@ class OptunaTuner:
         raw = raw_values(self.parameters_, values)
         if raw is None:  # from another space: it teaches nothing
             return
-        self.storage_.put(number, self._trial(TrialState.RUNNING, raw, attributes(memo.get("trial", {}))))
+        self.storage_.put(number, self._trial(TrialState.RUNNING, raw, attributes_from_json(memo.get("trial", {}))))
 
     def _trial(self, state: TrialState, raw: Mapping[str, Any], attrs: Mapping[str, Any], **more: Any) -> FrozenTrial:
         distributions = {each.name: each.distribution for each in self.parameters_ if each.name in raw}
@@ -170,3 +175,59 @@ def _constraints(observation: Observation) -> dict[str, float]:
         str(position): math.inf if math.isnan(value) else value
         for position, value in enumerate(observation.constraints)
     }
+
+
+# --- How a sampler is made from its settings, and what it cannot do.
+
+NEEDS = ((CmaEsSampler, "cmaes", "pip install cmaes"), (GPSampler, "torch", "pip install 'runtree[torch]'"))
+
+
+def make_sampler(factory: Callable[..., Any], seed: int) -> BaseSampler:
+    """Make a sampler with a seed.
+
+    Raises
+    ------
+    ConfigError
+        Where the settings are not the sampler's, or it is none.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # what is chosen in YAML is chosen knowingly
+            made = factory(seed=seed)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"tuner.sampler: {error}") from None
+    if not isinstance(made, BaseSampler):
+        raise ConfigError(f"tuner.sampler: {type(made).__name__} is not a sampler", "see: optuna.samplers")
+    return made
+
+
+def unwrap_partial(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a factory without what a config wrapped it in."""
+    # Hydra's own kind of partial asks at each call anew whether its target may be named: 0.3 ms
+    return partial(factory.func, *factory.args, **factory.keywords) if isinstance(factory, partial) else factory
+
+
+def derive_seed(seed: int, number: int) -> int:
+    """Return the seed of a proposal: 32 bits that have nothing to do with those of its neighbours."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=4).digest())
+
+
+def check_sampler(
+    sampler: BaseSampler, prunes: bool, found: Sequence[OptunaParameter], directions: Sequence[Direction]
+) -> None:
+    """Refuse what a sampler or a pruner cannot do, and a sampler whose package is missing."""
+    name = type(sampler).__name__
+    for kind, package, cure in NEEDS:
+        if isinstance(sampler, kind) and find_spec(package) is None:
+            raise MissingError(f"tuner.sampler: {name} needs the package '{package}', which is not there", cure)
+    several = len(directions) > 1
+    if several and prunes:
+        raise ConfigError("tuner.pruner: runs of several objectives cannot be pruned", "type: tuner.pruner=null")
+    if not isinstance(sampler, CmaEsSampler):
+        return
+    if several:
+        raise ConfigError(
+            f"tuner: {name} has one objective, not {len(directions)}", "possible: tuner=nsga, tuner=tpe, tuner=random"
+        )
+    if all(isinstance(each.dimension.domain, Choice) or each.distribution.single() for each in found):
+        raise ConfigError(f"tuner: {name} searches numbers, and the space has none", "possible: tuner=tpe, tuner=grid")

@@ -17,23 +17,21 @@ from typing import Any, Protocol
 from runtree.contract.errors import RequestError
 from runtree.records.layout import timestamp
 from runtree.records.ledger import Ledger
-from runtree.sweeps import events
-from runtree.sweeps.book import Book, Entry, Trial
-from runtree.sweeps.endings import Ending, ending_of_death, ending_of_outcome, is_full, no_room
-from runtree.sweeps.judgement import Front, Judge
-from runtree.sweeps.jury import Jury
+from runtree.sweeps.attempts import AttemptEnd, disk_full_message, from_death, from_return, is_disk_full
 from runtree.sweeps.messages import RunRequest
 from runtree.sweeps.options import LoopOptions
-from runtree.sweeps.progress import Progress
 from runtree.sweeps.proposer import Proposer
-from runtree.sweeps.upcoming import Upcoming
+from runtree.sweeps.results import Objectives, ParetoFront, ResultTracker
+from runtree.sweeps.scheduler import Scheduler
+from runtree.sweeps.state import RunState, SweepState, Trial, died_event, ended_event
+from runtree.sweeps.stopping import StopMonitor
 from runtree.workers.executor import POLL_SECONDS, Event, Executor, Job, JobDied, JobReported, JobReturned
 
 
-class Watcher(Protocol):
+class SweepObserver(Protocol):
     """Whoever looks on."""
 
-    def ended(self, driver: "Driver", entry: Entry) -> None:
+    def ended(self, driver: "Driver", entry: RunState) -> None:
         """A run has ended."""
         ...
 
@@ -48,38 +46,38 @@ class Driver:
 
     executor: Executor
     ledger: Ledger
-    book: Book
+    book: SweepState
     proposer: Proposer
-    judge: Judge
-    progress: Progress
+    judge: Objectives
+    progress: StopMonitor
     options: LoopOptions
-    job: Callable[[Entry, Trial, tuple[tuple[float, ...], ...]], Job]
-    watcher: Watcher
+    job: Callable[[RunState, Trial, tuple[tuple[float, ...], ...]], Job]
+    watcher: SweepObserver
     lag: int
-    failed: Callable[[Entry, Ending, Trial], None]
-    aside: Callable[[Entry], None]
-    work: Callable[[Entry, Trial], RunRequest]
-    by_folds: Callable[[Entry, Trial], RunRequest]
+    failed: Callable[[RunState, AttemptEnd, Trial], None]
+    aside: Callable[[RunState], None]
+    work: Callable[[RunState, Trial], RunRequest]
+    by_folds: Callable[[RunState, Trial], RunRequest]
     asked_to_stop: Callable[[], str | None] = lambda: None
     value_of: Callable[[dict[str, float]], float | None] = lambda metrics: None
     running: dict[int, float] = field(default_factory=dict)  # number → when it began
     leaving: str | None = None  # why nothing new begins: interrupt | terminate | stop | failure
     signals: int = 0
-    no_room: str = "the disk is full"
+    disk_full_message: str = "the disk is full"
 
     def __post_init__(self) -> None:
         lag = self.lag if self.options.deterministic else None
-        self.jury = Jury(self.book, self.judge, self.proposer, self.progress, lag)
-        self.upcoming = Upcoming(self.book, self.proposer, self.jury, self.progress, self.options, self._note)
+        self.jury = ResultTracker(self.book, self.judge, self.proposer, self.progress, lag)
+        self.upcoming = Scheduler(self.book, self.proposer, self.jury, self.progress, self.options, self._note)
         self._began, self._before = time.monotonic(), self.book.seconds
         self._over: float | None = None  # when the search ended: to score and to keep the best is no part of its time
-        self._ended: list[Entry] = []  # whose end is not on the disk yet
+        self._ended: list[RunState] = []  # whose end is not on the disk yet
         self._mean = 0.0
         self._terminated: dict[int, str] = {}
         self.doubtful: list[int] = []  # what has ended, and whose files may not be as the ledger tells
 
     @property
-    def front(self) -> Front:
+    def front(self) -> ParetoFront:
         """Return the best configurations so far."""
         return self.jury.front
 
@@ -109,9 +107,9 @@ class Driver:
         try:
             step(*arguments)
         except OSError as error:
-            if not is_full(error):
+            if not is_disk_full(error):
                 raise
-            self.no_room = no_room(error)
+            self.no_room = disk_full_message(error)
             self.leave("disk")
 
     def open(self) -> None:
@@ -126,7 +124,7 @@ class Driver:
                 f"{folder}: cannot be written to ({error.strerror})", f"make room, then: runtree resume {folder.name}"
             ) from None
 
-    def redo(self, entry: Entry) -> RunRequest:
+    def redo(self, entry: RunState) -> RunRequest:
         """Return the work of a run that is done again in its own folder."""
         return self.work(entry, self.book.trials[entry.trial])
 
@@ -147,7 +145,7 @@ class Driver:
         if self.running:
             self.upcoming.look_ahead(self._mean)
 
-    def _begin(self, entry: Entry) -> None:
+    def _begin(self, entry: RunState) -> None:
         self.aside(entry)
         job = self.job(entry, self.book.trials[entry.trial], self.front.scores)
         entry.state = "running"
@@ -166,9 +164,9 @@ class Driver:
         self._mean = seconds if not self._mean else 0.9 * self._mean + 0.1 * seconds
         asked = self._terminated.pop(entry.number, None)
         if isinstance(event, JobReturned):
-            ending = ending_of_outcome(event.result, asked, event.cause)
+            ending = from_return(event.result, asked, event.cause)
         else:
-            ending = ending_of_death(event, asked)
+            ending = from_death(event, asked)
         self._close(entry, ending, event)
 
     def hear(self, event: JobReported) -> None:
@@ -187,7 +185,7 @@ class Driver:
         else:
             self.executor.acknowledge(entry.number)
 
-    def _close(self, entry: Entry, ending: Ending, event: JobReturned | JobDied) -> None:
+    def _close(self, entry: RunState, ending: AttemptEnd, event: JobReturned | JobDied) -> None:
         """Write down how an attempt ended: for good, to be tried again, or to be taken up by the next session."""
         if ending.leave:
             entry.state = "queued"
@@ -195,12 +193,12 @@ class Driver:
             return
         if ending.again and entry.attempts <= self.options.retries:
             pause = self.options.backoff * 2 ** (entry.attempts - 1)
-            self._note(events.died(entry, ending))
+            self._note(died_event(entry, ending))
             self.upcoming.again(entry, pause)
             return
         if not (isinstance(event, JobReturned) and getattr(event.result, "state", None) == ending.state):
             self.failed(entry, ending, self.book.trials[entry.trial])  # its folder does not say so yet
-        self._note(events.ended(entry, self.book.trials[entry.trial], ending))
+        self._note(ended_event(entry, self.book.trials[entry.trial], ending))
         if ending.state == "failed" and self.options.on_failure == "stop":
             self.leaving = self.leaving or "failure"
         self.jury.ended(entry)

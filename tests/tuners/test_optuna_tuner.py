@@ -12,7 +12,7 @@ import pytest
 from runtree.contract.errors import ConfigError, MissingError
 from runtree.contract.search import Choice, Dimension, Interval, Observation
 from runtree.testing.proposals import FINITE, INFINITE, observe
-from runtree.tuners.study import OptunaTuner
+from runtree.tuners.optuna_tuner import OptunaTuner
 from tuners.shipped import shipped_tuner
 
 TPE = partial(optuna.samplers.TPESampler, multivariate=True)
@@ -272,7 +272,7 @@ def test_what_cannot_be_is_refused_with_a_way_out(name, more, directions, space,
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
-    monkeypatch.setattr("runtree.tuners.samplers.find_spec", lambda name: None)
+    monkeypatch.setattr("runtree.tuners.optuna_tuner.find_spec", lambda name: None)
     with pytest.raises(MissingError, match="GPSampler needs the package 'torch'"):
         begun(OptunaTuner(optuna.samplers.GPSampler))
 

@@ -11,7 +11,7 @@ from runtree.sweeps.messages import AttemptResult
 from runtree.workers.executor import JobDied
 
 # Errors of the machine rather than of the run: these are tried again.
-TRANSIENT = (
+TRANSIENT_ERRORS = (
     "OSError",
     "ConnectionError",
     "ConnectionResetError",
@@ -22,22 +22,22 @@ TRANSIENT = (
     "InterruptedError",
     "BlockingIOError",
 )
-FULL = ("No space left on device", "Disk quota exceeded", "File too large", "Read-only file system")
+DISK_FULL_MESSAGES = ("No space left on device", "Disk quota exceeded", "File too large", "Read-only file system")
 
 
-def is_full(error: OSError) -> bool:
+def is_disk_full(error: OSError) -> bool:
     """Tell whether the disk takes no more: it is full, a quota or a limit is, it fails, or it is only read by now."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
-def no_room(error: OSError) -> str:
+def disk_full_message(error: OSError) -> str:
     """Say why the disk takes no more."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return "the disk is full" if full else f"the disk takes no more ({error.strerror})"
 
 
 @dataclass(frozen=True)
-class Ending:
+class AttemptEnd:
     """What became of an attempt.
 
     `again`: it is worth another one. `leave`: the sweep is to end, and the run waits for the next session.
@@ -53,49 +53,58 @@ class Ending:
     cause: str = ""
 
 
-def ending_of_outcome(result: Any, asked: str | None, cause: str | None = None) -> Ending:
+def from_return(result: Any, asked: str | None, cause: str | None = None) -> AttemptEnd:
     """Return what a worker's answer means; `asked` and `cause`: why driver or executor told the run to end, if so."""
     if isinstance(result, RuntreeError):  # the request itself was refused: before any folder was made
-        return Ending("failed", "error", error=told(type(result).__name__, result.message, *result.hints))
+        return AttemptEnd("failed", "error", error=error_record(type(result).__name__, result.message, *result.hints))
     if not isinstance(result, AttemptResult):
-        return Ending("failed", "error", error=told("TypeError", f"the worker returned {result!r}"))
+        return AttemptEnd("failed", "error", error=error_record("TypeError", f"the worker returned {result!r}"))
     if result.state == "interrupted":
         return _interrupted(result, asked, cause)
     error = result.error or {}
-    if result.state == "failed" and any(text in str(error.get("message")) for text in FULL):
-        return Ending("interrupted", leave="disk", error=error)
-    again = result.state == "failed" and error.get("type") in TRANSIENT
-    return Ending(
+    if result.state == "failed" and any(text in str(error.get("message")) for text in DISK_FULL_MESSAGES):
+        return AttemptEnd("interrupted", leave="disk", error=error)
+    again = result.state == "failed" and error.get("type") in TRANSIENT_ERRORS
+    return AttemptEnd(
         result.state, result.reason, result.seconds, result.error, result, again=again, cause=str(error.get("type"))
     )
 
 
-def _interrupted(result: AttemptResult, asked: str | None, cause: str | None) -> Ending:
+def _interrupted(result: AttemptResult, asked: str | None, cause: str | None) -> AttemptEnd:
     if asked == "interrupt":
-        return Ending("interrupted", leave="interrupt")
+        return AttemptEnd("interrupted", leave="interrupt")
     if asked is None and cause is None:  # somebody else's signal: as if its process had been killed
         text = "something other than this sweep told it to end"
-        return Ending("failed", "error", result.seconds, told("Crashed", text), again=True, cause=text)
+        return AttemptEnd("failed", "error", result.seconds, error_record("Crashed", text), again=True, cause=text)
     reason = "max_seconds" if asked is None else "interrupted"
-    return Ending("stopped", reason, result.seconds, outcome=result)
+    return AttemptEnd("stopped", reason, result.seconds, outcome=result)
 
 
-def ending_of_death(died: JobDied, asked: str | None) -> Ending:
+def from_death(died: JobDied, asked: str | None) -> AttemptEnd:
     """Return what the death of a run's process means."""
     if asked == "interrupt":
-        return Ending("interrupted", leave="interrupt")
+        return AttemptEnd("interrupted", leave="interrupt")
     if asked == "stop" or died.cause == "terminated":
-        return Ending("stopped", "interrupted", died.seconds)
+        return AttemptEnd("stopped", "interrupted", died.seconds)
     if died.cause == "max_seconds":
-        error = told("TimeLimit", f"it took longer than compute.max_seconds, and was ended after {died.seconds:.1f} s")
-        return Ending("stopped", "max_seconds", died.seconds, error)
+        error = error_record(
+            "TimeLimit", f"it took longer than compute.max_seconds, and was ended after {died.seconds:.1f} s"
+        )
+        return AttemptEnd("stopped", "max_seconds", died.seconds, error)
     if died.cause == "memory":
-        error = told("MemoryLimit", f"it took {died.peak / 2**20:,.0f} MiB, more than compute.memory allows")
-        return Ending("failed", "error", died.seconds, error)
-    return Ending("failed", "error", died.seconds, told("Crashed", how(died)), again=True, cause=how(died))
+        error = error_record("MemoryLimit", f"it took {died.peak / 2**20:,.0f} MiB, more than compute.memory allows")
+        return AttemptEnd("failed", "error", died.seconds, error)
+    return AttemptEnd(
+        "failed",
+        "error",
+        died.seconds,
+        error_record("Crashed", describe_exit(died)),
+        again=True,
+        cause=describe_exit(died),
+    )
 
 
-def how(died: JobDied) -> str:
+def describe_exit(died: JobDied) -> str:
     """Say how a process ended."""
     if died.code >= 0:
         return f"its process ended with exit code {died.code} and no result"
@@ -107,6 +116,6 @@ def how(died: JobDied) -> str:
     return f"its process was ended by {name}{memory}"
 
 
-def told(kind: str, message: str, *hints: str) -> dict[str, Any]:
+def error_record(kind: str, message: str, *hints: str) -> dict[str, Any]:
     """Return an error as records keep it."""
     return {"type": kind, "message": message, "hints": list(hints)}

@@ -9,10 +9,10 @@ from harness import LINE, Scripted, history, make, outcome
 
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.ledger import read_ledger
-from runtree.sweeps.families import Family
-from runtree.sweeps.leaderboard import ranked
+from runtree.sweeps.results import rank_trials
+from runtree.sweeps.search_space import SearchSpace
 from runtree.tuners.grid import Grid
-from runtree.tuners.study import OptunaTuner
+from runtree.tuners.optuna_tuner import OptunaTuner
 from runtree.workers.executor import JobDied
 
 randomly = partial(OptunaTuner, partial(optuna.samplers.RandomSampler))
@@ -42,7 +42,7 @@ def swept(folder, objective=square, tuner=randomly, slots=1, order="first", spac
 
 def test_what_is_done_after_the_search_is_no_part_of_its_time(tmp_path, monkeypatch):
     clock = iter(range(10_000))
-    monkeypatch.setattr("runtree.sweeps.driver.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("runtree.sweeps.loop.time.monotonic", lambda: float(next(clock)))
     driver = swept(tmp_path, stop={"max_runs": 3})
     worked = driver.seconds
     driver.tell({"event": "kept", "run": 0, "metrics": {}})  # the best is scored and saved
@@ -52,7 +52,7 @@ def test_what_is_done_after_the_search_is_no_part_of_its_time(tmp_path, monkeypa
 
 def test_a_configuration_of_which_a_repeat_is_missing_is_not_the_best(tmp_path):
     driver = swept(tmp_path, lambda number, values: float(number), stop={"max_runs": 3}, repeats=2)
-    assert [trial.runs for trial, _ in ranked(driver.book, driver.judge)] == [[0, 1], [2]]
+    assert [trial.runs for trial, _ in rank_trials(driver.book, driver.judge)] == [[0, 1], [2]]
     assert [trial.runs for trial, _ in driver.front.best] == [[0, 1]]
     again = make(tmp_path, Scripted(climbing), randomly, stop={"max_runs": 3}, repeats=2)
     assert [trial.runs for trial, _ in again.front.best] == [[0, 1]]
@@ -64,7 +64,7 @@ def test_a_configuration_of_which_a_repeat_is_missing_is_not_the_best(tmp_path):
 def test_where_the_first_objective_ties_the_second_ranks(tmp_path):
     both = (("score", "maximize"), ("cost", "minimize"))
     driver = swept(tmp_path, lambda number, values: (0.9, 9.0 - number), stop={"max_runs": 3}, objectives=both)
-    assert [trial.runs for trial, _ in ranked(driver.book, driver.judge)] == [[2], [1], [0]]
+    assert [trial.runs for trial, _ in rank_trials(driver.book, driver.judge)] == [[2], [1], [0]]
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -331,7 +331,8 @@ class TestReuse:
 
 class TestSeveralAlgorithms:
     FAMILIES = [
-        Family(name, {"algorithm": name}, (Dimension("x", Interval(0.0, 1.0)),)) for name in ("good", "fair", "poor")
+        SearchSpace(name, {"algorithm": name}, (Dimension("x", Interval(0.0, 1.0)),))
+        for name in ("good", "fair", "poor")
     ]
 
     def objective(self, driver_of):

@@ -6,18 +6,17 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-from runtree.sweeps import events
-from runtree.sweeps.book import Book, Entry, Key
-from runtree.sweeps.jury import Jury
 from runtree.sweeps.options import LoopOptions
-from runtree.sweeps.progress import Progress
-from runtree.sweeps.proposer import Proposed, Proposer
+from runtree.sweeps.proposer import Candidate, Proposer
+from runtree.sweeps.results import ResultTracker
+from runtree.sweeps.state import RunState, SweepState, TrialKey
+from runtree.sweeps.stopping import StopMonitor
 
-SLOW = 0.02  # a tuner that thinks for more than this share of a run is asked ahead of the free slot
+SLOW_TUNER_SHARE = 0.02  # a tuner that thinks for more than this share of a run is asked ahead of the free slot
 
 
 @dataclass
-class Upcoming:
+class Scheduler:
     """Numbers runs and enters them into the ledger.
 
     Attributes
@@ -28,10 +27,10 @@ class Upcoming:
         How many numbers were given away; a run's number never changes.
     """
 
-    book: Book
+    book: SweepState
     proposer: Proposer
-    jury: Jury
-    progress: Progress
+    jury: ResultTracker
+    progress: StopMonitor
     options: LoopOptions
     tell: Callable[[dict[str, Any]], None]
     asked: int = field(init=False)
@@ -43,7 +42,7 @@ class Upcoming:
         # Trials that may have fewer runs than they are to have: the last, or those that a damaged ledger cut short.
         self._short = [trial for trial in self.book.trials.values() if self.book.missing(trial) is not None]
         self._due: list[tuple[float, int]] = []
-        self._ahead: Proposed | None = None
+        self._ahead: Candidate | None = None
         self._thinking = 0.0
 
     def restore(self) -> None:
@@ -53,7 +52,7 @@ class Upcoming:
         for entry in self.book.waiting():
             self.again(entry, 0.0)
 
-    def again(self, entry: Entry, pause: float) -> None:
+    def again(self, entry: RunState, pause: float) -> None:
         """Let a run be tried again, not before `pause` seconds have passed."""
         heappush(self._due, (time.monotonic() + pause, entry.number))
 
@@ -62,7 +61,7 @@ class Upcoming:
         """Return how many seconds the first run that is tried again still waits, None where there is none."""
         return max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
 
-    def next(self) -> Entry | None:
+    def next(self) -> RunState | None:
         """Return the next run, None where none may begin now."""
         if self.pause == 0.0:
             return self.book.runs[heappop(self._due)[1]]
@@ -81,14 +80,14 @@ class Upcoming:
 
     def look_ahead(self, mean: float) -> None:
         """Let a tuner that thinks long propose while runs work; `mean` is how many seconds these take."""
-        slow = self._thinking > SLOW * mean
+        slow = self._thinking > SLOW_TUNER_SHARE * mean
         if slow and not self.options.deterministic and self._ahead is None and self._may_start():
             self._ahead = self._think()
 
     def _may_start(self) -> bool:
         return (bool(self._gaps) or self.jury.ready(self.asked)) and self.progress.may_start()
 
-    def _think(self) -> Proposed | None:
+    def _think(self) -> Candidate | None:
         clock = time.monotonic()
         proposed = self.proposer.propose()
         self._thinking = time.monotonic() - clock
@@ -98,12 +97,12 @@ class Upcoming:
         sizes = [arm.family.size for arm in self.proposer.arms.values()]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
-    def _begin(self, proposed: Proposed) -> Entry:
+    def _begin(self, proposed: Candidate) -> RunState:
         entry = self._enter(proposed.key, proposed.values, proposed.memo, 0, proposed.same)
         self._short.append(self.book.trials[entry.trial])
         return entry
 
-    def _unmeasured(self) -> Entry | None:
+    def _unmeasured(self) -> RunState | None:
         """Enter the next repeat of a trial that has fewer runs than it is to have."""
         while self._short:
             trial = self._short[0]
@@ -115,7 +114,9 @@ class Upcoming:
             self._short.pop(0)
         return None
 
-    def _enter(self, key: Key, values: Mapping[str, Any], memo: Mapping[str, Any], repeat: int, same: str) -> Entry:
+    def _enter(
+        self, key: TrialKey, values: Mapping[str, Any], memo: Mapping[str, Any], repeat: int, same: str
+    ) -> RunState:
         number = self._gaps.pop(0) if self._gaps else self.asked
         event = {"event": "asked", "run": number, "family": key[0], "trial": key[1], "repeat": repeat}
         self.tell(event | {"of": self.options.repeats, "values": values, "memo": memo, "same": same})
@@ -123,7 +124,9 @@ class Upcoming:
         self.progress.started(number)
         return self.book.runs[number]
 
-    def _reuse(self, proposed: Proposed) -> None:
-        self.tell(events.reused(proposed))
+    def _reuse(self, proposed: Candidate) -> None:
+        family, number = proposed.key
+        event = {"event": "reused", "family": family, "trial": number, "of": proposed.known}
+        self.tell(event | {"values": dict(proposed.values), "memo": dict(proposed.memo)})
         self.progress.reused()
         self.jury.inform(self.book.trials[proposed.key])

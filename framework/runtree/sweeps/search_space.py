@@ -10,13 +10,13 @@ from runtree.config.space.dimensions import block, dimension, ordered, text_of
 from runtree.config.task import differs_by_task
 from runtree.contract.errors import ConfigError, UnknownKeyError
 from runtree.contract.search import Choice, Dimension
-from runtree.sweeps.axes import Axes
+from runtree.sweeps.overrides import SweepOverrides
 
 COMPARABLE = ("data", "seed")  # what makes scores differ though the model is the same
 
 
 @dataclass(frozen=True)
-class Family:
+class SearchSpace:
     """Runs that one tuner proposes: what they share, and the space they differ in.
 
     `absent` names what was asked for and does not exist here.
@@ -44,7 +44,7 @@ def _unique(one: Dimension, space: Sequence[Dimension]) -> str:
     return one.path if len(alike) == 1 else f"{one.path}#{alike.index(one)}"
 
 
-def flat(axes: Axes, composer: Composer) -> Family:
+def joint_space(axes: SweepOverrides, composer: Composer) -> SearchSpace:
     """Return one family over every combination of what was named, in the order in which it was named.
 
     A range below a swept group (``algorithm=ridge,knn algorithm.alpha=1,2``) applies to the options that have the key.
@@ -56,10 +56,10 @@ def flat(axes: Axes, composer: Composer) -> Family:
             found.append(_options(key, axes))
         else:
             found.append(_where_it_exists(key, axes.ranges[key], bases[key.partition(".")[0]]))
-    return Family("", {}, tuple(ordered(found)), tuple(_absences(axes, bases)))
+    return SearchSpace("", {}, tuple(ordered(found)), tuple(_absences(axes, bases)))
 
 
-def _bases(group: str, axes: Axes, composer: Composer) -> dict[str, Base]:
+def _bases(group: str, axes: SweepOverrides, composer: Composer) -> dict[str, Base]:
     """Return the config for each option of a swept group, by option; for a group that is not swept, by nothing."""
     first = {key: options[0] for key, options in axes.composed.items()}
     if group not in axes.composed:
@@ -81,14 +81,14 @@ def _where_it_exists(path: str, declared: Any, bases: Mapping[str, Base]) -> Dim
     return dimension(path, {**own, "when": both}, defaults)
 
 
-def _absences(axes: Axes, bases: Mapping[str, Mapping[str, Base]]) -> Iterator[str]:
+def _absences(axes: SweepOverrides, bases: Mapping[str, Mapping[str, Base]]) -> Iterator[str]:
     for path in axes.ranges:
         lacking = [option for option, base in bases[path.partition(".")[0]].items() if not base.has(path)]
         if lacking:
             yield f"{path} does not exist for {', '.join(lacking)}"
 
 
-def by_algorithm(axes: Axes, composer: Composer, task: str) -> list[Family]:
+def spaces_by_algorithm(axes: SweepOverrides, composer: Composer, task: str) -> list[SearchSpace]:
     """Return a family for each algorithm, its own `space` and what was named besides.
 
     What was named wins over the algorithm's own, and a value that was fixed is not searched.
@@ -114,7 +114,7 @@ def by_algorithm(axes: Axes, composer: Composer, task: str) -> list[Family]:
     return [_family(name, base, axes, task) for name, base in bases.items()]
 
 
-def _family(name: str, base: Base, axes: Axes, task: str) -> Family:
+def _family(name: str, base: Base, axes: SweepOverrides, task: str) -> SearchSpace:
     config = base.frozen.config
     others = [key for key in axes.composed if key != "algorithm"]
     named = {path: declared for path, declared in axes.ranges.items() if base.has(path)}
@@ -136,10 +136,10 @@ def _family(name: str, base: Base, axes: Axes, task: str) -> Family:
             f"name a range: 'algorithm.KEY=interval(0, 1)'; its keys: runtree describe algorithm={label}",
         )
     absent = tuple(f"{path} does not exist for {label}" for path in axes.ranges if path not in named)
-    return Family(label, {"algorithm": name} if name else {}, tuple(ordered(space)), absent)
+    return SearchSpace(label, {"algorithm": name} if name else {}, tuple(ordered(space)), absent)
 
 
-def _options(key: str, axes: Axes) -> Dimension:
+def _options(key: str, axes: SweepOverrides) -> Dimension:
     return Dimension(key, Choice(axes.composed[key]), text=",".join(axes.composed[key]), composed=True)
 
 
@@ -155,7 +155,7 @@ def _unknown(path: str, bases: Iterable[Base]) -> UnknownKeyError:
     return UnknownKeyError(path, *sorted({known for base in bases for known in base.paths}))
 
 
-def ends(family: Family) -> Iterator[tuple[str, dict[str, Any]]]:
+def space_bounds(family: SearchSpace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (text, values) for each end of an algorithm's ranges: what it refuses is told before the first run."""
     for one in family.space:
         if not one.path.startswith("algorithm."):
