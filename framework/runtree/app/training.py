@@ -119,7 +119,7 @@ class Task:
         """Run one job: config in, objective out."""
         return run_job(config, self)
 
-    def run_sweep(self, sweeper: Any, arguments: list[str]) -> Any:
+    def sweep(self, sweeper: Any, arguments: list[str]) -> Any:
         """Carry out a sweep, and return the best value of the objective."""
         from runtree.app.preflight import SweepRequest
         from runtree.app.sweep import SweepResult, run_sweep
@@ -171,11 +171,11 @@ def run_job(config: "DictConfig", task: Task) -> Any:
     else:
         open_folder = partial(use_run_folder, given)
     done = task.done
-    run_sweep = done.folder.name if done.folder else None
+    sweep = done.folder.name if done.folder else None
     memory = Memory(ALONE)
     opens = task.opens(frozen, open_folder)
     keep = keep_later(config, given, int(hydra.job.num), done) if done.swept is not None else None
-    request = Request(frozen, opens, overrides, run_sweep, keep, recall=memory.recall, iterated=task.iterated)
+    request = Request(frozen, opens, overrides, sweep, keep, recall=memory.recall, iterated=task.iterated)
     try:
         run = execute(request, task.app.plugins, task.app.trust(overrides), task.watch)
     except Exception as error:
