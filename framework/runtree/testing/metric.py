@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from runtree.contract.run import Run
 from runtree.contract.types import Metric
 from runtree.lifecycle import metrics
 from runtree.testing.fixtures import PLAIN, UNEXAMINED, Case, cases_of, task_of, train, write_table
-from runtree.testing.suite import TINY, Suite, folder_of, read_json
+from runtree.testing.suite import TINY, Suite, folder_of, read_json, shared
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,20 +85,30 @@ class MetricSuite(Suite):
         value = self.value(there, there, case)
         assert isinstance(value, float)  # NaN where nothing can be said, but a number
 
-    def test_reaches_the_record(self, case: Case, tmp_path: Path) -> None:
-        asked = [
-            "algorithm=dummy",
-            *PLAIN,
-            *UNEXAMINED,
-            f"evaluator.metrics=[{self.metric}]",
-            f"objective.metric={self.metric}",
-        ]
-        run = train(*write_table(tmp_path, case), *asked, *self.overrides, folder=tmp_path, app=self.make_app())
-        found = read_json(folder_of(run).metrics)
-        assert {part: list(values) for part, values in found.items()} == {part: [self.metric] for part in found}
-        record = read_json(folder_of(run).record)
-        assert record["objective"]["metric"] == self.metric
-        assert record["objective"]["direction"] == self.registered().direction
+    def test_reaches_the_record(self, case: Case, tmp_path_factory: pytest.TempPathFactory) -> None:
+        """Every metric of the task is asked for in one run, which the suites of all metrics share."""
+        scores = read_json(folder_of(self.run_with_every_metric(case, tmp_path_factory)).metrics)
+        assert {part: self.metric in values for part, values in scores.items()} == dict.fromkeys(scores, True)
+
+    def test_ranks_runs_by_its_direction(self, case: Case) -> None:
+        registered = self.registered()
+        ranked = metrics.objective({"metric": self.metric, "direction": "auto"}, task_of(case), {self.metric: registered})
+        assert ranked == (registered, registered.direction)
+
+    @classmethod
+    def run_with_every_metric(cls, case: Case, tmp_path_factory: pytest.TempPathFactory) -> Run:
+        """Return a run that scores every metric that is defined for the task of a case."""
+
+        def make() -> Run:
+            app, folder = cls.make_app(), tmp_path_factory.mktemp("run")
+            catalogue = metrics.catalogue(app.plugins.contributions("register_metrics"))
+            names = [name for name, metric in catalogue.items() if task_of(case) in metric.tasks]
+            scored = f"evaluator.metrics=[{','.join(names)}]"
+            words = ["algorithm=dummy", *PLAIN, *UNEXAMINED, scored, *write_table(folder, case), *cls.overrides]
+            return train(*words, folder=folder, app=app)
+
+        run: Run = shared(("metric", case, tuple(cls.overrides), tuple(cls.plugins)), make)
+        return run
 
     def test_is_refused_for_another_task(self, tmp_path: Path) -> None:
         from runtree.contract.errors import ConfigError

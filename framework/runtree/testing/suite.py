@@ -1,7 +1,7 @@
 """What all suites share: the plugins they run with, and runs that several tests look at."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +22,16 @@ TINY = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning
 def plugins_with(extra: tuple[Plugin, ...], blocked: tuple[str, ...] = ()) -> Plugins:
     """Return the installed plugins and `extra` ones, less those that are blocked."""
     return make_plugins(extra=extra, blocked=blocked)
+
+
+_SHARED: dict[Hashable, Any] = {}  # of this test process: training is most of what a suite costs
+
+
+def shared(key: Hashable, make: Callable[[], Any]) -> Any:
+    """Return what `make` returned for an equal key earlier in this process, else call it. Tests must not change it."""
+    if key not in _SHARED:
+        _SHARED[key] = make()
+    return _SHARED[key]
 
 
 class Suite:
