@@ -1,5 +1,6 @@
 """What every test may use: a folder of its own, and the command line in this process."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,22 @@ from runtree.cli.main import main
 rest_idle_threads()
 settings.register_profile("runtree", deadline=None)  # no test asserts how long something takes
 settings.load_profile("runtree")
+
+# Some matrices of faults are too long for each run of the suite: a part of each runs always, the whole with this.
+EXHAUSTIVE = os.environ.get("RUNTREE_TESTS") == "all"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the exhaustive tests out unless they are asked for, and begin with the slow ones.
+
+    Slow tests at the end would leave one of two processes idle while the other finishes.
+    """
+    if not EXHAUSTIVE:
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 class Said(NamedTuple):

@@ -1,5 +1,10 @@
-"""Every command line in the README and the guides is typed, and does what it says."""
+"""Every command line in the README and the guides runs, and prints what its page shows.
 
+A fenced block holds commands, a line each, that begin with `runtree `. A block marked `console` is a session: its commands
+begin with `$ `, what stands below each is compared with what it prints; `…` stands for whatever differs from run to run.
+"""
+
+import doctest
 import re
 import shlex
 import shutil
@@ -9,45 +14,40 @@ import pytest
 import sklearn.datasets
 
 from runtree.cli.main import main
+from runtree.testing.fixtures import UNEXAMINED
 
 ROOT = Path(__file__).parents[2]
-PAGES = [
-    "README.md",
-    "docs/checks.md",
-    "docs/comparing.md",
-    "docs/configuration.md",
-    "docs/diagnosis.md",
-    "docs/evaluation.md",
-    "docs/expressions.md",
-    "docs/networks.md",
-    "docs/report.md",
-    "docs/runs.md",
-    "docs/statistics.md",
-    "docs/sweeps.md",
-    "docs/trackers.md",
-    "docs/training.md",
-    "docs/trust.md",
-    "docs/zoo.md",
-]
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+# The evaluation of a finished model takes longer than all else in an example: only pages about it leave it on.
+ABOUT_EVALUATION = {"docs/evaluation.md", "docs/diagnosis.md", "docs/trust.md", "docs/report.md", "docs/statistics.md"}
 LOOKS_BACK = {
     **dict.fromkeys(
         ("show", "predict", "explain", "runs", "export", "diff", "rerun", "clean", "compare", "best", "report"), "run"
     ),
     **dict.fromkeys(("status", "resume"), "sweep"),
 }
-BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def commands(page: str) -> list[str]:
-    blocks = BLOCK.findall((ROOT / page).read_text())
+    """Return the command lines of a page that stand alone."""
+    blocks = [text for kind, text in BLOCK.findall((ROOT / page).read_text()) if kind != "console"]
     lines = [line.partition("   #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith("runtree ") and "…" not in line]
 
 
-TYPED = list(dict.fromkeys(line for page in PAGES for line in commands(page)))
+def sessions(page: str) -> list[list[tuple[str, str]]]:
+    """Return the sessions of a page: pairs of a command line and what it prints."""
+    blocks = [text for kind, text in BLOCK.findall((ROOT / page).read_text()) if kind == "console"]
+    parts = [re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE) for block in blocks]
+    return [list(zip(found[1::2], found[2::2], strict=True)) for found in parts]
+
+
+TYPED = {line: page for page in reversed(PAGES) for line in commands(page)}
+SESSIONS = [pytest.param(session, id=f"{page}-{n}") for page in PAGES for n, session in enumerate(sessions(page))]
 TABLE = ["data=csv", "data.path=house_prices.csv", "data.target=price"]
 TUNED = ["algorithm=logistic", "tuner=tpe", "tuner.stop.max_runs=12", "compute.engine=in_process"]
-BEFORE = {"run": ["algorithm=dummy", *TABLE], "sweep": ["-m", *TUNED, "evaluator.report=false"]}
+BEFORE = {"run": ["algorithm=dummy", *TABLE, *UNEXAMINED], "sweep": ["-m", *TUNED, *UNEXAMINED]}
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +92,9 @@ def test_the_pages_have_examples():
     assert len(TYPED) > 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", TYPED, ids=TYPED)
-def test_an_example_does_what_it_says(runtree, house, earlier, line):
+def test_an_example_runs(runtree, house, earlier, line):
     words = shlex.split(line)[1:]
     if "torch" in line:
         pytest.importorskip("torch", reason="networks need the extra torch")
@@ -104,10 +105,29 @@ def test_an_example_does_what_it_says(runtree, house, earlier, line):
     if words[0] in LOOKS_BACK:
         shutil.copytree(earlier(LOOKS_BACK[words[0]]) / "outputs", house / "outputs")
     elif "benchmark.run" in line:
-        assert runtree("train", "algorithm=dummy").code == 0
-    said = runtree(*words)
+        assert runtree("train", "algorithm=dummy", *UNEXAMINED).code == 0
+    said = runtree(*words, *unexamined(words, TYPED[line]))
     assert said.code == 0, said.err
     assert said.out
+
+
+def unexamined(words: list[str], page: str) -> list[str]:
+    """Return what leaves the evaluation out of an example that is not about it."""
+    trains = words[0] in ("train", "tune") and not {"--cfg", "--info", "--continue", "-h", "--help"} & set(words)
+    return list(UNEXAMINED) if trains and page not in ABOUT_EVALUATION and "evaluator" not in " ".join(words) else []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("session", SESSIONS)
+def test_a_session_prints_what_its_page_shows(runtree, house, session):
+    checker = doctest.OutputChecker()
+    for line, shown in session:
+        said = runtree(*shlex.split(line)[1:])
+        wanted, printed = shown.rstrip().replace("…", "...") + "\n", said.out.rstrip() + "\n"
+        options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        assert checker.check_output(wanted, printed, options), (
+            f"{line}\n--- the page\n{wanted}--- printed\n{printed}{said.err}"
+        )
 
 
 def test_the_python_example_runs(folder, capsys):

@@ -65,10 +65,13 @@ def test_history_holds_losses_and_metrics_of_both_parts_and_a_picture_shows_them
 
 
 def test_what_watching_costs_too_much_for_is_watched_when_asked(runtree, folder):
-    assert runtree("train", "algorithm=logistic", "data=iris").code == 0
+    assert runtree("train", "algorithm=logistic", "data=iris", *UNEXAMINED).code == 0
     assert not (only_run(folder) / "history.jsonl").exists()
     assert record(only_run(folder))["reason"] == "tolerance"
-    assert runtree("train", "algorithm=logistic", "data=iris", "fit.history=true", "experiment.name=b").code == 0
+    assert (
+        runtree("train", "algorithm=logistic", "data=iris", "fit.history=true", "experiment.name=b", *UNEXAMINED).code
+        == 0
+    )
     assert len(history(only_run(folder, "b"))) == record(only_run(folder, "b"))["fit"]["iterations"]
     one, other = ((only_run(folder, name) / "predictions.parquet").read_bytes() for name in ("default", "b"))
     assert one == other
@@ -76,7 +79,7 @@ def test_what_watching_costs_too_much_for_is_watched_when_asked(runtree, folder)
 
 def test_patience_keeps_the_best_iterations_model(runtree, folder):
     rule = ("fit.patience.checks=2", "fit.patience.metric=validation_loss", "fit.every=1")
-    assert runtree("train", "algorithm=gradient_boosting", "algorithm.learning_rate=0.5", *rule).code == 0
+    assert runtree("train", "algorithm=gradient_boosting", "algorithm.learning_rate=0.5", *rule, *UNEXAMINED).code == 0
     run = only_run(folder)
     losses = [line["validation_loss"] for line in history(run)]
     best = losses.index(min(losses)) + 1
@@ -87,7 +90,7 @@ def test_patience_keeps_the_best_iterations_model(runtree, folder):
 
 def test_patience_watches_the_objective_whatever_else_is_scored(runtree, folder):
     asked = ("fit.patience.checks=3", "fit.metrics=[f1]", "algorithm=sgd", "data=iris")
-    assert runtree("train", *asked).code == 0
+    assert runtree("train", *asked, *UNEXAMINED).code == 0
     assert {"validation_f1", "validation_balanced_accuracy"} < set(history(only_run(folder))[0])
 
 
@@ -113,7 +116,7 @@ def test_folds_are_fitted_under_the_same_rules(runtree, folder):
     refused = runtree("train", *rule)
     assert refused.code == 2
     assert "fit.validation_fraction=0.1" in refused.err
-    assert runtree("train", *rule, "fit.validation_fraction=0.2", "experiment.name=b").code == 0
+    assert runtree("train", *rule, "fit.validation_fraction=0.2", "experiment.name=b", *UNEXAMINED).code == 0
     run = only_run(folder, "b")
     assert record(run)["reason"] == "patience"
     assert len(json.loads((run / "metrics.json").read_text())["folds"]) == 5
@@ -130,7 +133,7 @@ class Slow(MLPClassifier):
 """
 MLP = (
     *("train", "algorithm=mlp", "data=iris", "fit.max_iterations=60", "algorithm.tol=0", "fit.checkpoint.every=4"),
-    *("fit.patience.checks=50", "fit.patience.metric=validation_loss"),
+    *("fit.patience.checks=50", "fit.patience.metric=validation_loss", *UNEXAMINED),
 )
 
 
@@ -206,7 +209,7 @@ def test_nothing_to_go_on_with_is_no_such_run(runtree):
 def test_a_sweep_gives_runs_up_by_their_iterations(runtree, folder: Path):
     asked = ("tuner=hyperband", "tuner.stop.max_runs=12", "fit.every=5", "data=breast_cancer")
     space = ("algorithm.learning_rate=tag(log,interval(1e-4,0.3))", "algorithm.max_iter=60")
-    assert runtree("tune", "algorithm=hist_gradient_boosting", *asked, *space).code == 0
+    assert runtree("tune", "algorithm=hist_gradient_boosting", *asked, *space, *UNEXAMINED).code == 0
     (sweep,) = (folder / "outputs" / "default").iterdir()
     states = [record(run)["state"] for run in sorted((sweep / "runs").iterdir())]
     assert states.count("pruned") >= 1
@@ -243,7 +246,7 @@ def test_a_run_of_a_sweep_whose_worker_dies_goes_on_from_its_checkpoint(runtree,
     typed = (
         *("tune", "algorithm=sgd", "algorithm._target_.classification=counted.Counted", "data=iris"),
         *("algorithm.tol=null", "fit.max_iterations=60", "fit.checkpoint.every=5", "experiment.name=cut"),
-        *("tuner=random", "tuner.stop.max_runs=1", "tuner.backoff=0", "tuner.plots=false"),
+        *("tuner=random", "tuner.stop.max_runs=1", "tuner.backoff=0", "tuner.plots=false", *UNEXAMINED),
     )
     code = f"import sys; from runtree.cli.main import main; sys.exit(main({list(typed)!r}))"
     driver = subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=subprocess.DEVNULL)
@@ -260,7 +263,7 @@ def test_a_run_of_a_sweep_whose_worker_dies_goes_on_from_its_checkpoint(runtree,
 
 
 def test_runs_of_a_sweep_that_are_not_kept_keep_no_checkpoints(runtree, folder):
-    asked = ("tuner.stop.max_runs=4", "tuner=random", "fit.max_iterations=6", "fit.checkpoint.every=2")
+    asked = ("tuner.stop.max_runs=4", "tuner=random", "fit.max_iterations=6", "fit.checkpoint.every=2", *UNEXAMINED)
     assert runtree("tune", "algorithm=sgd", "data=iris", *asked, "compute.engine=in_process").code == 0
     kept_by = {path.parent.parent.name for path in folder.glob("outputs/default/*/runs/*/checkpoints/*")}
     models = {path.parent.name for path in folder.glob("outputs/default/*/runs/*/model")}

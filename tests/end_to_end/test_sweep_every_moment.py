@@ -1,6 +1,7 @@
-"""Faults F4 and F5 at many moments: killed between any two system calls that write, and full at any page of the disk.
+"""Faults F4 and F5 at many moments: killed between two system calls that write, and full at any page of the disk.
 
-Each moment costs a fork of a process that has imported everything, so there may be many.
+Each moment costs a fork of a process that has imported everything. Every run of the suite kills once before each kind of call
+(the system call and the function that makes it); RUNTREE_TESTS=all kills before every single one.
 """
 
 import json
@@ -23,6 +24,8 @@ from real_sweeps import (
     words,
 )
 
+from conftest import EXHAUSTIVE
+
 FORKS = """
 import json, os, signal, sys
 from runtree.app import rest_idle_threads
@@ -33,14 +36,22 @@ import runtree.app.sweep, runtree.app.sweep_worker, runtree.app.resume, runtree.
 import optuna, sklearn.pipeline, sklearn.metrics, sklearn.model_selection
 
 WRITING = ("write", "fsync", "fdatasync", "ftruncate", "replace", "rename", "mkdir", "unlink", "rmdir")
-calls = 0
+calls = []
 
 
-def armed(real, at):
+def kind(name):
+    # the system call, and the nearest function of runtree that makes it
+    frame = sys._getframe(2)
+    while frame and "/runtree/" not in frame.f_code.co_filename:
+        frame = frame.f_back
+    return name + (f" in {frame.f_code.co_filename}:{frame.f_code.co_name}" if frame else "")
+
+
+def armed(name, at):
+    real = getattr(os, name)
     def call(*arguments, **named):
-        global calls
-        calls += 1
-        if calls == at:
+        calls.append(kind(name))
+        if len(calls) == at:
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*arguments, **named)
     return call
@@ -51,10 +62,10 @@ def child(typed, at, said):
     os.dup2(out, 1), os.dup2(out, 2)
     sys.stdin = open(os.devnull)
     for name in WRITING:
-        setattr(os, name, armed(getattr(os, name), at))
+        setattr(os, name, armed(name, at))
     code = main(typed)
     sys.stdout.flush(), sys.stderr.flush()
-    print("calls", calls, flush=True)
+    print("calls", json.dumps(calls), flush=True)
     os._exit(code)
 
 
@@ -82,9 +93,9 @@ class Forks:
         return int(self.process.stdout.readline())
 
     @property
-    def calls(self) -> int:
-        """Return how many calls the last command came to."""
-        return int(self.said.read_text().rpartition("calls ")[2])
+    def calls(self) -> list[str]:
+        """Return the kind of each call that writes, in the order of the last command."""
+        return list(json.loads(self.said.read_text().rpartition("calls ")[2]))
 
 
 @pytest.fixture
@@ -106,12 +117,18 @@ def assert_whole(folder: Path) -> None:
     assert not [path for path in sweep.path.rglob(".*.part") if "attempts" not in path.parts]
 
 
+def moments(calls: list[str]) -> list[int]:
+    """Return the calls, counted from 1, before which to kill: of each kind its last, or all of them."""
+    last_of_kind = {kind: number for number, kind in enumerate(calls, 1)}
+    return list(range(1, len(calls) + 1)) if EXHAUSTIVE else sorted(last_of_kind.values())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(3))
-def test_killed_between_any_two_calls_that_write_a_sweep_goes_on_to_the_same_end(folder, forks, part):
+def test_a_sweep_killed_between_two_calls_that_write_resumes_to_the_same_end(folder, forks, part):
     assert forks(SWEEP) == 0, forks.said.read_text()
     values = {event["run"]: event["objectives"] for event in ended(folder)}
-    for at in range(1 + part * 5, forks.calls, 15):
+    for at in moments(forks.calls)[part::3]:
         shutil.rmtree(folder / "outputs")
         assert forks(SWEEP, at) == -9
         known = {event["run"]: event["objectives"] for event in ended(folder)}
@@ -140,7 +157,8 @@ def test_full_at_any_page_a_disk_loses_no_run_that_was_counted(folder, small_dis
     assert forks(SWEEP) == 0, forks.said.read_text()
     now = os.statvfs(small_disk)
     used, total = (now.f_blocks - now.f_bavail) * now.f_frsize, now.f_blocks * now.f_frsize
-    for free in range(0, used, max(4096, used // 50 // 4096 * 4096)):
+    sizes = used // (50 if EXHAUSTIVE else 10)
+    for free in range(0, used, max(4096, sizes // 4096 * 4096)):
         empty(small_disk)
         (small_disk / "ballast").write_bytes(b"x" * (total - free))
         code, said = forks(SWEEP), forks.said.read_text()

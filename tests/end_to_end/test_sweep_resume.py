@@ -96,12 +96,13 @@ def _inode(folder: Path, number: int) -> int:
     return sweep_of(folder).run(number).path.stat().st_ino
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tuner", "runs", "kills", "seed"),
     [
         ("random", 40, 5, 5),
-        pytest.param("tpe", 200, 20, 20, marks=pytest.mark.slow),
-        pytest.param("random", 200, 20, 21, marks=pytest.mark.slow),
+        pytest.param("tpe", 200, 20, 20, marks=pytest.mark.exhaustive),
+        pytest.param("random", 200, 20, 21, marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_sweep_whose_drivers_and_workers_are_killed_ends_with_exactly_its_runs(folder, tuner, runs, kills, seed):

@@ -92,7 +92,9 @@ class MetricSuite(Suite):
 
     def test_ranks_runs_by_its_direction(self, case: Case) -> None:
         registered = self.registered()
-        ranked = metrics.objective({"metric": self.metric, "direction": "auto"}, task_of(case), {self.metric: registered})
+        ranked = metrics.objective(
+            {"metric": self.metric, "direction": "auto"}, task_of(case), {self.metric: registered}
+        )
         assert ranked == (registered, registered.direction)
 
     @classmethod
