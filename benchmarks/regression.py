@@ -1,11 +1,11 @@
 """Record what some forty commands produce, and compare two such records.
 
-    python benchmarks/regression.py record FOLDER [NAME ...]     # runs the commands with the runtree of this Python
-    python benchmarks/regression.py compare BEFORE AFTER         # prints each difference; exit code 1 where there is one
+    python benchmarks/regression.py record FOLDER [NAME ...]   # runs the commands with the runtree of this Python
+    python benchmarks/regression.py compare BEFORE AFTER       # prints each difference; exit code 1 where there is one
 
-A record holds what must not change unless a change is meant to: exit codes, metrics and predictions to the last bit, the
-histories of iterative fits, the order of leaderboards, stop criteria. Times, paths and messages are left out. Use it around a
-refactoring: the test suite says that each part works, this says that the whole still gives the same answers.
+A record holds what must not change unless a change is meant to: exit codes, metrics and predictions to the last bit,
+the histories of iterative fits, the order of leaderboards, stop criteria. Times, paths and messages are left out. Use it
+around a refactoring: the test suite shows that each part works, this shows that the whole still gives the same results.
 """
 
 import argparse
@@ -13,6 +13,8 @@ import csv
 import hashlib
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -23,93 +25,103 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# The evaluation costs seconds a run; only the commands that are about it leave it on.
-QUIET = ["evaluator.report=false", "evaluator.baselines=none", "evaluator.explain=none", "evaluator.diagnose=none"]
-ONE = ["compute.engine=in_process"]
-TWO = ["compute.slots=2", "tuner.deterministic=true"]
-OWN = ["data=csv", "data.path=rows.csv", "data.target=price"]
-
-COMMANDS: dict[str, list[list[str]]] = {
+# Words that stand for several. The evaluation costs seconds a run; only the commands that are about it leave it on.
+SHORT = {
+    "QUIET": "evaluator.report=false evaluator.baselines=none evaluator.explain=none evaluator.diagnose=none",
+    "ONE": "compute.engine=in_process",
+    "TWO": "compute.slots=2 tuner.deterministic=true",
+    "OWN": "data=csv data.path=rows.csv data.target=price",
+}
+COMMANDS: dict[str, str] = {
     # one run: algorithms, data, preprocessing, evaluators
-    "default": [["train"]],
-    "logistic": [["train", "algorithm=logistic", "data=iris"]],
-    "regression": [["train", "algorithm=random_forest", "data=diabetes"]],
-    "own_table": [["train", "algorithm=ridge", *OWN]],
-    "own_boosted": [["train", *OWN, *QUIET]],
-    "standard": [["train", "algorithm=knn", "data=wine", "preprocess=standard", *QUIET]],
-    "raw": [["train", "algorithm=hist_gradient_boosting", "preprocess=raw", *OWN, *QUIET]],
-    "groups": [["train", "algorithm=logistic", "data=csv", "data.path=rows.csv", "data.target=sold", "data.split=group",
-                "data.group=side", *QUIET]],
-    "time": [["train", "algorithm=ridge", *OWN, "data.split=time", "data.time=day", *QUIET]],
-    "folds": [["train", "algorithm=ridge", "data=diabetes", "evaluator=cross_validation", "evaluator.repeats=2", *QUIET]],
-    "folds_in_processes": [["train", "algorithm=logistic", "data=wine", "evaluator=cross_validation", "compute.slots=2", *QUIET]],
-    "nested": [["train", "algorithm=knn", "data=iris", "evaluator=nested_cross_validation", *QUIET]],
-    "calibrated": [["train", "algorithm=linear_svm", "decision.calibrate=sigmoid", "decision.threshold=f1", *QUIET]],
-    "import": [["train", "algorithm=import", "algorithm.path=my.module:MyEstimator", "algorithm.params.alpha=2", "data=iris",
-                *QUIET]],
-    "synthetic": [["train", "algorithm=lda", "data=synthetic_classification", *QUIET]],
+    "default": "train",
+    "logistic": "train algorithm=logistic data=iris",
+    "regression": "train algorithm=random_forest data=diabetes",
+    "own_table": "train algorithm=ridge OWN",
+    "own_boosted": "train OWN QUIET",
+    "standard": "train algorithm=knn data=wine preprocess=standard QUIET",
+    "raw": "train algorithm=hist_gradient_boosting preprocess=raw OWN QUIET",
+    "groups": """
+        train algorithm=logistic data=csv data.path=rows.csv data.target=sold data.split=group data.group=side QUIET
+    """,
+    "time": "train algorithm=ridge OWN data.split=time data.time=day QUIET",
+    "folds": "train algorithm=ridge data=diabetes evaluator=cross_validation evaluator.repeats=2 QUIET",
+    "folds_in_processes": "train algorithm=logistic data=wine evaluator=cross_validation compute.slots=2 QUIET",
+    "nested": "train algorithm=knn data=iris evaluator=nested_cross_validation QUIET",
+    "calibrated": "train algorithm=linear_svm decision.calibrate=sigmoid decision.threshold=f1 QUIET",
+    "import": """
+        train algorithm=import algorithm.path=my.module:MyEstimator algorithm.params.alpha=2 data=iris QUIET
+    """,
+    "synthetic": "train algorithm=lda data=synthetic_classification QUIET",
     # fits that iterate
-    "mlp": [["train", "algorithm=mlp", "data=iris", "fit.max_iterations=20", *QUIET]],
-    "patience": [["train", "algorithm=gradient_boosting", "fit.patience.checks=3", "fit.history=true", *QUIET]],
-    "tolerance": [["train", "algorithm=sgd", "fit.tolerance.min_change=0.01", "fit.tolerance.checks=2", *QUIET]],
-    "further": [
-        ["train", "algorithm=mlp", "data=iris", "fit.max_iterations=5", "fit.checkpoint.every=5", *QUIET],
-        ["train", "--continue", "latest", "fit.max_iterations=9"],
-    ],
-    "torch": [["train", "algorithm=torch_mlp", "data=iris", "algorithm.max_epochs=8", *QUIET]],
-    "torch_image": [["train", "algorithm=torch_cnn", "data=digits", "data.sample=300", "algorithm.max_epochs=2", *QUIET]],
+    "mlp": "train algorithm=mlp data=iris fit.max_iterations=20 QUIET",
+    "patience": "train algorithm=gradient_boosting fit.patience.checks=3 fit.history=true QUIET",
+    "tolerance": "train algorithm=sgd fit.tolerance.min_change=0.01 fit.tolerance.checks=2 QUIET",
+    "further": """
+        train algorithm=mlp data=iris fit.max_iterations=5 fit.checkpoint.every=5 QUIET
+        train --continue latest fit.max_iterations=9
+    """,
+    "torch": "train algorithm=torch_mlp data=iris algorithm.max_epochs=8 QUIET",
+    "torch_image": "train algorithm=torch_cnn data=digits data.sample=300 algorithm.max_epochs=2 QUIET",
     # sweeps
-    "grid": [["train", "-m", "algorithm=logistic,knn", "seed=1,2", "data=iris", *QUIET, *ONE]],
-    "grid_slots": [["train", "-m", "data=wine", "algorithm=knn", "algorithm.n_neighbors=1,3,5,7", "compute.slots=2", *QUIET]],
-    "random": [["tune", "algorithm=ridge", "data=diabetes", "tuner=random", "tuner.stop.max_runs=12", *QUIET, *ONE]],
-    "random_slots": [["tune", "algorithm=ridge", "data=diabetes", "tuner=random", "tuner.stop.max_runs=12", *QUIET, *TWO]],
-    "tpe": [["tune", "algorithm=logistic,knn", "data=wine", "tuner=tpe", "tuner.stop.max_runs=16", *QUIET, *ONE]],
-    "tpe_slots": [["tune", "algorithm=logistic,knn", "data=wine", "tuner=tpe", "tuner.stop.max_runs=16", *QUIET, *TWO]],
-    "qmc": [["tune", "algorithm=ridge", "data=diabetes", "tuner=qmc", "tuner.stop.max_runs=8", *QUIET, *ONE]],
-    "cmaes": [["tune", "algorithm=elastic_net", "data=diabetes", "tuner=cmaes", "tuner.stop.max_runs=12", *QUIET, *ONE]],
-    "gp": [["tune", "algorithm=ridge", "data=diabetes", "tuner=gp", "tuner.stop.max_runs=8", *QUIET, *ONE]],
-    "hyperband": [["tune", "algorithm=sgd", "data=wine", "tuner=hyperband", "tuner.stop.max_runs=8", *QUIET, *ONE]],
-    "patient": [["tune", "algorithm=knn", "data=iris", "tuner=random", "tuner.stop.patience.runs=5", *QUIET, *ONE]],
-    "target": [["tune", "algorithm=knn", "data=iris", "tuner=random", "tuner.stop.max_runs=9", "tuner.stop.target=0.9", *QUIET, *ONE]],
-    "repeats": [["tune", "algorithm=ridge", "data=diabetes", "tuner=random", "tuner.repeats=2", "tuner.stop.max_runs=8", *QUIET, *ONE]],
-    "added_key": [["train", "-m", "algorithm=import", "algorithm.path=my.module:MyEstimator", "+algorithm.params.alpha=0.1,1,10",
-                   "data=iris", *QUIET, *ONE]],
-    "failing": [["train", "-m", "algorithm=knn", "data=iris", "algorithm.n_neighbors=3,100000", *QUIET, *ONE]],
-    "resume": [
-        ["tune", "algorithm=ridge", "data=diabetes", "tuner=tpe", "tuner.stop.max_runs=6", *QUIET, *ONE],
-        ["resume", "latest", "tuner.stop.max_runs=10", *ONE],
-    ],
+    "grid": "train -m algorithm=logistic,knn seed=1,2 data=iris QUIET ONE",
+    "grid_slots": "train -m data=wine algorithm=knn algorithm.n_neighbors=1,3,5,7 compute.slots=2 QUIET",
+    "random": "tune algorithm=ridge data=diabetes tuner=random tuner.stop.max_runs=12 QUIET ONE",
+    "random_slots": "tune algorithm=ridge data=diabetes tuner=random tuner.stop.max_runs=12 QUIET TWO",
+    "tpe": "tune algorithm=logistic,knn data=wine tuner=tpe tuner.stop.max_runs=16 QUIET ONE",
+    "tpe_slots": "tune algorithm=logistic,knn data=wine tuner=tpe tuner.stop.max_runs=16 QUIET TWO",
+    "qmc": "tune algorithm=ridge data=diabetes tuner=qmc tuner.stop.max_runs=8 QUIET ONE",
+    "cmaes": "tune algorithm=elastic_net data=diabetes tuner=cmaes tuner.stop.max_runs=12 QUIET ONE",
+    "gp": "tune algorithm=ridge data=diabetes tuner=gp tuner.stop.max_runs=8 QUIET ONE",
+    "hyperband": "tune algorithm=sgd data=wine tuner=hyperband tuner.stop.max_runs=8 QUIET ONE",
+    "patient": "tune algorithm=knn data=iris tuner=random tuner.stop.patience.runs=5 QUIET ONE",
+    "target": "tune algorithm=knn data=iris tuner=random tuner.stop.max_runs=9 tuner.stop.target=0.9 QUIET ONE",
+    "repeats": "tune algorithm=ridge data=diabetes tuner=random tuner.repeats=2 tuner.stop.max_runs=8 QUIET ONE",
+    "added_key": """
+        train -m algorithm=import algorithm.path=my.module:MyEstimator data=iris +algorithm.params.alpha=0.1,1,10 \\
+            QUIET ONE
+    """,
+    "failing": "train -m algorithm=knn data=iris algorithm.n_neighbors=3,100000 QUIET ONE",
+    "resume": """
+        tune algorithm=ridge data=diabetes tuner=tpe tuner.stop.max_runs=6 QUIET ONE
+        resume latest tuner.stop.max_runs=10 ONE
+    """,
     # what looks at runs
-    "gate": [["train", "algorithm=dummy", "data=wine", "evaluator.benchmark.metrics=['test.accuracy >= 0.8']"]],
-    "look_back": [
-        ["train", "algorithm=logistic", "data=iris", *QUIET],
-        ["predict", "latest", "iris.csv", "-o", "out.csv"],
-        ["runs", "--where", "test.accuracy > 0.5", "--json"],
-        ["rerun", "latest"],
-        ["export", "-o", "runs.csv"],
-        ["compare"],
-        ["best"],
-        ["clean"],
-        ["report", "latest"],
-        ["explain", "latest", "iris.csv"],
-    ],
-    "check": [["check", "algorithm=logistic", "data=iris"]],
-    "plan": [["plan", "algorithm=ridge,lasso", "data=diabetes", "tuner=tpe", "tuner.stop.max_runs=20"]],
-    "list": [["list"], ["describe", "algorithm=ridge"], ["plugins"], ["train", "--cfg", "job"]],
+    "gate": """train algorithm=dummy data=wine 'evaluator.benchmark.metrics=['"'"'test.accuracy >= 0.8'"'"']'""",
+    "look_back": """
+        train algorithm=logistic data=iris QUIET
+        predict latest iris.csv -o out.csv
+        runs --where 'test.accuracy > 0.5' --json
+        rerun latest
+        export -o runs.csv
+        compare
+        best
+        clean
+        report latest
+        explain latest iris.csv
+    """,
+    "check": "check algorithm=logistic data=iris",
+    "plan": "plan algorithm=ridge,lasso data=diabetes tuner=tpe tuner.stop.max_runs=20",
+    "list": """
+        list
+        describe algorithm=ridge
+        plugins
+        train --cfg job
+    """,
     # mistakes
-    "mistakes": [
-        ["train", "algorithm=nosuch"],
-        ["train", "lr=0.1"],
-        ["train", "seed=1,2"],
-        ["train", "data=csv", "data.path=missing.csv", "data.target=y"],
-        ["train", "algorithm=logistic", "algorithm.C=-1"],
-        ["tune", "algorithm=ridge", "tuner=tpe", "data=diabetes"],
-        ["tune", "tuner.stop.max_runs=4o"],
-        ["show", "nosuch"],
-        ["resume", "nosuch"],
-        ["train", "trackers=[nosuch]"],
-        ["runs", "--where", "test.accuracy >"],
-    ],
+    "mistakes": """
+        train algorithm=nosuch
+        train lr=0.1
+        train seed=1,2
+        train data=csv data.path=missing.csv data.target=y
+        train algorithm=logistic algorithm.C=-1
+        tune algorithm=ridge tuner=tpe data=diabetes
+        tune tuner.stop.max_runs=4o
+        show nosuch
+        resume nosuch
+        train 'trackers=[nosuch]'
+        runs --where 'test.accuracy >'
+    """,
 }
 
 
@@ -137,16 +149,25 @@ def record(name: str, folder: Path) -> None:
     """Run the commands of one name in an empty folder, and write down what they produced."""
     with tempfile.TemporaryDirectory() as place:
         lay_out(Path(place))
-        codes = [run(words, Path(place)) for words in COMMANDS[name]]
+        codes = [run(words, Path(place)) for words in command_lines(name)]
         content = {"codes": codes, **outputs(Path(place))}
     (folder / f"{name}.json").write_text(json.dumps(content, indent=1, sort_keys=True))
     print(name, codes, flush=True)
 
 
+def command_lines(name: str) -> list[list[str]]:
+    """Return the command lines of one name, as words."""
+    text = COMMANDS[name].replace("\\\n", "")  # a line may be continued, as in a shell
+    lines = [line for line in text.splitlines() if line.strip()]
+    for short, words in SHORT.items():
+        lines = [re.sub(rf"\b{short}\b", words, line) for line in lines]
+    return [shlex.split(line) for line in lines]
+
+
 def run(words: list[str], place: Path) -> int:
     """Return the exit code of one command line."""
     command = [sys.executable, "-c", "from runtree.cli.main import main; raise SystemExit(main())", *words]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}, timeout=900)
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=900)
     if os.environ.get("VERBOSE"):
         print(done.stdout[-1500:], done.stderr[-1500:])
     return done.returncode
