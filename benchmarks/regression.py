@@ -4,8 +4,8 @@
     python benchmarks/regression.py compare BEFORE AFTER       # prints each difference; exit code 1 where there is one
 
 A record holds what must not change unless a change is meant to: exit codes, metrics and predictions to the last bit,
-the histories of iterative fits, the order of leaderboards, stop criteria. Times, paths and messages are left out. Use it
-around a refactoring: the test suite shows that each part works, this shows that the whole still gives the same results.
+the histories of iterative fits, the order of leaderboards, stop criteria. Times, paths and messages are left out. Use
+it around a refactoring: the test suite shows that each part works, this shows that the whole still gives the same results.
 """
 
 import argparse
