@@ -5,7 +5,7 @@
 
 A record holds what must not change unless a change is meant to: exit codes, metrics and predictions to the last bit,
 the histories of iterative fits, the order of leaderboards, stop criteria. Times, paths and messages are left out. Use
-it around a refactoring: the test suite shows that each part works, this shows that the whole still gives the same results.
+it around a refactoring: the tests show that each part works, this shows that the whole gives the same results.
 """
 
 import argparse
