@@ -9,8 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from conftest import EXHAUSTIVE
+from real_sweeps import EXHAUSTIVE
 
 DAMAGES = {
     "emptied": lambda content: b"",

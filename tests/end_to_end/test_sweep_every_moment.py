@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from real_sweeps import (
+    EXHAUSTIVE,
     IN_PROCESS,
     assert_every_run_is_there_once,
     assert_the_best_is_kept,
@@ -23,8 +24,6 @@ from real_sweeps import (
     sweep_of,
     words,
 )
-
-from conftest import EXHAUSTIVE
 
 FORKS = """
 import json, os, signal, sys
