@@ -8,12 +8,13 @@ from threadpoolctl import threadpool_info
 from runtree.compute import device, found
 from runtree.compute.device import Auto, Cpu, Gpu
 from runtree.compute.found import Accelerator
-from runtree.compute.session import cores, seeded, thread_count
+from runtree.compute.session import seeded, thread_count
 from runtree.contract.errors import ConfigError, MissingError, RequestError
+from runtree.contract.hardware import available_cores
 
 
 def test_threads_are_counted():
-    assert thread_count(-1) == cores() >= 1
+    assert thread_count(-1) == available_cores() >= 1
     assert thread_count(3) == 3
     for wrong in (0, -2):
         with pytest.raises(ConfigError, match=r"compute\.threads"):
@@ -39,7 +40,7 @@ def test_generators_are_seeded_and_come_back_as_they_were():
 def test_without_a_gpu_the_processor_is_chosen_and_a_gpu_refused(monkeypatch):
     monkeypatch.setattr(device, "accelerators", dict)
     assert Auto().describe()["device"] == "cpu"
-    used = {"device": "cpu", "devices": 1, "threads": 2, "cores": cores(), "deterministic": False}
+    used = {"device": "cpu", "devices": 1, "threads": 2, "cores": available_cores(), "deterministic": False}
     assert Cpu(threads=2).describe() == used
     with pytest.raises(RequestError, match="compute: device cuda is not there: found no GPU"):
         Gpu()

@@ -1,18 +1,16 @@
-"""Workers that do what the module `jobs` holds, and the certainty that none of them is left."""
+"""Executors whose workers run the functions of `jobs.py`, and the check that no process of theirs is left."""
 
 import uuid
 from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
-from observing import Driver, until
+from process_helpers import ObservedExecutor, until
 
-from runtree.workers.process_executor import ProcessExecutor
-
-MARK = "RUNTREE_TEST_FAMILY"
+MARK = "RUNTREE_TEST_PROCESSES"
 
 
-def _bears(process: psutil.Process, mark: str) -> bool:
+def _has_mark(process: psutil.Process, mark: str) -> bool:
     try:
         return process.environ().get(MARK) == mark
     except psutil.Error:
@@ -20,28 +18,33 @@ def _bears(process: psutil.Process, mark: str) -> bool:
 
 
 @pytest.fixture
-def family(monkeypatch) -> Iterator[Callable[[], list[psutil.Process]]]:
-    """Find every process that a test started, wherever it hides; two seconds after the test there is none."""
+def started(monkeypatch) -> Iterator[Callable[[], list[psutil.Process]]]:
+    """Return a function that lists every living process which the test started, whatever its parent or session.
+
+    They are found by a variable of their environment. Two seconds after the test there must be none.
+    """
     mark, before = uuid.uuid4().hex, {child.pid for child in psutil.Process().children()}
     monkeypatch.setenv(MARK, mark)
 
-    def members() -> list[psutil.Process]:
-        return [process for process in psutil.process_iter() if _bears(process, mark)]
+    def marked() -> list[psutil.Process]:
+        return [process for process in psutil.process_iter() if _has_mark(process, mark)]
 
-    yield members
-    assert until(lambda: not members(), 2), members()
+    yield marked
+    assert until(lambda: not marked(), 2), marked()
     assert {child.pid for child in psutil.Process().children()} <= before  # no zombie either
 
 
 @pytest.fixture
-def driver(family) -> Iterator[Callable[..., Driver]]:
-    """Return a function that makes an executor."""
-    made = []
+def start(started) -> Iterator[Callable[..., ObservedExecutor]]:
+    """Return a function that starts an executor; it is closed after the test."""
+    executors = []
 
-    def make(slots: int = 1, factory: str = "jobs:make_function", argument: object = None, **options: object) -> Driver:
-        made.append(Driver(ProcessExecutor(slots, factory, argument, **{"grace": 0.3, **options})))
-        return made[-1]
+    def make(
+        slots: int = 1, factory: str = "jobs:make_function", argument: object = None, **options: object
+    ) -> ObservedExecutor:
+        executors.append(ObservedExecutor(slots, factory, argument, **{"grace": 0.3, **options}))
+        return executors[-1]
 
     yield make
-    for each in made:
-        each.executor.close()
+    for executor in executors:
+        executor.close()

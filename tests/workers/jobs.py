@@ -1,4 +1,4 @@
-"""What the workers of these tests do: `work` calls the function that a payload names."""
+"""The job functions of these tests: a payload is the name of a function here, and its arguments."""
 
 # ruff: noqa: T201
 import ctypes
@@ -15,15 +15,15 @@ from runtree.contract.errors import MissingError
 
 
 def make_function(argument):
-    made = os.getpid()
+    origin = os.getpid()
 
-    def work(payload, channel):
+    def run(payload, channel):
         name, *rest = payload
-        if name == "made":
-            return made, argument
+        if name == "origin":
+            return origin, argument
         return globals()[name](channel, *rest)
 
-    return work
+    return run
 
 
 def refusing(argument):
@@ -39,7 +39,7 @@ def crashing(argument):
 
 
 def hardly_forking(times):
-    """Let the nursery's next forks fail, as if there were too many processes."""
+    """Let the next forks of the fork server fail, as if there were too many processes."""
     fork, failures = os.fork, iter(range(times))
 
     def sometimes():
@@ -61,7 +61,7 @@ def boosting(argument):
 
     features, target = make_classification(2000, random_state=0)
 
-    def work(payload, channel):
+    def run(payload, channel):
         import numpy as np
         from threadpoolctl import threadpool_info
 
@@ -71,7 +71,7 @@ def boosting(argument):
         assert product == 600
         return product, model.score(features, target), {pool["num_threads"] for pool in threadpool_info()}
 
-    return work
+    return run
 
 
 def echo(channel, value):
@@ -102,7 +102,7 @@ def deaf(channel):
             print("here")
             time.sleep(60)
         except KeyboardInterrupt:
-            print("I am not listening")
+            print("ignored")
 
 
 def escape(channel):
@@ -196,7 +196,7 @@ def talk(channel):
 
 
 def litter(channel):
-    """Leave children that ignore TERM, one of them in a session of its own and orphaned."""
+    """Leave children that ignore SIGTERM, one of them orphaned in a session of its own."""
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(100)"
     for session in (False, True):
         subprocess.Popen([sys.executable, "-c", code], start_new_session=session)
@@ -254,18 +254,18 @@ def train(channel, steps):
 
 
 def train_in_thread(channel, steps):
-    told = []
-    thread = threading.Thread(target=lambda: told.append(train(channel, steps)))
+    results = []
+    thread = threading.Thread(target=lambda: results.append(train(channel, steps)))
     thread.start()
     thread.join()
-    return told[0]
+    return results[0]
 
 
 class Unreadable(Exception):
-    """Can be pickled, and not be read."""
+    """Can be pickled but not unpickled: the constructor takes two arguments, `args` has one."""
 
-    def __init__(self, one, two):
-        super().__init__(one)
+    def __init__(self, message, detail):
+        super().__init__(message)
 
 
 def unreadable(channel):

@@ -7,7 +7,7 @@ from runtree.workers.executor import Job, JobDied, JobReported, JobReturned
 from runtree.workers.in_process import InProcessExecutor
 
 
-def test_a_job_is_done_in_this_process_while_waiting():
+def test_wait_runs_the_job_in_this_process():
     executor = InProcessExecutor("jobs:make_function", "given")
     assert executor.wait() == []
     executor.submit(Job(0, ("pid",)))
@@ -15,11 +15,11 @@ def test_a_job_is_done_in_this_process_while_waiting():
         executor.submit(Job(1, ("pid",)))
     assert executor.wait(0) == [JobReturned(0, os.getpid())]
     assert executor.wait() == []
-    executor.submit(Job(1, ("made",)))
+    executor.submit(Job(1, ("origin",)))
     assert executor.wait() == [JobReturned(1, (os.getpid(), "given"))]
 
 
-def test_reports_are_told_with_the_result():
+def test_reports_are_returned_with_the_result():
     executor = InProcessExecutor("jobs:make_function", None)
     executor.submit(Job(0, ("train", 2)))
     assert executor.wait() == [
@@ -29,7 +29,7 @@ def test_reports_are_told_with_the_result():
     ]
 
 
-def test_who_hears_the_reports_may_prune():
+def test_the_report_callback_may_prune():
     executor = InProcessExecutor("jobs:make_function", None)
     executor.on_report = lambda event: executor.prune(event.job) if event.step == 3 else executor.acknowledge(event.job)
     for job in range(2):
@@ -43,7 +43,7 @@ def test_limits_are_refused(limit):
         InProcessExecutor("jobs:make_function", None).submit(Job(0, (), **{limit: 10}))
 
 
-def test_errors_escape_to_where_a_debugger_sees_them():
+def test_an_exception_of_the_job_escapes_from_wait():
     executor = InProcessExecutor("jobs:make_function", None)
     executor.submit(Job(0, ("escape",)))
     with pytest.raises(ZeroDivisionError):
@@ -53,14 +53,14 @@ def test_errors_escape_to_where_a_debugger_sees_them():
 
 
 @pytest.mark.parametrize(("factory", "error"), [("jobs:refusing", MissingError), ("jobs:failing", RunFailedError)])
-def test_faults_of_the_set_up_are_those_of_the_other_engine(factory, error):
+def test_errors_of_the_factory_are_those_of_the_other_engine(factory, error):
     executor = InProcessExecutor(factory, "x")
     executor.submit(Job(0, ()))
     with pytest.raises(error):
         executor.wait()
 
 
-def test_a_job_that_has_not_begun_may_be_terminated():
+def test_a_job_that_has_not_started_can_be_terminated():
     executor = InProcessExecutor("jobs:make_function", None)
     executor.submit(Job(0, ("echo", 1)))
     executor.terminate(0)

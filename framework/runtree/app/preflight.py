@@ -13,14 +13,13 @@ from runtree.contract.errors import ConfigError, RequestError, RuntreeError
 from runtree.contract.protocols import Hooks
 from runtree.lifecycle.trackers import with_trackers
 from runtree.records.layout import SweepFolder
-from runtree.sweeps.attempts import describe_exit
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import PreflightRequest, PreflightResult
 from runtree.sweeps.options import LoopOptions, read_loop_options, read_stop_rules, tuner_arguments
 from runtree.sweeps.overrides import SweepOverrides, sort_overrides
 from runtree.sweeps.results import Objectives, check_constraint_metrics, read_constraints
 from runtree.sweeps.search_space import SearchSpace, joint_space, space_bounds, spaces_by_algorithm
-from runtree.workers.executor import Executor, Job, JobDied, JobReported, JobReturned
+from runtree.workers.executor import Executor, Job, JobDied, JobReported, JobReturned, describe_exit
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.compute.found import Accelerator, accelerators, why_none
-from runtree.compute.session import cores, seeded, thread_count
+from runtree.compute.session import seeded, thread_count
 from runtree.contract.errors import ConfigError, RequestError
+from runtree.contract.hardware import available_cores
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,15 @@ class Machine:
 
     def describe(self) -> Mapping[str, Any]:
         """Say what was found and what is used of it."""
-        found = self._chosen()
-        used = (
-            {"device": found.device, "devices": self.devices} if found else {"device": "cpu", "devices": self.devices}
-        )
-        facts = {**used, "threads": thread_count(self.threads), "cores": cores(), "deterministic": self.deterministic}
-        return {**facts, **({"accelerator": found.facts()} if found else {})}
+        accelerator = self._chosen()
+        facts = {
+            "device": accelerator.device if accelerator else "cpu",
+            "devices": self.devices,
+            "threads": thread_count(self.threads),
+            "cores": available_cores(),
+            "deterministic": self.deterministic,
+        }
+        return {**facts, **({"accelerator": accelerator.facts()} if accelerator else {})}
 
     def session(self, seed: int) -> AbstractContextManager[None]:
         """Seed and limit threads for the time of a run."""

@@ -10,18 +10,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from runtree.contract.errors import ConfigError
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from runtree.contract.hardware import available_cores
 
 
 def thread_count(threads: int) -> int:
     """Return a count of threads; -1 means every core there is."""
     if threads == 0 or threads < -1:
         raise ConfigError(f"compute.threads: {threads} is neither -1 (every core) nor a count from 1")
-    return cores() if threads == -1 else threads
+    return available_cores() if threads == -1 else threads
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The keys that every option of the group `compute` has, and that it is not built with: what a sweep may use."""
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any
 
 from runtree.config.build import check_arguments
 from runtree.contract.errors import ConfigError
+from runtree.contract.hardware import available_cores
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
@@ -36,7 +36,7 @@ class Resources:
     @property
     def at_once(self) -> int:
         """Return the count of slots."""
-        return cores() if self.slots == -1 else self.slots
+        return available_cores() if self.slots == -1 else self.slots
 
     @property
     def bytes(self) -> int | None:
@@ -46,7 +46,7 @@ class Resources:
     @property
     def threads_each(self) -> int:
         """Return how many threads a run may use, so that all of them together do not exceed the cores."""
-        share = max(1, cores() // self.at_once)
+        share = max(1, available_cores() // self.at_once)
         return share if self.threads == -1 else self.threads
 
 
@@ -63,11 +63,6 @@ def resources(node: Mapping[str, Any]) -> Resources:
 def of_a_run(node: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys that the compute itself is built with."""
     return {key: value for key, value in node.items() if key not in OF_SWEEPS}
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def parse_size(text: int | str | None, path: str) -> int | None:

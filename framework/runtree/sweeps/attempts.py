@@ -1,14 +1,13 @@
 """How an attempt at a run ended, and whether it is tried again."""
 
 import errno
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from runtree.contract.errors import RuntreeError
 from runtree.sweeps.messages import AttemptResult
-from runtree.workers.executor import JobDied
+from runtree.workers.executor import JobDied, describe_exit
 
 # Errors of the machine rather than of the run: these are tried again.
 TRANSIENT_ERRORS = (
@@ -102,18 +101,6 @@ def from_death(died: JobDied, asked: str | None) -> AttemptEnd:
         again=True,
         cause=describe_exit(died),
     )
-
-
-def describe_exit(died: JobDied) -> str:
-    """Say how a process ended."""
-    if died.code >= 0:
-        return f"its process ended with exit code {died.code} and no result"
-    try:
-        name = signal.Signals(-died.code).name
-    except ValueError:
-        name = f"signal {-died.code}"
-    memory = f" (perhaps out of memory: it held {died.peak / 2**20:,.0f} MiB)" if died.code == -9 and died.peak else ""
-    return f"its process was ended by {name}{memory}"
 
 
 def error_record(kind: str, message: str, *hints: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ factory, "package.module:function", because the function itself may not be pickl
 """
 
 import pkgutil
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,19 @@ class JobDied:
     code: int
     seconds: float
     peak: int
+
+
+def describe_exit(died: JobDied) -> str:
+    """Return in words how the process of a job ended."""
+    if died.code >= 0:
+        return f"its process exited with code {died.code} and without a result"
+    try:
+        name = signal.Signals(-died.code).name
+    except ValueError:  # real-time signals have no name
+        name = f"signal {-died.code}"
+    # The kernel's OOM killer sends SIGKILL, too, and leaves no other trace that can be read without privileges
+    memory = f" (perhaps out of memory: it held {died.peak / 2**20:,.0f} MiB)" if died.code == -9 and died.peak else ""
+    return f"its process was killed by {name}{memory}"
 
 
 Event = JobReported | JobReturned | JobDied

@@ -1,6 +1,5 @@
 """Where a network works: device, precision, threads, and seeds that leave torch's own generators as they were."""
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 
 from runtree.contract.errors import ConfigError
+from runtree.contract.hardware import available_cores
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -70,7 +70,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
 def threads(count: int | None) -> Iterator[None]:
     """Let torch use a number of threads for a time: None leaves it as it is, -1 is one for each core."""
     before = torch.get_num_threads()
-    wanted = before if count is None else cores() if count == -1 else count
+    wanted = before if count is None else available_cores() if count == -1 else count
     if wanted != before:
         torch.set_num_threads(wanted)
     try:
@@ -78,11 +78,6 @@ def threads(count: int | None) -> Iterator[None]:
     finally:
         if wanted != before:
             torch.set_num_threads(before)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
