@@ -186,7 +186,7 @@ def runtree(
 ) -> dict[str, float]:
     """Return the seconds of a sweep: from its first run's beginning to its last run's end, and what came before."""
     from runtree.app import App, train
-    from runtree.config.flags import parse_flags
+    from runtree.config.hydra_engine import parse_flags
     from runtree.sweeps.loop import Driver
 
     taken: dict[str, float] = {}

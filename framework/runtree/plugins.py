@@ -20,10 +20,10 @@ from runtree.contract.types import AlgorithmOption, Command, Metric, Stage, Trac
 
 log = logging.getLogger(__name__)
 
-GROUP = hookspecs.PROJECT
-BLOCK = "RUNTREE_BLOCK"  # names of plugins to leave out, separated by commas
+ENTRY_POINT_GROUP = hookspecs.PROJECT
+BLOCK_VARIABLE = "RUNTREE_BLOCK"  # names of plugins to leave out, separated by commas
 BUILTIN = "runtree"
-ITEMS: Mapping[str, type] = {
+CONTRIBUTION_TYPES: Mapping[str, type] = {
     "config_paths": str,
     "register_algorithms": AlgorithmOption,
     "register_stages": Stage,
@@ -62,7 +62,7 @@ class Plugins:
             if plugin in self.broken:
                 continue
             try:
-                items = _items(implementation.function(), ITEMS[name])
+                items = _items(implementation.function(), CONTRIBUTION_TYPES[name])
             except Exception as error:
                 self._break(plugin, f"{name}: {type(error).__name__}: {error}")
                 continue
@@ -129,7 +129,7 @@ def make_plugins(
     manager.register(builtin, BUILTIN)
     for name in plugins.blocked:
         manager.set_blocked(name)
-    for point in entry_points(group=GROUP) if found is None else found:
+    for point in entry_points(group=ENTRY_POINT_GROUP) if found is None else found:
         if point.name not in plugins.blocked:
             _load(plugins, point)
     plugins.extra = tuple(extra)
@@ -174,10 +174,10 @@ def _check(manager: pluggy.PluginManager, plugin: object) -> None:
 @lru_cache(maxsize=1)
 def installed_plugins() -> Plugins:
     """Return the plugins of this environment, less those that ``--block`` or RUNTREE_BLOCK name."""
-    return installed_plugins_and()
+    return installed_plugins_with()
 
 
-def installed_plugins_and(*extra: tuple[str, object]) -> Plugins:
+def installed_plugins_with(*extra: tuple[str, object]) -> Plugins:
     """Return the same with more (name, plugin) pairs, for one piece of work."""
-    blocked = (name.strip() for name in os.environ.get(BLOCK, "").split(","))
+    blocked = (name.strip() for name in os.environ.get(BLOCK_VARIABLE, "").split(","))
     return make_plugins(extra=extra, blocked=[name for name in blocked if name])

@@ -4,10 +4,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from runtree.app import App
-from runtree.config.build import build, build_algorithm, imported
-from runtree.config.engine import Engine
+from runtree.config.build import build, build_algorithm, imported_algorithm_node
 from runtree.config.freeze import freeze
-from runtree.config.resources import of_a_run, resources
+from runtree.config.hydra_engine import HydraEngine
+from runtree.config.resources import compute_arguments, read_resources
 from runtree.contract.errors import RequestError
 from runtree.contract.protocols import Tuner
 from runtree.contract.types import TASKS
@@ -30,10 +30,10 @@ OPTIONS = [
 
 def composed(group, name):
     overrides = [f"{group}={name}", *NEEDED.get(name, [])]
-    config = Engine(APP.folders, APP.algorithms).compose(overrides)
+    config = HydraEngine(APP.folders, APP.algorithms).compose(overrides)
     frozen = freeze(config)
     frozen.config["tuner"] = OmegaConf.to_container(config.tuner, resolve=True)
-    return frozen, APP.trust(overrides)
+    return frozen, APP.allow_list(overrides)
 
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS, ids=[f"{group}={name}" for group, name in OPTIONS])
@@ -53,10 +53,10 @@ def test_an_option_composes_and_its_target_accepts_its_keys(group, name):
         assert callable(build(evaluator_arguments(node), group, trust).evaluate)
     elif name in ("gpu", "mps"):
         with pytest.raises(RequestError, match=f"compute: device {node['device']} is not there"):
-            build(of_a_run(node), group, trust)
+            build(compute_arguments(node), group, trust)
     elif group == "compute":
-        assert resources(node).at_once >= 1
-        assert build(of_a_run(node), group, trust) is not None
+        assert read_resources(node).at_once >= 1
+        assert build(compute_arguments(node), group, trust) is not None
     elif group == "preprocess":
         assert build(node, group, trust) is not None
     elif group == "tuner":
@@ -86,4 +86,4 @@ def test_there_are_at_least_twenty_algorithms_of_scikit_learns():
 
 
 def test_import_becomes_a_target():
-    assert imported({"path": "a.b:C", "params": {"x": 1}}) == {"_target_": "a.b.C", "x": 1}
+    assert imported_algorithm_node({"path": "a.b:C", "params": {"x": 1}}) == {"_target_": "a.b.C", "x": 1}

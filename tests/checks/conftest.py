@@ -10,7 +10,7 @@ import pytest
 from runtree.app import App
 from runtree.checks.context import CheckContext, make_check_context
 from runtree.config.build import build
-from runtree.config.resources import of_a_run
+from runtree.config.resources import compute_arguments
 from runtree.contract.run import Run
 from runtree.lifecycle import metrics
 from runtree.lifecycle.stages import check_stage, evaluator, load_stage, split_stage
@@ -35,7 +35,7 @@ def looked_at(folder) -> Callable[..., CheckContext]:
         chosen = [f"data={data}"] if isinstance(data, str) else written(data, folder)
         typed = ["algorithm=logistic", *chosen, *overrides, "compute=cpu", "compute.threads=1"]
         app, config = App(), compose(*typed).config
-        trust = app.trust(typed)
+        trust = app.allow_list(typed)
         known = metrics.catalogue(app.plugins.contributions("register_metrics"))
         run = Run(config, folder, app.plugins, trust, known)
         load_stage(run)
@@ -44,7 +44,7 @@ def looked_at(folder) -> Callable[..., CheckContext]:
         else:
             run.estimator, run.evaluator = estimator, evaluator(run)
         split_stage(run)
-        return make_check_context(run, build(of_a_run(config["compute"]), "compute", trust).session)
+        return make_check_context(run, build(compute_arguments(config["compute"]), "compute", trust).session)
 
     return look
 

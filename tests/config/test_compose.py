@@ -10,14 +10,14 @@ from omegaconf import OmegaConf
 
 from runtree.app import App
 from runtree.config.catalogue import flatten
-from runtree.config.compose import Base, Composer
-from runtree.config.engine import Engine
+from runtree.config.compose import ComposedBase, Composer
 from runtree.config.freeze import freeze
+from runtree.config.hydra_engine import HydraEngine
 from runtree.contract.errors import ConfigError, RuntreeError
 from runtree.plugins import make_plugins
 
 APP = App(make_plugins(found=[]))
-ENGINE = Engine(APP.folders, APP.algorithms)
+ENGINE = HydraEngine(APP.folders, APP.algorithms)
 GROUPS = {
     group: sorted(name for name in APP.catalogue.groups[group])
     for group in ("data", "preprocess", "algorithm", "evaluator", "compute")
@@ -91,7 +91,7 @@ def test_setting_values_on_a_copy_equals_composing_anew(composer, data):
 
 def base_of(**config):
     root = {"seed": 0, "outputs": "o", "experiment": {"name": "a"}, "objective": {"metric": "auto"}}
-    return Base(OmegaConf.create({**root, **config}))
+    return ComposedBase(OmegaConf.create({**root, **config}))
 
 
 def test_keys_that_follow_others_follow():

@@ -3,9 +3,8 @@ from typing import Literal
 
 import pytest
 
-from runtree.config.constraints import accepted_types, one_of
-from runtree.config.docstrings import documented_parameters, first_sentence
-from runtree.config.notes import comments
+from runtree.config.describe import accepted_types, first_sentence, join_constraints, parameter_docs
+from runtree.config.yaml_comments import read_comments
 
 
 @dataclass
@@ -35,7 +34,7 @@ class Example:
 
 
 def test_a_docstring_tells_type_and_first_sentence():
-    found = documented_parameters(Example)
+    found = parameter_docs(Example)
     assert list(found) == ["one", "two", "kind"]
     assert found["one"] == found["two"] == ("", "Sizes; of x and Thing.")
     assert found["kind"] == ('{"a", "b"}', "If 0 <= a <= 1.")
@@ -81,7 +80,7 @@ def test_a_class_without_words_tells_nothing():
     ],
 )
 def test_constraints_are_told_as_people_write_them(constraints, told):
-    assert one_of(constraints) == told
+    assert join_constraints(constraints) == told
 
 
 def test_every_shipped_estimator_tells_its_types():
@@ -97,4 +96,4 @@ def test_every_shipped_estimator_tells_its_types():
 def test_comments_beside_keys_are_found_by_path(tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text('# top\na: 1  # first\nb:\n  c: "#"  # inner\n  d: x#y\ne: 2 # last\n')
-    assert comments(file) == {"a": "first", "b.c": "inner", "e": "last"}
+    assert read_comments(file) == {"a": "first", "b.c": "inner", "e": "last"}

@@ -1,6 +1,6 @@
 import pytest
 
-from runtree.config.task import differs_by_task, for_task
+from runtree.config.catalogue import differs_by_task, for_task
 from runtree.contract.errors import ConfigError
 
 NODE = {

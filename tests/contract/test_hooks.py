@@ -6,7 +6,7 @@ import pytest
 
 from runtree import AlgorithmOption, Command, Metric, Stage, Tracker, hookimpl
 from runtree.app import App, train
-from runtree.config.flags import parse_flags
+from runtree.config.hydra_engine import parse_flags
 from runtree.contract import hookspecs
 from runtree.contract.errors import MissingError, RunFailedError
 from runtree.plugins import make_plugins

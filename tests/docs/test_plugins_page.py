@@ -43,7 +43,7 @@ def test_the_docstring_of_a_hook_or_its_chapter_shows_a_whole_plugin(name):
 
 def test_the_tracker_in_ten_lines_is_told_of_a_run_that_names_it(folder, monkeypatch):
     from runtree.app import App, train
-    from runtree.config.flags import parse_flags
+    from runtree.config.hydra_engine import parse_flags
     from runtree.plugins import make_plugins
     from runtree.testing import write_table
 

@@ -37,7 +37,7 @@ def scored(folder: Any, *overrides: str, table: pd.DataFrame | None = None) -> E
     typed = [*chosen, *overrides, "compute=cpu", "compute.threads=1"]
     app, config = App(), compose(*typed).config
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
-    run = Run(config, folder, app.plugins, app.trust(typed), known, recall=Memory().recall)
+    run = Run(config, folder, app.plugins, app.allow_list(typed), known, recall=Memory().recall)
     for stage in (load_stage, check_stage, validate_options, split_stage, validate_champion, fit_stage, score):
         stage(run)
     return make_evaluation_context(run)

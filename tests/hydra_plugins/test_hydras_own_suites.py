@@ -6,7 +6,7 @@ import sys
 import pytest
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
 
-from runtree.config.engine import kept_logging
+from runtree.config.hydra_engine import preserve_logging
 
 SWEEPER = "hydra/sweeper=runtree"
 # Hydra warns of its own version_base in its own suites, and leaves what they open to the garbage collector.
@@ -20,7 +20,7 @@ def as_in_a_process_of_its_own():
 
     known = VersionBase.instance()
     before, known.version_base = known.version_base, _UNSPECIFIED_
-    with kept_logging():
+    with preserve_logging():
         yield
     VersionBase.instance().version_base = before
 

@@ -46,8 +46,8 @@ def a_model(algorithm, task, preprocess="standard", columns=3):
     target = (
         np.where(features["x0"] > 0, "yes", "no") if task == "classification" else features["x0"].abs().to_numpy() + 1
     )
-    first = build(node("preprocess", preprocess), "preprocess", APP.trust())
-    last = build_algorithm(node("algorithm", algorithm), task, APP.trust())
+    first = build(node("preprocess", preprocess), "preprocess", APP.allow_list())
+    last = build_algorithm(node("algorithm", algorithm), task, APP.allow_list())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a handful of iterations does not converge
         last.fit(first.fit_transform(features, target), target)

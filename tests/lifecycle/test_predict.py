@@ -12,7 +12,7 @@ ROWS = 300
 def trained(tmp_path_factory):
     """Train once on a table with every kind of column; yield the folder of the outputs and the table."""
     from runtree.app import App, train
-    from runtree.config.flags import parse_flags
+    from runtree.config.hydra_engine import parse_flags
     from runtree.testing.fixtures import UNEXAMINED
 
     place = tmp_path_factory.mktemp("trained")

@@ -14,7 +14,7 @@ from runtree.testing.fixtures import compose
 def begun(folder, *typed):
     app = App()
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
-    run = Run(compose(*typed).config, folder, app.plugins, app.trust(typed), known, recall=Memory().recall)
+    run = Run(compose(*typed).config, folder, app.plugins, app.allow_list(typed), known, recall=Memory().recall)
     load_stage(run)
     return run
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from runtree.config.freeze import Frozen
+from runtree.config.freeze import FrozenConfig
 from runtree.contract.search import Dimension, Interval
 from runtree.records.ledger import Ledger, read_ledger
 from runtree.sweeps.loop import Driver
@@ -90,8 +90,8 @@ class Silent:
         pass
 
 
-def freeze(family: SearchSpace, values: Mapping[str, Any]) -> tuple[Frozen, str]:
-    return Frozen({"seed": 0, **values}, ""), family.name + json.dumps(dict(values), sort_keys=True, default=str)
+def freeze(family: SearchSpace, values: Mapping[str, Any]) -> tuple[FrozenConfig, str]:
+    return FrozenConfig({"seed": 0, **values}, ""), family.name + json.dumps(dict(values), sort_keys=True, default=str)
 
 
 def make(

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from runtree.config.space.domains import domain_of
+from runtree.config.space.domains import parse_domain
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.layout import SweepFolder
 from runtree.sweeps.advice import advise
@@ -56,7 +56,7 @@ def test_the_best_at_the_end_of_a_range_is_told_with_a_wider_one(tmp_path):
     assert "99.9, at the high end" in found.says
     assert "algorithm.C=tag(log, interval(0.01, 10000.0))" in found.advice
     text = found.advice.split("algorithm.C=")[1].split("'")[0]
-    assert domain_of("algorithm.C", text)[0] == Interval(0.01, 10000.0, scale="log")
+    assert parse_domain("algorithm.C", text)[0] == Interval(0.01, 10000.0, scale="log")
 
 
 def test_with_the_other_direction_it_is_the_other_end(tmp_path):

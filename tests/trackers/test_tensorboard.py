@@ -5,7 +5,7 @@ import json
 import pytest
 
 from runtree.app import App, train
-from runtree.config.flags import parse_flags
+from runtree.config.hydra_engine import parse_flags
 from runtree.contract.errors import MissingError, RunFailedError
 from runtree.contract.types import Stage
 from runtree.testing import tiny_table

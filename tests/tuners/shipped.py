@@ -21,4 +21,4 @@ def shipped_tuner(option: str, **settings: Any) -> Tuner:
     assert file is not None
     loop = {"defaults", *read_yaml(file.parent / "_loop_.yaml")}
     node = {key: value for key, value in read_yaml(file).items() if key not in loop}
-    return build(node | settings, "tuner", APP.trust())
+    return build(node | settings, "tuner", APP.allow_list())

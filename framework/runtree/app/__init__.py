@@ -1,6 +1,6 @@
-"""What the command line and the tests call: the application, one run, many runs."""
+"""The application and the verbs: what the command line and the tests call."""
 
 from runtree.app.application import App, rest_idle_threads
-from runtree.app.training import Done, train
+from runtree.app.train import TrainCallbacks, TrainResult, train
 
-__all__ = ["App", "Done", "rest_idle_threads", "train"]
+__all__ = ["App", "TrainCallbacks", "TrainResult", "rest_idle_threads", "train"]

@@ -12,7 +12,7 @@ from runtree.config.search_path import SHIPPED, USER, ConfigFolder, config_folde
 from runtree.plugins import Plugins, installed_plugins
 
 if TYPE_CHECKING:
-    from runtree.config.trust import Trust
+    from runtree.config.allowlist import AllowList
 
 
 @dataclass
@@ -37,22 +37,22 @@ class App:
         """Return every group and option."""
         return Catalogue(self.folders, self.algorithms)
 
-    def trust(self, overrides: Sequence[str] = ()) -> "Trust":
+    def allow_list(self, overrides: Sequence[str] = ()) -> "AllowList":
         """Return which code a config may name: what options of packages name, and what is typed on the command line."""
-        from runtree.config.trust import Trust, import_from, targets, typed_targets
+        from runtree.config.allowlist import AllowList, add_import_folder, command_line_targets, find_targets
 
-        typed = list(typed_targets(overrides))
+        typed = list(command_line_targets(overrides))
         if typed:
-            import_from(Path.cwd())
+            add_import_folder(Path.cwd())
 
         def vouched() -> Iterator[str]:
             yield from typed
             for options in self.catalogue.groups.values():
                 for option in options.values():
                     if option.provider != USER:
-                        yield from targets(option.read())
+                        yield from find_targets(option.read())
 
-        return Trust(vouched)
+        return AllowList(vouched)
 
 
 def rest_idle_threads() -> None:

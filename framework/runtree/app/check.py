@@ -14,7 +14,7 @@ from runtree.contract.errors import RequestError
 from runtree.contract.run import Run
 
 if TYPE_CHECKING:
-    from runtree.config.freeze import Frozen
+    from runtree.config.freeze import FrozenConfig
 
 Watch = Callable[[str], None]
 
@@ -61,37 +61,38 @@ def check_config(app: App, flags: argparse.Namespace, watch: Watch = lambda _: N
         return run_checks_on(app, frozen, flags, Path(folder), watch)
 
 
-def compose(app: App, flags: argparse.Namespace) -> "Frozen":
+def compose(app: App, flags: argparse.Namespace) -> "FrozenConfig":
     """Return the config as a run would be given it."""
-    from runtree.config.engine import Engine
-    from runtree.config.explain import explain
-    from runtree.config.flags import open_parameters
     from runtree.config.freeze import freeze
+    from runtree.config.hydra_engine import HydraEngine, force_open_parameters
+    from runtree.config.hydra_errors import translate_error
 
     app.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
     if flags.config_dir is not None and not Path(flags.config_dir).is_dir():
         raise RequestError(f"--config-dir: there is no folder {flags.config_dir}")
     folder = str(Path(flags.config_dir).resolve()) if flags.config_dir else None
-    overrides = open_parameters(flags.overrides)
-    app.trust(overrides)  # whoever types a `_target_` may mean a module in this folder
-    engine = Engine(app.folders, app.algorithms, flags.config_name or "config", folder)
+    overrides = force_open_parameters(flags.overrides)
+    app.allow_list(overrides)  # whoever types a `_target_` may mean a module in this folder
+    engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", folder)
     try:
         return freeze(engine.compose(overrides))
     except Exception as error:
-        raise explain(error, flags.overrides, app.catalogue) from error
+        raise translate_error(error, flags.overrides, app.catalogue) from error
 
 
-def run_checks_on(app: App, frozen: "Frozen", flags: argparse.Namespace, folder: Path, watch: Watch) -> CheckReport:
+def run_checks_on(
+    app: App, frozen: "FrozenConfig", flags: argparse.Namespace, folder: Path, watch: Watch
+) -> CheckReport:
     """Do all of a run that comes before its fit, and ask the checks; `folder` is thrown away."""
     from runtree.checks.context import make_check_context
     from runtree.checks.registry import run_checks
     from runtree.config.build import build
-    from runtree.config.resources import of_a_run
+    from runtree.config.resources import compute_arguments
     from runtree.lifecycle import metrics
     from runtree.lifecycle.order import stages_before_fit
 
-    trust = app.trust(flags.overrides)
-    compute = build(of_a_run(frozen.config["compute"]), "compute", trust)
+    trust = app.allow_list(flags.overrides)
+    compute = build(compute_arguments(frozen.config["compute"]), "compute", trust)
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
     run = Run(frozen.config, folder, app.plugins, trust, known)
     run.facts |= compute.describe()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runtree.app.application import App
 from runtree.app.sweep_worker import WorkerConfig, attempt_result, objective_values
-from runtree.config.resources import resources
+from runtree.config.resources import read_resources
 from runtree.contract.errors import RunFailedError, RuntreeError
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
@@ -33,7 +33,7 @@ def make_executor(app: App, overrides: tuple[str, ...], sweeper: Any) -> Executo
     from omegaconf import OmegaConf
 
     config = sweeper.config
-    allowed = resources(_container(config.compute))
+    allowed = read_resources(_container(config.compute))
     options = read_loop_options(_container(config.tuner))
     setting = worker_config(app, overrides)
     if config.hydra.launcher.get("_target_") != RUNTREE_LAUNCHER or needs_hydra(config):

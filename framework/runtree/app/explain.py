@@ -47,7 +47,7 @@ def explain_rows(
     """
     predictor = load_predictor(RunFolder(record.folder), app.plugins, app.plugins.trusted_types(tuple(trust)))
     config = _config(record)
-    table = load(config, app.trust(record.overrides))
+    table = load(config, app.allow_list(record.overrides))
     if table.fingerprint != record.fingerprints.get("data"):
         raise DataError(
             f"{record.id}: its table is not what it was", "explain a run that was trained on it as it is now"

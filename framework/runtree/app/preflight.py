@@ -7,8 +7,8 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App
-from runtree.config.compose import Base, Composer
-from runtree.config.resources import Resources, resources
+from runtree.config.compose import ComposedBase, Composer
+from runtree.config.resources import Resources, read_resources
 from runtree.contract.errors import ConfigError, RequestError, RuntreeError
 from runtree.contract.protocols import Hooks
 from runtree.lifecycle.trackers import with_trackers
@@ -121,9 +121,9 @@ def preflight(
     hooks = with_trackers(told_to(config), order.app.plugins)
     node: dict[str, Any] = OmegaConf.to_container(config.tuner, resolve=True)  # type: ignore[assignment]
     options = read_loop_options(node)
-    allowed = resources(OmegaConf.to_container(config.compute, resolve=True))  # type: ignore[arg-type]
+    allowed = read_resources(OmegaConf.to_container(config.compute, resolve=True))  # type: ignore[arg-type]
     rules = read_stop_rules(options.stop)
-    trust = order.app.trust(order.overrides)
+    trust = order.app.allow_list(order.overrides)
     tuner = build(tuner_arguments(node), "tuner", trust)
     found = first_that_works(axes, composer, prober)
     families = spaces_by_algorithm(axes, composer, found.task) if tuner.own_space else [joint_space(axes, composer)]
@@ -195,7 +195,7 @@ def works(probe: PreflightRequest, prober: Executor) -> bool:
     return False
 
 
-def base_of(plan: SweepPlan, family: SearchSpace) -> Base:
+def base_of(plan: SweepPlan, family: SearchSpace) -> ComposedBase:
     """Return the config of a family's algorithm, with the first option of each group that is swept besides."""
     groups = {one.path: str(one.domain.values[0]) for one in family.space if one.composed}
     return plan.composer.base({**groups, **family.choices})

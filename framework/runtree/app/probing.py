@@ -7,7 +7,7 @@ from typing import Any
 
 from runtree.config.build import build_algorithm
 from runtree.contract.errors import ConfigError
-from runtree.contract.protocols import Hooks, Trust
+from runtree.contract.protocols import Hooks, TargetResolver
 from runtree.contract.run import Run
 from runtree.lifecycle import metrics
 from runtree.lifecycle.execute import write_environment
@@ -19,7 +19,7 @@ from runtree.sweeps.messages import PreflightRequest, PreflightResult
 Recall = Callable[[str, Hashable, Callable[[], Any]], Any]
 
 
-def probe(asked: PreflightRequest, hooks: Hooks, trust: Trust, recall: Recall) -> PreflightResult:
+def probe(asked: PreflightRequest, hooks: Hooks, trust: TargetResolver, recall: Recall) -> PreflightResult:
     """Do all of a run that comes before the fit, and try every config of `asked.trials`.
 
     Raises
@@ -60,7 +60,7 @@ def searched(run: Run) -> tuple[str, ...]:
     return tuple(one.path for one in run.space()) if callable(getattr(run.evaluator, "choose", None)) else ()
 
 
-def try_out(text: str, config: Mapping[str, Any], task: Any, trust: Trust) -> None:
+def try_out(text: str, config: Mapping[str, Any], task: Any, trust: TargetResolver) -> None:
     """Build an algorithm as one end of the space has it."""
     try:
         build_algorithm(settle(config, task)[2], task, trust)

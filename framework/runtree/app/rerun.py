@@ -1,20 +1,20 @@
 """What a record says was typed, ready to be typed again, and what it means by now."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App
-from runtree.app.training import Done, train
-from runtree.config.flags import parse_flags
-from runtree.config.freeze import OUTSIDE, Frozen
+from runtree.app.train import TrainCallbacks, TrainResult, train
+from runtree.config.freeze import OUTSIDE, FrozenConfig
+from runtree.config.hydra_engine import parse_flags
 from runtree.config.secrets import HIDDEN
 from runtree.contract.errors import NotFoundError, RequestError
 from runtree.contract.hookspecs import hookimpl
 from runtree.contract.run import Run
 from runtree.contract.types import RunRecord, Stage
-from runtree.plugins import installed_plugins_and
+from runtree.plugins import installed_plugins_with
 from runtree.records.layout import RunFolder, SweepFolder, read_description
 from runtree.records.record import sweep_path
 
@@ -33,7 +33,7 @@ def typed_overrides(record: RunRecord) -> list[str]:
 
 
 def refuse_changed_config(
-    record: RunRecord, frozen: Frozen, *hints: str, but: Callable[[str], bool] = lambda key: False
+    record: RunRecord, frozen: FrozenConfig, *hints: str, but: Callable[[str], bool] = lambda key: False
 ) -> None:
     """Refuse a config that is not the one of the run; keys of which `but` says so may have other values.
 
@@ -73,7 +73,7 @@ class Rerun:
     record: RunRecord
     force: bool = False
 
-    def opens(self, frozen: Frozen, open_new: Callable[[], RunFolder]) -> Callable[[], RunFolder]:
+    def choose_folder(self, frozen: FrozenConfig, open_new: Callable[[], RunFolder]) -> Callable[[], RunFolder]:
         """Return how to come by a new folder."""
         hints = (f"see it: runtree show {self.record.id} --config", "with the config as it is now: --force")
         if not self.force:
@@ -98,7 +98,7 @@ class DataChangeListener:
             self.tell("the data is not what it was: the run goes on, but its metrics do not compare")
 
 
-def rerun(record: RunRecord, force: bool, tell: Callable[[str], None], **watching: Any) -> Done:
+def rerun(record: RunRecord, force: bool, tell: Callable[[str], None], callbacks: TrainCallbacks) -> TrainResult:
     """Train the config of a run again, in the same experiment of the same tree.
 
     Raises
@@ -115,8 +115,8 @@ def rerun(record: RunRecord, force: bool, tell: Callable[[str], None], **watchin
     ]
     flags = parse_flags([*words, f"outputs={_quoted(outputs_of(record))}", "hydra.mode=RUN"])
     flags.config_name, flags.config_dir = _config_of_sweep(record)
-    app = App(installed_plugins_and(("rerun", DataChangeListener(record, tell))))
-    return train(app, flags, opens=Rerun(record, force).opens, **watching)
+    app = App(installed_plugins_with(("rerun", DataChangeListener(record, tell))))
+    return train(app, flags, replace(callbacks, choose_folder=Rerun(record, force).choose_folder))
 
 
 def _key(override: str) -> str:

@@ -1,18 +1,27 @@
-"""A sweep that was interrupted goes on, to its original total."""
+"""Continues an interrupted sweep to its original total, or a run from its last checkpoint."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App
-from runtree.app.training import Done, train
-from runtree.config.flags import parse_flags
+from runtree.app.rerun import refuse_changed_config, typed_overrides
+from runtree.app.train import TrainCallbacks, TrainResult, train
+from runtree.config.freeze import FrozenConfig
+from runtree.config.hydra_engine import parse_flags
 from runtree.contract.errors import RequestError
-from runtree.records.layout import SweepFolder
+from runtree.contract.types import RunRecord
+from runtree.lifecycle.fitting.checkpoints import adopt
+from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts
+from runtree.records.selectors import find_run
 from runtree.sweeps.identity import MAY_CHANGE_ON_RESUME, read_request
 
+MAY_CHANGE_ON_CONTINUE = ("fit.max_iterations", "fit.max_seconds", "fit.checkpoint", "compute")
 
-def resume_sweep(app: App, folder: SweepFolder, more: Sequence[str] = (), watcher: Any = None) -> Done:
+
+def resume_sweep(app: App, folder: SweepFolder, more: Sequence[str] = (), watcher: Any = None) -> TrainResult:
     """Go on with a sweep as it was asked for; `more` may set other bounds and another compute, nothing else.
 
     Raises
@@ -40,3 +49,78 @@ def check_resume_overrides(more: Sequence[str]) -> None:
                 f"may be changed: compute, {', '.join(f'tuner.{key}' for key in MAY_CHANGE_ON_RESUME)}",
                 "begin a new one: runtree train -m …",
             )
+
+
+def continue_run(app: App, selector: str, more: Sequence[str], callbacks: TrainCallbacks) -> TrainResult:
+    """Continue a run from its last checkpoint, or train a completed one further.
+
+    Parameters
+    ----------
+    selector
+        Names the run: its id, `latest`, a folder.
+    more
+        Overrides of `MAY_CHANGE_ON_CONTINUE`, and `outputs`, where the run is looked for.
+    """
+    trees = [text.partition("=")[2].strip("'\"") for text in more if text.startswith("outputs=")]
+    record = find_run(Path(trees[-1] if trees else "outputs"), selector)
+    if not any(RunFolder(record.folder).checkpoints.glob("[0-9]*")):
+        raise RequestError(
+            f"{record.id} has no checkpoint to continue from", "keep some: runtree train … fit.checkpoint.every=10"
+        )
+    flags = parse_flags([*typed_overrides(record), *more])
+    return train(app, flags, replace(callbacks, choose_folder=ContinuedRun(record).choose_folder))
+
+
+@dataclass(frozen=True)
+class ContinuedRun:
+    """A run that has checkpoints."""
+
+    record: RunRecord
+
+    @property
+    def folder(self) -> RunFolder:
+        """Return the folder of the run."""
+        return RunFolder(self.record.folder)
+
+    def choose_folder(self, frozen: FrozenConfig, open_new: Callable[[], RunFolder]) -> Callable[[], RunFolder]:
+        """Return what opens the run's own folder, or if it is trained further a new one with its checkpoints.
+
+        Raises
+        ------
+        RequestError
+            The config differs in more than may change.
+        """
+        before = self.record.fingerprints.get("config")
+        if frozen.fingerprint == before:
+            return self._reopen
+        refuse_changed_config(
+            self.record,
+            frozen,
+            f"a run that continues may change: {', '.join(MAY_CHANGE_ON_CONTINUE)}",
+            "for any other change start a new run: runtree train …",
+            but=lambda key: key.startswith(MAY_CHANGE_ON_CONTINUE),
+        )
+
+        def open_with_checkpoints() -> RunFolder:
+            folder = open_new()
+            shutil.copytree(self.folder.checkpoints, folder.checkpoints)
+            # checkpoints carry the fingerprint of their config: a fit loads no other's
+            adopt(folder.checkpoints, str(before), frozen.fingerprint)
+            if self.folder.history.is_file():
+                shutil.copy(self.folder.history, folder.history)
+            return folder
+
+        return open_with_checkpoints
+
+    def _reopen(self) -> RunFolder:
+        record = self.record
+        if record.state == "completed":
+            raise RequestError(
+                f"{record.id} has completed", f"to train it further: --continue {record.id} fit.max_iterations=…"
+            )
+        if "/" in record.id:
+            sweep = record.id.partition("/")[0]
+            raise RequestError(f"{record.id} is a run of a sweep", f"resume the sweep: runtree resume {sweep}")
+        with self.folder.held():  # refuses a run that another process works on, before anything is removed
+            drop_artifacts(self.folder, ("checkpoints",))
+        return self.folder

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runtree.app.clean import find_best_runs
 from runtree.app.engines import LauncherExecutor, make_executor, make_preflight_executor
 from runtree.app.preflight import SweepPlan, SweepRequest, preflight, read_sweep_overrides
-from runtree.app.training import Done
+from runtree.app.train import TrainResult
 from runtree.contract.errors import ConfigError, NotFoundError, RequestError
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, SweepFolder
@@ -225,7 +225,7 @@ def closing(executor: Any) -> Iterator[Any]:
 # --- Which gates were missed: by the run, or by the best of many.
 
 
-def failed_gates(done: Done) -> tuple[str, ...]:
+def failed_gates(done: TrainResult) -> tuple[str, ...]:
     """Return a sentence for each gate that was missed; of many runs the best decide, as they are those to be used."""
     if done.swept is not None and done.swept.driver is not None:
         return _of_sweep(done)
@@ -234,7 +234,7 @@ def failed_gates(done: Done) -> tuple[str, ...]:
     return _sentences((record for record in found if record.folder in best), named=done.multirun)
 
 
-def _of_sweep(done: Done) -> tuple[str, ...]:
+def _of_sweep(done: TrainResult) -> tuple[str, ...]:
     swept = done.swept
     assert swept is not None and swept.driver is not None and swept.plan is not None and swept.plan.folder is not None
     folders = [swept.plan.folder.run(entry.number) for entry in runs_to_keep(swept.driver)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runtree.app.application import App, rest_idle_threads
-from runtree.config.freeze import Frozen
+from runtree.config.freeze import FrozenConfig
 from runtree.contract.errors import RuntreeError
 from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
@@ -70,7 +70,7 @@ class SweepWorker:
         from runtree.lifecycle.memory import Memory
 
         self.hooks = app.plugins
-        self.trust = app.trust(overrides)
+        self.trust = app.allow_list(overrides)
         self.memory = Memory()
         self.held: dict[int, tuple[Run, RunRecord, tuple[float, ...]]] = {}
 
@@ -101,7 +101,7 @@ class SweepWorker:
 
         records: list[RunRecord] = []
         request = Request(
-            Frozen(dict(work.config), work.fingerprint),
+            FrozenConfig(dict(work.config), work.fingerprint),
             lambda: make_folder(work.folder),
             work.overrides,
             work.sweep,

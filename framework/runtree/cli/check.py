@@ -32,7 +32,7 @@ def check_command(overrides: tuple[str, ...], as_json: bool) -> int:
     from runtree.app import App
     from runtree.app.check import check_config
     from runtree.cli.train import asks_hydra, show
-    from runtree.config.flags import parse_flags
+    from runtree.config.hydra_engine import parse_flags
     from runtree.contract.errors import GateError
 
     app, flags = App(), parse_flags(overrides)

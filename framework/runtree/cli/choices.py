@@ -77,12 +77,18 @@ def option_rows(catalogue: "Catalogue", group: str, task: str | None) -> list[di
 
 def option_row(catalogue: "Catalogue", option: "Option") -> dict[str, Any]:
     """Return what a listing says of an option."""
-    from runtree.config.describe import tasks_of
-    from runtree.config.notes import summary
+    from runtree.config.describe import option_tasks
+    from runtree.config.yaml_comments import option_summary
 
     default = catalogue.choices().get(option.group) == option.name
-    tasks = {"tasks": list(tasks_of(option, option.read()))} if option.group == "algorithm" else {}
-    return {"name": option.name, "default": default, **tasks, "provider": option.provider, "summary": summary(option)}
+    tasks = {"tasks": list(option_tasks(option, option.read()))} if option.group == "algorithm" else {}
+    return {
+        "name": option.name,
+        "default": default,
+        **tasks,
+        "provider": option.provider,
+        "summary": option_summary(option),
+    }
 
 
 def joined(value: Any) -> Any:

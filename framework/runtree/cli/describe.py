@@ -11,7 +11,7 @@ from runtree.cli.words import command, next_line
 
 if TYPE_CHECKING:
     from runtree.config.catalogue import Catalogue, Option
-    from runtree.config.describe import Description, Parameter
+    from runtree.config.describe import Description, OptionParameter
 
 SCHEMA = 1
 LABEL = 8  # room for the word at the beginning of a line
@@ -36,7 +36,7 @@ def describe_command(what: str, as_json: bool) -> None:
     from runtree.config.describe import describe
 
     app = App()
-    found = describe(app.catalogue, find_option(app.catalogue, what), app.trust())
+    found = describe(app.catalogue, find_option(app.catalogue, what), app.allow_list())
     if as_json:
         print_json({"schema": SCHEMA, "option": as_document(found)})
     else:
@@ -68,10 +68,10 @@ def find_option(catalogue: "Catalogue", what: str) -> "Option":
 
 def as_document(found: "Description") -> dict[str, Any]:
     """Return a description as plain data."""
-    from runtree.config.notes import summary
+    from runtree.config.yaml_comments import option_summary
 
     option = found.option
-    about = {"group": option.group, "name": option.name, "summary": summary(option), "provider": option.provider}
+    about = {"group": option.group, "name": option.name, "summary": option_summary(option), "provider": option.provider}
     more = {key: value for key, value in asdict(found).items() if key != "option"}
     return {**about, "file": str(option.file) if option.file else None, **more}
 
@@ -79,11 +79,11 @@ def as_document(found: "Description") -> dict[str, Any]:
 def print_description(found: "Description", catalogue: "Catalogue") -> None:
     """Print an option for people."""
     from runtree.cli.tables import indented, terminal_width
-    from runtree.config.notes import summary
+    from runtree.config.yaml_comments import option_summary
 
     width = terminal_width()
     click.echo(f"{found.option.group}={found.option.name}")
-    click.echo(indented(summary(found.option), "  ", width))
+    click.echo(indented(option_summary(found.option), "  ", width))
     click.echo()
     for label, text in facts(found):
         click.echo(f"{label:<{LABEL}}{text}")
@@ -115,7 +115,7 @@ def honoured(found: "Description") -> list[str]:
     return [f"fit.{key}" if place == "step" else f"fit.{key} ({place})" for key, place in found.honours.items()]
 
 
-def print_parameter(parameter: "Parameter", width: int | None) -> None:
+def print_parameter(parameter: "OptionParameter", width: int | None) -> None:
     """Print a key with its default and what it takes, and below that what it means."""
     from runtree.cli.tables import indented
 
@@ -142,7 +142,7 @@ def alike(one: str, other: str) -> bool:
 
 def default(value: Any) -> str:
     """Return a default as YAML would hold it; ``sqrt (classification), 1.0 (regression)`` where it differs by task."""
-    from runtree.config.task import differs_by_task
+    from runtree.config.catalogue import differs_by_task
 
     if differs_by_task(value):
         return ", ".join(f"{default(own)} ({task})" for task, own in value.items())

@@ -52,14 +52,14 @@ def explain_command(
     from runtree.app import App, rest_idle_threads
     from runtree.app.explain import explain_rows
     from runtree.cli.tables import print_csv, print_json
-    from runtree.config.trust import import_from
+    from runtree.config.allowlist import add_import_folder
     from runtree.records.selectors import find_run
 
     if (file is None) == (not rows):
         raise click.UsageError("name the rows: a FILE, or --row N of the run's own table")
     rest_idle_threads()
     if trust:
-        import_from(Path.cwd())
+        add_import_folder(Path.cwd())
     record = find_run(Path(outputs), run, completed=True)
     found = explain_rows(App(), record, file, rows, label, trust)
     if as_json:

@@ -35,7 +35,7 @@ def plan_command(overrides: tuple[str, ...], as_json: bool) -> int:
     from runtree.cli.sweep.plan_page import print_plan
     from runtree.cli.tables import print_json
     from runtree.cli.train import asks_hydra, show
-    from runtree.config.flags import parse_flags
+    from runtree.config.hydra_engine import parse_flags
 
     app, flags = App(), parse_flags(overrides)
     if asks_hydra(flags):

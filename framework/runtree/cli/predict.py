@@ -31,7 +31,7 @@ def predict_command(
 ) -> None:
     """Load the run's model and predict."""
     from runtree.app import rest_idle_threads
-    from runtree.config.trust import import_from
+    from runtree.config.allowlist import add_import_folder
     from runtree.lifecycle.predict import load_predictor, predict_file
     from runtree.plugins import installed_plugins
     from runtree.records.layout import RunFolder
@@ -39,7 +39,7 @@ def predict_command(
 
     rest_idle_threads()
     if trust:
-        import_from(Path.cwd())
+        add_import_folder(Path.cwd())
     record = find_run(Path(outputs), run, completed=True)
     plugins = installed_plugins()
     began = time.monotonic()

@@ -38,6 +38,7 @@ The exit code is 0 where both are equal, 3 where they differ, 1 where the run fa
 @outputs_option()
 def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
     """Find the run, train it again, and compare."""
+    from runtree.app import TrainCallbacks
     from runtree.app.rerun import rerun
     from runtree.cli.progress import Progress
     from runtree.records.diff import diff
@@ -50,7 +51,7 @@ def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
     warn_of_environment(record)
     progress = Progress()
     try:
-        done = rerun(record, force, say, watch=progress.stage, told=progress.run, iterated=progress.iterated)
+        done = rerun(record, force, say, TrainCallbacks(progress.stage, progress.run, progress.iterated))
     finally:
         progress.stop()
     found = diff(record, read_record(RunFolder(done.runs[0].folder)))

@@ -11,7 +11,7 @@ from runtree.cli.progress import Progress
 from runtree.contract.errors import GateError, RequestError
 
 if TYPE_CHECKING:
-    from runtree.app import Done
+    from runtree.app import TrainResult
     from runtree.app.preflight import SweepRequest
 
 HELP = """Train, evaluate and record a model.
@@ -35,14 +35,14 @@ Hydra's flags: -m, --cfg, --resolve, --package, --info, -cn NAME, -cd FOLDER, --
 def train_command(overrides: tuple[str, ...]) -> int:
     """Run what the overrides ask for."""
     from runtree.app import App
-    from runtree.config.flags import parse_flags
+    from runtree.config.hydra_engine import parse_flags
 
     return carry_out(App(), parse_flags(overrides))
 
 
 def carry_out(app: Any, flags: argparse.Namespace) -> int:
     """Do what the flags ask for, one run or a sweep, print what came of it and return the exit code."""
-    from runtree.app import train
+    from runtree.app import TrainCallbacks, train
 
     if asks_hydra(flags):
         return show(app, flags)
@@ -52,14 +52,14 @@ def carry_out(app: Any, flags: argparse.Namespace) -> int:
         return carry_sweep(app, lambda order: train(app, flags, order=order))
     warn_of_tuner(flags.overrides)
     progress = Progress()
-    watching: dict[str, Any] = {"watch": progress.stage, "told": progress.run, "iterated": progress.iterated}
+    callbacks = TrainCallbacks(progress.stage, progress.run, progress.iterated)
     try:
         if flags.going_on:
-            from runtree.app.continuing import go_on
+            from runtree.app.resume import continue_run
 
-            done = go_on(app, flags.going_on, flags.overrides, **watching)
+            done = continue_run(app, flags.going_on, flags.overrides, callbacks)
         else:
-            done = train(app, flags, **watching)
+            done = train(app, flags, callbacks)
     finally:
         progress.stop()
     return told(done)
@@ -73,7 +73,7 @@ def warn_of_tuner(overrides: Sequence[str]) -> None:
         click.echo(f"note  {' '.join(typed)} {said}", err=True)
 
 
-def carry_sweep(app: Any, begin: "Callable[[SweepRequest], Done]") -> int:
+def carry_sweep(app: Any, begin: "Callable[[SweepRequest], TrainResult]") -> int:
     """Begin a sweep with somebody who watches it, print what came of it and return the exit code."""
     from runtree.app.preflight import SweepRequest
     from runtree.cli.sweep.scene import make_scene
@@ -87,7 +87,7 @@ def carry_sweep(app: Any, begin: "Callable[[SweepRequest], Done]") -> int:
     return told(done)
 
 
-def told(done: "Done") -> int:
+def told(done: "TrainResult") -> int:
     """Print what came of it and return the exit code."""
     if done.swept is not None and done.swept.driver is not None:
         from runtree.cli.sweep.report import report_sweep
@@ -103,7 +103,7 @@ def told(done: "Done") -> int:
     return code
 
 
-def refuse_missed(done: "Done") -> None:
+def refuse_missed(done: "TrainResult") -> None:
     """Raise what the gates of the run say, in a sweep those of its best runs; the runs themselves are kept.
 
     Raises
@@ -126,17 +126,16 @@ def asks_hydra(flags: argparse.Namespace) -> bool:
 
 def show(app: Any, flags: argparse.Namespace) -> int:
     """Answer one of Hydra's own questions."""
-    from runtree.config.engine import Engine
-    from runtree.config.explain import explain, refuse_several
-    from runtree.config.flags import open_parameters
+    from runtree.config.hydra_engine import HydraEngine, force_open_parameters
+    from runtree.config.hydra_errors import refuse_sweeps, translate_error
 
     asked = list(flags.overrides)
     if flags.cfg or flags.info:
-        refuse_several(asked)
-    flags.overrides = open_parameters(asked)
-    engine = Engine(app.folders, app.algorithms, flags.config_name or "config", flags.config_dir)
+        refuse_sweeps(asked)
+    flags.overrides = force_open_parameters(asked)
+    engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", flags.config_dir)
     try:
         engine.show(flags)
     except Exception as error:
-        raise explain(error, asked, app.catalogue) from error
+        raise translate_error(error, asked, app.catalogue) from error
     return 0

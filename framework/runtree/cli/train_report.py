@@ -14,13 +14,13 @@ from runtree.cli.sweep.words import shown_path
 from runtree.cli.words import told_looks
 
 if TYPE_CHECKING:
-    from runtree.app import Done
+    from runtree.app import TrainResult
     from runtree.contract.run import Run
 
 SD = "± sd"
 
 
-def report(done: "Done") -> None:
+def report(done: "TrainResult") -> None:
     """Print what came of it."""
     from runtree.cli.tables import print_table
     from runtree.records.layout import RunFolder
@@ -112,7 +112,7 @@ def names(run: "Run") -> list[str]:
     return list(dict.fromkeys(name for part in run.metrics.values() for name in part))
 
 
-def report_many(done: "Done") -> None:
+def report_many(done: "TrainResult") -> None:
     """Print a line for each run of a multirun, with the overrides that differ."""
     from runtree.cli.tables import print_table
     from runtree.records.layout import RunFolder

@@ -35,7 +35,7 @@ def tune_command(overrides: tuple[str, ...]) -> int:
     """Begin the sweep that the overrides ask for."""
     from runtree.app import App
     from runtree.cli.train import carry_out
-    from runtree.config.flags import parse_flags
+    from runtree.config.hydra_engine import parse_flags
 
     app = App()
     flags = parse_flags(overrides)
@@ -69,11 +69,10 @@ def names(overrides: Sequence[str], *groups: str) -> bool:
 
 def compose(app: "App", flags: "argparse.Namespace") -> Any:
     """Return the config as it is without additions; None where it cannot be composed, which the sweep then explains."""
-    from runtree.config.engine import Engine
-    from runtree.config.flags import open_parameters, spread
+    from runtree.config.hydra_engine import HydraEngine, force_open_parameters, repeat_below_swept_groups
 
-    overrides = spread(open_parameters(flags.overrides), app.catalogue.groups)
-    engine = Engine(app.folders, app.algorithms, flags.config_name or "config", flags.config_dir)
+    overrides = repeat_below_swept_groups(force_open_parameters(flags.overrides), app.catalogue.groups)
+    engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", flags.config_dir)
     try:
         return engine.compose(overrides, multirun=True)
     except Exception:  # whatever it is, the sweep will say it with a hint

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any, get_type_hints
 
+from runtree.config.allowlist import locate_targets
+from runtree.config.catalogue import for_task
 from runtree.config.secrets import reveal
-from runtree.config.task import for_task
-from runtree.config.trust import placed_targets
 from runtree.contract.errors import ConfigError, RuntreeError, unknown
-from runtree.contract.protocols import Trust
+from runtree.contract.protocols import TargetResolver
 
 SPECIAL = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")  # Hydra's words for how a call is made
 NOT_ARGUMENTS = ("_target_", "name", "space", "iterations")  # what an option says of itself
 
 
-def build(node: Mapping[str, Any], path: str, trust: Trust) -> Any:
+def build(node: Mapping[str, Any], path: str, trust: TargetResolver) -> Any:
     """Make the object that `node` describes: `_target_` called with the other keys.
 
     Raises
@@ -30,7 +30,7 @@ def build(node: Mapping[str, Any], path: str, trust: Trust) -> Any:
     target = node.get("_target_")
     if not isinstance(target, str):
         raise ConfigError(f"{path}: '_target_' must be the dotted name of a class, not {target!r}")
-    for place, name in placed_targets(node, path):  # before anything is called
+    for place, name in locate_targets(node, path):  # before anything is called
         trust.resolve(name, place)
     factory = trust.resolve(target, f"{path}._target_")
     arguments = {key: value for key, value in node.items() if key not in NOT_ARGUMENTS}
@@ -38,9 +38,13 @@ def build(node: Mapping[str, Any], path: str, trust: Trust) -> Any:
     return construct({"_target_": target, **reveal(arguments, path)}, trust, path)
 
 
-def build_algorithm(node: Mapping[str, Any], task: str, trust: Trust, validate: bool = True) -> Any:
+def build_algorithm(node: Mapping[str, Any], task: str, trust: TargetResolver, validate: bool = True) -> Any:
     """Make the unfitted algorithm for a task; its own look at its parameters may be left to its fit."""
-    chosen = imported(node) if "path" in node and "_target_" not in node else for_task(node, task, "algorithm")
+    chosen = (
+        imported_algorithm_node(node)
+        if "path" in node and "_target_" not in node
+        else for_task(node, task, "algorithm")
+    )
     algorithm = build(chosen, "algorithm", trust)
     for method in ("fit", "predict"):
         if not callable(getattr(algorithm, method, None)):
@@ -50,7 +54,7 @@ def build_algorithm(node: Mapping[str, Any], task: str, trust: Trust, validate: 
     return algorithm
 
 
-def imported(node: Mapping[str, Any]) -> dict[str, Any]:
+def imported_algorithm_node(node: Mapping[str, Any]) -> dict[str, Any]:
     """Turn ``algorithm=import algorithm.path=my.module:MyEstimator`` into a node with a `_target_`."""
     return {"_target_": str(node["path"]).replace(":", "."), **(node.get("params") or {})}
 
@@ -102,16 +106,16 @@ def validate_parameters(algorithm: Any, path: str) -> None:
     try:
         algorithm._validate_params()
     except ValueError as error:
-        raise refused_parameter(algorithm, path, error) from None
+        raise parameter_error(algorithm, path, error) from None
 
 
-def refused_parameter(algorithm: Any, path: str, error: ValueError) -> ConfigError:
+def parameter_error(algorithm: Any, path: str, error: ValueError) -> ConfigError:
     """Return what an estimator says of a parameter with the config path."""
     name = next((key for key in algorithm.get_params(deep=False) if f"'{key}' parameter" in str(error)), "")
     return ConfigError(f"{path}.{name}".rstrip(".") + f": {error}")
 
 
-def construct(node: Any, trust: Trust, path: str) -> Any:
+def construct(node: Any, trust: TargetResolver, path: str) -> Any:
     """Make what a node describes, and what the nodes within it do, as Hydra's `instantiate` would.
 
     That composes an OmegaConf node anew for each object, which takes 20 ms here; a sweep makes several objects a run.

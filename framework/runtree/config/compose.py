@@ -13,9 +13,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runtree.config.catalogue import flatten
-from runtree.config.flags import OPEN
-from runtree.config.freeze import NOT_OF_A_RUN, Frozen, compute_bound, fingerprint_of_leaves, freeze
-from runtree.config.schema import check_root
+from runtree.config.freeze import NOT_OF_RUNS, FrozenConfig, check_root, compute_bound, fingerprint_of_leaves, freeze
+from runtree.config.hydra_engine import OPEN_PREFIX
 from runtree.contract.errors import ConfigError, first_line
 
 WHOLE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")  # a value that is another key's, unchanged
@@ -24,7 +23,7 @@ ROOT = ("seed", "outputs", "experiment", "objective")
 Load = Callable[[Sequence[str]], DictConfig]
 
 
-class Base:
+class ComposedBase:
     """One composed config, and how values are set in it.
 
     Attributes
@@ -59,7 +58,10 @@ class Base:
     def has(self, path: str) -> bool:
         """Tell whether a key is there, or may be."""
         return (
-            path.startswith(OPEN) or _find(self.frozen.config, path) is not None or path in self._leaves or "[" in path
+            path.startswith(OPEN_PREFIX)
+            or _find(self.frozen.config, path) is not None
+            or path in self._leaves
+            or "[" in path
         )
 
     @property
@@ -71,7 +73,7 @@ class Base:
         """Return the value of a key, or None."""
         return _find(self.frozen.config, path)
 
-    def with_values(self, values: Mapping[str, Any]) -> Frozen:
+    def with_values(self, values: Mapping[str, Any]) -> FrozenConfig:
         """Return the config with some values set, as if Hydra had composed it with these overrides."""
         if not values:
             return self.frozen
@@ -83,7 +85,7 @@ class Base:
             config = _changed(config, path.split("."), list(value) if isinstance(value, list) else value)
         if any(path.partition(".")[0] in ROOT for path in reached):
             check_root(config)
-        return Frozen(dict(config), fingerprint_of_leaves(self._leaves | reached, self._borrowed - set(values)))
+        return FrozenConfig(dict(config), fingerprint_of_leaves(self._leaves | reached, self._borrowed - set(values)))
 
     def _reached(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Yield the values and those of keys that follow them; what is set itself follows nobody any more."""
@@ -98,13 +100,13 @@ class Base:
             return False
         return not any(_overlap(path, other) for other in self._tangled)
 
-    def _slow(self, values: Mapping[str, Any]) -> Frozen:
+    def _slow(self, values: Mapping[str, Any]) -> FrozenConfig:
         from copy import deepcopy
 
         node = deepcopy(self.node)
         for path, value in values.items():
             try:
-                OmegaConf.update(node, path, value, merge=True, force_add=path.startswith(OPEN))
+                OmegaConf.update(node, path, value, merge=True, force_add=path.startswith(OPEN_PREFIX))
             except (OmegaConfBaseException, TypeError) as error:  # Hydra's own composition refuses it too
                 raise ConfigError(f"{path}: {value!r} cannot stand there ({first_line(error)})") from None
         return freeze(node)
@@ -124,20 +126,20 @@ class Composer:
     def __init__(self, load: Load, fixed: Sequence[str]) -> None:
         self.load = load
         self.fixed = tuple(fixed)
-        self._bases: dict[tuple[tuple[str, str], ...], Base] = {}
+        self._bases: dict[tuple[tuple[str, str], ...], ComposedBase] = {}
 
-    def base(self, choices: Mapping[str, str]) -> Base:
+    def base(self, choices: Mapping[str, str]) -> ComposedBase:
         """Return the config for some options of groups: ``{"algorithm": "ridge"}``."""
         key = tuple(sorted(choices.items()))
         if key not in self._bases:
             composed = self.load([*self.fixed, *(f"{group}={option}" for group, option in key)])
             with open_dict(composed):
-                for name in NOT_OF_A_RUN:
+                for name in NOT_OF_RUNS:
                     composed.pop(name, None)
-            self._bases[key] = Base(composed)
+            self._bases[key] = ComposedBase(composed)
         return self._bases[key]
 
-    def freeze(self, values: Mapping[str, Any], groups: Collection[str]) -> Frozen:
+    def freeze(self, values: Mapping[str, Any], groups: Collection[str]) -> FrozenConfig:
         """Return the config for options and values together; `groups` says which paths are groups."""
         choices = {path: str(value) for path, value in values.items() if path in groups}
         return self.base(choices).with_values({path: value for path, value in values.items() if path not in groups})

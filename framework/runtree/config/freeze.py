@@ -1,4 +1,4 @@
-"""A composed config becomes plain, closed and fingerprinted. Nothing changes it from here on."""
+"""A composed config is resolved, checked, fingerprinted, and never changed afterwards."""
 
 import hashlib
 import json
@@ -11,17 +11,64 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from runtree.config.catalogue import flatten
-from runtree.config.schema import check_root
 from runtree.config.secrets import keep_reference, redact
-from runtree.contract.errors import ConfigError, first_line
+from runtree.contract.errors import ConfigError, first_line, unknown
 from runtree.contract.science import OUTSIDE as OUTSIDE
 from runtree.contract.science import counts
 
-NOT_OF_A_RUN = ("hydra", "tuner")  # what is asked of Hydra and of a sweep
+SEGMENT = "[A-Za-z0-9._-]"
 
 
 @dataclass(frozen=True)
-class Frozen:
+class Objective:
+    """By which metric runs are ranked, or by which several a sweep judges them; "auto" asks the task."""
+
+    metric: str | list[str] = "auto"
+    direction: str | list[str] = "auto"
+
+
+def check_root(config: Mapping[str, Any]) -> None:
+    """Refuse a root config whose own keys hold what they must not."""
+    seed = config.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed: {seed!r} is not a whole number from 0 to 4294967295")
+    check_name("experiment.name", (config.get("experiment") or {}).get("name"))
+    check_objective(config.get("objective") or {})
+    if not isinstance(config.get("outputs"), str):
+        raise ConfigError(f"outputs: {config.get('outputs')!r} is not a folder")
+
+
+def check_name(path: str, name: Any) -> None:
+    """Refuse a name that could not be a folder's."""
+    import re
+
+    if not isinstance(name, (str, int)) or not re.fullmatch(rf"(?!\.){SEGMENT}{{1,128}}", str(name)):
+        raise ConfigError(
+            f"{path}: {name!r} cannot name a folder", "use letters, digits, '.', '_' and '-', and no leading dot"
+        )
+
+
+def check_objective(objective: Mapping[str, Any]) -> None:
+    """Refuse an objective with unknown keys or an unknown direction."""
+    for key in objective:
+        if key not in Objective.__dataclass_fields__:
+            raise unknown(
+                "config key",
+                f"objective.{key}",
+                [f"objective.{name}" for name in Objective.__dataclass_fields__],
+                error=ConfigError,
+            )
+    directions = objective.get("direction", "auto")
+    for direction in directions if isinstance(directions, list) else [directions]:
+        if direction not in ("auto", "maximize", "minimize"):
+            raise ConfigError(f"objective.direction: {direction!r} is not one of auto, maximize, minimize")
+
+
+NOT_OF_RUNS = ("hydra", "tuner")  # what is asked of Hydra and of a sweep
+
+
+@dataclass(frozen=True)
+class FrozenConfig:
     """A resolved config: nested and plain, fit for writing (secrets redacted), and its fingerprint."""
 
     config: dict[str, Any]
@@ -39,15 +86,15 @@ class Frozen:
         return flatten(self.written)
 
 
-def freeze(composed: DictConfig | Mapping[str, Any]) -> Frozen:
+def freeze(composed: DictConfig | Mapping[str, Any]) -> FrozenConfig:
     """Resolve a config, check the keys that every run has, and fingerprint it."""
     register_resolvers()
     node = composed if isinstance(composed, DictConfig) else OmegaConf.create(dict(composed))
-    if any(name in node for name in NOT_OF_A_RUN):
-        node = OmegaConf.masked_copy(node, [str(name) for name in node if name not in NOT_OF_A_RUN])
+    if any(name in node for name in NOT_OF_RUNS):
+        node = OmegaConf.masked_copy(node, [str(name) for name in node if name not in NOT_OF_RUNS])
     config = _resolve(node)
     check_root(config)
-    return Frozen(config, fingerprint(config, compute_bound(node)))
+    return FrozenConfig(config, fingerprint(config, compute_bound(node)))
 
 
 def register_resolvers() -> None:

@@ -50,19 +50,19 @@ class Resources:
         return share if self.threads == -1 else self.threads
 
 
-OF_SWEEPS = ("slots", "max_seconds", "memory", "engine")
+SWEEP_KEYS = ("slots", "max_seconds", "memory", "engine")
 
 
-def resources(node: Mapping[str, Any]) -> Resources:
+def read_resources(node: Mapping[str, Any]) -> Resources:
     """Read a sweep's keys of a `compute` node."""
-    own = {key: node[key] for key in (*OF_SWEEPS, "threads") if key in node}
+    own = {key: node[key] for key in (*SWEEP_KEYS, "threads") if key in node}
     check_arguments(Resources, own, "compute")
     return Resources(**own)
 
 
-def of_a_run(node: Mapping[str, Any]) -> dict[str, Any]:
+def compute_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys that the compute itself is built with."""
-    return {key: value for key, value in node.items() if key not in OF_SWEEPS}
+    return {key: value for key, value in node.items() if key not in SWEEP_KEYS}
 
 
 def parse_size(text: int | str | None, path: str) -> int | None:

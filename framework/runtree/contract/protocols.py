@@ -123,7 +123,7 @@ class Hooks(Protocol):
         ...
 
 
-class Trust(Protocol):
+class TargetResolver(Protocol):
     """Which code a config may name."""
 
     def resolve(self, target: str, path: str) -> Any:

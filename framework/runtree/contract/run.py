@@ -13,7 +13,7 @@ from runtree.contract.view import View
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runtree.contract.protocols import Hooks, Trust
+    from runtree.contract.protocols import Hooks, TargetResolver
 
 
 class Pruned(BaseException):
@@ -108,7 +108,7 @@ class Run:
         config: Mapping[str, Any],
         folder: Path,
         hooks: "Hooks",
-        trust: "Trust",
+        trust: "TargetResolver",
         catalogue: Mapping[str, Metric] | None = None,
         journal: Callable[[Mapping[str, Any]], None] | None = None,
         recall: Callable[[str, Hashable, Callable[[], Any]], Any] = make_anew,

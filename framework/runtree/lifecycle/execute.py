@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from runtree.config.build import build
-from runtree.config.freeze import Frozen
-from runtree.config.resources import of_a_run, resources
+from runtree.config.freeze import FrozenConfig
+from runtree.config.resources import compute_arguments, read_resources
 from runtree.contract.errors import RuntreeError
-from runtree.contract.protocols import Hooks, Trust
+from runtree.contract.protocols import Hooks, TargetResolver
 from runtree.contract.run import Pruned, Run, make_anew
 from runtree.contract.types import RunRecord, Stage
 from runtree.lifecycle import metrics
@@ -65,7 +65,7 @@ class Request:
         Told each line of the history.
     """
 
-    frozen: Frozen
+    frozen: FrozenConfig
     open_folder: Callable[[], RunFolder]
     overrides: tuple[str, ...] = ()
     sweep: str | None = None
@@ -78,7 +78,9 @@ class Request:
     iterated: Callable[[Run, Mapping[str, Any]], None] = lambda run, line: None
 
 
-def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str], None] = lambda _: None) -> Run:
+def execute(
+    request: Request, hooks: Hooks, trust: TargetResolver, watch: Callable[[str], None] = lambda _: None
+) -> Run:
     """Walk through the lifecycle once.
 
     The folder holds `config.yaml` before the work starts and a record of how it ended whatever happens, short of the
@@ -89,11 +91,11 @@ def execute(request: Request, hooks: Hooks, trust: Trust, watch: Callable[[str],
     RuntreeError
         What a user can mend. Any other exception is a fault of a stage; both are recorded before they are raised.
     """
-    compute = build(of_a_run(request.frozen.config["compute"]), "compute", trust)
+    compute = build(compute_arguments(request.frozen.config["compute"]), "compute", trust)
     stages = order(list(hooks.contributions("register_stages")))
     known = metrics.catalogue(hooks.contributions("register_metrics"))
     hooks = with_trackers(request.frozen.config, hooks)
-    slots = resources(request.frozen.config["compute"]).at_once if request.sweep is None else 1
+    slots = read_resources(request.frozen.config["compute"]).at_once if request.sweep is None else 1
     folder = request.open_folder()  # what is wrong with the request itself has been told by now, and leaves no folder
     durable = request.keep is None
     write_yaml(folder.config, request.frozen.written, durable)
@@ -186,9 +188,9 @@ def complete(run: Run, stages: Sequence[Stage], hooks: Hooks) -> None:
         walk(stage, run, hooks)
 
 
-def complete_later(run: Run, record: RunRecord, hooks: Hooks, trust: Trust) -> RunRecord:
+def complete_later(run: Run, record: RunRecord, hooks: Hooks, trust: TargetResolver) -> RunRecord:
     """Keep a run that ended before: what `execute` would have done had it been told so."""
-    compute = build(of_a_run(run.config.plain()["compute"]), "compute", trust)
+    compute = build(compute_arguments(run.config.plain()["compute"]), "compute", trust)
     stages = order(list(hooks.contributions("register_stages")))
     run.seconds |= record.stages
     clock = time.monotonic()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from runtree.config.build import build, refused_parameter
+from runtree.config.build import build, parameter_error
 from runtree.contract.errors import DataError, RuntreeError, first_line
 from runtree.contract.iteration import UNWATCHED, Report
 from runtree.contract.run import Run
@@ -115,7 +115,7 @@ def _told(work: Callable[[], Any], run: Run, algorithm: Any) -> None:
     except ValueError as error:
         name, said = run.config.algorithm.get("name"), str(error)
         if type(error).__name__ == "InvalidParameterError":  # scikit-learn's
-            raise refused_parameter(algorithm, "algorithm", error) from None
+            raise parameter_error(algorithm, "algorithm", error) from None
         if "NaN" in said or "infinity" in said:
             raise DataError(f"algorithm={name} takes no missing or infinite values", TABULAR) from error
         if "could not convert string" in said:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.config.build import build
 from runtree.contract.errors import ConfigError, DataError, unknown
-from runtree.contract.protocols import Trust
+from runtree.contract.protocols import TargetResolver
 from runtree.contract.run import Run
 from runtree.contract.types import TASKS, Table, Task
 from runtree.lifecycle.table_checks import check_classes, check_frame, check_target
@@ -24,7 +24,7 @@ def source_node(node: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key not in COMMON}
 
 
-def load(config: Mapping[str, Any], trust: Trust) -> Table:
+def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     """Build the data source and return its table."""
     options = table_options(config["data"])
     source = build(source_node(config["data"]), "data", trust)

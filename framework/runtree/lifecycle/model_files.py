@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED
 
-from runtree.config.trust import EXTRAS, Trust
+from runtree.config.allowlist import EXTRAS, AllowList
 from runtree.contract.errors import MissingError, RequestError, RuntreeError, UntrustedError
 from runtree.lifecycle.decision.wrapping import algorithm_of, with_algorithm
 from runtree.lifecycle.trusted_types import TRUSTED
@@ -100,7 +100,7 @@ def load_skops(folder: Path, trust: Iterable[str]) -> Any:
 def of_torch(name: str) -> bool:
     """Tell whether a type is a layer, an optimizer or a schedule of torch's own."""
     try:
-        return name.startswith("torch.") and Trust().resolve(name, "") is not None
+        return name.startswith("torch.") and AllowList().resolve(name, "") is not None
     except RuntreeError:
         return False
 

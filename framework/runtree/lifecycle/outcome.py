@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from runtree.config.freeze import Frozen
+from runtree.config.freeze import FrozenConfig
 from runtree.config.secrets import redact_override
 from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError, first_line, said
 from runtree.contract.run import Run
@@ -14,7 +14,7 @@ from runtree.records.layout import RunFolder, timestamp
 from runtree.records.record import new_record
 
 
-def first_record(frozen: Frozen, overrides: Sequence[str], sweep: str | None, folder: RunFolder) -> RunRecord:
+def first_record(frozen: FrozenConfig, overrides: Sequence[str], sweep: str | None, folder: RunFolder) -> RunRecord:
     """Return the record of a run that has just begun."""
     name = folder.path.name
     return new_record(

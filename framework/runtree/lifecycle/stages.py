@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from runtree.config.build import build, build_algorithm
-from runtree.config.space.dimensions import block
-from runtree.config.task import differs_by_task
+from runtree.config.catalogue import differs_by_task
+from runtree.config.space.dimensions import parse_space
 from runtree.contract.errors import ConfigError
 from runtree.contract.run import Run
 from runtree.contract.science import LOOKED_AT
@@ -115,7 +115,7 @@ def own_space(run: Run) -> list[Dimension]:
     typed = {text.partition("=")[0].lstrip("+") for text in run.overrides}
     own = {key: text for key, text in (algorithm.get("space") or {}).items() if f"algorithm.{key}" not in typed}
     held = {key: value.get(task) if differs_by_task(value) else value for key, value in algorithm.items()}
-    return block(own, "algorithm.", task, {**config, "algorithm": held}, seed=run.seed)
+    return parse_space(own, "algorithm.", task, {**config, "algorithm": held}, seed=run.seed)
 
 
 def evaluator_arguments(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from runtree.config.allowlist import import_object
 from runtree.config.build import check_arguments
 from runtree.config.secrets import reveal
-from runtree.config.trust import find
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.protocols import Hooks
 from runtree.contract.types import Tracker
@@ -78,7 +78,7 @@ def chosen(asked: Any, offered: Mapping[str, Tracker]) -> list[str]:
 
 def make(tracker: Tracker, settings: Mapping[str, Any]) -> Any:
     """Make a tracker for one run or sweep."""
-    factory = find(tracker.target, "trackers") if isinstance(tracker.target, str) else tracker.target
+    factory = import_object(tracker.target, "trackers") if isinstance(tracker.target, str) else tracker.target
     path = f"tracking.{tracker.name}"
     check_arguments(factory, settings, path)
     return factory(**reveal(settings, path))

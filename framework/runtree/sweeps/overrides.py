@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from runtree.config.flags import OPEN
-from runtree.config.resources import OF_SWEEPS
-from runtree.config.space.domains import domain_of
-from runtree.config.space.grammar import literal, parsed
+from runtree.config.hydra_engine import OPEN_PREFIX
+from runtree.config.resources import SWEEP_KEYS
+from runtree.config.space.domains import parse_domain
+from runtree.config.space.grammar import literal, parse_sweep
 from runtree.contract.errors import ConfigError
 
 NOT_SWEPT = ("tuner", "compute", "experiment", "trackers", "tracking", "outputs", "zoo", "hydra")
 BELOW = ("tuner", "experiment", "tracking", "hydra")  # … nor what is below these: one of each holds for a whole sweep
-OF_COMPUTE = tuple(f"compute.{key}" for key in OF_SWEEPS)  # a run has its own device and threads, but not these
+OF_COMPUTE = tuple(f"compute.{key}" for key in SWEEP_KEYS)  # a run has its own device and threads, but not these
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def sort_overrides(
         elif _not_swept(name):
             raise _one_for_all(key, name, declared)
         elif name in groups or key != name:
-            domain, _ = domain_of(key, declared, partial(_of_group, options, name))
+            domain, _ = parse_domain(key, declared, partial(_of_group, options, name))
             if domain.size is None:
                 raise ConfigError(
                     f"{key}: what is composed anew for each value takes a list of values, no {declared}",
@@ -87,7 +87,7 @@ def sort_overrides(
 
 def _plain(key: str) -> str:
     """Return the key of an open mapping without Hydra's `+`: any key may be set there, and so it may be searched."""
-    return key.lstrip("+") if key.lstrip("+").startswith(OPEN) else key
+    return key.lstrip("+") if key.lstrip("+").startswith(OPEN_PREFIX) else key
 
 
 def _of_group(options: Callable[[str], Iterable[str]], group: str, path: str) -> list[str]:
@@ -135,7 +135,7 @@ def _params(params: Mapping[str, Any]) -> Iterable[tuple[str, Any, str | None]]:
 def _is_sweep(text: str, key: str) -> bool:
     from hydra.core.override_parser.types import Glob, Sweep
 
-    return isinstance(parsed(text, key), (Sweep, Glob))
+    return isinstance(parse_sweep(text, key), (Sweep, Glob))
 
 
 def _option(value: Any, key: str) -> str:

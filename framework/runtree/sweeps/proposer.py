@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtree.config.freeze import Frozen
+from runtree.config.freeze import FrozenConfig
 from runtree.contract.protocols import Tuner
 from runtree.contract.search import Observation, Proposal
 from runtree.sweeps.search_space import SearchSpace
@@ -100,7 +100,7 @@ class Proposer:
         self,
         arms: Sequence[Study],
         book: SweepState,
-        freeze: Callable[[SearchSpace, Mapping[str, Any]], tuple[Frozen, str]],
+        freeze: Callable[[SearchSpace, Mapping[str, Any]], tuple[FrozenConfig, str]],
         total: int | None = None,
         shares: Mapping[str, float] | None = None,
     ) -> None:

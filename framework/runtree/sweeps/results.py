@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from runtree.config.space.condition import constraint
+from runtree.config.space.dimensions import constraint
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.iteration import is_loss
 from runtree.contract.search import Ending, Observation

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from runtree.config.compose import Base, Composer
-from runtree.config.space.dimensions import block, dimension, ordered, text_of
-from runtree.config.task import differs_by_task
+from runtree.config.catalogue import differs_by_task
+from runtree.config.compose import ComposedBase, Composer
+from runtree.config.space.dimensions import dimension_text, parse_dimension, parse_space, sort_by_conditions
 from runtree.contract.errors import ConfigError, UnknownKeyError
 from runtree.contract.search import Choice, Dimension
 from runtree.sweeps.overrides import SweepOverrides
@@ -36,7 +36,7 @@ class SearchSpace:
     @property
     def declared(self) -> dict[str, str]:
         """Return the space as text, for people and for the sweep's identity."""
-        return {_unique(one, self.space): text_of(one) for one in self.space}
+        return {_unique(one, self.space): dimension_text(one) for one in self.space}
 
 
 def _unique(one: Dimension, space: Sequence[Dimension]) -> str:
@@ -56,10 +56,10 @@ def joint_space(axes: SweepOverrides, composer: Composer) -> SearchSpace:
             found.append(_options(key, axes))
         else:
             found.append(_where_it_exists(key, axes.ranges[key], bases[key.partition(".")[0]]))
-    return SearchSpace("", {}, tuple(ordered(found)), tuple(_absences(axes, bases)))
+    return SearchSpace("", {}, tuple(sort_by_conditions(found)), tuple(_absences(axes, bases)))
 
 
-def _bases(group: str, axes: SweepOverrides, composer: Composer) -> dict[str, Base]:
+def _bases(group: str, axes: SweepOverrides, composer: Composer) -> dict[str, ComposedBase]:
     """Return the config for each option of a swept group, by option; for a group that is not swept, by nothing."""
     first = {key: options[0] for key, options in axes.composed.items()}
     if group not in axes.composed:
@@ -67,21 +67,21 @@ def _bases(group: str, axes: SweepOverrides, composer: Composer) -> dict[str, Ba
     return {option: composer.base({**first, group: option}) for option in axes.composed[group]}
 
 
-def _where_it_exists(path: str, declared: Any, bases: Mapping[str, Base]) -> Dimension:
+def _where_it_exists(path: str, declared: Any, bases: Mapping[str, ComposedBase]) -> Dimension:
     having = [option for option, base in bases.items() if base.has(path)]
     if not having:
         raise _unknown(path, bases.values())
     defaults = bases[having[0]].frozen.config
     if len(having) == len(bases):
-        return dimension(path, declared, defaults)
+        return parse_dimension(path, declared, defaults)
     group = path.partition(".")[0]
     texts = ", ".join(f"'{option}'" for option in having)
     own = dict(declared) if isinstance(declared, Mapping) else {"space": declared}
     both = " and ".join(filter(None, [f"{group} in [{texts}]", own.get("when")]))
-    return dimension(path, {**own, "when": both}, defaults)
+    return parse_dimension(path, {**own, "when": both}, defaults)
 
 
-def _absences(axes: SweepOverrides, bases: Mapping[str, Mapping[str, Base]]) -> Iterator[str]:
+def _absences(axes: SweepOverrides, bases: Mapping[str, Mapping[str, ComposedBase]]) -> Iterator[str]:
     for path in axes.ranges:
         lacking = [option for option, base in bases[path.partition(".")[0]].items() if not base.has(path)]
         if lacking:
@@ -114,7 +114,7 @@ def spaces_by_algorithm(axes: SweepOverrides, composer: Composer, task: str) -> 
     return [_family(name, base, axes, task) for name, base in bases.items()]
 
 
-def _family(name: str, base: Base, axes: SweepOverrides, task: str) -> SearchSpace:
+def _family(name: str, base: ComposedBase, axes: SweepOverrides, task: str) -> SearchSpace:
     config = base.frozen.config
     others = [key for key in axes.composed if key != "algorithm"]
     named = {path: declared for path, declared in axes.ranges.items() if base.has(path)}
@@ -126,8 +126,8 @@ def _family(name: str, base: Base, axes: SweepOverrides, task: str) -> SearchSpa
     }
     space = [
         *(_options(key, axes) for key in others),
-        *block(own, "algorithm.", task, _for_task(config, task)),
-        *(dimension(path, declared, _for_task(config, task)) for path, declared in named.items()),
+        *parse_space(own, "algorithm.", task, _for_task(config, task)),
+        *(parse_dimension(path, declared, _for_task(config, task)) for path, declared in named.items()),
     ]
     label = name or str(config["algorithm"].get("name"))
     if not space:
@@ -136,7 +136,7 @@ def _family(name: str, base: Base, axes: SweepOverrides, task: str) -> SearchSpa
             f"name a range: 'algorithm.KEY=interval(0, 1)'; its keys: runtree describe algorithm={label}",
         )
     absent = tuple(f"{path} does not exist for {label}" for path in axes.ranges if path not in named)
-    return SearchSpace(label, {"algorithm": name} if name else {}, tuple(ordered(space)), absent)
+    return SearchSpace(label, {"algorithm": name} if name else {}, tuple(sort_by_conditions(space)), absent)
 
 
 def _options(key: str, axes: SweepOverrides) -> Dimension:
@@ -151,7 +151,7 @@ def _for_task(config: Mapping[str, Any], task: str) -> dict[str, Any]:
     return {**config, "algorithm": algorithm}
 
 
-def _unknown(path: str, bases: Iterable[Base]) -> UnknownKeyError:
+def _unknown(path: str, bases: Iterable[ComposedBase]) -> UnknownKeyError:
     return UnknownKeyError(path, *sorted({known for base in bases for known in base.paths}))
 
 

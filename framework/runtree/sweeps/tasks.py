@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.config.compose import Composer
-from runtree.config.freeze import OUTSIDE, Frozen
+from runtree.config.freeze import OUTSIDE, FrozenConfig
 from runtree.config.resources import Resources
 from runtree.config.space.grammar import override
 from runtree.contract.errors import ConfigError, NotFoundError
@@ -43,10 +43,10 @@ class Tasks:
     def __post_init__(self) -> None:
         self._families = {family.name: family for family in self.families}
         self._left: dict[int, Path] = {}
-        self._last: tuple[Mapping[str, Any], tuple[Frozen, str]] | None = None
+        self._last: tuple[Mapping[str, Any], tuple[FrozenConfig, str]] | None = None
         self._composed = {*self.axes.composed, *(group for family in self.families for group in family.choices)}
 
-    def freeze(self, family: SearchSpace, values: Mapping[str, Any]) -> tuple[Frozen, str]:
+    def freeze(self, family: SearchSpace, values: Mapping[str, Any]) -> tuple[FrozenConfig, str]:
         """Return the config of a configuration, and what any two that are the same have in common.
 
         What lies outside the science, such as `compute.threads`, makes two runs differ if it was asked for.
@@ -59,7 +59,7 @@ class Tasks:
         self._last = (values, (frozen, same))
         return frozen, same
 
-    def config(self, entry: RunState, trial: Trial) -> Frozen:
+    def config(self, entry: RunState, trial: Trial) -> FrozenConfig:
         """Return the config of a run: that of its trial, a repeat with a seed of its own."""
         family = self._families[trial.key[0]]
         frozen, _ = self.freeze(family, trial.values)
@@ -111,7 +111,7 @@ class Tasks:
         name = f"{self.folder.path.name}/rechecked"
         return RunRequest(entry.number, frozen.config, frozen.fingerprint, folder, name, words, "none", self.objectives)
 
-    def overrides(self, entry: RunState, trial: Trial, frozen: Frozen) -> tuple[str, ...]:
+    def overrides(self, entry: RunState, trial: Trial, frozen: FrozenConfig) -> tuple[str, ...]:
         """Return what one would type to have this run alone."""
         family = self._families[trial.key[0]]
         chosen = {**family.choices, **trial.values}
@@ -166,7 +166,7 @@ class Tasks:
 
 def restore_run_files(work: RunRequest, entry: RunState) -> None:
     """Write config, record and metrics of a run that has ended as the ledger tells of it."""
-    folder, frozen, known = RunFolder(work.folder), Frozen(dict(work.config), work.fingerprint), entry.outcome
+    folder, frozen, known = RunFolder(work.folder), FrozenConfig(dict(work.config), work.fingerprint), entry.outcome
     try:
         record = read_record(folder)
     except NotFoundError:
@@ -198,6 +198,6 @@ def restore_run_files(work: RunRequest, entry: RunState) -> None:
     write_record(folder, record)
 
 
-def _unwritten(name: str, frozen: Frozen, folder: Path) -> RunRecord:
+def _unwritten(name: str, frozen: FrozenConfig, folder: Path) -> RunRecord:
     experiment = str(frozen.config["experiment"]["name"])
     return new_record(name, experiment, "failed", (), frozen.flat, frozen.fingerprint, folder)

@@ -9,8 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from runtree.config.build import NOT_ARGUMENTS, build_algorithm
-from runtree.config.catalogue import flatten
-from runtree.config.task import differs_by_task, for_task
+from runtree.config.catalogue import differs_by_task, flatten, for_task
 from runtree.contract.errors import ConfigError
 from runtree.contract.run import Run
 from runtree.contract.types import TASKS, Task
@@ -72,7 +71,7 @@ class AlgorithmSuite(Suite):
 
     def built(self, node: dict[str, Any], task: str) -> Any:
         """Build the unfitted algorithm."""
-        return build_algorithm(node, task, self.make_app().trust(self.overrides))
+        return build_algorithm(node, task, self.make_app().allow_list(self.overrides))
 
     def test_config_is_named_like_the_option(self, node: dict[str, Any]) -> None:
         assert node["name"] == self.option

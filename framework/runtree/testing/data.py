@@ -39,7 +39,7 @@ class DataSuite(Suite):
     @pytest.fixture
     def source(self, config: dict[str, Any], asked: list[str]) -> Any:
         """Return the data source."""
-        return build(load.source_node(config["data"]), "data", self.make_app().trust(asked))
+        return build(load.source_node(config["data"]), "data", self.make_app().allow_list(asked))
 
     def test_config_is_named_like_the_option(self, config: dict[str, Any]) -> None:
         assert config["data"]["name"] == self.option
@@ -58,12 +58,12 @@ class DataSuite(Suite):
         assert frame.columns.is_unique
 
     def test_is_a_sound_table(self, config: dict[str, Any], asked: list[str]) -> None:
-        table = load.load(config, self.make_app().trust(asked))
+        table = load.load(config, self.make_app().allow_list(asked))
         assert len(table.features) == len(table.target)
         assert table.features.shape[1]
 
     def test_same_fingerprint_each_time(self, config: dict[str, Any], asked: list[str]) -> None:
-        trust = self.make_app().trust(asked)
+        trust = self.make_app().allow_list(asked)
         assert load.load(config, trust).fingerprint == load.load(config, trust).fingerprint
 
     def test_a_changed_table_changes_no_later_one(self, source: Any, config: dict[str, Any]) -> None:

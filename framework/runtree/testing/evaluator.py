@@ -49,7 +49,7 @@ class EvaluatorSuite(Suite):
         config: dict[str, Any] = compose(f"evaluator={self.option}", *self.overrides, app=self.make_app()).config
         node = evaluator_arguments(config["evaluator"])
         assert config["evaluator"]["name"] == self.option
-        assert isinstance(build(node, "evaluator", self.make_app().trust()).holds_out, bool)
+        assert isinstance(build(node, "evaluator", self.make_app().allow_list()).holds_out, bool)
 
     def test_scores_known_parts(self, run: Run) -> None:
         found = read_json(folder_of(run).metrics)

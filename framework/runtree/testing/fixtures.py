@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runtree.app import App
 from runtree.app import train as run_app
-from runtree.config.engine import Engine
-from runtree.config.flags import open_parameters, parse_flags
-from runtree.config.freeze import Frozen, freeze
+from runtree.config.freeze import FrozenConfig, freeze
+from runtree.config.hydra_engine import HydraEngine, force_open_parameters, parse_flags
 from runtree.contract.run import Run
 from runtree.contract.types import Task
 
@@ -89,12 +88,12 @@ def train(*overrides: str, folder: Path, app: App | None = None) -> Run:
     return run_app(app or App(), flags).runs[0]
 
 
-def compose(*overrides: str, app: App | None = None) -> Frozen:
+def compose(*overrides: str, app: App | None = None) -> FrozenConfig:
     """Return the config that a run would be given."""
     from omegaconf import OmegaConf
 
     app = app or App()
-    composed = Engine(app.folders, app.algorithms).compose(open_parameters(overrides))
+    composed = HydraEngine(app.folders, app.algorithms).compose(force_open_parameters(overrides))
     return freeze(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
 
 

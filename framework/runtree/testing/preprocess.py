@@ -49,7 +49,7 @@ class PreprocessSuite(Suite):
     def unfitted(self) -> Any:
         """Return the preprocessing as the config makes it."""
         config = compose(f"preprocess={self.option}", *self.overrides, app=self.make_app()).config
-        return build(config["preprocess"], "preprocess", self.make_app().trust(self.overrides))
+        return build(config["preprocess"], "preprocess", self.make_app().allow_list(self.overrides))
 
     @pytest.fixture
     def fitted(self, unfitted: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from runtree.config.task import differs_by_task
+from runtree.config.catalogue import differs_by_task
 
 
 def ends(text: str) -> list[Any]:

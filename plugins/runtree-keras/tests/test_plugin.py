@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from runtree_keras.plugin import ITERATIONS, register_algorithms
 
-from runtree.config.docstrings import documented_parameters
-from runtree.config.trust import find
+from runtree.config.allowlist import import_object
+from runtree.config.describe import parameter_docs
 from runtree.testing import train, write_table
 from runtree.testing.fixtures import UNEXAMINED
 
@@ -16,11 +16,11 @@ from runtree.testing.fixtures import UNEXAMINED
 @pytest.mark.parametrize("option", register_algorithms(), ids=lambda option: option.name)
 def test_each_parameter_is_a_key_and_has_a_meaning(option: Any) -> None:
     for task, target in option.target.items():
-        estimator = find(target, "target")
+        estimator = import_object(target, "target")
         names = set(estimator._get_param_names())
         keys = {key for key in option.defaults if key != "class_weight" or task == "classification"}
         assert names == keys - {"iterations"}
-        assert names == {name for name, told in documented_parameters(estimator).items() if told.meaning}
+        assert names == {name for name, told in parameter_docs(estimator).items() if told.meaning}
         assert names - {"network"} <= set(estimator._parameter_constraints)
 
 

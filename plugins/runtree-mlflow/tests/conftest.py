@@ -20,7 +20,7 @@ from mlflow.tracking import MlflowClient
 
 from runtree import Stage, hookimpl
 from runtree.app import App, train
-from runtree.config.flags import parse_flags
+from runtree.config.hydra_engine import parse_flags
 from runtree.testing import write_table
 
 QUICK = [
@@ -48,10 +48,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def train_in(place: Path, *overrides: str, extra: tuple[tuple[str, object], ...] = ()) -> Any:
     """Do what a command line asks for, on a tiny table, and spare what is examined afterwards."""
-    from runtree.plugins import installed_plugins_and
+    from runtree.plugins import installed_plugins_with
 
     words = [*write_table(place), "compute=cpu", "compute.threads=1", "algorithm=sgd", *QUICK, *overrides]
-    return train(App(installed_plugins_and(*extra)), parse_flags(words))
+    return train(App(installed_plugins_with(*extra)), parse_flags(words))
 
 
 @pytest.fixture

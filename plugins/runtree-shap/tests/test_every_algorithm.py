@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from runtree.app import App
-from runtree.config.task import differs_by_task
+from runtree.config.catalogue import differs_by_task
 from runtree.testing import train, write_table
 from runtree.testing.fixtures import UNEXAMINED, cases_of
 from runtree.testing.suite import read_json

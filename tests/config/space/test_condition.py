@@ -3,7 +3,7 @@ import pickle
 
 import pytest
 
-from runtree.config.space.condition import condition, constraint
+from runtree.config.space.dimensions import constraint, parse_condition
 from runtree.contract.errors import ConfigError
 
 KNOWN = ["algorithm.solver", "algorithm.alpha", "algorithm.depth", "algorithm.lambda", "data.name", "seed"]
@@ -11,7 +11,9 @@ BASE = {"algorithm": {"solver": "lbfgs", "alpha": 0.1, "depth": None, "layers": 
 
 
 def holds(text, values=None, **given):
-    return condition(text, **{"prefix": "algorithm.", "defaults": BASE, "known": KNOWN, **given}).holds(values or {})
+    return parse_condition(text, **{"prefix": "algorithm.", "defaults": BASE, "known": KNOWN, **given}).holds(
+        values or {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,8 +81,8 @@ def test_a_word_that_could_be_a_path_is_not_guessed():
 
 
 def test_without_known_paths_a_bare_name_is_a_sibling():
-    assert condition("a == b", prefix="x.").paths == ("x.a",)
-    assert condition("a.b == c and d", prefix="x.").paths == ("a.b", "x.d")
+    assert parse_condition("a == b", prefix="x.").paths == ("x.a",)
+    assert parse_condition("a.b == c and d", prefix="x.").paths == ("a.b", "x.d")
 
 
 def test_what_cannot_be_read_is_placed():
@@ -89,8 +91,8 @@ def test_what_cannot_be_read_is_placed():
 
 
 def test_a_condition_crosses_to_another_process_and_equals_itself():
-    one = condition("a == b and not c", prefix="x.")
-    assert pickle.loads(pickle.dumps(one)) == one == condition("a == b and not c", prefix="x.")
+    one = parse_condition("a == b and not c", prefix="x.")
+    assert pickle.loads(pickle.dumps(one)) == one == parse_condition("a == b and not c", prefix="x.")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from runtree.config.space.dimensions import block, dimension, ordered, text_of
+from runtree.config.space.dimensions import dimension_text, parse_dimension, parse_space, sort_by_conditions
 from runtree.config.space.grammar import override
 from runtree.contract.errors import ConfigError
 from runtree.contract.search import Choice, Dimension, Interval
@@ -51,7 +51,7 @@ values = st.recursive(
 
 
 def domain(declared, **given):
-    return dimension("algorithm.C", declared, {}, **given).domain
+    return parse_dimension("algorithm.C", declared, {}, **given).domain
 
 
 def same(first, second):
@@ -203,21 +203,21 @@ def intervals(draw):
 @given(intervals() | st.lists(values, min_size=1, max_size=4).map(lambda found: Choice(tuple(found))))
 def test_the_text_of_a_dimension_reads_back_as_the_dimension(domain):
     declared = Dimension("algorithm.C", domain)
-    again = dimension("algorithm.C", text_of(declared), {})
+    again = parse_dimension("algorithm.C", dimension_text(declared), {})
     assert same(again.domain, domain)
-    assert text_of(again) == text_of(declared) == again.text
+    assert dimension_text(again) == dimension_text(declared) == again.text
 
 
 def test_the_text_tells_the_condition_too():
     declared = {"space": "tag(log, interval(0.1, 1))", "when": "solver == 'it\\'s' or a"}
-    one = dimension("algorithm.C", declared, {})
-    assert text_of(one) == r"tag('when solver == \'it\\\'s\' or a', log, interval(0.1, 1.0))"
-    assert dimension("algorithm.C", text_of(one), {}).when == one.when
+    one = parse_dimension("algorithm.C", declared, {})
+    assert dimension_text(one) == r"tag('when solver == \'it\\\'s\' or a', log, interval(0.1, 1.0))"
+    assert parse_dimension("algorithm.C", dimension_text(one), {}).when == one.when
 
 
 def test_what_was_written_is_kept_for_people():
-    assert dimension("a", "range(2,20)", {}).text == "range(2,20)"
-    assert dimension("a", ["x", 1], {}).text == "choice(x, 1)"
+    assert parse_dimension("a", "range(2,20)", {}).text == "range(2,20)"
+    assert parse_dimension("a", ["x", 1], {}).text == "choice(x, 1)"
 
 
 def test_shuffle_depends_on_seed_and_path_alone():
@@ -225,7 +225,7 @@ def test_shuffle_depends_on_seed_and_path_alone():
     first = domain(shuffled, seed=1).values
     assert first == domain(shuffled, seed=1).values == domain("shuffle(1,2,3,4,5,6,7,8)", seed=1).values
     assert first != domain(shuffled, seed=2).values
-    assert first != dimension("algorithm.D", shuffled, {}, seed=1).domain.values
+    assert first != parse_dimension("algorithm.D", shuffled, {}, seed=1).domain.values
     assert sorted(first) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
@@ -239,16 +239,21 @@ def test_glob_takes_the_options_of_a_group():
     def options(group):
         return {"algorithm": ["elastic_net", "lasso", "ridge"]}[group]
 
-    assert dimension("algorithm", "glob(*)", {}, options=options).domain == Choice(("elastic_net", "lasso", "ridge"))
-    assert dimension("algorithm", "glob(*, exclude=l*)", {}, options=options).domain.values == ("elastic_net", "ridge")
+    assert parse_dimension("algorithm", "glob(*)", {}, options=options).domain == Choice(
+        ("elastic_net", "lasso", "ridge")
+    )
+    assert parse_dimension("algorithm", "glob(*, exclude=l*)", {}, options=options).domain.values == (
+        "elastic_net",
+        "ridge",
+    )
     with pytest.raises(ConfigError, match="algorithm: its space is empty"):
-        dimension("algorithm", "glob(z*)", {}, options=options)
+        parse_dimension("algorithm", "glob(z*)", {}, options=options)
 
 
 def test_conditions_come_from_a_tag_from_a_mapping_or_from_both():
     base = {"algorithm": {"C": 1.0, "solver": "sgd", "depth": 3}}
     tagged = {"space": 'tag("when algorithm.solver == sgd", interval(0, 1))', "when": "depth > 2"}
-    one = dimension("algorithm.C", tagged, base)
+    one = parse_dimension("algorithm.C", tagged, base)
     assert one.holds({})
     assert not one.holds({"algorithm.solver": "adam"})
     assert not one.holds({"algorithm.depth": 1})
@@ -256,7 +261,7 @@ def test_conditions_come_from_a_tag_from_a_mapping_or_from_both():
 
 def test_a_condition_on_an_unknown_path_is_refused():
     with pytest.raises(ConfigError, match=r"when of algorithm\.C: unknown config path 'slover', at position 1"):
-        dimension("algorithm.C", {"space": "1,2", "when": "slover == sgd"}, {"algorithm": {"solver": "sgd"}})
+        parse_dimension("algorithm.C", {"space": "1,2", "when": "slover == sgd"}, {"algorithm": {"solver": "sgd"}})
 
 
 NODE = {
@@ -269,12 +274,12 @@ NODE = {
 
 
 def test_a_block_is_read_for_its_task():
-    found = {one.path: one for one in block(NODE, "algorithm.", "classification", {})}
+    found = {one.path: one for one in parse_space(NODE, "algorithm.", "classification", {})}
     assert list(found) == ["algorithm.layers", "algorithm.units", "algorithm.loss"]
     assert found["algorithm.loss"].domain == Choice(("hinge", "log"))
     assert not found["algorithm.units"].holds({"algorithm.layers": 1})
     assert found["algorithm.units"].holds({"algorithm.layers": 2})
-    regression = [one.path for one in block(NODE, "algorithm.", "regression", {})]
+    regression = [one.path for one in parse_space(NODE, "algorithm.", "regression", {})]
     assert regression == [
         "algorithm.layers",
         "algorithm.units",
@@ -286,7 +291,7 @@ def test_a_block_is_read_for_its_task():
 
 def test_a_block_may_stand_under_a_condition():
     base = {"algorithm": {"layers": 1, "units": 16}, "other": 1}
-    for one in block(NODE, "algorithm.", "classification", base, when="algorithm == mlp", known=["algorithm"]):
+    for one in parse_space(NODE, "algorithm.", "classification", base, when="algorithm == mlp", known=["algorithm"]):
         assert not one.holds({"algorithm": "ridge", "algorithm.layers": 3})
         assert one.holds({"algorithm": "mlp", "algorithm.layers": 3})
 
@@ -295,22 +300,22 @@ def test_a_block_may_stand_under_a_condition():
 @pytest.mark.parametrize("task", TASKS)
 def test_the_space_of_each_shipped_algorithm_is_read(file, task):
     node = yaml.safe_load(file.read_text())
-    found = block(node["space"], "algorithm.", task, {"algorithm": node})
+    found = parse_space(node["space"], "algorithm.", task, {"algorithm": node})
     assert all(one.path.removeprefix("algorithm.") in node["space"] for one in found)
 
 
 def put(path, when=""):
-    return dimension(path, {"space": "1,2", "when": when}, {})
+    return parse_dimension(path, {"space": "1,2", "when": when}, {})
 
 
 def test_a_dimension_stands_behind_those_that_its_condition_asks_for():
     declared = [put("a.x", "b == 1 and a.y == 2"), put("a.z"), put("a.y"), put("a.b", "a.y == 1")]
-    assert [one.path for one in ordered(declared)] == ["a.z", "a.y", "a.b", "a.x"]
-    assert ordered(ordered(declared)) == ordered(declared)
+    assert [one.path for one in sort_by_conditions(declared)] == ["a.z", "a.y", "a.b", "a.x"]
+    assert sort_by_conditions(sort_by_conditions(declared)) == sort_by_conditions(declared)
 
 
 def test_a_value_inside_a_chosen_node_counts_as_the_node():
-    assert [one.path for one in ordered([put("c", "a.b.d == 1"), put("a.b")])] == ["a.b", "c"]
+    assert [one.path for one in sort_by_conditions([put("c", "a.b.d == 1"), put("a.b")])] == ["a.b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -318,12 +323,12 @@ def test_a_value_inside_a_chosen_node_counts_as_the_node():
 )
 def test_conditions_in_a_circle_are_refused(declared):
     with pytest.raises(ConfigError, match=r"a\.x.*circle"):
-        ordered(declared)
+        sort_by_conditions(declared)
 
 
 def test_an_inactive_dimension_has_its_value_of_the_base_config():
     base = {"a": {"x": 1, "y": 5}}
-    last = dimension("b", {"space": "1,2", "when": "a.y == 5"}, base)
+    last = parse_dimension("b", {"space": "1,2", "when": "a.y == 5"}, base)
     assert last.holds({"a.x": 2})  # a.y was not chosen, for its own condition said no
     assert not last.holds({"a.y": 6})
 
@@ -332,7 +337,7 @@ def test_what_the_page_shows_is_read():
     page = (Path(__file__).parents[3] / "docs" / "sweeps.md").read_text(encoding="utf-8")
     [shown] = re.findall(r"^```yaml\n(space:.*?)^```", page, re.MULTILINE | re.DOTALL)
     for task in TASKS:
-        assert len(block(yaml.safe_load(shown)["space"], "algorithm.", task, {})) == 5
+        assert len(parse_space(yaml.safe_load(shown)["space"], "algorithm.", task, {})) == 5
     table = page[page.index("| what you write") : page.index("**Types.**")]
     written = [text for row in table.strip().splitlines()[2:] for text in re.findall("`([^`]+)`", row.split("|")[1])]
     assert len(written) > 12

@@ -1,22 +1,154 @@
-"""The space: what a tuner may choose, from text in Hydra's sweep grammar."""
+"""Dimensions of a search space: what a tuner may choose for a config path, and under which condition."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from runtree.config.catalogue import flatten
-from runtree.config.space.condition import Condition, condition, join_conditions
-from runtree.config.space.domains import WHEN, Options, domain_of, domain_text
+from runtree.config.catalogue import flatten, for_task
+from runtree.config.space.domains import WHEN, Options, domain_text, parse_domain
 from runtree.config.space.grammar import POSSIBLE
-from runtree.config.task import for_task
 from runtree.contract.errors import ConfigError, unknown
+from runtree.contract.expression import Expression, all_of, parse
 from runtree.contract.search import Dimension
+
+MISSING = object()
+
+
+@dataclass(frozen=True)
+class Condition:
+    """An expression over config paths.
+
+    A path that was not chosen, perhaps because its own condition is false, has its value in `defaults`, the base config
+    (dotted or nested). A path that is in neither is null.
+    """
+
+    expression: Expression
+    defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def text(self) -> str:
+        """Return the condition as it was written."""
+        return self.expression.text
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the config paths that it reads."""
+        return self.expression.names
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Return whether it is true of the values chosen so far, by config path."""
+        return self.expression.evaluate(partial(self._read, values))
+
+    __call__ = holds
+
+    def _read(self, values: Mapping[str, Any], path: str) -> Any:
+        value = lookup(path, values)
+        value = lookup(path, self.defaults) if value is MISSING else value
+        return None if value is MISSING else value
+
+
+def parse_condition(
+    text: str,
+    *,
+    prefix: str = "",
+    defaults: Mapping[str, Any] | None = None,
+    known: Iterable[str] = (),
+    where: str = "when",
+) -> Condition:
+    """Parse a condition.
+
+    Parameters
+    ----------
+    prefix
+        "algorithm.": a name is the sibling `prefix` + name if there is one, else a path from the top.
+    known
+        Every config path. If there are none, no name is checked, and a name without a dot is a sibling.
+    where
+        The config path that errors name.
+
+    Raises
+    ------
+    ConfigError
+        With the position of the mistake, or with the nearest paths to an unknown one.
+    """
+    paths = frozenset(known)
+
+    def known_path(name: str) -> str | None:
+        return next((path for path in (prefix + name, name) if path in paths), None)
+
+    def path(name: str) -> str | None:
+        return known_path(name) if paths else name if "." in name else prefix + name
+
+    siblings = (path.removeprefix(prefix) for path in paths if prefix and path.startswith(prefix))
+    expression = parse(
+        text,
+        source=where,
+        resolve=path,
+        word_as_name=known_path,
+        known=[*paths, *siblings],
+        kind="config path",
+        error=ConfigError,
+    )
+    return Condition(expression, defaults or {})
+
+
+def join_conditions(conditions: Sequence[Any]) -> Condition | None:
+    """Return the condition that is true if all of these are; None stands for no condition."""
+    given = [parse_condition for parse_condition in conditions if parse_condition is not None]
+    joined = all_of(parse_condition.expression for parse_condition in given)
+    return Condition(joined, given[0].defaults) if joined else None
+
+
+def lookup(path: str, values: Mapping[str, Any]) -> Any:
+    """Return the value of a config path, which may lie inside the value of a shorter path, or MISSING."""
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        head = ".".join(parts[:length])
+        if head in values:
+            return _descend(values[head], parts[length:])
+    return MISSING
+
+
+def _descend(value: Any, parts: list[str]) -> Any:
+    for part in parts:
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, Sequence) and not isinstance(value, str) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return MISSING
+    return value
+
+
+def constraint(text: str) -> tuple[str, Callable[[float], float]]:
+    """Read `validation.log_loss <= 0.3`: the metric's name, and by how much a value violates it (positive: violated).
+
+    Raises
+    ------
+    ConfigError
+        Where it is anything but a metric, <= or >=, and a number.
+    """
+    bound = parse(text, source="tuner.constraints", error=ConfigError).bound
+    if bound is None or bound.operator not in ("<=", ">=") or not math.isfinite(bound.limit):
+        raise ConfigError(
+            f"tuner.constraints: '{text}' does not bound a metric",
+            "possible: a metric, <= or >=, and a number",
+            "for example: 'tuner.constraints=\"validation.log_loss <= 0.3\"'",
+        )
+    return bound.name, partial(_violation, bound.limit, 1 if bound.operator == "<=" else -1)
+
+
+def _violation(limit: float, sign: int, value: float) -> float:
+    # a metric that was not measured violates its bound without limit: no sampler takes NaN
+    return math.inf if math.isnan(value) else sign * (value - limit)
+
 
 KEYS = ("space", "when")
 
 
-def dimension(
+def parse_dimension(
     path: str,
     declared: Any,
     defaults: Mapping[str, Any],
@@ -45,11 +177,11 @@ def dimension(
         It is no sweep, holds no value, or its condition cannot be read.
     """
     space, own = _parts(path, declared)
-    domain, whens = domain_of(path, space, options, seed)
+    domain, whens = parse_domain(path, space, options, seed)
     text = space if isinstance(space, str) else domain_text(path, domain)
     names = _paths(defaults, known)
     prefix = path.rpartition(".")[0] + "." if "." in path else ""
-    read = partial(condition, prefix=prefix, defaults=defaults, known=names, where=f"when of {path}")
+    read = partial(parse_condition, prefix=prefix, defaults=defaults, known=names, where=f"when of {path}")
     return Dimension(path, domain, join_conditions([read(when) for when in [*whens, own] if when]), text)
 
 
@@ -59,7 +191,7 @@ def _paths(defaults: Mapping[str, Any], known: Iterable[str]) -> set[str]:
     return {".".join(part[:length]) for part in parts for length in range(1, len(part) + 1)}
 
 
-def block(
+def parse_space(
     node: Mapping[str, Any],
     prefix: str,
     task: str,
@@ -81,11 +213,13 @@ def block(
     }
     held = {path: declared for path, declared in spaces.items() if declared is not None}
     names = [*known, *held] if known or defaults else []
-    found = [dimension(path, own, defaults, known=names, options=options, seed=seed) for path, own in held.items()]
+    found = [
+        parse_dimension(path, own, defaults, known=names, options=options, seed=seed) for path, own in held.items()
+    ]
     if when:
-        guard = condition(when, defaults=defaults, known=_paths(defaults, names), where=f"when of {prefix}space")
+        guard = parse_condition(when, defaults=defaults, known=_paths(defaults, names), where=f"when of {prefix}space")
         found = [replace(one, when=join_conditions([guard, one.when])) for one in found]
-    return ordered(found)
+    return sort_by_conditions(found)
 
 
 def _for_task(declared: Any, task: str) -> Any:
@@ -95,7 +229,7 @@ def _for_task(declared: Any, task: str) -> Any:
     return None if "space" in declared and "space" not in held else held
 
 
-def ordered(dimensions: Iterable[Dimension]) -> list[Dimension]:
+def sort_by_conditions(dimensions: Iterable[Dimension]) -> list[Dimension]:
     """Return dimensions so that each stands behind those that its condition asks for, otherwise as they were.
 
     Raises
@@ -119,10 +253,10 @@ def _asks(one: Dimension, other: Dimension) -> bool:
     return any(path == other.path or path.startswith(other.path + ".") for path in paths)
 
 
-def text_of(dimension: Dimension) -> str:
+def dimension_text(parse_dimension: Dimension) -> str:
     """Return the one line that stands for a dimension's domain and condition; `dimension` reads it back."""
-    tags = [WHEN + dimension.when.text] if isinstance(dimension.when, Condition) else []
-    return domain_text(dimension.path, dimension.domain, *tags)
+    tags = [WHEN + parse_dimension.when.text] if isinstance(parse_dimension.when, Condition) else []
+    return domain_text(parse_dimension.path, parse_dimension.domain, *tags)
 
 
 def _parts(path: str, declared: Any) -> tuple[Any, str]:

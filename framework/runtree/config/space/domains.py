@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from runtree.config.space.grammar import POSSIBLE, literal, parsed, plain
+from runtree.config.space.grammar import POSSIBLE, literal, parse_sweep, to_plain
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.search import Choice, Interval, Scale
 
@@ -16,20 +16,22 @@ WHEN = "when "
 SCALES: dict[str, Scale] = {"log": "log", "reverse_log": "reverse_log"}
 
 
-def domain_of(path: str, declared: Any, options: Options | None = None, seed: int = 0) -> tuple[Domain, list[str]]:
+def parse_domain(path: str, declared: Any, options: Options | None = None, seed: int = 0) -> tuple[Domain, list[str]]:
     """Return the values that are declared for a path, and the conditions among its tags, sorted."""
     if isinstance(declared, list | tuple):
-        return _choice(path, plain(list(declared), path)), []
-    sweep = parsed(declared, path) if isinstance(declared, str) else declared
+        return _choice(path, to_plain(list(declared), path)), []
+    sweep = parse_sweep(declared, path) if isinstance(declared, str) else declared
     if hasattr(sweep, "include"):
         return _choice(path, _globbed(path, sweep, options)), []
     if not hasattr(sweep, "tags"):
         raise ConfigError(f"{path}: {declared!r} is one value, and a space needs several", POSSIBLE)
     whens = sorted(tag for tag in sweep.tags if tag.startswith(WHEN))
-    return _domain(path, sweep, scale_of(path, sweep.tags.difference(whens)), seed), [tag[len(WHEN) :] for tag in whens]
+    return _domain(path, sweep, parse_scale(path, sweep.tags.difference(whens)), seed), [
+        tag[len(WHEN) :] for tag in whens
+    ]
 
 
-def scale_of(path: str, tags: Iterable[str]) -> Scale:
+def parse_scale(path: str, tags: Iterable[str]) -> Scale:
     """Return the scale among the tags; nothing else may be among them."""
     found = sorted(tags)
     for tag in found:
@@ -56,7 +58,7 @@ def _domain(path: str, sweep: Any, scale: Scale, seed: int) -> Domain:
         raise ConfigError(
             f"{path}: a choice has no {scale} scale", f"write tag({scale}, interval(…)), or leave the tag"
         )
-    values = list(counted.values) if counted else plain(sweep.list, path)
+    values = list(counted.values) if counted else to_plain(sweep.list, path)
     if sweep.shuffle:
         # the path takes part, so that two shuffled dimensions are not shuffled alike
         random.Random(f"{seed} {path}").shuffle(values)

@@ -20,7 +20,7 @@ KEY_TYPED = re.compile(f"{NUMBER}|{TYPED.pattern}", re.IGNORECASE)
 ESCAPED = re.compile(r"([\\()\[\]{}:=, \t])")
 
 
-def parsed(text: str, path: str) -> Any:
+def parse_sweep(text: str, path: str) -> Any:
     """Return Hydra's own object for a text: a sweep, a glob or a plain value.
 
     It is Hydra's grammar with three things mended: `choice` takes null too, tags and `shuffle` outlive a function
@@ -96,12 +96,12 @@ def _sorting(function: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def plain(value: Any, path: str) -> Any:
+def to_plain(value: Any, path: str) -> Any:
     """Return a value of the grammar as YAML knows it: quoted strings are strings, at any depth."""
     if isinstance(value, list):
-        return [plain(item, path) for item in value]
+        return [to_plain(item, path) for item in value]
     if isinstance(value, dict):
-        return {plain(key, path): plain(item, path) for key, item in value.items()}
+        return {to_plain(key, path): to_plain(item, path) for key, item in value.items()}
     if hasattr(value, "tags") or hasattr(value, "exclude"):
         raise ConfigError(f"{path}: a sweep lies inside a sweep", POSSIBLE)
     return getattr(value, "text", value)
@@ -123,7 +123,7 @@ def literal(value: Any, path: str) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return str(value) if WORD.fullmatch(value) and not TYPED.fullmatch(value) else quoted(value)
+        return str(value) if WORD.fullmatch(value) and not TYPED.fullmatch(value) else quote(value)
     if isinstance(value, Integral):
         return str(int(value))
     if isinstance(value, Real) and math.isfinite(value):
@@ -135,7 +135,7 @@ def literal(value: Any, path: str) -> str:
     raise ConfigError(f"{path}: {value!r} has no text in Hydra's grammar", "possible: what YAML can hold")
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Return a text in single quotes. Backslashes count only before a quote: there each is doubled."""
     escaped = re.sub(r"(\\*)'", lambda found: found[1] * 2 + r"\'", text)
     trailing = re.search(r"\\*\Z", escaped)

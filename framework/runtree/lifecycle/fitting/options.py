@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtree.config.blocks import read_block
+from runtree.config.config_blocks import read_block
 from runtree.contract.errors import ConfigError
 
 

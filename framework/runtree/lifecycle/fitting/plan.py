@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any
 
 from runtree.config.build import build, check_arguments
-from runtree.config.task import for_task
+from runtree.config.catalogue import for_task
 from runtree.contract.errors import ConfigError
 from runtree.contract.iteration import Stepper
-from runtree.contract.protocols import Trust
+from runtree.contract.protocols import TargetResolver
 from runtree.contract.types import Task
 from runtree.lifecycle.fitting.options import FitOptions, Patience, Tolerance, fit_options
 
@@ -109,7 +109,7 @@ def _refused(key: str, name: str, iterations: Iterations) -> ConfigError:
     return ConfigError(f"fit.{key}: algorithm={name} cannot honour it", told)
 
 
-def make_plan(options: FitOptions, iterations: Iterations, algorithm: Any, prunes: bool, trust: Trust) -> Plan:
+def make_plan(options: FitOptions, iterations: Iterations, algorithm: Any, prunes: bool, trust: TargetResolver) -> Plan:
     """Decide whether the fit is watched, and by whom it is done step by step.
 
     `prunes` tells that somebody may give the run up on its way.

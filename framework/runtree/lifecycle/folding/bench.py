@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.config.build import build, build_algorithm
-from runtree.config.resources import of_a_run, resources
+from runtree.config.resources import compute_arguments, read_resources
 from runtree.contract.answers import Answers, answer
 from runtree.contract.errors import UntrustedError
 from runtree.contract.folds import Fold
@@ -58,9 +58,9 @@ def make_bench(run: Run) -> Bench:
     node = dict(run.config.plain()["compute"])
     threads = node.get("threads")
     if run.slots > 1 and threads is not None:
-        node["threads"] = resources(node).threads_each
+        node["threads"] = read_resources(node).threads_each
     algorithm = sharing(run.estimator, threads, node.get("threads"))
-    compute = build(of_a_run(node), "compute", run.trust)
+    compute = build(compute_arguments(node), "compute", run.trust)
     last = with_algorithm(run.model[-1], algorithm) if run.filled("model") else algorithm
     return Bench(_apart(run, make_preprocess(run), last, run.plan), compute)
 

@@ -1,17 +1,102 @@
-"""Hydra's errors, told again in runtree's manner: the key, what is wrong, what is possible, what to type."""
+"""Hydra's errors in runtree's form: the config path, what is wrong, what is possible, what to type."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from runtree.config.catalogue import Catalogue, syntax_error
-from runtree.config.unknown_key import unknown_key
-from runtree.contract.errors import ConfigError, RuntreeError, unknown
+from runtree.contract.errors import ConfigError, RuntreeError, nearest, possible, unknown
+
+HIDDEN = ("._target_", ".space", ".iterations")  # keys of authors, which nobody types
+SHOWN = 6  # options that have a key
+
+
+def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, known: Iterable[str]) -> ConfigError:
+    """Return the error for a path of an override.
+
+    Parameters
+    ----------
+    overrides
+        What was typed.
+    known
+        The paths that can be set under it.
+    """
+    group, _, name = key.rpartition(".")
+    top = group.partition(".")[0]
+    known = sorted(path for path in known if not any(own in path for own in HIDDEN))
+    homes = [path for path in known if not group and "." in path and _means(_name(path), name)]
+    if homes:
+        typed = next((text.partition("=")[2] for text in overrides if text.partition("=")[0] == key), "…")
+        return ConfigError(f"unknown config key '{key}'", f"it lives at {', '.join(homes)}: type {homes[0]}={typed}")
+    options = _keys_of_options(catalogue, top)
+    elsewhere, here = _elsewhere(name, options, by_initials=not group), _here(key, catalogue, known)
+    hints = [elsewhere, here]
+    if not any(hints) and group:
+        hints = [_alike_elsewhere(group, name, options)]
+    see = "" if elsewhere else _see(top, overrides, catalogue)
+    if not any(hints):
+        inside = [path for path in known if group and path.startswith(f"{top}.")]
+        hints = [possible(inside or sorted({*catalogue.groups, *(path for path in known if "." not in path)}))]
+    return ConfigError(f"unknown config key '{key}'", *hints, see)
+
+
+def _name(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _means(name: str, typed: str) -> bool:
+    """Tell whether `typed` is a name or its initials: lr for learning_rate."""
+    return typed in (name, "".join(word[:1] for word in name.split("_")) if "_" in name else name)
+
+
+def _keys_of_options(catalogue: Catalogue, top: str) -> dict[str, Sequence[str]]:
+    """Return the keys of each option of a group, or of all groups where there is no such group."""
+    groups = [top] if top in catalogue.groups else catalogue.groups
+    return {f"{group}={name}": list(one.read()) for group in groups for name, one in catalogue.groups[group].items()}
+
+
+def _elsewhere(name: str, options: Mapping[str, Sequence[str]], by_initials: bool = False) -> str:
+    means = _means if by_initials else str.__eq__
+    having = [option for option, keys in options.items() if any(means(key, name) for key in keys)]
+    more = f" and {len(having) - SHOWN} more" if len(having) > SHOWN else ""
+    return f"'{name}' is a key of {', '.join(having[:SHOWN])}{more}" if having else ""
+
+
+def _here(key: str, catalogue: Catalogue, known: Sequence[str]) -> str:
+    """Compare last names, those beside the key first: what all paths of a group begin with says nothing."""
+    group, _, name = key.rpartition(".")
+    inside = [path for path in known if path.startswith(f"{key.partition('.')[0]}.")] if group else known
+    beside = {_name(path): path for path in inside if path.rpartition(".")[0] == group}
+    below = {_name(path): path for path in inside}
+    initials = [path for other, path in beside.items() if _means(other, name)]
+    groups = [] if group else nearest(name, catalogue.groups)
+    close = [
+        *initials,
+        *groups,
+        *(beside[one] for one in nearest(name, beside)),
+        *(below[one] for one in nearest(name, below)),
+    ]
+    return f"did you mean: {', '.join(list(dict.fromkeys(close))[:3])}?" if close else ""
+
+
+def _alike_elsewhere(group: str, name: str, options: Mapping[str, Sequence[str]]) -> str:
+    for close in nearest(name, {key for keys in options.values() for key in keys}, 1):
+        return f"did you mean: {group}.{close}? {_elsewhere(close, options)}"
+    return ""
+
+
+def _see(group: str, overrides: Sequence[str], catalogue: Catalogue) -> str:
+    """Name where the keys of the chosen option are described, of any where there are to be several."""
+    typed = [text.partition("=")[2] for text in overrides if text.partition("=")[0] == group]
+    several = any(name not in catalogue.groups.get(group, ()) for name in typed)
+    option = "…" if several else catalogue.choices(overrides).get(group)
+    return f"see: runtree describe {group}={option}" if option else ""
+
 
 Problem = RuntreeError | None
 
 
-def explain(
+def translate_error(
     error: BaseException, overrides: Sequence[str], catalogue: Catalogue, multirun: bool = False
 ) -> RuntreeError:
     """Turn an error of Hydra's or OmegaConf's into one of ours."""
@@ -63,7 +148,7 @@ def _quoted(value: str) -> str:
     return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
 
 
-def refuse_several(overrides: Sequence[str]) -> None:
+def refuse_sweeps(overrides: Sequence[str]) -> None:
     """Refuse words with several values where one config is to be shown."""
     from hydra.errors import HydraException
 
@@ -114,7 +199,7 @@ def _keys(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
             continue
         key = override.partition("=")[0].partition("@")[0]
         if key not in known and key not in sections and key not in catalogue.groups and not _is_open(key, known):
-            return unknown_key(key, overrides, catalogue, known)
+            return unknown_key_error(key, overrides, catalogue, known)
     return None
 
 

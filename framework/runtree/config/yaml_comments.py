@@ -12,7 +12,7 @@ COMMENT = re.compile(r"^(\s*)([\w-]+):(?:\s.*?)?\s#\s+(.*)$")
 KEY = re.compile(r"^(\s*)([\w-]+):")
 
 
-def summary(option: Option) -> str:
+def option_summary(option: Option) -> str:
     """Return an option in one line: the first comment of its file, or what a contributed algorithm stands for."""
     if option.file is None:
         target = option.node.get("_target_")
@@ -27,14 +27,14 @@ def _text(option: Option) -> str:
     return option.file.read_text(encoding="utf-8", errors="replace") if option.file else ""
 
 
-def prefix_of(option: Option) -> str:
+def key_prefix(option: Option) -> str:
     """Return what stands before an option's keys: ``algorithm.``, or nothing where it speaks of the whole config."""
     declared = PACKAGE.search(_text(option))
     name = option.group.replace("/", ".") if declared is None else declared[1].replace("_global_", "")
     return f"{name}." if name else ""
 
 
-def chosen(option: Option) -> Iterator[str]:
+def chosen_options(option: Option) -> Iterator[str]:
     """Yield the options that an option chooses in other groups: ``data=breast_cancer``."""
     for entry in option.read().get("defaults", []):
         if isinstance(entry, Mapping):
@@ -42,12 +42,12 @@ def chosen(option: Option) -> Iterator[str]:
                 yield f"{str(group).removeprefix('override ').strip().lstrip('/').partition('@')[0]}={name}"
 
 
-def notes(catalogue: Catalogue, option: Option) -> dict[str, str]:
+def key_comments(catalogue: Catalogue, option: Option) -> dict[str, str]:
     """Return the comments beside an option's keys, those of the files that its defaults list names included."""
-    return {key: note for file in files(catalogue, option) for key, note in comments(file).items()}
+    return {key: note for file in option_files(catalogue, option) for key, note in read_comments(file).items()}
 
 
-def comments(file: Path) -> dict[str, str]:
+def read_comments(file: Path) -> dict[str, str]:
     """Return the comments that stand beside keys."""
     found: dict[str, str] = {}
     parents: list[tuple[int, str]] = []
@@ -62,7 +62,7 @@ def comments(file: Path) -> dict[str, str]:
     return found
 
 
-def files(catalogue: Catalogue, option: Option) -> list[Path]:
+def option_files(catalogue: Catalogue, option: Option) -> list[Path]:
     """Return the files of an option's keys, the one that wins last."""
     if option.file is None:
         return []

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from runtree.config.blocks import read_block
+from runtree.config.config_blocks import read_block
 from runtree.contract.errors import ConfigError
 
 

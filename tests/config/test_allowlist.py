@@ -1,6 +1,6 @@
 import pytest
 
-from runtree.config.trust import FAMILIES, Trust, targets, typed_targets
+from runtree.config.allowlist import ALLOWED_PREFIXES, AllowList, command_line_targets, find_targets
 from runtree.contract.errors import MissingError, UntrustedError
 
 HOSTILE = [
@@ -73,18 +73,20 @@ HOSTILE = [
 @pytest.mark.parametrize("target", HOSTILE)
 def test_hostile_targets_are_refused(target):
     with pytest.raises((UntrustedError, MissingError)):
-        Trust().resolve(target, "algorithm._target_")
+        AllowList().resolve(target, "algorithm._target_")
 
 
 @pytest.mark.parametrize(
     "target", ["sklearn.linear_model.Ridge", "runtree.data.files.Csv", "runtree.compute.device.Cpu"]
 )
 def test_families_are_resolved(target):
-    assert Trust().resolve(target, "x").__name__ == target.rpartition(".")[2]
+    assert AllowList().resolve(target, "x").__name__ == target.rpartition(".")[2]
 
 
 def test_a_name_that_somebody_vouches_for_is_resolved():
-    assert Trust(lambda: ["collections.OrderedDict"]).resolve("collections.OrderedDict", "x").__name__ == "OrderedDict"
+    assert (
+        AllowList(lambda: ["collections.OrderedDict"]).resolve("collections.OrderedDict", "x").__name__ == "OrderedDict"
+    )
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):
@@ -93,7 +95,7 @@ def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "torch.nn", raising=False)
     with pytest.raises(MissingError, match=r"pip install 'runtree\[torch\]'") as caught:
-        Trust().resolve("torch.nn.Linear", "algorithm._target_")
+        AllowList().resolve("torch.nn.Linear", "algorithm._target_")
     assert caught.value.exit_code == 4
 
 
@@ -105,13 +107,13 @@ def test_the_command_line_vouches_for_what_is_typed_on_it():
         "+data.extra._target_='c.D'",
         "seed=1",
     ]
-    assert list(typed_targets(typed)) == ["my.mod.Cls", "a.B", "c.D"]
+    assert list(command_line_targets(typed)) == ["my.mod.Cls", "a.B", "c.D"]
 
 
 def test_targets_are_found_at_any_depth():
     node = {"_target_": {"classification": "a", "regression": "b"}, "x": [{"_target_": "c", "y": {"_target_": "d"}}]}
-    assert list(targets(node)) == ["a", "b", "c", "d"]
+    assert list(find_targets(node)) == ["a", "b", "c", "d"]
 
 
 def test_families_end_with_a_dot_so_that_no_package_can_pose_as_one():
-    assert all(prefix.endswith(".") for prefix in FAMILIES)
+    assert all(prefix.endswith(".") for prefix in ALLOWED_PREFIXES)

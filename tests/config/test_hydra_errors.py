@@ -1,8 +1,8 @@
 import pytest
 
 from runtree.config.catalogue import Catalogue
+from runtree.config.hydra_errors import HIDDEN, unknown_key_error
 from runtree.config.search_path import SHIPPED, config_folders, shipped_conf
-from runtree.config.unknown_key import HIDDEN, unknown_key
 from runtree.contract.errors import ConfigError
 
 
@@ -12,7 +12,7 @@ def catalogue():
 
 
 def ask(catalogue, key, *overrides):
-    error = unknown_key(key, overrides, catalogue, catalogue.keys(overrides))
+    error = unknown_key_error(key, overrides, catalogue, catalogue.keys(overrides))
     assert isinstance(error, ConfigError) and len(str(error).splitlines()) <= 5
     return error
 

@@ -1,6 +1,6 @@
-"""Hydra, driven: the only file that knows Hydra's own objects and what differs between its versions.
+"""Drives Hydra: the only file that uses Hydra's own objects and handles what differs between its versions.
 
-`hydra.main` has no verbs, drops the task's return value and prints its own errors, so a front controller makes
+`hydra.main` has no subcommands, drops the task's return value and prints its own errors. So the front controller makes
 Hydra's engine object itself, as other libraries on top of Hydra do, and keeps each of Hydra's flags.
 """
 
@@ -13,16 +13,76 @@ from typing import Any
 from omegaconf import DictConfig
 
 from runtree.config.catalogue import algorithm_node
-from runtree.config.flags import hydra_parser
 from runtree.config.freeze import register_resolvers
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
+from runtree.contract.errors import RequestError
 from runtree.contract.types import AlgorithmOption
 
+OPEN_PREFIX = "algorithm.params."  # what an imported estimator takes: any key may be set below it
+
+
+def hydra_parser() -> argparse.ArgumentParser:
+    """Return the parser of Hydra's own flags."""
+    from hydra._internal.utils import get_args_parser
+
+    parser: argparse.ArgumentParser = get_args_parser()
+    return parser
+
+
+def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
+    """Sort a command line into Hydra's flags and the overrides; a flag that nobody knows is refused."""
+    parser = hydra_parser()
+    parser.add_argument("--continue", dest="going_on", metavar="RUN")
+    parser.exit_on_error = False
+    try:
+        flags, rest = parser.parse_known_intermixed_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise RequestError(str(error), "see: runtree train --help") from None
+    except SystemExit:
+        raise RequestError("the flags do not fit together", "see: runtree train --help") from None
+    unknown_flags = [argument for argument in rest if argument.startswith("-")]
+    if unknown_flags:
+        raise RequestError(f"unknown flag {unknown_flags[0]}", "see: runtree train --help")
+    if flags.resolve and not flags.cfg:
+        raise RequestError("--resolve shows a config, so it needs --cfg", "type: --cfg job --resolve")
+    if flags.cfg and flags.info:
+        raise RequestError("--cfg and --info cannot be asked together")
+    return flags
+
+
+def repeat_below_swept_groups(overrides: Sequence[str], groups: Iterable[str]) -> list[str]:
+    """Let a value below a swept group hold for those options that have it: ``algorithm=ridge,knn algorithm.alpha=2``.
+
+    Hydra composes the first configuration with the group's default, which may not have the key; a choice of one value
+    is left to the sweep.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException:  # it is told elsewhere, with a hint
+        return list(overrides)
+    swept = {one.key_or_group for one in parsed if one.is_sweep_override()} & set(groups)
+    texts = []
+    for text, one in zip(overrides, parsed, strict=True):
+        below = one.key_or_group.partition(".")[0] in swept and "." in one.key_or_group
+        plain = not (one.is_sweep_override() or one.is_add() or one.is_force_add() or one.is_delete())
+        key, _, value = text.partition("=")
+        texts.append(f"{key}={value},{value}" if below and plain and value else text)
+    return texts
+
+
+def force_open_parameters(overrides: Iterable[str]) -> list[str]:
+    """Let `algorithm.params.<anything>=…` be set without Hydra's `+`: that mapping is open by design."""
+    return [f"++{text}" if text.startswith(OPEN_PREFIX) else text for text in overrides]
+
+
 CONFIG_NAME = "config"
-Task = Callable[[DictConfig], Any]
+HydraJob = Callable[[DictConfig], Any]
 
 
-class Engine:
+class HydraEngine:
     """Hydra's engine over a list of config folders."""
 
     def __init__(
@@ -90,13 +150,13 @@ class Engine:
         )
         return composed
 
-    def run(self, composed: DictConfig, task: Task) -> Any:
+    def run(self, composed: DictConfig, task: HydraJob) -> Any:
         """Run one job as Hydra does, callbacks included, and return what `task` returned."""
         from hydra._internal.callbacks import Callbacks
         from hydra.core.utils import run_job
         from hydra.types import HydraContext, RunMode
 
-        with self.session() as hydra, kept_logging():
+        with self.session() as hydra, preserve_logging():
             composed.hydra.mode = RunMode.RUN
             callbacks = Callbacks(composed)
             callbacks.on_run_start(config=composed, config_name=self.config_name)
@@ -113,16 +173,16 @@ class Engine:
                 raise result._return_value
             return result._return_value
 
-    def multirun(self, overrides: Sequence[str], task: Task) -> Any:
+    def multirun(self, overrides: Sequence[str], task: HydraJob) -> Any:
         """Run Hydra's sweeper over the overrides and return what it returned."""
-        with self.session() as hydra, kept_logging():
+        with self.session() as hydra, preserve_logging():
             return hydra.multirun(
                 config_name=self.config_name, task_function=task, overrides=[*overrides, "hydra.mode=MULTIRUN"]
             )
 
     def show(self, flags: argparse.Namespace) -> None:
         """Answer one of Hydra's own questions: --cfg, --info, --hydra-help, --shell-completion."""
-        with self.session() as hydra, kept_logging():
+        with self.session() as hydra, preserve_logging():
             name, overrides = self.config_name, flags.overrides
             if flags.cfg:
                 hydra.show_cfg(name, overrides, cfg_type=flags.cfg, package=flags.package, resolve=flags.resolve)
@@ -135,7 +195,7 @@ class Engine:
 
 
 @contextmanager
-def kept_logging() -> Iterator[None]:
+def preserve_logging() -> Iterator[None]:
     """Undo what Hydra does to logging: --info and `hydra/job_logging` send the lines of the whole process elsewhere."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level

@@ -18,7 +18,7 @@ from typing import Any
 from runtree.contract.errors import MissingError, UntrustedError
 
 # Dotted prefix → the classes of which a target below it must be a kind.
-FAMILIES: Mapping[str, tuple[str, ...]] = {
+ALLOWED_PREFIXES: Mapping[str, tuple[str, ...]] = {
     **{f"runtree.{room}.": () for room in ("data", "preprocess", "algorithms", "evaluators", "compute", "tuners")},
     "sklearn.": ("sklearn.base.BaseEstimator",),
     "torch.nn.": ("torch.nn.Module",),
@@ -31,7 +31,7 @@ EXTRAS = {"torch": "torch", "safetensors": "torch", "PIL": "torch", "tensorboard
 
 
 @dataclass(frozen=True)
-class Trust:
+class AllowList:
     """The names that may be resolved: families, and single names that a plugin or the command line vouches for."""
 
     vouched: Callable[[], Iterable[str]] = field(default=tuple)
@@ -53,11 +53,11 @@ class Trust:
 
     def _resolve(self, target: str, path: str) -> Any:
         if target in self.names:
-            return find(target, path)
-        family = next((prefix for prefix in FAMILIES if target.startswith(prefix)), None)
+            return import_object(target, path)
+        family = next((prefix for prefix in ALLOWED_PREFIXES if target.startswith(prefix)), None)
         if family is None:
             raise _refused(target, path)
-        found = find(target, path)
+        found = import_object(target, path)
         if not _belongs(found, family):
             raise _refused(target, path)
         return found
@@ -66,8 +66,8 @@ class Trust:
 def _belongs(found: Any, family: str) -> bool:
     # A module may re-export what is not its own (`sklearn.utils.os`), so the class itself must come from the family.
     own = isinstance(found, type) and found.__module__.startswith(family.split(".")[0] + ".")
-    bases = FAMILIES[family]
-    return own and (not bases or any(issubclass(found, find(base, base)) for base in bases))
+    bases = ALLOWED_PREFIXES[family]
+    return own and (not bases or any(issubclass(found, import_object(base, base)) for base in bases))
 
 
 def _refused(target: str, path: str) -> UntrustedError:
@@ -78,7 +78,7 @@ def _refused(target: str, path: str) -> UntrustedError:
     )
 
 
-def find(target: str, path: str) -> Any:
+def import_object(target: str, path: str) -> Any:
     """Import the object with a dotted name; a missing package names the extra that brings it."""
     parts = target.split(".")
     for cut in range(len(parts) - 1, 0, -1):
@@ -107,12 +107,12 @@ def _missing(target: str, path: str, package: str) -> MissingError:
     return MissingError(f"{path}: '{target}' needs the package '{package}', which is not there", hint)
 
 
-def targets(node: Any) -> Iterator[str]:
+def find_targets(node: Any) -> Iterator[str]:
     """Yield every `_target_` in a node, those that differ by task included."""
-    return (name for _, name in placed_targets(node, ""))
+    return (name for _, name in locate_targets(node, ""))
 
 
-def placed_targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
+def locate_targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield every `_target_` in a node with its config path."""
     if isinstance(node, Mapping):
         own = node.get("_target_")
@@ -120,19 +120,19 @@ def placed_targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
         yield from ((f"{path}._target_", name) for name in names)
         for key, value in node.items():
             if key != "_target_":
-                yield from placed_targets(value, f"{path}.{key}")
+                yield from locate_targets(value, f"{path}.{key}")
     elif isinstance(node, (list, tuple)):
         for item in node:
-            yield from placed_targets(item, path)
+            yield from locate_targets(item, path)
 
 
-def import_from(folder: Path) -> None:
+def add_import_folder(folder: Path) -> None:
     """Let modules in a folder be imported, as `python` does for the folder it is started in."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
 
-def typed_targets(overrides: Iterable[str]) -> Iterator[str]:
+def command_line_targets(overrides: Iterable[str]) -> Iterator[str]:
     """Yield what the user named on the command line: values of `_target_` keys, and `algorithm.path`."""
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")

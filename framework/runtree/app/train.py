@@ -1,0 +1,234 @@
+"""From a command line to runs: Hydra composes the config and calls the one task that runs it."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtree.app.application import App, rest_idle_threads
+from runtree.contract.errors import RequestError, RuntreeError, UnknownKeyError
+from runtree.contract.run import Run
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from runtree.app.preflight import SweepRequest
+    from runtree.app.sweep import SweepResult
+    from runtree.config.freeze import FrozenConfig
+    from runtree.records.layout import RunFolder
+
+OpenFolder = Callable[[], "RunFolder"]
+SWEEPER = "hydra_plugins.runtree_hydra.RuntreeSweeper"
+
+
+@dataclass(frozen=True)
+class TrainCallbacks:
+    """What the caller is told of single runs, and where they are written.
+
+    Attributes
+    ----------
+    on_stage, on_iteration, on_run_end
+        Called as a stage begins, after each checked iteration, and after each run that completed.
+    choose_folder
+        Gets the config and a function that makes a new folder; returns the function that the run calls for its folder.
+    """
+
+    on_stage: Callable[[str], None] = lambda name: None
+    on_run_end: Callable[[Run], None] = lambda run: None
+    on_iteration: Callable[[Run, Mapping[str, Any]], None] = lambda run, line: None
+    choose_folder: Callable[["FrozenConfig", OpenFolder], OpenFolder] = lambda frozen, open_new: open_new
+
+
+@dataclass
+class TrainResult:
+    """The run or the sweep of a command line.
+
+    Under a sweeper that is not runtree's, `runs` and `failures` (overrides, error) list the runs one by one.
+    """
+
+    runs: list[Run] = field(default_factory=list)
+    failures: list[tuple[tuple[str, ...], Exception]] = field(default_factory=list)
+    folder: Path | None = None
+    multirun: bool = False
+    swept: "SweepResult | None" = None
+
+
+def train(
+    app: App,
+    flags: argparse.Namespace,
+    callbacks: TrainCallbacks = TrainCallbacks(),
+    order: "SweepRequest | None" = None,
+) -> TrainResult:
+    """Run a command line: one run, or with -m a sweep, of which `order` says more."""
+    from runtree.config.hydra_engine import HydraEngine, force_open_parameters, repeat_below_swept_groups
+    from runtree.config.hydra_errors import translate_error, unknown_key_error
+
+    rest_idle_threads()
+    app.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
+    overrides = force_open_parameters(flags.overrides)
+    app.allow_list(overrides)  # a typed `_target_` may be in this folder, and Hydra's callbacks import before the run
+    if flags.multirun:
+        overrides = repeat_below_swept_groups(overrides, app.catalogue.groups)
+    engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", existing_folder(flags.config_dir))
+    result = TrainResult()
+    try:
+        composed = engine.compose(overrides, multirun=flags.multirun)
+        result.multirun = flags.multirun or str(composed.hydra.mode).endswith("MULTIRUN")
+        task = HydraTask(app, result, callbacks, order, flags)
+        if not result.multirun:
+            engine.run(composed, task)
+        elif composed.hydra.sweeper.get("_target_") == SWEEPER:
+            engine.multirun(overrides, task)
+        else:
+            result.folder = _sweep_folder(composed)
+            engine.multirun([*overrides, f"hydra.sweep.dir={_quote(result.folder)}"], task)
+    except UnknownKeyError as error:  # a sweep knows its own keys, the catalogue those of other options
+        raise unknown_key_error(error.key, flags.overrides, app.catalogue, error.known) from None
+    except RuntreeError:
+        raise
+    except Exception as error:
+        if not _comes_from_hydra(error):
+            raise
+        raise translate_error(error, flags.overrides, app.catalogue, result.multirun or flags.multirun) from error
+    return result
+
+
+@dataclass
+class HydraTask:
+    """What Hydra calls: with the config of one job, or, if the sweeper is runtree's, with a whole sweep."""
+
+    app: App
+    result: TrainResult
+    callbacks: TrainCallbacks = field(default_factory=TrainCallbacks)
+    order: "SweepRequest | None" = None
+    flags: argparse.Namespace | None = None
+
+    def __reduce__(self) -> Any:
+        """Pickle for the process of a Hydra launcher, which makes its own application."""
+        return make_remote_task, (self.app.plugins.extra, self.result.folder, self.result.swept is not None)
+
+    def __call__(self, config: "DictConfig") -> Any:
+        """Run one job: config in, objective out."""
+        return run_job(config, self)
+
+    def sweep(self, sweeper: Any, arguments: list[str]) -> Any:
+        """Run a sweep and return the best value of the objective."""
+        from runtree.app.preflight import SweepRequest
+        from runtree.app.sweep import SweepResult, run_sweep
+
+        order = self.order or SweepRequest(self.app)
+        order.overrides = tuple(arguments)
+        if self.flags is not None:
+            order.config_name = self.flags.config_name or "config"
+            order.config_dir = existing_folder(self.flags.config_dir)
+
+        def open_folder(config: "DictConfig") -> Path:
+            folder = order.resume.path if order.resume else _sweep_folder(config)
+            self.result.folder, self.result.swept = folder, SweepResult()
+            # a launcher composes each job again, from these overrides
+            config.hydra.sweep.dir = str(folder)
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quote(folder)}")
+            return folder
+
+        self.result.swept = run_sweep(order, sweeper, arguments, open_folder)
+        driver = self.result.swept.driver
+        return driver.progress.tally.best if driver else None
+
+
+def make_remote_task(extra: tuple[tuple[str, object], ...], folder: Path | None, of_sweep: bool) -> HydraTask:
+    """Make the task in the process of a Hydra launcher."""
+    from runtree.app.sweep import SweepResult
+    from runtree.plugins import make_plugins
+
+    app = App(make_plugins(extra=extra)) if extra else App()
+    return HydraTask(app, TrainResult(folder=folder, multirun=True, swept=SweepResult() if of_sweep else None))
+
+
+def run_job(config: "DictConfig", task: HydraTask) -> Any:
+    """Run one of Hydra's jobs and return its objective, None if it failed in a multirun that goes on."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from runtree.config.freeze import freeze
+    from runtree.lifecycle.execute import Request, execute
+    from runtree.lifecycle.memory import ALONE, Memory
+    from runtree.lifecycle.outcome import ranked
+    from runtree.records.layout import make_run_folder, use_run_folder
+
+    hydra, result, callbacks = HydraConfig.get(), task.result, task.callbacks
+    overrides = tuple(str(text) for text in hydra.overrides.task)
+    frozen = freeze(config)
+    output_dir = Path(hydra.runtime.output_dir)
+    if output_dir == Path.cwd():  # the default of conf/config.yaml: the user named no folder
+        parent = Path(frozen.config["outputs"]) / str(frozen.config["experiment"]["name"])
+        open_new: OpenFolder = partial(make_run_folder, parent, frozen.fingerprint)
+    else:
+        open_new = partial(use_run_folder, output_dir)
+    sweep = result.folder.name if result.folder else None
+    keep = later_keep_filter(config, output_dir, int(hydra.job.num), result) if result.swept is not None else None
+    folder = callbacks.choose_folder(frozen, open_new)
+    recall = Memory(ALONE).recall
+    request = Request(frozen, folder, overrides, sweep, keep, recall=recall, iterated=callbacks.on_iteration)
+    try:
+        run = execute(request, task.app.plugins, task.app.allow_list(overrides), callbacks.on_stage)
+    except Exception as error:
+        if not result.multirun or result.swept is not None:
+            raise
+        result.failures.append((overrides, error))
+        return None
+    result.runs.append(run)
+    callbacks.on_run_end(run)
+    return ranked(run)["value"]
+
+
+def later_keep_filter(
+    config: "DictConfig", output_dir: Path, number: int, result: TrainResult
+) -> Callable[[Run], bool] | None:
+    """Return a filter that keeps no artifacts if the sweep's driver runs the best again, to keep theirs.
+
+    None if each run keeps its own: all are wanted, or the driver could not run one again in the same folder.
+    """
+    from omegaconf import OmegaConf
+
+    from runtree.records.layout import SweepFolder
+
+    assert result.folder is not None
+    same_folder = SweepFolder(result.folder.absolute()).run(number).path == output_dir.absolute()
+    repeatable = same_folder and "${hydra:" not in str(OmegaConf.to_container(config, resolve=False))
+    return (lambda run: False) if repeatable and config.tuner.keep != "all" else None
+
+
+def _sweep_folder(composed: "DictConfig") -> Path:
+    """Make the folder of a sweep: the one that the user named, else a new one."""
+    from omegaconf import OmegaConf
+
+    from runtree.config.freeze import check_root
+    from runtree.records.layout import make_sweep_folder, use_sweep_folder
+
+    if OmegaConf.is_missing(composed.hydra.sweep, "dir") or composed.hydra.sweep.dir != ".":
+        return use_sweep_folder(Path(str(composed.hydra.sweep.dir)))
+    # these keys name the folder, so they are checked before there is one; the seed may be swept, and is checked later
+    check_root({"seed": 0, "outputs": composed.outputs, "experiment": {"name": composed.experiment.name}})
+    return make_sweep_folder(Path(str(composed.outputs)) / str(composed.experiment.name))
+
+
+def _quote(path: Path) -> str:
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def existing_folder(config_dir: str | None) -> str | None:
+    """Return the absolute path of ``--config-dir``."""
+    if config_dir is None:
+        return None
+    if not Path(config_dir).is_dir():
+        raise RequestError(f"--config-dir: there is no folder {config_dir}")
+    return str(Path(config_dir).resolve())
+
+
+def _comes_from_hydra(error: BaseException | None) -> bool:
+    while error is not None:
+        if type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml"):
+            return True
+        error = error.__cause__
+    return False
