@@ -7,7 +7,7 @@ import pytest
 
 from runtree import Run
 from runtree.app import App
-from runtree.app.continuing import go_on
+from runtree.app.resume import continue_run
 from runtree.contract.errors import RuntreeError
 from runtree.testing import train, write_table
 from runtree.testing.fixtures import UNEXAMINED
@@ -56,6 +56,6 @@ def test_a_run_that_goes_on_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path
     whole = train(*table, *given, "fit.max_iterations=6", folder=tmp_path / "whole")
     train(*table, *given, "fit.max_iterations=4", folder=tmp_path / "parts")
     more = (f"outputs={tmp_path / 'parts'}", "fit.max_iterations=6", "experiment.name=further")
-    further = go_on(App(), "latest", more).runs[0]
+    further = continue_run(App(), "latest", more).runs[0]
     assert_same_science(whole, further)
     assert steps(further) == [1, 2, 3, 4, 5, 6]
