@@ -17,7 +17,7 @@ import numpy as np
 from runtree.contract.answers import Answers
 from runtree.contract.types import Metric, Task
 from runtree.lifecycle.metrics import BUILTIN
-from runtree.statistics.replicates import replicate
+from runtree.statistics.resampling import replicate
 
 
 def classified(rows: int, classes: int) -> Answers:

@@ -72,11 +72,11 @@ def test_every_shipped_preprocessing_comes_back(tmp_path, preprocess):
 def test_a_strange_type_is_refused_and_the_way_out_is_named(tmp_path):
     model, _ = a_model("ridge", "regression")
     save_skops(model, tmp_path)
-    some = TRUSTED - {"runtree.preprocess.numeric.Standard"}
+    some = TRUSTED - {"runtree.preprocess.numeric.ImputeScale"}
     with pytest.raises(UntrustedError) as caught:
         load_skops(tmp_path, some)
-    assert "--trust runtree.preprocess.numeric.Standard" in str(caught.value)
-    assert load_skops(tmp_path, [*some, "runtree.preprocess.numeric.Standard"]) is not None
+    assert "--trust runtree.preprocess.numeric.ImputeScale" in str(caught.value)
+    assert load_skops(tmp_path, [*some, "runtree.preprocess.numeric.ImputeScale"]) is not None
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path):

@@ -6,10 +6,8 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.preprocess.categories import FewLevels
-from runtree.preprocess.levels import LONGEST, LevelCodes
+from runtree.preprocess.categories import LONGEST, LevelCodes, OneHot, read_target
 from runtree.preprocess.tabular import Tabular
-from runtree.preprocess.target import read_target
 
 ROWS = 400
 
@@ -196,5 +194,5 @@ def test_text_of_few_words_gives_fewer_topics():
 
 
 def test_min_frequency_of_zero_knows_no_rare_levels():
-    fitted = FewLevels(0.0).fit(cities())
+    fitted = OneHot(0.0).fit(cities())
     assert fitted.transform(pd.DataFrame({"city": ["Atlantis"]})).sum() == 0

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from runtree.contract.errors import DataError
-from runtree.preprocess.numeric import Standard, Unchanged
+from runtree.preprocess.numeric import ImputeScale, Passthrough
 from runtree.preprocess.tabular import Tabular
 
 HOLED = pd.DataFrame({"a": [1.0, np.nan, 4.0, 9.0], "b": [1, 2, 3, 4], "c": [True, False, True, True]})
@@ -19,7 +19,7 @@ def cancer():
     return load_breast_cancer(as_frame=True).data
 
 
-@pytest.mark.parametrize("choice", [Standard, Tabular])
+@pytest.mark.parametrize("choice", [ImputeScale, Tabular])
 @pytest.mark.parametrize(
     "arrange",
     [
@@ -39,7 +39,7 @@ def test_without_holes_it_is_scikit_learns_scaler_to_the_bit(choice, arrange):
     assert np.array_equal(fitted.transform(table.iloc[:7]), expected.transform(table.iloc[:7]))
 
 
-@pytest.mark.parametrize("choice", [Standard, Tabular])
+@pytest.mark.parametrize("choice", [ImputeScale, Tabular])
 def test_holes_are_filled_with_the_median_and_marked(choice):
     expected = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
     fitted = choice().fit(HOLED)
@@ -47,7 +47,7 @@ def test_holes_are_filled_with_the_median_and_marked(choice):
     assert fitted.get_feature_names_out().tolist() == ["a", "b", "c", "a_missing"]
 
 
-@pytest.mark.parametrize("choice", [Standard, Tabular])
+@pytest.mark.parametrize("choice", [ImputeScale, Tabular])
 def test_a_hole_where_there_was_none_is_filled(choice):
     table = cancer()
     fitted = choice().fit(table)
@@ -59,19 +59,19 @@ def test_a_hole_where_there_was_none_is_filled(choice):
 
 
 def test_unchanged_hands_on_numbers_and_holes():
-    out = Unchanged().fit_transform(HOLED)
+    out = Passthrough().fit_transform(HOLED)
     np.testing.assert_array_equal(out, HOLED.astype(float).to_numpy())
     assert out.flags.c_contiguous
-    assert Unchanged().fit(HOLED).get_feature_names_out().tolist() == ["a", "b", "c"]
+    assert Passthrough().fit(HOLED).get_feature_names_out().tolist() == ["a", "b", "c"]
 
 
 def test_an_entirely_missing_column_stays_where_only_numbers_are_taken():
-    out = Standard().fit_transform(HOLED.assign(d=np.nan))
+    out = ImputeScale().fit_transform(HOLED.assign(d=np.nan))
     assert out.shape == (4, 6)
     assert (out[:, 3] == 0).all()
 
 
-@pytest.mark.parametrize(("choice", "name"), [(Unchanged, "none"), (Standard, "standard")])
+@pytest.mark.parametrize(("choice", "name"), [(Passthrough, "none"), (ImputeScale, "standard")])
 @pytest.mark.parametrize(
     ("values", "content"),
     [
@@ -88,7 +88,7 @@ def test_what_is_no_number_is_refused_by_name(choice, name, values, content):
     assert caught.value.hints == ("use preprocess=tabular",)
 
 
-@pytest.mark.parametrize("choice", [Unchanged, Standard, Tabular])
+@pytest.mark.parametrize("choice", [Passthrough, ImputeScale, Tabular])
 def test_infinity_is_refused_by_name(choice):
     infinite = HOLED.assign(b=[1.0, 2.0, -np.inf, 3.0])
     for work in (lambda: choice().fit(infinite), lambda: choice().fit(HOLED).transform(infinite)):
@@ -96,7 +96,7 @@ def test_infinity_is_refused_by_name(choice):
             work()
 
 
-@pytest.mark.parametrize("choice", [Unchanged, Standard, Tabular])
+@pytest.mark.parametrize("choice", [Passthrough, ImputeScale, Tabular])
 def test_columns_go_by_name_and_numbers_may_come_as_text(choice):
     fitted = choice().fit(HOLED)
     later = HOLED.astype(object).where(HOLED.notna(), None).map(lambda value: value if value is None else str(value))
@@ -106,7 +106,7 @@ def test_columns_go_by_name_and_numbers_may_come_as_text(choice):
         fitted.transform(HOLED.drop(columns="b"))
 
 
-@pytest.mark.parametrize("choice", [Unchanged, Standard, Tabular])
+@pytest.mark.parametrize("choice", [Passthrough, ImputeScale, Tabular])
 def test_no_rows(choice):
     fitted = choice().fit(HOLED)
     assert fitted.transform(HOLED.iloc[:0]).shape == (0, len(fitted.get_feature_names_out()))
@@ -116,7 +116,7 @@ def test_no_rows(choice):
         choice().fit(HOLED[[]])
 
 
-@pytest.mark.parametrize("choice", [Unchanged, Standard, Tabular])
+@pytest.mark.parametrize("choice", [Passthrough, ImputeScale, Tabular])
 def test_arrays_are_tables_too(choice):
     array = cancer().to_numpy()
     assert np.array_equal(choice().fit_transform(array), choice().fit_transform(pd.DataFrame(array)))

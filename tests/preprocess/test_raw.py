@@ -7,7 +7,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.exceptions import NotFittedError
 
 from runtree.contract.errors import DataError
-from runtree.preprocess.raw import Raw
+from runtree.preprocess.numeric import Raw
 
 TABLE = pd.DataFrame(
     {

@@ -9,9 +9,8 @@ import pytest
 
 from runtree.contract.errors import DataError
 from runtree.preprocess.dates import find_format, parse, read_dates
-from runtree.preprocess.labels import distinct, texts_of
-from runtree.preprocess.numbers import holds_numbers, to_numbers
-from runtree.preprocess.table import as_table, pick, spread
+from runtree.preprocess.numeric import holds_numbers, to_numbers
+from runtree.preprocess.table import as_table, distinct, pick, spread, texts_of
 
 NUMBERS = [1.0, None, 2.0]
 COLUMNS = {

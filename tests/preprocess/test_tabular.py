@@ -14,18 +14,18 @@ from sklearn.pipeline import make_pipeline
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.lifecycle.model_files import FILE, save_skops
-from runtree.preprocess.numeric import Standard, Unchanged
+from runtree.preprocess.numeric import ImputeScale, Passthrough
 from runtree.preprocess.tabular import CHUNK, Tabular
 
 ROWS = 300
 OURS = {
     "numpy.dtype",
-    "runtree.preprocess.categories.FewLevels",
-    "runtree.preprocess.categories.ManyLevels",
-    "runtree.preprocess.date_parts.DateParts",
-    "runtree.preprocess.levels.LevelCodes",
-    "runtree.preprocess.numeric.Standard",
-    "runtree.preprocess.numeric.Unchanged",
+    "runtree.preprocess.categories.OneHot",
+    "runtree.preprocess.categories.TargetEncoding",
+    "runtree.preprocess.dates.DateParts",
+    "runtree.preprocess.categories.LevelCodes",
+    "runtree.preprocess.numeric.ImputeScale",
+    "runtree.preprocess.numeric.Passthrough",
     "runtree.preprocess.tabular.Tabular",
     "runtree.preprocess.text.TextTopics",
 }
@@ -149,7 +149,7 @@ def test_a_parameter_out_of_range_is_named(wrong):
         Tabular(**wrong).fit(mixed(), target())
 
 
-@pytest.mark.parametrize("first", [Tabular(), Standard(), Unchanged()], ids=["tabular", "standard", "none"])
+@pytest.mark.parametrize("first", [Tabular(), ImputeScale(), Passthrough()], ids=["tabular", "standard", "none"])
 def test_a_saved_pipeline_predicts_the_same_to_the_bit(first, tmp_path):
     table = mixed() if isinstance(first, Tabular) else mixed()[["age", "kids", "member"]].fillna(0)
     model = make_pipeline(first, LogisticRegression(max_iter=3000)).fit(table, target())
@@ -186,7 +186,7 @@ def test_the_output_is_assembled_once():
     assert peak < 1.5 * out.nbytes
 
 
-@pytest.mark.parametrize(("option", "choice"), [("none", Unchanged), ("standard", Standard), ("tabular", Tabular)])
+@pytest.mark.parametrize(("option", "choice"), [("none", Passthrough), ("standard", ImputeScale), ("tabular", Tabular)])
 def test_the_config_says_what_the_class_takes(option, choice, request):
     node = OmegaConf.load(request.config.rootpath / "conf" / "preprocess" / f"{option}.yaml")
     settings = OmegaConf.to_container(OmegaConf.create({"seed": 0, "node": node}), resolve=True)["node"]

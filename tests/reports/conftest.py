@@ -11,7 +11,7 @@ import yaml
 
 from runtree.records.layout import RunFolder, SweepFolder
 from runtree.records.record import read_record
-from runtree.reports.write_run import write_report
+from runtree.reports.render import write_run_report
 
 CLASSES = {
     "binary": ["no", "yes"],
@@ -141,7 +141,7 @@ def write_run(path: Path, case: str = "binary", rows: int = 120, **changes) -> P
 def whole(tmp_path_factory) -> Path:
     """Return the file of a page with all that there can be."""
     place = write_run(tmp_path_factory.mktemp("whole") / "20260102-030405-c0ffee")
-    return write_report(read_record(RunFolder(place)))
+    return write_run_report(read_record(RunFolder(place)))
 
 
 @pytest.fixture

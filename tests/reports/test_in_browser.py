@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from runtree.reports.write_sweep import write_sweep_report
+from runtree.reports.render import write_sweep_report
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [

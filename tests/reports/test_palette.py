@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from runtree.records import pictures
-from runtree.reports import page
+from runtree.reports import render
 from runtree.reports.palette import DARK, DRAWN, LIGHT, OF_PICTURES, TEXTS, contrast
 
 SCHEMES = {"light": LIGHT, "dark": DARK}
-STYLES = Path(page.__file__).parent / "templates" / "page.css"
+STYLES = Path(render.__file__).parent / "templates" / "page.css"
 
 
 def test_contrast_is_that_of_the_web_guidelines():

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 import pytest
 
 from runtree.records.layout import RunFolder
-from runtree.reports.facts import read_facts
-from runtree.reports.run.sections import LAST, SECTIONS
-from runtree.reports.write_run import tell, write_report, write_report_elsewhere
+from runtree.reports.render import tell, write_report_elsewhere, write_run_report
+from runtree.reports.run.content import read_run_content
+from runtree.reports.run.page import LAST, SECTIONS
 
 BAD = "<script>alert(1)</script>\"'&"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -46,7 +46,7 @@ class Reader(HTMLParser):
 
 def page(record) -> Reader:
     """Return the page of a run without drawing pictures."""
-    return Reader(tell(read_facts(record), [record.folder / "plots"]))
+    return Reader(tell(read_run_content(record), [record.folder / "plots"]))
 
 
 def test_all_sections_of_a_whole_run(whole):
@@ -106,7 +106,7 @@ def test_a_name_that_is_code_is_only_a_name(write, case):
     )
     (record.folder / "config.yaml").write_text(BAD)
     read = page(record)
-    drawn = Reader(write_report(record).read_text())
+    drawn = Reader(write_run_report(record).read_text())
     assert not read.all("script") + drawn.all("script")
     assert BAD in read.text
     assert read.text.count("alert(1)") > 10
@@ -199,4 +199,4 @@ def test_the_hash_is_that_of_sha256sum(whole):
 def test_the_environment_of_this_process_is_never_told(write, monkeypatch):
     monkeypatch.setenv("RUNTREE_TEST_TOKEN", "hush-hush")
     record = write()
-    assert "hush-hush" not in tell(read_facts(record), [record.folder / "plots"])
+    assert "hush-hush" not in tell(read_run_content(record), [record.folder / "plots"])

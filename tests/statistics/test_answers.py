@@ -5,7 +5,7 @@ import pytest
 
 from runtree.contract.answers import Answers
 from runtree.lifecycle.metrics import BUILTIN
-from runtree.statistics.answers import compare_answers
+from runtree.statistics.paired_test import compare_predictions
 
 METRICS = {metric.name: metric for metric in BUILTIN}
 
@@ -19,16 +19,16 @@ def two():
 
 @pytest.mark.parametrize(("name", "method"), [("accuracy", "McNemar"), ("roc_auc", "DeLong"), ("f1", "bootstrap")])
 def test_each_metric_has_its_test(name, method):
-    assert method in compare_answers(*two(), METRICS[name], 200, 0.95, 0).method
+    assert method in compare_predictions(*two(), METRICS[name], 200, 0.95, 0).method
 
 
 def test_rows_that_go_together_are_drawn_together():
-    found = compare_answers(*two(), METRICS["accuracy"], 200, 0.95, 0, np.repeat(np.arange(20), 4))
+    found = compare_predictions(*two(), METRICS["accuracy"], 200, 0.95, 0, np.repeat(np.arange(20), 4))
     assert "bootstrap" in found.method
 
 
 def test_without_resamples_there_are_no_limits():
     one, other = two()
-    found = compare_answers(one, other, METRICS["f1"], 0, 0.95, 0)
+    found = compare_predictions(one, other, METRICS["f1"], 0, 0.95, 0)
     assert found.value == pytest.approx(one.value(METRICS["f1"]) - other.value(METRICS["f1"]))
     assert np.isnan(found.low) and np.isnan(found.p)

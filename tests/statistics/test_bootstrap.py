@@ -9,9 +9,8 @@ import scipy.stats
 from runtree.contract.answers import Answers
 from runtree.contract.types import Metric
 from runtree.lifecycle.metrics import BUILTIN
-from runtree.statistics.bootstrap import bootstrap, bootstrap_difference
-from runtree.statistics.limits import limits, shape
-from runtree.statistics.replicates import replicate
+from runtree.statistics.bootstrap import bca_correction, bca_interval, bootstrap, bootstrap_difference
+from runtree.statistics.resampling import replicate
 
 METRICS = {metric.name: metric for metric in BUILTIN}
 OF_CLASSES = [metric for metric in BUILTIN if "classification" in metric.tasks]
@@ -127,7 +126,7 @@ def test_a_plugins_metric_is_compared_too():
 
 def test_limits_of_what_is_symmetric_are_percentiles():
     drawn, left_out = np.arange(-50.0, 51.0), np.array([-1.0, 1.0])
-    found, p = limits(0.0, drawn, left_out, np.ones(2), 0.9)
+    found, p = bca_interval(0.0, drawn, left_out, np.ones(2), 0.9)
     assert (found.low, found.high) == pytest.approx((-45, 45), abs=0.2)
     assert p == pytest.approx(1)
 
@@ -145,15 +144,15 @@ def test_acceleration_of_a_mean_is_its_skewness():
     """Efron 1987: a = skewness / (6 √n) for a mean."""
     values = np.random.default_rng(0).exponential(size=100)
     left_out = (values.sum() - values) / 99
-    found = shape(values.mean(), np.arange(3.0), left_out, np.ones(100))
+    found = bca_correction(values.mean(), np.arange(3.0), left_out, np.ones(100))
     assert found.acceleration == pytest.approx(scipy.stats.skew(values) / 60)
 
 
 def test_cells_left_out_weigh_as_many_rows_as_they_hold():
     by_cells = replicate([classified()], [METRICS["f1"]], 10, 0)["f1"]
     by_rows = replicate([classified()], [METRICS["f1"]], 10, 0, groups=np.arange(120))["f1"]
-    assert shape(0.7, np.arange(3.0), by_cells.left_out[0], by_cells.sizes).acceleration == pytest.approx(
-        shape(0.7, np.arange(3.0), by_rows.left_out[0], by_rows.sizes).acceleration
+    assert bca_correction(0.7, np.arange(3.0), by_cells.left_out[0], by_cells.sizes).acceleration == pytest.approx(
+        bca_correction(0.7, np.arange(3.0), by_rows.left_out[0], by_rows.sizes).acceleration
     )
 
 
@@ -181,7 +180,7 @@ def test_never_to_win_is_judged_as_never_to_lose(lost):
 def test_p_is_never_0_and_never_above_1():
     dice = np.random.default_rng(0)
     for value in (0.0, 1.0, 50.0):
-        _, p = limits(value, value + dice.normal(size=999), np.array([-1.0, 1.0]), np.ones(2), 0.95)
+        _, p = bca_interval(value, value + dice.normal(size=999), np.array([-1.0, 1.0]), np.ones(2), 0.95)
         assert 0.002 <= p <= 1
 
 

@@ -12,9 +12,9 @@ from scipy.stats import norm
 from runtree.contract.answers import Answers
 from runtree.lifecycle.metrics import BUILTIN
 from runtree.statistics.bootstrap import bootstrap, bootstrap_difference
-from runtree.statistics.optimism import bbc, tibshirani
-from runtree.statistics.paired import corrected_t, paired_t, wilcoxon
-from runtree.statistics.rows import delong, mcnemar
+from runtree.statistics.classifier_tests import delong, mcnemar
+from runtree.statistics.paired_test import corrected_t, paired_t
+from runtree.statistics.selection_bias import tibshirani
 
 pytestmark = pytest.mark.slow
 METRICS = {metric.name: metric for metric in BUILTIN}
@@ -113,15 +113,12 @@ def test_the_corrected_t_keeps_its_level_where_the_plain_one_does_not():
     assert plain > 0.2 * WORLDS
 
 
-def test_the_plain_t_and_wilcoxon_keep_their_level_where_differences_are_independent():
-    """Wilcoxon's exact p of ten differences is at most 5 % in 4.88 % of cases, whatever they are but symmetric."""
-    alarms = np.zeros(2)
+def test_the_plain_t_keeps_its_level_where_differences_are_independent():
+    alarms = 0
     for world in range(2 * WORLDS):
         differences = dice(world).laplace(size=10) if world % 2 else dice(world).normal(size=10)
-        alarms += paired_t(differences, 0.95).p <= 0.05, wilcoxon(differences, 0.95).p <= 0.05
-    plain, ranked = alarms / (2 * WORLDS)
-    assert within(ranked, 0.0488, 2 * WORLDS)
-    assert within(plain, 0.05, 2 * WORLDS)
+        alarms += paired_t(differences, 0.95).p <= 0.05
+    assert within(alarms / (2 * WORLDS), 0.05, 2 * WORLDS)
 
 
 def alike(own, rows=300):
@@ -171,13 +168,11 @@ def test_mcnemars_limits_hold_the_truth():
 
 def test_a_winner_among_equals_is_found_out():
     """Twenty coins thrown a hundred times: the best looks better than a half, and is not."""
-    raw, by_folds, by_rows = np.zeros((3, 300))
+    raw, by_folds = np.zeros((2, 300))
     for world in range(300):
         losses = dice(world).integers(0, 2, size=(100, 20))
         folds = losses.reshape(5, 20, 20).mean(1).T
         raw[world] = losses.mean(0).min()
         by_folds[world] = tibshirani(folds, "minimize").corrected
-        by_rows[world] = bbc(losses, 200, 0.95, world).corrected
     assert raw.mean() < 0.42
-    assert abs(by_rows.mean() - 0.5) < 0.02
     assert raw.mean() + 0.05 < by_folds.mean()

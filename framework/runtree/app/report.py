@@ -11,9 +11,8 @@ from runtree.records.layout import RunFolder, SweepFolder, find_sweep, sweep_fol
 from runtree.records.manifest import amend_manifest
 from runtree.records.record import sweep_path
 from runtree.records.selectors import find_run
-from runtree.reports.facts import read_facts
-from runtree.reports.write_run import write_report, write_report_elsewhere
-from runtree.reports.write_sweep import write_sweep_report
+from runtree.reports.render import write_report_elsewhere, write_run_report, write_sweep_report
+from runtree.reports.run.content import read_run_content
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def report_sweep(folder: SweepFolder, file: Path | None) -> WrittenReport:
 
 def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
     """Write the page of a run, with its pictures drawn anew as far as what they show is there."""
-    folder, missing = RunFolder(record.folder), tuple(read_facts(record).missing)
+    folder, missing = RunFolder(record.folder), tuple(read_run_content(record).missing)
     if file is not None:
         with TemporaryDirectory() as place:
             write_report_elsewhere(record, file, Path(place))
@@ -81,6 +80,6 @@ def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
     with folder.held():
         if not (folder.plots / "learning_curve.svg").exists():
             draw_curve(folder, record.fit)
-        write_report(record)
+        write_run_report(record)
         amend_manifest(folder, [folder.report, *(one for one in folder.plots.glob("*") if one.is_file())])
     return WrittenReport(folder.report, record.id, missing)

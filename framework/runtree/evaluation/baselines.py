@@ -222,10 +222,10 @@ def compare_on_test(context: EvaluationContext, other: Answers) -> dict[str, Any
 
 
 def _compared(context: EvaluationContext, own: Answers, other: Answers) -> "Comparison":
-    from runtree.statistics.answers import compare_answers
+    from runtree.statistics.paired_test import compare_predictions
 
     asked, groups = context.options.intervals, context.groups("test")
-    return compare_answers(own, other, context.metric, asked.resamples, asked.level, context.run.seed, groups)
+    return compare_predictions(own, other, context.metric, asked.resamples, asked.level, context.run.seed, groups)
 
 
 def _number(value: float | None) -> float | None:

@@ -93,7 +93,7 @@ class EvaluationContext:
         import numpy as np
         import pandas as pd
 
-        from runtree.statistics.replicates import replicate
+        from runtree.statistics.resampling import replicate
 
         chosen, groups = self.sample_rows(split, MAX_BOOTSTRAP_ROWS), self.groups(split)
         codes = None if groups is None else pd.factorize(groups[chosen])[0]

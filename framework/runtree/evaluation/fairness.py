@@ -158,7 +158,7 @@ def resample_groups(
     """Return a metric on resamples of each group, of shape (groups, resamples)."""
     import numpy as np
 
-    from runtree.statistics.replicates import replicate
+    from runtree.statistics.resampling import replicate
 
     rng = np.random.default_rng(seed)
     found = []

@@ -7,7 +7,7 @@ from runtree.contract.run import Run
 from runtree.lifecycle.outcome import ended
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
-from runtree.reports.write_run import write_report
+from runtree.reports.render import write_run_report
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ def report(run: Run) -> None:
         return
     begun = read_record(RunFolder(run.folder))
     try:
-        write_report(ended(begun, run, begun.seconds or sum(run.seconds.values()), "completed"))
+        write_run_report(ended(begun, run, begun.seconds or sum(run.seconds.values()), "completed"))
     except Exception as error:
         log.warning("report.html is left out: %s: %s", type(error).__name__, first_line(error))
         log.debug("", exc_info=error)

@@ -9,10 +9,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.preprocess.categories import FewLevels, ManyLevels
-from runtree.preprocess.date_parts import DateParts
-from runtree.preprocess.kinds import Finding, learn_kind
-from runtree.preprocess.numeric import Standard
+from runtree.preprocess.categories import OneHot, TargetEncoding
+from runtree.preprocess.column_types import ColumnType, infer_column_type
+from runtree.preprocess.dates import DateParts
+from runtree.preprocess.numeric import ImputeScale
 from runtree.preprocess.table import as_table, check_columns, check_rows, distinct_names, pick
 from runtree.preprocess.text import TextTopics
 
@@ -99,7 +99,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _learn(self, table: pd.DataFrame, y: Any) -> dict[str, Array]:
         """Fit the encoder of each kind; return the blocks that are encoded while they are fitted."""
         self._check_parameters()
-        findings = {str(name): learn_kind(column, self.max_levels) for name, column in check_rows(table).items()}
+        findings = {str(name): infer_column_type(column, self.max_levels) for name, column in check_rows(table).items()}
         self.kinds_ = {name: str(finding.kind) for name, finding in findings.items()}
         self.dropped_ = {name: finding.detail for name, finding in findings.items() if finding.kind == "dropped"}
         self.feature_names_in_, self.n_features_in_ = np.asarray(table.columns, dtype=object), table.shape[1]
@@ -108,13 +108,13 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.encoders_ = dict(self._encoders(findings))
         return {kind: block for kind in self.encoders_ if (block := self._fit(kind, table, y)) is not None}
 
-    def _encoders(self, findings: Mapping[str, Finding]) -> Iterator[tuple[str, Any]]:
+    def _encoders(self, findings: Mapping[str, ColumnType]) -> Iterator[tuple[str, Any]]:
         formats = {name: finding.detail for name, finding in findings.items() if finding.kind == "date"}
         offered = {
-            "number": Standard(),
+            "number": ImputeScale(),
             "date": DateParts(formats),
-            "few": FewLevels(self.min_frequency),
-            "many": ManyLevels(self.task, self.random_state),
+            "few": OneHot(self.min_frequency),
+            "many": TargetEncoding(self.task, self.random_state),
             "text": TextTopics(self.max_features, self.text_components, self.random_state),
         }
         kinds = set(self.kinds_.values())

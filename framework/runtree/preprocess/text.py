@@ -8,8 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from runtree.preprocess.labels import texts_of
-from runtree.preprocess.table import spread
+from runtree.preprocess.table import spread, texts_of
 
 Array = np.ndarray[Any, Any]
 

@@ -82,7 +82,7 @@ def _weak(context: EvaluationContext, found: list[dict[str, Any]], part: str) ->
     """Hold each class's recall against that of all others: Fisher's exact test, one-sided, corrected by Holm."""
     from scipy.stats import hypergeom
 
-    from runtree.statistics.corrections import holm
+    from runtree.statistics.comparison import holm
 
     rows = sum(one["rows"] for one in found)
     missed = [round(one["rows"] * (1 - one["recall"])) for one in found]

@@ -117,7 +117,7 @@ def _tails(left: "Array") -> dict[str, float]:
 
 def _by_column(context: EvaluationContext, rows: "Array", left: "Array") -> list[dict[str, Any]]:
     """Return the columns by whose values residuals differ most, p corrected by Holm."""
-    from runtree.statistics.corrections import holm
+    from runtree.statistics.comparison import holm
 
     columns, _ = read_columns(context.run.data.features.iloc[rows])
     found: list[dict[str, Any]] = []

@@ -272,7 +272,7 @@ def row_losses(answers: Answers) -> "Array":
 def _proven(
     candidates: Sequence[SegmentCandidate], columns: Sequence[ColumnValues], loss: "Array", counts: bool
 ) -> list[dict[str, Any]]:
-    from runtree.statistics.corrections import holm
+    from runtree.statistics.comparison import holm
 
     table = {column.name: column for column in columns}
     found: list[dict[str, Any]] = []
@@ -314,7 +314,7 @@ def _limits(loss: "Array", counts: bool) -> tuple[float, float]:
     import numpy as np
     from scipy.stats import t
 
-    from runtree.statistics.shares import clopper_pearson
+    from runtree.statistics.proportions import clopper_pearson
 
     if counts:
         return clopper_pearson(int(loss.sum()), len(loss), 0.95)

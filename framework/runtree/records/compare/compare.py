@@ -136,7 +136,7 @@ def read_run_data(runs: RunIndex, found: Sequence[Configuration], measure: Ranki
 
 def correct_p_values(duels: Sequence[PairwiseTest | None], correction: Correction) -> list[float | None]:
     """Return the p values of duels, corrected for being several; None where there is none."""
-    from runtree.statistics.corrections import benjamini_hochberg, holm
+    from runtree.statistics.comparison import benjamini_hochberg, holm
 
     ways: Mapping[Correction, Callable[[Sequence[float]], list[float]]] = {
         "holm": holm,

@@ -59,7 +59,7 @@ def _key(run: RunData) -> tuple[Any, ...]:
 
 
 def _over_folds(pairs: Sequence[Pair], level: float) -> PairwiseTest:
-    from runtree.statistics.paired import corrected_t
+    from runtree.statistics.paired_test import corrected_t
 
     differences = [a - b for mine, others in pairs for a, b in zip(mine.folds, others.folds, strict=True)]
     share = pairs[0][0].share
@@ -69,7 +69,7 @@ def _over_folds(pairs: Sequence[Pair], level: float) -> PairwiseTest:
 
 
 def _over_seeds(pairs: Sequence[Pair], level: float) -> PairwiseTest:
-    from runtree.statistics.paired import corrected_t, paired_t
+    from runtree.statistics.paired_test import corrected_t, paired_t
 
     differences = [mine.score - others.score for mine, others in pairs]
     if len({mine.place for mine, _ in pairs}) == 1:  # the same rows each time: the seed is all that varies
@@ -93,10 +93,10 @@ def _over_rows(pair: Pair, metrics: Mapping[str, Metric], level: float) -> Pairw
     metric = metrics.get(name)
     if metric is None:
         return PairwiseTest(None, why=f"nobody offers the metric {name} any more")
-    from runtree.statistics.answers import compare_answers
+    from runtree.statistics.paired_test import compare_predictions
 
     try:
-        found = compare_answers(one, other, metric, RESAMPLES, level, seed=0)
+        found = compare_predictions(one, other, metric, RESAMPLES, level, seed=0)
     except ValueError as error:
         return PairwiseTest(None, why=str(error))
     grouped = pair[0].record.config.get("data.group") is not None
@@ -138,7 +138,7 @@ def measure_dispersion(own: Sequence[RunData], metrics: Mapping[str, Metric], le
 def _interval(
     own: Sequence[RunData], scores: Sequence[float], metrics: Mapping[str, Metric], level: float
 ) -> tuple[float | None, float | None, str, str]:
-    from runtree.statistics.paired import corrected_t, paired_t
+    from runtree.statistics.paired_test import corrected_t, paired_t
 
     share = own[0].share
     if all(run.folds for run in own) and share is not None:

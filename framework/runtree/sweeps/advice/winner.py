@@ -123,7 +123,7 @@ def selection_bias(facts: FinishedSweep) -> float | None:
     scores += [fold_scores(facts.folder.run(entry.number), facts.metric) for entry in entries[2:]]
     if len({len(one) for one in scores}) > 1:
         return None
-    from runtree.statistics.optimism import tibshirani
+    from runtree.statistics.selection_bias import tibshirani
 
     found = tibshirani(scores, "maximize" if facts.maximize else "minimize")
     return found.bias

@@ -1,0 +1,331 @@
+"""What the pictures of a sweep show: its configurations, and of many a fair sample."""
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.search import Choice, Dimension, Ending, Interval, Values
+from runtree.sweeps.book import Book
+from runtree.sweeps.judgement import Judge, ending
+
+if TYPE_CHECKING:
+    pass
+
+MOST = 2000  # configurations in a picture of a sweep
+MOST_OF_FAMILY = 1000  # and in those of one family, of which there are several
+
+
+@dataclass(frozen=True)
+class PlotPoint:
+    """One configuration that has ended, by the first of its runs; `at`: so many seconds into the sweep."""
+
+    run: int
+    runs: tuple[int, ...]
+    family: str
+    state: Ending
+    values: Values
+    objectives: tuple[float, ...] | None
+    violations: tuple[float, ...]
+    reports: tuple[tuple[int, float], ...]
+    at: float = 0.0
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether it may be the best: it completed and keeps every bound."""
+        return self.state == "completed" and max(self.violations, default=0.0) <= 0
+
+    def value(self, index: int = 0) -> float:
+        """Return an objective."""
+        return math.nan if self.objectives is None else self.objectives[index]
+
+    def told(self, fully: bool = True) -> dict[str, Any]:
+        """Return what is known of it, as JSON."""
+        told = {"run": self.run, "runs": self.runs, "family": self.family, "state": self.state}
+        within = max(self.violations, default=0.0) <= 0
+        return {**told, "objectives": self.objectives, "feasible": within} | ({"values": self.values} if fully else {})
+
+
+def points(book: Book, judge: Judge) -> list[PlotPoint]:
+    """Return the configurations whose runs have all ended, by run; those that took over a result are left out."""
+    found = []
+    for trial in book.trials.values():
+        entries = book.entries(trial) if trial.runs else []
+        if not entries or not all(entry.has_ended for entry in entries):
+            continue
+        seen = judge.observation(book, trial)
+        objectives = seen.objectives if seen.state == "completed" else None
+        good = objectives is not None and all(map(math.isfinite, objectives))
+        state = "failed" if ending(entries) == "completed" and not good else ending(entries)
+        violations = tuple(math.inf if math.isnan(one) else one for one in seen.constraints)
+        runs, reports = tuple(trial.runs), tuple(entries[0].reports)
+        score = objectives if good else None
+        at = max(float(entry.outcome.get("at") or 0.0) for entry in entries)
+        found.append(PlotPoint(runs[0], runs, trial.key[0], state, trial.values, score, violations, reports, at))
+    return sorted(found, key=lambda point: point.run)
+
+
+def best_of(found: Sequence[PlotPoint], direction: str, index: int = 0) -> PlotPoint | None:
+    """Return the best by one objective, the first of equals."""
+    sign = -1 if direction == "maximize" else 1
+    return min((p for p in found if p.counts), key=lambda p: sign * (p.objectives or (0.0,))[index], default=None)
+
+
+def sampled(found: Sequence[PlotPoint], judge: Judge, best: Collection[int], most: int = MOST) -> list[PlotPoint]:
+    """Return the best, those that were the best when they ended, and an even sample of the others."""
+    if len(found) <= most:
+        return list(found)
+    records = {run for index, (_, sign) in enumerate(judge.objectives) for run in _records(found, index, sign)}
+    kept = {point.run for point in _evenly([p for p in found if p.run in best], most)}
+    kept |= {point.run for point in _evenly([p for p in found if p.run in records - kept], (most - len(kept)) // 2)}
+    kept |= {point.run for point in _evenly([p for p in found if p.run not in kept], most - len(kept))}
+    return [point for point in found if point.run in kept]
+
+
+def _records(found: Sequence[PlotPoint], index: int, direction: str) -> list[int]:
+    sign, before, runs = -1 if direction == "maximize" else 1, math.inf, []
+    for point in found:
+        if point.counts and point.objectives and sign * point.objectives[index] < before:
+            before = sign * point.objectives[index]
+            runs.append(point.run)
+    return runs
+
+
+def reach(values: Sequence[float], direction: str) -> tuple[float, float]:
+    """Return the ends of an axis: all, but for a few values so bad that nothing else could be told apart."""
+    found = sorted(values, reverse=direction == "maximize")
+    best, usual, worst = found[0], found[int(0.8 * (len(found) - 1))], found[-1]
+    if abs(worst - best) > 20 * abs(usual - best) > 0:
+        worst = best + 3 * (usual - best)
+    return min(best, worst), max(best, worst)
+
+
+def _evenly(items: Sequence[PlotPoint], count: int) -> list[PlotPoint]:
+    return list(items) if len(items) <= count else [items[place * len(items) // count] for place in range(count)]
+
+
+# --- The parameters of a family, as a picture shows them: labels, numbers, texts.
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+LONGEST = 24  # characters of a label
+
+
+@dataclass(frozen=True)
+class ParameterColumn:
+    """One parameter: its label, and by run what a picture shows, a number or a text."""
+
+    label: str
+    path: str
+    domain: Choice | Interval
+    shown: Mapping[int, Any]
+    texts: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether whole numbers only."""
+        return isinstance(self.domain, Interval) and self.domain.integer
+
+    @property
+    def distribution(self) -> "BaseDistribution":
+        """Return Optuna's: ends and scale; steps do not show, and what was tried first may lie outside of both."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        if isinstance(self.domain, Choice):
+            return CategoricalDistribution(self.texts)
+        low, high = min(self.domain.low, *self.shown.values()), max(self.domain.high, *self.shown.values())
+        log = self.domain.scale == "log" and low > 0
+        if self.domain.integer and all(float(one).is_integer() for one in (low, high, *self.shown.values())):
+            return IntDistribution(int(low), int(high), log=log)
+        return FloatDistribution(low, high, log=log)
+
+
+def columns(space: Sequence[Dimension], found: Sequence[PlotPoint]) -> list[ParameterColumn]:
+    """Return the parameters that were given a value, of two dimensions at one path the one that took part."""
+    values: list[dict[int, Any]] = [{} for _ in space]
+    for point in found:
+        seen: dict[str, Any] = {}
+        for own, one in zip(values, space, strict=True):
+            if one.path in point.values and one.path not in seen and one.holds(seen):
+                seen[one.path] = own[point.run] = point.values[one.path]
+    labels = distinct([one.path.removeprefix("algorithm.") for one in space])
+    made = (_column(label, one, own) for label, one, own in zip(labels, space, values, strict=True))
+    return [column for column in made if column.shown]
+
+
+def _column(label: str, one: Dimension, own: Mapping[int, Any]) -> ParameterColumn:
+    if isinstance(one.domain, Interval):
+        numbers = {run: value for run, value in own.items() if isinstance(value, int | float) and math.isfinite(value)}
+        return ParameterColumn(label, one.path, one.domain, numbers)
+    known = {identity(value): value for value in (*one.domain.values, *own.values())}
+    texts = dict(zip(known, distinct([text_of(value) for value in known.values()]), strict=True))
+    shown = {run: texts[identity(value)] for run, value in own.items()}
+    return ParameterColumn(label, one.path, one.domain, shown, tuple(texts.values()))
+
+
+def identity(value: Any) -> str:
+    """Return a text that tells values apart as YAML does: 1, 1.0, true and "1"."""
+    return json.dumps(value, sort_keys=True, default=repr)
+
+
+def text_of(value: Any) -> str:
+    """Return a value for people: relu, '1', 0.1, true, null, [64, 64]."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        json.loads(value)
+    except ValueError:
+        return value
+    return f"'{value}'"  # a text that looks like a number is told from the number
+
+
+def distinct(texts: Sequence[str]) -> list[str]:
+    """Return texts short enough for a label, in one line, numbered where two are alike."""
+    found: dict[str, None] = {}
+    for text in texts:
+        plain = short(text) or '""'
+        number = 1
+        while (label := plain if number == 1 else f"{plain} ({number})") in found:
+            number += 1
+        found[label] = None
+    return list(found)
+
+
+def short(text: str, most: int = LONGEST) -> str:
+    """Return the beginning and the end of a text; what cannot be printed becomes a blank."""
+    plain = "".join(sign if sign.isprintable() else " " for sign in text)
+    half = (most - 1) // 2
+    return plain if len(plain) <= most else f"{plain[: most - 1 - half]}…{plain[-half:]}"
+
+
+# --- All that one picture is drawn from, and Optuna's view of it.
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+ENOUGH = 10  # completed configurations that importance is told from
+
+
+def study(
+    found: Sequence[PlotPoint], parameters: Sequence[ParameterColumn], directions: Sequence[str], first: int = 0
+) -> "Study":
+    """Return a study of as many objectives as there are directions, from the `first` on; a trial for each point."""
+    import optuna
+
+    signs = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
+    made = optuna.create_study(directions=signs, sampler=optuna.samplers.RandomSampler(0))
+    distributions = {one.label: one.distribution for one in parameters}
+    for point in found:
+        raw = {one.label: one.shown[point.run] for one in parameters if point.run in one.shown}
+        made.add_trial(_trial(point, raw, distributions, slice(first, first + len(directions))))
+    return made
+
+
+def _trial(
+    point: PlotPoint, raw: Values, distributions: Mapping[str, "BaseDistribution"], part: slice
+) -> "FrozenTrial":
+    from optuna.trial import TrialState, create_trial
+
+    states = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+    return create_trial(
+        state=states[point.state],
+        values=None if point.objectives is None else list(point.objectives[part]),
+        params=dict(raw),
+        distributions={name: distributions[name] for name in raw},
+        intermediate_values=dict(point.reports),
+        constraints={str(place): value for place, value in enumerate(point.violations)} or None,
+    )
+
+
+@dataclass(frozen=True)
+class SweepPlotData:
+    """What there is to draw, of a sweep or of one family of it; `best` holds the first runs of the best."""
+
+    points: Sequence[PlotPoint]
+    judge: Judge
+    names: tuple[str, ...]
+    best: frozenset[int]
+    space: Sequence[Dimension] = ()
+    family: str = ""
+    most: int = MOST
+
+    def part(self, family: str, space: Sequence[Dimension]) -> "SweepPlotData":
+        """Return what there is of one family."""
+        own = [point for point in self.points if point.family == family]
+        return SweepPlotData(own, self.judge, self.names, self.best, space, family, MOST_OF_FAMILY)
+
+    def leading(self, most: int) -> list[str]:
+        """Return the families that came farthest, in the order in which they were named."""
+        stars = [star for name in self.names if (star := self.part(name, ()).star)]
+        far = sorted(stars, key=PlotPoint.value, reverse=self.directions[0] == "maximize")[:most]
+        return [name for name in self.names if name in {star.family for star in far}]
+
+    @cached_property
+    def star(self) -> PlotPoint | None:
+        """Return the best by the first objective: the sweep's where it is here."""
+        own = [point for point in self.points if point.run in self.best]
+        return best_of(own, self.directions[0]) or best_of(self.points, self.directions[0])
+
+    @cached_property
+    def shown(self) -> list[PlotPoint]:
+        """Return as many configurations as a picture holds."""
+        return sampled(self.points, self.judge, self.kept, self.most)
+
+    @property
+    def kept(self) -> frozenset[int]:
+        """Return the runs that no sample leaves out."""
+        return self.best | ({self.star.run} if self.star else set())
+
+    @cached_property
+    def completed(self) -> list[PlotPoint]:
+        """Return what is shown and has a value."""
+        return [point for point in self.shown if point.objectives is not None]
+
+    @cached_property
+    def columns(self) -> list[ParameterColumn]:
+        """Return the parameters."""
+        return columns(self.space, self.shown)
+
+    @cached_property
+    def study(self) -> "Study":
+        """Return what is shown, judged by the first objective."""
+        return study(self.shown, self.columns, self.directions[:1])
+
+    @cached_property
+    def importances(self) -> dict[str, float]:
+        """Return the importance of each parameter by its label, the highest first; nothing where it is unknown."""
+        if len(self.completed) < ENOUGH or len(self.columns) < 2:
+            return {}
+        from optuna.importance import get_param_importances  # loads scikit-learn
+
+        return get_param_importances(self.study)
+
+    @property
+    def directions(self) -> list[str]:
+        """Return the directions of the objectives."""
+        return [direction for _, direction in self.judge.objectives]
+
+    def of(self, name: str, shown: int = 0, among: int = 0) -> str:
+        """Return a title, with the family where there are several, and how many are shown where not all are."""
+        shown, among = shown or len(self.shown), among or len(self.points)
+        whose = f": {short(self.family)}" if self.family and len(self.names) > 1 else ""
+        return f"{name}{whose}" + (f" ({shown:,} of {among:,} shown)" if shown < among else "")
+
+    def metric(self, index: int = 0) -> str:
+        """Return the name of an objective, for people."""
+        name, direction = self.judge.objectives[index]
+        full = "seconds of the fit" if name == "fit_seconds" else f"validation {short(name)}"
+        return f"{full} ({direction})"
+
+    def told(self, shown: Sequence[PlotPoint], fully: bool = True, **more: Any) -> dict[str, Any]:
+        """Return what a picture shows, as JSON; with the values of parameters, or without."""
+        star = [self.star.run] if self.star and len(self.directions) == 1 else sorted(self.best)
+        head = {"shown": len(shown), "of": len(self.points), "metric": self.metric(), "best": star}
+        return head | more | {"runs": [point.told(fully) for point in shown]}
