@@ -103,11 +103,11 @@ def test_without_a_description_there_is_no_sweep(folder):
 
 
 def test_the_best_so_far_is_told_second_by_second(tmp_path):
-    from runtree.sweeps.book import Book
-    from runtree.sweeps.judgement import Judge
     from runtree.sweeps.plots.draw import draw_sweep_plots
+    from runtree.sweeps.results import Objectives
+    from runtree.sweeps.state import SweepState
 
-    book = Book()
+    book = SweepState()
     for run, (at, value) in enumerate([(1.0, 0.5), (4.0, 0.8), (2.0, 0.7), (6.0, 0.6)]):
         told = {
             "event": "ended",
@@ -120,6 +120,6 @@ def test_the_best_so_far_is_told_second_by_second(tmp_path):
             "same": str(run),
         }
         book.apply({**told, "values": {}, "state": "completed", "objectives": [value], "metrics": {}})
-    draw_sweep_plots(book, Judge((("accuracy", "maximize"),)), {"a": ()}, tmp_path, [])
+    draw_sweep_plots(book, Objectives((("accuracy", "maximize"),)), {"a": ()}, tmp_path, [])
     told = json.loads((tmp_path / "pace.json").read_text())
     assert [(one["seconds"], one["value"]) for one in told["best_so_far"]] == [(1.0, 0.5), (2.0, 0.7), (4.0, 0.8)]

@@ -8,17 +8,17 @@ from xml.etree import ElementTree
 import pytest
 
 from runtree.contract.search import Choice, Dimension, Interval
-from runtree.sweeps.book import Book
-from runtree.sweeps.judgement import Front, Judge, constraints
 from runtree.sweeps.plots.draw import draw_sweep_plots
 from runtree.sweeps.plots.plot_data import PlotPoint, distinct, reach, sampled, text_of
+from runtree.sweeps.results import Objectives, ParetoFront, read_constraints
+from runtree.sweeps.state import SweepState
 
 ALPHA = Dimension("algorithm.alpha", Interval(1e-3, 10, scale="log"))
 LAYERS = Dimension("algorithm.layers", Choice(((8,), (8, 8), None, "auto")))
 DEPTH = Dimension("algorithm.depth", Interval(1, 9, integer=True), when=lambda seen: seen["algorithm.layers"] != "auto")
 SPACE = (ALPHA, LAYERS, DEPTH)
-JUDGE = Judge((("roc_auc", "maximize"),))
-SEVERAL = Judge((("roc_auc", "maximize"), ("fit_seconds", "minimize")))
+JUDGE = Objectives((("roc_auc", "maximize"),))
+SEVERAL = Objectives((("roc_auc", "maximize"), ("fit_seconds", "minimize")))
 
 
 def value(run, space):
@@ -33,7 +33,7 @@ def value(run, space):
 
 def sweep(runs, families, judge=JUDGE, steps=0):
     """Return a book of runs, the seventh of which fails, and the ninth of which is pruned if runs report."""
-    book, counts = Book(), dict.fromkeys(families, 0)
+    book, counts = SweepState(), dict.fromkeys(families, 0)
     for run in range(runs):
         family = list(families)[run % len(families)]
         state = "failed" if run % 8 == 7 else "pruned" if steps and run % 10 == 9 else "completed"
@@ -60,7 +60,7 @@ def sweep(runs, families, judge=JUDGE, steps=0):
 
 
 def best_of(book, judge=JUDGE):
-    front = Front(judge)
+    front = ParetoFront(judge)
     for trial in book.trials.values():
         front.add(book, trial)
     return [trial for trial, _ in front.best]
@@ -139,7 +139,7 @@ def test_the_best_is_named_in_each_picture(tmp_path):
 
 
 def test_a_run_that_breaks_a_bound_is_shown_and_never_the_best(tmp_path):
-    judge = Judge(JUDGE.objectives, constraints(["log_loss <= 0.5"]))
+    judge = Objectives(JUDGE.objectives, read_constraints(["log_loss <= 0.5"]))
     drawn(tmp_path, sweep(24, {"mlp": SPACE}), {"mlp": SPACE}, judge)
     assert "breaks a bound" in words(tmp_path, "history")
     feasible = {one["run"] for one in told(tmp_path, "history")["runs"] if one["feasible"]}
@@ -154,7 +154,7 @@ def test_few_runs_fail_nothing(tmp_path, runs, caplog):
 
 
 def test_a_sweep_without_a_completed_run_has_no_pictures(tmp_path, caplog):
-    book = Book()
+    book = SweepState()
     for run, state in enumerate(("failed", "interrupted")):
         event = {"event": "ended", "run": run, "state": state, "family": "a", "trial": run, "repeat": 0, "of": 1}
         book.apply({**event, "values": {}, "same": str(run)})
@@ -219,7 +219,7 @@ def test_names_are_drawn_as_they_are(tmp_path, caplog):
     odd = Choice(("</text><script>", "$\\frac{1}{2}$", "\x1b[31m", "x" * 300, 1, "1", "plain"))
     space = (Dimension("algorithm.$x$ & <b>", odd), Dimension("y" * 200, Interval(0, 9)))
     families = {"<script>alert(1)": space, "$a$/b": space, "$a$_b": space}
-    judge = Judge((("$m$", "maximize"),))
+    judge = Objectives((("$m$", "maximize"),))
     files = drawn(tmp_path, sweep(48, families), families, judge)
     assert not [record for record in caplog.records if record.levelname != "INFO"]
     assert len(files) == len(set(files)) == 2 * (1 + 3 * 3)

@@ -9,7 +9,7 @@ from runtree.contract.errors import NotFoundError, first_line
 from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts, read_description, timestamp
 from runtree.records.record import read_record
 from runtree.records.writer import write_json, write_text
-from runtree.reports.write_sweep import write_sweep_report
+from runtree.reports.render import write_sweep_report
 from runtree.sweeps.advice import advise
 from runtree.sweeps.advice.search import FinishedSweep
 from runtree.sweeps.advice.winner import Rechecked, recheck
@@ -17,7 +17,7 @@ from runtree.sweeps.attempts import DISK_FULL_MESSAGES
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import AttemptResult, FinalizeRequest
 from runtree.sweeps.options import LoopOptions
-from runtree.sweeps.pictures import draw
+from runtree.sweeps.plots.draw import draw_sweep_plots
 from runtree.sweeps.results import leaderboard_csv
 from runtree.sweeps.state import RunState
 from runtree.sweeps.stopping import stop_record
@@ -57,7 +57,7 @@ def finish(
     if options.plots and driver.leaving not in RESUMED and len(driver.book.trials) >= ENOUGH:
         tell("pictures are drawn")
         spaces = {name: arm.family.space for name, arm in driver.proposer.arms.items()}
-        draw(driver.book, driver.judge, spaces, folder.plots, [trial for trial, _ in driver.front.best])
+        draw_sweep_plots(driver.book, driver.judge, spaces, folder.plots, [trial for trial, _ in driver.front.best])
     if options.report and driver.leaving not in RESUMED:
         write_report(folder)
     return stop

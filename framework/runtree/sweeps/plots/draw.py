@@ -11,11 +11,11 @@ from pathlib import Path
 
 from runtree.contract.search import Dimension
 from runtree.records.pictures import DrawnPlot, write_plot
-from runtree.sweeps.book import Book, Trial
-from runtree.sweeps.judgement import Judge
 from runtree.sweeps.plots.history import history, importance, intermediate, pace, pareto
 from runtree.sweeps.plots.parameters import parallel, slices
 from runtree.sweeps.plots.plot_data import SweepPlotData, points
+from runtree.sweeps.results import Objectives
+from runtree.sweeps.state import SweepState, Trial
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,11 @@ FAMILIES = 6  # the best, that have pictures of their own
 
 
 def draw_sweep_plots(
-    book: Book, judge: Judge, families: Mapping[str, Sequence[Dimension]], folder: Path, best: Sequence[Trial]
+    book: SweepState,
+    judge: Objectives,
+    families: Mapping[str, Sequence[Dimension]],
+    folder: Path,
+    best: Sequence[Trial],
 ) -> list[str]:
     """Write the pictures of a sweep, and return the names of the files; one that fails is a warning, and left out."""
     written: list[str] = []

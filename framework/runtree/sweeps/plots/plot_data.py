@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.search import Choice, Dimension, Ending, Interval, Values
-from runtree.sweeps.book import Book
-from runtree.sweeps.judgement import Judge, ending
+from runtree.sweeps.results import Objectives, trial_state
+from runtree.sweeps.state import SweepState
 
 if TYPE_CHECKING:
     pass
@@ -48,7 +48,7 @@ class PlotPoint:
         return {**told, "objectives": self.objectives, "feasible": within} | ({"values": self.values} if fully else {})
 
 
-def points(book: Book, judge: Judge) -> list[PlotPoint]:
+def points(book: SweepState, judge: Objectives) -> list[PlotPoint]:
     """Return the configurations whose runs have all ended, by run; those that took over a result are left out."""
     found = []
     for trial in book.trials.values():
@@ -58,7 +58,7 @@ def points(book: Book, judge: Judge) -> list[PlotPoint]:
         seen = judge.observation(book, trial)
         objectives = seen.objectives if seen.state == "completed" else None
         good = objectives is not None and all(map(math.isfinite, objectives))
-        state = "failed" if ending(entries) == "completed" and not good else ending(entries)
+        state = "failed" if trial_state(entries) == "completed" and not good else trial_state(entries)
         violations = tuple(math.inf if math.isnan(one) else one for one in seen.constraints)
         runs, reports = tuple(trial.runs), tuple(entries[0].reports)
         score = objectives if good else None
@@ -73,7 +73,7 @@ def best_of(found: Sequence[PlotPoint], direction: str, index: int = 0) -> PlotP
     return min((p for p in found if p.counts), key=lambda p: sign * (p.objectives or (0.0,))[index], default=None)
 
 
-def sampled(found: Sequence[PlotPoint], judge: Judge, best: Collection[int], most: int = MOST) -> list[PlotPoint]:
+def sampled(found: Sequence[PlotPoint], judge: Objectives, best: Collection[int], most: int = MOST) -> list[PlotPoint]:
     """Return the best, those that were the best when they ended, and an even sample of the others."""
     if len(found) <= most:
         return list(found)
@@ -249,7 +249,7 @@ class SweepPlotData:
     """What there is to draw, of a sweep or of one family of it; `best` holds the first runs of the best."""
 
     points: Sequence[PlotPoint]
-    judge: Judge
+    judge: Objectives
     names: tuple[str, ...]
     best: frozenset[int]
     space: Sequence[Dimension] = ()
