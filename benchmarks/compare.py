@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runtree.cli.compare import compared
+from runtree.cli.compare import make_comparison
 from runtree.records.compare.table import CompareRequest
 from runtree.records.diff import varying_keys
 from runtree.records.index import NAME, SETTLED, open_index, query_index, rewrite
@@ -120,10 +120,10 @@ def measure(runs: int) -> None:
         taken["cold walk, and the index written"] = seconds(lambda: rebuilt(outputs))
         taken["from the index"] = seconds(lambda: answer(outputs), 5)
         taken["from the index, each run looked at"] = seconds(lambda: answer(outputs, each=True))
-        taken["compare, from the index"] = seconds(lambda: compared(outputs, CompareRequest()))
+        taken["compare, from the index"] = seconds(lambda: make_comparison(outputs, CompareRequest()))
         with nothing_written(outputs):
             (outputs / NAME).unlink()
-            taken["compare, cold walk"] = seconds(lambda: compared(outputs, CompareRequest()))
+            taken["compare, cold walk"] = seconds(lambda: make_comparison(outputs, CompareRequest()))
         rebuilt(outputs)
         taken["the index written anew from itself"] = seconds(lambda: rewrite(open_index(outputs)))
         assert answer(outputs) == naive(outputs), "they do not agree"

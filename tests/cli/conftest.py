@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
@@ -13,16 +14,23 @@ import pytest
 import yaml
 
 from runtree.cli.main import main
-from runtree.cli.sweep.replay import Replay
+from runtree.cli.sweep.ledger_reader import LedgerReader
 from runtree.records.layout import SweepFolder
 from runtree.records.ledger import Ledger
 
 TYPED = ["algorithm=knn", "data=iris", "tuner=tpe", "tuner.stop.max_runs=4", "compute.engine=in_process"]
 
 
-@pytest.fixture(autouse=True)
-def _no_terminal(monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
+@pytest.fixture
+def terminal(capsys, monkeypatch) -> Callable[[int], None]:
+    """Return a function that makes the output one to a terminal so many columns wide, which knows no escape codes."""
+
+    def set_width(columns: int) -> None:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "dumb")
+
+    return set_width
 
 
 @contextmanager
@@ -104,11 +112,11 @@ def failed(run: int, message: str) -> dict[str, Any]:
 
 def driver_of(folder: SweepFolder, **more: Any) -> SimpleNamespace:
     """Return what a report and a scene look at, as the ledger tells it."""
-    seen = Replay(folder).read()
-    standing, options = seen.standing, SimpleNamespace(repeats=1, keep="best", stop={})
+    seen = LedgerReader(folder).read()
+    standing, options = seen.progress, SimpleNamespace(repeats=1, keep="best", stop={})
     told = {"leaving": None, "running": {}, "seconds": seen.book.seconds, "options": options, "signals": 0}
     return SimpleNamespace(
-        book=seen.book, judge=standing.judge, front=standing.front, progress=standing.progress, **told | more
+        book=seen.book, judge=standing.judge, front=standing.front, progress=standing.monitor, **told | more
     )
 
 

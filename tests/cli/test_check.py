@@ -18,12 +18,12 @@ def test_a_sound_configuration_passes_and_nothing_is_written(runtree, folder):
     assert said.code == 0, said.err
     assert said.err == ""
     for text in (
-        "data  wine: 178 rows x 13",
-        "check naive_bayes fitted on 106 rows of the train part",
+        "data     wine: 178 rows, 13 columns",
+        "check    naive_bayes, fitted on 106 rows of the train split",
         "shapes       passed   106/36/36 rows",
         "one batch    skipped  naive_bayes does not iterate by gradients",
         "10 passed, 3 skipped in ",
-        "next  runtree train algorithm=naive_bayes data=wine",
+        "next     runtree train algorithm=naive_bayes data=wine",
     ):
         assert text in said.out
     assert list(folder.iterdir()) == []
@@ -34,7 +34,7 @@ def test_a_check_that_fails_says_what_to_do_and_exits_with_3(runtree, folder, le
     assert said.code == 3
     assert "leakage      failed   'paid' alone reaches balanced accuracy 1.000" in said.out
     assert "    -> if it is not known before the target is, type: data.drop=[paid]" in said.out
-    assert "next  mend what failed, then: runtree check data=csv" in said.out
+    assert "next     fix what failed, then: runtree check data=csv" in said.out
     assert runtree("check", *leaking, "data.drop=[paid]").code == 0
     assert [file.name for file in folder.iterdir()] == ["leaking.csv"]
 

@@ -9,11 +9,6 @@ from runtree import plugins as plugins_module
 from runtree.contract.types import AlgorithmOption
 
 
-@pytest.fixture(autouse=True)
-def _no_terminal(monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-
 @pytest.fixture
 def offer(monkeypatch):
     """Return a function that installs a plugin with one algorithm."""
@@ -44,7 +39,7 @@ def test_groups_are_listed_with_their_defaults(runtree):
     assert groups["compute"]["count"] == len(groups["compute"]["options"]) >= 3
     table = runtree("list").out
     assert table.splitlines()[0].split() == ["group", "default", "count", "options"]
-    assert "next  runtree list algorithm" in table
+    assert "next     runtree list algorithm" in table
 
 
 def test_options_are_listed_with_a_star_at_the_default(runtree):
@@ -79,22 +74,22 @@ def test_an_option_of_ones_own_is_listed_with_its_provider(runtree):
 
 
 @pytest.mark.parametrize("width", [80, 140])
-def test_a_listing_fits_the_terminal(runtree, monkeypatch, width):
-    monkeypatch.setenv("COLUMNS", str(width))
+def test_a_listing_fits_the_terminal(runtree, terminal, width):
+    terminal(width)
     for words in (["list"], ["list", "algorithm"], ["describe", "random_forest"], ["plugins"]):
-        *lines, last = runtree(*words).out.splitlines()
-        assert max(map(len, lines)) <= width
-        assert last.startswith("next  runtree ")
+        out = runtree(*words).out
+        assert max(map(len, out.splitlines())) <= width
+        assert "\nnext     runtree " in out
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["list", "algoritm"], "unknown config group 'algoritm'\n  did you mean: algorithm?"),
-        (["list", "data", "--task", "regression"], "data has no tasks"),
+        (["list", "data", "--task", "regression"], "options of data have no tasks"),
         (["describe", "algorithm=rigde"], "did you mean: ridge?"),
         (["describe", "random_forrest"], "did you mean: random_forest"),
-        (["describe", "experiment"], "no option of experiment is chosen by default"),
+        (["describe", "experiment"], "experiment has no default option"),
         (["describe", "data=algorithm"], "unknown option of data"),
     ],
 )
@@ -146,7 +141,7 @@ def test_a_dataclass_is_described_by_hints_docstring_and_comments(runtree):
     assert parameters["data.drop"]["note"] == "columns that are not learnt from"
     text = runtree("describe", "csv").out
     assert "data.path = (required)" in text
-    assert "next  runtree train data=csv data.path=PATH data.target=TARGET" in text
+    assert "next     runtree train data=csv data.path=PATH data.target=TARGET" in text
 
 
 def test_an_experiment_is_described_by_what_it_chooses(runtree):
@@ -170,7 +165,7 @@ def test_a_missing_package_is_named_and_breaks_nothing(runtree, offer):
     assert "needs the package 'no_such_package', which is not there" in said.out
     assert "is 'no_such_package' installed, or in this folder?" in said.out
     assert "algorithm.depth = 3" in said.out
-    assert "from    mine: the hook register_algorithms" in said.out
+    assert "from     mine: the hook register_algorithms" in said.out
     assert "no_such_package.Model" in runtree("list", "algorithm").out
 
 

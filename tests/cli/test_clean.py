@@ -13,11 +13,6 @@ from runtree.records.manifest import check_manifest, write_manifest
 NAMES = [f"20260101-00000{number}-0123456{number}" for number in range(8)]
 
 
-@pytest.fixture(autouse=True)
-def _no_terminal(monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-
 def keep(number: int, score: float | None = 0.5, days: float = 30, where: str = "outputs/e", **changes) -> Path:
     """Write a small run with heavy leaves."""
     path = Path(where, changes.pop("name", NAMES[number]))
@@ -96,7 +91,7 @@ def test_nothing_is_removed_unless_it_is_asked_for(runtree):
     said = runtree("clean")
     assert said.code == 0
     assert "nothing was removed" in said.out
-    assert "next  runtree clean --yes" in said.out
+    assert "next     runtree clean --yes" in said.out
     assert tree() == before
 
 
@@ -106,7 +101,7 @@ def test_failed_and_interrupted_runs_that_are_old_go_and_the_others_stay(runtree
     keep(4)
     said = runtree("clean", "--yes", "--only", "failed")
     assert said.code == 0, said.err
-    assert "removed 3 things" in said.out
+    assert "removed 3 items" in said.out
     assert names("outputs/e") == NAMES[3:5]
     assert chosen(runtree, "--only", "failed", "--older", "2d") == {("failed", NAMES[3])}
 
@@ -147,8 +142,8 @@ def test_show_and_predict_say_that_the_model_was_removed_and_how_to_have_it_agai
     keep(0, 0.9), keep(1, 0.5)
     assert runtree("clean", "--yes").code == 0
     shown = runtree("show", NAMES[1]).out
-    assert "cleaned  removed by runtree clean: model, plots, predictions.parquet; to have them again" in shown
-    assert f"next  runtree rerun {NAMES[1]}" in shown
+    assert "cleaned  removed by runtree clean: model, plots, predictions.parquet; to restore them" in shown
+    assert f"next     runtree rerun {NAMES[1]}" in shown
     assert set(json.loads(runtree("show", NAMES[1], "--json").out)["run"]["cleaned"]) == {
         "model", "plots", "predictions.parquet",
     }  # fmt: skip
@@ -164,8 +159,8 @@ def test_a_run_that_somebody_works_on_is_passed_over(runtree):
     path = keep(0, None, state="failed")
     with RunFolder(path).held():
         said = runtree("clean", "--yes")
-    assert (said.code, said.out) == (0, "nothing may go\n")
-    assert f"passed over, for somebody works there: {path}" in said.err
+    assert (said.code, said.out) == (0, "nothing to remove\n")
+    assert f"skipped, in use: {path}" in said.err
     assert path.exists()
 
 
@@ -285,7 +280,7 @@ def test_what_cannot_be_removed_is_told_and_the_rest_goes(runtree, monkeypatch):
     said = runtree("clean", "--yes")
     assert said.code == 1
     assert f"not removed: outputs/e/{NAMES[0]}: Permission denied" in said.out
-    assert "removed 1 thing" in said.out
+    assert "removed 1 item" in said.out
     assert names("outputs/e") == NAMES[:1]
 
 
@@ -299,17 +294,17 @@ def test_one_experiment_is_cleaned_alone_and_told_so(runtree):
     keep(0, None, state="failed"), keep(1, None, where="outputs/f", experiment="f", state="failed")
     assert chosen(runtree, "--experiment", "f") == {("failed", NAMES[1])}
     said = runtree("clean", "--experiment", "f", "--older", "12h", "--only", "failed").out
-    assert "next  runtree clean --older 43200s --only failed --experiment f --yes" in said
+    assert "next     runtree clean --older 12h --only failed --experiment f --yes" in said
 
 
 def test_an_empty_tree_is_no_error(runtree):
-    assert runtree("clean") == (0, "nothing may go\n", "")
+    assert runtree("clean") == (0, "nothing to remove\n", "")
 
 
 def test_a_real_sweep_goes_on_after_it_was_cleaned(runtree, copied, real_sweep):
     kept = sorted(path.parent.name for path in copied.runs.glob("*/model"))
     assert len(kept) == 1
-    assert runtree("clean", "--older", "0s", "--yes").out == "nothing may go\n"
+    assert runtree("clean", "--older", "0s", "--yes").out == "nothing to remove\n"
     assert chosen(runtree, "--older", "0s", "--best") == {("leaves", kept[0])}
     assert runtree("clean", "--older", "0s", "--best", "--yes").code == 0
     assert runtree("status", real_sweep.name).code == 0
@@ -324,7 +319,7 @@ def test_conditions_say_which_runs_are_meant(runtree):
     where = ["--where", "accuracy < 0.65 and state == 'completed'"]
     told = runtree("clean", *where)
     assert told.code == 0
-    assert "2 things" in told.out
+    assert "2 items" in told.out
     assert shlex.quote(where[1]) in told.out.splitlines()[-1]
     assert runtree("clean", *where, "--yes").code == 0
     assert [(path / "model").exists() for path in kept] == [False, False, True, True]
@@ -342,5 +337,5 @@ def test_with_conditions_nothing_goes_that_is_of_no_run(runtree):
     for path in (half / "config.yaml", half):
         os.utime(path, (month_ago, month_ago))
     keep(1)
-    assert "half a folder" in runtree("clean").out
-    assert runtree("clean", "--where", "state=completed").out == "nothing may go\n"
+    assert "incomplete run" in runtree("clean").out
+    assert runtree("clean", "--where", "state=completed").out == "nothing to remove\n"

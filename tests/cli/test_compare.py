@@ -8,11 +8,6 @@ import pytest
 from runtree.records.test_access import record_access
 
 
-@pytest.fixture(autouse=True)
-def _no_terminal(monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-
 def keep(name: str, seed: int, score: float, **more) -> Path:
     """Write a run of one configuration and one seed."""
     settings = {"seed": seed, "algorithm.name": name, "algorithm.random_state": seed, "data.name": "iris"}
@@ -45,7 +40,7 @@ def test_the_page_says_what_is_best_what_is_tied_and_on_what_that_rests(runtree,
     assert said.code == 0, said.err
     lines = said.out.splitlines()
     assert lines[0] == "3 configurations of 9 runs, best first by validation.f1 (the largest is best)"
-    assert " ".join(lines[2].split()) == "algorithm n mean sd 95 % tied p p baseline fit s model run"
+    assert " ".join(lines[2].split()) == "algorithm n mean sd 95 % CI tied p p baseline fit s model run"
     assert [line.split()[1] for line in lines[3:6]] == ["ridge", "lasso", "dummy"]
     assert [line.split()[6] for line in lines[3:6]] == ["best", "yes", "no"]
     assert lines[4].split()[-2:] == ["kB", "20260101-lasso-1"]
@@ -53,9 +48,9 @@ def test_the_page_says_what_is_best_what_is_tied_and_on_what_that_rests(runtree,
     assert "tied: p >= 0.05 against the best (corrected resampled t over 3 seeds; two-sided, Holm-corrected" in notes
     assert "over 2 comparisons" in notes
     assert "p baseline: against dummy" in notes
-    assert "interval: t over seeds" in notes
-    assert "no interval" not in notes
-    assert "next  runtree show 20260101-ridge-1   |   runtree diff 20260101-ridge-1 20260101-lasso-1" in notes
+    assert "CI: t over seeds" in notes
+    assert "no CI" not in notes
+    assert "next     runtree show 20260101-ridge-1\n         runtree diff 20260101-ridge-1 20260101-lasso-1" in notes
     assert notes.endswith("runtree best e --cheapest")
 
 
@@ -91,15 +86,15 @@ def test_csv_and_markdown_are_tables_too(runtree, three):
 
 def test_the_test_part_says_how_often_it_was_looked_at(runtree, three):
     said = runtree("compare", "e", "--metric", "test.f1").out
-    assert "test looks: 9 at least. Whoever chooses by the test part has nothing left to judge by" in said
+    assert "test set used at least 9 times. A configuration selected on the test set needs new data" in said
     for rows in ("abc", "abc", "def"):
         record_access(Path("outputs"), rows, "c1", "r")
     for seed, rows in enumerate(("abc", "def")):
         (three["ridge", seed] / "evaluation.json").write_text(json.dumps({"test_looks": {"count": 1, "rows": rows}}))
-    assert "test looks: 2 by 1 configuration. Whoever" in runtree("compare", "e", "--metric", "test.f1").out
+    assert "test set used 2 times by 1 configuration. A" in runtree("compare", "e", "--metric", "test.f1").out
     document = json.loads(runtree("compare", "e", "--metric", "test.f1", "--json").out)
     assert document["test_looks"] == {"count": 2, "configurations": 1}
-    assert "test looks" not in runtree("compare", "e").out
+    assert "test set" not in runtree("compare", "e").out
 
 
 def test_what_does_not_compare_is_refused_unless_forced(runtree, three):
@@ -111,9 +106,9 @@ def test_what_does_not_compare_is_refused_unless_forced(runtree, three):
     assert len(refused.err.splitlines()) <= 5
     forced = runtree("compare", "e", "--force")
     assert forced.code == 0
-    assert forced.out.splitlines()[1].startswith("  does not compare, and was forced to: other data")
+    assert forced.out.splitlines()[1].startswith("  not comparable, forced: other data")
     assert "?: no two of their runs have the same seed, data and split" in forced.out
-    assert "no interval: 20260101-tree-0 kept no predictions" in forced.out
+    assert "no CI: 20260101-tree-0 kept no predictions" in forced.out
 
 
 @pytest.mark.parametrize(
@@ -141,25 +136,25 @@ def test_no_runs_is_told(runtree):
 def test_best_names_a_run_and_says_why(runtree, three):
     said = runtree("best", "e")
     assert said.code == 0, said.err
-    assert said.out.startswith("best   20260101-ridge-1   algorithm=ridge\n")
-    assert "why    rank 1 by validation.f1; of its 3 runs the one with the best" in said.out
+    assert said.out.startswith("best     20260101-ridge-1   algorithm=ridge\n")
+    assert "reason   rank 1 by validation.f1; the best of its 3 runs" in said.out
     assert runtree("best", "e", "--path").out == "outputs/e/20260101-ridge-1\n"
 
 
 def test_the_cheapest_of_the_tied_is_named_with_its_cost(runtree, three):
     said = runtree("best", "e", "--by", "size")
-    assert said.out.startswith("best   20260101-lasso-1")
-    assert "rank 2, and of 2 configurations tied the one with the best size: 1 kB, the best has 2 kB" in said.out
-    assert "ties   p >= 0.05 against the best" in said.out
+    assert said.out.startswith("best     20260101-lasso-1")
+    assert "rank 2, with the best size of 2 tied configurations: 1 kB (the best: 2 kB)" in said.out
+    assert "tied     p >= 0.05 against the best" in said.out
     document = json.loads(runtree("best", "e", "--by", "size", "--json").out)
     assert (document["run"], document["by"], document["cost"]) == ("20260101-lasso-1", "size", 1000)
-    assert runtree("best", "e", "--cheapest").out.startswith("best   20260101-ridge-1")
+    assert runtree("best", "e", "--cheapest").out.startswith("best     20260101-ridge-1")
     assert runtree("best", "e", "--by", "nothing").code == 2
 
 
-def test_a_narrow_terminal_is_filled_and_no_cell_moves_the_cursor(runtree, three, monkeypatch):
+def test_a_narrow_terminal_is_filled_and_no_cell_moves_the_cursor(runtree, three, terminal):
     keep("x\x1b[2J|y", 0, 0.7)
-    monkeypatch.setenv("COLUMNS", "100")
+    terminal(100)
     said = runtree("compare", "e")
     assert "\x1b" not in said.out
     assert "\\|y" in runtree("compare", "e", "--markdown").out

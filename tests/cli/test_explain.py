@@ -30,7 +30,7 @@ def test_a_row_of_the_table_is_explained_and_adds_up(trained):
     assert said.code == 0, said.err
     assert said.out.startswith("row 3: chance of setosa 1")
     assert "2 other columns" in said.out
-    assert said.out.splitlines()[-1].startswith("next  runtree show")
+    assert said.out.splitlines()[-1].startswith("next     runtree show")
     found = json.loads(trained("explain", "latest", "--row", "3", "--json").out)["rows"][0]
     assert len(found["contributions"]) == 4
     assert found["base"] + sum(one["amount"] for one in found["contributions"]) == pytest.approx(found["answer"])

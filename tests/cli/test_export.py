@@ -24,7 +24,7 @@ def test_a_parquet_file_is_what_load_runs_returns(runtree):
     assert said.code == 0
     assert said.out.splitlines() == [
         f"wrote runs.parquet: 2 runs, {load_runs().shape[1]} columns",
-        "next  runtree runs",
+        "next     runtree runs",
     ]
     written = pd.read_parquet("runs.parquet")
     pd.testing.assert_frame_equal(written, load_runs())
@@ -52,7 +52,7 @@ def test_conditions_choose_and_an_older_file_is_replaced(runtree):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-o", "runs.xlsx"], "-o: 'runs.xlsx' is neither .parquet nor .csv"),
+        (["-o", "runs.xlsx"], "-o: 'runs.xlsx' is neither a .parquet nor a .csv file"),
         (["-o", "no/such/runs.csv"], "-o: cannot write no/such/runs.csv (No such file or directory)"),
         (["-o", "no/such/runs.parquet"], "-o: cannot write no/such/runs.parquet"),
         (["--where", "sed=1"], "did you mean: seed"),
@@ -71,5 +71,5 @@ def test_what_cannot_be_is_told_and_nothing_is_left(runtree, words, message):
 def test_no_runs_are_an_empty_table(runtree):
     said = runtree("export", "-o", "runs.csv")
     assert said.code == 0
-    assert said.out.endswith("next  runtree train\n")
+    assert said.out.endswith("next     runtree train\n")
     assert list(pd.read_csv("runs.csv")["id"]) == []

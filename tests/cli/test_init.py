@@ -22,7 +22,7 @@ def test_an_empty_folder_gets_an_experiment_a_gitignore_and_a_readme(runtree):
     assert Path("conf/experiment/baseline.yaml").read_text().startswith("# @package _global_\n")
     assert "outputs/" in Path(".gitignore").read_text()
     assert said.out.count("created") == 3
-    assert said.out.splitlines()[-1].startswith("next  runtree train experiment=baseline")
+    assert "\nnext     runtree train experiment=baseline\n" in said.out
 
 
 def test_the_example_composes(runtree):
@@ -40,7 +40,7 @@ def test_nothing_that_exists_is_overwritten(runtree):
     said = runtree("init")
     assert Path("README.md").read_text() == "mine"
     assert Path("conf/experiment/baseline.yaml").read_text() == "seed: 1\n"
-    assert "kept     README.md, which was there already" in said.out
+    assert "kept     README.md, which exists already" in said.out
     before = everything()
     assert runtree("init").code == 0
     assert everything() == before
@@ -49,13 +49,13 @@ def test_nothing_that_exists_is_overwritten(runtree):
 def test_what_is_printed_works_when_it_is_typed(runtree, monkeypatch):
     Path("my customers.csv").write_text(TABLE)
     said = runtree("init", "new folder", "--data", "my customers.csv", "--target", "left us")
-    assert "next  cd 'new folder' && runtree train experiment=baseline   |   " in said.out
+    assert "next     cd 'new folder' && runtree train experiment=baseline\n" in said.out
     option = read_yaml(Path("new folder/conf/data/my_customers.yaml"))
     assert (option["separator"], option["target"]) == (";", "left us")
     monkeypatch.chdir("new folder")
     done = runtree("train", "experiment=baseline", "algorithm.n_estimators=5")
     assert done.code == 0, done.err
-    assert "my_customers: 60 rows x 2" in done.out
+    assert "my_customers: 60 rows, 2 columns" in done.out
     assert "1 run" in runtree("runs").out
 
 
@@ -69,13 +69,13 @@ def test_a_second_table_is_chosen_on_the_command_line(runtree):
     runtree("init")
     Path("customers.csv").write_text(TABLE)
     said = runtree("init", "--data", "customers.csv", "--target", "age")
-    assert "next  runtree train experiment=baseline data=customers" in said.out
+    assert "next     runtree train experiment=baseline data=customers" in said.out
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--target", "age"], "give the file: --data"),
+        (["--target", "age"], "name the file: --data"),
         (["--data", "customers.csv"], "one of age, spend, left us"),
         (["--data", "customers.csv", "--target", "agee"], "did you mean: age?"),
         (["--data", "nix.csv", "--target", "age"], "no file nix.csv"),

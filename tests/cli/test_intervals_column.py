@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runtree.cli.intervals import DASH, told, with_limits
+from runtree.cli.evaluation_summary import DASH, format_interval, with_intervals
 
 
 @pytest.mark.parametrize(
@@ -20,24 +20,24 @@ from runtree.cli.intervals import DASH, told, with_limits
     ],
 )
 def test_limits_are_told_to_two_digits_of_half_their_width(low, high, text):
-    assert told({"low": low, "high": high}) == text.replace(" to ", DASH)
+    assert format_interval({"low": low, "high": high}) == text.replace(" to ", DASH)
 
 
 def test_unknown_limits_are_none():
-    assert told({"low": None, "high": None}) is None
-    assert told({}) is None
+    assert format_interval({"low": None, "high": None}) is None
+    assert format_interval({}) is None
 
 
 def test_the_column_stands_after_that_of_the_test_part():
     found = {"intervals": {"level": 0.9, "test": {"f1": {"value": 0.9, "low": 0.85, "high": 0.93}}}}
-    headings, rows = with_limits(["metric", "test", ""], [["f1", 0.9, "x"], ["mcc", 0.8, ""]], found)
-    assert headings == ["metric", "test", "test 90 %", ""]
+    headings, rows = with_intervals(["metric", "test", ""], [["f1", 0.9, "x"], ["mcc", 0.8, ""]], found)
+    assert headings == ["metric", "test", "test 90 % CI", ""]
     assert rows == [["f1", 0.9, f"0.850{DASH}0.930", "x"], ["mcc", 0.8, None, ""]]
 
 
 @pytest.mark.parametrize("found", [{}, {"intervals": {"level": 0.9, "test": {"f1": {"low": None, "high": None}}}}])
 def test_there_is_no_column_where_there_are_no_intervals(found):
-    assert with_limits(["metric", "test"], [["f1", 0.9]], found) == (["metric", "test"], [["f1", 0.9]])
+    assert with_intervals(["metric", "test"], [["f1", 0.9]], found) == (["metric", "test"], [["f1", 0.9]])
 
 
 def test_train_and_show_print_them_and_evaluation_json_keeps_them(runtree, folder):
@@ -48,7 +48,7 @@ def test_train_and_show_print_them_and_evaluation_json_keeps_them(runtree, folde
     page = runtree("show", "latest").out
     for text in (said.out, page):
         assert "test 95 %" in text
-        assert told(known) in text
+        assert format_interval(known) in text
 
 
 def test_without_resamples_there_are_none(runtree, folder):

@@ -150,7 +150,7 @@ SWEEPS = [
         ["evaluator=nested_cross_validation", "algorithm=ridge", "tuner=tpe", "tuner.stop.max_runs=3"],
         ["it searches algorithm.alpha in each run", "evaluator=cross_validation"],
     ),
-    (["tuner.constraints=[x]"], ["tuner.constraints: 'x' bounds no metric", "validation.log_loss <= 0.3"]),
+    (["tuner.constraints=[x]"], ["tuner.constraints: 'x' does not bound a metric", "validation.log_loss <= 0.3"]),
     (['tuner.constraints="log_los <= 1"'], ["metric at tuner.constraints: 'log_los'", "did you mean: log_loss"]),
     (["tuner.constraints=[f1 >= 1,mcc>=0]"], ["cannot be read", """'tuner.constraints=["f1 >= 1", "mcc>=0"]'"""]),
     (["compute.slots=0"], ["compute.slots: 0 is neither -1"]),
@@ -187,7 +187,7 @@ def test_a_mistake_in_a_sweep_is_answered_before_its_first_run(runtree, folder, 
 def test_a_tuner_without_m_is_noted(runtree, folder):
     said = runtree("train", "algorithm=dummy", "data=iris", "tuner=tpe", "tuner.stop.max_runs=3")
     assert said.code == 0
-    assert said.err.startswith("note  tuner=tpe tuner.stop.max_runs=3 is for a sweep, and this is one run")
+    assert said.err.startswith("note: tuner=tpe tuner.stop.max_runs=3 has no effect on a single run")
     assert "tuner" not in runtree("train", "algorithm=dummy", "data=iris").err
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from runtree.cli.sweep.forecast import forecast, told_bytes
+from runtree.cli.format import format_bytes
+from runtree.cli.plan import forecast_cost
 
 SWEEP = ("algorithm=knn,naive_bayes", "data=iris", "compute.engine=in_process")
 TUNED = (
@@ -16,16 +17,16 @@ def test_a_tuned_sweep_is_told_and_nothing_is_written(runtree, folder):
     said = runtree("plan", *TUNED)
     assert said.code == 0, said.err
     for text in (
-        "plan   tpe over knn, logistic: 6 runs (the space: without end), 1 at once",
-        "data   iris: 150 rows (classification)",
-        "judged by validation.balanced_accuracy (maximize); the test part is scored once, of the best",
-        "logistic   algorithm.C            any     tag(log, interval(0.1, 10.0))",
+        "plan     tpe over knn, logistic: 6 runs (search space: continuous), 1 in parallel",
+        "data     iris: 150 rows (classification)",
+        "metric   validation.balanced_accuracy (maximize); the best run is scored on the test set once",
+        "logistic   algorithm.C            continuous  tag(log, interval(0.1, 10.0))",
         "algorithm.C does not exist for knn",
-        "ends   max_runs=6, or patience.runs=3; what runs then: finish",
-        "time   no earlier run to judge by",
-        "folder outputs/default/<time>-sweep, a folder runs/0000 … for each run",
+        "stop     max_runs=6, or patience.runs=3; running jobs then finish",
+        "time     no estimate, since there is no earlier run",
+        "folder   outputs/default/<time>-sweep, with a folder runs/0000 … for each run",
         "nothing was run",
-        "next   runtree train -m algorithm=knn,logistic",
+        "next     runtree train -m algorithm=knn,logistic",
     ):
         assert text in said.out
     assert list(folder.iterdir()) == []
@@ -33,21 +34,21 @@ def test_a_tuned_sweep_is_told_and_nothing_is_written(runtree, folder):
 
 def test_a_grid_is_counted(runtree):
     said = runtree("plan", "-m", *SWEEP, "seed=1,2,3")
-    assert "plan   grid over knn, naive_bayes: 6 runs (the space: 6 configurations), 1 at once" in said.out
-    assert "the test part of each run is scored" in said.out
+    assert "plan     grid over knn, naive_bayes: 6 runs (search space: 6 configurations), 1 in parallel" in said.out
+    assert "each run is scored on the test set" in said.out
 
 
 def test_as_many_work_at_once_as_the_engine_can(runtree):
-    assert ", 2 at once" in runtree("plan", "-m", "algorithm=knn,dummy", "data=iris", "compute.slots=2").out
-    assert ", 1 at once" in runtree("plan", "-m", *SWEEP, "compute.slots=2").out, "in_process has one slot"
+    assert ", 2 in parallel" in runtree("plan", "-m", "algorithm=knn,dummy", "data=iris", "compute.slots=2").out
+    assert ", 1 in parallel" in runtree("plan", "-m", *SWEEP, "compute.slots=2").out, "in_process has one slot"
 
 
 def test_one_run_is_one_run(runtree, folder):
     said = runtree("plan", "algorithm=dummy", "data=iris")
     assert said.code == 0, said.err
-    assert "plan   one run of dummy\n" in said.out
-    assert "folder outputs/default/<time>-" in said.out
-    assert said.out.endswith("next   runtree train algorithm=dummy data=iris\n")
+    assert "plan     one run of dummy\n" in said.out
+    assert "folder   outputs/default/<time>-" in said.out
+    assert said.out.endswith("next     runtree train algorithm=dummy data=iris\n")
     told = json.loads(runtree("plan", "algorithm=dummy", "data=iris", "--json").out)["plan"]
     assert (told["sweep"], told["most_runs"], told["tuner"]) == (False, 1, None)
     fingerprint = told["folder"].rpartition("-")[2]
@@ -98,21 +99,21 @@ def test_time_and_disk_are_judged_by_earlier_runs(folder):
         keep(f"{number}", "knn", seconds, 1000)
     keep("3", "ridge", 6.0, 1000), keep("4", "ridge", 6.0, 5000, heavy=True)
     keep("5", "knn", 99.0, 1000, state="failed"), keep("6", "knn", 99.0, 1000, config={"data.name": "wine"})
-    found = forecast(folder / "outputs", ["iris"], ["knn", "ridge", "lasso"], 10, 2, "best")
-    assert {name: (one.runs, one.seconds) for name, one in found.judged.items()} == {"knn": (3, 2.0), "ridge": (2, 6.0)}
+    found = forecast_cost(folder / "outputs", ["iris"], ["knn", "ridge", "lasso"], 10, 2, "best")
+    assert {name: (one.runs, one.seconds) for name, one in found.costs.items()} == {"knn": (3, 2.0), "ridge": (2, 6.0)}
     assert found.unknown == ("lasso",)
     assert found.seconds == 10 * 4.0 / 2
     assert found.bytes == 9 * 1000 + (1000 + 5000) / 2
-    assert forecast(folder / "outputs", ["iris"], ["ridge"], 10, 2, "all").bytes == 10 * 5000
-    assert forecast(folder / "outputs", ["iris"], ["ridge"], None, 2, "all").seconds is None
-    assert forecast(folder / "nowhere", ["iris"], ["ridge"], 10, 2, "all").judged == {}
+    assert forecast_cost(folder / "outputs", ["iris"], ["ridge"], 10, 2, "all").bytes == 10 * 5000
+    assert forecast_cost(folder / "outputs", ["iris"], ["ridge"], None, 2, "all").seconds is None
+    assert forecast_cost(folder / "nowhere", ["iris"], ["ridge"], 10, 2, "all").costs == {}
 
 
 def test_sizes():
-    assert [told_bytes(size) for size in (820, 4500, 45000, 1.2e6, 3e13)] == [
+    assert [format_bytes(size) for size in (820, 4500, 45000, 1.2e6, 3e13)] == [
         "820 B",
         "4.5 kB",
         "45 kB",
         "1.2 MB",
-        "30.0 TB",
+        "30 TB",
     ]

@@ -21,7 +21,7 @@ def test_a_run_whose_page_was_not_wanted_gets_one(runtree, trained):
     said = runtree("report", "latest")
     assert said.code == 0
     assert said.out.startswith(f"report   {trained}/report.html   (")
-    assert said.out.endswith(f"next  runtree report {trained.name} --open\n")
+    assert said.out.endswith(f"next     runtree report {trained.name} --open\n")
     assert "dummy on iris" in (trained / "report.html").read_text()
     assert (trained / "plots" / "confusion.svg").exists()
 
@@ -62,7 +62,7 @@ def test_an_unknown_run_is_exit_code_5(runtree, folder):
 def test_a_file_that_cannot_be_written_is_told_in_a_line(runtree, trained):
     said = runtree("report", "latest", "-o", "no/such/folder/page.html")
     assert said.code == 2
-    assert "the page cannot be written (No such file or directory)" in said.err
+    assert "cannot write the report (No such file or directory)" in said.err
 
 
 def test_a_sweep_and_its_runs(runtree, copied):

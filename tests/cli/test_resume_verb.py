@@ -4,7 +4,7 @@ import pytest
 def test_a_sweep_goes_on_to_another_total(runtree, copied, real_sweep):
     said = runtree("resume", "tuner.stop.max_runs=6")
     assert said.code == 0, said.err
-    assert said.err.startswith(f"{real_sweep.name}: going on after 4 of 4 runs (4 completed)\n")
+    assert said.err.startswith(f"{real_sweep.name}: continuing after 4 of 4 runs (4 completed)\n")
     assert "6 runs in " in said.out
     assert f"runtree resume {real_sweep.name} tuner.stop.max_runs=12" in said.out
     assert len(list(copied.runs.iterdir())) == 6
@@ -17,7 +17,7 @@ def test_a_sweep_that_has_ended_says_why_and_how_to_go_on(runtree, copied, real_
     assert f"{real_sweep.name} has ended: stopped: 4 runs were started (max_runs=4)" in said.out.replace(
         "\n       ", " "
     )
-    assert f"next   runtree resume {real_sweep.name} tuner.stop.max_runs=8" in said.out
+    assert f"next     runtree resume {real_sweep.name} tuner.stop.max_runs=8" in said.out
     assert copied.ledger.read_bytes() == before
 
 

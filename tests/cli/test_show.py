@@ -4,11 +4,6 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def _no_terminal(monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-
 def keep(name: str, **changes) -> Path:
     """Write the files of a small run."""
     config = {
@@ -40,10 +35,10 @@ def test_the_page_tells_the_run_its_metrics_and_its_settings(runtree):
         "experiment e, started 2026-01-02 03:04:05 UTC",
         "took 2.50 s",
         "load 0.50, fit 2.00",
-        "accuracy      0.7500  0.5000  <- ranked by: validation, maximize",
+        "accuracy      0.7500  0.5000  <- objective: validation, maximize",
         "algorithm: {name: forest, alpha: 1.0, max_features: sqrt}",
-        "again    runtree train algorithm=forest 'data.path=my file.csv'",
-        "next  runtree predict r1 ROWS.csv -o OUT.csv",
+        "command  runtree train algorithm=forest 'data.path=my file.csv'",
+        "next     runtree predict r1 ROWS.csv -o OUT.csv",
     ):
         assert text in said.out
     assert "_target_" not in said.out
@@ -77,7 +72,7 @@ def test_data_and_folds_are_read_from_beside_the_record(runtree):
     (path / "data.json").write_text(json.dumps(data))
     (path / "metrics.json").write_text(json.dumps({"folds": [{"fold": 0, "accuracy": 0.25}]}))
     said = runtree("show", "r1").out
-    assert "iris: 150 rows x 1, target 'kind' (classification, 2 classes), split 90/30/30" in said
+    assert "iris: 150 rows, 1 columns, target 'kind' (classification, 2 classes), split 90/30/30" in said
     assert "fold  accuracy\n   0    0.2500" in said
     document = json.loads(runtree("show", "r1", "--json").out)
     assert document["schema"] == 1
@@ -93,7 +88,7 @@ def test_a_failed_run_says_why_what_to_do_and_where_more_is_said(runtree):
     assert "r1   failed (error)" in said
     assert "error    DataError: no rows\n         second line\n         give it rows\n" in said
     assert f"log      {path / 'log.txt'}" in said
-    assert "next  runtree show r1 --log" in said
+    assert "next     runtree show r1 --log" in said
 
 
 def test_the_config_is_printed_as_it_was_written(runtree):
@@ -136,6 +131,6 @@ def test_two_parts_alone_are_refused(runtree):
 def test_a_real_run_can_be_shown_and_listed(runtree):
     assert runtree("train", "algorithm=ridge", "data=iris").code == 0
     shown = runtree("show").out
-    assert "iris: 150 rows x 4" in shown
+    assert "iris: 150 rows, 4 columns" in shown
     assert "alpha: 1.0" in shown
     assert json.loads(runtree("runs", "--json").out)["runs"][0]["config"]["algorithm.alpha"] == 1.0

@@ -7,31 +7,31 @@ import time
 
 import pytest
 
-from runtree.cli.sweep.replay import Replay
+from runtree.cli.sweep.ledger_reader import LedgerReader
 
 
 def test_an_ended_sweep_says_why_and_how_to_go_on(runtree, copied, real_sweep):
     said = runtree("status")
     assert said.code == 0, said.err
     for text in (
-        f"sweep  {real_sweep.name}   ended: stopped: 4 runs were started (max_runs=4), best",
-        "asked  algorithm=knn data=iris tuner=tpe tuner.stop.max_runs=4 compute.engine=in_process",
-        "runs   4/4 runs, ",
+        f"sweep    {real_sweep.name}   ended: stopped: 4 runs were started (max_runs=4), best",
+        "command  runtree train -m algorithm=knn data=iris tuner=tpe tuner.stop.max_runs=4 compute.engine=in_process",
+        "runs     4/4 runs, ",
         ": 4 completed",
-        "until  max_runs 4/4 started",
-        f"next   runtree resume {real_sweep.name} tuner.stop.max_runs=8",
+        "stop     max_runs: 4 of 4 started",
+        f"next     runtree resume {real_sweep.name} tuner.stop.max_runs=8",
     ):
-        assert text in said.out.replace("\n       ", " ").replace("       runtree", "runtree")
+        assert text in said.out.replace("\n         ", " ")
     assert "left at most" not in said.out
 
 
 def test_what_is_read_from_the_ledger_is_what_the_driver_knew(copied):
-    seen, stop = Replay(copied).read(), json.loads(copied.stop.read_text())
-    tally = seen.standing.progress.tally
+    seen, stop = LedgerReader(copied).read(), json.loads(copied.stop.read_text())
+    tally = seen.progress.monitor.tally
     assert tally.counters == stop["counters"]
     assert tally.not_improving == stop["not_improving"]
     assert {"value": tally.best, "run": tally.best_run} == stop["best"]
-    assert seen.standing.best[1][0] == stop["best"]["value"]
+    assert seen.progress.best[1][0] == stop["best"]["value"]
 
 
 def test_a_running_sweep_names_its_process_its_runs_and_what_is_left(runtree, write_sweep, told):
@@ -42,20 +42,19 @@ def test_a_running_sweep_names_its_process_its_runs_and_what_is_left(runtree, wr
     with folder.held():
         said = runtree("status")
     assert f"running: process {os.getpid()} on " in said.out
-    assert "works  run 1 b " in said.out
-    assert "until  patience 0/4 without improvement" in said.out
-    assert "left at most: 1 completed" in said.out.replace("\n       ", " ")
-    assert "best   0.5000 accuracy, run 0: a x=0" in said.out
+    assert "running  run 1 b " in said.out
+    assert "stop     patience: 0 of 4 runs without improvement" in said.out
+    assert "left at most: 1 completed" in said.out.replace("\n         ", " ")
+    assert "best     0.5000 accuracy, run 0: a x=0" in said.out
     assert "runtree stop 20260102-030405-sweep" in said.out
 
 
 def test_a_sweep_whose_process_is_gone_can_go_on(runtree, write_sweep, told):
     write_sweep(told.opened(), told.asked(0), told.ended(0, 0.5), told.asked(1))
     said = runtree("status", "20260102").out
-    assert "interrupted: its process is gone, and nobody wrote down why" in said
-    assert "1 run wait to be taken up again" not in said
-    assert "1 run waits to be taken up again" in said
-    assert "next   runtree resume 20260102-030405-sweep\n" in said
+    assert "interrupted: its process ended without recording a reason" in said
+    assert "1 run unfinished" in said
+    assert "next     runtree resume 20260102-030405-sweep\n" in said
 
 
 @pytest.mark.parametrize(
@@ -90,10 +89,12 @@ def test_repeats_count_once_with_their_mean(write_sweep, told):
     events = [told.ended(number, value, of=2, repeat=number % 2) for number, value in enumerate((0.9, 0.1, 0.6, 0.6))]
     events = [event | {"trial": number // 2} for number, event in enumerate(events)]
     standing = (
-        Replay(write_sweep(told.opened(), *events, stop={"patience": {"runs": 9}}, node={"repeats": 2})).read().standing
+        LedgerReader(write_sweep(told.opened(), *events, stop={"patience": {"runs": 9}}, node={"repeats": 2}))
+        .read()
+        .progress
     )
     assert standing.best[1] == (0.6,)
-    assert dict(standing.criteria(1.0)) == {"patience": "0/9 without improvement"}
+    assert dict(standing.criteria(1.0)) == {"patience": "0 of 9 runs without improvement"}
 
 
 def test_all_sweeps_are_listed_and_one_that_cannot_be_read_is_a_warning(runtree, write_sweep, told):
@@ -120,26 +121,26 @@ def test_a_line_that_is_half_written_waits_for_its_other_half(write_sweep, told)
     from runtree.records.ledger import line
 
     folder = write_sweep(told.opened(), told.ended(0, 0.5))
-    seen = Replay(folder).read()
+    seen = LedgerReader(folder).read()
     whole = line(told.ended(1, 0.7))
     for part, count in ((whole[:40], 1), (whole[40:], 2), (b"\0\0damaged\n", 2), (line(told.ended(2, 0.1)), 3)):
         with folder.ledger.open("ab") as file:
             file.write(part)
-        assert seen.read().standing.ended == count
+        assert seen.read().progress.ended == count
 
 
 def test_a_ledger_that_was_cut_is_read_anew(write_sweep, told):
     folder = write_sweep(told.opened(), told.ended(0, 0.5), told.ended(1, 0.7))
-    seen = Replay(folder).read()
+    seen = LedgerReader(folder).read()
     lines = folder.ledger.read_bytes().splitlines(keepends=True)
     folder.ledger.write_bytes(b"".join(lines[:-1]))
-    assert seen.read().standing.ended == 1
+    assert seen.read().progress.ended == 1
 
 
 def test_watching_ends_with_the_sweep_and_tells_each_change(runtree, write_sweep, told, monkeypatch):
     from runtree.records.ledger import Ledger
 
-    monkeypatch.setattr("runtree.cli.sweep.watch.CHANGE", 0.01)
+    monkeypatch.setattr("runtree.cli.status.PRINT_SECONDS", 0.01)
     folder = write_sweep(told.opened(), told.asked(0))
     ready = threading.Event()
 
@@ -171,18 +172,18 @@ def test_ctrl_c_ends_the_watching_and_not_the_sweep(runtree, write_sweep, told, 
     def interrupted(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("runtree.cli.sweep.watch.time.sleep", interrupted)
+    monkeypatch.setattr("runtree.cli.status.time.sleep", interrupted)
     with folder.held():
         said = runtree("status", "--watch")
         assert not folder.request.exists()
     assert said.code == 0
-    assert "no longer watching; the sweep goes on" in said.err
+    assert "stopped watching; the sweep continues" in said.err
 
 
 def test_neither_status_nor_stop_nor_completion_loads_anything_heavy(copied):
     code = (
         "import sys; from runtree.cli.main import main; main(['status']); main(['stop', 'latest']);"
-        "from runtree.cli.sweep.choice import complete_sweep; from types import SimpleNamespace as N;"
+        "from runtree.cli.completion import complete_sweep; from types import SimpleNamespace as N;"
         "print([item.value for item in complete_sweep(N(params={}), None, '20')]);"
         "print([name for name in ('sklearn', 'pandas', 'numpy', 'hydra', 'omegaconf', 'optuna', 'rich') if name in sys.modules])"
     )

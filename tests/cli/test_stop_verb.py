@@ -4,8 +4,12 @@ import pytest
 @pytest.mark.parametrize(
     ("flags", "request_", "says"),
     [
-        ([], "finish", "it begins no new runs, and the 1 run at work may finish (to end them too: --now)"),
-        (["--now"], "terminate", "it begins no new runs, and ends the 1 run at work: 7 s to save what is there"),
+        ([], "finish", "it starts no new runs, and ends when 1 running job has finished (at once: --now)"),
+        (
+            ["--now"],
+            "terminate",
+            "it starts no new runs, and terminates 1 running job after at most 7 s to save their state",
+        ),
     ],
 )
 @pytest.mark.parametrize("named", [[], ["latest"]])
@@ -24,7 +28,7 @@ def test_the_one_that_is_running_is_asked_to_end(runtree, write_sweep, told, fla
 def test_where_nobody_works_there_is_nothing_to_stop(runtree, copied, named):
     said = runtree("stop", *named)
     assert said.code == 0
-    assert "there is nothing to stop" in said.out
+    assert ("is not running" if named else "no sweep is running") in said.out
     assert not copied.request.exists()
 
 

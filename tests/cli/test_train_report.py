@@ -16,7 +16,7 @@ def test_the_spread_over_folds_stands_beside_the_mean(runtree, folder):
     [line] = re.findall(r"^accuracy .*$", said.out, re.MULTILINE)
     values = [fold["accuracy"] for fold in found["folds"]]
     assert float(line.split()[3]) == round(stdev(values), 4)
-    assert "folds 4;" in said.out
+    assert "folds    4;" in said.out
 
 
 def test_there_is_no_spread_without_folds(runtree, folder):
@@ -28,4 +28,8 @@ def test_what_a_search_chose_is_said(runtree, folder):
     said = runtree(
         "train", "data=iris", "algorithm=naive_bayes", "evaluator=nested_cross_validation", *small, *UNEXAMINED
     )
-    assert re.search(r"^chose var_smoothing=\S+ of 2 candidates; over the folds .*istic by", said.out, re.MULTILINE)
+    assert re.search(
+        r"^selected var_smoothing=\S+ of 2 candidates; over the folds its selection score was .*istic by",
+        said.out,
+        re.MULTILINE,
+    )

@@ -8,7 +8,7 @@ QUICK, TPE, BOUND = "experiment=quickstart", "tuner=tpe", "tuner.stop.max_runs=5
 def asked_for(monkeypatch):
     """Catch what would be carried out."""
     caught = []
-    monkeypatch.setattr("runtree.cli.train.carry_out", lambda app, flags: caught.append(flags) or 0)
+    monkeypatch.setattr("runtree.cli.train.run_training", lambda app, flags: caught.append(flags) or 0)
     return caught
 
 
@@ -38,7 +38,7 @@ def test_a_tuner_and_a_bound_are_added_where_nothing_says_so(runtree, folder, as
     [flags] = asked_for
     assert flags.multirun
     assert flags.overrides == [*added, *(text for text in typed if "=" in text)]
-    assert said.err == (f"tune   adds {' '.join(added)}\n" if added else "")
+    assert said.err == (f"adding {' '.join(added)}\n" if added else "")
 
 
 def test_hydras_flags_show_what_would_be_tuned(runtree):

@@ -102,7 +102,7 @@ def test_a_file_is_added_and_what_it_does_not_say_is_stated(runtree, run):
         (["add", "other", "gone.safetensors"], 2, "gone.safetensors: cannot be read"),
         (["add", "other", "latest", "--zoo", "zoo/flowers/card.yaml"], 2, "zoo: cannot write to zoo/flowers/card.yaml"),
         (["show", "flower"], 5, "did you mean: flowers"),
-        (["--zoo", "s3://far"], 2, "works in a folder of this machine"),
+        (["--zoo", "s3://far"], 2, "is not a folder of this machine"),
     ],
 )
 def test_a_mistake_is_told(runtree, run, words, code, told):

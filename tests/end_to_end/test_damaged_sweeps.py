@@ -82,7 +82,11 @@ def typed(verb: str, sweep: Path) -> list[str]:
 def assert_it_answers(runtree, verb: str, sweep: Path, what: object) -> object:
     said = runtree(*typed(verb, sweep))
     assert said.code in CODES, (verb, what, said.err)
-    assert "Traceback" not in said.err and "see where: runtree --traceback" not in said.err, (verb, what, said.err)
+    assert "Traceback" not in said.err and "for the traceback: runtree --traceback" not in said.err, (
+        verb,
+        what,
+        said.err,
+    )
     if "error: " in said.err:
         complaint = said.err[said.err.index("error: ") :].strip()
         assert len(complaint.splitlines()) <= 5 and len(complaint) < 2000, (verb, what, complaint)

@@ -47,8 +47,8 @@ def test_one_fit_ends_by_its_bound_and_one_by_tolerance_at_the_step_computed_by_
     assert record(ended)["reason"] == "tolerance"
     assert record(ended)["fit"] == {"unit": "epoch", "iterations": expected, "reason": "tolerance"}
     assert [line["train_loss"] for line in history(ended)] == losses[:expected]
-    assert f"ended after {expected} epochs: tolerance" in said.out
-    assert f"ended after {expected} epochs: tolerance" in runtree("show", "latest").out
+    assert f"stopped  after {expected} epochs: tolerance" in said.out
+    assert f"stopped after {expected} epochs: tolerance" in runtree("show", "latest").out
 
 
 def test_history_holds_losses_and_metrics_of_both_parts_and_a_picture_shows_them(runtree, folder):

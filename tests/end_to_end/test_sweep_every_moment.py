@@ -164,7 +164,7 @@ def test_full_at_any_page_a_disk_loses_no_run_that_was_counted(folder, small_dis
         if code == 0:  # room enough: `used` holds what was there for a time, too
             assert free > used // 2
             break
-        assert code in (1, 2) and "Traceback" not in said and "see where: runtree" not in said, (free, said)
+        assert code in (1, 2) and "Traceback" not in said and "for the traceback: runtree" not in said, (free, said)
         known = [(event["run"], event["objectives"]) for event in ended(folder)]
         (small_disk / "ballast").unlink()
         begun = list(small_disk.glob("*/*-sweep/ledger.jsonl"))

@@ -17,11 +17,13 @@ def last(folder: Path, pattern: str) -> dict:
 
 
 def test_each_run_is_a_look_at_its_test_rows(runtree, folder):
-    assert "test looks: 1\n" in runtree("train", *TINY).out
-    assert "test looks: 2 by 1 configuration\n" in runtree("train", *TINY).out
-    assert "test looks: 3 by 2 configurations\n" in runtree("train", "data=iris", "algorithm=knn", *UNEXAMINED).out
-    assert "test looks: 1\n" in runtree("train", *TINY, "seed=1").out  # other rows
-    assert "test looks: 1 when this run was scored" in runtree("show", "latest").out
+    assert "test set used once\n" in runtree("train", *TINY).out
+    assert "test set used 2 times by 1 configuration\n" in runtree("train", *TINY).out
+    assert (
+        "test set used 3 times by 2 configurations\n" in runtree("train", "data=iris", "algorithm=knn", *UNEXAMINED).out
+    )
+    assert "test set used once\n" in runtree("train", *TINY, "seed=1").out  # other rows
+    assert "test set used once when this run was scored" in runtree("show", "latest").out
     rows = last(folder, "outputs/default/*/run.json")["fingerprints"]["test"]
     assert [look["rows"] for look in looks(folder)].count(rows) in (1, 3)
 
@@ -29,16 +31,16 @@ def test_each_run_is_a_look_at_its_test_rows(runtree, folder):
 def test_a_search_looks_once_whatever_it_tries(runtree, folder):
     words = ("train", "-m", "data=iris", "algorithm=knn", "compute.slots=1", *UNEXAMINED)
     said = runtree(*words, "tuner=random", "tuner.stop.max_runs=4")
-    assert "test part scored once, after selection)" in " ".join(said.out.split())
+    assert "test set used once, after selection)" in " ".join(said.out.split())
     assert len(looks(folder)) == 1
     again = runtree(*words, "algorithm.n_neighbors=1,2", "tuner.keep=best")
-    assert "after selection; test looks: 2 by 2 configurations)" in " ".join(again.out.split())
+    assert "after selection; test set used 2 times by 2 configurations)" in " ".join(again.out.split())
     whole = runtree(*words, "algorithm.n_neighbors=1,3,5")  # a grid keeps every run
-    assert "(test looks: 5 by " in " ".join(whole.out.split())
+    assert "(test set used 5 times by " in " ".join(whole.out.split())
 
 
 def test_runs_that_are_removed_were_looked_at_all_the_same(runtree, folder):
     runtree("train", *TINY)
     for file in folder.glob("outputs/default/*/run.json"):
         file.unlink()
-    assert "test looks: 2" in runtree("train", *TINY).out
+    assert "test set used 2 times" in runtree("train", *TINY).out

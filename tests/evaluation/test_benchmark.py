@@ -31,7 +31,7 @@ def test_kept_bounds_are_told_and_end_in_0(runtree, folder):
     )
     said = runtree("train", "algorithm=naive_bayes", *IRIS, asked)
     assert said.code == 0, said.err
-    assert "gate  benchmark: passed, 5 of 5 conditions kept" in said.out
+    assert "gate benchmark: passed, 5 of 5 conditions met" in said.out
     found = gate(folder)
     assert (found["passed"], found["explanation"]) == (True, "all 5 conditions are kept")
     metrics = json.loads(RunFolder(latest(folder)).metrics.read_text())
@@ -46,11 +46,11 @@ def test_a_missed_bound_ends_in_3_and_the_run_is_kept(runtree, folder):
     said = runtree("train", "algorithm=dummy", *IRIS, bounds("test.accuracy >= 0.9", "test.accuracy >= 0.1"))
     assert said.code == 3
     assert "error: evaluator.benchmark: test.accuracy is 0.3333, and >= 0.9 was asked" in said.err
-    assert "gate  benchmark: missed" in said.out
+    assert "gate benchmark: failed" in said.out
     record = read_record(RunFolder(latest(folder)))
     assert (record.state, len(record.missed)) == ("completed", 1)
     assert [one["passed"] for one in gate(folder)["conditions"]] == [False, True]
-    assert "missed   evaluator.benchmark: test.accuracy is 0.3333" in runtree("show").out
+    assert "gate     failed: evaluator.benchmark: test.accuracy is 0.3333" in runtree("show").out
 
 
 def test_the_end_of_an_interval_is_the_one_that_is_recorded(runtree, folder):
@@ -142,5 +142,5 @@ def test_a_gap_that_is_too_wide_ends_in_3(runtree, folder):
     said = runtree("train", "data=diabetes", "algorithm=ridge", *fair, "evaluator.explain=none")
     assert said.code == 3
     assert "evaluator.fairness.max_gap: mae differs by" in said.err
-    assert "gate  fairness of sex: missed" in said.out
+    assert "gate fairness of sex: failed" in said.out
     assert len(read_record(RunFolder(latest(folder))).missed) == 1

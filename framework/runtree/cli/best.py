@@ -1,26 +1,43 @@
-"""`runtree best`: the run to take, and why."""
+"""`runtree best`: the best run, or the cheapest of those tied with it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtree.cli.cells import format_cell
-from runtree.cli.clean import told_bytes
-from runtree.cli.compare import comparison_options
-from runtree.cli.words import command, counted, duration, next_line, outputs_option
+from runtree.cli.compare import (
+    SCHEMA,
+    comparison_options,
+    describe_ties,
+    format_heading,
+    format_limits,
+    make_comparison,
+    naming_keys,
+    naming_settings,
+    row_document,
+)
+from runtree.cli.format import (
+    command,
+    format_bytes,
+    format_cell,
+    format_seconds,
+    labelled,
+    next_steps,
+    outputs_option,
+    pluralize,
+)
 
 if TYPE_CHECKING:
     from runtree.records.compare.table import ComparisonTable, CostChoice
 
-LOOKED_AT = 50  # configurations among which ties are looked for
+MAX_TIED = 50  # configurations that are tested for a tie with the best
 
-HELP = f"""Name the best run, and say why it is.
+HELP = f"""Select the best run, and say why.
 
-RUNS are runs, experiments and sweeps as `runtree compare` takes them. The best configuration is that with the best mean
-over its seeds; of its runs the one with the best score is named. --cheapest takes, of the {LOOKED_AT} best
-configurations, the one with the fewest fit seconds among those that are tied with the best; --by names another cost:
-size, seconds, or a metric such as validation.log_loss.
+RUNS are runs, experiments and sweeps as in `runtree compare`. The best configuration has the best mean over its seeds;
+of its runs the one with the best score is selected. --cheapest selects, among the {MAX_TIED} best configurations, the
+one with the shortest fit of those tied with the best; --by names another cost: size, seconds, or a metric such as
+validation.log_loss.
 
 \b
   runtree best churn
@@ -31,9 +48,9 @@ size, seconds, or a metric such as validation.log_loss.
 
 @click.command("best", help=HELP)
 @comparison_options
-@click.option("--cheapest", is_flag=True, help="The cheapest among the tied.")
+@click.option("--cheapest", is_flag=True, help="Select the cheapest of those tied with the best.")
 @click.option("--by", metavar="COST", help="fit_seconds, size, seconds or a metric; implies --cheapest.")
-@click.option("--path", "as_path", is_flag=True, help="Print the folder alone.")
+@click.option("--path", "as_path", is_flag=True, help="Print only the folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @outputs_option()
 def best_command(
@@ -49,79 +66,76 @@ def best_command(
     as_json: bool,
     outputs: str,
 ) -> None:
-    """Compare, choose and tell."""
-    from runtree.cli.compare import compared
     from runtree.cli.tables import print_json
     from runtree.records.compare.table import CompareRequest, choose_configuration
 
     cost = by or ("fit_seconds" if cheapest else None)
-    most = LOOKED_AT if cost else 2
-    table, known = compared(Path(outputs), CompareRequest(runs, metric, None, where, alpha, correction, most, force))
-    found = choose_configuration(table, cost, known)
+    most = MAX_TIED if cost else 2  # two: the settings shown are those in which the best differs from the next
+    table, metrics = make_comparison(
+        Path(outputs), CompareRequest(runs, metric, None, where, alpha, correction, most, force)
+    )
+    choice = choose_configuration(table, cost, metrics)
     if as_json:
-        print_json(document(table, found))
+        print_json(_make_document(table, choice))
     elif as_path:
-        click.echo(found.run.folder)
+        click.echo(choice.run.folder)
     else:
-        print_choice(table, found, outputs)
+        _print_choice(table, choice, outputs)
 
 
-def document(table: "ComparisonTable", found: "CostChoice") -> dict[str, Any]:
-    """Return a choice as JSON has it."""
-    from runtree.cli.compare_rows import SCHEMA, naming_keys, told_line
-
+def _make_document(table: "ComparisonTable", choice: "CostChoice") -> dict[str, Any]:
     return {
         "schema": SCHEMA,
-        "run": found.run.id,
-        "folder": found.run.folder,
+        "run": choice.run.id,
+        "folder": choice.run.folder,
         "metric": table.measure.name,
         "direction": table.measure.direction,
-        "tied": found.tied,
-        "by": found.by,
-        "cost": found.cost,
-        "cost_of_best": found.cost_of_best,
-        "configuration": told_line(found.line, naming_keys(table.lines)),
+        "tied": choice.tied,
+        "by": choice.by,
+        "cost": choice.cost,
+        "cost_of_best": choice.cost_of_best,
+        "configuration": row_document(choice.line, naming_keys(table.lines)),
     }
 
 
-def print_choice(table: "ComparisonTable", found: "CostChoice", outputs: str) -> None:
-    """Print the run, why it is the one, and what to type next."""
-    from runtree.cli.compare_page import heading, told_interval, told_ties
-    from runtree.cli.compare_rows import named, naming_keys
-
-    settings = named(found.line, naming_keys(table.lines))
-    told = " ".join(f"{key.removesuffix('.name')}={value}" for key, value in settings.items())
-    spread = found.line.spread
-    over = f", mean of {spread.n} seeds" if spread.n > 1 else ""
-    interval = "" if spread.low is None else f", {100 * (1 - table.request.alpha):g} %: {told_interval(found.line)}"
-    click.echo(f"best   {found.run.id}   {told}")
-    click.echo(f"score  {format_cell(spread.mean)} {table.measure.name}{over}{interval}")
-    click.echo(f"why    {reason(table, found)}")
-    click.echo(f"of     {heading(table)}")
-    if found.by:
-        click.echo(f"ties   {told_ties(table) or 'nothing could be tested, so nothing else counts as tied'}")
-    words = table.request.words
-    click.echo(f"folder {found.run.folder}")
-    commands = [command("show", found.run.id, outputs=outputs), command("compare", *words, outputs=outputs)]
-    click.echo(next_line(commands))
-
-
-def reason(table: "ComparisonTable", found: "CostChoice") -> str:
-    """Return why it was chosen."""
-    if found.by is None:
-        of = f"; of its {len(found.line.records)} runs the one with the best" if len(found.line.records) > 1 else ""
-        return f"rank 1 by {table.measure.name}{of}"
-    form = {"fit_seconds": _seconds, "seconds": _seconds, "size": _bytes}.get(found.by, format_cell)
-    if found.tied == 1:
-        return f"nothing is tied with the best: {found.by} {form(found.cost)}"
-    others = "" if found.line.leader else f", the best has {form(found.cost_of_best)}"
-    among = counted(found.tied, "configuration")
-    return f"rank {found.line.rank}, and of {among} tied the one with the best {found.by}: {form(found.cost)}{others}"
+def _print_choice(table: "ComparisonTable", choice: "CostChoice", outputs: str) -> None:
+    settings = naming_settings(choice.line, naming_keys(table.lines))
+    texts = {key: "null" if value is None else value for key, value in settings.items()}
+    pairs = " ".join(f"{key.removesuffix('.name')}={text}" for key, text in texts.items())
+    spread = choice.line.spread
+    seeds = f", mean of {spread.n} seeds" if spread.n > 1 else ""
+    level = f"{100 * (1 - table.request.alpha):g} %"
+    interval = "" if spread.low is None else f", {level} CI {format_limits(choice.line)}"
+    lines = {
+        "best": f"{choice.run.id}   {pairs}",
+        "score": f"{format_cell(spread.mean)} {table.measure.name}{seeds}{interval}",
+        "reason": _format_reason(table, choice),
+        "among": format_heading(table),
+    }
+    if choice.by:
+        lines["tied"] = describe_ties(table) or "no test was possible, so no other configuration counts as tied"
+    lines["folder"] = str(choice.run.folder)
+    for label, text in lines.items():
+        click.echo(labelled(label, text))
+    commands = [
+        command("show", choice.run.id, outputs=outputs),
+        command("compare", *table.request.words, outputs=outputs),
+    ]
+    click.echo(next_steps(commands))
 
 
-def _seconds(found: float | None) -> str:
-    return f"{duration(found)} s"
+def _format_reason(table: "ComparisonTable", choice: "CostChoice") -> str:
+    if choice.by is None:
+        runs = len(choice.line.records)
+        return f"rank 1 by {table.measure.name}" + (f"; the best of its {runs} runs" if runs > 1 else "")
 
+    def format_cost(cost: float | None) -> str:
+        if choice.by == "size":
+            return format_bytes(cost)
+        return f"{format_seconds(cost)} s" if choice.by in ("fit_seconds", "seconds") else format_cell(cost)
 
-def _bytes(found: float | None) -> str:
-    return "-" if found is None else told_bytes(int(found))
+    if choice.tied == 1:
+        return f"no other configuration is tied with the best; its {choice.by}: {format_cost(choice.cost)}"
+    best = "" if choice.line.leader else f" (the best: {format_cost(choice.cost_of_best)})"
+    among = pluralize(choice.tied, "tied configuration")
+    return f"rank {choice.line.rank}, with the best {choice.by} of {among}: {format_cost(choice.cost)}{best}"

@@ -1,22 +1,22 @@
-"""`runtree check`: questions asked before money is spent; nothing is kept."""
+"""`runtree check`: checks of data and pipeline before training."""
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from runtree.cli.completion import complete_override
+from runtree.cli.format import command, format_seconds, labelled, next_steps
 
 if TYPE_CHECKING:
     from runtree.app.check import CheckReport
 
 SCHEMA = 1
 
-HELP = """Look at what `runtree train OVERRIDES` would learn from, and with, before it is trained at length.
+HELP = """Check data and pipeline before training.
 
-Columns that give the answer away, parts that are not apart, a pipeline that learns nothing or too much: each check
-passes, warns, fails or is skipped, and says what it found and what to do. What is fitted is fitted on a sample of the
-rows. Nothing is written. The exit code is 0 where none failed, 3 where one did.
+The checks look for columns that leak the target, for splits that share rows, and for a pipeline that learns nothing or
+everything. Each one passes, warns, fails or is skipped, and says why and what to do. Models are fitted on a sample of
+the rows, and nothing is written. The exit code is 0 if no check failed, else 3.
 
 \b
   runtree check algorithm=logistic
@@ -28,81 +28,59 @@ rows. Nothing is written. The exit code is 0 where none failed, 3 where one did.
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_override)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check_command(overrides: tuple[str, ...], as_json: bool) -> int:
-    """Ask every check and print what they found."""
     from runtree.app import App
     from runtree.app.check import check_config
-    from runtree.cli.train import asks_hydra, show
+    from runtree.cli.progress import Spinner
+    from runtree.cli.train import is_hydra_query, print_hydra_answer
     from runtree.config.hydra_engine import parse_flags
     from runtree.contract.errors import GateError
 
     app, flags = App(), parse_flags(overrides)
-    if asks_hydra(flags):
-        return show(app, flags)
+    if is_hydra_query(flags):
+        return print_hydra_answer(app, flags)
     spinner = Spinner()
     try:
-        checked = check_config(app, flags, spinner.tell)
+        checked = check_config(app, flags, lambda name: spinner.show(f"check: {name} …"))
     finally:
         spinner.stop()
-    print_json_document(checked) if as_json else print_page(checked, flags.overrides)
+    if as_json:
+        _print_json(checked)
+    else:
+        _print_checks(checked, flags.overrides)
     return 0 if checked.passed else GateError.exit_code
 
 
-def print_page(checked: "CheckReport", overrides: "list[str]") -> None:
-    """Print the data, a line for each check with what to do below it, and what to type next."""
+def _print_checks(checked: "CheckReport", overrides: list[str]) -> None:
     from runtree.checks.context import CHECK_STATES
-    from runtree.cli.tables import print_table, terminal_width
-    from runtree.cli.train_report import summary
-    from runtree.cli.words import command, duration, next_line
+    from runtree.cli.tables import print_table
+    from runtree.cli.train import run_lines
 
-    click.echo(summary(checked.run)[0])
-    click.echo(f"check {checked.run.config.algorithm.name} fitted on {checked.rows:,} rows of the train part\n")
-    rows = [[one.check.name, one.finding.state, one.finding.found] for one in checked.outcomes]
-    notes = {number: one.finding.advice for number, one in enumerate(checked.outcomes) if one.finding.advice}
-    print_table(
-        ["check", "result", "found"], rows, {key: f"-> {text}" for key, text in notes.items()}, terminal_width()
-    )
+    click.echo(labelled(*run_lines(checked.run)[0]))
+    fitted = f"{checked.run.config.algorithm.name}, fitted on {checked.rows:,} rows of the train split"
+    click.echo(f"{labelled('check', fitted)}\n")
+    rows = [[outcome.check.name, outcome.finding.state, outcome.finding.found] for outcome in checked.outcomes]
+    advice = {number: outcome.finding.advice for number, outcome in enumerate(checked.outcomes)}
+    notes = {number: f"-> {text}" for number, text in advice.items() if text}
+    print_table(["check", "result", "found"], rows, notes)
     counts = ", ".join(f"{checked.count(state)} {state}" for state in CHECK_STATES if checked.count(state))
-    click.echo(f"\n{counts} in {duration(checked.seconds)} s; nothing was written")
-    again = f"mend what failed, then: {command('check', *overrides)}"
-    click.echo(next_line([command("train", *overrides) if checked.passed else again]))
+    click.echo(f"\n{counts} in {format_seconds(checked.seconds)} s; nothing was written")
+    verb = "train" if checked.passed else "check"
+    prefix = "" if checked.passed else "fix what failed, then: "
+    click.echo(next_steps([f"{prefix}{command(verb, *overrides)}"]))
 
 
-def print_json_document(checked: "CheckReport") -> None:
-    """Print what was found for programs."""
+def _print_json(checked: "CheckReport") -> None:
     from runtree.cli.tables import print_json
 
     checks = [
         {
-            "name": one.check.name,
-            "asks": one.check.asks,
-            "result": one.finding.state,
-            "found": one.finding.found,
-            "advice": one.finding.advice,
-            "seconds": round(one.seconds, 3),
+            "name": outcome.check.name,
+            "asks": outcome.check.asks,
+            "result": outcome.finding.state,
+            "found": outcome.finding.found,
+            "advice": outcome.finding.advice,
+            "seconds": round(outcome.seconds, 3),
         }
-        for one in checked.outcomes
+        for outcome in checked.outcomes
     ]
     print_json({"schema": SCHEMA, "passed": checked.passed, "rows": checked.rows, "checks": checks})
-
-
-class Spinner:
-    """What is being done, on stderr: a spinner on a terminal, nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._status: Any = None
-
-    def tell(self, name: str) -> None:
-        """Show what begins."""
-        if not sys.stderr.isatty():
-            return
-        if self._status is None:
-            from rich.console import Console
-
-            self._status = Console(stderr=True).status("")
-            self._status.start()
-        self._status.update(f"check: {name} …")
-
-    def stop(self) -> None:
-        """Leave the terminal as it was."""
-        if self._status is not None:
-            self._status.stop()

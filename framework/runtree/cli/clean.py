@@ -1,4 +1,4 @@
-"""`runtree clean`: make room in the output tree, and say first what would go."""
+"""`runtree clean`: list what can be removed from the output folder, and remove it."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtree.cli.words import command, counted, next_line, outputs_option, where_option
+from runtree.cli.format import command, format_bytes, next_steps, outputs_option, pluralize, where_option
 from runtree.records.cleanup import REMOVABLE_KINDS
 
 if TYPE_CHECKING:
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-WHAT = {"failed": "run", "leaves": "heavy leaves", "attempts": "attempts", "halves": "half a folder"}
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+DEFAULT_AGE = "7d"
+NAMES = {"failed": "run", "leaves": "artifacts", "attempts": "attempts", "halves": "incomplete run"}
 
-HELP = """List what may go from the output tree, and with --yes remove it.
+HELP = """List what can be removed from the output folder; --yes removes it.
 
 \b
-  failed     runs that failed or were interrupted, those of sweeps excepted
-  leaves     model, plots, predictions and checkpoints of runs that are not the best of their experiment or sweep;
-             config, metrics, history and log stay, so that the run is listed and compared as before
-  attempts   what attempts at runs of sweeps left that died
-  halves     folders of runs that died before their first record, and what a killed removal left
+  failed     failed and interrupted runs, except those of sweeps
+  leaves     artifacts (model, plots, predictions, checkpoints) of runs that are not the best of their experiment or
+             sweep; config, metrics, history and log are kept, so that the run can still be listed and compared
+  attempts   files of attempts at the runs of a sweep that crashed
+  halves     folders of runs that crashed before their first record, and files of a removal that was interrupted
 
-Nothing is touched that is younger than --older, that somebody works on, or that runtree did not write. Symbolic links
-are not followed. The best run of an experiment is that with the best objective on one table; --best takes its heavy
-leaves, too. With --where runs alone go, and those only to which it holds.
+Kept are items newer than --older, runs and sweeps in progress, and files that runtree did not write. Symbolic links are
+not followed. The best run of an experiment has the best objective on its table; --best removes its artifacts, too. With
+--where only runs that match are removed.
 
 \b
   runtree clean
@@ -36,32 +37,30 @@ leaves, too. With --where runs alone go, and those only to which it holds.
 """
 
 
-def read_age(context: click.Context, parameter: click.Parameter, value: str) -> float:
-    """Return a time like 7d, 12h or 30m in seconds."""
-    found = AGE.fullmatch(value)
-    if found is None:
-        raise click.BadParameter(f"'{value}' is no time: write a number and s, m, h, d or w, e.g. 7d")
-    return float(found[1]) * SECONDS[found[2]]
+def _check_age(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if AGE.fullmatch(value) is None:
+        raise click.BadParameter(f"'{value}' is not an age; write a number and s, m, h, d or w, e.g. {DEFAULT_AGE}")
+    return value
 
 
 @click.command("clean", help=HELP)
 @click.option(
     "--older",
     metavar="AGE",
-    callback=read_age,
-    default="7d",
+    callback=_check_age,
+    default=DEFAULT_AGE,
     show_default=True,
-    help="What is at least so old: 12h, 4w.",
+    help="Only items older than AGE, e.g. 12h or 4w.",
 )
-@click.option("--only", multiple=True, type=click.Choice(REMOVABLE_KINDS), help="This kind alone; may be given again.")
-@click.option("--experiment", metavar="NAME", help="In one experiment.")
+@click.option("--only", multiple=True, type=click.Choice(REMOVABLE_KINDS), help="Only this kind. Can be repeated.")
+@click.option("--experiment", metavar="NAME", help="Only in this experiment.")
 @where_option()
-@click.option("--best", is_flag=True, help="Take the heavy leaves of the best runs, too.")
-@click.option("--yes", is_flag=True, help="Remove it.")
+@click.option("--best", is_flag=True, help="Also the artifacts of the best runs.")
+@click.option("--yes", is_flag=True, help="Remove the items.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @outputs_option()
 def clean_command(
-    older: float,
+    older: str,
     only: tuple[str, ...],
     experiment: str | None,
     where: tuple[str, ...],
@@ -70,85 +69,63 @@ def clean_command(
     as_json: bool,
     outputs: str,
 ) -> int:
-    """Look through the tree, list what may go, and where it is asked for remove it."""
-    from runtree.app.clean import CleanRequest, CleanScan, try_remove
+    from runtree.app.clean import CleanRequest, CleanScan, list_folders, try_remove
+    from runtree.contract.errors import unknown
 
-    refuse_unknown_experiment(Path(outputs), experiment)
-    looked = CleanScan(Path(outputs), CleanRequest(older, only or REMOVABLE_KINDS, experiment, best, where))
-    items = looked.items()
+    experiments = [folder.name for folder in list_folders(Path(outputs))]
+    if experiment is not None and experiment not in experiments:
+        raise unknown("experiment", experiment, experiments)
+    seconds = float(older[:-1]) * UNIT_SECONDS[older[-1]]
+    scan = CleanScan(Path(outputs), CleanRequest(seconds, only or REMOVABLE_KINDS, experiment, best, where))
+    items = scan.items()
     faults = {item.path: fault for item in items if (fault := try_remove(item))} if yes else {}
     if as_json:
-        print_as_json(items, faults, yes, looked.held)
-    else:
-        print_items(items, faults, yes)
-        for path in looked.held:
-            click.echo(f"passed over, for somebody works there: {path}", err=True)
-        if items and not yes:
-            click.echo(f"\n{next_line([again(older, only, experiment, where, best, outputs)])}")
+        _print_json(items, faults, yes, scan.held)
+        return 1 if faults else 0
+    _print_items(items, faults, yes)
+    for path in scan.held:
+        click.echo(f"skipped, in use: {path}", err=True)
+    if items and not yes:
+        words = [] if older == DEFAULT_AGE else ["--older", older]
+        words += [word for kind in only for word in ("--only", kind)]
+        words += ["--experiment", experiment] if experiment else []
+        words += [word for condition in where for word in ("--where", condition)]
+        words += ["--best"] if best else []
+        click.echo(f"\n{next_steps([command('clean', *words, '--yes', outputs=outputs)])}")
     return 1 if faults else 0
 
 
-def refuse_unknown_experiment(outputs: Path, experiment: str | None) -> None:
-    """Say which experiments there are."""
-    from runtree.app.clean import list_folders
-    from runtree.contract.errors import unknown
-
-    known = [folder.name for folder in list_folders(outputs)]
-    if experiment is not None and experiment not in known:
-        raise unknown("experiment", experiment, known)
-
-
-def print_items(items: "list[Removable]", faults: dict[Path, str], done: bool) -> None:
-    """Print a line for each thing, and how much it is."""
-    from runtree.cli.tables import print_table, terminal_width
+def _print_items(items: "list[Removable]", faults: dict[Path, str], removed: bool) -> None:
+    from runtree.cli.tables import print_table
 
     if not items:
-        click.echo("nothing may go")
+        click.echo("nothing to remove")
         return
-    rows = [[WHAT[item.kind], told_place(item), told_bytes(item.bytes), item.why] for item in items]
+    rows = []
+    for item in items:
+        names = f": {' '.join(path.name for path in item.leaves)}" if item.leaves else ""
+        rows.append([NAMES[item.kind], f"{item.path}{names}", format_bytes(item.bytes), item.why])
     notes = {number: f"not removed: {faults[item.path]}" for number, item in enumerate(items) if item.path in faults}
-    print_table(["what", "where", "size", "why"], rows, notes, terminal_width())
-    gone = [item for item in items if item.path not in faults]
-    freed = told_bytes(sum(item.bytes for item in gone))
-    total = f"{counted(len(gone), 'thing')}, {freed}"
-    click.echo(f"\nremoved {total}" if done else f"\nwould remove {total}; nothing was removed")
+    print_table(["what", "where", "size", "why"], rows, notes)
+    removable = [item for item in items if item.path not in faults]
+    total = f"{pluralize(len(removable), 'item')}, {format_bytes(sum(item.bytes for item in removable))}"
+    click.echo(f"\nremoved {total}" if removed else f"\nwould remove {total}; nothing was removed")
 
 
-def told_place(item: "Removable") -> str:
-    """Return where it is: the leaves of a run in one word."""
-    return f"{item.path}: {' '.join(path.name for path in item.leaves)}" if item.leaves else str(item.path)
-
-
-def told_bytes(number: int) -> str:
-    """Return bytes to three digits: 512 B, 12.3 kB, 4.56 GB."""
-    size, unit = float(number), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{number} B" if unit == "B" else f"{size:.3g} {unit}"
-
-
-def print_as_json(items: "list[Removable]", faults: dict[Path, str], done: bool, held: list[Path]) -> None:
-    """Print it as one document."""
+def _print_json(items: "list[Removable]", faults: dict[Path, str], removed: bool, held: list[Path]) -> None:
     from runtree.cli.tables import print_json
 
-    told = [
+    documents = [
         {
-            "kind": item.kind, "path": item.path, "leaves": [path.name for path in item.leaves], "bytes": item.bytes,
-            "why": item.why, "removed": done and item.path not in faults, "fault": faults.get(item.path),
+            "kind": item.kind,
+            "path": item.path,
+            "leaves": [path.name for path in item.leaves],
+            "bytes": item.bytes,
+            "why": item.why,
+            "removed": removed and item.path not in faults,
+            "fault": faults.get(item.path),
         }
         for item in items
-    ]  # fmt: skip
-    print_json({"schema": SCHEMA, "items": told, "bytes": sum(item.bytes for item in items), "passed_over": held})
-
-
-def again(
-    older: float, only: tuple[str, ...], experiment: str | None, where: tuple[str, ...], best: bool, outputs: str
-) -> str:
-    """Return the same command with --yes."""
-    words = [] if older == 7 * SECONDS["d"] else ["--older", f"{older:g}s"]
-    words += [word for kind in only for word in ("--only", kind)]
-    words += ["--experiment", experiment] if experiment else []
-    words += [word for condition in where for word in ("--where", condition)]
-    return command("clean", *words, *(["--best"] if best else []), "--yes", outputs=outputs)
+    ]
+    total = sum(item.bytes for item in items)
+    print_json({"schema": SCHEMA, "items": documents, "bytes": total, "passed_over": held})

@@ -1,11 +1,13 @@
-"""What can follow on the command line: groups, options and keys, without loading Hydra."""
+"""`runtree completion`, and what can follow on a command line: groups, options, keys, runs and sweeps."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from runtree.cli.installed import plugins_installed
+from runtree.cli.format import default_outputs
+from runtree.cli.main import plugins_installed
 
 if TYPE_CHECKING:
     from runtree.config.catalogue import Catalogue
@@ -15,12 +17,12 @@ LINES = {
     "zsh": 'eval "$(_RUNTREE_COMPLETE=zsh_source runtree)"',
     "fish": "_RUNTREE_COMPLETE=fish_source runtree | source",
 }
+INTERNAL_KEYS = ("._target_", ".space", ".iterations")  # which an option sets for itself
+RESUMABLE_KEYS = ("compute", "tuner.")  # what a sweep may continue with in another form
 
-HIDDEN = ("._target_", ".space", ".iterations")  # keys that options say of themselves
 
-
-def known() -> "Catalogue":
-    """Return what can be chosen; plugins, and what it takes to ask them, are loaded only where there are any."""
+def load_catalogue() -> "Catalogue":
+    """Return the options that can be chosen, without importing Hydra unless a plugin needs to be asked."""
     if plugins_installed():
         from runtree.app import App
 
@@ -33,30 +35,64 @@ def known() -> "Catalogue":
 
 def complete_override(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete an override: `al` → `algorithm=`, `algorithm=ran` → `algorithm=random_forest`, `algorithm.n_` → keys."""
-    typed: Any = context.params.get("overrides") or ()
-    catalogue = known()
-    group, sign, begun = incomplete.partition("=")
-    if sign:
-        *before, last = begun.split(",")
-        stem = ",".join([*before, ""]) if before else ""
+    overrides: Any = context.params.get("overrides") or ()
+    catalogue = load_catalogue()
+    group, equals, value = incomplete.partition("=")
+    if equals:
+        before, comma, last = value.rpartition(",")  # of several options the last is completed
         options = catalogue.groups.get(group, {})
-        return [CompletionItem(f"{group}={stem}{name}") for name in options if name.startswith(last)]
-    names = [f"{name}=" for name in catalogue.groups]
-    keys = [f"{path}=" for path in catalogue.keys(typed) if not any(own in path for own in HIDDEN)]
-    return [CompletionItem(name) for name in [*names, *keys] if name.startswith(incomplete)]
+        return _matching((f"{group}={before}{comma}{name}" for name in options if name.startswith(last)), "")
+    keys = (path for path in catalogue.keys(overrides) if not any(internal in path for internal in INTERNAL_KEYS))
+    return _matching((f"{name}=" for name in (*catalogue.groups, *keys)), incomplete)
+
+
+def complete_resumable(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the overrides that `runtree resume` accepts."""
+    items = complete_override(context, parameter, incomplete)
+    return [item for item in items if item.value.startswith(RESUMABLE_KEYS)]
 
 
 def complete_option(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete `group=option`, or a group alone."""
-    groups = known().groups
+    groups = load_catalogue().groups
     pairs = [f"{group}={name}" for group, options in groups.items() for name in options]
-    return [CompletionItem(name) for name in [*groups, *pairs] if name.startswith(incomplete)]
+    return _matching([*groups, *pairs], incomplete)
 
 
-@click.command("completion", short_help="Print the line that makes your shell complete.")
+def complete_group(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return _matching(load_catalogue().groups, incomplete)
+
+
+def complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from runtree.records.selectors import run_ids
+
+    return _matching(["latest", *run_ids(_outputs(context))], incomplete)
+
+
+def complete_sweep(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from runtree.records.layout import sweep_folders
+
+    names = [folder.path.name for folder in reversed(sweep_folders(_outputs(context)))]
+    return _matching(["latest", *names], incomplete)
+
+
+def complete_run_or_sweep(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    items = [*complete_sweep(context, parameter, incomplete), *complete_run(context, parameter, incomplete)]
+    return list({item.value: item for item in items}.values())
+
+
+def _outputs(context: click.Context) -> Path:
+    return Path(context.params.get("outputs") or default_outputs())
+
+
+def _matching(names: Any, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+@click.command("completion", short_help="Print the line that enables completion in your shell.")
 @click.argument("shell", type=click.Choice(list(LINES)))
 def completion_command(shell: str) -> None:
-    """Print the line to put into your shell's start-up file.
+    """Print the line that enables completion, for the start-up file of your shell.
 
     \b
       runtree completion bash >> ~/.bashrc

@@ -1,24 +1,26 @@
-"""`runtree describe`: one option, its keys and the code behind it."""
+"""`runtree describe`: one option, its keys, and the class behind it."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtree.cli.completion import complete_option
-from runtree.cli.words import command, next_line
+from runtree.cli.format import command, indented, labelled, next_steps, terminal_width
 
 if TYPE_CHECKING:
     from runtree.config.catalogue import Catalogue, Option
     from runtree.config.describe import Description, OptionParameter
 
 SCHEMA = 1
-LABEL = 8  # room for the word at the beginning of a line
+DEFAULT_COLUMN_WIDTH = 40  # of key and default, before the type
+SAME_SENTENCE_RATIO = 0.5  # two sentences at least so similar say the same
+QUOTED_DEFAULTS = ("", " ", ",", ".", ";", "\t")  # which would be overlooked without quotes
 
-HELP = """Describe an option: its keys with default, type and meaning, its space, and the code behind it.
+HELP = """Describe an option: its keys with default, type and meaning, its search space, and the class behind it.
 
-WHAT is group=option, a group (its default option is described), or an option whose name no other group has.
+WHAT is group=option, a group (its default option is described), or the name of an option that no other group has.
 
 \b
   runtree describe algorithm=random_forest
@@ -30,141 +32,123 @@ WHAT is group=option, a group (its default option is described), or an option wh
 @click.argument("what", shell_complete=complete_option)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def describe_command(what: str, as_json: bool) -> None:
-    """Find the option and tell about it."""
     from runtree.app import App
     from runtree.cli.tables import print_json
     from runtree.config.describe import describe
 
     app = App()
-    found = describe(app.catalogue, find_option(app.catalogue, what), app.allow_list())
+    description = describe(app.catalogue, _find_option(app.catalogue, what), app.allow_list())
     if as_json:
-        print_json({"schema": SCHEMA, "option": as_document(found)})
+        print_json({"schema": SCHEMA, "option": _make_document(description)})
     else:
-        print_description(found, app.catalogue)
+        _print_description(description, app.catalogue)
 
 
-def find_option(catalogue: "Catalogue", what: str) -> "Option":
-    """Return the option that `group=option`, a group or an option's name stands for."""
+def _find_option(catalogue: "Catalogue", what: str) -> "Option":
+    """Return the option that `group=option`, a group, or the name of an option stands for."""
     from runtree.contract.errors import RequestError, unknown
 
-    group, sign, name = what.partition("=")
-    if sign:
+    group, equals, name = what.partition("=")
+    if equals:
         return catalogue.option(group, name)
     if group in catalogue.groups:
-        chosen = catalogue.choices().get(group)
-        if chosen is None:
+        default = catalogue.choices().get(group)
+        if default is None:
             names = ", ".join(catalogue.groups[group])
-            raise RequestError(
-                f"no option of {group} is chosen by default", f"possible: {names}", f"see: runtree list {group}"
-            )
-        return catalogue.option(group, chosen)
-    homes = [other for other, options in catalogue.groups.items() if what in options]
-    if len(homes) > 1:
-        raise RequestError(f"'{what}' is an option of {len(homes)} groups", *(f"{home}={what}" for home in homes))
-    if not homes:
-        raise unknown("group or option", what, {*catalogue.groups, *(n for o in catalogue.groups.values() for n in o)})
-    return catalogue.option(homes[0], what)
+            raise RequestError(f"{group} has no default option", f"possible: {names}", f"see: runtree list {group}")
+        return catalogue.option(group, default)
+    groups = [group for group, options in catalogue.groups.items() if what in options]
+    if len(groups) > 1:
+        raise RequestError(f"'{what}' is an option of {len(groups)} groups", *(f"{group}={what}" for group in groups))
+    if not groups:
+        options = (option for options in catalogue.groups.values() for option in options)
+        raise unknown("group or option", what, {*catalogue.groups, *options})
+    return catalogue.option(groups[0], what)
 
 
-def as_document(found: "Description") -> dict[str, Any]:
-    """Return a description as plain data."""
+def _make_document(description: "Description") -> dict[str, Any]:
     from runtree.config.yaml_comments import option_summary
 
-    option = found.option
+    option = description.option
     about = {"group": option.group, "name": option.name, "summary": option_summary(option), "provider": option.provider}
-    more = {key: value for key, value in asdict(found).items() if key != "option"}
-    return {**about, "file": str(option.file) if option.file else None, **more}
+    fields = {key: value for key, value in asdict(description).items() if key != "option"}
+    return {**about, "file": str(option.file) if option.file else None, **fields}
 
 
-def print_description(found: "Description", catalogue: "Catalogue") -> None:
-    """Print an option for people."""
-    from runtree.cli.tables import indented, terminal_width
+def _print_description(description: "Description", catalogue: "Catalogue") -> None:
     from runtree.config.yaml_comments import option_summary
 
-    width = terminal_width()
-    click.echo(f"{found.option.group}={found.option.name}")
-    click.echo(indented(option_summary(found.option), "  ", width))
+    click.echo(f"{description.option.group}={description.option.name}")
+    click.echo(indented(option_summary(description.option), "  "))
     click.echo()
-    for label, text in facts(found):
-        click.echo(f"{label:<{LABEL}}{text}")
-    for parameter in found.parameters:
-        print_parameter(parameter, width)
-    print_space(found)
-    if found.more:
-        click.echo("\nmore of its parameters, set with + before the key:")
-        click.echo(indented(", ".join(found.more), "  ", width))
-    click.echo(f"\n{next_line(suggestions(found, catalogue))}")
+    for label, text in _facts(description):
+        click.echo(labelled(label, text))
+    for parameter in description.parameters:
+        _print_parameter(parameter)
+    if description.space:
+        click.echo("\nsearch space:")
+        width = max(map(len, description.space))
+        for path, text in description.space.items():
+            click.echo(f"  {path:<{width}}  {text}")
+    if description.more:
+        click.echo("\nfurther parameters, set with + before the key:")
+        click.echo(indented(", ".join(description.more), "  "))
+    click.echo(f"\n{next_steps(_suggestions(description, catalogue))}")
 
 
-def facts(found: "Description") -> list[tuple[str, str]]:
-    """Return what an option is for, the code behind it, where it comes from, and what could not be looked into."""
-    targets = [f"{target} ({task})" if task else target for task, target in found.targets.items()]
-    rows = [
-        ("tasks", [", ".join(found.tasks)] if found.tasks else []),
-        ("chooses", list(found.chooses)),
-        ("target", targets),
-        ("fit", [f"honours {', '.join(honoured(found))}"] if found.honours else []),
-        ("from", [f"{found.option.provider}: {found.option.file or 'the hook register_algorithms'}"]),
-        ("problem", list(found.problems)),
+def _facts(description: "Description") -> Iterator[tuple[str, str]]:
+    """Yield tasks, the classes behind the option, its origin, and what could not be inspected."""
+    origin = f"{description.option.provider}: {description.option.file or 'the hook register_algorithms'}"
+    honoured = [
+        f"fit.{key}" if place == "step" else f"fit.{key} ({place})" for key, place in description.honours.items()
     ]
-    return [(label if number == 0 else "", text) for label, texts in rows for number, text in enumerate(texts)]
+    facts = {
+        "tasks": [", ".join(description.tasks)] if description.tasks else [],
+        "chooses": description.chooses,
+        "target": [f"{target} ({task})" if task else target for task, target in description.targets.items()],
+        "fit": [f"honours {', '.join(honoured)}"] if honoured else [],
+        "from": [origin],
+        "problem": description.problems,
+    }
+    for label, texts in facts.items():
+        for number, text in enumerate(texts):
+            yield "" if number else label, text
 
 
-def honoured(found: "Description") -> list[str]:
-    """Return the keys of the `fit` block that an algorithm honours, with the parameter that a value is put into."""
-    return [f"fit.{key}" if place == "step" else f"fit.{key} ({place})" for key, place in found.honours.items()]
+def _print_parameter(parameter: "OptionParameter") -> None:
+    """Print a key with default and type, and below it its meaning."""
+    pair = f"{parameter.path} = {_format_default(parameter.default)}"
+    line = f"{pair:<{DEFAULT_COLUMN_WIDTH}}    {parameter.type}" if parameter.type else pair
+    fits = len(line) <= (terminal_width() or 120)
+    below = list(filter(None, [*([] if fits else [parameter.type]), parameter.meaning, parameter.note]))
+    click.echo(f"\n{line if fits else pair}")
+    for text, following in zip(below, [*below[1:], ""], strict=False):
+        if not _say_the_same(text, following):  # a comment in the YAML often repeats the docstring
+            click.echo(indented(text, "    "))
 
 
-def print_parameter(parameter: "OptionParameter", width: int | None) -> None:
-    """Print a key with its default and what it takes, and below that what it means."""
-    from runtree.cli.tables import indented
-
-    told = f"{parameter.path} = {default(parameter.default)}"
-    beside = f"{told:<40}    {parameter.type}" if parameter.type else told
-    fits = len(beside) <= (width or 120)
-    below = [*([] if fits else [parameter.type]), parameter.meaning, parameter.note]
-    click.echo(f"\n{beside if fits else told}")
-    for text in said_once(list(filter(None, below))):
-        click.echo(indented(text, "    ", width))
-
-
-def said_once(texts: list[str]) -> list[str]:
-    """Leave out a sentence that the next one says again: a comment in the YAML often repeats the docstring."""
-    return [text for text, after in zip_longest(texts, texts[1:], fillvalue="") if not alike(text, after)]
-
-
-def alike(one: str, other: str) -> bool:
-    """Tell whether two sentences say much the same."""
+def _say_the_same(first: str, second: str) -> bool:
     from difflib import SequenceMatcher
 
-    return SequenceMatcher(None, one.lower(), other.lower()).ratio() >= 0.5
+    return SequenceMatcher(None, first.lower(), second.lower()).ratio() >= SAME_SENTENCE_RATIO
 
 
-def default(value: Any) -> str:
-    """Return a default as YAML would hold it; ``sqrt (classification), 1.0 (regression)`` where it differs by task."""
+def _format_default(value: Any) -> str:
+    """Return a default as YAML: ``sqrt (classification), 1.0 (regression)`` where it differs by task."""
     from runtree.config.catalogue import differs_by_task
 
     if differs_by_task(value):
-        return ", ".join(f"{default(own)} ({task})" for task, own in value.items())
+        return ", ".join(f"{_format_default(default)} ({task})" for task, default in value.items())
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return "(required)" if value == "???" else f'"{value}"' if value in ("", " ", ",", ".", ";", "\t") else str(value)
+    return "(required)" if value == "???" else f'"{value}"' if value in QUOTED_DEFAULTS else str(value)
 
 
-def print_space(found: "Description") -> None:
-    """Print what a tuner may choose."""
-    if found.space:
-        click.echo("\nspace, what a tuner may choose:")
-    room = max((len(path) for path in found.space), default=0)
-    for path, text in found.space.items():
-        click.echo(f"  {path:<{room}}  {text}")
-
-
-def suggestions(found: "Description", catalogue: "Catalogue") -> list[str]:
-    """Return what to type next."""
-    option = f"{found.option.group}={found.option.name}"
-    needed = [f"{one.path}={one.path.rpartition('.')[2].upper()}" for one in found.parameters if one.default == "???"]
-    table = (
-        ["data=diabetes"] if found.tasks == ("regression",) and "diabetes" in catalogue.groups.get("data", {}) else []
-    )
-    return [command("train", option, *table, *needed), command("list", found.option.group)]
+def _suggestions(description: "Description", catalogue: "Catalogue") -> list[str]:
+    option = f"{description.option.group}={description.option.name}"
+    required = [parameter.path for parameter in description.parameters if parameter.default == "???"]
+    overrides = [f"{path}={path.rpartition('.')[2].upper()}" for path in required]
+    # the default table is one of classification
+    if description.tasks == ("regression",) and "diabetes" in catalogue.groups.get("data", {}):
+        overrides = ["data=diabetes", *overrides]
+    return [command("train", option, *overrides), command("list", description.option.group)]

@@ -1,23 +1,24 @@
-"""`runtree diff`: what differs between two runs."""
+"""`runtree diff`: the differences between two runs."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtree.cli.show import complete_run
-from runtree.cli.words import outputs_option
+from runtree.cli.completion import complete_run
+from runtree.cli.format import command, format_seconds, labelled, next_steps, outputs_option, pluralize, printable
 
 if TYPE_CHECKING:
+    from runtree.contract.types import RunRecord
     from runtree.records.diff import Diff, Difference, Section
 
 SCHEMA = 1
 
-HELP = """Say what differs between two runs: config, data, environment, code, metrics, seconds, and how they ended.
+HELP = """Show the differences between two runs: config, data, environment, code, metrics, seconds, and how they ended.
 
-A and B are runs as `runtree show` takes them: `latest`, a path, or the beginning of an id. Two runs whose configs have
-one fingerprint are the same science. Metrics of other data, classes, splits or evaluators do not compare, and that is
-said. Of files that are missing or damaged it is said that they are.
+A and B are runs as in `runtree show`: `latest`, a path, or the beginning of an id. Metrics on other data, classes,
+splits or evaluators are not comparable, and the output says so. Missing or damaged files are reported.
 
 \b
   runtree diff 20261122-0317 latest
@@ -26,45 +27,109 @@ said. Of files that are missing or damaged it is said that they are.
 
 
 @click.command("diff", help=HELP)
-@click.argument("one", metavar="A", shell_complete=complete_run)
-@click.argument("other", metavar="B", default="latest", shell_complete=complete_run)
+@click.argument("first", metavar="A", shell_complete=complete_run)
+@click.argument("second", metavar="B", default="latest", shell_complete=complete_run)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @outputs_option()
-def diff_command(one: str, other: str, as_json: bool, outputs: str) -> None:
-    """Find both runs and compare them."""
-    from runtree.cli.diff_page import print_diff
+def diff_command(first: str, second: str, as_json: bool, outputs: str) -> None:
     from runtree.cli.tables import print_json
     from runtree.records.diff import diff
     from runtree.records.selectors import find_run
 
-    found = diff(find_run(Path(outputs), one), find_run(Path(outputs), other))
+    result = diff(find_run(Path(outputs), first), find_run(Path(outputs), second))
     if as_json:
-        print_json(document(found))
+        print_json(diff_document(result))
     else:
-        print_diff(found, outputs)
+        _print_diff(result, outputs)
 
 
-def document(found: "Diff") -> dict[str, Any]:
-    """Return a comparison as JSON has it."""
+def diff_document(result: "Diff") -> dict[str, Any]:
+    """Return a diff as plain data; a side without a value is left out of a difference."""
+    from runtree.records.diff import ABSENT
+
+    def difference_document(item: "Difference") -> dict[str, Any]:
+        sides = {side: value for side, value in (("a", item.one), ("b", item.other)) if value is not ABSENT}
+        return {"name": item.name, **sides, **({} if item.change is None else {"change": item.change})}
+
+    sections = {
+        section.name: {
+            "compared": section.compared,
+            "notes": section.notes,
+            "differences": [difference_document(item) for item in section.found],
+        }
+        for section in result.sections
+    }
     return {
         "schema": SCHEMA,
-        "a": {"id": found.one.id, "folder": found.one.folder},
-        "b": {"id": found.other.id, "folder": found.other.folder},
-        "same_science": found.same_science,
-        "metrics_compare": not found.obstacles,
-        "obstacles": found.obstacles,
-        "sections": {section.name: told_section(section) for section in found.sections},
+        "a": {"id": result.one.id, "folder": result.one.folder},
+        "b": {"id": result.other.id, "folder": result.other.folder},
+        "same_science": result.same_science,
+        "metrics_compare": not result.obstacles,
+        "obstacles": result.obstacles,
+        "sections": sections,
     }
 
 
-def told_section(section: "Section") -> dict[str, Any]:
-    """Return what differs, a mapping for each, without the side that has no value."""
-    return {"compared": section.compared, "notes": section.notes, "differences": list(map(told, section.found))}
+def _print_diff(result: "Diff", outputs: str) -> None:
+    for letter, record in (("A", result.one), ("B", result.other)):
+        click.echo(labelled(letter, _format_run(record)))
+    for label, text in _comparability_lines(result):
+        click.echo(labelled(label, text))
+    print_sections(result.sections)
+    commands = [command("show", record.id, outputs=outputs) for record in (result.one, result.other)]
+    click.echo(f"\n{next_steps(commands)}")
 
 
-def told(item: "Difference") -> dict[str, Any]:
-    """Return one difference."""
+def _format_run(record: "RunRecord") -> str:
+    duration = f", took {format_seconds(record.seconds)} s" if record.seconds is not None else ""
+    return f"{record.id}   {record.state}, experiment {record.experiment}{duration}"
+
+
+def _comparability_lines(result: "Diff") -> Iterator[tuple[str, str]]:
+    first, second = (str(record.fingerprints.get("config"))[:8] for record in (result.one, result.other))
+    if result.same_science is None:
+        yield "config", "unknown: one of the runs has no config fingerprint"
+    elif result.same_science:
+        yield "config", f"same ({first})"
+    else:
+        yield "config", f"differs ({first} / {second})"
+    if result.obstacles:
+        yield "metrics", f"not comparable: {', '.join(result.obstacles)}"
+
+
+def print_sections(sections: "Iterable[Section]") -> None:
+    """Print a table for each section with differences, and a line for each without."""
+    from runtree.cli.tables import print_table
+
+    for section in sections:
+        click.echo()
+        if section.found:
+            change = ["B - A"] if section.name in ("metrics", "seconds") else []
+            print_table([section.name, "A", "B", *change], [_make_row(section, item) for item in section.found])
+        elif section.compared:
+            click.echo(f"{section.name}: same ({pluralize(section.compared, 'value')})")
+        else:
+            click.echo(f"{section.name}: nothing to compare")
+        for note in section.notes:
+            click.echo(f"  {printable(note)}")
+
+
+def _make_row(section: "Section", item: "Difference") -> list[Any]:
     from runtree.records.diff import ABSENT
 
-    sides = {side: value for side, value in (("a", item.one), ("b", item.other)) if value is not ABSENT}
-    return {"name": item.name, **sides, **({} if item.change is None else {"change": item.change})}
+    def cell(value: Any) -> Any:
+        if value is ABSENT:
+            return "-"
+        if section.name not in ("metrics", "seconds"):
+            # numbers of a config in full: two may differ in a late digit
+            is_constant = value is None or isinstance(value, bool)
+            return {None: "null", True: "true", False: "false"}[value] if is_constant else str(value)
+        if not isinstance(value, int | float):
+            return str(value)
+        return format_seconds(value) if section.name == "seconds" else value
+
+    row = [item.name, cell(item.one), cell(item.other)]
+    if section.name in ("metrics", "seconds"):
+        digits = 3 if section.name == "seconds" else 4
+        row.append("-" if item.change is None else f"{item.change:+.{digits}g}")
+    return row

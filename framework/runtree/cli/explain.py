@@ -1,12 +1,12 @@
-"""`runtree explain`: which columns of a row speak for what the model says of it, and which against."""
+"""`runtree explain`: the contribution of each column to single predictions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtree.cli.show import complete_run
-from runtree.cli.words import command, next_line, outputs_option
+from runtree.cli.completion import complete_run
+from runtree.cli.format import command, next_steps, outputs_option
 
 if TYPE_CHECKING:
     from runtree.app.explain import ExplainedRows
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 SCHEMA = 1
 HEADINGS = ("row", "of", "answer", "base", "column", "value", "amount", "error")
 
-HELP = """Explain what the model of RUN says of single rows.
+HELP = """Explain single predictions.
 
-The rows are those of FILE (.csv or .parquet, 20 at most), or with --row those of the table that the run was trained on.
-Each answer is taken apart: the mean answer to rows that the model learnt from, plus what each column of the row adds to
-it. The amounts are Shapley values by sampling, +- their standard error; they add up to the answer.
+The rows are those of FILE (.csv or .parquet, at most 20), or with --row those of the table that the run was trained on.
+A prediction is the mean prediction on training rows plus the contribution of each column. Contributions are sampled
+Shapley values, ± their standard error.
 
 \b
   runtree explain latest --row 17
@@ -30,10 +30,10 @@ it. The amounts are Shapley values by sampling, +- their standard error; they ad
 @click.command("explain", help=HELP)
 @click.argument("run", shell_complete=complete_run)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--row", "rows", multiple=True, type=int, metavar="N", help="A row of the run's own table, from 0 on.")
-@click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="Columns to show of each row.")
-@click.option("--class", "label", metavar="NAME", help="Explain the chance of this class, not of the predicted one.")
-@click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that holds this type of your own.")
+@click.option("--row", "rows", multiple=True, type=int, metavar="N", help="A row of the run's own table, from 0.")
+@click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="Columns to show for each row.")
+@click.option("--class", "label", metavar="NAME", help="Explain the probability of this class. Default: the predicted.")
+@click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with every column.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with every column.")
 @outputs_option()
@@ -48,7 +48,6 @@ def explain_command(
     as_csv: bool,
     outputs: str,
 ) -> None:
-    """Find the run, explain the rows and print what was asked for."""
     from runtree.app import App, rest_idle_threads
     from runtree.app.explain import explain_rows
     from runtree.cli.tables import print_csv, print_json
@@ -56,54 +55,49 @@ def explain_command(
     from runtree.records.selectors import find_run
 
     if (file is None) == (not rows):
-        raise click.UsageError("name the rows: a FILE, or --row N of the run's own table")
+        raise click.UsageError("name the rows: either a FILE, or --row N of the run's own table")
     rest_idle_threads()
     if trust:
-        add_import_folder(Path.cwd())
+        add_import_folder(Path.cwd())  # a type of the user's is likely defined in a module of this folder
     record = find_run(Path(outputs), run, completed=True)
-    found = explain_rows(App(), record, file, rows, label, trust)
+    explained = explain_rows(App(), record, file, rows, label, trust)
     if as_json:
-        print_json({"schema": SCHEMA, "run": record.id, "rows": documents(found)})
+        print_json({"schema": SCHEMA, "run": record.id, "rows": _make_documents(explained)})
     elif as_csv:
-        print_csv(HEADINGS, table_rows(found))
+        cells = [
+            [row.row, of, row.answer, row.base, item.column, item.value, item.amount, item.error]
+            for of, row in zip(explained.of, explained.rows, strict=True)
+            for item in row.first(len(row.contributions))
+        ]
+        print_csv(HEADINGS, cells)
     else:
-        print_rows(found, top)
-        click.echo(f"\n{next_line([command('show', record.id, outputs=outputs)])}")
+        _print_rows(explained, top)
+        click.echo(f"\n{next_steps([command('show', record.id, outputs=outputs)])}")
 
 
-def documents(found: "ExplainedRows") -> list[dict[str, Any]]:
-    """Return each row with its answer and what every column adds, the most first."""
+def _make_documents(explained: "ExplainedRows") -> list[dict[str, Any]]:
     return [
         {
-            "row": one.row,
+            "row": row.row,
             "of": of,
-            "answer": one.answer,
-            "base": one.base,
-            "contributions": [vars(each) for each in one.first(len(one.contributions))],
+            "answer": row.answer,
+            "base": row.base,
+            "contributions": [vars(item) for item in row.first(len(row.contributions))],
         }
-        for of, one in zip(found.of, found.rows, strict=True)
+        for of, row in zip(explained.of, explained.rows, strict=True)
     ]
 
 
-def table_rows(found: "ExplainedRows") -> list[list[Any]]:
-    """Return a line for each row and column."""
-    return [
-        [one.row, of, one.answer, one.base, each.column, each.value, each.amount, each.error]
-        for of, one in zip(found.of, found.rows, strict=True)
-        for each in one.first(len(one.contributions))
-    ]
-
-
-def print_rows(found: "ExplainedRows", top: int) -> None:
-    """Print a table for each row: what the answer begins with, what its columns add, and what it comes to."""
+def _print_rows(explained: "ExplainedRows", top: int) -> None:
+    """Print a table for each row that adds up from the mean prediction to that of the row."""
     from runtree.cli.tables import print_table
 
-    for number, (of, one) in enumerate(zip(found.of, found.rows, strict=True)):
-        click.echo(("\n" if number else "") + f"row {one.row}: {of} {one.answer:.4g}\n")
-        shown = one.first(top)
-        others = [each for each in one.contributions if each not in shown]
-        lines = [["mean of rows learnt from", "", one.base, None]]
-        lines += [[each.column, each.value, each.amount, each.error] for each in shown]
+    for number, (of, row) in enumerate(zip(explained.of, explained.rows, strict=True)):
+        click.echo(("\n" if number else "") + f"row {row.row}: {of} {row.answer:.4g}\n")
+        shown = row.first(top)
+        others = [item for item in row.contributions if item not in shown]
+        lines = [["mean of training rows", "", row.base, None]]
+        lines += [[item.column, item.value, item.amount, item.error] for item in shown]
         if others:
-            lines.append([f"{len(others)} other columns", "", sum(each.amount for each in others), None])
-        print_table(["column", "value", "adds", "+-"], [*lines, [f"= {of}", "", one.answer, None]])
+            lines.append([f"{len(others)} other columns", "", sum(item.amount for item in others), None])
+        print_table(["column", "value", "contribution", "±"], [*lines, [f"= {of}", "", row.answer, None]])

@@ -1,78 +1,77 @@
-"""`runtree`: the front door. It loads click and nothing else until a verb is known."""
+"""The entry point `runtree`. It imports click and nothing else until a verb is known, which keeps --help fast."""
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
-from runtree.cli.installed import plugins_installed
 from runtree.contract.errors import RuntreeError, first_line, nearest
 
+# Verb → (module of runtree.cli, summary). The summaries stand here since reading them from a verb would import it.
 VERBS: Mapping[str, tuple[str, str]] = {
     "train": ("train", "Train, evaluate and record a model; -m for several."),
-    "tune": ("tune", "Search for the best configuration: a sweep led by a tuner."),
-    "check": ("check", "Look for leaks and faults before training at length."),
-    "plan": ("plan", "Show what a sweep would do, and run nothing."),
-    "resume": ("resume", "Go on with a sweep that was interrupted."),
-    "status": ("status", "Show how far a sweep is; --watch until it ends."),
-    "stop": ("stop", "Ask a running sweep to end."),
-    "predict": ("predict", "Predict rows of a file with a run's model."),
-    "explain": ("explain", "Say which columns of a row speak for what is predicted."),
-    "runs": ("runs", "List runs: sort, filter."),
-    "export": ("export", "Write all runs into one table: Parquet or CSV."),
-    "show": ("show", "Show one run: config, metrics, history."),
-    "report": ("report", "Write the page of a run or a sweep again."),
-    "diff": ("diff", "Say what differs between two runs."),
-    "compare": ("compare", "Compare configurations: which is best, which are tied with it."),
-    "best": ("best", "Name the best run, or the cheapest among the tied."),
-    "rerun": ("rerun", "Train a run again, and say whether it came to the same."),
-    "clean": ("clean", "List what may go from the output tree; --yes removes it."),
-    "zoo": ("zoo", "List weights to start from; add a run's."),
-    "list": ("choices", "List config groups, or the options of one."),
-    "describe": ("choices", "Describe an option: parameters, types, defaults, space."),
-    "plugins": ("plugins", "Show installed plugins, what each adds, what is broken."),
-    "init": ("init", "Make a folder of your own: conf/, an example, .gitignore."),
-    "completion": ("completion", "Print the line that makes your shell complete."),
+    "tune": ("tune", "Search for the best configuration with a tuner."),
+    "check": ("check", "Check data and pipeline before training."),
+    "plan": ("plan", "Show what a sweep would run, without running it."),
+    "resume": ("resume", "Continue a sweep that was interrupted."),
+    "status": ("status", "Show the progress of a sweep; --watch follows it."),
+    "stop": ("stop", "Stop a running sweep."),
+    "predict": ("predict", "Predict the rows of a file with the model of a run."),
+    "explain": ("explain", "Explain single predictions."),
+    "runs": ("runs", "List, filter and sort runs."),
+    "export": ("runs", "Write all runs into one Parquet or CSV table."),
+    "show": ("show", "Show one run: metrics, config, history, findings."),
+    "report": ("report", "Write the report of a run or a sweep again."),
+    "diff": ("diff", "Show the differences between two runs."),
+    "compare": ("compare", "Compare configurations, with statistical tests."),
+    "best": ("best", "Select the best run, or the cheapest of those tied with it."),
+    "rerun": ("rerun", "Train a run again and compare the results."),
+    "clean": ("clean", "List what can be removed from the output folder; --yes removes it."),
+    "zoo": ("zoo", "List pretrained weights; add those of a run."),
+    "list": ("list", "List config groups, or the options of one."),
+    "describe": ("describe", "Describe an option: parameters, types, defaults, search space."),
+    "plugins": ("plugins", "List installed plugins and what each adds."),
+    "init": ("init", "Create a project: conf/, an example experiment, .gitignore."),
+    "completion": ("completion", "Print the line that enables completion in your shell."),
 }
 
-HELP = """Train models from one tree of YAML, and keep every run in files you own.
+HELP = """Train, tune and evaluate models from one tree of YAML, and keep every run in files.
 
 \b
   runtree train                                        a model on a bundled table
   runtree train algorithm=random_forest seed=7         choose an option, set a value
   runtree train data=csv data.path=a.csv data.target=y your own table
   runtree train -m algorithm=ridge,lasso seed=1,2,3    every combination
-  runtree tune algorithm=ridge,lasso                   let a tuner search for the best
-  runtree runs --sort test.accuracy                    what came of it
+  runtree tune algorithm=ridge,lasso                   search for the best configuration
+  runtree runs --sort test.accuracy                    list the results
 
 Options of a group: runtree list algorithm. Keys of an option: runtree describe algorithm=ridge.
 Hydra's own flags (--cfg job, --info defaults-tree, -m, -cn, -cd) work after `train`.
 """
 
 
-class Verbs(click.Group):
-    """Built-in verbs by name, loaded when asked for; plugins' verbs after them."""
+class VerbGroup(click.Group):
+    """The built-in verbs, imported when called, followed by the verbs of plugins."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """Return every verb."""
-        return [*VERBS, *sorted(self._contributed())]
+        return [*VERBS, *sorted(_plugin_commands())]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Load one verb."""
-        import_module("runtree.cli.warnings").show_warnings()
+        show_warnings()
         if name in VERBS:
-            found: click.Command = getattr(import_module(f"runtree.cli.{VERBS[name][0]}"), f"{name}_command")
-            return found
-        contributed = self._contributed().get(name)
+            command: click.Command = getattr(import_module(f"runtree.cli.{VERBS[name][0]}"), f"{name}_command")
+            return command
+        contributed = _plugin_commands().get(name)
         if contributed is None:
             return None
         return contributed.command if isinstance(contributed.command, click.Command) else contributed.command()
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
-        """Say which verb may have been meant."""
         name = args[0]
         if self.get_command(context, name) is None and not name.startswith("-"):
             close = nearest(name, self.list_commands(context))
@@ -83,32 +82,79 @@ class Verbs(click.Group):
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the verbs without loading them."""
         with formatter.section("Verbs"):
             formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
-        contributed = self._contributed()
+        contributed = _plugin_commands()
         if contributed:
             with formatter.section("Verbs of plugins"):
                 formatter.write_dl([(name, command.summary) for name, command in sorted(contributed.items())])
 
-    @staticmethod
-    def _contributed() -> dict[str, Any]:
-        if not plugins_installed():
-            return {}
-        from runtree.cli.warnings import show_warnings
-        from runtree.plugins import installed_plugins
 
-        show_warnings()
-        return {command.name: command for _, command in installed_plugins().contributions("register_commands")}
+def plugins_installed() -> bool:
+    """Return whether an installed package names the entry-point group of runtree.
+
+    `importlib.metadata` takes longer to import than everything else that ``--help`` needs, so the files are searched
+    for the name of the group, and the plugin manager is loaded only where there is a plugin.
+    """
+    for place in sys.path:
+        for file in Path(place).glob("*.dist-info/entry_points.txt"):
+            if "[runtree]" in file.read_text(encoding="utf-8", errors="replace"):
+                return True
+    return False
+
+
+def _plugin_commands() -> dict[str, Any]:
+    if not plugins_installed():
+        return {}
+    from runtree.plugins import installed_plugins
+
+    show_warnings()  # of plugins that cannot be loaded
+    return {command.name: command for _, command in installed_plugins().contributions("register_commands")}
+
+
+def show_warnings() -> None:
+    """Print the warnings of runtree and its plugins to stderr, one line each. May be called more than once."""
+    import logging
+
+    logger = logging.getLogger("runtree")
+    if any(handler.name == "stderr" for handler in logger.handlers):
+        return
+
+    class StderrHandler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            # errors reach the user as exceptions, and less than a warning is for the log of a run
+            if record.levelno == logging.WARNING:
+                click.echo(f"warning: {' '.join(record.getMessage().split())}", err=True)
+
+    handler = StderrHandler(logging.WARNING)
+    handler.name = "stderr"
+    logger.addHandler(handler)
+
+
+@contextmanager
+def muted_warnings() -> Iterator[None]:
+    """Suppress the warnings: for a verb whose output contains them."""
+    import logging
+
+    handlers = [handler for handler in logging.getLogger("runtree").handlers if handler.name == "stderr"]
+    for handler in handlers:
+        handler.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.setLevel(logging.WARNING)
 
 
 def _block(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> None:
-    """Leave plugins out; this is heard before the verb is looked up, which may be one of theirs."""
+    """Leave plugins out. The option is eager: the verb that is looked up next may belong to a blocked plugin."""
     if names:
         os.environ["RUNTREE_BLOCK"] = ",".join(filter(None, [os.environ.get("RUNTREE_BLOCK", ""), *names]))
 
 
-@click.group(cls=Verbs, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=VerbGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="runtree", message="runtree %(version)s")
 @click.option(
     "--block",
@@ -119,10 +165,9 @@ def _block(context: click.Context, parameter: click.Parameter, names: tuple[str,
     callback=_block,
     help="Leave a plugin out. Also: RUNTREE_BLOCK=NAME,NAME.",
 )
-@click.option("--traceback", is_flag=True, help="On an error, show where it was raised.")
-@click.option("--no-color", is_flag=True, help="Write plain text. Also: NO_COLOR=1.")
+@click.option("--traceback", is_flag=True, help="Show the traceback of an error.")
+@click.option("--no-color", is_flag=True, help="Print without colors. Also: NO_COLOR=1.")
 def runtree(traceback: bool, no_color: bool) -> None:
-    """Set what holds for every verb."""
     if traceback:
         os.environ["RUNTREE_TRACEBACK"] = "1"
     if no_color:
@@ -130,7 +175,7 @@ def runtree(traceback: bool, no_color: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code; every error of a user's is told in a few lines."""
+    """Run the command line and return its exit code; without `arguments`, run that of the process and exit."""
     code = _run(arguments)
     if arguments is None:
         sys.exit(code)
@@ -147,20 +192,20 @@ def _run(arguments: list[str] | None) -> int:
         click.echo("interrupted", err=True)
         return 130
     except click.ClickException as error:
-        _complain(error.format_message())
+        _print_error(error.format_message())
         return 2
     except BrokenPipeError:
-        sys.stdout = None  # whoever read us has gone: nothing is left to flush to
+        sys.stdout = None  # the reader (`| head`) is gone; else Python would fail again when it flushes at exit
         return 0
     except RuntreeError as error:
-        _complain(str(error), error)
+        _print_error(str(error), error)
         return error.exit_code
     except Exception as error:
-        _complain(f"{type(error).__name__}: {first_line(error)}\n  see where: runtree --traceback …", error)
+        _print_error(f"{type(error).__name__}: {first_line(error)}\n  for the traceback: runtree --traceback …", error)
         return 1
 
 
-def _complain(text: str, error: BaseException | None = None) -> None:
+def _print_error(text: str, error: BaseException | None = None) -> None:
     if error is not None and os.environ.get("RUNTREE_TRACEBACK"):
         import traceback
 

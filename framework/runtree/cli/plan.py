@@ -1,23 +1,46 @@
-"""`runtree plan`: what a sweep would do; everything is looked at, and nothing is run."""
+"""`runtree plan`: what a sweep would run, how long it may take, and where its files go."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtree.cli.completion import complete_override
+from runtree.cli.format import (
+    command,
+    format_bound,
+    format_bytes,
+    format_duration,
+    list_names,
+    metric_name,
+    next_steps,
+    pluralize,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     import argparse
 
     from runtree.app import App
     from runtree.app.preflight import SweepPlan
+    from runtree.contract.types import RunRecord
+    from runtree.sweeps.search_space import SearchSpace
 
 SCHEMA = 1
+MAX_MEASURED_FOLDERS = 50  # of each algorithm, the latest: measuring a folder reads the size of each file in it
+NESTED_CRITERIA = (("patience", "runs"), ("convergence", "window"), ("failures", "consecutive"), ("failures", "rate"))
+SELECTION = {
+    "best": "; the best run is scored on the test set once",
+    "all": "; each run is scored on the test set",
+}
 
-HELP = """Show what `runtree train -m OVERRIDES` would do: the space, how many runs, where they go, how long it takes.
+HELP = """Show what `runtree train -m OVERRIDES` would run: search space, number of runs, folders, time and disk.
 
-The data is loaded and split, every algorithm is built with both ends of its ranges; nothing is fitted or written. What
-is wrong is told as `train` tells it.
+The data is loaded and split, and each algorithm is built with both ends of its ranges; nothing is fitted or written.
+Errors are reported as by `train`.
 
 \b
   runtree plan algorithm=random_forest,logistic tuner=tpe tuner.stop.max_runs=50
@@ -25,44 +48,266 @@ is wrong is told as `train` tells it.
 """
 
 
+@dataclass(frozen=True)
+class AlgorithmCost:
+    """Cost of earlier runs of an algorithm: median seconds, median bytes with and without artifacts."""
+
+    runs: int
+    seconds: float
+    light: float | None
+    heavy: float | None
+
+
+@dataclass(frozen=True)
+class CostForecast:
+    """Expected seconds and bytes of a sweep.
+
+    `costs` are those of the algorithms that ran before, on which it is based; `unknown` are the others.
+    """
+
+    costs: Mapping[str, AlgorithmCost] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    seconds: float | None = None
+    bytes: float | None = None
+
+
 @click.command("plan", help=HELP, context_settings={"ignore_unknown_options": True})
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_override)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plan_command(overrides: tuple[str, ...], as_json: bool) -> int:
-    """Look at everything and print what was found."""
     from runtree.app import App
-    from runtree.cli.sweep.plan_facts import as_document
-    from runtree.cli.sweep.plan_page import print_plan
     from runtree.cli.tables import print_json
-    from runtree.cli.train import asks_hydra, show
+    from runtree.cli.train import is_hydra_query, print_hydra_answer
     from runtree.config.hydra_engine import parse_flags
 
     app, flags = App(), parse_flags(overrides)
-    if asks_hydra(flags):
-        return show(app, flags)
-    sweeps = bool(flags.multirun)
-    plan = look(app, flags)
+    if is_hydra_query(flags):
+        return print_hydra_answer(app, flags)
+    typed_multirun = bool(flags.multirun)
+    plan = _make_plan(app, flags)
+    has_space = any(family.space for family in plan.families)
+    is_single = not typed_multirun and plan.node.get("name") == "grid" and not has_space
     if as_json:
-        print_json({"schema": SCHEMA, "plan": as_document(plan, sweeps)})
+        print_json({"schema": SCHEMA, "plan": _make_document(plan, is_single)})
     else:
-        print_plan(plan, sweeps)
+        _print_plan(plan, is_single)
     return 0
 
 
-def look(app: "App", flags: "argparse.Namespace") -> "SweepPlan":
-    """Let everything be looked at that a sweep looks at before its first run."""
+def _make_plan(app: "App", flags: "argparse.Namespace") -> "SweepPlan":
+    """Run the preflight that a sweep runs before its first run."""
     from runtree.app import train
     from runtree.app.preflight import SweepRequest
-    from runtree.cli.sweep.scene import make_scene
+    from runtree.cli.sweep.live_view import make_view
     from runtree.contract.errors import RequestError
 
     flags.multirun = True
-    scene: Any = make_scene()
+    view: Any = make_view()
     try:
-        scene.look()
-        done = train(app, flags, order=SweepRequest(app, plan_only=True))
+        view.preparing()
+        result = train(app, flags, order=SweepRequest(app, plan_only=True))
     finally:
-        scene.close()
-    if done.swept is None or done.swept.plan is None:
-        raise RequestError("a sweeper that is not runtree's was chosen, and it cannot be asked what it would do")
-    return done.swept.plan
+        view.close()
+    if result.swept is None or result.swept.plan is None:
+        raise RequestError("plan needs runtree's own sweeper, and another was chosen")
+    return result.swept.plan
+
+
+# Facts
+
+
+def _first_combination(plan: "SweepPlan") -> dict[str, str]:
+    return {key: options[0] for key, options in plan.axes.composed.items()}
+
+
+def _algorithm_names(plan: "SweepPlan") -> list[str]:
+    if any(family.name for family in plan.families):
+        return [family.name for family in plan.families]
+    swept = plan.axes.swept("algorithm")
+    return list(swept) or [str(plan.composer.base(_first_combination(plan)).value("algorithm.name"))]
+
+
+def _data_names(plan: "SweepPlan") -> list[str]:
+    return list(plan.axes.swept("data")) or [str(plan.composer.base(_first_combination(plan)).value("data.name"))]
+
+
+def _max_runs(plan: "SweepPlan") -> int | None:
+    disk_usage = None if plan.size is None else plan.size * plan.options.repeats
+    limits = [limit for limit in ((plan.options.stop or {}).get("max_runs"), disk_usage) if limit is not None]
+    return min(limits, default=None)
+
+
+def _space_rows(family: "SearchSpace") -> Iterator[list[Any]]:
+    """Yield algorithm, path, number of values and declaration of each dimension."""
+    for dimension, (path, text) in zip(family.space, family.declared.items(), strict=True):
+        disk_usage = dimension.domain.size
+        yield [family.name, path, "continuous" if disk_usage is None else f"{disk_usage:,}", text]
+
+
+def _output_folder(plan: "SweepPlan", is_single: bool) -> str:
+    from omegaconf import OmegaConf
+
+    node = plan.config.hydra.run if is_single else plan.config.hydra.sweep
+    if not OmegaConf.is_missing(node, "dir") and node.dir != ".":  # the user has set it
+        return str(node.dir)
+    parent = f"{plan.config.outputs}/{plan.config.experiment.name}"
+    if not is_single:
+        return f"{parent}/<time>-sweep, with a folder runs/0000 … for each run"
+    fingerprint = plan.composer.base(_first_combination(plan)).frozen.fingerprint
+    return f"{parent}/<time>-{fingerprint[:8]}"
+
+
+def _forecast(plan: "SweepPlan", is_single: bool) -> CostForecast:
+    outputs, data, algorithms = Path(str(plan.config.outputs)), _data_names(plan), _algorithm_names(plan)
+    if is_single:
+        return forecast_cost(outputs, data, algorithms, runs=1, slots=1, keep="all")
+    return forecast_cost(outputs, data, algorithms, _max_runs(plan), plan.slots, plan.options.keep)
+
+
+def forecast_cost(
+    outputs: Path, data: Sequence[str], algorithms: Sequence[str], runs: int | None, slots: int, keep: str
+) -> CostForecast:
+    """Estimate time and disk from completed runs of the same data and algorithms in the output folder.
+
+    Each algorithm is assumed to get an equal share of the runs.
+    """
+    from runtree.records.selectors import read_records
+
+    earlier: dict[str, list[RunRecord]] = {}
+    for record in read_records(outputs):
+        name = str(record.config.get("algorithm.name"))
+        is_measured = record.state == "completed" and record.seconds is not None
+        if is_measured and name in algorithms and record.config.get("data.name") in data:
+            earlier.setdefault(name, []).append(record)
+    costs = {name: _measure(earlier[name]) for name in algorithms if name in earlier}
+    unknown = tuple(name for name in algorithms if name not in earlier)
+    if not costs or runs is None:
+        return CostForecast(costs, unknown)
+    seconds = runs * fmean(cost.seconds for cost in costs.values()) / slots
+    # where only runs with artifacts were measured, or only runs without, they stand for the others
+    heavy = fmean(cost.heavy if cost.heavy is not None else cost.light or 0.0 for cost in costs.values())
+    light = fmean(cost.light if cost.light is not None else cost.heavy or 0.0 for cost in costs.values())
+    with_artifacts = {"all": runs, "best": 1}.get(keep, 0)
+    return CostForecast(costs, unknown, seconds, with_artifacts * heavy + (runs - with_artifacts) * light)
+
+
+def _measure(read_records: "Sequence[RunRecord]") -> AlgorithmCost:
+    from runtree.records.cleanup import disk_usage
+    from runtree.records.layout import ARTIFACT_FOLDERS
+
+    sizes: dict[bool, list[int]] = {True: [], False: []}
+    for record in sorted(read_records, key=lambda record: record.started)[-MAX_MEASURED_FOLDERS:]:
+        sizes[(record.folder / ARTIFACT_FOLDERS[0]).is_dir()].append(disk_usage(record.folder))
+    light, heavy = (float(median(sizes[kept])) if sizes[kept] else None for kept in (False, True))
+    return AlgorithmCost(
+        len(read_records), float(median(record.seconds or 0.0 for record in read_records)), light, heavy
+    )
+
+
+def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
+    found, resources, forecast = plan.found, plan.resources, _forecast(plan, is_single)
+    return {
+        "sweep": not is_single,
+        "tuner": None if is_single else plan.node.get("name"),
+        "overrides": list(plan.order.overrides),
+        "data": {"names": _data_names(plan), "rows": found.rows, "task": found.task, "fingerprint": found.data},
+        "split": found.split,
+        "objectives": [{"metric": name, "direction": direction} for name, direction in found.objectives],
+        "families": [
+            {
+                "name": family.name or None,
+                "configurations": family.size,
+                "space": [dict(zip(("path", "values", "space"), row[1:], strict=True)) for row in _space_rows(family)],
+            }
+            for family in plan.families
+        ],
+        "algorithms": _algorithm_names(plan),
+        "absent": plan.absent,
+        "configurations": plan.size,
+        "repeats": plan.options.repeats,
+        "most_runs": 1 if is_single else _max_runs(plan),
+        "stop": plan.options.stop,
+        "slots": plan.slots,
+        "threads": resources.threads_each,
+        "max_seconds": resources.max_seconds,
+        "memory": resources.memory,
+        "engine": resources.engine,
+        "folder": _output_folder(plan, is_single),
+        "forecast": {
+            "seconds": forecast.seconds,
+            "bytes": forecast.bytes,
+            "judged_by": {name: vars(cost) for name, cost in forecast.costs.items()},
+            "unknown": list(forecast.unknown),
+        },
+    }
+
+
+# The page
+
+
+def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
+    from runtree.cli.tables import print_table
+
+    names, found, resources = list_names(_algorithm_names(plan)), plan.found, plan.resources
+    if is_single:
+        click.echo(wrapped("plan", f"one run of {names}"))
+    else:
+        slots = f"{plan.slots} in parallel"
+        click.echo(wrapped("plan", f"{plan.node.get('name')} over {names}: {_format_size(plan)}, {slots}"))
+    click.echo(wrapped("data", f"{', '.join(_data_names(plan))}: {found.rows:,} rows ({found.task})"))
+    objectives = ", ".join(f"{metric_name(name)} ({direction})" for name, direction in found.objectives)
+    selection = "" if is_single else SELECTION.get(plan.options.keep, "")
+    click.echo(wrapped("metric", f"{objectives}{selection}"))
+    if not is_single:
+        several = any(family.name for family in plan.families)
+        rows = [row if several else row[1:] for family in plan.families for row in _space_rows(family)]
+        headings = ["algorithm", "path", "values", "space"]
+        click.echo()
+        print_table(headings if several else headings[1:], rows)
+        for text in plan.absent:
+            click.echo(text)
+        click.echo()
+        click.echo(wrapped("stop", _format_stop(plan)))
+    limits = [] if resources.max_seconds is None else [f"at most {format_duration(resources.max_seconds)} per run"]
+    limits += [] if resources.memory is None else [f"at most {resources.memory} per run"]
+    threads = f"{pluralize(resources.threads_each, 'thread')} per run"
+    engine = f"engine {resources.engine}"
+    click.echo(wrapped("compute", ", ".join([str(plan.config.compute.get("name")), engine, threads, *limits])))
+    click.echo(wrapped("time", _format_forecast(plan, _forecast(plan, is_single))))
+    click.echo(wrapped("folder", _output_folder(plan, is_single)))
+    words = ["train", *([] if is_single else ["-m"]), *plan.order.overrides]
+    click.echo(f"\nnothing was run\n{next_steps([command(*words)])}")
+
+
+def _format_size(plan: "SweepPlan") -> str:
+    """Return ``at most 50 runs (search space: 9 configurations, each 3 times)``."""
+    repeats = f", each {plan.options.repeats} times" if plan.options.repeats > 1 else ""
+    conditional = any(dimension.when is not None for family in plan.families for dimension in family.space)
+    disk_usage = "continuous" if plan.size is None else pluralize(plan.size, "configuration")
+    at_most = "at most " if plan.size is not None and conditional else ""
+    bound = format_bound(_max_runs(plan), (plan.options.stop or {}).get("max_seconds"))
+    return f"{bound} (search space: {at_most}{disk_usage}{repeats})"
+
+
+def _format_stop(plan: "SweepPlan") -> str:
+    stop = plan.options.stop or {}
+    criteria = {name: stop.get(name) for name in ("max_runs", "max_seconds", "target")}
+    criteria |= {f"{name}.{key}": (stop.get(name) or {}).get(key) for name, key in NESTED_CRITERIA}
+    texts = [f"{name}={value:g}" for name, value in criteria.items() if value is not None]
+    texts += ["when the search space is exhausted"] if plan.size is not None else []
+    is_finishing = stop.get("running", "finish") == "finish"
+    return f"{', or '.join(texts)}; running jobs then {'finish' if is_finishing else 'are terminated'}"
+
+
+def _format_forecast(plan: "SweepPlan", forecast: CostForecast) -> str:
+    if not forecast.costs:
+        return "no estimate, since there is no earlier run"
+    runs = sum(cost.runs for cost in forecast.costs.values())
+    costs = ", ".join(f"{name} {format_duration(cost.seconds)} per run" for name, cost in forecast.costs.items())
+    basis = f"estimated from {pluralize(runs, 'run')}: {costs}"
+    basis += f"; none of {list_names(forecast.unknown)}" if forecast.unknown else ""
+    if forecast.seconds is None or forecast.bytes is None:
+        return basis
+    limit = (plan.options.stop or {}).get("max_seconds")
+    seconds = min(forecast.seconds, limit) if limit else forecast.seconds
+    return f"about {format_duration(seconds)} and {format_bytes(forecast.bytes)} on disk ({basis})"

@@ -1,16 +1,17 @@
-"""`runtree predict`: rows in, predictions out."""
+"""`runtree predict`: predictions for the rows of a file."""
 
 import time
 from pathlib import Path
 
 import click
 
-from runtree.cli.words import outputs_option
+from runtree.cli.completion import complete_run
+from runtree.cli.format import outputs_option
 
 HELP = """Predict the rows of FILE (.csv or .parquet) with the model of RUN.
 
-RUN is `latest`, a path, or the beginning of a run's id. The file must have the columns that the model was trained on;
-others are passed over, or carried along with --keep. Files larger than memory are read and written in batches.
+RUN is `latest`, a path, or the beginning of a run's id. FILE must have the columns that the model was trained on; other
+columns are ignored, or copied with --keep. Files larger than memory are read and written in batches.
 
 \b
   runtree predict latest customers.csv -o scores.parquet
@@ -19,17 +20,16 @@ others are passed over, or carried along with --keep. Files larger than memory a
 
 
 @click.command("predict", help=HELP)
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("predictions.parquet"), show_default=True)
-@click.option("--keep", multiple=True, metavar="COLUMN", help="Carry a column of FILE along.")
-@click.option("--batch", default=50_000, show_default=True, type=click.IntRange(min=1), help="Rows at a time.")
-@click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that holds this type of your own.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Copy a column of FILE to the output.")
+@click.option("--batch", default=50_000, show_default=True, type=click.IntRange(min=1), help="Rows per batch.")
+@click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
 @outputs_option()
 def predict_command(
     run: str, file: Path, output: Path, keep: tuple[str, ...], batch: int, trust: tuple[str, ...], outputs: str
 ) -> None:
-    """Load the run's model and predict."""
     from runtree.app import rest_idle_threads
     from runtree.config.allowlist import add_import_folder
     from runtree.lifecycle.predict import load_predictor, predict_file
@@ -39,11 +39,11 @@ def predict_command(
 
     rest_idle_threads()
     if trust:
-        add_import_folder(Path.cwd())
+        add_import_folder(Path.cwd())  # a type of the user's is likely defined in a module of this folder
     record = find_run(Path(outputs), run, completed=True)
     plugins = installed_plugins()
     began = time.monotonic()
     predictor = load_predictor(RunFolder(record.folder), plugins, plugins.trusted_types(trust))
     rows = predict_file(predictor, file, output, keep, batch)
-    click.echo(f"{rows:,} rows predicted by {record.id} in {time.monotonic() - began:.1f} s")
+    click.echo(f"predicted {rows:,} rows with {record.id} in {time.monotonic() - began:.1f} s")
     click.echo(f"wrote {output}")

@@ -1,4 +1,4 @@
-"""What is being done, on stderr: a spinner and a bar on a terminal, nothing elsewhere."""
+"""The progress of a run, on stderr: a spinner and a bar on a terminal, nothing elsewhere."""
 
 import sys
 from collections.abc import Mapping
@@ -7,66 +7,88 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runtree.contract.run import Run
 
-ASIDE = ("step", "seconds", "learning_rate")  # of a line of the history: not what one waits for
-WIDE = 110  # columns of a terminal that has room for two metrics
+NOT_METRICS = ("step", "seconds", "learning_rate")  # in a line of the history
+WIDE_TERMINAL = 110  # columns, with room for two metrics
 
 
-class Progress:
-    """Shows the stage that a run is in, and while it iterates how far it is."""
+class Spinner:
+    """Shows what is being done. Rich is imported, and the terminal touched, only once there is something to show."""
+
+    def __init__(self) -> None:
+        self._status: Any = None
+
+    def show(self, text: str) -> None:
+        if not sys.stderr.isatty():
+            return
+        if self._status is None:
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status("")
+            self._status.start()
+        self._status.update(text)
+
+    def stop(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+
+class RunProgress:
+    """Shows the stage of a run, and while a fit iterates how far it is."""
 
     def __init__(self) -> None:
         self._bar: Any = None
         self._task: Any = None
-        self._runs = 0
+        self._ended_runs = 0
 
-    def stage(self, name: str) -> None:
+    def on_stage(self, name: str) -> None:
         """Show the stage that begins."""
         if not sys.stderr.isatty():
             return
         if self._bar is None:
-            self._bar = make_bar()
-            self._task = self._bar.add_task("", total=None, told="")
+            self._bar = _make_bar()
+            self._task = self._bar.add_task("", total=None, text="")
             self._bar.start()
-        self._bar.update(self._task, description=f"run {self._runs + 1}: {name}", total=None, completed=0, told="")
+        run = f"run {self._ended_runs + 1}: " if self._ended_runs else ""  # of a multirun
+        self._bar.update(self._task, description=f"{run}{name}", total=None, completed=0, text="")
 
-    def iterated(self, run: "Run", line: Mapping[str, Any]) -> None:
-        """Show an iteration: how many there are at most, the time that is left till then, and how good it is."""
+    def on_iteration(self, run: "Run", line: Mapping[str, Any]) -> None:
+        """Show the number of iterations, the time that is left at most, and the latest metrics."""
         if self._bar is None or not run.filled("plan"):
             return
         plan, step = run.plan, int(line["step"])
-        bound = run.estimator.get_params(deep=False).get(plan.bound) if plan.bound else None
-        text = told(line, plan.iterations.unit, bound, 2 if self._bar.console.width >= WIDE else 1)
-        self._bar.update(self._task, total=bound, completed=step, told=text, refresh=step == 1)
+        limit = run.estimator.get_params(deep=False).get(plan.bound) if plan.bound else None
+        text = format_iteration(line, plan.iterations.unit, limit, 2 if self._bar.console.width >= WIDE_TERMINAL else 1)
+        self._bar.update(self._task, total=limit, completed=step, text=text, refresh=step == 1)
 
-    def run(self, run: "Run") -> None:
-        """Count a run that has ended."""
-        self._runs += 1
+    def on_run_end(self, run: "Run") -> None:
+        self._ended_runs += 1
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Remove the bar from the terminal."""
         if self._bar is not None:
             self._bar.stop()
 
 
-def make_bar() -> Any:
-    """Return rich's progress display, which goes away when it is done."""
+def _make_bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=16),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[text]}"),
     )
-    return Bar(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-def told(line: Mapping[str, Any], unit: str, bound: int | None, shown: int = 1) -> str:
-    """Return ``epoch 12/200, at most 9 s, validation_loss 0.35``, of metrics the last: those of the watched rows."""
+def format_iteration(line: Mapping[str, Any], unit: str, limit: int | None, max_metrics: int = 1) -> str:
+    """Return ``epoch 12/200, at most 9 s, validation_loss 0.35``.
+
+    The last metrics of a line are those that decide about the fit: they are computed on the watched rows.
+    """
     step = int(line["step"])
-    values = [f"{name} {value:.4g}" for name, value in line.items() if name not in ASIDE and value is not None]
+    values = [f"{name} {value:.4g}" for name, value in line.items() if name not in NOT_METRICS and value is not None]
     seconds = line.get("seconds")
-    left = [f"at most {seconds / step * (bound - step):.0f} s"] if bound and seconds else []
-    return ", ".join([f"{unit} {step}/{bound}" if bound else f"{unit} {step}", *left, *values[-shown:]])
+    left = [f"at most {seconds / step * (limit - step):.0f} s"] if limit and seconds else []
+    return ", ".join([f"{unit} {step}/{limit}" if limit else f"{unit} {step}", *left, *values[-max_metrics:]])

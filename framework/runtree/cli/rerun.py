@@ -1,12 +1,12 @@
-"""`runtree rerun`: train a run's config again, and say whether it came to the same."""
+"""`runtree rerun`: train the config of a run again, and compare the results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtree.cli.show import complete_run
-from runtree.cli.words import outputs_option
+from runtree.cli.completion import complete_run
+from runtree.cli.format import command, labelled, next_steps, outputs_option
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from runtree.records.reproducibility import Agreement
 
 SCHEMA = 1
-LABEL = 13  # room for the word at the beginning of a line
-BESIDE = ("config", "environment", "code")  # in what the two may differ besides
+LABEL_WIDTH = 13
+OTHER_SECTIONS = ("config", "environment", "code")  # of the diff, which may explain a difference
 
 HELP = """Train the config of a run again, in a new folder of the same experiment, and compare the two.
 
-RUN is `latest`, a path, or the beginning of a run's id; a run of a sweep is trained alone. Where its config is not what
-it was it is refused, with the keys; --force takes the config as it is now. Data that has changed is told as soon as it
-is loaded, and the run goes on. In the end metrics and predictions are compared to the last digit.
+RUN is `latest`, a path, or the beginning of a run's id; a run of a sweep is trained alone. If the config composed from
+its overrides has changed, the rerun is refused with the keys that differ; --force takes the config as it is now. If the
+data has changed, the output says so, and the run continues. Metrics and predictions are compared to the last digit.
 
-The exit code is 0 where both are equal, 3 where they differ, 1 where the run fails.
+The exit code is 0 if both are equal, 3 if they differ, 1 if the run fails.
 
 \b
   runtree rerun latest
@@ -33,14 +33,13 @@ The exit code is 0 where both are equal, 3 where they differ, 1 where the run fa
 
 @click.command("rerun", help=HELP)
 @click.argument("run", default="latest", shell_complete=complete_run)
-@click.option("--force", is_flag=True, help="Train it although its config is not what it was.")
+@click.option("--force", is_flag=True, help="Train it although its config has changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @outputs_option()
 def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
-    """Find the run, train it again, and compare."""
     from runtree.app import TrainCallbacks
     from runtree.app.rerun import rerun
-    from runtree.cli.progress import Progress
+    from runtree.cli.progress import RunProgress
     from runtree.records.diff import diff
     from runtree.records.layout import RunFolder
     from runtree.records.record import read_record
@@ -48,82 +47,87 @@ def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
     from runtree.records.selectors import find_run
 
     record = find_run(Path(outputs), run)
-    warn_of_environment(record)
-    progress = Progress()
+    _warn_of_environment(record)
+    progress = RunProgress()
     try:
-        done = rerun(record, force, say, TrainCallbacks(progress.stage, progress.run, progress.iterated))
+        callbacks = TrainCallbacks(progress.on_stage, progress.on_run_end, progress.on_iteration)
+        result = rerun(record, force, _print_note, callbacks)
     finally:
         progress.stop()
-    found = diff(record, read_record(RunFolder(done.runs[0].folder)))
+    differences = diff(record, read_record(RunFolder(result.runs[0].folder)))
     agreements = {
-        "metrics": compare_metrics(found),
-        "predictions": compare_predictions(record, found.other),
+        "metrics": compare_metrics(differences),
+        "predictions": compare_predictions(record, differences.other),
     }
-    equal = record.state == found.other.state and all(one.equal for one in agreements.values())
+    same_state = record.state == differences.other.state
+    equal = same_state and all(agreement.equal for agreement in agreements.values())
     if as_json:
-        print_as_json(found, agreements, equal)
+        _print_json(differences, agreements, equal)
     else:
-        print_comparison(found, agreements, outputs)
+        _print_comparison(differences, agreements, outputs)
     return 0 if equal else 3
 
 
-def say(text: str) -> None:
-    """Tell it beside the results."""
+def _print_note(text: str) -> None:
     click.echo(f"note: {text}", err=True)
 
 
-def warn_of_environment(record: "RunRecord") -> None:
-    """Say before the work in which versions this environment is not the one of the run."""
+def _warn_of_environment(record: "RunRecord") -> None:
+    """Print, before the training, the versions in which this environment differs from that of the run."""
     from runtree.records import artifacts
     from runtree.records.environment import environment
 
-    before, fault = artifacts.environment(record)
-    if not before:
-        say(f"the environment cannot be checked: {fault}")
+    recorded, fault = artifacts.environment(record)
+    if not recorded:
+        _print_note(f"the environment cannot be compared: {fault}")
         return
-    now = environment()
-    pair = [dict(artifacts.leaves({key: side.get(key) for key in ("python", "packages")})) for side in (before, now)]
-    changed = [key for key in dict.fromkeys([*pair[0], *pair[1]]) if pair[0].get(key) != pair[1].get(key)]
+    current = environment()
+    before, now = (
+        dict(artifacts.leaves({key: versions.get(key) for key in ("python", "packages")}))
+        for versions in (recorded, current)
+    )
+    changed = [key for key in dict.fromkeys([*before, *now]) if before.get(key) != now.get(key)]
     if changed:
-        told = (f"{key.removeprefix('packages.')} {pair[0].get(key)} -> {pair[1].get(key)}" for key in changed)
-        say(f"the environment is not what it was: {', '.join(told)}")
+        changes = (f"{key.removeprefix('packages.')} {before.get(key)} -> {now.get(key)}" for key in changed)
+        _print_note(f"the environment has changed: {', '.join(changes)}")
 
 
-def print_as_json(found: "Diff", agreements: "dict[str, Agreement]", equal: bool) -> None:
-    """Print what came of it as one document: the difference of the two runs, and how far they agree."""
+def _print_json(differences: "Diff", agreements: "dict[str, Agreement]", equal: bool) -> None:
     from dataclasses import asdict
 
-    from runtree.cli.diff import document
+    from runtree.cli.diff import diff_document
     from runtree.cli.tables import print_json
 
-    told: dict[str, Any] = {name: {"equal": one.equal, **asdict(one)} for name, one in agreements.items()}
-    print_json({**document(found), "equal": equal, **told})
+    documents: dict[str, Any] = {
+        name: {"equal": agreement.equal, **asdict(agreement)} for name, agreement in agreements.items()
+    }
+    print_json({**diff_document(differences), "equal": equal, **documents})
 
 
-def print_comparison(found: "Diff", agreements: "dict[str, Agreement]", outputs: str) -> None:
-    """Print both runs, how far they agree, in what else they differ, and what to type next."""
-    from runtree.cli.cells import printable
-    from runtree.cli.diff_page import print_sections
-    from runtree.cli.words import command, next_line
+def _print_comparison(differences: "Diff", agreements: "dict[str, Agreement]", outputs: str) -> None:
+    from runtree.cli.diff import print_sections
 
-    one, other = found.one, found.other
-    lines = [("A", f"{one.id}   {one.state}"), ("B", f"{other.id}   {other.state}, the rerun")]
-    data = "other data" in found.obstacles
-    lines.append(("data", "not what it was: the metrics do not compare" if data else "the same"))
-    lines += [(name, told(one, "rows" if name == "predictions" else "values")) for name, one in agreements.items()]
+    first, second = differences.one, differences.other
+    changed = "other data" in differences.obstacles
+    lines = [
+        ("A", f"{first.id}   {first.state}"),
+        ("B", f"{second.id}   {second.state}, the rerun"),
+        ("data", "changed: the metrics are not comparable" if changed else "same"),
+        ("metrics", _format_agreement(agreements["metrics"], "values")),
+        ("predictions", _format_agreement(agreements["predictions"], "rows")),
+    ]
     for label, text in lines:
-        click.echo(f"{label:<{LABEL}}{printable(text)}")
-    print_sections(section for section in found.sections if section.name in BESIDE and section.found)
-    commands = [command("diff", one.id, other.id, outputs=outputs), command("show", other.id, outputs=outputs)]
-    click.echo(f"\n{next_line(commands)}")
+        click.echo(labelled(label, text, LABEL_WIDTH))
+    print_sections(section for section in differences.sections if section.name in OTHER_SECTIONS and section.found)
+    commands = [command("diff", first.id, second.id, outputs=outputs), command("show", second.id, outputs=outputs)]
+    click.echo(f"\n{next_steps(commands)}")
 
 
-def told(found: "Agreement", what: str) -> str:
-    """Return how far two sets of values agree, in a line."""
-    note = f" ({found.note})" if found.note else ""
-    if not found.compared:
+def _format_agreement(agreement: "Agreement", unit: str) -> str:
+    note = f" ({agreement.note})" if agreement.note else ""
+    if not agreement.compared:
         return f"nothing to compare{note}"
-    if found.equal:
-        return f"equal to the last digit: {found.compared:,} {what}{note}"
-    most = f", the most by {found.largest[1]:.3g}: {found.largest[0]}" if found.largest else ""
-    return f"differ: {found.differing:,} of {found.compared:,} {what}{most}{note}"
+    if agreement.equal:
+        return f"equal to the last digit: {agreement.compared:,} {unit}{note}"
+    largest = f", at most by {agreement.largest[1]:.3g}: {agreement.largest[0]}" if agreement.largest else ""
+    return f"differ: {agreement.differing:,} of {agreement.compared:,} {unit}{largest}{note}"

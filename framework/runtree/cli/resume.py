@@ -1,20 +1,20 @@
-"""`runtree resume`: go on with a sweep, to its original total or to another."""
+"""`runtree resume`: continue a sweep, to its original total or another."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from runtree.cli.sweep.choice import complete_more, sweep_argument
-from runtree.cli.words import outputs_option
+from runtree.cli.completion import complete_resumable, complete_sweep
+from runtree.cli.format import format_state_counts, next_steps, outputs_option, pluralize, sweep_name, wrapped
 
 if TYPE_CHECKING:
-    from runtree.cli.sweep.replay import Replay
+    from runtree.cli.sweep.ledger_reader import LedgerReader
 
-HELP = """Go on with a sweep: numbers, budgets and what the tuner has learnt continue, and nothing is done twice.
+HELP = """Continue a sweep. Run numbers, budgets and the state of the tuner continue, and no run is repeated.
 
-SWEEP is `latest`, a path, or the beginning of a sweep's name. OVERRIDES may set other bounds (tuner.stop…), what is
-done on failures, and another compute; everything else is as it was when the sweep began, or it is refused.
+SWEEP is `latest`, a path, or the beginning of a sweep's name. OVERRIDES may change the stop criteria (tuner.stop…), the
+handling of failures, and compute; other changes are refused.
 
 \b
   runtree resume
@@ -23,71 +23,46 @@ done on failures, and another compute; everything else is as it was when the swe
 
 
 @click.command("resume", help=HELP)
-@sweep_argument()
-@click.argument("overrides", nargs=-1, shell_complete=complete_more)
+@click.argument("sweep", default="latest", required=False, shell_complete=complete_sweep)
+@click.argument("overrides", nargs=-1, shell_complete=complete_resumable)
 @outputs_option()
 def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
-    """Find the sweep, say where it stands, and go on."""
-    from runtree.app.resume import check_resume_overrides
-    from runtree.cli.sweep.replay import Replay
+    from runtree.app import App
+    from runtree.app.resume import check_resume_overrides, resume_sweep
+    from runtree.cli.sweep.ledger_reader import LedgerReader
+    from runtree.cli.sweep.report import resume_suggestion
+    from runtree.cli.train import run_observed_sweep
     from runtree.records.layout import find_sweep
 
-    if "=" in sweep and not Path(sweep).exists():
+    if "=" in sweep and not Path(sweep).exists():  # only overrides were typed
         sweep, overrides = "latest", (sweep, *overrides)
-    seen = Replay(find_sweep(Path(outputs), sweep)).read()
-    refuse_held(seen)
+    reader = LedgerReader(find_sweep(Path(outputs), sweep)).read()
+    if reader.holder is not None:
+        with reader.folder.held():  # raises the error that names the process, before anything is loaded
+            pass
     check_resume_overrides(overrides)
-    if seen.state == "ended" and not overrides and keeps_its_best(seen):
-        tell_ended(seen, outputs)
+    if reader.state == "ended" and not overrides and _has_kept_its_best(reader):
+        name = sweep_name(reader.folder, outputs)
+        suggestion = resume_suggestion(name, reader.criterion, reader.progress.monitor.rules, outputs)
+        click.echo(wrapped("sweep", f"{name} has ended: {reader.explanation}"))
+        click.echo(next_steps([suggestion or f"runtree status {name}"]))
         return 0
-    click.echo(f"{seen.folder.path.name}: {where_it_stood(seen)}", err=True)
-    return go_on(seen, overrides)
+    click.echo(f"{reader.folder.path.name}: {_format_progress(reader)}", err=True)
+    app = App()
+    return run_observed_sweep(app, lambda request: resume_sweep(app, reader.folder, overrides, request.watcher))
 
 
-def keeps_its_best(seen: "Replay") -> bool:
-    """Tell whether the best is kept as it was to be: where that went wrong at the end, it is tried again."""
+def _has_kept_its_best(reader: "LedgerReader") -> bool:
+    """Return whether the artifacts of the best run exist. If keeping them failed, it is worth another attempt."""
     from runtree.sweeps.results import completed_runs
 
-    best = [completed_runs(seen.book.entries(trial)) for trial, _ in seen.standing.front.best]
-    return str(seen.node.get("keep")) != "best" or all(entries[0].kept for entries in best)
+    best = [completed_runs(reader.book.entries(trial)) for trial, _ in reader.progress.front.best]
+    return str(reader.tuner_config.get("keep")) != "best" or all(entries[0].kept for entries in best)
 
 
-def go_on(seen: "Replay", overrides: tuple[str, ...]) -> int:
-    """Begin another session."""
-    from runtree.app import App
-    from runtree.app.resume import resume_sweep
-    from runtree.cli.train import carry_sweep
-
-    app = App()
-    return carry_sweep(app, lambda order: resume_sweep(app, seen.folder, overrides, order.watcher))
-
-
-def refuse_held(seen: "Replay") -> None:
-    """Refuse a sweep that somebody works on, before anything is loaded."""
-    if seen.holder is not None:
-        with seen.folder.held():
-            pass
-
-
-def tell_ended(seen: "Replay", outputs: str) -> None:
-    """Say why it ended and how to go on all the same."""
-    from runtree.cli.sweep.next import further
-    from runtree.cli.sweep.page import criterion
-    from runtree.cli.sweep.words import next_lines, sweep_name, wrapped
-
-    name = sweep_name(seen.folder, outputs)
-    on = further(name, criterion(seen), seen.standing.progress.rules, outputs)
-    click.echo(wrapped("sweep", f"{name} has ended: {seen.explanation}"))
-    click.echo(next_lines([on] if on else [f"runtree status {name}"]))
-
-
-def where_it_stood(seen: "Replay") -> str:
-    """Return what is there already."""
-    from runtree.cli.sweep.words import told_states
-
-    waiting = sum(1 for _ in seen.book.waiting())
-    ended, total = seen.standing.ended, seen.standing.total
-    of = f" of {total}" if total is not None else ""
-    wait = f", {waiting} wait" if waiting else ""
-    runs = "run" if (total or ended) == 1 else "runs"
-    return f"going on after {ended}{of} {runs} ({told_states(seen.standing.states)}{wait})"
+def _format_progress(reader: "LedgerReader") -> str:
+    waiting = sum(1 for _ in reader.book.waiting())
+    ended, total = reader.progress.ended, reader.progress.total
+    runs = f"{ended} of {pluralize(total, 'run')}" if total is not None else pluralize(ended, "run")
+    unfinished = f", {waiting} unfinished" if waiting else ""
+    return f"continuing after {runs} ({format_state_counts(reader.progress.states)}{unfinished})"

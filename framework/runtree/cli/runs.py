@@ -1,24 +1,41 @@
-"""`runtree runs`: which runs there are, filtered and ranked."""
+"""`runtree runs` lists, filters and sorts runs; `runtree export` writes them into one table."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtree.cli.words import command, next_line, outputs_option, where_option
+from runtree.cli.format import (
+    command,
+    format_age,
+    format_seconds,
+    format_setting,
+    next_steps,
+    outputs_option,
+    pluralize,
+    where_option,
+)
+from runtree.contract.errors import first_line
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from runtree.contract.types import RunRecord
     from runtree.records.index import RunIndex
     from runtree.records.query import RunSelection
 
-USUAL_LIMIT = 30
+SCHEMA = 1
+DEFAULT_LIMIT = 30
+ALWAYS_STATED = ("state", "algorithm.name", "data.name")  # as a column, or once for all runs
 
-HELP = f"""List runs, the newest first, with the settings in which they differ.
+RUNS_HELP = f"""List runs, the newest first, with the settings in which they differ.
 
-NAMES, to sort and to filter by, are metrics (test.accuracy), config keys (algorithm.alpha) and id, experiment, state,
-reason, task, started, finished, seconds. The end of a name does where it is unique; a bare metric (accuracy) is the
-validation part's. A metric sorts the best run first: the smallest where it is to be minimised.
+Sort and filter by metrics (test.accuracy), config keys (algorithm.alpha), and id, experiment, state, reason, task,
+started, finished, seconds. The end of a name is enough where it is unambiguous; a metric without a split (accuracy) is
+that of the validation split. Sorting by a metric puts the best run first.
 
 \b
   runtree runs --sort test.accuracy --where data=iris --where 'seconds<10'
@@ -26,17 +43,44 @@ validation part's. A metric sorts the best run first: the smallest where it is t
   runtree runs --where 'algorithm.name == "ridge" and metrics.test.r2 > 0.8'
   runtree runs --all --csv > runs.csv
 
-A table shows {USUAL_LIMIT} runs unless --limit or --all is given; --json and --csv give every run and every column.
+A table shows {DEFAULT_LIMIT} runs unless --limit or --all is given; --json and --csv contain every run and column.
+"""
+
+EXPORT_HELP = """Write all runs into one table, a row for each run, to read with pandas, DuckDB or a spreadsheet.
+
+The columns are those of `runtree runs --csv` and of `runtree.load_runs()`: fields, metrics (validation.f1), config keys
+(algorithm.alpha), fingerprints, objective, error, folder. A Parquet file keeps the types.
+
+\b
+  runtree export -o runs.parquet
+  runtree export -o good.csv --where 'test.accuracy>0.9' --experiment churn
 """
 
 
-@click.command("runs", help=HELP)
-@click.option("--experiment", metavar="NAME", help="Runs of one experiment.")
-@click.option("--sort", metavar="NAME", help="A metric or a key to sort by.")
-@click.option("--reverse", is_flag=True, help="The other way round.")
+@dataclass(frozen=True)
+class RunColumn:
+    """A column of the table. On a narrow terminal the optional columns are left out, the largest `rank` first."""
+
+    heading: str
+    cell: "Callable[[RunRecord], Any]"
+    rank: int = 0  # 0: not optional
+
+
+FIELD_COLUMNS = {
+    "id": RunColumn("run", lambda record: record.id),
+    "experiment": RunColumn("experiment", lambda record: record.experiment),
+    "seconds": RunColumn("seconds", lambda record: format_seconds(record.seconds), 1000),
+    "started": RunColumn("started", lambda record: format_age(record.started), 999),
+}
+
+
+@click.command("runs", help=RUNS_HELP)
+@click.option("--experiment", metavar="NAME", help="Only runs of this experiment.")
+@click.option("--sort", metavar="NAME", help="Sort by a metric or a key.")
+@click.option("--reverse", is_flag=True, help="Reverse the order.")
 @where_option()
-@click.option("--limit", metavar="N", type=click.IntRange(min=0), help="Show so many runs at most.")
-@click.option("--all", "everything", is_flag=True, help="Show every run, however many.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=0), help="Show at most N runs.")
+@click.option("--all", "everything", is_flag=True, help="Show every run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV, numbers in full.")
 @outputs_option()
@@ -51,40 +95,221 @@ def runs_command(
     as_csv: bool,
     outputs: str,
 ) -> None:
-    """List what lies below the output folder."""
-    from runtree.cli.run_export import print_as_csv, print_as_json
+    from runtree.cli.tables import print_json
     from runtree.records.index import query_index
     from runtree.records.query import RunQuery, select_runs
 
     unlimited = everything or as_json or as_csv
-    most = limit if limit is not None else None if unlimited else USUAL_LIMIT
-    wish = RunQuery(experiment, where, sort, reverse, most)
-    selection = query_index(Path(outputs), lambda runs: select_runs(runs, wish, lambda: directions(runs)))
+    most = limit if limit is not None else None if unlimited else DEFAULT_LIMIT
+    query = RunQuery(experiment, where, sort, reverse, most)
+    selection = query_index(Path(outputs), lambda runs: select_runs(runs, query, lambda: metric_directions(runs)))
     if as_json:
-        print_as_json(selection.records)
+        print_json({"schema": SCHEMA, "runs": [record_fields(record) for record in selection.records]})
     elif as_csv:
-        print_as_csv(selection.records)
+        _print_csv(selection.records)
+    elif selection.records:
+        _print_table(selection, outputs)
     else:
-        print_listing(selection, outputs)
+        click.echo(f"{selection.counts} match" if selection.total else f"no runs in {outputs} yet")
+        for line in selection.unmet:
+            click.echo(f"  {line}")
+        click.echo(next_steps([command("runs", outputs=outputs) if selection.total else command("train")]))
 
 
-def directions(runs: "RunIndex") -> Mapping[str, str]:
-    """Return which way each metric is better: as plugins say, then as the runs' own objectives do."""
+@click.command("export", help=EXPORT_HELP)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("runs.parquet"), show_default=True)
+@click.option("--experiment", metavar="NAME", help="Only runs of this experiment.")
+@where_option()
+@outputs_option()
+def export_command(output: Path, experiment: str | None, where: tuple[str, ...], outputs: str) -> None:
+    from runtree.contract.errors import RequestError
+    from runtree.records.dataframe import load_runs
+
+    if output.suffix not in (".parquet", ".csv"):
+        raise RequestError(
+            f"-o: '{output}' is neither a .parquet nor a .csv file", "e.g. runtree export -o runs.parquet"
+        )
+    table = load_runs(outputs, where, experiment)
+    try:
+        _write_table(table, output)
+    except OSError as error:
+        raise RequestError(f"-o: cannot write {output} ({error.strerror})", "choose another file") from None
+    click.echo(f"wrote {output}: {pluralize(len(table), 'run')}, {pluralize(table.shape[1], 'column')}")
+    click.echo(next_steps([command("runs", outputs=outputs) if len(table) else command("train")]))
+
+
+def metric_directions(runs: "RunIndex") -> Mapping[str, str]:
+    """Return "maximize" or "minimize" by metric: as plugins declare it, and as the objectives of the runs do."""
     from runtree.plugins import installed_plugins
 
-    known = {metric.name: metric.direction for _, metric in installed_plugins().contributions("register_metrics")}
-    told = zip(runs.column("objective:metric"), runs.column("objective:direction"), strict=True)
-    return known | {metric: direction for metric, direction in set(told) if metric is not None}
+    declared = {metric.name: metric.direction for _, metric in installed_plugins().contributions("register_metrics")}
+    objectives = zip(runs.column("objective:metric"), runs.column("objective:direction"), strict=True)
+    return declared | {metric: direction for metric, direction in set(objectives) if metric is not None}
 
 
-def print_listing(selection: "RunSelection", outputs: str) -> None:
-    """Print the table, or why there is none, and what to type next."""
-    from runtree.cli.run_table import print_runs
+def record_fields(record: "RunRecord") -> dict[str, Any]:
+    """Return all fields of a record. (`dataclasses.asdict` would copy each value.)"""
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
-    if selection.records:
-        print_runs(selection, outputs)
+
+def _print_csv(records: "Sequence[RunRecord]") -> None:
+    """Print a row for each run, and a column for each field, metric, config key and fingerprint."""
+    from runtree.cli.tables import print_csv
+    from runtree.records.query import record_value
+    from runtree.records.record import SUMMARY_FIELDS
+
+    metrics = dict.fromkeys(
+        f"{split}.{name}" for record in records for split, values in record.metrics.items() for name in values
+    )
+    fingerprints = dict.fromkeys(name for record in records for name in record.fingerprints)
+    names = [*SUMMARY_FIELDS, *metrics, *dict.fromkeys(key for record in records for key in record.config)]
+    rows = [
+        [
+            *(record_value(record, name) for name in names),
+            *map(record.fingerprints.get, fingerprints),
+            record.objective.get("metric"),
+            (record.error or {}).get("message"),
+            str(record.folder),
+        ]
+        for record in records
+    ]
+    print_csv([*names, *(f"fingerprint.{name}" for name in fingerprints), "objective", "error", "folder"], rows)
+
+
+def _print_table(selection: "RunSelection", outputs: str) -> None:
+    from runtree.cli.tables import fit_columns, print_table
+
+    columns, common = _make_columns(selection)
+    facts = [selection.counts, _format_order(selection)]
+    facts += ["--all shows every run"] if len(selection.records) < selection.matching else []
+    click.echo(", ".join(facts) + (f"   ({', '.join(common)})" if common else "") + "\n")
+    _warn_of_mixed_data(selection)
+    headings = [column.heading for column in columns]
+    rows = [[column.cell(record) for column in columns] for record in selection.records]
+    errors = {number: _format_error(record) for number, record in enumerate(selection.records) if record.error}
+    optional = [column.heading for column in sorted(columns, key=lambda column: column.rank) if column.rank]
+    kept = fit_columns(headings, rows, optional)
+    positions = [headings.index(heading) for heading in kept]
+    print_table(kept, [[row[position] for position in positions] for row in rows], errors)
+    if len(kept) < len(headings):
+        hidden = ", ".join(heading for heading in headings if heading not in kept)
+        click.echo(f"hidden, since the terminal is too narrow: {hidden} (all columns: --csv)", err=True)
+    click.echo(f"\n{next_steps(_suggestions(selection, outputs))}")
+
+
+def _make_columns(selection: "RunSelection") -> tuple[list[RunColumn], list[str]]:
+    """Return a column for each setting that differs, and as text the settings that all runs have in common."""
+    from runtree.records.diff import varying_keys
+    from runtree.records.query import is_metric, record_value
+
+    records = selection.records
+
+    def differs(name: str) -> bool:
+        return any(record_value(record, name) != record_value(records[0], name) for record in records)
+
+    stated = [name for name in selection.asked if not is_metric(name) and name not in FIELD_COLUMNS]
+    stated = list(dict.fromkeys([*ALWAYS_STATED, *stated]))
+    common = [name for name in stated if not differs(name)]
+    facts = ["id", *(["experiment"] if differs("experiment") else []), *(name for name in stated if name not in common)]
+    metrics = [name for name in selection.asked if is_metric(name)]
+    columns = {name: _make_column(name) for name in (*facts, *metrics)}
+    columns |= {name: column for name, column in _objective_columns(records).items() if name not in columns}
+    settings = [name for name in varying_keys(records) if name not in facts]
+    columns |= {name: _make_column(name, rank) for rank, name in enumerate(settings, start=1)}
+    columns |= {name: _make_column(name) for name in ("seconds", "started")}
+    values = {name: record_value(records[0], name) for name in common}
+    texts = [f"{name.removesuffix('.name')}={text}" for name, text in values.items() if text is not None]
+    return list(columns.values()), texts
+
+
+def _objective_columns(records: "Sequence[RunRecord]") -> dict[str, RunColumn]:
+    """Return columns for the objective, and for the same metric on the test split."""
+    from runtree.records.query import record_value
+
+    objectives = {(record.objective.get("part"), record.objective["metric"]) for record in records if record.objective}
+    if len(objectives) <= 1:
+        return {
+            name: _make_column(name) for split, metric in objectives for name in (f"{split}.{metric}", f"test.{metric}")
+        }
+    columns = [
+        RunColumn("metric", lambda record: record.objective.get("metric")),
+        RunColumn("validation", lambda record: record.objective.get("value")),
+        RunColumn("test", lambda record: record_value(record, f"test.{record.objective.get('metric')}")),
+    ]
+    return {f"objective {column.heading}": column for column in columns}
+
+
+def _make_column(name: str, rank: int = 0) -> RunColumn:
+    if name in FIELD_COLUMNS:
+        return FIELD_COLUMNS[name]
+    from runtree.records.query import is_metric, record_value
+
+    def cell(record: "RunRecord") -> Any:
+        content = record_value(record, name)
+        if content is None and name in record.config:
+            return "null"  # the key is set to null, not absent
+        if name.endswith("._target_") and isinstance(content, str):
+            return content.rpartition(".")[2]
+        return content if is_metric(name) else format_setting(content)
+
+    return RunColumn(name.removesuffix(".name").removesuffix("._target_"), cell, rank)
+
+
+def _format_order(selection: "RunSelection") -> str:
+    from runtree.records.query import is_metric
+
+    if selection.by == "started":
+        return "newest first" if selection.largest_first else "oldest first"
+    if is_metric(selection.by):
+        best = "largest" if selection.largest_first != selection.reverse else "smallest"
+        return f"{'worst' if selection.reverse else 'best'} first by {selection.by} (the {best} is best)"
+    return f"by {selection.by}, {'largest' if selection.largest_first else 'smallest'} first"
+
+
+def _format_error(record: "RunRecord") -> str:
+    error = record.error or {}
+    return f"{error.get('type')}: {first_line(error.get('message'))}"
+
+
+def _warn_of_mixed_data(selection: "RunSelection") -> None:
+    """Warn where one ranking contains runs on several tables, or on several splits of one."""
+    from runtree.records.query import is_metric, record_value
+
+    if not is_metric(selection.by):
         return
-    click.echo(f"{selection.counts} match" if selection.total else f"no runs in {outputs} yet")
-    for line in selection.unmet:
-        click.echo(f"  {line}")
-    click.echo(next_line([command("runs", outputs=outputs) if selection.total else command("train")]))
+    ranked = [record for record in selection.records if record_value(record, selection.by) is not None]
+    tables, splits = (len({record.fingerprints.get(kind) for record in ranked}) for kind in ("data", "split"))
+    if tables > 1:
+        click.echo(f"note: runs on {tables} tables are not comparable; select one: --where data=NAME", err=True)
+    elif splits > 1:
+        click.echo(f"note: the runs use {splits} splits of the rows, which explains small differences", err=True)
+
+
+def _suggestions(selection: "RunSelection", outputs: str) -> list[str]:
+    first, *others = selection.records
+    metric = next((record.objective["metric"] for record in selection.records if record.objective), None)
+    commands = [command("show", first.id, outputs=outputs)]
+    if selection.by == "started" and others and metric:
+        commands.append(command("runs", "--sort", f"test.{metric}", outputs=outputs))
+    return commands
+
+
+def _write_table(table: "pd.DataFrame", file: Path) -> None:
+    """Write a table to a temporary file and rename it, so that a failure leaves an earlier export as it was."""
+    from runtree.cli.tables import spreadsheet_safe
+
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as target:
+            if file.suffix == ".parquet":
+                table.to_parquet(target, index=False)
+            else:
+                safe = table.copy(deep=False)
+                for name in table.columns:
+                    if table[name].dtype == "string":
+                        safe[name] = table[name].map(spreadsheet_safe, na_action="ignore")
+                safe.rename(columns=spreadsheet_safe).to_csv(target, index=False)
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,16 +1,23 @@
-"""`runtree stop`: ask the process that works on a sweep to end it."""
+"""`runtree stop`: ask the process of a sweep to end it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from runtree.cli.sweep.choice import running_sweep, sweep_argument
-from runtree.cli.words import OUTPUTS, command, counted, outputs_option
+from runtree.cli.completion import complete_sweep
+from runtree.cli.format import DEFAULT_OUTPUTS, command, next_steps, outputs_option, pluralize, sweep_name
 
-HELP = """Ask a running sweep to end: it begins no new runs, and those that work now may finish.
+if TYPE_CHECKING:
+    from runtree.records.layout import SweepFolder
 
-SWEEP is `latest`, a path, or the beginning of a sweep's name; without it the one that is running is meant. With --now
-the runs are ended too; each has tuner.grace seconds to save what it has. The sweep can go on later: runtree resume.
+MAX_SHOWN_SWEEPS = 4
+
+HELP = """Stop a running sweep: no new runs are started, and the running ones finish.
+
+SWEEP is `latest`, a path, or the beginning of a sweep's name; by default it is the sweep that is running. With --now
+the running ones are terminated, each after up to tuner.grace seconds to save its state. To continue the sweep later:
+runtree resume.
 
 \b
   runtree stop
@@ -19,40 +26,54 @@ the runs are ended too; each has tuner.grace seconds to save what it has. The sw
 
 
 @click.command("stop", help=HELP)
-@sweep_argument(default=None)
-@click.option("--now", is_flag=True, help="End the runs that work now, too.")
+@click.argument("sweep", default=None, required=False, shell_complete=complete_sweep)
+@click.option("--now", is_flag=True, help="Terminate the running runs, too.")
 @outputs_option()
 def stop_command(sweep: str | None, now: bool, outputs: str) -> None:
-    """Leave a request beside the ledger; its driver looks for it twice a second."""
-    from runtree.cli.sweep.replay import Replay
-    from runtree.cli.sweep.words import next_lines, sweep_name
+    from runtree.cli.sweep.ledger_reader import LedgerReader
     from runtree.records.layout import find_sweep
     from runtree.records.writer import write_text
 
-    folder = find_sweep(Path(outputs), sweep) if sweep else running_sweep(Path(outputs))
+    folder = find_sweep(Path(outputs), sweep) if sweep else _find_running_sweep(Path(outputs))
     if folder is None:
-        where = "" if outputs == OUTPUTS else f" in {outputs}"
-        click.echo(f"no sweep is running{where}: there is nothing to stop")
+        click.echo(f"no sweep is running{'' if outputs == DEFAULT_OUTPUTS else f' in {outputs}'}")
         return
     name = sweep_name(folder, outputs)
-    seen = Replay(folder).read()
-    if seen.holder is None:
-        click.echo(f"nobody works on {name}: there is nothing to stop")
-        click.echo(next_lines([command("status", name, outputs=outputs)]))
+    reader = LedgerReader(folder).read()
+    if reader.holder is None:
+        click.echo(f"{name} is not running")
+        click.echo(next_steps([command("status", name, outputs=outputs)]))
         return
+    # the driver looks for this file twice a second: a signal would not reach another machine
     write_text(folder.request, "terminate" if now else "finish")
-    click.echo(f"asked process {seen.holder.get('pid', '?')} on {seen.holder.get('host', '?')} to end {name}")
-    click.echo(what_will_happen(len(seen.working), now, float(seen.node.get("grace") or 0.0)))
-    click.echo(
-        next_lines([command("status", name, "--watch", outputs=outputs), command("resume", name, outputs=outputs)])
-    )
+    click.echo(f"asked process {reader.holder.get('pid', '?')} on {reader.holder.get('host', '?')} to stop {name}")
+    click.echo(_format_effect(len(reader.running), now, float(reader.tuner_config.get("grace") or 0.0)))
+    commands = [command("status", name, "--watch", outputs=outputs), command("resume", name, outputs=outputs)]
+    click.echo(next_steps(commands))
 
 
-def what_will_happen(working: int, now: bool, grace: float) -> str:
-    """Return it in a line."""
-    if not working:
-        return "it begins no new runs, and ends"
-    runs = f"the {counted(working, 'run')} at work"
+def _find_running_sweep(outputs: Path) -> "SweepFolder | None":
+    """Return the only sweep that is running; None where none is.
+
+    Raises
+    ------
+    RequestError
+        Several sweeps are running.
+    """
+    from runtree.contract.errors import RequestError
+    from runtree.records.layout import sweep_folders
+
+    running = [folder for folder in sweep_folders(outputs) if folder.holder() is not None]
+    if len(running) > 1:
+        names = ", ".join(folder.path.name for folder in running[:MAX_SHOWN_SWEEPS])
+        raise RequestError(f"{len(running)} sweeps are running: {names}", "name one of them: runtree stop NAME")
+    return running[0] if running else None
+
+
+def _format_effect(running: int, now: bool, grace: float) -> str:
+    if not running:
+        return "it starts no new runs, and ends"
+    runs = pluralize(running, "running job")
     if now:
-        return f"it begins no new runs, and ends {runs}: {grace:g} s to save what is there"
-    return f"it begins no new runs, and {runs} may finish (to end them too: --now)"
+        return f"it starts no new runs, and terminates {runs} after at most {grace:g} s to save their state"
+    return f"it starts no new runs, and ends when {runs} {'has' if running == 1 else 'have'} finished (at once: --now)"

@@ -1,30 +1,35 @@
 """`runtree train`: overrides in, a table of metrics and a folder out."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtree.cli.completion import complete_override
-from runtree.cli.progress import Progress
+from runtree.cli.format import display_path, format_cell, format_test_usage, labelled, next_steps
 from runtree.contract.errors import GateError, RequestError
 
 if TYPE_CHECKING:
     from runtree.app import TrainResult
     from runtree.app.preflight import SweepRequest
+    from runtree.contract.run import Run
+
+MAX_GATE_MESSAGES = 3
+STANDARD_DEVIATION = "± sd"
 
 HELP = """Train, evaluate and record a model.
 
-OVERRIDES are Hydra's: group=option chooses, key=value sets, +key=value adds, ~key removes.
+OVERRIDES follow Hydra's grammar: group=option chooses, key=value sets, +key=value adds, ~key removes.
 
 \b
   runtree train algorithm=logistic data.test_size=0.3 seed=7 experiment.name=churn
   runtree train data=csv data.path=houses.csv data.target=price
   runtree train -m algorithm=logistic,random_forest seed=1,2,3
-  runtree train --cfg job --resolve           print the config, run nothing
-  runtree train --info defaults-tree          how it was composed
-  runtree train --continue latest             go on from the last checkpoint of a run
+  runtree train --cfg job --resolve           print the config without running
+  runtree train --info defaults-tree          show how the config is composed
+  runtree train --continue latest             continue from the last checkpoint of a run
 
 Hydra's flags: -m, --cfg, --resolve, --package, --info, -cn NAME, -cd FOLDER, --hydra-help.
 """
@@ -33,109 +38,218 @@ Hydra's flags: -m, --cfg, --resolve, --package, --info, -cn NAME, -cd FOLDER, --
 @click.command("train", help=HELP, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_override)
 def train_command(overrides: tuple[str, ...]) -> int:
-    """Run what the overrides ask for."""
     from runtree.app import App
     from runtree.config.hydra_engine import parse_flags
 
-    return carry_out(App(), parse_flags(overrides))
+    return run_training(App(), parse_flags(overrides))
 
 
-def carry_out(app: Any, flags: argparse.Namespace) -> int:
-    """Do what the flags ask for, one run or a sweep, print what came of it and return the exit code."""
+def run_training(app: Any, flags: argparse.Namespace) -> int:
+    """Run what the flags request, one run or a sweep, print the result and return the exit code."""
     from runtree.app import TrainCallbacks, train
+    from runtree.cli.progress import RunProgress
 
-    if asks_hydra(flags):
-        return show(app, flags)
+    if is_hydra_query(flags):
+        return print_hydra_answer(app, flags)
     if flags.multirun:
         if flags.going_on:
-            raise RequestError("--continue is for one run, and -m is for many", "a sweep goes on by: runtree resume")
-        return carry_sweep(app, lambda order: train(app, flags, order=order))
-    warn_of_tuner(flags.overrides)
-    progress = Progress()
-    callbacks = TrainCallbacks(progress.stage, progress.run, progress.iterated)
+            raise RequestError("--continue is for one run, and -m is for many", "to continue a sweep: runtree resume")
+        return run_observed_sweep(app, lambda request: train(app, flags, order=request))
+    _warn_of_unused_tuner(flags.overrides)
+    progress = RunProgress()
+    callbacks = TrainCallbacks(progress.on_stage, progress.on_run_end, progress.on_iteration)
     try:
         if flags.going_on:
             from runtree.app.resume import continue_run
 
-            done = continue_run(app, flags.going_on, flags.overrides, callbacks)
+            result = continue_run(app, flags.going_on, flags.overrides, callbacks)
         else:
-            done = train(app, flags, callbacks)
+            result = train(app, flags, callbacks)
     finally:
         progress.stop()
-    return told(done)
+    return print_result(result)
 
 
-def warn_of_tuner(overrides: Sequence[str]) -> None:
-    """Say that words about a tuner change nothing where one run is asked for: most likely `-m` was forgotten."""
-    typed = [text for text in overrides if text.startswith(("tuner=", "tuner."))]
-    if typed and not any(text.startswith("hydra.mode=") for text in overrides):
-        said = "is for a sweep, and this is one run; for a sweep: runtree train -m …"
-        click.echo(f"note  {' '.join(typed)} {said}", err=True)
-
-
-def carry_sweep(app: Any, begin: "Callable[[SweepRequest], TrainResult]") -> int:
-    """Begin a sweep with somebody who watches it, print what came of it and return the exit code."""
+def run_observed_sweep(app: Any, begin: "Callable[[SweepRequest], TrainResult]") -> int:
+    """Run a sweep with a live view of its progress, print the result and return the exit code."""
     from runtree.app.preflight import SweepRequest
-    from runtree.cli.sweep.scene import make_scene
+    from runtree.cli.sweep.live_view import make_view
 
-    scene = make_scene()
+    view = make_view()
     try:
-        scene.look()
-        done = begin(SweepRequest(app, watcher=scene))
+        view.preparing()
+        result = begin(SweepRequest(app, watcher=view))
     finally:
-        scene.close()
-    return told(done)
+        view.close()
+    return print_result(result)
 
 
-def told(done: "TrainResult") -> int:
-    """Print what came of it and return the exit code."""
-    if done.swept is not None and done.swept.driver is not None:
-        from runtree.cli.sweep.report import report_sweep
-
-        code = report_sweep(done.swept)
-    else:
-        from runtree.cli.train_report import report
-
-        report(done)
-        code = 1 if done.failures else 0
-    if code == 0:
-        refuse_missed(done)
-    return code
-
-
-def refuse_missed(done: "TrainResult") -> None:
-    """Raise what the gates of the run say, in a sweep those of its best runs; the runs themselves are kept.
-
-    Raises
-    ------
-    GateError
-        A gate was missed.
-    """
-    from runtree.app.sweep import failed_gates
-
-    sentences = failed_gates(done)
-    if sentences:
-        shown = sentences[:3]
-        raise GateError(shown[0], *shown[1:], f"… {len(sentences) - 3} more" if len(sentences) > 3 else "")
-
-
-def asks_hydra(flags: argparse.Namespace) -> bool:
-    """Tell whether nothing is to be run, but something of Hydra's to be shown."""
+def is_hydra_query(flags: argparse.Namespace) -> bool:
+    """Return whether a flag of Hydra's asks for output instead of a run."""
     return bool(flags.cfg or flags.info or flags.hydra_help or flags.shell_completion)
 
 
-def show(app: Any, flags: argparse.Namespace) -> int:
-    """Answer one of Hydra's own questions."""
+def print_hydra_answer(app: Any, flags: argparse.Namespace) -> int:
+    """Print what Hydra answers to --cfg, --info, --hydra-help or --shell-completion."""
     from runtree.config.hydra_engine import HydraEngine, force_open_parameters
     from runtree.config.hydra_errors import refuse_sweeps, translate_error
 
-    asked = list(flags.overrides)
+    overrides = list(flags.overrides)
     if flags.cfg or flags.info:
-        refuse_sweeps(asked)
-    flags.overrides = force_open_parameters(asked)
+        refuse_sweeps(overrides)
+    flags.overrides = force_open_parameters(overrides)
     engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", flags.config_dir)
     try:
         engine.show(flags)
     except Exception as error:
-        raise translate_error(error, asked, app.catalogue) from error
+        raise translate_error(error, overrides, app.catalogue) from error
     return 0
+
+
+def _warn_of_unused_tuner(overrides: Sequence[str]) -> None:
+    """Say that overrides of the tuner have no effect on a single run: most likely `-m` was forgotten."""
+    unused = [text for text in overrides if text.startswith(("tuner=", "tuner."))]
+    if unused and not any(text.startswith("hydra.mode=") for text in overrides):
+        click.echo(f"note: {' '.join(unused)} has no effect on a single run; for a sweep: runtree train -m …", err=True)
+
+
+def print_result(result: "TrainResult") -> int:
+    """Print the result and return the exit code.
+
+    Raises
+    ------
+    GateError
+        A quality gate of the run failed, or of the best runs of the sweep. Their folders are kept.
+    """
+    from runtree.app.sweep import failed_gates
+
+    if result.swept is not None and result.swept.driver is not None:
+        from runtree.cli.sweep.report import print_sweep
+
+        code = print_sweep(result.swept)
+    elif result.multirun:
+        _print_foreign_multirun(result)
+        code = 1 if result.failures else 0
+    else:
+        _print_run(result.runs[0])
+        code = 0
+    messages = failed_gates(result) if code == 0 else []
+    if messages:
+        hidden = len(messages) - MAX_GATE_MESSAGES
+        raise GateError(*messages[:MAX_GATE_MESSAGES], f"… {hidden} more" if hidden > 0 else "")
+    return code
+
+
+def _print_run(run: "Run") -> None:
+    from runtree.cli.evaluation_summary import evaluation_lines, print_warnings, with_intervals
+    from runtree.cli.tables import print_table
+    from runtree.records import artifacts
+    from runtree.records.layout import RunFolder
+
+    for label, text in run_lines(run):
+        click.echo(labelled(label, text))
+    click.echo()
+    evaluation = artifacts.mapping(RunFolder(run.folder).evaluation)
+    print_table(*with_intervals(*_metric_table(run), evaluation))
+    lines = list(evaluation_lines(evaluation))
+    lines += [format_test_usage(run.test_looks)] if run.test_looks else []
+    for line in lines:
+        click.echo(f"\n{line}")
+    print_warnings(run.folder)
+    click.echo()
+    click.echo(labelled("run", display_path(run.folder)))
+    if RunFolder(run.folder).report.exists():
+        click.echo(labelled("report", display_path(RunFolder(run.folder).report)))
+    click.echo(next_steps(["runtree show latest", "runtree predict latest ROWS.csv -o OUT.csv", "runtree runs"]))
+
+
+def run_lines(run: "Run") -> list[tuple[str, str]]:
+    """Return label and text of the lines on data, algorithm, and how the fit stopped."""
+    split, data = run.split, run.data
+    classes = f", {len(data.classes)} classes" if data.classes else ""
+    sizes = f"{len(split.train)}/{len(split.validation)}/{len(split.test)}"
+    rows, columns = data.features.shape
+    lines = [
+        (
+            "data",
+            f"{data.name}: {rows:,} rows, {columns} columns, target '{data.target.name}' ({data.task}{classes}), "
+            f"{run.facts['split']} split {sizes}, seed {run.seed}",
+        ),
+        (
+            "fit",
+            f"{run.config.algorithm.name} on {run.facts.get('device', 'cpu')}, evaluator {run.config.evaluator.name}",
+        ),
+    ]
+    if run.ending.get("reason"):
+        lines.append(("stopped", format_fit_end(run.ending)))
+    if run.folds:
+        lines.append(("folds", f"{len(run.folds)}; ± is the standard deviation over them"))
+    if run.chosen:
+        lines.append(("selected", _format_search(run)))
+    return lines
+
+
+def format_fit_end(fit: Mapping[str, Any]) -> str:
+    """Return ``after 37 epochs: tolerance (the model is that of epoch 30)``."""
+    count, unit, best = fit.get("iterations"), fit.get("unit"), fit.get("best")
+    if not isinstance(count, int):  # a damaged record
+        return str(fit.get("reason"))
+    kept = f" (the model is that of {unit} {best})" if best and best != count else ""
+    return f"after {count:,} {unit}{'' if count == 1 else 's'}: {fit.get('reason')}{kept}"
+
+
+def _format_search(run: "Run") -> str:
+    """Return the values that a nested search selected, and by how much its score was optimistic over the folds."""
+    found = run.chosen
+    if found is None:
+        return ""
+    pairs = (f"{path.removeprefix('algorithm.')}={format_cell(value)}" for path, value in found.values.items())
+    text = f"{', '.join(pairs)} of {found.tried} candidates"
+    optimism = run.details.get("search", {}).get("optimism")
+    if optimism is None:
+        return text
+    word = "optimistic" if optimism > 0 else "pessimistic"
+    return f"{text}; over the folds its selection score was {word} by {abs(optimism):.3g}"
+
+
+def _metric_table(run: "Run") -> tuple[list[str], list[list[Any]]]:
+    """Return headings and rows; after the validation values stands their standard deviation over the folds."""
+    names = list(dict.fromkeys(name for split in run.metrics.values() for name in split))
+    scores = {name: [fold[name] for fold in run.folds if name in fold] for name in names}
+    deviations = {name: stdev(values) for name, values in scores.items() if len(values) > 1}
+    headings, rows = ["metric"], [[name] for name in names]
+    for split, values in run.metrics.items():
+        columns: list[tuple[str, Mapping[str, Any]]] = [(split, values)]
+        columns += [(STANDARD_DEVIATION, deviations)] if deviations and split == "validation" else []
+        for heading, column in columns:
+            headings.append(heading)
+            for row in rows:
+                row.append(column.get(row[0]))  # type: ignore[arg-type]
+    return headings, rows
+
+
+def _print_foreign_multirun(result: "TrainResult") -> None:
+    """Print a row for each run of a multirun that another sweeper than runtree's made."""
+    from runtree.cli.tables import print_table
+    from runtree.records.layout import RunFolder
+    from runtree.records.record import read_record
+
+    records = [read_record(RunFolder(run.folder)) for run in result.runs]
+    common = set.intersection(*(set(record.overrides) for record in records)) if len(records) > 1 else set()
+    rows = [
+        [
+            record.folder.name,
+            " ".join(text for text in record.overrides if text not in common),
+            record.objective.get("value"),
+            record.seconds,
+        ]
+        for record in records
+    ]
+    metric = records[0].objective["metric"] if records else "objective"
+    click.echo()
+    print_table(["run", "overrides", f"validation.{metric}", "seconds"], rows)
+    for overrides, error in result.failures:
+        click.echo(f"\nfailed: {' '.join(overrides)}\n  {error}", err=True)
+    click.echo()
+    click.echo(labelled("runs", display_path(result.folder) if result.folder else "-"))
+    click.echo(next_steps([f"runtree runs --sort validation.{metric}", "runtree show latest"]))

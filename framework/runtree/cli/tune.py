@@ -1,4 +1,4 @@
-"""`runtree tune`: a sweep whose tuner proposes the runs; alone, the quickstart."""
+"""`runtree tune`: a sweep with a tuner; without arguments, the quickstart."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from runtree.app import App
 
-BOUND = "tuner.stop.max_runs=50"
+DEFAULT_BOUND = "tuner.stop.max_runs=50"
 
 HELP = f"""Search for the best configuration: `runtree train -m` with a tuner.
 
-Alone it tries the quickstart: three algorithms on a bundled table. Where you choose algorithm, data or experiment,
-tuner=tpe is added unless you name a tuner, and {BOUND} unless something bounds the sweep.
+Without arguments it runs the quickstart: three algorithms on a bundled table. If you choose algorithm, data or
+experiment, tuner=tpe is added unless you name a tuner, and {DEFAULT_BOUND} unless the sweep is bounded.
 
 \b
   runtree tune
@@ -25,55 +25,56 @@ tuner=tpe is added unless you name a tuner, and {BOUND} unless something bounds 
   runtree tune algorithm=ridge 'algorithm.alpha=tag(log,interval(1e-4,1e3))' tuner.stop.patience.runs=20
   runtree tune algorithm=mlp compute.slots=-1 tuner.stop.max_seconds=600
 
-What would be searched: runtree plan OVERRIDES. A sweep that was interrupted: runtree resume.
+To see the search space first: runtree plan OVERRIDES. To continue an interrupted sweep: runtree resume.
 """
 
 
 @click.command("tune", help=HELP, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_override)
 def tune_command(overrides: tuple[str, ...]) -> int:
-    """Begin the sweep that the overrides ask for."""
     from runtree.app import App
-    from runtree.cli.train import carry_out
+    from runtree.cli.train import run_training
     from runtree.config.hydra_engine import parse_flags
 
     app = App()
     flags = parse_flags(overrides)
     flags.multirun = True
-    added = additions(app, flags)
+    added = missing_overrides(app, flags)
     if added:
-        click.echo(f"tune   adds {' '.join(added)}", err=True)
+        click.echo(f"adding {' '.join(added)}", err=True)
     flags.overrides = [*added, *flags.overrides]
-    return carry_out(app, flags)
+    return run_training(app, flags)
 
 
-def additions(app: "App", flags: "argparse.Namespace") -> list[str]:
-    """Return what is not typed and makes it a sweep that a tuner leads to an end."""
-    typed = flags.overrides
-    if not (flags.config_name or flags.config_dir or names(typed, "experiment", "data", "algorithm")):
+def missing_overrides(app: "App", flags: "argparse.Namespace") -> list[str]:
+    """Return the overrides that make the command line a bounded sweep with a tuner."""
+    if not (flags.config_name or flags.config_dir or _chooses(flags.overrides, "experiment", "data", "algorithm")):
         return ["experiment=quickstart"]
-    composed = compose(app, flags)
-    if composed is None:
+    config = _compose(app, flags)
+    if config is None:
         return []
-    chosen = str(composed.hydra.runtime.choices.get("tuner"))
-    tuner = ["tuner=tpe"] if chosen == "grid" and not names(typed, "tuner") else []
-    stop = composed.tuner.get("stop") or {}
+    chosen = str(config.hydra.runtime.choices.get("tuner"))
+    # grid is the default tuner of the config; one that is typed is meant, and ends by itself
+    tuner = ["tuner=tpe"] if chosen == "grid" and not _chooses(flags.overrides, "tuner") else []
+    if chosen == "grid" and not tuner:
+        return []
+    stop = config.tuner.get("stop") or {}
     bounded = any(stop.get(key) is not None for key in ("max_runs", "max_seconds"))
-    return [*tuner, *([] if bounded or (chosen == "grid" and not tuner) else [BOUND])]
+    return [*tuner, *([] if bounded else [DEFAULT_BOUND])]
 
 
-def names(overrides: Sequence[str], *groups: str) -> bool:
-    """Tell whether an option of one of the groups is chosen."""
+def _chooses(overrides: Sequence[str], *groups: str) -> bool:
+    """Return whether an override chooses an option of one of the groups."""
     return any(text.partition("=")[0].lstrip("+~").partition("@")[0] in groups for text in overrides)
 
 
-def compose(app: "App", flags: "argparse.Namespace") -> Any:
-    """Return the config as it is without additions; None where it cannot be composed, which the sweep then explains."""
+def _compose(app: "App", flags: "argparse.Namespace") -> Any:
+    """Return the config without additions, or None where it cannot be composed."""
     from runtree.config.hydra_engine import HydraEngine, force_open_parameters, repeat_below_swept_groups
 
     overrides = repeat_below_swept_groups(force_open_parameters(flags.overrides), app.catalogue.groups)
     engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", flags.config_dir)
     try:
         return engine.compose(overrides, multirun=True)
-    except Exception:  # whatever it is, the sweep will say it with a hint
+    except Exception:  # the sweep will fail in the same way, with a hint
         return None

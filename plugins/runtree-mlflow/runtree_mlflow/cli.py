@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtree.cli.words import command, counted, next_line, outputs_option
+from runtree.cli.format import command, next_steps, outputs_option, pluralize
 from runtree.contract.errors import NotFoundError, RunFailedError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def push_command(
         counts = {state: sum(found == state for _, found in rows) for state in ("sent", "completed", "known", "busy")}
         told = [f"{count:,} {SAID[state]}" for state, count in counts.items() if count]
         click.echo(f"mlflow  {shown}: {', '.join(told) or 'nothing to send'}")
-        click.echo(next_line([f"mlflow ui --backend-store-uri {shown}" if "://" in shown else "mlflow ui"]))
+        click.echo(next_steps([f"mlflow ui --backend-store-uri {shown}" if "://" in shown else "mlflow ui"]))
 
 
 SAID = {
@@ -114,6 +114,6 @@ def send(folders: list[Path], settings: "Settings", again: str) -> tuple[dict[st
         sent = sum(state in ("sent", "completed") for state in became.values())
         raise RunFailedError(
             f"mlflow: {harmless(f'{type(error).__name__}: {error}')}",
-            f"{counted(sent, 'run')} sent until then; go on with: {again}",
+            f"{pluralize(sent, 'run')} sent until then; go on with: {again}",
         ) from None
     return became, harmless(store.uri)

@@ -1,1 +1,1 @@
-"""What the command line shows of sweeps: before, while and after they run."""
+"""The output of the command line for sweeps, while they run and at their end."""

@@ -1,223 +1,323 @@
-"""What is printed when a sweep ends: why, the best configurations, what failed, and what to type next."""
+"""The output at the end of a sweep: why it ended, the best configurations, failures, and next steps."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtree.cli.cells import format_cell
-from runtree.cli.sweep.next import best_entry, suggestions
-from runtree.cli.sweep.standing import Standing
-from runtree.cli.sweep.tables import Scored, by_run, print_configurations, run_names
-from runtree.cli.sweep.words import (
-    TIED,
-    clock,
+from runtree.cli.format import (
+    NO_BREAK_SPACE,
+    command,
+    display_path,
+    format_cell,
+    format_duration,
+    format_seconds,
+    format_state_counts,
+    format_test_usage,
+    format_trial,
+    format_value,
+    format_values,
     labelled,
+    list_names,
     metric_name,
-    next_lines,
-    plural,
-    shown_path,
-    told_states,
-    told_trial,
+    next_steps,
+    pluralize,
+    shorten_paths,
+    sweep_name,
     wrapped,
 )
-from runtree.cli.tables import print_table, terminal_width
-from runtree.cli.words import counted, told_looks
+from runtree.cli.sweep.progress_state import ProgressState
+from runtree.cli.tables import print_table, table_fits
 
 if TYPE_CHECKING:
     from runtree.app.preflight import SweepPlan
     from runtree.app.sweep import SweepResult
     from runtree.sweeps.loop import Driver
-    from runtree.sweeps.state import RunState, Trial
+    from runtree.sweeps.options import StopRules
+    from runtree.sweeps.results import Objectives
+    from runtree.sweeps.state import RunState, SweepState, Trial
 
-SHOWN = 10  # configurations of a table
-ADVICE = 3  # findings about the search
-FRONT = 30  # … of a Pareto set
-KINDS = 5  # of failures
+MAX_RANKED = 10  # rows of the leaderboard
+MAX_UNRANKED = 30  # rows of a Pareto front, or of runs that cannot be ranked
+MAX_ADVICE = 3
+MAX_FAILURES = 5  # kinds
+
+ScoredTrial = tuple["Trial", tuple[float, ...] | None]
 
 
-def report_sweep(swept: "SweepResult") -> int:
-    """Print what came of a sweep and return the exit code."""
+def print_sweep(swept: "SweepResult") -> int:
+    """Print the results of a sweep and return the exit code."""
     plan, driver = swept.plan, swept.driver
     assert plan is not None and driver is not None and plan.folder is not None
-    standing = standing_of(driver)
-    click.echo(labelled("sweep", heading(plan, driver, standing)))
-    click.echo(wrapped("ended", why(str(swept.stop.get("explanation") or "nobody knows why"), standing)))
-    print_best(driver, standing)
-    print_bounds(driver)
-    if standing.comparable:
-        print_families(driver, standing)
-        print_test(plan, driver, standing)
-        print_advice(plan)
-    print_failures(plan, standing)
-    click.echo(f"\n{labelled('folder', shown_path(plan.folder.path))}")
+    progress = ProgressState(driver.book, driver.judge, driver.front, driver.progress)
+    for number in driver.book.ended:
+        progress.count(driver.book.runs[number])
+    click.echo(labelled("sweep", _format_heading(plan, driver, progress)))
+    reason = str(swept.stop.get("explanation") or "the reason was not recorded")
+    click.echo(wrapped("ended", explain_end(reason, progress)))
+    _print_trials(driver, progress)
+    bounds = driver.judge.constraints
+    if bounds and driver.book.completed() and not driver.front.best:
+        text = ", ".join(bound.text for bound in bounds)
+        click.echo("\n" + wrapped("bounds", f"no configuration satisfies tuner.constraints ({text}), so none is best"))
+    if progress.comparable:
+        _print_algorithms(driver, progress)
+        _print_test(plan, driver, progress)
+        _print_advice(plan)
+    _print_failures(plan, progress)
+    click.echo()
+    click.echo(labelled("folder", display_path(plan.folder.path)))
     if any(plan.folder.plots.glob("*.svg")):
-        click.echo(labelled("plots", shown_path(plan.folder.plots)))
+        click.echo(labelled("plots", display_path(plan.folder.plots)))
     if plan.folder.report.exists():
-        click.echo(labelled("page", shown_path(plan.folder.report)))
-    click.echo(next_lines(suggestions(plan, driver, standing, str(swept.stop.get("criterion")))))
+        click.echo(labelled("report", display_path(plan.folder.report)))
+    click.echo(next_steps(_suggestions(plan, driver, progress, str(swept.stop.get("criterion")))))
     return exit_code(driver)
 
 
-def why(explanation: str, standing: Standing) -> str:
-    """Return why it ended; where the runs make no ranking no best is named."""
-    return explanation if standing.comparable else explanation.partition(", best ")[0]
-
-
-def standing_of(driver: "Driver") -> Standing:
-    """Count all runs of a sweep."""
-    standing = Standing(driver.book, driver.judge, driver.front, driver.progress)
-    for number in driver.book.ended:
-        standing.take(driver.book.runs[number])
-    return standing
+def explain_end(explanation: str, progress: ProgressState) -> str:
+    """Return why a sweep ended, without the best run where the runs cannot be ranked."""
+    return explanation if progress.comparable else explanation.partition(", best ")[0]
 
 
 def exit_code(driver: "Driver") -> int:
-    """Return 130 after Ctrl-C, 1 where a run failed or was ended by a limit or the best is not kept, else 0."""
-    if driver.leaving == "interrupt":
-        return 130
+    """Return 130 after Ctrl-C; 1 if a run failed or hit a limit, or the best could not be kept; else 0."""
     from runtree.sweeps.finish import runs_to_keep
 
+    if driver.leaving == "interrupt":
+        return 130
     failed = any(
         entry.state == "failed" or (entry.state == "stopped" and entry.outcome.get("reason") == "max_seconds")
         for entry in driver.book.runs.values()
     )
-    unkept = driver.options.keep == "best" and not all(entry.kept for entry in runs_to_keep(driver))
-    return 1 if failed or unkept or driver.leaving == "disk" else 0
+    not_kept = driver.options.keep == "best" and not all(entry.kept for entry in runs_to_keep(driver))
+    return 1 if failed or not_kept or driver.leaving == "disk" else 0
 
 
-def heading(plan: "SweepPlan", driver: "Driver", standing: Standing) -> str:
-    """Return who proposed, over what, how many runs it were, and how they ended."""
+def _format_heading(plan: "SweepPlan", driver: "Driver", progress: ProgressState) -> str:
     names = [family.name for family in plan.families if family.name]
-    over = f" over {plural(names)}" if names else ""
+    over = f" over {list_names(names)}" if names else ""
     reused = driver.progress.tally.reused
-    again = f", {counted(reused, 'result')} reused" if reused else ""
-    return (
-        f"{plan.node.get('name')}{over}, {counted(len(driver.book.runs), 'run')} in {clock(driver.seconds)}: "
-        f"{told_states(standing.states)}{again}"
-    )
+    reuse = f", {pluralize(reused, 'result')} reused" if reused else ""
+    runs = f"{pluralize(len(driver.book.runs), 'run')} in {format_duration(driver.seconds)}"
+    return f"{plan.node.get('name')}{over}, {runs}: {format_state_counts(progress.states)}{reuse}"
 
 
-def print_best(driver: "Driver", standing: Standing) -> None:
-    """Print the best configurations; of several objectives those that no other beats."""
+# Trials
+
+
+def _print_trials(driver: "Driver", progress: ProgressState) -> None:
+    """Print the best trials; with several objectives the Pareto front."""
+    from runtree.sweeps.results import rank_trials
+
     judge, book = driver.judge, driver.book
     if not book.runs:
         return
-    if not standing.comparable:
-        click.echo("\nnot one ranking: the runs differ in data or split; in the order of their runs:\n")
-        _print_some(driver, by_run(book, judge), FRONT, ranked=False)
-    elif len(judge.objectives) > 1:
-        names = ", ".join(f"{name} ({way})" for name, way in judge.objectives)
-        click.echo()
-        click.echo(wrapped("front", f"{counted(len(driver.front.best), 'configuration')} that no other beats: {names}"))
-        front: list[Scored] = [*best_first(driver)]
-        _print_some(driver, front, FRONT, ranked=False)
-    else:
-        click.echo()
-        _print_some(driver, ranked_feasible(driver), SHOWN, ranked=True)
-
-
-def best_first(driver: "Driver") -> "list[tuple[Trial, tuple[float, ...]]]":
-    """Return the configurations that no other beats, the best in the first objective first."""
-    sign = -1 if driver.judge.objectives[0][1] == "maximize" else 1
-    return sorted(driver.front.best, key=lambda pair: sign * pair[1][0])
-
-
-def _print_some(driver: "Driver", found: list[Scored], most: int, ranked: bool) -> None:
-    if found:
-        print_configurations(driver.book, driver.judge, found[:most], ranked)
-    if len(found) > most:
-        click.echo(f"… {len(found) - most} more in leaderboard.csv")
-
-
-def ranked_feasible(driver: "Driver") -> list[Scored]:
-    """Return the configurations that came to a value, the best first, those that break a bound at the end."""
-    from runtree.sweeps.results import rank_trials
-
-    scored = [pair for pair in rank_trials(driver.book, driver.judge) if pair[1] is not None]
-    return sorted(scored, key=lambda pair: not driver.judge.feasible(driver.book.entries(pair[0])))
-
-
-def print_bounds(driver: "Driver") -> None:
-    """Say so where no run that completed keeps the bounds of `tuner.constraints`: then there is no best."""
-    bounds = driver.judge.constraints
-    if bounds and driver.book.completed() and not driver.front.best:
-        asked = ", ".join(one.text for one in bounds)
-        click.echo()
-        click.echo(wrapped("bounds", f"no configuration keeps tuner.constraints ({asked}), so none is the best"))
-
-
-def print_families(driver: "Driver", standing: Standing) -> None:
-    """Print the best of each algorithm, where there are several and one objective."""
-    if len(standing.families) < 2 or len(driver.judge.objectives) > 1:
-        return
-    sign = -1 if driver.judge.objectives[0][1] == "maximize" else 1
-    families = sorted(standing.families.items(), key=lambda pair: (pair[1].best is None, sign * (pair[1].best or 0.0)))
-    rows = [
-        [name, family.best, run_names(driver.book.entries(family.trial)) if family.trial else None, family.ended]
-        for name, family in families
-    ]
-    click.echo("\nbest of each algorithm")
-    print_table(["algorithm", metric_name(driver.judge.objectives[0][0]), "run", "runs"], rows, width=terminal_width())
-
-
-def print_test(plan: "SweepPlan", driver: "Driver", standing: Standing) -> None:
-    """Print how the best did on the test part, the objective first."""
-    found = best_entry(driver, standing)
-    if found is None:
-        return
-    trial, entry = found
     click.echo()
-    first = driver.judge.objectives[0][0]
-    among = f" (by {first})" if len(driver.judge.objectives) > 1 else ""
-    click.echo(wrapped("best", f"run {entry.number:04d}{among}: {told_trial(trial)}"))
-    test = (entry.outcome.get("metrics") or {}).get("test") or {}
-    if not test:
+    if not progress.comparable:
+        click.echo("no ranking, since the runs differ in data or split; in the order of their runs:\n")
+        trials = sorted((trial for trial in book.trials.values() if trial.runs), key=lambda trial: trial.runs[0])
+        _print_scored(driver, [(trial, judge.mean(book.entries(trial))) for trial in trials], MAX_UNRANKED)
+    elif len(judge.objectives) > 1:
+        names = ", ".join(f"{name} ({direction})" for name, direction in judge.objectives)
+        count = pluralize(len(driver.front.best), "configuration")
+        click.echo(wrapped("front", f"{count} on the Pareto front of {names}"))
+        sign = progress.first_objective_sign
+        front = sorted(driver.front.best, key=lambda pair: -sign * pair[1][0])
+        _print_scored(driver, [*front], MAX_UNRANKED)
+    else:
+        scored = [pair for pair in rank_trials(book, judge) if pair[1] is not None]
+        scored.sort(key=lambda pair: not judge.feasible(book.entries(pair[0])))  # those that violate a bound last
+        _print_scored(driver, scored, MAX_RANKED, with_rank=True)
+
+
+def _print_scored(driver: "Driver", trials: list[ScoredTrial], limit: int, with_rank: bool = False) -> None:
+    """Print a row for each trial: rank, runs, scores, and the settings in which the trials differ.
+
+    Each setting has a column where there is one algorithm and room enough; else they are one column of text, and
+    without room for that a line below the row.
+    """
+    if not trials:
         return
-    names = sorted(test, key=lambda name: name != first)
-    once = ["test part scored once, after selection"] if plan.options.keep == "best" else []
-    told = "; ".join(filter(None, [*once, looks_of(plan, entry)]))
-    said = f" ({told})" if told else ""
-    pairs = ", ".join(f"{name}{TIED}{format_cell(test[name])}" for name in names)
-    click.echo(wrapped("test", pairs + said).replace(TIED, " "))
+    book, shown = driver.book, trials[:limit]
+    several = len({trial.key[0] for trial in book.trials.values()}) > 1
+    columns = _make_columns(book, driver.judge, [pair[0] for pair in shown], [pair[1] for pair in shown], several)
+    if with_rank:
+        columns = {"rank": list(range(1, len(shown) + 1)), **columns}
+    names = shorten_paths(_varying_paths(trial for trial in book.trials.values() if trial.runs))
+    seconds = {"seconds": columns.pop("seconds")}
+    settings = {
+        name: [format_value(trial.values[path]) if path in trial.values else None for trial, _ in shown]
+        for path, name in names.items()
+    }
+    texts = [format_values(trial.values, names) for trial, _ in shown]
+    layouts = [*([] if several else [{**columns, **settings, **seconds}]), {**columns, **seconds, "values": texts}]
+    for layout in layouts:
+        rows = list(zip(*layout.values(), strict=True))
+        if table_fits(list(layout), rows):
+            print_table(list(layout), rows)
+            break
+    else:
+        columns |= seconds
+        print_table(list(columns), list(zip(*columns.values(), strict=True)), dict(enumerate(texts)))
+    if len(trials) > limit:
+        click.echo(f"… {len(trials) - limit} more in leaderboard.csv")
 
 
-def looks_of(plan: "SweepPlan", entry: "RunState") -> str:
-    """Return how often the rows of the test part were scored by now, this sweep included; nothing where only by it."""
+def _make_columns(
+    book: "SweepState", judge: "Objectives", trials: Sequence["Trial"], scores: Sequence[Any], several: bool
+) -> dict[str, list[Any]]:
+    runs = [book.entries(trial) for trial in trials]
+    columns: dict[str, list[Any]] = {"run": [_format_runs(entries) for entries in runs]}
+    if several:
+        columns["algorithm"] = [trial.key[0] for trial in trials]
+    states = ["+".join(dict.fromkeys(entry.state for entry in entries)) for entries in runs]
+    if set(states) != {"completed"}:
+        columns["state"] = states
+    satisfied = [judge.feasible(entries) for entries in runs]
+    if not all(satisfied):
+        columns["bounds"] = ["satisfied" if is_satisfied else "violated" for is_satisfied in satisfied]
+    for position, (name, _) in enumerate(judge.objectives):
+        columns[metric_name(name)] = [None if score is None else score[position] for score in scores]
+    seconds = (sum(float(entry.outcome.get("seconds") or 0.0) for entry in entries) for entries in runs)
+    columns["seconds"] = [format_seconds(value) for value in seconds]
+    return columns
+
+
+def _format_runs(entries: Sequence["RunState"]) -> str:
+    """Return the runs of a trial as their folders are named: 0003, or with repeats 0003-0005."""
+    names = [f"{entry.number:04d}" for entry in entries]
+    consecutive = len(names) > 1 and entries[-1].number - entries[0].number == len(names) - 1
+    return f"{names[0]}-{names[-1]}" if consecutive else " ".join(names)
+
+
+def _varying_paths(trials: Iterable["Trial"]) -> list[str]:
+    """Return the config paths in which trials differ, also those that only some trials have."""
+    trials = list(trials)
+    paths = dict.fromkeys(path for trial in trials for path in trial.values)
+    missing = object()
+    return [path for path in paths if len({str(trial.values.get(path, missing)) for trial in trials}) > 1]
+
+
+def _print_algorithms(driver: "Driver", progress: ProgressState) -> None:
+    """Print the best of each algorithm, where there are several and one objective."""
+    if len(progress.algorithms) < 2 or len(driver.judge.objectives) > 1:
+        return
+    rows = []
+    for name, algorithm in progress.ranked_algorithms():
+        runs = _format_runs(driver.book.entries(algorithm.trial)) if algorithm.trial else None
+        rows.append([name, algorithm.best, runs, algorithm.ended])
+    click.echo("\nbest of each algorithm")
+    print_table(["algorithm", metric_name(driver.judge.objectives[0][0]), "run", "runs"], rows)
+
+
+# The best
+
+
+def _find_best(driver: "Driver", progress: ProgressState) -> "tuple[Trial, RunState] | None":
+    """Return the best trial, and of its runs the one whose artifacts were kept."""
+    if progress.best is None or not progress.comparable:
+        return None
+    trial = progress.best[0]
+    completed = [entry for entry in driver.book.entries(trial) if entry.state == "completed"]
+    return trial, next((entry for entry in completed if entry.kept), completed[0])
+
+
+def _print_test(plan: "SweepPlan", driver: "Driver", progress: ProgressState) -> None:
+    """Print the best run and its metrics on the test set, the objective first."""
+    best = _find_best(driver, progress)
+    if best is None:
+        return
+    trial, entry = best
+    objective = driver.judge.objectives[0][0]
+    by = f" (by {objective})" if len(driver.judge.objectives) > 1 else ""
+    click.echo("\n" + wrapped("best", f"run {entry.number:04d}{by}: {format_trial(trial)}"))
+    metrics = (entry.outcome.get("metrics") or {}).get("test") or {}
+    if not metrics:
+        return
+    names = sorted(metrics, key=lambda name: name != objective)
+    pairs = ", ".join(f"{name}{NO_BREAK_SPACE}{format_cell(metrics[name])}" for name in names)
+    usage = _describe_test_usage(plan, entry)
+    click.echo(wrapped("test", f"{pairs}{f' ({usage})' if usage else ''}").replace(NO_BREAK_SPACE, " "))
+
+
+def _describe_test_usage(plan: "SweepPlan", entry: "RunState") -> str:
+    """Return how often the test set was used, by other runs and sweeps too, until now."""
     from runtree.records.artifacts import mapping
     from runtree.records.test_access import count_accesses
 
     assert plan.folder is not None
-    told = mapping(plan.folder.run(entry.number).evaluation).get("test_looks") or {}
-    found = count_accesses(
-        Path(str(plan.config.outputs)), str(told.get("rows"))
-    )  # by now, later runs of the sweep included
-    return told_looks(asdict(found)) if found.count > 1 else ""
+    recorded = mapping(plan.folder.run(entry.number).evaluation).get("test_looks") or {}
+    # counted again: later runs of this sweep may have used it since
+    usage = count_accesses(Path(str(plan.config.outputs)), str(recorded.get("rows")))
+    is_after_selection = plan.options.keep == "best"
+    if usage.count > 1:
+        return ("after selection; " if is_after_selection else "") + format_test_usage(asdict(usage))
+    return "test set used once, after selection" if is_after_selection else ""
 
 
-def print_advice(plan: "SweepPlan") -> None:
-    """Print what the runs say about the search: the weightiest first, no more than a few; failures are told below."""
+def _print_advice(plan: "SweepPlan") -> None:
+    """Print the most important findings about the search. Failures have a section of their own."""
     from runtree.records.artifacts import mapping
 
     assert plan.folder is not None
-    told = mapping(plan.folder.advice).get("findings") or []
-    findings = [one for one in told if one["level"] != "good" and one["name"] != "failures"]
-    for one in findings[:ADVICE]:
-        click.echo()
-        click.echo(wrapped("note", one["says"]))
-        click.echo(wrapped("", f"-> {one['advice']}"))
-    if len(findings) > ADVICE:
-        click.echo(labelled("", f"… {len(findings) - ADVICE} more in advice.json"))
+    recorded = mapping(plan.folder.advice).get("findings") or []
+    findings = [finding for finding in recorded if finding["level"] != "good" and finding["name"] != "failures"]
+    for finding in findings[:MAX_ADVICE]:
+        click.echo("\n" + wrapped("note", finding["says"]))
+        click.echo(wrapped("", f"-> {finding['advice']}"))
+    if len(findings) > MAX_ADVICE:
+        click.echo(labelled("", f"… {len(findings) - MAX_ADVICE} more in advice.json"))
 
 
-def print_failures(plan: "SweepPlan", standing: Standing) -> None:
-    """Print each kind of failure once, the commonest first: how often, and where one of them is told in full."""
+def _print_failures(plan: "SweepPlan", progress: ProgressState) -> None:
+    """Print each kind of failure once, the most frequent first, with the log of its first run."""
     assert plan.folder is not None
-    kinds = sorted(standing.failures.items(), key=lambda pair: -len(pair[1]))
-    for message, runs in kinds[:KINDS]:
-        click.echo()
-        click.echo(wrapped("failed", f"{counted(len(runs), 'run')}: {message}"))
-        click.echo(labelled("", f"log: {shown_path(plan.folder.run(runs[0]).log)}"))
-    if len(kinds) > KINDS:
-        click.echo(labelled("", f"… {len(kinds) - KINDS} more kinds of failure in ledger.jsonl"))
+    kinds = sorted(progress.failures.items(), key=lambda pair: -len(pair[1]))
+    for message, runs in kinds[:MAX_FAILURES]:
+        click.echo("\n" + wrapped("failed", f"{pluralize(len(runs), 'run')}: {message}"))
+        click.echo(labelled("", f"log: {display_path(plan.folder.run(runs[0]).log)}"))
+    if len(kinds) > MAX_FAILURES:
+        click.echo(labelled("", f"… {len(kinds) - MAX_FAILURES} more kinds of failure in ledger.jsonl"))
+
+
+# Next steps
+
+
+def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, criterion: str) -> list[str]:
+    assert plan.folder is not None
+    outputs = str(plan.config.outputs)
+    name = sweep_name(plan.folder, outputs)
+    is_inside = name == plan.folder.path.name  # else a folder elsewhere, which the other verbs find by path only
+    best = _find_best(driver, progress)
+    resume = resume_suggestion(name, criterion, driver.progress.rules, outputs)
+    commands = [resume] if criterion == "interrupted" and resume else []
+    if best is not None:
+        run = f"{name}/{best[1].number:04d}" if is_inside else f"{name}/runs/{best[1].number:04d}"
+        commands.append(command("show", run, outputs=outputs))
+        if best[1].kept:
+            commands.append(command("predict", run, "ROWS.csv", "-o", "OUT.csv", outputs=outputs))
+    if resume and resume not in commands:
+        commands.append(resume)
+    if is_inside:
+        commands.append(command("runs", "--where", f"id~{name}", outputs=outputs))
+    return commands
+
+
+def resume_suggestion(name: str, criterion: str, rules: "StopRules", outputs: str | None = None) -> str | None:
+    """Return the command that continues a sweep that ended by `criterion`; None where the space is exhausted."""
+    overrides = {
+        "max_runs": f"tuner.stop.max_runs={2 * (rules.max_runs or 1)}",
+        "max_seconds": f"tuner.stop.max_seconds={2 * (rules.max_seconds or 1):g}",
+        "patience": f"tuner.stop.patience.runs={2 * (rules.patience.runs or 1)}",
+        "target": "tuner.stop.target=null",
+        "convergence": "tuner.stop.convergence.window=null",
+        "failures": "tuner.stop.failures={}",
+        "on_failure": "tuner.on_failure=continue",
+    }
+    if criterion == "space_exhausted":
+        return None
+    words = [overrides[criterion]] if criterion in overrides else []
+    return command("resume", name, *words, outputs=outputs)

@@ -1,0 +1,130 @@
+"""A run's evaluation in a few lines: intervals beside the metrics, baselines, gates, findings of the diagnosis."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtree.cli.format import command, next_steps, pluralize, printable
+
+if TYPE_CHECKING:
+    from runtree.contract.types import RunRecord
+
+SCHEMA = 1
+MAX_WARNINGS = 2  # printed after training; the line below them says where the others are
+DASH = "\N{EN DASH}"
+LARGE_NUMBER = 1e5  # from here on three significant digits, not decimals
+FINDING_COLUMNS = ["level", "finding", "says", "advice"]
+
+Table = tuple[list[str], list[list[Any]]]
+
+
+def with_intervals(headings: Sequence[str], rows: Sequence[Sequence[Any]], evaluation: Mapping[str, Any]) -> Table:
+    """Return a table of metrics with a column ``test 95 % CI`` after `test`, where `evaluation` holds intervals.
+
+    Parameters
+    ----------
+    rows
+        The name of each metric, followed by its value on each split.
+    evaluation
+        The content of `evaluation.json`.
+    """
+    intervals = evaluation.get("intervals") or {}
+    limits = intervals.get("test") or {}
+    if "test" not in headings or not any(_is_known(interval) for interval in limits.values()):
+        return list(headings), [list(row) for row in rows]
+    after = list(headings).index("test") + 1
+    texts = [format_interval(limits.get(row[0]) or {}) for row in rows]
+    extended = [*headings[:after], f"test {100 * intervals['level']:g} % CI", *headings[after:]]
+    return extended, [[*row[:after], text, *row[after:]] for row, text in zip(rows, texts, strict=True)]
+
+
+def format_interval(limits: Mapping[str, float | None]) -> str | None:
+    """Return ``0.936-0.982``, with an en dash, to two significant digits of half its width; None without limits."""
+    if not _is_known(limits):
+        return None
+    low, high = float(limits["low"] or 0), float(limits["high"] or 0)
+    if max(abs(low), abs(high)) >= LARGE_NUMBER:
+        return f"{low:.3g}{DASH}{high:.3g}"
+    half_width = (high - low) / 2
+    decimals = min(8, max(0, 2 - math.ceil(math.log10(half_width)))) if half_width > 0 else 4
+    return f"{low:.{decimals}f}{DASH}{high:.{decimals}f}"
+
+
+def _is_known(limits: Mapping[str, float | None]) -> bool:
+    return limits.get("low") is not None and limits.get("high") is not None
+
+
+def evaluation_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for the baselines, and one for each gate that was requested."""
+    if evaluation.get("baselines"):
+        yield format_baselines(evaluation["baselines"])
+    if evaluation.get("benchmark"):
+        conditions = evaluation["benchmark"]["conditions"]
+        met = sum(bool(condition["passed"]) for condition in conditions)
+        text = f"{met} of {pluralize(len(conditions), 'condition')} met"
+        yield format_gate("benchmark", evaluation["benchmark"]["passed"], text)
+    for group in evaluation.get("fairness") or ():
+        if group["passed"] is not None:
+            yield format_gate(f"fairness of {group['column']}", group["passed"], "no gap is larger than allowed")
+
+
+def format_baselines(baselines: Sequence[Mapping[str, Any]]) -> str:
+    """Return ``vs baselines (test f1): dummy +0.41, linear +0.01 (tie)``."""
+    lifts = ", ".join(f"{baseline['name']} {format_lift(baseline['gain'])}" for baseline in baselines)
+    return f"vs baselines (test {baselines[0]['gain']['metric']}): {lifts}"
+
+
+def format_lift(lift: Mapping[str, Any]) -> str:
+    """Return ``+0.012``; ``-0.003 (tie)`` where the interval contains 0, ``-0.01 (worse)`` where it lies below."""
+    if lift["value"] is None:
+        return "unknown"
+    low, high = lift["low"], lift["high"]
+    if low is not None and high is not None and low <= 0 <= high:
+        return f"{lift['value']:+.3g} (tie)"
+    return f"{lift['value']:+.3g}" + (" (worse)" if lift["value"] < 0 else "")
+
+
+def format_gate(name: str, passed: bool, text: str) -> str:
+    """Return the line of a gate; the reason of a failure is in the error."""
+    return printable(f"gate {name}: passed, {text}" if passed else f"gate {name}: failed")
+
+
+def print_warnings(folder: Path) -> None:
+    """Print the first warnings of the diagnosis, and how to see the others."""
+    from runtree.records import artifacts
+    from runtree.records.layout import RunFolder
+
+    findings = artifacts.mapping(RunFolder(folder).evaluation).get("findings") or []
+    warnings = [finding for finding in findings if finding.get("level") == "warning"]
+    if not warnings:
+        return
+    click.echo()
+    for warning in warnings[:MAX_WARNINGS]:
+        click.echo(f"warning: {printable(warning['says'])}")
+    hidden = f"{len(warnings) - MAX_WARNINGS} more, and " if len(warnings) > MAX_WARNINGS else ""
+    click.echo(f"         {hidden}what to do: runtree show latest --findings")
+
+
+def print_findings(record: "RunRecord", as_json: bool, as_csv: bool, outputs: str) -> None:
+    """Print every finding of the diagnosis, the most severe first, with the advice below it."""
+    from runtree.cli.tables import print_csv, print_json, print_table
+    from runtree.records import artifacts
+
+    findings = artifacts.evaluation(record).get("findings") or []
+    if as_json:
+        print_json({"schema": SCHEMA, "run": record.id, "findings": findings})
+    elif as_csv:
+        print_csv(FINDING_COLUMNS, [[row["level"], row["name"], row["says"], row["advice"]] for row in findings])
+    elif not findings:
+        click.echo(f"{record.id} has no diagnosis; evaluator.diagnose=quick makes one of a completed run", err=True)
+    else:
+        rows = [[finding["level"], finding["name"], finding["says"]] for finding in findings]
+        notes = {number: f"-> {finding['advice']}" for number, finding in enumerate(findings) if finding["advice"]}
+        print_table(FINDING_COLUMNS[:3], rows, notes)
+        commands = [command("show", record.id, outputs=outputs)]
+        if not any(finding["name"] in ("more rows", "robustness") for finding in findings):  # only "full" has these
+            commands.insert(0, command("train", *record.overrides, "evaluator.diagnose=full"))
+        click.echo(f"\n{next_steps(commands)}")

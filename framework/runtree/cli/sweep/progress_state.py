@@ -1,0 +1,153 @@
+"""The progress of a sweep, counted as its runs end: for the live view, `runtree status` and the report alike."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runtree.cli.format import format_cell, format_duration, format_error
+from runtree.contract.errors import without_numbers
+from runtree.sweeps.results import is_fully_measured
+
+if TYPE_CHECKING:
+    from runtree.sweeps.results import Objectives, ParetoFront
+    from runtree.sweeps.state import RunState, SweepState, Trial
+    from runtree.sweeps.stopping import StopMonitor
+
+STATES = ("completed", "pruned", "failed", "stopped", "interrupted")
+
+
+@dataclass
+class AlgorithmProgress:
+    """Runs of one algorithm that ended, and its best configuration."""
+
+    ended: int = 0
+    best: float | None = None
+    trial: "Trial | None" = None
+
+
+@dataclass
+class ProgressState:
+    """The progress of a sweep, and what follows from it.
+
+    Parameters
+    ----------
+    size
+        Number of runs in the search space, None where it is continuous.
+    failures
+        Numbers of the failed runs, by the first message of each kind. Messages are of one kind if they differ only in
+        numbers.
+    data_and_splits
+        Fingerprints of data and split of the completed runs. Several make the scores incomparable.
+    """
+
+    book: "SweepState"
+    judge: "Objectives"
+    front: "ParetoFront"
+    monitor: "StopMonitor"
+    size: int | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    algorithms: dict[str, AlgorithmProgress] = field(default_factory=dict)
+    failures: dict[str, list[int]] = field(default_factory=dict)
+    data_and_splits: set[tuple[str | None, ...]] = field(default_factory=set)
+    _first_messages: dict[str, str] = field(default_factory=dict)
+
+    def count(self, entry: "RunState") -> None:
+        """Count a run that has ended."""
+        self.counts[entry.state] += 1
+        if entry.state == "failed" or entry.outcome.get("reason") == "max_seconds":
+            message = format_error(entry)
+            first = self._first_messages.setdefault(without_numbers(message), message)
+            self.failures.setdefault(first, []).append(entry.number)
+        if entry.state == "completed" and entry.repeat == 0:  # repeats use other seeds, so other splits, on purpose
+            fingerprints = entry.outcome.get("fingerprints") or {}
+            self.data_and_splits.add((fingerprints.get("data"), fingerprints.get("split")))
+        algorithm = self.algorithms.setdefault(entry.trial[0], AlgorithmProgress())
+        algorithm.ended += 1
+        trial = self.book.trials[entry.trial]
+        entries = self.book.entries(trial)
+        score = self.judge.mean(entries) if is_fully_measured(trial, entries) else None
+        if score is None or not self.judge.feasible(entries):
+            return
+        if algorithm.best is None or self.judge.better(score[0], algorithm.best):
+            algorithm.best, algorithm.trial = score[0], trial
+
+    @property
+    def comparable(self) -> bool:
+        """Return whether all scores were measured on the same rows, split alike."""
+        return len(self.data_and_splits) < 2
+
+    @property
+    def ended(self) -> int:
+        """Return the number of runs that have ended."""
+        return sum(self.counts.values())
+
+    @property
+    def total(self) -> int | None:
+        """Return the maximum number of runs, None where neither `max_runs` nor the search space limits it."""
+        limits = [limit for limit in (self.monitor.rules.max_runs, self.size) if limit is not None]
+        return min(limits, default=None)
+
+    @property
+    def states(self) -> dict[str, int]:
+        """Return the number of runs that ended in each state, always in the same order."""
+        return {state: self.counts[state] for state in STATES}
+
+    @property
+    def first_objective_sign(self) -> int:
+        """Return 1 where a larger first objective is better, else -1."""
+        return 1 if self.judge.objectives[0][1] == "maximize" else -1
+
+    @property
+    def best(self) -> tuple["Trial", tuple[float, ...]] | None:
+        """Return the best trial; with several objectives that with the best first objective."""
+        return max(self.front.best, key=lambda pair: self.first_objective_sign * pair[1][0], default=None)
+
+    def ranked_algorithms(self) -> list[tuple[str, AlgorithmProgress]]:
+        """Return the algorithms, the best first, those without a score last."""
+
+        def sort_key(pair: tuple[str, AlgorithmProgress]) -> float:
+            return float("inf") if pair[1].best is None else -self.first_objective_sign * pair[1].best
+
+        return sorted(self.algorithms.items(), key=sort_key)
+
+    def fraction(self, seconds: float) -> float | None:
+        """Return the fraction of the sweep that is done, None without a limit."""
+        max_seconds = self.monitor.rules.max_seconds
+        fractions = [self.ended / self.total] if self.total else []
+        fractions += [seconds / max_seconds] if max_seconds else []
+        return min(1.0, max(fractions)) if fractions else None
+
+    def seconds_left(self, seconds: float) -> float | None:
+        """Return the seconds left at most, extrapolated from the pace so far; None where that is impossible."""
+        max_seconds = self.monitor.rules.max_seconds
+        estimates = [(self.total - self.ended) * seconds / self.ended] if self.total and self.ended else []
+        estimates += [max_seconds - seconds] if max_seconds else []
+        return max(0.0, min(estimates)) if estimates else None
+
+    def criteria(self, seconds: float) -> list[tuple[str, str]]:
+        """Return each stop criterion that is set, and how near it is."""
+        rules, tally = self.monitor.rules, self.monitor.tally
+        rate, (failed, ended) = rules.failures.rate, tally.failed_rate
+        best = "-" if tally.best is None else format_cell(tally.best)
+        texts = {
+            "max_runs": rules.max_runs and f"{len(tally.states)} of {rules.max_runs} started",
+            "max_seconds": rules.max_seconds and f"{format_duration(seconds)} of {format_duration(rules.max_seconds)}",
+            "target": rules.target is not None and f"{best} of {rules.target:g}",
+            "patience": rules.patience.runs
+            and f"{tally.not_improving} of {rules.patience.runs} runs without improvement",
+            "convergence": rules.convergence.window and self._format_convergence(),
+            "failures": rules.failures.consecutive
+            and f"{tally.failed_in_a_row} of {rules.failures.consecutive} consecutive failures",
+            "failure rate": rate and f"{failed} of {ended} runs failed, stops at {rate:.0%}",
+        }
+        return [(name, text) for name, text in texts.items() if text]
+
+    def _format_convergence(self) -> str:
+        from runtree.sweeps.stopping import observed_and_expected_gain
+
+        rule, scores = self.monitor.rules.convergence, self.monitor.tally.scores
+        required = max(rule.min_runs, (rule.window or 0) + 1)
+        if rule.window is None or len(scores) < required:
+            return f"{len(scores)} of {required} runs before it is evaluated"
+        observed, expected = observed_and_expected_gain(scores, rule.window)
+        return f"gain observed {observed:.2%}, expected {expected:.2%}, stops when both are below {rule.tolerance:.2%}"
