@@ -100,7 +100,7 @@ def test_nothing_that_matches_is_told_with_what_there_is(runtree):
     [
         (["--sort", "acuracy"], "unknown key or metric 'acuracy'\n  did you mean: accuracy?"),
         (["--where", "alpa=1"], "did you mean: alpha?"),
-        (["--where", "nonsense"], "is not a condition"),
+        (["--where", "nonsense"], "put it in quotes: 'nonsense'"),
         (["--experiment", "g"], "unknown experiment 'g'\n  possible: e"),
         (["--limit", "-1"], "--limit"),
     ],
@@ -230,5 +230,5 @@ def test_an_expression_that_cannot_be_read_is_told_with_its_place(runtree):
     keep("r1")
     said = runtree("runs", "--where", "open('x') == 1 and seed == 1")
     assert said.code == 2
-    assert "at position 1, 'open('x') ==': nothing can be called here" in said.err
+    assert "functions cannot be called, at position 1 ('open('x') ==')" in said.err
     assert len(said.err.splitlines()) <= 5

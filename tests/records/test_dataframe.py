@@ -52,8 +52,8 @@ def test_conditions_and_experiments_as_in_the_listing(folder):
     assert "b.own" not in load_runs(experiment="e").columns
     with pytest.raises(RequestError, match="unknown experiment 'f'"):
         load_runs(experiment="f")
-    with pytest.raises(RequestError, match="is not a condition"):
-        load_runs(where="seconds")
+    with pytest.raises(RequestError, match="--where: the condition is incomplete"):
+        load_runs(where="seconds >")
 
 
 def test_no_runs_are_an_empty_table(folder):
@@ -62,10 +62,10 @@ def test_no_runs_are_an_empty_table(folder):
 
 
 def test_an_edited_run_of_a_finished_sweep_is_told_as_it_is(folder, monkeypatch):
-    from runtree.records import index
+    from runtree.records import index, scan
 
-    monkeypatch.setattr(index, "ENOUGH", 2)
-    monkeypatch.setattr(index, "SETTLED", -(10**12))
+    monkeypatch.setattr(index, "MIN_CHANGES_TO_WRITE", 2)
+    monkeypatch.setattr(scan, "SETTLED_NANOSECONDS", -(10**12))
     for number in range(3):
         keep(f"r{number + 1}", "e/t-sweep/runs")
     Path("outputs/e/t-sweep/ledger.jsonl").write_text("")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from runtree.contract.types import RunRecord
-from runtree.records import index
-from runtree.records.index import NAME, open_index, query_index, read_index
+from runtree.records import index, scan
+from runtree.records.index import INDEX_NAME, RunIndex, open_index, query_index
 from runtree.records.layout import RunFolder
 from runtree.records.query import RunQuery, select_runs
 from runtree.records.record import write_record
@@ -20,8 +20,8 @@ from runtree.records.selectors import find_run, read_records
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch):
     """Write the index from the third run on, and take every change for one that a clock can tell from the next."""
-    monkeypatch.setattr(index, "ENOUGH", 3)
-    monkeypatch.setattr(index, "SETTLED", -(10**12))
+    monkeypatch.setattr(index, "MIN_CHANGES_TO_WRITE", 3)
+    monkeypatch.setattr(scan, "SETTLED_NANOSECONDS", -(10**12))
 
 
 def put(outputs: Path, name: str, state: str = "completed", place: str = "e", **changes) -> Path:
@@ -50,9 +50,8 @@ def told(outputs: Path, *where: str) -> list[tuple[str, str, float]]:
     found = query_index(outputs, lambda runs: select_runs(runs, RunQuery(where=where), dict)).records
     if not where:
         bare = open_index(outputs)
-        assert sorted(zip(bare.column("id"), bare.column("state"), strict=True)) == sorted(
-            (r.id, r.state) for r in found
-        )
+        pairs = zip(bare.column("id").values(), bare.column("state").values(), strict=True)
+        assert sorted(pairs) == sorted((r.id, r.state) for r in found)
     return [(run.id, run.state, run.metrics["validation"]["accuracy"]) for run in found]
 
 
@@ -62,7 +61,15 @@ def entries(folder: Path) -> list[str]:
 
 def served(outputs: Path) -> int:
     """Return how many runs are told by the index."""
-    return len(open_index(outputs).old)
+    runs = open_index(outputs)
+    return sum(row < runs.fresh_from for row in runs.rows())
+
+
+def contents(runs: RunIndex) -> dict[str, list[str]]:
+    """Return the values under each key in the order of the folders; repr tells 1, 1.0 and True apart."""
+    rows = sorted(runs.rows(), key=runs.folder)
+    keys = runs.keys()
+    return {key: [repr(runs.column(key)[row]) for row in rows] for key in keys}
 
 
 def test_a_second_listing_is_served_from_the_index_and_says_the_same(tmp_path):
@@ -74,31 +81,41 @@ def test_a_second_listing_is_served_from_the_index_and_says_the_same(tmp_path):
             config={"a": number, "b": [number], "c.d": None, "e": number > 2},
         )
     first = told(tmp_path)
-    assert (tmp_path / NAME).is_file()
+    assert (tmp_path / INDEX_NAME).is_file()
     assert served(tmp_path) == 5
     assert told(tmp_path) == first
-    fresh, kept = open_index(tmp_path, trust=False), open_index(tmp_path)
-    assert len(kept.old) == 5
-    for key in fresh.column_names():
-        assert [repr(value) for value in kept.column(key)] == [repr(value) for value in fresh.column(key)]
-    assert kept.folders() == fresh.folders()
-    assert kept.names() == fresh.names()
+    kept = open_index(tmp_path)
+    with open_index(tmp_path, use_cache=False) as fresh:
+        assert contents(kept) == contents(fresh)
+        assert sorted(kept.folders().values()) == sorted(fresh.folders().values())
+        assert kept.names() == fresh.names()
 
 
-def test_many_runs_are_turned_into_columns_and_say_the_same(tmp_path, monkeypatch):
+def test_runs_of_many_shapes_have_the_same_columns_whatever_the_batch(tmp_path, monkeypatch):
     for number in range(9):
         more = {"a": number % 2, "b": number} if number % 3 else {"c": [number]}
         put(tmp_path, f"r{number}", config=more, metrics={"test": {"f1": number / 7}} if number % 4 else {})
-    monkeypatch.setattr(index, "ENOUGH", 10**6)
-    few = open_index(tmp_path)
-    monkeypatch.setattr(index, "HELD", 4)
-    monkeypatch.setattr(index, "BATCH", 2)
+    monkeypatch.setattr(index, "MIN_CHANGES_TO_WRITE", 10**6)
+    one_batch = open_index(tmp_path)
+    monkeypatch.setattr(index, "BATCH_RUNS", 2)
+    monkeypatch.setattr(index, "MAX_COLUMNS", 8)  # so that a second table begins
+    monkeypatch.setattr(index, "MAX_RECORDS_IN_MEMORY", 4)
     many = open_index(tmp_path)
-    assert len(few.fresh.held) == 9
-    assert many.fresh.held == []
-    assert sorted(few.column_names()) == sorted(many.column_names())
-    assert {key: few.column(key) for key in few.column_names()} == {key: many.column(key) for key in few.column_names()}
-    assert many.take([8, 0]) == few.take([8, 0])
+    assert contents(one_batch) == contents(many)
+    assert (len(one_batch.fresh), len(many.fresh)) == (9, 0)
+    assert many.read_records([9, 1]) == one_batch.read_records([9, 1])
+
+
+def test_keys_go_with_the_last_run_that_has_them(tmp_path):
+    for number in range(4):
+        put(tmp_path, f"r{number}", config={"a": number})
+    put(tmp_path, "r4", config={"a": True, "b": 1})
+    told(tmp_path)
+    assert "b" in open_index(tmp_path).names()
+    shutil.rmtree(tmp_path / "e" / "r4")
+    assert "b" not in open_index(tmp_path).names()
+    put(tmp_path, "r4", config={"a": 4, "b": 2})
+    assert open_index(tmp_path).column("config:b") == {1: None, 2: None, 3: None, 4: None, 6: 2}
 
 
 def test_a_few_runs_need_no_index(tmp_path):
@@ -151,25 +168,25 @@ def test_a_running_run_is_looked_at_each_time(tmp_path):
         assert told(tmp_path)[0][1] == "running"
         assert told(tmp_path)[0][1] == "running"
     assert told(tmp_path)[0][1] == "interrupted"
-    assert "r9" not in (tmp_path / NAME).read_bytes().decode(errors="replace")
+    assert b"r9" not in (tmp_path / INDEX_NAME).read_bytes()
 
 
 def test_what_has_only_just_changed_is_not_served(tmp_path, monkeypatch):
-    monkeypatch.setattr(index, "SETTLED", 10**12)
+    monkeypatch.setattr(scan, "SETTLED_NANOSECONDS", 10**12)
     for number in range(4):
         put(tmp_path, f"r{number}")
     assert len(told(tmp_path)) == 4
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / INDEX_NAME).exists()
 
 
 def test_a_finished_sweep_is_not_looked_at_run_by_run_until_its_ledger_or_its_runs_change(tmp_path, monkeypatch):
     sweep, looked = put_sweep(tmp_path), []
     told(tmp_path)
-    monkeypatch.setattr(index, "_stamp", lambda file: looked.append(file))
+    monkeypatch.setattr(index, "read_stamp", lambda file: looked.append(file))
     assert served(tmp_path) == 4
     assert looked == []
     monkeypatch.undo()
-    monkeypatch.setattr(index, "SETTLED", -(10**12))
+    monkeypatch.setattr(scan, "SETTLED_NANOSECONDS", -(10**12))
     put(tmp_path, "0002", place="e/t-sweep/runs", metrics={"validation": {"accuracy": 0.9}})
     with (sweep / "ledger.jsonl").open("a") as file:
         file.write('{"event": "kept"}\n')
@@ -197,23 +214,24 @@ def test_a_run_of_a_finished_sweep_that_was_edited_by_hand_is_shown_as_it_is(tmp
     assert ("0002", "failed", 0.5) in told(tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["empty", "head", "column", "schema", "cut", "folder"])
+@pytest.mark.parametrize("damage", ["empty", "head", "pages", "schema", "cut", "torn", "folder"])
 def test_a_damaged_index_is_passed_over_and_written_anew(tmp_path, damage):
     for number in range(4):
         put(tmp_path, f"r{number}")
-    before, file = told(tmp_path), tmp_path / NAME
+    before, file = told(tmp_path), tmp_path / INDEX_NAME
     content = bytearray(file.read_bytes())
-    start = content.index(b"\n") + 1
     if damage == "empty":
         content = b""
     elif damage == "head":
         content[10] ^= 1
-    elif damage == "column":
-        content[start + 3 :] = bytes(byte ^ 1 for byte in content[start + 3 :])
+    elif damage == "pages":
+        content[index.PAGE_BYTES :] = bytes(byte ^ 1 for byte in content[index.PAGE_BYTES :])
     elif damage == "schema":
-        content = b'{"schema": 7} 00000000\n'
+        content[60:64] = (7).to_bytes(4, "big")  # PRAGMA user_version
     elif damage == "cut":
-        content = content[: start + 2]
+        content = content[: index.PAGE_BYTES + 100]
+    elif damage == "torn":
+        content[-2 * index.PAGE_BYTES :] = bytes(2 * index.PAGE_BYTES)
     file.unlink()
     if damage == "folder":
         file.mkdir()
@@ -250,14 +268,13 @@ def test_a_tree_that_cannot_be_written_to_is_listed(tmp_path, monkeypatch):
 def test_several_writers_at_once_do_no_damage(tmp_path):
     for number in range(30):
         put(tmp_path, f"r{number:02d}")
-    (tmp_path / f".{NAME}.1.part").write_bytes(b"of one that died")
+    abandoned = tmp_path / f".{INDEX_NAME}.1.part"
+    abandoned.write_bytes(b"left by a writer that was killed")
+    os.utime(abandoned, (0, 0))
     with ThreadPoolExecutor(4) as pool:
-        counts = list(pool.map(lambda _: len(open_index(tmp_path, trust=False)), range(12)))
+        counts = list(pool.map(lambda _: len(open_index(tmp_path, use_cache=False)), range(12)))
     assert counts == [30] * 12
-    assert entries(tmp_path) == [NAME, "e"]
-    index = read_index(tmp_path)
-    assert index is not None
-    assert index.rows == 30
+    assert entries(tmp_path) == [INDEX_NAME, "e"]
     assert served(tmp_path) == 30
 
 
@@ -266,6 +283,56 @@ def test_strange_records_are_listed_from_the_index_too(tmp_path):
         put(tmp_path, f"r{number}", config=strange)
     file = tmp_path / "e" / "r6" / "run.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"metrics": {"validation": 7, "odd": {"x": 1}}}))
-    told_first = sorted(map(repr, open_index(tmp_path).column("config:a")))
+    before = contents(open_index(tmp_path))
     assert served(tmp_path) == 7
-    assert sorted(map(repr, open_index(tmp_path).column("config:a"))) == told_first
+    assert contents(open_index(tmp_path)) == before
+    assert before["config:a"] == ["1", "1.0", "True", "None", "[1]", "'1'", "None"]
+
+
+def test_values_that_sqlite_cannot_store_are_listed(tmp_path):
+    for number, strange in enumerate([2**70, "\ud800", {"x": [True]}, float("inf")]):
+        put(tmp_path, f"r{number}", config={"a": strange, "\ud801": 1})
+    assert len(told(tmp_path)) == 4
+    assert [run[0] for run in told(tmp_path, "a>1")] == ["r1", "r0"]
+    assert served(tmp_path) == 4
+
+
+def test_a_full_disk_leaves_no_part_of_an_index(tmp_path, monkeypatch):
+    from runtree.records import writer
+
+    for number in range(4):
+        put(tmp_path, f"r{number}")
+
+    def full(handle, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writer.os, "write", full)
+    assert len(open_index(tmp_path)) == 4
+    assert entries(tmp_path) == ["e"]
+
+
+def test_a_reader_keeps_the_index_that_it_opened(tmp_path):
+    for number in range(4):
+        put(tmp_path, f"r{number}")
+    told(tmp_path)
+    runs = open_index(tmp_path)
+    put(tmp_path, "r4")
+    (tmp_path / INDEX_NAME).unlink()
+    told(tmp_path)
+    assert list(runs.column("id").values()) == ["r0", "r1", "r2", "r3"]
+
+
+def test_a_place_that_goes_in_the_middle_of_the_walk_is_left_out(tmp_path, monkeypatch):
+    for number in range(4):
+        put(tmp_path, f"r{number}")
+    put(tmp_path, "r9", place="f")
+    walk = scan.list_subfolders
+
+    def list_subfolders(folder):
+        names = walk(folder)
+        if folder.endswith("/e"):
+            shutil.rmtree(folder)
+        return names
+
+    monkeypatch.setattr(scan, "list_subfolders", list_subfolders)
+    assert [run[0] for run in told(tmp_path)] == ["r9"]

@@ -5,27 +5,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtree.contract.errors import RequestError
+from runtree.contract.expression import Expression
 from runtree.contract.types import RunRecord
-from runtree.records.diff import varying_keys
-from runtree.records.index import Fresh, RunIndex
+from runtree.records.index import IndexBuilder, RunIndex, open_in_memory
 from runtree.records.query import (
-    Condition,
     RunQuery,
     RunSelection,
     is_descending,
-    leading_rows,
-    order_rows,
-    parse,
+    is_shorthand,
+    read_where,
     record_value,
     resolve_name,
     select_runs,
-    sort_keys,
 )
 from runtree.records.record import RecordFile
 
+NAMES = ("algorithm.name", "algorithm.alpha", "algorithm.fit", "seed", "test.r2", "state")
+
 
 def a_run(name: str = "r", test: float | None = None, overrides: tuple[str, ...] = (), **more) -> RunRecord:
-    """Make a record; `more` holds config keys with __ for a dot, and a record's own fields."""
+    """Make a record; `more` holds config keys with __ for a dot, and fields of the record."""
     fields = {key: more.pop(key) for key in list(more) if key in RunRecord.__dataclass_fields__}
     config = {"algorithm.name": "ridge", "data.name": "iris"} | {k.replace("__", "."): v for k, v in more.items()}
     metrics = {} if test is None else {"validation": {"accuracy": test / 2}, "test": {"accuracy": test, "rmse": test}}
@@ -37,101 +36,139 @@ def a_run(name: str = "r", test: float | None = None, overrides: tuple[str, ...]
     return RunRecord(**{**values, **fields})
 
 
-def runs_of(runs: list[RunRecord]) -> RunIndex:
-    """Return records as what was read from a tree."""
-    fresh = Fresh()
+def index_of(runs: list[RunRecord]) -> RunIndex:
+    """Return records as an index that was read from a tree."""
+    builder, fresh = IndexBuilder(open_in_memory()), {}
     for run in runs:
         content = {name: getattr(run, name) for name in run.__dataclass_fields__ if name != "folder"}
-        fresh.add("e", run.id, RecordFile(str(run.folder), content, (0, 0, 0), True), 0)
-    return RunIndex(Path(), None, [], fresh.whole())
+        found = RecordFile(str(run.folder), content, (0, 0, 0), True)
+        fresh[builder.add("e", run.id, found)] = found
+    builder.flush()
+    index = RunIndex(Path(), builder.connection)
+    index.fresh = fresh
+    return index
 
 
 def names_of(runs: list[RunRecord]) -> set[str]:
-    return runs_of(runs).names()
+    return index_of(runs).names()
 
 
-def select_of(runs: list[RunRecord], wish: RunQuery, directions) -> RunSelection:
-    return select_runs(runs_of(runs), wish, directions)
+def select_of(runs: list[RunRecord], query: RunQuery, directions) -> RunSelection:
+    return select_runs(index_of(runs), query, directions)
 
 
-def sorted_by(runs: list[RunRecord], name: str, largest_first: bool) -> list[str]:
-    """Return the ids in their order; the few that are first are the same as where all are sorted."""
-    by, rows = sort_keys(runs_of(runs).value(name)), range(len(runs))
-    found = order_rows(rows, by, largest_first)
-    for most in range(len(runs)):
-        few = leading_rows(rows, by, largest_first, most)
-        assert order_rows(few, by, largest_first)[:most] == found[:most]
-    return [runs[row].id for row in found]
+def sorted_by(runs: list[RunRecord], name: str, descending: bool) -> list[str]:
+    """Return the ids in their order, after a check that a limit returns the first of them."""
+    index = index_of(runs)
+    ids, rows = index.column("id"), index.rows(sort=name, descending=descending)
+    for limit in range(len(runs)):
+        assert index.rows(sort=name, descending=descending, limit=limit) == rows[:limit]
+    return [ids[row] for row in rows]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("algorithm.name=ridge", ("algorithm.name", "=", "ridge")),
-        ("test.accuracy > 0.9", ("test.accuracy", ">", "0.9")),
-        ("a>=1", ("a", ">=", "1")),
-        ("a<=1", ("a", "<=", "1")),
-        ("a!=b c", ("a", "!=", "b c")),
-        ("a==b", ("a", "=", "b")),
-        ("a~x=y", ("a", "~", "x=y")),
-        ("a='x y'", ("a", "=", "x y")),
-        ("a=", ("a", "=", "")),
+        ("algorithm.name=ridge", True),
+        ("test.r2 > 0.9", True),
+        ("seed==1", True),
+        ("algorithm.name!=a b", True),
+        ("algorithm.name~x=y", True),
+        ("algorithm.name=black and white", True),
+        ("algorithm.name='and or'", True),
+        ("state<x y", True),
+        ("started>2026-01", True),
+        ("seed=", True),
+        ("algorithm.name == 'and or'", False),
+        ("test.r2 < algorithm.alpha", False),
+        ("test.r2 > algorithm.alpha - 0.1", False),
+        ("0 < seed", False),
+        ("0 <= seed < 1", False),
+        ("seed==1 and state==null", False),
+        ("seed in [1, 2]", False),
+        ("not fit", False),
+        ("(seed == 1)", False),
     ],
 )
-def test_a_condition_is_read(text, expected):
-    found = parse(text)
-    assert (found.name, found.operator, found.text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "accuracy", "=3", ">", "a b=3"])
-def test_what_is_no_condition_is_refused(text):
-    with pytest.raises(RequestError, match="is not a condition"):
-        parse(text)
-
-
-@given(
-    st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "~"]),
-    st.from_regex(r"[a-z_.]{1,9}", fullmatch=True),
-    st.integers(),
-)
-def test_a_condition_survives_being_written(operator, name, number):
-    assert parse(f"{name}{operator}{number}") == Condition(name, operator, str(number))
+def test_name_value_is_told_from_an_expression(text, expected):
+    assert is_shorthand(text) is expected
+    assert isinstance(read_where(text, {*NAMES, "started"}), Expression)
 
 
 @pytest.mark.parametrize(
-    ("expression", "holds"),
+    ("text", "names"),
+    [
+        ("algorithm=ridge", ("algorithm.name",)),
+        ("metrics.test.r2 > 0.9", ("test.r2",)),
+        ("r2 > 0.9", ("test.r2",)),
+        ("algorithm == 'ridge' and (seed in [0, 2] or r2 >= 0.75)", ("algorithm.name", "seed", "test.r2")),
+        ("algorithm.name == ridge and seed == 1", ("algorithm.name", "seed")),
+    ],
+)
+def test_short_names_become_full(text, names):
+    assert read_where(text, NAMES).names == names
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed=1 and alpha=2", "position 8, 'and alpha=2': conditions that are joined with 'and' are written with =="),
+        ("sed == 1 and seed == 2", "did you mean: seed"),
+        ("sed=1", "did you mean: seed"),
+        ("test.r3 == 1 and seed == 2", "did you mean: test.r2"),
+        ("rigde and seed == 1", "put it in quotes: 'rigde'"),
+        ("seed == 1 and", "position 14"),
+        ("=3", "position 1"),
+        ("", "incomplete"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_place(text, message):
+    with pytest.raises(RequestError) as caught:
+        read_where(text, NAMES)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("--where: ")
+    assert len(str(caught.value).splitlines()) <= 5
+
+
+@given(st.text(alphabet="aseed 12()[]<>=!'\"andornti.,:{}*@+-_lmbf\n", max_size=40))
+def test_any_text_is_parsed_or_refused_in_a_few_lines(text):
+    try:
+        assert isinstance(read_where(text, None), Expression)
+    except RequestError as error:
+        assert len(str(error).splitlines()) <= 5
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
     [
         ("test.accuracy>0.9", True),
         ("test.accuracy>0.95", False),
         ("test.accuracy<=0.95", True),
         ("test.accuracy=0.950", True),
         ("test.accuracy!=0.95", False),
-        ("train.accuracy>0", False),  # it is not there
+        ("train.accuracy>0", False),  # missing
         ("train.accuracy!=0", True),
         ("algorithm.depth=null", True),
         ("algorithm.depth=3", False),
         ("algorithm.fit=true", True),
         ("algorithm.fit=True", True),
-        ("algorithm.fit=1", False),
         ("algorithm.name=ridge", True),
         ("algorithm.name=rid", False),
         ("algorithm.name~RID", True),
         ("algorithm.depth~n", False),  # null is not the text "None"
         ("started>2026-01", True),
         ("seconds<2", True),
+        ("seconds<fast", False),
         ("algorithm.layers~100", True),
+        ("100 in algorithm.layers and not algorithm.depth", True),
+        ("test.accuracy > validation.accuracy + 0.4", True),
     ],
 )
-def test_a_condition_compares_as_the_value_is(expression, holds):
+def test_the_index_and_a_record_agree_on_a_condition(text, holds):
     run = a_run(test=0.95, algorithm__depth=None, algorithm__fit=True, algorithm__layers=[50, 100])
-    condition = parse(expression)
-    assert condition.holds(record_value(run, condition.name)) is holds
-    assert condition.holds(*runs_of([run]).value(condition.name)) is holds
-
-
-def test_a_number_is_not_compared_with_a_word():
-    with pytest.raises(RequestError, match=r"--where: 'fast' is not a number, and seconds holds numbers"):
-        parse("seconds<fast").holds(1.5)
+    condition = read_where(text, None)
+    assert condition.evaluate(lambda name: record_value(run, name)) is holds
+    assert index_of([run]).count([condition]) == holds
 
 
 def test_names_are_those_of_fields_metrics_and_config_keys():
@@ -187,62 +224,6 @@ def test_runs_without_the_value_come_last_in_both_directions(largest_first):
 def test_numbers_and_words_under_one_key_can_be_sorted():
     runs = [a_run("word", algorithm__a="sqrt"), a_run("two", algorithm__a=2), a_run("list", algorithm__a=[1])]
     assert sorted_by(runs, "algorithm.a", False)[0] == "two"
-
-
-def test_equals_keep_their_order():
-    runs = [a_run(name, 0.5) for name in "cab"]
-    assert sorted_by(runs, "test.accuracy", True) == ["c", "a", "b"]
-
-
-def test_a_key_varies_where_runs_of_one_option_differ():
-    runs = [
-        a_run(seed=0, algorithm__alpha=1.0, algorithm__tol=1),
-        a_run(seed=0, algorithm__alpha=2.0, algorithm__tol=1),
-    ]
-    assert varying_keys(runs) == ["algorithm.alpha"]
-    assert varying_keys(runs[:1]) == []
-    assert varying_keys([]) == []
-
-
-def test_other_options_differ_by_name_and_not_by_every_key_that_they_have():
-    forest = {"algorithm__name": "forest", "algorithm__trees": 100, "algorithm__tol": 2}
-    runs = [a_run(algorithm__alpha=1.0, algorithm__tol=1), a_run(**forest)]
-    assert varying_keys(runs) == ["algorithm.name"]
-
-
-def test_a_key_that_was_typed_varies_across_options():
-    runs = [
-        a_run(algorithm__alpha=1.0),
-        a_run(algorithm__name="lasso", algorithm__alpha=0.1, overrides=("algorithm=lasso", "algorithm.alpha=0.1")),
-    ]
-    assert varying_keys(runs) == ["algorithm.name", "algorithm.alpha"]
-
-
-def test_a_key_that_only_some_runs_of_an_option_have_varies():
-    runs = [a_run(algorithm__params__depth=3), a_run(algorithm__params={})]
-    assert varying_keys(runs) == ["algorithm.params.depth"]
-
-
-def test_targets_spaces_and_places_are_no_differences():
-    noise = [
-        {"algorithm___target_": name, "algorithm__space__alpha": name, "outputs": name, "experiment__name": name}
-        for name in "ab"
-    ]
-    assert (
-        varying_keys([a_run(**keys, overrides=tuple(key.replace("__", ".") for key in keys)) for keys in noise]) == []
-    )
-
-
-def test_a_group_without_a_name_differs_by_its_target():
-    runs = [a_run(preprocess___target_="p.Tabular", preprocess__levels=20), a_run(preprocess___target_="p.Standard")]
-    assert varying_keys(runs) == ["preprocess._target_"]
-
-
-def test_what_follows_the_seed_says_nothing_new():
-    following = [a_run(seed=number, algorithm__random_state=number) for number in (0, 1)]
-    assert varying_keys(following) == ["seed"]
-    own = [a_run(seed=number, algorithm__random_state=7 + number) for number in (0, 1)]
-    assert varying_keys(own) == ["seed", "algorithm.random_state"]
 
 
 def test_a_value_is_found_by_its_full_name():
@@ -301,7 +282,7 @@ def test_counts_are_honest():
 
 
 def test_where_nothing_matches_the_values_that_there_are_are_told():
-    assert select_of([a_run()], RunQuery(where=("data=wine",)), dict).unmet == ("data.name is iris",)
+    assert select_of([a_run()], RunQuery(where=("data=wine",)), dict).hints == ("data.name is iris",)
 
 
 def test_an_unknown_experiment_is_answered_with_the_nearest():

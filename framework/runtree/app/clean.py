@@ -175,7 +175,7 @@ class CleanScan:
             chosen, places = matching_rows(runs, query.RunQuery(where=self.wish.where)), runs.folders()
             return {self.outputs / places[row] for row in chosen}
 
-        meant = query_index(self.outputs, answer, each=True)
+        meant = query_index(self.outputs, answer, verify_each=True)
         return [folder for folder in known if folder in meant]
 
     def _run(self, folder: Path, known: Mapping[Path, RunRecord], best: set[Path]) -> Iterator[Removable]:

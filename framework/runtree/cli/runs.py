@@ -111,7 +111,7 @@ def runs_command(
         _print_table(selection, outputs)
     else:
         click.echo(f"{selection.counts} match" if selection.total else f"no runs in {outputs} yet")
-        for line in selection.unmet:
+        for line in selection.hints:
             click.echo(f"  {line}")
         click.echo(next_steps([command("runs", outputs=outputs) if selection.total else command("train")]))
 
@@ -143,8 +143,7 @@ def metric_directions(runs: "RunIndex") -> Mapping[str, str]:
     from runtree.plugins import installed_plugins
 
     declared = {metric.name: metric.direction for _, metric in installed_plugins().contributions("register_metrics")}
-    objectives = zip(runs.column("objective:metric"), runs.column("objective:direction"), strict=True)
-    return declared | {metric: direction for metric, direction in set(objectives) if metric is not None}
+    return declared | runs.directions()
 
 
 def record_fields(record: "RunRecord") -> dict[str, Any]:
@@ -207,11 +206,11 @@ def _make_columns(selection: "RunSelection") -> tuple[list[RunColumn], list[str]
     def differs(name: str) -> bool:
         return any(record_value(record, name) != record_value(records[0], name) for record in records)
 
-    stated = [name for name in selection.asked if not is_metric(name) and name not in FIELD_COLUMNS]
+    stated = [name for name in selection.names if not is_metric(name) and name not in FIELD_COLUMNS]
     stated = list(dict.fromkeys([*ALWAYS_STATED, *stated]))
     common = [name for name in stated if not differs(name)]
     facts = ["id", *(["experiment"] if differs("experiment") else []), *(name for name in stated if name not in common)]
-    metrics = [name for name in selection.asked if is_metric(name)]
+    metrics = [name for name in selection.names if is_metric(name)]
     columns = {name: _make_column(name) for name in (*facts, *metrics)}
     columns |= {name: column for name, column in _objective_columns(records).items() if name not in columns}
     settings = [name for name in varying_keys(records) if name not in facts]

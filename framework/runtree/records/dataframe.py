@@ -1,13 +1,13 @@
-"""Runs as one pandas table: a row a run, a column for each thing that is told of them."""
+"""All runs as one pandas table: one row for a run, one column for each key."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from runtree.records.index import RunIndex, picked, query_index
+from runtree.records.index import RunIndex, query_index
 from runtree.records.query import RunQuery, matching_rows
 from runtree.records.record import SUMMARY_FIELDS
 
@@ -22,55 +22,54 @@ def load_runs(
     Parameters
     ----------
     where
-        Conditions as `runtree runs --where` takes them: ``"algorithm.name=ridge"``, ``"test.accuracy>0.9"``. All hold.
+        Conditions as `runtree runs --where` takes them: ``"algorithm.name=ridge"``, ``"test.accuracy>0.9"``. All must
+        hold.
     experiment
-        The runs of one experiment alone.
+        Only the runs of one experiment.
 
     Returns
     -------
     pandas.DataFrame
         Fields (id, experiment, state, reason, task, started, finished, seconds), metrics (``validation.f1``), config
         keys (``algorithm.alpha``), fingerprints (``fingerprint.data``), objective, error, folder. Numbers are numbers,
-        times have a time zone; a key of numbers here and words there, or of lists, is text, lists as JSON.
+        times have a time zone; a key that holds numbers in some runs and text in others is text, and so are lists, as
+        JSON.
 
     Raises
     ------
     RequestError
-        A condition that cannot be read, a name that no run has, an experiment that is not there.
+        A condition that cannot be parsed, a name that no run has, an unknown experiment.
     """
-    wish = RunQuery(experiment, (where,) if isinstance(where, str) else tuple(where))
-    return query_index(Path(outputs), lambda runs: _table(runs, matching_rows(runs, wish)), each=True)
+    query = RunQuery(experiment, (where,) if isinstance(where, str) else tuple(where))
+    # nothing is read from the tree after this, so each run is compared with its file
+    return query_index(Path(outputs), lambda runs: _make_table(runs, matching_rows(runs, query)), verify_each=True)
 
 
-def _table(runs: RunIndex, rows: Sequence[int]) -> pd.DataFrame:
-    columns = {}
-    for name, key in column_names(runs).items():
-        whole = runs.column(key)
-        values = picked(whole, rows)
-        if key in SUMMARY_FIELDS or _is_told(values) or not _is_told(whole):
-            columns[name] = _series(key, values)
+def _make_table(runs: RunIndex, rows: Sequence[int]) -> pd.DataFrame:
+    keys = {name: name for name in SUMMARY_FIELDS}
+    for section, prefix in (("metrics", ""), ("config", ""), ("fingerprint", "fingerprint.")):
+        for name in runs.keys(section):
+            keys.setdefault(prefix + name, f"{section}:{name}")
+    places = {row: place for place, row in enumerate(runs.rows())}
+    series = {}
+    for name, (key, column) in zip(keys, runs.columns(list(keys.values())), strict=True):
+        values = [column[places[row]] for row in rows]
+        # a column of nulls alone is left out if only runs that are not in the table have values there
+        if key in SUMMARY_FIELDS or not _is_empty(values) or _is_empty(column):
+            series[name] = _make_series(key, values)
     folders = runs.folders()
-    columns["objective"] = _series("objective", picked(runs.column("objective:metric"), rows))
-    columns["error"] = _series("error", picked(runs.column("error:message"), rows))
-    columns["folder"] = _series("folder", [str(runs.outputs / folders[row]) for row in rows])
-    return pd.DataFrame(columns)
+    for name, key in (("objective", "objective:metric"), ("error", "error:message")):
+        by_row = runs.column(key)
+        series[name] = _make_series(name, [by_row[row] for row in rows])
+    series["folder"] = _make_series("folder", [str(runs.outputs / folders[row]) for row in rows])
+    return pd.DataFrame(series)
 
 
-def column_names(runs: RunIndex) -> dict[str, str]:
-    """Return by its name in the table each column of runs: fields, metrics, config keys, fingerprints."""
-    names = {name: name for name in SUMMARY_FIELDS}
-    for prefix, shown in (("metrics:", ""), ("config:", ""), ("fingerprint:", "fingerprint.")):
-        for key in runs.column_names():
-            if key.startswith(prefix):
-                names.setdefault(shown + key.removeprefix(prefix), key)
-    return names
+def _is_empty(values: Iterable[Any]) -> bool:
+    return all(value is None for value in values)
 
 
-def _is_told(values: Sequence[Any]) -> bool:
-    return any(value is not None for value in values)
-
-
-def _series(key: str, values: list[Any]) -> "pd.Series[Any]":
+def _make_series(key: str, values: list[Any]) -> "pd.Series[Any]":
     """Return values in the narrowest type that holds them all."""
     kinds = set(map(type, values)) - {type(None)}
     if key in TIMES:

@@ -1,646 +1,630 @@
-"""The file of the index: a header of JSON, then the columns one after the other. It is a cache, and may be deleted."""
+"""The index: a sqlite cache of all run records below an output folder, so that a listing need not read each of them.
 
-import fcntl
+The tree is the only truth. The file may be deleted at any time; it is rebuilt if it is missing, damaged or of another
+schema version. It is written aside and renamed, and readers open it as immutable: no process waits for another, and a
+reader keeps the file that it opened. docs/decisions/0022-sqlite-index.md has the reasons and the figures.
+"""
+
 import json
 import logging
 import os
-import sys
+import sqlite3
 import time
-import zlib
-from array import array
-from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from runtree.contract.errors import NotFoundError
+from runtree.contract.expression import Expression, add_functions
+from runtree.contract.expression_tree import stored
 from runtree.contract.types import PARTS, RunRecord
-from runtree.records.layout import SweepFolder
 from runtree.records.record import (
     SUMMARY_FIELDS,
     FileStamp,
     JsonReader,
     RecordFile,
     fast_json_reader,
-    file_stamp,
     read_record_file,
 )
+from runtree.records.scan import Place, find_places, is_settled, list_subfolders, read_stamp, sweep_stamp
 from runtree.records.writer import write_bytes
 
 log = logging.getLogger(__name__)
 
-NAME = ".runs.index"
-SCHEMA = [1, sys.byteorder]
-STAMPS = "stamps"
+INDEX_NAME = ".runs.index"
+SCHEMA_VERSION = 2
+# Reading this many changed runs each time costs more than writing the index anew, about 0.1 s for 50,000 runs.
+MIN_CHANGES_TO_WRITE = 200
+MIN_RUNS_FOR_FAST_JSON = 100  # importing msgspec pays from here on
+BATCH_RUNS = 500  # a record takes 15 kB as Python objects: a batch of them stays in the processor's cache
+MAX_RECORDS_IN_MEMORY = 500
+MAX_COLUMNS = 1_000  # of a table; SQLite's own limit is 2,000
+MAX_COLUMNS_AT_ONCE = 20  # of a scan: it bounds how many values are in memory at once
+PAGE_BYTES = 16_384
+ABANDONED_SECONDS = 3_600  # a temporary file this old belongs to a writer that died
+
+OBJECTIVE = ("metric", "direction", "part", "value")
+FIXED_KEYS = (*SUMMARY_FIELDS, *(f"objective:{name}" for name in OBJECTIVE), "error:message")
+RUN, CONFIG = "run", "config"  # families of tables: rankings scan `run`, which is narrow, and leave `config` alone
+NEWEST_FIRST = "run_0.started DESC, run_0.id DESC"
+Answer = TypeVar("Answer")
 
 
-class DamagedIndex(Exception):
-    """The index is not as it was written."""
+class StaleIndexError(Exception):
+    """The tree is not as the index describes it."""
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What the index tells of one place: its rows, and the sweep's stamp where every run of it is in them."""
+@dataclass
+class Changes:
+    """The difference between the tree and an index.
 
-    rows: range
-    stamp: tuple[FileStamp, FileStamp] | None
+    Attributes
+    ----------
+    stale
+        Rows whose run has changed or is gone.
+    unread
+        Runs to read: place and subfolder.
+    stamps
+        For each place the sweep's stamps, None for an experiment or a sweep in which a change could go unnoticed.
+    unstamped
+        Rows of sweeps that have ended since the index was written. Once it is written anew, their runs are no longer
+        checked one by one.
+    """
+
+    stale: list[int] = field(default_factory=list)
+    unread: list[tuple[Place, str]] = field(default_factory=list)
+    stamps: dict[str, tuple[FileStamp, FileStamp] | None] = field(default_factory=dict)
+    unstamped: int = 0
 
 
-@dataclass(frozen=True)
-class Index:
-    """An index that was read: its header; a column is read when it is asked for."""
+class RunIndex:
+    """All runs below an output folder. A row is the integer key of a run.
 
-    file: Path
-    start: int
-    rows: int
-    kept: Mapping[str, Kept]
-    columns: Mapping[str, Any]
+    The value of a run is stored under a key: a summary field (``state``), or a section and a name (``config:seed``,
+    ``metrics:test.f1``, ``fingerprint:data``, ``objective:metric``, ``error:message``). Users type full names: a
+    summary field, a metric of a split, a config path.
+    """
 
-    def column(self, name: str) -> list[Any]:
-        """Return a column.
+    def __init__(self, outputs: Path, connection: sqlite3.Connection) -> None:
+        self.outputs = outputs
+        self.connection = connection
+        add_functions(connection)
+        self._columns = {
+            key: (plain, boolean) for key, plain, boolean in connection.execute("SELECT key, plain, boolean FROM key")
+        }
+        self._values: dict[str, dict[int, Any]] = {}
+        self._rows: list[int] = []
+        self.fresh_from = 0  # rows from here on were read by this process, all others by the one that wrote the index
+        self.fresh: dict[int, RecordFile] = {}
+
+    def __enter__(self) -> "RunIndex":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def __len__(self) -> int:
+        count: int = self.connection.execute("SELECT count(*) FROM run_0").fetchone()[0]
+        return count
+
+    def keys(self, section: str | None = None) -> list[str]:
+        """Return all keys, or the names in one section."""
+        if section is None:
+            return list(self._columns)
+        return [key.removeprefix(f"{section}:") for key in self._columns if key.startswith(f"{section}:")]
+
+    def names(self) -> set[str]:
+        """Return the full names that conditions and sorting accept."""
+        return {*SUMMARY_FIELDS, *self.keys("config"), *self.keys("metrics")}
+
+    def rows(
+        self,
+        conditions: Sequence[Expression] = (),
+        experiment: str | None = None,
+        sort: str | None = None,
+        descending: bool = True,
+        limit: int | None = None,
+    ) -> list[int]:
+        """Return the rows for which all conditions hold, sorted by a full name.
+
+        Among equals the newest run comes first; runs without a value come last in both directions.
+        """
+        where, parameters, names = self._where(conditions, experiment)
+        order = ["run_0.row"]
+        if sort is not None:
+            value = self._sql(sort) or "NULL"
+            names.append(sort)
+            order = [f"{value} IS NULL", f"{value} {'DESC' if descending else 'ASC'}", NEWEST_FIRST]
+        sql = f"SELECT run_0.row FROM {self._tables(names)} WHERE {where} ORDER BY {', '.join(order)} LIMIT ?"
+        return [row for (row,) in self.connection.execute(sql, [*parameters, -1 if limit is None else limit])]
+
+    def count(self, conditions: Sequence[Expression] = (), experiment: str | None = None) -> int:
+        """Return for how many runs all conditions hold."""
+        where, parameters, names = self._where(conditions, experiment)
+        sql = f"SELECT count(*) FROM {self._tables(names)} WHERE {where}"
+        found: int = self.connection.execute(sql, parameters).fetchone()[0]
+        return found
+
+    def distinct(self, name: str, limit: int = -1) -> list[Any]:
+        """Return the different values under a full name."""
+        value = self._sql(name)
+        if value is None:
+            return [None]
+        sql = f"SELECT DISTINCT {value}, {self._boolean(name)} FROM {self._tables([name])} LIMIT ?"
+        return [_decode(value, boolean) for value, boolean in self.connection.execute(sql, (limit,))]
+
+    def directions(self) -> dict[str, str]:
+        """Return the direction of each metric that runs are ranked by."""
+        keys = [f"{self._columns[f'objective:{name}'][0]}" for name in ("metric", "direction")]
+        pairs = self.connection.execute(f"SELECT DISTINCT {', '.join(keys)} FROM run_0")
+        return {metric: direction for metric, direction in pairs if metric is not None}
+
+    def column(self, key: str) -> dict[int, Any]:
+        """Return the value of each row under a key; it is kept for the next call."""
+        if key not in self._values:
+            self._rows = self._rows or self.rows()
+            self._values[key] = dict(zip(self._rows, dict(self.columns([key]))[key], strict=True))
+        return self._values[key]
+
+    def columns(self, keys: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+        """Yield each key with its values in the order of `rows()`; several columns are read in one scan."""
+        count = len(self)
+        for start in range(0, len(keys), MAX_COLUMNS_AT_ONCE):
+            pairs = {key: self._columns.get(key, (None, None)) for key in keys[start : start + MAX_COLUMNS_AT_ONCE]}
+            used = [column for pair in pairs.values() for column in pair if column is not None]
+            sql = f"SELECT {', '.join(used) or '1'} FROM {self._join(map(_table_of, used))} ORDER BY run_0.row"
+            found = zip(*self.connection.execute(sql), strict=True)
+            by_column: dict[str | None, Any] = dict(zip(used, found, strict=False))
+            for key, (plain, boolean) in pairs.items():
+                yield key, _decode_column(by_column.get(plain), by_column.get(boolean), count)
+
+    def folders(self) -> dict[int, str]:
+        """Return the folder of each row, relative to the outputs."""
+        sql = "SELECT run_0.row, place.name || '/' || run_0.folder FROM run_0 JOIN place ON place.id = run_0.place"
+        return dict(self.connection.execute(f"{sql} ORDER BY 1").fetchall())
+
+    def folder(self, row: int) -> str:
+        """Return the folder of one row, relative to the outputs."""
+        sql = "SELECT place.name, run_0.folder FROM run_0 JOIN place ON place.id = run_0.place WHERE run_0.row = ?"
+        return "/".join(self.connection.execute(sql, (row,)).fetchone())
+
+    def read_records(self, rows: Iterable[int]) -> list[RunRecord]:
+        """Read the records of some rows from the tree. One that is unreadable by now is a warning, and left out.
 
         Raises
         ------
-        DamagedIndex
-            It is not as it was written.
+        StaleIndexError
+            A run is not as the index describes it: ask again without the index.
         """
-        described = self.columns[name]
-        try:
-            return decode(described, self._content(described), self.rows)
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise DamagedIndex(f"{name}: {error}") from None
+        records = []
+        for row in rows:
+            if row in self.fresh:
+                records.append(self.fresh[row].record())
+                continue
+            cached = row < self.fresh_from
+            try:
+                found = read_record_file(f"{self.outputs}/{self.folder(row)}")
+            except NotFoundError as error:
+                if cached:
+                    raise StaleIndexError from None
+                log.warning("%s", error.message)
+                continue
+            if cached and _stamp_text(found.stamp) != self._stamp(row):
+                raise StaleIndexError
+            records.append(found.record())
+        return records
 
-    def stamps(self) -> list[FileStamp]:
-        """Return the stamp of each row's run.json, as it was when it was read."""
-        numbers = self.numbers()
-        return list(zip(*(numbers[start::3] for start in range(3)), strict=True))
+    def _stamp(self, row: int) -> str:
+        stamp: str = self.connection.execute("SELECT stamp FROM run_0 WHERE row = ?", (row,)).fetchone()[0]
+        return stamp
 
-    def numbers(self) -> "array[int]":
-        """Return the stamps one after the other, three numbers each."""
-        numbers = array("Q")
-        try:
-            numbers.frombytes(self._content(self.columns[STAMPS]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DamagedIndex(f"{STAMPS}: {error}") from None
-        return numbers
+    def _where(self, conditions: Sequence[Expression], experiment: str | None) -> tuple[str, list[Any], list[str]]:
+        """Return the SQL of a WHERE clause, its parameters, and the full names that it reads."""
+        clauses, parameters, names = ["1"], list[Any](), list[str]()
+        for condition in conditions:
+            sql, values = condition.to_sql(self._sql)
+            clauses.append(sql)
+            parameters += values
+            names += condition.names
+        if experiment is not None:
+            clauses.append(f"{self._sql('experiment')} = ?")
+            parameters.append(experiment)
+        return " AND ".join(clauses), parameters, names
 
-    def _content(self, described: Mapping[str, Any]) -> bytes:
-        if not described["size"]:
-            return b""
-        with self.file.open("rb", buffering=0) as file:
-            content = os.pread(file.fileno(), described["size"], self.start + described["at"])
-        if zlib.crc32(content) != described["sum"]:  # another index has been moved here, or the disk has erred
-            raise ValueError("its checksum is another")
-        return content
+    def _keys_of(self, name: str) -> list[str]:
+        """Return the keys of a full name. A config path that is also the name of a metric comes first."""
+        keys = [name] if name in SUMMARY_FIELDS else [f"config:{name}", f"metrics:{name}"]
+        return [key for key in keys if key in self._columns]
+
+    def _sql(self, name: str) -> str | None:
+        """Return the SQL of a full name, None if no run has it."""
+        columns = [column for key in self._keys_of(name) for column in self._columns[key] if column is not None]
+        return columns[0] if len(columns) == 1 else f"COALESCE({', '.join(columns)})" if columns else None
+
+    def _boolean(self, name: str) -> str:
+        """Return the SQL that is not null if the value of a full name is a boolean."""
+        return next((boolean for key in self._keys_of(name) if (boolean := self._columns[key][1])), "NULL")
+
+    def _tables(self, names: Iterable[str]) -> str:
+        columns = (column for name in names for key in self._keys_of(name) for column in self._columns[key])
+        return self._join(_table_of(column) for column in columns if column is not None)
+
+    def _join(self, tables: Iterable[str]) -> str:
+        joined = dict.fromkeys(table for table in tables if table != "run_0")
+        return " ".join(["run_0", *(f"LEFT JOIN {table} USING (row)" for table in joined)])
 
 
-def read_index(outputs: Path) -> Index | None:
-    """Return the index of an output folder; None where there is none that can be used."""
+def _table_of(column: str) -> str:
+    return column.partition(".")[0]
+
+
+def _decode(value: Any, boolean: Any) -> Any:
+    if boolean is not None:
+        return bool(boolean)
+    return json.loads(value) if isinstance(value, bytes) else value
+
+
+def _decode_column(plain: Sequence[Any] | None, boolean: Sequence[Any] | None, rows: int) -> Sequence[Any]:
+    """Return Python's values of the two columns of a key; at most one of them holds a value in a row."""
+    if plain is None:
+        return [None] * rows if boolean is None else [flag if flag is None else bool(flag) for flag in boolean]
+    if boolean is not None:
+        return [_decode(value, flag) for value, flag in zip(plain, boolean, strict=True)]
+    return [_decode(value, None) for value in plain] if bytes in set(map(type, plain)) else plain
+
+
+def query_index(outputs: Path, question: Callable[[RunIndex], Answer], verify_each: bool = False) -> Answer:
+    """Answer a question about all runs: by the index, or by the tree alone if the index turns out to be wrong.
+
+    `verify_each` is for answers that do not read the records of the tree in the end: see `open_index`.
+    """
     try:
-        with (outputs / NAME).open("rb") as file:
-            head = file.readline()
-            start = file.tell()
-        told, _, checksum = head.rstrip(b"\n").rpartition(b" ")
-        if checksum != b"%08x" % zlib.crc32(told):
-            return None
-        header = json.loads(told)
-        return None if header["schema"] != SCHEMA else _index(outputs / NAME, start, header)
-    except (OSError, ValueError, KeyError, TypeError):
+        with open_index(outputs, verify_each=verify_each) as runs:
+            return question(runs)
+    except (StaleIndexError, sqlite3.DatabaseError) as error:
+        log.debug("%s is not used (%s)", outputs / INDEX_NAME, error or "the tree has changed")
+        with open_index(outputs, use_cache=False) as runs:
+            return question(runs)
+
+
+def open_index(outputs: Path, use_cache: bool = True, verify_each: bool = False) -> RunIndex:
+    """Compare the tree with the index file, read what has changed, and write the file anew if that is much.
+
+    A sweep that no process works on is checked by its ledger and its folder of runs; with `verify_each` each of its
+    runs is checked, too. A run that cannot be read is one warning.
+    """
+    now = time.time_ns()
+    cache = _open_cache(outputs) if use_cache else None
+    changes = find_changes(str(outputs), cache, now, verify_each)
+    if cache is not None and not changes.stale and not changes.unread and changes.unstamped < MIN_CHANGES_TO_WRITE:
+        runs = RunIndex(outputs, cache)
+        runs.fresh_from = _next_row(cache)
+        return runs
+    builder = IndexBuilder(open_in_memory(cache))
+    builder.delete(changes.stale)
+    first, held = builder.next_row, dict[int, RecordFile]()
+    parse: JsonReader = fast_json_reader() if len(changes.unread) >= MIN_RUNS_FOR_FAST_JSON else json.loads
+    for place, name in changes.unread:
+        path = f"{outputs}/{place.name}/{name}"
+        try:
+            found = read_record_file(path, parse)
+        except NotFoundError as error:
+            # a folder without any file of a run in an experiment belongs to someone else, and is no fault
+            if place.is_sweep or any(os.path.lexists(f"{path}/{file}") for file in ("run.json", "config.yaml")):
+                log.warning("%s", error.message)
+                changes.stamps[place.name] = None  # so that the warning returns next time
+            continue
+        # a run that has not ended, or ended only now, may change without a visible change of its stamp
+        lasting = found.ended and is_settled(found.stamp, now)
+        if not lasting:
+            changes.stamps[place.name] = None
+        row = builder.add(place.name, name, found, lasting)
+        if len(changes.unread) <= MAX_RECORDS_IN_MEMORY:
+            held[row] = found
+    builder.flush()
+    if len(changes.stale) + builder.lasting + changes.unstamped >= MIN_CHANGES_TO_WRITE:
+        write_index(outputs, builder, changes.stamps)
+    runs = RunIndex(outputs, builder.connection)
+    runs.fresh_from, runs.fresh = first, held
+    return runs
+
+
+def _open_cache(outputs: Path) -> sqlite3.Connection | None:
+    """Open the index file read-only, None if there is none of this schema version."""
+    file = outputs / INDEX_NAME
+    if not file.is_file():
         return None
-
-
-def _index(file: Path, start: int, header: Mapping[str, Any]) -> Index:
-    kept, row = {}, 0
-    for name, count, stamp in header["places"]:
-        one = None if stamp is None else (tuple(stamp[:3]), tuple(stamp[3:]))
-        kept[name] = Kept(range(row, row + count), one)
-        row += count
-    return Index(file, start, row, kept, header["columns"])
-
-
-def write_index(
-    outputs: Path,
-    counts: Sequence[tuple[str, int, tuple[FileStamp, FileStamp] | None]],
-    stamps: Sequence[FileStamp],
-    columns: Mapping[str, Callable[[], Sequence[Any]]],
-) -> bool:
-    """Write the index aside and move it into place; where that cannot be, leave it. Tell whether it was written."""
     try:
-        with _alone(outputs):
-            for left in outputs.glob(f".{NAME}.*.part"):  # of a writer that died
-                left.unlink(missing_ok=True)
-            write_bytes(outputs / NAME, _content(counts, stamps, columns), durable=False)
-    except OSError as error:  # a tree that is only read, a full disk, somebody else who writes: it is a cache
-        log.debug("%s is not written (%s)", outputs / NAME, error)
+        # immutable: SQLite takes no lock, looks for no journal, and works where nothing can be written. It is true,
+        # because a file is only ever replaced by another one.
+        location = f"file:{quote(os.fsencode(file.absolute()))}?mode=ro&immutable=1"
+        connection = sqlite3.connect(location, uri=True, isolation_level=None)
+        if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+            connection.execute("SELECT count(*) FROM place").fetchone()
+            return connection
+        connection.close()
+    except sqlite3.Error as error:
+        log.debug("%s is not used (%s)", file, error)
+    return None
+
+
+def _next_row(connection: sqlite3.Connection) -> int:
+    last: int | None = connection.execute("SELECT max(row) FROM run_0").fetchone()[0]
+    return (last or 0) + 1
+
+
+def open_in_memory(cache: sqlite3.Connection | None = None) -> sqlite3.Connection:
+    """Return a connection to a database in memory: a copy of the index file, or an empty index."""
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    if cache is not None:
+        cache.backup(memory)
+        cache.close()
+    else:
+        memory.executescript(SCHEMA)
+    memory.execute("PRAGMA journal_mode = OFF")
+    return memory
+
+
+def find_changes(outputs: str, cache: sqlite3.Connection | None, now: int, verify_each: bool) -> Changes:
+    """Walk over the tree and compare its stamps with those of the index."""
+    known: dict[str, tuple[int, str | None]] = {}
+    if cache is not None:
+        known = {name: (key, stamp) for key, name, stamp in cache.execute("SELECT id, name, stamp FROM place")}
+    changes = Changes()
+    for place in find_places(outputs):
+        path = f"{outputs}/{place.name}"
+        stamp = sweep_stamp(path, now) if place.is_sweep else None
+        changes.stamps[place.name] = stamp
+        key, known_stamp = known.pop(place.name, (None, None))
+        unchanged = stamp is not None and known_stamp == _stamp_text(stamp[0] + stamp[1])
+        if unchanged and not verify_each:
+            continue
+        rows = _rows_of_place(cache, key)
+        stale_before, unread_before, kept = len(changes.stale), len(changes.unread), 0
+        for name in list_subfolders(path) if place.is_sweep else place.subfolders:
+            row, row_stamp = rows.pop(name, (None, None))
+            current = read_stamp(f"{path}/{name}/run.json") if row is not None else None
+            if row is not None and current is not None and _stamp_text(current) == row_stamp:
+                kept += 1
+                continue
+            changes.unread.append((place, name))
+            if row is not None:
+                changes.stale.append(row)
+        changes.stale.extend(row for row, _ in rows.values())
+        complete = (stale_before, unread_before) == (len(changes.stale), len(changes.unread))
+        if complete and stamp is not None and not unchanged:
+            changes.unstamped += kept
+    for key, _ in known.values():
+        changes.stale.extend(row for row, _ in _rows_of_place(cache, key).values())
+    return changes
+
+
+def _rows_of_place(cache: sqlite3.Connection | None, key: int | None) -> dict[str, tuple[int, str]]:
+    """Return row and stamp of each run of a place, by the name of its folder."""
+    if cache is None or key is None:
+        return {}
+    found = cache.execute("SELECT folder, row, stamp FROM run_0 WHERE place = ?", (key,))
+    return {folder: (row, stamp) for folder, row, stamp in found}
+
+
+def _stamp_text(stamp: Sequence[int]) -> str:
+    """Return a stamp as the index stores it: inode numbers may exceed SQLite's integers."""
+    return " ".join(map(str, stamp))
+
+
+SCHEMA = f"""
+PRAGMA page_size = {PAGE_BYTES};
+PRAGMA user_version = {SCHEMA_VERSION};
+CREATE TABLE place (id INTEGER PRIMARY KEY, name TEXT UNIQUE, stamp TEXT);
+-- where the values of a key are: booleans have a column of their own, because SQLite has no type for them
+CREATE TABLE key (key TEXT PRIMARY KEY, plain TEXT, boolean TEXT);
+-- which keys the runs of one shape have: so a key goes with the last run that has it
+CREATE TABLE shape (id INTEGER PRIMARY KEY, keys TEXT);
+-- no column of a value has a type: a type would turn text that looks like a number into one
+CREATE TABLE run_0 (row INTEGER PRIMARY KEY, place INTEGER, folder TEXT, stamp TEXT, lasting INTEGER, shape INTEGER);
+CREATE TABLE config_0 (row INTEGER PRIMARY KEY);
+CREATE INDEX run_of_place ON run_0 (place);
+"""
+BOOKKEEPING = ("row", "place", "folder", "stamp", "lasting", "shape")
+
+
+@dataclass
+class Shape:
+    """Runs whose records have the same keys in the same order; they are inserted together."""
+
+    number: int
+    keys: tuple[str, ...]
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+class IndexBuilder:
+    """Adds runs to an index in memory, a batch at a time."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.next_row = _next_row(connection)
+        self.lasting = 0  # how many of the added runs the file may hold
+        self._waiting = 0
+        self._places = dict(connection.execute("SELECT name, id FROM place").fetchall())
+        self._shapes: dict[tuple[Any, ...], Shape] = {}
+        self._numbers = {tuple(json.loads(keys)): key for key, keys in connection.execute("SELECT id, keys FROM shape")}
+        homes = connection.execute("SELECT key, plain, boolean FROM key")
+        self._homes: dict[str, list[str | None]] = {key: [plain, boolean] for key, plain, boolean in homes}
+        self._widths = {
+            table: len(connection.execute(f"SELECT * FROM {table} LIMIT 0").description) for table in self._tables()
+        }
+        for key in FIXED_KEYS:  # there whatever the runs hold, so that every query can name them
+            self._home(key, 0)
+
+    def _tables(self) -> list[str]:
+        names = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return [name for (name,) in names if name.startswith((f"{RUN}_", f"{CONFIG}_"))]
+
+    def add(self, place: str, folder: str, found: RecordFile, lasting: bool = True) -> int:
+        """Add a run; return its row. It may wait in memory until `flush`."""
+        content = found.content
+        sections: list[tuple[str, Mapping[str, Any]]] = [
+            *((f"metrics:{part}.", _mapping(content["metrics"].get(part))) for part in PARTS),
+            ("fingerprint:", content["fingerprints"]),
+            ("config:", content["config"]),
+        ]
+        pattern = tuple(tuple(section) for _, section in sections)
+        shape = self._shapes.get(pattern)
+        if shape is None:
+            names = [_storable(prefix + name) for prefix, own in sections for name in own]
+            shape = self._shapes[pattern] = self._shape(names)
+        row, self.next_row = self.next_row, self.next_row + 1
+        objective, error = _mapping(content.get("objective")), _mapping(content.get("error"))
+        values = [content.get(name) for name in SUMMARY_FIELDS]
+        values += [objective.get(name) for name in OBJECTIVE]
+        values.append(error.get("message"))
+        for _, section in sections:
+            values += section.values()
+        stamp = _stamp_text(found.stamp)
+        shape.rows.append((row, self._place(place), folder, stamp, lasting, shape.number, *values))
+        self.lasting += lasting
+        self._waiting += 1
+        if self._waiting >= BATCH_RUNS:
+            self.flush()
+        return row
+
+    def _place(self, name: str) -> int:
+        if name not in self._places:
+            self._places[name] = self.connection.execute("INSERT INTO place (name) VALUES (?)", (name,)).lastrowid
+        place: int = self._places[name]
+        return place
+
+    def _shape(self, names: Sequence[str]) -> Shape:
+        keys = (*FIXED_KEYS, *names)
+        if keys not in self._numbers:
+            text = json.dumps(keys)
+            self._numbers[keys] = self.connection.execute("INSERT INTO shape (keys) VALUES (?)", (text,)).lastrowid
+            for key in keys:
+                self._home(key)
+        return Shape(self._numbers[keys], keys)
+
+    def flush(self) -> None:
+        """Insert what waits."""
+        self.connection.execute("BEGIN")
+        for shape in self._shapes.values():
+            if shape.rows:
+                columns = list(zip(*shape.rows, strict=True))
+                shape.rows.clear()
+                self._insert(shape, columns)
+        self.connection.execute("COMMIT")
+        self._waiting = 0
+
+    def _insert(self, shape: Shape, columns: list[tuple[Any, ...]]) -> None:
+        """Insert the rows of one shape, given by column: types are checked once for a column, not once for a value."""
+        bookkeeping, values = columns[: len(BOOKKEEPING)], columns[len(BOOKKEEPING) :]
+        by_table: dict[str, dict[str, Sequence[Any]]] = {
+            "run_0": dict(zip(BOOKKEEPING, bookkeeping, strict=True)),
+        }
+        for key, column in zip(shape.keys, values, strict=True):
+            kinds = set(map(type, column)) - {type(None)}
+            booleans = bool in kinds
+            plain: Sequence[Any] | None = column if kinds else None
+            if booleans:
+                plain = [None if isinstance(value, bool) else value for value in column] if len(kinds) > 1 else None
+                flags = [value if isinstance(value, bool) else None for value in column]
+                table, name = self._home(key, 1).split(".")
+                by_table.setdefault(table, {})[name] = flags
+            if plain is not None:
+                if not kinds <= {str, int, float, bool}:
+                    plain = [stored(value) for value in plain]
+                table, name = self._home(key, 0).split(".")
+                by_table.setdefault(table, {})[name] = plain
+        for table, own in by_table.items():
+            own = {"row": bookkeeping[0]} | own
+            sql = f"INSERT INTO {table} ({', '.join(own)}) VALUES ({', '.join('?' * len(own))})"
+            try:
+                self.connection.executemany(sql, zip(*own.values(), strict=True))
+            except (OverflowError, UnicodeEncodeError):  # an integer of more than 64 bits, half a surrogate pair
+                self.connection.execute(f"DELETE FROM {table} WHERE row >= ?", (bookkeeping[0][0],))
+                safe = [[_storable(value) for value in column] for column in own.values()]
+                self.connection.executemany(sql, zip(*safe, strict=True))
+
+    def _home(self, key: str, kind: int | None = None) -> str:
+        """Return ``table.column`` of a key, for plain values (0) or booleans (1); without a kind only note the key."""
+        if key not in self._homes:
+            self._homes[key] = [None, None]
+            self.connection.execute("INSERT INTO key (key) VALUES (?)", (key,))
+        if kind is None:
+            return ""
+        home = self._homes[key][kind]
+        if home is None:
+            table = self._table(CONFIG if key.startswith("config:") else RUN)
+            # summary fields keep their names, so that queries can be written by hand
+            column = key if key in SUMMARY_FIELDS and not kind else f"c{self._widths[table]}"
+            self.connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+            self._widths[table] += 1
+            home = self._homes[key][kind] = f"{table}.{column}"
+            field = ("plain", "boolean")[kind]
+            self.connection.execute(f"UPDATE key SET {field} = ? WHERE key = ?", (home, key))
+        return home
+
+    def _table(self, family: str) -> str:
+        """Return the last table of a family, a new one if it is full."""
+        number = sum(table.startswith(f"{family}_") for table in self._widths) - 1
+        if self._widths[f"{family}_{number}"] >= MAX_COLUMNS:
+            number += 1
+            self.connection.execute(f"CREATE TABLE {family}_{number} (row INTEGER PRIMARY KEY)")
+            self._widths[f"{family}_{number}"] = 1
+        return f"{family}_{number}"
+
+    def delete(self, rows: Sequence[int]) -> None:
+        """Delete rows, and the keys that no run has any more."""
+        if not rows:
+            return
+        for table in self._widths:
+            self.connection.executemany(f"DELETE FROM {table} WHERE row = ?", ((row,) for row in rows))
+        self.connection.execute("DELETE FROM shape WHERE id NOT IN (SELECT shape FROM run_0)")
+        self._numbers = {
+            tuple(json.loads(keys)): key for key, keys in self.connection.execute("SELECT id, keys FROM shape")
+        }
+        kept = set(FIXED_KEYS).union(*self._numbers)
+        for key in [key for key in self._homes if key not in kept]:
+            del self._homes[key]
+            self.connection.execute("DELETE FROM key WHERE key = ?", (key,))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _storable(value: Any) -> Any:
+    value = stored(value)
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def write_index(outputs: Path, builder: IndexBuilder, stamps: Mapping[str, tuple[FileStamp, FileStamp] | None]) -> bool:
+    """Write the lasting runs of an index to its file, return whether that was possible.
+
+    The file is complete or not there at all. A tree that is read-only and a full disk are no faults: it is a cache.
+    """
+    connection = builder.connection
+    if connection.execute("SELECT 1 FROM run_0 WHERE NOT lasting LIMIT 1").fetchone():
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        connection.backup(copy)
+        connection = copy
+        trimmed = IndexBuilder(copy)
+        trimmed.delete([row for (row,) in copy.execute("SELECT row FROM run_0 WHERE NOT lasting")])
+    connection.execute("DELETE FROM place WHERE id NOT IN (SELECT place FROM run_0)")
+    texts = ((stamp and _stamp_text(stamp[0] + stamp[1]), name) for name, stamp in stamps.items())
+    connection.executemany("UPDATE place SET stamp = ? WHERE name = ?", texts)
+    try:
+        _remove_abandoned(outputs)
+        write_bytes(outputs / INDEX_NAME, connection.serialize(), durable=False)
+    except OSError as error:
+        log.debug("%s is not written (%s)", outputs / INDEX_NAME, error)
         return False
     return True
 
 
-def _content(
-    counts: Sequence[tuple[str, int, tuple[FileStamp, FileStamp] | None]],
-    stamps: Sequence[FileStamp],
-    columns: Mapping[str, Callable[[], Sequence[Any]]],
-) -> bytes:
-    described, contents, at = {}, [], 0
-    kept: Iterator[tuple[str, dict[str, Any], bytes]] = ((name, *encode(make())) for name, make in columns.items())
-    flat = array("Q", [number for stamp in stamps for number in stamp]).tobytes()
-    for name, how, content in [*kept, (STAMPS, {}, flat)]:
-        described[name] = {**how, "at": at, "size": len(content), "sum": zlib.crc32(content)}
-        contents.append(content)
-        at += len(content)
-    listed = [[name, count, stamp and [*stamp[0], *stamp[1]]] for name, count, stamp in counts]
-    head = json.dumps({"schema": SCHEMA, "places": listed, "columns": described}).encode()
-    return b"".join([head, b" %08x\n" % zlib.crc32(head), *contents])
-
-
-@contextmanager
-def _alone(outputs: Path) -> Iterator[None]:
-    """Hold the output folder itself: one writer at a time, and no file is left of it."""
-    handle = os.open(outputs, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
-
-
-# --- What run.json files hold as columns: a list a name, one value a run, None where a run has nothing to tell.
-
-OBJECTIVE = ("objective:metric", "objective:direction", "objective:part", "objective:value")
-KINDS = {"config": "config", "fingerprint": "fingerprints", "objective": "objective", "error": "error"}
-Columns = dict[str, list[Any]]
-Contents = Sequence[Mapping[str, Any]]
-
-
-def column_names(contents: Contents) -> list[str]:
-    """Return the names of all columns: fields as they are, the rest as ``config:…``, ``metrics:part.…`` and so on."""
-    told = [f"config:{name}" for name in _keys(content["config"] for content in contents)]
-    for part in PARTS:
-        own = _keys(_mapping(content["metrics"].get(part)) for content in contents)
-        told += [f"metrics:{part}.{name}" for name in own]
-    told += [f"fingerprint:{name}" for name in _keys(content["fingerprints"] for content in contents)]
-    return [*SUMMARY_FIELDS, *told, *OBJECTIVE, "error:message"]
-
-
-def _keys(rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    """Return the keys of mappings, most of which have the same ones."""
-    return dict.fromkeys(chain.from_iterable(dict.fromkeys(map(tuple, rows))))
-
-
-def column_of(contents: Contents, key: str) -> list[Any]:
-    """Return one column."""
-    kind, colon, name = key.partition(":")
-    if not colon:
-        return [content.get(kind) for content in contents]
-    if kind == "metrics":
-        part, _, metric = name.partition(".")
-        return [_mapping(content["metrics"].get(part)).get(metric) for content in contents]
-    return [_mapping(content.get(KINDS[kind])).get(name) for content in contents]
-
-
-def columns_of(contents: Contents) -> Columns:
-    """Return all columns, going through the runs one after the other: to ask each for each name misses every cache."""
-    top, nothing = transposed(contents), [None] * len(contents)
-    columns = {key: top.get(key, nothing) for key in SUMMARY_FIELDS}
-    columns |= _prefixed("config:", transposed(list(map(_mapping, top["config"]))))
-    for part in PARTS:
-        own = [_mapping(metrics.get(part)) for metrics in top["metrics"]]
-        columns |= _prefixed(f"metrics:{part}.", transposed(own) if any(own) else {})
-    columns |= _prefixed("fingerprint:", transposed(list(map(_mapping, top["fingerprints"]))))
-    columns |= dict.fromkeys(OBJECTIVE, nothing)
-    ranked = _prefixed("objective:", transposed(list(map(_mapping, top["objective"]))))
-    columns |= {key: column for key, column in ranked.items() if key in OBJECTIVE}
-    return columns | {"error:message": [_mapping(error).get("message") for error in top.get("error", nothing)]}
-
-
-def _prefixed(prefix: str, columns: Columns) -> Columns:
-    return {prefix + name: column for name, column in columns.items()}
-
-
-def transposed(rows: Contents) -> Columns:
-    """Turn mappings into columns; those with the same keys in the same order are turned together."""
-    alike: dict[tuple[str, ...], list[int]] = {}
-    for number, row in enumerate(rows):
-        alike.setdefault(tuple(row), []).append(number)
-    columns: Columns = {}
-    for keys, numbers in alike.items():
-        for key, values in zip(keys, zip(*(rows[number].values() for number in numbers), strict=True), strict=True):
-            _put(columns.setdefault(key, [None] * len(rows)), numbers, values)
-    return columns
-
-
-def _put(column: list[Any], numbers: Sequence[int], values: tuple[Any, ...]) -> None:
-    shared = values[:1] * len(values) if all_alike(values) else values  # one object instead of thousands
-    if len(numbers) == len(column):
-        column[:] = shared
-        return
-    for number, value in zip(numbers, shared, strict=True):
-        column[number] = value
-
-
-def _mapping(found: Any) -> Mapping[str, Any]:
-    return found if isinstance(found, dict) else {}
-
-
-def all_alike(values: Sequence[Any]) -> bool:
-    """Tell whether all are the same simple value of one type: 1, 1.0 and true are three."""
-    if not values or isinstance(values[0], list | dict):
-        return False
-    return values.count(values[0]) == len(values) and len(set(map(type, values))) == 1
-
-
-def extend(whole: Columns, rows: int, more: Columns, count: int) -> None:
-    """Append `count` rows to columns that have `rows`."""
-    for name in [*whole, *(name for name in more if name not in whole)]:
-        whole.setdefault(name, [None] * rows).extend(more.get(name) or [None] * count)
-
-
-def picked(column: Sequence[Any], rows: Iterable[int]) -> list[Any]:
-    """Return the values of some rows."""
-    return list(map(column.__getitem__, rows))
-
-
-# --- A column as bytes, so that tens of thousands of values are read in a millisecond: constants, floats, words, lists.
-
-SIZES = (("B", 1 << 8), ("H", 1 << 16), ("I", 1 << 32))
-NAN = float("nan")
-
-
-def encode(column: Sequence[Any]) -> tuple[dict[str, Any], bytes]:
-    """Return how a column is kept, and its bytes."""
-    if all_alike(column):
-        return {"kind": "same", "value": column[0]}, b""
-    if set(map(type, column)) <= {float, type(None)} and not any(value != value for value in column):
-        return {"kind": "floats"}, array("d", [NAN if value is None else value for value in column]).tobytes()
-    keys = keys_of(column)
-    codes = {key: code for code, key in enumerate(dict.fromkeys(keys))}
-    if 2 * len(codes) > len(column):
-        return {"kind": "plain"}, json.dumps(column).encode()
-    kind = next(letter for letter, most in SIZES if len(codes) <= most)
-    words = [column[row] for row in _first_rows(keys, len(codes))]
-    return {"kind": "words", "codes": kind, "words": words}, array(kind, map(codes.__getitem__, keys)).tobytes()
-
-
-def decode(kept: dict[str, Any], content: bytes, rows: int) -> list[Any]:
-    """Return the column; it fails with a ValueError, KeyError or TypeError where that is none."""
-    kind = kept["kind"]
-    if kind == "same":
-        return [kept["value"]] * rows
-    column: list[Any]
-    if kind == "floats":
-        numbers = array("d", content).tolist()
-        column = [None if value != value else value for value in numbers]
-    elif kind == "plain":
-        column = json.loads(content)
-    else:
-        column = list(map(kept["words"].__getitem__, array(kept["codes"], content)))
-    if len(column) != rows:
-        raise ValueError(f"{len(column)} values for {rows} runs")
-    return column
-
-
-def keys_of(column: Sequence[Any]) -> list[Hashable]:
-    """Return what stands for each value: equal where, and only where, value and type are."""
-    kinds = set(map(type, column))
-    if kinds <= {str, type(None)}:
-        return list(column)
-    if kinds & {list, dict}:
-        return [(type(value), json.dumps(value)) for value in column]
-    return [(type(value), value) for value in column]
-
-
-def _first_rows(keys: Sequence[Hashable], many: int) -> list[int]:
-    first: dict[Hashable, int] = {}
-    for row, key in enumerate(keys):
-        if key not in first:
-            first[key] = row
-            if len(first) == many:
-                break
-    return list(first.values())
-
-
-# --- The walk over the output tree: where runs are, and marks by which a change is noticed without reading.
-
-SETTLED = 2_000_000_000  # nanoseconds: of two changes closer than a file system's clock ticks one may go unnoticed
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder below the output folder whose subfolders are runs: an experiment's, or `runs` of a sweep."""
-
-    name: str
-    sweep: bool
-    runs: tuple[str, ...] = ()
-
-
-def places(outputs: str) -> Iterator[Place]:
-    """Yield every place, experiments and sweeps by name; the runs of a sweep are not looked at yet."""
-    for experiment in subfolders(outputs):
-        found = subfolders(f"{outputs}/{experiment}")
-        yield Place(experiment, False, tuple(name for name in found if not name.endswith("-sweep")))
-        for name in found:
-            if name.endswith("-sweep"):
-                yield Place(f"{experiment}/{name}/runs", True)
-
-
-def subfolders(folder: str) -> list[str]:
-    """Return the names of the folders in a folder, sorted; one that cannot be looked into is a warning."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        log.warning("%s: cannot be looked into (%s)", folder, error.strerror)
-        return []
-
-
-def is_settled(stamp: FileStamp, now: int) -> bool:
-    """Tell whether the last change is so long ago that the next one will show."""
-    return stamp[0] < now - SETTLED
-
-
-def sweep_stamp(runs: str, now: int) -> tuple[FileStamp, FileStamp] | None:
-    """Return what is other after anybody worked on a sweep: its ledger, and the folder of its runs.
-
-    Whoever works on a sweep holds its lock, and tells the ledger what became of each run. None while somebody does,
-    and where a change may go unnoticed.
-    """
-    sweep = SweepFolder(Path(runs).parent)
-    try:
-        stamps = file_stamp(sweep.ledger.stat()), file_stamp(sweep.runs.stat())
-    except OSError:
-        return None
-    settled = all(is_settled(stamp, now) for stamp in stamps)
-    return stamps if settled and sweep.holder() is None else None  # asked last: who begins later changes the ledger
-
-
-# --- Runs that were read from the tree, few as they are or many as columns.
-
-HELD = 501  # runs: of so many, what is read is not held as it is, which takes 15 kB each and misses every cache
-BATCH = 500  # of them become columns at once, while they are still in the processor's cache
-
-
-@dataclass
-class Fresh:
-    """Runs that were read from the tree: held as they are while they are few, else as columns."""
-
-    names: list[tuple[str, str]] = field(default_factory=list)
-    stamps: list[FileStamp] = field(default_factory=list)
-    lasting: list[bool] = field(default_factory=list)
-    held: list[RecordFile] = field(default_factory=list)
-    columns: Columns = field(default_factory=dict)
-
-    def add(self, place: str, name: str, found: RecordFile, now: int) -> None:
-        """Take a run; it lasts where it has ended, and so long ago that a change would show."""
-        self.names.append((place, name))
-        self.stamps.append(found.stamp)
-        self.lasting.append(found.ended and is_settled(found.stamp, now))
-        self.held.append(found)
-        if len(self.held) >= (BATCH if self.columns else HELD):
-            self.turn()
-
-    def turn(self) -> None:
-        """Turn what is held into columns."""
-        more = columns_of([one.content for one in self.held])
-        extend(self.columns, len(self.names) - len(self.held), more, len(self.held))
-        self.held = []
-
-    def whole(self) -> "Fresh":
-        """Return this as it is to be asked: all held, or all in columns."""
-        if self.columns:
-            self.turn()
-        return self
-
-    def prepare(self) -> None:
-        """Make all columns at once; what is held stays."""
-        if self.held and not self.columns:
-            self.columns = columns_of([one.content for one in self.held])
-
-    def column_names(self) -> list[str]:
-        """Return the names of the columns."""
-        return list(self.columns) or (
-            column_names([one.content for one in self.held]) if self.held else list(SUMMARY_FIELDS)
-        )
-
-    def column(self, key: str) -> list[Any]:
-        """Return a column."""
-        if self.held and not self.columns:
-            return column_of([one.content for one in self.held], key)
-        return self.columns.get(key) or [None] * len(self.names)
-
-
-# --- Every run below an output folder, as columns: from the index where nothing has changed, else from the tree.
-
-ENOUGH = 200  # runs that the index does not know: to read more of them each time costs more than to write it anew
-MANY = 100  # runs that are read: for more of them it pays to load a quicker reader
-Answer = TypeVar("Answer")
-
-
-class ChangedMeanwhile(Exception):
-    """A run that was to be shown is not what the index told of it."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the walk found in one place: rows of the index that still hold, runs that were read, the sweep's stamp."""
-
-    place: str
-    old: Sequence[int]
-    new: range
-    stamp: tuple[FileStamp, FileStamp] | None
-
-
-class RunIndex:
-    """Every run below an output folder; a row is a run."""
-
-    def __init__(self, outputs: Path, index: Index | None, found: Sequence[Found], fresh: Fresh) -> None:
-        self.outputs, self.index, self.found, self.fresh = outputs, index, found, fresh
-        self.old = [row for one in found for row in one.old]
-        self._columns: Columns = {}
-
-    def __len__(self) -> int:
-        return len(self.old) + len(self.fresh.names)
-
-    def column_names(self) -> list[str]:
-        """Return the names of the columns, as `records/columns.py` gives them."""
-        known = [name for name in (self.index.columns if self.index else ()) if ":" in name or name in SUMMARY_FIELDS]
-        return list(dict.fromkeys([*known, *self.fresh.column_names()])) if self.old else self.fresh.column_names()
-
-    def names(self) -> set[str]:
-        """Return the full names by which runs are sorted and filtered: fields, metrics of a part, config paths."""
-        told = [key.partition(":") for key in self.column_names()]
-        return {*SUMMARY_FIELDS, *(name for kind, _, name in told if kind in ("config", "metrics"))}
-
-    def value(self, name: str) -> list[Any]:
-        """Return what each run holds under a full name; None where it holds nothing."""
-        if name in SUMMARY_FIELDS:
-            return self.column(name)
-        settings = self.column(f"config:{name}")
-        if name.partition(".")[0] not in PARTS:
-            return settings
-        metrics = self.column(f"metrics:{name}")
-        return [metric if one is None else one for one, metric in zip(settings, metrics, strict=True)]
-
-    def column(self, key: str) -> list[Any]:
-        """Return a column."""
-        if key not in self._columns:
-            old = self.index.column(key) if self.old and self.index and key in self.index.columns else None
-            before = [None] * len(self.old) if old is None else self._kept(old)
-            self._columns[key] = before + self.fresh.column(key)
-        return self._columns[key]
-
-    def _kept(self, column: list[Any]) -> list[Any]:
-        return column if len(self.old) == len(column) else picked(column, self.old)
-
-    def folders(self) -> list[str]:
-        """Return each run's folder, below the output folder."""
-        places = [one.place for one in self.found for _ in one.old]
-        old = zip(places, self.column("name")[: len(self.old)], strict=True) if self.old else ()
-        return [f"{place}/{name}" for place, name in (*old, *self.fresh.names)]
-
-    def folder(self, row: int) -> str:
-        """Return one run's folder, below the output folder."""
-        if row >= len(self.old):
-            return "/".join(self.fresh.names[row - len(self.old)])
-        starts = list(accumulate((len(one.old) for one in self.found), initial=0))
-        return f"{self.found[min(bisect_right(starts, row), len(self.found)) - 1].place}/{self.column('name')[row]}"
-
-    def stamps(self) -> list[FileStamp]:
-        """Return the stamps of the index's rows."""
-        return self.index.stamps() if self.index and self.old else []
-
-    def take(self, rows: Iterable[int]) -> list[RunRecord]:
-        """Return the records of some rows, read from the tree.
-
-        Raises
-        ------
-        ChangedMeanwhile
-            The tree is not as the index told; ask again without it.
-        """
-        numbers = self.index.numbers() if self.index and self.old else ()
-        taken = []
-        for row in rows:
-            number = row - len(self.old)
-            if number >= 0 and self.fresh.held:
-                taken.append(self.fresh.held[number].record())
-                continue
-            try:
-                found = read_record_file(f"{self.outputs}/{self.folder(row)}")
-            except NotFoundError as error:
-                if number < 0:
-                    raise ChangedMeanwhile from None
-                log.warning("%s", error.message)
-                continue
-            if number < 0 and found.stamp != tuple(numbers[3 * self.old[row] : 3 * self.old[row] + 3]):
-                raise ChangedMeanwhile
-            taken.append(found.record())
-        return taken
-
-
-def query_index(outputs: Path, question: Callable[[RunIndex], Answer], each: bool = False) -> Answer:
-    """Answer a question about all runs: by the index, and by the tree alone where that turns out to be wrong.
-
-    `each` is for answers that are not taken from the tree in the end: `list_runs` tells what it does.
-    """
-    try:
-        return question(open_index(outputs, each=each))
-    except (ChangedMeanwhile, DamagedIndex):
-        return question(open_index(outputs, trust=False))
-
-
-def open_index(outputs: Path, trust: bool = True, each: bool = False) -> RunIndex:
-    """Walk over the tree; what the index tells of a run holds as long as its run.json has the same stamp.
-
-    Of a sweep on which nobody works, its ledger and the folder of its runs are looked at, and with `each` every run
-    too. What cannot be read is one warning. Where the index lacks many runs it is written anew, if it can be.
-    """
-    now, index, fresh = time.time_ns(), read_index(outputs) if trust else None, Fresh()
-    look = Look(str(outputs), now, index, fresh, each)
-    found = [look(place) for place in places(str(outputs))]
-    runs = RunIndex(outputs, index, found, fresh.whole())
-    if look.unknown + (index.rows - len(runs.old) if index else 0) >= ENOUGH or (not trust and fresh.names):
-        rewrite(runs)
-    return runs
-
-
-class Look:
-    """What is looked at in a place."""
-
-    def __init__(self, outputs: str, now: int, index: Index | None, fresh: Fresh, each: bool) -> None:
-        self.outputs, self.now, self.index, self.fresh, self.each = outputs, now, index, fresh, each
-        self.unknown = 0  # runs that the index ought to know
-        self._parse: JsonReader = json.loads
-        self._names: list[str] = []
-        self._stamps: list[FileStamp] = []
-
-    def __call__(self, place: Place) -> Found:
-        """Return which rows of the index still hold there; what they do not tell is read."""
-        path = f"{self.outputs}/{place.name}"
-        stamp = sweep_stamp(path, self.now) if place.sweep else None
-        known = self.index.kept.get(place.name) if self.index else None
-        before = len(self.fresh.names)
-        if known and stamp and known.stamp == stamp and not self.each:
-            return Found(place.name, known.rows, range(before, before), stamp)
-        names = subfolders(path) if place.sweep else place.runs
-        old, whole = [], True
-        rows = self._rows(known)
-        for name in names:
-            row = rows.get(name)
-            if row is not None and self._stamps[row] == _stamp(f"{path}/{name}/run.json"):
-                old.append(row)
-            else:
-                whole &= self._read(place, name)
-        new = range(before, len(self.fresh.names))
-        self.unknown += sum(self.fresh.lasting[before:])
-        if stamp and whole and known and known.stamp is None and not new:
-            self.unknown += len(old)  # the sweep has ended: from now on its runs need not be looked at
-        return Found(place.name, old, new, stamp if whole else None)
-
-    def _rows(self, known: Kept | None) -> dict[str, int]:
-        if known is None or self.index is None:
-            return {}
-        if not self._names:
-            self._names, self._stamps = self.index.column("name"), self.index.stamps()
-        return dict(zip(self._names[known.rows.start : known.rows.stop], known.rows, strict=True))
-
-    def _read(self, place: Place, name: str) -> bool:
-        """Read a run; tell whether the index may hold it."""
-        path = f"{self.outputs}/{place.name}/{name}"
-        if len(self.fresh.names) == MANY:
-            self._parse = fast_json_reader()
-        try:
-            self.fresh.add(place.name, name, read_record_file(path, self._parse), self.now)
-        except NotFoundError as error:
-            if place.sweep or os.path.lexists(f"{path}/run.json") or os.path.lexists(f"{path}/config.yaml"):
-                log.warning("%s", error.message)
-                return False
-            return not place.sweep  # a folder of somebody else's
-        return self.fresh.lasting[-1]
-
-
-def _stamp(file: str) -> FileStamp | None:
-    try:
-        return file_stamp(os.stat(file))  # noqa: PTH116  a path for each costs more than the look
-    except OSError:
-        return None
-
-
-def rewrite(runs: RunIndex) -> bool:
-    """Write the index of what will last, place by place; tell whether it was written."""
-    runs.fresh.prepare()
-    old, shift, lasting = iter(range(len(runs.old))), len(runs.old), runs.fresh.lasting
-    rows, counts = [], []
-    for one in runs.found:
-        own = [next(old) for _ in one.old] + [shift + number for number in one.new if lasting[number]]
-        rows += own
-        counts.append((one.place, len(own), one.stamp))
-    stamps = picked([*picked(runs.stamps(), runs.old), *runs.fresh.stamps], rows)
-    names = [folder.rpartition("/")[2] for folder in runs.folders()]
-    columns: dict[str, Callable[[], Sequence[Any]]] = {"name": lambda: picked(names, rows)}
-    for key in runs.column_names():
-        columns[key] = lambda key=key: picked(runs.column(key), rows)  # type: ignore[misc]
-    return write_index(runs.outputs, counts, stamps, columns)
+def _remove_abandoned(outputs: Path) -> None:
+    """Remove the temporary files of writers that were killed."""
+    for file in outputs.glob(f".{INDEX_NAME}.*.part"):
+        if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+            file.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Which runs there are, and the one that a selector names. One unreadable run is one warning."""
+"""The runs that words on a command line mean: `latest`, paths, names of experiments and sweeps, beginnings of ids."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runtree.contract.errors import NotFoundError, nearest
@@ -11,72 +11,36 @@ from runtree.records.record import read_record
 
 
 def read_records(outputs: Path) -> Iterator[RunRecord]:
-    """Yield the record of every run that can be read, and warn of those that cannot."""
-    yield from query_index(outputs, lambda runs: runs.take(range(len(runs))))
+    """Yield the record of every run that can be read. One that cannot be is a warning."""
+    yield from query_index(outputs, lambda runs: runs.read_records(runs.rows()))
+
+
+def run_ids(outputs: Path) -> list[str]:
+    """Return the id of every run."""
+    return query_index(outputs, lambda runs: list(runs.column("id").values()))
 
 
 def find_run(outputs: Path, selector: str, completed: bool = False) -> RunRecord:
-    """Return the run that `selector` names: `latest`, a path, or a unique beginning of its id or fingerprint.
+    """Return the run that `selector` means: `latest`, a path, or the unique beginning of an id or a fingerprint.
 
-    With `completed` the latest is the latest that completed, if any did: what has a model.
+    With `completed`, `latest` is the latest completed run, which has a model, if there is any.
 
     Raises
     ------
     NotFoundError
-        Where no run, or more than one, answers to the selector.
+        The selector means no run, or more than one.
     """
     as_path = RunFolder(Path(selector))
     if as_path.record.is_file():
         return read_record(as_path)
-    found = query_index(outputs, lambda runs: runs.take(_find_row(runs, selector, outputs, completed)))
+    found = query_index(outputs, lambda runs: runs.read_records([_find_row(runs, selector, completed)]))
     if not found:
         raise NotFoundError(f"{selector}: its record cannot be read any more", "see: runtree runs")
     return found[0]
 
 
-def run_ids(outputs: Path) -> list[str]:
-    """Return the id of every run."""
-    return query_index(outputs, lambda runs: runs.column("id"))
-
-
-def _find_row(runs: RunIndex, selector: str, outputs: Path, completed: bool) -> list[int]:
-    """Return the row that a selector names."""
-    names = runs.column("id")
-    states, started = runs.column("state"), runs.column("started")
-
-    def place(row: int) -> tuple[bool, str, str]:
-        return completed and states[row] == "completed", started[row], names[row]
-
-    latest = max(range(len(runs)), key=place, default=None)
-    if latest is None:
-        raise NotFoundError(f"no runs in {outputs}", "train one: runtree train")
-    if selector == "latest":
-        return [latest]
-    matching = [row for row, name in enumerate(names) if name == selector] or _answering(runs, selector)
-    if len(matching) == 1:
-        return matching
-    if matching:
-        told = ", ".join(names[row] for row in matching[:4])
-        raise NotFoundError(f"'{selector}' names {len(matching)} runs: {told}", "type more of the id")
-    raise NotFoundError(f"no run '{selector}' in {outputs}", f"the latest is {names[latest]}", "see: runtree runs")
-
-
-def _answering(runs: RunIndex, selector: str) -> list[int]:
-    prints = runs.column("fingerprint:config")
-    return [
-        row
-        for row, (name, fingerprint) in enumerate(zip(runs.column("id"), prints, strict=True))
-        if any(text.startswith(selector) for text in (name, name.rpartition("/")[2], str(fingerprint or "")))
-    ]
-
-
-# --- The runs that words on a command line mean: `latest`, paths, names of experiments and sweeps, beginnings of ids.
-
-SWEEP = "-sweep"
-
-
 def select_rows(runs: RunIndex, words: Sequence[str]) -> list[int]:
-    """Return the rows that words mean together, each once; all rows where there are no words.
+    """Return the rows that words mean together, each once; all rows if there are no words.
 
     Raises
     ------
@@ -86,28 +50,49 @@ def select_rows(runs: RunIndex, words: Sequence[str]) -> list[int]:
     if not len(runs):
         raise NotFoundError(f"no runs in {runs.outputs}", "train one: runtree train")
     if not words:
-        return list(range(len(runs)))
-    return list(dict.fromkeys(row for word in words for row in _rows(runs, word)))
+        return runs.rows()
+    return list(dict.fromkeys(row for word in words for row in _rows_of_word(runs, word)))
 
 
-def _rows(runs: RunIndex, word: str) -> list[int]:
-    for look in (_latest, _by_path, _by_experiment, _by_id):
-        found = look(runs, word)
-        if found:
-            return found
-    known = {*runs.column("experiment"), *(name.partition("/")[0] for name in runs.column("id"))}
+def _find_row(runs: RunIndex, selector: str, completed: bool) -> int:
+    latest = runs.rows(sort="started", limit=1)
+    if not latest:
+        raise NotFoundError(f"no runs in {runs.outputs}", "train one: runtree train")
+    if selector == "latest":
+        states = runs.column("state") if completed else {}
+        done = (row for row in runs.rows(sort="started") if states[row] == "completed") if completed else iter(latest)
+        return next(done, latest[0])
+    ids, fingerprints = runs.column("id"), runs.column("fingerprint:config")
+    matching = _filter(ids, lambda name: name == selector) or [
+        row for row in ids if _starts(ids[row], selector) or str(fingerprints[row] or "").startswith(selector)
+    ]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        examples = ", ".join(ids[row] for row in matching[:4])
+        raise NotFoundError(f"'{selector}' names {len(matching)} runs: {examples}", "type more of the id")
+    hints = f"the latest is {ids[latest[0]]}", "see: runtree runs"
+    raise NotFoundError(f"no run '{selector}' in {runs.outputs}", *hints)
+
+
+def _rows_of_word(runs: RunIndex, word: str) -> list[int]:
+    rows = (
+        runs.rows(sort="started", limit=1)
+        if word == "latest"
+        else _rows_below(runs, word)
+        or _filter(runs.column("experiment"), lambda name: name == word)
+        or _rows_of_id(runs, word)
+    )
+    if rows:
+        return rows
+    known = {*runs.column("experiment").values(), *(name.partition("/")[0] for name in runs.column("id").values())}
     close = nearest(word, known)
     hint = f"did you mean: {', '.join(close)}?" if close else "see: runtree runs"
     raise NotFoundError(f"no run, sweep or experiment '{word}' in {runs.outputs}", hint)
 
 
-def _latest(runs: RunIndex, word: str) -> list[int]:
-    started, names = runs.column("started"), runs.column("id")
-    return [max(range(len(runs)), key=lambda row: (started[row], names[row]))] if word == "latest" else []
-
-
-def _by_path(runs: RunIndex, word: str) -> list[int]:
-    """Return the runs in a folder that a path names; one that lies elsewhere is told of."""
+def _rows_below(runs: RunIndex, word: str) -> list[int]:
+    """Return the runs below the folder that a path names. A folder outside the outputs is an error."""
     path = Path(word)
     if not path.is_dir() or not ("/" in word or (path / "run.json").exists() or (path / "ledger.jsonl").exists()):
         return []
@@ -115,26 +100,29 @@ def _by_path(runs: RunIndex, word: str) -> list[int]:
         place = path.resolve().relative_to(runs.outputs.resolve()).as_posix()
     except ValueError:
         raise NotFoundError(f"{word}: lies outside {runs.outputs}", "name its output folder: --outputs DIR") from None
-    return _where(runs, runs.folders(), lambda folder: place in (".", folder) or folder.startswith(f"{place}/"))
+    return _filter(runs.folders(), lambda folder: place in (".", folder) or folder.startswith(f"{place}/"))
 
 
-def _by_experiment(runs: RunIndex, word: str) -> list[int]:
-    return _where(runs, runs.column("experiment"), lambda name: name == word)
-
-
-def _by_id(runs: RunIndex, word: str) -> list[int]:
-    """Return the run, or all runs of the one sweep, whose name or fingerprint begins so."""
-    names = runs.column("id")
-    same = _where(runs, names, lambda name: name == word)
-    found = same or _where(runs, names, lambda name: name.startswith(word) or name.rpartition("/")[2].startswith(word))
-    found = found or _where(runs, runs.column("fingerprint:config"), lambda text: str(text or "").startswith(word))
-    sweeps = {names[row].partition("/")[0] for row in found if SWEEP in names[row].partition("/")[0]}
-    of_one_sweep = len(sweeps) == 1 and all(names[row].startswith(f"{next(iter(sweeps))}/") for row in found)
+def _rows_of_id(runs: RunIndex, word: str) -> list[int]:
+    """Return the run, or all runs of the one sweep, whose id or fingerprint begins with a word."""
+    ids = runs.column("id")
+    found = (
+        _filter(ids, lambda name: name == word)
+        or _filter(ids, lambda name: _starts(name, word))
+        or _filter(runs.column("fingerprint:config"), lambda text: str(text or "").startswith(word))
+    )
+    sweeps = {ids[row].partition("/")[0] for row in found}
+    of_one_sweep = len(sweeps) == 1 and all("-sweep/" in ids[row] for row in found)
     if len(found) > 1 and not of_one_sweep:
-        told = ", ".join(names[row] for row in found[:4])
-        raise NotFoundError(f"'{word}' names {len(found)} runs: {told}", "type more of the id, or a whole name")
+        examples = ", ".join(ids[row] for row in found[:4])
+        raise NotFoundError(f"'{word}' names {len(found)} runs: {examples}", "type more of the id, or a whole name")
     return found
 
 
-def _where(runs: RunIndex, values: Sequence[str], holds: Callable[[str], bool]) -> list[int]:
-    return [row for row, value in zip(range(len(runs)), values, strict=True) if holds(value)]
+def _starts(name: str, word: str) -> bool:
+    """Return whether an id begins with a word, or, in a sweep, its last part does."""
+    return name.startswith(word) or name.rpartition("/")[2].startswith(word)
+
+
+def _filter(column: Mapping[int, str], holds: Callable[[str], bool]) -> list[int]:
+    return [row for row, value in column.items() if holds(value)]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from textwrap import indent
+from threading import get_ident
 from typing import Any
 
 
@@ -15,7 +16,7 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
 
     `durable` waits until it would survive a loss of power; what a sweep's ledger can restore need not.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.part")  # processes and threads may write at once
     try:
         _write_whole(aside, content, durable)
         os.replace(aside, path)  # noqa: PTH105 - Path.replace takes thrice as long, for a path that nobody asked for
@@ -88,7 +89,10 @@ def dump_json(value: Any, spaces: int | None = None) -> bytes:
     try:
         content: bytes = encode(value)
     except ENCODE_ERRORS:
-        content = encode_text(json.dumps(jsonable(value), ensure_ascii=False, separators=(",", ":")))
+        # msgspec's own layout refuses half a surrogate pair, which `encode_text` escapes
+        separators = (",", ":") if spaces is None else (", ", ": ") if spaces == 0 else (",", ": ")
+        text = json.dumps(jsonable(value), ensure_ascii=False, separators=separators, indent=spaces or None)
+        return encode_text(text)
     return content if spaces is None else layout(content, indent=spaces)
 
 

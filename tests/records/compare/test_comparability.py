@@ -18,7 +18,7 @@ from runtree.contract.errors import RequestError
         ({"objective": {"metric": "f1", "direction": "maximize", "part": "validation"}}, "another objective: accuracy"),
         (
             {"objective": {"metric": "accuracy", "direction": "minimize", "part": "validation"}},
-            "accuracy is better: maximize .* minimize",
+            "direction of accuracy: maximize .* minimize",
         ),
     ],
 )

@@ -123,7 +123,7 @@ def test_conditions_narrow_it(four, compared):
 def test_nothing_to_compare_is_told(four, compared):
     with pytest.raises(NotFoundError, match=r"none of these runs is completed and has test\.accuracy"):
         compared("e", metric="test.accuracy", where=("algorithm.name=none",))
-    with pytest.raises(RequestError, match="and no metric"):
+    with pytest.raises(RequestError, match="is not a metric"):
         compared("e", metric="seconds")
     with pytest.raises(RequestError, match="did you mean: accuracy"):
         compared("e", metric="acuracy")

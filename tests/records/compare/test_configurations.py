@@ -7,33 +7,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtree.records.compare.configurations import Configuration, RankingMetric, group_configurations
-from runtree.records.index import Fresh, RunIndex
+from runtree.records.index import IndexBuilder, RunIndex, open_in_memory
 from runtree.records.record import RecordFile
 
 MEASURE = RankingMetric("validation", "accuracy", "maximize")
 
 
-def runs_of(*settings: dict, splits: bool = True) -> RunIndex:
-    """Return runs with these settings; the number of a run is its name."""
-    fresh = Fresh()
+def runs_of(*settings: dict, splits: bool = True, scores: tuple[float, ...] = ()) -> RunIndex:
+    """Return runs with these settings; the number of a run is its name, and one less than its row."""
+    builder = IndexBuilder(open_in_memory())
     for number, config in enumerate(settings):
         seed = config.get("seed", 0)
         content = {
             "id": str(number), "started": f"2026-{number:04d}", "state": "completed", "config": {"seed": 0} | config,
-            "metrics": {"validation": {"accuracy": 0.5}}, "fingerprints": {"data": "d", "split": f"s{seed * splits}"},
-            "objective": {}, "error": None,
+            "metrics": {"validation": {"accuracy": scores[number] if scores else 0.5}},
+            "fingerprints": {"data": "d", "split": f"s{seed * splits}"}, "objective": {}, "error": None,
         }  # fmt: skip
-        fresh.add("e", str(number), RecordFile(f"e/{number}", content, (0, 0, 0), True), 0)
-    return RunIndex(Path(), None, [], fresh.whole())
+        builder.add("e", str(number), RecordFile(f"e/{number}", content, (0, 0, 0), True))
+    builder.flush()
+    return RunIndex(Path(), builder.connection)
 
 
 def grouped(*settings: dict) -> list[Configuration]:
     runs = runs_of(*settings)
-    return group_configurations(runs, range(len(runs)), MEASURE)
+    return group_configurations(runs, runs.rows(), MEASURE)
 
 
 def rows(*settings: dict) -> list[set[int]]:
-    return [set(one.rows) for one in grouped(*settings)]
+    return [{row - 1 for row in one.rows} for one in grouped(*settings)]
 
 
 def test_runs_that_differ_in_the_seed_alone_are_one():
@@ -73,7 +74,7 @@ def test_where_a_run_ran_and_how_it_was_looked_at_is_no_setting():
 
 def test_of_runs_with_one_seed_and_one_split_the_newest_counts():
     [found] = grouped({"seed": 1}, {"seed": 2}, {"seed": 1})
-    assert found.rows == (2, 1)
+    assert found.rows == (3, 2)
     assert found.repeated == 1
 
 
@@ -89,7 +90,7 @@ def test_groups_are_those_of_everything_but_the_seed(many):
         for seed, depth, a in many
     ]
     runs = runs_of(*settings)
-    found = group_configurations(runs, range(len(runs)), MEASURE)
+    found = group_configurations(runs, runs.rows(), MEASURE)
     expected: dict[str, set[int]] = {}
     for one in settings:
         expected.setdefault(repr((one["algorithm.depth"], one["algorithm.a"])), set()).add(one["seed"])
@@ -98,9 +99,7 @@ def test_groups_are_those_of_everything_but_the_seed(many):
 
 
 def test_the_best_comes_first_whichever_way_is_better():
-    runs = runs_of({"algorithm.alpha": 1.0}, {"algorithm.alpha": 2.0})
-    for row, score in enumerate((0.4, 0.6)):
-        runs.fresh.held[row].content["metrics"]["validation"]["accuracy"] = score
-    assert [one.rows for one in group_configurations(runs, (0, 1), MEASURE)] == [(1,), (0,)]
+    runs = runs_of({"algorithm.alpha": 1.0}, {"algorithm.alpha": 2.0}, scores=(0.4, 0.6))
+    assert [one.rows for one in group_configurations(runs, (1, 2), MEASURE)] == [(2,), (1,)]
     downwards = RankingMetric("validation", "accuracy", "minimize")
-    assert [one.rows for one in group_configurations(runs, (0, 1), downwards)] == [(0,), (1,)]
+    assert [one.rows for one in group_configurations(runs, (1, 2), downwards)] == [(1,), (2,)]

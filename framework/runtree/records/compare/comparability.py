@@ -1,39 +1,42 @@
-"""Why runs do not compare: another task, other data, another split, another way of scoring."""
+"""Why runs are not comparable: another task, other data, another split, another way of scoring."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runtree.contract.errors import RequestError
 from runtree.contract.science import counts
 from runtree.records.compare.configurations import RankingMetric
-from runtree.records.index import RunIndex, picked
+from runtree.records.index import RunIndex
 
-SPLIT = ("data.split", "data.test_size", "data.validation_size", "data.group", "data.time")
-ANYWAY = ("evaluator.metrics",)  # which other metrics are told beside does not change any
+SPLIT_KEYS = ("data.split", "data.test_size", "data.validation_size", "data.group", "data.time")
+HARMLESS_KEYS = ("evaluator.metrics",)  # additional metrics do not change the others
+FINGERPRINT_CHARACTERS = 64
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One respect in which runs that are to be compared differ, and which runs have which value."""
+    """One respect in which runs differ, and the runs of each value."""
 
-    says: str
-    sides: tuple[tuple[str, int, str], ...]  # value, how many runs, one of them
+    reason: str
+    sides: tuple[tuple[str, int, str], ...]  # value, number of runs, id of one of them
 
     @property
     def line(self) -> str:
-        """Return it in a line."""
-        told = [f"{value} ({count:,} run{'s' * (count != 1)}, e.g. {run})" for value, count, run in self.sides[:3]]
-        return f"{self.says}: {'; '.join(told)}{' …' if len(self.sides) > 3 else ''}"
+        """Return it as one line."""
+        shown = [f"{value} ({count:,} run{'s' * (count != 1)}, e.g. {run})" for value, count, run in self.sides[:3]]
+        return f"{self.reason}: {'; '.join(shown)}{' …' if len(self.sides) > 3 else ''}"
 
 
-def find_mismatches(runs: RunIndex, rows: Sequence[int], measure: RankingMetric, asked: bool) -> list[Mismatch]:
-    """Return why the runs do not compare; empty where they do. What is not known of a run is held against none.
+def find_mismatches(
+    runs: RunIndex, rows: Sequence[int], measure: RankingMetric, is_metric_named: bool
+) -> list[Mismatch]:
+    """Return why runs are not comparable; empty if they are. An unknown value is never a mismatch.
 
-    `asked` tells that the metric was named: else runs that are ranked by another one do not compare.
+    Runs that are ranked by different metrics are not comparable, unless the user named the metric.
     """
-    found = [*_of_facts(runs, rows, measure, asked), *_of_config(runs, rows)]
+    found = [*_of_facts(runs, rows, measure, is_metric_named), *_of_config(runs, rows)]
     return found or list(_of_splits(runs, rows))
 
 
@@ -43,57 +46,69 @@ def refuse_mismatches(found: Sequence[Mismatch]) -> None:
     Raises
     ------
     RequestError
-        With at most three reasons.
+        With at most two mismatches.
     """
     if found:
         more = f" (and {len(found) - 2} more)" if len(found) > 2 else ""
         raise RequestError(
-            f"these runs do not compare: {found[0].line}",
-            *[f"{one.line}{more}" for one in found[1:2]],
-            "name runs that do, e.g. by --where, or look at them side by side all the same: --force",
+            f"these runs are not comparable: {found[0].line}",
+            *[f"{mismatch.line}{more}" for mismatch in found[1:2]],
+            "select comparable runs, e.g. with --where, or compare them anyway: --force",
         )
 
 
-def _of_facts(runs: RunIndex, rows: Sequence[int], measure: RankingMetric, asked: bool) -> Iterator[Mismatch]:
-    names = runs.column("id")
-    for says, key in (("another task", "task"), ("other data", "fingerprint:data")):
-        yield from _differing(says, rows, picked(runs.column(key), rows), names)
-    metrics, ways = (picked(runs.column(f"objective:{key}"), rows) for key in ("metric", "direction"))
-    if not asked:
-        yield from _differing("another objective", rows, metrics, names)
-    own = [way if metric == measure.metric else None for metric, way in zip(metrics, ways, strict=True)]
-    yield from _differing(f"{measure.metric} is better", rows, own, names)
+def _of_facts(runs: RunIndex, rows: Sequence[int], measure: RankingMetric, is_metric_named: bool) -> Iterator[Mismatch]:
+    ids = runs.column("id")
+    for reason, key in (("another task", "task"), ("other data", "fingerprint:data")):
+        column = runs.column(key)
+        yield from _differences(reason, {row: column[row] for row in rows}, ids)
+    metrics, directions = runs.column("objective:metric"), runs.column("objective:direction")
+    if not is_metric_named:
+        yield from _differences("another objective", {row: metrics[row] for row in rows}, ids)
+    same = {row: directions[row] if metrics[row] == measure.metric else None for row in rows}
+    yield from _differences(f"direction of {measure.metric}", same, ids)
 
 
 def _of_config(runs: RunIndex, rows: Sequence[int]) -> Iterator[Mismatch]:
-    names = runs.column("id")
-    keys = [key for kind, _, key in (name.partition(":") for name in runs.column_names()) if kind == "config"]
-    for key in keys:
-        scoring = key.startswith("evaluator.") and key not in ANYWAY and counts(key) and not key.endswith("_target_")
-        if key in SPLIT or scoring:
-            says = f"another {'evaluator' if scoring else 'split'}, {key}"
-            values = ["null" if value is None else value for value in picked(runs.column(f"config:{key}"), rows)]
-            yield from _differing(says, rows, values, names)
+    ids = runs.column("id")
+    scoring = {
+        key
+        for key in runs.keys("config")
+        if key.startswith("evaluator.") and key not in HARMLESS_KEYS and counts(key) and not key.endswith("_target_")
+    }
+    keys = [f"config:{key}" for key in runs.keys("config") if key in scoring or key in SPLIT_KEYS]
+    every, wanted = runs.rows(), set(rows)
+    for name, column in runs.columns(keys):
+        key = name.removeprefix("config:")
+        pairs = ((row, value) for row, value in zip(every, column, strict=True) if row in wanted)
+        values = {row: "null" if value is None else value for row, value in pairs}
+        yield from _differences(f"another {'evaluator' if key in scoring else 'split'}, {key}", values, ids)
 
 
 def _of_splits(runs: RunIndex, rows: Sequence[int]) -> Iterator[Mismatch]:
-    """Yield one where runs of one seed were split in different ways all the same."""
-    seeds, splits = (picked(runs.column(key), rows) for key in ("config:seed", "fingerprint:split"))
+    """Yield a mismatch if runs of one seed and one config have different splits all the same."""
+    seeds, splits = runs.column("config:seed"), runs.column("fingerprint:split")
     first: dict[str, Any] = {}
-    for seed, split in zip(seeds, splits, strict=True):
+    for row in rows:
+        seed, split = seeds[row], splits[row]
         if split is not None and first.setdefault(repr(seed), split) != split:
-            own = [one if other == seed else None for one, other in zip(splits, seeds, strict=True)]
-            yield from _differing(f"another split of the rows with seed {seed}", rows, own, runs.column("id"))
+            same = {other: splits[other] if seeds[other] == seed else None for other in rows}
+            yield from _differences(f"another split of the rows with seed {seed}", same, runs.column("id"))
             return
 
 
-def _differing(says: str, rows: Sequence[int], values: Sequence[Any], names: Sequence[str]) -> Iterator[Mismatch]:
-    told = Counter(_told(value) for value in values if value is not None)
-    if len(told) > 1:
-        example = {_told(value): names[row] for row, value in zip(reversed(rows), reversed(values), strict=True)}
-        yield Mismatch(says, tuple((value, count, example[value]) for value, count in told.most_common()))
+def _differences(reason: str, values: Mapping[int, Any], ids: Mapping[int, str]) -> Iterator[Mismatch]:
+    every = list(values.values())
+    if every.count(every[0]) == len(every):
+        return  # the usual case, which needs no text of each value
+    counts_by_text = Counter(_shorten(value) for value in values.values() if value is not None)
+    if len(counts_by_text) > 1:
+        example: dict[str, str] = {}
+        for row, value in values.items():
+            example.setdefault(_shorten(value), ids[row])
+        yield Mismatch(reason, tuple((text, count, example[text]) for text, count in counts_by_text.most_common()))
 
 
-def _told(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = str(value)
-    return text[:8] if len(text) == 64 else text
+    return text[:8] if len(text) == FINGERPRINT_CHARACTERS else text

@@ -84,7 +84,7 @@ def _baseline(runs: RunIndex, found: Sequence[Configuration], asked: str | None)
         wanted = set(select_rows(runs, [asked]))
     chosen = [one for one in found if wanted & set(one.rows)]
     if asked and not chosen:
-        raise unknown("baseline", asked, {str(name) for name in runs.column("config:algorithm.name")})
+        raise unknown("baseline", asked, {str(name) for name in runs.column("config:algorithm.name").values()})
     if asked and len(chosen) > 1:
         raise RequestError(f"--baseline: '{asked}' names {len(chosen)} configurations", "name one run of it")
     return chosen[0] if chosen else None
@@ -129,7 +129,7 @@ def _lines(
 
 def read_run_data(runs: RunIndex, found: Sequence[Configuration], measure: RankingMetric) -> list[list[RunData]]:
     """Read the records of configurations; one that cannot be read any more was told of, and is left out."""
-    records = {record.folder: record for record in runs.take([row for one in found for row in one.rows])}
+    records = {record.folder: record for record in runs.read_records([row for one in found for row in one.rows])}
     places = [[runs.outputs / runs.folder(row) for row in one.rows] for one in found]
     return [[RunData(records[path], measure) for path in own if path in records] for own in places]
 

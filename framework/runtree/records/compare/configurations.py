@@ -1,7 +1,8 @@
-"""The metric by which runs are compared."""
+"""Runs as configurations: runs that differ in nothing but the seed are one. And the metric they are compared by."""
 
+import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
@@ -9,13 +10,19 @@ from typing import Any
 
 from runtree.contract.errors import RequestError
 from runtree.contract.science import counts
-from runtree.records.index import RunIndex, all_alike, keys_of, picked
+from runtree.records.index import RunIndex
 from runtree.records.query import is_metric, resolve_name
+
+SEED = "seed"
+COPIES = {"n_jobs": "compute.threads", "device": "compute.device"}  # keys that take their value from another by default
+COPIED = ("copied",)  # stands for a value that another key has, too
+# by key: the value of each row, and whether it equals the seed of its run
+Doubtful = dict[str, tuple[Mapping[int, Hashable], Mapping[int, bool]]]
 
 
 @dataclass(frozen=True)
 class RankingMetric:
-    """A metric of a part, and which way it is better."""
+    """A metric of a split, and its direction."""
 
     part: str
     metric: str
@@ -28,70 +35,60 @@ class RankingMetric:
 
     @property
     def sign(self) -> int:
-        """Return what a value is multiplied by so that more is better."""
+        """Return the factor that makes larger values better."""
         return 1 if self.direction == "maximize" else -1
 
 
 def choose_metric(
-    runs: RunIndex, rows: Sequence[int], asked: str | None, directions: Mapping[str, str]
+    runs: RunIndex, rows: Sequence[int], name: str | None, directions: Mapping[str, str]
 ) -> RankingMetric:
-    """Return the metric that was asked for, else the one that most of the runs are ranked by.
+    """Return the named metric, else the one that most of the runs are ranked by.
 
     Raises
     ------
     RequestError
-        A name that is no metric, or runs that are ranked by none.
+        The name is not a metric, or the runs are ranked by none.
     """
-    if asked:
+    if name:
         known = runs.names()
-        name = asked if asked in known else resolve_name(asked, {one for one in known if is_metric(one)})
-        if not is_metric(name):
-            raise RequestError(f"--metric: '{asked}' is {name}, and no metric", "e.g. --metric test.f1")
-        part, _, metric = name.partition(".")
+        full = (
+            name if name in known else resolve_name(name, {known_name for known_name in known if is_metric(known_name)})
+        )
+        if not is_metric(full):
+            raise RequestError(f"--metric: '{name}' is {full}, which is not a metric", "e.g. --metric test.f1")
+        part, _, metric = full.partition(".")
         return RankingMetric(part, metric, directions.get(metric, "maximize"))
-    columns = [runs.column(f"objective:{key}") for key in ("part", "metric", "direction")]
-    told = Counter(found for row in rows if None not in (found := tuple(column[row] for column in columns)))
-    if not told:
-        raise RequestError("none of these runs has a score that it is ranked by", "see: runtree runs")
-    return RankingMetric(*told.most_common(1)[0][0])
+    columns = [runs.column(f"objective:{field}") for field in ("part", "metric", "direction")]
+    objectives = Counter(values for row in rows if None not in (values := tuple(column[row] for column in columns)))
+    if not objectives:
+        raise RequestError("none of these runs is ranked by a metric", "see: runtree runs")
+    return RankingMetric(*objectives.most_common(1)[0][0])
 
 
 def completed_rows(runs: RunIndex, rows: Sequence[int]) -> list[int]:
-    """Return the rows that are completed."""
+    """Return the rows of completed runs."""
     states = runs.column("state")
     return [row for row in rows if states[row] == "completed"]
 
 
 def scored_rows(runs: RunIndex, rows: Sequence[int], measure: RankingMetric) -> list[int]:
-    """Return the rows that have the metric."""
+    """Return the rows that have a number as their metric."""
     values = runs.column(f"metrics:{measure.name}")
-    return [row for row in rows if _is_told(values[row])]
-
-
-def _is_told(value: Any) -> bool:
-    return isinstance(value, int | float) and value == value
-
-
-# --- Runs as configurations: those that differ in nothing but the seed are one.
-
-SEED = "seed"
-BORROWED = {"n_jobs": "compute.threads", "device": "compute.device"}  # where a key takes its value from unless told
-Doubtful = dict[str, tuple[Sequence[Any], Sequence[bool]]]  # values, and whether each is its run's seed
-FOLLOWS = ("follows",)  # stands for a value that is another key's
+    return [row for row in rows if isinstance(values[row], int | float)]
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Runs that differ in nothing but the seed; of several with one seed and one split the newest.
+    """Runs that differ in nothing but the seed; of several with one seed and one split only the newest.
 
     Attributes
     ----------
     rows, seeds, scores
         One for each run, by seed.
     followers
-        Config keys that are the seed's in every one of them.
+        Config keys that equal the seed in every run.
     repeated
-        Older runs with the seed and the split of another, which are left out.
+        Number of older runs with the seed and the split of another, which are left out.
     """
 
     rows: tuple[int, ...]
@@ -108,108 +105,104 @@ class Configuration:
 
 def group_configurations(runs: RunIndex, rows: Sequence[int], measure: RankingMetric) -> list[Configuration]:
     """Group runs into configurations, the best first."""
-    prints = [picked(runs.column(f"fingerprint:{kind}"), rows) for kind in ("data", "split")]
-    facts = _Facts(
-        picked(runs.column(f"config:{SEED}"), rows),
-        list(zip(*prints, strict=True)),
-        picked(runs.column(f"metrics:{measure.name}"), rows),
-        picked(runs.column("started"), rows),
-        list(rows),
-    )
-    found = [facts.configuration(own, followers) for own, followers in group_rows(runs, rows, facts.seeds)]
-    return sorted(found, key=lambda one: (-measure.sign * one.mean, one.rows))
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What is told of each of the runs, column by column."""
-
-    seeds: Sequence[Any]
-    places: Sequence[tuple[Any, ...]]
-    scores: Sequence[float]
-    started: Sequence[str]
-    rows: Sequence[int]
-
-    def configuration(self, own: Sequence[int], followers: frozenset[str]) -> Configuration:
+    seeds, scores = runs.column(f"config:{SEED}"), runs.column(f"metrics:{measure.name}")
+    started, data, splits = (runs.column(key) for key in ("started", "fingerprint:data", "fingerprint:split"))
+    found = []
+    for group, followers in group_rows(runs, rows, seeds):
         newest: dict[Any, int] = {}
-        for one in sorted(own, key=self.started.__getitem__):
-            newest[(repr(self.seeds[one]), self.places[one])] = one
-        kept = sorted(newest.values(), key=lambda one: (_rank(self.seeds[one]), self.started[one]))
-        return Configuration(
-            tuple(self.rows[one] for one in kept),
-            tuple(self.seeds[one] for one in kept),
-            tuple(float(self.scores[one]) for one in kept),
-            followers,
-            len(own) - len(kept),
+        for row in sorted(group, key=started.__getitem__):
+            newest[repr(seeds[row]), data[row], splits[row]] = row
+        kept = sorted(newest.values(), key=lambda row: (*_seed_order(seeds[row]), started[row]))
+        found.append(
+            Configuration(
+                rows=tuple(kept),
+                seeds=tuple(seeds[row] for row in kept),
+                scores=tuple(float(scores[row]) for row in kept),
+                followers=followers,
+                repeated=len(group) - len(kept),
+            )
         )
+    return sorted(found, key=lambda configuration: (-measure.sign * configuration.mean, configuration.rows))
 
 
-def _rank(seed: Any) -> tuple[float, str]:
+def _seed_order(seed: Any) -> tuple[float, str]:
     return (float(seed), "") if isinstance(seed, int | float) else (0.0, str(seed))
 
 
-def group_rows(runs: RunIndex, rows: Sequence[int], seeds: Sequence[Any]) -> list[tuple[list[int], frozenset[str]]]:
-    """Return positions in `rows` of the runs of each configuration, with the keys that follow the seed there.
+def group_rows(runs: RunIndex, rows: Sequence[int], seeds: Mapping[int, Any]) -> list[tuple[list[int], frozenset[str]]]:
+    """Return the rows of each configuration, with the keys that follow the seed there.
 
-    A record holds values and not where they came from. So a key that somewhere equals the seed is looked at apart: it
-    follows the seed where it does so in all runs that are equal otherwise, or where its name says that it is a seed.
+    A record holds values, not where they came from. So a key that equals the seed in some run is examined separately:
+    it follows the seed if it does so in all runs that are equal otherwise, or if its name says that it is a seed.
     """
-    fixed, doubtful = _columns(runs, rows, seeds)
+    fixed, doubtful = _compared_columns(runs, rows, seeds)
     found = []
-    for own in _grouped(range(len(rows)), lambda one: tuple(column[one] for column in fixed)):
-        followers = {key for key, (_, equal) in doubtful.items() if _follow(key, own, equal, seeds)}
-        apart = {key: pair for key, pair in doubtful.items() if key not in followers}
-        for inner in _grouped(own, partial(_told_apart, apart)):
-            more = {key for key, (_, equal) in apart.items() if _is_a_seed(key) and all(equal[one] for one in inner)}
-            found.append((inner, frozenset(followers | more)))
+    for group in _group_by(rows, lambda row: tuple(column[row] for column in fixed)):
+        followers = {key for key, (_, equal) in doubtful.items() if _follows_seed(key, group, equal, seeds)}
+        settings = {key: pair for key, pair in doubtful.items() if key not in followers}
+        for inner in _group_by(group, partial(_doubtful_values, settings)):
+            named = filter(_is_seed_name, settings)
+            own = {key for key in named if all(settings[key][1][row] for row in inner)}
+            found.append((inner, frozenset(followers | own)))
     return found
 
 
-def _told_apart(doubtful: Doubtful, one: int) -> tuple[Any, ...]:
-    """Return the doubtful values of one run; a seed that is the run's own is the same in all."""
-    pairs = doubtful.items()
-    return tuple(FOLLOWS if equal[one] and _is_a_seed(key) else values[one] for key, (values, equal) in pairs)
+def _doubtful_values(settings: Doubtful, row: int) -> tuple[Any, ...]:
+    """Return the values of one run under doubtful keys; its own seed under the name of a seed is no difference."""
+    pairs = settings.items()
+    return tuple(COPIED if equal[row] and _is_seed_name(key) else values[row] for key, (values, equal) in pairs)
 
 
-def _columns(runs: RunIndex, rows: Sequence[int], seeds: Sequence[Any]) -> tuple[list[Any], Doubtful]:
-    """Return what tells configurations apart: columns as they are, and those that equal the seed in some run."""
-    fixed: list[Any] = []
+def _compared_columns(
+    runs: RunIndex, rows: Sequence[int], seeds: Mapping[int, Any]
+) -> tuple[list[Mapping[int, Hashable]], Doubtful]:
+    """Return the columns that tell configurations apart, and separately those that equal the seed in some run."""
+    fixed: list[Mapping[int, Hashable]] = []
     doubtful: Doubtful = {}
-    for name in runs.column_names():
-        kind, _, key = name.partition(":")
-        if kind != "config" or key == SEED or not counts(key):
+    keys = [key for key in runs.keys("config") if key != SEED and counts(key)]
+    every, wanted = runs.rows(), set(rows)
+    for name, column in runs.columns([f"config:{key}" for key in keys]):
+        if column.count(column[0]) == len(column) and len(set(map(type, column))) == 1:
+            continue  # most keys are the same everywhere
+        key = name.removeprefix("config:")
+        values = {row: value for row, value in zip(every, column, strict=True) if row in wanted}
+        kinds = set(map(type, values.values()))
+        if len(kinds) == 1 and not kinds & {list, dict} and len(set(values.values())) == 1:
             continue
-        column = picked(runs.column(name), rows)
-        if all_alike(column):
-            continue
-        equal = [value == seed and type(value) is type(seed) for value, seed in zip(column, seeds, strict=True)]
-        if any(equal):
-            doubtful[key] = (keys_of(column), equal)
+        typed = _typed_values(values, kinds)
+        equal = {row: value == seeds[row] and type(value) is type(seeds[row]) for row, value in values.items()}
+        lender = COPIES.get(key.rpartition(".")[2])
+        if any(equal.values()):
+            doubtful[key] = typed, equal
+        elif lender is None:
+            fixed.append(typed)
         else:
-            fixed.append(_less_borrowed(key, column, runs, rows))
+            lent = runs.column(f"config:{lender}")
+            fixed.append({row: COPIED if value == lent[row] else typed[row] for row, value in values.items()})
     return fixed, doubtful
 
 
-def _less_borrowed(key: str, column: list[Any], runs: RunIndex, rows: Sequence[int]) -> Sequence[Any]:
-    lender = BORROWED.get(key.rpartition(".")[2])
-    if lender is None:
-        return keys_of(column)
-    lent = picked(runs.column(f"config:{lender}"), rows)
-    pairs = zip(keys_of(column), column, lent, strict=True)
-    return [FOLLOWS if value == other else own for own, value, other in pairs]
+def _typed_values(values: Mapping[int, Any], kinds: Iterable[type]) -> Mapping[int, Hashable]:
+    """Return hashable values that are equal if, and only if, value and type are: 1, 1.0 and true are three."""
+    kinds = set(kinds)
+    if kinds <= {str, type(None)}:
+        return values
+    if kinds & {list, dict}:
+        return {row: (type(value), json.dumps(value)) for row, value in values.items()}
+    return {row: (type(value), value) for row, value in values.items()}
 
 
-def _follow(key: str, own: Sequence[int], equal: Sequence[bool], seeds: Sequence[Any]) -> bool:
-    return all(equal[one] for one in own) and (_is_a_seed(key) or len({repr(seeds[one]) for one in own}) > 1)
+def _follows_seed(key: str, group: Sequence[int], equal: Mapping[int, bool], seeds: Mapping[int, Any]) -> bool:
+    return all(equal[row] for row in group) and (_is_seed_name(key) or len({repr(seeds[row]) for row in group}) > 1)
 
 
-def _is_a_seed(key: str) -> bool:
+def _is_seed_name(key: str) -> bool:
     last = key.rpartition(".")[2]
     return last == "random_state" or last.endswith(SEED)
 
 
-def _grouped(items: Sequence[int] | range, key: Callable[[int], Any]) -> list[list[int]]:
-    found: dict[Any, list[int]] = {}
-    for one in items:
-        found.setdefault(key(one), []).append(one)
-    return list(found.values())
+def _group_by(rows: Sequence[int], key: Callable[[int], Hashable]) -> list[list[int]]:
+    groups: dict[Hashable, list[int]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return list(groups.values())
