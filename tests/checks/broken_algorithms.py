@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 
 class Peek(ClassifierMixin, BaseEstimator):
-    """Knows the answer from elsewhere, whatever it is given to learn from."""
+    """Predicts from a rule of its own, whatever it is fitted on."""
 
     def fit(self, X, y):
         self.classes_ = np.unique(y)
@@ -45,14 +45,14 @@ class Dice(Peek):
 
 
 class Certain(Peek):
-    """Gives every class the chance 1."""
+    """Gives every class the probability 1."""
 
     def predict_proba(self, X):
         return np.ones((len(X), len(self.classes_)))
 
 
 class Flat(Peek):
-    """Answers a column."""
+    """Predicts two columns."""
 
     def predict(self, X):
         return np.tile(self.classes_[0], (len(X), 2))

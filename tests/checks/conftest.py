@@ -1,4 +1,4 @@
-"""Contexts of small tables, as `runtree check` makes them."""
+"""Check contexts of small tables, as `runtree check` makes them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ ROWS = 200
 
 
 def table(rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
-    """Return four numbers, of which the first two tell something of `y`."""
+    """Return four numbers, of which the first two predict `y`."""
     generator = np.random.default_rng(seed)
     values = generator.normal(size=(rows, 4))
     signal = values[:, 0] + values[:, 1] / 2 + generator.normal(size=rows)
@@ -28,10 +28,10 @@ def table(rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
 
 
 @pytest.fixture
-def looked_at(folder) -> Callable[..., CheckContext]:
-    """Return a function that loads and splits a table, or the option of a bundled one."""
+def make_context(folder) -> Callable[..., CheckContext]:
+    """Return a function that loads and splits a table, or the bundled data set of that name."""
 
-    def look(data: pd.DataFrame | str, *overrides: str, estimator: Any = None) -> CheckContext:
+    def make(data: pd.DataFrame | str, *overrides: str, estimator: Any = None) -> CheckContext:
         chosen = [f"data={data}"] if isinstance(data, str) else written(data, folder)
         typed = ["algorithm=logistic", *chosen, *overrides, "compute=cpu", "compute.threads=1"]
         app, config = App(), compose(*typed).config
@@ -46,7 +46,7 @@ def looked_at(folder) -> Callable[..., CheckContext]:
         split_stage(run)
         return make_check_context(run, build(compute_arguments(config["compute"]), "compute", trust).session)
 
-    return look
+    return make
 
 
 def written(data: pd.DataFrame, folder: Any) -> list[str]:
@@ -57,5 +57,5 @@ def written(data: pd.DataFrame, folder: Any) -> list[str]:
 
 @pytest.fixture
 def tables() -> Callable[..., pd.DataFrame]:
-    """Return what makes a small table."""
+    """Return a function that makes a small table."""
     return table

@@ -21,7 +21,7 @@ def test_a_sound_configuration_passes_and_nothing_is_written(runtree, folder):
         "data     wine: 178 rows, 13 columns",
         "check    naive_bayes, fitted on 106 rows of the train split",
         "shapes       passed   106/36/36 rows",
-        "one batch    skipped  naive_bayes does not iterate by gradients",
+        "one batch    skipped  naive_bayes is not trained by gradients",
         "10 passed, 3 skipped in ",
         "next     runtree train algorithm=naive_bayes data=wine",
     ):
@@ -53,12 +53,12 @@ def test_the_findings_are_a_json_document(runtree, leaking):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["-m", "algorithm=knn"], "check looks at one configuration"),
+        (["-m", "algorithm=knn"], "check takes one configuration"),
         (["seed=1,2"], "seed=1,2 names several values"),
         (["algorithm=rigde"], "did you mean: ridge?"),
         (["data=diabetes", "algorithm=logistic"], "algorithm=logistic serves classification"),
         (["--nix"], "unknown flag --nix"),
-        (["-cd", "nowhere"], "there is no folder nowhere"),
+        (["-cd", "nowhere"], "no folder nowhere"),
     ],
 )
 def test_a_request_that_is_wrong_is_refused_as_by_train(runtree, words, says):

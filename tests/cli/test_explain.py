@@ -28,12 +28,12 @@ def table(folder, **changes):
 def test_a_row_of_the_table_is_explained_and_adds_up(trained):
     said = trained("explain", "latest", "--row", "3", "--top", "2")
     assert said.code == 0, said.err
-    assert said.out.startswith("row 3: chance of setosa 1")
+    assert said.out.startswith("row 3: probability of setosa 1")
     assert "2 other columns" in said.out
     assert said.out.splitlines()[-1].startswith("next     runtree show")
     found = json.loads(trained("explain", "latest", "--row", "3", "--json").out)["rows"][0]
     assert len(found["contributions"]) == 4
-    assert found["base"] + sum(one["amount"] for one in found["contributions"]) == pytest.approx(found["answer"])
+    assert found["base"] + sum(one["amount"] for one in found["contributions"]) == pytest.approx(found["prediction"])
 
 
 def test_rows_of_a_file_are_explained(runtree, folder):
@@ -41,7 +41,9 @@ def test_rows_of_a_file_are_explained(runtree, folder):
     pd.DataFrame({"size": [6, 0], "kind": ["a", "b"], "more": [1, 2]}).to_csv("rows.csv", index=False)
     said = runtree("explain", "latest", "rows.csv", "--csv", "--class", "yes")
     rows = list(csv.DictReader(io.StringIO(said.out)))
-    assert [(row["row"], row["of"]) for row in rows] == [("0", "chance of yes")] * 2 + [("1", "chance of yes")] * 2
+    assert [(row["row"], row["output"]) for row in rows] == [("0", "probability of yes")] * 2 + [
+        ("1", "probability of yes")
+    ] * 2
     first = {row["column"]: float(row["amount"]) for row in rows[:2]}
     assert first["size"] > 0.2 > abs(first["kind"])
     assert float(rows[2]["amount"].lstrip("'")) < 0
@@ -74,7 +76,7 @@ def test_a_table_that_is_not_what_it_was_is_no_background(runtree, folder):
     assert runtree("train", "algorithm=decision_tree", *table(folder), *QUICK).code == 0
     table(folder, size=1)
     said = runtree("explain", "latest", "--row", "0")
-    assert (said.code, "its table is not what it was" in said.err) == (2, True)
+    assert (said.code, "its table has changed" in said.err) == (2, True)
 
 
 def test_words_in_the_place_of_numbers_are_refused(runtree, folder):

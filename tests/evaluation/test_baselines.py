@@ -1,4 +1,4 @@
-"""Models that anybody would have tried first, fitted beside the run's own."""
+"""Baselines that are fitted beside the run's own model."""
 
 import warnings
 from dataclasses import replace
@@ -15,14 +15,14 @@ from sklearn.preprocessing import StandardScaler
 
 from runtree.contract.errors import ConfigError
 from runtree.evaluation import baselines
-from runtree.evaluation.baselines import LEFT_OUT, compare_with_baselines
+from runtree.evaluation.baselines import SKIPPED, compare_with_baselines
 
 
 def by_name(found):
     return {one["name"]: one for one in found}
 
 
-def test_a_baseline_scores_what_scikit_learn_would_have_scored(folder):
+def test_a_baseline_scores_as_the_same_model_in_scikit_learn(folder):
     context = scored(folder, "data=breast_cancer", "algorithm=dummy")
     run, found = context.run, by_name(compare_with_baselines(context))
     own = make_pipeline(StandardScaler(), StandardScaler(), LogisticRegression(max_iter=200)).fit(*run.part("train"))
@@ -31,10 +31,10 @@ def test_a_baseline_scores_what_scikit_learn_would_have_scored(folder):
         expected = balanced_accuracy_score(target, own.predict(features))
         assert found["linear"]["metrics"][part]["balanced_accuracy"] == pytest.approx(expected, abs=1e-12)
     assert found["linear"]["algorithm"] == "LogisticRegression"
-    assert context.results[LEFT_OUT] == [{"name": "dummy", "reason": "the model is a DummyClassifier itself"}]
+    assert context.results[SKIPPED] == [{"name": "dummy", "reason": "the model is a DummyClassifier itself"}]
 
 
-def test_a_gain_is_above_0_where_the_model_is_better_whatever_the_direction(folder):
+def test_a_gain_is_positive_for_the_better_model_in_either_direction(folder):
     context = scored(folder, "data=diabetes", "algorithm=ridge")
     run, found = context.run, by_name(compare_with_baselines(context))
     features, target = run.part("test")
@@ -53,34 +53,34 @@ def test_a_gain_is_above_0_where_the_model_is_better_whatever_the_direction(fold
     assert found["boosted"]["metrics"]["test"]["rmse"] == pytest.approx(expected)
 
 
-def test_a_model_that_is_not_better_is_told_to_give_way(folder):
+def test_a_model_that_is_not_better_is_a_note(folder):
     context = scored(folder, "algorithm=decision_tree", "algorithm.max_depth=1", table=people())
     found = by_name(compare_with_baselines(context))["linear"]["finding"]
     assert found["level"] == "note"
-    assert found["says"].startswith("no better than linear: test balanced_accuracy")
+    assert found["says"].startswith("not better than linear: test balanced_accuracy")
     assert "algorithm=logistic" in found["advice"]
 
 
-def test_a_model_that_learnt_nothing_is_a_warning(folder):
+def test_a_model_without_skill_is_a_warning(folder):
     table = people().assign(y=np.random.default_rng(3).choice(["yes", "no"], 400))
     found = by_name(compare_with_baselines(scored(folder, "algorithm=decision_tree", table=table)))["dummy"]["finding"]
     assert (found["level"], "runtree check" in found["advice"]) == ("warning", True)
 
 
 @pytest.mark.parametrize(("metric", "method"), [("accuracy", "McNemar"), ("roc_auc", "DeLong"), ("f1", "bootstrap")])
-def test_the_test_is_the_metrics_own(folder, metric, method):
+def test_the_significance_test_suits_the_metric(folder, metric, method):
     context = scored(folder, "algorithm=naive_bayes", f"objective.metric={metric}", table=people())
     assert by_name(compare_with_baselines(context))["linear"]["gain"]["method"].startswith(method)
 
 
-def test_folds_fit_baselines_on_the_train_part_alone(folder):
+def test_cross_validation_fits_baselines_on_the_train_split_alone(folder):
     context = scored(folder, "algorithm=naive_bayes", "evaluator=cross_validation", table=people())
     assert [list(one["metrics"]) for one in compare_with_baselines(context)] == [["test"]] * 3
 
 
-def test_a_large_table_is_sampled_and_says_so(folder, monkeypatch):
-    monkeypatch.setattr(baselines, "CELLS", 300)
-    monkeypatch.setattr(baselines, "FEWEST", 60)
+def test_a_large_table_is_sampled(folder, monkeypatch):
+    monkeypatch.setattr(baselines, "MAX_CELLS", 300)
+    monkeypatch.setattr(baselines, "MIN_SAMPLED_ROWS", 60)
     context = scored(folder, "algorithm=naive_bayes", table=people())
     found = compare_with_baselines(context)
     assert {one["rows"] for one in found} == {60}
@@ -88,15 +88,15 @@ def test_a_large_table_is_sampled_and_says_so(folder, monkeypatch):
     assert by_name(found)["linear"]["metrics"]["test"]["balanced_accuracy"] > 0.6
 
 
-def test_what_is_no_number_is_left_out_with_the_reason(folder):
+def test_columns_that_are_not_numeric_skip_a_baseline_with_the_reason(folder):
     context = scored(
         folder, "algorithm=dummy", "preprocess=raw", "evaluator.baselines=[linear,boosted]", table=people()
     )
     assert compare_with_baselines(context) == []
-    assert [one["reason"] for one in context.results[LEFT_OUT]] == ["columns that are no numbers: sex, town"] * 2
+    assert [one["reason"] for one in context.results[SKIPPED]] == ["columns that are not numeric: sex, town"] * 2
 
 
-def test_no_warning_of_a_library_is_let_through(folder, monkeypatch):
+def test_warnings_of_libraries_are_silenced(folder, monkeypatch):
     table = people(120).assign(same=1.0, empty=np.nan)
     context = scored(folder, "algorithm=decision_tree", "preprocess=none", "data.drop=[sex,town]", table=table)
     monkeypatch.setattr(LogisticRegression, "fit", warning(LogisticRegression.fit))
@@ -113,27 +113,27 @@ def warning(fit):
     return fit_and_warn
 
 
-def test_what_is_fitted_once_is_recalled(folder, monkeypatch):
+def test_fitted_baselines_are_cached(folder, monkeypatch):
     context = scored(folder, "algorithm=naive_bayes", table=people())
     first = compare_with_baselines(context)
     monkeypatch.setattr("runtree.evaluation.baselines._fit", lambda *_: pytest.fail("fitted again"))
     assert compare_with_baselines(context) == first
 
 
-def test_without_resamples_there_is_a_gain_and_no_interval(folder):
+def test_without_resamples_there_is_a_gain_without_an_interval(folder):
     context = scored(folder, "algorithm=naive_bayes", "evaluator.intervals.resamples=0", table=people())
     gain = by_name(compare_with_baselines(context))["dummy"]["gain"]
     assert gain["value"] > 0
     assert (gain["low"], gain["high"], gain["p"]) == (None, None, None)
 
 
-@pytest.mark.parametrize("asked", ["linea", "[linear,x]", "[auto]"])
-def test_a_baseline_that_is_not_known_is_refused_before_the_fit(folder, asked):
+@pytest.mark.parametrize("names", ["linea", "[linear,x]", "[auto]"])
+def test_an_unknown_baseline_is_refused_before_the_fit(folder, names):
     with pytest.raises(ConfigError, match=r"evaluator\.baselines"):
-        scored(folder, "data=iris", f"evaluator.baselines={asked}")
+        scored(folder, "data=iris", f"evaluator.baselines={names}")
 
 
-def test_none_are_fitted_where_none_are_asked_for(folder):
+def test_only_the_selected_baselines_are_fitted(folder):
     context = scored(folder, "data=iris", "algorithm=logistic", "evaluator.baselines=none")
     assert compare_with_baselines(context) is None
     chosen = replace(context, options=replace(context.options, baselines=["dummy"]))

@@ -1,4 +1,4 @@
-"""A run to beat that is not there is told by the config path that names it."""
+"""A champion that does not exist is refused with its config path."""
 
 from types import SimpleNamespace
 
@@ -14,6 +14,6 @@ def run_in(folder):
 
 
 @pytest.mark.parametrize(("name", "error"), [("nosuch", NotFoundError), ("latest", ConfigError)])
-def test_a_champion_that_is_not_there_is_told_by_its_path(tmp_path, name, error):
+def test_a_missing_champion_is_refused_with_its_path(tmp_path, name, error):
     with pytest.raises(error, match=r"^evaluator\.benchmark\.run: "):
         find_champion(run_in(tmp_path), name)

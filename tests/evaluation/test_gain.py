@@ -1,4 +1,4 @@
-"""By how much one set of answers is better than another."""
+"""The gain of one set of predictions over another."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ def grouped(folder):
     return scored(folder, "algorithm=naive_bayes", "data.group=who", table=people().assign(who=np.arange(400) // 8))
 
 
-def test_rows_of_a_group_are_drawn_together(grouped):
+def test_groups_are_resampled_as_a_whole(grouped):
     own, run = grouped.predictions["test"], grouped.run
     other = replace(own, y_pred=np.roll(own.y_pred, 1))
     groups = run.data.groups.iloc[grouped.rows["test"]].to_numpy()
@@ -25,14 +25,14 @@ def test_rows_of_a_group_are_drawn_together(grouped):
     assert len(set(groups)) < len(groups)
 
 
-def test_the_gain_over_itself_is_none(grouped):
+def test_the_gain_over_itself_is_0(grouped):
     found = compare_on_test(grouped, grouped.predictions["test"])
     assert (found["value"], found["low"], found["high"], found["p"]) == (0, 0, 0, 1)
     assert is_tie(found)
     assert format_gain(found) == "+0 [0, 0]"
 
 
-def test_a_gain_in_a_loss_is_a_fall(folder):
+def test_the_gain_in_a_loss_is_positive_if_it_falls(folder):
     context = scored(folder, "algorithm=ridge", "data=diabetes")
     own = context.predictions["test"]
     worse = replace(own, y_pred=own.y_pred + 100)

@@ -24,9 +24,9 @@ def score_of(task):
 
 
 @pytest.mark.parametrize("overrides", [["data=wine", "algorithm=random_forest"], ["data=diabetes", "algorithm=ridge"]])
-@pytest.mark.parametrize("together", [100, 20_000])
-def test_importance_equals_scikit_learns(folder, monkeypatch, overrides, together):
-    monkeypatch.setattr(importance, "TOGETHER", together)
+@pytest.mark.parametrize("batch_rows", [100, 20_000])
+def test_importance_equals_scikit_learns(folder, monkeypatch, overrides, batch_rows):
+    monkeypatch.setattr(importance, "BATCH_ROWS", batch_rows)
     context = scored(folder, *overrides)
     run, found = context.run, feature_importance(context)
     features, target = run.part("validation")
@@ -40,7 +40,7 @@ def test_importance_equals_scikit_learns(folder, monkeypatch, overrides, togethe
     assert means == sorted(means, reverse=True)
 
 
-def test_a_category_is_shuffled_whole_and_what_nothing_hangs_on_has_none(folder):
+def test_a_category_is_shuffled_as_one_column_and_an_unused_column_has_no_importance(folder):
     context = scored(folder, "algorithm=decision_tree", table=people().assign(noise=0.5))
     found = ranked(feature_importance(context))
     assert set(found) == {"age", "income", "sex", "town", "noise"}
@@ -48,28 +48,28 @@ def test_a_category_is_shuffled_whole_and_what_nothing_hangs_on_has_none(folder)
     assert found["noise"] == (0, 0)
 
 
-def test_folds_leave_the_test_part_to_ask_about(folder):
+def test_cross_validation_uses_the_test_split(folder):
     context = scored(folder, "data=iris", "algorithm=naive_bayes", "evaluator=cross_validation")
     assert feature_importance(context)["part"] == "test"
 
 
-def test_a_large_table_is_sampled_and_a_wide_one_passed_over(folder, monkeypatch):
+def test_a_large_table_is_sampled_and_a_wide_one_skipped(folder, monkeypatch):
     context = scored(folder, "data=wine", "algorithm=naive_bayes")
-    monkeypatch.setitem(importance.ASKED, "auto", 13 * 30 * 2)
+    monkeypatch.setitem(importance.MAX_PREDICTED_ROWS, "auto", 13 * 30 * 2)
     found = feature_importance(context)
     assert (found["rows"], found["repeats"], found["sampled"]) == (30, 2, True)
-    monkeypatch.setitem(importance.WIDEST, "auto", 12)
+    monkeypatch.setitem(importance.MAX_COLUMNS, "auto", 12)
     assert feature_importance(context) is None
-    assert "and there are 13" in context.results[importance.IMPORTANCE_SKIPPED]
+    assert "the table has 13" in context.results[importance.IMPORTANCE_SKIPPED]
 
 
-def test_a_single_column_is_all_there_is_to_rely_on(folder):
+def test_a_single_column_is_skipped(folder):
     context = scored(folder, "algorithm=naive_bayes", table=people()[["age", "y"]])
     assert feature_importance(context) is None
     assert feature_dependence(context) is None
 
 
-def test_columns_that_say_the_same_are_told():
+def test_correlated_columns_are_grouped():
     dice = np.random.default_rng(0)
     one, other = dice.normal(size=(2, 200))
     table = pd.DataFrame(
@@ -81,7 +81,7 @@ def test_columns_that_say_the_same_are_told():
     assert correlated_groups(table[["d", "e"]]) == correlated_groups(table[["a"]]) == []
 
 
-def test_importance_warns_of_them(folder):
+def test_importance_names_correlated_columns(folder):
     found = feature_importance(scored(folder, "data=breast_cancer", "algorithm=logistic"))
     assert {"mean radius", "mean area"} <= set(found["correlated"][0])
     assert "mean radius" in found["advice"]
@@ -105,7 +105,7 @@ def test_dependence_equals_scikit_learns(folder, data):
         assert one["class"] == {"iris": list(context.run.data.classes), "breast_cancer": ["malignant"]}.get(data)
 
 
-def test_dependence_on_a_category_goes_through_its_levels(folder):
+def test_dependence_on_a_category_has_a_point_for_each_level(folder):
     context = scored(folder, "algorithm=decision_tree", "evaluator.explain=full", table=people())
     context.results["importance"] = feature_importance(context)
     found = {one["feature"]: one for one in feature_dependence(context)}
@@ -125,7 +125,7 @@ def test_dependence_on_a_category_goes_through_its_levels(folder):
         (pd.Series(["b", "a", None, "b"]), ["a", "b"]),
     ],
 )
-def test_a_grid_is_of_the_columns_own_type(column, grid):
+def test_a_grid_has_the_type_of_its_column(column, grid):
     found = make_grid(column)
     assert found.values.dtype == column.dtype
     assert found.values.tolist() == grid
@@ -140,9 +140,9 @@ def test_a_grid_of_whole_numbers_is_whole():
 @pytest.mark.parametrize(
     ("column", "reason"),
     [
-        (pd.Series(pd.date_range("2026-01-01", periods=9)), "dates"),
-        (pd.Series([np.zeros(2), np.ones(2)]), "no numbers or words"),
-        (pd.Series([1.0, 1.0, None]), "does not vary"),
+        (pd.Series(pd.date_range("2026-01-01", periods=9)), "a date"),
+        (pd.Series([np.zeros(2), np.ones(2)]), "neither numbers nor text"),
+        (pd.Series([1.0, 1.0, None]), "constant"),
         (pd.Series([f"text {number}" for number in range(90)]), "text of 90 different values"),
     ],
 )
@@ -150,14 +150,14 @@ def test_some_columns_have_no_grid_and_a_reason(column, reason):
     assert reason in make_grid(column)
 
 
-def test_columns_without_a_grid_are_left_out_with_the_reason(folder):
+def test_columns_without_a_grid_are_skipped_with_the_reason(folder):
     context = scored(folder, "algorithm=naive_bayes", table=people().assign(same=1))
     context.results["importance"] = {"features": [{"feature": "same"}, {"feature": "age"}]}
     assert [one["feature"] for one in feature_dependence(context)] == ["age"]
     assert context.results[importance.DEPENDENCE_SKIPPED][0]["feature"] == "same"
 
 
-def test_without_chances_the_share_of_a_class_is_shown(folder):
+def test_without_probabilities_the_share_of_predicted_classes_is_averaged(folder):
     context = scored(folder, "data=breast_cancer", "algorithm=ridge")
     context.results["importance"] = feature_importance(context)
     first = feature_dependence(context)[0]
@@ -165,7 +165,7 @@ def test_without_chances_the_share_of_a_class_is_shown(folder):
     assert first["average"][0][0] == pytest.approx((context.run.model.predict(rows) == "malignant").mean())
 
 
-def test_none_is_asked_for(folder):
+def test_explain_none_skips_both(folder):
     context = scored(folder, "data=iris", "algorithm=naive_bayes", "evaluator.explain=none")
     assert feature_importance(context) is feature_dependence(context) is None
     assert feature_importance(replace(context, options=replace(context.options, explain="full")))["repeats"] == 10

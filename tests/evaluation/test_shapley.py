@@ -49,8 +49,8 @@ def test_the_amounts_are_shapley_values(background):
 
 def test_base_and_amounts_add_up_to_the_answer(background):
     found = explain_row(tangled, ROW, 7, background, 0)
-    assert found.base + sum(one.amount for one in found.contributions) == pytest.approx(found.answer, abs=1e-9)
-    assert found.answer == tangled(ROW)[0] == 4
+    assert found.base + sum(one.amount for one in found.contributions) == pytest.approx(found.prediction, abs=1e-9)
+    assert found.prediction == tangled(ROW)[0] == 4
     assert (found.row, [one.value for one in found.contributions]) == (7, [2.0, -1.0, 0.5, "y"])
 
 
@@ -66,7 +66,7 @@ def test_a_sum_is_taken_apart_exactly(background):
 
 
 def test_the_first_weigh_most_for_or_against(background):
-    amounts = [abs(one.amount) for one in explain_row(tangled, ROW, 0, background, 0).first(3)]
+    amounts = [abs(one.amount) for one in explain_row(tangled, ROW, 0, background, 0).largest(3)]
     assert amounts == sorted(amounts, reverse=True)
 
 

@@ -49,7 +49,7 @@ def evaluation(metric: str) -> dict:
         ],
         "benchmark": {
             "passed": True, "explanation": "all met",
-            "conditions": [{"asked": f"test.{metric} >= 0.8", "found": 0.9, "passed": True, "reason": ""}],
+            "conditions": [{"condition": f"test.{metric} >= 0.8", "value": 0.9, "passed": True, "reason": ""}],
         },
         "findings": [
             {"name": "fit", "level": "good", "says": "train and validation agree", "advice": "", "values": {}},

@@ -98,7 +98,7 @@ def test_a_name_that_is_code_is_only_a_name(write, case):
         "findings": [{"name": BAD, "level": "warning", "says": BAD, "advice": BAD, "values": {}}],
         "classes": [{"class": BAD, "rows": 1, "confused_with": BAD}],
         "fairness": [{"column": BAD, "groups": [{"group": BAD, "rows": 1, BAD: 0.5}], "gaps": [{"metric": BAD, "kind": "difference", "value": 0.1}]}],
-        "benchmark": {"passed": False, "explanation": BAD, "conditions": [{"asked": BAD, "found": BAD, "passed": False, "reason": BAD}]},
+        "benchmark": {"passed": False, "explanation": BAD, "conditions": [{"condition": BAD, "value": BAD, "passed": False, "reason": BAD}]},
         "baselines": [{"name": BAD, "algorithm": BAD, "gain": {"metric": BAD, "value": 0.1, "low": 0.0, "high": 0.2}}],
     }  # fmt: skip
     record = write(

@@ -9,8 +9,8 @@ def gain(low, high, name="dummy"):
 
 
 GOOD = {"baselines": [gain(0.1, 0.2), gain(0.02, 0.1, "linear"), gain(-0.1, 0.1, "boosted")]}
-MISSED = {"passed": False, "conditions": [{"asked": "test.f1 >= 0.9", "found": 0.5, "passed": False, "reason": ""}]}
-MET = {"passed": True, "conditions": [{"asked": "test.f1 >= 0.4", "found": 0.5, "passed": True, "reason": ""}]}
+MISSED = {"passed": False, "conditions": [{"condition": "test.f1 >= 0.9", "value": 0.5, "passed": False, "reason": ""}]}
+MET = {"passed": True, "conditions": [{"condition": "test.f1 >= 0.4", "value": 0.5, "passed": True, "reason": ""}]}
 WARNS = [{"name": "overfitting", "level": "warning", "says": "train 1.0, validation 0.6", "advice": "less"}]
 
 
@@ -20,7 +20,7 @@ WARNS = [{"name": "overfitting", "level": "warning", "says": "train 1.0, validat
         (GOOD, "Ship", "better than guessing and a linear model"),
         (GOOD | {"benchmark": MET}, "Ship", "meets every condition"),
         (GOOD | {"benchmark": MET, "findings": WARNS}, "Ship", "mind 1 warning"),
-        (GOOD | {"benchmark": MISSED}, "Do not ship", "test.f1 >= 0.9 was asked, and found is 0.5000"),
+        (GOOD | {"benchmark": MISSED}, "Do not ship", "test.f1 >= 0.9 is required, and the value is 0.5000"),
         (GOOD | {"findings": WARNS}, "Undecided", "train 1.0, validation 0.6"),
         ({"baselines": [gain(-0.1, 0.1)]}, "Do not ship", "not shown to be better than guessing"),
         ({"baselines": [gain(0.1, 0.2), gain(-0.2, -0.1, "boosted")]}, "Do not ship", "boosted trees is better"),

@@ -1,4 +1,4 @@
-"""Look at one configuration before it is trained: compose, load, split, ask the checks, write nothing."""
+"""`runtree check`: compose, load and split one configuration, run the checks, and write nothing."""
 
 import argparse
 import tempfile
@@ -16,12 +16,12 @@ from runtree.contract.run import Run
 if TYPE_CHECKING:
     from runtree.config.freeze import FrozenConfig
 
-Watch = Callable[[str], None]
+OnStart = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was looked at, what was found, and on how many rows of the train part it was fitted."""
+    """The outcomes of all checks; `rows` counts the train rows that the pipeline was fitted on."""
 
     run: Run
     outcomes: tuple[CheckOutcome, ...]
@@ -29,50 +29,50 @@ class CheckReport:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed."""
+        """Whether no check failed."""
         return not self.count("failed")
 
     @property
     def seconds(self) -> float:
-        """How long the checks took."""
+        """The duration of all checks."""
         return sum(outcome.seconds for outcome in self.outcomes)
 
     def count(self, state: CheckState) -> int:
-        """Return how many checks ended so."""
-        return sum(outcome.finding.state == state for outcome in self.outcomes)
+        """Return the number of checks in a state."""
+        return sum(outcome.result.state == state for outcome in self.outcomes)
 
 
-def check_config(app: App, flags: argparse.Namespace, watch: Watch = lambda _: None) -> CheckReport:
-    """Ask every check of the configuration that a command line describes; `watch` hears what is done.
+def check_config(app: App, flags: argparse.Namespace, on_start: OnStart = lambda _: None) -> CheckReport:
+    """Run every check on the configuration of a command line; `on_start` is called with the name of each step.
 
     Raises
     ------
     RuntreeError
-        What `train` would refuse before its fit.
+        What `train` would raise before its fit.
     """
     rest_idle_threads()
     if flags.multirun:
-        raise RequestError("check looks at one configuration, not at a sweep", "leave out -m, and name one of each")
+        raise RequestError("check takes one configuration, not a sweep", "leave out -m, and name one value of each key")
     if flags.going_on:
-        raise RequestError("check looks at a configuration, not at a run that goes on", "leave out --continue")
-    watch("config")
+        raise RequestError("check takes a configuration, not a run to continue", "leave out --continue")
+    on_start("config")
     frozen = compose(app, flags)
-    with tempfile.TemporaryDirectory() as folder:
-        return run_checks_on(app, frozen, flags, Path(folder), watch)
+    with tempfile.TemporaryDirectory() as folder:  # some stages write files
+        return _run_all(app, frozen, flags, Path(folder), on_start)
 
 
 def compose(app: App, flags: argparse.Namespace) -> "FrozenConfig":
-    """Return the config as a run would be given it."""
+    """Return the config that a run of this command line would have."""
     from runtree.config.freeze import freeze
     from runtree.config.hydra_engine import HydraEngine, force_open_parameters
     from runtree.config.hydra_errors import translate_error
 
-    app.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
+    app.catalogue.groups  # noqa: B018  refuses two packages that offer one name, before anything else
     if flags.config_dir is not None and not Path(flags.config_dir).is_dir():
-        raise RequestError(f"--config-dir: there is no folder {flags.config_dir}")
+        raise RequestError(f"--config-dir: no folder {flags.config_dir}")
     folder = str(Path(flags.config_dir).resolve()) if flags.config_dir else None
     overrides = force_open_parameters(flags.overrides)
-    app.allow_list(overrides)  # whoever types a `_target_` may mean a module in this folder
+    app.allow_list(overrides)  # a `_target_` on the command line may name a module of the working directory
     engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", folder)
     try:
         return freeze(engine.compose(overrides))
@@ -80,10 +80,9 @@ def compose(app: App, flags: argparse.Namespace) -> "FrozenConfig":
         raise translate_error(error, flags.overrides, app.catalogue) from error
 
 
-def run_checks_on(
-    app: App, frozen: "FrozenConfig", flags: argparse.Namespace, folder: Path, watch: Watch
+def _run_all(
+    app: App, frozen: "FrozenConfig", flags: argparse.Namespace, folder: Path, on_start: OnStart
 ) -> CheckReport:
-    """Do all of a run that comes before its fit, and ask the checks; `folder` is thrown away."""
     from runtree.checks.context import make_check_context
     from runtree.checks.registry import run_checks
     from runtree.config.build import build
@@ -91,13 +90,13 @@ def run_checks_on(
     from runtree.lifecycle import metrics
     from runtree.lifecycle.order import stages_before_fit
 
-    trust = app.allow_list(flags.overrides)
-    compute = build(compute_arguments(frozen.config["compute"]), "compute", trust)
+    allow_list = app.allow_list(flags.overrides)
+    compute = build(compute_arguments(frozen.config["compute"]), "compute", allow_list)
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
-    run = Run(frozen.config, folder, app.plugins, trust, known)
+    run = Run(frozen.config, folder, app.plugins, allow_list, known)
     run.facts |= compute.describe()
     for stage in stages_before_fit(app.plugins):
-        watch(stage.name)
+        on_start(stage.name)
         stage.run(run)
     context = make_check_context(run, compute.session)
-    return CheckReport(run, tuple(run_checks(context, watch=watch)), len(context.train))
+    return CheckReport(run, tuple(run_checks(context, on_start=on_start)), len(context.train))

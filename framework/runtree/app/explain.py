@@ -1,6 +1,6 @@
-"""Rows explained by a run's model: its table is loaded anew, for the rows it learnt from are the background."""
+"""`runtree explain`: Shapley values of single predictions, with a sample of the train rows as background."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,71 +18,81 @@ from runtree.records.layout import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST = 20  # rows of one request
-BACKGROUND = 500  # rows
+MAX_ROWS = 20  # of one request: each takes 20,000 predictions
+BACKGROUND_ROWS = 500
 
 
 @dataclass(frozen=True)
 class ExplainedRows:
-    """The rows, each taken apart; `of` says what the answers are: ``chance of yes``, or ``prediction``."""
+    """Explained rows, and for each what its numbers are: ``probability of yes``, or ``prediction``."""
 
-    of: tuple[str, ...]
+    outputs: tuple[str, ...]
     rows: tuple[RowExplanation, ...]
 
 
 def explain_rows(
     app: App, record: RunRecord, file: Path | None, rows: Sequence[int], label: str | None, trust: Sequence[str] = ()
 ) -> ExplainedRows:
-    """Explain rows of a file, or of the run's own table by their numbers.
+    """Explain the rows of a file, or rows of the run's own table by their numbers.
+
+    The run's table is loaded again, because the background is a sample of its train rows.
 
     Parameters
     ----------
     label
-        The class whose chance is explained; None: the one that is predicted.
+        The class whose probability is explained; None for the predicted one.
 
     Raises
     ------
     RuntreeError
-        The run has no model, its table is not what it was, a row or a class is not there, or too many rows are asked.
+        The run has no model, its table has changed, a row or class does not exist, or there are too many rows.
     """
     predictor = load_predictor(RunFolder(record.folder), app.plugins, app.plugins.trusted_types(tuple(trust)))
-    config = _config(record)
+    config = _read_config(record)
     table = load(config, app.allow_list(record.overrides))
     if table.fingerprint != record.fingerprints.get("data"):
-        raise DataError(
-            f"{record.id}: its table is not what it was", "explain a run that was trained on it as it is now"
-        )
-    wanted = _of_file(predictor, file) if file is not None else _of_table(table, rows)
-    if len(wanted) > MOST:
+        raise DataError(f"{record.id}: its table has changed since the run", "explain a run trained on the new table")
+    selected = _rows_of_file(predictor, file) if file is not None else _rows_of_table(table, rows)
+    if len(selected) > MAX_ROWS:
         raise RequestError(
-            f"{len(wanted)} rows: at most {MOST} are explained at a time", "name fewer, or a shorter file"
+            f"{len(selected)} rows: at most {MAX_ROWS} are explained at a time", "name fewer, or a shorter file"
         )
-    codes = _classes(predictor, predictor.checked(wanted), label)
-    background = _background(record, table, int(config["seed"]))
-    found = []
-    for position, (number, code) in enumerate(zip(wanted.index, codes, strict=True)):
-        row = _as_learnt(predictor.checked(wanted).iloc[[position]], background)
-        found.append(explain_row(_ask(predictor, code), row, int(number), background, int(config["seed"])))
-    return ExplainedRows(tuple(_named(predictor, code) for code in codes), tuple(found))
+    checked = predictor.checked(selected)
+    codes = _class_codes(predictor, checked, label)
+    seed = int(config["seed"])
+    background = _sample_background(record, table, seed)
+    explanations = [
+        explain_row(
+            _output_function(predictor, code),
+            _cast_row(checked.iloc[[position]], background),
+            int(number),
+            background,
+            seed,
+        )
+        for position, (number, code) in enumerate(zip(selected.index, codes, strict=True))
+    ]
+    outputs = ("prediction" if code is None else f"probability of {predictor.classes[code]}" for code in codes)
+    return ExplainedRows(tuple(outputs), tuple(explanations))
 
 
-def _config(record: RunRecord) -> Mapping[str, Any]:
+def _read_config(record: RunRecord) -> Mapping[str, Any]:
     import yaml
 
-    found = yaml.safe_load(whole_config(record))
-    if not isinstance(found, dict) or "data" not in found:
-        raise NotFoundError(f"{record.id}: its config.yaml cannot be read")
-    return found
+    config = yaml.safe_load(whole_config(record))
+    if not isinstance(config, dict) or "data" not in config:
+        raise NotFoundError(f"{record.id}: cannot read its config.yaml")
+    return config
 
 
-def _of_file(predictor: Predictor, file: Path) -> "pd.DataFrame":
-    found = next(batches(file, predictor.columns, (), MOST + 1), None)
-    if found is None or found.empty:
+def _rows_of_file(predictor: Predictor, file: Path) -> "pd.DataFrame":
+    # one more than allowed is enough to tell that a file is too long
+    rows = next(batches(file, predictor.columns, (), MAX_ROWS + 1), None)
+    if rows is None or rows.empty:
         raise DataError(f"{file}: the file has no rows")
-    return found.reset_index(drop=True)
+    return rows.reset_index(drop=True)
 
 
-def _of_table(table: Table, rows: Sequence[int]) -> "pd.DataFrame":
+def _rows_of_table(table: Table, rows: Sequence[int]) -> "pd.DataFrame":
     last = len(table.features) - 1
     for row in rows:
         if not 0 <= row <= last:
@@ -90,50 +100,45 @@ def _of_table(table: Table, rows: Sequence[int]) -> "pd.DataFrame":
     return table.features.iloc[list(rows)]
 
 
-def _as_learnt(row: "pd.DataFrame", background: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a row in the types of the rows that were learnt from."""
-    try:
-        return row.astype(background.dtypes)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"row {row.index[0]} is not of the types that the model was trained on: {error}") from None
-
-
-def _background(record: RunRecord, table: Table, seed: int) -> "pd.DataFrame":
-    """Return a sample of the rows that the model learnt from."""
-    import numpy as np
-    import pandas as pd
-
-    known = pd.read_parquet(RunFolder(record.folder).predictions, columns=["row", "part"])
-    learnt = known["row"][known["part"] == "train"].to_numpy()
-    if not len(learnt):
-        learnt = known["row"][known["part"] != "test"].unique()
-    chosen = np.random.default_rng(seed).permutation(learnt)[:BACKGROUND]
-    return table.features.iloc[np.sort(chosen)].reset_index(drop=True)
-
-
-def _classes(predictor: Predictor, rows: "pd.DataFrame", label: str | None) -> list[int | None]:
-    """Return for each row the code of the class whose chance is explained; None for a regression."""
+def _class_codes(predictor: Predictor, rows: "pd.DataFrame", label: str | None) -> list[int | None]:
+    """Return for each row the code of the class whose probability is explained; None for a regression."""
     names = [str(name) for name in predictor.classes]
     if not names:
         if label is not None:
             raise RequestError(f"--class {label}: the run is a regression, and has no classes")
         return [None] * len(rows)
-    if label is not None and label not in names:
+    if label is None:
+        return [names.index(str(predicted)) for predicted in predictor.predict(rows)["prediction"]]
+    if label not in names:
         raise unknown("class", label, names)
-    if label is not None:
-        return [names.index(label)] * len(rows)
-    return [names.index(str(found)) for found in predictor.predict(rows)["prediction"]]
+    return [names.index(label)] * len(rows)
 
 
-def _ask(predictor: Predictor, code: int | None) -> Any:
+def _sample_background(record: RunRecord, table: Table, seed: int) -> "pd.DataFrame":
+    """Return a sample of the rows that the model was fitted on."""
+    import numpy as np
+    import pandas as pd
+
+    predictions = pd.read_parquet(RunFolder(record.folder).predictions, columns=["row", "part"])
+    rows = predictions["row"][predictions["part"] == "train"].to_numpy()
+    if not len(rows):  # under cross-validation the train rows are those that the folds were scored on
+        rows = predictions["row"][predictions["part"] != "test"].unique()
+    chosen = np.random.default_rng(seed).permutation(rows)[:BACKGROUND_ROWS]
+    return table.features.iloc[np.sort(chosen)].reset_index(drop=True)
+
+
+def _cast_row(row: "pd.DataFrame", background: "pd.DataFrame") -> "pd.DataFrame":
+    try:
+        return row.astype(background.dtypes)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"row {row.index[0]} does not have the types of the training data: {error}") from None
+
+
+def _output_function(predictor: Predictor, code: int | None) -> "Callable[[pd.DataFrame], Any]":
     import numpy as np
 
-    def ask(rows: "pd.DataFrame") -> Any:
-        found = predict_rows(predictor.model, rows, np.zeros(len(rows), dtype=int), predictor.classes, True)
-        return expected_output(found)[:, code or 0]
+    def predict(rows: "pd.DataFrame") -> Any:
+        truth = np.zeros(len(rows), dtype=int)  # unknown, and not used
+        return expected_output(predict_rows(predictor.model, rows, truth, predictor.classes, True))[:, code or 0]
 
-    return ask
-
-
-def _named(predictor: Predictor, code: int | None) -> str:
-    return "prediction" if code is None else f"chance of {predictor.classes[code]}"
+    return predict

@@ -1,1 +1,1 @@
-"""Questions asked of a table, a split and a pipeline before money is spent on a long training or a sweep."""
+"""Checks of a table, a split and a pipeline, to run before a long training or a sweep."""

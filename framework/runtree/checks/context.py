@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""What checks work with: a run that is loaded and split, a sample of its rows, pipelines fitted on them, results."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -15,51 +15,6 @@ from runtree.lifecycle import metrics
 from runtree.lifecycle.fit import make_preprocess
 from runtree.lifecycle.split import holdout_rows
 
-CheckState = Literal["passed", "warned", "failed", "skipped"]
-CHECK_STATES: tuple[CheckState, ...] = ("passed", "warned", "failed", "skipped")
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What a check found, and what to do next; a warning fails nothing."""
-
-    state: CheckState
-    found: str
-    advice: str = ""
-
-
-def passed(found: str) -> CheckResult:
-    """Say that all is well."""
-    return CheckResult("passed", found)
-
-
-def warned(found: str, advice: str) -> CheckResult:
-    """Say what looks odd and may be right."""
-    return CheckResult("warned", found, advice)
-
-
-def failed(found: str, advice: str) -> CheckResult:
-    """Say what is wrong and what to do."""
-    return CheckResult("failed", found, advice)
-
-
-def skipped(why: str) -> CheckResult:
-    """Say why nothing was asked."""
-    return CheckResult("skipped", why)
-
-
-def quote_names(names: "list[str]", most: int = 3) -> str:
-    """Return names in quotes, the first few of many: "'a', 'b', 'c' and 4 more"."""
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
-
-
-def format_list(names: "list[str]") -> str:
-    """Return names as an override's list is typed: ``[a,'b c']``."""
-    quoted = [name if name.isidentifier() else "'" + name.replace("'", "\\'") + "'" for name in names]
-    return f"[{','.join(quoted)}]"
-
-
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -67,22 +22,101 @@ if TYPE_CHECKING:
 
     Rows = np.ndarray[Any, Any]
 
-TRAIN, JUDGE = 2000, 1000  # rows at most that are fitted on once, and scored
-AGAIN = 500  # … and that are fitted on several times
+CheckState = Literal["passed", "warned", "failed", "skipped"]
+CHECK_STATES: tuple[CheckState, ...] = ("passed", "warned", "failed", "skipped")
+
+# The whole catalogue should take seconds on any table.
+MAX_TRAIN_ROWS, MAX_VALIDATION_ROWS = 2000, 1000  # for what is fitted once
+MAX_REFIT_ROWS = 500  # for what is fitted several times
+MIN_SAMPLED_CLASS_ROWS = 2  # of a class in a sample, where it has so many
+
+SHORT_ITERATIONS = 30  # iterations or trees: leakage shows at once
+MEMORIZING_BATCH_ROWS = 16  # of a gradient step, so that an epoch has several
+ITERATION_PARAMETERS = ("max_epochs", "max_iter", "epochs", "n_estimators")
+GRADIENT_PARAMETERS = ("learning_rate_init", "eta0")  # scikit-learn's names of the first step size
+SEED_PARAMETERS = ("random_state", "seed")
+MEMORIZING_PARAMETERS: Mapping[str, Any] = {  # switch off what keeps a model from memorizing its rows
+    "dropout": 0.0,
+    "weight_decay": 0.0,
+    "label_smoothing": 0.0,
+    "alpha": 1e-6,  # not 0, because scikit-learn's schedule "optimal" divides by it
+    "early_stopping": False,
+    "tol": 0.0,
+    "n_iter_no_change": 10**6,
+}
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The result of a check, and what to do about it; a warning fails nothing."""
+
+    state: CheckState
+    message: str
+    advice: str = ""
+
+
+def passed(message: str) -> CheckResult:
+    """Return the result of a check that found nothing wrong."""
+    return CheckResult("passed", message)
+
+
+def warned(message: str, advice: str) -> CheckResult:
+    """Return the result of a check that found something unusual, which may be right."""
+    return CheckResult("warned", message, advice)
+
+
+def failed(message: str, advice: str) -> CheckResult:
+    """Return the result of a check that found a mistake."""
+    return CheckResult("failed", message, advice)
+
+
+def skipped(reason: str) -> CheckResult:
+    """Return the result of a check that does not apply."""
+    return CheckResult("skipped", reason)
+
+
+def error_result(error: Exception) -> CheckResult:
+    """Return an error as a failed check; runtree's own errors bring their advice along."""
+    hints = getattr(error, "hints", ())
+    advice = "; ".join(hints) or "see the traceback: runtree --traceback train …"
+    if not hints and ("NaN" in str(error) or "infinity" in str(error)):
+        advice = "type: preprocess=tabular"
+    kind = "" if hasattr(error, "hints") else f"{type(error).__name__}: "
+    return failed(f"{kind}{first_line(error)}", advice)
+
+
+def quote_names(names: list[str], limit: int = 3) -> str:
+    """Return the first names in quotes: "'a', 'b', 'c' and 4 more"."""
+    shown = ", ".join(f"'{name}'" for name in names[:limit])
+    return f"{shown} and {len(names) - limit:,} more" if len(names) > limit else shown
+
+
+def format_list(names: list[str]) -> str:
+    """Return names as a list to type in an override: ``[a,'b c']``."""
+    quoted = [name if name.isidentifier() else "'" + name.replace("'", "\\'") + "'" for name in names]
+    return f"[{','.join(quoted)}]"
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Silence the warnings of libraries: that a fit on permuted labels did not converge is expected."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @dataclass(frozen=True)
 class CheckContext:
-    """A run up to its split, and what to fit and judge with.
+    """A run that is loaded and split.
 
     Attributes
     ----------
     session
-        Given a seed: seeds the generators and limits the threads for the time of a fit, as a run does.
+        Called with a seed: seeds the generators and limits the threads for the duration of a fit, as in a run.
     metric, direction
-        What runs are ranked by.
+        The metric by which runs are ranked, and whether more or less of it is better.
     train, validation
-        Positions of the sampled rows.
+        Positions in the table of the sampled rows.
     """
 
     run: Run
@@ -94,19 +128,19 @@ class CheckContext:
 
     @property
     def classes(self) -> tuple[Any, ...]:
-        """The sorted labels of a classification, none for a regression."""
+        """The sorted labels of a classification; empty for a regression."""
         return self.run.data.classes
 
     @property
     def algorithm(self) -> dict[str, Any]:
         """The config of the algorithm."""
-        found: dict[str, Any] = self.run.config.plain()["algorithm"]
-        return found
+        node: dict[str, Any] = self.run.config.plain()["algorithm"]
+        return node
 
     @property
-    def parts(self) -> list[str]:
-        """The parts that the evaluator scores on rows of their own."""
-        return [part for part in PARTS if part != "validation" or self.run.evaluator.holds_out]
+    def splits(self) -> list[str]:
+        """The splits that have rows of their own: no validation split under cross-validation."""
+        return [split for split in PARTS if split != "validation" or self.run.evaluator.holds_out]
 
     @cached_property
     def model(self) -> "Pipeline":
@@ -114,28 +148,28 @@ class CheckContext:
         return self.fit(self.train)
 
     @cached_property
-    def trouble(self) -> CheckResult | None:
-        """What keeps the pipeline from being fitted, or None."""
+    def fit_error(self) -> CheckResult | None:
+        """The error that fitting the pipeline raises, as a failed check."""
         try:
             self.model  # noqa: B018
         except Exception as error:
-            return result_of_error(error)
+            return error_result(error)
         return None
 
-    def few(self, rows: "Rows") -> "Rows":
-        """Return fewer of some rows, for what is fitted several times."""
-        return sample_rows(rows, self.run.data.target, self.classes, AGAIN, self.run.seed)
+    def reduce(self, rows: "Rows") -> "Rows":
+        """Return fewer of some rows, for checks that fit several times."""
+        return sample_rows(rows, self.run.data.target, self.classes, MAX_REFIT_ROWS, self.run.seed)
 
     def features(self, rows: "Rows") -> "pd.DataFrame":
-        """Return the raw columns of some rows."""
+        """Return raw columns."""
         return self.run.data.features.iloc[rows]
 
     def target(self, rows: "Rows") -> "pd.Series[Any]":
-        """Return what is true of some rows."""
+        """Return true labels or values."""
         return self.run.data.target.iloc[rows]
 
     def prepare(self, rows: "Rows", target: "pd.Series[Any] | None" = None) -> tuple[Any, Any]:
-        """Return the preprocessing fitted on some rows, and these rows as it left them."""
+        """Return the preprocessing fitted on some rows, and these rows preprocessed."""
         preprocess = make_preprocess(self.run)
         with silent():
             return preprocess, preprocess.fit_transform(
@@ -143,16 +177,16 @@ class CheckContext:
             )
 
     def fit(self, rows: "Rows") -> "Pipeline":
-        """Return a fresh pipeline fitted on some rows, as a run would."""
+        """Return a fresh pipeline fitted on some rows, as in a run."""
         from sklearn.base import clone
 
-        return self._fitted(clone(self.run.estimator), rows, self.target(rows), self.run.seed)
+        return self._fit(clone(self.run.estimator), rows, self.target(rows), self.run.seed)
 
-    def fit_soon(self, rows: "Rows", target: "pd.Series[Any]", seed: int) -> "Pipeline":
-        """Return a fresh pipeline fitted on some rows and any target of theirs, with few iterations and a seed."""
-        return self._fitted(shorten_training(self.run.estimator, self.algorithm, seed), rows, target, seed)
+    def fit_short(self, rows: "Rows", target: "pd.Series[Any]", seed: int) -> "Pipeline":
+        """Return a fresh pipeline fitted with few iterations on some rows and any target for them."""
+        return self._fit(shorten_training(self.run.estimator, self.algorithm, seed), rows, target, seed)
 
-    def _fitted(self, algorithm: Any, rows: "Rows", target: "pd.Series[Any]", seed: int) -> "Pipeline":
+    def _fit(self, algorithm: Any, rows: "Rows", target: "pd.Series[Any]", seed: int) -> "Pipeline":
         from sklearn.pipeline import Pipeline
 
         with self.session(seed), silent():
@@ -160,60 +194,39 @@ class CheckContext:
             algorithm.fit(prepared, target.to_numpy())
         return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
 
-    def answers(self, model: "Pipeline", rows: "Rows") -> Answers:
-        """Ask a pipeline about some rows."""
+    def predict(self, model: "Pipeline", rows: "Rows") -> Answers:
+        """Return a pipeline's predictions for some rows."""
         with silent():
             prepared = model[:-1].transform(self.features(rows))
             return ask(model[-1], prepared, actual(self.target(rows), self.classes), self.classes)
 
-    def score(self, answers: Answers) -> float:
-        """Return the metric that runs are ranked by; NaN where it is not defined."""
+    def score(self, predictions: Answers) -> float:
+        """Return the ranking metric; NaN where it is not defined."""
         with silent():
-            return answers.values([self.metric]).get(self.metric.name, float("nan"))
+            return predictions.values([self.metric]).get(self.metric.name, float("nan"))
 
-    def gain(self, value: float, level: float) -> float:
-        """Return by how much a score is better than a level: above 0 where it is."""
-        return value - level if self.direction == "maximize" else level - value
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """Keep quiet about what libraries remark: that permuted labels were not learnt well is no news."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    def gain(self, value: float, reference: float) -> float:
+        """Return by how much a score beats a reference, whatever the direction: above 0 is better."""
+        return value - reference if self.direction == "maximize" else reference - value
 
 
 def make_check_context(run: Run, session: Callable[[int], AbstractContextManager[None]]) -> CheckContext:
-    """Sample the rows of a run that is split."""
+    """Sample the rows of a run that is split; the test rows are never scored."""
     metric, direction = metrics.objective(run.config.objective, run.data.task, run.catalogue)
     train, validation = (
         sample_rows(rows, run.data.target, run.data.classes, limit, run.seed)
-        for rows, limit in zip(holdout_rows(run), (TRAIN, JUDGE), strict=True)
+        for rows, limit in zip(holdout_rows(run), (MAX_TRAIN_ROWS, MAX_VALIDATION_ROWS), strict=True)
     )
     return CheckContext(run, session, metric, direction, train, validation)
 
 
-def result_of_error(error: Exception) -> CheckResult:
-    """Return an error as a finding: runtree's own say what to do."""
-    hints = getattr(error, "hints", ())
-    advice = "; ".join(hints) or "see where: runtree --traceback train …"
-    if not hints and ("NaN" in str(error) or "infinity" in str(error)):
-        advice = "type: preprocess=tabular"
-    kind = "" if hasattr(error, "hints") else f"{type(error).__name__}: "
-    return failed(f"{kind}{first_line(error)}", advice)
-
-
-LEAST = 2  # rows of a class that are kept where it has so many
-
-
 def sample_rows(rows: "Rows", target: "pd.Series[Any]", classes: tuple[Any, ...], limit: int, seed: int) -> "Rows":
-    """Return about `limit` of the row positions, in their order; the rows of each class in their share.
+    """Return a seeded sample of about `limit` row positions in ascending order, stratified by class.
 
     Parameters
     ----------
     target
-        Of the whole table; `rows` are positions in it.
+        The target of the whole table, in which `rows` are positions.
     classes
         Empty for a regression.
     """
@@ -225,68 +238,54 @@ def sample_rows(rows: "Rows", target: "pd.Series[Any]", classes: tuple[Any, ...]
     if not classes:
         return np.sort(generator.choice(rows, limit, replace=False))
     labels = target.iloc[rows].to_numpy()
-    groups = [rows[labels == label] for label in np.unique(labels)]
-    counts = [min(len(group), max(LEAST, round(limit * len(group) / len(rows)))) for group in groups]
-    taken = [generator.choice(group, count, replace=False) for group, count in zip(groups, counts, strict=True)]
+    by_class = [rows[labels == label] for label in np.unique(labels)]
+    counts = [min(len(own), max(MIN_SAMPLED_CLASS_ROWS, round(limit * len(own) / len(rows)))) for own in by_class]
+    taken = [generator.choice(own, count, replace=False) for own, count in zip(by_class, counts, strict=True)]
     return np.sort(np.concatenate(taken))
 
 
-# --- Copies of an algorithm with some of its parameters changed: sooner done, or free to learn by heart.
-
-BATCH = 16  # rows of a step, of which there are then several in an epoch
-SOON = 30  # iterations or trees: what leaks shows at once
-LENGTHS = ("max_epochs", "max_iter", "epochs", "n_estimators")
-BY_GRADIENT = ("learning_rate_init", "eta0")  # what scikit-learn's algorithms that take steps call their first one
-SEEDS = ("random_state", "seed")
-UNHINDERED: Mapping[str, Any] = {  # what keeps a model from learning by heart
-    "dropout": 0.0,
-    "weight_decay": 0.0,
-    "label_smoothing": 0.0,
-    "alpha": 1e-6,  # not 0: scikit-learn's schedule "optimal" divides by it
-    "early_stopping": False,
-    "tol": 0.0,
-    "n_iter_no_change": 10**6,
-}
-
-
 def estimator_params(estimator: Any) -> dict[str, Any]:
-    """Return an estimator's parameters, none where it does not tell them."""
+    """Return an estimator's own parameters; none if it has no `get_params`."""
     return dict(estimator.get_params(deep=False)) if hasattr(estimator, "get_params") else {}
 
 
 def iterates_by_gradient(estimator: Any, node: Mapping[str, Any]) -> bool:
-    """Tell whether an algorithm goes through the rows in epochs: as its option says, else by its parameters."""
+    """Return whether an algorithm trains in epochs: by its option's `iterations`, else by its parameters."""
     unit = (node.get("iterations") or {}).get("unit")
-    return unit == "epoch" if unit else any(name in estimator_params(estimator) for name in BY_GRADIENT)
+    return unit == "epoch" if unit else any(name in estimator_params(estimator) for name in GRADIENT_PARAMETERS)
 
 
 def shorten_training(estimator: Any, node: Mapping[str, Any], seed: int) -> Any:
-    """Return an unfitted copy with few iterations or trees, and with a seed of its own where it is seeded."""
+    """Return an unfitted copy with few iterations or trees, and with the given seed if it takes one."""
     from sklearn.base import clone
 
-    known, copied = estimator_params(estimator), clone(estimator)
-    changes: dict[str, Any] = {name: SOON for name in _lengths(node) if _counts(known.get(name)) and known[name] > SOON}
-    changes |= {name: seed for name in SEEDS if _counts(known.get(name))}
-    if "n_restarts_optimizer" in known:  # a Gaussian process, which is fitted some hundred times to find its kernel
+    params, copied = estimator_params(estimator), clone(estimator)
+    changes: dict[str, Any] = {
+        name: SHORT_ITERATIONS
+        for name in _iteration_parameters(node)
+        if _is_count(params.get(name)) and params[name] > SHORT_ITERATIONS
+    }
+    changes |= {name: seed for name in SEED_PARAMETERS if _is_count(params.get(name))}
+    if "n_restarts_optimizer" in params:  # a Gaussian process is fitted some hundred times to find its kernel
         changes["optimizer"] = None
     return copied.set_params(**changes) if changes else copied
 
 
 def allow_memorizing(estimator: Any, node: Mapping[str, Any], epochs: int) -> Any:
-    """Return an unfitted copy with so many iterations, and without what keeps it from learning by heart."""
+    """Return an unfitted copy that trains for `epochs` without regularization or early stopping."""
     from sklearn.base import clone
 
-    known = estimator_params(estimator)
-    changes = {**UNHINDERED, **dict.fromkeys(_lengths(node), epochs)}
-    if _counts(known.get("batch_size")):
-        changes["batch_size"] = BATCH
-    return clone(estimator).set_params(**{name: value for name, value in changes.items() if name in known})
+    params = estimator_params(estimator)
+    changes = {**MEMORIZING_PARAMETERS, **dict.fromkeys(_iteration_parameters(node), epochs)}
+    if _is_count(params.get("batch_size")):
+        changes["batch_size"] = MEMORIZING_BATCH_ROWS
+    return clone(estimator).set_params(**{name: value for name, value in changes.items() if name in params})
 
 
-def _lengths(node: Mapping[str, Any]) -> list[str]:
-    quote_names = ((node.get("iterations") or {}).get("honours") or {}).get("max_iterations")
-    return [*LENGTHS, *([str(quote_names)] if quote_names else [])]
+def _iteration_parameters(node: Mapping[str, Any]) -> list[str]:
+    declared = ((node.get("iterations") or {}).get("honours") or {}).get("max_iterations")
+    return [*ITERATION_PARAMETERS, *([str(declared)] if declared else [])]
 
 
-def _counts(value: Any) -> bool:
+def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)

@@ -1,10 +1,10 @@
-"""What a check is, and what came of it."""
+"""All checks in the order in which they run: cheap ones first, and those that explain others before them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from runtree.checks.context import CheckContext, CheckResult, result_of_error, skipped
+from runtree.checks.context import CheckContext, CheckResult, error_result, skipped
 from runtree.checks.leakage import check_leakage
 from runtree.checks.learning import check_learns, check_one_batch, check_shuffled
 from runtree.checks.pipeline import check_repeats, check_shapes
@@ -21,68 +21,64 @@ from runtree.checks.table import (
 
 @dataclass(frozen=True)
 class Check:
-    """A question to a configuration, before it is trained at length.
+    """A check of one configuration.
 
     Attributes
     ----------
-    name, asks
-        A word for the table, and what is asked in one line.
-    function
-        Answers it.
-    fits
-        Whether it needs the pipeline to be fitted; where that cannot be done it is skipped.
+    name, question
+        A word or two, and what is checked in one line.
+    needs_fit
+        Whether the check fits the pipeline; it is skipped if that fails.
     """
 
     name: str
-    asks: str
+    question: str
     function: Callable[[CheckContext], CheckResult]
-    fits: bool = False
+    needs_fit: bool = False
 
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """A check with what it found, and how long it took in seconds."""
+    """A check with its result and its duration in seconds."""
 
     check: Check
-    finding: CheckResult
+    result: CheckResult
     seconds: float
 
 
-# --- Every check, in the order in which they are asked: what is cheap and what explains the others comes first.
-
 CHECKS: tuple[Check, ...] = (
-    Check("shapes", "Do parts, features and answers fit together?", check_shapes),
-    Check("missing", "Is anything missing or infinite left?", check_missing),
+    Check("shapes", "Do splits, features and predictions fit together?", check_shapes),
+    Check("missing", "Are missing or infinite values left after preprocessing?", check_missing),
     Check("constant", "Does every column vary?", check_constant),
-    Check("identifiers", "Does a column name its rows?", check_identifiers),
-    Check("duplicates", "Do rows stand in two parts?", check_duplicates),
-    Check("classes", "Has every part every class?", check_classes),
-    Check("groups", "Is every group in one part?", check_groups),
-    Check("time", "Is what is judged by later than what is learnt from?", check_time),
-    Check("leakage", "Does one column give the answer away?", check_leakage),
-    Check("learns", "Is it better than a dummy?", check_learns, fits=True),
-    Check("shuffled", "Does it fall to chance on permuted labels?", check_shuffled, fits=True),
-    Check("one batch", "Can it learn a few rows by heart?", check_one_batch, fits=True),
-    Check("repeats", "Does the same seed give the same predictions?", check_repeats, fits=True),
+    Check("identifiers", "Is a column an identifier of its rows?", check_identifiers),
+    Check("duplicates", "Are rows of other splits also train rows?", check_duplicates),
+    Check("classes", "Does every split have every class?", check_classes),
+    Check("groups", "Is every group in one split?", check_groups),
+    Check("time", "Are the train rows earlier than all others?", check_time),
+    Check("leakage", "Does a single column predict the target?", check_leakage),
+    Check("learns", "Is the pipeline better than a dummy?", check_learns, needs_fit=True),
+    Check("shuffled", "Does the score fall to chance level on permuted labels?", check_shuffled, needs_fit=True),
+    Check("one batch", "Can the algorithm memorize a few rows?", check_one_batch, needs_fit=True),
+    Check("repeats", "Does the same seed give the same predictions?", check_repeats, needs_fit=True),
 )
 
 
 def run_checks(
-    context: CheckContext, checks: Sequence[Check] = CHECKS, watch: Callable[[str], None] = lambda _: None
+    context: CheckContext, checks: Sequence[Check] = CHECKS, on_start: Callable[[str], None] = lambda _: None
 ) -> Iterator[CheckOutcome]:
-    """Ask each check in turn, and yield what it found; `watch` hears the name of each that begins."""
+    """Run the checks one after the other; `on_start` is called with the name of each."""
     for check in checks:
-        watch(check.name)
+        on_start(check.name)
         clock = time.monotonic()
-        finding = run_check(check, context)
-        yield CheckOutcome(check, finding, time.monotonic() - clock)
+        result = run_check(check, context)
+        yield CheckOutcome(check, result, time.monotonic() - clock)
 
 
 def run_check(check: Check, context: CheckContext) -> CheckResult:
-    """Return what a check finds; an error that the pipeline raises meanwhile is a finding too."""
-    if check.fits and context.trouble is not None:
+    """Return the result of a check; an error that the pipeline raises is a failure of the check."""
+    if check.needs_fit and context.fit_error is not None:
         return skipped("the pipeline cannot be fitted, see shapes")
     try:
         return check.function(context)
     except Exception as error:
-        return result_of_error(error)
+        return error_result(error)

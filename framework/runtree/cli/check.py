@@ -58,10 +58,10 @@ def _print_checks(checked: "CheckReport", overrides: list[str]) -> None:
     click.echo(labelled(*run_lines(checked.run)[0]))
     fitted = f"{checked.run.config.algorithm.name}, fitted on {checked.rows:,} rows of the train split"
     click.echo(f"{labelled('check', fitted)}\n")
-    rows = [[outcome.check.name, outcome.finding.state, outcome.finding.found] for outcome in checked.outcomes]
-    advice = {number: outcome.finding.advice for number, outcome in enumerate(checked.outcomes)}
+    rows = [[outcome.check.name, outcome.result.state, outcome.result.message] for outcome in checked.outcomes]
+    advice = {number: outcome.result.advice for number, outcome in enumerate(checked.outcomes)}
     notes = {number: f"-> {text}" for number, text in advice.items() if text}
-    print_table(["check", "result", "found"], rows, notes)
+    print_table(["check", "result", "message"], rows, notes)
     counts = ", ".join(f"{checked.count(state)} {state}" for state in CHECK_STATES if checked.count(state))
     click.echo(f"\n{counts} in {format_seconds(checked.seconds)} s; nothing was written")
     verb = "train" if checked.passed else "check"
@@ -75,10 +75,10 @@ def _print_json(checked: "CheckReport") -> None:
     checks = [
         {
             "name": outcome.check.name,
-            "asks": outcome.check.asks,
-            "result": outcome.finding.state,
-            "found": outcome.finding.found,
-            "advice": outcome.finding.advice,
+            "question": outcome.check.question,
+            "result": outcome.result.state,
+            "message": outcome.result.message,
+            "advice": outcome.result.advice,
             "seconds": round(outcome.seconds, 3),
         }
         for outcome in checked.outcomes

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runtree.app.explain import ExplainedRows
 
 SCHEMA = 1
-HEADINGS = ("row", "of", "answer", "base", "column", "value", "amount", "error")
+HEADINGS = ("row", "output", "prediction", "base", "column", "value", "amount", "error")
 
 HELP = """Explain single predictions.
 
@@ -65,9 +65,9 @@ def explain_command(
         print_json({"schema": SCHEMA, "run": record.id, "rows": _make_documents(explained)})
     elif as_csv:
         cells = [
-            [row.row, of, row.answer, row.base, item.column, item.value, item.amount, item.error]
-            for of, row in zip(explained.of, explained.rows, strict=True)
-            for item in row.first(len(row.contributions))
+            [row.row, output, row.prediction, row.base, item.column, item.value, item.amount, item.error]
+            for output, row in zip(explained.outputs, explained.rows, strict=True)
+            for item in row.largest(len(row.contributions))
         ]
         print_csv(HEADINGS, cells)
     else:
@@ -79,12 +79,12 @@ def _make_documents(explained: "ExplainedRows") -> list[dict[str, Any]]:
     return [
         {
             "row": row.row,
-            "of": of,
-            "answer": row.answer,
+            "output": output,
+            "prediction": row.prediction,
             "base": row.base,
-            "contributions": [vars(item) for item in row.first(len(row.contributions))],
+            "contributions": [vars(item) for item in row.largest(len(row.contributions))],
         }
-        for of, row in zip(explained.of, explained.rows, strict=True)
+        for output, row in zip(explained.outputs, explained.rows, strict=True)
     ]
 
 
@@ -92,12 +92,12 @@ def _print_rows(explained: "ExplainedRows", top: int) -> None:
     """Print a table for each row that adds up from the mean prediction to that of the row."""
     from runtree.cli.tables import print_table
 
-    for number, (of, row) in enumerate(zip(explained.of, explained.rows, strict=True)):
-        click.echo(("\n" if number else "") + f"row {row.row}: {of} {row.answer:.4g}\n")
-        shown = row.first(top)
+    for number, (output, row) in enumerate(zip(explained.outputs, explained.rows, strict=True)):
+        click.echo(("\n" if number else "") + f"row {row.row}: {output} {row.prediction:.4g}\n")
+        shown = row.largest(top)
         others = [item for item in row.contributions if item not in shown]
         lines = [["mean of training rows", "", row.base, None]]
         lines += [[item.column, item.value, item.amount, item.error] for item in shown]
         if others:
             lines.append([f"{len(others)} other columns", "", sum(item.amount for item in others), None])
-        print_table(["column", "value", "contribution", "±"], [*lines, [f"= {of}", "", row.answer, None]])
+        print_table(["column", "value", "contribution", "±"], [*lines, [f"= {output}", "", row.prediction, None]])

@@ -1,4 +1,4 @@
-"""The models that any other must beat: one that looks at no column, a line, and boosted trees with usual settings."""
+"""Baselines: simple models that are fitted beside a run's own, and by how much it beats them on the test split."""
 
 import math
 import time
@@ -15,31 +15,42 @@ from runtree.contract.types import Task
 from runtree.evaluation.context import EvaluationContext
 from runtree.lifecycle.fit import make_preprocess, preprocessed
 
-TREES = 100  # at most; for several classes one is grown for each in every iteration
-FEWEST_ITERATIONS = 10
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+# Baselines must stay cheap beside the run's own fit, whatever the size of the table.
+MAX_CELLS = 1_000_000  # rows x columns of the train split
+MIN_SAMPLED_ROWS = 1_000  # even if the table is so wide that they have more cells
+MAX_COLUMNS = 1_000
+MAX_TREES = 100  # over all classes: boosting grows one tree for each class in every iteration
+MIN_ITERATIONS = 10
+SIGNIFICANT_DIGITS = 3  # of gains in sentences
+SKIPPED = "baselines_left_out"  # the key of evaluation.json that holds reasons
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """One of them.
+    """A model to compare with.
 
     Attributes
     ----------
     make
-        ``make(task, classes, seed)`` with the number of classes; for a regression 0.
-    kin
-        Names of the classes that are this baseline themselves.
-    reads
-        Whether it looks at columns, which then must be numbers.
-    instead
-        The option of the group `algorithm` to choose in its place.
+        ``make(task, classes, seed)`` with the number of classes, 0 for a regression; returns an unfitted estimator.
+    same_models
+        Class names of models that are this baseline themselves: a comparison would say nothing.
+    algorithm
+        The option of the group `algorithm` to choose instead of the run's own, by task.
+    uses_columns
+        Whether it reads columns, which must then be numeric.
     """
 
     name: str
     make: Callable[[Task, int, int], Any]
-    kin: tuple[str, ...]
-    instead: Mapping[Task, str]
-    reads: bool = True
+    same_models: tuple[str, ...]
+    algorithm: Mapping[Task, str]
+    uses_columns: bool = True
 
 
 def dummy(task: Task, classes: int, seed: int) -> Any:
@@ -50,7 +61,7 @@ def dummy(task: Task, classes: int, seed: int) -> Any:
 
 
 def linear(task: Task, classes: int, seed: int) -> Any:
-    """Return a logistic or a ridge regression of standardised columns, holes filled with the median."""
+    """Return a logistic or ridge regression of standardized columns, missing values filled with the median."""
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
@@ -61,14 +72,14 @@ def linear(task: Task, classes: int, seed: int) -> Any:
 
 
 def boosted(task: Task, classes: int, seed: int) -> Any:
-    """Return boosted trees of at most 15 leaves: 100 trees; of more than two classes 10 to 33 for each."""
+    """Return gradient boosting with at most 15 leaves a tree: 100 iterations, or 10 to 33 of more than two classes."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    iterations = max(TREES // (classes if classes > 2 else 1), FEWEST_ITERATIONS)
-    kind = HistGradientBoostingClassifier if task == "classification" else HistGradientBoostingRegressor
-    return kind(
+    iterations = max(MAX_TREES // (classes if classes > 2 else 1), MIN_ITERATIONS)
+    estimator = HistGradientBoostingClassifier if task == "classification" else HistGradientBoostingRegressor
+    return estimator(
         max_iter=iterations,
-        learning_rate=min(0.3, 10 / iterations),  # fewer steps are longer ones
+        learning_rate=min(0.3, 10 / iterations),  # fewer iterations need larger steps
         max_leaf_nodes=15,
         early_stopping=False,
         random_state=seed,
@@ -76,7 +87,7 @@ def boosted(task: Task, classes: int, seed: int) -> Any:
 
 
 BASELINES = (
-    Baseline("dummy", dummy, ("DummyClassifier", "DummyRegressor"), {}, reads=False),
+    Baseline("dummy", dummy, ("DummyClassifier", "DummyRegressor"), {}, uses_columns=False),
     Baseline(
         "linear",
         linear,
@@ -90,263 +101,230 @@ BASELINES = (
         {"classification": "hist_gradient_boosting", "regression": "hist_gradient_boosting"},
     ),
 )
-BASELINE_NAMES = tuple(one.name for one in BASELINES)
+BASELINE_NAMES = tuple(baseline.name for baseline in BASELINES)
 
 
-if TYPE_CHECKING:
-    import numpy as np
+def selected_baselines(option: str | list[str]) -> list[Baseline]:
+    """Return the baselines that `evaluator.baselines` selects."""
+    names = option if isinstance(option, list) else {"auto": BASELINE_NAMES, "none": ()}.get(option, (option,))
+    return [baseline for baseline in BASELINES if baseline.name in names]
 
-    from runtree.statistics.comparison import Comparison
 
-    Array = np.ndarray[Any, Any]
+def compare_with_baselines(context: EvaluationContext) -> list[dict[str, Any]] | None:
+    """Return each baseline with its metrics and the run's gain over it; reasons for skipped ones go to another key.
 
-CELLS = 1_000_000  # rows x columns that a baseline learns from at most
-FEWEST = 1_000  # … rows, however many columns there are
-WIDEST = 1_000  # columns
+    Baselines are fitted once on the train split, so under cross-validation they have no validation metrics.
+    """
+    run = context.run
+    selected = selected_baselines(context.options.baselines)
+    if not selected or "test" not in context.predictions:
+        return None
+    results: list[dict[str, Any]] = []
+    skipped: dict[str, str] = {}
+    data: BaselineData | None = None
+    for baseline in selected:
+        model = type(run.model.steps[-1][1] if hasattr(run.model, "steps") else run.model).__name__
+        if model in baseline.same_models:
+            skipped[baseline.name] = f"the model is a {model} itself"
+            continue
+        try:
+            data = data or prepare_data(run)
+            fitted = _fit_cached(run, baseline, data)
+        except (RuntreeError, ValueError, ArithmeticError, MemoryError) as error:
+            skipped[baseline.name] = first_line(error)
+        else:
+            results.append(_result(context, baseline, fitted))
+    if skipped:
+        context.results[SKIPPED] = [{"name": name, "reason": reason} for name, reason in skipped.items()]
+    return results
 
 
 @dataclass(frozen=True)
 class BaselineData:
-    """Rows to learn from with their labels, and rows to answer about by part."""
+    """Preprocessed train rows with their target, and preprocessed rows of the other splits."""
 
-    learnt: Any
+    train: Any
     target: "Array"
-    parts: Mapping[str, Any]
+    splits: Mapping[str, Any]
 
     @property
     def obstacle(self) -> str:
-        """Return why a model of numbers cannot take these rows; empty where it can."""
-        return next(filter(None, map(numeric_obstacle, (self.learnt, *self.parts.values()))), "")
+        """Why these rows do not fit a baseline that uses columns; empty if they do."""
+        return next(filter(None, map(numeric_obstacle, (self.train, *self.splits.values()))), "")
 
 
-def prepare_rows(run: Run) -> BaselineData:
-    """Prepare the train part, or a seeded sample of it, and the other parts.
+def prepare_data(run: Run) -> BaselineData:
+    """Preprocess the train split, or a seeded sample of it, and the other splits.
 
-    All of the train part: the preprocessing is the model's own, fitted, and what it made of the rows is recalled. A
-    sample: a fresh copy of the preprocessing is fitted on it.
+    The whole train split reuses the run's fitted preprocessing and cached rows; a sample gets a fresh copy of it.
     """
     import numpy as np
 
     train, width = run.split.train, run.data.features.shape[1]
-    order = np.random.default_rng(run.seed).permutation(train)
-    chosen = np.sort(order[: max_rows(len(train), width)])
+    shuffled = np.random.default_rng(run.seed).permutation(train)
+    chosen = np.sort(shuffled[: max_rows(len(train), width)])
+    names = [split for split in ("validation", "test") if len(run.split.rows(split))]
     if len(chosen) == len(train):
-        preprocess, learnt = run.recall("fitted", run.preprocessed, lambda: preprocessed(run))
-        parts = {part: _recalled_rows(run, preprocess, part) for part in holdout_splits(run)}
+        preprocess, rows = run.recall("fitted", run.preprocessed, lambda: preprocessed(run))
+        splits = {name: _transform_cached(run, preprocess, name) for name in names}
     else:
         preprocess = make_preprocess(run)
-        learnt = preprocess.fit_transform(run.data.features.iloc[chosen], run.data.target.iloc[chosen])
-        parts = {part: preprocess.transform(run.part(part)[0]) for part in holdout_splits(run)}
-    most = max_rows(len(chosen), np.shape(learnt)[1] if np.ndim(learnt) == 2 else 1)
+        rows = preprocess.fit_transform(run.data.features.iloc[chosen], run.data.target.iloc[chosen])
+        splits = {name: preprocess.transform(run.part(name)[0]) for name in names}
     target = run.data.target.iloc[chosen].to_numpy()
-    if most < len(chosen):
-        own = np.sort(np.random.default_rng(run.seed).permutation(len(chosen))[:most])
-        learnt, target = (learnt.iloc[own] if hasattr(learnt, "iloc") else learnt[own]), target[own]
-    return BaselineData(learnt, target, parts)
-
-
-def holdout_splits(run: Run) -> list[str]:
-    """Return the parts that a baseline is scored on: those that nothing is learnt from."""
-    return [part for part in ("validation", "test") if len(run.split.rows(part))]
+    limit = max_rows(len(chosen), np.shape(rows)[1] if np.ndim(rows) == 2 else 1)
+    if limit < len(chosen):  # preprocessing has made the table wider
+        kept = np.sort(np.random.default_rng(run.seed).permutation(len(chosen))[:limit])
+        rows, target = (rows.iloc[kept] if hasattr(rows, "iloc") else rows[kept]), target[kept]
+    return BaselineData(rows, target, splits)
 
 
 def max_rows(rows: int, columns: int) -> int:
-    """Return how many rows are learnt from."""
-    return min(rows, max(CELLS // max(columns, 1), FEWEST))
+    """Return how many rows a baseline is fitted on."""
+    return min(rows, max(MAX_CELLS // max(columns, 1), MIN_SAMPLED_ROWS))
 
 
-def _recalled_rows(run: Run, preprocess: Any, part: str) -> Any:
-    return run.recall("rows", (run.preprocessed, part), lambda: preprocess.transform(run.part(part)[0]))
+def _transform_cached(run: Run, preprocess: Any, split: str) -> Any:
+    return run.recall("rows", (run.preprocessed, split), lambda: preprocess.transform(run.part(split)[0]))
 
 
 def numeric_obstacle(rows: Any) -> str:
-    """Return why rows are no table of numbers; empty where they are one."""
+    """Return why rows are not a table of numbers that a baseline can use; empty if they are."""
     import numpy as np
 
     if hasattr(rows, "dtypes") and hasattr(rows, "columns"):
-        words = [str(name) for name, dtype in rows.dtypes.items() if getattr(dtype, "kind", "O") not in "biuf"]
-        if words:
-            return f"columns that are no numbers: {', '.join(words[:3])}" + (", …" if len(words) > 3 else "")
+        others = [str(name) for name, dtype in rows.dtypes.items() if getattr(dtype, "kind", "O") not in "biuf"]
+        if others:
+            return f"columns that are not numeric: {', '.join(others[:3])}" + (", …" if len(others) > 3 else "")
     elif not isinstance(rows, np.ndarray) or rows.dtype.kind not in "biuf" or rows.ndim != 2:
-        return "the prepared rows are no table of numbers"
-    if rows.shape[1] > WIDEST:
-        return f"{rows.shape[1]:,} columns, and it takes {WIDEST:,} at most"
+        return "the preprocessed rows are not a numeric table"
+    if rows.shape[1] > MAX_COLUMNS:
+        return f"{rows.shape[1]:,} columns, more than the {MAX_COLUMNS:,} that baselines take"
     return ""
 
 
-def numeric_columns(learnt: Any) -> "Callable[[Any], Array]":
-    """Return what takes the numbers of rows, without columns that are empty in those that are learnt from."""
+@dataclass(frozen=True)
+class FittedBaseline:
+    """Predictions of a fitted baseline by split; `rows` counts the train rows that it was fitted on."""
+
+    algorithm: str
+    predictions: Mapping[str, Answers]
+    seconds: float
+    rows: int
+
+
+def _fit_cached(run: Run, baseline: Baseline, data: BaselineData) -> FittedBaseline:
+    if baseline.uses_columns and data.obstacle:
+        raise ValueError(data.obstacle)
+    key = (run.preprocessed, run.seed, baseline.name)  # the runs of a sweep mostly share their preprocessed rows
+    fitted: FittedBaseline = run.recall("baseline", key, lambda: _fit(run, baseline, data))
+    return fitted
+
+
+def _fit(run: Run, baseline: Baseline, data: BaselineData) -> FittedBaseline:
+    classes = run.data.classes
+    model = baseline.make(run.data.task, len(classes), run.seed)
+    select = numeric_columns(data.train) if baseline.uses_columns else empty_column
+    clock = time.monotonic()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as that a line has not converged: the user did not choose this model
+        model.fit(select(data.train), data.target)
+        predictions = {
+            split: ask(model, select(rows), actual(run.part(split)[1], classes), classes)
+            for split, rows in data.splits.items()
+        }
+    name = type(model[-1] if hasattr(model, "steps") else model).__name__
+    return FittedBaseline(name, predictions, round(time.monotonic() - clock, 6), len(data.target))
+
+
+def numeric_columns(train: Any) -> "Callable[[Any], Array]":
+    """Return a function from rows to float64 values, without the columns that are empty in the train rows."""
     import numpy as np
 
-    known = ~np.isnan(_numbers(learnt)).all(axis=0)
-    return lambda rows: _numbers(rows)[:, known]
+    def to_floats(rows: Any) -> "Array":
+        values = np.asarray(rows, dtype=float)
+        return np.where(np.isinf(values), np.nan, values) if np.isinf(values).any() else values
+
+    known = ~np.isnan(to_floats(train)).all(axis=0)
+    return lambda rows: to_floats(rows)[:, known]
 
 
 def empty_column(rows: Any) -> "Array":
-    """Return as many rows with nothing in them."""
+    """Return one column of zeros, for a model that reads no columns."""
     import numpy as np
 
     return np.zeros((len(rows), 1))
 
 
-def _numbers(rows: Any) -> "Array":
-    """Return a table of numbers as float64, what is infinite as missing."""
-    import numpy as np
-
-    found = np.asarray(rows, dtype=float)
-    return np.where(np.isinf(found), np.nan, found) if np.isinf(found).any() else found
-
-
-SHOWN = 3  # significant digits of a sentence
-
-
-def compare_on_test(context: EvaluationContext, other: Answers) -> dict[str, Any]:
-    """Return the gain of the model over `other` in the ranked metric on the test part: above 0 where it is better.
-
-    Areas under the curve of two classes are compared by DeLong, shares of right answers by McNemar, all else by a
-    paired bootstrap, which gives way to the plain difference where no resamples are asked for.
-    """
-    own = context.predictions["test"]
-    found = _compared(context, own, other)
-    sign = 1 if context.direction == "maximize" else -1
-    low, high = (found.low, found.high) if sign == 1 else (-found.high, -found.low)
+def _result(context: EvaluationContext, baseline: Baseline, fitted: FittedBaseline) -> dict[str, Any]:
+    gain = compare_on_test(context, fitted.predictions["test"])
     return {
-        "metric": context.metric.name,
-        "part": "test",
-        "value": _number(sign * found.value),
-        "low": _number(low),
-        "high": _number(high),
-        "p": _number(found.p),
-        "method": found.method,
-    }
-
-
-def _compared(context: EvaluationContext, own: Answers, other: Answers) -> "Comparison":
-    from runtree.statistics.paired_test import compare_predictions
-
-    asked, groups = context.options.intervals, context.groups("test")
-    return compare_predictions(own, other, context.metric, asked.resamples, asked.level, context.run.seed, groups)
-
-
-def _number(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
-
-
-def is_tie(found: dict[str, Any]) -> bool:
-    """Tell whether a gain may as well be none: its interval holds 0."""
-    low, high = found["low"], found["high"]
-    return low is not None and high is not None and low <= 0 <= high
-
-
-def format_gain(found: dict[str, Any]) -> str:
-    """Return ``+0.012 [-0.003, 0.03]``."""
-    if found["value"] is None:
-        return "not known"
-    between = f" [{found['low']:.{SHOWN}g}, {found['high']:.{SHOWN}g}]" if found["low"] is not None else ""
-    return f"{found['value']:+.{SHOWN}g}{between}"
-
-
-# --- How much better a model is than the models that anybody would have tried first.
-
-LEFT_OUT = "baselines_left_out"
-NOTHING_LEARNT = "nothing was learnt from the columns: look at target and columns with runtree check"
-
-
-@dataclass(frozen=True)
-class FittedBaseline:
-    """A baseline that was fitted and asked; `rows` of the train part were learnt from."""
-
-    algorithm: str
-    answers: Mapping[str, Answers]
-    seconds: float
-    rows: int
-
-
-def selected_baselines(asked: str | list[str]) -> list[Baseline]:
-    """Return the baselines that are asked for: all for "auto"."""
-    names = (
-        BASELINE_NAMES if asked == "auto" else () if asked == "none" else [asked] if isinstance(asked, str) else asked
-    )
-    return [one for one in BASELINES if one.name in names]
-
-
-def compare_with_baselines(context: EvaluationContext) -> list[dict[str, Any]] | None:
-    """Return each baseline with its metrics and the model's gain over it; why others are left out is noted beside it.
-
-    They are fitted on the train part and never by folds: under cross-validation they have no validation metrics.
-    """
-    run = context.run
-    asked = selected_baselines(context.options.baselines)
-    if not asked or "test" not in context.predictions:
-        return None
-    left: dict[str, str] = {one.name: itself for one in asked if (itself := _itself(run, one))}
-    found = []
-    rows: BaselineData | None = None
-    for one in (one for one in asked if one.name not in left):
-        try:
-            rows = rows or prepare_rows(run)
-            fitted = _recalled_baseline(run, one, rows)
-        except (RuntreeError, ValueError, ArithmeticError, MemoryError) as error:
-            left[one.name] = first_line(error)
-        else:
-            found.append(_told(context, one, fitted))
-    if left:
-        context.results[LEFT_OUT] = [{"name": name, "reason": reason} for name, reason in left.items()]
-    return found
-
-
-def _itself(run: Run, one: Baseline) -> str:
-    last = type(run.model.steps[-1][1] if hasattr(run.model, "steps") else run.model).__name__
-    return f"the model is a {last} itself" if last in one.kin else ""
-
-
-def _recalled_baseline(run: Run, one: Baseline, rows: BaselineData) -> FittedBaseline:
-    obstacle = rows.obstacle if one.reads else ""
-    if obstacle:
-        raise ValueError(obstacle)
-    key = (run.preprocessed, run.seed, one.name)
-    found: FittedBaseline = run.recall("baseline", key, lambda: _fit(run, one, rows))
-    return found
-
-
-def _fit(run: Run, one: Baseline, rows: BaselineData) -> FittedBaseline:
-    """Fit a baseline and ask it; whatever its library warns of is no matter of the user's."""
-    model = one.make(run.data.task, len(run.data.classes), run.seed)
-    take = numeric_columns(rows.learnt) if one.reads else empty_column
-    clock = time.monotonic()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(take(rows.learnt), rows.target)
-        answers = {
-            part: ask(model, take(block), actual(run.part(part)[1], run.data.classes), run.data.classes)
-            for part, block in rows.parts.items()
-        }
-    name = type(model[-1] if hasattr(model, "steps") else model).__name__
-    return FittedBaseline(name, answers, round(time.monotonic() - clock, 6), len(rows.target))
-
-
-def _told(context: EvaluationContext, one: Baseline, fitted: FittedBaseline) -> dict[str, Any]:
-    found = compare_on_test(context, fitted.answers["test"])
-    metrics = {part: answers.values(context.metrics) for part, answers in fitted.answers.items()}
-    return {
-        "name": one.name,
+        "name": baseline.name,
         "algorithm": fitted.algorithm,
         "rows": fitted.rows,
         "sampled": fitted.rows < len(context.run.split.train),
         "seconds": fitted.seconds,
-        "metrics": metrics,
-        "gain": found,
-        "finding": _finding(context, one, found).plain(),
+        "metrics": {split: predictions.values(context.metrics) for split, predictions in fitted.predictions.items()},
+        "gain": gain,
+        "finding": _finding(context, baseline, gain).plain(),
     }
 
 
-def _finding(context: EvaluationContext, one: Baseline, found: dict[str, Any]) -> Finding:
-    name, shown = f"against {one.name}", f"test {found['metric']} {format_gain(found)}"
-    if found["value"] is None:
-        return Finding(name, "note", f"not compared with {one.name}: {shown}", "choose another objective.metric")
-    if found["value"] > 0 and not is_tie(found):
-        return Finding(name, "good", f"better than {one.name}: {shown}")
-    instead = one.instead.get(context.run.data.task)
-    advice = f"prefer it, or tune the model: algorithm={instead}" if instead else NOTHING_LEARNT
-    level: Level = "note" if instead else "warning"
-    return Finding(name, level, f"no better than {one.name}: {shown}", advice)
+def _finding(context: EvaluationContext, baseline: Baseline, gain: dict[str, Any]) -> Finding:
+    name, shown = f"against {baseline.name}", f"test {gain['metric']} {format_gain(gain)}"
+    if gain["value"] is None:
+        return Finding(name, "note", f"not compared with {baseline.name}: {shown}", "choose another objective.metric")
+    if gain["value"] > 0 and not is_tie(gain):
+        return Finding(name, "good", f"better than {baseline.name}: {shown}")
+    algorithm = baseline.algorithm.get(context.run.data.task)
+    if algorithm:
+        level: Level = "note"
+        advice = f"use the simpler model, or tune this one: algorithm={algorithm}"
+    else:
+        level = "warning"
+        advice = "the model learned nothing from the columns: check target and columns with runtree check"
+    return Finding(name, level, f"not better than {baseline.name}: {shown}", advice)
+
+
+def compare_on_test(context: EvaluationContext, predictions: Answers) -> dict[str, Any]:
+    """Return the gain of the run over other predictions in the ranking metric on the test split: above 0 is better.
+
+    ROC AUC of two classes is compared by DeLong's test, accuracy by McNemar's, any other metric by a paired bootstrap,
+    or by the plain difference if `evaluator.intervals.resamples` is 0.
+    """
+    from runtree.statistics.paired_test import compare_predictions
+
+    options, own = context.options.intervals, context.predictions["test"]
+    found = compare_predictions(
+        own, predictions, context.metric, options.resamples, options.level, context.run.seed, context.groups("test")
+    )
+    maximize = context.direction == "maximize"
+    low, high = (found.low, found.high) if maximize else (-found.high, -found.low)
+    return {
+        "metric": context.metric.name,
+        "part": "test",
+        "value": _finite(found.value if maximize else -found.value),
+        "low": _finite(low),
+        "high": _finite(high),
+        "p": _finite(found.p),
+        "method": found.method,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def is_tie(gain: Mapping[str, Any]) -> bool:
+    """Return whether the interval of a gain holds 0."""
+    low, high = gain["low"], gain["high"]
+    return low is not None and high is not None and low <= 0 <= high
+
+
+def format_gain(gain: Mapping[str, Any]) -> str:
+    """Return ``+0.012 [-0.003, 0.03]``."""
+    if gain["value"] is None:
+        return "unknown"
+    low, high = gain["low"], gain["high"]
+    interval = f" [{low:.{SIGNIFICANT_DIGITS}g}, {high:.{SIGNIFICANT_DIGITS}g}]" if low is not None else ""
+    return f"{gain['value']:+.{SIGNIFICANT_DIGITS}g}{interval}"

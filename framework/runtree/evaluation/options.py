@@ -1,4 +1,4 @@
-"""What a run is examined for: keys of the group `evaluator` that change neither the model nor its scores."""
+"""Options of the evaluation: the keys of the group `evaluator` that change neither the model nor its scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -10,7 +10,7 @@ from runtree.contract.errors import ConfigError
 
 @dataclass(frozen=True)
 class IntervalOptions:
-    """Bootstrap intervals of each test metric: how likely each holds the true value, and from how many resamples."""
+    """Bootstrap intervals of the test metrics: their confidence level, and the number of resamples; 0 for none."""
 
     level: float = 0.95
     resamples: int = 2000
@@ -18,7 +18,7 @@ class IntervalOptions:
 
 @dataclass(frozen=True)
 class GateOptions:
-    """What a run must come to: bounds such as ``test.f1 >= 0.9``, and a run that it must beat."""
+    """The quality gate: bounds such as ``test.f1 >= 0.9``, and a champion to compare with."""
 
     metrics: list[str] = field(default_factory=list)
     run: str | int | None = None  # the beginning of an id may be a number
@@ -26,7 +26,7 @@ class GateOptions:
 
 @dataclass(frozen=True)
 class FairnessOptions:
-    """Columns whose groups are to be served alike, by which metrics, and by how much these may differ."""
+    """Columns whose groups are compared, the metrics to compare, and the largest difference that is allowed."""
 
     columns: list[str] = field(default_factory=list)
     metrics: str | list[str] = "auto"
@@ -35,7 +35,7 @@ class FairnessOptions:
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """All of them; `conf/evaluator/_examination_.yaml` says what each is."""
+    """All options of the evaluation; `conf/evaluator/_evaluation_.yaml` explains them."""
 
     intervals: IntervalOptions = field(default_factory=IntervalOptions)
     baselines: str | list[str] = "auto"
@@ -48,26 +48,25 @@ class EvaluationOptions:
 
 BLOCKS: Mapping[str, type] = {"intervals": IntervalOptions, "benchmark": GateOptions, "fairness": FairnessOptions}
 CHOICES: Mapping[str, tuple[str, ...]] = {"diagnose": ("none", "quick", "full"), "explain": ("none", "auto", "full")}
-KEYS = tuple(one.name for one in fields(EvaluationOptions))
 
 
 def read_evaluation_options(node: Mapping[str, Any]) -> EvaluationOptions:
-    """Read them from an `evaluator` node.
+    """Read the options from an `evaluator` node, whose other keys belong to the evaluator itself.
 
     Raises
     ------
     ConfigError
-        An unknown key of a block, a value of the wrong type, or one that cannot be.
+        A block has an unknown key, or a value has the wrong type or is out of range.
     """
-    own = {key: node[key] for key in KEYS if key in node}
+    own = {option.name: node[option.name] for option in fields(EvaluationOptions) if option.name in node}
     return read_block(EvaluationOptions, own, "evaluator", BLOCKS, _check)
 
 
 def _check(options: EvaluationOptions) -> None:
     if not 0 < options.intervals.level < 1:
-        raise ConfigError(f"evaluator.intervals.level: {options.intervals.level} is no share between 0 and 1")
+        raise ConfigError(f"evaluator.intervals.level must be between 0 and 1, got {options.intervals.level}")
     if options.intervals.resamples < 0:
-        raise ConfigError(f"evaluator.intervals.resamples: {options.intervals.resamples} is less than 0")
+        raise ConfigError(f"evaluator.intervals.resamples must not be negative, got {options.intervals.resamples}")
     for name, known in CHOICES.items():
         value = getattr(options, name)
         if value not in known:

@@ -1,4 +1,4 @@
-"""Which columns of one row speak for what the model answers, and which against: Shapley values by sampling."""
+"""Shapley values of one prediction, by sampling: what each column adds to it or takes from it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     Array = np.ndarray[Any, Any]
-    Ask = Callable[[pd.DataFrame], Array]  # rows of the table -> a number each
+    Predict = Callable[[pd.DataFrame], Array]  # rows of the table -> one number for each
 
-MAX_EVALUATIONS = 20_000  # variants of one row that the model is asked about
-MIN_PERMUTATIONS = 10  # orders of the columns, however many columns there are
-BATCH_ROWS = 20_000  # rows of one call
+MAX_EVALUATIONS = 20_000  # predictions for one explained row
+MIN_PERMUTATIONS = 10  # pairs of column orders, even if there are so many columns that they need more predictions
+BATCH_ROWS = 20_000  # of one prediction
 
 
 @dataclass(frozen=True)
 class FeatureContribution:
-    """What one column of a row adds to the answer; `error` is the standard error of the sampling."""
+    """What one column adds to the prediction; `error` is the standard error of the sampling."""
 
     column: str
     value: Any
@@ -28,34 +28,37 @@ class FeatureContribution:
 
 @dataclass(frozen=True)
 class RowExplanation:
-    """An answer taken apart: `base` + the sum of the contributions = `answer`.
+    """An explained prediction: `base` plus the amounts of all contributions is `prediction`.
 
-    `base` is the mean answer to the background rows that were drawn.
+    `base` is the mean prediction for the background rows that were drawn.
     """
 
     row: int
-    answer: float
+    prediction: float
     base: float
     contributions: tuple[FeatureContribution, ...]
 
-    def first(self, count: int) -> tuple[FeatureContribution, ...]:
-        """Return the contributions that weigh most, for or against."""
-        return tuple(sorted(self.contributions, key=lambda one: -abs(one.amount))[:count])
+    def largest(self, count: int) -> tuple[FeatureContribution, ...]:
+        """Return the contributions of the largest size, whatever their sign."""
+        return tuple(sorted(self.contributions, key=lambda contribution: -abs(contribution.amount))[:count])
 
 
-def explain_row(ask: "Ask", row: "pd.DataFrame", number: int, background: "pd.DataFrame", seed: int) -> RowExplanation:
-    """Take the model's answer to one row apart.
+def explain_row(
+    predict: "Predict", row: "pd.DataFrame", number: int, background: "pd.DataFrame", seed: int
+) -> RowExplanation:
+    """Explain the prediction for one row.
 
-    Columns take their values from the row one after the other, in a random order, the others keep those of a random
-    background row; what a column adds is the mean change where it is its turn. Each order is gone through backwards as
-    well. Strumbelj & Kononenko 2014, doi:10.1007/s10115-013-0679-x; backwards: Mitchell et al. 2022, JMLR 23(43).
+    The columns take their values from the row one after the other, in a random order, while the rest keep those of a
+    random background row; a column's amount is the mean change at its turn (Strumbelj & Kononenko 2014,
+    doi:10.1007/s10115-013-0679-x). Each order is also walked backwards, which lowers the variance (Mitchell et al.
+    2022, JMLR 23(43)).
 
     Parameters
     ----------
-    ask
-        Returns the number that is explained for each row: the chance of a class, or the prediction.
+    predict
+        Returns the number to explain for each row: the probability of a class, or the predicted value.
     row
-        A table of one row, with the background's columns in their types.
+        A table of one row, with the columns and types of the background.
     """
     import numpy as np
 
@@ -63,46 +66,50 @@ def explain_row(ask: "Ask", row: "pd.DataFrame", number: int, background: "pd.Da
     pairs = max(MIN_PERMUTATIONS, MAX_EVALUATIONS // (2 * (width + 1)))
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(background), size=pairs)
-    orders = np.argsort(rng.random((pairs, width)), axis=1)
-    both = np.stack([orders, orders[:, ::-1]], axis=1).reshape(-1, width)
-    answers = _walk(ask, row, background, np.repeat(drawn, 2), both)
-    added = np.empty((len(both), width))
-    np.put_along_axis(added, both, np.diff(answers, axis=1), axis=1)
-    means = added.reshape(pairs, 2, width).mean(axis=1)  # the two ways through an order are no two draws
+    forwards = np.argsort(rng.random((pairs, width)), axis=1)
+    orders = np.stack([forwards, forwards[:, ::-1]], axis=1).reshape(-1, width)
+    outputs = _walk(predict, row, background, np.repeat(drawn, 2), orders)
+    changes = np.empty((len(orders), width))
+    np.put_along_axis(changes, orders, np.diff(outputs, axis=1), axis=1)
+    # the two directions of one order are correlated, so a pair counts as one draw in the standard error
+    means = changes.reshape(pairs, 2, width).mean(axis=1)
     errors = means.std(axis=0, ddof=1) / np.sqrt(pairs)
-    told = zip(row.columns, row.iloc[0].tolist(), means.mean(axis=0), errors, strict=True)
+    contributions = zip(row.columns, row.iloc[0].tolist(), means.mean(axis=0), errors, strict=True)
     return RowExplanation(
         number,
-        float(answers[0, -1]),
-        float(answers[:, 0].mean()),
+        float(outputs[0, -1]),
+        float(outputs[:, 0].mean()),
         tuple(
-            FeatureContribution(str(name), value, float(amount), float(error)) for name, value, amount, error in told
+            FeatureContribution(str(name), value, float(amount), float(error))
+            for name, value, amount, error in contributions
         ),
     )
 
 
-def _walk(ask: "Ask", row: "pd.DataFrame", background: "pd.DataFrame", drawn: "Array", orders: "Array") -> "Array":
-    """Return the answers on the way from each background row to the row, of shape (orders, columns + 1)."""
+def _walk(
+    predict: "Predict", row: "pd.DataFrame", background: "pd.DataFrame", drawn: "Array", orders: "Array"
+) -> "Array":
+    """Return the predictions from each background row to the explained row, of shape (orders, columns + 1)."""
     import numpy as np
     import pandas as pd
 
     width = row.shape[1]
-    ranks = np.argsort(orders, axis=1)  # when it is each column's turn
-    both = pd.concat([background, row], ignore_index=True)
+    turns = np.argsort(orders, axis=1)  # the step at which each column changes
+    table = pd.concat([background, row], ignore_index=True)
     step = max(1, BATCH_ROWS // (width + 1))
-    found = []
+    outputs = []
     for start in range(0, len(orders), step):
-        turns, own = ranks[start : start + step], drawn[start : start + step]
-        taken = turns[:, None, :] < np.arange(width + 1)[None, :, None]  # (orders, steps, columns)
-        source = np.where(taken, len(background), own[:, None, None]).reshape(-1, width)
-        found.append(ask(_assembled(both, source)).reshape(len(own), width + 1))
-    return np.concatenate(found)
+        own = drawn[start : start + step]
+        changed = turns[start : start + step, None, :] < np.arange(width + 1)[None, :, None]  # (orders, steps, columns)
+        source = np.where(changed, len(background), own[:, None, None]).reshape(-1, width)
+        outputs.append(predict(_take_cells(table, source)).reshape(len(own), width + 1))
+    return np.concatenate(outputs)
 
 
-def _assembled(table: "pd.DataFrame", source: "Array") -> "pd.DataFrame":
-    """Return the table whose cell (i, column) stands in row ``source[i, column]`` of another."""
+def _take_cells(table: "pd.DataFrame", source: "Array") -> "pd.DataFrame":
+    """Return the table whose cell (i, column) is the cell (source[i, column], column) of another."""
     import pandas as pd
 
     columns = [column.take(source[:, place]).reset_index(drop=True) for place, (_, column) in enumerate(table.items())]
-    found: pd.DataFrame = pd.concat(columns, axis=1)
-    return found
+    cells: pd.DataFrame = pd.concat(columns, axis=1)
+    return cells

@@ -60,7 +60,7 @@ def gate(facts: RunContent) -> Iterator[Reason]:
     conditions = asked.get("conditions") or ()
     for one in conditions:
         if one.get("passed") is False:
-            found = f"{one.get('asked')} was asked, and found is {number(one.get('found'))}"
+            found = f"{one.get('condition')} is required, and the value is {number(one.get('value'))}"
             yield Reason("stop", f"the gate is missed: {one.get('reason') or found}")
     if asked.get("passed") is False and all(one.get("passed") for one in conditions):
         yield Reason("stop", str(asked.get("explanation") or "the gate is missed"))

@@ -51,15 +51,15 @@ def gate(facts: RunContent, gallery: PlotGallery) -> list[Element]:
     conditions = asked.get("conditions") or ()
     rows = [
         [
-            str(one.get("asked")),
-            number(one.get("found")),
+            str(one.get("condition")),
+            number(one.get("value")),
             "met" if one.get("passed") else "missed",
             str(one.get("reason") or ""),
         ]
         for one in conditions
     ]
     lines: list[Element] = [Paragraph(str(asked["explanation"]))] if rows and asked.get("explanation") else []
-    return lines + table_of("Conditions", ["asked", "found", "result", "why"], rows, numeric=frozenset({1}))
+    return lines + table_of("Conditions", ["condition", "value", "result", "reason"], rows, numeric=frozenset({1}))
 
 
 def metrics(facts: RunContent, gallery: PlotGallery) -> list[Element]:
