@@ -114,16 +114,16 @@ def driver_of(folder: SweepFolder, **more: Any) -> SimpleNamespace:
     """Return what a report and a scene look at, as the ledger tells it."""
     seen = LedgerReader(folder).read()
     standing, options = seen.progress, SimpleNamespace(repeats=1, keep="best", stop={})
-    told = {"leaving": None, "running": {}, "seconds": seen.book.seconds, "options": options, "signals": 0}
+    told = {"stop_cause": None, "running": {}, "seconds": seen.book.seconds, "options": options, "signals": 0}
     return SimpleNamespace(
-        book=seen.book, judge=standing.judge, front=standing.front, progress=standing.monitor, **told | more
+        state=seen.book, objectives=standing.judge, front=standing.front, monitor=standing.monitor, **told | more
     )
 
 
 def plan_of(folder: SweepFolder, *families: str) -> SimpleNamespace:
     """Return what a report and a scene read of a plan."""
     return SimpleNamespace(
-        node={"name": "tpe"}, families=[SimpleNamespace(name=name) for name in families], folder=folder, size=None,
+        node={"name": "tpe"}, spaces=[SimpleNamespace(name=name) for name in families], folder=folder, size=None,
         options=SimpleNamespace(keep="best", repeats=1), slots=2,
         config=SimpleNamespace(outputs="outputs"),
     )  # fmt: skip

@@ -27,8 +27,8 @@ def test_an_ended_sweep_says_why_and_how_to_go_on(runtree, copied, real_sweep):
 
 def test_what_is_read_from_the_ledger_is_what_the_driver_knew(copied):
     seen, stop = LedgerReader(copied).read(), json.loads(copied.stop.read_text())
-    tally = seen.progress.monitor.tally
-    assert tally.counters == stop["counters"]
+    tally = seen.progress.monitor.counters
+    assert tally.counts == stop["counters"]
     assert tally.not_improving == stop["not_improving"]
     assert {"value": tally.best, "run": tally.best_run} == stop["best"]
     assert seen.progress.best[1][0] == stop["best"]["value"]

@@ -4,6 +4,7 @@ import pytest
 
 from runtree.cli.format import format_duration, format_value, shorten_paths
 from runtree.cli.sweep.report import exit_code, print_sweep
+from runtree.sweeps.messages import AttemptResult
 from runtree.sweeps.state import RunState
 
 
@@ -126,13 +127,13 @@ def test_failures_that_differ_in_a_number_are_one_kind_and_few_kinds_are_shown(r
 
 def test_an_interrupted_sweep_says_how_to_go_on(report, write_sweep, told):
     folder = write_sweep(told.opened(), told.ended(0, 0.5))
-    code, out = report(folder, "a", criterion="interrupted", leaving="interrupt")
+    code, out = report(folder, "a", criterion="interrupted", stop_cause="interrupt")
     assert code == 130
     assert "next     runtree resume 20260102-030405-sweep\n" in out
 
 
 def test_a_sweep_without_any_run_is_reported(report, write_sweep, told):
-    code, out = report(write_sweep(told.opened()), "a", criterion="interrupted", leaving="interrupt")
+    code, out = report(write_sweep(told.opened()), "a", criterion="interrupted", stop_cause="interrupt")
     assert (code, out.splitlines()[0]) == (130, "sweep    tpe over a, 0 runs in 0.0 s: none ended")
 
 
@@ -180,9 +181,9 @@ def test_lines_fit_a_narrow_terminal(report, write_sweep, told, terminal, width)
 def test_exit_codes(state, reason, leaving, code):
     from types import SimpleNamespace
 
-    entry = RunState(0, ("a", 0), 0, "s", state, outcome={"reason": reason})
+    entry = RunState(0, ("a", 0), 0, "s", state, result=AttemptResult(state, reason))
     book, options = SimpleNamespace(runs={0: entry}), SimpleNamespace(keep="none")
-    assert exit_code(SimpleNamespace(leaving=leaving, book=book, options=options)) == code
+    assert exit_code(SimpleNamespace(stop_cause=leaving, state=book, options=options)) == code
 
 
 def test_words():

@@ -23,9 +23,9 @@ def began(write_sweep, told):
 
 def end(scene, driver, event):
     """Let a run end as the driver does."""
-    driver.book.apply(event)
-    entry = driver.book.runs[event["run"]]
-    driver.front.add(driver.book, driver.book.trials[entry.trial])
+    driver.state.apply(event)
+    entry = driver.state.runs[event["run"]]
+    driver.front.add(driver.state, driver.state.trials[entry.trial])
     scene.ended(driver, entry)
 
 
@@ -67,10 +67,10 @@ def test_lines_go_on_after_some_seconds_without_news(began, told, capsys, monkey
 def test_an_improvement_is_told_when_its_run_is_counted(began, told, capsys):
     scene = LogView()
     driver = began(scene, told.ended(0, 0.5))
-    driver.book.apply(told.ended(1, 0.9))
-    driver.front.add(driver.book, driver.book.trials[driver.book.runs[1].trial])
+    driver.state.apply(told.ended(1, 0.9))
+    driver.front.add(driver.state, driver.state.trials[driver.state.runs[1].trial])
     scene.tick(driver)  # the ledger's line is written and the disk is waited for: the run's end comes next
-    scene.ended(driver, driver.book.runs[1])
+    scene.ended(driver, driver.state.runs[1])
     told_lines = capsys.readouterr().err.splitlines()[1:]
     assert told_lines == ["run 1: best so far 0.9000 accuracy, a x=0.1 (2/10 runs, 4.0 s, 16 s left at most)"]
 
@@ -92,7 +92,7 @@ def test_the_picture_leaves_no_word_out_on_a_narrow_terminal(began, told, width)
 def test_the_first_ctrl_c_says_what_the_second_does(began, told, capsys, console, scene):
     watching = scene(console) if scene is PanelView else scene()
     driver = began(watching, told.asked(0))
-    driver.running[0], driver.leaving = time.monotonic(), "interrupt"
+    driver.running[0], driver.stop_cause = time.monotonic(), "interrupt"
     driver.signals = 1
     for _ in range(3):
         watching.tick(driver)

@@ -10,8 +10,8 @@ from runtree.records.ledger import Ledger, read_ledger
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import AttemptResult
 from runtree.sweeps.options import read_loop_options, read_stop_rules
-from runtree.sweeps.proposer import Proposer, Standing, Study
-from runtree.sweeps.results import Objectives, objective_from_report, read_constraints
+from runtree.sweeps.proposer import Proposer, Study
+from runtree.sweeps.results import Objectives, read_constraints
 from runtree.sweeps.search_space import SearchSpace
 from runtree.sweeps.state import SweepState
 from runtree.sweeps.stopping import StopMonitor
@@ -82,6 +82,22 @@ class Scripted:
         pass
 
 
+class NoFiles:
+    """The tasks of a sweep whose runs have no folders."""
+
+    def make_job(self, run, trial, front) -> Job:
+        return Job(run.number, dict(trial.values))
+
+    def archive_attempt(self, run) -> None:
+        pass
+
+    def record_failure(self, run, result, trial) -> None:
+        pass
+
+    def stop_request(self) -> None:
+        return None
+
+
 class Silent:
     def ended(self, driver: Driver, entry: Any) -> None:
         pass
@@ -107,24 +123,19 @@ def make(
     for family in families:
         own = tuner()
         own.begin(family.space, [direction for _, direction in objectives], 0)
-        arms.append(Study(family, own, Standing(family.name, len(family.space))))
+        arms.append(Study(family, own))
     rules = read_stop_rules(options.stop)
     driver = Driver(
         executor=executor,
         ledger=ledger,
-        book=book,
+        state=book,
         proposer=Proposer(arms, book, freeze, rules.max_runs, options.shares),
-        judge=judge,
-        progress=StopMonitor(rules, objectives[0][1]),
+        objectives=judge,
+        monitor=StopMonitor(rules, objectives[0][1]),
         options=options,
-        job=lambda entry, trial, front: Job(entry.number, dict(trial.values)),
-        watcher=Silent(),
-        lag=options.lag or executor.slots,
-        failed=lambda entry, ending, trial: None,
-        aside=lambda entry: None,
-        work=lambda entry, trial: None,
-        by_folds=lambda entry, trial: None,
-        value_of=lambda metrics: objective_from_report(metrics, *objectives[0]),
+        tasks=NoFiles(),
+        observer=Silent(),
+        result_delay=options.lag or executor.slots,
     )
     driver.open()
     return driver
@@ -132,4 +143,4 @@ def make(
 
 def history(driver: Driver) -> list[tuple[int, Any, Any]]:
     """Return number, values and objectives of each run."""
-    return [(n, dict(driver.book.trials[e.trial].values), e.objectives) for n, e in sorted(driver.book.runs.items())]
+    return [(n, dict(driver.state.trials[e.trial].values), e.objectives) for n, e in sorted(driver.state.runs.items())]

@@ -89,7 +89,7 @@ def test_a_sweep_stops_at_exactly_the_right_run(tmp_path, engines, name, engine,
     values = [script[number] for number in told]
     right = next(at for at in range(len(told)) if holds(name, values[: at + 1], len(asked), len(script)))
 
-    verdict = driver.progress.verdict()
+    verdict = driver.monitor.reason
     assert (verdict.criterion, verdict.run) == ("failures" if name == "rate" else name, told[right])
     assert asked == list(range(len(asked))) and sorted(ends) == asked
     if name in ("max_runs", "space_exhausted"):
@@ -99,7 +99,7 @@ def test_a_sweep_stops_at_exactly_the_right_run(tmp_path, engines, name, engine,
     else:  # what was at work when the criterion held has ended, and nothing began after that
         last = next(at for at, event in enumerate(events) if event["event"] == "ended" and event["run"] == told[right])
         assert all(event["event"] == "ended" for event in events[last:])
-        assert sorted(driver.progress.running_then) == sorted(ends[right + 1 :])
+        assert sorted(driver.monitor.running_at_stop) == sorted(ends[right + 1 :])
         assert len(asked) <= right + executor.slots
 
 
@@ -109,12 +109,12 @@ def test_time_that_is_over_starts_nothing_more(tmp_path, engines, engine):
     driver = make(tmp_path, engines[engine], Grid, (Dimension("n", Choice(tuple(range(200)))),), stop=stop)
     driver.job = lambda entry, trial, front: Job(entry.number, (0.5, entry.number))
     driver.run()
-    verdict = driver.progress.verdict()
+    verdict = driver.monitor.reason
     assert (verdict.criterion, verdict.threshold) == ("max_seconds", 0.6)
     events = [event for event in read_ledger(tmp_path / "ledger.jsonl") if event["event"] in ("asked", "ended")]
     begun = [event["at"] for event in events if event["event"] == "asked"]
     assert 0 < len(begun) < 200 and max(begun) <= verdict.observed
-    assert {entry.state for entry in driver.book.runs.values()} == {"completed"}
+    assert {entry.state for entry in driver.state.runs.values()} == {"completed"}
 
 
 def test_the_runs_end_in_another_order_than_they_began(tmp_path, engines):

@@ -46,7 +46,7 @@ def told(request, tmp_path, caplog):
     """Return what to call a sweep with, its values by run, and the lines of its ledger."""
     caplog.set_level(logging.ERROR)
     driver = sweep(tmp_path / "whole", Dying(), **KINDS[request.param])
-    driver.tell({"event": "kept", "run": 3, "metrics": {}, "seconds": 1.0})
+    driver.append({"event": "kept", "run": 3, "metrics": {}, "seconds": 1.0})
     kinds = {event["event"] for event in read_ledger(tmp_path / "whole" / "ledger.jsonl")}
     assert kinds >= {"opened", "asked", "ended", "died", "kept", "reused"}
     lines = (tmp_path / "whole" / "ledger.jsonl").read_bytes().splitlines(keepends=True)
@@ -65,15 +65,15 @@ def gone_on_without(folder, told, lost):
 
 def assert_whole(driver, told, gone):
     kind, before, _ = told
-    assert {number: entry.state for number, entry in driver.book.runs.items()} == dict.fromkeys(
+    assert {number: entry.state for number, entry in driver.state.runs.items()} == dict.fromkeys(
         range(RUNS), "completed"
     )
-    for trial in driver.book.trials.values():
-        repeats = sorted(entry.repeat for entry in driver.book.entries(trial))
+    for trial in driver.state.trials.values():
+        repeats = sorted(entry.repeat for entry in driver.state.runs_of(trial))
         assert repeats == list(range(kind.get("repeats", 1))), trial
     kept = {row[0]: row for row in history(driver) if row[0] not in gone}
     assert kept == {number: before[number] for number in kept}
-    counters = driver.progress.tally.counters
+    counters = driver.monitor.counters.counts
     assert (counters["started"], counters["completed"]) == (RUNS, RUNS)
 
 
@@ -104,8 +104,8 @@ def test_patience_counts_a_configuration_once_after_its_runs_were_told_again(tmp
         driver = make(folder, Scripted(objective), partial(OptunaTuner, optuna.samplers.RandomSampler), **asked)
         driver.run()
         lines = lines or (folder / "ledger.jsonl").read_bytes().splitlines(keepends=True)
-        verdict = driver.progress.verdict()
-        assert (verdict.criterion, verdict.run, len(driver.book.runs)) == ("patience", 19, 20)
+        verdict = driver.monitor.reason
+        assert (verdict.criterion, verdict.run, len(driver.state.runs)) == ("patience", 19, 20)
 
 
 def test_a_configuration_whose_last_run_failed_counts_with_what_the_others_came_to(tmp_path):
@@ -116,12 +116,12 @@ def test_a_configuration_whose_last_run_failed_counts_with_what_the_others_came_
     stop = {"patience": {"runs": 3}, "max_runs": 60}
     driver = make(tmp_path, Scripted(every_second_fails), random_tuner, repeats=2, stop=stop)
     driver.run()
-    assert (driver.progress.verdict().criterion, driver.progress.verdict().run) == ("patience", 7)
+    assert (driver.monitor.reason.criterion, driver.monitor.reason.run) == ("patience", 7)
 
 
 def test_who_takes_over_a_result_takes_the_mean_of_all_repeats(tmp_path):
     driver = sweep(tmp_path / "s", lambda number, values: float(values["x"]) + number % 2, repeats=2)
-    takers = [trial for trial in driver.book.trials.values() if trial.same_as is not None]
+    takers = [trial for trial in driver.state.trials.values() if trial.same_as is not None]
     assert takers
     for trial in takers:
-        assert driver.judge.observation(driver.book, trial).objectives == (trial.values["x"] + 0.5,)
+        assert driver.objectives.observation(driver.state, trial).objectives == (trial.values["x"] + 0.5,)

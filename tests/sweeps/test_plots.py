@@ -37,7 +37,7 @@ def sweep(runs, families, judge=JUDGE, steps=0):
     for run in range(runs):
         family = list(families)[run % len(families)]
         state = "failed" if run % 8 == 7 else "pruned" if steps and run % 10 == 9 else "completed"
-        scores = [0.5 + (run * 37 % 101) / 1000 + place for place, _ in enumerate(judge.objectives)]
+        scores = [0.5 + (run * 37 % 101) / 1000 + place for place, _ in enumerate(judge.metrics)]
         book.apply(
             {
                 "event": "ended",
@@ -132,14 +132,14 @@ def test_the_data_beside_a_picture_is_what_the_book_holds(tmp_path):
 def test_the_best_is_named_in_each_picture(tmp_path):
     book = sweep(24, {"mlp": SPACE}, steps=3)
     (best,) = best_of(book)
-    label = f"run {best.runs[0]}: {JUDGE.mean(book.entries(best))[0]:.4g}"
+    label = f"run {best.runs[0]}: {JUDGE.mean(book.runs_of(best))[0]:.4g}"
     for name in names(drawn(tmp_path, book, {"mlp": SPACE})):
         assert told(tmp_path, name)["best"] == best.runs
         assert any(label in text for text in words(tmp_path, name)), name
 
 
 def test_a_run_that_breaks_a_bound_is_shown_and_never_the_best(tmp_path):
-    judge = Objectives(JUDGE.objectives, read_constraints(["log_loss <= 0.5"]))
+    judge = Objectives(JUDGE.metrics, read_constraints(["log_loss <= 0.5"]))
     drawn(tmp_path, sweep(24, {"mlp": SPACE}), {"mlp": SPACE}, judge)
     assert "breaks a bound" in words(tmp_path, "history")
     feasible = {one["run"] for one in told(tmp_path, "history")["runs"] if one["feasible"]}

@@ -38,7 +38,7 @@ def told(tmp_path, monkeypatch):
         story = []
         monkeypatch.setattr(os, "fdatasync", lambda handle: story.append(("synced", None, ended(tmp_path))))
         driver = make(tmp_path, Watched(tmp_path, story, slots), randomly, stop={"max_runs": 8})
-        driver.watcher.ended = lambda driver, entry: story.append(("shown", entry.number, ended(tmp_path)))
+        driver.observer.ended = lambda driver, entry: story.append(("shown", entry.number, ended(tmp_path)))
         driver.run()
         return story
 
@@ -76,13 +76,13 @@ def test_a_disk_that_fails_to_confirm_ends_the_sweep_and_all_that_was_shown_is_k
 
     executor = Scripted(lambda number, values: values["x"], 2)
     driver = make(tmp_path, executor, randomly, stop={"max_runs": 30})
-    driver.watcher.ended = lambda driver, entry: shown.append(entry.number)
+    driver.observer.ended = lambda driver, entry: shown.append(entry.number)
     monkeypatch.setattr(os, "fdatasync", full)
     driver.run()
     monkeypatch.undo()
-    assert driver.leaving == "disk"
+    assert driver.stop_cause == "disk"
     assert shown and set(shown) <= set(ended(tmp_path))
     driver.ledger.close()
     again = make(tmp_path, Scripted(lambda number, values: values["x"], 2), randomly, stop={"max_runs": 30})
     again.run()
-    assert sorted(again.book.ended) == list(range(30))
+    assert sorted(again.state.ended) == list(range(30))

@@ -20,7 +20,7 @@ def told(rules, values, direction="maximize"):
     for number, value in enumerate(values):
         progress.started(number)
         progress.ended(number, *((value,) if isinstance(value, str) else ("completed", value)))
-        if progress.verdict():
+        if progress.reason:
             break
     return progress
 
@@ -64,7 +64,7 @@ def test_all_rules_are_read():
         ({"max_seconds": 0}, "tuner.stop.max_seconds: 0 is not a number above 0"),
         ({"max_seconds": math.inf}, "tuner.stop.max_seconds: inf is not"),
         ({"target": NAN}, "tuner.stop.target: nan is not a number"),
-        ({"patience": 10}, "tuner.stop.patience: 10 is no mapping\n  for example: tuner.stop.patience.runs=10"),
+        ({"patience": 10}, "tuner.stop.patience: 10 is not a mapping\n  for example: tuner.stop.patience.runs=10"),
         ({"patience": {"min_delta": -1}}, "tuner.stop.patience.min_delta: -1 is not a number from 0"),
         ({"patience": {"min_delta": None}}, "tuner.stop.patience.min_delta: None is not"),
         ({"patience": {"warmup": -1}}, "tuner.stop.patience.warmup: -1 is not a whole number from 0"),
@@ -81,13 +81,13 @@ def test_a_rule_that_cannot_be_is_refused_by_path(node, told):
 
 
 def test_a_sweep_needs_an_end():
-    assert read_stop_rules({"max_runs": 5}).bounded(None)
-    assert read_stop_rules({"max_seconds": 5}).bounded(None)
-    assert StopRules().bounded(12)
+    assert read_stop_rules({"max_runs": 5}).is_bounded(None)
+    assert read_stop_rules({"max_seconds": 5}).is_bounded(None)
+    assert StopRules().is_bounded(12)
     StopRules().check(12, ["maximize"])
-    assert read_stop_rules({"patience": {"runs": 10}}).bounded(None)
+    assert read_stop_rules({"patience": {"runs": 10}}).is_bounded(None)
     hopeful = read_stop_rules({"target": 1, "convergence": {"window": 5}, "failures": {"rate": 0.5}})
-    assert not hopeful.bounded(None)
+    assert not hopeful.is_bounded(None)
     with pytest.raises(ConfigError, match=r"^tuner\.stop: .*never end") as caught:
         hopeful.check(None, ["maximize"])
     assert "tuner.stop.max_runs=50" in str(caught.value)
@@ -97,17 +97,17 @@ def test_a_sweep_needs_an_end():
 def test_runs_that_come_to_nothing_end_a_sweep_that_only_patience_ends(nothing):
     values = [0.5, 0.6, nothing, 0.7, *[nothing] * 19, 0.8, *[nothing] * 30]
     for runs, most in ((5, 20), (25, 25)):
-        verdict = told({"patience": {"runs": runs}}, values).verdict()
+        verdict = told({"patience": {"runs": runs}}, values).reason
         assert (verdict.criterion, verdict.observed, verdict.threshold, verdict.run) == (
             "patience",
             most,
             most,
             23 + most,
         )
-        assert f": {most} runs in a row came to no value (patience.runs={runs}), best 0.8" in verdict.explanation
+        assert f": {most} runs in a row without a value (patience.runs={runs}), best 0.8" in verdict.explanation
     for bound in ({"max_runs": 90}, {"max_seconds": 90}):
-        assert told({"patience": {"runs": 5}, **bound}, values).verdict() is None
-    assert told({"patience": {"runs": 5}}, ["interrupted"] * 40).verdict() is None
+        assert told({"patience": {"runs": 5}, **bound}, values).reason is None
+    assert told({"patience": {"runs": 5}}, ["interrupted"] * 40).reason is None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_runs_that_come_to_nothing_end_a_sweep_that_only_patience_ends(nothing):
 )
 def test_what_needs_one_objective_is_refused_for_several(node, path):
     read_stop_rules(node).check(9, ["maximize"])
-    with pytest.raises(ConfigError, match=f"^{path}: it needs one objective, and there are 2"):
+    with pytest.raises(ConfigError, match=f"^{path} needs a single objective, and there are 2"):
         read_stop_rules(node).check(9, ["maximize", "minimize"])
 
 
@@ -153,7 +153,7 @@ PATIENCE = [
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_patience(rule, values, run, direction):
     values = values if direction == "maximize" else mirrored(values)
-    verdict = told({"patience": rule}, values, direction).verdict()
+    verdict = told({"patience": rule}, values, direction).reason
     assert (verdict and verdict.run) == run
     if verdict:
         assert (verdict.criterion, verdict.observed, verdict.threshold) == ("patience", rule["runs"], rule["runs"])
@@ -163,13 +163,13 @@ def test_a_pruned_run_never_improves():
     progress = StopMonitor(read_stop_rules({"patience": {"runs": 2}}))
     for number, (state, value) in enumerate([("completed", 0.5), ("pruned", 0.9), ("pruned", 0.9)]):
         progress.ended(number, state, value)
-    assert progress.verdict().run == 2
-    assert progress.tally.best == 0.5
+    assert progress.reason.run == 2
+    assert progress.counters.best == 0.5
 
 
 def test_the_best_that_is_shown_is_the_best_of_all():
     progress = told({"patience": {"runs": 3, "min_delta": 0.1}}, [0.5, 0.55, 0.52, 0.54])
-    assert progress.verdict().explanation == (
+    assert progress.reason.explanation == (
         "stopped after run 3: no improvement in 3 runs (patience.runs=3), best 0.55 at run 1"
     )
 
@@ -178,13 +178,13 @@ def test_the_best_that_is_shown_is_the_best_of_all():
 def test_target(direction):
     sign = 1 if direction == "maximize" else -1
     progress = told({"target": sign * 0.9}, [sign * 0.5, sign * 0.89, "pruned", sign * 0.9, sign * 1.0], direction)
-    verdict = progress.verdict()
+    verdict = progress.reason
     assert (verdict.criterion, verdict.run) == ("target", 3)
     assert (verdict.observed, verdict.threshold) == (sign * 0.9, sign * 0.9)
 
 
 def test_no_value_reaches_a_target():
-    assert told({"target": 0.9}, [NAN, math.inf, "failed", 0.8]).verdict() is None
+    assert told({"target": 0.9}, [NAN, math.inf, "failed", 0.8]).reason is None
 
 
 def test_max_runs_starts_exactly_so_many_and_ends_when_they_have_ended():
@@ -195,11 +195,11 @@ def test_max_runs_starts_exactly_so_many_and_ends_when_they_have_ended():
     assert not progress.may_start()
     progress.ended(2, "completed", 0.1)
     progress.ended(0, "failed")
-    assert progress.verdict() is None  # nothing for `terminate` to end: run 1 was asked for
+    assert progress.reason is None  # nothing for `terminate` to end: run 1 was asked for
     progress.ended(1, "completed", 0.2)
-    verdict = progress.verdict()
+    verdict = progress.reason
     assert (verdict.criterion, verdict.observed, verdict.threshold, verdict.run) == ("max_runs", 3, 3, 1)
-    assert progress.running_then == ()
+    assert progress.running_at_stop == ()
 
 
 def test_a_run_that_is_tried_again_counts_once():
@@ -208,12 +208,12 @@ def test_a_run_that_is_tried_again_counts_once():
     progress.ended(0, "interrupted")
     progress.started(0)
     progress.started(0)
-    assert progress.tally.counters == {
+    assert progress.counters.counts == {
         "started": 1, "completed": 0, "pruned": 0, "failed": 0, "interrupted": 0, "stopped": 0, "reused": 0,
     }  # fmt: skip
     assert progress.may_start()
     progress.ended(0, "completed", 0.5)
-    assert progress.tally.counters["completed"] == 1
+    assert progress.counters.counts["completed"] == 1
 
 
 def test_what_cannot_happen_to_a_run_is_a_fault():
@@ -222,7 +222,7 @@ def test_what_cannot_happen_to_a_run_is_a_fault():
         progress.ended(0, "failed")
     with pytest.raises(ValueError, match="cannot be started again"):
         progress.started(0)
-    with pytest.raises(ValueError, match="no state 'done'"):
+    with pytest.raises(ValueError, match="unknown state 'done'"):
         progress.ended(1, "done")
 
 
@@ -235,17 +235,17 @@ def test_max_seconds_counts_the_life_of_the_sweep():
     progress.clock(9.99)
     assert progress.may_start()
     progress.clock(10.5)
-    verdict = progress.verdict()
+    verdict = progress.reason
     assert (verdict.criterion, verdict.observed, verdict.threshold, verdict.run) == ("max_seconds", 10.5, 10, 0)
     assert not progress.may_start()
-    assert progress.running_then == (1,)
+    assert progress.running_at_stop == (1,)
 
 
 def test_time_that_is_over_before_a_run_ended():
     progress = StopMonitor(read_stop_rules({"max_seconds": 10}))
     progress.clock(11)
-    assert progress.verdict().run is None
-    assert progress.verdict().explanation == "stopped before a run ended: 11 s are over (max_seconds=10)"
+    assert progress.reason.run is None
+    assert progress.reason.explanation == "stopped before a run ended: 11 s are over (max_seconds=10)"
 
 
 FAILURES = [
@@ -261,7 +261,7 @@ FAILURES = [
 
 @pytest.mark.parametrize(("rule", "values", "run", "observed"), FAILURES)
 def test_failures(rule, values, run, observed):
-    verdict = told({"failures": rule}, values).verdict()
+    verdict = told({"failures": rule}, values).reason
     assert (verdict and (verdict.criterion, verdict.run, verdict.observed)) == (run and ("failures", run, observed))
 
 
@@ -270,17 +270,17 @@ def test_a_space_that_is_used_up():
     progress.started(2)
     progress.reused()
     progress.exhausted(4)
-    assert progress.verdict() is None
+    assert progress.reason is None
     assert not progress.may_start()
     progress.ended(2, "completed", 0.4)
-    verdict = progress.verdict()
+    verdict = progress.reason
     assert (verdict.criterion, verdict.observed, verdict.threshold, verdict.run) == ("space_exhausted", 4, 4, 2)
 
 
 def test_the_first_of_several_criteria_is_named():
     everything = {"max_runs": 2, "target": 0.4, "patience": {"runs": 1}}
-    assert told(everything, [0.5, 0.4]).verdict().criterion == "target"
-    assert told({**everything, "target": 0.9}, [0.5, 0.4]).verdict().criterion == "patience"
+    assert told(everything, [0.5, 0.4]).reason.criterion == "target"
+    assert told({**everything, "target": 0.9}, [0.5, 0.4]).reason.criterion == "patience"
 
 
 # --- convergence -----------------------------------------------------------------------------------------------------
@@ -309,9 +309,7 @@ def test_gains_by_hand():
 def test_convergence_waits_for_its_window_and_for_its_runs(direction):
     def run(rule):
         values = [0.8, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]
-        verdict = told(
-            {"convergence": rule}, values if direction == "maximize" else mirrored(values), direction
-        ).verdict()
+        verdict = told({"convergence": rule}, values if direction == "maximize" else mirrored(values), direction).reason
         return verdict and verdict.run
 
     # the window must be gained nothing in: 0.9 at run 1 lies before it from run 4 on
@@ -325,20 +323,20 @@ def test_convergence_waits_for_its_window_and_for_its_runs(direction):
 def test_runs_that_scatter_around_the_best_promise_more():
     # window 0.7 0.9 0.5 0.9: nothing gained, but mean 0.75, deviation 0.191: four more promise 0.1 and not 0.01
     values = [0.9, 0.7, 0.9, 0.5, 0.9]
-    assert told({"convergence": {"window": 4, "min_runs": 1}}, values).verdict() is None
-    verdict = told({"convergence": {"window": 4, "min_runs": 1, "tolerance": 0.2}}, values).verdict()
+    assert told({"convergence": {"window": 4, "min_runs": 1}}, values).reason is None
+    verdict = told({"convergence": {"window": 4, "min_runs": 1, "tolerance": 0.2}}, values).reason
     assert (verdict.run, verdict.threshold) == (4, 0.2)
     assert verdict.observed == pytest.approx(observed_and_expected_gain(values, 4)[1])
 
 
 def test_convergence_looks_at_values_alone():
     values = [0.9, "failed", 0.9, "pruned", 0.9, NAN, 0.9]
-    assert told({"convergence": {"window": 3, "min_runs": 1}}, values).verdict().run == 6
+    assert told({"convergence": {"window": 3, "min_runs": 1}}, values).reason.run == 6
 
 
 def test_convergence_at_a_best_of_zero():
-    assert told({"convergence": {"window": 2, "min_runs": 1}}, [0.0, 0.0, 0.0]).verdict().run == 2
-    assert told({"convergence": {"window": 2, "min_runs": 1}}, [-1.0, -0.1, 0.0]).verdict() is None
+    assert told({"convergence": {"window": 2, "min_runs": 1}}, [0.0, 0.0, 0.0]).reason.run == 2
+    assert told({"convergence": {"window": 2, "min_runs": 1}}, [-1.0, -0.1, 0.0]).reason is None
 
 
 # --- several slots, repeats, resume ----------------------------------------------------------------------------------
@@ -352,13 +350,13 @@ def test_results_count_in_the_order_in_which_they_are_told():
     progress.ended(0, "completed", 0.4)
     assert progress.may_start()
     progress.ended(3, "completed", 0.3)
-    assert progress.verdict().run == 3
-    assert progress.running_then == (1,)
+    assert progress.reason.run == 3
+    assert progress.running_at_stop == (1,)
     assert not progress.may_start()
     progress.ended(1, "completed", 0.9)  # it was let finish, and is the best
-    assert progress.tally.best == 0.9
-    assert progress.tally.not_improving == 0
-    assert progress.verdict().explanation.endswith("best 0.5 at run 2")
+    assert progress.counters.best == 0.9
+    assert progress.counters.not_improving == 0
+    assert progress.reason.explanation.endswith("best 0.5 at run 2")
 
 
 def test_several_runs_of_one_configuration_count_once():
@@ -366,10 +364,10 @@ def test_several_runs_of_one_configuration_count_once():
     for number in range(9):
         last = number % 3 == 2
         progress.ended(number, "completed", 0.5 if last else 0.95, counts=last)
-    assert progress.verdict().criterion == "patience"
-    assert progress.verdict().run == 8
-    assert progress.tally.counters["completed"] == 9
-    assert progress.tally.best == 0.5
+    assert progress.reason.criterion == "patience"
+    assert progress.reason.run == 8
+    assert progress.counters.counts["completed"] == 9
+    assert progress.counters.best == 0.5
 
 
 def test_stop_json():
@@ -437,10 +435,10 @@ def calls(rules, steps):
 def test_never_more_runs_start_than_may_and_a_verdict_stays(rules, steps):
     seen = None
     for call, progress in calls(rules, steps):
-        assert rules.max_runs is None or progress.tally.counters["started"] <= rules.max_runs
+        assert rules.max_runs is None or progress.counters.counts["started"] <= rules.max_runs
         assert seen is None or call[0] != "started"
-        assert seen is None or progress.verdict() is seen
-        seen = progress.verdict()
+        assert seen is None or progress.reason is seen
+        seen = progress.reason
         assert seen is None or not progress.may_start()
 
 
@@ -456,9 +454,9 @@ def test_told_the_same_again_it_is_where_it_was(rules, steps):
 @given(steps)
 def test_every_run_is_in_exactly_one_state(steps):
     for _, progress in calls(StopRules(), steps):
-        counters = progress.tally.counters
+        counters = progress.counters.counts
         ended = sum(counters[state] for state in ("completed", "pruned", "failed", "interrupted", "stopped"))
-        assert counters["started"] == ended + len(progress.tally.running)
+        assert counters["started"] == ended + len(progress.counters.running)
 
 
 @given(rules, st.lists(results, max_size=30))
@@ -468,6 +466,6 @@ def test_maximize_and_minimize_mirror_each_other(rules, values):
     for number, value in enumerate(values):
         up.ended(number, "completed", value)
         down.ended(number, "completed", None if value is None else -value)
-        first, second = up.verdict(), down.verdict()
+        first, second = up.reason, down.reason
         assert (first and (first.criterion, first.run)) == (second and (second.criterion, second.run))
-        assert up.tally.not_improving == down.tally.not_improving
+        assert up.counters.not_improving == down.counters.not_improving

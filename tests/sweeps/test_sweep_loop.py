@@ -45,14 +45,14 @@ def test_what_is_done_after_the_search_is_no_part_of_its_time(tmp_path, monkeypa
     monkeypatch.setattr("runtree.sweeps.loop.time.monotonic", lambda: float(next(clock)))
     driver = swept(tmp_path, stop={"max_runs": 3})
     worked = driver.seconds
-    driver.tell({"event": "kept", "run": 0, "metrics": {}})  # the best is scored and saved
+    driver.append({"event": "kept", "run": 0, "metrics": {}})  # the best is scored and saved
     assert driver.seconds == worked
     assert make(tmp_path, Scripted(square), randomly, stop={"max_runs": 9}).seconds < worked + 5
 
 
 def test_a_configuration_of_which_a_repeat_is_missing_is_not_the_best(tmp_path):
     driver = swept(tmp_path, lambda number, values: float(number), stop={"max_runs": 3}, repeats=2)
-    assert [trial.runs for trial, _ in rank_trials(driver.book, driver.judge)] == [[0, 1], [2]]
+    assert [trial.runs for trial, _ in rank_trials(driver.state, driver.objectives)] == [[0, 1], [2]]
     assert [trial.runs for trial, _ in driver.front.best] == [[0, 1]]
     again = make(tmp_path, Scripted(climbing), randomly, stop={"max_runs": 3}, repeats=2)
     assert [trial.runs for trial, _ in again.front.best] == [[0, 1]]
@@ -64,7 +64,7 @@ def test_a_configuration_of_which_a_repeat_is_missing_is_not_the_best(tmp_path):
 def test_where_the_first_objective_ties_the_second_ranks(tmp_path):
     both = (("score", "maximize"), ("cost", "minimize"))
     driver = swept(tmp_path, lambda number, values: (0.9, 9.0 - number), stop={"max_runs": 3}, objectives=both)
-    assert [trial.runs for trial, _ in rank_trials(driver.book, driver.judge)] == [[2], [1], [0]]
+    assert [trial.runs for trial, _ in rank_trials(driver.state, driver.objectives)] == [[2], [1], [0]]
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -72,10 +72,10 @@ def test_where_the_first_objective_ties_the_second_ranks(tmp_path):
 class TestEveryCriterion:
     def test_max_runs_starts_exactly_so_many(self, tmp_path, slots, order):
         driver = swept(tmp_path, slots=slots, order=order, stop={"max_runs": 17})
-        assert sorted(driver.book.runs) == list(range(17))
+        assert sorted(driver.state.runs) == list(range(17))
         assert len(driver.executor.begun) == 17
         assert driver.executor.most == slots
-        assert driver.progress.verdict().criterion == "max_runs"
+        assert driver.monitor.reason.criterion == "max_runs"
 
     def test_patience_counts_runs_that_are_no_better_in_the_order_of_their_ends(self, tmp_path, slots, order):
         driver = swept(tmp_path, climbing, slots=slots, order=order, stop={"patience": {"runs": 5}, "max_runs": 90})
@@ -86,28 +86,28 @@ class TestEveryCriterion:
             if idle == 5:
                 stopped = number
                 break
-        verdict = driver.progress.verdict()
+        verdict = driver.monitor.reason
         assert (verdict.criterion, verdict.run) == ("patience", stopped)
-        assert len(ends) - 1 - ends.index(stopped) == len(driver.progress.running_then) == slots - 1
+        assert len(ends) - 1 - ends.index(stopped) == len(driver.monitor.running_at_stop) == slots - 1
 
     def test_a_target_is_the_end(self, tmp_path, slots, order):
         driver = swept(tmp_path, climbing, slots=slots, order=order, stop={"target": 4.0, "max_runs": 90})
         ends = [event["run"] for event in read_ledger(tmp_path / "ledger.jsonl") if event["event"] == "ended"]
         first = next(number for number in ends if number >= 4)
-        assert (driver.progress.verdict().criterion, driver.progress.verdict().run) == ("target", first)
+        assert (driver.monitor.reason.criterion, driver.monitor.reason.run) == ("target", first)
 
     def test_a_grid_ends_when_nothing_is_left(self, tmp_path, slots, order):
         driver = swept(tmp_path, lambda number, values: values["b"], Grid, slots, order, GRID)
         assert [values for _, values, _ in history(driver)] == [{"a": a, "b": b} for a in (1, 2, 3) for b in range(4)]
-        assert driver.progress.verdict().criterion == "space_exhausted"
+        assert driver.monitor.reason.criterion == "space_exhausted"
 
     def test_failures_in_a_row_are_the_end(self, tmp_path, slots, order):
         stop = {"failures": {"consecutive": 3}, "max_runs": 90}
         driver = swept(
             tmp_path, lambda number, values: error() if number > 4 else 1.0, slots=slots, order=order, stop=stop
         )
-        assert driver.progress.verdict().criterion == "failures"
-        assert len(driver.book.runs) <= 8 + slots
+        assert driver.monitor.reason.criterion == "failures"
+        assert len(driver.state.runs) <= 8 + slots
 
     def test_random_proposes_the_same_whoever_ends_first(self, tmp_path, slots, order):
         (tmp_path / "one").mkdir()
@@ -152,7 +152,7 @@ class TestDeterministic:
                 deterministic=True,
                 stop={"patience": {"runs": 5}, "max_runs": 90},
             )
-            counts.add(len(driver.book.runs))
+            counts.add(len(driver.state.runs))
         assert len(counts) == 1
 
     @pytest.mark.parametrize("cut", [3, 11, 20])
@@ -180,12 +180,12 @@ class TestGoingOn:
             (folder / "ledger.jsonl").write_bytes(b"".join(lines[:cut]) + lines[cut][:-9])  # and a torn line
             again = swept(folder, slots=slots, order="last", stop={"max_runs": 8})
             assert history(again) == history(whole)
-            assert [entry.state for entry in again.book.runs.values()] == ["completed"] * 8
+            assert [entry.state for entry in again.state.runs.values()] == ["completed"] * 8
             known = {
                 event["run"] for event in map(dict, read_ledger(folder / "ledger.jsonl")) if event["event"] == "ended"
             }
             assert known == set(range(8))
-            assert again.progress.tally.best == whole.progress.tally.best
+            assert again.monitor.counters.best == whole.monitor.counters.best
 
     def test_patience_goes_on_counting(self, tmp_path):
         asked = {"stop": {"patience": {"runs": 5}, "max_runs": 90}}
@@ -194,7 +194,7 @@ class TestGoingOn:
         (tmp_path / "b").mkdir()
         (tmp_path / "b" / "ledger.jsonl").write_bytes(b"".join(lines[:-4]))
         again = swept(tmp_path / "b", climbing, **asked)
-        assert again.progress.verdict().run == whole.progress.verdict().run == 12
+        assert again.monitor.reason.run == whole.monitor.reason.run == 12
 
     def test_what_has_ended_is_not_begun_again(self, tmp_path):
         swept(tmp_path, stop={"max_runs": 6})
@@ -214,8 +214,8 @@ class TestDeath:
 
         driver = swept(tmp_path, dying, slots=2, retries=2, stop={"max_runs": 6})
         assert driver.executor.begun.count(3) == 3
-        assert [entry.state for entry in driver.book.runs.values()] == ["completed"] * 6
-        assert driver.book.runs[3].attempts == 3
+        assert [entry.state for entry in driver.state.runs.values()] == ["completed"] * 6
+        assert driver.state.runs[3].attempts == 3
 
     def test_one_that_dies_too_often_has_failed(self, tmp_path):
         driver = swept(
@@ -224,9 +224,9 @@ class TestDeath:
             retries=2,
             stop={"max_runs": 3},
         )
-        entry = driver.book.runs[1]
+        entry = driver.state.runs[1]
         assert (entry.state, entry.attempts) == ("failed", 3)
-        assert "SIGSEGV" in entry.outcome["error"]["message"]
+        assert "SIGSEGV" in entry.result.error["message"]
 
     @pytest.mark.parametrize(
         ("cause", "state", "reason"), [("max_seconds", "stopped", "max_seconds"), ("memory", "failed", "error")]
@@ -235,8 +235,8 @@ class TestDeath:
         driver = swept(
             tmp_path, lambda n, v: JobDied(n, cause, -9, 9.0, 2**30) if n == 1 else 1.0, stop={"max_runs": 3}
         )
-        entry = driver.book.runs[1]
-        assert (entry.state, entry.outcome["reason"], entry.attempts) == (state, reason, 1)
+        entry = driver.state.runs[1]
+        assert (entry.state, entry.result.reason, entry.attempts) == (state, reason, 1)
 
     def test_what_the_machine_failed_is_tried_again_and_what_the_algorithm_failed_is_not(self, tmp_path):
         seen = []
@@ -251,26 +251,26 @@ class TestDeath:
             )
 
         driver = swept(tmp_path, failing, stop={"max_runs": 3})
-        assert [entry.state for entry in driver.book.runs.values()] == ["completed", "failed", "completed"]
+        assert [entry.state for entry in driver.state.runs.values()] == ["completed", "failed", "completed"]
 
     def test_a_full_disk_ends_the_sweep_and_loses_no_run(self, tmp_path):
         full = outcome(1.0, state="failed", error={"type": "OSError", "message": "[Errno 28] No space left on device"})
         driver = swept(tmp_path, lambda n, v: full if n == 2 else 1.0, stop={"max_runs": 5})
-        assert driver.leaving == "disk"
+        assert driver.stop_cause == "disk"
         again = swept(tmp_path, lambda n, v: 1.0, stop={"max_runs": 5})
-        assert [entry.state for entry in again.book.runs.values()] == ["completed"] * 5
+        assert [entry.state for entry in again.state.runs.values()] == ["completed"] * 5
 
     def test_one_failure_may_be_the_end(self, tmp_path):
         driver = swept(tmp_path, lambda n, v: error() if n == 2 else 1.0, on_failure="stop", stop={"max_runs": 9})
-        assert len(driver.book.runs) == 3 and driver.leaving == "failure"
+        assert len(driver.state.runs) == 3 and driver.stop_cause == "failure"
 
 
 class TestStopping:
     def test_what_runs_may_be_ended_when_it_is_enough(self, tmp_path):
         stop = {"target": 3.0, "max_runs": 50, "running": "terminate"}
         driver = swept(tmp_path, climbing, slots=3, order="first", stop=stop)
-        states = [entry.state for entry in driver.book.runs.values()]
-        assert states.count("stopped") == 2 and driver.progress.verdict().run == 3
+        states = [entry.state for entry in driver.state.runs.values()]
+        assert states.count("stopped") == 2 and driver.monitor.reason.run == 3
 
     def test_asked_once_what_runs_may_finish_and_asked_twice_it_is_ended(self, tmp_path):
         for times, expected in ((1, 6), (2, 4)):
@@ -281,10 +281,10 @@ class TestStopping:
             driver = make(folder, Scripted(partial(interrupting, told, times), 3), randomly, stop={"max_runs": 50})
             told.append(driver)
             driver.run()
-            assert len(driver.book.ended) == expected
-            assert driver.leaving == "interrupt"
+            assert len(driver.state.ended) == expected
+            assert driver.stop_cause == "interrupt"
             again = swept(folder, lambda n, v: 1.0, stop={"max_runs": 9})
-            assert [entry.state for entry in again.book.runs.values()] == ["completed"] * 9
+            assert [entry.state for entry in again.state.runs.values()] == ["completed"] * 9
 
 
 class TestRepeats:
@@ -293,15 +293,15 @@ class TestRepeats:
             return float(number % 3)
 
         driver = swept(tmp_path, noisy, repeats=3, slots=2, stop={"max_runs": 9, "patience": {"runs": 50}})
-        told = [driver.judge.observation(driver.book, trial).objectives for trial in driver.book.trials.values()]
+        told = [driver.objectives.observation(driver.state, trial).objectives for trial in driver.state.trials.values()]
         assert told == [(1.0,)] * 3
-        assert driver.progress.tally.not_improving == 2
-        assert [entry.repeat for entry in driver.book.runs.values()] == [0, 1, 2] * 3
+        assert driver.monitor.counters.not_improving == 2
+        assert [entry.repeat for entry in driver.state.runs.values()] == [0, 1, 2] * 3
 
     def test_runs_that_fail_leave_the_mean_of_the_others(self, tmp_path):
         driver = swept(tmp_path, lambda n, v: error() if n == 1 else float(n), repeats=3, stop={"max_runs": 3})
-        [trial] = driver.book.trials.values()
-        assert driver.judge.observation(driver.book, trial).objectives == (1.0,)
+        [trial] = driver.state.trials.values()
+        assert driver.objectives.observation(driver.state, trial).objectives == (1.0,)
 
 
 class TestReuse:
@@ -311,11 +311,12 @@ class TestReuse:
     def test_a_configuration_is_paid_for_once(self, tmp_path, slots):
         driver = swept(tmp_path, lambda n, v: float(v["x"]), tpe, slots, "any", self.SPACE, stop={"max_runs": 50})
         assert sorted(values["x"] for _, values, _ in history(driver)) == [1, 2, 3]
-        assert driver.progress.verdict().criterion == "space_exhausted"
-        assert driver.progress.tally.counters["reused"] >= 19
-        known = [trial for trial in driver.book.trials.values() if trial.same_as is not None]
+        assert driver.monitor.reason.criterion == "space_exhausted"
+        assert driver.monitor.counters.counts["reused"] >= 19
+        known = [trial for trial in driver.state.trials.values() if trial.same_as is not None]
         assert all(
-            driver.judge.observation(driver.book, trial).objectives == (float(trial.values["x"]),) for trial in known
+            driver.objectives.observation(driver.state, trial).objectives == (float(trial.values["x"]),)
+            for trial in known
         )
 
     def test_one_that_failed_is_tried_again_when_proposed_again(self, tmp_path):
@@ -326,7 +327,7 @@ class TestReuse:
             return error() if seen.count(values["x"]) == 1 and values["x"] == 2 else 1.0
 
         driver = swept(tmp_path, first_fails, tpe, 1, "first", self.SPACE, stop={"max_runs": 50})
-        assert seen.count(2) >= 2 and driver.book.runs
+        assert seen.count(2) >= 2 and driver.state.runs
 
 
 class TestSeveralAlgorithms:
@@ -338,7 +339,7 @@ class TestSeveralAlgorithms:
     def objective(self, driver_of):
         def value(number, values):
             driver = driver_of[0]
-            family = driver.book.runs[number].trial[0]
+            family = driver.state.runs[number].trial[0]
             return {"good": 2.0, "fair": 1.0, "poor": 0.0}[family] + values["x"] / 10
 
         return value
@@ -350,7 +351,7 @@ class TestSeveralAlgorithms:
         )
         driver_of.append(driver)
         driver.run()
-        order = [driver.book.runs[n].trial[0] for n in range(60)]
+        order = [driver.state.runs[n].trial[0] for n in range(60)]
         assert {name: order[:15].count(name) for name in ("good", "fair", "poor")} == {"good": 5, "fair": 5, "poor": 5}
         assert order.count("good") > 30
         assert min(order.count("fair"), order.count("poor")) >= 5
@@ -367,7 +368,7 @@ class TestSeveralAlgorithms:
         )
         driver_of.append(driver)
         driver.run()
-        order = [driver.book.runs[n].trial[0] for n in range(40)]
+        order = [driver.state.runs[n].trial[0] for n in range(40)]
         assert (order.count("good"), order.count("fair"), order.count("poor")) == (10, 10, 20)
 
 
@@ -380,9 +381,9 @@ class TestPruning:
             return [level * step for step in (1, 2, 3)] + [outcome(level * 3)]
 
         driver = swept(tmp_path, learning, partial(randomly, pruner), stop={"max_runs": 10})
-        states = [entry.state for entry in driver.book.runs.values()]
+        states = [entry.state for entry in driver.state.runs.values()]
         assert states == ["completed"] * 5 + ["pruned"] * 5
-        assert [len(entry.reports) for entry in driver.book.runs.values()] == [3] * 5 + [1] * 5
+        assert [len(entry.reports) for entry in driver.state.runs.values()] == [3] * 5 + [1] * 5
         assert driver.executor.pruned == [5, 6, 7, 8, 9]
 
 
@@ -390,7 +391,7 @@ class TestBounds:
     def test_what_breaks_a_bound_cannot_be_the_best(self, tmp_path):
         driver = swept(tmp_path, lambda n, v: float(n), constraints=["score <= 5"], stop={"max_runs": 9})
         [(_, score)] = driver.front.best
-        assert score == (5.0,) and driver.progress.tally.best == 5.0
+        assert score == (5.0,) and driver.monitor.counters.best == 5.0
 
     def test_of_several_objectives_those_that_nothing_beats_are_the_best(self, tmp_path):
         points = [(1.0, 5.0), (2.0, 4.0), (1.5, 6.0), (0.5, 5.5), (2.0, 4.0)]
@@ -401,7 +402,7 @@ class TestBounds:
             stop={"max_runs": 5},
         )
         assert sorted(driver.front.scores) == [(2.0, 4.0)]
-        assert driver.progress.verdict().criterion == "max_runs"
+        assert driver.monitor.reason.criterion == "max_runs"
 
 
 class TestDamage:
@@ -414,7 +415,7 @@ class TestDamage:
         file.write_bytes(b"".join(lines))
         again = swept(tmp_path, **asked)
         assert again.executor.begun == [3]
-        assert [entry.state for _, entry in sorted(again.book.runs.items())] == ["completed"] * 8
+        assert [entry.state for _, entry in sorted(again.state.runs.items())] == ["completed"] * 8
         assert [row for row in history(again) if row[0] != 3] == [row for row in history(whole) if row[0] != 3]
 
 
@@ -427,9 +428,9 @@ def test_a_terminal_that_was_closed_ends_no_sweep(tmp_path):
             raise BrokenPipeError
 
     driver = make(tmp_path, Scripted(square, 2), randomly, stop={"max_runs": 6})
-    driver.watcher = Gone()
+    driver.observer = Gone()
     driver.run()
-    assert [entry.state for _, entry in sorted(driver.book.runs.items())] == ["completed"] * 6
+    assert [entry.state for _, entry in sorted(driver.state.runs.items())] == ["completed"] * 6
 
 
 def test_a_tuner_that_finds_nothing_new_is_told_apart_from_a_space_that_is_exhausted(tmp_path):
@@ -442,7 +443,7 @@ def test_a_tuner_that_finds_nothing_new_is_told_apart_from_a_space_that_is_exhau
             return type(found)(number, {**found.values, "b": 0})
 
     driver = swept(tmp_path, lambda number, values: 1.0, Stubborn, space=GRID)
-    assert "found nothing new any more, 3 of at most 12 tried" in driver.progress.verdict().explanation
+    assert "search space exhausted: 3 of 12 configurations tried" in driver.monitor.reason.explanation
     (tmp_path / "all").mkdir()
     whole = swept(tmp_path / "all", lambda number, values: 1.0, Grid, space=GRID)
-    assert "nothing is left to try" in whole.progress.verdict().explanation
+    assert "search space exhausted, best" in whole.monitor.reason.explanation

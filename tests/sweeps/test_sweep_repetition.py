@@ -66,9 +66,9 @@ def sweep(folder: Path, slots: int, first, tuner=tpe, stop="runs", **kind):
 
 def seen(driver):
     """Return all that a sweep came to, but for the order of the ends."""
-    trials = [(trial.key, dict(trial.values), trial.same_as, trial.runs) for trial in driver.book.trials.values()]
-    verdict = driver.progress.verdict()
-    counters = {key: count for key, count in driver.progress.tally.counters.items() if key != "interrupted"}
+    trials = [(trial.key, dict(trial.values), trial.same_as, trial.runs) for trial in driver.state.trials.values()]
+    verdict = driver.monitor.reason
+    counters = {key: count for key, count in driver.monitor.counters.counts.items() if key != "interrupted"}
     return history(driver), trials, (verdict.criterion, verdict.run, verdict.observed), counters
 
 

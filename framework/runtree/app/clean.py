@@ -74,9 +74,9 @@ def _of_sweep(sweep: SweepFolder, runs: Sequence[RunRecord]) -> set[Path]:
         return {record.folder for record in runs}
     front = ParetoFront(judge)
     for trial in book.trials.values():
-        if trial.runs and all(entry.has_ended for entry in book.entries(trial)):
+        if trial.runs and all(entry.is_finished for entry in book.runs_of(trial)):
             front.add(book, trial)
-    entries = (entry for trial, _ in front.best for entry in book.entries(trial))
+    entries = (entry for trial, _ in front.best for entry in book.runs_of(trial))
     return {sweep.run(entry.number).path for entry in entries}
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runtree.app.application import App
-from runtree.app.sweep_worker import WorkerConfig, attempt_result, objective_values
+from runtree.app.sweep_worker import WorkerConfig, objective_values
 from runtree.config.resources import read_resources
 from runtree.contract.errors import RunFailedError, RuntreeError
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
-from runtree.sweeps.messages import RunRequest
+from runtree.sweeps.messages import AttemptResult, RunRequest
 from runtree.sweeps.options import read_loop_options
 from runtree.workers.executor import Event, Executor, Job, JobReturned, refuse_limits
 from runtree.workers.in_process import InProcessExecutor
@@ -154,7 +154,9 @@ class LauncherExecutor:
         try:
             folder = RunFolder(Path(returned.hydra_cfg.hydra.runtime.output_dir))
             record = read_record(folder)
-            return attempt_result(record, objective_values(record, request.objectives), folder.manifest.exists())
+            return AttemptResult.from_record(
+                record, objective_values(record, request.objectives), folder.manifest.exists()
+            )
         except RuntreeError as unreadable:
             return error if isinstance(error, RuntreeError) else RunFailedError(f"{unreadable.message} ({error})")
 

@@ -1,7 +1,6 @@
-"""What is asked of a sweep, and a look at all that can be wrong before its first run."""
+"""The preflight of a sweep: find every error that can be found before its first run."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
@@ -16,36 +15,37 @@ from runtree.records.layout import SweepFolder
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import PreflightRequest, PreflightResult
 from runtree.sweeps.options import LoopOptions, read_loop_options, read_stop_rules, tuner_arguments
-from runtree.sweeps.overrides import SweepOverrides, sort_overrides
+from runtree.sweeps.overrides import SweepOverrides, split_overrides
 from runtree.sweeps.results import Objectives, check_constraint_metrics, read_constraints
 from runtree.sweeps.search_space import SearchSpace, joint_space, space_bounds, spaces_by_algorithm
-from runtree.workers.executor import Executor, Job, JobDied, JobReported, JobReturned, describe_exit
+from runtree.workers.executor import Executor, Job, JobDied, JobReported, describe_exit
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-MAX_COMBINATIONS = 20  # combinations of options that are looked at, until one can work
+MAX_COMBINATIONS = 20  # of group options that the preflight tries, until one works
+MAX_CRASHES = 3  # worker processes that may die of one preflight: one may be killed by chance
 
 
 class SilentObserver:
-    """A watcher that says nothing."""
+    """An observer of a sweep that shows nothing."""
 
     def began(self, plan: "SweepPlan", driver: Driver) -> None:
-        """Nothing."""
+        """Do nothing."""
 
-    def ended(self, driver: Driver, entry: Any) -> None:
-        """Nothing."""
+    def ended(self, driver: Driver, run: Any) -> None:
+        """Do nothing."""
 
     def tick(self, driver: Driver) -> None:
-        """Nothing."""
+        """Do nothing."""
 
-    def finishing(self, what: str) -> None:
-        """Nothing."""
+    def finishing(self, text: str) -> None:
+        """Do nothing."""
 
 
 @dataclass
 class SweepRequest:
-    """How a sweep was asked for, besides what Hydra composes."""
+    """How a sweep was asked for, besides the config that Hydra composes."""
 
     app: App
     overrides: tuple[str, ...] = ()
@@ -53,123 +53,140 @@ class SweepRequest:
     config_dir: str | None = None
     resume: SweepFolder | None = None
     plan_only: bool = False
-    watcher: Any = field(default_factory=SilentObserver)
+    observer: Any = field(default_factory=SilentObserver)
 
 
 @dataclass
 class SweepPlan:
-    """A sweep that has been looked at and may begin."""
+    """A sweep that passed the preflight.
 
-    order: SweepRequest
+    Attributes
+    ----------
+    node
+        The `tuner` node of the config.
+    slots
+        How many runs run at once.
+    """
+
+    request: SweepRequest
     config: "DictConfig"
-    axes: SweepOverrides
+    overrides: SweepOverrides
     composer: Composer
-    families: Sequence[SearchSpace]
+    spaces: Sequence[SearchSpace]
     tuners: Sequence[Any]
     node: dict[str, Any]
     options: LoopOptions
     resources: Resources
-    found: PreflightResult
+    preflight: PreflightResult
     hooks: Hooks
     folder: SweepFolder | None = None
-    slots: int = 1  # how many runs work at once
+    slots: int = 1
 
     @property
-    def judge(self) -> Objectives:
-        """Return what the runs are judged by."""
-        return Objectives(self.found.objectives, read_constraints(self.options.constraints))
+    def objectives(self) -> Objectives:
+        return Objectives(self.preflight.objectives, read_constraints(self.options.constraints))
 
     @property
     def size(self) -> int | None:
         """Return how many configurations there are at most, None for infinitely many."""
-        sizes = [family.size for family in self.families]
+        sizes = [space.size for space in self.spaces]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
     @property
     def absent(self) -> list[str]:
-        """Return what was named and does not exist everywhere."""
-        return list(dict.fromkeys(text for family in self.families for text in family.absent))
+        """Return a line for each key that does not exist everywhere."""
+        return list(dict.fromkeys(text for space in self.spaces for text in space.absent))
 
 
 def read_sweep_overrides(
-    order: SweepRequest, sweeper: Any, arguments: Sequence[str]
+    request: SweepRequest, sweeper: Any, arguments: Sequence[str]
 ) -> tuple[Composer, SweepOverrides]:
-    groups = order.app.catalogue.groups
-    axes = sort_overrides(arguments, dict(sweeper.params or {}), groups, lambda group: groups[group])
-    for key, options in axes.composed.items():
-        if key in groups:
+    """Split the overrides; an option that does not exist is refused before any config is composed."""
+    groups = request.app.catalogue.groups
+    overrides = split_overrides(arguments, dict(sweeper.params or {}), groups, lambda group: groups[group])
+    for group, options in overrides.composed.items():
+        if group in groups:
             for name in options:
-                order.app.catalogue.option(key, name)  # one that does not exist is told before anything is composed
+                request.app.catalogue.option(group, name)
     loader = sweeper.hydra_context.config_loader
-    return Composer(lambda overrides: loader.load_sweep_config(sweeper.config, list(overrides)), axes.fixed), axes
+    composer = Composer(lambda texts: loader.load_sweep_config(sweeper.config, list(texts)), overrides.fixed)
+    return composer, overrides
 
 
 def preflight(
-    order: SweepRequest, config: "DictConfig", axes: SweepOverrides, composer: Composer, prober: Executor
+    request: SweepRequest, config: "DictConfig", overrides: SweepOverrides, composer: Composer, executor: Executor
 ) -> SweepPlan:
-    """Find out all that can be wrong before the first run.
+    """Check a sweep.
+
+    Parameters
+    ----------
+    executor
+        Loads the data and builds the algorithms.
 
     Raises
     ------
     RuntreeError
-        An unknown path, bounds that the algorithm refuses, an empty or infinite grid, a pruner without reports, no end.
+        An unknown path, ends of a range that the algorithm refuses, an empty space or an infinite grid, a pruner
+        without reports, a sweep without an end, unusable data.
     """
     from omegaconf import OmegaConf
 
     from runtree.config.build import build
 
-    hooks = with_trackers(told_to(config), order.app.plugins)
+    hooks = with_trackers(_tracker_config(config), request.app.plugins)
     node: dict[str, Any] = OmegaConf.to_container(config.tuner, resolve=True)  # type: ignore[assignment]
     options = read_loop_options(node)
-    allowed = read_resources(OmegaConf.to_container(config.compute, resolve=True))  # type: ignore[arg-type]
+    limits = read_resources(OmegaConf.to_container(config.compute, resolve=True))  # type: ignore[arg-type]
     rules = read_stop_rules(options.stop)
-    trust = order.app.allow_list(order.overrides)
+    trust = request.app.allow_list(request.overrides)
     tuner = build(tuner_arguments(node), "tuner", trust)
-    found = first_that_works(axes, composer, prober)
-    families = spaces_by_algorithm(axes, composer, found.task) if tuner.own_space else [joint_space(axes, composer)]
-    for family in families:
-        refuse_twice(family, found)
-    plan = SweepPlan(order, config, axes, composer, families, [], node, options, allowed, found, hooks)
-    plan.tuners = [build(tuner_arguments(node), "tuner", trust) for _ in families]
-    for own, family in zip(plan.tuners, families, strict=True):
-        own.begin(family.space, [direction for _, direction in found.objectives], seed_of(plan))
-    for family in families if tuner.own_space else each_algorithm(plan, families[0], prober, prunes=tuner.prunes):
-        check_family(plan, family, prober, prunes=tuner.prunes)
-    rules.check(plan.size, [direction for _, direction in found.objectives])
-    check_constraint_metrics(plan.judge.constraints, found.metrics)
-    _ = options.warm
+    result = _first_that_works(overrides, composer, executor)
+    if tuner.own_space:
+        spaces: Sequence[SearchSpace] = spaces_by_algorithm(overrides, composer, result.task)
+    else:
+        spaces = [joint_space(overrides, composer)]
+    for space in spaces:
+        _refuse_nested_search(space, result)
+    tuners = [build(tuner_arguments(node), "tuner", trust) for _ in spaces]
+    plan = SweepPlan(request, config, overrides, composer, spaces, tuners, node, options, limits, result, hooks)
+    seed = config.get("seed", 0)
+    for own, space in zip(tuners, spaces, strict=True):
+        own.begin(
+            space.space,
+            [direction for _, direction in result.objectives],
+            int(seed) if isinstance(seed, int) else 0,  # a swept seed is a text here
+        )
+    buildable = spaces if tuner.own_space else _space_of_each_algorithm(plan, spaces[0], executor, tuner.prunes)
+    for space in buildable:
+        _check_space(plan, space, executor, prunes=tuner.prunes)
+    rules.check(plan.size, [direction for _, direction in result.objectives])
+    check_constraint_metrics(plan.objectives.constraints, result.metrics)
+    _ = options.warm  # raises if it is wrong
     return plan
 
 
-def told_to(config: "DictConfig") -> dict[str, Any]:
-    """Return what a config says of trackers, plain."""
+def _tracker_config(config: "DictConfig") -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     keys = [key for key in ("trackers", "tracking") if key in config]
     return OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)  # type: ignore[return-value]
 
 
-def first_that_works(axes: SweepOverrides, composer: Composer, prober: Executor) -> PreflightResult:
-    """Look at the first combination of options that can work; others of a comparison are told as they fail."""
-    combinations = product(*([(key, option) for option in options] for key, options in axes.composed.items()))
+def _first_that_works(overrides: SweepOverrides, composer: Composer, executor: Executor) -> PreflightResult:
+    """Check the first combination of group options that works; the others may fail as runs of the comparison."""
+    combinations = product(*([(key, option) for option in options] for key, options in overrides.composed.items()))
     first: RuntreeError | None = None
-    for chosen in islice(combinations, MAX_COMBINATIONS):
+    for options in islice(combinations, MAX_COMBINATIONS):
         try:
-            return run_preflight(prober, PreflightRequest(composer.base(dict(chosen)).frozen.config))
+            return run_preflight(executor, PreflightRequest(composer.base(dict(options)).frozen.config))
         except RuntreeError as error:
             first = first or error
     raise first or RequestError("there is no combination to try")
 
 
-def seed_of(plan: SweepPlan) -> int:
-    """Return the seed of a sweep: the one that its runs would have alone."""
-    seed = plan.config.get("seed", 0)
-    return int(seed) if isinstance(seed, int) else 0
-
-
-def refuse_twice(family: SearchSpace, found: PreflightResult) -> None:
-    """Refuse to search what the evaluator searches in each run: it would choose anew whatever a tuner proposes."""
-    both = sorted({one.path for one in family.space} & set(found.searched))
+def _refuse_nested_search(space: SearchSpace, result: PreflightResult) -> None:
+    """Refuse a key that the evaluator searches in each run: it would override whatever the tuner proposes."""
+    both = sorted({dimension.path for dimension in space.space} & set(result.searched))
     if both:
         raise ConfigError(
             f"evaluator: it searches {', '.join(both)} in each run, and so would this sweep",
@@ -178,37 +195,34 @@ def refuse_twice(family: SearchSpace, found: PreflightResult) -> None:
         )
 
 
-def each_algorithm(plan: SweepPlan, family: SearchSpace, prober: Executor, prunes: bool) -> Iterator[SearchSpace]:
-    """Yield a family over all combinations for each algorithm in it; one that cannot work is told as it fails."""
-    if not prunes and not any(one.path.startswith("algorithm.") for one in family.space):
-        return  # nothing of an algorithm is set, so nothing can be refused
-    for name in plan.axes.swept("algorithm") or ("",):
-        one = replace(family, choices={"algorithm": name} if name else {})
-        if works(PreflightRequest(base_of(plan, one).frozen.config), prober):
-            yield one
+def _space_of_each_algorithm(
+    plan: SweepPlan, space: SearchSpace, executor: Executor, prunes: bool
+) -> Iterator[SearchSpace]:
+    """Yield the joint space once for each algorithm in it that works."""
+    if not prunes and not any(dimension.path.startswith("algorithm.") for dimension in space.space):
+        return  # no key of an algorithm is set, so none can be refused
+    for name in plan.overrides.swept("algorithm") or ("",):
+        own = replace(space, choices={"algorithm": name} if name else {})
+        try:
+            run_preflight(executor, PreflightRequest(_base(plan, own).frozen.config))
+        except RuntreeError:
+            continue  # its runs fail; the others of the comparison do not
+        yield own
 
 
-def works(probe: PreflightRequest, prober: Executor) -> bool:
-    """Tell whether a run of this config comes as far as its fit."""
-    with suppress(RuntreeError):
-        return bool(run_preflight(prober, probe))
-    return False
+def _base(plan: SweepPlan, space: SearchSpace) -> ComposedBase:
+    """Return the config of a space, with the first option of each group that it sweeps over."""
+    groups = {one.path: str(one.domain.values[0]) for one in space.space if one.composed}
+    return plan.composer.base({**groups, **space.choices})
 
 
-def base_of(plan: SweepPlan, family: SearchSpace) -> ComposedBase:
-    """Return the config of a family's algorithm, with the first option of each group that is swept besides."""
-    groups = {one.path: str(one.domain.values[0]) for one in family.space if one.composed}
-    return plan.composer.base({**groups, **family.choices})
-
-
-def check_family(plan: SweepPlan, family: SearchSpace, prober: Executor, prunes: bool) -> None:
-    """Build an algorithm with both ends of each of its ranges, and ask whether it reports."""
-    base = base_of(plan, family)
-    trials = {
-        text: base.with_values(values).config for text, values in space_bounds(family) if base.has(next(iter(values)))
-    }
-    found = run_preflight(prober, PreflightRequest(base.frozen.config, trials, prunes=prunes))
-    if prunes and not found.reports:
+def _check_space(plan: SweepPlan, space: SearchSpace, executor: Executor, prunes: bool) -> None:
+    """Build the algorithm with both ends of each range, and check that it reports if the tuner prunes."""
+    base = _base(plan, space)
+    bounds = space_bounds(space)
+    trials = {text: base.with_values(values).config for text, values in bounds if base.has(next(iter(values)))}
+    result = run_preflight(executor, PreflightRequest(base.frozen.config, trials, prunes=prunes))
+    if prunes and not result.reports:
         raise ConfigError(
             f"tuner={plan.node.get('name')}: algorithm={base.value('algorithm.name')} reports nothing to prune by",
             "type: evaluator=cross_validation (each fold is a step), or tuner=tpe",
@@ -216,23 +230,20 @@ def check_family(plan: SweepPlan, family: SearchSpace, prober: Executor, prunes:
         )
 
 
-# --- A look before the first run, by whoever will work on the runs.
-
-MAX_CRASHES = 3  # how often somebody else looks where a process died of it, or was killed
-
-
-def run_preflight(prober: Executor, probe: PreflightRequest) -> PreflightResult:
-    """Let a worker look; where its process dies, another one does.
+def run_preflight(executor: Executor, request: PreflightRequest) -> PreflightResult:
+    """Run a preflight in a worker; if its process dies, in another one.
 
     Raises
     ------
     RuntreeError
-        What speaks against the sweep, or that nobody survives the look.
+        The error that a run would have had, or that every worker died.
     """
     deaths: list[JobDied] = []
     while len(deaths) < MAX_CRASHES:
-        prober.submit(Job(-1, probe))
-        event = _ending(prober)
+        executor.submit(Job(-1, request))
+        event = None
+        while event is None:
+            event = next((ended for ended in executor.wait(None) if not isinstance(ended, JobReported)), None)
         if isinstance(event, JobDied):
             deaths.append(event)
             continue
@@ -241,13 +252,6 @@ def run_preflight(prober: Executor, probe: PreflightRequest) -> PreflightResult:
         assert isinstance(event.result, PreflightResult)
         return event.result
     raise RequestError(
-        f"data: to look at it ended the process that did, {MAX_CRASHES} times: {describe_exit(deaths[-1])}",
-        "see where, in one run: runtree train … without -m",
+        f"data: loading the data crashed the worker process {MAX_CRASHES} times: {describe_exit(deaths[-1])}",
+        "see where, in a single run: runtree train … without -m",
     )
-
-
-def _ending(prober: Executor) -> JobReturned | JobDied:
-    while True:
-        for event in prober.wait(None):
-            if not isinstance(event, JobReported):
-                return event

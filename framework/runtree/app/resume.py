@@ -21,28 +21,28 @@ from runtree.sweeps.identity import MAY_CHANGE_ON_RESUME, read_request
 MAY_CHANGE_ON_CONTINUE = ("fit.max_iterations", "fit.max_seconds", "fit.checkpoint", "compute")
 
 
-def resume_sweep(app: App, folder: SweepFolder, more: Sequence[str] = (), watcher: Any = None) -> TrainResult:
-    """Go on with a sweep as it was asked for; `more` may set other bounds and another compute, nothing else.
+def resume_sweep(app: App, folder: SweepFolder, overrides: Sequence[str] = (), observer: Any = None) -> TrainResult:
+    """Resume a sweep with its own command line; `overrides` may change its bounds and `compute`, nothing else.
 
     Raises
     ------
     RequestError
-        Another process works on it, its config is not what it was, or `more` would make it another sweep.
+        Another process works on it, its config has changed, or `overrides` would make it another sweep.
     """
     from runtree.app.preflight import SilentObserver, SweepRequest
 
-    check_resume_overrides(more)
-    asked = read_request(folder)
-    flags = parse_flags(["-m", *asked["overrides"], *more])
-    flags.config_name = asked.get("config_name")
-    flags.config_dir = asked.get("config_dir")
-    order = SweepRequest(app, resume=SweepFolder(Path(folder.path)), watcher=watcher or SilentObserver())
-    return train(app, flags, order=order)
+    check_resume_overrides(overrides)
+    earlier = read_request(folder)
+    flags = parse_flags(["-m", *earlier["overrides"], *overrides])
+    flags.config_name = earlier.get("config_name")
+    flags.config_dir = earlier.get("config_dir")
+    request = SweepRequest(app, resume=SweepFolder(Path(folder.path)), observer=observer or SilentObserver())
+    return train(app, flags, order=request)
 
 
-def check_resume_overrides(more: Sequence[str]) -> None:
-    """Refuse words that would make it another sweep."""
-    for text in more:
+def check_resume_overrides(overrides: Sequence[str]) -> None:
+    """Refuse overrides that would make it another sweep."""
+    for text in overrides:
         if not text.startswith(("compute.", "compute=", *(f"tuner.{key}" for key in MAY_CHANGE_ON_RESUME))):
             raise RequestError(
                 f"'{text}' would make it another sweep",

@@ -133,7 +133,7 @@ class SweepWorker:
             self._hold(work, run, record, objectives)
         if record.state != "interrupted" and work.keep != "all" and work.number not in self.held:
             drop_checkpoints(work.folder)
-        return attempt_result(record, objectives, kept=work.keep == "all")
+        return AttemptResult.from_record(record, objectives, kept=work.keep == "all")
 
     def _hold(self, work: RunRequest, run: Run, record: RunRecord, objectives: tuple[float, ...]) -> None:
         rivals = [*work.front, *(known for _, _, known in self.held.values())]
@@ -152,7 +152,7 @@ class SweepWorker:
 
         if asked.number in self.held:
             run, record, objectives = self.held.pop(asked.number)
-            return attempt_result(complete_later(run, record, self.hooks, self.trust), objectives, kept=True)
+            return AttemptResult.from_record(complete_later(run, record, self.hooks, self.trust), objectives, kept=True)
         if asked.refit is None:
             return None
         drop_artifacts(RunFolder(asked.refit.folder))
@@ -192,23 +192,4 @@ def mark_diverged(record: RunRecord, work: RunRequest) -> RunRecord:
 
 def disk_full_result(error: OSError) -> AttemptResult:
     """Return what the driver is told of a run whose folder takes no more."""
-    return AttemptResult(
-        "failed", "error", {}, None, 0.0, {}, {}, None, error_record("OSError", str(error)), kept=False
-    )
-
-
-def attempt_result(record: RunRecord, objectives: tuple[float, ...] | None, kept: bool) -> AttemptResult:
-    """Return what the driver is told of a record."""
-    return AttemptResult(
-        state=record.state,
-        reason=record.reason,
-        metrics=record.metrics,
-        objectives=objectives if record.state == "completed" else None,
-        seconds=record.seconds or 0.0,
-        stages=record.stages,
-        fingerprints=record.fingerprints,
-        task=record.task,
-        error=record.error,
-        kept=kept,
-        missed=record.missed,
-    )
+    return AttemptResult("failed", "error", error=error_record("OSError", str(error)))

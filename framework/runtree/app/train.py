@@ -134,7 +134,7 @@ class HydraTask:
 
         self.result.swept = run_sweep(order, sweeper, arguments, open_folder)
         driver = self.result.swept.driver
-        return driver.progress.tally.best if driver else None
+        return driver.monitor.counters.best if driver else None
 
 
 def make_remote_task(extra: tuple[tuple[str, object], ...], folder: Path | None, of_sweep: bool) -> HydraTask:

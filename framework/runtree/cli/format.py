@@ -164,9 +164,9 @@ def format_bound(runs: int | None, seconds: float | None) -> str:
 
 def format_error(entry: "RunState") -> str:
     """Return type and first line of the error that a run ended with."""
-    error = entry.outcome.get("error") or {}
+    error = entry.result.error or {}
     message = str(error.get("message") or "").strip().partition("\n")[0]
-    kind = str(error.get("type") or entry.outcome.get("reason") or entry.state)
+    kind = str(error.get("type") or entry.result.reason or entry.state)
     return printable(f"{kind}: {message}" if message else kind)
 
 

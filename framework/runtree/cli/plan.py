@@ -85,7 +85,7 @@ def plan_command(overrides: tuple[str, ...], as_json: bool) -> int:
         return print_hydra_answer(app, flags)
     typed_multirun = bool(flags.multirun)
     plan = _make_plan(app, flags)
-    has_space = any(family.space for family in plan.families)
+    has_space = any(family.space for family in plan.spaces)
     is_single = not typed_multirun and plan.node.get("name") == "grid" and not has_space
     if as_json:
         print_json({"schema": SCHEMA, "plan": _make_document(plan, is_single)})
@@ -117,18 +117,18 @@ def _make_plan(app: "App", flags: "argparse.Namespace") -> "SweepPlan":
 
 
 def _first_combination(plan: "SweepPlan") -> dict[str, str]:
-    return {key: options[0] for key, options in plan.axes.composed.items()}
+    return {key: options[0] for key, options in plan.overrides.composed.items()}
 
 
 def _algorithm_names(plan: "SweepPlan") -> list[str]:
-    if any(family.name for family in plan.families):
-        return [family.name for family in plan.families]
-    swept = plan.axes.swept("algorithm")
+    if any(family.name for family in plan.spaces):
+        return [family.name for family in plan.spaces]
+    swept = plan.overrides.swept("algorithm")
     return list(swept) or [str(plan.composer.base(_first_combination(plan)).value("algorithm.name"))]
 
 
 def _data_names(plan: "SweepPlan") -> list[str]:
-    return list(plan.axes.swept("data")) or [str(plan.composer.base(_first_combination(plan)).value("data.name"))]
+    return list(plan.overrides.swept("data")) or [str(plan.composer.base(_first_combination(plan)).value("data.name"))]
 
 
 def _max_runs(plan: "SweepPlan") -> int | None:
@@ -205,11 +205,11 @@ def _measure(read_records: "Sequence[RunRecord]") -> AlgorithmCost:
 
 
 def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
-    found, resources, forecast = plan.found, plan.resources, _forecast(plan, is_single)
+    found, resources, forecast = plan.preflight, plan.resources, _forecast(plan, is_single)
     return {
         "sweep": not is_single,
         "tuner": None if is_single else plan.node.get("name"),
-        "overrides": list(plan.order.overrides),
+        "overrides": list(plan.request.overrides),
         "data": {"names": _data_names(plan), "rows": found.rows, "task": found.task, "fingerprint": found.data},
         "split": found.split,
         "objectives": [{"metric": name, "direction": direction} for name, direction in found.objectives],
@@ -219,7 +219,7 @@ def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
                 "configurations": family.size,
                 "space": [dict(zip(("path", "values", "space"), row[1:], strict=True)) for row in _space_rows(family)],
             }
-            for family in plan.families
+            for family in plan.spaces
         ],
         "algorithms": _algorithm_names(plan),
         "absent": plan.absent,
@@ -248,7 +248,7 @@ def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
 def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
     from runtree.cli.tables import print_table
 
-    names, found, resources = list_names(_algorithm_names(plan)), plan.found, plan.resources
+    names, found, resources = list_names(_algorithm_names(plan)), plan.preflight, plan.resources
     if is_single:
         click.echo(wrapped("plan", f"one run of {names}"))
     else:
@@ -259,8 +259,8 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
     selection = "" if is_single else SELECTION.get(plan.options.keep, "")
     click.echo(wrapped("metric", f"{objectives}{selection}"))
     if not is_single:
-        several = any(family.name for family in plan.families)
-        rows = [row if several else row[1:] for family in plan.families for row in _space_rows(family)]
+        several = any(family.name for family in plan.spaces)
+        rows = [row if several else row[1:] for family in plan.spaces for row in _space_rows(family)]
         headings = ["algorithm", "path", "values", "space"]
         click.echo()
         print_table(headings if several else headings[1:], rows)
@@ -275,14 +275,14 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
     click.echo(wrapped("compute", ", ".join([str(plan.config.compute.get("name")), engine, threads, *limits])))
     click.echo(wrapped("time", _format_forecast(plan, _forecast(plan, is_single))))
     click.echo(wrapped("folder", _output_folder(plan, is_single)))
-    words = ["train", *([] if is_single else ["-m"]), *plan.order.overrides]
+    words = ["train", *([] if is_single else ["-m"]), *plan.request.overrides]
     click.echo(f"\nnothing was run\n{next_steps([command(*words)])}")
 
 
 def _format_size(plan: "SweepPlan") -> str:
     """Return ``at most 50 runs (search space: 9 configurations, each 3 times)``."""
     repeats = f", each {plan.options.repeats} times" if plan.options.repeats > 1 else ""
-    conditional = any(dimension.when is not None for family in plan.families for dimension in family.space)
+    conditional = any(dimension.when is not None for family in plan.spaces for dimension in family.space)
     disk_usage = "continuous" if plan.size is None else pluralize(plan.size, "configuration")
     at_most = "at most " if plan.size is not None and conditional else ""
     bound = format_bound(_max_runs(plan), (plan.options.stop or {}).get("max_seconds"))

@@ -49,15 +49,14 @@ def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
         return 0
     click.echo(f"{reader.folder.path.name}: {_format_progress(reader)}", err=True)
     app = App()
-    return run_observed_sweep(app, lambda request: resume_sweep(app, reader.folder, overrides, request.watcher))
+    return run_observed_sweep(app, lambda request: resume_sweep(app, reader.folder, overrides, request.observer))
 
 
 def _has_kept_its_best(reader: "LedgerReader") -> bool:
     """Return whether the artifacts of the best run exist. If keeping them failed, it is worth another attempt."""
-    from runtree.sweeps.results import completed_runs
-
-    best = [completed_runs(reader.book.entries(trial)) for trial, _ in reader.progress.front.best]
-    return str(reader.tuner_config.get("keep")) != "best" or all(entries[0].kept for entries in best)
+    trials = (trial for trial, _ in reader.progress.front.best)
+    best = (next(run for run in reader.book.runs_of(trial) if run.state == "completed") for trial in trials)
+    return str(reader.tuner_config.get("keep")) != "best" or all(run.kept for run in best)
 
 
 def _format_progress(reader: "LedgerReader") -> str:

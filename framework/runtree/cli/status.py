@@ -144,7 +144,7 @@ def _print_list(readers: "Sequence[LedgerReader]", outputs: str) -> None:
         runs = f"{progress.ended}/{progress.total}" if progress.total else str(progress.ended)
         best = progress.best if progress.comparable else None
         value = ", ".join(map(format_cell, best[1])) if best else None
-        objectives = ", ".join(metric_name(name) for name, _ in progress.judge.objectives)
+        objectives = ", ".join(metric_name(name) for name, _ in progress.judge.metrics)
         started = format_age(str(reader.request.get("begun", "")))
         name, tuner = reader.folder.path.name, reader.request.get("tuner")
         rows.append([name, reader.state, tuner, runs, objectives, value, started])
@@ -170,7 +170,7 @@ def _make_document(reader: "LedgerReader") -> dict[str, Any]:
         "begun": reader.request.get("begun"),
         "overrides": reader.request.get("overrides"),
         "tuner": reader.request.get("tuner"),
-        "objectives": [{"metric": name, "direction": way} for name, way in progress.judge.objectives],
+        "objectives": [{"metric": name, "direction": way} for name, way in progress.judge.metrics],
         "comparable": progress.comparable,
         "counts": {**progress.states, "waiting": sum(1 for _ in reader.book.waiting())},
         "most": progress.total,

@@ -78,7 +78,7 @@ def run_observed_sweep(app: Any, begin: "Callable[[SweepRequest], TrainResult]")
     view = make_view()
     try:
         view.preparing()
-        result = begin(SweepRequest(app, watcher=view))
+        result = begin(SweepRequest(app, observer=view))
     finally:
         view.close()
     return print_result(result)

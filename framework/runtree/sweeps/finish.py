@@ -1,4 +1,4 @@
-"""The end of a sweep: the best is kept whole, and why it ended is written down."""
+"""The end of a sweep: finalize the best run, write why it stopped, the leaderboard, advice, plots and the report."""
 
 import json
 import logging
@@ -26,148 +26,158 @@ from runtree.workers.executor import run_on_workers
 
 log = logging.getLogger(__name__)
 
-# Why a sweep ended that no criterion ended.
-CRITERION_OF_STOP = {
-    "interrupt": "interrupted",
-    "stop": "asked",
-    "failure": "on_failure",
-    "disk": "disk_full",
-}
-RESUMED = ("interrupt", "disk")  # what is not over
-ENOUGH = 10  # configurations: of fewer a picture shows nothing, and to draw takes seconds
+# The criterion of `stop.json` for each `Driver.stop_cause`
+STOP_CRITERIA = {"interrupt": "interrupted", "stop": "asked", "failure": "on_failure", "disk": "disk_full"}
+UNFINISHED = ("interrupt", "disk")  # causes after which a sweep waits to be resumed
+MIN_TRIALS_PLOTTED = 10  # plots of fewer show nothing, and take seconds
 
 
 def finish(
-    driver: Driver, folder: SweepFolder, options: LoopOptions, tell: Callable[[str], None] = lambda what: None
+    driver: Driver, folder: SweepFolder, options: LoopOptions, on_step: Callable[[str], None] = lambda text: None
 ) -> dict[str, Any]:
-    """Keep the best, write `stop.json` and `leaderboard.csv`, and return what the first says."""
-    if driver.leaving not in RESUMED and options.keep == "best":
-        for entry in (found for found in runs_to_keep(driver) if not found.kept):
-            tell(f"run {entry.number}: the test part is scored, the model saved")
-            driver.on_disk(keep_run, driver, entry)
-        if driver.leaving not in RESUMED:
-            drop_others(driver, folder)
+    """Do all that comes after the last run, and return the content of `stop.json`.
+
+    Parameters
+    ----------
+    on_step
+        Called with a line for people before each step that takes time.
+    """
+    if driver.stop_cause not in UNFINISHED and options.keep == "best":
+        for run in (run for run in runs_to_keep(driver) if not run.kept):
+            on_step(f"scoring run {run.number} on the test set, saving the model")
+            driver.on_disk(keep_run, driver, run)
+        if driver.stop_cause not in UNFINISHED:
+            _drop_former_best(driver, folder)
     driver.on_disk(repair_run_files, driver, folder)
-    stop = stop_record(driver.progress)
-    if driver.leaving and (stop["criterion"] is None or driver.leaving in RESUMED):  # what is not over did not end
-        stop |= {"criterion": CRITERION_OF_STOP[driver.leaving], "explanation": _explained(driver)}
-    driver.on_disk(_write_down, driver, folder, stop)
-    if driver.leaving not in RESUMED and len(driver.judge.objectives) == 1:
-        driver.on_disk(_advise, driver, folder, options, stop, tell)
-    if options.plots and driver.leaving not in RESUMED and len(driver.book.trials) >= ENOUGH:
-        tell("pictures are drawn")
-        spaces = {name: arm.family.space for name, arm in driver.proposer.arms.items()}
-        draw_sweep_plots(driver.book, driver.judge, spaces, folder.plots, [trial for trial, _ in driver.front.best])
-    if options.report and driver.leaving not in RESUMED:
+    stop = stop_record(driver.monitor)
+    # Even if a criterion was reached meanwhile, an interrupted sweep has not ended
+    if driver.stop_cause and (stop["criterion"] is None or driver.stop_cause in UNFINISHED):
+        stop |= {"criterion": STOP_CRITERIA[driver.stop_cause], "explanation": _explain_stop(driver)}
+    driver.on_disk(_write_results, driver, folder, stop)
+    if driver.stop_cause in UNFINISHED:
+        return stop
+    if len(driver.objectives.metrics) == 1:
+        driver.on_disk(_write_advice, driver, folder, options, stop, on_step)
+    if driver.stop_cause in UNFINISHED:  # the disk is full by now
+        return stop
+    if options.plots and len(driver.state.trials) >= MIN_TRIALS_PLOTTED:
+        on_step("drawing plots")
+        best = [trial for trial, _ in driver.front.best]
+        draw_sweep_plots(driver.state, driver.objectives, _spaces(driver), folder.plots, best)
+    if options.report:
         write_report(folder)
     return stop
 
 
 def write_report(folder: SweepFolder) -> None:
-    """Write the sweep's `report.html`; one that cannot be made is a warning, for all that counts is written."""
+    """Write `report.html`; failing to is a warning, because all results are written already."""
     try:
         write_sweep_report(folder)
     except Exception as error:
         log.warning("%s is left out: %s: %s", folder.report, type(error).__name__, first_line(error))
 
 
-def _write_down(driver: Driver, folder: SweepFolder, stop: dict[str, Any]) -> None:
-    write_text(folder.leaderboard, leaderboard_csv(driver.book, driver.judge))
+def _write_results(driver: Driver, folder: SweepFolder, stop: dict[str, Any]) -> None:
+    write_text(folder.leaderboard, leaderboard_csv(driver.state, driver.objectives))
     write_json(folder.stop, stop)
-    # last: who dies before that has not ended, and the next session writes all of it again
-    told = {"criterion": stop["criterion"], "explanation": stop["explanation"], "time": timestamp()}
-    driver.tell({"event": "stopped", **told})
+    # The event comes last: a sweep that dies before it has not stopped, and the next session writes all files again
+    summary = {"criterion": stop["criterion"], "explanation": stop["explanation"], "time": timestamp()}
+    driver.append({"event": "stopped", **summary})
 
 
-def _advise(
-    driver: Driver, folder: SweepFolder, options: LoopOptions, stop: dict[str, Any], tell: Callable[[str], None]
+def _write_advice(
+    driver: Driver, folder: SweepFolder, options: LoopOptions, stop: dict[str, Any], on_step: Callable[[str], None]
 ) -> None:
-    """Write what the runs say about the search, the best few of them judged once more if that is asked for."""
-    spaces = {name: arm.family.space for name, arm in driver.proposer.arms.items()}
-    facts = FinishedSweep(driver.book, driver.judge, spaces, stop, folder, startup_of(folder))
+    sweep = FinishedSweep(driver.state, driver.objectives, _spaces(driver), stop, folder, startup_trials(folder))
     rechecked: list[Rechecked] = []
     if options.recheck and options.keep != "none":
-        tell(f"the best {options.recheck} are judged once more, by folds")
-        rechecked = recheck(driver, facts, options.recheck, driver.by_folds)
-    write_json(folder.advice, advise(facts, rechecked))
+        on_step(f"cross-validating the best {options.recheck} trials")
+        rechecked = recheck(driver, sweep, options.recheck)
+    write_json(folder.advice, advise(sweep, rechecked))
 
 
-def startup_of(folder: SweepFolder) -> int:
-    """Return how many runs the tuner draws before it learns from any; 0 for one that never does, or learns at once."""
+def _spaces(driver: Driver) -> dict[str, Any]:
+    return {name: study.space.space for name, study in driver.proposer.studies.items()}
+
+
+def startup_trials(folder: SweepFolder) -> int:
+    """Return how many trials the sampler draws at random first; 0 for one without that setting."""
     sampler = (read_description(folder).get("tuner_node") or {}).get("sampler") or {}
     return int(sampler.get("n_startup_trials") or 0)
 
 
 def runs_to_keep(driver: Driver) -> list[RunState]:
-    """Return the runs that are kept: of each of the best configurations the first that completed."""
-    found = [driver.book.entries(trial) for trial, _ in driver.front.best]
-    return [next(entry for entry in entries if entry.state == "completed") for entries in found]
+    """Return the first completed run of each of the best trials."""
+    runs = [driver.state.runs_of(trial) for trial, _ in driver.front.best]
+    return [next(run for run in repeats if run.state == "completed") for repeats in runs]
 
 
-def keep_run(driver: Driver, entry: RunState) -> None:
-    """Let the worker that holds a run keep it; where none does any more, the run is done again."""
-    results = _run_jobs(driver, [FinalizeRequest(entry.number)] * driver.executor.slots)
-    outcome = next((result for result in results if isinstance(result, AttemptResult)), None)
-    tries = driver.options.retries + 1
-    while outcome is None and tries and driver.signals < 2:
-        [found] = _run_jobs(driver, [FinalizeRequest(entry.number, refit=driver.redo(entry))])
-        outcome, tries = found if isinstance(found, AttemptResult) else None, tries - 1
-    if outcome is not None and outcome.state == "completed":
-        event = {"event": "kept", "run": entry.number, "metrics": outcome.metrics, "seconds": outcome.seconds}
-        driver.tell(event | {"fingerprints": outcome.fingerprints, "missed": list(outcome.missed)})
+def keep_run(driver: Driver, run: RunState) -> None:
+    """Let the worker that holds a run finalize it; if none does any more, run it again."""
+    # All workers are asked, as the driver does not know which one holds the run: the others return None
+    results = _on_workers(driver, [FinalizeRequest(run.number)] * driver.executor.slots)
+    result = next((result for result in results if isinstance(result, AttemptResult)), None)
+    attempts = driver.options.retries + 1
+    while result is None and attempts and driver.signals < 2:
+        [refitted] = _on_workers(driver, [FinalizeRequest(run.number, refit=driver.repeat_request(run))])
+        result, attempts = refitted if isinstance(refitted, AttemptResult) else None, attempts - 1
+    if result is not None and result.state == "completed":
+        event = {"event": "kept", "run": run.number, "metrics": result.metrics, "seconds": result.seconds}
+        driver.append(event | {"fingerprints": result.fingerprints, "missed": list(result.failed_gates)})
         return
-    error = str(((outcome.error if outcome is not None else None) or {}).get("message", "its process is gone"))
-    log.warning("run %d could not be kept: %s", entry.number, error)
-    driver.doubtful.append(entry.number)
+    error = str(((result.error if result is not None else None) or {}).get("message", "its process is gone"))
+    log.warning("run %d could not be kept: %s", run.number, error)
+    driver.unverified.append(run.number)
     if any(text in error for text in DISK_FULL_MESSAGES):
-        driver.leave("disk")
+        driver.stop("disk")
     if driver.signals > 1:
-        driver.leave("interrupt")
+        driver.stop("interrupt")
 
 
-def _run_jobs(driver: Driver, payloads: list[Any]) -> list[Any]:
+def _on_workers(driver: Driver, payloads: list[Any]) -> list[Any]:
     return run_on_workers(driver.executor, payloads, cancelled=lambda: driver.signals > 1)
 
 
-def drop_others(driver: Driver, folder: SweepFolder) -> None:
-    """Remove the heavy leaves of runs that are not the best any more."""
-    best = {entry.number for entry in runs_to_keep(driver)}
-    for entry in driver.book.completed():
-        if entry.kept and entry.number not in best:
-            drop_artifacts(folder.run(entry.number))
+def _drop_former_best(driver: Driver, folder: SweepFolder) -> None:
+    """Remove the artifacts of runs that an earlier session kept and that are not the best any more."""
+    best = {run.number for run in runs_to_keep(driver)}
+    for run in driver.state.completed():
+        if run.kept and run.number not in best:
+            drop_artifacts(folder.run(run.number))
 
 
 def repair_run_files(driver: Driver, folder: SweepFolder) -> None:
-    """Write anew what the ledger knows better: files of runs of former sessions that a crash or a disk has damaged."""
-    for number in driver.doubtful:
-        entry, run = driver.book.runs[number], folder.run(number)
-        if not _is_whole(run, entry):
-            log.warning("%s is not what the ledger tells, and was written anew", run.path)
-            restore_run_files(driver.redo(entry), entry)
+    """Write again the files of ended runs that differ from the ledger: a crash or a full disk damaged them."""
+    for number in driver.unverified:
+        run, run_folder = driver.state.runs[number], folder.run(number)
+        if not _matches_ledger(run_folder, run):
+            log.warning("%s did not match the ledger and was written again", run_folder.path)
+            restore_run_files(driver.repeat_request(run), run)
 
 
-def _is_whole(run: RunFolder, entry: RunState) -> bool:
-    metrics = entry.outcome.get("metrics") or {}
+def _matches_ledger(folder: RunFolder, run: RunState) -> bool:
+    metrics = run.result.metrics
     try:
-        record, config = read_record(run), run.config.read_bytes()
-        scored = json.loads(run.metrics.read_bytes()) if metrics else {}
+        record, config = read_record(folder), folder.config.read_bytes()
+        scored = json.loads(folder.metrics.read_bytes()) if metrics else {}
     except (NotFoundError, OSError, ValueError, RecursionError):
         return False
-    same = (record.state, record.metrics) == (entry.state, metrics) and {**scored, **metrics} == scored
+    same = (record.state, record.metrics) == (run.state, metrics) and {**scored, **metrics} == scored
+    # Losing power may leave a file short, or of its full length with zeros
     return same and config.endswith(b"\n") and b"\0" not in config
 
 
-def _explained(driver: Driver) -> str:
-    waiting = sum(1 for _ in driver.book.waiting())
-    texts = {
+def _explain_stop(driver: Driver) -> str:
+    waiting = sum(1 for _ in driver.state.waiting())
+    causes = {
         "interrupt": "interrupted",
         "stop": "stopped as asked",
         "failure": "stopped after a failed run (tuner.on_failure=stop)",
-        "disk": f"stopped, as {driver.no_room}",
+        "disk": f"stopped, as {driver.disk_message}",
     }
-    left = f"; {_runs(waiting)} wait{'s' if waiting == 1 else ''} to be taken up again" if waiting else ""
-    return f"{texts[str(driver.leaving)]} after {_runs(len(driver.book.ended))}{left}"
+    left = f"; {_count(waiting)} wait{'s' if waiting == 1 else ''} to be taken up again" if waiting else ""
+    return f"{causes[str(driver.stop_cause)]} after {_count(len(driver.state.ended))}{left}"
 
 
-def _runs(count: int) -> str:
-    return f"{count} run{'' if count == 1 else 's'}"
+def _count(runs: int) -> str:
+    return f"{runs} run{'' if runs == 1 else 's'}"

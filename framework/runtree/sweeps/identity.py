@@ -1,4 +1,4 @@
-"""What a sweep is: written when it begins, compared when it is resumed."""
+"""What identifies a sweep: written to `sweep.yaml` when it begins, compared when it is resumed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from runtree.records.writer import jsonable, write_yaml
 from runtree.sweeps.messages import PreflightResult
 from runtree.sweeps.search_space import SearchSpace
 
-MAY_CHANGE_ON_RESUME = (
+MAY_CHANGE_ON_RESUME = (  # keys of `tuner`
     "stop",
     "retries",
     "backoff",
@@ -25,77 +25,77 @@ MAY_CHANGE_ON_RESUME = (
     "report",
     "keep",
     "recheck",
-)  # may be changed when a sweep is resumed
+)
 
 
 def sweep_identity(
-    families: Sequence[SearchSpace], composer: Composer, tuner: Mapping[str, Any], found: PreflightResult | None
+    spaces: Sequence[SearchSpace], composer: Composer, tuner: Mapping[str, Any], preflight: PreflightResult | None
 ) -> dict[str, Any]:
-    """Return what must be the same for a sweep to go on: space, config, tuner, data, split and objectives."""
-    known = {
-        family.name or "all": {
-            "space": family.declared,
-            "config": redact(_science(composer.base(_first(family)).frozen.config)),
+    """Return what must not change when a sweep is resumed: space, config, tuner, data, split and objectives."""
+    families = {
+        space.name or "all": {
+            "space": space.declared,
+            "config": redact(_without_outside(composer.base(_first_options(space)).frozen.config)),
         }
-        for family in families
+        for space in spaces
     }
-    compared = {} if found is None else {"data": found.data, "split": found.split, "objectives": found.objectives}
+    comparable = (
+        {}
+        if preflight is None
+        else {"data": preflight.data, "split": preflight.split, "objectives": preflight.objectives}
+    )
     kept = {key: value for key, value in tuner.items() if key not in MAY_CHANGE_ON_RESUME}
-    content: dict[str, Any] = jsonable({"families": known, "tuner": kept, **compared})
-    return content
+    identity: dict[str, Any] = jsonable({"families": families, "tuner": kept, **comparable})
+    return identity
 
 
-def _first(family: SearchSpace) -> dict[str, str]:
-    """Return the options that a family's first combination is composed with."""
-    groups = {one.path: one.domain.values[0] for one in family.space if one.composed}
-    return {**groups, **family.choices}
+def _first_options(space: SearchSpace) -> dict[str, str]:
+    """Return the group options of a space's first combination."""
+    groups = {dimension.path: dimension.domain.values[0] for dimension in space.space if dimension.composed}
+    return {**groups, **space.choices}
 
 
-def _science(config: Mapping[str, Any]) -> dict[str, Any]:
+def _without_outside(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in OUTSIDE}
 
 
-def write_description(file: Path, request: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Write `sweep.yaml`: how it was asked for, and what it is."""
-    write_yaml(file, {"schema": 1, "begun": timestamp(), **request, "identity": known})
+def write_description(file: Path, request: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Write `sweep.yaml`."""
+    write_yaml(file, {"schema": 1, "begun": timestamp(), **request, "identity": identity})
 
 
 def read_request(folder: SweepFolder) -> dict[str, Any]:
-    """Return how a sweep was asked for, to be asked for so again.
+    """Return the content of `sweep.yaml`, to resume the sweep with.
 
     Raises
     ------
     NotFoundError
-        Nothing tells, or it is damaged.
+        It is missing or damaged.
     RequestError
-        It was asked for with a secret, which is not kept.
+        The command line held a secret, which is not stored.
     """
     content = read_description(folder)
     if any(HIDDEN in text for text in content["overrides"]):
-        raise RequestError(f"{folder.description}: a secret was typed when it began, and secrets are not kept")
+        raise RequestError(
+            f"{folder.description}: the sweep began with a secret on its command line, which is not stored"
+        )
     return content
 
 
-def check_same(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to go on with another space, config, tuner or data.
-
-    Raises
-    ------
-    RequestError
-        What differs, before and now.
-    """
-    old, new = flatten(before), flatten(now)
-    differing = [key for key in {**old, **new} if _shown(old.get(key)) != _shown(new.get(key))]
+def check_same(earlier: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to resume a sweep with another identity; raise RequestError with the first differences."""
+    old, new = flatten(earlier), flatten(now)
+    differing = [key for key in {**old, **new} if _text(old.get(key)) != _text(new.get(key))]
     if not differing:
         return
-    lines = [f"{key}: {_shown(old.get(key))} → {_shown(new.get(key))}" for key in differing[:3]]
+    lines = [f"{key}: {_text(old.get(key))} → {_text(new.get(key))}" for key in differing[:3]]
     rest = f" (and {len(differing) - 3} more)" if len(differing) > 3 else ""
     raise RequestError(
         f"{folder}: this is not the sweep that was begun, {len(differing)} keys differ{rest}",
         *lines,
-        "begin a new one, or put back what was changed",
+        "begin a new sweep, or change them back",
     )
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)

@@ -1,9 +1,9 @@
-"""The loop of a sweep: free slots are filled, what has happened is written down, judged and told.
+"""The loop of a sweep: fill free slots, record what happened, report it to the tuner.
 
-Every change of state goes the same way: the event is appended to the ledger, then the book takes it. So a sweep that is
-resumed, whose book is made from the ledger alone, stands where it stood. What was appended survives the death of this
-process at once, and a loss of power once the disk has confirmed it: that is waited for, and shown, while the next runs
-work already.
+Every change goes the same way: the event is appended to the ledger, then applied to the state. So the state of a
+resumed sweep, which is built from the ledger alone, equals that of the sweep that was interrupted. An event survives
+the death of this process as soon as it is appended, and a loss of power once the disk has confirmed it. The loop fills
+the free slots before it waits for that, and shows a run as ended after it.
 """
 
 import os
@@ -17,240 +17,244 @@ from typing import Any, Protocol
 from runtree.contract.errors import RequestError
 from runtree.records.layout import timestamp
 from runtree.records.ledger import Ledger
-from runtree.sweeps.attempts import AttemptEnd, disk_full_message, from_death, from_return, is_disk_full
-from runtree.sweeps.messages import RunRequest
+from runtree.sweeps.attempts import (
+    Termination,
+    disk_full_message,
+    is_disk_full,
+    result_from_death,
+    result_from_return,
+)
+from runtree.sweeps.messages import AttemptResult, RunRequest
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.proposer import Proposer
-from runtree.sweeps.results import Objectives, ParetoFront, ResultTracker
+from runtree.sweeps.results import Objectives, ParetoFront, ResultTracker, objective_from_report
 from runtree.sweeps.scheduler import Scheduler
-from runtree.sweeps.state import RunState, SweepState, Trial, died_event, ended_event
+from runtree.sweeps.state import RunState, SweepState, died_event, ended_event
 from runtree.sweeps.stopping import StopMonitor
-from runtree.workers.executor import POLL_SECONDS, Event, Executor, Job, JobDied, JobReported, JobReturned
+from runtree.sweeps.tasks import Tasks
+from runtree.workers.executor import POLL_SECONDS, Event, Executor, JobDied, JobReported, JobReturned
 
 
 class SweepObserver(Protocol):
-    """Whoever looks on."""
+    """Shows the progress of a sweep."""
 
-    def ended(self, driver: "Driver", entry: RunState) -> None:
-        """A run has ended."""
+    def ended(self, driver: "Driver", run: RunState) -> None:
+        """Show that a run has ended."""
         ...
 
     def tick(self, driver: "Driver") -> None:
-        """Time has passed."""
+        """Update what depends on the time; called at least every `POLL_SECONDS` while runs are running."""
         ...
 
 
 @dataclass
 class Driver:
-    """What the loop works with, and its state."""
+    """Runs a sweep.
+
+    Attributes
+    ----------
+    result_delay
+        How many of the latest runs a proposal knows nothing of, in a deterministic sweep (`tuner.lag`).
+    running
+        Number → when the current attempt began.
+    stop_cause
+        Why no further run begins although no criterion was reached: "interrupt", "stop", "failure" or "disk".
+    signals
+        How often Ctrl-C was pressed; SIGTERM and SIGHUP count twice.
+    unverified
+        Ended runs whose files may be damaged: those of former sessions, and those that could not be kept.
+    """
 
     executor: Executor
     ledger: Ledger
-    book: SweepState
+    state: SweepState
     proposer: Proposer
-    judge: Objectives
-    progress: StopMonitor
+    objectives: Objectives
+    monitor: StopMonitor
     options: LoopOptions
-    job: Callable[[RunState, Trial, tuple[tuple[float, ...], ...]], Job]
-    watcher: SweepObserver
-    lag: int
-    failed: Callable[[RunState, AttemptEnd, Trial], None]
-    aside: Callable[[RunState], None]
-    work: Callable[[RunState, Trial], RunRequest]
-    by_folds: Callable[[RunState, Trial], RunRequest]
-    asked_to_stop: Callable[[], str | None] = lambda: None
-    value_of: Callable[[dict[str, float]], float | None] = lambda metrics: None
-    running: dict[int, float] = field(default_factory=dict)  # number → when it began
-    leaving: str | None = None  # why nothing new begins: interrupt | terminate | stop | failure
+    tasks: Tasks
+    observer: SweepObserver
+    result_delay: int
+    running: dict[int, float] = field(default_factory=dict)
+    stop_cause: str | None = None
     signals: int = 0
-    disk_full_message: str = "the disk is full"
+    unverified: list[int] = field(default_factory=list)
+    disk_message: str = "the disk is full"
 
     def __post_init__(self) -> None:
-        lag = self.lag if self.options.deterministic else None
-        self.jury = ResultTracker(self.book, self.judge, self.proposer, self.progress, lag)
-        self.upcoming = Scheduler(self.book, self.proposer, self.jury, self.progress, self.options, self._note)
-        self._began, self._before = time.monotonic(), self.book.seconds
-        self._over: float | None = None  # when the search ended: to score and to keep the best is no part of its time
-        self._ended: list[RunState] = []  # whose end is not on the disk yet
-        self._mean = 0.0
-        self._terminated: dict[int, str] = {}
-        self.doubtful: list[int] = []  # what has ended, and whose files may not be as the ledger tells
+        delay = self.result_delay if self.options.deterministic else None
+        self.results = ResultTracker(self.state, self.objectives, self.proposer, self.monitor, delay)
+        self.scheduler = Scheduler(
+            self.state, self.proposer, self.results, self.monitor, self.options, self._append_unsynced
+        )
+        self._opened_at, self._seconds_before = time.monotonic(), self.state.seconds
+        self._finished_at: float | None = None  # finalizing the best run is not part of the sweep's time
+        self._unconfirmed: list[RunState] = []  # their ends are in the ledger, but not on the disk yet
+        self._mean_seconds = 0.0  # of a run, exponentially weighted
+        self._terminated: dict[int, Termination] = {}
 
     @property
     def front(self) -> ParetoFront:
-        """Return the best configurations so far."""
-        return self.jury.front
+        """Return the best trials so far."""
+        return self.results.front
 
     @property
     def seconds(self) -> float:
-        """Return how long the sweep has worked over its life."""
-        return self._before + (self._over or time.monotonic()) - self._began
-
-    def run(self) -> None:
-        """Go on until a criterion holds, nothing is left to try, or somebody says stop; then let what runs end."""
-        while True:
-            self._look_around()
-            self.on_disk(self._fill)
-            self.on_disk(self._settle)
-            if not self.running and (self.leaving or self.upcoming.pause is None):
-                break
-            if not self.running:  # what is tried again waits for its time
-                time.sleep(self._patience())
-                continue
-            for event in self.executor.wait(self._patience()):
-                self.on_disk(self._take, event)
-        self.jury.in_order(self.upcoming.asked)
-        self._over = time.monotonic()
-
-    def on_disk(self, step: Callable[..., None], *arguments: Any) -> None:
-        """Take a step that writes; a full disk ends the sweep in order, and what it did not take waits for the next."""
-        try:
-            step(*arguments)
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            self.no_room = disk_full_message(error)
-            self.leave("disk")
+        """Return how long the sweep has worked, over all its sessions."""
+        return self._seconds_before + (self._finished_at or time.monotonic()) - self._opened_at
 
     def open(self) -> None:
-        """Begin a session: what the ledger told is taken over."""
-        self.restore()
-        facts = {"pid": os.getpid(), "host": socket.gethostname(), "time": timestamp(), "stop": self.options.stop}
+        """Begin a session, and take over what the ledger knows of former ones."""
+        self.unverified += self.state.ended
+        self.results.restore(self.scheduler.next_number)
+        self.scheduler.restore()
+        session = {"pid": os.getpid(), "host": socket.gethostname(), "time": timestamp(), "stop": self.options.stop}
         try:
-            self.tell({"event": "opened", **facts})
+            self.append({"event": "opened", **session})
         except OSError as error:
             folder = self.ledger.file.parent
             raise RequestError(
                 f"{folder}: cannot be written to ({error.strerror})", f"make room, then: runtree resume {folder.name}"
             ) from None
 
-    def redo(self, entry: RunState) -> RunRequest:
-        """Return the work of a run that is done again in its own folder."""
-        return self.work(entry, self.book.trials[entry.trial])
-
-    def restore(self) -> None:
-        """Take over where a former process was."""
-        self.doubtful += self.book.ended
-        self.jury.restore(self.upcoming.asked)
-        self.upcoming.restore()
-
-    # --- beginning runs
-
-    def _fill(self) -> None:
-        while len(self.running) < self.executor.slots and not self.leaving:
-            entry = self.upcoming.next()
-            if entry is None:
+    def run(self) -> None:
+        """Run until a criterion is reached, nothing is left to try, or the sweep is told to stop."""
+        while True:
+            self._poll()
+            self.on_disk(self._fill_slots)
+            self.on_disk(self._confirm)
+            if not self.running and (self.stop_cause or self.scheduler.pause is None):
                 break
-            self._begin(entry)
-        if self.running:
-            self.upcoming.look_ahead(self._mean)
+            if not self.running:  # all that is left are runs that wait for another attempt
+                time.sleep(self._timeout())
+                continue
+            for event in self.executor.wait(self._timeout()):
+                self.on_disk(self._handle, event)
+        self.results.count_in_order(self.scheduler.next_number)
+        self._finished_at = time.monotonic()
 
-    def _begin(self, entry: RunState) -> None:
-        self.aside(entry)
-        job = self.job(entry, self.book.trials[entry.trial], self.front.scores)
-        entry.state = "running"
-        self.running[entry.number] = time.monotonic()
-        self.executor.submit(job)
+    def on_disk(self, step: Callable[..., None], *arguments: Any) -> None:
+        """Do a step that writes. A full disk stops the sweep; the next session takes up what the step did not do."""
+        try:
+            step(*arguments)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            self.disk_message = disk_full_message(error)
+            self.stop("disk")
 
-    # --- hearing of them
-
-    def _take(self, event: Event) -> None:
-        entry = self.book.runs[event.job]
-        if isinstance(event, JobReported):
-            self.hear(event)
-            return
-        began = self.running.pop(entry.number)
-        seconds = time.monotonic() - began
-        self._mean = seconds if not self._mean else 0.9 * self._mean + 0.1 * seconds
-        asked = self._terminated.pop(entry.number, None)
-        if isinstance(event, JobReturned):
-            ending = from_return(event.result, asked, event.cause)
-        else:
-            ending = from_death(event, asked)
-        self._close(entry, ending, event)
-
-    def hear(self, event: JobReported) -> None:
-        """Take intermediate metrics, and answer whether the run is given up."""
-        if event.job not in self.book.runs:  # an errand's
-            self.executor.acknowledge(event.job)
-            return
-        entry = self.book.runs[event.job]
-        value = self.value_of(dict(event.metrics))
-        give_up = False
-        if value is not None and entry.repeat == 0:
-            entry.reports.append((event.step, value))
-            give_up = self.proposer.report(self.book.trials[entry.trial], event.step, value)
-        if give_up:
-            self.executor.prune(entry.number)
-        else:
-            self.executor.acknowledge(entry.number)
-
-    def _close(self, entry: RunState, ending: AttemptEnd, event: JobReturned | JobDied) -> None:
-        """Write down how an attempt ended: for good, to be tried again, or to be taken up by the next session."""
-        if ending.leave:
-            entry.state = "queued"
-            self.leaving = self.leaving or ending.leave
-            return
-        if ending.again and entry.attempts <= self.options.retries:
-            pause = self.options.backoff * 2 ** (entry.attempts - 1)
-            self._note(died_event(entry, ending))
-            self.upcoming.again(entry, pause)
-            return
-        if not (isinstance(event, JobReturned) and getattr(event.result, "state", None) == ending.state):
-            self.failed(entry, ending, self.book.trials[entry.trial])  # its folder does not say so yet
-        self._note(ended_event(entry, self.book.trials[entry.trial], ending))
-        if ending.state == "failed" and self.options.on_failure == "stop":
-            self.leaving = self.leaving or "failure"
-        self.jury.ended(entry)
-        self._ended.append(entry)
-
-    def _settle(self) -> None:
-        """Wait until the disk has what was written, then show whose end that was."""
-        self.ledger.sync()
-        ended, self._ended = self._ended, []
-        for entry in ended:
-            self._show(self.watcher.ended, entry)
-
-    # --- time, signals, requests
-
-    def _look_around(self) -> None:
-        self.progress.clock(self.seconds)
-        if self.signals:
-            self.leave("interrupt", at_once=self.signals > 1)
-        wanted = self.asked_to_stop()
-        if wanted:
-            self.leave("stop", at_once=wanted == "terminate")
-        verdict = self.progress.verdict()
-        if verdict is not None and self.progress.rules.running == "terminate" and not self._terminated:
-            self._terminate("stop")
-        self._show(self.watcher.tick)
-
-    def _show(self, what: Callable[..., None], *of: Any) -> None:
-        with suppress(OSError):  # a terminal that was closed, a pipe whose reader left: the runs are worth more
-            what(self, *of)
-
-    def leave(self, why: str, at_once: bool = False) -> None:
-        """Begin nothing more; `at_once` ends what runs too."""
-        self.leaving = self.leaving or why
-        if at_once:
-            self._terminate("stop" if why == "stop" else "interrupt")
-
-    def _terminate(self, why: str) -> None:
-        for number in self.running:
-            if number not in self._terminated:
-                self._terminated[number] = why
-                self.executor.terminate(number)
-
-    def _patience(self) -> float:
-        pause = self.upcoming.pause
-        return POLL_SECONDS if pause is None else min(POLL_SECONDS, pause)
-
-    def tell(self, event: dict[str, Any]) -> None:
-        """Write an event down, then take it; it is on the disk when this returns."""
-        self._note(event)
+    def append(self, event: dict[str, Any]) -> None:
+        """Append an event to the ledger and apply it; it is on the disk when this returns."""
+        self._append_unsynced(event)
         self.ledger.sync()
 
-    def _note(self, event: dict[str, Any]) -> None:
+    def _append_unsynced(self, event: dict[str, Any]) -> None:
         event["at"] = round(self.seconds, 6)
         self.ledger.append(event, durable=False)
-        self.book.apply(event)
+        self.state.apply(event)
+
+    def repeat_request(self, run: RunState) -> RunRequest:
+        """Return the request to do a run again in its folder."""
+        return self.tasks.run_request(run, self.state.trials[run.trial])
+
+    # --- begin and end of runs
+
+    def _fill_slots(self) -> None:
+        while len(self.running) < self.executor.slots and not self.stop_cause:
+            run = self.scheduler.next()
+            if run is None:
+                break
+            self.tasks.archive_attempt(run)
+            job = self.tasks.make_job(run, self.state.trials[run.trial], self.front.scores)
+            run.state = "running"
+            self.running[run.number] = time.monotonic()
+            self.executor.submit(job)
+        if self.running:
+            self.scheduler.prefetch(self._mean_seconds)
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, JobReported):
+            self.on_report(event)
+            return
+        run = self.state.runs[event.job]
+        seconds = time.monotonic() - self.running.pop(run.number)
+        self._mean_seconds = 0.9 * self._mean_seconds + 0.1 * seconds if self._mean_seconds else seconds
+        termination = self._terminated.pop(run.number, None)
+        if isinstance(event, JobDied):
+            self._end_attempt(run, result_from_death(event, termination), event)
+        else:
+            self._end_attempt(run, result_from_return(event.result, termination, event.cause), event)
+
+    def _end_attempt(self, run: RunState, result: AttemptResult, event: JobReturned | JobDied) -> None:
+        """Record an attempt: the run has ended, is tried again, or waits for the next session."""
+        if result.suspends:
+            run.state = "queued"
+            self.stop_cause = self.stop_cause or result.suspends
+            return
+        if result.retryable and run.attempts <= self.options.retries:
+            pause = self.options.backoff * 2 ** (run.attempts - 1)
+            self._append_unsynced(died_event(run, result))
+            self.scheduler.retry(run, pause)
+            return
+        trial = self.state.trials[run.trial]
+        if not (isinstance(event, JobReturned) and getattr(event.result, "state", None) == result.state):
+            self.tasks.record_failure(run, result, trial)  # its folder does not say so yet
+        self._append_unsynced(ended_event(run, trial, result))
+        if result.state == "failed" and self.options.on_failure == "stop":
+            self.stop_cause = self.stop_cause or "failure"
+        self.results.ended(run)
+        self._unconfirmed.append(run)
+
+    def on_report(self, event: JobReported) -> None:
+        """Take intermediate metrics, and either prune the run or let it go on."""
+        run = self.state.runs.get(event.job)
+        prune = False
+        if run is not None:  # else a job that is not a run of the sweep, such as a recheck
+            value = objective_from_report(dict(event.metrics), *self.objectives.metrics[0])
+            if value is not None and run.repeat == 0:
+                run.reports.append((event.step, value))
+                prune = self.proposer.report(self.state.trials[run.trial], event.step, value)
+        if prune:
+            self.executor.prune(event.job)
+        else:
+            self.executor.acknowledge(event.job)
+
+    def _confirm(self) -> None:
+        """Wait until the disk has the ledger, then show the runs whose end is in it."""
+        self.ledger.sync()
+        ended, self._unconfirmed = self._unconfirmed, []
+        for run in ended:
+            self._show(self.observer.ended, run)
+
+    # --- time, signals, requests to stop
+
+    def _poll(self) -> None:
+        self.monitor.clock(self.seconds)
+        if self.signals:
+            self.stop("interrupt", at_once=self.signals > 1)
+        request = self.tasks.stop_request()
+        if request:
+            self.stop("stop", at_once=request == "terminate")
+        if self.monitor.reason is not None and self.monitor.rules.running == "terminate" and not self._terminated:
+            self._terminate("stop")
+        self._show(self.observer.tick)
+
+    def _show(self, method: Callable[..., None], *arguments: Any) -> None:
+        with suppress(OSError):  # a closed terminal or pipe must not end the sweep
+            method(self, *arguments)
+
+    def stop(self, cause: str, at_once: bool = False) -> None:
+        """Begin no further run; `at_once` terminates those that are running, too."""
+        self.stop_cause = self.stop_cause or cause
+        if at_once:
+            self._terminate("stop" if cause == "stop" else "interrupt")
+
+    def _terminate(self, termination: Termination) -> None:
+        for number in self.running:
+            if number not in self._terminated:
+                self._terminated[number] = termination
+                self.executor.terminate(number)
+
+    def _timeout(self) -> float:
+        pause = self.scheduler.pause
+        return POLL_SECONDS if pause is None else min(POLL_SECONDS, pause)

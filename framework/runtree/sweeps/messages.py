@@ -1,9 +1,11 @@
-"""What travels between the driver of a sweep and its workers."""
+"""The messages between the driver of a sweep and its workers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from runtree.contract.types import RunRecord
 
 Keep = Literal["all", "best", "none"]
 MetricDirections = tuple[tuple[str, str], ...]  # (metric, direction)
@@ -11,10 +13,16 @@ MetricDirections = tuple[tuple[str, str], ...]  # (metric, direction)
 
 @dataclass(frozen=True)
 class PreflightRequest:
-    """Load the data, split it and build everything, but fit nothing: what cannot work is told before the first run.
+    """Load and split the data and build everything, but fit nothing: errors show before the first run.
 
-    `trials` holds configs that must be buildable, by the text that a complaint names. `environment` is the file that
-    versions and hardware are written to, `prunes` tells whether runs may be given up on their way.
+    Attributes
+    ----------
+    trials
+        Configs that must be buildable, by the text that an error message names them with.
+    environment
+        The file to write versions and hardware to.
+    prunes
+        Whether runs may be pruned.
     """
 
     config: Mapping[str, Any]
@@ -25,9 +33,14 @@ class PreflightRequest:
 
 @dataclass(frozen=True)
 class PreflightResult:
-    """What a probe found: the task, what makes runs comparable, the objectives, and whether the runs report steps.
+    """The task, the fingerprints that make runs comparable, the objectives, and whether runs report steps.
 
-    `searched` names the config paths that the evaluator chooses itself in each run, `metrics` what is scored.
+    Attributes
+    ----------
+    searched
+        Config paths that the evaluator chooses itself in each run.
+    metrics
+        Names of the metrics that a run is scored by.
     """
 
     task: str
@@ -45,8 +58,11 @@ class PreflightResult:
 class RunRequest:
     """One run.
 
-    `front` holds the objectives of the best runs so far; one that none of them is as good as may be kept, and its
-    worker holds on to it.
+    Attributes
+    ----------
+    front
+        Objective values of the best runs so far. A worker holds on to a run that none of them dominates, because it
+        may be the one to keep.
     """
 
     number: int
@@ -63,26 +79,88 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """How a run ended: what its record says, without what the driver knows already."""
+    """How one attempt at a run ended.
+
+    A worker returns it, or the driver makes it for a worker that died (`sweeps/attempts.py`); the "ended" event of the
+    ledger holds it, and `RunState.result` is it again, read from there.
+
+    Attributes
+    ----------
+    state
+        "completed", "pruned", "failed", "stopped" or "interrupted".
+    objectives
+        Values of the sweep's objectives, of a completed run.
+    kept
+        Whether the run's model and predictions are saved.
+    retryable
+        Whether the machine was at fault rather than the run, so that another attempt may succeed.
+    suspends
+        Why the sweep has to end and the run waits for the next session; None: it does not.
+    """
 
     state: str
-    reason: str | None
-    metrics: Mapping[str, Any]
-    objectives: tuple[float, ...] | None
-    seconds: float
-    stages: Mapping[str, float]
-    fingerprints: Mapping[str, str]
-    task: str | None
-    error: Mapping[str, Any] | None
-    kept: bool
-    missed: tuple[str, ...] = ()
+    reason: str | None = None
+    seconds: float = 0.0
+    error: Mapping[str, Any] | None = None
+    objectives: tuple[float, ...] | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    stages: Mapping[str, float] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    task: str | None = None
+    kept: bool = False
+    failed_gates: tuple[str, ...] = ()
+    retryable: bool = False
+    suspends: Literal["interrupt", "disk"] | None = None
+
+    @classmethod
+    def from_record(cls, record: RunRecord, objectives: tuple[float, ...] | None, kept: bool) -> "AttemptResult":
+        """Return the result that a run's record describes."""
+        return cls(
+            state=record.state,
+            reason=record.reason,
+            seconds=record.seconds or 0.0,
+            error=record.error,
+            objectives=objectives if record.state == "completed" else None,
+            metrics=record.metrics,
+            stages=record.stages,
+            fingerprints=record.fingerprints,
+            task=record.task,
+            kept=kept,
+            failed_gates=record.missed,
+        )
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> "AttemptResult":
+        """Return the result that an "ended" event of the ledger describes."""
+        objectives = event.get("objectives")
+        return cls(
+            state=str(event["state"]),
+            reason=event.get("reason"),
+            seconds=float(event.get("seconds") or 0.0),
+            error=event.get("error"),
+            objectives=None if objectives is None else tuple(objectives),
+            metrics=event.get("metrics") or {},
+            stages=event.get("stages") or {},
+            fingerprints=event.get("fingerprints") or {},
+            task=event.get("task"),
+            kept=bool(event.get("kept")),
+            failed_gates=tuple(event.get("missed") or ()),
+        )
+
+    def to_event(self) -> dict[str, Any]:
+        """Return the keys of an "ended" event."""
+        event: dict[str, Any] = {"state": self.state, "reason": self.reason}
+        event |= {"seconds": self.seconds, "error": self.error}
+        event |= {"objectives": self.objectives, "metrics": self.metrics, "stages": self.stages}
+        event |= {"fingerprints": self.fingerprints, "task": self.task, "kept": self.kept}
+        return event | ({"missed": list(self.failed_gates)} if self.failed_gates else {})
 
 
 @dataclass(frozen=True)
 class FinalizeRequest:
-    """Keep a run after all: score its test part, save its model.
+    """Keep a run that has ended: score it on the test split and save its model.
 
-    A worker that does not hold the run answers None, unless it is given the work to `refit` it.
+    A worker that does not hold the run returns None, unless it gets the request to `refit` it with.
     """
 
     number: int
@@ -90,6 +168,6 @@ class FinalizeRequest:
 
 
 def dominates(one: tuple[float, ...], other: tuple[float, ...], objectives: MetricDirections) -> bool:
-    """Tell whether one run is at least as good as another in every objective; an equal one is."""
+    """Return whether `one` is at least as good as `other` in every objective; an equal one is."""
     pairs = zip(one, other, (direction for _, direction in objectives), strict=True)
     return all(a >= b if direction == "maximize" else a <= b for a, b, direction in pairs)

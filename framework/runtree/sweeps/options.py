@@ -1,4 +1,4 @@
-"""What a key of the config takes: a number of a kind, within ends."""
+"""The options of `tuner` that configure the sweep rather than the tuner, and the rules of `tuner.stop`."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,60 +8,40 @@ from typing import Any, Literal, get_args
 from runtree.config.build import check_arguments
 from runtree.contract.errors import ConfigError, unknown
 
+STOP_PATH = "tuner.stop"
+Running = Literal["finish", "terminate"]
+CHOICES: Mapping[str, tuple[str, ...]] = {"on_failure": ("continue", "stop"), "keep": ("all", "best", "none")}
+MINIMA = {"repeats": 1, "retries": 0, "backoff": 0, "grace": 0, "lag": 1, "recheck": 0}
+WARM_START_KEYS = ("from", "kind", "max_runs", "requeue_best")
+WARM_START_KINDS = ("auto", "identical", "transfer")
+
 
 @dataclass(frozen=True)
 class NumericRange:
-    """What a key takes: the kind of number, and the ends of its range (`above` is not in it)."""
+    """The numbers that a key accepts; `above` is an exclusive lower bound."""
 
-    whole: bool = False
+    integer: bool = False
     low: float = -math.inf
     above: float = -math.inf
     high: float = math.inf
     optional: bool = True
 
-    @property
-    def words(self) -> str:
-        """Tell it to people."""
-        kind = "a whole number" if self.whole else "a number"
+    def __str__(self) -> str:
+        kind = "a whole number" if self.integer else "a number"
         ends = [("from", self.low), ("above", self.above), ("up to", self.high)]
-        told = " ".join(f"{word} {end:g}" for word, end in ends if math.isfinite(end))
-        return " ".join(filter(None, [kind, told, "or null" if self.optional else ""]))
+        limits = " ".join(f"{word} {end:g}" for word, end in ends if math.isfinite(end))
+        return " ".join(filter(None, [kind, limits, "or null" if self.optional else ""]))
 
-    def takes(self, value: Any) -> bool:
-        """Tell whether a value is one of these."""
+    def __contains__(self, value: Any) -> bool:
         if value is None:
             return self.optional
-        fits = isinstance(value, int if self.whole else int | float) and not isinstance(value, bool)
+        fits = isinstance(value, int if self.integer else int | float) and not isinstance(value, bool)
         return fits and math.isfinite(value) and self.low <= value <= self.high and value > self.above
-
-
-# --- When a sweep ends: the rules, as `tuner.stop` of the config states them.
-
-PATH = "tuner.stop"
-Running = Literal["finish", "terminate"]
-COUNT = NumericRange(whole=True, low=1)
-SHARE = NumericRange(low=0, optional=False)
-MIN_RUNS = NumericRange(whole=True, low=1, optional=False)
-RULES: dict[str, dict[str, NumericRange]] = {
-    "": {"max_runs": COUNT, "max_seconds": NumericRange(above=0), "target": NumericRange()},
-    "patience": {
-        "runs": COUNT,
-        "min_delta": SHARE,
-        "relative": SHARE,
-        "warmup": NumericRange(whole=True, low=0, optional=False),
-    },
-    "convergence": {
-        "window": NumericRange(whole=True, low=2),
-        "tolerance": NumericRange(above=0, optional=False),
-        "min_runs": MIN_RUNS,
-    },
-    "failures": {"consecutive": COUNT, "rate": NumericRange(above=0, high=1), "min_runs": MIN_RUNS},
-}
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Ends a sweep when `runs` runs in a row did not improve."""
+    """Stops a sweep after `runs` non-improving runs."""
 
     runs: int | None = None
     min_delta: float = 0.0
@@ -71,7 +51,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class Convergence:
-    """Ends a sweep when little was gained in a window of runs, and little is to be expected of the next."""
+    """Stops a sweep when a window of runs gained little, and the next one is expected to gain little."""
 
     window: int | None = None
     tolerance: float = 0.01
@@ -80,7 +60,7 @@ class Convergence:
 
 @dataclass(frozen=True)
 class Failures:
-    """Ends a sweep that fails too often."""
+    """Stops a sweep whose runs fail too often."""
 
     consecutive: int | None = None
     rate: float | None = None
@@ -89,7 +69,7 @@ class Failures:
 
 @dataclass(frozen=True)
 class StopRules:
-    """What ends a sweep: any one of these does."""
+    """The criteria of `tuner.stop`: the sweep stops at the first one that is reached."""
 
     max_runs: int | None = None
     max_seconds: float | None = None
@@ -100,36 +80,56 @@ class StopRules:
     running: Running = "finish"
 
     @property
-    def only_patient(self) -> bool:
-        """Tell whether patience is all that says how long the sweep may be."""
+    def only_patience(self) -> bool:
+        """Return whether patience is the only bound on the length of the sweep."""
         return self.patience.runs is not None and self.max_runs is None and self.max_seconds is None
 
-    def bounded(self, space_size: int | None) -> bool:
-        """Tell whether the sweep ends: a bound, patience, or a space with an end (None: it has none)."""
-        return space_size is not None or self.only_patient or self.max_runs is not None or self.max_seconds is not None
+    def is_bounded(self, space_size: int | None) -> bool:
+        """Return whether the sweep ends: by a bound, by patience, or because the space is finite (None: it is not)."""
+        return space_size is not None or self.only_patience or self.max_runs is not None or self.max_seconds is not None
 
     def check(self, space_size: int | None, directions: Sequence[str]) -> None:
-        """Refuse a sweep without an end, and rules that need one objective where there are several."""
-        if not self.bounded(space_size):
+        """Refuse a sweep without an end, and with several objectives the criteria that need a single one."""
+        if not self.is_bounded(space_size):
             raise ConfigError(
-                f"{PATH}: this sweep would never end, its space has no end and nothing bounds it",
-                f"say how long: {PATH}.max_runs=50, {PATH}.max_seconds=3600 or {PATH}.patience.runs=20",
+                f"{STOP_PATH}: this sweep would never end: its space is continuous and nothing bounds it",
+                f"set a bound: {STOP_PATH}.max_runs=50, {STOP_PATH}.max_seconds=3600 or {STOP_PATH}.patience.runs=20",
             )
-        asked = {
+        single = {
             "patience.runs": self.patience.runs,
             "target": self.target,
             "convergence.window": self.convergence.window,
         }
-        for name, value in asked.items():
+        for name, value in single.items():
             if value is not None and len(directions) > 1:
                 raise ConfigError(
-                    f"{PATH}.{name}: it needs one objective, and there are {len(directions)}",
-                    f"take it away: {PATH}.{name}=null, and bound the sweep with {PATH}.max_runs",
+                    f"{STOP_PATH}.{name} needs a single objective, and there are {len(directions)}",
+                    f"remove it: {STOP_PATH}.{name}=null, and bound the sweep with {STOP_PATH}.max_runs",
                 )
 
 
+_COUNT = NumericRange(integer=True, low=1)
+_SHARE = NumericRange(low=0, optional=False)
+_MIN_RUNS = NumericRange(integer=True, low=1, optional=False)
+STOP_RANGES: dict[str, dict[str, NumericRange]] = {
+    "": {"max_runs": _COUNT, "max_seconds": NumericRange(above=0), "target": NumericRange()},
+    "patience": {
+        "runs": _COUNT,
+        "min_delta": _SHARE,
+        "relative": _SHARE,
+        "warmup": NumericRange(integer=True, low=0, optional=False),
+    },
+    "convergence": {
+        "window": NumericRange(integer=True, low=2),
+        "tolerance": NumericRange(above=0, optional=False),
+        "min_runs": _MIN_RUNS,
+    },
+    "failures": {"consecutive": _COUNT, "rate": NumericRange(above=0, high=1), "min_runs": _MIN_RUNS},
+}
+
+
 def read_stop_rules(node: Mapping[str, Any] | None) -> StopRules:
-    """Read `tuner.stop`; what is left out has its default.
+    """Read `tuner.stop`.
 
     Raises
     ------
@@ -137,47 +137,40 @@ def read_stop_rules(node: Mapping[str, Any] | None) -> StopRules:
         An unknown key, or a value of the wrong type or range.
     """
     node = node or {}
-    _known(PATH, node, [one.name for one in fields(StopRules)])
-    parts = {"patience": Patience, "convergence": Convergence, "failures": Failures}
-    found: dict[str, Any] = {name: kind(**_numbers(name, node.get(name))) for name, kind in parts.items()}
-    top = {key: value for key, value in node.items() if key in RULES[""]}
-    return StopRules(**_numbers("", top), **found, running=_running(node.get("running", "finish")))
+    _check_keys(STOP_PATH, node, [rule.name for rule in fields(StopRules)])
+    kinds = {"patience": Patience, "convergence": Convergence, "failures": Failures}
+    rules: dict[str, Any] = {name: kind(**_read_numbers(name, node.get(name))) for name, kind in kinds.items()}
+    rules |= _read_numbers("", {key: value for key, value in node.items() if key in STOP_RANGES[""]})
+    running = node.get("running", "finish")
+    if running not in get_args(Running):
+        raise ConfigError(
+            f"{STOP_PATH}.running: {running!r} is not possible", f"possible: {', '.join(get_args(Running))}"
+        )
+    return StopRules(**rules, running=running)
 
 
-def _numbers(name: str, node: Any) -> dict[str, Any]:
-    path, rules = f"{PATH}.{name}".rstrip("."), RULES[name]
+def _read_numbers(name: str, node: Any) -> dict[str, Any]:
+    path, ranges = f"{STOP_PATH}.{name}".rstrip("."), STOP_RANGES[name]
     if node is None:
         return {}
     if not isinstance(node, Mapping):
-        raise ConfigError(f"{path}: {node!r} is no mapping", f"for example: {path}.{next(iter(rules))}=10")
-    _known(path, node, rules)
+        raise ConfigError(f"{path}: {node!r} is not a mapping", f"for example: {path}.{next(iter(ranges))}=10")
+    _check_keys(path, node, ranges)
     for key, value in node.items():
-        if not rules[key].takes(value):
-            raise ConfigError(f"{path}.{key}: {value!r} is not {rules[key].words}", f"for example: {path}.{key}=1")
+        if value not in ranges[key]:
+            raise ConfigError(f"{path}.{key}: {value!r} is not {ranges[key]}", f"for example: {path}.{key}=1")
     return dict(node)
 
 
-def _known(path: str, node: Mapping[str, Any], known: Any) -> None:
+def _check_keys(path: str, node: Mapping[str, Any], possible: Any) -> None:
     for key in node:
-        if key not in known:
-            raise unknown(f"key of {path}:", str(key), known, error=ConfigError)
-
-
-def _running(value: Any) -> Running:
-    if value not in get_args(Running):
-        raise ConfigError(f"{PATH}.running: {value!r} is not possible", f"possible: {', '.join(get_args(Running))}")
-    return value  # type: ignore[no-any-return]
-
-
-# --- The keys that every option of the group `tuner` has, and that the tuner itself is not built with.
-
-CHOICES: Mapping[str, tuple[str, ...]] = {"on_failure": ("continue", "stop"), "keep": ("all", "best", "none")}
-KINDS = ("auto", "identical", "transfer")
+        if key not in possible:
+            raise unknown(f"key of {path}:", str(key), possible, error=ConfigError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WarmStartOptions:
-    """Which earlier sweeps a sweep learns from, and how."""
+    """`tuner.warm_start`: the earlier sweeps that a sweep learns from."""
 
     sweeps: tuple[str, ...] = ()
     kind: str = "auto"
@@ -187,7 +180,7 @@ class WarmStartOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOptions:
-    """How a sweep goes on and what it keeps; `conf/tuner/_loop_.yaml` says what each key is."""
+    """The keys that every option of `tuner` has; `conf/tuner/_loop_.yaml` documents them."""
 
     stop: Any = None
     constraints: list[str] | str = field(default_factory=list)
@@ -206,7 +199,7 @@ class LoopOptions:
     report: bool = True
 
     def __post_init__(self) -> None:
-        for name, low in (("repeats", 1), ("retries", 0), ("backoff", 0), ("grace", 0), ("lag", 1), ("recheck", 0)):
+        for name, low in MINIMA.items():
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ConfigError(f"tuner.{name}: {value} is less than {low}")
@@ -218,30 +211,26 @@ class LoopOptions:
 
     @property
     def warm(self) -> WarmStartOptions:
-        """Return the warm start, checked."""
+        """Read `tuner.warm_start`; raise ConfigError for an unknown key or kind."""
         node = dict(self.warm_start or {})
-        for key in node:
-            if key not in ("from", "kind", "max_runs", "requeue_best"):
-                raise unknown(
-                    "key of tuner.warm_start:", key, ("from", "kind", "max_runs", "requeue_best"), error=ConfigError
-                )
+        _check_keys("tuner.warm_start", node, WARM_START_KEYS)
         sweeps = node.pop("from", None) or []
-        found = WarmStartOptions(sweeps=tuple([sweeps] if isinstance(sweeps, str) else sweeps), **node)
-        if found.kind not in KINDS:
-            raise ConfigError(f"tuner.warm_start.kind: {found.kind!r} is not one of {', '.join(KINDS)}")
-        return found
+        options = WarmStartOptions(sweeps=tuple([sweeps] if isinstance(sweeps, str) else sweeps), **node)
+        if options.kind not in WARM_START_KINDS:
+            raise ConfigError(f"tuner.warm_start.kind: {options.kind!r} is not one of {', '.join(WARM_START_KINDS)}")
+        return options
 
 
-OF_THE_LOOP = tuple(LoopOptions.__dataclass_fields__)
+LOOP_KEYS = tuple(option.name for option in fields(LoopOptions))
 
 
 def read_loop_options(node: Mapping[str, Any]) -> LoopOptions:
-    """Read the loop's keys of a `tuner` node."""
-    own = {key: value for key, value in node.items() if key in OF_THE_LOOP and value is not None}
-    check_arguments(LoopOptions, own, "tuner")
-    return LoopOptions(**own)
+    """Read the keys of `LoopOptions` from a `tuner` node; null stands for the default."""
+    options = {key: value for key, value in node.items() if key in LOOP_KEYS and value is not None}
+    check_arguments(LoopOptions, options, "tuner")
+    return LoopOptions(**options)
 
 
 def tuner_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys that the tuner itself is built with."""
-    return {key: value for key, value in node.items() if key not in OF_THE_LOOP}
+    return {key: value for key, value in node.items() if key not in LOOP_KEYS}

@@ -1,8 +1,7 @@
-"""What the command line and `hydra.sweeper.params` name several values of."""
+"""Splits the overrides of a sweep into those that hold for every run and those that name several values."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from runtree.config.hydra_engine import OPEN_PREFIX
@@ -11,25 +10,26 @@ from runtree.config.space.domains import parse_domain
 from runtree.config.space.grammar import literal, parse_sweep
 from runtree.contract.errors import ConfigError
 
-NOT_SWEPT = ("tuner", "compute", "experiment", "trackers", "tracking", "outputs", "zoo", "hydra")
-BELOW = ("tuner", "experiment", "tracking", "hydra")  # … nor what is below these: one of each holds for a whole sweep
-OF_COMPUTE = tuple(f"compute.{key}" for key in SWEEP_KEYS)  # a run has its own device and threads, but not these
+# A sweep has one of each of these groups, so they cannot be swept over; below some of them, no key can either
+SWEEP_GROUPS = ("tuner", "compute", "experiment", "trackers", "tracking", "outputs", "zoo", "hydra")
+SWEEP_GROUPS_WITH_KEYS = ("tuner", "experiment", "tracking", "hydra")
+SWEEP_COMPUTE_KEYS = tuple(f"compute.{key}" for key in SWEEP_KEYS)  # `compute` has keys of a run, too: device, threads
 
 
 @dataclass(frozen=True)
 class SweepOverrides:
-    """The words of a sweep.
+    """The overrides of a sweep.
 
     Attributes
     ----------
     fixed
         Overrides that hold for every run, as typed.
     composed
-        What has to be composed anew for each value: options of groups, keys that are added. By its override's key.
+        Override key → values that Hydra has to compose a config for: options of groups, keys that are added.
     ranges
-        What is set on a composed config: path → what is declared for it.
+        Config path → the range declared for it, whose values are set on a composed config.
     order
-        The keys of both in the order in which they were named.
+        The keys of `composed` and `ranges` in the order of the command line.
     """
 
     fixed: tuple[str, ...]
@@ -38,81 +38,83 @@ class SweepOverrides:
     order: tuple[str, ...]
 
     def swept(self, group: str) -> tuple[str, ...]:
-        """Return the options of a group that the sweep goes over."""
+        """Return the options of a group that are swept over, empty if it is not."""
         return self.composed.get(group, ())
 
 
-def sort_overrides(
+def split_overrides(
     arguments: Sequence[str],
     params: Mapping[str, Any],
     groups: Collection[str],
     options: Callable[[str], Iterable[str]],
 ) -> SweepOverrides:
-    """Sort overrides into those that hold for all runs and those that name several values; the command line wins.
+    """Split overrides; the command line (`arguments`) wins over `hydra.sweeper.params`.
 
     Parameters
     ----------
     options
-        Names the options of a group.
+        Returns the names of a group's options.
+
+    Raises
+    ------
+    ConfigError
+        Several values for a key of which a sweep has one, or a range for one that has to be composed.
     """
+    declarations = [*_from_params(params), *_from_command_line(arguments)]
     fixed: dict[str, str] = {}
     composed: dict[str, tuple[str, ...]] = {}
     ranges: dict[str, Any] = {}
-    for key, declared, text in [*_params(params), *_typed(arguments)]:
-        for known in (fixed, composed, ranges):
-            known.pop(key, None)
-        key = _plain(key) if text is None else key
+    for key, declared, text in declarations:
+        for former in (fixed, composed, ranges):  # the last declaration of a key wins
+            former.pop(key, None)
+        key = _without_plus(key) if text is None else key
         name = key.lstrip("+~").partition("@")[0]
         if text is not None:
             fixed[key] = text
-        elif _not_swept(name):
-            raise _one_for_all(key, name, declared)
+        elif _is_of_sweep(name):
+            raise _single_value_error(key, name, declared)
         elif name in groups or key != name:
-            domain, _ = parse_domain(key, declared, partial(_of_group, options, name))
+            domain, _ = parse_domain(key, declared, lambda path: list(options(name)))  # noqa: B023  called at once
             if domain.size is None:
                 raise ConfigError(
-                    f"{key}: what is composed anew for each value takes a list of values, no {declared}",
-                    f"name them: {key}=A,B" + ("" if name in groups else f"; or set a key that is there: {name}=…"),
+                    f"{key}: each value needs a config of its own, so it takes a list of values, not {declared}",
+                    f"list them: {key}=A,B" + ("" if name in groups else f"; or set an existing key: {name}=…"),
                 )
-            values = dict.fromkeys(_option(value, key) for value in domain.values)
-            composed[key] = tuple(values)
+            composed[key] = tuple(dict.fromkeys(_option_text(value, key) for value in domain.values))
         else:
             ranges[key] = declared
-    named = (key for key, _, text in [*_params(params), *_typed(arguments)] if text is None)
-    order = dict.fromkeys(map(_plain, named))
+    order = dict.fromkeys(_without_plus(key) for key, _, text in declarations if text is None)
     return SweepOverrides(
         tuple(fixed.values()), composed, ranges, tuple(key for key in order if key in composed or key in ranges)
     )
 
 
-def _plain(key: str) -> str:
-    """Return the key of an open mapping without Hydra's `+`: any key may be set there, and so it may be searched."""
+def _without_plus(key: str) -> str:
+    """Return the key of an open mapping without Hydra's `+`: such a mapping takes any key, so `+` adds nothing."""
     return key.lstrip("+") if key.lstrip("+").startswith(OPEN_PREFIX) else key
 
 
-def _of_group(options: Callable[[str], Iterable[str]], group: str, path: str) -> list[str]:
-    return list(options(group))
+def _is_of_sweep(name: str) -> bool:
+    """Return whether a sweep has a single value for this key or group."""
+    below = name.replace("/", ".").partition(".")[0] in SWEEP_GROUPS_WITH_KEYS
+    return below or name in (*SWEEP_GROUPS, *SWEEP_COMPUTE_KEYS, "objective.metric", "objective.direction")
 
 
-def _not_swept(name: str) -> bool:
-    below = name.replace("/", ".").partition(".")[0] in BELOW
-    return below or name in (*NOT_SWEPT, *OF_COMPUTE, "objective.metric", "objective.direction")
-
-
-def _one_for_all(key: str, name: str, declared: Any) -> ConfigError:
+def _single_value_error(key: str, name: str, declared: Any) -> ConfigError:
     if name.startswith("objective."):
         several = str(declared).removeprefix("choice(").removesuffix(")")
         return ConfigError(
-            f"{key}: all runs of a sweep are ranked alike, so it cannot be swept over",
+            f"{key}: all runs of a sweep are ranked by the same objective, so it cannot be swept over",
             f"for several objectives at once: '{name}=[{several}]'",
         )
-    word = name if name in OF_COMPUTE else name.partition(".")[0]
+    word = name if name in SWEEP_COMPUTE_KEYS else name.partition(".")[0]
     return ConfigError(
-        f"{key}: a whole sweep has one {word}, so it cannot be swept over", "name one value, or begin a sweep for each"
+        f"{key}: a whole sweep has one {word}, so it cannot be swept over", "set one value, or begin a sweep for each"
     )
 
 
-def _typed(arguments: Iterable[str]) -> Iterable[tuple[str, Any, str | None]]:
+def _from_command_line(arguments: Iterable[str]) -> Iterable[tuple[str, Any, str | None]]:
+    """Yield (key, declared text, the override if it has a single value)."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parser = OverridesParser.create()
@@ -122,14 +124,10 @@ def _typed(arguments: Iterable[str]) -> Iterable[tuple[str, Any, str | None]]:
         yield override.get_key_element(), argument.partition("=")[2], None if sweep else argument
 
 
-def _params(params: Mapping[str, Any]) -> Iterable[tuple[str, Any, str | None]]:
+def _from_params(params: Mapping[str, Any]) -> Iterable[tuple[str, Any, str | None]]:
     for key, declared in params.items():
-        fixed = (
-            f"{key}={declared}"
-            if not isinstance(declared, (list, dict)) and not _is_sweep(str(declared), key)
-            else None
-        )
-        yield str(key), declared, fixed
+        several = isinstance(declared, (list, dict)) or _is_sweep(str(declared), key)
+        yield str(key), declared, None if several else f"{key}={declared}"
 
 
 def _is_sweep(text: str, key: str) -> bool:
@@ -138,5 +136,5 @@ def _is_sweep(text: str, key: str) -> bool:
     return isinstance(parse_sweep(text, key), (Sweep, Glob))
 
 
-def _option(value: Any, key: str) -> str:
+def _option_text(value: Any, key: str) -> str:
     return value if isinstance(value, str) and value.isidentifier() else literal(value, key)

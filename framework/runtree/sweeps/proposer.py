@@ -1,4 +1,4 @@
-"""Which of several algorithms is tried next: each its share at first, then by promise."""
+"""The next trial: which algorithm, what its tuner proposes, and whether that config has been run already."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,164 +11,162 @@ from runtree.contract.search import Observation, Proposal
 from runtree.sweeps.search_space import SearchSpace
 from runtree.sweeps.state import SweepState, Trial, TrialKey
 
-MIN_RUNS_EACH = 5  # runs that each gets before any is favoured, or one more than it has dimensions
-MIN_SHARE_EACH = 0.1  # of all runs that each gets however little it promises
-BEST_RUNS_COMPARED = 3  # runs by which an algorithm is judged: one lucky run is none
-
-
-@dataclass
-class Standing:
-    """What is known of one algorithm: how often it was asked, and the values of its runs (greater is better)."""
-
-    name: str
-    dimensions: int
-    asked: int = 0
-    values: list[float] = field(default_factory=list)
-
-
-def choose_study(
-    standings: Sequence[Standing], total: int | None = None, shares: Mapping[str, float] | None = None
-) -> Standing:
-    """Return the algorithm to try next.
-
-    Given `shares` say how the runs are parted. Else each is tried as often as `fair` says; then the one with the least
-    is tried as long as it has less than a tenth of all runs; then the one with the highest upper confidence bound
-    (UCB1, Auer, Cesa-Bianchi & Fischer 2002) on the mean rank of its three best runs among all runs.
-    """
-    if len(standings) == 1:
-        return standings[0]
-    if shares:
-        return max(standings, key=lambda one: shares.get(one.name, 0.0) / (one.asked + 1))
-    least = min(standings, key=lambda one: one.asked)
-    if least.asked < fair(least, len(standings), total):
-        return least
-    asked = sum(one.asked for one in standings)
-    if least.asked < min(MIN_SHARE_EACH, 0.5 / len(standings)) * asked:
-        return least
-    ranks = _ranks(standings)
-    return max(standings, key=lambda one: _promise(one, ranks, asked))
-
-
-def fair(standing: Standing, count: int, total: int | None) -> int:
-    """Return how often an algorithm is tried before any is favoured: at most half of all runs go into that."""
-    wanted = max(MIN_RUNS_EACH, standing.dimensions + 1)
-    return wanted if total is None else min(wanted, max(1, total // (2 * count)))
-
-
-def _ranks(standings: Sequence[Standing]) -> dict[float, float]:
-    """Return the rank of each value among all, 1 for the best and 0 for the worst."""
-    values = sorted({value for one in standings for value in one.values})
-    return {value: position / max(len(values) - 1, 1) for position, value in enumerate(values)}
-
-
-def _promise(standing: Standing, ranks: Mapping[float, float], asked: int) -> float:
-    best = sorted(standing.values)[-BEST_RUNS_COMPARED:]
-    mean = sum(ranks[value] for value in best) / len(best) if best else 0.0
-    return mean + 0.5 * math.sqrt(2 * math.log(max(asked, 2)) / max(standing.asked, 1))
-
-
-# --- What is tried next: which family, what its tuner proposes, and whether that is known already.
-
-MAX_CONSECUTIVE_DUPLICATES = 20  # proposals that were known already: a tuner that finds nothing else has nothing left
+MIN_TRIALS_EACH = 5  # trials of each algorithm before any is favoured; at least its number of dimensions + 1
+MIN_SHARE_EACH = 0.1  # of all trials, for the algorithm that does worst
+BEST_TRIALS_COMPARED = 3  # an algorithm is judged by so many of its trials: a single one may be luck
+MAX_CONSECUTIVE_DUPLICATES = 20  # after so many proposals that have been run already, a tuner counts as exhausted
 
 
 @dataclass
 class Study:
-    """A family, its tuner, and how it stands."""
+    """A search space with its tuner.
 
-    family: SearchSpace
+    Attributes
+    ----------
+    asked
+        How often the tuner was asked: the number of the next proposal.
+    values
+        Objective values of its trials, greater is better.
+    """
+
+    space: SearchSpace
     tuner: Tuner
-    standing: Standing
+    asked: int = 0
+    values: list[float] = field(default_factory=list)
     exhausted: bool = False
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial that may be run; `same` is what two proposals of one configuration have in common."""
+    """A trial that may be run.
+
+    Attributes
+    ----------
+    config_key
+        Equal for two proposals of the same config.
+    duplicate_of
+        The run that has this config already.
+    """
 
     key: TrialKey
     values: Mapping[str, Any]
     memo: Mapping[str, Any]
-    same: str
-    known: int | None = None  # the run that has this configuration already
+    config_key: str
+    duplicate_of: int | None = None
 
 
 class Proposer:
-    """Asks tuners, and tells them."""
+    """Asks the tuners for trials, and tells them the results.
+
+    Attributes
+    ----------
+    queue
+        (space, values) to try before any tuner is asked: those of a warm start.
+    is_visible
+        Returns whether a proposal may know how a run ended; `ResultTracker` sets it.
+    """
 
     def __init__(
         self,
-        arms: Sequence[Study],
-        book: SweepState,
+        studies: Sequence[Study],
+        state: SweepState,
         freeze: Callable[[SearchSpace, Mapping[str, Any]], tuple[FrozenConfig, str]],
-        total: int | None = None,
+        max_runs: int | None = None,
         shares: Mapping[str, float] | None = None,
     ) -> None:
-        self.arms = {arm.family.name: arm for arm in arms}
-        self.book = book
+        self.studies = {study.space.name: study for study in studies}
+        self.state = state
         self.freeze = freeze
-        self.total = total
+        self.max_runs = max_runs
         self.shares = shares or {}
-        self._repeated = 0
-        self.queue: list[tuple[str, Mapping[str, Any]]] = []  # what is tried before any tuner is asked
-        self.settled: Callable[[int], bool] = lambda number: True  # whether a proposal may know how a run ended
-        for trial in book.trials.values():  # those of former sessions, in the order in which they were proposed
-            if trial.told is None and trial.key[0] in self.arms:
-                self._count(self.arms[trial.key[0]], trial.same_as)
+        self.queue: list[tuple[str, Mapping[str, Any]]] = []
+        self.is_visible: Callable[[int], bool] = lambda number: True
+        self._duplicates_in_a_row = 0
+        for trial in state.trials.values():  # of former sessions, in the order of their proposal
+            if trial.earlier_objectives is None and trial.key[0] in self.studies:
+                self._count_duplicates(self.studies[trial.key[0]], trial.same_as)
 
     @property
-    def open(self) -> list[Study]:
-        """Return the arms that have something left to propose."""
-        return [arm for arm in self.arms.values() if not arm.exhausted]
+    def size(self) -> int | None:
+        """Return how many configurations there are at most, None for a continuous space."""
+        sizes = [study.space.size for study in self.studies.values()]
+        return None if None in sizes else sum(size or 0 for size in sizes)
 
     def propose(self) -> Candidate | None:
-        """Return the next trial, None where nothing is left to try."""
+        """Return the next trial, None if nothing is left to try."""
         if self.queue:
-            return self._queued(*self.queue.pop(0))
-        while arms := self.open:
-            standing = choose_study([arm.standing for arm in arms], self.total, self.shares)
-            arm = self.arms[standing.name]
-            proposal = arm.tuner.ask(standing.asked)
-            if proposal is None:
-                arm.exhausted = True
+            name, values = self.queue.pop(0)
+            study = self.studies[name]
+            proposal = Proposal(study.asked, values)
+            # The tuner did not propose it, yet must know that it runs, and must not propose under its number
+            study.tuner.tell(Observation(study.asked, "running", values))
+            study.asked += 1
+            return self._candidate(study, proposal)
+        while studies := [study for study in self.studies.values() if not study.exhausted]:
+            study = choose_study(studies, self.max_runs, self.shares)
+            asked = study.tuner.ask(study.asked)
+            if asked is None:
+                study.exhausted = True
                 continue
-            standing.asked += 1
-            return self._proposed(arm, proposal)
+            study.asked += 1
+            return self._candidate(study, asked)
         return None
 
-    def _queued(self, family: str, values: Mapping[str, Any]) -> Candidate:
-        """Propose what nobody asked a tuner for; it is told, so that it takes it into account."""
-        arm = self.arms[family]
-        number = arm.standing.asked
-        arm.standing.asked += 1
-        arm.tuner.tell(Observation(number, "running", values))
-        return self._proposed(arm, Proposal(number, values))
+    def _candidate(self, study: Study, proposal: Proposal) -> Candidate:
+        _, config_key = self.freeze(study.space, proposal.values)
+        duplicate_of = self.state.duplicate_of(config_key, self.is_visible)
+        self._count_duplicates(study, duplicate_of)
+        return Candidate((study.space.name, proposal.number), proposal.values, proposal.memo, config_key, duplicate_of)
 
-    def _proposed(self, arm: Study, proposal: Proposal) -> Candidate:
-        _, same = self.freeze(arm.family, proposal.values)
-        known = self.book.known(same, self.settled)
-        self._count(arm, known)
-        return Candidate((arm.family.name, proposal.number), proposal.values, proposal.memo, same, known)
+    def _count_duplicates(self, study: Study, duplicate_of: int | None) -> None:
+        self._duplicates_in_a_row = self._duplicates_in_a_row + 1 if duplicate_of is not None else 0
+        if self._duplicates_in_a_row >= MAX_CONSECUTIVE_DUPLICATES:
+            study.exhausted, self._duplicates_in_a_row = True, 0
 
-    def _count(self, arm: Study, known: int | None) -> None:
-        """Count a proposal; an arm that finds nothing new for long has nothing left."""
-        self._repeated = self._repeated + 1 if known is not None else 0
-        if self._repeated >= MAX_CONSECUTIVE_DUPLICATES:
-            arm.exhausted, self._repeated = True, 0
-
-    def tell(self, family: str, observation: Observation, value: float | None) -> None:
-        """Tell a tuner what came of a trial; `value` is what its algorithm is favoured by, greater is better."""
-        arm = self.arms[family]
-        arm.tuner.tell(observation)
-        if value is not None:
-            arm.standing.values.append(value)
+    def tell(self, space: str, observation: Observation, score: float | None) -> None:
+        """Tell a tuner the result of a trial; `score`, greater is better, is what algorithms are compared by."""
+        study = self.studies[space]
+        study.tuner.tell(observation)
+        if score is not None:
+            study.values.append(score)
 
     def report(self, trial: Trial, step: int, value: float) -> bool:
-        """Tell a tuner an intermediate value, and hear whether the run is given up."""
-        return self.arms[trial.key[0]].tuner.report(trial.key[1], step, value)
+        """Tell a tuner an intermediate value; return whether the run is to be pruned."""
+        return self.studies[trial.key[0]].tuner.report(trial.key[1], step, value)
 
-    def restore(self, family: str, observation: Observation, value: float | None) -> None:
-        """Take over a trial of a former process; they come in the order of their numbers."""
-        self.tell(family, observation, value)
-        standing = self.arms[family].standing
-        standing.asked = max(standing.asked, observation.number + 1)
+    def restore(self, space: str, observation: Observation, score: float | None) -> None:
+        """Tell a tuner a trial of a former session; they have to come in the order of their numbers."""
+        self.tell(space, observation, score)
+        study = self.studies[space]
+        study.asked = max(study.asked, observation.number + 1)
+
+
+def choose_study(
+    studies: Sequence[Study], max_runs: int | None = None, shares: Mapping[str, float] | None = None
+) -> Study:
+    """Return the algorithm to try next.
+
+    With `shares`, the trials are split accordingly. Without, each algorithm first gets a few trials. From then on, one
+    that has less than a tenth of all trials comes first, and else the one with the highest upper confidence bound
+    (UCB1, Auer, Cesa-Bianchi & Fischer 2002) on the mean rank of its three best trials among all trials.
+    """
+    if len(studies) == 1:
+        return studies[0]
+    if shares:
+        return max(studies, key=lambda study: shares.get(study.space.name, 0.0) / (study.asked + 1))
+    least = min(studies, key=lambda study: study.asked)
+    first = max(MIN_TRIALS_EACH, len(least.space.space) + 1)
+    if max_runs is not None:  # at most half of all runs go into first trials
+        first = min(first, max(1, max_runs // (2 * len(studies))))
+    total = sum(study.asked for study in studies)
+    if least.asked < first or least.asked < min(MIN_SHARE_EACH, 0.5 / len(studies)) * total:
+        return least
+    values = sorted({value for study in studies for value in study.values})
+    ranks = {value: position / max(len(values) - 1, 1) for position, value in enumerate(values)}  # 1 is the best
+
+    def upper_bound(study: Study) -> float:
+        best = sorted(study.values)[-BEST_TRIALS_COMPARED:]
+        mean = sum(ranks[value] for value in best) / len(best) if best else 0.0
+        return mean + 0.5 * math.sqrt(2 * math.log(max(total, 2)) / max(study.asked, 1))
+
+    return max(studies, key=upper_bound)

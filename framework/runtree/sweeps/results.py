@@ -1,334 +1,148 @@
-"""What the runs of a configuration come to, and which configurations are the best."""
+"""From the metrics of runs to results: objective values, the Pareto front, what a tuner is told, the leaderboard."""
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
-from runtree.config.space.dimensions import constraint
 from runtree.contract.errors import ConfigError, unknown
+from runtree.contract.expression import parse
 from runtree.contract.iteration import is_loss
 from runtree.contract.search import Ending, Observation
-from runtree.sweeps.messages import MetricDirections, dominates
-from runtree.sweeps.proposer import Proposer
+from runtree.sweeps.messages import AttemptResult, MetricDirections, dominates
 from runtree.sweeps.state import RunState, SweepState, Trial
 from runtree.sweeps.stopping import StopMonitor
+
+if TYPE_CHECKING:  # it imports omegaconf, which `runtree status` does without
+    from runtree.sweeps.proposer import Proposer
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """A bound on a metric: ``validation.log_loss <= 0.3``."""
+    """A bound on a metric, such as ``validation.log_loss <= 0.3``.
+
+    Attributes
+    ----------
+    sign
+        1 for an upper bound, -1 for a lower one.
+    """
 
     text: str
-    name: str
-    violation: Callable[[float], float]
+    metric: str
+    limit: float
+    sign: int
+
+    def violation(self, result: AttemptResult) -> float:
+        """Return by how much a run violates the bound; 0 or less: it does not. A missing metric violates it by inf."""
+        split, _, name = self.metric.partition(".")
+        scored = result.metrics.get(split, {}).get(name)
+        value = result.stages.get("fit") if self.metric == "fit_seconds" else scored
+        # No sampler of Optuna takes NaN for a violation
+        return math.inf if value is None or math.isnan(value) else self.sign * (value - self.limit)
 
 
 def read_constraints(texts: Sequence[str] | str | None) -> list[Constraint]:
-    """Read one bound or several; a name is a metric's with its part, or without for the validation part."""
-    found = []
+    """Read `tuner.constraints`; a metric without a split is that of the validation split.
+
+    Raises
+    ------
+    ConfigError
+        A text that is not a metric, <= or >=, and a number; or a metric of the test split.
+    """
+    constraints = []
     for text in [texts] if isinstance(texts, str) else texts or []:
-        name, violation = constraint(text)
-        full = name if "." in name or name == "fit_seconds" else f"validation.{name}"
-        if full.partition(".")[0] not in ("train", "validation", "fit_seconds"):
+        bound = parse(text, source="tuner.constraints", error=ConfigError).bound
+        if bound is None or bound.operator not in ("<=", ">=") or not math.isfinite(bound.limit):
             raise ConfigError(
-                f"tuner.constraints: '{text}' looks at {full.partition('.')[0]}", "bound validation.METRIC"
+                f"tuner.constraints: '{text}' does not bound a metric",
+                "possible: a metric, <= or >=, and a number",
+                "for example: 'tuner.constraints=\"validation.log_loss <= 0.3\"'",
             )
-        found.append(Constraint(text, full, violation))
-    return found
+        metric = bound.name if "." in bound.name or bound.name == "fit_seconds" else f"validation.{bound.name}"
+        split = metric.partition(".")[0]
+        if split not in ("train", "validation", "fit_seconds"):
+            raise ConfigError(f"tuner.constraints: '{text}' uses the {split} split", "bound validation.METRIC")
+        constraints.append(Constraint(text, metric, bound.limit, 1 if bound.operator == "<=" else -1))
+    return constraints
 
 
-def check_constraint_metrics(bounds: Sequence[Constraint], metrics: Sequence[str]) -> None:
-    """Refuse a bound on a metric that no run is scored by: none would ever keep it."""
-    for one in bounds:
-        name = one.name.partition(".")[2]
+def check_constraint_metrics(constraints: Sequence[Constraint], metrics: Sequence[str]) -> None:
+    """Refuse a bound on a metric that is not computed: no run could ever keep it."""
+    for constraint in constraints:
+        name = constraint.metric.partition(".")[2]
         if name and name not in metrics:
             raise unknown("metric at tuner.constraints:", name, metrics, error=ConfigError)
 
 
 @dataclass(frozen=True)
 class Objectives:
-    """Knows what a sweep's runs are judged by."""
+    """The metrics and constraints that decide which trial is better."""
 
-    objectives: MetricDirections
+    metrics: MetricDirections
     constraints: Sequence[Constraint] = ()
 
-    def violations(self, entry: RunState) -> tuple[float, ...]:
-        """Return how far a run exceeds each bound; one whose metric is missing exceeds it without end."""
-        return tuple(one.violation(_measured(entry.outcome, one.name)) for one in self.constraints)
-
-    def mean(self, entries: Sequence[RunState]) -> tuple[float, ...] | None:
-        """Return the mean objectives of the runs that completed."""
-        found = [entry.objectives for entry in entries if entry.state == "completed" and entry.objectives is not None]
-        return tuple(sum(column) / len(found) for column in zip(*found, strict=True)) if found else None
-
-    def observation(self, book: SweepState, trial: Trial) -> Observation:
-        """Return what a tuner is told of a trial."""
-        entries = book.entries(trial)
-        tell = partial(Observation, trial.key[1], values=trial.values, memo=trial.memo)
-        if trial.told is not None:
-            return tell("completed", objectives=trial.told)
-        if not all(entry.has_ended for entry in entries):
-            return tell("running")
-        state = trial_state(entries)
-        reports = tuple(entries[0].reports)
-        objectives = self.mean(entries)
-        if state == "pruned":
-            objectives = (reports[-1][1],) if reports else None
-        completed_runs = [self.violations(entry) for entry in entries if entry.state == "completed"]
-        worst = tuple(max(column) for column in zip(*completed_runs, strict=True)) if completed_runs else ()
-        return tell(state, objectives=objectives if state != "failed" else None, constraints=worst, reports=reports)
-
-    def unfinished(self, trial: Trial) -> Observation:
-        """Return what a tuner is told of a trial whose end it is not to know yet."""
-        return Observation(trial.key[1], "running", trial.values, memo=trial.memo)
-
-    def feasible(self, entries: Sequence[RunState]) -> bool:
-        """Tell whether every run that completed keeps every bound."""
-        return all(max(self.violations(entry), default=0.0) <= 0 for entry in completed_runs(entries))
-
-    def better(self, one: float, other: float) -> bool:
-        """Tell whether one value of the first objective is better than another."""
-        return one > other if self.objectives[0][1] == "maximize" else one < other
-
-
-class ParetoFront:
-    """The best configuration so far; of several objectives those that no other is as good as in all."""
-
-    def __init__(self, judge: Objectives) -> None:
-        self.judge = judge
-        self.best: list[tuple[Trial, tuple[float, ...]]] = []
-
-    def add(self, book: SweepState, trial: Trial) -> bool:
-        """Take a trial whose runs have ended, and tell whether it belongs to the best."""
-        entries = book.entries(trial)
-        score = self.judge.mean(entries)
-        if score is None or trial.same_as is not None or not self.judge.feasible(entries):
-            return False
-        if not is_fully_measured(trial, entries):
-            return False
-        if any(dominates(other, score, self.judge.objectives) for _, other in self.best):
-            return False
-        self.best = [pair for pair in self.best if not dominates(score, pair[1], self.judge.objectives)]
-        self.best.append((trial, score))
-        return True
-
     @property
-    def scores(self) -> tuple[tuple[float, ...], ...]:
-        """Return the objectives of the best."""
-        return tuple(score for _, score in self.best)
+    def maximizes(self) -> bool:
+        """Return whether greater values of the first objective are better."""
+        return self.metrics[0][1] == "maximize"
+
+    def is_better(self, value: float, other: float) -> bool:
+        """Compare two values of the first objective."""
+        return value > other if self.maximizes else value < other
+
+    def mean(self, runs: Sequence[RunState]) -> tuple[float, ...] | None:
+        """Return the mean objectives of the runs that completed, None if none did."""
+        values = [run.objectives for run in runs if run.state == "completed" and run.objectives is not None]
+        return tuple(sum(column) / len(values) for column in zip(*values, strict=True)) if values else None
+
+    def violations(self, run: RunState) -> tuple[float, ...]:
+        """Return by how much a run violates each constraint."""
+        return tuple(constraint.violation(run.result) for constraint in self.constraints)
+
+    def is_feasible(self, runs: Sequence[RunState]) -> bool:
+        """Return whether every run that completed keeps every constraint."""
+        return all(max(self.violations(run), default=0.0) <= 0 for run in runs if run.state == "completed")
+
+    def observation(self, state: SweepState, trial: Trial, visible: bool = True) -> Observation:
+        """Return what a tuner is told of a trial; unless its end is `visible`, that it is running."""
+        runs = state.runs_of(trial)
+        observation = partial(Observation, trial.key[1], values=trial.values, memo=trial.memo)
+        if trial.earlier_objectives is not None:
+            return observation("completed", objectives=trial.earlier_objectives)
+        if not visible or not all(run.is_finished for run in runs):
+            return observation("running")
+        ended = trial_state(runs)
+        reports = tuple(runs[0].reports)
+        objectives = self.mean(runs)
+        if ended == "pruned":
+            objectives = (reports[-1][1],) if reports else None
+        violations = [self.violations(run) for run in runs if run.state == "completed"]
+        worst = tuple(max(column) for column in zip(*violations, strict=True)) if violations else ()
+        return observation(
+            ended, objectives=objectives if ended != "failed" else None, constraints=worst, reports=reports
+        )
 
 
-def is_fully_measured(trial: Trial, entries: Sequence[RunState]) -> bool:
-    """Tell whether all repeats of a configuration were run, or given up: the mean of fewer does not compare."""
-    ended = all(entry.has_ended for entry in entries)
-    return ended and (len(entries) >= trial.repeats or any(entry.state == "pruned" for entry in entries))
-
-
-def completed_runs(entries: Sequence[RunState]) -> list[RunState]:
-    """Return those that completed."""
-    return [entry for entry in entries if entry.state == "completed"]
-
-
-def trial_state(entries: Sequence[RunState]) -> Ending:
-    """Return how a configuration ended whose runs have: one that completed is enough."""
-    states = {entry.state for entry in entries}
+def trial_state(runs: Sequence[RunState]) -> Ending:
+    """Return how a trial ended whose runs have: one run that completed is enough."""
+    states = {run.state for run in runs}
     return "completed" if "completed" in states else "pruned" if "pruned" in states else "failed"
 
 
-def _measured(outcome: Mapping[str, Any], name: str) -> float:
-    part, _, metric = name.partition(".")
-    value = (
-        outcome.get("stages", {}).get("fit")
-        if name == "fit_seconds"
-        else outcome.get("metrics", {}).get(part, {}).get(metric)
+def is_fully_measured(trial: Trial, runs: Sequence[RunState]) -> bool:
+    """Return whether all repeats of a trial have ended, or one was pruned: the mean of fewer does not compare."""
+    return all(run.is_finished for run in runs) and (
+        len(runs) >= trial.repeats or any(run.state == "pruned" for run in runs)
     )
-    return float("nan") if value is None else float(value)
-
-
-# --- Judging: runs that have ended are counted, and what their configurations came to is told to the tuners.
-
-
-@dataclass
-class ResultTracker:
-    """Judges runs as they end, or with a `lag` in the order of their numbers: then whoever ends first decides nothing.
-
-    Attributes
-    ----------
-    lag
-        How many of the latest runs a proposal knows nothing of; None: it knows whatever has ended.
-    admitted
-        How many runs have been judged, where they are judged in order.
-    """
-
-    book: SweepState
-    judge: Objectives
-    proposer: Proposer
-    progress: StopMonitor
-    lag: int | None = None
-    front: ParetoFront = field(init=False)
-    admitted: int = 0
-
-    def __post_init__(self) -> None:
-        self.front = ParetoFront(self.judge)
-        self.proposer.settled = self.settled
-
-    def settled(self, number: int) -> bool:
-        """Tell whether the next proposal may know how a run that has ended did so."""
-        return self.lag is None or number < self.admitted
-
-    def restore(self, asked: int) -> None:
-        """Take over where a former process was: what the book knows is judged and told again."""
-        self.admitted = 0 if self.lag is None else max(0, asked - self.lag)
-        for number in sorted(self.book.runs):
-            self.progress.started(number)
-        for number in self.book.ended if self.lag is None else range(self.admitted):
-            if number in self.book.runs:
-                self._count(self.book.runs[number])
-        for trial in sorted(self.book.trials.values(), key=lambda trial: trial.key):
-            if trial.same_as is not None:
-                self.progress.reused()
-            if not all(self.settled(entry.number) for entry in self.book.entries(trial)):
-                observation = self.judge.unfinished(trial)
-            else:
-                observation = self.judge.observation(self.book, trial)
-                self.front.add(self.book, trial)
-            self.proposer.restore(trial.key[0], observation, self._favour(observation))
-
-    def ready(self, asked: int) -> bool:
-        """Judge what the next proposal may know, and tell whether it may be made: all of that has ended."""
-        known = 0 if self.lag is None else asked - self.lag + 1
-        self.in_order(known)
-        return self.lag is None or self.admitted >= known
-
-    def in_order(self, count: int) -> None:
-        """Judge runs in the order of their numbers, up to `count` of them: the next proposal may know no more."""
-        while self.lag is not None and self.admitted < count:
-            entry = self.book.runs.get(self.admitted)
-            if entry is None or not entry.has_ended:
-                break
-            self.admitted += 1
-            self._judge(entry)
-
-    def ended(self, entry: RunState) -> None:
-        """Judge a run now, unless runs are judged in order."""
-        if self.lag is None:
-            self._judge(entry)
-
-    def _judge(self, entry: RunState) -> None:
-        if self._count(entry):
-            trial = self.book.trials[entry.trial]
-            for one in (trial, *self.book.takers(trial)):
-                self.inform(one)
-
-    def _count(self, entry: RunState) -> bool:
-        """Count a run; tell whether it was the last of its trial."""
-        trial = self.book.trials[entry.trial]
-        entries = self.book.entries(trial)
-        states = self.progress.tally.states  # of the runs that were counted before
-        last = len(entries) == trial.repeats and all(states.get(other.number) for other in entries if other != entry)
-        score = self.judge.mean(entries) if last else None
-        single = len(self.judge.objectives) == 1
-        value = score[0] if score is not None and single and self.judge.feasible(entries) else None
-        seconds = entry.outcome.get("seconds") or 0.0
-        self.progress.ended(entry.number, entry.state, value, seconds, counts=last)  # type: ignore[arg-type]
-        return last or entry.state == "pruned"
-
-    def inform(self, trial: Trial) -> None:
-        """Tell the tuner of a trial all of whose runs have ended, as far as that may be known."""
-        observation = self.judge.observation(self.book, trial)
-        settled = all(self.settled(entry.number) for entry in self.book.entries(trial))
-        if observation.state != "running" and settled:
-            self.front.add(self.book, trial)
-            self.proposer.tell(trial.key[0], observation, self._favour(observation))
-
-    def _favour(self, observation: Observation) -> float | None:
-        """Return what speaks for an algorithm, greater is better."""
-        if observation.state != "completed" or observation.objectives is None:
-            return None
-        value = observation.objectives[0]
-        return value if self.judge.objectives[0][1] == "maximize" else -value
-
-
-# --- The runs of a sweep, the best first.
-
-
-def rank_trials(book: SweepState, judge: Objectives) -> list[tuple[Trial, tuple[float, ...] | None]]:
-    """Return the trials that were run, the best by the first objective first, then by the others.
-
-    Those that break a bound come behind them, then those of which some repeats were not run, without a score the last.
-    """
-    scored = [(trial, judge.mean(book.entries(trial))) for trial in book.trials.values() if trial.runs]
-    signs = [-1 if direction == "maximize" else 1 for _, direction in judge.objectives]
-
-    def place(pair: tuple[Trial, tuple[float, ...] | None]) -> tuple[bool, bool, bool, tuple[float, ...], int]:
-        trial, score = pair
-        entries = book.entries(trial)
-        partial, breaks = not is_fully_measured(trial, entries), not judge.feasible(entries)
-        goals = tuple(sign * value for sign, value in zip(signs, score or (), strict=False))
-        return score is None, partial, breaks, goals, trial.runs[0]
-
-    return sorted(scored, key=place)
-
-
-def best_of_each(book: SweepState, judge: Objectives) -> list[tuple[Trial, tuple[float, ...]]]:
-    """Return the best trial of each family, the best first; bounds kept."""
-    found: dict[str, tuple[Trial, tuple[float, ...]]] = {}
-    for trial, score in rank_trials(book, judge):
-        if score is not None and judge.feasible(book.entries(trial)):
-            found.setdefault(trial.key[0], (trial, score))
-    return list(found.values())
-
-
-def leaderboard_csv(book: SweepState, judge: Objectives) -> str:
-    """Return `leaderboard.csv`: rank, run, family, state, objectives, values, seconds, test metrics where there are."""
-    names = [name for name, _ in judge.objectives]
-    paths = list(dict.fromkeys(path for trial in book.trials.values() if trial.runs for path in trial.values))
-    tests = list(dict.fromkeys(name for entry in book.completed() for name in _test(entry)))
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(
-        ["rank", "runs", "family", "state", *(f"validation.{name}" for name in names), *paths, "seconds"]
-        + [f"test.{name}" for name in tests]
-    )
-    for rank, (trial, score) in enumerate(rank_trials(book, judge), 1):
-        table.writerow(_row(rank, book, trial, score, paths, tests, len(names)))
-    return text.getvalue()
-
-
-def _row(
-    rank: int,
-    book: SweepState,
-    trial: Trial,
-    score: tuple[float, ...] | None,
-    paths: Sequence[str],
-    tests: Sequence[str],
-    width: int,
-) -> list[Any]:
-    entries = book.entries(trial)
-    seconds = sum(float(entry.outcome.get("seconds") or 0.0) for entry in entries)
-    test: dict[str, float] = next((_test(entry) for entry in entries if _test(entry)), {})
-    states = "+".join(dict.fromkeys(entry.state for entry in entries))
-    runs = " ".join(f"{entry.number:04d}" for entry in entries)
-    values = list(score) if score is not None else [None] * width
-    cells = [trial.values.get(path) for path in paths]
-    return [rank, runs, trial.key[0], states, *values, *cells, round(seconds, 3), *(test.get(name) for name in tests)]
-
-
-def _test(entry: RunState) -> dict[str, float]:
-    found: dict[str, float] = entry.outcome.get("metrics", {}).get("test") or {}
-    return found
-
-
-# --- Which of the metrics that a run reports stands for the objective.
 
 
 def objective_from_report(metrics: Mapping[str, float], name: str, direction: str) -> float | None:
-    """Return the intermediate value of the objective, None where nothing reported stands for it.
+    """Return the intermediate value of an objective from what a run reported, None if nothing stands for it.
 
-    That is the metric itself on the validation part; else a validation loss, turned so that it points the same way.
+    That is the metric itself on the validation split; else a validation loss, negated if the objective is maximized.
     """
     for key in (f"validation_{name}", f"validation.{name}", name):
         if key in metrics:
@@ -338,3 +152,171 @@ def objective_from_report(metrics: Mapping[str, float], name: str, direction: st
     if not losses:
         return None
     return metrics[losses[0]] if direction == "minimize" else -metrics[losses[0]]
+
+
+class ParetoFront:
+    """The best trial so far; with several objectives, the trials that no other dominates."""
+
+    def __init__(self, objectives: Objectives) -> None:
+        self.objectives = objectives
+        self.best: list[tuple[Trial, tuple[float, ...]]] = []
+
+    def add(self, state: SweepState, trial: Trial) -> bool:
+        """Add a trial whose runs have ended; return whether it is one of the best."""
+        runs = state.runs_of(trial)
+        score = self.objectives.mean(runs)
+        if score is None or trial.same_as is not None or not self.objectives.is_feasible(runs):
+            return False
+        metrics = self.objectives.metrics
+        if not is_fully_measured(trial, runs) or any(dominates(best, score, metrics) for _, best in self.best):
+            return False
+        self.best = [pair for pair in self.best if not dominates(score, pair[1], metrics)]
+        self.best.append((trial, score))
+        return True
+
+    @property
+    def scores(self) -> tuple[tuple[float, ...], ...]:
+        """Return the objective values of the best trials."""
+        return tuple(score for _, score in self.best)
+
+
+@dataclass
+class ResultTracker:
+    """Counts runs for the stop criteria, and reports trials to the tuners and to the Pareto front.
+
+    Attributes
+    ----------
+    delay
+        None: a run counts as soon as it ends. A number: runs count in the order of their numbers, and a proposal knows
+        nothing of the latest `delay` runs. Then it does not depend on which run ends first, and a deterministic sweep
+        repeats whatever the number of slots.
+    counted
+        How many runs have been counted in order.
+    """
+
+    state: SweepState
+    objectives: Objectives
+    proposer: "Proposer"
+    monitor: StopMonitor
+    delay: int | None = None
+    front: ParetoFront = field(init=False)
+    counted: int = 0
+
+    def __post_init__(self) -> None:
+        self.front = ParetoFront(self.objectives)
+        self.proposer.is_visible = self.is_visible
+
+    def is_visible(self, number: int) -> bool:
+        """Return whether the next proposal may know how a run ended."""
+        return self.delay is None or number < self.counted
+
+    def restore(self, next_number: int) -> None:
+        """Count and report again what the state knows from former sessions."""
+        self.counted = 0 if self.delay is None else max(0, next_number - self.delay)
+        for number in sorted(self.state.runs):
+            self.monitor.started(number)
+        for number in self.state.ended if self.delay is None else range(self.counted):
+            if number in self.state.runs:
+                self._count(self.state.runs[number])
+        for trial in sorted(self.state.trials.values(), key=lambda trial: trial.key):
+            if trial.same_as is not None:
+                self.monitor.reused()
+            visible = all(self.is_visible(run.number) for run in self.state.runs_of(trial))
+            observation = self.objectives.observation(self.state, trial, visible)
+            if visible:
+                self.front.add(self.state, trial)
+            self.proposer.restore(trial.key[0], observation, self._score(observation))
+
+    def ready(self, next_number: int) -> bool:
+        """Count the runs that the proposal of run `next_number` may know; return whether all of them have ended."""
+        limit = 0 if self.delay is None else next_number - self.delay + 1
+        self.count_in_order(limit)
+        return self.delay is None or self.counted >= limit
+
+    def count_in_order(self, limit: int) -> None:
+        """Count runs by number up to `limit` of them; without a `delay` they have been counted already."""
+        while self.delay is not None and self.counted < limit:
+            run = self.state.runs.get(self.counted)
+            if run is None or not run.is_finished:
+                break
+            self.counted += 1
+            self._count_and_report(run)
+
+    def ended(self, run: RunState) -> None:
+        """Count a run that has ended, unless runs count in order."""
+        if self.delay is None:
+            self._count_and_report(run)
+
+    def _count_and_report(self, run: RunState) -> None:
+        if self._count(run):
+            trial = self.state.trials[run.trial]
+            for ended in (trial, *self.state.reusing(trial)):
+                self.report(ended)
+
+    def _count(self, run: RunState) -> bool:
+        """Count a run; return whether its trial has ended with it."""
+        trial = self.state.trials[run.trial]
+        runs = self.state.runs_of(trial)
+        states = self.monitor.counters.states
+        is_last = len(runs) == trial.repeats and all(states.get(other.number) for other in runs if other != run)
+        score = self.objectives.mean(runs) if is_last else None
+        single = len(self.objectives.metrics) == 1
+        value = score[0] if score is not None and single and self.objectives.is_feasible(runs) else None
+        self.monitor.ended(run.number, run.state, value, run.result.seconds, counts=is_last)  # type: ignore[arg-type]
+        return is_last or run.state == "pruned"
+
+    def report(self, trial: Trial) -> None:
+        """Report a trial to its tuner, if all of its runs have ended and the tuner may know that."""
+        visible = all(self.is_visible(run.number) for run in self.state.runs_of(trial))
+        observation = self.objectives.observation(self.state, trial, visible)
+        if observation.state != "running":
+            self.front.add(self.state, trial)
+            self.proposer.tell(trial.key[0], observation, self._score(observation))
+
+    def _score(self, observation: Observation) -> float | None:
+        """Return the first objective so that greater is better: what algorithms are compared by."""
+        if observation.state != "completed" or observation.objectives is None:
+            return None
+        value = observation.objectives[0]
+        return value if self.objectives.maximizes else -value
+
+
+def rank_trials(state: SweepState, objectives: Objectives) -> list[tuple[Trial, tuple[float, ...] | None]]:
+    """Return the trials that were run and their scores, the best by the first objective first, then by the others.
+
+    After the feasible ones come those that violate a constraint, then those that are not fully measured, last those
+    without a score.
+    """
+    scored = [(trial, objectives.mean(state.runs_of(trial))) for trial in state.trials.values() if trial.runs]
+    signs = [-1 if direction == "maximize" else 1 for _, direction in objectives.metrics]
+
+    def rank(pair: tuple[Trial, tuple[float, ...] | None]) -> tuple[bool, bool, bool, tuple[float, ...], int]:
+        trial, score = pair
+        runs = state.runs_of(trial)
+        losses = tuple(sign * value for sign, value in zip(signs, score or (), strict=False))
+        partial, infeasible = not is_fully_measured(trial, runs), not objectives.is_feasible(runs)
+        return score is None, partial, infeasible, losses, trial.runs[0]
+
+    return sorted(scored, key=rank)
+
+
+def leaderboard_csv(state: SweepState, objectives: Objectives) -> str:
+    """Return `leaderboard.csv`: one row per trial, test metrics where a run has them."""
+    paths = list(dict.fromkeys(path for trial in state.trials.values() if trial.runs for path in trial.values))
+    tests = list(dict.fromkeys(name for run in state.completed() for name in run.result.metrics.get("test") or {}))
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    metrics = [f"validation.{name}" for name, _ in objectives.metrics]
+    test_metrics = [f"test.{name}" for name in tests]
+    table.writerow(["rank", "runs", "family", "state", *metrics, *paths, "seconds", *test_metrics])
+    for rank, (trial, score) in enumerate(rank_trials(state, objectives), 1):
+        runs = state.runs_of(trial)
+        numbers = " ".join(f"{run.number:04d}" for run in runs)
+        states = "+".join(dict.fromkeys(run.state for run in runs))
+        scores: Sequence[float | None] = score if score is not None else [None] * len(metrics)
+        values = [trial.values.get(path) for path in paths]
+        seconds = round(sum(run.result.seconds for run in runs), 3)
+        test: Mapping[str, float] = next(filter(None, (run.result.metrics.get("test") for run in runs)), {})
+        row = [rank, numbers, trial.key[0], states, *scores, *values, seconds]
+        table.writerow([*row, *(test.get(name) for name in tests)])
+    return text.getvalue()

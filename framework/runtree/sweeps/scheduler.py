@@ -1,4 +1,4 @@
-"""Which run begins next: one that is tried again, a further repeat, or what is proposed."""
+"""Which run begins next: another attempt, a further repeat, or a new trial."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,121 +12,118 @@ from runtree.sweeps.results import ResultTracker
 from runtree.sweeps.state import RunState, SweepState, TrialKey
 from runtree.sweeps.stopping import StopMonitor
 
-SLOW_TUNER_SHARE = 0.02  # a tuner that thinks for more than this share of a run is asked ahead of the free slot
+SLOW_TUNER_SHARE = 0.02  # a tuner that takes a greater share of a run's time proposes while runs are running
 
 
 @dataclass
 class Scheduler:
-    """Numbers runs and enters them into the ledger.
+    """Gives runs their numbers and appends their "asked" events.
 
     Attributes
     ----------
-    tell
-        Writes an event down, and takes it.
-    asked
-        How many numbers were given away; a run's number never changes.
+    append
+        Appends an event to the ledger and applies it.
+    next_number
+        The number of the next new run; the number of a run never changes.
     """
 
-    book: SweepState
+    state: SweepState
     proposer: Proposer
-    jury: ResultTracker
-    progress: StopMonitor
+    results: ResultTracker
+    monitor: StopMonitor
     options: LoopOptions
-    tell: Callable[[dict[str, Any]], None]
-    asked: int = field(init=False)
+    append: Callable[[dict[str, Any]], None]
+    next_number: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.asked = max(self.book.runs, default=-1) + 1
-        # Numbers of which a damaged ledger tells nothing any more: they are given away again, first.
-        self._gaps = [number for number in range(self.asked) if number not in self.book.runs]
-        # Trials that may have fewer runs than they are to have: the last, or those that a damaged ledger cut short.
-        self._short = [trial for trial in self.book.trials.values() if self.book.missing(trial) is not None]
-        self._due: list[tuple[float, int]] = []
-        self._ahead: Candidate | None = None
-        self._thinking = 0.0
+        self.next_number = max(self.state.runs, default=-1) + 1
+        # Numbers that a damaged ledger lost all lines of: they are used again, first
+        self._gaps = [number for number in range(self.next_number) if number not in self.state.runs]
+        # Trials that may lack repeats: the last one, or those that a damaged ledger cut short
+        self._incomplete = [trial for trial in self.state.trials.values() if self.state.next_repeat(trial) is not None]
+        self._retries: list[tuple[float, int]] = []  # a heap of (time, number)
+        self._prefetched: Candidate | None = None
+        self._tuner_seconds = 0.0
 
     def restore(self) -> None:
-        """Take over what a former process had begun, and what it was to try first."""
-        for family, values in self.book.untried():
-            self.proposer.queue.append((family, values))
-        for entry in self.book.waiting():
-            self.again(entry, 0.0)
+        """Take over the runs that former sessions left unfinished, and the configurations that they were to try."""
+        self.proposer.queue += self.state.untried()
+        for run in self.state.waiting():
+            self.retry(run, 0.0)
 
-    def again(self, entry: RunState, pause: float) -> None:
-        """Let a run be tried again, not before `pause` seconds have passed."""
-        heappush(self._due, (time.monotonic() + pause, entry.number))
+    def retry(self, run: RunState, pause: float) -> None:
+        """Let a run be tried again after `pause` seconds."""
+        heappush(self._retries, (time.monotonic() + pause, run.number))
 
     @property
     def pause(self) -> float | None:
-        """Return how many seconds the first run that is tried again still waits, None where there is none."""
-        return max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
+        """Return the seconds until the next retry, None if there is none."""
+        return max(0.0, self._retries[0][0] - time.monotonic()) if self._retries else None
 
     def next(self) -> RunState | None:
-        """Return the next run, None where none may begin now."""
+        """Return the next run, None if none may begin now."""
         if self.pause == 0.0:
-            return self.book.runs[heappop(self._due)[1]]
+            return self.state.runs[heappop(self._retries)[1]]
         while self._may_start():
-            repeat = self._unmeasured()
-            if repeat is not None:
-                return repeat
-            proposed, self._ahead = self._ahead or self._think(), None
-            if proposed is None:
-                self.progress.exhausted(self._size())
+            run = self._next_repeat()
+            if run is not None:
+                return run
+            candidate, self._prefetched = self._prefetched or self._propose(), None
+            if candidate is None:
+                self.monitor.exhausted(self.proposer.size)
                 return None
-            if proposed.known is None:
-                return self._begin(proposed)
-            self._reuse(proposed)
+            if candidate.duplicate_of is None:
+                run = self._begin(candidate.key, candidate.values, candidate.memo, 0, candidate.config_key)
+                self._incomplete.append(self.state.trials[run.trial])
+                return run
+            self._reuse(candidate)
         return None
 
-    def look_ahead(self, mean: float) -> None:
-        """Let a tuner that thinks long propose while runs work; `mean` is how many seconds these take."""
-        slow = self._thinking > SLOW_TUNER_SHARE * mean
-        if slow and not self.options.deterministic and self._ahead is None and self._may_start():
-            self._ahead = self._think()
+    def prefetch(self, mean_seconds: float) -> None:
+        """Ask a slow tuner ahead of a free slot; `mean_seconds` is how long runs take.
+
+        Not in a deterministic sweep: there, the proposal would depend on when it is made.
+        """
+        slow = self._tuner_seconds > SLOW_TUNER_SHARE * mean_seconds
+        if slow and not self.options.deterministic and self._prefetched is None and self._may_start():
+            self._prefetched = self._propose()
 
     def _may_start(self) -> bool:
-        return (bool(self._gaps) or self.jury.ready(self.asked)) and self.progress.may_start()
+        return (bool(self._gaps) or self.results.ready(self.next_number)) and self.monitor.may_start()
 
-    def _think(self) -> Candidate | None:
-        clock = time.monotonic()
-        proposed = self.proposer.propose()
-        self._thinking = time.monotonic() - clock
-        return proposed
+    def _propose(self) -> Candidate | None:
+        began = time.monotonic()
+        candidate = self.proposer.propose()
+        self._tuner_seconds = time.monotonic() - began
+        return candidate
 
-    def _size(self) -> int | None:
-        sizes = [arm.family.size for arm in self.proposer.arms.values()]
-        return None if None in sizes else sum(size or 0 for size in sizes)
-
-    def _begin(self, proposed: Candidate) -> RunState:
-        entry = self._enter(proposed.key, proposed.values, proposed.memo, 0, proposed.same)
-        self._short.append(self.book.trials[entry.trial])
-        return entry
-
-    def _unmeasured(self) -> RunState | None:
-        """Enter the next repeat of a trial that has fewer runs than it is to have."""
-        while self._short:
-            trial = self._short[0]
-            repeat = self.book.missing(trial)
+    def _next_repeat(self) -> RunState | None:
+        """Begin the next repeat of the first trial that lacks one."""
+        while self._incomplete:
+            trial = self._incomplete[0]
+            repeat = self.state.next_repeat(trial)
             if repeat is not None:
-                first = self.book.runs[trial.runs[0]]
-                same = first.same.rpartition("#")[0] if first.repeat else first.same
-                return self._enter(trial.key, trial.values, {}, repeat, f"{same}#{repeat}" if repeat else same)
-            self._short.pop(0)
+                first = self.state.runs[trial.runs[0]]
+                # The config key of repeat N is that of the first run with #N behind it; the first run may be lost
+                key = first.config_key.rpartition("#")[0] if first.repeat else first.config_key
+                return self._begin(trial.key, trial.values, {}, repeat, f"{key}#{repeat}" if repeat else key)
+            self._incomplete.pop(0)
         return None
 
-    def _enter(
-        self, key: TrialKey, values: Mapping[str, Any], memo: Mapping[str, Any], repeat: int, same: str
+    def _begin(
+        self, key: TrialKey, values: Mapping[str, Any], memo: Mapping[str, Any], repeat: int, config_key: str
     ) -> RunState:
-        number = self._gaps.pop(0) if self._gaps else self.asked
+        number = self._gaps.pop(0) if self._gaps else self.next_number
         event = {"event": "asked", "run": number, "family": key[0], "trial": key[1], "repeat": repeat}
-        self.tell(event | {"of": self.options.repeats, "values": values, "memo": memo, "same": same})
-        self.asked = max(self.asked, number + 1)
-        self.progress.started(number)
-        return self.book.runs[number]
+        self.append(event | {"of": self.options.repeats, "values": values, "memo": memo, "same": config_key})
+        self.next_number = max(self.next_number, number + 1)
+        self.monitor.started(number)
+        return self.state.runs[number]
 
-    def _reuse(self, proposed: Candidate) -> None:
-        family, number = proposed.key
-        event = {"event": "reused", "family": family, "trial": number, "of": proposed.known}
-        self.tell(event | {"values": dict(proposed.values), "memo": dict(proposed.memo)})
-        self.progress.reused()
-        self.jury.inform(self.book.trials[proposed.key])
+    def _reuse(self, candidate: Candidate) -> None:
+        """Give a proposal the result of the run that has its config."""
+        space, number = candidate.key
+        event = {"event": "reused", "family": space, "trial": number, "of": candidate.duplicate_of}
+        self.append(event | {"values": dict(candidate.values), "memo": dict(candidate.memo)})
+        self.monitor.reused()
+        self.results.report(self.state.trials[candidate.key])

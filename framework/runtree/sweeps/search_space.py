@@ -1,4 +1,4 @@
-"""A sweep's families: each algorithm with its own space, or one family for all combinations."""
+"""The search spaces of a sweep: one per algorithm for tuners that learn, or one over all combinations for a grid."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,20 @@ from runtree.contract.errors import ConfigError, UnknownKeyError
 from runtree.contract.search import Choice, Dimension
 from runtree.sweeps.overrides import SweepOverrides
 
-COMPARABLE = ("data", "seed")  # what makes scores differ though the model is the same
+# Keys that change the score of the same model: a tuner would learn from scores that do not compare
+INCOMPARABLE_KEYS = ("data", "seed")
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Runs that one tuner proposes: what they share, and the space they differ in.
+    """A space that one tuner searches.
 
-    `absent` names what was asked for and does not exist here.
+    Attributes
+    ----------
+    choices
+        Group → option, that all of its trials have.
+    absent
+        A line for each key that was asked for and does not exist here.
     """
 
     name: str
@@ -29,105 +35,107 @@ class SearchSpace:
 
     @property
     def size(self) -> int | None:
-        """Return how many combinations there are at most, None for infinitely many."""
+        """Return how many configurations there are at most, None for infinitely many."""
         sizes = [one.domain.size for one in self.space]
         return None if any(size is None for size in sizes) else prod(size or 0 for size in sizes)
 
     @property
     def declared(self) -> dict[str, str]:
-        """Return the space as text, for people and for the sweep's identity."""
-        return {_unique(one, self.space): dimension_text(one) for one in self.space}
+        """Return name → declaration of each dimension; a path that occurs twice is numbered."""
+        declared = {}
+        for one in self.space:
+            alike = [other for other in self.space if other.path == one.path]
+            name = one.path if len(alike) == 1 else f"{one.path}#{alike.index(one)}"
+            declared[name] = dimension_text(one)
+        return declared
 
 
-def _unique(one: Dimension, space: Sequence[Dimension]) -> str:
-    alike = [other for other in space if other.path == one.path]
-    return one.path if len(alike) == 1 else f"{one.path}#{alike.index(one)}"
-
-
-def joint_space(axes: SweepOverrides, composer: Composer) -> SearchSpace:
-    """Return one family over every combination of what was named, in the order in which it was named.
+def joint_space(overrides: SweepOverrides, composer: Composer) -> SearchSpace:
+    """Return one space over every combination, its dimensions in the order of the command line.
 
     A range below a swept group (``algorithm=ridge,knn algorithm.alpha=1,2``) applies to the options that have the key.
     """
-    bases = {group: _bases(group, axes, composer) for group in {path.partition(".")[0] for path in axes.ranges}}
-    found: list[Dimension] = []
-    for key in axes.order:
-        if key in axes.composed:
-            found.append(_options(key, axes))
+    groups = {path.partition(".")[0] for path in overrides.ranges}
+    bases = {group: _bases(group, overrides, composer) for group in groups}
+    dimensions = []
+    for key in overrides.order:
+        if key in overrides.composed:
+            dimensions.append(_composed_dimension(key, overrides))
         else:
-            found.append(_where_it_exists(key, axes.ranges[key], bases[key.partition(".")[0]]))
-    return SearchSpace("", {}, tuple(sort_by_conditions(found)), tuple(_absences(axes, bases)))
+            dimensions.append(_conditional_dimension(key, overrides.ranges[key], bases[key.partition(".")[0]]))
+    return SearchSpace("", {}, tuple(sort_by_conditions(dimensions)), tuple(_absences(overrides, bases)))
 
 
-def _bases(group: str, axes: SweepOverrides, composer: Composer) -> dict[str, ComposedBase]:
-    """Return the config for each option of a swept group, by option; for a group that is not swept, by nothing."""
-    first = {key: options[0] for key, options in axes.composed.items()}
-    if group not in axes.composed:
+def _bases(group: str, overrides: SweepOverrides, composer: Composer) -> dict[str, ComposedBase]:
+    """Return option → config of a swept group; a group that is not swept has the single option ""."""
+    first = {key: options[0] for key, options in overrides.composed.items()}
+    if group not in overrides.composed:
         return {"": composer.base(first)}
-    return {option: composer.base({**first, group: option}) for option in axes.composed[group]}
+    return {option: composer.base({**first, group: option}) for option in overrides.composed[group]}
 
 
-def _where_it_exists(path: str, declared: Any, bases: Mapping[str, ComposedBase]) -> Dimension:
-    having = [option for option, base in bases.items() if base.has(path)]
-    if not having:
-        raise _unknown(path, bases.values())
-    defaults = bases[having[0]].frozen.config
-    if len(having) == len(bases):
+def _conditional_dimension(path: str, declared: Any, bases: Mapping[str, ComposedBase]) -> Dimension:
+    """Return the dimension of a range, with a condition if only some options of its group have the key."""
+    options = [option for option, base in bases.items() if base.has(path)]
+    if not options:
+        raise _unknown_key(path, bases.values())
+    defaults = bases[options[0]].frozen.config
+    if len(options) == len(bases):
         return parse_dimension(path, declared, defaults)
     group = path.partition(".")[0]
-    texts = ", ".join(f"'{option}'" for option in having)
+    texts = ", ".join(f"'{option}'" for option in options)
     own = dict(declared) if isinstance(declared, Mapping) else {"space": declared}
     both = " and ".join(filter(None, [f"{group} in [{texts}]", own.get("when")]))
     return parse_dimension(path, {**own, "when": both}, defaults)
 
 
-def _absences(axes: SweepOverrides, bases: Mapping[str, Mapping[str, ComposedBase]]) -> Iterator[str]:
-    for path in axes.ranges:
+def _absences(overrides: SweepOverrides, bases: Mapping[str, Mapping[str, ComposedBase]]) -> Iterator[str]:
+    for path in overrides.ranges:
         lacking = [option for option, base in bases[path.partition(".")[0]].items() if not base.has(path)]
         if lacking:
             yield f"{path} does not exist for {', '.join(lacking)}"
 
 
-def spaces_by_algorithm(axes: SweepOverrides, composer: Composer, task: str) -> list[SearchSpace]:
-    """Return a family for each algorithm, its own `space` and what was named besides.
+def spaces_by_algorithm(overrides: SweepOverrides, composer: Composer, task: str) -> list[SearchSpace]:
+    """Return a space for each algorithm: its own `space`, and the ranges of the command line.
 
-    What was named wins over the algorithm's own, and a value that was fixed is not searched.
+    A range of the command line replaces the algorithm's own, and a key with a fixed value is not searched.
 
     Raises
     ------
     ConfigError
-        A key that no algorithm has, an algorithm without any space, or data and seeds among what is searched.
+        A key that no algorithm has, an algorithm without any space, or data and seeds among the swept keys.
     """
-    for key in (*axes.composed, *axes.ranges):
-        if key.partition(".")[0] in COMPARABLE:
+    for key in (*overrides.composed, *overrides.ranges):
+        if key.partition(".")[0] in INCOMPARABLE_KEYS:
             hint = "for the mean of several seeds: tuner.repeats=3" if key == "seed" else "begin a sweep for each"
             raise ConfigError(
                 f"{key}: a tuner compares scores, and those of other {key.partition('.')[0]} do not compare",
                 hint,
                 "or try every combination: tuner=grid",
             )
-    names = axes.swept("algorithm")
+    names = overrides.swept("algorithm")
     bases = {name: composer.base({"algorithm": name} if name else {}) for name in names or ("",)}
-    for path in axes.ranges:
+    for path in overrides.ranges:
         if not any(base.has(path) for base in bases.values()):
-            raise _unknown(path, bases.values())
-    return [_family(name, base, axes, task) for name, base in bases.items()]
+            raise _unknown_key(path, bases.values())
+    return [_algorithm_space(name, base, overrides, task) for name, base in bases.items()]
 
 
-def _family(name: str, base: ComposedBase, axes: SweepOverrides, task: str) -> SearchSpace:
+def _algorithm_space(name: str, base: ComposedBase, overrides: SweepOverrides, task: str) -> SearchSpace:
     config = base.frozen.config
-    others = [key for key in axes.composed if key != "algorithm"]
-    named = {path: declared for path, declared in axes.ranges.items() if base.has(path)}
-    settled = {text.partition("=")[0].lstrip("+") for text in axes.fixed}
+    defaults = _for_task(config, task)
+    ranges = {path: declared for path, declared in overrides.ranges.items() if base.has(path)}
+    fixed = {text.partition("=")[0].lstrip("+") for text in overrides.fixed}
     own = {
         key: declared
         for key, declared in (config["algorithm"].get("space") or {}).items()
-        if f"algorithm.{key}" not in named and f"algorithm.{key}" not in settled
+        if f"algorithm.{key}" not in ranges and f"algorithm.{key}" not in fixed
     }
     space = [
-        *(_options(key, axes) for key in others),
-        *parse_space(own, "algorithm.", task, _for_task(config, task)),
-        *(parse_dimension(path, declared, _for_task(config, task)) for path, declared in named.items()),
+        *(_composed_dimension(key, overrides) for key in overrides.composed if key != "algorithm"),
+        *parse_space(own, "algorithm.", task, defaults),
+        *(parse_dimension(path, declared, defaults) for path, declared in ranges.items()),
     ]
     label = name or str(config["algorithm"].get("name"))
     if not space:
@@ -135,32 +143,33 @@ def _family(name: str, base: ComposedBase, axes: SweepOverrides, task: str) -> S
             f"algorithm={label}: there is nothing to tune, it declares no space",
             f"name a range: 'algorithm.KEY=interval(0, 1)'; its keys: runtree describe algorithm={label}",
         )
-    absent = tuple(f"{path} does not exist for {label}" for path in axes.ranges if path not in named)
+    absent = tuple(f"{path} does not exist for {label}" for path in overrides.ranges if path not in ranges)
     return SearchSpace(label, {"algorithm": name} if name else {}, tuple(sort_by_conditions(space)), absent)
 
 
-def _options(key: str, axes: SweepOverrides) -> Dimension:
-    return Dimension(key, Choice(axes.composed[key]), text=",".join(axes.composed[key]), composed=True)
+def _composed_dimension(key: str, overrides: SweepOverrides) -> Dimension:
+    options = overrides.composed[key]
+    return Dimension(key, Choice(options), text=",".join(options), composed=True)
 
 
 def _for_task(config: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """Return a config in which values that differ by task are those of the task: what conditions read."""
+    """Return a config whose algorithm has the values for a task: conditions are evaluated on it."""
     algorithm = {
         key: value.get(task) if differs_by_task(value) else value for key, value in config["algorithm"].items()
     }
     return {**config, "algorithm": algorithm}
 
 
-def _unknown(path: str, bases: Iterable[ComposedBase]) -> UnknownKeyError:
+def _unknown_key(path: str, bases: Iterable[ComposedBase]) -> UnknownKeyError:
     return UnknownKeyError(path, *sorted({known for base in bases for known in base.paths}))
 
 
-def space_bounds(family: SearchSpace) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (text, values) for each end of an algorithm's ranges: what it refuses is told before the first run."""
-    for one in family.space:
+def space_bounds(space: SearchSpace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (text, values) for both ends of each of the algorithm's ranges: the preflight builds it with them."""
+    for one in space.space:
         if not one.path.startswith("algorithm."):
             continue
         domain = one.domain
-        values = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
+        values: Sequence[Any] = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
         for value in values:
             yield f"{one.path}={value}", {one.path: value}

@@ -1,74 +1,96 @@
-"""The state of a sweep, as the events of its ledger have made it.
+"""The state of a sweep, built from the events of its ledger.
 
-Live or resumed, it is the same code that reads them.
+A running sweep and a resumed one go through the same code: each event is applied once, as it is appended or as it is
+read back.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runtree.sweeps.attempts import AttemptEnd
 from runtree.sweeps.messages import AttemptResult
 
 FINISHED_STATES = ("completed", "pruned", "failed", "stopped", "interrupted")
-TrialKey = tuple[str, int]  # family and the number of a proposal in it
+MAX_LEDGER_REPORTS = 1000  # the latest intermediate values of a run: what a pruner compares with
+NO_RESULT = AttemptResult("queued")
+
+TrialKey = tuple[str, int]  # (search space, number of the proposal in it)
 
 
 @dataclass
 class Trial:
-    """One configuration that a tuner proposed, with the runs that measure it."""
+    """One configuration that a tuner proposed, with the runs that measure it.
+
+    Attributes
+    ----------
+    memo
+        JSON that the tuner wants back when it is restored.
+    same_as
+        The run whose result this trial reuses, because an earlier trial has the same config.
+    earlier_objectives
+        The result of an earlier sweep (warm start); such a trial has no runs.
+    """
 
     key: TrialKey
     values: Mapping[str, Any]
     memo: Mapping[str, Any]
     repeats: int = 1
     runs: list[int] = field(default_factory=list)
-    same_as: int | None = None  # the run whose result it takes over
-    told: tuple[float, ...] | None = None  # what an earlier sweep found
+    same_as: int | None = None
+    earlier_objectives: tuple[float, ...] | None = None
 
 
 @dataclass
 class RunState:
-    """One run: its place in the sweep, and what is known of it."""
+    """One run of a trial.
+
+    Attributes
+    ----------
+    config_key
+        Equal for two runs whose config and seed are the same.
+    result
+        How its last attempt ended; `NO_RESULT` until then.
+    reports
+        (step, objective) of its intermediate values.
+    finished_at
+        Seconds of the sweep at which it ended.
+    """
 
     number: int
     trial: TrialKey
     repeat: int
-    same: str
+    config_key: str
     state: str = "queued"
     attempts: int = 1
-    outcome: Mapping[str, Any] = field(default_factory=dict)
+    result: AttemptResult = NO_RESULT
     reports: list[tuple[int, float]] = field(default_factory=list)
     kept: bool = False
+    finished_at: float = 0.0
 
     @property
-    def has_ended(self) -> bool:
-        """Tell whether it will not be worked on again."""
+    def is_finished(self) -> bool:
+        """Return whether it has ended for good."""
         return self.state in FINISHED_STATES
 
     @property
-    def came_to_nothing(self) -> bool:
-        """Tell whether it has ended without measuring anything."""
-        return self.has_ended and self.state not in ("completed", "pruned")
+    def is_without_value(self) -> bool:
+        """Return whether it has ended and measured nothing."""
+        return self.is_finished and self.state not in ("completed", "pruned")
 
     @property
     def objectives(self) -> tuple[float, ...] | None:
-        """Return what it is judged by."""
-        found = self.outcome.get("objectives")
-        return None if found is None else tuple(found)
+        return self.result.objectives
 
 
 class SweepState:
-    """Everything that was told of a sweep.
+    """Trials and runs of a sweep.
 
     Attributes
     ----------
     trials, runs
         By key and by number.
     ended
-        Numbers of runs in the order in which they ended.
-    by_same
-        The latest run that measured, is measuring or failed to measure a configuration.
+        Numbers of runs, in the order in which they ended.
     seconds
         How long the sweep has worked, over all its sessions.
     """
@@ -77,147 +99,146 @@ class SweepState:
         self.trials: dict[TrialKey, Trial] = {}
         self.runs: dict[int, RunState] = {}
         self.ended: list[int] = []
-        self.by_same: dict[str, int] = {}
         self.header: Mapping[str, Any] = {}
         self.stopped: Mapping[str, Any] | None = None
         self.warm: Mapping[str, Any] = {}
         self.sessions = 0
         self.seconds = 0.0
-        self._takers: dict[int, list[TrialKey]] = {}
+        self._latest_run: dict[str, int] = {}  # by config key; one that measured something is not replaced
+        self._reusing: dict[int, list[TrialKey]] = {}  # trials that reuse the result of a run
+
+    # --- events, as the ledger has them
 
     def apply(self, event: Mapping[str, Any]) -> None:
-        """Take an event; one that repeats what is known changes nothing."""
+        """Apply an event; one that repeats what is known, or that a later version wrote, changes nothing."""
         self.seconds = max(self.seconds, float(event.get("at", 0.0)))
-        getattr(self, f"_{event['event']}", self._other)(event)
+        handler = getattr(self, f"_on_{event['event']}", None)
+        if handler is not None:
+            handler(event)
 
     def apply_all(self, events: Iterable[Mapping[str, Any]]) -> "SweepState":
-        """Take many."""
         for event in events:
             self.apply(event)
         return self
 
-    def _other(self, event: Mapping[str, Any]) -> None:
-        """Pass over what a later version may tell."""
-
-    def _begun(self, event: Mapping[str, Any]) -> None:
+    def _on_begun(self, event: Mapping[str, Any]) -> None:
         self.header = event
 
-    def _warmed(self, event: Mapping[str, Any]) -> None:
-        """Take over what earlier sweeps found: the first numbers of each family belong to it."""
+    def _on_warmed(self, event: Mapping[str, Any]) -> None:
+        """Add the results of earlier sweeps: they take the first trial numbers of each space."""
         self.warm = event
         for name, values, objectives in event["observations"]:
-            key = (str(name), sum(1 for family, _ in self.trials if family == name))
-            self.trials[key] = Trial(key, values, {}, told=tuple(objectives))
+            key = (str(name), sum(1 for space, _ in self.trials if space == name))
+            self.trials[key] = Trial(key, values, {}, earlier_objectives=tuple(objectives))
 
-    def _opened(self, event: Mapping[str, Any]) -> None:
+    def _on_opened(self, event: Mapping[str, Any]) -> None:
         self.sessions, self.stopped = self.sessions + 1, None
 
-    def _asked(self, event: Mapping[str, Any]) -> None:
+    def _on_asked(self, event: Mapping[str, Any]) -> None:
         number = int(event["run"])
         if number in self.runs:
             return
         key = (str(event["family"]), int(event["trial"]))
         trial = self.trials.setdefault(key, Trial(key, event["values"], event.get("memo") or {}, int(event["of"])))
         trial.runs.append(number)
-        self.runs[number] = RunState(number, key, int(event["repeat"]), str(event["same"]))
-        held = self.by_same.get(str(event["same"]))
-        if held is None or self.runs[held].came_to_nothing:
-            self.by_same[str(event["same"])] = number
+        config_key = str(event["same"])
+        self.runs[number] = RunState(number, key, int(event["repeat"]), config_key)
+        latest = self._latest_run.get(config_key)
+        if latest is None or self.runs[latest].is_without_value:
+            self._latest_run[config_key] = number
 
-    def _reused(self, event: Mapping[str, Any]) -> None:
-        key = (str(event["family"]), int(event["trial"]))
-        if key not in self.trials and int(event["of"]) in self.runs:  # else a damaged line told of that run
-            self.trials[key] = Trial(key, event["values"], event.get("memo") or {}, same_as=int(event["of"]))
-            self._takers.setdefault(int(event["of"]), []).append(key)
+    def _on_reused(self, event: Mapping[str, Any]) -> None:
+        key, number = (str(event["family"]), int(event["trial"])), int(event["of"])
+        if key not in self.trials and number in self.runs:  # the run is missing if its lines are damaged
+            self.trials[key] = Trial(key, event["values"], event.get("memo") or {}, same_as=number)
+            self._reusing.setdefault(number, []).append(key)
 
-    def _died(self, event: Mapping[str, Any]) -> None:
-        entry = self.runs.get(int(event["run"]))
-        if entry is not None:  # else the line that it began with is damaged
-            entry.attempts, entry.state = int(event["attempt"]) + 1, "queued"
-            entry.reports.clear()
+    def _on_died(self, event: Mapping[str, Any]) -> None:
+        run = self.runs.get(int(event["run"]))
+        if run is not None:  # missing if the line of its begin is damaged
+            run.attempts, run.state = int(event["attempt"]) + 1, "queued"
+            run.reports.clear()
 
-    def _ended(self, event: Mapping[str, Any]) -> None:
-        self._asked(event)  # each line tells all: one that was lost is made up for
-        entry = self.runs[int(event["run"])]
-        if entry.has_ended:
+    def _on_ended(self, event: Mapping[str, Any]) -> None:
+        self._on_asked(event)  # the event repeats how the run began, in case that line is damaged
+        run = self.runs[int(event["run"])]
+        if run.is_finished:
             return
-        entry.state, entry.outcome, entry.kept = str(event["state"]), event, bool(event.get("kept"))
-        entry.reports = [(int(step), float(value)) for step, value in event.get("reports") or ()]
-        self.ended.append(entry.number)
+        run.result, run.finished_at = AttemptResult.from_event(event), float(event.get("at") or 0.0)
+        run.state, run.kept = run.result.state, run.result.kept
+        run.reports = [(int(step), float(value)) for step, value in event.get("reports") or ()]
+        self.ended.append(run.number)
 
-    def _kept(self, event: Mapping[str, Any]) -> None:
-        entry = self.runs.get(int(event["run"]))
-        if entry is not None:
-            found = {key: event[key] for key in ("metrics", "fingerprints", "missed") if key in event}
-            entry.kept, entry.outcome = True, {**entry.outcome, **found}
+    def _on_kept(self, event: Mapping[str, Any]) -> None:
+        run = self.runs.get(int(event["run"]))
+        if run is not None:
+            update = {key: event[key] for key in ("metrics", "fingerprints") if key in event}
+            if "missed" in event:
+                update["failed_gates"] = tuple(event["missed"])
+            run.kept, run.result = True, replace(run.result, **update)
 
-    def _stopped(self, event: Mapping[str, Any]) -> None:
+    def _on_stopped(self, event: Mapping[str, Any]) -> None:
         self.stopped = event
 
-    def entries(self, trial: Trial) -> list[RunState]:
-        """Return the runs that measure a trial, its own or those of whose result it takes over."""
+    # --- queries
+
+    def runs_of(self, trial: Trial) -> list[RunState]:
+        """Return the runs that measure a trial: its own, or those whose result it reuses."""
         if trial.same_as is not None:
             trial = self.trials[self.runs[trial.same_as].trial]
         return [self.runs[number] for number in trial.runs]
 
-    def takers(self, trial: Trial) -> list[Trial]:
-        """Return the trials that take over what the runs of another come to."""
-        return [self.trials[key] for number in trial.runs for key in self._takers.get(number, ())]
+    def reusing(self, trial: Trial) -> list[Trial]:
+        """Return the trials that reuse the results of a trial's runs."""
+        return [self.trials[key] for number in trial.runs for key in self._reusing.get(number, ())]
 
-    def known(self, same: str, settled: Callable[[int], bool]) -> int | None:
-        """Return the run that measured, or is measuring, a configuration: two of one are not both paid for.
+    def duplicate_of(self, config_key: str, is_visible: Callable[[int], bool]) -> int | None:
+        """Return the run that measured, or is measuring, the same config: it is not run twice.
 
-        One that came to nothing is tried again, as soon as that may be known (`settled`).
+        A config whose run ended without a value is run again, but in a deterministic sweep only once the tuner may know
+        of that end (`is_visible`).
         """
-        number = self.by_same.get(same)
-        if number is None or (self.runs[number].came_to_nothing and settled(number)):
+        number = self._latest_run.get(config_key)
+        if number is None or (self.runs[number].is_without_value and is_visible(number)):
             return None
         return number
 
-    def missing(self, trial: Trial) -> int | None:
-        """Return the first repeat of a trial that has no run yet; None where there is none, or the first was pruned."""
-        entries = [self.runs[number] for number in trial.runs]
-        if not entries or any(entry.state == "pruned" for entry in entries):
+    def next_repeat(self, trial: Trial) -> int | None:
+        """Return the first repeat of a trial without a run; None if there is none, or if one of its runs was pruned."""
+        runs = [self.runs[number] for number in trial.runs]
+        if not runs or any(run.state == "pruned" for run in runs):
             return None
-        there = {entry.repeat for entry in entries}
-        return next((repeat for repeat in range(trial.repeats) if repeat not in there), None)
+        existing = {run.repeat for run in runs}
+        return next((repeat for repeat in range(trial.repeats) if repeat not in existing), None)
 
     def untried(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield what is to be tried first and has not been."""
-        tried = [(trial.key[0], dict(trial.values)) for trial in self.trials.values() if trial.told is None]
-        for family, values in self.warm.get("queue", ()):
-            if (family, dict(values)) not in tried:
-                yield family, values
+        """Yield (space, values) of the configurations that a warm start queued and that have no trial yet."""
+        tried = [
+            (trial.key[0], dict(trial.values)) for trial in self.trials.values() if trial.earlier_objectives is None
+        ]
+        for space, values in self.warm.get("queue", ()):
+            if (space, dict(values)) not in tried:
+                yield space, values
 
     def waiting(self) -> Iterator[RunState]:
-        """Yield the runs that were begun and not ended, in order."""
-        return (entry for _, entry in sorted(self.runs.items()) if not entry.has_ended)
+        """Yield the runs that have begun and not ended, by number."""
+        return (run for _, run in sorted(self.runs.items()) if not run.is_finished)
 
     def completed(self) -> list[RunState]:
-        """Return the runs that completed, in order."""
-        return [entry for _, entry in sorted(self.runs.items()) if entry.state == "completed"]
+        """Return the runs that completed, by number."""
+        return [run for _, run in sorted(self.runs.items()) if run.state == "completed"]
 
 
-# --- What the lines of a ledger tell; `Book` reads them.
-
-MAX_LEDGER_REPORTS = 1000  # of a run at most, the latest: what a pruner compares with
-
-
-def died_event(entry: RunState, ending: AttemptEnd) -> dict[str, Any]:
-    """Tell that an attempt came to nothing, and that there will be another."""
-    return {"event": "died", "run": entry.number, "attempt": entry.attempts, "cause": ending.cause}
+def died_event(run: RunState, result: AttemptResult) -> dict[str, Any]:
+    """Return the event of an attempt that failed and is tried again."""
+    error = result.error or {}
+    cause = error.get("message") if error.get("type") == "Crashed" else error.get("type")
+    return {"event": "died", "run": run.number, "attempt": run.attempts, "cause": str(cause)}
 
 
-def ended_event(entry: RunState, trial: Trial, ending: AttemptEnd) -> dict[str, Any]:
-    """Tell all of a run that has ended: should the line that it began with be lost, this one makes up for it."""
-    event: dict[str, Any] = {"event": "ended", "run": entry.number, "state": ending.state, "reason": ending.reason}
-    event |= {"family": trial.key[0], "trial": trial.key[1], "repeat": entry.repeat, "of": trial.repeats}
-    event |= {"values": dict(trial.values), "memo": dict(trial.memo), "same": entry.same}
-    event |= {"attempt": entry.attempts, "seconds": ending.seconds, "error": ending.error}
-    event |= {"reports": entry.reports[-MAX_LEDGER_REPORTS:]} if entry.reports else {}
-    if isinstance(ending.outcome, AttemptResult):
-        found = ending.outcome
-        event |= {"objectives": found.objectives, "metrics": found.metrics, "stages": found.stages}
-        event |= {"fingerprints": found.fingerprints, "task": found.task, "kept": found.kept}
-        event |= {"missed": list(found.missed)} if found.missed else {}
-    return event
+def ended_event(run: RunState, trial: Trial, result: AttemptResult) -> dict[str, Any]:
+    """Return the event of a run that has ended; it makes up for the line of its begin, should that be damaged."""
+    event: dict[str, Any] = {"event": "ended", "run": run.number, **result.to_event(), "attempt": run.attempts}
+    event |= {"family": trial.key[0], "trial": trial.key[1], "repeat": run.repeat, "of": trial.repeats}
+    event |= {"values": dict(trial.values), "memo": dict(trial.memo), "same": run.config_key}
+    return event | ({"reports": run.reports[-MAX_LEDGER_REPORTS:]} if run.reports else {})

@@ -1,4 +1,4 @@
-"""From a trial to a job: a config, a folder, limits; and what is left to do for one that died."""
+"""From a run to a job: its config, its folder, its limits; and the record of a run that could not write its own."""
 
 import json
 import shutil
@@ -16,188 +16,193 @@ from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, SweepFolder, timestamp
 from runtree.records.record import new_record, read_record, write_record
 from runtree.records.writer import write_json, write_yaml
-from runtree.sweeps.attempts import AttemptEnd
-from runtree.sweeps.messages import MetricDirections, RunRequest
+from runtree.sweeps.messages import AttemptResult, MetricDirections, RunRequest
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.overrides import SweepOverrides
 from runtree.sweeps.search_space import SearchSpace
 from runtree.sweeps.state import RunState, Trial
 from runtree.workers.executor import Job
 
-RECHECK_EVALUATOR = "cross_validation"  # the evaluator by which the best few are judged once more
+RECHECK_EVALUATOR = "cross_validation"  # `tuner.recheck` evaluates the best trials with it
 
 
 @dataclass
 class Tasks:
-    """Makes jobs of trials."""
+    """Makes the jobs of a sweep, and does the file work of its runs."""
 
     composer: Composer
-    families: Sequence[SearchSpace]
+    spaces: Sequence[SearchSpace]
     folder: SweepFolder
     options: LoopOptions
     resources: Resources
-    axes: SweepOverrides
+    overrides: SweepOverrides
     objectives: MetricDirections
     prunes: bool = False
 
     def __post_init__(self) -> None:
-        self._families = {family.name: family for family in self.families}
-        self._left: dict[int, Path] = {}
-        self._last: tuple[Mapping[str, Any], tuple[FrozenConfig, str]] | None = None
-        self._composed = {*self.axes.composed, *(group for family in self.families for group in family.choices)}
+        self._spaces = {space.name: space for space in self.spaces}
+        self._archived: dict[int, Path] = {}  # the folder of a run's former attempt
+        self._frozen: tuple[Mapping[str, Any], tuple[FrozenConfig, str]] | None = None
+        self._composed = {*self.overrides.composed, *(group for space in self.spaces for group in space.choices)}
 
-    def freeze(self, family: SearchSpace, values: Mapping[str, Any]) -> tuple[FrozenConfig, str]:
-        """Return the config of a configuration, and what any two that are the same have in common.
+    def freeze(self, space: SearchSpace, values: Mapping[str, Any]) -> tuple[FrozenConfig, str]:
+        """Return the config of a trial, and its config key: equal for two trials with the same config.
 
-        What lies outside the science, such as `compute.threads`, makes two runs differ if it was asked for.
+        The fingerprint leaves out what does not change the result, such as `compute.threads`. If the sweep searches
+        such a key, it makes two trials differ.
         """
-        if self._last is not None and self._last[0] is values:  # what was proposed a moment ago is begun now
-            return self._last[1]
-        frozen = self.composer.freeze({**family.choices, **values}, self._composed)
-        asked = {path: value for path, value in values.items() if path.partition(".")[0] in OUTSIDE}
-        same = frozen.fingerprint + (json.dumps(asked, sort_keys=True, default=str) if asked else "")
-        self._last = (values, (frozen, same))
-        return frozen, same
+        if self._frozen is not None and self._frozen[0] is values:  # proposed a moment ago, begins now
+            return self._frozen[1]
+        frozen = self.composer.freeze({**space.choices, **values}, self._composed)
+        outside = {path: value for path, value in values.items() if path.partition(".")[0] in OUTSIDE}
+        key = frozen.fingerprint + (json.dumps(outside, sort_keys=True, default=str) if outside else "")
+        self._frozen = (values, (frozen, key))
+        return frozen, key
 
-    def config(self, entry: RunState, trial: Trial) -> FrozenConfig:
-        """Return the config of a run: that of its trial, a repeat with a seed of its own."""
-        family = self._families[trial.key[0]]
-        frozen, _ = self.freeze(family, trial.values)
-        if not entry.repeat:
+    def config(self, run: RunState, trial: Trial) -> FrozenConfig:
+        """Return the config of a run: that of its trial; a repeat has its own seed."""
+        space = self._spaces[trial.key[0]]
+        frozen, _ = self.freeze(space, trial.values)
+        if not run.repeat:
             return frozen
-        seed = int(frozen.config["seed"]) + entry.repeat
-        return self.freeze(family, {**trial.values, "seed": seed})[0]
+        seed = int(frozen.config["seed"]) + run.repeat
+        return self.freeze(space, {**trial.values, "seed": seed})[0]
 
-    def job(self, entry: RunState, trial: Trial, front: tuple[tuple[float, ...], ...]) -> Job:
-        """Return what an executor is given; the run's folder is made."""
-        work = self.work(entry, trial, front)
-        work.folder.mkdir()
-        self._carry_over(self._left.pop(entry.number, None), work.folder)
-        log = work.folder / "log.txt"
-        return Job(entry.number, work, self.resources.max_seconds, self.resources.bytes, log)
+    def make_job(self, run: RunState, trial: Trial, front: tuple[tuple[float, ...], ...]) -> Job:
+        """Make the run's folder, and return the job for an executor."""
+        request = self.run_request(run, trial, front)
+        request.folder.mkdir()
+        self._adopt_checkpoints(self._archived.pop(run.number, None), request.folder)
+        log = request.folder / "log.txt"
+        return Job(run.number, request, self.resources.max_seconds, self.resources.bytes, log)
 
-    def work(self, entry: RunState, trial: Trial, front: tuple[tuple[float, ...], ...] = ()) -> RunRequest:
-        """Return what a worker is given."""
-        frozen = self.config(entry, trial)
+    def run_request(self, run: RunState, trial: Trial, front: tuple[tuple[float, ...], ...] = ()) -> RunRequest:
+        """Return the request for a run."""
+        frozen = self.config(run, trial)
         return RunRequest(
-            entry.number,
+            run.number,
             frozen.config,
             frozen.fingerprint,
-            self.folder.run(entry.number).path.absolute(),
+            self.folder.run(run.number).path.absolute(),
             self.folder.path.name,
-            self.overrides(entry, trial, frozen),
+            self.run_overrides(run, trial, frozen),
             self.options.keep,  # type: ignore[arg-type]
             self.objectives,
             front,
             self.prunes,
         )
 
-    def by_folds(self, entry: RunState, trial: Trial) -> RunRequest:
-        """Return the work of judging a configuration once more, by folds, in a folder of its own.
+    def recheck_request(self, run: RunState, trial: Trial) -> RunRequest:
+        """Return the request to cross-validate a trial, in a folder of its own.
 
         Raises
         ------
         ConfigError
-            The sweep judges by folds already, or sets what an evaluator with folds does not have.
+            The sweep cross-validates already, or sets a key that this evaluator does not have.
         """
-        family = self._families[trial.key[0]]
-        if "cross_validation" in str(self.config(entry, trial).config["evaluator"].get("_target_")):
+        space = self._spaces[trial.key[0]]
+        if "cross_validation" in str(self.config(run, trial).config["evaluator"].get("_target_")):
             raise ConfigError("the evaluator has folds already")
-        values = {**family.choices, **trial.values, "evaluator": RECHECK_EVALUATOR}
+        values = {**space.choices, **trial.values, "evaluator": RECHECK_EVALUATOR}
         frozen = self.composer.freeze(values, self._composed | {"evaluator"})
-        folder = self.folder.rechecked(entry.number).path.absolute()
+        folder = self.folder.rechecked(run.number).path.absolute()
         folder.parent.mkdir(exist_ok=True)
-        words = (*self.overrides(entry, trial, frozen), f"evaluator={RECHECK_EVALUATOR}")
-        name = f"{self.folder.path.name}/rechecked"
-        return RunRequest(entry.number, frozen.config, frozen.fingerprint, folder, name, words, "none", self.objectives)
+        overrides = (*self.run_overrides(run, trial, frozen), f"evaluator={RECHECK_EVALUATOR}")
+        sweep = f"{self.folder.path.name}/rechecked"
+        return RunRequest(
+            run.number, frozen.config, frozen.fingerprint, folder, sweep, overrides, "none", self.objectives
+        )
 
-    def overrides(self, entry: RunState, trial: Trial, frozen: FrozenConfig) -> tuple[str, ...]:
-        """Return what one would type to have this run alone."""
-        family = self._families[trial.key[0]]
-        chosen = {**family.choices, **trial.values}
-        if entry.repeat:
-            chosen["seed"] = frozen.config["seed"]
-        composed, pairs = self._composed, chosen.items()
-        texts = (f"{path}={value}" if path in composed else override(path, value) for path, value in pairs)
-        return (*texts, *self.axes.fixed)
+    def run_overrides(self, run: RunState, trial: Trial, frozen: FrozenConfig) -> tuple[str, ...]:
+        """Return the overrides that run this run alone."""
+        values = {**self._spaces[trial.key[0]].choices, **trial.values}
+        if run.repeat:
+            values["seed"] = frozen.config["seed"]
+        texts = (
+            f"{path}={value}" if path in self._composed else override(path, value) for path, value in values.items()
+        )
+        return (*texts, *self.overrides.fixed)
 
-    def aside(self, entry: RunState) -> None:
-        """Move what an earlier attempt left out of the way."""
-        place = self.folder.set_aside(self.folder.run(entry.number).path, max(1, entry.attempts - 1))
-        if place is not None:
-            self._left[entry.number] = place
+    def archive_attempt(self, run: RunState) -> None:
+        """Move the folder that an earlier attempt left, if there is one."""
+        archived = self.folder.set_aside(self.folder.run(run.number).path, max(1, run.attempts - 1))
+        if archived is not None:
+            self._archived[run.number] = archived
 
-    def _carry_over(self, left: Path | None, folder: Path) -> None:
-        """Let an attempt go on from the checkpoints of the one before; what they are of is seen when they are read."""
-        if left is not None and RunFolder(left).checkpoints.is_dir():
-            RunFolder(left).checkpoints.rename(RunFolder(folder).checkpoints)
-            if RunFolder(left).history.is_file():
-                shutil.copy(RunFolder(left).history, RunFolder(folder).history)
+    def _adopt_checkpoints(self, archived: Path | None, folder: Path) -> None:
+        """Let an attempt continue from the checkpoints of the former one; whether they fit is checked on reading."""
+        if archived is not None and RunFolder(archived).checkpoints.is_dir():
+            RunFolder(archived).checkpoints.rename(RunFolder(folder).checkpoints)
+            if RunFolder(archived).history.is_file():
+                shutil.copy(RunFolder(archived).history, RunFolder(folder).history)
 
-    def failed(self, entry: RunState, ending: AttemptEnd, trial: Trial) -> None:
-        """Write the record of a run whose process is gone: it cannot do so any more."""
-        folder = self.folder.run(entry.number)
-        frozen = self.config(entry, trial)
+    def record_failure(self, run: RunState, result: AttemptResult, trial: Trial) -> None:
+        """Write the record of a run whose process could not."""
+        folder = self.folder.run(run.number)
+        frozen = self.config(run, trial)
         try:
             record = read_record(folder)
         except NotFoundError:
-            record = _unwritten(f"{self.folder.path.name}/{folder.path.name}", frozen, folder.path)
+            record = _new_record(f"{self.folder.path.name}/{folder.path.name}", frozen, folder.path)
         folder.path.mkdir(exist_ok=True)
         if not folder.config.exists():
             write_yaml(folder.config, frozen.written, durable=False)
         record = replace(
             record,
-            state=ending.state,
-            reason=ending.reason,
+            state=result.state,
+            reason=result.reason,
             finished=timestamp(),
-            seconds=round(ending.seconds, 6),
-            error=dict(ending.error) if ending.error else None,
-            overrides=record.overrides or self.overrides(entry, trial, frozen),
+            seconds=round(result.seconds, 6),
+            error=dict(result.error) if result.error else None,
+            overrides=record.overrides or self.run_overrides(run, trial, frozen),
         )
         write_record(folder, record, durable=False)
 
-    def asked_to_stop(self) -> str | None:
-        """Return "finish" or "terminate" where `runtree stop` asks for it."""
+    def stop_request(self) -> str | None:
+        """Return "finish" or "terminate" after `runtree stop`, else None."""
         try:
             return self.folder.request.read_text(encoding="utf-8").strip() or "finish"
         except OSError:
             return None
 
 
-def restore_run_files(work: RunRequest, entry: RunState) -> None:
-    """Write config, record and metrics of a run that has ended as the ledger tells of it."""
-    folder, frozen, known = RunFolder(work.folder), FrozenConfig(dict(work.config), work.fingerprint), entry.outcome
+def restore_run_files(request: RunRequest, run: RunState) -> None:
+    """Write config, record and metrics of an ended run again, from what the ledger knows."""
+    folder, frozen, result = (
+        RunFolder(request.folder),
+        FrozenConfig(dict(request.config), request.fingerprint),
+        run.result,
+    )
     try:
         record = read_record(folder)
     except NotFoundError:
-        record = _unwritten(f"{work.sweep}/{folder.path.name}", frozen, folder.path)
+        record = _new_record(f"{request.sweep}/{folder.path.name}", frozen, folder.path)
     folder.path.mkdir(parents=True, exist_ok=True)
     write_yaml(folder.config, frozen.written)
-    metrics = known.get("metrics") or {}
-    if metrics:
-        write_json(folder.metrics, metrics)
+    if result.metrics:
+        write_json(folder.metrics, result.metrics)
     objective = {}
-    if entry.objectives:
-        metric, direction = work.objectives[0]
-        objective = {"metric": metric, "direction": direction, "part": "validation", "value": entry.objectives[0]}
+    if result.objectives:
+        metric, direction = request.objectives[0]
+        objective = {"metric": metric, "direction": direction, "part": "validation", "value": result.objectives[0]}
     record = replace(
         record,
-        state=entry.state,
-        reason=known.get("reason"),
+        state=run.state,
+        reason=result.reason,
         finished=record.finished or timestamp(),
-        seconds=known.get("seconds"),
-        overrides=work.overrides,
-        metrics=metrics,
+        seconds=result.seconds,
+        overrides=request.overrides,
+        metrics=dict(result.metrics),
         objective=objective or record.objective,
-        fingerprints=known.get("fingerprints") or record.fingerprints,
-        stages=known.get("stages") or record.stages,
-        task=known.get("task") or record.task,
-        error=known.get("error"),
-        missed=tuple(known.get("missed") or ()),
+        fingerprints=result.fingerprints or record.fingerprints,
+        stages=result.stages or record.stages,
+        task=result.task or record.task,
+        error=result.error,
+        missed=result.failed_gates,
     )
     write_record(folder, record)
 
 
-def _unwritten(name: str, frozen: FrozenConfig, folder: Path) -> RunRecord:
+def _new_record(name: str, frozen: FrozenConfig, folder: Path) -> RunRecord:
     experiment = str(frozen.config["experiment"]["name"])
     return new_record(name, experiment, "failed", (), frozen.flat, frozen.fingerprint, folder)

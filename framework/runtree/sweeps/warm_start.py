@@ -1,7 +1,7 @@
-"""Warm start: what earlier sweeps found is told to the tuners, or tried again first.
+"""Warm start: the results of earlier sweeps are told to the tuners, or their best configurations are tried first.
 
-Where data, split, objectives and config are the same, an earlier run's score is as good as one of this sweep's: the
-tuners learn from it as if they had asked. Else scores do not compare, and only the best configurations are tried again.
+If data, split, objectives and config are the same, a score of an earlier sweep is as good as one of this sweep, and the
+tuners learn from it. Otherwise scores do not compare, and only the best configurations are tried again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,123 +19,123 @@ from runtree.sweeps.results import Objectives, rank_trials
 from runtree.sweeps.search_space import SearchSpace
 from runtree.sweeps.state import SweepState
 
-EarlierResult = tuple[str, dict[str, Any], tuple[float, ...]]  # family, values, objectives
+EarlierResult = tuple[str, dict[str, Any], tuple[float, ...]]  # (space, values, objectives)
 
 
 @dataclass
 class WarmStart:
-    """What is taken over: observations to be told, configurations to be tried first, and a line on each sweep."""
+    """What a sweep takes over: results to tell the tuners, configurations to try first, and a line on each sweep."""
 
-    observations: list[EarlierResult] = field(default_factory=list)
+    results: list[EarlierResult] = field(default_factory=list)
     queue: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    says: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     @property
     def event(self) -> dict[str, Any]:
-        """Return the line of the ledger: a sweep that goes on does not look at the earlier ones again."""
-        queue = [[name, values] for name, values in self.queue]
-        return {"event": "warmed", "observations": self.observations, "queue": queue, "says": self.says}
+        """Return the event for the ledger: a resumed sweep does not read the earlier sweeps again."""
+        queue = [[space, values] for space, values in self.queue]
+        return {"event": "warmed", "observations": self.results, "queue": queue, "says": self.lines}
 
 
 def load_warm_start(
-    asked: WarmStartOptions, outputs: Path, families: Sequence[SearchSpace], known: Mapping[str, Any], judge: Objectives
+    options: WarmStartOptions,
+    outputs: Path,
+    spaces: Sequence[SearchSpace],
+    identity: Mapping[str, Any],
+    objectives: Objectives,
 ) -> WarmStart:
-    """Gather what earlier sweeps offer.
+    """Read the earlier sweeps.
 
     Parameters
     ----------
-    known
-        The identity of the sweep that begins.
+    identity
+        That of the sweep which begins.
 
     Raises
     ------
     ConfigError
         ``kind: identical``, and a sweep that is not.
     """
-    found = WarmStart()
-    for selector in asked.sweeps:
+    warm = WarmStart()
+    for selector in options.sweeps:
         folder = find_sweep(outputs, selector)
-        before = read_description(folder)["identity"]
-        why = difference(before, known)
-        if asked.kind == "identical" and why:
+        earlier = read_description(folder)["identity"]
+        reason = difference(earlier, identity)
+        if options.kind == "identical" and reason:
             raise ConfigError(
-                f"tuner.warm_start: {folder.path.name} is not identical: {why}", "type: tuner.warm_start.kind=transfer"
+                f"tuner.warm_start: {folder.path.name} is not identical: {reason}",
+                "type: tuner.warm_start.kind=transfer",
             )
-        identical = not why and asked.kind != "transfer"
-        offered, dropped = offers(folder, before, families, judge, same_metric(before, known))
-        if identical:
-            found.observations += offered[: asked.max_runs]
-            what = f"{len(offered[: asked.max_runs])} runs are learnt from"
+        if earlier.get("objectives") == identity.get("objectives"):
+            ranking = objectives
         else:
-            best = [(name, values) for name, values, _ in offered[: asked.requeue_best]]
-            found.queue += [pair for pair in best if pair not in found.queue]
-            what = f"its best {len(best)} configurations are tried again" + (f", as {why}" if why else "")
-        lost = f"; {dropped} lie outside this space" if dropped else ""
-        found.says.append(f"warm start from {folder.path.name}: {what}{lost}")
-    return found
+            ranking = Objectives(tuple((str(name), str(way)) for name, way in earlier["objectives"]))
+        results, outside = _results_in_space(folder, earlier, spaces, ranking)
+        if not reason and options.kind != "transfer":
+            warm.results += results[: options.max_runs]
+            what = f"{len(results[: options.max_runs])} runs are told to the tuner"
+        else:
+            best = [(name, values) for name, values, _ in results[: options.requeue_best]]
+            warm.queue += [pair for pair in best if pair not in warm.queue]
+            what = f"its best {len(best)} configurations are tried again" + (f", as {reason}" if reason else "")
+        left_out = f"; {outside} lie outside this space" if outside else ""
+        warm.lines.append(f"warm start from {folder.path.name}: {what}{left_out}")
+    return warm
 
 
-def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Say why scores of two sweeps do not compare, or nothing where they do."""
+def difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return why the scores of two sweeps do not compare, an empty text if they do."""
     for key, text in (("data", "the data differ"), ("split", "the split differs"), ("objectives", "objectives differ")):
-        if before.get(key) != now.get(key):
+        if earlier.get(key) != now.get(key):
             return text
-    for name, family in now["families"].items():
-        other = before["families"].get(name)
+    for name, space in now["families"].items():
+        other = earlier["families"].get(name)
         if other is None:
             continue
-        searched = {*family["space"], *other["space"]}
-        old, new = flatten(other["config"]), flatten(family["config"])
-        differing = [
-            key
-            for key in {**old, **new}
-            if old.get(key) != new.get(key) and key not in searched and ".space" not in key
-        ]
-        if differing:
-            return f"{differing[0]} differs"
+        searched = {*space["space"], *other["space"]}
+        old, new = flatten(other["config"]), flatten(space["config"])
+        for key in {**old, **new}:
+            if old.get(key) != new.get(key) and key not in searched and ".space" not in key:
+                return f"{key} differs"
     return ""
 
 
-def same_metric(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Tell whether two sweeps judge by the same objectives."""
-    return before.get("objectives") == now.get("objectives")
-
-
-def offers(
-    folder: SweepFolder, before: Mapping[str, Any], families: Sequence[SearchSpace], judge: Objectives, comparable: bool
+def _results_in_space(
+    folder: SweepFolder, identity: Mapping[str, Any], spaces: Sequence[SearchSpace], objectives: Objectives
 ) -> tuple[list[EarlierResult], int]:
-    """Return an earlier sweep's completed configurations that lie in this space, its best first; count the others."""
-    book = SweepState().apply_all(read_ledger(folder.ledger))
-    own = judge if comparable else Objectives(tuple((str(name), str(way)) for name, way in before["objectives"]))
-    names = {family.name: family for family in families}
-    taken: list[EarlierResult] = []
-    dropped = 0
-    for trial, score in rank_trials(book, own):
-        if score is None or trial.key[0] not in names:
+    """Return an earlier sweep's trials that lie in these spaces, the best first, and the number of those outside."""
+    state = SweepState().apply_all(read_ledger(folder.ledger))
+    by_name = {space.name: space for space in spaces}
+    results: list[EarlierResult] = []
+    outside = 0
+    for trial, score in rank_trials(state, objectives):
+        name = trial.key[0]
+        if score is None or name not in by_name:
             continue
-        base = flatten(before["families"][trial.key[0] or "all"]["config"])
-        values = fitted({**base, **trial.values}, names[trial.key[0]].space)
+        # A key that only this sweep searches had one value in the earlier sweep: that of its config
+        config = flatten(identity["families"][name or "all"]["config"])
+        values = _values_in_space({**config, **trial.values}, by_name[name].space)
         if values is None:
-            dropped += 1
+            outside += 1
         else:
-            taken.append((trial.key[0], values, score))
-    return taken, dropped
+            results.append((name, values, score))
+    return results, outside
 
 
-def fitted(values: Mapping[str, Any], space: Sequence[Dimension]) -> dict[str, Any] | None:
-    """Return the values of a configuration that this space asks for, None where one lies outside of it."""
+def _values_in_space(values: Mapping[str, Any], space: Sequence[Dimension]) -> dict[str, Any] | None:
+    """Return the values of the space's dimensions, None if one lies outside."""
     chosen: dict[str, Any] = {}
-    for one in space:
-        if one.path in chosen or not one.holds(chosen):
+    for dimension in space:
+        if dimension.path in chosen or not dimension.holds(chosen):
             continue
-        if one.path not in values or not contains(one.domain, values[one.path]):
+        if dimension.path not in values or not contains(dimension.domain, values[dimension.path]):
             return None
-        chosen[one.path] = values[one.path]
+        chosen[dimension.path] = values[dimension.path]
     return chosen
 
 
 def contains(domain: Choice | Interval, value: Any) -> bool:
-    """Tell whether a value belongs to a domain; 1 is not True, and 1.0 no whole number."""
+    """Return whether a domain has a value; 1 is not True, and 1.0 is not an integer."""
     if isinstance(domain, Choice):
         return any(type(value) is type(known) and value == known for known in domain.values)
     if isinstance(value, bool) or not isinstance(value, int if domain.integer else (int, float)):

@@ -64,7 +64,7 @@ class LedgerReader:
         """Count all runs again: each session may bring other stop criteria."""
         judge = Objectives(self.objectives, read_constraints(self.tuner_config.get("constraints")))
         size, repeats = self.request.get("size"), int(self.tuner_config.get("repeats") or 1)
-        monitor = StopMonitor(read_stop_rules(self._stop), judge.objectives[0][1])  # type: ignore[arg-type]
+        monitor = StopMonitor(read_stop_rules(self._stop), judge.metrics[0][1])  # type: ignore[arg-type]
         runs = None if size is None else int(size) * repeats
         self.progress = ProgressState(self.book, judge, ParetoFront(judge), monitor, runs)
         for number in sorted(self.book.runs):
@@ -90,7 +90,7 @@ class LedgerReader:
     def _apply(self, event: Mapping[str, Any]) -> None:
         number, kind = event.get("run"), event["event"]
         known = self.book.runs.get(number) if number is not None else None
-        ends_now = kind == "ended" and (known is None or not known.has_ended)
+        ends_now = kind == "ended" and (known is None or not known.is_finished)
         self.book.apply(event)
         if number is not None and number not in self.book.runs:  # the line that began this run is damaged
             return
@@ -100,7 +100,7 @@ class LedgerReader:
             self._recount()
         elif kind in ("asked", "died") and number is not None:
             self.started_at[int(number)] = float(event.get("at", 0.0))
-        if number is not None and number not in self.progress.monitor.tally.states:
+        if number is not None and number not in self.progress.monitor.counters.states:
             self.progress.monitor.started(int(number))
         if ends_now and number is not None:
             self._count(self.book.runs[int(number)])
@@ -109,13 +109,13 @@ class LedgerReader:
         """Count a run as the driver does: the runs of a trial count once, when the last of them has ended."""
         progress = self.progress
         trial = self.book.trials[entry.trial]
-        entries = self.book.entries(trial)
-        counted = progress.monitor.tally.states
+        entries = self.book.runs_of(trial)
+        counted = progress.monitor.counters.states
         others = [other for other in entries if other != entry]
         is_last = len(entries) == trial.repeats and all(counted.get(other.number) for other in others)
-        score = progress.judge.mean(entries) if is_last and progress.judge.feasible(entries) else None
-        value = score[0] if score is not None and len(progress.judge.objectives) == 1 else None
-        seconds = float(entry.outcome.get("seconds") or 0.0)
+        score = progress.judge.mean(entries) if is_last and progress.judge.is_feasible(entries) else None
+        value = score[0] if score is not None and len(progress.judge.metrics) == 1 else None
+        seconds = float(entry.result.seconds)
         progress.monitor.ended(entry.number, entry.state, value, seconds, counts=is_last)  # type: ignore[arg-type]
         progress.count(entry)
         if is_last:

@@ -43,7 +43,7 @@ def format_best(progress: "ProgressState") -> str:
     if progress.best is None:
         return "none yet"
     trial, score = progress.best
-    names = [name for name, _ in progress.judge.objectives]
+    names = [name for name, _ in progress.judge.metrics]
     if len(names) > 1:
         values = ", ".join(f"{name} {format_cell(value)}" for name, value in zip(names, score, strict=True))
         return f"{pluralize(len(progress.front.best), 'run')} on the Pareto front, e.g. run {trial.runs[0]}: {values}"

@@ -50,9 +50,9 @@ class SweepView:
     def began(self, plan: "SweepPlan", driver: "Driver") -> None:
         """Count the runs of earlier sessions, and show the start."""
         size = None if plan.size is None else plan.size * driver.options.repeats
-        self.progress = ProgressState(driver.book, driver.judge, driver.front, driver.progress, size)
-        for number in driver.book.ended:
-            self.progress.count(driver.book.runs[number])
+        self.progress = ProgressState(driver.state, driver.objectives, driver.front, driver.monitor, size)
+        for number in driver.state.ended:
+            self.progress.count(driver.state.runs[number])
         self.show_start(plan, driver)
 
     def ended(self, driver: "Driver", entry: "RunState") -> None:
@@ -63,9 +63,9 @@ class SweepView:
 
     def tick(self, driver: "Driver") -> None:
         """Show how time passes, and once the reason why no new runs are started."""
-        message = TERMINATING if driver.signals > 1 else STOP_MESSAGES.get(driver.leaving or "")
-        if driver.leaving == "disk" and driver.signals <= 1:
-            message = f"{driver.no_room}: finishing the running jobs"
+        message = TERMINATING if driver.signals > 1 else STOP_MESSAGES.get(driver.stop_cause or "")
+        if driver.stop_cause == "disk" and driver.signals <= 1:
+            message = f"{driver.disk_message}: finishing the running jobs"
         if message and message != self._stop_message and driver.running:
             self.show_note(driver, message)
         self._stop_message = message or self._stop_message
@@ -144,7 +144,7 @@ class LogView(SweepView):
 
     def show_start(self, plan: "SweepPlan", driver: "Driver") -> None:
         assert self.progress is not None
-        bound = format_bound(self.progress.total, driver.progress.rules.max_seconds)
+        bound = format_bound(self.progress.total, driver.monitor.rules.max_seconds)
         folder = f", in {display_path(plan.folder.path)}" if plan.folder else ""
         self._print(f"{format_title(plan)}: {bound}{folder}")
         self._best = self._current_best()
@@ -159,7 +159,7 @@ class LogView(SweepView):
         if entry is not None and best is not None and best != self._best:
             self._best = best
             trial, score = best
-            pairs = zip(score, self.progress.judge.objectives, strict=True)
+            pairs = zip(score, self.progress.judge.metrics, strict=True)
             values = ", ".join(f"{format_cell(value)} {name}" for value, (name, _) in pairs)
             self._print(f"run {trial.runs[0]}: best so far {values}, {format_trial(trial, MAX_SETTINGS)} ({status})")
         elif time.monotonic() - self._last_line > LINE_SECONDS and driver.running:
@@ -182,7 +182,7 @@ class LogView(SweepView):
 
 def format_title(plan: "SweepPlan") -> str:
     """Return ``tpe over logistic, knn, 2 in parallel``."""
-    names = list_names([family.name for family in plan.families if family.name])
+    names = list_names([family.name for family in plan.spaces if family.name])
     slots = f", {plan.slots} in parallel" if plan.slots > 1 else ""
     return f"{plan.node.get('name')}{f' over {names}' if names else ''}{slots}"
 

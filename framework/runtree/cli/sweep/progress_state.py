@@ -54,21 +54,21 @@ class ProgressState:
     def count(self, entry: "RunState") -> None:
         """Count a run that has ended."""
         self.counts[entry.state] += 1
-        if entry.state == "failed" or entry.outcome.get("reason") == "max_seconds":
+        if entry.state == "failed" or entry.result.reason == "max_seconds":
             message = format_error(entry)
             first = self._first_messages.setdefault(without_numbers(message), message)
             self.failures.setdefault(first, []).append(entry.number)
         if entry.state == "completed" and entry.repeat == 0:  # repeats use other seeds, so other splits, on purpose
-            fingerprints = entry.outcome.get("fingerprints") or {}
+            fingerprints = entry.result.fingerprints
             self.data_and_splits.add((fingerprints.get("data"), fingerprints.get("split")))
         algorithm = self.algorithms.setdefault(entry.trial[0], AlgorithmProgress())
         algorithm.ended += 1
         trial = self.book.trials[entry.trial]
-        entries = self.book.entries(trial)
+        entries = self.book.runs_of(trial)
         score = self.judge.mean(entries) if is_fully_measured(trial, entries) else None
-        if score is None or not self.judge.feasible(entries):
+        if score is None or not self.judge.is_feasible(entries):
             return
-        if algorithm.best is None or self.judge.better(score[0], algorithm.best):
+        if algorithm.best is None or self.judge.is_better(score[0], algorithm.best):
             algorithm.best, algorithm.trial = score[0], trial
 
     @property
@@ -95,7 +95,7 @@ class ProgressState:
     @property
     def first_objective_sign(self) -> int:
         """Return 1 where a larger first objective is better, else -1."""
-        return 1 if self.judge.objectives[0][1] == "maximize" else -1
+        return 1 if self.judge.metrics[0][1] == "maximize" else -1
 
     @property
     def best(self) -> tuple["Trial", tuple[float, ...]] | None:
@@ -126,8 +126,8 @@ class ProgressState:
 
     def criteria(self, seconds: float) -> list[tuple[str, str]]:
         """Return each stop criterion that is set, and how near it is."""
-        rules, tally = self.monitor.rules, self.monitor.tally
-        rate, (failed, ended) = rules.failures.rate, tally.failed_rate
+        rules, tally = self.monitor.rules, self.monitor.counters
+        rate, (failed, ended) = rules.failures.rate, tally.failed_of_ended
         best = "-" if tally.best is None else format_cell(tally.best)
         texts = {
             "max_runs": rules.max_runs and f"{len(tally.states)} of {rules.max_runs} started",
@@ -145,7 +145,7 @@ class ProgressState:
     def _format_convergence(self) -> str:
         from runtree.sweeps.stopping import observed_and_expected_gain
 
-        rule, scores = self.monitor.rules.convergence, self.monitor.tally.scores
+        rule, scores = self.monitor.rules.convergence, self.monitor.counters.scores
         required = max(rule.min_runs, (rule.window or 0) + 1)
         if rule.window is None or len(scores) < required:
             return f"{len(scores)} of {required} runs before it is evaluated"

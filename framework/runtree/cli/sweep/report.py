@@ -51,15 +51,15 @@ def print_sweep(swept: "SweepResult") -> int:
     """Print the results of a sweep and return the exit code."""
     plan, driver = swept.plan, swept.driver
     assert plan is not None and driver is not None and plan.folder is not None
-    progress = ProgressState(driver.book, driver.judge, driver.front, driver.progress)
-    for number in driver.book.ended:
-        progress.count(driver.book.runs[number])
+    progress = ProgressState(driver.state, driver.objectives, driver.front, driver.monitor)
+    for number in driver.state.ended:
+        progress.count(driver.state.runs[number])
     click.echo(labelled("sweep", _format_heading(plan, driver, progress)))
     reason = str(swept.stop.get("explanation") or "the reason was not recorded")
     click.echo(wrapped("ended", explain_end(reason, progress)))
     _print_trials(driver, progress)
-    bounds = driver.judge.constraints
-    if bounds and driver.book.completed() and not driver.front.best:
+    bounds = driver.objectives.constraints
+    if bounds and driver.state.completed() and not driver.front.best:
         text = ", ".join(bound.text for bound in bounds)
         click.echo("\n" + wrapped("bounds", f"no configuration satisfies tuner.constraints ({text}), so none is best"))
     if progress.comparable:
@@ -86,22 +86,22 @@ def exit_code(driver: "Driver") -> int:
     """Return 130 after Ctrl-C; 1 if a run failed or hit a limit, or the best could not be kept; else 0."""
     from runtree.sweeps.finish import runs_to_keep
 
-    if driver.leaving == "interrupt":
+    if driver.stop_cause == "interrupt":
         return 130
     failed = any(
-        entry.state == "failed" or (entry.state == "stopped" and entry.outcome.get("reason") == "max_seconds")
-        for entry in driver.book.runs.values()
+        entry.state == "failed" or (entry.state == "stopped" and entry.result.reason == "max_seconds")
+        for entry in driver.state.runs.values()
     )
     not_kept = driver.options.keep == "best" and not all(entry.kept for entry in runs_to_keep(driver))
-    return 1 if failed or not_kept or driver.leaving == "disk" else 0
+    return 1 if failed or not_kept or driver.stop_cause == "disk" else 0
 
 
 def _format_heading(plan: "SweepPlan", driver: "Driver", progress: ProgressState) -> str:
-    names = [family.name for family in plan.families if family.name]
+    names = [family.name for family in plan.spaces if family.name]
     over = f" over {list_names(names)}" if names else ""
-    reused = driver.progress.tally.reused
+    reused = driver.monitor.counters.reused
     reuse = f", {pluralize(reused, 'result')} reused" if reused else ""
-    runs = f"{pluralize(len(driver.book.runs), 'run')} in {format_duration(driver.seconds)}"
+    runs = f"{pluralize(len(driver.state.runs), 'run')} in {format_duration(driver.seconds)}"
     return f"{plan.node.get('name')}{over}, {runs}: {format_state_counts(progress.states)}{reuse}"
 
 
@@ -112,16 +112,16 @@ def _print_trials(driver: "Driver", progress: ProgressState) -> None:
     """Print the best trials; with several objectives the Pareto front."""
     from runtree.sweeps.results import rank_trials
 
-    judge, book = driver.judge, driver.book
+    judge, book = driver.objectives, driver.state
     if not book.runs:
         return
     click.echo()
     if not progress.comparable:
         click.echo("no ranking, since the runs differ in data or split; in the order of their runs:\n")
         trials = sorted((trial for trial in book.trials.values() if trial.runs), key=lambda trial: trial.runs[0])
-        _print_scored(driver, [(trial, judge.mean(book.entries(trial))) for trial in trials], MAX_UNRANKED)
-    elif len(judge.objectives) > 1:
-        names = ", ".join(f"{name} ({direction})" for name, direction in judge.objectives)
+        _print_scored(driver, [(trial, judge.mean(book.runs_of(trial))) for trial in trials], MAX_UNRANKED)
+    elif len(judge.metrics) > 1:
+        names = ", ".join(f"{name} ({direction})" for name, direction in judge.metrics)
         count = pluralize(len(driver.front.best), "configuration")
         click.echo(wrapped("front", f"{count} on the Pareto front of {names}"))
         sign = progress.first_objective_sign
@@ -129,7 +129,7 @@ def _print_trials(driver: "Driver", progress: ProgressState) -> None:
         _print_scored(driver, [*front], MAX_UNRANKED)
     else:
         scored = [pair for pair in rank_trials(book, judge) if pair[1] is not None]
-        scored.sort(key=lambda pair: not judge.feasible(book.entries(pair[0])))  # those that violate a bound last
+        scored.sort(key=lambda pair: not judge.is_feasible(book.runs_of(pair[0])))  # those that violate a bound last
         _print_scored(driver, scored, MAX_RANKED, with_rank=True)
 
 
@@ -141,9 +141,9 @@ def _print_scored(driver: "Driver", trials: list[ScoredTrial], limit: int, with_
     """
     if not trials:
         return
-    book, shown = driver.book, trials[:limit]
+    book, shown = driver.state, trials[:limit]
     several = len({trial.key[0] for trial in book.trials.values()}) > 1
-    columns = _make_columns(book, driver.judge, [pair[0] for pair in shown], [pair[1] for pair in shown], several)
+    columns = _make_columns(book, driver.objectives, [pair[0] for pair in shown], [pair[1] for pair in shown], several)
     if with_rank:
         columns = {"rank": list(range(1, len(shown) + 1)), **columns}
     names = shorten_paths(_varying_paths(trial for trial in book.trials.values() if trial.runs))
@@ -169,19 +169,19 @@ def _print_scored(driver: "Driver", trials: list[ScoredTrial], limit: int, with_
 def _make_columns(
     book: "SweepState", judge: "Objectives", trials: Sequence["Trial"], scores: Sequence[Any], several: bool
 ) -> dict[str, list[Any]]:
-    runs = [book.entries(trial) for trial in trials]
+    runs = [book.runs_of(trial) for trial in trials]
     columns: dict[str, list[Any]] = {"run": [_format_runs(entries) for entries in runs]}
     if several:
         columns["algorithm"] = [trial.key[0] for trial in trials]
     states = ["+".join(dict.fromkeys(entry.state for entry in entries)) for entries in runs]
     if set(states) != {"completed"}:
         columns["state"] = states
-    satisfied = [judge.feasible(entries) for entries in runs]
+    satisfied = [judge.is_feasible(entries) for entries in runs]
     if not all(satisfied):
         columns["bounds"] = ["satisfied" if is_satisfied else "violated" for is_satisfied in satisfied]
-    for position, (name, _) in enumerate(judge.objectives):
+    for position, (name, _) in enumerate(judge.metrics):
         columns[metric_name(name)] = [None if score is None else score[position] for score in scores]
-    seconds = (sum(float(entry.outcome.get("seconds") or 0.0) for entry in entries) for entries in runs)
+    seconds = (sum(float(entry.result.seconds) for entry in entries) for entries in runs)
     columns["seconds"] = [format_seconds(value) for value in seconds]
     return columns
 
@@ -203,14 +203,14 @@ def _varying_paths(trials: Iterable["Trial"]) -> list[str]:
 
 def _print_algorithms(driver: "Driver", progress: ProgressState) -> None:
     """Print the best of each algorithm, where there are several and one objective."""
-    if len(progress.algorithms) < 2 or len(driver.judge.objectives) > 1:
+    if len(progress.algorithms) < 2 or len(driver.objectives.metrics) > 1:
         return
     rows = []
     for name, algorithm in progress.ranked_algorithms():
-        runs = _format_runs(driver.book.entries(algorithm.trial)) if algorithm.trial else None
+        runs = _format_runs(driver.state.runs_of(algorithm.trial)) if algorithm.trial else None
         rows.append([name, algorithm.best, runs, algorithm.ended])
     click.echo("\nbest of each algorithm")
-    print_table(["algorithm", metric_name(driver.judge.objectives[0][0]), "run", "runs"], rows)
+    print_table(["algorithm", metric_name(driver.objectives.metrics[0][0]), "run", "runs"], rows)
 
 
 # The best
@@ -221,7 +221,7 @@ def _find_best(driver: "Driver", progress: ProgressState) -> "tuple[Trial, RunSt
     if progress.best is None or not progress.comparable:
         return None
     trial = progress.best[0]
-    completed = [entry for entry in driver.book.entries(trial) if entry.state == "completed"]
+    completed = [entry for entry in driver.state.runs_of(trial) if entry.state == "completed"]
     return trial, next((entry for entry in completed if entry.kept), completed[0])
 
 
@@ -231,10 +231,10 @@ def _print_test(plan: "SweepPlan", driver: "Driver", progress: ProgressState) ->
     if best is None:
         return
     trial, entry = best
-    objective = driver.judge.objectives[0][0]
-    by = f" (by {objective})" if len(driver.judge.objectives) > 1 else ""
+    objective = driver.objectives.metrics[0][0]
+    by = f" (by {objective})" if len(driver.objectives.metrics) > 1 else ""
     click.echo("\n" + wrapped("best", f"run {entry.number:04d}{by}: {format_trial(trial)}"))
-    metrics = (entry.outcome.get("metrics") or {}).get("test") or {}
+    metrics = entry.result.metrics.get("test") or {}
     if not metrics:
         return
     names = sorted(metrics, key=lambda name: name != objective)
@@ -292,7 +292,7 @@ def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, c
     name = sweep_name(plan.folder, outputs)
     is_inside = name == plan.folder.path.name  # else a folder elsewhere, which the other verbs find by path only
     best = _find_best(driver, progress)
-    resume = resume_suggestion(name, criterion, driver.progress.rules, outputs)
+    resume = resume_suggestion(name, criterion, driver.monitor.rules, outputs)
     commands = [resume] if criterion == "interrupted" and resume else []
     if best is not None:
         run = f"{name}/{best[1].number:04d}" if is_inside else f"{name}/runs/{best[1].number:04d}"

@@ -1,7 +1,6 @@
 """Dimensions of a search space: what a tuner may choose for a config path, and under which condition."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -120,29 +119,6 @@ def _descend(value: Any, parts: list[str]) -> Any:
         else:
             return MISSING
     return value
-
-
-def constraint(text: str) -> tuple[str, Callable[[float], float]]:
-    """Read `validation.log_loss <= 0.3`: the metric's name, and by how much a value violates it (positive: violated).
-
-    Raises
-    ------
-    ConfigError
-        Where it is anything but a metric, <= or >=, and a number.
-    """
-    bound = parse(text, source="tuner.constraints", error=ConfigError).bound
-    if bound is None or bound.operator not in ("<=", ">=") or not math.isfinite(bound.limit):
-        raise ConfigError(
-            f"tuner.constraints: '{text}' does not bound a metric",
-            "possible: a metric, <= or >=, and a number",
-            "for example: 'tuner.constraints=\"validation.log_loss <= 0.3\"'",
-        )
-    return bound.name, partial(_violation, bound.limit, 1 if bound.operator == "<=" else -1)
-
-
-def _violation(limit: float, sign: int, value: float) -> float:
-    # a metric that was not measured violates its bound without limit: no sampler takes NaN
-    return math.inf if math.isnan(value) else sign * (value - limit)
 
 
 KEYS = ("space", "when")

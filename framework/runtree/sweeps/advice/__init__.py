@@ -1,22 +1,29 @@
-"""`advice.json`: everything that the runs of a sweep say about the search."""
+"""`advice.json`: what the trials of a finished sweep say about the search, and how much to trust its winner."""
 
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 from runtree.contract.finding import Finding
-from runtree.sweeps.advice.search import FinishedSweep, alike, at_the_edge, failures, too_large, too_small
-from runtree.sweeps.advice.winner import Rechecked, biased, optimism, promised_too_much, told_by_folds
+from runtree.sweeps.advice.search import (
+    FinishedSweep,
+    best_at_edge,
+    budget_too_large,
+    budget_too_small,
+    many_failures,
+    ties,
+)
+from runtree.sweeps.advice.winner import Rechecked, compare_with_folds, compare_with_test, estimate_bias, optimism
 
-SEARCH = (at_the_edge, too_small, too_large, failures, alike)
-WINNER = (promised_too_much, told_by_folds, biased)
-WEIGHT = {"warning": 0, "note": 1, "good": 2}
+LEVEL_ORDER = {"warning": 0, "note": 1, "good": 2}
 
 
-def advise(facts: FinishedSweep, rechecked: Sequence[Rechecked] = ()) -> dict[str, Any]:
-    """Return what `advice.json` holds: `findings`, the weightiest first, and `optimism`."""
-    winner = optimism(facts, rechecked)
-    found: list[Finding] = list(chain.from_iterable(question(facts) for question in SEARCH))
-    found += chain.from_iterable(question(facts, winner) for question in WINNER)
-    found.sort(key=lambda one: WEIGHT[one.level])
-    return {"findings": [one.plain() for one in found], "optimism": winner}
+def advise(sweep: FinishedSweep, rechecked: Sequence[Rechecked] = ()) -> dict[str, Any]:
+    """Return `findings`, the most important first, and `optimism`."""
+    winner = optimism(sweep, rechecked)
+    rules = (best_at_edge, budget_too_small, budget_too_large, many_failures, ties)
+    findings: list[Finding] = list(chain.from_iterable(rule(sweep) for rule in rules))
+    winner_rules = (compare_with_test, compare_with_folds, estimate_bias)
+    findings += chain.from_iterable(rule(sweep, winner) for rule in winner_rules)
+    findings.sort(key=lambda finding: LEVEL_ORDER[finding.level])
+    return {"findings": [finding.plain() for finding in findings], "optimism": winner}

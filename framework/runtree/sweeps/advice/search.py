@@ -1,4 +1,4 @@
-"""What advice is drawn from."""
+"""Advice on the search: its budget, its failures, its ties, and ranges whose end the best trial lies at."""
 
 import math
 from collections import Counter
@@ -15,25 +15,34 @@ from runtree.records.layout import SweepFolder
 from runtree.sweeps.results import Objectives, rank_trials
 from runtree.sweeps.state import RunState, SweepState, Trial
 
+End = Literal["low", "high"]
+
+# Criteria that cut a search off, whatever its results
+BUDGET_CRITERIA = ("max_runs", "max_seconds", "asked", "interrupted")
+MIN_RUNS = 10  # fewer runs, or fewer trials of one algorithm, say nothing about the search
+LAST_PART = 5  # an improvement in the last fifth of a sweep suggests that there is more to gain
+MANY_FAILED_SHARE = 0.1
+EDGE_SHARE = 0.02  # of a range, on its own scale
+NEAR_EDGE_SHARE = 0.15  # at least half of the best trials have to lie within it
+MAX_BEST_TRIALS = 10  # the best tenth of the trials, but no more than these
+
 
 @dataclass(frozen=True)
 class FinishedSweep:
-    """A sweep that has ended, by one objective.
+    """A sweep with one objective that has stopped.
 
     Attributes
     ----------
     spaces
-        What was searched, by family.
+        The dimensions of each search space, by its name.
     stop
-        What `stop.json` says.
+        The content of `stop.json`.
     startup
-        How many runs of a family the tuner draws at random before it learns from any.
-    name
-        By which the sweep is named in commands.
+        How many trials of each algorithm the sampler draws at random before it learns.
     """
 
-    book: SweepState
-    judge: Objectives
+    state: SweepState
+    objectives: Objectives
     spaces: Mapping[str, Sequence[Dimension]]
     stop: Mapping[str, Any]
     folder: SweepFolder
@@ -41,171 +50,157 @@ class FinishedSweep:
 
     @property
     def name(self) -> str:
-        """By which the sweep is named in commands."""
+        """Return the name of the sweep in commands."""
         return self.folder.path.name
 
     @property
-    def maximize(self) -> bool:
-        """Tell whether more is better."""
-        return self.judge.objectives[0][1] == "maximize"
-
-    @property
     def metric(self) -> str:
-        """The metric that the sweep is judged by."""
-        return self.judge.objectives[0][0]
+        return self.objectives.metrics[0][0]
 
     @cached_property
     def scored(self) -> list[tuple[Trial, float]]:
-        """The configurations that came to a value and keep every bound, the best first."""
-        found = ((trial, score) for trial, score in rank_trials(self.book, self.judge) if score is not None)
-        return [(trial, score[0]) for trial, score in found if self.judge.feasible(self.book.entries(trial))]
+        """The feasible trials with a score, the best first."""
+        ranked = ((trial, score) for trial, score in rank_trials(self.state, self.objectives) if score is not None)
+        feasible = self.objectives.is_feasible
+        return [(trial, score[0]) for trial, score in ranked if feasible(self.state.runs_of(trial))]
 
     @cached_property
-    def in_order(self) -> list[tuple[RunState, float]]:
-        """The runs that completed, in the order in which they ended, each with its value."""
-        entries = (self.book.runs[number] for number in self.book.ended)
-        return [(one, one.objectives[0]) for one in entries if one.state == "completed" and one.objectives]
-
-    def better(self, one: float, other: float) -> bool:
-        """Tell whether one value is better than another."""
-        return one > other if self.maximize else one < other
+    def completed(self) -> list[tuple[RunState, float]]:
+        """The runs that completed and their values, in the order of their ends."""
+        runs = (self.state.runs[number] for number in self.state.ended)
+        return [(run, run.objectives[0]) for run in runs if run.state == "completed" and run.objectives]
 
 
-# --- Whether the sweep was long enough, or too long, and what was lost on the way.
-
-CUT = ("max_runs", "max_seconds", "asked", "interrupted")  # endings that say nothing of the search itself
-MIN_RUNS = 10  # fewer runs, or fewer configurations of one algorithm, say nothing of the search
-LAST = 5  # the last fifth of a sweep: an improvement in it speaks for more
-LOST = 0.1  # share of runs that failed
-
-
-def too_small(facts: FinishedSweep) -> Iterator[Finding]:
-    """Find a budget that ended while the best still rose, or before the tuner had learnt anything."""
-    count, criterion = len(facts.in_order), facts.stop.get("criterion")
-    if count < MIN_RUNS or criterion not in CUT:
+def budget_too_small(sweep: FinishedSweep) -> Iterator[Finding]:
+    """Find a sweep that was cut off while its best value still improved, or before the tuner had learnt anything."""
+    count = len(sweep.completed)
+    if count < MIN_RUNS or sweep.stop.get("criterion") not in BUDGET_CRITERIA:
         return
-    place, before = last_improvement(facts)
-    more = f"runtree resume {facts.name} tuner.stop.{_doubled(facts)}"
-    families = len({trial.key[0] for trial in facts.book.trials.values()}) or 1
-    if facts.startup * families >= count:
-        said = f"all {count} runs were drawn at random: the tuner learns after {facts.startup} of each algorithm"
-        yield Finding("budget", "note", said, f"let it go on: {more}", {"runs": count, "startup": facts.startup})
-    elif count - place <= count // LAST and before is not None:
-        best = facts.in_order[place - 1][1]
-        said = f"still improving when the budget ended: run {place} of {count} took the best from {before:.4g}"
-        found = {"runs": count, "improved_at": place}
-        yield Finding("budget", "warning", f"{said} to {best:.4g}", f"go on: {more}", found)
+    position, before = last_improvement(sweep)
+    resume = f"runtree resume {sweep.name} tuner.stop.{_doubled_budget(sweep)}"
+    spaces = len({trial.key[0] for trial in sweep.state.trials.values()}) or 1
+    if sweep.startup * spaces >= count:
+        text = f"all {count} runs were drawn at random: the tuner learns after {sweep.startup} of each algorithm"
+        yield Finding("budget", "note", text, f"continue: {resume}", {"runs": count, "startup": sweep.startup})
+    elif count - position <= count // LAST_PART and before is not None:
+        best = sweep.completed[position - 1][1]
+        text = f"still improving when the budget ended: run {position} of {count} improved the best"
+        text += f" from {before:.4g} to {best:.4g}"
+        yield Finding("budget", "warning", text, f"continue: {resume}", {"runs": count, "improved_at": position})
 
 
-def too_large(facts: FinishedSweep) -> Iterator[Finding]:
-    """Find a budget of which most came to nothing."""
-    count = len(facts.in_order)
-    if facts.stop.get("criterion") not in CUT or count < 5 * MIN_RUNS:
+def budget_too_large(sweep: FinishedSweep) -> Iterator[Finding]:
+    """Find a sweep whose best value came early."""
+    count = len(sweep.completed)
+    if sweep.stop.get("criterion") not in BUDGET_CRITERIA or count < 5 * MIN_RUNS:
         return
-    place, _ = last_improvement(facts)
-    if place <= count // 4:
-        said = f"the best came at run {place} of {count}; the {count - place} after it found nothing better"
-        patience = max(10, 2 * place)
-        yield Finding("budget", "note", said, f"next time: tuner.stop.patience.runs={patience}", {"improved_at": place})
+    position, _ = last_improvement(sweep)
+    if position <= count // 4:
+        text = f"the best came at run {position} of {count}; the {count - position} after it found nothing better"
+        advice = f"next time: tuner.stop.patience.runs={max(10, 2 * position)}"
+        yield Finding("budget", "note", text, advice, {"improved_at": position})
 
 
-def failures(facts: FinishedSweep) -> Iterator[Finding]:
-    """Find that many runs failed, and why most of them did."""
-    ended = [facts.book.runs[number] for number in facts.book.ended]
-    failed = [entry for entry in ended if entry.state == "failed"]
-    if not ended or len(failed) <= LOST * len(ended):
+def many_failures(sweep: FinishedSweep) -> Iterator[Finding]:
+    """Find that many runs failed, with the most frequent reason."""
+    ended = [sweep.state.runs[number] for number in sweep.state.ended]
+    failed = [run for run in ended if run.state == "failed"]
+    if not ended or len(failed) <= MANY_FAILED_SHARE * len(ended):
         return
-    reasons = [first_line((entry.outcome.get("error") or {}).get("message")) for entry in failed]
-    kind, often = Counter(map(without_numbers, reasons)).most_common(1)[0]
-    reason = next(one for one in reasons if without_numbers(one) == kind)
+    reasons = [first_line((run.result.error or {}).get("message")) for run in failed]
+    kind, frequency = Counter(map(without_numbers, reasons)).most_common(1)[0]
+    example = next(reason for reason in reasons if without_numbers(reason) == kind)
     yield Finding(
         "failures",
         "warning",
-        f"{len(failed)} of {len(ended)} runs failed, {often} of them so: {reason}",
-        f"leave what fails out of the space; one of them: runtree show {facts.name}/{failed[0].number:04d} --log",
+        f"{len(failed)} of {len(ended)} runs failed, {frequency} of them with: {example}",
+        f"remove what fails from the space; the first: runtree show {sweep.name}/{failed[0].number:04d} --log",
         {"failed": len(failed), "runs": len(ended)},
     )
 
 
-def alike(facts: FinishedSweep) -> Iterator[Finding]:
-    """Find that several configurations come to the very same best value."""
-    if len(facts.scored) < MIN_RUNS:
+def ties(sweep: FinishedSweep) -> Iterator[Finding]:
+    """Find that several trials have exactly the best value."""
+    if len(sweep.scored) < MIN_RUNS:
         return
-    best = facts.scored[0][1]
-    same = sum(value == best for _, value in facts.scored)
-    if same > 1:
-        said = f"{same} configurations come to the same best validation {facts.metric}, {best:.4g}: it cannot part them"
-        advice = f"take the cheapest of them: runtree best {facts.name} --cheapest; or judge by folds: "
-        yield Finding("ties", "note", said, f"{advice}evaluator=cross_validation", {"tied": same, "value": best})
+    best = sweep.scored[0][1]
+    tied = sum(value == best for _, value in sweep.scored)
+    if tied > 1:
+        text = f"{tied} configurations tie for the best validation {sweep.metric}, {best:.4g}"
+        advice = f"take the cheapest: runtree best {sweep.name} --cheapest; or compare them by folds: "
+        yield Finding("ties", "note", text, f"{advice}evaluator=cross_validation", {"tied": tied, "value": best})
 
 
-def last_improvement(facts: FinishedSweep) -> tuple[int, float | None]:
-    """Return after how many completed runs the best was found, and the best before that."""
+def last_improvement(sweep: FinishedSweep) -> tuple[int, float | None]:
+    """Return after how many completed runs the best came, and the best value before it."""
     best: float | None = None
-    place, before = 0, None
-    for number, (_, value) in enumerate(facts.in_order, 1):
-        if best is None or facts.better(value, best):
-            place, before, best = number, best, value
-    return place, before
+    position, before = 0, None
+    for count, (_, value) in enumerate(sweep.completed, 1):
+        if best is None or sweep.objectives.is_better(value, best):
+            position, before, best = count, best, value
+    return position, before
 
 
-def _doubled(facts: FinishedSweep) -> str:
-    threshold = facts.stop.get("threshold")
-    if facts.stop.get("criterion") == "max_seconds" and threshold:
+def _doubled_budget(sweep: FinishedSweep) -> str:
+    threshold = sweep.stop.get("threshold")
+    if sweep.stop.get("criterion") == "max_seconds" and threshold:
         return f"max_seconds={2 * float(threshold):g}"
-    return f"max_runs={2 * len(facts.book.runs)}"
+    return f"max_runs={2 * len(sweep.state.runs)}"
 
 
-# --- Whether the best lies at the edge of what was searched: beyond it may be better.
-
-NEAR = 0.02  # share of a range, on its own scale, that is its edge
-AROUND = 0.15  # … and in which at least half of the best few lie too
-FEW = 10  # the best tenth, but no more than so many
-End = Literal["low", "high"]
-
-
-def at_the_edge(facts: FinishedSweep) -> Iterator[Finding]:
-    """Find each range at whose end the best configuration lies, half of the best tenth near it."""
-    if not facts.scored:
+def best_at_edge(sweep: FinishedSweep) -> Iterator[Finding]:
+    """Find each range at whose end the best trial lies, with half of the best tenth near it."""
+    if not sweep.scored:
         return
-    best = facts.scored[0][0]
-    own = [trial.values for trial, _ in facts.scored if trial.key[0] == best.key[0]]
+    best = sweep.scored[0][0]
+    own = [trial.values for trial, _ in sweep.scored if trial.key[0] == best.key[0]]
     if len(own) < MIN_RUNS:
         return
-    top = own[: min(FEW, max(3, len(own) // 10))]
-    for one in facts.spaces.get(best.key[0], ()):
-        end = edge_of(one, [values[one.path] for values in top if one.path in values])
-        if end is not None and one.path in best.values:
-            yield _finding(one, end, best.values[one.path], facts.name)
+    top = own[: min(MAX_BEST_TRIALS, max(3, len(own) // 10))]
+    for dimension in sweep.spaces.get(best.key[0], ()):
+        path, domain = dimension.path, dimension.domain
+        end = edge_of(dimension, [values[path] for values in top if path in values])
+        if end is None or path not in best.values or isinstance(domain, Choice):
+            continue
+        value, bound = best.values[path], domain.low if end == "low" else domain.high
+        wider = f"'{path}={domain_text(path, widened(domain, end))}'"
+        yield Finding(
+            "search edge",
+            "warning",
+            f"the best {path} is {value:.4g}, at the {end} end of its range ({bound:.4g})",
+            f"search beyond it: {wider} tuner.warm_start.from={sweep.name}",
+            {"path": path, "value": value, "end": end, "bound": bound},
+        )
 
 
-def edge_of(one: Dimension, values: Sequence[Any]) -> End | None:
+def edge_of(dimension: Dimension, values: Sequence[Any]) -> End | None:
     """Return the end at which the first of some values lies, if at least half of them lie near it."""
-    domain = one.domain
-    if isinstance(domain, Choice) or one.composed or not values or not all(map(_is_number, values)):
+    domain = dimension.domain
+    if isinstance(domain, Choice) or dimension.composed or not values or not all(map(_is_number, values)):
         return None
-    places = [position(domain, float(value)) for value in values]
-    for end, far in (("low", places), ("high", [1 - place for place in places])):
-        around = sum(place <= AROUND for place in far)
-        if far[0] <= NEAR and 2 * around >= len(far) and not _is_natural(domain, end):
-            return "low" if end == "low" else "high"
+    positions = [position(domain, float(value)) for value in values]
+    ends: tuple[tuple[End, list[float]], ...] = (("low", positions), ("high", [1 - place for place in positions]))
+    for end, distances in ends:
+        near = sum(distance <= NEAR_EDGE_SHARE for distance in distances)
+        if distances[0] <= EDGE_SHARE and 2 * near >= len(distances) and not _is_natural(domain, end):
+            return end
     return None
 
 
 def position(domain: Interval, value: float) -> float:
     """Return where a value lies between the ends, from 0 to 1 on the interval's own scale."""
-    low, high, place = (_scaled(domain, one) for one in (domain.low, domain.high, value))
-    return (place - low) / (high - low) if high > low else 0.5
+
+    def scaled(number: float) -> float:
+        if domain.scale == "linear":
+            return number
+        return math.log(number) if domain.scale == "log" else -math.log(1 - number)
+
+    low, high = scaled(domain.low), scaled(domain.high)
+    return (scaled(value) - low) / (high - low) if high > low else 0.5
 
 
-def _scaled(domain: Interval, value: float) -> float:
-    if domain.scale == "linear":
-        return value
-    return math.log(value) if domain.scale == "log" else -math.log(1 - value)
-
-
-def _is_natural(domain: Interval, end: str) -> bool:
-    """Tell whether nothing can lie beyond: shares end at 0 and 1, counts begin at 1."""
+def _is_natural(domain: Interval, end: End) -> bool:
+    """Return whether nothing can lie beyond an end: shares end at 0 and 1, counts begin at 1."""
     bound = domain.low if end == "low" else domain.high
     return bound in (0, 1) and (end == "low" or not domain.integer)
 
@@ -214,45 +209,28 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _finding(one: Dimension, end: End, value: float, name: str) -> Finding:
-    assert isinstance(one.domain, Interval)
-    wider = widened(one.domain, end)
-    bound = one.domain.low if end == "low" else one.domain.high
-    values = {"path": one.path, "value": value, "end": end, "bound": bound}
-    return Finding(
-        "search edge",
-        "warning",
-        f"the best {one.path} is {value:.4g}, at the {end} end of what was searched ({bound:.4g})",
-        f"search beyond it: '{one.path}={domain_text(one.path, wider)}' tuner.warm_start.from={name}",
-        values,
-    )
-
-
 def widened(domain: Interval, end: End) -> Interval:
-    """Return an interval that goes on beyond an end: by half its decades on a log scale, else by half its width."""
-    low, high = _beyond(domain)
-    return replace(domain, low=low) if end == "low" else replace(domain, high=high)
-
-
-def _beyond(domain: Interval) -> tuple[float, float]:
+    """Return an interval that extends beyond an end: by half its decades on a log scale, else by half its width."""
     low, high = domain.low, domain.high
     if domain.scale == "reverse_log":
         ratio = math.sqrt((1 - low) / (1 - high))
-        return max(0.0, 1 - _rounded((1 - low) * ratio)), 1 - _rounded((1 - high) / ratio)
-    if domain.scale == "log":
+        beyond = max(0.0, 1 - _two_digits((1 - low) * ratio)), 1 - _two_digits((1 - high) / ratio)
+    elif domain.scale == "log":
         ratio = math.sqrt(high / low)
-        return _bound(low / ratio, domain), _bound(high * ratio, domain)
-    half = (high - low) / 2
-    half = math.ceil(half / domain.step) * domain.step if domain.step else half
-    below = low - half if low <= 0 or low > half else low / 2  # what was positive stays so
-    return _bound(below, domain), _bound(high + half, domain)
+        beyond = _bound(low / ratio, domain), _bound(high * ratio, domain)
+    else:
+        half = (high - low) / 2
+        half = math.ceil(half / domain.step) * domain.step if domain.step else half
+        below = low - half if low <= 0 or low > half else low / 2  # a positive range stays positive
+        beyond = _bound(below, domain), _bound(high + half, domain)
+    return replace(domain, low=beyond[0]) if end == "low" else replace(domain, high=beyond[1])
 
 
 def _bound(value: float, domain: Interval) -> float:
     if domain.integer:
         return max(1, round(value)) if domain.low > 0 else round(value)
-    return _rounded(value) if domain.step is None else round(value, 12)
+    return _two_digits(value) if domain.step is None else round(value, 12)
 
 
-def _rounded(value: float) -> float:
+def _two_digits(value: float) -> float:
     return float(f"{value:.2g}")

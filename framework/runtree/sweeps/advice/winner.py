@@ -1,8 +1,8 @@
-"""How much too good the winner of a sweep looks: the best of many was lucky too."""
+"""Advice on the winner: the best of many trials owes part of its score to luck."""
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 from statistics import mean, stdev
@@ -16,15 +16,27 @@ from runtree.records.record import read_record
 from runtree.sweeps.advice.search import FinishedSweep
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import RunRequest
-from runtree.sweeps.state import RunState, Trial
+from runtree.sweeps.state import RunState
 from runtree.workers.executor import run_on_workers
 
 log = logging.getLogger(__name__)
 
+MAX_RUNS_READ = 2000  # reading the fold scores of more would take longer than it is worth
+
 
 @dataclass(frozen=True)
 class Rechecked:
-    """A configuration: the first of its runs, its value in the sweep, and mean, sd and number of its fold scores."""
+    """A trial that was cross-validated after the sweep.
+
+    Attributes
+    ----------
+    run
+        The first of its runs.
+    value
+        Its value in the sweep.
+    mean, sd, folds
+        Mean, standard deviation and number of its fold scores.
+    """
 
     run: int
     value: float
@@ -33,146 +45,141 @@ class Rechecked:
     folds: int
 
 
-def recheck(
-    driver: Driver, facts: FinishedSweep, most: int, by_folds: Callable[[RunState, Trial], RunRequest]
-) -> list[Rechecked]:
-    """Cross-validate the best configurations and return what they came to, in the order of the sweep.
+def recheck(driver: Driver, sweep: FinishedSweep, count: int) -> list[Rechecked]:
+    """Cross-validate the best `count` trials, in the order of the sweep.
 
-    One that was rechecked before, by a former session, is read. Where the evaluator has folds already there is nothing
-    to recheck; what fails is left out with a warning.
+    The sweep chose them on one validation split; folds judge them on rows that took no part in that. A trial that a
+    former session rechecked is only read. One that fails is left out with a warning; if the evaluator has folds
+    already, all are.
     """
-    chosen = [(driver.book.entries(trial)[0], trial, value) for trial, value in facts.scored[:most]]
+    best = [(driver.state.runs_of(trial)[0], trial, value) for trial, value in sweep.scored[:count]]
     try:
-        works = [by_folds(entry, trial) for entry, trial, _ in chosen]
+        requests = [driver.tasks.recheck_request(run, trial) for run, trial, _ in best]
     except RuntreeError as error:
         log.warning("tuner.recheck is left out: %s", error.message)
         return []
-    left = [work for work in works if not _is_done(work)]
-    answers = run_on_workers(driver.executor, left, cancelled=lambda: driver.signals > 1)
-    for work, answer in zip(left, answers, strict=True):
-        if getattr(answer, "state", None) != "completed":
-            log.warning("run %s could not be rechecked: its log is in %s", work.folder.name, work.folder)
-    return list(_read(facts.metric, works, [value for *_, value in chosen]))
+    missing = [request for request in requests if not _is_done(request)]
+    results = run_on_workers(driver.executor, missing, cancelled=lambda: driver.signals > 1)
+    for request, result in zip(missing, results, strict=True):
+        if getattr(result, "state", None) != "completed":
+            log.warning("run %s could not be rechecked: its log is in %s", request.folder.name, request.folder)
+    rechecked = []
+    for request, (_, _, value) in zip(requests, best, strict=True):
+        scores = fold_scores(RunFolder(request.folder), sweep.metric)
+        if len(scores) > 1:
+            rechecked.append(Rechecked(int(request.folder.name), value, mean(scores), stdev(scores), len(scores)))
+    return rechecked
 
 
-def _is_done(work: RunRequest) -> bool:
+def _is_done(request: RunRequest) -> bool:
     try:
-        record = read_record(RunFolder(work.folder))
+        record = read_record(RunFolder(request.folder))
     except NotFoundError:
         return False
-    return record.state == "completed" and record.fingerprints.get("config") == work.fingerprint
-
-
-def _read(metric: str, works: Sequence[RunRequest], values: Sequence[float]) -> Iterator[Rechecked]:
-    for work, value in zip(works, values, strict=True):
-        scores = fold_scores(RunFolder(work.folder), metric)
-        if len(scores) > 1:
-            yield Rechecked(int(work.folder.name), value, mean(scores), stdev(scores), len(scores))
+    return record.state == "completed" and record.fingerprints.get("config") == request.fingerprint
 
 
 def fold_scores(folder: RunFolder, metric: str) -> list[float]:
-    """Return what a run scored on each fold; nothing where it has none."""
+    """Return a run's score on each fold, empty if it has none."""
     try:
         folds = json.loads(folder.metrics.read_bytes()).get("folds") or []
     except (OSError, ValueError, AttributeError):
         return []
-    found = [fold.get(metric) for fold in folds]
-    return [float(score) for score in found if score is not None]
+    scores = [fold.get(metric) for fold in folds]
+    return [float(score) for score in scores if score is not None]
 
 
-MOST = 2000  # runs whose fold scores are read
-
-
-def optimism(facts: FinishedSweep, rechecked: Sequence[Rechecked]) -> dict[str, Any]:
-    """Return what the winner promised on validation, what it came to on test, and what folds say of it.
+def optimism(sweep: FinishedSweep, rechecked: Sequence[Rechecked]) -> dict[str, Any]:
+    """Compare the winner's validation score with its test score and with cross-validation.
 
     Returns
     -------
     dict
-        `metric`, `direction`, `run`, `validation`; `test` with its interval `low`, `high` where there is one;
-        `selection_bias` where every configuration has fold scores: how much better than it is the best mean over folds
-        looks, because it is the best (Tibshirani & Tibshirani 2009); `rechecked`: the best few by cross-validation.
+        `metric`, `direction`, `run`, `validation`; `test` with its interval `low`, `high`, if there is one;
+        `selection_bias` if every trial has fold scores: by how much the best mean over folds overestimates, because it
+        is the best (Tibshirani & Tibshirani 2009); `rechecked`: the best few by cross-validation.
     """
-    if not facts.scored:
+    if not sweep.scored:
         return {}
-    trial, value = facts.scored[0]
-    metric, direction = facts.judge.objectives[0]
-    entry = next((one for one in facts.book.entries(trial) if one.kept), facts.book.entries(trial)[0])
-    found: dict[str, Any] = {"metric": metric, "direction": direction, "run": entry.number, "validation": value}
-    found |= _test(facts, entry)
-    bias = selection_bias(facts)
-    found |= {"selection_bias": bias} if bias is not None else {}
-    return found | ({"rechecked": [asdict(one) for one in rechecked]} if rechecked else {})
+    trial, value = sweep.scored[0]
+    metric, direction = sweep.objectives.metrics[0]
+    runs = sweep.state.runs_of(trial)
+    run = next((run for run in runs if run.kept), runs[0])
+    summary: dict[str, Any] = {"metric": metric, "direction": direction, "run": run.number, "validation": value}
+    summary |= _test_score(sweep, run)
+    bias = selection_bias(sweep)
+    summary |= {"selection_bias": bias} if bias is not None else {}
+    return summary | ({"rechecked": [asdict(one) for one in rechecked]} if rechecked else {})
 
 
-def _test(facts: FinishedSweep, entry: RunState) -> dict[str, Any]:
-    value = (entry.outcome.get("metrics") or {}).get("test", {}).get(facts.metric)
+def _test_score(sweep: FinishedSweep, run: RunState) -> dict[str, Any]:
+    value = run.result.metrics.get("test", {}).get(sweep.metric)
     if value is None:
         return {}
-    intervals = mapping(facts.folder.run(entry.number).evaluation).get("intervals") or {}
-    ends = (intervals.get("test") or {}).get(facts.metric) or {}
+    intervals = mapping(sweep.folder.run(run.number).evaluation).get("intervals") or {}
+    ends = (intervals.get("test") or {}).get(sweep.metric) or {}
     return {"test": value, **{name: ends[name] for name in ("low", "high") if ends.get(name) is not None}}
 
 
-def selection_bias(facts: FinishedSweep) -> float | None:
-    """Return by how much the best mean over folds flatters; None where not every configuration has the same folds."""
-    entries = [facts.book.entries(trial)[0] for trial, _ in facts.scored[:MOST]]
-    scores = [fold_scores(facts.folder.run(entry.number), facts.metric) for entry in entries[:2]]
-    if len(entries) < 2 or not all(len(one) > 1 for one in scores):
+def selection_bias(sweep: FinishedSweep) -> float | None:
+    """Return by how much the best mean over folds overestimates; None unless all trials have the same folds."""
+    runs = [sweep.state.runs_of(trial)[0] for trial, _ in sweep.scored[:MAX_RUNS_READ]]
+    # Two runs tell whether there are folds at all: no need to read 2,000 files to learn that there are none
+    scores = [fold_scores(sweep.folder.run(run.number), sweep.metric) for run in runs[:2]]
+    if len(runs) < 2 or not all(len(folds) > 1 for folds in scores):
         return None
-    scores += [fold_scores(facts.folder.run(entry.number), facts.metric) for entry in entries[2:]]
-    if len({len(one) for one in scores}) > 1:
+    scores += [fold_scores(sweep.folder.run(run.number), sweep.metric) for run in runs[2:]]
+    if len({len(folds) for folds in scores}) > 1:
         return None
-    from runtree.statistics.selection_bias import tibshirani
+    from runtree.statistics.selection_bias import tibshirani  # imports scipy
 
-    found = tibshirani(scores, "maximize" if facts.maximize else "minimize")
-    return found.bias
+    return tibshirani(scores, "maximize" if sweep.objectives.maximizes else "minimize").bias
 
 
-def promised_too_much(facts: FinishedSweep, found: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find that the validation value of the winner lies beyond what its test rows allow."""
-    low, high, value = found.get("low"), found.get("high"), found.get("validation")
+def compare_with_test(sweep: FinishedSweep, winner: Mapping[str, Any]) -> Iterator[Finding]:
+    """Find that the winner's validation score lies outside the interval of its test score, on the better side."""
+    low, high, value = winner.get("low"), winner.get("high"), winner.get("validation")
     if low is None or high is None or value is None:
         return
-    if value > high if facts.maximize else value < low:
-        said = f"validation promised {facts.metric} {value:.4g}, the test part says {found['test']:.4g}"
+    if value > high if sweep.objectives.maximizes else value < low:
+        text = f"validation {sweep.metric} {value:.4g}, test {winner['test']:.4g}"
         yield Finding(
             "optimism",
             "warning",
-            f"{said} [{low:.4g}, {high:.4g}]: the winner was lucky too",
-            "believe the test value; choose by folds next time: evaluator=cross_validation, or tuner.repeats=3",
-            {"validation": value, "test": found["test"], "low": low, "high": high},
+            f"{text} [{low:.4g}, {high:.4g}]: part of the winning score was luck",
+            "believe the test score; choose by folds next time: evaluator=cross_validation, or tuner.repeats=3",
+            {"validation": value, "test": winner["test"], "low": low, "high": high},
         )
 
 
-def told_by_folds(facts: FinishedSweep, found: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find what cross-validating the best few says: how much they lose, and whether another of them leads."""
-    rechecked = found.get("rechecked") or []
+def compare_with_folds(sweep: FinishedSweep, winner: Mapping[str, Any]) -> Iterator[Finding]:
+    """Report how the winner did in cross-validation, and whether another of the best trials did better."""
+    rechecked = winner.get("rechecked") or []
     if not rechecked:
         return
-    sign = 1 if facts.maximize else -1
+    sign = 1 if sweep.objectives.maximizes else -1
     first = rechecked[0]
     loss = sign * (first["value"] - first["mean"])
     error = first["sd"] / sqrt(first["folds"])
-    lead = max(rechecked, key=lambda one: sign * one["mean"])
-    values = {"loss": loss, "standard_error": error, "leader": lead["run"]}
-    said = f"by {first['folds']} folds run {first['run']:04d} comes to {first['mean']:.4g}"
-    said += f", in the sweep {first['value']:.4g}"
-    if lead["run"] != first["run"] and sign * (lead["mean"] - first["mean"]) > error:
-        said += f"; run {lead['run']:04d} comes to {lead['mean']:.4g}"
-        advice = f"train that one: runtree rerun {facts.name}/{lead['run']:04d}"
-        yield Finding("optimism", "warning", said, advice, values)
+    leader = max(rechecked, key=lambda one: sign * one["mean"])
+    values = {"loss": loss, "standard_error": error, "leader": leader["run"]}
+    text = f"run {first['run']:04d}: {first['mean']:.4g} over {first['folds']} folds, {first['value']:.4g} in the sweep"
+    if leader["run"] != first["run"] and sign * (leader["mean"] - first["mean"]) > error:
+        text += f"; run {leader['run']:04d}: {leader['mean']:.4g} over the folds"
+        advice = f"train that one: runtree rerun {sweep.name}/{leader['run']:04d}"
+        yield Finding("optimism", "warning", text, advice, values)
     elif loss > 2 * error:
-        yield Finding("optimism", "note", said, "promise no more than the folds do", values)
+        yield Finding("optimism", "note", text, "expect no more than the score over the folds", values)
     else:
-        yield Finding("optimism", "good", said, "", values)
+        yield Finding("optimism", "good", text, "", values)
 
 
-def biased(facts: FinishedSweep, found: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find by how much the best mean over folds is flattered by being the best."""
-    bias = found.get("selection_bias")
+def estimate_bias(sweep: FinishedSweep, winner: Mapping[str, Any]) -> Iterator[Finding]:
+    """Report by how much the best mean over folds overestimates, because it is the best of many."""
+    bias = winner.get("selection_bias")
     if bias is None:
         return
-    honest = found["validation"] - bias if facts.maximize else found["validation"] + bias
-    said = f"the best mean over folds, {found['validation']:.4g}, is the best of many: expect {honest:.4g}"
-    yield Finding("optimism", "note", said, "promise that, or the test value", {"bias": bias, "expected": honest})
+    expected = winner["validation"] - bias if sweep.objectives.maximizes else winner["validation"] + bias
+    text = f"the best mean over folds, {winner['validation']:.4g}, is the best of many: expect {expected:.4g}"
+    advice = "report that, or the test score"
+    yield Finding("optimism", "note", text, advice, {"bias": bias, "expected": expected})

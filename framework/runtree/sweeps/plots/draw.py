@@ -50,7 +50,7 @@ def _plan(
     scene: SweepPlotData, families: Mapping[str, Sequence[Dimension]]
 ) -> Iterator[tuple[str, Callable[[], DrawnPlot | None]]]:
     """Yield the name of each picture, and what draws it; parameters are judged by one objective only."""
-    names = [name for name, _ in scene.judge.objectives]
+    names = [name for name, _ in scene.judge.metrics]
     several = len(names) > 1
     for index, name in enumerate(names):
         yield _file("history", name if several else ""), partial(history, scene, index)

@@ -52,8 +52,8 @@ def points(book: SweepState, judge: Objectives) -> list[PlotPoint]:
     """Return the configurations whose runs have all ended, by run; those that took over a result are left out."""
     found = []
     for trial in book.trials.values():
-        entries = book.entries(trial) if trial.runs else []
-        if not entries or not all(entry.has_ended for entry in entries):
+        entries = book.runs_of(trial) if trial.runs else []
+        if not entries or not all(entry.is_finished for entry in entries):
             continue
         seen = judge.observation(book, trial)
         objectives = seen.objectives if seen.state == "completed" else None
@@ -62,7 +62,7 @@ def points(book: SweepState, judge: Objectives) -> list[PlotPoint]:
         violations = tuple(math.inf if math.isnan(one) else one for one in seen.constraints)
         runs, reports = tuple(trial.runs), tuple(entries[0].reports)
         score = objectives if good else None
-        at = max(float(entry.outcome.get("at") or 0.0) for entry in entries)
+        at = max(float(entry.finished_at) for entry in entries)
         found.append(PlotPoint(runs[0], runs, trial.key[0], state, trial.values, score, violations, reports, at))
     return sorted(found, key=lambda point: point.run)
 
@@ -77,7 +77,7 @@ def sampled(found: Sequence[PlotPoint], judge: Objectives, best: Collection[int]
     """Return the best, those that were the best when they ended, and an even sample of the others."""
     if len(found) <= most:
         return list(found)
-    records = {run for index, (_, sign) in enumerate(judge.objectives) for run in _records(found, index, sign)}
+    records = {run for index, (_, sign) in enumerate(judge.metrics) for run in _records(found, index, sign)}
     kept = {point.run for point in _evenly([p for p in found if p.run in best], most)}
     kept |= {point.run for point in _evenly([p for p in found if p.run in records - kept], (most - len(kept)) // 2)}
     kept |= {point.run for point in _evenly([p for p in found if p.run not in kept], most - len(kept))}
@@ -310,7 +310,7 @@ class SweepPlotData:
     @property
     def directions(self) -> list[str]:
         """Return the directions of the objectives."""
-        return [direction for _, direction in self.judge.objectives]
+        return [direction for _, direction in self.judge.metrics]
 
     def of(self, name: str, shown: int = 0, among: int = 0) -> str:
         """Return a title, with the family where there are several, and how many are shown where not all are."""
@@ -320,7 +320,7 @@ class SweepPlotData:
 
     def metric(self, index: int = 0) -> str:
         """Return the name of an objective, for people."""
-        name, direction = self.judge.objectives[index]
+        name, direction = self.judge.metrics[index]
         full = "seconds of the fit" if name == "fit_seconds" else f"validation {short(name)}"
         return f"{full} ({direction})"
 
