@@ -118,9 +118,9 @@ SWEEPS = [
     (["algorithm=logistic", "tuner=tpe,random"], ["tuner: a whole sweep has one tuner"]),
     (
         ["algorithm=logistic", "tuner=random", "++algorithm.C=interval(0,1)", "tuner.stop.max_runs=3"],
-        ["++algorithm.C: what is composed anew", "takes a list of values", "algorithm.C=…"],
+        ["++algorithm.C: each value needs a config of its own", "takes a list of values", "algorithm.C=…"],
     ),
-    (["algorithm=interval(0,1)", "tuner=random"], ["algorithm: what is composed anew", "algorithm=A,B"]),
+    (["algorithm=interval(0,1)", "tuner=random"], ["algorithm: each value needs a config of its own", "algorithm=A,B"]),
     (["tuner.stop.max_run=3"], ["unknown config key 'tuner.stop.max_run'", "did you mean: tuner.stop.max_runs"]),
     (["tuner.stop.max_runs=0"], ["tuner.stop.max_runs: 0 is not a whole number from 1"]),
     (["algorithm=logistic", "seed=1,2", "tuner=tpe"], ["seed: a tuner compares scores", "tuner.repeats=3"]),
@@ -168,7 +168,7 @@ SWEEPS = [
     (["outputs=a,b"], ["outputs: a whole sweep has one outputs"]),
     (
         ["objective.metric=f1,fit_seconds"],
-        ["all runs of a sweep are ranked alike", "'objective.metric=[f1,fit_seconds]'"],
+        ["all runs of a sweep are ranked by the same objective", "'objective.metric=[f1,fit_seconds]'"],
     ),
 ]
 

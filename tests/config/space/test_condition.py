@@ -1,9 +1,8 @@
-import math
 import pickle
 
 import pytest
 
-from runtree.config.space.dimensions import constraint, parse_condition
+from runtree.config.space.dimensions import parse_condition
 from runtree.contract.errors import ConfigError
 
 KNOWN = ["algorithm.solver", "algorithm.alpha", "algorithm.depth", "algorithm.lambda", "data.name", "seed"]
@@ -93,30 +92,3 @@ def test_what_cannot_be_read_is_placed():
 def test_a_condition_crosses_to_another_process_and_equals_itself():
     one = parse_condition("a == b and not c", prefix="x.")
     assert pickle.loads(pickle.dumps(one)) == one == parse_condition("a == b and not c", prefix="x.")
-
-
-@pytest.mark.parametrize(
-    ("text", "value", "violation"),
-    [
-        ("validation.log_loss <= 0.3", 0.5, 0.2),
-        ("validation.log_loss <= 0.3", 0.1, -0.2),
-        ("validation.recall>=0.9", 0.8, 0.1),
-        (" validation.recall >= 9e-1 ", 1.0, -0.1),
-    ],
-)
-def test_a_constraint_tells_how_much_it_is_violated(text, value, violation):
-    name, violated_by = constraint(text)
-    assert name in ("validation.log_loss", "validation.recall")
-    assert violated_by(value) == pytest.approx(violation)
-
-
-def test_what_was_not_measured_violates():
-    assert constraint("a <= 1")[1](math.nan) == math.inf == constraint("a >= 1")[1](math.nan)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "a", "a < 1", "a == 1", "a <= b", "a <= nan", "a <= inf", "1 <= a <= 2", "a b <= 1"]
-)
-def test_any_other_constraint_is_refused(text):
-    with pytest.raises(ConfigError, match=r"^tuner\.constraints: "):
-        constraint(text)
