@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from runtree.algorithms.networks.mlp import TorchMLPClassifier
+from runtree.algorithms.torch.tabular import TorchMLPClassifier
 
 EPOCHS = 4
 FEATURES = 30

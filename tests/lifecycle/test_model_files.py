@@ -18,7 +18,7 @@ FITS = [
     for name in GROUPS["algorithm"]
     for task in TASKS
     if GROUPS["algorithm"][name].provider == "runtree"
-    and not name.startswith("torch_")  # tests/algorithms/networks
+    and not name.startswith("torch_")  # tests/algorithms
     and task in (APP.catalogue.node("algorithm", name).get("_target_") or {})
 ]
 QUICK = {"n_estimators": 5, "max_iter": 5}

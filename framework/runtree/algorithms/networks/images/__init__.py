@@ -1,1 +1,0 @@
-"""Pictures: files and pixels as tensors, changed at random, and a network for them."""

@@ -1,1 +1,0 @@
-"""Several devices: a process each, that share every batch."""

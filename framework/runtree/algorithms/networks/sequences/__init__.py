@@ -1,1 +1,0 @@
-"""Texts and series: tokens and steps as tensors, and networks that read them in order."""

@@ -1,0 +1,1 @@
+"""PyTorch networks under scikit-learn's estimator contract, reached by `_target_` alone."""
