@@ -22,7 +22,12 @@ FRAME = pd.DataFrame({"n": np.arange(40.0), "c": list("ab") * 20})
     ("model", "X", "y", "types"),
     [
         (TorchMLPClassifier(**QUICK), FRAME, FRAME["c"], {"tabular.TorchMLPClassifier", "table_encoder.TableEncoder"}),
-        (TorchResNetClassifier(**QUICK), FRAME, FRAME["c"], {"tabular.TorchResNetClassifier", "table_encoder.TableEncoder"}),
+        (
+            TorchResNetClassifier(**QUICK),
+            FRAME,
+            FRAME["c"],
+            {"tabular.TorchResNetClassifier", "table_encoder.TableEncoder"},
+        ),
         (
             TorchModuleRegressor(**QUICK),
             np.eye(40),
