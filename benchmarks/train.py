@@ -1,18 +1,18 @@
-"""What `runtree train` costs beside a bare scikit-learn script of the same fit, and how soon `--help` answers.
+"""Processor time of `runtree train` beside a bare scikit-learn script of the same fit, and of the quick verbs.
 
-Each contestant is a whole process, started in turn (A B C, A B C, …) after one warm-up; medians and ratios are printed.
+Each contestant is a whole process, started in turn (A B C, A B C, …) after one warm-up; printed are medians and ratios
+of user and system seconds, children included, beside the seconds on the clock.
 
     python benchmarks/train.py [--runs 7]
 """
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
+from statistics import median
 
 SCRIPT = """
 import pandas as pd
@@ -32,9 +32,14 @@ for a, b in ((x, y), (valid_x, valid_y), (test_x, test_y)):
     print(accuracy_score(b, y), balanced_accuracy_score(b, y), log_loss(b, p), roc_auc_score(b, p[:, 1]))
 """
 FRONT = [sys.executable, "-c", "from runtree.cli.main import main; main()"]
+EXTRAS_OFF = [f"evaluator.{key}" for key in ("report=false", "baselines=none", "explain=none", "diagnose=none")]
 CONTESTANTS = {
     "bare scikit-learn script": [sys.executable, "-c", SCRIPT],
     "runtree train": [*FRONT, "train"],
+    "runtree train, extras off": [*FRONT, "train", *EXTRAS_OFF],
+    "runtree plan": [*FRONT, "plan", "tuner=random", "tuner.stop.max_runs=9"],
+    "runtree describe": [*FRONT, "describe", "algorithm=ridge"],
+    "runtree best": [*FRONT, "best"],
     "python -c 'import click'": [sys.executable, "-c", "import click"],
     "runtree --help": [*FRONT, "--help"],
     "completion of algorithm=ran": FRONT,
@@ -42,12 +47,15 @@ CONTESTANTS = {
 COMPLETE = {"_RUNTREE_COMPLETE": "bash_complete", "COMP_WORDS": "runtree train algorithm=ran", "COMP_CWORD": "2"}
 
 
-def seconds(name: str, folder: str) -> float:
-    """Run a contestant once."""
+def cost(name: str, folder: str) -> tuple[float, float]:
+    """Run a contestant once; return its processor seconds and the seconds on the clock."""
     environment = {**os.environ, **(COMPLETE if name.startswith("completion") else {})}
     clock = time.perf_counter()
-    subprocess.run(CONTESTANTS[name], cwd=folder, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - clock
+    process = subprocess.Popen(CONTESTANTS[name], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{name}: ended with status {status}")
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - clock
 
 
 def main() -> None:
@@ -57,18 +65,21 @@ def main() -> None:
     runs = parser.parse_args().runs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as runtree sets it, so that both fits are alike
     with tempfile.TemporaryDirectory() as folder:
-        taken = {name: [] for name in CONTESTANTS}
+        costs: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTESTANTS}
         for repeat in range(runs + 1):
-            for name, values in taken.items():
-                values += [seconds(name, folder)][: min(repeat, 1)]  # the first is the warm-up
-        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
-    print(f"{'contestant':30} {'median s':>9} {'min':>7} {'max':>7}   (n={runs})")
-    for name, values in taken.items():
-        print(f"{name:30} {statistics.median(values):9.3f} {min(values):7.3f} {max(values):7.3f}")
-    for one, other in (("runtree train", "bare scikit-learn script"), ("runtree --help", "python -c 'import click'")):
-        ratios = [a / b for a, b in zip(taken[one], taken[other], strict=True)]
-        print(f"{one} / {other}: {statistics.median(ratios):.2f} (pair by pair {min(ratios):.2f} to {max(ratios):.2f})")
-    print(f"on disk per run: {size / (runs + 1) / 1024:.0f} KiB")
+            for name, values in costs.items():
+                values += [cost(name, folder)][: min(repeat, 1)]  # the first is the warm-up
+    print(f"{'contestant':30} {'cpu s':>7} {'min':>7} {'max':>7} {'clock s':>8}   (medians, n={runs})")
+    for name, values in costs.items():
+        cpu, clock = zip(*values, strict=True)
+        print(f"{name:30} {median(cpu):7.3f} {min(cpu):7.3f} {max(cpu):7.3f} {median(clock):8.3f}")
+    for one, other in (
+        ("runtree train", "bare scikit-learn script"),
+        ("runtree train, extras off", "bare scikit-learn script"),
+        ("runtree --help", "python -c 'import click'"),
+    ):
+        ratios = [a / b for (a, _), (b, _) in zip(costs[one], costs[other], strict=True)]
+        print(f"{one} / {other}: {median(ratios):.2f} (pair by pair {min(ratios):.2f} to {max(ratios):.2f})")
 
 
 if __name__ == "__main__":
