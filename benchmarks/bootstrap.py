@@ -14,26 +14,26 @@ from typing import Any
 
 import numpy as np
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric, Task
-from runtree.lifecycle.metrics import BUILTIN
+from runtree.statistics.metrics import BUILTIN
 from runtree.statistics.resampling import replicate
 
 
-def classified(rows: int, classes: int) -> Answers:
+def classified(rows: int, classes: int) -> Predictions:
     """Return a middling classifier's answers."""
     dice = np.random.default_rng(0)
     true = dice.integers(0, classes, rows)
     score = dice.dirichlet(np.ones(classes), rows) + 0.3 * np.eye(classes)[true]
     score /= score.sum(1, keepdims=True)
-    return Answers(true, score.argmax(1), score, tuple(range(classes)))
+    return Predictions(true, score.argmax(1), score, tuple(range(classes)))
 
 
-def measured(rows: int) -> Answers:
+def measured(rows: int) -> Predictions:
     """Return a regression's answers."""
     dice = np.random.default_rng(0)
     true = dice.normal(10, 3, rows)
-    return Answers(true, true + dice.normal(size=rows), None, ())
+    return Predictions(true, true + dice.normal(size=rows), None, ())
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -43,16 +43,16 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.process_time() - began
 
 
-def looped(answers: Answers, metric: Metric, resamples: int) -> None:
+def looped(answers: Predictions, metric: Metric, resamples: int) -> None:
     """Draw rows and call the metric's own function on them."""
     dice, rows = np.random.default_rng(0), len(answers.y_true)
     for _ in range(resamples):
         drawn = dice.integers(0, rows, rows)
         score = None if answers.score is None else answers.score[drawn]
-        Answers(answers.y_true[drawn], answers.y_pred[drawn], score, answers.classes).values([metric])
+        Predictions(answers.y_true[drawn], answers.y_pred[drawn], score, answers.classes).values([metric])
 
 
-def measure(answers: Answers, metrics: Sequence[Metric], resamples: int, calls: int) -> None:
+def measure(answers: Predictions, metrics: Sequence[Metric], resamples: int, calls: int) -> None:
     """Print a line for each metric and the sum."""
     looped(answers, metrics[0], 1)  # libraries loaded
     whole = 0.0
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=2)
     options = parser.parse_args()
     print(f"{options.resamples:,} resamples of {options.rows:,} rows")
-    tasks: dict[Task, Answers] = {
+    tasks: dict[Task, Predictions] = {
         "classification": classified(options.rows, options.classes),
         "regression": measured(options.rows),
     }

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtree.contract.hookspecs import hookimpl
-    from runtree.contract.run import Run
-    from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Stage, Table, Tracker
+    from runtree.contract.run import Run, Stage
+    from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Table, Tracker
     from runtree.records.dataframe import load_runs
 
 __version__ = "0.1.0"

@@ -6,7 +6,8 @@ from typing import Any
 
 from runtree.config.search_path import shipped_conf
 from runtree.contract.hookspecs import hookimpl
-from runtree.contract.types import Metric, Stage, Tracker
+from runtree.contract.run import Stage
+from runtree.contract.types import Metric, Tracker
 
 
 @hookimpl
@@ -27,7 +28,7 @@ def register_stages() -> Iterable[Stage]:
 @hookimpl
 def register_metrics() -> Iterable[Metric]:
     """Return scikit-learn's metrics under the field's names."""
-    from runtree.lifecycle.metrics import BUILTIN
+    from runtree.statistics.metrics import BUILTIN
 
     return BUILTIN
 
@@ -41,7 +42,7 @@ def register_trackers() -> Iterable[Tracker]:
 @hookimpl
 def trusted_types() -> Iterable[str]:
     """Return what models of the shipped algorithms hold."""
-    from runtree.lifecycle.trusted_types import TRUSTED
+    from runtree.training.model_files import TRUSTED
 
     return sorted(TRUSTED)
 
@@ -49,7 +50,7 @@ def trusted_types() -> Iterable[str]:
 @hookimpl(trylast=True)
 def save_model(model: Any, folder: Path) -> str | None:
     """Write a scikit-learn pipeline with skops."""
-    from runtree.lifecycle.model_files import save_skops
+    from runtree.training.model_files import save_skops
 
     return save_skops(model, folder)
 
@@ -57,6 +58,6 @@ def save_model(model: Any, folder: Path) -> str | None:
 @hookimpl(trylast=True)
 def load_model(folder: Path, format: str, trust: tuple[str, ...]) -> Any | None:
     """Read what `save_model` wrote; `trust` holds what plugins and the user vouch for."""
-    from runtree.lifecycle.model_files import FORMAT, load_skops
+    from runtree.training.model_files import FORMAT, load_skops
 
     return load_skops(folder, trust) if format == FORMAT else None

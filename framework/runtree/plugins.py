@@ -16,7 +16,8 @@ import pluggy
 from runtree import builtin
 from runtree.contract import hookspecs
 from runtree.contract.errors import MissingError, RuntreeError
-from runtree.contract.types import AlgorithmOption, Command, Metric, Stage, Tracker
+from runtree.contract.run import Stage
+from runtree.contract.types import AlgorithmOption, Command, Metric, Tracker
 
 log = logging.getLogger(__name__)
 

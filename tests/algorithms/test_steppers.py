@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from runtree.algorithms.steppers import CallbackStepper, MonitorStepper, PartialFitStepper, WarmStartStepper
-from runtree.lifecycle.model_files import SkopsStore
+from runtree.training.model_files import SkopsStore
 
 CLASSES = make_classification(120, 6, n_informative=4, n_classes=3, random_state=0)
 NUMBERS = make_regression(120, 6, noise=5.0, random_state=0)

@@ -11,9 +11,8 @@ from runtree.config.resources import compute_arguments, read_resources
 from runtree.contract.errors import RequestError
 from runtree.contract.protocols import Tuner
 from runtree.contract.types import TASKS
-from runtree.lifecycle.load import source_node
+from runtree.lifecycle.load import source_node, table_options
 from runtree.lifecycle.stages import evaluator_arguments
-from runtree.lifecycle.table_options import table_options
 from runtree.sweeps.options import read_loop_options, tuner_arguments
 
 APP = App()

@@ -12,8 +12,8 @@ from runtree.checks.context import CheckContext, make_check_context
 from runtree.config.build import build
 from runtree.config.resources import compute_arguments
 from runtree.contract.run import Run
-from runtree.lifecycle import metrics
 from runtree.lifecycle.stages import check_stage, evaluator, load_stage, split_stage
+from runtree.statistics import metrics
 from runtree.testing.fixtures import compose, quoted
 
 ROWS = 200

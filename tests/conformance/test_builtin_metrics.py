@@ -3,7 +3,7 @@
 import math
 
 from conformance.shipped import class_name
-from runtree.lifecycle.metrics import BUILTIN
+from runtree.statistics.metrics import BUILTIN
 from runtree.testing import MetricSuite
 
 BOUNDS = {"mcc": (-1, 1), "r2": (-math.inf, 1), "log_loss": (0, math.inf), "brier": (0, 2)}

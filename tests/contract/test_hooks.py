@@ -94,7 +94,7 @@ def test_environment_facts(folder):
 
 def test_run_started(folder):
     seen = []
-    run(folder, run_started=lambda run: seen.append((run.folder / "config.yaml").is_file() and not run.filled("data")))
+    run(folder, run_started=lambda run: seen.append((run.folder / "config.yaml").is_file() and not run.is_set("data")))
     assert seen == [True]
 
 
@@ -210,7 +210,7 @@ def test_a_plugin_that_fails_in_a_moment_is_named_and_the_run_goes_on(folder, ca
 @pytest.mark.parametrize("returned", [["not a stage"], 7])
 def test_a_plugin_that_contributes_something_else_is_named_and_left_out(folder, caplog, returned):
     found = run(folder, register_stages=lambda: returned)
-    assert found.filled("metrics")
+    assert found.is_set("metrics")
     assert "plugin probe is left out: register_stages" in caplog.text
 
 

@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from runtree.contract.run import Run
-from runtree.contract.slots import SlotError
+from runtree.contract.run import Run, SlotError
 
 
 class Hooks:

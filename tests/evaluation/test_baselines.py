@@ -25,9 +25,9 @@ def by_name(found):
 def test_a_baseline_scores_as_the_same_model_in_scikit_learn(folder):
     context = scored(folder, "data=breast_cancer", "algorithm=dummy")
     run, found = context.run, by_name(compare_with_baselines(context))
-    own = make_pipeline(StandardScaler(), StandardScaler(), LogisticRegression(max_iter=200)).fit(*run.part("train"))
+    own = make_pipeline(StandardScaler(), StandardScaler(), LogisticRegression(max_iter=200)).fit(*run.select("train"))
     for part in ("validation", "test"):
-        features, target = run.part(part)
+        features, target = run.select(part)
         expected = balanced_accuracy_score(target, own.predict(features))
         assert found["linear"]["metrics"][part]["balanced_accuracy"] == pytest.approx(expected, abs=1e-12)
     assert found["linear"]["algorithm"] == "LogisticRegression"
@@ -37,8 +37,8 @@ def test_a_baseline_scores_as_the_same_model_in_scikit_learn(folder):
 def test_a_gain_is_positive_for_the_better_model_in_either_direction(folder):
     context = scored(folder, "data=diabetes", "algorithm=ridge")
     run, found = context.run, by_name(compare_with_baselines(context))
-    features, target = run.part("test")
-    mean = np.full(len(target), run.part("train")[1].mean())
+    features, target = run.select("test")
+    mean = np.full(len(target), run.select("train")[1].mean())
     model = root_mean_squared_error(target, run.model.predict(features))
     gain = found["dummy"]["gain"]
     assert gain["value"] == pytest.approx(root_mean_squared_error(target, mean) - model)
@@ -46,9 +46,9 @@ def test_a_gain_is_positive_for_the_better_model_in_either_direction(folder):
     assert gain["p"] < 0.01
     assert found["dummy"]["finding"]["level"] == "good"
     assert "linear" not in found
-    numbers = run.model[:-1].transform(run.part("train")[0])
+    numbers = run.model[:-1].transform(run.select("train")[0])
     boosted = HistGradientBoostingRegressor(max_leaf_nodes=15, early_stopping=False, random_state=0)
-    boosted.fit(numbers, run.part("train")[1])
+    boosted.fit(numbers, run.select("train")[1])
     expected = root_mean_squared_error(target, boosted.predict(run.model[:-1].transform(features)))
     assert found["boosted"]["metrics"]["test"]["rmse"] == pytest.approx(expected)
 

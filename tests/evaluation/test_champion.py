@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from runtree.contract.errors import ConfigError, NotFoundError
-from runtree.contract.run import make_anew
+from runtree.contract.run import call_uncached
 from runtree.evaluation.gate import find_champion
 
 
 def run_in(folder):
-    return SimpleNamespace(config={"outputs": str(folder)}, recall=make_anew, folder=folder / "default" / "me")
+    return SimpleNamespace(config={"outputs": str(folder)}, cached=call_uncached, folder=folder / "default" / "me")
 
 
 @pytest.mark.parametrize(("name", "error"), [("nosuch", NotFoundError), ("latest", ConfigError)])

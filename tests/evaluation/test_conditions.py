@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from runtree.contract.errors import ConfigError
 from runtree.evaluation.gate import check_condition, parse_condition
-from runtree.lifecycle.metrics import BUILTIN
+from runtree.statistics.metrics import BUILTIN
 
 METRICS = {metric.name: metric for metric in BUILTIN}
 SCORED = {name: METRICS[name] for name in ("f1", "accuracy")}

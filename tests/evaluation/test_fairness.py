@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scored_runs import people, scored
 
-from runtree.contract.answers import Answers
 from runtree.contract.errors import ConfigError, MissingError
+from runtree.contract.predictions import Predictions
 from runtree.evaluation.fairness import gap_interval, group_labels, measure_fairness, resample_groups
-from runtree.lifecycle.metrics import BUILTIN
+from runtree.statistics.metrics import BUILTIN
 
 CATALOGUE = {metric.name: metric for metric in BUILTIN}
 
@@ -139,7 +139,7 @@ def test_limits_of_a_gap_hold_the_true_one():
     rows = {"a": np.arange(150), "b": np.arange(150, 300)}
     for seed in range(rounds):
         predicted = (dice.random(300) < np.repeat([0.3, 0.6], 150)).astype(int)
-        answers = Answers(np.zeros(300, dtype=int), predicted, None, ("no", "yes"))
+        answers = Predictions(np.zeros(300, dtype=int), predicted, None, ("no", "yes"))
         drawn = resample_groups(answers, rows, "selection_rate", CATALOGUE, 500, seed)
         low, high = gap_interval(drawn, "difference", 0.95)
         held += low <= 0.3 <= high
@@ -147,7 +147,7 @@ def test_limits_of_a_gap_hold_the_true_one():
 
 
 def test_rates_on_resamples_are_spread_as_the_binomial(frame):
-    answers = Answers(np.repeat([1, 0], 200), np.tile([1, 0, 0, 0], 100), None, ("no", "yes"))
+    answers = Predictions(np.repeat([1, 0], 200), np.tile([1, 0, 0, 0], 100), None, ("no", "yes"))
     drawn = resample_groups(answers, {"all": np.arange(400)}, "true_positive_rate", CATALOGUE, 20_000, 0)[0]
     assert drawn.mean() == pytest.approx(0.25, abs=0.002)
     assert drawn.std() == pytest.approx(np.sqrt(0.25 * 0.75 / 200), rel=0.05)

@@ -29,7 +29,7 @@ def test_importance_equals_scikit_learns(folder, monkeypatch, overrides, batch_r
     monkeypatch.setattr(importance, "BATCH_ROWS", batch_rows)
     context = scored(folder, *overrides)
     run, found = context.run, feature_importance(context)
-    features, target = run.part("validation")
+    features, target = run.select("validation")
     expected = permutation_importance(
         run.model, features, target, scoring=score_of(run.data.task), n_repeats=5, random_state=run.seed
     )
@@ -92,7 +92,7 @@ def test_dependence_equals_scikit_learns(folder, data):
     algorithm = "ridge" if data == "diabetes" else "logistic"
     context = scored(folder, f"data={data}", f"algorithm={algorithm}")
     context.results["importance"] = feature_importance(context)
-    found, (features, _) = feature_dependence(context), context.run.part("validation")
+    found, (features, _) = feature_dependence(context), context.run.select("validation")
     assert [one["feature"] for one in found] == [one["feature"] for one in context.results["importance"]["features"]][
         :5
     ]
@@ -161,7 +161,7 @@ def test_without_probabilities_the_share_of_predicted_classes_is_averaged(folder
     context = scored(folder, "data=breast_cancer", "algorithm=ridge")
     context.results["importance"] = feature_importance(context)
     first = feature_dependence(context)[0]
-    rows = context.run.part("validation")[0].assign(**{first["feature"]: first["grid"][0]})
+    rows = context.run.select("validation")[0].assign(**{first["feature"]: first["grid"][0]})
     assert first["average"][0][0] == pytest.approx((context.run.model.predict(rows) == "malignant").mean())
 
 

@@ -31,7 +31,7 @@ def test_intervals_are_deterministic(context):
 def test_level_and_resamples_are_options(folder):
     context = scored(folder, "algorithm=ridge", "data=diabetes", "evaluator.intervals={level: 0.5, resamples: 300}")
     wide = bootstrap(context.predictions["test"], context.metrics, 300, 0.5, context.run.seed)
-    assert metric_intervals(context)["test"]["rmse"] == wide["rmse"].plain()
+    assert metric_intervals(context)["test"]["rmse"] == wide["rmse"].to_dict()
 
 
 def test_0_resamples_skip_intervals(folder):
@@ -47,7 +47,7 @@ def test_groups_are_resampled_if_the_table_is_split_by_groups(folder):
     expected = bootstrap(context.predictions["test"], context.metrics, 2000, 0.95, context.run.seed, who)
     found = metric_intervals(context)
     assert found["drawn"] == "groups"
-    assert found["test"] == {name: own.plain() for name, own in expected.items()}
+    assert found["test"] == {name: own.to_dict() for name, own in expected.items()}
 
 
 def test_a_group_column_without_a_group_split_is_ignored(folder):

@@ -71,7 +71,7 @@ def test_fold_scores_equal_scikit_learns(kind, tmp_path):
 def looked_at(split="random", groups=None, times=None, classes=("no", "yes")):
     target = pd.Series(["yes", "no"] * 10 if classes else np.arange(20.0))
     data = SimpleNamespace(target=target, classes=classes, groups=groups, times=times)
-    return SimpleNamespace(facts={"split": split}, data=data, seed=0)
+    return SimpleNamespace(metadata={"split": split}, data=data, seed=0)
 
 
 FEW = pd.Series(["a", "b", "c"] * 6 + ["a", "b"])

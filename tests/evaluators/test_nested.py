@@ -32,25 +32,25 @@ def search(nested):
 
 
 def test_outer_scores_equal_scikit_learns(nested):
-    expected = cross_val_score(search(nested), *nested.part("train"), cv=splitter())
+    expected = cross_val_score(search(nested), *nested.select("train"), cv=splitter())
     assert [fold["accuracy"] for fold in nested.folds] == expected.tolist()
     assert nested.metrics["validation"]["accuracy"] == pytest.approx(expected.mean())
 
 
 def test_the_kept_model_is_what_the_same_search_finds_in_all_rows(nested):
-    expected = search(nested).fit(*nested.part("train"))
-    chosen = {f"algorithm__{path.partition('.')[2]}": value for path, value in nested.chosen.values.items()}
+    expected = search(nested).fit(*nested.select("train"))
+    chosen = {f"algorithm__{path.partition('.')[2]}": value for path, value in nested.search_result.values.items()}
     assert chosen == expected.best_params_
-    assert nested.chosen.score == pytest.approx(expected.best_score_)
+    assert nested.search_result.score == pytest.approx(expected.best_score_)
     assert nested.model[-1].get_params()["n_neighbors"] == expected.best_params_["algorithm__n_neighbors"]
-    features = nested.part("test")[0]
+    features = nested.select("test")[0]
     assert nested.model.predict(features).tolist() == expected.predict(features).tolist()
 
 
 def test_it_is_told_what_each_fold_chose_and_how_optimistic_that_was(nested):
     kept = json.loads((nested.folder / "metrics.json").read_text())["search"]
     assert (kept["metric"], kept["direction"], kept["tuner"]) == ("accuracy", "maximize", "grid")
-    assert kept["chosen"] == nested.chosen.values
+    assert kept["chosen"] == nested.search_result.values
     folds = kept["folds"]
     assert [fold["outer"] for fold in folds] == [fold["accuracy"] for fold in nested.folds]
     assert kept["optimism"] == pytest.approx(sum(fold["inner"] - fold["outer"] for fold in folds) / 3)
@@ -65,7 +65,7 @@ def test_candidates_and_folds_are_steps_one_after_the_other(nested):
 def test_what_is_typed_is_not_searched(tmp_path):
     typed = [*write_table(tmp_path), *NESTED, *KNN, "algorithm.weights=distance"]
     run = train(*typed, folder=tmp_path)
-    assert list(run.chosen.values) == ["algorithm.n_neighbors"]
+    assert list(run.search_result.values) == ["algorithm.n_neighbors"]
     assert run.model[-1].weights == "distance"
     with pytest.raises(ConfigError, match="nothing left to search"):
         train(*typed, "algorithm.n_neighbors=3", folder=tmp_path)
@@ -74,13 +74,13 @@ def test_what_is_typed_is_not_searched(tmp_path):
 def test_a_tuner_that_learns_is_asked_again_in_each_fold(tmp_path):
     asked = ["algorithm=ridge", "evaluator.tuner=tpe", "evaluator.candidates=4", "objective.metric=rmse", *SMALL]
     run = train(*write_table(tmp_path, "regression"), *NESTED, *asked, folder=tmp_path)
-    assert run.chosen.tried == 4
+    assert run.search_result.tried == 4
     assert len(run.details["search"]["folds"]) == 3
 
 
 def test_candidates_that_cannot_be_fitted_are_passed_over(tmp_path):
     asked = [*write_table(tmp_path), *NESTED, *KNN, "algorithm.weights=uniform"]
     run = train(*asked, "algorithm.space={n_neighbors: 'choice(5, 70)'}", folder=tmp_path)
-    assert run.chosen.values == {"algorithm.n_neighbors": 5}
+    assert run.search_result.values == {"algorithm.n_neighbors": 5}
     with pytest.raises(RunFailedError, match="none of 2 candidates"):
         train(*asked, "algorithm.space={n_neighbors: 'choice(70, 71)'}", folder=tmp_path)

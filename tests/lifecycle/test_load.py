@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.lifecycle.load import table_fingerprint, to_table
-from runtree.lifecycle.table_options import TableOptions, table_options
+from runtree.lifecycle.load import TableOptions, table_fingerprint, table_options, to_table
 
 
 def table(frame, **options):

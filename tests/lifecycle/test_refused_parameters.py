@@ -5,16 +5,16 @@ import pytest
 from runtree.app import App
 from runtree.contract.errors import ConfigError
 from runtree.contract.run import Run
-from runtree.lifecycle import metrics
-from runtree.lifecycle.memory import Memory
+from runtree.lifecycle.cache import RunCache
 from runtree.lifecycle.stages import check_stage, fit_stage, load_stage, split_stage
+from runtree.statistics import metrics
 from runtree.testing.fixtures import compose
 
 
 def begun(folder, *typed):
     app = App()
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
-    run = Run(compose(*typed).config, folder, app.plugins, app.allow_list(typed), known, recall=Memory().recall)
+    run = Run(compose(*typed).config, folder, app.plugins, app.trust(typed), known, cached=RunCache().get_or_compute)
     load_stage(run)
     return run
 
@@ -29,7 +29,7 @@ def test_a_run_of_its_own_looks_before_it_splits(tmp_path):
 
 def test_a_run_of_a_sweep_which_looked_before_is_told_by_its_fit(tmp_path):
     run = begun(tmp_path, *BAD)
-    run.probed = True
+    run.validated = True
     check_stage(run)
     split_stage(run)
     with pytest.raises(ConfigError, match=r"algorithm\.C: The 'C' parameter of LogisticRegression"):

@@ -13,9 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.lifecycle.model_files import FILE, save_skops
 from runtree.preprocess.numeric import ImputeScale, Passthrough
 from runtree.preprocess.tabular import CHUNK, Tabular
+from runtree.training.model_files import FILE, save_skops
 
 ROWS = 300
 OURS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runtree.contract.card import WEIGHTS, Card
+from runtree.contract.card import WEIGHTS, ModelCard
 from runtree.contract.errors import DataError, NotFoundError, RequestError, UntrustedError
 from runtree.records.zoo import add_entry, find_entry, layer_shapes, list_entries, make_file_card
 
@@ -27,7 +27,7 @@ def test_what_is_added_is_found(tmp_path):
     assert entry.card.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert [found.name for found in list_entries(tmp_path / "zoo")] == ["one"]
     assert layer_shapes(entry.folder / WEIGHTS) == {"b.weight": [1, 2]}
-    assert Card.parse(entry.card.text().encode(), "here") == entry.card
+    assert ModelCard.parse(entry.card.text().encode(), "here") == entry.card
 
 
 def test_a_name_that_is_taken_stays_as_it_is(tmp_path):

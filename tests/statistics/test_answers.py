@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from runtree.contract.answers import Answers
-from runtree.lifecycle.metrics import BUILTIN
+from runtree.contract.predictions import Predictions
+from runtree.statistics.metrics import BUILTIN
 from runtree.statistics.paired_test import compare_predictions
 
 METRICS = {metric.name: metric for metric in BUILTIN}
@@ -14,7 +14,7 @@ def two():
     draw = np.random.default_rng(0)
     truth = draw.integers(0, 2, 80)
     chances = [np.clip(truth * 0.3 + draw.random(80) * 0.7, 0, 1) for _ in range(2)]
-    return [Answers(truth, (own > 0.5).astype(int), np.column_stack([1 - own, own]), ("a", "b")) for own in chances]
+    return [Predictions(truth, (own > 0.5).astype(int), np.column_stack([1 - own, own]), ("a", "b")) for own in chances]
 
 
 @pytest.mark.parametrize(("name", "method"), [("accuracy", "McNemar"), ("roc_auc", "DeLong"), ("f1", "bootstrap")])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
-from runtree.lifecycle.metrics import BUILTIN
 from runtree.statistics.bootstrap import bca_correction, bca_interval, bootstrap, bootstrap_difference
+from runtree.statistics.metrics import BUILTIN
 from runtree.statistics.resampling import replicate
 
 METRICS = {metric.name: metric for metric in BUILTIN}
@@ -21,14 +21,14 @@ def classified(seed=0, rows=120, skill=1.5):
     dice = np.random.default_rng(seed)
     true = np.random.default_rng(99).integers(0, 2, rows)
     chance = scipy.special.expit(skill * (true - 0.5) + dice.normal(size=rows))
-    return Answers(true, (chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), ("a", "b"))
+    return Predictions(true, (chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), ("a", "b"))
 
 
 def measured(seed=0, rows=100, noise=1.0):
     """Return a regression."""
     dice = np.random.default_rng(seed)
     true = np.random.default_rng(99).normal(size=rows)
-    return Answers(true, true + dice.normal(0, noise, rows), None, ())
+    return Predictions(true, true + dice.normal(0, noise, rows), None, ())
 
 
 def test_every_metric_gets_its_value_and_limits_on_both_sides():
@@ -63,14 +63,14 @@ def test_a_higher_level_is_wider():
 
 def test_a_metric_that_needs_chances_is_left_out_where_there_are_none():
     answers = classified()
-    without = Answers(answers.y_true, answers.y_pred, None, answers.classes)
+    without = Predictions(answers.y_true, answers.y_pred, None, answers.classes)
     assert "roc_auc" not in bootstrap(without, OF_CLASSES, 50, 0.95, 0)
 
 
 def test_a_metric_that_is_seldom_defined_has_no_limits():
     true = np.array([0] * 30 + [1])
     chance = np.linspace(0, 1, 31)
-    answers = Answers(true, true, np.column_stack([1 - chance, chance]), ("a", "b"))
+    answers = Predictions(true, true, np.column_stack([1 - chance, chance]), ("a", "b"))
     found = bootstrap(answers, [METRICS["roc_auc"]], 400, 0.95, 0)["roc_auc"]
     assert found.value == 1
     assert not found.known
@@ -79,7 +79,7 @@ def test_a_metric_that_is_seldom_defined_has_no_limits():
 def test_rows_of_groups_that_are_alike_tell_less():
     """Ten copies of each row are one row: taken as rows of their own they would seem to tell √10 times as much."""
     few = measured(rows=40)
-    many = Answers(np.repeat(few.y_true, 10), np.repeat(few.y_pred, 10), None, ())
+    many = Predictions(np.repeat(few.y_true, 10), np.repeat(few.y_pred, 10), None, ())
     by_rows = bootstrap(many, [METRICS["mae"]], 2000, 0.95, 0)["mae"]
     by_groups = bootstrap(many, [METRICS["mae"]], 2000, 0.95, 0, groups=np.repeat(np.arange(40), 10))["mae"]
     assert (by_groups.high - by_groups.low) / (by_rows.high - by_rows.low) == pytest.approx(math.sqrt(10), rel=0.1)
@@ -104,7 +104,7 @@ def test_a_model_and_itself_are_tied():
 
 def test_pairs_tell_more_than_each_alone():
     one = measured(1, 200)
-    other = Answers(one.y_true, one.y_pred + 0.05, None, ())
+    other = Predictions(one.y_true, one.y_pred + 0.05, None, ())
     found = bootstrap_difference(other, one, METRICS["rmse"], 1000, 0.95, 0)
     alone = bootstrap(one, [METRICS["rmse"]], 1000, 0.95, 0)["rmse"]
     assert found.high - found.low < 0.2 * (alone.high - alone.low)
@@ -112,7 +112,7 @@ def test_pairs_tell_more_than_each_alone():
 
 def test_what_cannot_be_compared_says_why():
     answers = classified()
-    without = Answers(answers.y_true, answers.y_pred, None, answers.classes)
+    without = Predictions(answers.y_true, answers.y_pred, None, answers.classes)
     found = bootstrap_difference(answers, without, METRICS["roc_auc"], 100, 0.95, 0)
     assert "needs chances" in found.note
     with pytest.raises(ValueError, match="same rows"):
@@ -134,7 +134,7 @@ def test_limits_of_what_is_symmetric_are_percentiles():
 def test_limits_are_scipys():
     """scipy's BCa of a mean, from its own draws: the two agree but for chance."""
     values = np.random.default_rng(0).exponential(size=60)
-    answers = Answers(np.zeros(60), values, None, ())
+    answers = Predictions(np.zeros(60), values, None, ())
     found = bootstrap(answers, [METRICS["mae"]], 20_000, 0.95, 0)["mae"]
     theirs = scipy.stats.bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=1).confidence_interval
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
@@ -169,7 +169,9 @@ def test_p_is_the_level_at_which_the_limits_reach_0(name, seed):
 def test_never_to_win_is_judged_as_never_to_lose(lost):
     """A resample on which the two score alike contradicts a difference either way."""
     true = np.ones(100, dtype=int)
-    better, worse = (Answers(true, np.where(np.arange(100) < wrong, 0, 1), None, ("a", "b")) for wrong in (5, 5 + lost))
+    better, worse = (
+        Predictions(true, np.where(np.arange(100) < wrong, 0, 1), None, ("a", "b")) for wrong in (5, 5 + lost)
+    )
     found, turned = (
         bootstrap_difference(*pair, METRICS["accuracy"], 2000, 0.95, 0) for pair in ((better, worse), (worse, better))
     )
@@ -187,7 +189,7 @@ def test_p_is_never_0_and_never_above_1():
 def test_no_error_seen_is_not_no_error():
     """All of 30 right: exact limits for accuracy, 0.025^(1/30) = 0.884 … 1; no limits for what has no formula."""
     true = np.repeat([0, 1], 15)
-    perfect = Answers(true, true, np.eye(2)[true], ("a", "b"))
+    perfect = Predictions(true, true, np.eye(2)[true], ("a", "b"))
     found = bootstrap(perfect, OF_CLASSES, 100, 0.95, 0)
     assert (found["accuracy"].low, found["accuracy"].high) == (pytest.approx(0.025 ** (1 / 30)), 1)
     assert not found["f1"].known
@@ -198,12 +200,12 @@ def test_three_classes_told_apart_have_no_limits_either():
     """The mean of three areas of 1 may be off by rounding."""
     true = np.repeat([0, 1, 2], 10)
     score = 0.1 + 0.7 * np.eye(3)[true]
-    found = bootstrap(Answers(true, true, score, ("a", "b", "c")), OF_CLASSES, 100, 0.95, 0)
+    found = bootstrap(Predictions(true, true, score, ("a", "b", "c")), OF_CLASSES, 100, 0.95, 0)
     assert not found["roc_auc"].known
     assert not found["pr_auc"].known
 
 
 def test_what_never_varies_by_its_nature_is_sure():
-    constant = Answers(np.repeat([0, 1], 15), np.zeros(30, dtype=int), None, ("a", "b"))
+    constant = Predictions(np.repeat([0, 1], 15), np.zeros(30, dtype=int), None, ("a", "b"))
     found = bootstrap(constant, [METRICS["balanced_accuracy"]], 100, 0.95, 0)["balanced_accuracy"]
     assert (found.low, found.high) == (0.5, 0.5)

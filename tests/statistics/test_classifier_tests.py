@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 from runtree.statistics.classifier_tests import covariance_of_areas, delong, mcnemar
 from runtree.statistics.proportions import clopper_pearson, tango
 
@@ -20,7 +20,7 @@ def pair(both, won, lost, neither):
     first = np.repeat([1, 1, 0, 0], [both, won, lost, neither])
     second = np.repeat([1, 0, 1, 0], [both, won, lost, neither])
     true = np.ones(len(first), dtype=int)
-    return tuple(Answers(true, own, None, ("no", "yes")) for own in (first, second))
+    return tuple(Predictions(true, own, None, ("no", "yes")) for own in (first, second))
 
 
 def scored(seed, rows=80, coarse=False):
@@ -32,7 +32,7 @@ def scored(seed, rows=80, coarse=False):
     for skill in (1.2, 0.7):
         chance = scipy.special.expit(skill * true + shared + dice.normal(size=rows) - 0.5)
         chance = np.round(chance, 1) if coarse else chance
-        found.append(Answers(true, (chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), ("a", "b")))
+        found.append(Predictions(true, (chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), ("a", "b")))
     return found
 
 
@@ -60,7 +60,7 @@ def test_the_same_rows_are_asked_for():
     one, _ = pair(5, 2, 1, 0)
     with pytest.raises(ValueError, match="same rows"):
         mcnemar(one, pair(5, 3, 1, 0)[1], 0.95)
-    numbers = Answers(np.zeros(3), np.zeros(3), None, ())
+    numbers = Predictions(np.zeros(3), np.zeros(3), None, ())
     with pytest.raises(ValueError, match="classifiers"):
         mcnemar(numbers, numbers, 0.95)
 
@@ -135,7 +135,7 @@ def test_delong_of_a_model_and_itself():
 def test_delong_where_nothing_varies():
     true = np.array([0, 0, 1, 1])
     perfect, reversed_ = (
-        Answers(true, true, np.column_stack([1 - chance, chance]), ("a", "b"))
+        Predictions(true, true, np.column_stack([1 - chance, chance]), ("a", "b"))
         for chance in (np.array([0.1, 0.2, 0.8, 0.9]), np.array([0.8, 0.9, 0.1, 0.2]))
     )
     found = delong(perfect, reversed_, 0.95)
@@ -146,10 +146,10 @@ def test_delong_where_nothing_varies():
 
 def test_delong_needs_chances_two_rows_of_each_class_and_two_classes():
     one, other = scored(0)
-    assert "chances" in delong(one, Answers(one.y_true, one.y_pred, None, ("a", "b")), 0.95).note
+    assert "chances" in delong(one, Predictions(one.y_true, one.y_pred, None, ("a", "b")), 0.95).note
     rows = np.r_[np.flatnonzero(one.y_true == 0), np.flatnonzero(one.y_true == 1)[:1]]
-    few = [Answers(m.y_true[rows], m.y_pred[rows], m.score[rows], m.classes) for m in (one, other)]
+    few = [Predictions(m.y_true[rows], m.y_pred[rows], m.score[rows], m.classes) for m in (one, other)]
     assert "two rows" in delong(*few, 0.95).note
-    three = Answers(one.y_true, one.y_pred, np.ones((80, 3)) / 3, ("a", "b", "c"))
+    three = Predictions(one.y_true, one.y_pred, np.ones((80, 3)) / 3, ("a", "b", "c"))
     with pytest.raises(ValueError, match="two classes"):
         delong(three, three, 0.95)

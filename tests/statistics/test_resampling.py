@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
-from runtree.lifecycle.metrics import BUILTIN
 from runtree.statistics.bootstrap import bca_correction
+from runtree.statistics.metrics import BUILTIN
 from runtree.statistics.resampling import leave_out, replicate
 from runtree.statistics.scorers import built_in, scorer
 
@@ -25,7 +25,7 @@ def repeated(answers, counts):
     """Return answers with each row as often as it was drawn."""
     rows = np.repeat(np.arange(len(counts)), counts)
     score = None if answers.score is None else answers.score[rows]
-    return Answers(answers.y_true[rows], answers.y_pred[rows], score, answers.classes)
+    return Predictions(answers.y_true[rows], answers.y_pred[rows], score, answers.classes)
 
 
 def classified(seed, rows, classes, ties):
@@ -35,7 +35,7 @@ def classified(seed, rows, classes, ties):
     if ties:
         score = np.round(score * 4) + 0.5
         score /= score.sum(1, keepdims=True)
-    return Answers(dice.integers(0, classes, rows), score.argmax(1), score, tuple("abcdefg"[:classes]))
+    return Predictions(dice.integers(0, classes, rows), score.argmax(1), score, tuple("abcdefg"[:classes]))
 
 
 def measured(seed, rows, ties):
@@ -43,7 +43,7 @@ def measured(seed, rows, ties):
     dice = np.random.default_rng(seed)
     true = dice.normal(100, 3, rows)
     found = true + dice.normal(0, 1, rows)
-    return Answers(*(np.round(true), np.round(found)) if ties else (true, found), None, ())
+    return Predictions(*(np.round(true), np.round(found)) if ties else (true, found), None, ())
 
 
 @st.composite
@@ -129,7 +129,7 @@ def test_work_is_bounded(monkeypatch):
 def test_groups_are_drawn_whole():
     groups = np.repeat(["a", "b", "c"], [1, 5, 10])
     right = np.where(groups == "b", 0, 1)
-    answers = Answers(np.ones(16, dtype=int), right, None, ("no", "yes"))
+    answers = Predictions(np.ones(16, dtype=int), right, None, ("no", "yes"))
     found = set(on_draws([answers], CLASSES[0], 400, 0, groups)[0].round(6))
     sizes = {(a, b, 3 - a - b) for a in range(4) for b in range(4 - a)}
     assert found == {round((a + 10 * c) / (a + 5 * b + 10 * c), 6) for a, b, c in sizes}
@@ -141,7 +141,7 @@ def test_a_metric_that_refuses_a_resample_is_not_defined_on_it():
             raise ValueError("the last row is needed")
         return 1.0
 
-    answers = Answers(np.arange(10.0), np.arange(10.0), None, ())
+    answers = Predictions(np.arange(10.0), np.arange(10.0), None, ())
     found = on_draws([answers], Metric("mine", mine, "maximize"), 300, 0)[0]
     assert 0.2 < np.isnan(found).mean() < 0.5
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from runtree.contract.answers import Answers
-from runtree.lifecycle.metrics import BUILTIN
+from runtree.contract.predictions import Predictions
 from runtree.statistics.bootstrap import bootstrap, bootstrap_difference
 from runtree.statistics.classifier_tests import delong, mcnemar
+from runtree.statistics.metrics import BUILTIN
 from runtree.statistics.paired_test import corrected_t, paired_t
 from runtree.statistics.selection_bias import tibshirani
 
@@ -35,19 +35,19 @@ def within(share, wanted, worlds=WORLDS):
 def right_or_wrong(own, rows=ROWS):
     """Return a classifier that is right in 85 of 100 cases."""
     true = own.integers(0, 2, rows)
-    return Answers(true, np.where(own.random(rows) < 0.85, true, 1 - true), None, ("a", "b"))
+    return Predictions(true, np.where(own.random(rows) < 0.85, true, 1 - true), None, ("a", "b"))
 
 
 def binormal(own, rows=ROWS, distance=1.5):
     """Return scores that are normal in each class, so far apart."""
     true = (own.random(rows) < 0.4).astype(int)
     chance = norm.cdf(own.normal(size=rows) + distance * true)
-    return Answers(true, true, np.column_stack([1 - chance, chance]), ("a", "b"))
+    return Predictions(true, true, np.column_stack([1 - chance, chance]), ("a", "b"))
 
 
 def errors(own, rows=ROWS):
     """Return predictions whose errors are standard normal."""
-    return Answers(own.normal(size=rows), own.normal(size=rows) * 0, None, ())
+    return Predictions(own.normal(size=rows), own.normal(size=rows) * 0, None, ())
 
 
 TRUTHS = {
@@ -69,7 +69,7 @@ def test_intervals_of_95_percent_hold_the_truth_so_often(name):
 def clustered(own, groups=60, size=5):
     """Return errors that rows of a group share."""
     shared = np.repeat(own.normal(size=groups), size)
-    return Answers(np.zeros(groups * size), shared + 0.3 * own.normal(size=groups * size), None, ())
+    return Predictions(np.zeros(groups * size), shared + 0.3 * own.normal(size=groups * size), None, ())
 
 
 def test_where_rows_go_together_groups_are_to_be_drawn():
@@ -127,7 +127,7 @@ def alike(own, rows=300):
     models = []
     for _ in range(2):
         chance = norm.cdf(1.2 * (true - 0.5) + 0.7 * shared + 0.7 * own.normal(size=rows))
-        models.append(Answers(true, (chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), ("a", "b")))
+        models.append(Predictions(true, (chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), ("a", "b")))
     return models
 
 
@@ -160,7 +160,7 @@ def test_mcnemars_limits_hold_the_truth():
     covered = 0
     for world in range(WORLDS):
         own, true = dice(world), np.ones(150, dtype=int)
-        pair = [Answers(true, (own.random(150) < share).astype(int), None, ("a", "b")) for share in (0.9, 0.8)]
+        pair = [Predictions(true, (own.random(150) < share).astype(int), None, ("a", "b")) for share in (0.9, 0.8)]
         found = mcnemar(*pair, 0.95)
         covered += found.low <= 0.1 <= found.high
     assert 0.93 * WORLDS <= covered <= 0.97 * WORLDS

@@ -6,7 +6,7 @@ import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtree.lifecycle import metrics
+from runtree.statistics import metrics
 
 
 @st.composite

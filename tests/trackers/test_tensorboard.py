@@ -7,7 +7,7 @@ import pytest
 from runtree.app import App, train
 from runtree.config.hydra_engine import parse_flags
 from runtree.contract.errors import MissingError, RunFailedError
-from runtree.contract.types import Stage
+from runtree.contract.run import Stage
 from runtree.testing import tiny_table
 from runtree.testing.fixtures import UNEXAMINED
 

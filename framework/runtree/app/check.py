@@ -87,14 +87,14 @@ def _run_all(
     from runtree.checks.registry import run_checks
     from runtree.config.build import build
     from runtree.config.resources import compute_arguments
-    from runtree.lifecycle import metrics
-    from runtree.lifecycle.order import stages_before_fit
+    from runtree.lifecycle.stages import stages_before_fit
+    from runtree.statistics import metrics
 
     allow_list = app.allow_list(flags.overrides)
     compute = build(compute_arguments(frozen.config["compute"]), "compute", allow_list)
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
     run = Run(frozen.config, folder, app.plugins, allow_list, known)
-    run.facts |= compute.describe()
+    run.metadata |= compute.describe()
     for stage in stages_before_fit(app.plugins):
         on_start(stage.name)
         stage.run(run)

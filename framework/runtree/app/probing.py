@@ -9,12 +9,12 @@ from runtree.config.build import build_algorithm
 from runtree.contract.errors import ConfigError
 from runtree.contract.protocols import Hooks, TargetResolver
 from runtree.contract.run import Run
-from runtree.lifecycle import metrics
 from runtree.lifecycle.execute import write_environment
-from runtree.lifecycle.fitting.plan import settle
-from runtree.lifecycle.order import stages_before_fit
+from runtree.lifecycle.stages import stages_before_fit
 from runtree.records.layout import RunFolder
+from runtree.statistics import metrics
 from runtree.sweeps.messages import PreflightRequest, PreflightResult
+from runtree.training.fit_plan import resolve_fit_options
 
 Recall = Callable[[str, Hashable, Callable[[], Any]], Any]
 
@@ -29,7 +29,7 @@ def probe(asked: PreflightRequest, hooks: Hooks, trust: TargetResolver, recall: 
     """
     known = metrics.catalogue(hooks.contributions("register_metrics"))
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(asked.config, Path(folder), hooks, trust, known, recall=recall, prunes=asked.prunes)
+        run = Run(asked.config, Path(folder), hooks, trust, known, cached=recall, prunable=asked.prunes)
         for stage in stages_before_fit(hooks):
             stage.run(run)
         if asked.environment is not None:
@@ -51,7 +51,9 @@ def probe(asked: PreflightRequest, hooks: Hooks, trust: TargetResolver, recall: 
 
 def scored(run: Run) -> tuple[str, ...]:
     """Return the names of the metrics that a run scores."""
-    wanted = metrics.choose(run.config.plain()["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
+    wanted = metrics.select_metrics(
+        run.config.to_dict()["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue
+    )
     return tuple(dict.fromkeys([*(metric.name for metric in wanted), run.objective[0].name]))
 
 
@@ -63,7 +65,7 @@ def searched(run: Run) -> tuple[str, ...]:
 def try_out(text: str, config: Mapping[str, Any], task: Any, trust: TargetResolver) -> None:
     """Build an algorithm as one end of the space has it."""
     try:
-        build_algorithm(settle(config, task)[2], task, trust)
+        build_algorithm(resolve_fit_options(config, task)[2], task, trust)
     except ConfigError as error:
         raise ConfigError(f"{text} in the space: {error.message}", *error.hints, *whole(text, error.message)) from None
 

@@ -6,13 +6,13 @@ from tempfile import TemporaryDirectory
 
 from runtree.contract.errors import NotFoundError
 from runtree.contract.types import RunRecord
-from runtree.lifecycle.fitting.curve import draw_curve
 from runtree.records.layout import RunFolder, SweepFolder, find_sweep, sweep_folders
 from runtree.records.manifest import amend_manifest
 from runtree.records.record import sweep_path
 from runtree.records.selectors import find_run
 from runtree.reports.render import write_report_elsewhere, write_run_report, write_sweep_report
 from runtree.reports.run.content import read_run_content
+from runtree.training.history import write_learning_curve
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
         return WrittenReport(file, record.id, missing)
     with folder.held():
         if not (folder.plots / "learning_curve.svg").exists():
-            draw_curve(folder, record.fit)
+            write_learning_curve(folder, record.fit)
         write_run_report(record)
         amend_manifest(folder, [folder.report, *(one for one in folder.plots.glob("*") if one.is_file())])
     return WrittenReport(folder.report, record.id, missing)

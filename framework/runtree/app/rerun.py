@@ -7,13 +7,14 @@ from typing import Any
 
 from runtree.app.application import App
 from runtree.app.train import TrainCallbacks, TrainResult, train
-from runtree.config.freeze import OUTSIDE, FrozenConfig
+from runtree.config.freeze import FrozenConfig
 from runtree.config.hydra_engine import parse_flags
 from runtree.config.secrets import HIDDEN
 from runtree.contract.errors import NotFoundError, RequestError
+from runtree.contract.fingerprint import IGNORED_GROUPS
 from runtree.contract.hookspecs import hookimpl
-from runtree.contract.run import Run
-from runtree.contract.types import RunRecord, Stage
+from runtree.contract.run import Run, Stage
+from runtree.contract.types import RunRecord
 from runtree.plugins import installed_plugins_with
 from runtree.records.layout import RunFolder, SweepFolder, read_description
 from runtree.records.record import sweep_path
@@ -77,7 +78,7 @@ class Rerun:
         """Return how to come by a new folder."""
         hints = (f"see it: runtree show {self.record.id} --config", "with the config as it is now: --force")
         if not self.force:
-            refuse_changed_config(self.record, frozen, *hints, but=lambda key: key.partition(".")[0] in OUTSIDE)
+            refuse_changed_config(self.record, frozen, *hints, but=lambda key: key.partition(".")[0] in IGNORED_GROUPS)
             if frozen.fingerprint != self.record.fingerprints.get("config"):
                 raise RequestError(f"{self.record.id}: its config has another fingerprint by now", *hints)
         return open_new

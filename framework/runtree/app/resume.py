@@ -13,10 +13,10 @@ from runtree.config.freeze import FrozenConfig
 from runtree.config.hydra_engine import parse_flags
 from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
-from runtree.lifecycle.fitting.checkpoints import adopt
 from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts
 from runtree.records.selectors import find_run
 from runtree.sweeps.identity import MAY_CHANGE_ON_RESUME, read_request
+from runtree.training.checkpoints import retarget_checkpoints
 
 MAY_CHANGE_ON_CONTINUE = ("fit.max_iterations", "fit.max_seconds", "fit.checkpoint", "compute")
 
@@ -105,7 +105,7 @@ class ContinuedRun:
             folder = open_new()
             shutil.copytree(self.folder.checkpoints, folder.checkpoints)
             # checkpoints carry the fingerprint of their config: a fit loads no other's
-            adopt(folder.checkpoints, str(before), frozen.fingerprint)
+            retarget_checkpoints(folder.checkpoints, str(before), frozen.fingerprint)
             if self.folder.history.is_file():
                 shutil.copy(self.folder.history, folder.history)
             return folder

@@ -67,11 +67,11 @@ class SweepWorker:
     """Does one piece of work after another; what it learns of the data it remembers."""
 
     def __init__(self, app: App, overrides: tuple[str, ...]) -> None:
-        from runtree.lifecycle.memory import Memory
+        from runtree.lifecycle.cache import RunCache
 
         self.hooks = app.plugins
         self.trust = app.allow_list(overrides)
-        self.memory = Memory()
+        self.memory = RunCache()
         self.held: dict[int, tuple[Run, RunRecord, tuple[float, ...]]] = {}
 
     def __call__(self, payload: Any, channel: Channel) -> Any:
@@ -93,7 +93,7 @@ class SweepWorker:
         """Load, check and split; build every trial."""
         from runtree.app.probing import probe as look
 
-        return look(probe, self.hooks, self.trust, self.memory.recall)
+        return look(probe, self.hooks, self.trust, self.memory.get_or_compute)
 
     def work(self, work: RunRequest, channel: Channel) -> AttemptResult:
         """Do a run and return how it ended, whatever came in between."""
@@ -106,10 +106,10 @@ class SweepWorker:
             work.overrides,
             work.sweep,
             keep=lambda run: work.keep == "all",
-            recall=self.memory.recall,
+            cached=self.memory.get_or_compute,
             given_up=channel.report,
-            prunes=work.prunes,
-            probed=True,
+            prunable=work.prunes,
+            validated=True,
             ended=records.append,
         )
         run: Run | None = None

@@ -151,8 +151,8 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
     from hydra.core.hydra_config import HydraConfig
 
     from runtree.config.freeze import freeze
+    from runtree.lifecycle.cache import SINGLE_RUN_BYTES, RunCache
     from runtree.lifecycle.execute import Request, execute
-    from runtree.lifecycle.memory import ALONE, Memory
     from runtree.lifecycle.outcome import ranked
     from runtree.records.layout import make_run_folder, use_run_folder
 
@@ -168,8 +168,8 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
     sweep = result.folder.name if result.folder else None
     keep = later_keep_filter(config, output_dir, int(hydra.job.num), result) if result.swept is not None else None
     folder = callbacks.choose_folder(frozen, open_new)
-    recall = Memory(ALONE).recall
-    request = Request(frozen, folder, overrides, sweep, keep, recall=recall, iterated=callbacks.on_iteration)
+    cached = RunCache(SINGLE_RUN_BYTES).get_or_compute
+    request = Request(frozen, folder, overrides, sweep, keep, cached=cached, iterated=callbacks.on_iteration)
     try:
         run = execute(request, task.app.plugins, task.app.allow_list(overrides), callbacks.on_stage)
     except Exception as error:

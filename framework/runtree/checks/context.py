@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from runtree.contract.answers import Answers, actual, ask
 from runtree.contract.errors import first_line
+from runtree.contract.predictions import Predictions, encode_target, predict
 from runtree.contract.run import Run
-from runtree.contract.types import PARTS, Direction, Metric
-from runtree.lifecycle import metrics
-from runtree.lifecycle.fit import make_preprocess
+from runtree.contract.types import SPLITS, Direction, Metric
 from runtree.lifecycle.split import holdout_rows
+from runtree.statistics import metrics
+from runtree.training.pipeline import make_preprocess
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,13 +134,13 @@ class CheckContext:
     @property
     def algorithm(self) -> dict[str, Any]:
         """The config of the algorithm."""
-        node: dict[str, Any] = self.run.config.plain()["algorithm"]
+        node: dict[str, Any] = self.run.config.to_dict()["algorithm"]
         return node
 
     @property
     def splits(self) -> list[str]:
         """The splits that have rows of their own: no validation split under cross-validation."""
-        return [split for split in PARTS if split != "validation" or self.run.evaluator.holds_out]
+        return [split for split in SPLITS if split != "validation" or self.run.evaluator.holds_out]
 
     @cached_property
     def model(self) -> "Pipeline":
@@ -194,13 +194,13 @@ class CheckContext:
             algorithm.fit(prepared, target.to_numpy())
         return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
 
-    def predict(self, model: "Pipeline", rows: "Rows") -> Answers:
+    def predict(self, model: "Pipeline", rows: "Rows") -> Predictions:
         """Return a pipeline's predictions for some rows."""
         with silent():
             prepared = model[:-1].transform(self.features(rows))
-            return ask(model[-1], prepared, actual(self.target(rows), self.classes), self.classes)
+            return predict(model[-1], prepared, encode_target(self.target(rows), self.classes), self.classes)
 
-    def score(self, predictions: Answers) -> float:
+    def score(self, predictions: Predictions) -> float:
         """Return the ranking metric; NaN where it is not defined."""
         with silent():
             return predictions.values([self.metric]).get(self.metric.name, float("nan"))

@@ -15,7 +15,7 @@ from runtree.checks.context import (
     skipped,
     warned,
 )
-from runtree.contract.answers import codes
+from runtree.contract.predictions import encode_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ def _usable_rows(context: CheckContext) -> "tuple[Array, Array]":
     rows = context.train
     if not context.classes:
         return rows, context.target(rows).to_numpy(dtype=float)
-    target = codes(context.target(rows).to_numpy(), context.classes)
+    target = encode_labels(context.target(rows).to_numpy(), context.classes)
     frequent = np.bincount(target)[target] >= FOLDS
     return rows[frequent], target[frequent]
 

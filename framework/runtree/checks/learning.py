@@ -16,7 +16,7 @@ from runtree.checks.context import (
     skipped,
     warned,
 )
-from runtree.contract.answers import Answers, actual, ask
+from runtree.contract.predictions import Predictions, encode_target, predict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,17 +62,17 @@ def check_learns(context: CheckContext) -> CheckResult:
     return passed(message)
 
 
-def dummy_predictions(context: CheckContext) -> Answers:
+def dummy_predictions(context: CheckContext) -> Predictions:
     """Return predictions of the class shares, or of the mean, for the validation rows."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
     dummy = DummyClassifier(strategy="prior") if context.classes else DummyRegressor()
     dummy.fit(context.features(context.train), context.target(context.train).to_numpy())
-    truth = actual(context.target(context.validation), context.classes)
-    return ask(dummy, context.features(context.validation), truth, context.classes)
+    truth = encode_target(context.target(context.validation), context.classes)
+    return predict(dummy, context.features(context.validation), truth, context.classes)
 
 
-def _share_better(context: CheckContext, model: Answers, dummy: Answers) -> float:
+def _share_better(context: CheckContext, model: Predictions, dummy: Predictions) -> float:
     """Return the share of resamples of the validation rows in which the pipeline is better."""
     import numpy as np
 
@@ -82,7 +82,7 @@ def _share_better(context: CheckContext, model: Answers, dummy: Answers) -> floa
     return float(np.mean([gain > 0 for gain in gains if not np.isnan(gain)] or [False]))
 
 
-def _take(predictions: Answers, rows: "Array") -> Answers:
+def _take(predictions: Predictions, rows: "Array") -> Predictions:
     score = None if predictions.score is None else predictions.score[rows]
     return replace(predictions, y_true=predictions.y_true[rows], y_pred=predictions.y_pred[rows], score=score)
 
@@ -98,7 +98,7 @@ def check_shuffled(context: CheckContext) -> CheckResult:
     rows = context.reduce(context.train)
     generator = np.random.default_rng([context.run.seed, len(rows)])
     orders = [generator.permutation(len(context.validation)) for _ in range(CHANCE_ORDERS)]
-    predictions: list[Answers] = []
+    predictions: list[Predictions] = []
     for count in PERMUTED_FITS:
         predictions += [_fit_permuted(context, rows, generator) for _ in range(count)]
         message, gain, limit = _compare_with_chance(context, predictions, orders)
@@ -112,7 +112,7 @@ def check_shuffled(context: CheckContext) -> CheckResult:
     )
 
 
-def _fit_permuted(context: CheckContext, rows: "Array", generator: "np.random.Generator") -> Answers:
+def _fit_permuted(context: CheckContext, rows: "Array", generator: "np.random.Generator") -> Predictions:
     target = context.target(rows)
     permuted = target.iloc[generator.permutation(len(target))].set_axis(target.index)
     # each fit has a seed of its own, or what random initial weights predict by themselves would repeat in every fit
@@ -121,7 +121,7 @@ def _fit_permuted(context: CheckContext, rows: "Array", generator: "np.random.Ge
 
 
 def _compare_with_chance(
-    context: CheckContext, predictions: list[Answers], orders: "Sequence[Array]"
+    context: CheckContext, predictions: list[Predictions], orders: "Sequence[Array]"
 ) -> tuple[str, float, float]:
     """Return a message, the mean gain over the chance level, and the largest gain that is tolerated."""
     import numpy as np
@@ -187,6 +187,8 @@ def memorization_score(context: CheckContext, prepared: "Array", rows: "Array", 
     algorithm = allow_memorizing(context.run.estimator, context.algorithm, epochs)
     with context.session(context.run.seed), silent():
         algorithm.fit(prepared, context.target(rows).to_numpy())
-        predictions = ask(algorithm, prepared, actual(context.target(rows), context.classes), context.classes)
+        predictions = predict(
+            algorithm, prepared, encode_target(context.target(rows), context.classes), context.classes
+        )
         score = accuracy_score if context.classes else r2_score
         return float(score(predictions.y_true, predictions.y_pred))

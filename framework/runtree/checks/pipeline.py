@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from runtree.checks.context import CheckContext, CheckResult, failed, passed, silent
-from runtree.contract.types import PARTS
+from runtree.contract.types import SPLITS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ def check_shapes(context: CheckContext) -> CheckResult:
     )
     if failure:
         return failure
-    sizes = "/".join(f"{len(context.run.split.rows(split)):,}" for split in PARTS)
+    sizes = "/".join(f"{len(context.run.split.rows(split)):,}" for split in SPLITS)
     with silent():
         width = context.model[:-1].transform(context.features(context.train[:1])).shape[1]
     columns = context.run.data.features.shape[1]
@@ -100,7 +100,7 @@ def _check_probabilities(context: CheckContext) -> CheckResult | None:
 
 
 def _first_rows(context: CheckContext) -> "dict[str, np.ndarray[Any, Any]]":
-    by_split = {split: context.run.split.rows(split)[:MAX_SPLIT_ROWS] for split in PARTS}
+    by_split = {split: context.run.split.rows(split)[:MAX_SPLIT_ROWS] for split in SPLITS}
     return {split: rows for split, rows in by_split.items() if len(rows)}
 
 

@@ -146,7 +146,7 @@ def check_classes(context: CheckContext) -> CheckResult:
 
 
 def _class_advice(context: CheckContext, split: str) -> str:
-    if context.run.facts.get("split") == "random":
+    if context.run.metadata.get("split") == "random":
         return "type: data.split=stratified"
     return f"make it larger: data.{split}_size=0.3, or collect or drop rare classes"
 

@@ -147,7 +147,7 @@ def make_comparison(outputs: Path, request: "CompareRequest") -> "tuple[Comparis
 
 def naming_keys(rows: "Sequence[ComparisonRow]") -> list[str]:
     """Return the config keys in which the configurations differ; the algorithm's name where they differ in none."""
-    from runtree.contract.science import counts
+    from runtree.contract.fingerprint import affects_fingerprint
     from runtree.records.diff import varying_keys
 
     def without_seeds(row: "ComparisonRow") -> "RunRecord":
@@ -156,7 +156,9 @@ def naming_keys(rows: "Sequence[ComparisonRow]") -> list[str]:
         typed = tuple(text for text in record.overrides if text.lstrip("+~").partition("=")[0] not in row.followers)
         return replace(record, config=config, overrides=typed)
 
-    return [key for key in varying_keys([without_seeds(row) for row in rows]) if counts(key)] or ["algorithm.name"]
+    return [key for key in varying_keys([without_seeds(row) for row in rows]) if affects_fingerprint(key)] or [
+        "algorithm.name"
+    ]
 
 
 def naming_settings(row: "ComparisonRow", keys: Sequence[str]) -> dict[str, Any]:
@@ -189,7 +191,7 @@ def _test_document(test: "PairwiseTest | None", corrected_p: float | None) -> di
     """Return a test as plain data; its `p` is not corrected for multiple tests, `corrected_p` is."""
     if test is None:
         return None
-    result: Mapping[str, Any] = test.comparison.plain() if test.comparison is not None else {}
+    result: Mapping[str, Any] = test.comparison.to_dict() if test.comparison is not None else {}
     return {**result, "over": test.over, "corrected_p": corrected_p, "why_not": test.why}
 
 

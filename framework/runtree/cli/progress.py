@@ -53,7 +53,7 @@ class RunProgress:
 
     def on_iteration(self, run: "Run", line: Mapping[str, Any]) -> None:
         """Show the number of iterations, the time that is left at most, and the latest metrics."""
-        if self._bar is None or not run.filled("plan"):
+        if self._bar is None or not run.is_set("plan"):
             return
         plan, step = run.plan, int(line["step"])
         limit = run.estimator.get_params(deep=False).get(plan.bound) if plan.bound else None

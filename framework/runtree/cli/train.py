@@ -152,7 +152,7 @@ def _print_run(run: "Run") -> None:
     evaluation = artifacts.mapping(RunFolder(run.folder).evaluation)
     print_table(*with_intervals(*_metric_table(run), evaluation))
     lines = list(evaluation_lines(evaluation))
-    lines += [format_test_usage(run.test_looks)] if run.test_looks else []
+    lines += [format_test_usage(run.test_access)] if run.test_access else []
     for line in lines:
         click.echo(f"\n{line}")
     print_warnings(run.folder)
@@ -173,18 +173,18 @@ def run_lines(run: "Run") -> list[tuple[str, str]]:
         (
             "data",
             f"{data.name}: {rows:,} rows, {columns} columns, target '{data.target.name}' ({data.task}{classes}), "
-            f"{run.facts['split']} split {sizes}, seed {run.seed}",
+            f"{run.metadata['split']} split {sizes}, seed {run.seed}",
         ),
         (
             "fit",
-            f"{run.config.algorithm.name} on {run.facts.get('device', 'cpu')}, evaluator {run.config.evaluator.name}",
+            f"{run.config.algorithm.name} on {run.metadata.get('device', 'cpu')}, evaluator {run.config.evaluator.name}",
         ),
     ]
-    if run.ending.get("reason"):
-        lines.append(("stopped", format_fit_end(run.ending)))
+    if run.fit_summary.get("reason"):
+        lines.append(("stopped", format_fit_end(run.fit_summary)))
     if run.folds:
         lines.append(("folds", f"{len(run.folds)}; ± is the standard deviation over them"))
-    if run.chosen:
+    if run.search_result:
         lines.append(("selected", _format_search(run)))
     return lines
 
@@ -200,7 +200,7 @@ def format_fit_end(fit: Mapping[str, Any]) -> str:
 
 def _format_search(run: "Run") -> str:
     """Return the values that a nested search selected, and by how much its score was optimistic over the folds."""
-    found = run.chosen
+    found = run.search_result
     if found is None:
         return ""
     pairs = (f"{path.removeprefix('algorithm.')}={format_cell(value)}" for path, value in found.values.items())

@@ -10,7 +10,7 @@ from runtree.cli.completion import complete_run
 from runtree.cli.format import command, labelled, next_steps, outputs_option
 
 if TYPE_CHECKING:
-    from runtree.contract.card import Card
+    from runtree.contract.card import ModelCard
     from runtree.records.zoo import ZooEntry
 
 SCHEMA = 1
@@ -93,7 +93,7 @@ def _zoo_folder(context: click.Context, zoo: str | None) -> Path:
     return Path(name)
 
 
-def _make_card(name: str, source: str, outputs: str) -> "tuple[Card, Path]":
+def _make_card(name: str, source: str, outputs: str) -> "tuple[ModelCard, Path]":
     """Return the card and the weights of a file or of a run."""
     from runtree.contract.card import refuse_pickles
     from runtree.records.selectors import find_run

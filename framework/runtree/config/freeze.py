@@ -13,8 +13,8 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from runtree.config.catalogue import flatten
 from runtree.config.secrets import keep_reference, redact
 from runtree.contract.errors import ConfigError, first_line, unknown
-from runtree.contract.science import OUTSIDE as OUTSIDE
-from runtree.contract.science import counts
+from runtree.contract.fingerprint import IGNORED_GROUPS as OUTSIDE
+from runtree.contract.fingerprint import affects_fingerprint
 
 SEGMENT = "[A-Za-z0-9._-]"
 
@@ -134,6 +134,6 @@ def fingerprint(config: Mapping[str, Any], without: Collection[str] = ()) -> str
 
 def fingerprint_of_leaves(leaves: Mapping[str, Any], without: Collection[str] = ()) -> str:
     """Hash a config that is flat already."""
-    counted = {path: value for path, value in leaves.items() if path not in without and counts(path)}
+    counted = {path: value for path, value in leaves.items() if path not in without and affects_fingerprint(path)}
     text = json.dumps(counted, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -14,7 +14,7 @@ UNPICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Card:
+class ModelCard:
     """What is known of some weights; what nobody stated is None.
 
     Attributes

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,18 +32,18 @@ class Fold:
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class FoldResult:
     """What came of a fold; `seconds` is how long the fit took, preprocessing included."""
 
     fold: Fold
-    answers: Answers
+    answers: Predictions
     seconds: float
 
 
-class EachFold(Protocol):
+class FoldRunner(Protocol):
     """Fits the folds, one after the other or in as many processes as the run has slots."""
 
-    def __call__(self, folds: Iterable[Fold]) -> Iterator[Answered]:
+    def __call__(self, folds: Iterable[Fold]) -> Iterator[FoldResult]:
         """Yield what came of each fold, in the order of `folds`, whichever ends first.
 
         Every fold begins with the run's own seed and has the same threads, so that where it is fitted changes nothing.

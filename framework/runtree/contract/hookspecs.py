@@ -16,8 +16,8 @@ from typing import Any
 
 import pluggy
 
-from runtree.contract.run import Run
-from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Stage, Tracker
+from runtree.contract.run import Run, Stage
+from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Tracker
 
 PROJECT = "runtree"
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 Values = Mapping[str, Any]
 Scale = Literal["linear", "log", "reverse_log"]
-Ending = Literal["running", "completed", "pruned", "failed"]
+TrialState = Literal["running", "completed", "pruned", "failed"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Observation:
     """
 
     number: int
-    state: Ending
+    state: TrialState
     values: Values
     objectives: tuple[float, ...] | None = None
     constraints: tuple[float, ...] = ()
@@ -124,7 +124,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SearchResult:
     """What a search chose of the algorithm's config, by path, and the score by which it did.
 
     `tried` counts the candidates.

@@ -1,7 +1,7 @@
 """The frozen things that travel between rooms and plugins."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,14 +10,13 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from runtree.contract.run import Run
 
 Task = Literal["classification", "regression"]
 Direction = Literal["maximize", "minimize"]
-Part = Literal["train", "validation", "test"]
+SplitName = Literal["train", "validation", "test"]
 
 TASKS: tuple[Task, ...] = ("classification", "regression")
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -45,19 +44,6 @@ class AlgorithmOption:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     space: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[Task, ...] = TASKS
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of a run.
-
-    `run` is called with the `Run` and fills what it has to fill; `after` or `before` names another stage.
-    """
-
-    name: str
-    run: "Callable[[Run], None]"
-    after: str | None = None
-    before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +136,7 @@ class Split:
 
     def rows(self, part: str) -> "np.ndarray[Any, Any]":
         """Return the row positions of a part."""
-        if part not in PARTS:
+        if part not in SPLITS:
             raise KeyError(part)
         rows: np.ndarray[Any, Any] = getattr(self, part)
         return rows
@@ -192,3 +178,37 @@ class RunRecord:
     folder: Path
     fit: Mapping[str, Any] = field(default_factory=dict)
     missed: tuple[str, ...] = ()
+
+
+# --- What a look at a model, or at a sweep, found, and what to do next.
+
+Level = Literal["good", "note", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence about what was found, and one about what to do.
+
+    Attributes
+    ----------
+    name
+        A word or two, the same each time: ``overfitting``.
+    level
+        "good": nothing to do; "note": worth knowing; "warning": the numbers or the model deserve less trust.
+    says
+        What was found, with its figures.
+    advice
+        What to do next, best an override to type; empty only where the level is "good".
+    values
+        The figures behind it, for programs.
+    """
+
+    name: str
+    level: Level
+    says: str
+    advice: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `evaluation.json` keeps it."""
+        return asdict(self)

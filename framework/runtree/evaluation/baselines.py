@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers, actual, ask
 from runtree.contract.errors import RuntreeError, first_line
-from runtree.contract.finding import Finding, Level
+from runtree.contract.predictions import Predictions, encode_target, predict
 from runtree.contract.run import Run
-from runtree.contract.types import Task
+from runtree.contract.types import Finding, Level, Task
 from runtree.evaluation.context import EvaluationContext
-from runtree.lifecycle.fit import make_preprocess, preprocessed
+from runtree.training.pipeline import fit_preprocess, make_preprocess
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,12 +164,12 @@ def prepare_data(run: Run) -> BaselineData:
     chosen = np.sort(shuffled[: max_rows(len(train), width)])
     names = [split for split in ("validation", "test") if len(run.split.rows(split))]
     if len(chosen) == len(train):
-        preprocess, rows = run.recall("fitted", run.preprocessed, lambda: preprocessed(run))
+        preprocess, rows = run.cached("fitted", run.preprocess_key, lambda: fit_preprocess(run))
         splits = {name: _transform_cached(run, preprocess, name) for name in names}
     else:
         preprocess = make_preprocess(run)
         rows = preprocess.fit_transform(run.data.features.iloc[chosen], run.data.target.iloc[chosen])
-        splits = {name: preprocess.transform(run.part(name)[0]) for name in names}
+        splits = {name: preprocess.transform(run.select(name)[0]) for name in names}
     target = run.data.target.iloc[chosen].to_numpy()
     limit = max_rows(len(chosen), np.shape(rows)[1] if np.ndim(rows) == 2 else 1)
     if limit < len(chosen):  # preprocessing has made the table wider
@@ -185,7 +184,7 @@ def max_rows(rows: int, columns: int) -> int:
 
 
 def _transform_cached(run: Run, preprocess: Any, split: str) -> Any:
-    return run.recall("rows", (run.preprocessed, split), lambda: preprocess.transform(run.part(split)[0]))
+    return run.cached("rows", (run.preprocess_key, split), lambda: preprocess.transform(run.select(split)[0]))
 
 
 def numeric_obstacle(rows: Any) -> str:
@@ -208,7 +207,7 @@ class FittedBaseline:
     """Predictions of a fitted baseline by split; `rows` counts the train rows that it was fitted on."""
 
     algorithm: str
-    predictions: Mapping[str, Answers]
+    predictions: Mapping[str, Predictions]
     seconds: float
     rows: int
 
@@ -216,8 +215,8 @@ class FittedBaseline:
 def _fit_cached(run: Run, baseline: Baseline, data: BaselineData) -> FittedBaseline:
     if baseline.uses_columns and data.obstacle:
         raise ValueError(data.obstacle)
-    key = (run.preprocessed, run.seed, baseline.name)  # the runs of a sweep mostly share their preprocessed rows
-    fitted: FittedBaseline = run.recall("baseline", key, lambda: _fit(run, baseline, data))
+    key = (run.preprocess_key, run.seed, baseline.name)  # the runs of a sweep mostly share their preprocessed rows
+    fitted: FittedBaseline = run.cached("baseline", key, lambda: _fit(run, baseline, data))
     return fitted
 
 
@@ -230,7 +229,7 @@ def _fit(run: Run, baseline: Baseline, data: BaselineData) -> FittedBaseline:
         warnings.simplefilter("ignore")  # such as that a line has not converged: the user did not choose this model
         model.fit(select(data.train), data.target)
         predictions = {
-            split: ask(model, select(rows), actual(run.part(split)[1], classes), classes)
+            split: predict(model, select(rows), encode_target(run.select(split)[1], classes), classes)
             for split, rows in data.splits.items()
         }
     name = type(model[-1] if hasattr(model, "steps") else model).__name__
@@ -266,7 +265,7 @@ def _result(context: EvaluationContext, baseline: Baseline, fitted: FittedBaseli
         "seconds": fitted.seconds,
         "metrics": {split: predictions.values(context.metrics) for split, predictions in fitted.predictions.items()},
         "gain": gain,
-        "finding": _finding(context, baseline, gain).plain(),
+        "finding": _finding(context, baseline, gain).to_dict(),
     }
 
 
@@ -286,7 +285,7 @@ def _finding(context: EvaluationContext, baseline: Baseline, gain: dict[str, Any
     return Finding(name, level, f"not better than {baseline.name}: {shown}", advice)
 
 
-def compare_on_test(context: EvaluationContext, predictions: Answers) -> dict[str, Any]:
+def compare_on_test(context: EvaluationContext, predictions: Predictions) -> dict[str, Any]:
     """Return the gain of the run over other predictions in the ranking metric on the test split: above 0 is better.
 
     ROC AUC of two classes is compared by DeLong's test, accuracy by McNemar's, any other metric by a paired bootstrap,

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers, actual, read_answers
+from runtree.contract.predictions import Predictions, encode_target, read_predictions
 from runtree.contract.run import Run
 from runtree.contract.types import Direction, Metric
 from runtree.evaluation.options import EvaluationOptions, read_evaluation_options
-from runtree.lifecycle import metrics
+from runtree.statistics import metrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,11 +43,11 @@ class EvaluationContext:
     results: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def predictions(self) -> Mapping[str, Answers]:
+    def predictions(self) -> Mapping[str, Predictions]:
         """Predictions by split; under cross-validation those of "validation" are out-of-fold predictions."""
         classes = self.run.data.classes
         return {
-            str(split): read_answers(table, classes)
+            str(split): read_predictions(table, classes)
             for split, table in self.run.predictions.groupby("part", sort=False)
         }
 
@@ -60,7 +60,7 @@ class EvaluationContext:
 
     def groups(self, split: str) -> "Array | None":
         """Return the group of each row, if the table is split by groups: the rows of a group are not independent."""
-        if self.run.data.groups is None or self.run.facts.get("split") != "group":
+        if self.run.data.groups is None or self.run.metadata.get("split") != "group":
             return None
         groups: Array = self.run.data.groups.iloc[self.rows[split]].to_numpy()
         return groups
@@ -106,42 +106,42 @@ class EvaluationContext:
         shrinkage = len(chosen) / len(self.rows[split])
         return float(np.nanstd(replicates.drawn) * np.sqrt(shrinkage))
 
-    def no_skill_predictions(self, split: str) -> Answers:
+    def no_skill_predictions(self, split: str) -> Predictions:
         """Return the predictions of a model that knows only the target: the train split's class shares, or its mean."""
         import numpy as np
 
         classes = self.run.data.classes
         truth = self.predictions[split].y_true
-        train = actual(self.run.part("train")[1], classes)
+        train = encode_target(self.run.select("train")[1], classes)
         if not classes:
-            return Answers(truth, np.full(len(truth), train.mean()), None, ())
+            return Predictions(truth, np.full(len(truth), train.mean()), None, ())
         shares = np.bincount(train, minlength=len(classes)) / len(train)
-        return Answers(truth, np.full(len(truth), shares.argmax()), np.tile(shares, (len(truth), 1)), classes)
+        return Predictions(truth, np.full(len(truth), shares.argmax()), np.tile(shares, (len(truth), 1)), classes)
 
 
 def make_evaluation_context(run: Run) -> EvaluationContext:
     """Return the context of a scored run."""
-    node = run.config.plain()["evaluator"]
-    selected = metrics.choose(node.get("metrics", "auto"), run.data.task, run.catalogue)
+    node = run.config.to_dict()["evaluator"]
+    selected = metrics.select_metrics(node.get("metrics", "auto"), run.data.task, run.catalogue)
     metric, direction = metrics.objective(run.config.objective, run.data.task, run.catalogue)
     scored = selected if metric in selected else [*selected, metric]
     return EvaluationContext(run, read_evaluation_options(node), scored, metric, direction)
 
 
-def metric_value(predictions: Answers, metric: Metric) -> float:
+def metric_value(predictions: Predictions, metric: Metric) -> float:
     """Return a metric; NaN where it is not defined."""
     return predictions.values([metric]).get(metric.name, float("nan"))
 
 
-def take_rows(predictions: Answers, rows: "Array | slice") -> Answers:
+def take_rows(predictions: Predictions, rows: "Array | slice") -> Predictions:
     """Return the predictions of some rows."""
     score = None if predictions.score is None else predictions.score[rows]
-    return Answers(predictions.y_true[rows], predictions.y_pred[rows], score, predictions.classes)
+    return Predictions(predictions.y_true[rows], predictions.y_pred[rows], score, predictions.classes)
 
 
-def perfect_predictions(predictions: Answers) -> Answers:
+def perfect_predictions(predictions: Predictions) -> Predictions:
     """Return the predictions of a model that is always right, and sure of it."""
     import numpy as np
 
     truth, classes = predictions.y_true, predictions.classes
-    return Answers(truth, truth, np.eye(len(classes))[truth] if classes else None, classes)
+    return Predictions(truth, truth, np.eye(len(classes))[truth] if classes else None, classes)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.contract.errors import ConfigError, RuntreeError, first_line, unknown
-from runtree.contract.run import Run
-from runtree.contract.types import Stage
+from runtree.contract.run import Run, Stage
 from runtree.evaluation.baselines import BASELINE_NAMES, compare_with_baselines, selected_baselines
 from runtree.evaluation.context import EvaluationContext, make_evaluation_context
 from runtree.evaluation.diagnosis.registry import DIAGNOSES
@@ -16,9 +15,9 @@ from runtree.evaluation.fairness import check_columns, check_metrics, measure_fa
 from runtree.evaluation.gate import CHAMPION, check_champion, check_condition, check_gate, failed_gates, gate_conditions
 from runtree.evaluation.importance import feature_dependence, feature_importance
 from runtree.evaluation.options import EvaluationOptions, read_evaluation_options
-from runtree.lifecycle import metrics
 from runtree.records.layout import RunFolder
 from runtree.records.writer import write_json
+from runtree.statistics import metrics
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ def validate_options(run: Run) -> None:
     RuntreeError
         With the config path; `MissingError` if fairness is requested and the extra is not installed.
     """
-    options = read_evaluation_options(run.config.plain()["evaluator"])
+    options = read_evaluation_options(run.config.to_dict()["evaluator"])
     _check_baselines(options)
     _check_conditions(run, options)
     if options.fairness.columns:
@@ -70,8 +69,8 @@ def _check_baselines(options: EvaluationOptions) -> None:
 
 
 def _check_conditions(run: Run, options: EvaluationOptions) -> None:
-    node, task = run.config.plain(), run.data.task
-    selected = metrics.choose(node["evaluator"].get("metrics", "auto"), task, run.catalogue)
+    node, task = run.config.to_dict(), run.data.task
+    selected = metrics.select_metrics(node["evaluator"].get("metrics", "auto"), task, run.catalogue)
     ranked, _ = metrics.objective(node["objective"], task, run.catalogue)
     scored = {metric.name: metric for metric in (*selected, ranked)}
     known = [name for name, metric in run.catalogue.items() if task in metric.tasks]
@@ -83,7 +82,7 @@ def _check_conditions(run: Run, options: EvaluationOptions) -> None:
 
 def validate_champion(run: Run) -> None:
     """Refuse a champion that was trained on other data or scored on other test rows."""
-    node = run.config.plain()
+    node = run.config.to_dict()
     champion = read_evaluation_options(node["evaluator"]).benchmark.run
     if champion is not None:
         check_champion(run, champion, metrics.objective(node["objective"], run.data.task, run.catalogue)[0])
@@ -100,7 +99,7 @@ def evaluate(run: Run) -> None:
         if result is not None:
             context.results[step.name] = result
     write_json(RunFolder(run.folder).evaluation, {**context.results, "seconds": seconds})
-    run.missed = failed_gates(context)
+    run.failed_gates = failed_gates(context)
 
 
 def _run_step(step: EvaluationStep, context: EvaluationContext) -> Any:
@@ -128,13 +127,13 @@ def metric_intervals(context: EvaluationContext) -> dict[str, Any] | None:
         "resamples": options.resamples,
         "method": METHOD,
         "drawn": "rows" if groups is None else "groups",
-        "test": {name: interval.plain() for name, interval in intervals.items()},
+        "test": {name: interval.to_dict() for name, interval in intervals.items()},
     }
 
 
 # The order matters: the gate reads intervals and baselines, dependence reads importance, and the diagnosis reads all.
 STEPS: tuple[EvaluationStep, ...] = (
-    EvaluationStep("test_looks", lambda context: dict(context.run.test_looks)),
+    EvaluationStep("test_looks", lambda context: dict(context.run.test_access)),
     EvaluationStep("intervals", metric_intervals),
     EvaluationStep("baselines", compare_with_baselines),
     EvaluationStep("benchmark", check_gate),

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers
 from runtree.contract.errors import ConfigError, MissingError, unknown
+from runtree.contract.predictions import Predictions
 from runtree.contract.run import Run
 from runtree.contract.types import Metric, Table
 from runtree.evaluation.context import EvaluationContext, take_rows
@@ -160,7 +160,7 @@ def _metric_frame(context: EvaluationContext, metrics: Sequence[str], rows: Mapp
         )
 
 
-def _rate(predictions: Answers, name: str) -> Callable[..., float]:
+def _rate(predictions: Predictions, name: str) -> Callable[..., float]:
     import fairlearn.metrics
 
     rate = getattr(fairlearn.metrics, name)
@@ -174,7 +174,7 @@ def _rate(predictions: Answers, name: str) -> Callable[..., float]:
     return value
 
 
-def _metric(predictions: Answers, metric: Metric) -> Callable[..., float]:
+def _metric(predictions: Predictions, metric: Metric) -> Callable[..., float]:
     def value(y_true: Any, rows: Any) -> float:
         found = take_rows(predictions, rows).value(metric)
         return float("nan") if found is None else float(found)
@@ -208,7 +208,7 @@ def _finite(value: Any) -> float | None:
 
 
 def resample_groups(
-    predictions: Answers,
+    predictions: Predictions,
     rows: Mapping[str, "Array"],
     name: str,
     catalogue: Mapping[str, Metric],
@@ -233,7 +233,7 @@ def resample_groups(
     return np.stack([own[:fewest] for own in replicates])
 
 
-def _resample_rate(predictions: Answers, name: str, resamples: int, rng: Any) -> "Array":
+def _resample_rate(predictions: Predictions, name: str, resamples: int, rng: Any) -> "Array":
     """Return a rate on resamples.
 
     To draw rows with replacement is to draw the four counts of the confusion matrix from a multinomial distribution.

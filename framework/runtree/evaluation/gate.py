@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers, read_answers
 from runtree.contract.errors import ConfigError, NotFoundError, unknown
 from runtree.contract.expression import Bound, parse
+from runtree.contract.predictions import Predictions, read_predictions
 from runtree.contract.run import Run
-from runtree.contract.types import PARTS, Metric, RunRecord
+from runtree.contract.types import SPLITS, Metric, RunRecord
 from runtree.evaluation.baselines import compare_on_test, format_gain, is_tie
 from runtree.evaluation.context import EvaluationContext
-from runtree.lifecycle.metrics import SECONDS
 from runtree.records.layout import RunFolder
 from runtree.records.selectors import find_run, read_records
+from runtree.statistics.metrics import FIT_SECONDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,11 +100,11 @@ def check_condition(
     if condition.end and not intervals:
         hint = "type: evaluator.intervals.resamples=2000"
         raise ConfigError(f"{METRICS_PATH}: '{condition.text}' needs an interval, and none is computed", hint)
-    if condition.bound.name == SECONDS:
+    if condition.bound.name == FIT_SECONDS:
         return
     if first == GAIN and len(rest) == 1:
         _check_opponent(condition, rest[0], opponents)
-    elif first in PARTS and len(rest) == 1:
+    elif first in SPLITS and len(rest) == 1:
         _check_metric(condition, rest[0], scored, known)
     else:
         raise ConfigError(f"{METRICS_PATH}: this run has no '{condition.bound.name}'", *POSSIBLE)
@@ -144,7 +144,7 @@ def find_champion(run: Run, name: str | int) -> RunRecord:
         return _latest_run(run, outputs) if name == "latest" else _named_run(outputs, name)
 
     # the run that is latest when a sweep begins stays the champion of all its runs
-    record: RunRecord = run.recall("champion", (name, str(outputs)), search)
+    record: RunRecord = run.cached("champion", (name, str(outputs)), search)
     return record
 
 
@@ -195,12 +195,12 @@ def check_champion(run: Run, name: str | int, metric: Metric) -> None:
         raise ConfigError(f"{RUN_PATH}: {record.id} has no probabilities, and {metric.name} needs them")
 
 
-def champion_predictions(run: Run, name: str | int, rows: "Array") -> Answers:
+def champion_predictions(run: Run, name: str | int, rows: "Array") -> Predictions:
     """Return the champion's predictions for test rows, in the order of `rows`."""
     import pandas as pd
 
     table = pd.read_parquet(RunFolder(find_champion(run, name).folder).predictions)
-    return read_answers(align_rows(table[table["part"] == "test"], rows), run.data.classes)
+    return read_predictions(align_rows(table[table["part"] == "test"], rows), run.data.classes)
 
 
 def align_rows(table: "pd.DataFrame", rows: "Array") -> "pd.DataFrame":
@@ -234,8 +234,8 @@ def _check(context: EvaluationContext, condition: GateCondition, champion: dict[
 
 def _value(context: EvaluationContext, condition: GateCondition, champion: dict[str, Any] | None) -> float | None:
     first, *rest = condition.parts
-    if first == SECONDS:
-        return context.run.seconds.get("fit")
+    if first == FIT_SECONDS:
+        return context.run.stage_seconds.get("fit")
     if first == GAIN:
         gains: dict[str, dict[str, float | None]] = {
             baseline["name"]: baseline["gain"] for baseline in context.results.get("baselines") or ()

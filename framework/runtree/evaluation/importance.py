@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers, actual, chances, codes
+from runtree.contract.predictions import Predictions, encode_labels, encode_target, predict_proba
 from runtree.contract.run import Run
 from runtree.contract.types import Metric
 from runtree.evaluation.context import EvaluationContext, take_rows
@@ -58,25 +58,27 @@ def sample_explanation_rows(run: Run, limit: int) -> ExplanationSample:
     rows = run.split.rows(split)
     chosen = np.sort(np.random.default_rng(run.seed).permutation(rows)[:limit]) if limit < len(rows) else rows
     features = run.data.features.iloc[chosen].reset_index(drop=True)
-    return ExplanationSample(split, features, actual(run.data.target.iloc[chosen], run.data.classes), len(rows))
+    return ExplanationSample(split, features, encode_target(run.data.target.iloc[chosen], run.data.classes), len(rows))
 
 
 def predict_rows(
     model: Any, features: "pd.DataFrame", truth: "Array", classes: tuple[Any, ...], with_proba: bool
-) -> Answers:
+) -> Predictions:
     """Return predictions for raw rows; `predict_proba` is called only if `with_proba`, for it doubles the cost."""
     from joblib import parallel_config
 
     last, rows = (model[-1], model[:-1].transform(features)) if hasattr(model, "steps") else (model, features)
     with parallel_config("sequential"):  # forests add up in the order in which threads end, to the last digit
         y_pred = last.predict(rows)
-        score = chances(last, rows, classes) if classes and with_proba else None
-    return Answers(truth, codes(y_pred, classes) if classes else y_pred.astype(float).ravel(), score, classes)
+        score = predict_proba(last, rows, classes) if classes and with_proba else None
+    return Predictions(
+        truth, encode_labels(y_pred, classes) if classes else y_pred.astype(float).ravel(), score, classes
+    )
 
 
 def predict_variants(
     run: Run, sample: ExplanationSample, variants: "Sequence[tuple[int, pd.Series[Any]]]", with_proba: bool
-) -> Iterator[Answers]:
+) -> Iterator[Predictions]:
     """Yield the predictions for the sample with one column replaced; a variant is its position and the new values."""
     import numpy as np
 
@@ -97,7 +99,7 @@ def predict_variants(
         yield from (take_rows(predictions, slice(start, start + rows)) for start in range(0, len(table), rows))
 
 
-def expected_output(predictions: Answers) -> "Array":
+def expected_output(predictions: Predictions) -> "Array":
     """Return class probabilities of shape (rows, classes), or predictions of shape (rows, 1) for a regression.
 
     A classifier without probabilities counts as sure of the class that it predicts.
@@ -161,7 +163,7 @@ def _shuffle_losses(context: EvaluationContext, sample: ExplanationSample, repea
     return np.array([-context.gain(value, reference) for value in values]).reshape(-1, repeats)
 
 
-def _score(predictions: Answers, metric: Metric) -> float:
+def _score(predictions: Predictions, metric: Metric) -> float:
     value = predictions.value(metric)
     return float("nan") if value is None else float(value)
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from runtree.contract.answers import Answers
-from runtree.contract.folds import Answered
+from runtree.contract.folds import FoldResult
+from runtree.contract.predictions import Predictions
 from runtree.contract.run import Run
 from runtree.contract.types import Evaluation, Metric
-from runtree.evaluators.scoring import answer_part, frames
+from runtree.evaluators.holdout import predict_split, predictions_table
 from runtree.evaluators.splitting import Splitting
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class CrossValidation:
         """Score the run's pipeline by folds, and the run's model on the other parts."""
         splitting = Splitting(self.kind, self.folds, self.repeats, self.gap, self.max_train_size)
         tally = Tally(run, metrics)
-        if "validation" in run.parts:
-            tally.take_all(run.each_fold(splitting.parts(run, run.split.train)))
+        if "validation" in run.scored_splits:
+            tally.take_all(run.fit_folds(splitting.parts(run, run.split.train)))
         return tally.evaluation()
 
 
@@ -64,14 +64,14 @@ class Tally:
     start: int = 0
     lines: list[dict[str, Any]] = field(default_factory=list)
     scores: list[dict[str, float]] = field(default_factory=list)
-    tables: "list[tuple[Answers, Rows, str]]" = field(default_factory=list)
+    tables: "list[tuple[Predictions, Rows, str]]" = field(default_factory=list)
 
-    def take_all(self, found: Iterable[Answered]) -> None:
+    def take_all(self, found: Iterable[FoldResult]) -> None:
         """Take every fold as it comes."""
         for answered in found:
             self.take(answered)
 
-    def take(self, found: Answered) -> None:
+    def take(self, found: FoldResult) -> None:
         """Score a fold, record it and report the means so far."""
         scores = found.answers.values(self.metrics)
         self.scores.append(scores)
@@ -83,13 +83,13 @@ class Tally:
 
     def evaluation(self, **details: Any) -> Evaluation:
         """Return the means over folds, and the scores of the run's model on the other parts."""
-        whole = {part: answer_part(self.run, part) for part in self.run.parts if part != "validation"}
+        whole = {part: predict_split(self.run, part) for part in self.run.scored_splits if part != "validation"}
         values: dict[str, Mapping[str, float]] = {part: found.values(self.metrics) for part, found in whole.items()}
         tables = [*self.tables, *((found, self.run.split.rows(part), part) for part, found in whole.items())]
         if self.scores:
             values["validation"] = means(self.scores)
-        parts: dict[str, Mapping[str, float]] = {part: values[part] for part in self.run.parts}
-        return Evaluation(parts, lambda: frames(tables), tuple(self.lines), details)
+        parts: dict[str, Mapping[str, float]] = {part: values[part] for part in self.run.scored_splits}
+        return Evaluation(parts, lambda: predictions_table(tables), tuple(self.lines), details)
 
 
 def means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -84,7 +84,7 @@ class Splitting:
         """Return the kind: "auto" is as the test part was split off. Refuse what cannot be."""
         if self.folds < 2 or self.repeats < 1:
             raise ConfigError(f"evaluator: {self.folds} folds, {self.repeats} repeats: at least 2 and 1 are needed")
-        split = str(run.facts.get("split", "random"))
+        split = str(run.metadata.get("split", "random"))
         kind = split if self.kind == "auto" else self.kind
         if kind not in KINDS:
             raise unknown("kind of folds at evaluator.kind:", kind, ["auto", *KINDS], error=ConfigError)

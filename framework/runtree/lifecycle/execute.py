@@ -17,13 +17,11 @@ from runtree.config.freeze import FrozenConfig
 from runtree.config.resources import compute_arguments, read_resources
 from runtree.contract.errors import RuntreeError
 from runtree.contract.protocols import Hooks, TargetResolver
-from runtree.contract.run import Pruned, Run, make_anew
-from runtree.contract.types import RunRecord, Stage
-from runtree.lifecycle import metrics
-from runtree.lifecycle.order import order
+from runtree.contract.run import Pruned, Run, Stage, call_uncached
+from runtree.contract.types import RunRecord
 from runtree.lifecycle.outcome import ended, failed, first_record
 from runtree.lifecycle.score import score
-from runtree.lifecycle.stages import SAVE, describe
+from runtree.lifecycle.stages import SAVE, describe, order_stages
 from runtree.lifecycle.trackers import with_trackers
 from runtree.records.environment import environment
 from runtree.records.layout import RunFolder
@@ -31,6 +29,7 @@ from runtree.records.manifest import write_manifest
 from runtree.records.record import write_record
 from runtree.records.run_log import log_to_file
 from runtree.records.writer import append_line, write_json, write_yaml
+from runtree.statistics import metrics
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +52,11 @@ class Request:
     keep
         Asked once the run is scored whether its heavy leaves are kept: test scores, predictions, the model. None: they
         are, and every file is made durable; a sweep has a ledger that outlives its runs.
-    recall, given_up
-        What `Run.recall` and `Run.report` turn to.
-    prunes
+    cached, given_up
+        What `Run.cached` and `Run.report` turn to.
+    prunable
         Whether `given_up` may ever answer True.
-    probed
+    validated
         Whether all that differs between such runs was tried before: an algorithm looks at its parameters as it fits.
     ended
         Told the record in which the run ends, whether well or not.
@@ -70,10 +69,10 @@ class Request:
     overrides: tuple[str, ...] = ()
     sweep: str | None = None
     keep: Callable[[Run], bool] | None = None
-    recall: Callable[[str, Hashable, Callable[[], Any]], Any] = make_anew
+    cached: Callable[[str, Hashable, Callable[[], Any]], Any] = call_uncached
     given_up: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False
-    prunes: bool = False
-    probed: bool = False
+    prunable: bool = False
+    validated: bool = False
     ended: Callable[[RunRecord], None] = lambda record: None
     iterated: Callable[[Run, Mapping[str, Any]], None] = lambda run, line: None
 
@@ -92,7 +91,7 @@ def execute(
         What a user can mend. Any other exception is a fault of a stage; both are recorded before they are raised.
     """
     compute = build(compute_arguments(request.frozen.config["compute"]), "compute", trust)
-    stages = order(list(hooks.contributions("register_stages")))
+    stages = order_stages(list(hooks.contributions("register_stages")))
     known = metrics.catalogue(hooks.contributions("register_metrics"))
     hooks = with_trackers(request.frozen.config, hooks)
     slots = read_resources(request.frozen.config["compute"]).at_once if request.sweep is None else 1
@@ -115,21 +114,21 @@ def execute(
             trust,
             known,
             journal,
-            request.recall,
+            request.cached,
             request.given_up,
             request.frozen.fingerprint,
-            request.prunes,
+            request.prunable,
             request.overrides,
             lambda line: append_line(folder.folds, line),
         )
-        run.slots, run.probed = slots, request.probed
+        run.slots, run.validated = slots, request.validated
         stack.callback(close_folds, run)
         record = first_record(request.frozen, request.overrides, request.sweep, folder)
         clock = time.monotonic()
         try:
             stack.enter_context(terminated_as_interrupt())
             write_record(folder, record, durable, pid=os.getpid(), host=socket.gethostname())
-            run.facts |= compute.describe()
+            run.metadata |= compute.describe()
             if durable:
                 write_environment(folder, run, hooks)
             hooks.moment("run_started", run=run)
@@ -166,7 +165,7 @@ def work(
 ) -> bool:
     """Walk through the stages, and tell whether the run is kept: one that is not stops where saving begins."""
     if keep is not None:
-        run.parts = ("train", "validation")
+        run.scored_splits = ("train", "validation")
     for position, stage in enumerate(stages):
         if stage.name == SAVE and keep is not None:
             if not keep(run):
@@ -180,7 +179,7 @@ def work(
 
 def complete(run: Run, stages: Sequence[Stage], hooks: Hooks) -> None:
     """Score the test part and walk through the stages that a run in a sweep was spared."""
-    run.parts = ("test",)
+    run.scored_splits = ("test",)
     score(run)
     describe(run)
     write_environment(RunFolder(run.folder), run, hooks)
@@ -190,9 +189,9 @@ def complete(run: Run, stages: Sequence[Stage], hooks: Hooks) -> None:
 
 def complete_later(run: Run, record: RunRecord, hooks: Hooks, trust: TargetResolver) -> RunRecord:
     """Keep a run that ended before: what `execute` would have done had it been told so."""
-    compute = build(compute_arguments(run.config.plain()["compute"]), "compute", trust)
-    stages = order(list(hooks.contributions("register_stages")))
-    run.seconds |= record.stages
+    compute = build(compute_arguments(run.config.to_dict()["compute"]), "compute", trust)
+    stages = order_stages(list(hooks.contributions("register_stages")))
+    run.stage_seconds |= record.stages
     clock = time.monotonic()
     folder = RunFolder(run.folder)
     with folder.held(), log_to_file(folder.log), compute.session(run.seed):
@@ -205,15 +204,15 @@ def complete_later(run: Run, record: RunRecord, hooks: Hooks, trust: TargetResol
 
 def close_folds(run: Run) -> None:
     """End the processes that folds were fitted in."""
-    if run.filled("each_fold"):
-        run.each_fold.close()
+    if run.is_set("each_fold"):
+        run.fit_folds.close()
 
 
 def walk(stage: Stage, run: Run, hooks: Hooks) -> None:
     """Run one stage, and keep how long it took."""
     clock = time.monotonic()
     stage.run(run)
-    seconds = run.seconds[stage.name] = time.monotonic() - clock
+    seconds = run.stage_seconds[stage.name] = time.monotonic() - clock
     log.info("stage %s: %.3f s", stage.name, seconds)
     hooks.moment("stage_finished", run=run, stage=stage, seconds=seconds)
 
@@ -223,7 +222,7 @@ def write_environment(folder: RunFolder, run: Run, hooks: Hooks) -> None:
     facts: dict[str, Any] = {}
     for plugin, found in hooks.contributions("environment_facts"):
         facts.setdefault(plugin, {}).update([found])
-    write_json(folder.environment, {**environment(), "compute": dict(run.facts), "plugins": facts})
+    write_json(folder.environment, {**environment(), "compute": dict(run.metadata), "plugins": facts})
 
 
 @contextmanager

@@ -1,17 +1,99 @@
-"""The stage load: a data source becomes a table that is known to be sound."""
+"""The keys that every option of the group `data` has, and that its source is not given."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from runtree.config.build import build
+from runtree.config.build import build, check_arguments
 from runtree.contract.errors import ConfigError, DataError, unknown
 from runtree.contract.protocols import TargetResolver
 from runtree.contract.run import Run
 from runtree.contract.types import TASKS, Table, Task
-from runtree.lifecycle.table_checks import check_classes, check_frame, check_target
-from runtree.lifecycle.table_options import COMMON, TableOptions, table_options
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """What a table is used for: target, task, rows, parts."""
+
+    target: str
+    task: str = "auto"
+    drop: list[str] | None = None
+    sample: int | float | None = None
+    test_size: float | int = 0.2
+    validation_size: float | int = 0.2
+    split: str = "auto"
+    group: str | None = None
+    time: str | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Return what two equal splits have in common."""
+        return (self.target, self.test_size, self.validation_size, self.split, self.group, self.time)
+
+
+TABLE_KEYS = tuple(TableOptions.__dataclass_fields__)
+
+
+def table_options(node: Mapping[str, Any]) -> TableOptions:
+    """Read the common keys of a `data` node."""
+    common = {key: node[key] for key in TABLE_KEYS if key in node}
+    check_arguments(TableOptions, common, "data")
+    return TableOptions(**common)
+
+
+# --- What a table must be before anything is learnt from it.
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
+    """Refuse an empty table, repeated column names and columns that are not there."""
+    if len(frame) == 0:
+        raise DataError("data: the table has no rows")
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        raise DataError(f"data: two columns are named '{repeated[0]}'", "rename one of them")
+    columns = [str(column) for column in frame.columns]
+    wanted = {"data.target": [options.target], "data.drop": options.drop or []}
+    wanted |= {
+        "data.group": [options.group] if options.group else [],
+        "data.time": [options.time] if options.time else [],
+    }
+    for path, names in wanted.items():
+        for name in names:
+            if name not in columns:
+                raise unknown(f"column at {path}:", name, columns, error=DataError)
+
+
+def check_target(target: "pd.Series[Any]", name: str) -> None:
+    """Refuse a target with holes."""
+    missing = int(target.isna().sum())
+    if missing:
+        raise DataError(
+            f"data.target: column '{name}' is missing in {missing} of {len(target)} rows",
+            "drop those rows, or fill them, before training",
+        )
+
+
+def check_classes(target: "pd.Series[Any]", name: str) -> tuple[Any, ...]:
+    """Return the sorted classes; a single one, or one with a single row, cannot be learnt."""
+    counts = target.value_counts()
+    if len(counts) < 2:
+        raise DataError(f"data.target: column '{name}' holds one class only: {counts.index[0]!r}")
+    if len(counts) > len(target) / 2:
+        raise DataError(
+            f"data.target: column '{name}' holds {len(counts)} classes in {len(target)} rows",
+            "if it is a quantity, type: data.task=regression",
+        )
+    try:
+        return tuple(sorted(counts.index.tolist()))
+    except TypeError:
+        raise DataError(f"data.target: column '{name}' mixes text and numbers") from None
+
+
+# --- The stage load: a data source becomes a table that is known to be sound.
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +103,7 @@ FEW_LEVELS = 20  # an integer target with at most so many distinct values is tak
 
 def source_node(node: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of a `data` node that its source takes."""
-    return {key: value for key, value in node.items() if key not in COMMON}
+    return {key: value for key, value in node.items() if key not in TABLE_KEYS}
 
 
 def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
@@ -41,7 +123,7 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
 def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int) -> Table:
     """Check a data frame and take it apart into features and target."""
     check_frame(frame, options)
-    frame = sampled(frame, options.sample, seed)
+    frame = sample_rows(frame, options.sample, seed)
     target = frame[options.target]
     check_target(target, options.target)
     task, reason = choose_task(target, options)
@@ -64,7 +146,7 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int)
     )
 
 
-def sampled(frame: "pd.DataFrame", sample: int | float | None, seed: int) -> "pd.DataFrame":
+def sample_rows(frame: "pd.DataFrame", sample: int | float | None, seed: int) -> "pd.DataFrame":
     """Return a seeded sample of rows, in their order: a share below 1, or a count."""
     if sample is None:
         return frame.reset_index(drop=True)
@@ -108,7 +190,7 @@ def table_fingerprint(features: "pd.DataFrame", target: "pd.Series[Any]") -> str
     return found.hexdigest()
 
 
-def describe(run: Run) -> dict[str, Any]:
+def describe_table(run: Run) -> dict[str, Any]:
     """Return what `data.json` says of the table."""
     table = run.data
     return {

@@ -9,9 +9,9 @@ from runtree.config.secrets import redact_override
 from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError, first_line, said
 from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
-from runtree.lifecycle import metrics
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.record import new_record
+from runtree.statistics import metrics
 
 
 def first_record(frozen: FrozenConfig, overrides: Sequence[str], sweep: str | None, folder: RunFolder) -> RunRecord:
@@ -36,31 +36,31 @@ def ended(
     error: BaseException | None = None,
 ) -> RunRecord:
     """Return the record of a run that has ended, with whatever slots were filled."""
-    found = {"data": run.data.fingerprint} if run.filled("data") else {}
-    found |= {"split": run.split.id} if run.filled("split") else {}
-    found |= {"test": run.test_looks["rows"]} if run.test_looks else {}
-    found |= {"pretrained": run.facts["pretrained"]} if "pretrained" in run.facts else {}
+    found = {"data": run.data.fingerprint} if run.is_set("data") else {}
+    found |= {"split": run.split.id} if run.is_set("split") else {}
+    found |= {"test": run.test_access["rows"]} if run.test_access else {}
+    found |= {"pretrained": run.metadata["pretrained"]} if "pretrained" in run.metadata else {}
     return replace(
         record,
         state=state,
         reason=reason(run, state, error),
         finished=timestamp(),
         seconds=round(seconds, 6),
-        task=run.data.task if run.filled("data") else None,
-        metrics=dict(run.metrics) if run.filled("metrics") else {},
-        objective=ranked(run) if run.filled("metrics") else {},
+        task=run.data.task if run.is_set("data") else None,
+        metrics=dict(run.metrics) if run.is_set("metrics") else {},
+        objective=ranked(run) if run.is_set("metrics") else {},
         fingerprints={**record.fingerprints, **found},
-        stages={name: round(value, 6) for name, value in run.seconds.items()},
+        stages={name: round(value, 6) for name, value in run.stage_seconds.items()},
         error=told(error) if error is not None and state == "failed" else None,
-        fit=dict(run.ending),
-        missed=run.missed,
+        fit=dict(run.fit_summary),
+        missed=run.failed_gates,
     )
 
 
 def reason(run: Run, state: str, error: BaseException | None) -> str | None:
     """Return why a run ended: a completed one by the rule that ended its fit."""
     if state == "completed":
-        return run.ending.get("reason")
+        return run.fit_summary.get("reason")
     if state in ("interrupted", "pruned"):
         return state
     return "diverged" if isinstance(error, DivergedError) else "error"

@@ -5,28 +5,32 @@ from pathlib import Path
 from typing import Any
 
 from runtree.contract.run import Run
-from runtree.lifecycle import metrics
 from runtree.records.layout import RunFolder
 from runtree.records.test_access import record_access, rows_digest
 from runtree.records.writer import write_json
+from runtree.statistics import metrics
 
 
 def score(run: Run) -> None:
-    """Score the parts that `run.parts` names and write what was found; predictions only with those of the test part."""
-    wanted = metrics.choose(run.config.plain()["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
+    """Score the splits in `run.scored_splits` and write the metrics; predictions are written with those of test."""
+    wanted = metrics.select_metrics(
+        run.config.to_dict()["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue
+    )
     ranked, _ = run.objective
-    if not (run.filled("metrics") and set(run.parts) <= set(run.metrics)):  # an evaluator may score all parts unasked
-        run.add(run.evaluator.evaluate(run, wanted if ranked in wanted else [*wanted, ranked]))
-    folder, whole = RunFolder(run.folder), "test" in run.parts
-    if "test" in run.metrics and not run.test_looks:
-        run.test_looks = look(run)
+    if not (
+        run.is_set("metrics") and set(run.scored_splits) <= set(run.metrics)
+    ):  # an evaluator may score all parts unasked
+        run.add_evaluation(run.evaluator.evaluate(run, wanted if ranked in wanted else [*wanted, ranked]))
+    folder, whole = RunFolder(run.folder), "test" in run.scored_splits
+    if "test" in run.metrics and not run.test_access:
+        run.test_access = record_test_access(run)
     folds = {"folds": run.folds} if run.folds else {}
     write_json(folder.metrics, {**run.metrics, **folds, **run.details}, durable=whole)
     if whole:
         run.predictions.to_parquet(folder.predictions, index=False)
 
 
-def look(run: Run) -> dict[str, Any]:
+def record_test_access(run: Run) -> dict[str, Any]:
     """Count that the test part was scored, before anybody can read how."""
     rows = rows_digest(run.data.fingerprint, run.split.test)
     outputs, folder = Path(str(run.config["outputs"])), run.folder

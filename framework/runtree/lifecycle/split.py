@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.run import Run
 from runtree.contract.types import Split, Table
-from runtree.lifecycle.table_options import TableOptions, table_options
+from runtree.lifecycle.load import TableOptions, table_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,6 +123,6 @@ def holdout_rows(run: Run) -> "tuple[Rows, Rows]":
     """Return train and validation rows; where the evaluator cross-validates, split the train rows for the purpose."""
     if len(run.split.validation):
         return run.split.train, run.split.validation
-    options = table_options(run.config.plain()["data"])
+    options = table_options(run.config.to_dict()["data"])
     strategy = choose(run.data, options)
     return part(run.data, run.split.train, options.validation_size, "data.validation_size", strategy, run.seed)

@@ -1,32 +1,89 @@
-"""The built-in stages, each filling one slot of a run."""
+"""The order of stages, from `after` and `before`. A loop or an unknown name is an error with the plugin's name."""
 
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from runtree.config.build import build, build_algorithm
 from runtree.config.catalogue import differs_by_task
 from runtree.config.space.dimensions import parse_space
-from runtree.contract.errors import ConfigError
-from runtree.contract.run import Run
-from runtree.contract.science import LOOKED_AT
+from runtree.contract.errors import ConfigError, MissingError, unknown
+from runtree.contract.fingerprint import EVALUATION_KEYS
+from runtree.contract.protocols import Hooks
+from runtree.contract.run import Run, Stage
 from runtree.contract.search import Dimension
-from runtree.contract.types import PARTS, Stage
-from runtree.lifecycle import fit, load, metrics, split
-from runtree.lifecycle.decision.allowed import asked_of, check_decision
-from runtree.lifecycle.fitting.plan import make_plan, settle
-from runtree.lifecycle.folding.bench import variant
-from runtree.lifecycle.folding.each import Folding
-from runtree.lifecycle.order import REPORT
-from runtree.lifecycle.report import report
-from runtree.lifecycle.save import save
+from runtree.contract.types import SPLITS
+from runtree.lifecycle import fit, load, split
+from runtree.lifecycle.load import table_options
+from runtree.lifecycle.save import report, save
 from runtree.lifecycle.score import score
-from runtree.lifecycle.table_options import table_options
 from runtree.records.layout import RunFolder
 from runtree.records.writer import write_json
+from runtree.statistics import metrics
+from runtree.training.decision import check_decision, read_decision
+from runtree.training.fit_plan import make_fit_plan, resolve_fit_options
+from runtree.training.fold_context import build_variant
+from runtree.training.fold_runner import PipelineFoldRunner
+
+REPORT = "report"
+
+
+def stages_before_fit(hooks: Hooks) -> list[Stage]:
+    """Return the stages that load, check and split the table, those of plugins among them, in their order."""
+    stages = order_stages(list(hooks.contributions("register_stages")))
+    return stages[: [stage.name for stage in stages].index("fit")]
+
+
+def order_stages(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:
+    """Return stages in the order they run in; `stages` holds (plugin name, stage) pairs, runtree's own first.
+
+    A plugin's stage stands right after, or right before, the one it names; one that names nothing comes last, but
+    before the report, which tells what all of them left. Stages
+    with the same wish keep the order of registration.
+    """
+    owners: dict[str, str] = {}
+    for plugin, stage in stages:
+        if stage.name in owners:
+            raise MissingError(f"stage '{stage.name}' is registered twice: by '{owners[stage.name]}' and by '{plugin}'")
+        owners[stage.name] = plugin
+    known = {stage.name: stage for _, stage in stages}
+    waits = {stage.name: _waits_for(stage, known, owners) for stage in known.values()}
+    return _walk(list(known.values()), waits, owners)
+
+
+def _waits_for(stage: Stage, known: Mapping[str, Stage], owners: Mapping[str, str]) -> set[str]:
+    for other in (stage.after, stage.before):
+        if other is not None and other not in known:
+            raise unknown(
+                f"stage in the plugin '{owners[stage.name]}' (stage '{stage.name}'):", other, owners, error=MissingError
+            )
+    first: set[str | None] = {stage.after}
+    if stage.before and not stage.after:  # right before: not earlier than what the other stands after
+        first |= {known[stage.before].after} - {stage.name}
+    first |= {other.name for other in known.values() if other.before == stage.name}
+    return {name for name in first if name is not None}
+
+
+def _walk(left: list[Stage], waits: Mapping[str, set[str]], owners: Mapping[str, str]) -> list[Stage]:
+    done: list[Stage] = []
+    own = next(iter(owners.values()), "")
+    while left:
+        names = {stage.name for stage in done}
+        free = [stage for stage in left if waits[stage.name] <= names]
+        if not free:
+            knot = ", ".join(f"'{stage.name}' of '{owners[stage.name]}'" for stage in left)
+            raise MissingError(f"stages wait for each other: {knot}")
+        wishing = [stage for stage in free if owners[stage.name] != own and (stage.after or stage.before)]
+        chosen = (wishing or sorted(free, key=lambda stage: stage.name == REPORT))[0]
+        left.remove(chosen)
+        done.append(chosen)
+    return done
+
+
+# --- The built-in stages, each filling one slot of a run.
 
 log = logging.getLogger(__name__)
 
@@ -48,22 +105,22 @@ def stages() -> list[Stage]:
 
 def load_stage(run: Run) -> None:
     """Fill `run.data`."""
-    config = run.config.plain()
+    config = run.config.to_dict()
     asked = json.dumps([config["data"], run.seed if config["data"].get("sample") else 0], sort_keys=True, default=str)
-    run.data = run.recall("data", asked, lambda: load.load(config, run.trust))
+    run.data = run.cached("data", asked, lambda: load.load(config, run.trust))
     log.info("data %s: %d rows x %d columns", run.data.name, *run.data.features.shape)
     log.info("task %s: %s", run.data.task, run.data.reason)
 
 
 def check_stage(run: Run) -> None:
     """Refuse metrics, an objective, an algorithm or an evaluator that do not fit the task, before any work is done."""
-    config = run.config.plain()
-    metrics.choose(config["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
+    config = run.config.to_dict()
+    metrics.select_metrics(config["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
     ranked, direction = metrics.objective(config["objective"], run.data.task, run.catalogue)
-    options, iterations, node = settle(config, run.data.task)
-    run.estimator = build_algorithm(node, run.data.task, run.trust, validate=not run.probed)
-    run.plan = make_plan(options, iterations, run.estimator, run.prunes, run.trust)
-    calibrates = asked_of(run).calibrate is not None  # which gives chances to whom has none
+    options, iterations, node = resolve_fit_options(config, run.data.task)
+    run.estimator = build_algorithm(node, run.data.task, run.trust, validate=not run.validated)
+    run.plan = make_fit_plan(options, iterations, run.estimator, run.prunable, run.trust)
+    calibrates = read_decision(run).calibrate is not None  # which gives chances to whom has none
     if ranked.needs == "probability" and not hasattr(run.estimator, "predict_proba") and not calibrates:
         raise ConfigError(
             f"objective.metric: {ranked.name} needs probabilities, and {type(run.estimator).__name__} gives none",
@@ -77,30 +134,30 @@ def check_stage(run: Run) -> None:
 
 def split_stage(run: Run) -> None:
     """Fill `run.split` and write `data.json`."""
-    node = run.config.plain()["data"]
-    options = run.recall("options", json.dumps(node, sort_keys=True, default=str), lambda: table_options(node))
+    node = run.config.to_dict()["data"]
+    options = run.cached("options", json.dumps(node, sort_keys=True, default=str), lambda: table_options(node))
     held_out = run.evaluator.holds_out
     asked = (run.data.fingerprint, options.key, run.seed, held_out)
-    run.split = run.recall("split", asked, lambda: split.split(run.data, options, run.seed, held_out))
-    run.facts["split"] = split.choose(run.data, options)
-    sizes = {part: len(run.split.rows(part)) for part in PARTS}
-    log.info("split %s, seed %d: %s", run.facts["split"], run.seed, sizes)
-    if run.parts == PARTS:
+    run.split = run.cached("split", asked, lambda: split.split(run.data, options, run.seed, held_out))
+    run.metadata["split"] = split.choose(run.data, options)
+    sizes = {part: len(run.split.rows(part)) for part in SPLITS}
+    log.info("split %s, seed %d: %s", run.metadata["split"], run.seed, sizes)
+    if run.scored_splits == SPLITS:
         describe(run)
 
 
 def describe(run: Run) -> None:
     """Write `data.json`."""
-    write_json(RunFolder(run.folder).data, load.describe(run))
+    write_json(RunFolder(run.folder).data, load.describe_table(run))
 
 
 def fit_stage(run: Run) -> None:
-    """Fill `run.each_fold` and `run.model`; an evaluator that searches is asked first which algorithm that is to be."""
-    run.each_fold = folding = Folding(run)
+    """Fill `run.fit_folds` and `run.model`; an evaluator that searches is asked first which algorithm that is to be."""
+    run.fit_folds = folding = PipelineFoldRunner(run)
     choose = getattr(run.evaluator, "choose", None)
     if choose is not None:
         chosen = choose(run)
-        run.choose(chosen, *variant(run, chosen.values))
+        run.use_search_result(chosen, *build_variant(run, chosen.values))
         folding.follow()
         log.info("chosen of %d candidates: %s (%.6g)", chosen.tried, dict(chosen.values), chosen.score)
     clock = time.monotonic()
@@ -110,7 +167,7 @@ def fit_stage(run: Run) -> None:
 
 def own_space(run: Run) -> list[Dimension]:
     """Return what the algorithm's own `space` declares; what was typed is settled, and not searched."""
-    config, task = run.config.plain(), run.data.task
+    config, task = run.config.to_dict(), run.data.task
     algorithm = config["algorithm"]
     typed = {text.partition("=")[0].lstrip("+") for text in run.overrides}
     own = {key: text for key, text in (algorithm.get("space") or {}).items() if f"algorithm.{key}" not in typed}
@@ -120,12 +177,12 @@ def own_space(run: Run) -> list[Dimension]:
 
 def evaluator_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the evaluator itself: an `evaluator` node without `metrics` and the evaluation's keys."""
-    return {key: value for key, value in node.items() if key not in ("metrics", *LOOKED_AT)}
+    return {key: value for key, value in node.items() if key not in ("metrics", *EVALUATION_KEYS)}
 
 
 def evaluator(run: Run) -> Any:
     """Build the evaluator of a run; its metrics are chosen by name, not by it."""
-    node = run.config.plain()["evaluator"]
+    node = run.config.to_dict()["evaluator"]
     found = build(evaluator_arguments(node), "evaluator", run.trust)
     if not callable(getattr(found, "evaluate", None)):
         raise ConfigError(f"evaluator: {type(found).__name__} has no 'evaluate'")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runtree.contract.science import counts
+from runtree.contract.fingerprint import affects_fingerprint
 from runtree.contract.types import RunRecord
 from runtree.records import artifacts
 
@@ -139,7 +139,7 @@ def _obstacles(config: Section, one: Mapping[str, Any], other: Mapping[str, Any]
         yield "other classes"
     if differ("split", "id"):
         yield "another split of the rows"
-    if any(item.name.startswith(EVALUATION) and counts(item.name) for item in config.found):
+    if any(item.name.startswith(EVALUATION) and affects_fingerprint(item.name) for item in config.found):
         yield "another evaluator"
 
 

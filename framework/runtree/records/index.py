@@ -19,7 +19,7 @@ from urllib.parse import quote
 from runtree.contract.errors import NotFoundError
 from runtree.contract.expression import Expression, add_functions
 from runtree.contract.expression_tree import stored
-from runtree.contract.types import PARTS, RunRecord
+from runtree.contract.types import SPLITS, RunRecord
 from runtree.records.record import (
     SUMMARY_FIELDS,
     FileStamp,
@@ -466,7 +466,7 @@ class IndexBuilder:
         """Add a run; return its row. It may wait in memory until `flush`."""
         content = found.content
         sections: list[tuple[str, Mapping[str, Any]]] = [
-            *((f"metrics:{part}.", _mapping(content["metrics"].get(part))) for part in PARTS),
+            *((f"metrics:{part}.", _mapping(content["metrics"].get(part))) for part in SPLITS),
             ("fingerprint:", content["fingerprints"]),
             ("config:", content["config"]),
         ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from runtree.contract.errors import RequestError, nearest, unknown
 from runtree.contract.expression import Expression, parse, parse_shorthand
-from runtree.contract.types import PARTS, RunRecord
+from runtree.contract.types import SPLITS, RunRecord
 from runtree.records.index import RunIndex
 from runtree.records.record import SUMMARY_FIELDS
 
@@ -198,7 +198,7 @@ def record_value(record: RunRecord, name: str) -> Any:
     if name in record.config:
         return record.config[name]
     part, _, metric = name.partition(".")
-    return record.metrics[part].get(metric) if part in PARTS and part in record.metrics else None
+    return record.metrics[part].get(metric) if part in SPLITS and part in record.metrics else None
 
 
 def resolve_name(name: str, known: Collection[str]) -> str:
@@ -230,7 +230,7 @@ def resolve_name(name: str, known: Collection[str]) -> str:
 
 def is_metric(name: str) -> bool:
     """Return whether a full name is that of a metric."""
-    return name.partition(".")[0] in PARTS
+    return name.partition(".")[0] in SPLITS
 
 
 def is_descending(name: str, directions: Mapping[str, str]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runtree.contract.card import CARD, NAME, WEIGHTS, Card, refuse_pickles
+from runtree.contract.card import CARD, NAME, WEIGHTS, ModelCard, refuse_pickles
 from runtree.contract.errors import DataError, NotFoundError, RequestError, unknown
 from runtree.contract.types import RunRecord
 from runtree.records import artifacts
@@ -23,7 +23,7 @@ class ZooEntry:
 
     name: str
     folder: Path
-    card: Card | None = None
+    card: ModelCard | None = None
     size: int | None = None
     fault: str | None = None
 
@@ -52,7 +52,7 @@ def read_entry(folder: Path) -> ZooEntry:
     """Read a card and compare the weights with it."""
     entry, file = ZooEntry(folder.name, folder), folder / WEIGHTS
     try:
-        entry = replace(entry, card=Card.parse((folder / CARD).read_bytes(), CARD))
+        entry = replace(entry, card=ModelCard.parse((folder / CARD).read_bytes(), CARD))
         entry = replace(entry, size=file.stat().st_size)
         same = entry.card is not None and sha256(file) == entry.card.sha256
         return entry if same else replace(entry, fault=f"{WEIGHTS}: not the file that the card names")
@@ -81,7 +81,7 @@ def check_weights(file: Path) -> None:
     layer_shapes(file)
 
 
-def add_entry(zoo: Path, card: Card, weights: Path) -> ZooEntry:
+def add_entry(zoo: Path, card: ModelCard, weights: Path) -> ZooEntry:
     """Copy weights into the zoo with their card: whole or not at all.
 
     Where the card says already what the weights hash to, that must hold for the copy.
@@ -105,7 +105,7 @@ def add_entry(zoo: Path, card: Card, weights: Path) -> ZooEntry:
     return read_entry(folder)
 
 
-def _fill(folder: Path, card: Card, weights: Path) -> None:
+def _fill(folder: Path, card: ModelCard, weights: Path) -> None:
     copied = folder / WEIGHTS
     shutil.copyfile(weights, copied)
     with copied.open("rb") as content:
@@ -127,9 +127,9 @@ def _not_writable(zoo: Path, error: OSError) -> RequestError:
 # --- The card of weights that a run trained, and of those in a file.
 
 
-def make_file_card(name: str, file: Path) -> Card:
+def make_file_card(name: str, file: Path) -> ModelCard:
     """Return a card that says nothing but where the weights are from."""
-    return Card(
+    return ModelCard(
         name=name,
         architecture=None,
         task=None,
@@ -142,7 +142,7 @@ def make_file_card(name: str, file: Path) -> Card:
     )
 
 
-def make_run_card(name: str, record: RunRecord) -> Card:
+def make_run_card(name: str, record: RunRecord) -> ModelCard:
     """Return a card that says what the run's record tells, with the sha256 of its manifest.
 
     Raises
@@ -159,7 +159,7 @@ def make_run_card(name: str, record: RunRecord) -> Card:
     check_manifest(folder, folder.model)
     found = artifacts.data(record)
     classes = (found.get("target") or {}).get("classes")
-    return Card(
+    return ModelCard(
         name=name,
         architecture=find_architecture(record),
         task=record.task,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
 from runtree.statistics.comparison import Comparison, Interval, equal, undecided
 from runtree.statistics.proportions import clopper_pearson
@@ -19,7 +19,7 @@ METHOD = "bootstrap (BCa)"
 
 
 def bootstrap(
-    answers: Answers,
+    answers: Predictions,
     metrics: Sequence[Metric],
     resamples: int,
     level: float,
@@ -60,8 +60,8 @@ def _of_the_best(interval: Interval, metric: Metric, rows: int, exact: float | N
 
 
 def bootstrap_difference(
-    one: Answers,
-    other: Answers,
+    one: Predictions,
+    other: Predictions,
     metric: Metric,
     resamples: int,
     level: float,

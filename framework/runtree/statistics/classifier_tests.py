@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 from runtree.statistics.comparison import Comparison, equal, undecided
 from runtree.statistics.proportions import tango
 
 FEW = 25  # rows on which just one is right, up to which the exact test is used
 
 
-def mcnemar(one: Answers, other: Answers, level: float) -> Comparison:
+def mcnemar(one: Predictions, other: Predictions, level: float) -> Comparison:
     """Compare the accuracies of two classifiers by the rows on which just one of them is right.
 
     McNemar 1947, doi:10.1007/BF02295996. Up to 25 such rows the exact binomial test, which never alarms too often;
@@ -40,7 +40,7 @@ def mcnemar(one: Answers, other: Answers, level: float) -> Comparison:
     return Comparison(f"McNemar ({'exact' if few else 'mid-p'})", (won - lost) / n, low, high, p, n, note)
 
 
-def delong(one: Answers, other: Answers, level: float) -> Comparison:
+def delong(one: Predictions, other: Predictions, level: float) -> Comparison:
     """Compare the areas under the ROC curves of two classifiers of two classes.
 
     DeLong, DeLong & Clarke-Pearson 1988, doi:10.2307/2531595.
@@ -72,7 +72,7 @@ def delong(one: Answers, other: Answers, level: float) -> Comparison:
     return Comparison("DeLong", value, max(value - reach, -1.0), min(value + reach, 1.0), p, n)
 
 
-def _check(one: Answers, other: Answers) -> None:
+def _check(one: Predictions, other: Predictions) -> None:
     if not one.classes or one.classes != other.classes:
         raise ValueError("the two models are no classifiers of the same classes")
     if not np.array_equal(one.y_true, other.y_true):

@@ -37,7 +37,7 @@ class Comparison:
         """Tell whether the data cannot tell the two apart: the limits hold 0, or there are none."""
         return not (self.low > 0 or self.high < 0)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
         return asdict(self)
 
@@ -68,7 +68,7 @@ class Interval:
         """Tell whether there are limits."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
-    def plain(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, float]:
         """Return it as `evaluation.json` keeps it."""
         return {"value": self.value, "low": self.low, "high": self.high}
 

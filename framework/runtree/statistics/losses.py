@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 
 Array = np.ndarray[Any, Any]
 OfCounts = Callable[[Array], Array]
@@ -24,14 +24,14 @@ def _sums(counts: Array, values: Array) -> Array:
     return found
 
 
-def log_loss(answers: Answers) -> OfCounts:
+def log_loss(answers: Predictions) -> OfCounts:
     """Mean negative log of the chance given to the true class; chances are held away from 0 as scikit-learn does."""
     chances = _chances(answers)
     eps = np.finfo(chances.dtype).eps
     return _mean(-np.log(np.clip(chances[np.arange(len(chances)), answers.y_true], eps, 1 - eps)))
 
 
-def brier(answers: Answers) -> OfCounts:
+def brier(answers: Predictions) -> OfCounts:
     """Mean squared distance of chances from what came; summed over classes where there are more than two."""
     chances = _chances(answers)
     if chances.shape[1] == 2:
@@ -39,7 +39,7 @@ def brier(answers: Answers) -> OfCounts:
     return _mean(((chances - np.eye(chances.shape[1])[answers.y_true]) ** 2).sum(1))
 
 
-def _chances(answers: Answers) -> Array:
+def _chances(answers: Predictions) -> Array:
     """Return chances as the metrics see them: of two classes only that of the second counts."""
     assert answers.score is not None
     if len(answers.classes) != 2:
@@ -48,29 +48,29 @@ def _chances(answers: Answers) -> Array:
     return np.column_stack([1 - second, second])
 
 
-def mean_absolute_error(answers: Answers) -> OfCounts:
+def mean_absolute_error(answers: Predictions) -> OfCounts:
     """Mean |error|."""
     return _mean(np.abs(answers.y_true - answers.y_pred))
 
 
-def mean_squared_error(answers: Answers) -> OfCounts:
+def mean_squared_error(answers: Predictions) -> OfCounts:
     """Mean squared error."""
     return _mean((answers.y_true - answers.y_pred) ** 2)
 
 
-def root_mean_squared_error(answers: Answers) -> OfCounts:
+def root_mean_squared_error(answers: Predictions) -> OfCounts:
     """Root of the mean squared error."""
     mean = mean_squared_error(answers)
     return lambda counts: np.sqrt(mean(counts))
 
 
-def mean_absolute_percentage_error(answers: Answers) -> OfCounts:
+def mean_absolute_percentage_error(answers: Predictions) -> OfCounts:
     """Mean of |error| by |true value|, which is held away from 0 as scikit-learn does."""
     size = np.maximum(np.abs(answers.y_true), np.finfo(np.float64).eps)
     return _mean(np.abs(answers.y_true - answers.y_pred) / size)
 
 
-def r2_score(answers: Answers) -> OfCounts:
+def r2_score(answers: Predictions) -> OfCounts:
     """Share of the variance that is explained; where nothing varies 1 for no error and 0 else, for one row NaN."""
     true = answers.y_true - answers.y_true.mean()  # the spread of numbers far from 0 would be lost to rounding
     columns = (answers.y_true - answers.y_pred) ** 2, true**2, true
@@ -85,7 +85,7 @@ def r2_score(answers: Answers) -> OfCounts:
     return score
 
 
-def median_absolute_error(answers: Answers) -> OfCounts:
+def median_absolute_error(answers: Predictions) -> OfCounts:
     """Median |error|; of an even number of rows the mean of the two in the middle."""
     error = np.abs(answers.y_true - answers.y_pred)
     order = np.argsort(error, kind="stable")
@@ -102,7 +102,7 @@ def median_absolute_error(answers: Answers) -> OfCounts:
     return score
 
 
-SCORES: Mapping[str, Callable[[Answers], OfCounts]] = {
+SCORES: Mapping[str, Callable[[Predictions], OfCounts]] = {
     score.__name__: score
     for score in (
         log_loss, brier, mean_absolute_error, mean_squared_error, root_mean_squared_error,

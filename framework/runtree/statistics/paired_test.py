@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
 from runtree.statistics.bootstrap import bootstrap_difference
 from runtree.statistics.classifier_tests import delong, mcnemar
@@ -60,8 +60,8 @@ Array = np.ndarray[Any, Any]
 
 
 def compare_predictions(
-    one: Answers,
-    other: Answers,
+    one: Predictions,
+    other: Predictions,
     metric: Metric,
     resamples: int,
     level: float,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 
 Array = np.ndarray[Any, Any]
 OfCounts = Callable[[Array], Array]
@@ -91,7 +91,7 @@ def _divided(part: Array, whole: Array) -> Array:
     return found
 
 
-def _of_classes(answers: Answers, score: Callable[[Walk], Array]) -> OfCounts:
+def _of_classes(answers: Predictions, score: Callable[[Walk], Array]) -> OfCounts:
     """Score the second of two classes, or each of more against the rest: the mean, each class with equal weight."""
     assert answers.score is not None
     codes = (1,) if len(answers.classes) == 2 else range(len(answers.classes))
@@ -99,14 +99,14 @@ def _of_classes(answers: Answers, score: Callable[[Walk], Array]) -> OfCounts:
     return lambda counts: np.mean([score(ranking.walk(counts)) for ranking in rankings], axis=0)
 
 
-def roc_auc(answers: Answers) -> OfCounts:
+def roc_auc(answers: Predictions) -> OfCounts:
     """Area under the ROC curve."""
     return _of_classes(answers, Walk.area)
 
 
-def pr_auc(answers: Answers) -> OfCounts:
+def pr_auc(answers: Predictions) -> OfCounts:
     """Average precision."""
     return _of_classes(answers, Walk.average_precision)
 
 
-SCORES: Mapping[str, Callable[[Answers], OfCounts]] = {"roc_auc": roc_auc, "pr_auc": pr_auc}
+SCORES: Mapping[str, Callable[[Predictions], OfCounts]] = {"roc_auc": roc_auc, "pr_auc": pr_auc}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
 from runtree.statistics import confusion
 from runtree.statistics.scorers import built_in, scorer
@@ -116,7 +116,7 @@ class Replicates:
 
 
 def replicate(
-    models: Sequence[Answers], metrics: Sequence[Metric], resamples: int, seed: int, groups: Array | None = None
+    models: Sequence[Predictions], metrics: Sequence[Metric], resamples: int, seed: int, groups: Array | None = None
 ) -> Mapping[str, Replicates]:
     """Return the replicates of each metric; without those that need chances where a model has none.
 
@@ -142,7 +142,7 @@ def replicate(
 
 
 def _by_rows(
-    models: Sequence[Answers], metrics: Sequence[Metric], resamples: int, seed: int, groups: Array | None
+    models: Sequence[Predictions], metrics: Sequence[Metric], resamples: int, seed: int, groups: Array | None
 ) -> dict[str, Replicates]:
     """Draw rows, or groups of them, once for all metrics."""
     rows = len(models[0].y_true)
@@ -158,7 +158,9 @@ def _by_rows(
     return {one.name: Replicates(values, without, np.ones(without.shape[1])) for one, values, without in found}
 
 
-def _by_cells(models: Sequence[Answers], metrics: Sequence[Metric], resamples: int, seed: int) -> dict[str, Replicates]:
+def _by_cells(
+    models: Sequence[Predictions], metrics: Sequence[Metric], resamples: int, seed: int
+) -> dict[str, Replicates]:
     """Draw how many rows there are of each true class and prediction of every model, of those that occur."""
     classes = len(models[0].classes)
     kinds = np.stack([models[0].y_true, *(model.y_pred for model in models)])

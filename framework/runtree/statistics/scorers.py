@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
 from runtree.statistics import confusion, losses, ranks
 
 Array = np.ndarray[Any, Any]
 OfCounts = Callable[[Array], Array]
 
-BUILTIN = "runtree.lifecycle.metrics"  # whose functions are known here by name; a plugin's of the same name are not
-OF_ROWS: Mapping[str, Callable[[Answers], OfCounts]] = {**losses.SCORES, **ranks.SCORES}
+BUILTIN = "runtree.statistics.metrics"  # whose functions are known here by name; a plugin's of the same name are not
+OF_ROWS: Mapping[str, Callable[[Predictions], OfCounts]] = {**losses.SCORES, **ranks.SCORES}
 
 
 def built_in(metric: Metric) -> str:
@@ -23,7 +23,7 @@ def built_in(metric: Metric) -> str:
     return name if own and (name in confusion.SCORES or name in OF_ROWS) else ""
 
 
-def scorer(model: Answers, metric: Metric) -> OfCounts:
+def scorer(model: Predictions, metric: Metric) -> OfCounts:
     """Return the function that scores a model on draws of rows."""
     kind = built_in(metric)
     if kind in confusion.SCORES:
@@ -33,7 +33,7 @@ def scorer(model: Answers, metric: Metric) -> OfCounts:
     return lambda counts: np.array([_called(model, metric, drawn) for drawn in counts])
 
 
-def _matrices(model: Answers, counts: Array) -> Array:
+def _matrices(model: Predictions, counts: Array) -> Array:
     """Return confusion matrices of draws of rows."""
     classes = len(model.classes)
     where = model.y_true * classes + model.y_pred
@@ -44,12 +44,12 @@ def _matrices(model: Answers, counts: Array) -> Array:
     return found.reshape(-1, classes, classes)
 
 
-def _called(model: Answers, metric: Metric, counts: Array) -> float:
+def _called(model: Predictions, metric: Metric, counts: Array) -> float:
     """Call a metric's own function on rows as often as they were drawn; NaN where it refuses them or gives none."""
     rows = np.repeat(np.arange(len(counts)), counts)
     score = None if model.score is None else model.score[rows]
     try:
-        value = Answers(model.y_true[rows], model.y_pred[rows], score, model.classes).value(metric)
+        value = Predictions(model.y_true[rows], model.y_pred[rows], score, model.classes).value(metric)
     except (ValueError, ZeroDivisionError):  # a class is missing, nothing varies: not defined on this draw
         return np.nan
     return np.nan if value is None else float(value)

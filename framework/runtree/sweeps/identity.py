@@ -7,9 +7,9 @@ from typing import Any
 
 from runtree.config.catalogue import flatten
 from runtree.config.compose import Composer
-from runtree.config.freeze import OUTSIDE
 from runtree.config.secrets import HIDDEN, redact
 from runtree.contract.errors import RequestError
+from runtree.contract.fingerprint import IGNORED_GROUPS
 from runtree.records.layout import SweepFolder, read_description, timestamp
 from runtree.records.writer import jsonable, write_yaml
 from runtree.sweeps.messages import PreflightResult
@@ -56,7 +56,7 @@ def _first_options(space: SearchSpace) -> dict[str, str]:
 
 
 def _without_outside(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in OUTSIDE}
+    return {key: value for key, value in config.items() if key not in IGNORED_GROUPS}
 
 
 def write_description(file: Path, request: Mapping[str, Any], identity: Mapping[str, Any]) -> None:

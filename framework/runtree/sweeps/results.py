@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.expression import parse
 from runtree.contract.iteration import is_loss
-from runtree.contract.search import Ending, Observation
+from runtree.contract.search import Observation, TrialState
 from runtree.sweeps.messages import AttemptResult, MetricDirections, dominates
 from runtree.sweeps.state import RunState, SweepState, Trial
 from runtree.sweeps.stopping import StopMonitor
@@ -126,7 +126,7 @@ class Objectives:
         )
 
 
-def trial_state(runs: Sequence[RunState]) -> Ending:
+def trial_state(runs: Sequence[RunState]) -> TrialState:
     """Return how a trial ended whose runs have: one run that completed is enough."""
     states = {run.state for run in runs}
     return "completed" if "completed" in states else "pruned" if "pruned" in states else "failed"

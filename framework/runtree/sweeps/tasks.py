@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from runtree.config.compose import Composer
-from runtree.config.freeze import OUTSIDE, FrozenConfig
+from runtree.config.freeze import FrozenConfig
 from runtree.config.resources import Resources
 from runtree.config.space.grammar import override
 from runtree.contract.errors import ConfigError, NotFoundError
+from runtree.contract.fingerprint import IGNORED_GROUPS
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, SweepFolder, timestamp
 from runtree.records.record import new_record, read_record, write_record
@@ -54,7 +55,7 @@ class Tasks:
         if self._frozen is not None and self._frozen[0] is values:  # proposed a moment ago, begins now
             return self._frozen[1]
         frozen = self.composer.freeze({**space.choices, **values}, self._composed)
-        outside = {path: value for path, value in values.items() if path.partition(".")[0] in OUTSIDE}
+        outside = {path: value for path, value in values.items() if path.partition(".")[0] in IGNORED_GROUPS}
         key = frozen.fingerprint + (json.dumps(outside, sort_keys=True, default=str) if outside else "")
         self._frozen = (values, (frozen, key))
         return frozen, key

@@ -7,7 +7,7 @@ import pytest
 
 from runtree.config.build import build
 from runtree.lifecycle import load
-from runtree.lifecycle.table_options import COMMON
+from runtree.lifecycle.load import TABLE_KEYS
 from runtree.testing.fixtures import PLAIN, UNEXAMINED, compose, train
 from runtree.testing.suite import TINY, Suite, folder_of, read_json
 
@@ -45,7 +45,7 @@ class DataSuite(Suite):
         assert config["data"]["name"] == self.option
 
     def test_has_the_keys_that_every_source_has(self, config: dict[str, Any]) -> None:
-        lacking = [key for key in COMMON if key not in config["data"]]
+        lacking = [key for key in TABLE_KEYS if key not in config["data"]]
         assert lacking == [], "let the file's defaults list begin with _table_"
 
     def test_gives_rows_with_the_target(self, source: Any, config: dict[str, Any]) -> None:

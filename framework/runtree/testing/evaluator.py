@@ -8,11 +8,11 @@ import pytest
 
 from runtree.config.build import build
 from runtree.contract.run import Run
-from runtree.contract.types import PARTS
-from runtree.lifecycle.folding import each
+from runtree.contract.types import SPLITS
 from runtree.lifecycle.stages import evaluator_arguments
 from runtree.testing.fixtures import CASES, PLAIN, UNEXAMINED, Case, compose, train, write_table
 from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
+from runtree.training import fold_runner
 
 
 @TINY
@@ -54,8 +54,8 @@ class EvaluatorSuite(Suite):
     def test_scores_known_parts(self, run: Run) -> None:
         found = read_json(folder_of(run).metrics)
         assert {"validation", "test"} <= set(found)
-        assert set(found) - {*PARTS, "folds"} == set(run.details)
-        assert all(isinstance(value, float) for part in PARTS for value in found.get(part, {}).values())
+        assert set(found) - {*SPLITS, "folds"} == set(run.details)
+        assert all(isinstance(value, float) for part in SPLITS for value in found.get(part, {}).values())
 
     def test_gives_the_objective(self, run: Run) -> None:
         assert read_json(folder_of(run).record)["objective"]["value"] is not None
@@ -103,7 +103,7 @@ class EvaluatorSuite(Suite):
         """Fit the folds of one case in two processes, however little that pays."""
         if not run.folds or case != "multiclass":
             return
-        monkeypatch.setattr(each, "START", -1.0)
+        monkeypatch.setattr(fold_runner, "START", -1.0)
         assert_same_science(run, self.trained(case, tmp_path, "compute.slots=2"))
 
     def test_same_seed_same_bytes(self, run: Run, case: Case, tmp_path: Path) -> None:

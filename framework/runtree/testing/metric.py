@@ -8,7 +8,7 @@ import pytest
 
 from runtree.contract.run import Run
 from runtree.contract.types import Metric
-from runtree.lifecycle import metrics
+from runtree.statistics import metrics
 from runtree.testing.fixtures import PLAIN, UNEXAMINED, Case, cases_of, task_of, train, write_table
 from runtree.testing.suite import TINY, Suite, folder_of, read_json, shared
 
@@ -118,7 +118,7 @@ class MetricSuite(Suite):
         for case in ("binary", "regression"):
             if task_of(case) not in self.registered().tasks:
                 with pytest.raises(ConfigError, match=self.metric):
-                    metrics.choose([self.metric], task_of(case), {self.metric: self.registered()})
+                    metrics.select_metrics([self.metric], task_of(case), {self.metric: self.registered()})
 
 
 def classes(case: Case) -> int:

@@ -7,9 +7,9 @@ import pytest
 
 from runtree.config.build import build
 from runtree.contract.errors import RuntreeError
-from runtree.lifecycle.model_files import load_skops, save_skops
 from runtree.testing.fixtures import PLAIN, TARGET, UNEXAMINED, compose, tiny_table, train, write_table
 from runtree.testing.suite import TINY, Suite, folder_of, read_json
+from runtree.training.model_files import load_skops, save_skops
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runtree.contract.protocols import Tuner
-from runtree.contract.search import Choice, Dimension, Ending, Interval, Observation, Proposal, Values
+from runtree.contract.search import Choice, Dimension, Interval, Observation, Proposal, TrialState, Values
 
 ANYTHING = Choice((1, 1.0, True, "1", None, [50, 50], {"gamma": 0.1}))
 FINITE = (
@@ -58,7 +58,7 @@ def tell_both(former: Tuner, later: Tuner, observation: Observation) -> None:
     later.tell(Observation(observation.number, observation.state, values, *kept, memo))
 
 
-def observe(proposal: Proposal, state: Ending | None = None) -> Observation:
+def observe(proposal: Proposal, state: TrialState | None = None) -> Observation:
     """Return what came of a proposal; it depends on nothing else."""
     number, value = proposal.number, score(proposal.values)
     state = state or ("failed" if number % 7 == 3 else "pruned" if number % 6 == 4 else "completed")

@@ -7,9 +7,9 @@ from typing import ClassVar
 import pytest
 
 from runtree.app import App
-from runtree.contract.run import Run
-from runtree.contract.types import TASKS, Stage, Task
-from runtree.lifecycle.order import order
+from runtree.contract.run import Run, Stage
+from runtree.contract.types import TASKS, Task
+from runtree.lifecycle.stages import order_stages
 from runtree.plugins import BUILTIN
 from runtree.testing.fixtures import CASES, PLAIN, Case, cases_of, train, write_table
 from runtree.testing.suite import TINY, Suite, folder_of, plugins_with, read_json, shared
@@ -62,7 +62,7 @@ class StageSuite(Suite):
 
     def test_stands_where_it_asked_to(self) -> None:
         _, stage = self.registered()
-        names = [found.name for found in order(list(self.make_app().plugins.contributions("register_stages")))]
+        names = [found.name for found in order_stages(list(self.make_app().plugins.contributions("register_stages")))]
         assert stage.after is None or names.index(stage.after) < names.index(stage.name)
         assert stage.before is None or names.index(stage.name) < names.index(stage.before)
 

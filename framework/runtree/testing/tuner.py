@@ -8,7 +8,7 @@ import pytest
 
 from runtree.contract.errors import ConfigError
 from runtree.contract.protocols import Tuner
-from runtree.contract.search import Choice, Dimension, Ending, Interval, Observation, Values
+from runtree.contract.search import Choice, Dimension, Interval, Observation, TrialState, Values
 from runtree.contract.types import Direction
 from runtree.testing.proposals import (
     BRANCHES,
@@ -142,7 +142,7 @@ class TunerSuite:
             assert json.loads(json.dumps(proposal.memo)) == proposal.memo
 
     @pytest.mark.parametrize("ending", ["failed", "pruned"])
-    def test_goes_on_where_all_runs_end_badly(self, ending: Ending) -> None:
+    def test_goes_on_where_all_runs_end_badly(self, ending: TrialState) -> None:
         tuner = self.begun()
         for number in range(self.asks):
             proposal = asked(tuner, number)
@@ -216,7 +216,7 @@ class TunerSuite:
             assert all(type(answer) is bool for answer in answers)
             pruned += any(answers)
             reports = tuple((step, float(number)) for step in range(len(answers)))
-            ending: Ending = "pruned" if any(answers) else "completed"
+            ending: TrialState = "pruned" if any(answers) else "completed"
             tuner.tell(Observation(number, ending, proposal.values, (float(number),), reports=reports))
         assert bool(pruned) == tuner.prunes, "each run was worse than those before"
 

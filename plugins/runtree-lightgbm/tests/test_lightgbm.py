@@ -130,7 +130,7 @@ def test_the_fit_block_ends_it_and_the_best_round_predicts(case: Any, tmp_path: 
     run = train(*write_table(tmp_path, case), *SMALL, "algorithm.learning_rate=0.3", *asked, folder=tmp_path)
     losses = [line["validation_loss"] for line in history(run)]
     best = losses.index(min(losses)) + 1
-    assert run.ending == {"unit": "tree", "iterations": best + 4, "reason": "patience", "best": best}
+    assert run.fit_summary == {"unit": "tree", "iterations": best + 4, "reason": "patience", "best": best}
     metric = {"regression": "mse"}.get(case, "log_loss")
     assert run.metrics["validation"][metric] == pytest.approx(min(losses))
 

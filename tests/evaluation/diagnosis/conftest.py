@@ -9,24 +9,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
+from runtree.contract.run import FrozenMapping
 from runtree.contract.types import Split, Table
-from runtree.contract.view import View
 from runtree.evaluation.context import EvaluationContext
 from runtree.evaluation.options import EvaluationOptions
-from runtree.lifecycle import metrics
-from runtree.lifecycle.fitting.options import FitOptions
-from runtree.lifecycle.fitting.plan import Iterations
+from runtree.statistics import metrics
+from runtree.training.fit_plan import FitOptions, IterationSpec
 
 CATALOGUE = {metric.name: metric for metric in metrics.BUILTIN}
 
 
-def answers_of(truth: Any, predicted: Any, chance: Any = None, classes: tuple[Any, ...] = ("no", "yes")) -> Answers:
+def answers_of(truth: Any, predicted: Any, chance: Any = None, classes: tuple[Any, ...] = ("no", "yes")) -> Predictions:
     """Return answers; `chance` is that of the second class, or of shape (rows, classes)."""
     if chance is not None:
         chance = np.asarray(chance, dtype=float)
         chance = np.column_stack([1 - chance, chance]) if chance.ndim == 1 else chance
-    return Answers(np.asarray(truth), np.asarray(predicted), chance, classes)
+    return Predictions(np.asarray(truth), np.asarray(predicted), chance, classes)
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def context(tmp_path) -> Callable[..., EvaluationContext]:
     """Return a function that makes a context of answers by part; `features` has a row for each, in the parts' order."""
 
     def make(
-        parts: dict[str, Answers],
+        parts: dict[str, Predictions],
         features: pd.DataFrame | None = None,
         metric: str | None = None,
         seed: int = 0,
@@ -59,19 +58,23 @@ def context(tmp_path) -> Callable[..., EvaluationContext]:
         if history:
             (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in history))
         run = SimpleNamespace(
-            config=View({"algorithm": algorithm or {"name": "any"}, "evaluator": {}, "decision": {}, "data": {}}),
+            config=FrozenMapping(
+                {"algorithm": algorithm or {"name": "any"}, "evaluator": {}, "decision": {}, "data": {}}
+            ),
             data=data,
             split=split,
             seed=seed,
-            facts={"split": "time" if times is not None else "random", **(facts or {})},
+            metadata={"split": "time" if times is not None else "random", **(facts or {})},
             catalogue=CATALOGUE,
             folder=tmp_path,
-            ending=ending or {},
+            fit_summary=ending or {},
             evaluator=SimpleNamespace(holds_out=True),
             plan=SimpleNamespace(
-                steps=bool(history), iterations=Iterations(honours=dict.fromkeys(honours, "step")), options=FitOptions()
+                steps=bool(history),
+                iterations=IterationSpec(honours=dict.fromkeys(honours, "step")),
+                options=FitOptions(),
             ),
-            part=lambda name: (table.iloc[rows[name]], target.iloc[rows[name]]),
+            select=lambda name: (table.iloc[rows[name]], target.iloc[rows[name]]),
             refit=None,
         )
         ranked = CATALOGUE[metric or metrics.OBJECTIVES[task]]
@@ -83,16 +86,16 @@ def context(tmp_path) -> Callable[..., EvaluationContext]:
 
 
 @pytest.fixture
-def answers() -> Callable[..., Answers]:
+def answers() -> Callable[..., Predictions]:
     """Return what makes answers."""
     return answers_of
 
 
 @pytest.fixture
-def guessing() -> Callable[..., dict[str, Answers]]:
+def guessing() -> Callable[..., dict[str, Predictions]]:
     """Return a function that makes parts whose rows are answered right with a given chance, class by class alike."""
 
-    def make(seed: int, sizes: dict[str, int], right: Any = 0.8) -> dict[str, Answers]:
+    def make(seed: int, sizes: dict[str, int], right: Any = 0.8) -> dict[str, Predictions]:
         draw = np.random.default_rng(seed)
         shares = right if isinstance(right, dict) else dict.fromkeys(sizes, right)
         made = {}

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from runtree.contract.card import CARD, NAME, WEIGHTS, Card, refuse_pickles
+from runtree.contract.card import CARD, NAME, WEIGHTS, ModelCard, refuse_pickles
 from runtree.contract.errors import ConfigError, DataError, MissingError, first_line, unknown
 
 
@@ -177,7 +177,7 @@ def _of_the_zoo(name: str, zoo: str | None) -> Weights:
 
 def _of_a_folder(folder: Place, name: str) -> Weights:
     if folder.has(CARD):
-        card = Card.parse(folder.read(CARD), f"{folder}/{CARD}")
+        card = ModelCard.parse(folder.read(CARD), f"{folder}/{CARD}")
         return _checked(folder, WEIGHTS, card.sha256, CARD, card.name, card.architecture)
     if folder.has(MANIFEST):
         return _checked(folder, OF_A_RUN, _manifest(folder).get(OF_A_RUN), MANIFEST, name, None)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.finding import Finding
+from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext
 
 if TYPE_CHECKING:
@@ -112,10 +112,10 @@ def _weak(context: EvaluationContext, found: list[dict[str, Any]], part: str) ->
 
 
 def _remedy(context: EvaluationContext) -> str:
-    node: Mapping[str, Any] = context.run.config.plain()["algorithm"]
+    node: Mapping[str, Any] = context.run.config.to_dict()["algorithm"]
     if "class_weight" in node and node["class_weight"] is None:
         return "weigh rare classes more: algorithm.class_weight=balanced"
-    if len(context.run.data.classes) == 2 and not context.run.facts.get("decision"):
+    if len(context.run.data.classes) == 2 and not context.run.metadata.get("decision"):
         return "answer it from a lower chance on: decision.threshold=balanced_accuracy"
     return "more rows of it, or columns that tell it from the other"
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.finding import Finding
+from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext
 from runtree.evaluation.diagnosis.suggestions import supports_fit_option
-from runtree.lifecycle.fitting.history import read_history
 from runtree.records.layout import RunFolder
+from runtree.training.history import read_history
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +95,7 @@ def fit_curve_shape(gains: "Array") -> CurveShape:
 
 
 def _too_soon(context: EvaluationContext, name: str, steps: Sequence[int], shape: CurveShape) -> Iterator[Finding]:
-    ending = context.run.ending
+    ending = context.run.fit_summary
     path = LIMITS.get(str(ending.get("reason")))
     if path is None:
         return
@@ -120,7 +120,7 @@ def _too_soon(context: EvaluationContext, name: str, steps: Sequence[int], shape
 def _too_late(
     context: EvaluationContext, name: str, steps: Sequence[int], gains: "Array", shape: CurveShape
 ) -> Iterator[Finding]:
-    ending, fallen = context.run.ending, shape.fallen
+    ending, fallen = context.run.fit_summary, shape.fallen
     best, last = steps[shape.best], steps[-1]
     if best > EARLY * last or fallen <= max(ERRORS * shape.noise, 0.05 * shape.total):
         return
@@ -137,7 +137,7 @@ def _too_late(
 
 def _unwatched(context: EvaluationContext) -> Iterator[Finding]:
     """Tell where a solver was cut off; trees and rounds always go on to their last."""
-    ending = context.run.ending
+    ending = context.run.fit_summary
     if ending.get("reason") == "max_iterations" and ending.get("unit") == "iteration":
         done = ending["iterations"]
         if supports_fit_option(context, "max_iterations"):

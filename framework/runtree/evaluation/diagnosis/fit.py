@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers, actual, ask
-from runtree.contract.finding import Finding
+from runtree.contract.predictions import Predictions, encode_target, predict
+from runtree.contract.types import Finding
 from runtree.evaluation.context import (
     MAX_BOOTSTRAP_ROWS,
     STANDARD_ERROR_RESAMPLES,
@@ -140,8 +140,8 @@ def learning_curve(context: EvaluationContext) -> dict[str, Any] | None:
         return None
     learnt, selection_split = holdout_rows(run)
     points: list[dict[str, Any]] = []
-    last: Answers | None = None
-    before: Answers | None = None
+    last: Predictions | None = None
+    before: Predictions | None = None
     for rows in nested_samples(learnt, run.data.target, run.data.classes, run.seed):
         clock = time.monotonic()
         model = run.refit(run.data.features.iloc[rows], run.data.target.iloc[rows].to_numpy())
@@ -174,13 +174,13 @@ def nested_samples(rows: "Rows", target: Any, classes: tuple[Any, ...], seed: in
             yield some
 
 
-def _predict(context: EvaluationContext, model: Any, rows: "Rows") -> Answers:
+def _predict(context: EvaluationContext, model: Any, rows: "Rows") -> Predictions:
     data = context.run.data
-    truth = actual(data.target.iloc[rows], data.classes)
-    return ask(model[-1], model[:-1].transform(data.features.iloc[rows]), truth, data.classes)
+    truth = encode_target(data.target.iloc[rows], data.classes)
+    return predict(model[-1], model[:-1].transform(data.features.iloc[rows]), truth, data.classes)
 
 
-def _doubling(context: EvaluationContext, last: Answers, before: Answers) -> dict[str, Any]:
+def _doubling(context: EvaluationContext, last: Predictions, before: Predictions) -> dict[str, Any]:
     """Return what the last doubling of the rows brought, with limits from the same resamples of the judged rows."""
     from runtree.statistics.bootstrap import bootstrap_difference
 

@@ -4,14 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers
-from runtree.contract.finding import Finding
-from runtree.contract.types import Metric
+from runtree.contract.predictions import Predictions
+from runtree.contract.types import Finding, Metric
 from runtree.evaluation.context import STANDARD_ERROR_RESAMPLES, EvaluationContext, take_rows
-from runtree.lifecycle.decision.allowed import asked_of, metric_of
-from runtree.lifecycle.decision.decide import FACT
-from runtree.lifecycle.decision.options import COST
-from runtree.lifecycle.decision.thresholds import USUAL, Worth, answered, by_cost, by_metric, draw
+from runtree.training.decision import COST, DECISION_KEY, read_decision, threshold_metric
+from runtree.training.thresholds import (
+    DEFAULT_THRESHOLD,
+    ThresholdObjective,
+    apply_threshold,
+    cost_objective,
+    metric_objective,
+    score_thresholds,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,7 +156,7 @@ def _direction(context: EvaluationContext, chances: BinaryOutcomes) -> tuple[str
 
 def _calibration_remedy(context: EvaluationContext) -> str:
     """Return what to type; not the calibration that was used."""
-    used = (context.run.facts.get("decision") or {}).get("calibrate")
+    used = (context.run.metadata.get("decision") or {}).get("calibrate")
     rows, classes = len(context.run.split.validation), len(context.run.data.classes)
     if used:
         return "it was calibrated on few or other rows: a larger data.validation_size"
@@ -174,9 +178,9 @@ def threshold_curve(context: EvaluationContext) -> dict[str, Any] | None:
     answers = _binary_predictions(context, PART)
     if answers is None or answers.score is None:
         return None
-    worth, facts = _worth(context), context.run.facts.get(FACT) or {}
+    worth, facts = _worth(context), context.run.metadata.get(DECISION_KEY) or {}
     used = facts.get("threshold")
-    curve = draw(answers.y_true, answers.score[:, 1], worth, MOST)
+    curve = score_thresholds(answers.y_true, answers.score[:, 1], worth, MOST)
     chosen = curve.chosen if used is None else used
     return {
         "chosen": chosen,
@@ -186,12 +190,12 @@ def threshold_curve(context: EvaluationContext) -> dict[str, Any] | None:
             {"threshold": one, "value": value} for one, value in zip(curve.thresholds, curve.values, strict=True)
         ],
         "default_value": curve.usual_value,
-        "chosen_value": worth.value(answers.y_true, answered(answers.score[:, 1], chosen)),
+        "chosen_value": worth.value(answers.y_true, apply_threshold(answers.score[:, 1], chosen)),
         "used": used is not None,
     }
 
 
-def _binary_predictions(context: EvaluationContext, part: str) -> Answers | None:
+def _binary_predictions(context: EvaluationContext, part: str) -> Predictions | None:
     """Return a sample of a part's answers, where two classes have chances."""
     if part not in context.predictions or len(context.run.data.classes) != 2:
         return None
@@ -201,15 +205,15 @@ def _binary_predictions(context: EvaluationContext, part: str) -> Answers | None
 
 
 def _metric(context: EvaluationContext) -> Metric:
-    options = asked_of(context.run)
+    options = read_decision(context.run)
     if isinstance(options.threshold, str) and options.threshold != COST:
-        return metric_of(options, context.run.catalogue)
+        return threshold_metric(options, context.run.catalogue)
     return context.metric if context.metric.needs == "prediction" else context.run.catalogue[INSTEAD]
 
 
-def _worth(context: EvaluationContext) -> Worth:
-    options = asked_of(context.run)
-    return by_cost(options.cost) if options.threshold == COST else by_metric(_metric(context))
+def _worth(context: EvaluationContext) -> ThresholdObjective:
+    options = read_decision(context.run)
+    return cost_objective(options.cost) if options.threshold == COST else metric_objective(_metric(context))
 
 
 def threshold_findings(context: EvaluationContext) -> Iterator[Finding]:
@@ -220,12 +224,14 @@ def threshold_findings(context: EvaluationContext) -> Iterator[Finding]:
     from runtree.statistics.bootstrap import bootstrap_difference
 
     metric, chance = _metric(context), answers.score[:, 1]
-    usual, other = (replace(answers, y_pred=answered(chance, one)) for one in (USUAL, found["chosen"]))
+    usual, other = (
+        replace(answers, y_pred=apply_threshold(chance, one)) for one in (DEFAULT_THRESHOLD, found["chosen"])
+    )
     difference = bootstrap_difference(other, usual, metric, 4 * STANDARD_ERROR_RESAMPLES, 0.95, context.run.seed)
     better = difference.value if metric.direction == "maximize" else -difference.value
     values = {"threshold": found["chosen"], "metric": metric.name, "gain": better, "p": difference.p}
     if better <= 0 or difference.tied:
-        said = f"no other threshold than {USUAL} does better by {metric.name} on test, beyond chance"
+        said = f"no other threshold than {DEFAULT_THRESHOLD} does better by {metric.name} on test, beyond chance"
         yield Finding("threshold", "good", said, "", values)
         return
     before, after = usual.value(metric), other.value(metric)

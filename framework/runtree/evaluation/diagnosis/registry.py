@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from runtree.contract.errors import first_line
-from runtree.contract.finding import Finding
+from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext
 from runtree.evaluation.diagnosis.classes import class_findings, class_report
 from runtree.evaluation.diagnosis.convergence import convergence_findings
@@ -47,7 +47,7 @@ ORDER = ("warning", "note", "good")
 def collect_findings(context: EvaluationContext) -> list[dict[str, Any]]:
     """Return the findings of the whole evaluation, warnings first."""
     findings = [finding for finder in FINDERS for finding in _find(finder, context)]
-    return [finding.plain() for finding in sorted(findings, key=lambda finding: ORDER.index(finding.level))]
+    return [finding.to_dict() for finding in sorted(findings, key=lambda finding: ORDER.index(finding.level))]
 
 
 def _find(finder: Callable[[EvaluationContext], Iterator[Finding]], context: EvaluationContext) -> list[Finding]:

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from runtree.contract.finding import Finding
+from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext, metric_value
-from runtree.lifecycle.decision.decide import FACT
+from runtree.training.decision import DECISION_KEY
 
 COMMON = 0.8  # share of the most common class from which accuracy says little
 ERRORS = 3.0
@@ -142,7 +142,7 @@ def baseline_gap_findings(context: EvaluationContext) -> Iterator[Finding]:
 
 def threshold_note_findings(context: EvaluationContext) -> Iterator[Finding]:
     """Say that validation metrics are those of rows that something was learnt from."""
-    facts = context.run.facts.get(FACT) or {}
+    facts = context.run.metadata.get(DECISION_KEY) or {}
     if not facts.get("part"):
         return
     learnt = [f"the {facts['calibrate']} calibration"] if facts.get("calibrate") else []

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.finding import Finding
+from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext, take_rows
 from runtree.evaluation.diagnosis.columns import read_columns
 from runtree.evaluation.diagnosis.suggestions import FLEXIBLE_ALGORITHM, TUNE_COMMAND, relax_override
@@ -146,7 +146,7 @@ def _autocorrelation(context: EvaluationContext, rows: "Array", left: "Array") -
     from scipy.stats import norm
 
     times = context.run.data.times
-    if times is None or context.run.facts.get("split") != "time":
+    if times is None or context.run.metadata.get("split") != "time":
         return {}
     ordered = left[times.iloc[rows].argsort(kind="stable").to_numpy()]
     found = float(np.corrcoef(ordered[:-1], ordered[1:])[0, 1])

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers, actual, ask
-from runtree.contract.finding import Finding
+from runtree.contract.predictions import Predictions, encode_target, predict
+from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext, metric_value
 from runtree.evaluation.diagnosis.columns import ColumnValues, read_columns
 
@@ -45,14 +45,14 @@ def robustness_report(context: EvaluationContext) -> list[dict[str, Any]] | None
     columns, _ = read_columns(features)
     if not columns:
         return None
-    truth = actual(context.run.data.target.iloc[chosen], context.run.data.classes)
+    truth = encode_target(context.run.data.target.iloc[chosen], context.run.data.classes)
 
     def score(rows: "pd.DataFrame") -> float:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = context.run.model
             return metric_value(
-                ask(model[-1], model[:-1].transform(rows), truth, context.run.data.classes), context.metric
+                predict(model[-1], model[:-1].transform(rows), truth, context.run.data.classes), context.metric
             )
 
     level = score(features)
@@ -126,7 +126,7 @@ def robustness_findings(context: EvaluationContext) -> Iterator[Finding]:
     found, part = context.results.get("robustness"), context.reporting_split
     if not found or part is None:
         return
-    answers: Answers = context.predictions[part]
+    answers: Predictions = context.predictions[part]
     skill = context.gain(
         metric_value(answers, context.metric), metric_value(context.no_skill_predictions(part), context.metric)
     )

@@ -6,8 +6,8 @@ from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers
-from runtree.contract.finding import Finding
+from runtree.contract.predictions import Predictions
+from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext, take_rows
 from runtree.evaluation.diagnosis.columns import ColumnValues, read_columns, select_rows
 
@@ -261,7 +261,7 @@ def weakest_segments(context: EvaluationContext) -> list[dict[str, Any]] | None:
     return _proven(candidates, proven, losses[1], bool(context.run.data.classes))
 
 
-def row_losses(answers: Answers) -> "Array":
+def row_losses(answers: Predictions) -> "Array":
     """Return what each row costs."""
     import numpy as np
 

@@ -20,13 +20,13 @@ TUNE_COMMAND = "runtree train -m tuner=tpe tuner.stop.max_runs=30"
 
 def regularize_override(context: EvaluationContext) -> str:
     """Return an override under which the algorithm fits less closely; nothing where none is known."""
-    return _turned(context.run.config.plain()["algorithm"], lambda number, factor: number * factor)
+    return _turned(context.run.config.to_dict()["algorithm"], lambda number, factor: number * factor)
 
 
 def relax_override(context: EvaluationContext) -> str:
     """Return an override under which the algorithm fits more closely, or one for another algorithm."""
     name = context.run.config.algorithm.get("name")
-    own = _turned(context.run.config.plain()["algorithm"], lambda number, factor: number / factor)
+    own = _turned(context.run.config.to_dict()["algorithm"], lambda number, factor: number / factor)
     return own or ("" if FLEXIBLE_ALGORITHM.endswith(f"={name}") else FLEXIBLE_ALGORITHM)
 
 

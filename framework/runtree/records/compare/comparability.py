@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.contract.errors import RequestError
-from runtree.contract.science import counts
+from runtree.contract.fingerprint import affects_fingerprint
 from runtree.records.compare.configurations import RankingMetric
 from runtree.records.index import RunIndex
 
@@ -74,7 +74,10 @@ def _of_config(runs: RunIndex, rows: Sequence[int]) -> Iterator[Mismatch]:
     scoring = {
         key
         for key in runs.keys("config")
-        if key.startswith("evaluator.") and key not in HARMLESS_KEYS and counts(key) and not key.endswith("_target_")
+        if key.startswith("evaluator.")
+        and key not in HARMLESS_KEYS
+        and affects_fingerprint(key)
+        and not key.endswith("_target_")
     }
     keys = [f"config:{key}" for key in runs.keys("config") if key in scoring or key in SPLIT_KEYS]
     every, wanted = runs.rows(), set(rows)

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from runtree.contract.errors import RequestError
-from runtree.contract.science import counts
+from runtree.contract.fingerprint import affects_fingerprint
 from runtree.records.index import RunIndex
 from runtree.records.query import is_metric, resolve_name
 
@@ -159,7 +159,7 @@ def _compared_columns(
     """Return the columns that tell configurations apart, and separately those that equal the seed in some run."""
     fixed: list[Mapping[int, Hashable]] = []
     doubtful: Doubtful = {}
-    keys = [key for key in runs.keys("config") if key != SEED and counts(key)]
+    keys = [key for key in runs.keys("config") if key != SEED and affects_fingerprint(key)]
     every, wanted = runs.rows(), set(rows)
     for name, column in runs.columns([f"config:{key}" for key in keys]):
         if column.count(column[0]) == len(column) and len(set(map(type, column))) == 1:

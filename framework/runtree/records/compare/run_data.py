@@ -15,7 +15,7 @@ from runtree.records.test_access import count_accesses
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runtree.contract.answers import Answers
+    from runtree.contract.predictions import Predictions
 
 
 class MissingDataError(Exception):
@@ -86,7 +86,7 @@ class RunData:
         found = split.get(part) if isinstance(split, Mapping) else None
         return found if isinstance(found, int) else None
 
-    def answers(self) -> "tuple[Answers, Any]":
+    def answers(self) -> "tuple[Predictions, Any]":
         """Return what the model answered on the part, and which rows of the data these are, in their order.
 
         Raises
@@ -97,7 +97,7 @@ class RunData:
         if not self._answers:
             frame = self._predictions().sort_values("row", kind="stable")
             self._answers["both"] = self._read(frame), frame["row"].to_numpy()
-        found: tuple[Answers, Any] = self._answers["both"]
+        found: tuple[Predictions, Any] = self._answers["both"]
         return found
 
     def _predictions(self) -> "pd.DataFrame":
@@ -115,13 +115,13 @@ class RunData:
             raise MissingDataError(f"{self.record.id} kept no predictions of the {self.measure.part} part")
         return frame
 
-    def _read(self, frame: "pd.DataFrame") -> "Answers":
-        from runtree.contract.answers import read_answers
+    def _read(self, frame: "pd.DataFrame") -> "Predictions":
+        from runtree.contract.predictions import read_predictions
 
         target = self.data.get("target")
         classes = tuple(target.get("classes") or ()) if isinstance(target, Mapping) else ()
         try:
-            return read_answers(frame, classes)
+            return read_predictions(frame, classes)
         except (KeyError, ValueError, TypeError):
             raise MissingDataError(f"predictions of {self.record.id} are of other classes than its data") from None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.answers import Answers
+from runtree.contract.predictions import Predictions
 from runtree.contract.types import RunRecord
 from runtree.records import artifacts
 from runtree.records.cleanup import removed_artifacts
@@ -93,7 +93,7 @@ class RunContent:
         )
 
     @cached_property
-    def answers(self) -> Answers | None:
+    def answers(self) -> Predictions | None:
         """Return what the model answered on the part that counts; None where that is not kept."""
         frame = self._predictions
         if frame is None:
@@ -111,15 +111,15 @@ class RunContent:
             return None
 
 
-def _answers(frame: "pd.DataFrame", classes: tuple[str, ...]) -> Answers:
+def _answers(frame: "pd.DataFrame", classes: tuple[str, ...]) -> Predictions:
     """Return answers with the classes as text, as JSON keeps them."""
     if not classes:
-        return Answers(frame["y_true"].to_numpy(dtype=float), frame["y_pred"].to_numpy(dtype=float), None, ())
+        return Predictions(frame["y_true"].to_numpy(dtype=float), frame["y_pred"].to_numpy(dtype=float), None, ())
     known = {name: code for code, name in enumerate(classes)}
     true, predicted = (frame[name].astype(str).map(known).to_numpy(dtype=int) for name in ("y_true", "y_pred"))
     names = [f"p_{name}" for name in classes]
     score = frame[names].to_numpy(dtype=float) if set(names) <= set(frame.columns) else None
-    return Answers(true, predicted, score, classes)
+    return Predictions(true, predicted, score, classes)
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:

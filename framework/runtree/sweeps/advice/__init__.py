@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from runtree.contract.finding import Finding
+from runtree.contract.types import Finding
 from runtree.sweeps.advice.search import (
     FinishedSweep,
     best_at_edge,
@@ -26,4 +26,4 @@ def advise(sweep: FinishedSweep, rechecked: Sequence[Rechecked] = ()) -> dict[st
     winner_rules = (compare_with_test, compare_with_folds, estimate_bias)
     findings += chain.from_iterable(rule(sweep, winner) for rule in winner_rules)
     findings.sort(key=lambda finding: LEVEL_ORDER[finding.level])
-    return {"findings": [finding.plain() for finding in findings], "optimism": winner}
+    return {"findings": [finding.to_dict() for finding in findings], "optimism": winner}

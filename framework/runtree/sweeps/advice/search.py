@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from runtree.config.space.domains import domain_text
 from runtree.contract.errors import first_line, without_numbers
-from runtree.contract.finding import Finding
 from runtree.contract.search import Choice, Dimension, Interval
+from runtree.contract.types import Finding
 from runtree.records.layout import SweepFolder
 from runtree.sweeps.results import Objectives, rank_trials
 from runtree.sweeps.state import RunState, SweepState, Trial

@@ -9,7 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from runtree.contract.errors import NotFoundError, RuntreeError
-from runtree.contract.finding import Finding
+from runtree.contract.types import Finding
 from runtree.records.artifacts import mapping
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record

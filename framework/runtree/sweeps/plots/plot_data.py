@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.search import Choice, Dimension, Ending, Interval, Values
+from runtree.contract.search import Choice, Dimension, Interval, TrialState, Values
 from runtree.sweeps.results import Objectives, trial_state
 from runtree.sweeps.state import SweepState
 
@@ -25,7 +25,7 @@ class PlotPoint:
     run: int
     runs: tuple[int, ...]
     family: str
-    state: Ending
+    state: TrialState
     values: Values
     objectives: tuple[float, ...] | None
     violations: tuple[float, ...]

@@ -1,1 +1,0 @@
-"""How a fit that iterates is watched: when it stops, what it leaves behind, where it goes on."""

@@ -1,0 +1,266 @@
+"""The `fit` block: when an algorithm that iterates stops. What is null is left to the algorithm."""
+
+import inspect
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from runtree.config.build import build, check_arguments
+from runtree.config.catalogue import for_task
+from runtree.config.config_blocks import read_block
+from runtree.contract.errors import ConfigError
+from runtree.contract.iteration import Stepper
+from runtree.contract.protocols import TargetResolver
+from runtree.contract.types import Task
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The error improves by less than `min_change`, `checks` checks in a row."""
+
+    metric: str = "train_loss"
+    min_change: float | int | None = None
+    checks: int | None = None
+
+
+@dataclass(frozen=True)
+class Patience:
+    """A metric of the rows that are watched does not improve by more than `min_delta` in `checks` checks in a row."""
+
+    metric: str | None = None
+    checks: int | None = None
+    min_delta: float | int = 0.0
+    restore_best: bool = True
+
+
+@dataclass(frozen=True)
+class CheckpointOptions:
+    """How often the state is kept: each `every` iterations, or each `minutes`; the best `keep` and the last stay."""
+
+    every: int | None = None
+    minutes: float | int | None = None
+    keep: int = 1
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """All of the block; see docs/training.md."""
+
+    max_iterations: int | None = None
+    max_seconds: float | int | None = None
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    patience: Patience = field(default_factory=Patience)
+    divergence: float | int | None = None
+    validation_fraction: float | None = None
+    every: int | None = None
+    history: bool | None = None
+    metrics: str | list[str] = "auto"
+    checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
+
+    def asked(self) -> dict[str, Any]:
+        """Return what is asked of the algorithm, by key."""
+        found = {
+            "max_iterations": self.max_iterations,
+            "max_seconds": self.max_seconds,
+            "tolerance": self.tolerance.min_change,
+            "patience": self.patience.checks,
+            "divergence": self.divergence,
+            "checkpoint": self.checkpoint.every or self.checkpoint.minutes,
+        }
+        return {key: value for key, value in found.items() if value is not None}
+
+
+NESTED_BLOCKS = {"tolerance": Tolerance, "patience": Patience, "checkpoint": CheckpointOptions}
+LEAST = {
+    "max_iterations": 1,
+    "every": 1,
+    "tolerance.checks": 1,
+    "patience.checks": 1,
+    "checkpoint.every": 1,
+    "checkpoint.keep": 0,
+    "tolerance.min_change": 0,
+    "patience.min_delta": 0,
+}
+ABOVE = {"max_seconds": 0, "checkpoint.minutes": 0, "divergence": 1, "validation_fraction": 0}
+
+
+def fit_options(node: Mapping[str, Any]) -> FitOptions:
+    """Read a `fit` node.
+
+    Raises
+    ------
+    ConfigError
+        An unknown key, a value of the wrong type, or one that cannot be.
+    """
+    return read_block(FitOptions, node, "fit", NESTED_BLOCKS, _check_bounds)
+
+
+def _check_bounds(options: FitOptions) -> None:
+    for path, low in LEAST.items():
+        value = _value(options, path)
+        if value is not None and value < low:
+            raise ConfigError(f"fit.{path}: {value} is less than {low}")
+    for path, low in ABOVE.items():
+        value = _value(options, path)
+        if value is not None and value <= low:
+            raise ConfigError(f"fit.{path}: {value} is not more than {low}")
+    if options.validation_fraction is not None and options.validation_fraction >= 1:
+        raise ConfigError(f"fit.validation_fraction: {options.validation_fraction} leaves no row to learn from")
+
+
+def _value(options: Any, path: str) -> Any:
+    for name in path.split("."):
+        options = getattr(options, name)
+    return options
+
+
+# --- What the `fit` block means to one algorithm: what it does itself, and what is watched step by step.
+
+STEP = "step"  # in `honours`: no parameter of the algorithm's, the loop sees to it
+
+
+@dataclass(frozen=True)
+class IterationSpec:
+    """What an algorithm's config says of how it iterates.
+
+    Attributes
+    ----------
+    unit
+        What one iteration is called: epoch, tree.
+    honours
+        The keys of `fit` that it honours: "step", or the parameter that the value is put into.
+    history
+        Whether it is watched unasked: where watching is cheap beside the fit.
+    every
+        Iterations between two checks.
+    tolerance, patience, validation_fraction
+        What holds where `fit` says nothing; values may differ by task.
+    target
+        Who fits it step by step; None: its own `fit`.
+    """
+
+    unit: str = "iteration"
+    honours: Mapping[str, str] = field(default_factory=dict)
+    history: bool = True
+    every: int = 1
+    tolerance: Mapping[str, Any] = field(default_factory=dict)
+    patience: Mapping[str, Any] = field(default_factory=dict)
+    validation_fraction: float | None = None
+    target: str | Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """How one algorithm is fitted: the options, the algorithm's own filled in, and who does it step by step."""
+
+    options: FitOptions
+    iterations: IterationSpec
+    steps: bool = False
+    stepper: Stepper | None = None
+
+    @property
+    def every(self) -> int:
+        """Return the count of iterations between two checks."""
+        return self.options.every or self.iterations.every
+
+    @property
+    def bound(self) -> str | None:
+        """Return the parameter that bounds the iterations."""
+        return self.iterations.honours.get("max_iterations")
+
+
+def resolve_fit_options(config: Mapping[str, Any], task: Task) -> tuple[FitOptions, IterationSpec, dict[str, Any]]:
+    """Return the options, how the algorithm iterates, and its node with what `fit` puts into its parameters.
+
+    Raises
+    ------
+    ConfigError
+        A key that the algorithm cannot honour.
+    """
+    node = dict(config["algorithm"])
+    options, iterations = fit_options(config.get("fit") or {}), read_iteration_spec(node, task)
+    for key, value in options.asked().items():
+        place = iterations.honours.get(key)
+        if place is None:
+            raise _refused(key, str(node.get("name", "?")), iterations)
+        if place != STEP:
+            node[place] = value
+    if iterations.honours.get("tolerance", STEP) != STEP and options.tolerance.checks is not None:
+        raise ConfigError(f"fit.tolerance.checks: algorithm={node.get('name')} takes min_change alone")
+    return options, iterations, node
+
+
+def read_iteration_spec(node: Mapping[str, Any], task: Task) -> IterationSpec:
+    """Read an algorithm's `iterations`; one that has none honours nothing."""
+    own = for_task(node.get("iterations") or {}, task, "algorithm.iterations")
+    return _iterations(json.dumps(own, sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=64)
+def _iterations(text: str) -> IterationSpec:
+    own = json.loads(text)
+    own["target"] = own.pop("_target_", None)
+    check_arguments(IterationSpec, own, "algorithm.iterations")
+    return IterationSpec(**own)
+
+
+def _refused(key: str, name: str, iterations: IterationSpec) -> ConfigError:
+    known = ", ".join(iterations.honours)
+    told = f"it honours: {known}" if known else "it does not iterate, and honours no key of fit"
+    return ConfigError(f"fit.{key}: algorithm={name} cannot honour it", told)
+
+
+def make_fit_plan(
+    options: FitOptions, iterations: IterationSpec, algorithm: Any, prunes: bool, trust: TargetResolver
+) -> FitPlan:
+    """Decide whether the fit is watched, and by whom it is done step by step.
+
+    `prunes` tells that somebody may give the run up on its way.
+
+    Raises
+    ------
+    ConfigError
+        The steps are asked for, and the algorithm as it is configured has none.
+    """
+    stepper = build({"_target_": iterations.target}, "algorithm.iterations", trust) if iterations.target else None
+    reason = stepper.refuses(algorithm) if stepper else None if takes_report(algorithm) else "it has no steps"
+    stepwise = [f"fit.{key}" for key in options.asked() if iterations.honours.get(key) == STEP]
+    wanted = [*stepwise, *(["fit.history"] if options.history else [])]
+    if reason and wanted:
+        raise ConfigError(f"{wanted[0]}: {type(algorithm).__name__} cannot be watched: {reason}")
+    unasked = options.history is not False and (iterations.history or prunes)
+    steps = reason is None and bool(wanted or unasked)
+    return FitPlan(_filled(options, iterations) if steps else options, iterations, steps, stepper if steps else None)
+
+
+def takes_report(algorithm: Any) -> bool:
+    """Tell whether an algorithm reports its iterations itself."""
+    return "report" in fit_parameters(algorithm)
+
+
+def fit_parameters(algorithm: Any) -> Collection[str]:
+    """Return the names of what an algorithm's `fit` takes."""
+    return _taken(getattr(algorithm.fit, "__func__", algorithm.fit))
+
+
+@lru_cache(maxsize=64)  # a signature takes longer to read than a small model to fit
+def _taken(function: Any) -> Collection[str]:
+    return tuple(inspect.signature(function).parameters)
+
+
+def _filled(options: FitOptions, iterations: IterationSpec) -> FitOptions:
+    """Return the options with the algorithm's own where they say nothing."""
+    tolerance, patience, fraction = options.tolerance, options.patience, options.validation_fraction
+    if tolerance.min_change is None and iterations.tolerance.get("min_change") is not None:
+        tolerance = _own(Tolerance, iterations.tolerance, "tolerance")
+    if patience.checks is None and iterations.patience.get("checks") is not None:
+        patience = _own(Patience, iterations.patience, "patience")
+        fraction = fraction or iterations.validation_fraction
+    return replace(options, tolerance=tolerance, patience=patience, validation_fraction=fraction)
+
+
+def _own(kind: Any, node: Mapping[str, Any], name: str) -> Any:
+    check_arguments(kind, node, f"algorithm.iterations.{name}")
+    return kind(**node)

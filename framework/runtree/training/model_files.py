@@ -1,0 +1,203 @@
+"""Models on disk: skops for scikit-learn pipelines, with the types stated that may be loaded.
+
+Loading never unpickles. A file that holds a type which is neither in the shipped list nor named by an installed plugin
+nor by the user is refused, with the way out named.
+"""
+
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED
+
+from runtree.config.allowlist import EXTRAS, AllowList
+from runtree.contract.errors import MissingError, RequestError, RuntreeError, UntrustedError
+from runtree.training.decision import rewrap, unwrap
+
+FORMAT = "skops"
+FILE = "model.skops"
+
+
+@dataclass(frozen=True)
+class SkopsStore:
+    """Writes and reads scikit-learn's objects as skops does; see `contract.iteration.Store`.
+
+    `own` names the class of the algorithm itself: whoever let it be fitted lets it be read.
+    """
+
+    own: str
+
+    def dump(self, content: Any, file: Path) -> None:
+        """Write an object."""
+        _skops().dump(content, file, compression=ZIP_DEFLATED, compresslevel=1)
+
+    def load(self, file: Path) -> Any:
+        """Read an object that holds nothing but what the shipped algorithms do."""
+        return _skops().load(file, trusted=sorted(TRUSTED | {self.own}))
+
+
+def save_skops(model: Any, folder: Path) -> str | None:
+    """Write a scikit-learn model; anything else is somebody else's.
+
+    Weights that have a format of their own are written beside it; see `contract.iteration.HoldsWeights`.
+    """
+    from sklearn.base import BaseEstimator
+
+    if not isinstance(model, BaseEstimator):
+        return None
+    last = last_step(model)
+    if hasattr(last, "save_weights"):
+        last.save_weights(folder)
+        model = with_last_step(model, last.bare())
+    _skops().dump(model, folder / FILE, compression=ZIP_DEFLATED, compresslevel=1)  # a seventh of the size
+    return FORMAT
+
+
+def last_step(model: Any) -> Any:
+    """Return the algorithm of a pipeline, or the model itself; the algorithm within what decides for it."""
+    return unwrap(model[-1] if hasattr(model, "steps") else model)
+
+
+def with_last_step(model: Any, algorithm: Any) -> Any:
+    """Return a pipeline that ends in another algorithm; the one that is given stays as it is."""
+    if not hasattr(model, "steps"):
+        return rewrap(model, algorithm)
+    other, (name, last) = copy(model), model.steps[-1]
+    other.steps = [*model.steps[:-1], (name, rewrap(last, algorithm))]
+    return other
+
+
+def load_skops(folder: Path, trust: Iterable[str]) -> Any:
+    """Read a model, if each type in it is trusted."""
+    io = _skops()
+    file = folder / FILE
+    if not file.is_file():
+        raise RequestError(f"{file}: no such model file", "the run saved none, or it was removed")
+    allowed = set(trust)
+    found = set(io.get_untrusted_types(file=file)) - allowed
+    allowed |= {name for name in found if is_torch_type(name)}
+    strange = sorted(found - allowed)
+    if strange:
+        raise UntrustedError(
+            f"{file}: the model holds types that nobody vouches for: {', '.join(strange[:5])}",
+            "loading them could run code; if you know where the file comes from, say so:",
+            "  " + " ".join(f"--trust {name}" for name in strange),
+        )
+    try:
+        model = io.load(file, trusted=sorted(allowed))
+    except ModuleNotFoundError as error:
+        raise MissingError(
+            f"{file}: the model needs the package '{error.name}', which is not there", install_hint(str(error.name))
+        ) from None
+    last = last_step(model)
+    if hasattr(last, "load_weights"):
+        last.load_weights(folder)
+    return model
+
+
+def is_torch_type(name: str) -> bool:
+    """Tell whether a type is a layer, an optimizer or a schedule of torch's own."""
+    try:
+        return name.startswith("torch.") and AllowList().resolve(name, "") is not None
+    except RuntreeError:
+        return False
+
+
+def install_hint(package: str) -> str:
+    """Return what to type for a package that is missing."""
+    extra = EXTRAS.get(package.split(".")[0])
+    return f"install it: pip install 'runtree[{extra}]'" if extra else f"install it: pip install {package}"
+
+
+def _skops() -> Any:
+    """Import skops without its own list of trusted classes.
+
+    At import skops walks every module of scikit-learn to trust each of its classes unasked: 2.7 s, and it imports
+    torch where torch is installed. The list that counts here is our own, so it is given an empty one to walk.
+    """
+    import sys
+    from unittest.mock import patch
+
+    if "skops.io" not in sys.modules:
+        with patch("sklearn.utils.all_estimators", list):
+            import skops.io
+    import skops.io
+
+    return skops.io
+
+
+# The types that the shipped algorithms save. The list is closed: a test saves and loads every shipped option with every
+# preprocessing and finds nothing missing. skops itself trusts the losses, links and binning of the boosted trees.
+FAMILIES: dict[str, str] = {
+    "functools": "partial",
+    "numpy": "dtype",
+    "runtree.algorithms.torch.table_encoder": "TableEncoder",
+    "runtree.algorithms.torch.cnn": "TorchCNNClassifier TorchCNNRegressor",
+    "runtree.algorithms.torch.image_encoders": "FileEncoder PixelEncoder",
+    "runtree.algorithms.torch.tabular": "TorchMLPClassifier TorchMLPRegressor",
+    "runtree.algorithms.torch.module": "TorchModuleClassifier TorchModuleRegressor",
+    "runtree.algorithms.torch.module": "ArrayEncoder",
+    "runtree.algorithms.torch.tabular": "TorchResNetClassifier TorchResNetRegressor",
+    "runtree.algorithms.torch.sequence": "TorchSequenceClassifier TorchSequenceRegressor",
+    "runtree.algorithms.torch.sequence_encoders": "SeriesEncoder",
+    "runtree.algorithms.torch.sequence_encoders": "Tokenizer",
+    "runtree.preprocess.categories": "LevelCodes OneHot TargetEncoding",
+    "runtree.preprocess.dates": "DateParts",
+    "runtree.preprocess.numeric": "ImputeScale Passthrough Raw",
+    "runtree.preprocess.tabular": "Tabular",
+    "runtree.preprocess.text": "TextTopics",
+    "sklearn._loss.loss": "HalfTweedieLoss HalfTweedieLossIdentity",
+    "sklearn.calibration": "CalibratedClassifierCV _CalibratedClassifier _SigmoidCalibration _TemperatureScaling",
+    "sklearn.compose._column_transformer": "ColumnTransformer",
+    "sklearn.decomposition._truncated_svd": "TruncatedSVD",
+    "sklearn.discriminant_analysis": "LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis",
+    "sklearn.dummy": "DummyClassifier DummyRegressor",
+    "sklearn.ensemble._bagging": "BaggingClassifier BaggingRegressor",
+    "sklearn.ensemble._forest": (
+        "ExtraTreesClassifier ExtraTreesRegressor RandomForestClassifier RandomForestRegressor"
+    ),
+    "sklearn.ensemble._gb": "GradientBoostingClassifier GradientBoostingRegressor",
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting": (
+        "HistGradientBoostingClassifier HistGradientBoostingRegressor"
+    ),
+    "sklearn.ensemble._hist_gradient_boosting.predictor": "TreePredictor",
+    "sklearn.ensemble._weight_boosting": "AdaBoostClassifier AdaBoostRegressor",
+    "sklearn.feature_extraction.text": "TfidfTransformer TfidfVectorizer",
+    "sklearn.frozen._frozen": "FrozenEstimator",
+    "sklearn.gaussian_process._gpc": "GaussianProcessClassifier _BinaryGaussianProcessClassifierLaplace",
+    "sklearn.gaussian_process._gpr": "GaussianProcessRegressor",
+    "sklearn.gaussian_process.kernels": "ConstantKernel Product RBF Sum WhiteKernel",
+    "sklearn.impute._base": "MissingIndicator SimpleImputer",
+    "sklearn.isotonic": "IsotonicRegression",
+    "sklearn.kernel_ridge": "KernelRidge",
+    "sklearn.linear_model._base": "LinearRegression",
+    "sklearn.linear_model._bayes": "ARDRegression BayesianRidge",
+    "sklearn.linear_model._coordinate_descent": "ElasticNet Lasso",
+    "sklearn.linear_model._glm.glm": "GammaRegressor PoissonRegressor TweedieRegressor",
+    "sklearn.linear_model._huber": "HuberRegressor",
+    "sklearn.linear_model._logistic": "LogisticRegression",
+    "sklearn.linear_model._quantile": "QuantileRegressor",
+    "sklearn.linear_model._ridge": "Ridge RidgeClassifier",
+    "sklearn.linear_model._stochastic_gradient": "SGDClassifier SGDRegressor",
+    "sklearn.metrics._dist_metrics": "ChebyshevDistance64 EuclideanDistance64 ManhattanDistance64 MinkowskiDistance64",
+    "sklearn.model_selection._classification_threshold": "FixedThresholdClassifier",
+    "sklearn.multiclass": "OneVsRestClassifier",
+    "sklearn.naive_bayes": "BernoulliNB GaussianNB",
+    "sklearn.neighbors._ball_tree": "BallTree",
+    "sklearn.neighbors._classification": "KNeighborsClassifier",
+    "sklearn.neighbors._kd_tree": "KDTree",
+    "sklearn.neighbors._nearest_centroid": "NearestCentroid",
+    "sklearn.neighbors._regression": "KNeighborsRegressor",
+    "sklearn.neural_network._multilayer_perceptron": "MLPClassifier MLPRegressor",
+    "sklearn.neural_network._stochastic_optimizers": "AdamOptimizer SGDOptimizer",
+    "sklearn.pipeline": "Pipeline",
+    "sklearn.preprocessing._data": "StandardScaler",
+    "sklearn.preprocessing._encoders": "OneHotEncoder OrdinalEncoder",
+    "sklearn.preprocessing._label": "LabelBinarizer LabelEncoder",
+    "sklearn.preprocessing._target_encoder": "TargetEncoder",
+    "sklearn.svm._classes": "LinearSVC LinearSVR SVC SVR",
+    "sklearn.tree._classes": "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor",
+    "sklearn.tree._tree": "Tree",
+}
+TRUSTED = frozenset(f"{module}.{name}" for module, names in FAMILIES.items() for name in names.split())

@@ -1,0 +1,30 @@
+import pytest
+
+from runtree.contract.errors import ConfigError
+from runtree.training.decision import decision_options
+
+
+def test_nothing_is_asked_where_nothing_is_said():
+    assert not decision_options({}).asked
+    assert not decision_options({"calibrate": None, "threshold": None, "cost": {"false_positive": None}}).asked
+    assert decision_options({"threshold": 0.3}).asked
+    assert not decision_options({"threshold": 0.3}).learns
+    assert decision_options({"threshold": "f1"}).learns
+
+
+@pytest.mark.parametrize(
+    ("node", "told"),
+    [
+        ({"calibrate": "platt"}, "decision.calibrate: 'platt' is not one of sigmoid, isotonic, temperature"),
+        ({"threshold": 1.5}, "decision.threshold: 1.5 is no chance"),
+        ({"threshold": True}, "decision.threshold"),
+        ({"threshold": "cost"}, "needs what both errors cost"),
+        ({"threshold": "cost", "cost": {"false_positive": 1, "false_negative": -1}}, "needs what both errors cost"),
+        ({"cost": {"false_positive": 1}}, "decision.cost: nobody asks"),
+        ({"cost": 3}, "it holds: false_positive, false_negative"),
+        ({"tune": 1}, "decision.tune"),
+    ],
+)
+def test_what_cannot_be_is_told_with_its_path(node, told):
+    with pytest.raises(ConfigError, match=told.replace("(", r"\(")):
+        decision_options(node)

@@ -1,0 +1,106 @@
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from runtree.app import App
+from runtree.config.build import build, build_algorithm
+from runtree.contract.errors import RequestError, UntrustedError
+from runtree.contract.types import TASKS
+from runtree.training.model_files import TRUSTED, load_skops, save_skops
+
+APP = App()
+GROUPS = APP.catalogue.groups
+FITS = [
+    (name, task)
+    for name in GROUPS["algorithm"]
+    for task in TASKS
+    if GROUPS["algorithm"][name].provider == "runtree"
+    and not name.startswith("torch_")  # tests/algorithms
+    and task in (APP.catalogue.node("algorithm", name).get("_target_") or {})
+]
+QUICK = {"n_estimators": 5, "max_iter": 5}
+
+
+def node(group, name):
+    def settle(value):
+        known = {"${seed}": 0, "${compute.threads}": 1}
+        return (
+            {key: settle(item) for key, item in value.items()}
+            if isinstance(value, dict)
+            else known.get(str(value), value)
+        )
+
+    found = settle(APP.catalogue.node(group, name))
+    small = ("n_estimators",) if name not in ("hist_gradient_boosting",) else ("max_iter",)
+    return found | {key: QUICK[key] for key in small if key in found}
+
+
+def a_model(algorithm, task, preprocess="standard", columns=3):
+    from sklearn.pipeline import Pipeline
+
+    rng = np.random.default_rng(0)
+    features = pd.DataFrame(rng.normal(size=(60, columns)), columns=[f"x{n}" for n in range(columns)])
+    target = (
+        np.where(features["x0"] > 0, "yes", "no") if task == "classification" else features["x0"].abs().to_numpy() + 1
+    )
+    first = build(node("preprocess", preprocess), "preprocess", APP.allow_list())
+    last = build_algorithm(node("algorithm", algorithm), task, APP.allow_list())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a handful of iterations does not converge
+        last.fit(first.fit_transform(features, target), target)
+    return Pipeline([("preprocess", first), ("algorithm", last)]), features
+
+
+@pytest.mark.parametrize(("algorithm", "task"), FITS)
+def test_every_shipped_algorithm_comes_back_the_same_with_trusted_types_alone(tmp_path, algorithm, task):
+    model, features = a_model(algorithm, task)
+    assert save_skops(model, tmp_path) == "skops"
+    loaded = load_skops(tmp_path, TRUSTED)
+    assert np.array_equal(loaded.predict(features), model.predict(features))
+
+
+@pytest.mark.parametrize("preprocess", list(GROUPS["preprocess"]))
+def test_every_shipped_preprocessing_comes_back(tmp_path, preprocess):
+    model, features = a_model("logistic", "classification", preprocess)
+    save_skops(model, tmp_path)
+    assert np.array_equal(load_skops(tmp_path, TRUSTED).predict_proba(features), model.predict_proba(features))
+
+
+def test_a_strange_type_is_refused_and_the_way_out_is_named(tmp_path):
+    model, _ = a_model("ridge", "regression")
+    save_skops(model, tmp_path)
+    some = TRUSTED - {"runtree.preprocess.numeric.ImputeScale"}
+    with pytest.raises(UntrustedError) as caught:
+        load_skops(tmp_path, some)
+    assert "--trust runtree.preprocess.numeric.ImputeScale" in str(caught.value)
+    assert load_skops(tmp_path, [*some, "runtree.preprocess.numeric.ImputeScale"]) is not None
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path):
+    from functools import partial
+    from os import system
+
+    import skops.io
+    from sklearn.preprocessing import FunctionTransformer
+
+    skops.io.dump(FunctionTransformer(partial(system, "touch pwned")), tmp_path / "model.skops")
+    with pytest.raises(UntrustedError, match="system"):
+        load_skops(tmp_path, TRUSTED)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(RequestError, match="no such model file"):
+        load_skops(tmp_path, TRUSTED)
+
+
+def test_what_is_no_scikit_learn_model_is_left_to_others(tmp_path):
+    assert save_skops(object(), tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_dangerous_is_in_the_list():
+    assert not [
+        name for name in TRUSTED if "Function" in name or "Unpickl" in name or name.startswith(("builtins", "os."))
+    ]
