@@ -177,7 +177,7 @@ def run_lines(run: "Run") -> list[tuple[str, str]]:
         ),
         (
             "fit",
-            f"{run.config.algorithm.name} on {run.metadata.get('device', 'cpu')}, evaluator {run.config.evaluator.name}",
+            f"{run.config.algorithm.name} on {run.device}, evaluator {run.config.evaluator.name}",
         ),
     ]
     if run.fit_summary.get("reason"):
