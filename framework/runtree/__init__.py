@@ -31,7 +31,12 @@ __all__ = [
     "load_runs",
 ]
 
-_HOMES = {"hookimpl": "contract.hookspecs", "Run": "contract.run", "load_runs": "records.dataframe"}
+_HOMES = {
+    "hookimpl": "contract.hookspecs",
+    "Run": "contract.run",
+    "Stage": "contract.run",
+    "load_runs": "records.dataframe",
+}
 
 
 def __getattr__(name: str) -> Any:
