@@ -132,16 +132,15 @@ def _skops() -> Any:
 FAMILIES: dict[str, str] = {
     "functools": "partial",
     "numpy": "dtype",
-    "runtree.algorithms.torch.table_encoder": "TableEncoder",
     "runtree.algorithms.torch.cnn": "TorchCNNClassifier TorchCNNRegressor",
     "runtree.algorithms.torch.image_encoders": "FileEncoder PixelEncoder",
-    "runtree.algorithms.torch.tabular": "TorchMLPClassifier TorchMLPRegressor",
-    "runtree.algorithms.torch.module": "TorchModuleClassifier TorchModuleRegressor",
-    "runtree.algorithms.torch.module": "ArrayEncoder",
-    "runtree.algorithms.torch.tabular": "TorchResNetClassifier TorchResNetRegressor",
+    "runtree.algorithms.torch.module": "IdentityEncoder TorchModuleClassifier TorchModuleRegressor",
     "runtree.algorithms.torch.sequence": "TorchSequenceClassifier TorchSequenceRegressor",
-    "runtree.algorithms.torch.sequence_encoders": "SeriesEncoder",
-    "runtree.algorithms.torch.sequence_encoders": "Tokenizer",
+    "runtree.algorithms.torch.sequence_encoders": "SeriesEncoder Tokenizer",
+    "runtree.algorithms.torch.table_encoder": "TableEncoder",
+    "runtree.algorithms.torch.tabular": (
+        "TorchMLPClassifier TorchMLPRegressor TorchResNetClassifier TorchResNetRegressor"
+    ),
     "runtree.preprocess.categories": "LevelCodes OneHot TargetEncoding",
     "runtree.preprocess.dates": "DateParts",
     "runtree.preprocess.numeric": "ImputeScale Passthrough Raw",
