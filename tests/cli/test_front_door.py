@@ -10,3 +10,10 @@ def test_python_m_is_the_same_command_line_with_the_same_exit_codes(folder):
     mistaken = typed("tarin")
     assert (mistaken.returncode, mistaken.stderr.split("\n")[1].strip()) == (2, "did you mean: train?")
     assert typed("show", "latest").returncode == 5
+
+
+def test_without_a_verb_the_help_is_printed(runtree):
+    said = runtree()
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("Usage: runtree ")
+    assert "  completion " in said.out

@@ -153,7 +153,11 @@ def _block(context: click.Context, parameter: click.Parameter, names: tuple[str,
 
 
 @click.group(
-    cls=VerbGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=VerbGroup,
+    help=HELP,
+    invoke_without_command=True,
+    subcommand_metavar="VERB [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="runtree", message="runtree %(version)s")
 @click.option(
@@ -167,7 +171,10 @@ def _block(context: click.Context, parameter: click.Parameter, names: tuple[str,
 )
 @click.option("--traceback", is_flag=True, help="Show the traceback of an error.")
 @click.option("--no-color", is_flag=True, help="Print without colors. Also: NO_COLOR=1.")
-def runtree(traceback: bool, no_color: bool) -> None:
+@click.pass_context
+def runtree(context: click.Context, traceback: bool, no_color: bool) -> None:
+    if context.invoked_subcommand is None:  # the first thing that a newcomer types is no mistake
+        click.echo(context.get_help())
     if traceback:
         os.environ["RUNTREE_TRACEBACK"] = "1"
     if no_color:
