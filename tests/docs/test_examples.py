@@ -47,7 +47,11 @@ TYPED = {line: page for page in reversed(PAGES) for line in commands(page)}
 SESSIONS = [pytest.param(session, id=f"{page}-{n}") for page in PAGES for n, session in enumerate(sessions(page))]
 TABLE = ["data=csv", "data.path=house_prices.csv", "data.target=price"]
 TUNED = ["algorithm=logistic", "tuner=tpe", "tuner.stop.max_runs=12", "compute.engine=in_process"]
-BEFORE = {"run": ["algorithm=dummy", *TABLE, *UNEXAMINED], "sweep": ["-m", *TUNED, *UNEXAMINED]}
+BEFORE = {
+    "run": ["algorithm=dummy", *TABLE, *UNEXAMINED],
+    "diagnosed run": ["algorithm=dummy", *TABLE, "evaluator.baselines=none", "evaluator.report=false"],
+    "sweep": ["-m", *TUNED, *UNEXAMINED],
+}
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +107,8 @@ def test_an_example_runs(runtree, house, earlier, line):
     if "fairness" in line:
         pytest.importorskip("fairlearn", reason="fairness needs the extra fairness")
     if words[0] in LOOKS_BACK:
-        shutil.copytree(earlier(LOOKS_BACK[words[0]]) / "outputs", house / "outputs")
+        what = "diagnosed run" if "--findings" in words else LOOKS_BACK[words[0]]
+        shutil.copytree(earlier(what) / "outputs", house / "outputs")
     elif "benchmark.run" in line:
         assert runtree("train", "algorithm=dummy", *UNEXAMINED).code == 0
     said = runtree(*words, *unexamined(words, TYPED[line]))
