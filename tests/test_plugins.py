@@ -45,7 +45,7 @@ def test_a_plugin_is_found_by_its_entry_point(install):
         ("def x(:\n", "SyntaxError"),
         (
             "from runtree import hookimpl\n@hookimpl\ndef run_startet(run):\n    pass\n",
-            "'run_startet' that does not exist",
+            "'run_startet', which does not exist",
         ),
         ("from runtree import hookimpl\n@hookimpl\ndef run_started(rum):\n    pass\n", "rum"),
     ],

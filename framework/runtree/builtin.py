@@ -1,4 +1,4 @@
-"""What runtree itself contributes, through the hooks that any plugin uses."""
+"""runtree's own contributions, through the hooks that every plugin uses."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,7 +27,7 @@ def register_stages() -> Iterable[Stage]:
 
 @hookimpl
 def register_metrics() -> Iterable[Metric]:
-    """Return scikit-learn's metrics under the field's names."""
+    """Return scikit-learn's metrics."""
     from runtree.statistics.metrics import BUILTIN
 
     return BUILTIN
@@ -35,13 +35,13 @@ def register_metrics() -> Iterable[Metric]:
 
 @hookimpl
 def register_trackers() -> Iterable[Tracker]:
-    """Return TensorBoard's event files."""
+    """Return the TensorBoard tracker."""
     return [Tracker("tensorboard", "runtree.trackers.tensorboard.TensorBoard")]
 
 
 @hookimpl
 def trusted_types() -> Iterable[str]:
-    """Return what models of the shipped algorithms hold."""
+    """Return the types in saved models of the shipped algorithms."""
     from runtree.training.model_files import TRUSTED
 
     return sorted(TRUSTED)
@@ -57,7 +57,7 @@ def save_model(model: Any, folder: Path) -> str | None:
 
 @hookimpl(trylast=True)
 def load_model(folder: Path, format: str, trust: tuple[str, ...]) -> Any | None:
-    """Read what `save_model` wrote; `trust` holds what plugins and the user vouch for."""
+    """Load a model of `save_model`; `trust` holds the types that plugins and the user allow."""
     from runtree.training.model_files import FORMAT, load_skops
 
     return load_skops(folder, trust) if format == FORMAT else None

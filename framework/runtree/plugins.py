@@ -1,6 +1,6 @@
-"""Who takes part: runtree itself, and every installed package with an entry point in the group `runtree`.
+"""The plugin manager: runtree's own hooks, and those of every installed package with an entry point `runtree`.
 
-A plugin that cannot be loaded, or whose contribution is not what its hook asks for, is named and left out.
+A plugin that cannot be loaded, or that returns the wrong type from a hook, is named in a warning and left out.
 """
 
 import logging
@@ -22,7 +22,7 @@ from runtree.contract.types import AlgorithmOption, Command, Metric, Tracker
 log = logging.getLogger(__name__)
 
 ENTRY_POINT_GROUP = hookspecs.PROJECT
-BLOCK_VARIABLE = "RUNTREE_BLOCK"  # names of plugins to leave out, separated by commas
+BLOCK_VARIABLE = "RUNTREE_BLOCK"  # names of plugins to leave out, comma-separated
 BUILTIN = "runtree"
 CONTRIBUTION_TYPES: Mapping[str, type] = {
     "config_paths": str,
@@ -38,9 +38,9 @@ CONTRIBUTION_TYPES: Mapping[str, type] = {
 
 @dataclass
 class Plugins:
-    """The plugins that were found.
+    """The plugins of a process.
 
-    `broken` holds name → why for those that were left out, `extra` those that no entry point brought.
+    `broken` maps plugins that are left out to the reason; `extra` are (name, plugin) pairs without an entry point.
     """
 
     manager: pluggy.PluginManager
@@ -51,19 +51,22 @@ class Plugins:
 
     @property
     def names(self) -> list[str]:
-        """Return the names of the plugins that take part, runtree itself first."""
+        """Return the names of the active plugins, runtree first."""
         return [
             name for name, _ in self.manager.list_name_plugin() if name not in self.broken and name not in self.blocked
         ]
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
-        """Yield (plugin name, item), by registration; a plugin that fails or returns something else is left out."""
+        """Yield (plugin name, item) in the order of registration.
+
+        A plugin that raises or returns another type is left out.
+        """
         for implementation in getattr(self.manager.hook, name).get_hookimpls():
             plugin = implementation.plugin_name
             if plugin in self.broken:
                 continue
             try:
-                items = _items(implementation.function(), CONTRIBUTION_TYPES[name])
+                items = _check_items(implementation.function(), CONTRIBUTION_TYPES[name])
             except Exception as error:
                 self._break(plugin, f"{name}: {type(error).__name__}: {error}")
                 continue
@@ -76,7 +79,7 @@ class Plugins:
         log.warning("plugin %s is left out: %s", plugin, why)
 
     def moment(self, name: str, **arguments: Any) -> None:
-        """Tell every plugin; one that fails is logged by name, and neither the run nor the others suffer."""
+        """Call a hook of every plugin; an exception is logged with the plugin's name, and the rest goes on."""
         for implementation in getattr(self.manager.hook, name).get_hookimpls():
             if implementation.plugin_name in self.broken:
                 continue
@@ -88,13 +91,13 @@ class Plugins:
                 )
 
     def first(self, name: str, **arguments: Any) -> Any:
-        """Return the first answer that is not None, the last registered asked first, as pluggy does.
+        """Return the first result that is not None; plugins registered last are called first, as in pluggy.
 
-        An error carries the name of the plugin.
+        An exception becomes an error with the plugin's name.
         """
         for implementation in reversed(getattr(self.manager.hook, name).get_hookimpls()):
             try:
-                answer = implementation.function(*(arguments[argument] for argument in implementation.argnames))
+                result = implementation.function(*(arguments[argument] for argument in implementation.argnames))
             except RuntreeError:
                 raise
             except Exception as error:
@@ -102,17 +105,17 @@ class Plugins:
                     f"plugin '{implementation.plugin_name}' failed in {name}: {type(error).__name__}: {error}",
                     f"leave it out with: runtree --block {implementation.plugin_name} …",
                 ) from error
-            if answer is not None:
-                return answer
+            if result is not None:
+                return result
         return None
 
     def trusted_types(self, more: Iterable[str] = ()) -> tuple[str, ...]:
-        """Return every type that a saved model may hold: what plugins vouch for, and `more`."""
+        """Return every type that a saved model may hold: those that plugins allow, and `more`."""
         return (*(name for _, name in self.contributions("trusted_types")), *more)
 
 
-def _items(found: Any, kind: type) -> list[Any]:
-    items = list(found.items()) if isinstance(found, Mapping) else list(found or ())
+def _check_items(returned: Any, kind: type) -> list[Any]:
+    items = list(returned.items()) if isinstance(returned, Mapping) else list(returned or ())
     for item in items:
         if not isinstance(item, kind):
             raise TypeError(f"expected items of the type {kind.__name__}, got {item!r}")
@@ -122,7 +125,7 @@ def _items(found: Any, kind: type) -> list[Any]:
 def make_plugins(
     found: Iterable[EntryPoint] | None = None, extra: Iterable[tuple[str, object]] = (), blocked: Iterable[str] = ()
 ) -> Plugins:
-    """Make a manager with runtree's own hooks, those of entry points, and those of `extra` (name, plugin) pairs."""
+    """Register runtree's own hooks, those of entry points, and those of `extra` (name, plugin) pairs."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     plugins = Plugins(manager, blocked=frozenset(blocked))
@@ -166,19 +169,19 @@ def _register(plugins: Plugins, name: str, plugin: object) -> None:
 
 
 def _check(manager: pluggy.PluginManager, plugin: object) -> None:
-    """Refuse a hook that does not exist: a typo in a hook's name would else go unnoticed for ever."""
+    """Refuse a hook that does not exist: pluggy would never call it, and say nothing."""
     for caller in manager.get_hookcallers(plugin) or ():
         if not caller.has_spec():
-            raise ValueError(f"it implements a hook '{caller.name}' that does not exist")
+            raise ValueError(f"it implements the hook '{caller.name}', which does not exist")
 
 
 @lru_cache(maxsize=1)
 def installed_plugins() -> Plugins:
-    """Return the plugins of this environment, less those that ``--block`` or RUNTREE_BLOCK name."""
+    """Return the plugins of this environment without those that ``--block`` or RUNTREE_BLOCK names."""
     return installed_plugins_with()
 
 
 def installed_plugins_with(*extra: tuple[str, object]) -> Plugins:
-    """Return the same with more (name, plugin) pairs, for one piece of work."""
+    """Return the installed plugins with more (name, plugin) pairs."""
     blocked = (name.strip() for name in os.environ.get(BLOCK_VARIABLE, "").split(","))
     return make_plugins(extra=extra, blocked=[name for name in blocked if name])

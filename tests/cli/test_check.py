@@ -54,9 +54,9 @@ def test_the_findings_are_a_json_document(runtree, leaking):
     ("words", "says"),
     [
         (["-m", "algorithm=knn"], "check takes one configuration"),
-        (["seed=1,2"], "seed=1,2 names several values"),
+        (["seed=1,2"], "seed=1,2 has several values"),
         (["algorithm=rigde"], "did you mean: ridge?"),
-        (["data=diabetes", "algorithm=logistic"], "algorithm=logistic serves classification"),
+        (["data=diabetes", "algorithm=logistic"], "algorithm=logistic supports classification"),
         (["--nix"], "unknown flag --nix"),
         (["-cd", "nowhere"], "no folder nowhere"),
     ],

@@ -43,16 +43,16 @@ CASES = [
     (["preprocess.zzz.y=1"], 2, ["possible: preprocess.", "runtree describe preprocess=tabular"]),
     (["algorithm.zzz=1"], 2, ["unknown config key 'algorithm.zzz'", "possible: algorithm."]),
     (["zzz=1"], 2, ["unknown config key 'zzz'", "possible: algorithm"]),
-    (["algorithm=ridge,lasso"], 2, ["algorithm=ridge,lasso names several values", "train -m algorithm=ridge,lasso"]),
+    (["algorithm=ridge,lasso"], 2, ["algorithm=ridge,lasso has several values", "train -m algorithm=ridge,lasso"]),
     (["-m", "algorithm=dummy,rigde"], 2, ["unknown option of algorithm 'rigde'"]),
-    (["seed=seven"], 2, ["seed: 'seven' is not a whole number"]),
+    (["seed=seven"], 2, ["seed: 'seven' is not an integer"]),
     (["data.test_size=half"], 2, ["data.test_size: 'half' is not of the type"]),
     (["algorithm=logistic", "algorithm.C=abc"], 2, ["algorithm.C: ", "must be a float", "'abc'"]),
     (["algorithm=logistic", "algorithm.C=-1"], 2, ["algorithm.C: ", "Got -1"]),
     (["compute.threads=0"], 2, ["compute.threads: 0"]),
     (["compute=gpu"], 2, ["compute: device cuda is not there", "compute=cpu"]),
-    (["algorithm=lasso"], 2, ["algorithm=lasso serves regression", "data.task=regression"]),
-    (["experiment.name=a/b"], 2, ["experiment.name: 'a/b' cannot name a folder"]),
+    (["algorithm=lasso"], 2, ["algorithm=lasso supports regression", "data.task=regression"]),
+    (["experiment.name=a/b"], 2, ["experiment.name: 'a/b' is not a valid folder name"]),
     (
         ["objective.metric=roc_auc", "algorithm=ridge"],
         2,
@@ -92,7 +92,11 @@ CASES = [
     (["--foo"], 2, ["unknown flag --foo"]),
     (["--resolve"], 2, ["--cfg"]),
     (["-cd", "nowhere", "algorithm=dummy"], 2, ["there is no folder nowhere"]),
-    (["-m", "seed=1,2", "--cfg", "job"], 2, ["seed=1,2 names several values, and one config is shown", "runtree plan"]),
+    (
+        ["-m", "seed=1,2", "--cfg", "job"],
+        2,
+        ["seed=1,2 has several values, but only one config can be shown", "runtree plan"],
+    ),
 ]
 
 
@@ -135,7 +139,10 @@ SWEEPS = [
     ),
     (["algorithm=knn", "n_neighbors=1,2"], ["it lives at algorithm.n_neighbors: type algorithm.n_neighbors=1,2"]),
     (["algorithm=knn,logistic", "algorithm.n_neighbor=1,2"], ["did you mean: algorithm.n_neighbors?"]),
-    (["algorithm=logistic", "algorithm.C=range(5,1)"], ["algorithm.C: its space is empty", "stops before its end"]),
+    (
+        ["algorithm=logistic", "algorithm.C=range(5,1)"],
+        ["algorithm.C: its search space is empty", "stops before its end"],
+    ),
     (["algorithm=logistic", "algorithm.C=interval(0,1)"], ["algorithm.C: a grid needs a finite space", "tuner=tpe"]),
     (
         ["algorithm=logistic", "tuner=tpe", "algorithm.C=interval(-1,1)", "tuner.stop.max_runs=3"],
@@ -153,7 +160,7 @@ SWEEPS = [
     (["tuner.constraints=[x]"], ["tuner.constraints: 'x' does not bound a metric", "validation.log_loss <= 0.3"]),
     (['tuner.constraints="log_los <= 1"'], ["metric at tuner.constraints: 'log_los'", "did you mean: log_loss"]),
     (["tuner.constraints=[f1 >= 1,mcc>=0]"], ["cannot be read", """'tuner.constraints=["f1 >= 1", "mcc>=0"]'"""]),
-    (["compute.slots=0"], ["compute.slots: 0 is neither -1"]),
+    (["compute.slots=0"], ["compute.slots: 0 must be -1"]),
     (["algorithm=knn", "algorithm.n_neighbors=1,0"], ["algorithm.n_neighbors=0 in the space", "int in the range"]),
     (
         ["algorithm=dummy,knn", "algorithm.n_neighbors=range(1,1e2)"],
@@ -196,7 +203,7 @@ def test_in_a_comparison_an_algorithm_that_cannot_work_is_told_as_it_fails(runtr
         "train", *IRIS, "algorithm=knn,lasso", "algorithm.alpha=-1,1", "tuner.keep=none", "tuner.report=false"
     )
     assert said.code == 1  # lasso is for regression: its alpha is not looked at
-    assert "algorithm=lasso serves regression" in said.err
+    assert "algorithm=lasso supports regression" in said.err
     assert "completed" in said.out
 
 

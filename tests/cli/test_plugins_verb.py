@@ -123,4 +123,4 @@ def test_a_plugin_that_breaks_elsewhere_is_warned_of_in_one_line(runtree, instal
 
 def test_two_plugins_that_offer_one_name_are_told_of(runtree, installed):
     installed(good=GOOD, twin=GOOD)
-    assert "algorithm=stump is offered twice: by 'good' and by 'twin'" in runtree("plugins").out
+    assert "algorithm=stump is provided twice: by 'good' and by 'twin'" in runtree("plugins").out

@@ -1,6 +1,7 @@
 """The quick composition equals Hydra's own."""
 
 import json
+from functools import cache
 
 import pytest
 from hydra.errors import ConfigCompositionException
@@ -80,13 +81,41 @@ def test_setting_values_on_a_copy_equals_composing_anew(composer, data):
     try:
         slow = freeze(ENGINE.compose(overrides))
     except ConfigCompositionException:  # a list where a mapping stands
-        with pytest.raises(RuntreeError, match="cannot stand there"):
+        with pytest.raises(RuntreeError, match="is not possible here"):
             base.with_values(wanted)
         return
     quick = base.with_values(wanted)
     assert quick.config == slow.config
     assert repr(quick.config) == repr(slow.config)  # 1 is not 1.0, True is not 1; and the keys keep their order
     assert quick.fingerprint == slow.fingerprint
+
+
+@settings(deadline=None, max_examples=80, phases=[Phase.generate])
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["algorithm.params.C", "algorithm.params.b.c", "algorithm.params.b.d", "algorithm.name", "seed"]
+        ),
+        scalars | st.lists(scalars, max_size=3),
+    )
+)
+def test_adding_keys_on_a_copy_equals_composing_anew(wanted):
+    base, wanted = imported(), {**wanted, "seed": 7} if "seed" in wanted else wanted
+    added = [f"{'++' if '.params.' in path else ''}{path}={text(value)}" for path, value in wanted.items()]
+    slow = freeze(ENGINE.compose([*IMPORTED, *added]))
+    quick = base.with_values(wanted)
+    assert repr(quick.config) == repr(slow.config)
+    assert quick.fingerprint == slow.fingerprint
+
+
+@cache
+def imported():
+    base = Composer(ENGINE.compose, IMPORTED).base({})
+    base._set_on_node = lambda values: pytest.fail(f"{values} took the slow path")
+    return base
+
+
+IMPORTED = ("algorithm=import", "algorithm.path=my.Model")
 
 
 def base_of(**config):
@@ -112,6 +141,28 @@ def test_what_is_computed_from_a_key_is_computed_anew():
     assert (found["b"], found["c"], found["d"], found["g"]) == ("x2", 2, {"e": 7, "f": 7}, 2)
 
 
+@pytest.mark.parametrize(
+    "path", ["algorithm.params.a.b", "algorithm.params[0]", "algorithm.params.1", "algorithm.params"]
+)
+def test_what_is_no_plain_addition_is_left_to_omegaconf(path):
+    base = base_of(algorithm={"params": {"a": 1}})
+    node = OmegaConf.merge(base.node, {})
+    try:
+        OmegaConf.update(node, path, 5, force_add=True)
+    except Exception:
+        with pytest.raises(ConfigError, match="is not possible here"):
+            base.with_values({path: 5})
+    else:
+        assert base.with_values({path: 5}).config == OmegaConf.to_container(node, resolve=True)
+
+
+def test_keys_inside_each_other_are_set_in_their_order():
+    base = base_of(algorithm={"params": {}})
+    found = base.with_values({"algorithm.params.a": 1, "algorithm.params.b": 2})
+    assert found.config["algorithm"] == {"params": {"a": 1, "b": 2}}
+    assert base.frozen.config["algorithm"] == {"params": {}}
+
+
 def test_the_base_stays_as_it_was():
     base = base_of(a=[1, 2], b={"c": 1})
     before = json.dumps(base.frozen.config)
@@ -122,5 +173,5 @@ def test_the_base_stays_as_it_was():
 def test_a_list_where_a_mapping_stands_is_refused_as_hydra_refuses_it(composer):
     with pytest.raises(ConfigCompositionException):
         ENGINE.compose(["preprocess=standard", "algorithm.space=[1]"])
-    with pytest.raises(ConfigError, match=r"^algorithm.space: \[1\] cannot stand there"):
+    with pytest.raises(ConfigError, match=r"^algorithm.space: \[1\] is not possible here"):
         composer.base({"preprocess": "standard"}).with_values({"algorithm.space": [1]})

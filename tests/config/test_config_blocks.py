@@ -39,7 +39,7 @@ def test_what_is_not_given_is_as_the_dataclass_has_it():
     [
         ({"cuont": 1}, "unknown config key 'outer.cuont'"),
         ({"inner": {"lwo": 1.0}}, "unknown config key 'outer.inner.lwo'"),
-        ({"inner": 3}, "outer.inner: 3 is no mapping"),
+        ({"inner": 3}, "outer.inner: 3 is not a mapping"),
         ({"count": "many"}, "outer.count"),
         ({"inner": {"low": "deep"}}, "outer.inner.low"),
         ({"count": 0}, "outer.count: 0 is too few"),

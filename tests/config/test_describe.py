@@ -1,9 +1,23 @@
+import inspect
+import subprocess
+import sys
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal
 
 import pytest
 
-from runtree.config.describe import accepted_types, first_sentence, join_constraints, parameter_docs
+from runtree.app import App
+from runtree.config.class_source import NotInSource, find_class
+from runtree.config.describe import (
+    accepted_types,
+    constrained_types,
+    first_sentence,
+    inspect_target,
+    join_constraints,
+    option_targets,
+    parameter_docs,
+)
 from runtree.config.yaml_comments import read_comments
 
 
@@ -91,6 +105,64 @@ def test_every_shipped_estimator_tells_its_types():
         types = accepted_types(estimator)
         assert set(estimator().get_params()) <= set(types)
         assert not [text for text in types.values() if "instance" in text or "range" in text]
+
+
+def test_the_source_of_an_estimator_says_what_its_import_says():
+    catalogue = App().catalogue
+    options = [option for option in catalogue.groups["algorithm"].values() if option.provider == "runtree"]
+    targets = {target for option in options for target in option_targets(option.read()).values()}
+    read = 0
+    for target in sorted(target for target in targets if target.startswith("sklearn.")):
+        try:
+            source = find_class(target)
+            names, constraints = source.parameters(), source.constraints()
+        except NotInSource:  # it is imported
+            continue
+        module, _, name = target.rpartition(".")
+        factory = getattr(import_module(module), name)
+        types = constrained_types(factory)
+        assert names == tuple(inspect.signature(factory).parameters), target
+        assert source.docstring == inspect.getdoc(factory), target
+        assert {key: join_constraints(texts) for key, texts in constraints.items()}.items() <= types.items(), target
+        read += 1
+    assert read >= 30
+
+
+def test_an_estimator_is_described_without_importing_it():
+    code = (
+        "import sys; from runtree.app import App; from runtree.config.describe import describe; app = App();"
+        "found = describe(app.catalogue, app.catalogue.option('algorithm', 'ridge'), app.allow_list());"
+        "assert not found.problems and found.parameters[0].type == 'float >= 0 | list', found;"
+        "sys.exit('sklearn' in sys.modules or 'scipy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_target_that_is_not_allowed_is_a_problem():
+    problems = []
+    assert inspect_target("os.system", "algorithm._target_", App().allow_list(), problems).names == ()
+    assert "is not code that a config may name" in problems[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class Other(Base):\n    def __init__(self, a): ...",
+        "@decorated\nclass Other:\n    def __init__(self, a): ...",
+        "class Other:\n    def __init__(self, a: int): ...",
+        "class Other(metaclass=Odd):\n    def __init__(self, a): ...",
+        "class Other:\n    _parameter_constraints = make()\n    def __init__(self, a): ...",
+        "Other = make()",
+        "from .missing import Other",
+    ],
+)
+def test_a_class_that_the_source_does_not_show_is_left_to_an_import(tmp_path, monkeypatch, text):
+    (tmp_path / "odd_source.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(NotInSource):
+        source = find_class("odd_source.Other")
+        list(source.mro())
+        source.parameters(), source.constraints()
 
 
 def test_comments_beside_keys_are_found_by_path(tmp_path):

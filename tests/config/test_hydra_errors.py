@@ -1,7 +1,7 @@
 import pytest
 
 from runtree.config.catalogue import Catalogue
-from runtree.config.hydra_errors import HIDDEN, unknown_key_error
+from runtree.config.hydra_errors import NOT_SUGGESTED, unknown_key_error
 from runtree.config.search_path import SHIPPED, config_folders, shipped_conf
 from runtree.contract.errors import ConfigError
 
@@ -19,7 +19,7 @@ def ask(catalogue, key, *overrides):
 
 def test_a_slip_in_any_key_is_answered_with_that_key(catalogue):
     known = catalogue.keys()
-    shown = [key for key in known if not any(own in key for own in HIDDEN)]
+    shown = [key for key in known if not any(own in key for own in NOT_SUGGESTED)]
     assert len(shown) > 80
     for key in shown:
         head, dot, name = key.rpartition(".")

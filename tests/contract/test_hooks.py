@@ -224,5 +224,5 @@ def test_a_plugin_that_fails_to_save_is_an_error_with_its_name(folder):
 
 def test_two_packages_with_one_option_are_refused_with_both_names(folder):
     option = AlgorithmOption("ridge", "sklearn.linear_model.Ridge")
-    with pytest.raises(MissingError, match="algorithm=ridge is offered twice: by 'runtree' and by 'probe'"):
+    with pytest.raises(MissingError, match="algorithm=ridge is provided twice: by 'runtree' and by 'probe'"):
         run(folder, register_algorithms=lambda: [option])

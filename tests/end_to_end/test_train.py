@@ -148,7 +148,7 @@ def test_multirun_makes_a_sweep_with_a_run_for_each_combination(runtree, folder)
 def test_a_failed_run_of_a_multirun_is_told_and_the_others_go_on(runtree, folder):
     said = runtree("train", "-m", "algorithm=lasso,dummy", "data=iris")
     assert said.code == 1
-    assert "lasso serves regression" in said.err
+    assert "lasso supports regression" in said.err
     states = [json.loads(path.read_text())["state"] for path in sorted(folder.glob("outputs/*/*/runs/*/run.json"))]
     assert states == ["failed", "completed"]
 

@@ -19,7 +19,7 @@ def node(**fit):
         ({"max_iterations": 0}, r"fit\.max_iterations: 0 is less than 1"),
         ({"max_iterations": "many"}, r"fit\.max_iterations: 'many' is not of the type"),
         ({"max_seconds": 0}, r"fit\.max_seconds: 0 is not more than 0"),
-        ({"tolerance": 0.1}, r"fit\.tolerance: 0.1 is no mapping"),
+        ({"tolerance": 0.1}, r"fit\.tolerance: 0.1 is not a mapping"),
         ({"tolerance": {"min_chance": 0.1}}, r"fit\.tolerance\.min_chance"),
         ({"patience": {"checks": 0}}, r"fit\.patience\.checks: 0 is less than 1"),
         ({"divergence": 1}, r"fit\.divergence: 1 is not more than 1"),

@@ -1,4 +1,4 @@
-"""The application: the plugins of this environment, and what can be chosen with them."""
+"""The application: the plugins of this environment and the options they provide."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class App:
-    """The plugins of this environment, and what can be chosen with them."""
+    """The plugins of this environment and the options they provide."""
 
     plugins: Plugins = field(default_factory=installed_plugins)
 
@@ -29,7 +29,7 @@ class App:
 
     @cached_property
     def algorithms(self) -> list[tuple[str, Any]]:
-        """Return the algorithms that plugins contribute, with the plugin's name."""
+        """Return the algorithms that plugins register, each after the plugin's name."""
         return list(self.plugins.contributions("register_algorithms"))
 
     @cached_property
@@ -38,27 +38,30 @@ class App:
         return Catalogue(self.folders, self.algorithms)
 
     def allow_list(self, overrides: Sequence[str] = ()) -> "AllowList":
-        """Return which code a config may name: what options of packages name, and what is typed on the command line."""
+        """Return which code a config may name: targets of installed options and those typed on the command line.
+
+        Options in the user's folder add nothing: a folder may be anyone's.
+        """
         from runtree.config.allowlist import AllowList, add_import_folder, command_line_targets, find_targets
 
         typed = list(command_line_targets(overrides))
         if typed:
             add_import_folder(Path.cwd())
 
-        def vouched() -> Iterator[str]:
+        def allowed() -> Iterator[str]:
             yield from typed
             for options in self.catalogue.groups.values():
                 for option in options.values():
                     if option.provider != USER:
                         yield from find_targets(option.read())
 
-        return AllowList(vouched)
+        return AllowList(allowed)
 
 
 def rest_idle_threads() -> None:
-    """Let OpenMP's idle threads sleep rather than spin. To be called before scikit-learn is imported.
+    """Let OpenMP's idle threads sleep instead of spin. Call it before scikit-learn is imported.
 
-    Spinning threads starve each other as soon as anything else runs on the machine: boosting 341 rows took 28 s
-    instead of 0.3 s on two busy cores. A user's own setting stays.
+    Spinning threads take the cores from each other on a busy machine: boosting 341 rows took 28 s instead of 0.3 s on
+    two busy cores. A value that the user has set stays.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

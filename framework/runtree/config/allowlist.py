@@ -1,10 +1,10 @@
-"""Which code a config may name.
+"""The allow-list: which code a config may name.
 
-A `_target_` is looked up only where somebody vouches for it: scikit-learn's estimators, torch's layers and optimizers,
-optuna's samplers and pruners, runtree's own choices, what an installed plugin's options name, and what the user
-types on the command line. A file in somebody's folder vouches for nothing.
+A `_target_` is imported only if it is allowed: scikit-learn's estimators, torch's layers and optimizers, optuna's
+samplers and pruners, runtree's own options, the targets of an installed plugin's options, and what the user types on
+the command line. A config file alone allows nothing.
 
-The list maps onto the `execution_whitelist` that Hydra 1.4 wants.
+The list maps onto the `execution_whitelist` of Hydra 1.4.
 """
 
 import sys
@@ -17,7 +17,7 @@ from typing import Any
 
 from runtree.contract.errors import MissingError, UntrustedError
 
-# Dotted prefix → the classes of which a target below it must be a kind.
+# dotted prefix → the base classes of which a target below it must be a subclass
 ALLOWED_PREFIXES: Mapping[str, tuple[str, ...]] = {
     **{f"runtree.{room}.": () for room in ("data", "preprocess", "algorithms", "evaluators", "compute", "tuners")},
     "sklearn.": ("sklearn.base.BaseEstimator",),
@@ -26,27 +26,39 @@ ALLOWED_PREFIXES: Mapping[str, tuple[str, ...]] = {
     "optuna.samplers.": ("optuna.samplers.BaseSampler",),
     "optuna.pruners.": ("optuna.pruners.BasePruner",),
 }
-# Which extra brings a package that is missing.
+# package → the extra that installs it
 EXTRAS = {"torch": "torch", "safetensors": "torch", "PIL": "torch", "tensorboard": "tensorboard"}
 
 
 @dataclass(frozen=True)
 class AllowList:
-    """The names that may be resolved: families, and single names that a plugin or the command line vouches for."""
+    """The allowed prefixes, and single names that plugins or the command line add."""
 
-    vouched: Callable[[], Iterable[str]] = field(default=tuple)
+    allowed: Callable[[], Iterable[str]] = field(default=tuple)
 
     @cached_property
     def names(self) -> frozenset[str]:
         """Return the single names."""
-        return frozenset(self.vouched())
+        return frozenset(self.allowed())
 
     @cached_property
     def _resolved(self) -> dict[str, Any]:
         return {}
 
+    def permits(self, target: str) -> bool:
+        """Return whether the name is allowed; of what class it is, only `resolve` knows."""
+        return _prefix(target) is not None or target in self.names
+
     def resolve(self, target: str, path: str) -> Any:
-        """Import what `target` names if it may be named; `path` is the config path for messages."""
+        """Import an allowed target; `path` is the config path for messages.
+
+        Raises
+        ------
+        UntrustedError
+            The target is not allowed.
+        MissingError
+            Its package is not installed, or has no such name.
+        """
         if target not in self._resolved:
             self._resolved[target] = self._resolve(target, path)
         return self._resolved[target]
@@ -54,23 +66,27 @@ class AllowList:
     def _resolve(self, target: str, path: str) -> Any:
         if target in self.names:
             return import_object(target, path)
-        family = next((prefix for prefix in ALLOWED_PREFIXES if target.startswith(prefix)), None)
-        if family is None:
-            raise _refused(target, path)
-        found = import_object(target, path)
-        if not _belongs(found, family):
-            raise _refused(target, path)
-        return found
+        prefix = _prefix(target)
+        if prefix is None:
+            raise _not_allowed(target, path)
+        resolved = import_object(target, path)
+        if not _is_allowed_class(resolved, prefix):
+            raise _not_allowed(target, path)
+        return resolved
 
 
-def _belongs(found: Any, family: str) -> bool:
-    # A module may re-export what is not its own (`sklearn.utils.os`), so the class itself must come from the family.
-    own = isinstance(found, type) and found.__module__.startswith(family.split(".")[0] + ".")
-    bases = ALLOWED_PREFIXES[family]
-    return own and (not bases or any(issubclass(found, import_object(base, base)) for base in bases))
+def _prefix(target: str) -> str | None:
+    return next((prefix for prefix in ALLOWED_PREFIXES if target.startswith(prefix)), None)
 
 
-def _refused(target: str, path: str) -> UntrustedError:
+def _is_allowed_class(resolved: Any, prefix: str) -> bool:
+    # a module may re-export foreign code (`sklearn.utils.os`), so the class itself must be defined below the prefix
+    own = isinstance(resolved, type) and resolved.__module__.startswith(prefix.split(".")[0] + ".")
+    bases = ALLOWED_PREFIXES[prefix]
+    return own and (not bases or any(issubclass(resolved, import_object(base, base)) for base in bases))
+
+
+def _not_allowed(target: str, path: str) -> UntrustedError:
     return UntrustedError(
         f"{path}: '{target}' is not code that a config may name",
         "possible: estimators of scikit-learn, modules and optimizers of torch, what installed plugins offer",
@@ -79,32 +95,33 @@ def _refused(target: str, path: str) -> UntrustedError:
 
 
 def import_object(target: str, path: str) -> Any:
-    """Import the object with a dotted name; a missing package names the extra that brings it."""
+    """Import the object with a dotted name; the error for a missing package names the extra that installs it."""
     parts = target.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
-        module_name = ".".join(parts[:cut])
+    for length in range(len(parts) - 1, 0, -1):
+        module_name = ".".join(parts[:length])
         try:
-            found = import_module(module_name)
+            module = import_module(module_name)
         except ModuleNotFoundError as error:
+            # the rest of the name may be attributes; but a module that is there and misses another one is at fault
             if not module_name.startswith(error.name or "\0"):
                 raise _missing(target, path, str(error.name)) from error
             continue
-        return _attribute(found, parts[cut:], target, path)
+        return _get_attribute(module, parts[length:], target, path)
     raise _missing(target, path, parts[0])
 
 
-def _attribute(found: Any, names: list[str], target: str, path: str) -> Any:
+def _get_attribute(parent: Any, names: list[str], target: str, path: str) -> Any:
     for name in names:
-        if not hasattr(found, name):
-            raise MissingError(f"{path}: there is no '{target}' ({found.__name__} has no '{name}')")
-        found = getattr(found, name)
-    return found
+        if not hasattr(parent, name):
+            raise MissingError(f"{path}: '{target}' does not exist ({parent.__name__} has no '{name}')")
+        parent = getattr(parent, name)
+    return parent
 
 
 def _missing(target: str, path: str, package: str) -> MissingError:
     extra = EXTRAS.get(package.split(".")[0])
     hint = f"install it: pip install 'runtree[{extra}]'" if extra else f"is '{package}' installed, or in this folder?"
-    return MissingError(f"{path}: '{target}' needs the package '{package}', which is not there", hint)
+    return MissingError(f"{path}: '{target}' needs the package '{package}', which is not installed", hint)
 
 
 def find_targets(node: Any) -> Iterator[str]:
@@ -113,10 +130,10 @@ def find_targets(node: Any) -> Iterator[str]:
 
 
 def locate_targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield every `_target_` in a node with its config path."""
+    """Yield every `_target_` in a node, after its config path."""
     if isinstance(node, Mapping):
-        own = node.get("_target_")
-        names = own.values() if isinstance(own, Mapping) else [own] if isinstance(own, str) else []
+        target = node.get("_target_")
+        names = target.values() if isinstance(target, Mapping) else [target] if isinstance(target, str) else []
         yield from ((f"{path}._target_", name) for name in names)
         for key, value in node.items():
             if key != "_target_":
@@ -127,13 +144,13 @@ def locate_targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def add_import_folder(folder: Path) -> None:
-    """Let modules in a folder be imported, as `python` does for the folder it is started in."""
+    """Make the modules in a folder importable, as `python` does for the folder it is started in."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
 
 def command_line_targets(overrides: Iterable[str]) -> Iterator[str]:
-    """Yield what the user named on the command line: values of `_target_` keys, and `algorithm.path`."""
+    """Yield the targets that the user typed: values of `_target_` keys, and `algorithm.path`."""
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         if key.rpartition(".")[2].startswith("_target_") or key.startswith("algorithm._target_."):

@@ -1,4 +1,4 @@
-"""The one place where a config node becomes an object. Every failure names the config path."""
+"""Builds objects from config nodes, and nothing else does. Every error names the config path."""
 
 import inspect
 from collections.abc import Mapping
@@ -11,27 +11,27 @@ from runtree.config.secrets import reveal
 from runtree.contract.errors import ConfigError, RuntreeError, unknown
 from runtree.contract.protocols import TargetResolver
 
-SPECIAL = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")  # Hydra's words for how a call is made
-NOT_ARGUMENTS = ("_target_", "name", "space", "iterations")  # what an option says of itself
+CALL_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")  # how Hydra makes the call
+NOT_ARGUMENTS = ("_target_", "name", "space", "iterations")  # keys about the option
 
 
 def build(node: Mapping[str, Any], path: str, trust: TargetResolver) -> Any:
-    """Make the object that `node` describes: `_target_` called with the other keys.
+    """Build the object that `node` describes: `_target_` called with the other keys.
 
     Raises
     ------
     ConfigError
         A key that the target does not take, or a value of the wrong type.
     UntrustedError
-        A target that nobody vouches for.
+        A target that is not on the allow-list.
     MissingError
         A target whose package is not installed.
     """
     target = node.get("_target_")
     if not isinstance(target, str):
         raise ConfigError(f"{path}: '_target_' must be the dotted name of a class, not {target!r}")
-    for place, name in locate_targets(node, path):  # before anything is called
-        trust.resolve(name, place)
+    for place, name in locate_targets(node, path):
+        trust.resolve(name, place)  # all of them before any is called
     factory = trust.resolve(target, f"{path}._target_")
     arguments = {key: value for key, value in node.items() if key not in NOT_ARGUMENTS}
     check_arguments(factory, arguments, path)
@@ -39,7 +39,7 @@ def build(node: Mapping[str, Any], path: str, trust: TargetResolver) -> Any:
 
 
 def build_algorithm(node: Mapping[str, Any], task: str, trust: TargetResolver, validate: bool = True) -> Any:
-    """Make the unfitted algorithm for a task; its own look at its parameters may be left to its fit."""
+    """Build the unfitted algorithm for a task; with `validate=False` its parameters are validated by its fit alone."""
     chosen = (
         imported_algorithm_node(node)
         if "path" in node and "_target_" not in node
@@ -55,7 +55,7 @@ def build_algorithm(node: Mapping[str, Any], task: str, trust: TargetResolver, v
 
 
 def imported_algorithm_node(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn ``algorithm=import algorithm.path=my.module:MyEstimator`` into a node with a `_target_`."""
+    """Return the node of ``algorithm=import algorithm.path=my.module:MyEstimator`` with a `_target_`."""
     return {"_target_": str(node["path"]).replace(":", "."), **(node.get("params") or {})}
 
 
@@ -100,8 +100,8 @@ def check_type(value: Any, hint: Any, path: str) -> None:
 
 
 def validate_parameters(algorithm: Any, path: str) -> None:
-    """Ask a scikit-learn estimator whether its parameters are allowed, before any data is read."""
-    if not hasattr(algorithm, "_parameter_constraints"):  # an estimator of somebody else's
+    """Validate the parameters of a scikit-learn estimator, before any data is read."""
+    if not hasattr(algorithm, "_parameter_constraints"):  # not scikit-learn's: it has its own way
         return
     try:
         algorithm._validate_params()
@@ -110,31 +110,31 @@ def validate_parameters(algorithm: Any, path: str) -> None:
 
 
 def parameter_error(algorithm: Any, path: str, error: ValueError) -> ConfigError:
-    """Return what an estimator says of a parameter with the config path."""
+    """Return the error of an estimator with the config path of the parameter it names."""
     name = next((key for key in algorithm.get_params(deep=False) if f"'{key}' parameter" in str(error)), "")
     return ConfigError(f"{path}.{name}".rstrip(".") + f": {error}")
 
 
 def construct(node: Any, trust: TargetResolver, path: str) -> Any:
-    """Make what a node describes, and what the nodes within it do, as Hydra's `instantiate` would.
+    """Build what a node and the nodes inside it describe, as Hydra's `instantiate` would.
 
-    That composes an OmegaConf node anew for each object, which takes 20 ms here; a sweep makes several objects a run.
+    `instantiate` makes an OmegaConf node of each, which takes 20 ms here, and a sweep builds several objects a run.
     """
     if isinstance(node, (list, tuple)):
         return [construct(item, trust, path) for item in node]
     if not isinstance(node, Mapping):
         return node
-    below = (
+    built = (
         node if node.get("_recursive_") is False else {k: construct(v, trust, f"{path}.{k}") for k, v in node.items()}
     )
     if "_target_" not in node:
-        return dict(below)
+        return dict(built)
     call = trust.resolve(node["_target_"], f"{path}._target_")
-    arguments = {key: value for key, value in below.items() if key not in SPECIAL}
+    arguments = {key: value for key, value in built.items() if key not in CALL_KEYS}
     if node.get("_partial_"):
-        return partial(call, *below.get("_args_", ()), **arguments)
+        return partial(call, *built.get("_args_", ()), **arguments)
     try:
-        return call(*below.get("_args_", ()), **arguments)
+        return call(*built.get("_args_", ()), **arguments)
     except RuntreeError:
         raise
     except Exception as error:

@@ -15,33 +15,36 @@ from runtree.contract.types import TASKS, AlgorithmOption
 
 
 def differs_by_task(value: Any) -> bool:
-    """Tell whether a value is a mapping from tasks."""
+    """Return whether a value is a mapping from tasks: ``{classification: sqrt, regression: 1.0}``."""
     return isinstance(value, Mapping) and bool(value) and set(value) <= set(TASKS)
 
 
 def for_task(node: Mapping[str, Any], task: str, path: str) -> dict[str, Any]:
-    """Return a node with the values that hold for `task`, without the keys that have none for it.
+    """Return a node with the values for `task`, without the keys that have none for it.
 
     Raises
     ------
     ConfigError
-        The option does not serve the task.
+        The option does not support the task.
     """
     target = node.get("_target_")
     if differs_by_task(target) and task not in (target or {}):
-        served = ", ".join(target or {})
+        supported = ", ".join(target or {})
         raise ConfigError(
-            f"{path}={node.get('name', '?')} serves {served}, and the task is {task}",
-            f"see which serve {task}: runtree list {path}",
-            f"or set the task yourself: data.task={served.split(', ')[0]}",
+            f"{path}={node.get('name', '?')} supports {supported}, but the task is {task}",
+            f"see which support {task}: runtree list {path}",
+            f"or set the task yourself: data.task={supported.split(', ')[0]}",
         )
-    held = {key: value for key, value in node.items() if not differs_by_task(value) or task in value}
-    return {key: value[task] if differs_by_task(value) else value for key, value in held.items()}
+    return {
+        key: value[task] if differs_by_task(value) else value
+        for key, value in node.items()
+        if not differs_by_task(value) or task in value
+    }
 
 
 @dataclass(frozen=True)
 class Option:
-    """One choice of a group: who provides it, and its content or the file that holds it."""
+    """One option of a group: its provider, and its content or the file that contains it."""
 
     group: str
     name: str
@@ -62,7 +65,7 @@ class Option:
 
 
 class Catalogue:
-    """Every group and option of a list of folders, the folder that wins first."""
+    """Every group and option of a list of folders; earlier folders take precedence."""
 
     def __init__(self, folders: Iterable[ConfigFolder], algorithms: Iterable[tuple[str, AlgorithmOption]] = ()) -> None:
         self.folders = list(folders)
@@ -70,7 +73,10 @@ class Catalogue:
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Option]]:
-        """Return options by group and name. Two packages that offer one name are refused; the user's folder wins."""
+        """Return options by group and name.
+
+        The user's folder may replace an option; two packages with the same one are refused.
+        """
         found: dict[str, dict[str, Option]] = {}
         for option in self._options():
             known = found.setdefault(option.group, {})
@@ -91,12 +97,12 @@ class Catalogue:
     def _refuse_clash(first: Option | None, second: Option) -> None:
         if first is not None and USER not in (first.provider, second.provider):
             raise MissingError(
-                f"{second.group}={second.name} is offered twice: by '{first.provider}' and by '{second.provider}'",
+                f"{second.group}={second.name} is provided twice: by '{first.provider}' and by '{second.provider}'",
                 "block one of them: runtree --block NAME …",
             )
 
     def option(self, group: str, name: str) -> Option:
-        """Return one option, or say what there is."""
+        """Return one option; the error for an unknown one lists what is possible."""
         if group not in self.groups:
             raise unknown("config group", group, self.groups, error=ConfigError)
         if name not in self.groups[group]:
@@ -106,7 +112,7 @@ class Catalogue:
         return self.groups[group][name]
 
     def node(self, group: str, name: str) -> dict[str, Any]:
-        """Return an option's keys, those of the files that its own defaults list names in the same group included."""
+        """Return an option's keys, with those of files of the same group that its defaults list names."""
         own = self.option(group, name).read()
         merged: dict[str, Any] = {}
         for entry in own.pop("defaults", []):
@@ -126,7 +132,7 @@ class Catalogue:
         return read_yaml(next(file for file in files if file.is_file()))
 
     def choices(self, overrides: Iterable[str] = ()) -> dict[str, str]:
-        """Return the option chosen in each group: the defaults list, then `overrides`."""
+        """Return the chosen option of each group: from the defaults list, then from `overrides`."""
         chosen: dict[str, str] = {}
         for entry in self.root.get("defaults", []):
             if isinstance(entry, dict):
@@ -138,7 +144,7 @@ class Catalogue:
         return chosen
 
     def keys(self, overrides: Iterable[str] = ()) -> dict[str, Any]:
-        """Return every config path that can be set under these overrides, with its value before interpolation."""
+        """Return every config path that can be set with these overrides, and its value before interpolation."""
         found = flatten({key: value for key, value in self.root.items() if key not in ("defaults", "hydra")})
         for group, name in self.choices(overrides).items():
             if group != "experiment":
@@ -154,7 +160,7 @@ def algorithm_node(option: AlgorithmOption) -> dict[str, Any]:
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return leaves by dotted path; an empty mapping and a list are leaves."""
+    """Return leaves by dotted path; empty mappings and lists are leaves."""
     return dict(_leaves(node, f"{prefix}." if prefix else ""))
 
 
@@ -167,7 +173,7 @@ def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a YAML mapping; a syntax error names the file and the line."""
+    """Read a YAML mapping; the error for invalid YAML names the file and the line."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -176,12 +182,12 @@ def read_yaml(file: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise syntax_error(error, file) from None
     if not isinstance(content or {}, dict):
-        raise ConfigError(f"{file}: a config file holds keys and values, this one holds a {type(content).__name__}")
+        raise ConfigError(f"{file}: a config file must hold a mapping, got {type(content).__name__}")
     return content or {}
 
 
 def syntax_error(error: BaseException, file: Path | str | None = None) -> ConfigError:
-    """Say where a YAML file is broken."""
+    """Return the error for an invalid YAML file."""
     mark = getattr(error, "problem_mark", None)
     place = f"{file or getattr(mark, 'name', 'a config file')}" + (f", line {mark.line + 1}" if mark else "")
     problem = getattr(error, "problem", None) or first_line(error)

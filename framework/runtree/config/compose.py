@@ -1,12 +1,13 @@
-"""Compose once for each set of options, then set values on a copy.
+"""Compose once for each choice of options, then set values on a copy.
 
-Hydra spends some 70 ms on a composition; a value set on a plain copy costs a few hundredths of one. The result is the
-same as Hydra's own, which a property test holds over the whole shipped conf: wherever that is not plain to see (a
-mapping as a value, a value that other keys are computed from), the value is set as Hydra sets it, on OmegaConf's node.
+A composition by Hydra costs some 70 ms, a value set on a plain copy a few hundredths of one. The result equals Hydra's
+own, which a property test checks over the whole shipped conf. Where that is not obvious (a mapping as a value, a value
+that other keys are computed from) the value is set on a deep copy of OmegaConf's node, as Hydra does.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -17,14 +18,15 @@ from runtree.config.freeze import NOT_OF_RUNS, FrozenConfig, check_root, compute
 from runtree.config.hydra_engine import OPEN_PREFIX
 from runtree.contract.errors import ConfigError, first_line
 
-WHOLE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")  # a value that is another key's, unchanged
-ROOT = ("seed", "outputs", "experiment", "objective")
+REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")  # a value that is another key's, unchanged
+KEY = re.compile(r"[A-Za-z_]\w*")
+CHECKED_BY_ROOT = ("seed", "outputs", "experiment", "objective")
 
 Load = Callable[[Sequence[str]], DictConfig]
 
 
 class ComposedBase:
-    """One composed config, and how values are set in it.
+    """A composed config, on which values are set.
 
     Attributes
     ----------
@@ -39,30 +41,24 @@ class ComposedBase:
         self.frozen = freeze(node)
         raw = OmegaConf.to_container(node, resolve=False)
         assert isinstance(raw, dict)
-        self._borrowed = compute_bound(node)
+        self._compute_bound = compute_bound(node)
         self._leaves = flatten(self.frozen.config)
+        # `random_state: ${seed}` follows the seed: key → the keys that copy its value
         self._followers: dict[str, list[str]] = {}
+        # keys in any other interpolation, such as `${a}-${b}`: only OmegaConf knows what becomes of them
         self._tangled: set[str] = set()
-        self._trace(flatten({str(key): value for key, value in raw.items()}))
-
-    def _trace(self, raw: Mapping[str, Any]) -> None:
-        """Find which keys follow which: ``random_state: ${seed}``. Anything less plain is tangled."""
-        for path, value in raw.items():
+        for path, value in flatten({str(key): value for key, value in raw.items()}).items():
             for text in _texts(value):
-                found = WHOLE.fullmatch(text)
-                if found and text is value and not isinstance(_find(self.frozen.config, found[1]), Mapping):
-                    self._followers.setdefault(found[1], []).append(path)
-                elif _refers(text):
+                reference = REFERENCE.fullmatch(text)
+                if reference and text is value and not isinstance(_get(self.frozen.config, reference[1]), Mapping):
+                    self._followers.setdefault(reference[1], []).append(path)
+                elif _refers_to_keys(text):
                     self._tangled.update((path, *re.findall(r"[A-Za-z_][\w.]*", text)))
 
     def has(self, path: str) -> bool:
-        """Tell whether a key is there, or may be."""
-        return (
-            path.startswith(OPEN_PREFIX)
-            or _find(self.frozen.config, path) is not None
-            or path in self._leaves
-            or "[" in path
-        )
+        """Return whether a key exists or can be set."""
+        is_open = path.startswith(OPEN_PREFIX) or "[" in path
+        return is_open or _get(self.frozen.config, path) is not None or path in self._leaves
 
     @property
     def paths(self) -> list[str]:
@@ -71,49 +67,68 @@ class ComposedBase:
 
     def value(self, path: str) -> Any:
         """Return the value of a key, or None."""
-        return _find(self.frozen.config, path)
+        return _get(self.frozen.config, path)
 
     def with_values(self, values: Mapping[str, Any]) -> FrozenConfig:
         """Return the config with some values set, as if Hydra had composed it with these overrides."""
         if not values:
             return self.frozen
-        if not all(self._is_plain(path, value) for path, value in values.items()):
-            return self._slow(values)
-        reached = dict(self._reached(values))
+        added = [path for path in values if path not in self._leaves]
+        if not self._can_be_copied(values, added):
+            return self._set_on_node(values)
         config: Mapping[str, Any] = self.frozen.config
+        reached = dict(self._follow(values))
         for path, value in reached.items():
-            config = _changed(config, path.split("."), list(value) if isinstance(value, list) else value)
-        if any(path.partition(".")[0] in ROOT for path in reached):
+            config = _replace(config, path.split("."), list(value) if isinstance(value, list) else value)
+        if any(path.partition(".")[0] in CHECKED_BY_ROOT for path in reached):
             check_root(config)
-        return FrozenConfig(dict(config), fingerprint_of_leaves(self._leaves | reached, self._borrowed - set(values)))
+        leaves = self._leaves | reached
+        for path in added:
+            # an empty mapping is a leaf until a key is added to it
+            for parent in (path[:end] for end, character in enumerate(path) if character == "."):
+                leaves.pop(parent, None)
+        return FrozenConfig(dict(config), fingerprint_of_leaves(leaves, self._compute_bound - set(values)))
 
-    def _reached(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """Yield the values and those of keys that follow them; what is set itself follows nobody any more."""
-        waiting = list(values.items())
-        while waiting:
-            path, value = waiting.pop()
+    def _follow(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield the values and those of the keys that follow them; a key that is set itself no longer follows."""
+        for path, value in values.items():
             yield path, value
-            waiting += [(other, value) for other in self._followers.get(path, ()) if other not in values]
+            followers = [other for other in self._followers.get(path, ()) if other not in values]
+            yield from self._follow(dict.fromkeys(followers, value))
 
-    def _is_plain(self, path: str, value: Any) -> bool:
-        if path not in self._leaves or isinstance(self._leaves[path], Mapping) or not _is_simple(value):
+    def _can_be_copied(self, values: Mapping[str, Any], added: Sequence[str]) -> bool:
+        """Return whether a copy of the plain config equals what Hydra would compose."""
+        for path, value in values.items():
+            if not _is_simple(value) or any(_overlap(path, other) for other in self._tangled):
+                return False
+            if path in self._leaves and isinstance(self._leaves[path], Mapping):
+                return False
+        return all(self._can_be_added(path, values) for path in added)
+
+    def _can_be_added(self, path: str, values: Mapping[str, Any]) -> bool:
+        """Return whether a key may be added without OmegaConf: into a mapping, and beside all other values."""
+        if not path.startswith(OPEN_PREFIX) or any(_overlap(path, other) for other in values if other != path):
             return False
-        return not any(_overlap(path, other) for other in self._tangled)
+        node: Any = self.frozen.config
+        for key in path.split("."):
+            # OmegaConf reads `a.1` and `a[0]` as items of a list, if there is one
+            if not isinstance(node, Mapping) or not KEY.fullmatch(key):
+                return False
+            node = node.get(key, {})
+        return _get(self.frozen.config, path) is None
 
-    def _slow(self, values: Mapping[str, Any]) -> FrozenConfig:
-        from copy import deepcopy
-
+    def _set_on_node(self, values: Mapping[str, Any]) -> FrozenConfig:
         node = deepcopy(self.node)
         for path, value in values.items():
             try:
                 OmegaConf.update(node, path, value, merge=True, force_add=path.startswith(OPEN_PREFIX))
             except (OmegaConfBaseException, TypeError) as error:  # Hydra's own composition refuses it too
-                raise ConfigError(f"{path}: {value!r} cannot stand there ({first_line(error)})") from None
+                raise ConfigError(f"{path}: {value!r} is not possible here ({first_line(error)})") from None
         return freeze(node)
 
 
 class Composer:
-    """Bases by chosen options, each composed when it is first asked for.
+    """Composed configs by chosen options, each composed when it is first needed.
 
     Parameters
     ----------
@@ -140,7 +155,7 @@ class Composer:
         return self._bases[key]
 
     def freeze(self, values: Mapping[str, Any], groups: Collection[str]) -> FrozenConfig:
-        """Return the config for options and values together; `groups` says which paths are groups."""
+        """Return the config for options and values together; `groups` are the paths that are groups."""
         choices = {path: str(value) for path, value in values.items() if path in groups}
         return self.base(choices).with_values({path: value for path, value in values.items() if path not in groups})
 
@@ -156,8 +171,8 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _refers(text: str) -> bool:
-    """Tell whether a text takes its value from other keys; a resolver with plain arguments takes none."""
+def _refers_to_keys(text: str) -> bool:
+    """Return whether a text takes its value from other keys; a resolver with plain arguments takes none."""
     return any(":" not in inner or "${" in inner for inner in text.split("${")[1:]) or text.count("${") > 1
 
 
@@ -171,16 +186,16 @@ def _overlap(path: str, other: str) -> bool:
     return path == other or path.startswith(f"{other}.") or other.startswith(f"{path}.")
 
 
-def _find(config: Mapping[str, Any], path: str) -> Any:
-    found: Any = config
+def _get(config: Mapping[str, Any], path: str) -> Any:
+    value: Any = config
     for name in path.split("."):
-        if not isinstance(found, Mapping) or name not in found:
+        if not isinstance(value, Mapping) or name not in value:
             return None
-        found = found[name]
-    return found
+        value = value[name]
+    return value
 
 
-def _changed(node: Mapping[str, Any], names: Sequence[str], value: Any) -> dict[str, Any]:
-    """Return a mapping with a value in the place of another; what is not on the way to it is shared, not copied."""
+def _replace(node: Mapping[str, Any], names: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return a mapping with one value replaced or added; what is not on the way to it is shared, not copied."""
     name, *rest = names
-    return {**node, name: _changed(node[name], rest, value) if rest else value}
+    return {**node, name: _replace(node.get(name, {}), rest, value) if rest else value}

@@ -1,4 +1,4 @@
-"""Blocks of keys that are no choice of a group, such as `fit` and `decision`: read into frozen dataclasses, checked."""
+"""Reads blocks of keys that are not options of a group, such as `fit` and `decision`, into frozen dataclasses."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -24,9 +24,9 @@ def read_block(
     Parameters
     ----------
     parts
-        The keys that are mappings, each with the dataclass that it is read into.
+        The keys that are mappings, and the dataclass of each.
     check
-        Refuses values that are of the right type and cannot be.
+        Refuses values that are of the right type but not possible.
 
     Raises
     ------
@@ -35,23 +35,22 @@ def read_block(
     """
     text = json.dumps(node, sort_keys=True, default=str)
     factory: Any = kind
-    found: Options = _read(text, factory, path, tuple(parts.items()), check)
-    return found
+    options: Options = _read(text, factory, path, tuple(parts.items()), check)
+    return options
 
 
-@lru_cache(
-    maxsize=256
-)  # the runs of a sweep share their blocks, and to check the types of one takes half a millisecond
+# the runs of a sweep share their blocks, and checking the types of one takes half a millisecond
+@lru_cache(maxsize=256)
 def _read(text: str, kind: Any, path: str, parts: tuple[tuple[str, type], ...], check: Callable[[Any], None]) -> Any:
-    given = json.loads(text)
+    values = json.loads(text)
     for name, part in parts:
-        if isinstance(given.get(name), Mapping):
-            check_arguments(part, given[name], f"{path}.{name}")
-            given[name] = part(**given[name])
-        elif name in given:
-            known = ", ".join(one.name for one in fields(part))
-            raise ConfigError(f"{path}.{name}: {given[name]!r} is no mapping", f"it holds: {known}")
-    check_arguments(kind, given, path)
-    options = kind(**given)
+        if isinstance(values.get(name), Mapping):
+            check_arguments(part, values[name], f"{path}.{name}")
+            values[name] = part(**values[name])
+        elif name in values:
+            known = ", ".join(field.name for field in fields(part))
+            raise ConfigError(f"{path}.{name}: {values[name]!r} is not a mapping", f"possible keys: {known}")
+    check_arguments(kind, values, path)
+    options = kind(**values)
     check(options)
     return options

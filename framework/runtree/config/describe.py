@@ -7,62 +7,21 @@ import inspect
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from runtree.config.allowlist import AllowList
 from runtree.config.catalogue import Catalogue, Option, differs_by_task
+from runtree.config.class_source import NotInSource, find_class
 from runtree.config.yaml_comments import chosen_options, key_comments, key_prefix
 from runtree.contract.errors import RuntreeError
-from runtree.contract.protocols import TargetResolver
 from runtree.contract.types import TASKS
 
+ABOUT_OPTION = ("_target_", "name", "space", "iterations", "defaults")  # not arguments of the target
 SECTION = re.compile(r"^Parameters\n-{3,}\n(.*?)(?=^\S[^\n]*\n-{3,}\n|\Z)", re.MULTILINE | re.DOTALL)
 ROLE = re.compile(r":\w+(?::\w+)?:`~?(?:([^`<]+?)\s*<[^>`]*>|([^`]+))`")
 SENTENCE_END = re.compile(r"(?<![.\s][A-Za-z])(?<!e\.g)(?<!i\.e)[.!?](?=\s|$)")
-
-
-class ParameterDoc(NamedTuple):
-    """The type line of a parameter and the first sentence of what it means."""
-
-    type: str
-    meaning: str
-
-
-def parameter_docs(factory: Any) -> dict[str, ParameterDoc]:
-    """Return parameter name → what its docstring says; a line may name several parameters."""
-    import inspect
-
-    found: dict[str, ParameterDoc] = {}
-    section = SECTION.search((inspect.getdoc(factory) or "") + "\n")
-    for entry in re.split(r"^(?=\S)", section[1], flags=re.MULTILINE) if section else []:
-        if not entry.strip():
-            continue
-        head, _, body = entry.partition("\n")
-        names, _, kind = head.partition(":")
-        for name in names.split(","):
-            found[name.strip().lstrip("*")] = ParameterDoc(_type_line(kind), first_sentence(body))
-    return found
-
-
-def first_sentence(text: str) -> str:
-    """Return the first sentence of the first paragraph, free of markup."""
-    lines = [line.strip() for line in text.strip().partition("\n\n")[0].splitlines()]
-    plain = plain_text(" ".join(line for line in lines if not line.startswith("..")))
-    end = SENTENCE_END.search(plain)
-    return plain[: end.end()] if end else plain.rstrip(" :")
-
-
-def plain_text(text: str) -> str:
-    """Return reStructuredText as a terminal shows it."""
-    without_roles = ROLE.sub(lambda found: (found[1] or found[2]).rpartition(".")[2] or found[0], text)
-    return re.sub(r"``?([^`]+)``?_?", r"\1", without_roles)
-
-
-def _type_line(text: str) -> str:
-    before = re.split(r",?\s*(?:default\b|optional\b)", text.strip())[0]
-    return " ".join(plain_text(before).split()).strip(" ,")
-
-
 INSTANCE = re.compile(r"an instance of '(?:[\w.]+\.)?(\w+)'")
 WRITABLE = {"bool": "true | false", "dict": "mapping", "tuple": "list"} | {
     name: name for name in ("int", "float", "str", "list")
@@ -70,14 +29,146 @@ WRITABLE = {"bool": "true | false", "dict": "mapping", "tuple": "list"} | {
 RANGE = re.compile(r"(?:an?) (int|float) in the range ([\[(])([^,]+), ([^\])]+)([\])])")
 
 
+@dataclass(frozen=True)
+class OptionParameter:
+    """One config key: its default (a mapping if it differs by task), type, meaning, and the YAML comment beside it."""
+
+    path: str
+    default: Any
+    type: str = ""
+    meaning: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Description:
+    """All about one option; `problems` says what could not be inspected, and why.
+
+    `more` are parameters of the target that the option has no key for, `chooses` the options of other groups that it
+    sets, `honours` the keys of the `fit` block and the parameter that each becomes.
+    """
+
+    option: Option
+    tasks: tuple[str, ...] = ()
+    targets: Mapping[str, str] = field(default_factory=dict)
+    chooses: tuple[str, ...] = ()
+    parameters: tuple[OptionParameter, ...] = ()
+    space: Mapping[str, Any] = field(default_factory=dict)
+    honours: Mapping[str, str] = field(default_factory=dict)
+    more: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CallableInfo:
+    """Names, types and meanings of a callable's parameters."""
+
+    names: tuple[str, ...] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
+
+
+class ParameterDoc(NamedTuple):
+    """The type line of a parameter, and the first sentence of its meaning."""
+
+    type: str
+    meaning: str
+
+
+def describe(catalogue: Catalogue, option: Option, allow_list: AllowList) -> Description:
+    """Describe an option; a target that cannot be imported, or is not allowed, becomes a problem."""
+    node = catalogue.node(option.group, option.name)
+    prefix = key_prefix(option)
+    targets = option_targets(node)
+    problems: list[str] = []
+    infos = {
+        task: inspect_target(target, f"{option.group}._target_", allow_list, problems)
+        for task, target in targets.items()
+    }
+    comments = key_comments(catalogue, option)
+    defaults = dict(option_leaves(node))
+    return Description(
+        option=option,
+        tasks=option_tasks(option, node),
+        targets=targets,
+        chooses=tuple(chosen_options(option)),
+        parameters=tuple(_parameter(prefix, key, value, infos, comments) for key, value in defaults.items()),
+        space={f"{prefix}{key}": value for key, value in (node.get("space") or {}).items()},
+        honours=dict((node.get("iterations") or {}).get("honours") or {}),
+        more=tuple(sorted({name for info in infos.values() for name in info.names} - set(defaults))),
+        problems=tuple(dict.fromkeys(problems)),
+    )
+
+
+def option_targets(node: Mapping[str, Any]) -> dict[str, str]:
+    """Return the dotted names of an option by task, by "" if one serves all."""
+    target = node.get("_target_")
+    return dict(target) if isinstance(target, Mapping) else {"": target} if isinstance(target, str) else {}
+
+
+def option_tasks(option: Option, node: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tasks that an algorithm serves: those that it has a target for, or all; nothing for other groups."""
+    if option.group != "algorithm":
+        return ()
+    return tuple(task for task in TASKS if task in option_targets(node)) or TASKS
+
+
+def option_leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield keys below the option with their defaults; a value that differs by task stays a mapping."""
+    for key, value in node.items():
+        if not prefix and key in ABOUT_OPTION:
+            continue
+        if isinstance(value, Mapping) and value and not differs_by_task(value):
+            yield from option_leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def inspect_target(target: str, path: str, allow_list: AllowList, problems: list[str]) -> CallableInfo:
+    """Return what is known of a target's parameters, from its source if that is enough, else by importing it."""
+    if allow_list.permits(target):
+        with suppress(NotInSource):
+            source = find_class(target)
+            docs = _parse_docstring(source.docstring)
+            constraints = {name: join_constraints(texts) for name, texts in source.constraints().items()}
+            return CallableInfo(source.parameters(), _types(docs) | constraints, _meanings(docs))
+    try:
+        factory = allow_list.resolve(target, path)
+        names = inspect.signature(factory).parameters.values()
+    except RuntreeError as error:
+        problems.extend((error.message, *error.hints))
+        return CallableInfo()
+    except Exception as error:  # a package may fail in any way while it is imported
+        problems.append(f"{path}: cannot inspect {target}: {type(error).__name__}: {error}")
+        return CallableInfo()
+    plain = tuple(name.name for name in names if name.kind in (name.POSITIONAL_OR_KEYWORD, name.KEYWORD_ONLY))
+    return CallableInfo(plain, accepted_types(factory), _meanings(parameter_docs(factory)))
+
+
+def _parameter(
+    prefix: str, key: str, default: Any, infos: Mapping[str, CallableInfo], comments: Mapping[str, str]
+) -> OptionParameter:
+    types = {task: info.types[key] for task, info in infos.items() if key in info.types}
+    meaning = next((info.meanings[key] for info in infos.values() if info.meanings.get(key)), "")
+    return OptionParameter(f"{prefix}{key}", default, _types_by_task(types, len(infos)), meaning, comments.get(key, ""))
+
+
+def _types_by_task(types: Mapping[str, str], count: int) -> str:
+    if len(set(types.values())) == 1 and len(types) == count:
+        return next(iter(types.values()))
+    return "; ".join(f"{text} ({task})" if task else text for task, text in types.items())
+
+
+# --- Types
+
+
 def accepted_types(factory: Any) -> dict[str, str]:
-    """Return parameter name → what it takes, as far as `factory` tells."""
-    documented = {name: found.type for name, found in parameter_docs(factory).items() if found.type}
-    return documented | hinted_types(factory) | constrained_types(factory)
+    """Return the type of each parameter; constraints win over type hints, and these over the docstring."""
+    return _types(parameter_docs(factory)) | hinted_types(factory) | constrained_types(factory)
 
 
 def constrained_types(factory: Any) -> dict[str, str]:
-    """Return what scikit-learn itself checks; nothing where the class has no such table, or the table's form is new."""
+    """Return what scikit-learn itself checks; nothing if the class has no constraints, or not in a known form."""
     constraints = getattr(factory, "_parameter_constraints", None)
     if not isinstance(constraints, dict):
         return {}
@@ -91,34 +182,34 @@ def constrained_types(factory: Any) -> dict[str, str]:
             for name, rules in constraints.items()
             if isinstance(rules, list)
         }
-    except (ImportError, AttributeError, ValueError):
+    except (ImportError, AttributeError, ValueError):  # a private module of scikit-learn
         return {}
 
 
 def join_constraints(constraints: Iterable[str]) -> str:
-    """Join constraints: ``int >= 1 | null``."""
-    words = [word for text in constraints for word in _words(text)]
+    """Join scikit-learn's texts of constraints: ``int >= 1 | null``."""
+    words = [word for text in constraints for word in _constraint_words(text)]
     return " | ".join(sorted(dict.fromkeys(words), key=lambda word: word == "null"))
 
 
-def _words(text: str) -> list[str]:
-    text = RANGE.sub(lambda found: _range(*found.groups()), text)
+def _constraint_words(text: str) -> list[str]:
+    text = RANGE.sub(lambda match: _format_range(*match.groups()), text)
     if text.startswith("a str among "):
         names = sorted(re.findall(r"'([^']*)'", text))
         return names if len(names) == 1 else ["{" + ", ".join(names) + "}"]
-    return [word for part in re.split(r", | or ", text) if (word := _word(part))]
+    return [word for part in re.split(r", | or ", text) if (word := _constraint_word(part))]
 
 
-def _word(part: str) -> str:
-    """Tell a constraint; nothing for an object that no YAML can hold."""
+def _constraint_word(part: str) -> str:
+    """Return a type in YAML's words, nothing for an object that YAML cannot hold."""
     instance = INSTANCE.search(part)
     if instance:
         return WRITABLE.get(instance[1], "")
     return {"None": "null", "an array-like": "list", "a callable": ""}.get(part, part)
 
 
-def _range(kind: str, left: str, low: str, high: str, right: str) -> str:
-    """Tell a range as people write it: ``int >= 1``, ``0 < float <= 1``. No comma: those separate constraints."""
+def _format_range(kind: str, left: str, low: str, high: str, right: str) -> str:
+    """Format a range: ``int >= 1``, ``0 < float <= 1``. Without commas: those separate constraints."""
     low, high = low.removesuffix(".0"), high.removesuffix(".0")
     below, above = ("<=" if left == "[" else "<"), ("<=" if right == "]" else "<")
     if high == "inf":
@@ -136,7 +227,7 @@ def hinted_types(factory: Any) -> dict[str, str]:
 
 
 def format_type(hint: Any) -> str:
-    """Return a type as people write it."""
+    """Return a type in YAML's words: ``float | null``, ``{a, b}``."""
     if hint is type(None):
         return "null"
     if get_origin(hint) is Literal:
@@ -148,115 +239,49 @@ def format_type(hint: Any) -> str:
     return hint.__name__ if inspect.isclass(hint) and not get_args(hint) else str(hint).replace("typing.", "")
 
 
-OWN = ("_target_", "name", "space", "iterations", "defaults")  # what an option says of itself
+# --- Docstrings
 
 
-@dataclass(frozen=True)
-class OptionParameter:
-    """One config key: its default (a mapping where it differs by task), what it takes, what it means."""
-
-    path: str
-    default: Any
-    type: str = ""
-    meaning: str = ""
-    note: str = ""  # the comment beside the key
+def parameter_docs(factory: Any) -> dict[str, ParameterDoc]:
+    """Return what the docstring says of each parameter."""
+    return _parse_docstring(inspect.getdoc(factory) or "")
 
 
-@dataclass(frozen=True)
-class Description:
-    """All about one option; `problems` says what could not be looked into, and why."""
-
-    option: Option
-    tasks: tuple[str, ...] = ()
-    targets: Mapping[str, str] = field(default_factory=dict)
-    chooses: tuple[str, ...] = ()
-    parameters: tuple[OptionParameter, ...] = ()
-    space: Mapping[str, Any] = field(default_factory=dict)
-    honours: Mapping[str, str] = field(default_factory=dict)
-    more: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class CallableInfo:
-    """What the code behind an option tells of its parameters."""
-
-    names: tuple[str, ...] = ()
-    types: Mapping[str, str] = field(default_factory=dict)
-    meanings: Mapping[str, str] = field(default_factory=dict)
-
-
-def describe(catalogue: Catalogue, option: Option, trust: TargetResolver) -> Description:
-    """Look into an option; code that cannot be imported, or that nobody vouches for, is told as a problem."""
-    node = catalogue.node(option.group, option.name)
-    prefix = key_prefix(option)
-    targets = option_targets(node)
-    problems: list[str] = []
-    known = {task: _facts(target, f"{option.group}._target_", trust, problems) for task, target in targets.items()}
-    beside = key_comments(catalogue, option)
-    parameters = tuple(_parameter(prefix, key, value, known, beside) for key, value in option_leaves(node))
-    named = {key for key, _ in option_leaves(node)}
-    return Description(
-        option=option,
-        tasks=option_tasks(option, node),
-        targets=targets,
-        chooses=tuple(chosen_options(option)),
-        parameters=parameters,
-        space={f"{prefix}{key}": value for key, value in (node.get("space") or {}).items()},
-        honours=dict((node.get("iterations") or {}).get("honours") or {}),
-        more=tuple(sorted({name for facts in known.values() for name in facts.names} - named)),
-        problems=tuple(dict.fromkeys(problems)),
-    )
-
-
-def option_targets(node: Mapping[str, Any]) -> dict[str, str]:
-    """Return the dotted names of an option by task; by "" where one serves all."""
-    target = node.get("_target_")
-    return dict(target) if isinstance(target, Mapping) else {"": target} if isinstance(target, str) else {}
-
-
-def option_tasks(option: Option, node: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the tasks that an algorithm serves: those that it has a target for, or all; nothing for other groups."""
-    if option.group != "algorithm":
-        return ()
-    return tuple(task for task in TASKS if task in option_targets(node)) or TASKS
-
-
-def option_leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield keys below the option with their defaults; a value that differs by task stays whole."""
-    for key, value in node.items():
-        if not prefix and key in OWN:
+def _parse_docstring(text: str) -> dict[str, ParameterDoc]:
+    docs: dict[str, ParameterDoc] = {}
+    section = SECTION.search(text + "\n")
+    for entry in re.split(r"^(?=\S)", section[1], flags=re.MULTILINE) if section else []:
+        if not entry.strip():
             continue
-        if isinstance(value, Mapping) and value and not differs_by_task(value):
-            yield from option_leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+        head, _, body = entry.partition("\n")
+        names, _, kind = head.partition(":")
+        for name in names.split(","):  # one entry may be about several parameters
+            docs[name.strip().lstrip("*")] = ParameterDoc(_type_line(kind), first_sentence(body))
+    return docs
 
 
-def _facts(target: str, path: str, trust: TargetResolver, problems: list[str]) -> CallableInfo:
-    try:
-        factory = trust.resolve(target, path)
-        names = inspect.signature(factory).parameters.values()
-    except RuntreeError as error:
-        problems.extend((error.message, *error.hints))
-        return CallableInfo()
-    except Exception as error:  # a package may fail in any way while it is imported
-        problems.append(f"{path}: {target} cannot be looked into: {type(error).__name__}: {error}")
-        return CallableInfo()
-    plain = tuple(name.name for name in names if name.kind in (name.POSITIONAL_OR_KEYWORD, name.KEYWORD_ONLY))
-    meanings = {name: found.meaning for name, found in parameter_docs(factory).items()}
-    return CallableInfo(plain, accepted_types(factory), meanings)
+def _types(docs: Mapping[str, ParameterDoc]) -> dict[str, str]:
+    return {name: doc.type for name, doc in docs.items() if doc.type}
 
 
-def _parameter(
-    prefix: str, key: str, default: Any, known: Mapping[str, CallableInfo], beside: Mapping[str, str]
-) -> OptionParameter:
-    types = {task: facts.types[key] for task, facts in known.items() if key in facts.types}
-    meaning = next((facts.meanings[key] for facts in known.values() if facts.meanings.get(key)), "")
-    return OptionParameter(f"{prefix}{key}", default, _by_task(types, len(known)), meaning, beside.get(key, ""))
+def _meanings(docs: Mapping[str, ParameterDoc]) -> dict[str, str]:
+    return {name: doc.meaning for name, doc in docs.items()}
 
 
-def _by_task(types: Mapping[str, str], count: int) -> str:
-    if len(set(types.values())) == 1 and len(types) == count:
-        return next(iter(types.values()))
-    return "; ".join(f"{text} ({task})" if task else text for task, text in types.items())
+def first_sentence(text: str) -> str:
+    """Return the first sentence of the first paragraph, without markup."""
+    lines = [line.strip() for line in text.strip().partition("\n\n")[0].splitlines()]
+    plain = strip_markup(" ".join(line for line in lines if not line.startswith("..")))
+    end = SENTENCE_END.search(plain)
+    return plain[: end.end()] if end else plain.rstrip(" :")
+
+
+def strip_markup(text: str) -> str:
+    """Return reStructuredText as plain text."""
+    without_roles = ROLE.sub(lambda match: (match[1] or match[2]).rpartition(".")[2] or match[0], text)
+    return re.sub(r"``?([^`]+)``?_?", r"\1", without_roles)
+
+
+def _type_line(text: str) -> str:
+    before = re.split(r",?\s*(?:default\b|optional\b)", text.strip())[0]
+    return " ".join(strip_markup(before).split()).strip(" ,")

@@ -21,17 +21,17 @@ SEGMENT = "[A-Za-z0-9._-]"
 
 @dataclass(frozen=True)
 class Objective:
-    """By which metric runs are ranked, or by which several a sweep judges them; "auto" asks the task."""
+    """The metric that ranks runs, or several metrics for a multi-objective sweep; "auto" depends on the task."""
 
     metric: str | list[str] = "auto"
     direction: str | list[str] = "auto"
 
 
 def check_root(config: Mapping[str, Any]) -> None:
-    """Refuse a root config whose own keys hold what they must not."""
+    """Check the keys that every config has."""
     seed = config.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise ConfigError(f"seed: {seed!r} is not a whole number from 0 to 4294967295")
+        raise ConfigError(f"seed: {seed!r} is not an integer from 0 to 4294967295")
     check_name("experiment.name", (config.get("experiment") or {}).get("name"))
     check_objective(config.get("objective") or {})
     if not isinstance(config.get("outputs"), str):
@@ -39,12 +39,12 @@ def check_root(config: Mapping[str, Any]) -> None:
 
 
 def check_name(path: str, name: Any) -> None:
-    """Refuse a name that could not be a folder's."""
+    """Refuse a name that is not valid for a folder."""
     import re
 
     if not isinstance(name, (str, int)) or not re.fullmatch(rf"(?!\.){SEGMENT}{{1,128}}", str(name)):
         raise ConfigError(
-            f"{path}: {name!r} cannot name a folder", "use letters, digits, '.', '_' and '-', and no leading dot"
+            f"{path}: {name!r} is not a valid folder name", "use letters, digits, '.', '_' and '-', and no leading dot"
         )
 
 
@@ -64,25 +64,25 @@ def check_objective(objective: Mapping[str, Any]) -> None:
             raise ConfigError(f"objective.direction: {direction!r} is not one of auto, maximize, minimize")
 
 
-NOT_OF_RUNS = ("hydra", "tuner")  # what is asked of Hydra and of a sweep
+NOT_OF_RUNS = ("hydra", "tuner")  # keys of Hydra and of sweeps
 
 
 @dataclass(frozen=True)
 class FrozenConfig:
-    """A resolved config: nested and plain, fit for writing (secrets redacted), and its fingerprint."""
+    """A resolved config (plain dicts and lists) and its fingerprint."""
 
     config: dict[str, Any]
     fingerprint: str
 
     @cached_property
     def written(self) -> dict[str, Any]:
-        """Return the config as files may show it."""
-        hidden: dict[str, Any] = redact(self.config)
-        return hidden
+        """Return the config with secrets redacted, as it may be written to files."""
+        redacted: dict[str, Any] = redact(self.config)
+        return redacted
 
     @cached_property
     def flat(self) -> dict[str, Any]:
-        """Return the written config by dotted path."""
+        """Return the redacted config by dotted path."""
         return flatten(self.written)
 
 
@@ -98,7 +98,7 @@ def freeze(composed: DictConfig | Mapping[str, Any]) -> FrozenConfig:
 
 
 def register_resolvers() -> None:
-    """Make ``${secret:NAME}`` and ``${padded:7}`` (0007) known to OmegaConf."""
+    """Register ``${secret:NAME}`` and ``${padded:7}`` (0007) with OmegaConf."""
     if not OmegaConf.has_resolver("secret"):
         OmegaConf.register_new_resolver("secret", keep_reference)
         OmegaConf.register_new_resolver("padded", lambda number: f"{int(number):04d}")
@@ -109,7 +109,7 @@ def _resolve(node: DictConfig) -> dict[str, Any]:
         plain = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         path = error.full_key or str(error)
-        raise ConfigError(f"{path}: a value is required", f"give it on the command line: {path}=…") from None
+        raise ConfigError(f"{path}: a value is required", f"set it on the command line: {path}=…") from None
     except InterpolationResolutionError as error:
         raise ConfigError(f"{error.full_key}: {first_line(error)}") from None
     except OmegaConfBaseException as error:
@@ -119,21 +119,21 @@ def _resolve(node: DictConfig) -> dict[str, Any]:
 
 
 def compute_bound(node: DictConfig) -> set[str]:
-    """Return the paths whose value is taken from `compute` or from the output place, such as `algorithm.n_jobs`."""
+    """Return the paths whose value is interpolated from keys outside the fingerprint, such as `algorithm.n_jobs`."""
     raw = OmegaConf.to_container(node, resolve=False)
     assert isinstance(raw, dict)
-    borrowed = tuple(f"${{{name}" for name in OUTSIDE)
+    references = tuple(f"${{{name}" for name in OUTSIDE)
     leaves = flatten({str(key): value for key, value in raw.items()})
-    return {path for path, value in leaves.items() if isinstance(value, str) and value.startswith(borrowed)}
+    return {path for path, value in leaves.items() if isinstance(value, str) and value.startswith(references)}
 
 
 def fingerprint(config: Mapping[str, Any], without: Collection[str] = ()) -> str:
-    """Hash what makes two runs the same science: sha256 over the sorted leaves, blind to the order of keys."""
+    """Return the sha256 of what makes two runs comparable: the leaves that count, sorted."""
     return fingerprint_of_leaves(flatten(config), without)
 
 
 def fingerprint_of_leaves(leaves: Mapping[str, Any], without: Collection[str] = ()) -> str:
-    """Hash a config that is flat already."""
+    """Return the fingerprint of a flat config."""
     counted = {path: value for path, value in leaves.items() if path not in without and affects_fingerprint(path)}
     text = json.dumps(counted, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()

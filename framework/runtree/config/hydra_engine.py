@@ -18,7 +18,7 @@ from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
 from runtree.contract.errors import RequestError
 from runtree.contract.types import AlgorithmOption
 
-OPEN_PREFIX = "algorithm.params."  # what an imported estimator takes: any key may be set below it
+OPEN_PREFIX = "algorithm.params."  # arguments of an imported estimator: any key may be set
 
 
 def hydra_parser() -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def hydra_parser() -> argparse.ArgumentParser:
 
 
 def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
-    """Sort a command line into Hydra's flags and the overrides; a flag that nobody knows is refused."""
+    """Parse a command line into Hydra's flags and overrides; an unknown flag is refused."""
     parser = hydra_parser()
     parser.add_argument("--continue", dest="going_on", metavar="RUN")
     parser.exit_on_error = False
@@ -39,42 +39,44 @@ def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
     except argparse.ArgumentError as error:
         raise RequestError(str(error), "see: runtree train --help") from None
     except SystemExit:
-        raise RequestError("the flags do not fit together", "see: runtree train --help") from None
+        raise RequestError("the flags cannot be combined", "see: runtree train --help") from None
     unknown_flags = [argument for argument in rest if argument.startswith("-")]
     if unknown_flags:
         raise RequestError(f"unknown flag {unknown_flags[0]}", "see: runtree train --help")
     if flags.resolve and not flags.cfg:
-        raise RequestError("--resolve shows a config, so it needs --cfg", "type: --cfg job --resolve")
+        raise RequestError("--resolve needs --cfg", "type: --cfg job --resolve")
     if flags.cfg and flags.info:
-        raise RequestError("--cfg and --info cannot be asked together")
+        raise RequestError("--cfg and --info cannot be combined")
     return flags
 
 
 def repeat_below_swept_groups(overrides: Sequence[str], groups: Iterable[str]) -> list[str]:
-    """Let a value below a swept group hold for those options that have it: ``algorithm=ridge,knn algorithm.alpha=2``.
+    """Turn a value below a swept group into a sweep over one value: ``algorithm=ridge,knn algorithm.alpha=2``.
 
-    Hydra composes the first configuration with the group's default, which may not have the key; a choice of one value
-    is left to the sweep.
+    Hydra would compose the first configuration with the group's default, which may not have the key. In a sweep the
+    value is set on those options that have it.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException:  # it is told elsewhere, with a hint
+    except HydraException:  # `hydra_errors` explains it
         return list(overrides)
-    swept = {one.key_or_group for one in parsed if one.is_sweep_override()} & set(groups)
+    swept = {override.key_or_group for override in parsed if override.is_sweep_override()} & set(groups)
     texts = []
-    for text, one in zip(overrides, parsed, strict=True):
-        below = one.key_or_group.partition(".")[0] in swept and "." in one.key_or_group
-        plain = not (one.is_sweep_override() or one.is_add() or one.is_force_add() or one.is_delete())
+    for text, override in zip(overrides, parsed, strict=True):
+        group, dot, _ = override.key_or_group.partition(".")
+        plain = not any(
+            (override.is_sweep_override(), override.is_add(), override.is_force_add(), override.is_delete())
+        )
         key, _, value = text.partition("=")
-        texts.append(f"{key}={value},{value}" if below and plain and value else text)
+        texts.append(f"{key}={value},{value}" if group in swept and dot and plain and value else text)
     return texts
 
 
 def force_open_parameters(overrides: Iterable[str]) -> list[str]:
-    """Let `algorithm.params.<anything>=…` be set without Hydra's `+`: that mapping is open by design."""
+    """Add Hydra's `++` to `algorithm.params.<key>=…`: in that mapping any key may be set."""
     return [f"++{text}" if text.startswith(OPEN_PREFIX) else text for text in overrides]
 
 
@@ -83,7 +85,7 @@ HydraJob = Callable[[DictConfig], Any]
 
 
 class HydraEngine:
-    """Hydra's engine over a list of config folders."""
+    """Hydra over a list of config folders."""
 
     def __init__(
         self,
@@ -99,7 +101,7 @@ class HydraEngine:
 
     @contextmanager
     def session(self) -> Iterator[Any]:
-        """Yield Hydra's engine object; its process-wide state is cleared before and after."""
+        """Yield Hydra's engine object. Hydra's process-wide state is cleared before and after."""
         from hydra import version
         from hydra._internal.hydra import Hydra
         from hydra.core.global_hydra import GlobalHydra
@@ -151,7 +153,7 @@ class HydraEngine:
         return composed
 
     def run(self, composed: DictConfig, task: HydraJob) -> Any:
-        """Run one job as Hydra does, callbacks included, and return what `task` returned."""
+        """Run one job with Hydra's callbacks and return the result of `task`."""
         from hydra._internal.callbacks import Callbacks
         from hydra.core.utils import run_job
         from hydra.types import HydraContext, RunMode
@@ -169,19 +171,20 @@ class HydraEngine:
                 configure_logging=True,
             )
             callbacks.on_run_end(config=composed, config_name=self.config_name, job_return=result)
-            if isinstance(result._return_value, Exception):  # reading `return_value` would print Hydra's own complaint
+            # the public `return_value` would print Hydra's own message before it raises
+            if isinstance(result._return_value, Exception):
                 raise result._return_value
             return result._return_value
 
     def multirun(self, overrides: Sequence[str], task: HydraJob) -> Any:
-        """Run Hydra's sweeper over the overrides and return what it returned."""
+        """Run Hydra's sweeper on the overrides and return its result."""
         with self.session() as hydra, preserve_logging():
             return hydra.multirun(
                 config_name=self.config_name, task_function=task, overrides=[*overrides, "hydra.mode=MULTIRUN"]
             )
 
     def show(self, flags: argparse.Namespace) -> None:
-        """Answer one of Hydra's own questions: --cfg, --info, --hydra-help, --shell-completion."""
+        """Print what one of Hydra's flags requests: --cfg, --info, --hydra-help, --shell-completion."""
         with self.session() as hydra, preserve_logging():
             name, overrides = self.config_name, flags.overrides
             if flags.cfg:
@@ -196,7 +199,7 @@ class HydraEngine:
 
 @contextmanager
 def preserve_logging() -> Iterator[None]:
-    """Undo what Hydra does to logging: --info and `hydra/job_logging` send the lines of the whole process elsewhere."""
+    """Restore the root logger afterwards: --info and `hydra/job_logging` redirect the logs of the whole process."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     try:
@@ -209,7 +212,7 @@ def preserve_logging() -> Iterator[None]:
 
 
 def hydra_minor() -> int:
-    """Return the second number of Hydra's version."""
+    """Return the minor version of Hydra."""
     import hydra
 
     return int(hydra.__version__.split(".")[1])

@@ -7,24 +7,24 @@ from typing import Any
 from runtree.config.catalogue import Catalogue, syntax_error
 from runtree.contract.errors import ConfigError, RuntreeError, nearest, possible, unknown
 
-HIDDEN = ("._target_", ".space", ".iterations")  # keys of authors, which nobody types
-SHOWN = 6  # options that have a key
+NOT_SUGGESTED = ("._target_", ".space", ".iterations")  # keys for authors of options, not for the command line
+MAX_OPTIONS = 6
 
 
 def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, known: Iterable[str]) -> ConfigError:
-    """Return the error for a path of an override.
+    """Return the error for an unknown config path in an override, with the nearest keys here and in other options.
 
     Parameters
     ----------
     overrides
-        What was typed.
+        The command line.
     known
-        The paths that can be set under it.
+        The paths that can be set with it.
     """
     group, _, name = key.rpartition(".")
     top = group.partition(".")[0]
-    known = sorted(path for path in known if not any(own in path for own in HIDDEN))
-    homes = [path for path in known if not group and "." in path and _means(_name(path), name)]
+    known = sorted(path for path in known if not any(part in path for part in NOT_SUGGESTED))
+    homes = [path for path in known if not group and "." in path and _matches(_last(path), name)]
     if homes:
         typed = next((text.partition("=")[2] for text in overrides if text.partition("=")[0] == key), "…")
         return ConfigError(f"unknown config key '{key}'", f"it lives at {', '.join(homes)}: type {homes[0]}={typed}")
@@ -32,7 +32,7 @@ def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, 
     elsewhere, here = _elsewhere(name, options, by_initials=not group), _here(key, catalogue, known)
     hints = [elsewhere, here]
     if not any(hints) and group:
-        hints = [_alike_elsewhere(group, name, options)]
+        hints = [_similar_elsewhere(group, name, options)]
     see = "" if elsewhere else _see(top, overrides, catalogue)
     if not any(hints):
         inside = [path for path in known if group and path.startswith(f"{top}.")]
@@ -40,53 +40,55 @@ def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, 
     return ConfigError(f"unknown config key '{key}'", *hints, see)
 
 
-def _name(path: str) -> str:
+def _last(path: str) -> str:
     return path.rpartition(".")[2]
 
 
-def _means(name: str, typed: str) -> bool:
-    """Tell whether `typed` is a name or its initials: lr for learning_rate."""
+def _matches(name: str, typed: str) -> bool:
+    """Return whether `typed` is a name or its initials: lr for learning_rate."""
     return typed in (name, "".join(word[:1] for word in name.split("_")) if "_" in name else name)
 
 
 def _keys_of_options(catalogue: Catalogue, top: str) -> dict[str, Sequence[str]]:
-    """Return the keys of each option of a group, or of all groups where there is no such group."""
+    """Return the keys of each option of a group, or of all groups if there is no such group."""
     groups = [top] if top in catalogue.groups else catalogue.groups
-    return {f"{group}={name}": list(one.read()) for group in groups for name, one in catalogue.groups[group].items()}
+    return {
+        f"{group}={name}": list(option.read()) for group in groups for name, option in catalogue.groups[group].items()
+    }
 
 
 def _elsewhere(name: str, options: Mapping[str, Sequence[str]], by_initials: bool = False) -> str:
-    means = _means if by_initials else str.__eq__
-    having = [option for option, keys in options.items() if any(means(key, name) for key in keys)]
-    more = f" and {len(having) - SHOWN} more" if len(having) > SHOWN else ""
-    return f"'{name}' is a key of {', '.join(having[:SHOWN])}{more}" if having else ""
+    matches = _matches if by_initials else str.__eq__
+    having = [option for option, keys in options.items() if any(matches(key, name) for key in keys)]
+    more = f" and {len(having) - MAX_OPTIONS} more" if len(having) > MAX_OPTIONS else ""
+    return f"'{name}' is a key of {', '.join(having[:MAX_OPTIONS])}{more}" if having else ""
 
 
 def _here(key: str, catalogue: Catalogue, known: Sequence[str]) -> str:
-    """Compare last names, those beside the key first: what all paths of a group begin with says nothing."""
+    """Suggest similar keys of the same group, siblings first; only last parts differ within a group."""
     group, _, name = key.rpartition(".")
     inside = [path for path in known if path.startswith(f"{key.partition('.')[0]}.")] if group else known
-    beside = {_name(path): path for path in inside if path.rpartition(".")[0] == group}
-    below = {_name(path): path for path in inside}
-    initials = [path for other, path in beside.items() if _means(other, name)]
+    beside = {_last(path): path for path in inside if path.rpartition(".")[0] == group}
+    below = {_last(path): path for path in inside}
+    initials = [path for other, path in beside.items() if _matches(other, name)]
     groups = [] if group else nearest(name, catalogue.groups)
-    close = [
+    suggestions = [
         *initials,
         *groups,
-        *(beside[one] for one in nearest(name, beside)),
-        *(below[one] for one in nearest(name, below)),
+        *(beside[close] for close in nearest(name, beside)),
+        *(below[close] for close in nearest(name, below)),
     ]
-    return f"did you mean: {', '.join(list(dict.fromkeys(close))[:3])}?" if close else ""
+    return f"did you mean: {', '.join(list(dict.fromkeys(suggestions))[:3])}?" if suggestions else ""
 
 
-def _alike_elsewhere(group: str, name: str, options: Mapping[str, Sequence[str]]) -> str:
+def _similar_elsewhere(group: str, name: str, options: Mapping[str, Sequence[str]]) -> str:
     for close in nearest(name, {key for keys in options.values() for key in keys}, 1):
         return f"did you mean: {group}.{close}? {_elsewhere(close, options)}"
     return ""
 
 
 def _see(group: str, overrides: Sequence[str], catalogue: Catalogue) -> str:
-    """Name where the keys of the chosen option are described, of any where there are to be several."""
+    """Return the command that describes the chosen option; with … for the option if several are chosen."""
     typed = [text.partition("=")[2] for text in overrides if text.partition("=")[0] == group]
     several = any(name not in catalogue.groups.get(group, ()) for name in typed)
     option = "…" if several else catalogue.choices(overrides).get(group)
@@ -99,15 +101,18 @@ Problem = RuntreeError | None
 def translate_error(
     error: BaseException, overrides: Sequence[str], catalogue: Catalogue, multirun: bool = False
 ) -> RuntreeError:
-    """Turn an error of Hydra's or OmegaConf's into one of ours."""
+    """Turn an error of Hydra or OmegaConf into a RuntreeError.
+
+    Hydra's text is not parsed: the command line is checked against the catalogue, in the order of likely mistakes.
+    """
     chain = list(_chain(error))
     for link in chain:
         if isinstance(link, RuntreeError):
             return link
         if type(link).__module__.startswith("yaml"):
             return syntax_error(link)
-    found = _syntax(overrides) or _choices(overrides, catalogue, multirun) or _keys(overrides, catalogue)
-    return found or _other(chain)
+    problem = _syntax(overrides) or _choices(overrides, catalogue, multirun) or _keys(overrides, catalogue)
+    return problem or _other(chain)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -134,13 +139,13 @@ def _syntax(overrides: Sequence[str]) -> Problem:
             key, _, value = override.partition("=")
             return ConfigError(
                 f"{key}: the value {value!r} cannot be read",
-                f"quote it twice if it holds spaces, brackets, commas or quotes: '{key}={_quoted(value)}'",
+                f"quote it twice if it holds spaces, brackets, commas or quotes: '{key}={_quote(value)}'",
             )
     return None
 
 
-def _quoted(value: str) -> str:
-    """Return a value as Hydra reads it: text in quotes, of a list each text of it."""
+def _quote(value: str) -> str:
+    """Return a value with quotes for Hydra, around each item if it is a list."""
     plain = value.strip("\"'")
     if not (plain.startswith("[") and plain.endswith("]")):
         return f'"{plain}"'
@@ -149,27 +154,27 @@ def _quoted(value: str) -> str:
 
 
 def refuse_sweeps(overrides: Sequence[str]) -> None:
-    """Refuse words with several values where one config is to be shown."""
+    """Refuse overrides with several values if one config is to be shown."""
     from hydra.errors import HydraException
 
     for override in overrides:
         with suppress(HydraException):
             if _parse(override).is_sweep_override():
                 raise ConfigError(
-                    f"{override} names several values, and one config is shown",
-                    "name one of them; what a sweep would try: runtree plan …",
+                    f"{override} has several values, but only one config can be shown",
+                    "choose one of them; to see what a sweep would try: runtree plan …",
                 )
 
 
 def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool) -> Problem:
-    """Find a group override whose option does not exist, and a sweep without -m."""
+    """Find an unknown option, or several values without -m."""
     for override in overrides:
         parsed = _parse(override)
         key, text = parsed.key_or_group, override.partition("=")[2]
         if parsed.is_sweep_override() and not multirun:
             return ConfigError(
-                f"{key}={text} names several values, and this is one run",
-                f"to run one after the other: runtree train -m {key}={text}",
+                f"{key}={text} has several values, but this is a single run",
+                f"to run each of them: runtree train -m {key}={text}",
                 "" if key in catalogue.groups else f"for a list: '{key}=[{text}]'",
             )
         if key in catalogue.groups and not parsed.is_delete():
@@ -208,7 +213,7 @@ def _is_open(key: str, known: dict[str, Any]) -> bool:
 
 
 def _other(chain: Sequence[BaseException]) -> RuntreeError:
-    """Tell what Hydra itself said, without its advice about stack traces."""
+    """Return Hydra's own message, without its advice about stack traces."""
     lines = [line.strip() for line in str(chain[0]).splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
     place = getattr(chain[-1], "full_key", None)
     message = lines[0] if lines else type(chain[0]).__name__

@@ -1,4 +1,4 @@
-"""The keys that every option of the group `compute` has, and that it is not built with: what a sweep may use."""
+"""The keys of `compute` that belong to a sweep rather than to a run: slots, limits, engine."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ ENGINES = ("processes", "in_process")
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """How many runs of a sweep work at once, and what each may take."""
+    """How many runs of a sweep run in parallel, and the limits of each; -1 means every core."""
 
     slots: int = 1
     max_seconds: float | int | None = None
@@ -26,26 +26,26 @@ class Resources:
 
     def __post_init__(self) -> None:
         if self.slots == 0 or self.slots < -1:
-            raise ConfigError(f"compute.slots: {self.slots} is neither -1 (every core) nor a count from 1")
+            raise ConfigError(f"compute.slots: {self.slots} must be -1 (every core) or at least 1")
         if self.max_seconds is not None and self.max_seconds <= 0:
-            raise ConfigError(f"compute.max_seconds: {self.max_seconds} is no time")
+            raise ConfigError(f"compute.max_seconds must be positive, got {self.max_seconds}")
         if self.engine not in ENGINES:
             raise ConfigError(f"compute.engine: {self.engine!r} is not one of {', '.join(ENGINES)}")
         parse_size(self.memory, "compute.memory")
 
     @property
     def at_once(self) -> int:
-        """Return the count of slots."""
+        """Return the number of slots."""
         return available_cores() if self.slots == -1 else self.slots
 
     @property
     def bytes(self) -> int | None:
-        """Return the limit of memory."""
+        """Return the memory limit."""
         return parse_size(self.memory, "compute.memory")
 
     @property
     def threads_each(self) -> int:
-        """Return how many threads a run may use, so that all of them together do not exceed the cores."""
+        """Return the threads of one run: all runs together use no more than the cores."""
         share = max(1, available_cores() // self.at_once)
         return share if self.threads == -1 else self.threads
 
@@ -54,23 +54,23 @@ SWEEP_KEYS = ("slots", "max_seconds", "memory", "engine")
 
 
 def read_resources(node: Mapping[str, Any]) -> Resources:
-    """Read a sweep's keys of a `compute` node."""
-    own = {key: node[key] for key in (*SWEEP_KEYS, "threads") if key in node}
-    check_arguments(Resources, own, "compute")
-    return Resources(**own)
+    """Read the keys that belong to a sweep."""
+    values = {key: node[key] for key in (*SWEEP_KEYS, "threads") if key in node}
+    check_arguments(Resources, values, "compute")
+    return Resources(**values)
 
 
 def compute_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys that the compute itself is built with."""
+    """Return the keys that the compute object is built with."""
     return {key: value for key, value in node.items() if key not in SWEEP_KEYS}
 
 
 def parse_size(text: int | str | None, path: str) -> int | None:
-    """Return bytes: 2GiB, 500MB, 1e9 or a plain count."""
+    """Return a memory size in bytes: ``2GiB``, ``500MB`` or a number."""
     if text is None or (isinstance(text, int) and text > 0):
         return text
-    found = SIZE.fullmatch(str(text))
-    size = int(float(found[1]) * UNITS[(found[2] or "").lower()]) if found else 0
+    match = SIZE.fullmatch(str(text))
+    size = int(float(match[1]) * UNITS[(match[2] or "").lower()]) if match else 0
     if size <= 0:
-        raise ConfigError(f"{path}: {text!r} is no amount of memory", "write it like 2GiB or 500MB")
+        raise ConfigError(f"{path}: {text!r} is not a memory size", "for example: 2GiB, 500MB")
     return size

@@ -1,4 +1,4 @@
-"""Where config groups lie: the user's `conf/`, plugins' folders, the shipped `conf/`."""
+"""The folders of config groups: the user's `conf/`, plugins' folders, the shipped `conf/`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ USER = "./conf"
 
 @dataclass(frozen=True)
 class ConfigFolder:
-    """A folder of config groups and who provides it."""
+    """A folder of config groups, and the plugin that provides it."""
 
     path: Path
     provider: str
 
 
 def shipped_conf() -> Path:
-    """Return the `conf` beside this package if there is one (a wheel), else the one at the checkout's root."""
+    """Return the `conf` inside this package (in a wheel), else the one at the root of the checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent.parent / "conf"
 
 
 def user_conf(folder: Path | None = None) -> ConfigFolder | None:
-    """Return the user's own `conf/`, where there is one."""
+    """Return the user's own `conf/`, if there is one."""
     path = (folder or Path.cwd()) / "conf"
     return ConfigFolder(path, USER) if path.is_dir() and path.resolve() != shipped_conf().resolve() else None
 
 
 def locate(path: str, provider: str) -> ConfigFolder:
-    """Turn a plugin's ``pkg://package.folder`` (or a path) into a folder on disk."""
+    """Return the folder of a plugin's ``pkg://package.folder``, or of a path."""
     folder = _package_folder(path.removeprefix("pkg://")) if path.startswith("pkg://") else Path(path)
     if folder is None or not folder.is_dir():
-        raise MissingError(f"plugin '{provider}': its config folder '{path}' is not there")
+        raise MissingError(f"plugin '{provider}': its config folder '{path}' does not exist")
     return ConfigFolder(folder, provider)
 
 
@@ -48,7 +48,7 @@ def _package_folder(dotted: str) -> Path | None:
 
 
 def config_folders(plugin_paths: Iterable[tuple[str, str]], user: Path | None = None) -> list[ConfigFolder]:
-    """Return every folder, the one that wins first; `plugin_paths` holds (plugin name, path) pairs."""
+    """Return every folder, in the order of precedence; `plugin_paths` holds (plugin name, path) pairs."""
     first = user_conf(user)
     plugins = [locate(path, provider) for provider, path in plugin_paths]
     return [*([first] if first else []), *plugins]

@@ -1,6 +1,6 @@
-"""Secrets: named in a config, read from the environment, written nowhere.
+"""Secrets: named in a config, read from the environment, never written.
 
-``data.path=${secret:WAREHOUSE_URL}`` stays that text in every file; only the object that is built sees the value.
+``data.path=${secret:WAREHOUSE_URL}`` stays this text in every file; only the object that is built gets the value.
 """
 
 import os
@@ -13,18 +13,18 @@ from runtree.contract.errors import ConfigError
 
 REFERENCE = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_]*)\}")
 NAMED = re.compile(r"(^|[._-])(password|passwd|secret|token|api_?key|credentials?|private_key)$", re.IGNORECASE)
-# Whoever asks, as an address names him: with a password, or a token alone where HTTP is spoken.
+# credentials in a URL: user:password@ in any, user@ (a token) in http and https
 ADDRESS = re.compile(r"://[^/\s@:]*:[^/\s@]+@|(?<=http)s?://[^/\s@]+@")
 HIDDEN = "***"
 
 
 def keep_reference(name: str) -> str:
-    """Resolve ``${secret:NAME}`` to itself, so that freezing a config reveals nothing."""
+    """Resolve ``${secret:NAME}`` to itself, so that a frozen config contains no secret."""
     return f"${{secret:{name}}}"
 
 
 def reveal(value: Any, path: str = "") -> Any:
-    """Return a node with every secret's value in its place."""
+    """Return a node with the values of its secrets."""
     if isinstance(value, Mapping):
         return {key: reveal(item, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
     if isinstance(value, list):
@@ -39,9 +39,9 @@ def _from_environment(name: str, path: str) -> str:
 
 
 def redact(node: Any, key: str = "") -> Any:
-    """Return a node in which values under telling names (password, token, …) and those in addresses are hidden."""
+    """Return a node without the values of keys such as `password` and without credentials in URLs."""
     if isinstance(node, str):
-        hide = _is_telling(key) and not REFERENCE.fullmatch(node)
+        hide = _is_secret(key) and not REFERENCE.fullmatch(node)
         return HIDDEN if hide else ADDRESS.sub(_without_credentials, node) if "://" in node else node
     if isinstance(node, (dict, Mapping)):
         return {name: redact(item, str(name)) for name, item in node.items()}
@@ -49,17 +49,17 @@ def redact(node: Any, key: str = "") -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _is_telling(key: str) -> bool:
+def _is_secret(key: str) -> bool:
     return NAMED.search(key) is not None
 
 
 def _without_credentials(found: re.Match[str]) -> str:
-    """Return the part of an address before the host; what the environment keeps secret stays named."""
+    """Return the part of a URL before the host; a ``${secret:NAME}`` is no secret itself and stays."""
     return found[0] if REFERENCE.search(found[0]) else f"{found[0].partition('//')[0]}//{HIDDEN}@"
 
 
 def redact_override(override: str) -> str:
-    """Hide the value of an override with a telling name, and what an address in it gives away."""
+    """Return an override without the value of a secret key and without credentials in URLs."""
     key, sign, value = override.partition("=")
     hide = sign and NAMED.search(key) and not REFERENCE.fullmatch(value.strip("'\""))
     return f"{key}={HIDDEN}" if hide else ADDRESS.sub(_without_credentials, override)

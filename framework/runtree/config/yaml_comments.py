@@ -1,4 +1,4 @@
-"""What the file of an option says beside its keys: comments, the package it writes to, what it chooses elsewhere."""
+"""Reads what YAML loaders drop or Hydra alone understands: comments, the `@package` line, the defaults list."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,14 +13,14 @@ KEY = re.compile(r"^(\s*)([\w-]+):")
 
 
 def option_summary(option: Option) -> str:
-    """Return an option in one line: the first comment of its file, or what a contributed algorithm stands for."""
+    """Return the first comment of an option's file, or the target of an algorithm that a plugin registered."""
     if option.file is None:
         target = option.node.get("_target_")
         return " / ".join(dict.fromkeys(target.values())) if isinstance(target, Mapping) else str(target or "")
     lines = _text(option).split("\n\n")[0].splitlines()
     head = "\n".join(line for line in lines if line.startswith("#"))
-    found = SUMMARY.search(head)
-    return found[1].strip() if found else ""
+    match = SUMMARY.search(head)
+    return match[1].strip() if match else ""
 
 
 def _text(option: Option) -> str:
@@ -28,14 +28,14 @@ def _text(option: Option) -> str:
 
 
 def key_prefix(option: Option) -> str:
-    """Return what stands before an option's keys: ``algorithm.``, or nothing where it speaks of the whole config."""
+    """Return the prefix of an option's keys: ``algorithm.``, or nothing if its package is the whole config."""
     declared = PACKAGE.search(_text(option))
     name = option.group.replace("/", ".") if declared is None else declared[1].replace("_global_", "")
     return f"{name}." if name else ""
 
 
 def chosen_options(option: Option) -> Iterator[str]:
-    """Yield the options that an option chooses in other groups: ``data=breast_cancer``."""
+    """Yield the options of other groups that an option chooses: ``data=breast_cancer``."""
     for entry in option.read().get("defaults", []):
         if isinstance(entry, Mapping):
             for group, name in entry.items():
@@ -43,13 +43,13 @@ def chosen_options(option: Option) -> Iterator[str]:
 
 
 def key_comments(catalogue: Catalogue, option: Option) -> dict[str, str]:
-    """Return the comments beside an option's keys, those of the files that its defaults list names included."""
+    """Return the comments beside an option's keys, including those of files that its defaults list names."""
     return {key: note for file in option_files(catalogue, option) for key, note in read_comments(file).items()}
 
 
 def read_comments(file: Path) -> dict[str, str]:
-    """Return the comments that stand beside keys."""
-    found: dict[str, str] = {}
+    """Return the comments beside keys, by dotted path."""
+    texts: dict[str, str] = {}
     parents: list[tuple[int, str]] = []
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         key = KEY.match(line)
@@ -58,12 +58,12 @@ def read_comments(file: Path) -> dict[str, str]:
         parents = [*(parent for parent in parents if parent[0] < len(key[1])), (len(key[1]), key[2])]
         note = COMMENT.match(line)
         if note:
-            found[".".join(name for _, name in parents)] = note[3].strip()
-    return found
+            texts[".".join(name for _, name in parents)] = note[3].strip()
+    return texts
 
 
 def option_files(catalogue: Catalogue, option: Option) -> list[Path]:
-    """Return the files of an option's keys, the one that wins last."""
+    """Return the files of an option's keys; later files take precedence."""
     if option.file is None:
         return []
     names = [entry for entry in option.read().get("defaults", []) if isinstance(entry, str) and entry != "_self_"]

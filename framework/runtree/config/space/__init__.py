@@ -1,1 +1,1 @@
-"""The space: what may be chosen, from text in Hydra's sweep grammar to dimensions and their conditions."""
+"""Search spaces: from text in Hydra's sweep grammar to dimensions with conditions."""

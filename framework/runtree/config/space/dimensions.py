@@ -133,36 +133,36 @@ def parse_dimension(
     options: Options | None = None,
     seed: int = 0,
 ) -> Dimension:
-    """Read what is declared for one config path.
+    """Parse what is declared for one config path.
 
     Parameters
     ----------
     declared
         Text in Hydra's sweep grammar, a list of values, or a mapping with `space` and `when`.
     defaults
-        The base config, nested or by dotted path: what a condition reads of a path that is not chosen. Its paths and
-        `known` are those that a condition may name; where there are none, no name is checked.
+        The base config, nested or by dotted path: the values of paths that are not chosen. A condition may name its
+        paths and `known`; if there are none, no name is checked.
     options
-        Names the options of a config group, for `glob(…)`.
+        Returns the options of a config group, for `glob(…)`.
     seed
-        Decides the order of what `shuffle` is said of; the same one gives the same order.
+        Of `shuffle`: the same seed gives the same order.
 
     Raises
     ------
     ConfigError
-        It is no sweep, holds no value, or its condition cannot be read.
+        It is not a sweep, has no value, or its condition cannot be parsed.
     """
-    space, own = _parts(path, declared)
+    space, when = _split(path, declared)
     domain, whens = parse_domain(path, space, options, seed)
     text = space if isinstance(space, str) else domain_text(path, domain)
     names = _paths(defaults, known)
     prefix = path.rpartition(".")[0] + "." if "." in path else ""
     read = partial(parse_condition, prefix=prefix, defaults=defaults, known=names, where=f"when of {path}")
-    return Dimension(path, domain, join_conditions([read(when) for when in [*whens, own] if when]), text)
+    return Dimension(path, domain, join_conditions([read(text) for text in [*whens, when] if text]), text)
 
 
 def _paths(defaults: Mapping[str, Any], known: Iterable[str]) -> set[str]:
-    """Return every path that a condition may name: values, and the nodes that they lie in."""
+    """Return every path that a condition may name: leaves and the nodes above them."""
     parts = [path.split(".") for path in (*flatten(defaults), *known)]
     return {".".join(part[:length]) for part in parts for length in range(1, len(part) + 1)}
 
@@ -178,70 +178,70 @@ def parse_space(
     options: Options | None = None,
     seed: int = 0,
 ) -> list[Dimension]:
-    """Read a whole block such as an algorithm's `space`: keys are paths below `prefix` ("algorithm.", or nothing).
+    """Parse a block such as an algorithm's `space`: keys are paths below `prefix` ("algorithm.", or nothing).
 
-    What differs by task is taken for `task`; a key without a value for it is left out. `when` is a condition that all
-    are under beside their own, with paths from the top. The dimensions come in an order in which each condition asks
-    only for what stands before it.
+    Of values that differ by task those for `task` are used; keys without one are left out. `when` is a condition on all
+    dimensions beside their own, with paths from the top. The dimensions are sorted by their conditions.
     """
     spaces = {
         prefix + key: _for_task(declared, task) for key, declared in for_task(node, task, prefix + "space").items()
     }
-    held = {path: declared for path, declared in spaces.items() if declared is not None}
-    names = [*known, *held] if known or defaults else []
-    found = [
-        parse_dimension(path, own, defaults, known=names, options=options, seed=seed) for path, own in held.items()
-    ]
+    declarations = {path: declared for path, declared in spaces.items() if declared is not None}
+    names = [*known, *declarations] if known or defaults else []
+    parse_one = partial(parse_dimension, defaults=defaults, known=names, options=options, seed=seed)
+    dimensions = [parse_one(path, declared) for path, declared in declarations.items()]
     if when:
         guard = parse_condition(when, defaults=defaults, known=_paths(defaults, names), where=f"when of {prefix}space")
-        found = [replace(one, when=join_conditions([guard, one.when])) for one in found]
-    return sort_by_conditions(found)
+        dimensions = [replace(each, when=join_conditions([guard, each.when])) for each in dimensions]
+    return sort_by_conditions(dimensions)
 
 
 def _for_task(declared: Any, task: str) -> Any:
     if not isinstance(declared, Mapping):
         return declared
-    held = for_task(declared, task, "space")
-    return None if "space" in declared and "space" not in held else held
+    chosen = for_task(declared, task, "space")
+    return None if "space" in declared and "space" not in chosen else chosen
 
 
 def sort_by_conditions(dimensions: Iterable[Dimension]) -> list[Dimension]:
-    """Return dimensions so that each stands behind those that its condition asks for, otherwise as they were.
+    """Return dimensions with each after those that its condition reads, otherwise in the same order.
 
     Raises
     ------
     ConfigError
-        Conditions ask for each other, or for the very dimension that they belong to.
+        Conditions depend on each other, or on their own dimension.
     """
-    left, placed = list(dimensions), list[Dimension]()
-    while left:
-        first = next((one for one in left if not any(_asks(one, other) for other in left)), None)
-        if first is None:
-            names = ", ".join(one.path for one in left if any(_asks(other, one) for other in left))
-            raise ConfigError(f"{names}: the conditions (when) go round in a circle", "take one of them away")
-        left.remove(first)
-        placed.append(first)
+    remaining, placed = list(dimensions), list[Dimension]()
+    while remaining:
+        ready = next((each for each in remaining if not any(_reads(each, other) for other in remaining)), None)
+        if ready is None:
+            names = ", ".join(each.path for each in remaining if any(_reads(other, each) for other in remaining))
+            raise ConfigError(f"{names}: the conditions (when) form a cycle", "remove one of them")
+        remaining.remove(ready)
+        placed.append(ready)
     return placed
 
 
-def _asks(one: Dimension, other: Dimension) -> bool:
-    paths = one.when.paths if isinstance(one.when, Condition) else ()
+def _reads(dimension: Dimension, other: Dimension) -> bool:
+    paths = dimension.when.paths if isinstance(dimension.when, Condition) else ()
     return any(path == other.path or path.startswith(other.path + ".") for path in paths)
 
 
 def dimension_text(parse_dimension: Dimension) -> str:
-    """Return the one line that stands for a dimension's domain and condition; `dimension` reads it back."""
+    """Return a dimension's domain and condition as text that `parse_dimension` parses back."""
     tags = [WHEN + parse_dimension.when.text] if isinstance(parse_dimension.when, Condition) else []
     return domain_text(parse_dimension.path, parse_dimension.domain, *tags)
 
 
-def _parts(path: str, declared: Any) -> tuple[Any, str]:
-    """Part what is declared into the domain and the condition."""
+def _split(path: str, declared: Any) -> tuple[Any, str]:
+    """Split a declaration into domain and condition."""
     if not isinstance(declared, Mapping):
         return declared, ""
     for key in declared:
         if key not in KEYS:
             raise unknown(f"key in the space of {path}:", str(key), KEYS, POSSIBLE, error=ConfigError)
     if "space" not in declared:
-        raise ConfigError(f"{path}: its space is missing", f"write {path}: {{space: 'interval(0, 1)', when: 'a == b'}}")
+        raise ConfigError(
+            f"{path}: its search space is missing", f"write {path}: {{space: 'choice(1, 2)', when: 'a == b'}}"
+        )
     return declared["space"], str(declared.get("when") or "")

@@ -28,5 +28,5 @@ def test_a_task_that_is_not_served_is_refused_with_a_way_out():
     node = {"name": "lasso", "_target_": {"regression": "a.Lasso"}}
     with pytest.raises(ConfigError) as caught:
         for_task(node, "classification", "algorithm")
-    assert caught.value.message == "algorithm=lasso serves regression, and the task is classification"
+    assert caught.value.message == "algorithm=lasso supports regression, but the task is classification"
     assert "data.task=regression" in str(caught.value)
