@@ -47,7 +47,7 @@ def test_options_are_listed_with_a_star_at_the_default(runtree):
     starred = [line for line in lines if line.startswith("*")]
     assert len(starred) == 1
     assert starred[0].split()[1] == "holdout"
-    assert "Scores by folds" in "".join(lines)
+    assert "Cross-validation on all rows" in "".join(lines)
 
 
 def test_algorithms_are_listed_by_task(runtree):
@@ -138,7 +138,7 @@ def test_a_dataclass_is_described_by_hints_docstring_and_comments(runtree):
     assert parameters["data.path"]["type"] == "str"
     assert parameters["data.path"]["default"] == "???"
     assert parameters["data.separator"]["meaning"] == "How the file is written."
-    assert parameters["data.drop"]["note"] == "columns that are not learnt from"
+    assert parameters["data.drop"]["note"] == "columns to ignore"
     text = runtree("describe", "csv").out
     assert "data.path = (required)" in text
     assert "next     runtree train data=csv data.path=PATH data.target=TARGET" in text
@@ -147,7 +147,7 @@ def test_a_dataclass_is_described_by_hints_docstring_and_comments(runtree):
 def test_an_experiment_is_described_by_what_it_chooses(runtree):
     option = described(runtree, "quickstart")
     assert "data=breast_cancer" in option["chooses"]
-    assert option["summary"].startswith("Three minutes")
+    assert option["summary"].startswith("A three-minute start")
     assert option["parameters"]["objective.metric"]["default"] == "roc_auc"
 
 

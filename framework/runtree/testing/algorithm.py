@@ -156,6 +156,6 @@ class AlgorithmSuite(Suite):
 
     def test_refuses_a_task_that_it_does_not_serve(self, node: dict[str, Any]) -> None:
         for task in set(TASKS) - set(self.tasks()):
-            with pytest.raises(ConfigError, match="serves") as refused:
+            with pytest.raises(ConfigError, match="supports") as refused:
                 self.built(node, task)
             assert task in str(refused.value)
