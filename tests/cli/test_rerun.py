@@ -113,7 +113,7 @@ def test_predictions_that_are_not_there_are_not_compared(trained):
     Path("outputs/e", run, "predictions.parquet").unlink()
     said = runtree("rerun", run)
     assert said.code == 0
-    assert f"predictions  nothing to compare ({run} kept none)" in said.out
+    assert f"predictions  nothing to compare ({run} has no predictions)" in said.out
 
 
 def test_a_run_that_failed_did_not_come_to_the_same(trained):
@@ -167,5 +167,5 @@ def test_runs_of_a_sweep_are_done_again_alone(runtree, copied, real_sweep):
         assert said.code == 0, said.out + said.err
         assert "equal to the last digit" in said.out
         assert ("test: scored by the rerun alone" in said.out) is not kept
-        assert (f"{run} kept none" in said.out) is not kept
+        assert (f"{run} has no predictions" in said.out) is not kept
     assert len([path for path in Path("outputs/default").iterdir() if not path.name.endswith("-sweep")]) == 4

@@ -31,7 +31,7 @@ def test_a_sweep_that_somebody_works_on_is_refused_at_once(runtree, copied):
     with copied.held():
         said = runtree("resume")
     assert said.code == 2
-    assert "another process works on this sweep" in said.err
+    assert "is in use by another process" in said.err
     assert "runtree stop" in said.err
 
 

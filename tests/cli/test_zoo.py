@@ -95,8 +95,8 @@ def test_a_file_is_added_and_what_it_does_not_say_is_stated(runtree, run):
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["add", "flowers", "latest"], 2, "there is an entry of this name already"),
-        (["add", "a/b", "latest"], 2, "'a/b' is no name"),
+        (["add", "flowers", "latest"], 2, "an entry of this name exists already"),
+        (["add", "a/b", "latest"], 2, "'a/b' is not a valid name"),
         (["add", "other", "nobody"], 5, "no run 'nobody'"),
         (["add", "other", "model.pt"], 2, "can run code"),
         (["add", "other", "gone.safetensors"], 2, "gone.safetensors: cannot be read"),
@@ -124,7 +124,7 @@ def test_weights_that_were_changed_are_not_added(runtree, run):
 def test_a_run_without_weights_is_refused(runtree):
     assert runtree("train", "algorithm=dummy", "data=iris").code == 0
     said = runtree("zoo", "add", "dull", "latest")
-    assert (said.code, "keeps no weights.safetensors" in said.err) == (2, True)
+    assert (said.code, "has no weights.safetensors" in said.err) == (2, True)
 
 
 HUB = """

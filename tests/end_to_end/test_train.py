@@ -166,7 +166,7 @@ def test_hydra_run_dir_is_the_runs_folder_and_is_taken_once(runtree, folder):
     assert runtree("train", "algorithm=dummy", "data=iris", "hydra.run.dir=mine").code == 0
     assert (folder / "mine" / "run.json").is_file()
     again = runtree("train", "algorithm=dummy", "data=iris", "hydra.run.dir=mine")
-    assert (again.code, "there is a run in this folder already" in again.err) == (2, True)
+    assert (again.code, "already contains a run" in again.err) == (2, True)
 
 
 def test_a_conf_beside_the_user_adds_to_the_shipped_one_and_wins(runtree, folder):

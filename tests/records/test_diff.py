@@ -18,29 +18,29 @@ def record(name: str, **changes) -> RunRecord:
 
 @pytest.mark.parametrize(("one", "other"), [(True, 1), (0, False), (1.0, "1.0"), (None, 0), ([1], [2]), ({}, None)])
 def test_values_of_other_kinds_differ(one, other):
-    [found] = diff(record("a", config={"x": one}), record("b", config={"x": other})).section("config").found
-    assert (found.name, found.one, found.other) == ("x", one, other)
+    [found] = diff(record("a", config={"x": one}), record("b", config={"x": other})).section("config").differences
+    assert (found.name, found.first, found.second) == ("x", one, other)
 
 
 @pytest.mark.parametrize("value", [math.nan, 1, None, "a", [1, {"b": None}], {}])
 def test_a_value_is_the_same_as_itself(value):
     section = diff(record("a", config={"x": value}), record("b", config={"x": value})).section("config")
-    assert (section.found, section.compared) == ((), 1)
+    assert (section.differences, section.compared) == ((), 1)
 
 
 def test_a_key_that_one_lacks_differs_even_from_null():
-    [found] = diff(record("a", config={"x": None}), record("b")).section("config").found
-    assert (found.one, found.other, found.change) == (None, ABSENT, None)
+    [found] = diff(record("a", config={"x": None}), record("b")).section("config").differences
+    assert (found.first, found.second, found.change) == (None, ABSENT, None)
 
 
 def test_metrics_that_are_no_mapping_break_nothing():
     found = diff(record("a", metrics={"validation": 3}), record("b", metrics={"validation": {"f1": 0.5}}))
-    assert {item.name for item in found.section("metrics").found} == {"validation", "validation.f1"}
+    assert {item.name for item in found.section("metrics").differences} == {"validation", "validation.f1"}
 
 
 def test_what_is_not_known_of_a_run_is_no_obstacle():
     assert diff(record("a", fingerprints={"data": "d1"}), record("b")).obstacles == ()
-    assert diff(record("a"), record("b")).same_science is None
+    assert diff(record("a"), record("b")).same_config is None
 
 
 def a_run(overrides: tuple[str, ...] = (), **config) -> RunRecord:

@@ -29,7 +29,7 @@ def test_a_sweeps_ending_stays_at_the_end(tmp_path):
 
 def test_a_folder_that_holds_a_run_is_not_taken(tmp_path):
     use_run_folder(tmp_path / "mine")
-    with pytest.raises(RequestError, match="there is a run in this folder already"):
+    with pytest.raises(RequestError, match="already contains a run"):
         use_run_folder(tmp_path / "mine")
 
 

@@ -5,7 +5,8 @@ import sys
 
 import numpy as np
 
-from runtree.records.test_access import FILE_NAME, AccessCount, count_accesses, record_access, rows_digest
+from runtree.records.layout import TEST_ACCESS_NAME
+from runtree.records.test_access import AccessCount, count_accesses, record_access, rows_digest
 
 WORK = (
     "import sys; from pathlib import Path; from runtree.records.test_access import record_access\n"
@@ -33,7 +34,7 @@ def test_processes_that_look_at_once_lose_none(tmp_path):
 
 def test_a_torn_line_swallows_nothing(tmp_path):
     record_access(tmp_path, "r", "a", "one")
-    with (tmp_path / FILE_NAME).open("ab") as file:
+    with (tmp_path / TEST_ACCESS_NAME).open("ab") as file:
         file.write(b'{"event":"looked","rows":"r","con')
     assert record_access(tmp_path, "r", "b", "two") == AccessCount("r", 2, 2)
 

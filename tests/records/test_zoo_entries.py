@@ -34,7 +34,7 @@ def test_a_name_that_is_taken_stays_as_it_is(tmp_path):
     first = weights(tmp_path / "w.safetensors")
     add_entry(tmp_path / "zoo", make_file_card("one", first), first)
     other = weights(tmp_path / "v.safetensors", bytes(range(8)))
-    with pytest.raises(RequestError, match="there is an entry of this name already"):
+    with pytest.raises(RequestError, match="an entry of this name exists already"):
         add_entry(tmp_path / "zoo", make_file_card("one", other), other)
     assert (tmp_path / "zoo" / "one" / WEIGHTS).read_bytes() == first.read_bytes()
 
@@ -50,7 +50,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path):
 @pytest.mark.parametrize("name", ["../one", ".one", "a/b", "", "a b"])
 def test_a_name_leads_nowhere_else(tmp_path, name):
     file = weights(tmp_path / "w.safetensors")
-    with pytest.raises(RequestError, match="is no name"):
+    with pytest.raises(RequestError, match="is not a valid name"):
         add_entry(tmp_path / "zoo", make_file_card(name, file), file)
     assert not (tmp_path / "zoo").exists()
 
@@ -59,7 +59,7 @@ def test_a_name_leads_nowhere_else(tmp_path, name):
 def test_a_file_of_something_else_is_refused(tmp_path, content):
     file = tmp_path / "w.safetensors"
     file.write_bytes(content)
-    with pytest.raises(DataError, match="not a file of safetensors"):
+    with pytest.raises(DataError, match="not a safetensors file"):
         add_entry(tmp_path / "zoo", make_file_card("one", file), file)
 
 
@@ -101,7 +101,7 @@ def damage(entry, how):
         ("another type", "card.yaml: 'inputs' must be a mapping"),
         ("no hash", f"card.yaml: 'files' must hold '{WEIGHTS}'"),
         ("no weights", f"{WEIGHTS}: No such file"),
-        ("another byte", f"{WEIGHTS}: not the file that the card names"),
+        ("another byte", f"{WEIGHTS}: not the file that the card describes"),
     ],
 )
 def test_a_damaged_entry_is_listed_as_such_beside_the_others(tmp_path, how, fault):

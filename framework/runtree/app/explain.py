@@ -12,8 +12,8 @@ from runtree.evaluation.importance import expected_output, predict_rows
 from runtree.evaluation.shapley import RowExplanation, explain_row
 from runtree.lifecycle.load import load
 from runtree.lifecycle.predict import Predictor, batches, load_predictor
-from runtree.records.artifacts import whole_config
 from runtree.records.layout import RunFolder
+from runtree.records.reader import RunReader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def explain_rows(
 def _read_config(record: RunRecord) -> Mapping[str, Any]:
     import yaml
 
-    config = yaml.safe_load(whole_config(record))
+    config = yaml.safe_load(RunReader(record.folder).read_config())
     if not isinstance(config, dict) or "data" not in config:
         raise NotFoundError(f"{record.id}: cannot read its config.yaml")
     return config

@@ -62,8 +62,6 @@ def outputs_of(record: RunRecord) -> Path:
     return experiment.parent if experiment.name == record.experiment else Path(str(record.config.get("outputs")))
 
 
-# --- A run is done again from what its record says was typed, in a folder of its own.
-
 OF_A_SWEEP = ("tuner", "hydra")  # what was typed for a sweep and means nothing to one of its runs
 
 

@@ -48,22 +48,22 @@ def diff_document(result: "Diff") -> dict[str, Any]:
     from runtree.records.diff import ABSENT
 
     def difference_document(item: "Difference") -> dict[str, Any]:
-        sides = {side: value for side, value in (("a", item.one), ("b", item.other)) if value is not ABSENT}
+        sides = {side: value for side, value in (("a", item.first), ("b", item.second)) if value is not ABSENT}
         return {"name": item.name, **sides, **({} if item.change is None else {"change": item.change})}
 
     sections = {
         section.name: {
             "compared": section.compared,
             "notes": section.notes,
-            "differences": [difference_document(item) for item in section.found],
+            "differences": [difference_document(item) for item in section.differences],
         }
         for section in result.sections
     }
     return {
         "schema": SCHEMA,
-        "a": {"id": result.one.id, "folder": result.one.folder},
-        "b": {"id": result.other.id, "folder": result.other.folder},
-        "same_science": result.same_science,
+        "a": {"id": result.first.id, "folder": result.first.folder},
+        "b": {"id": result.second.id, "folder": result.second.folder},
+        "same_science": result.same_config,
         "metrics_compare": not result.obstacles,
         "obstacles": result.obstacles,
         "sections": sections,
@@ -71,12 +71,12 @@ def diff_document(result: "Diff") -> dict[str, Any]:
 
 
 def _print_diff(result: "Diff", outputs: str) -> None:
-    for letter, record in (("A", result.one), ("B", result.other)):
+    for letter, record in (("A", result.first), ("B", result.second)):
         click.echo(labelled(letter, _format_run(record)))
     for label, text in _comparability_lines(result):
         click.echo(labelled(label, text))
     print_sections(result.sections)
-    commands = [command("show", record.id, outputs=outputs) for record in (result.one, result.other)]
+    commands = [command("show", record.id, outputs=outputs) for record in (result.first, result.second)]
     click.echo(f"\n{next_steps(commands)}")
 
 
@@ -86,10 +86,10 @@ def _format_run(record: "RunRecord") -> str:
 
 
 def _comparability_lines(result: "Diff") -> Iterator[tuple[str, str]]:
-    first, second = (str(record.fingerprints.get("config"))[:8] for record in (result.one, result.other))
-    if result.same_science is None:
+    first, second = (str(record.fingerprints.get("config"))[:8] for record in (result.first, result.second))
+    if result.same_config is None:
         yield "config", "unknown: one of the runs has no config fingerprint"
-    elif result.same_science:
+    elif result.same_config:
         yield "config", f"same ({first})"
     else:
         yield "config", f"differs ({first} / {second})"
@@ -103,9 +103,9 @@ def print_sections(sections: "Iterable[Section]") -> None:
 
     for section in sections:
         click.echo()
-        if section.found:
+        if section.differences:
             change = ["B - A"] if section.name in ("metrics", "seconds") else []
-            print_table([section.name, "A", "B", *change], [_make_row(section, item) for item in section.found])
+            print_table([section.name, "A", "B", *change], [_make_row(section, item) for item in section.differences])
         elif section.compared:
             click.echo(f"{section.name}: same ({pluralize(section.compared, 'value')})")
         else:
@@ -128,7 +128,7 @@ def _make_row(section: "Section", item: "Difference") -> list[Any]:
             return str(value)
         return format_seconds(value) if section.name == "seconds" else value
 
-    row = [item.name, cell(item.one), cell(item.other)]
+    row = [item.name, cell(item.first), cell(item.second)]
     if section.name in ("metrics", "seconds"):
         digits = 3 if section.name == "seconds" else 4
         row.append("-" if item.change is None else f"{item.change:+.{digits}g}")

@@ -94,10 +94,9 @@ def format_gate(name: str, passed: bool, text: str) -> str:
 
 def print_warnings(folder: Path) -> None:
     """Print the first warnings of the diagnosis, and how to see the others."""
-    from runtree.records import artifacts
-    from runtree.records.layout import RunFolder
+    from runtree.records.reader import RunReader
 
-    findings = artifacts.mapping(RunFolder(folder).evaluation).get("findings") or []
+    findings = RunReader(folder).evaluation.get("findings") or []
     warnings = [finding for finding in findings if finding.get("level") == "warning"]
     if not warnings:
         return
@@ -111,9 +110,9 @@ def print_warnings(folder: Path) -> None:
 def print_findings(record: "RunRecord", as_json: bool, as_csv: bool, outputs: str) -> None:
     """Print every finding of the diagnosis, the most severe first, with the advice below it."""
     from runtree.cli.tables import print_csv, print_json, print_table
-    from runtree.records import artifacts
+    from runtree.records.reader import RunReader
 
-    findings = artifacts.evaluation(record).get("findings") or []
+    findings = RunReader(record.folder).evaluation.get("findings") or []
     if as_json:
         print_json({"schema": SCHEMA, "run": record.id, "findings": findings})
     elif as_csv:

@@ -57,9 +57,9 @@ def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
     differences = diff(record, read_record(RunFolder(result.runs[0].folder)))
     agreements = {
         "metrics": compare_metrics(differences),
-        "predictions": compare_predictions(record, differences.other),
+        "predictions": compare_predictions(record, differences.second),
     }
-    same_state = record.state == differences.other.state
+    same_state = record.state == differences.second.state
     equal = same_state and all(agreement.equal for agreement in agreements.values())
     if as_json:
         _print_json(differences, agreements, equal)
@@ -74,17 +74,16 @@ def _print_note(text: str) -> None:
 
 def _warn_of_environment(record: "RunRecord") -> None:
     """Print, before the training, the versions in which this environment differs from that of the run."""
-    from runtree.records import artifacts
     from runtree.records.environment import environment
+    from runtree.records.reader import RunReader, flatten
 
-    recorded, fault = artifacts.environment(record)
+    recorded, fault = RunReader(record.folder).read_environment()
     if not recorded:
         _print_note(f"the environment cannot be compared: {fault}")
         return
     current = environment()
     before, now = (
-        dict(artifacts.leaves({key: versions.get(key) for key in ("python", "packages")}))
-        for versions in (recorded, current)
+        dict(flatten({key: versions.get(key) for key in ("python", "packages")})) for versions in (recorded, current)
     )
     changed = [key for key in dict.fromkeys([*before, *now]) if before.get(key) != now.get(key)]
     if changed:
@@ -107,7 +106,7 @@ def _print_json(differences: "Diff", agreements: "dict[str, Agreement]", equal: 
 def _print_comparison(differences: "Diff", agreements: "dict[str, Agreement]", outputs: str) -> None:
     from runtree.cli.diff import print_sections
 
-    first, second = differences.one, differences.other
+    first, second = differences.first, differences.second
     changed = "other data" in differences.obstacles
     lines = [
         ("A", f"{first.id}   {first.state}"),
@@ -118,7 +117,9 @@ def _print_comparison(differences: "Diff", agreements: "dict[str, Agreement]", o
     ]
     for label, text in lines:
         click.echo(labelled(label, text, LABEL_WIDTH))
-    print_sections(section for section in differences.sections if section.name in OTHER_SECTIONS and section.found)
+    print_sections(
+        section for section in differences.sections if section.name in OTHER_SECTIONS and section.differences
+    )
     commands = [command("diff", first.id, second.id, outputs=outputs), command("show", second.id, outputs=outputs)]
     click.echo(f"\n{next_steps(commands)}")
 

@@ -53,7 +53,7 @@ def show_command(
 ) -> None:
     from runtree.cli.evaluation_summary import print_findings
     from runtree.cli.tables import print_csv, print_json
-    from runtree.records.artifacts import whole_config
+    from runtree.records.reader import RunReader
     from runtree.records.selectors import find_run
 
     flags = {"--config": config, "--history": history, "--log": log, "--findings": findings}
@@ -66,7 +66,7 @@ def show_command(
     elif as_json:
         print_json({"schema": SCHEMA, "run": _make_document(record)})
     elif config:
-        click.echo(whole_config(record), nl=False)
+        click.echo(RunReader(record.folder).read_config(), nl=False)
     elif history:
         _print_history(record, as_csv)
     elif log:
@@ -79,33 +79,33 @@ def show_command(
 
 def _make_document(record: "RunRecord") -> dict[str, Any]:
     from runtree.cli.runs import record_fields
-    from runtree.records import artifacts
     from runtree.records.cleanup import removed_artifacts
     from runtree.records.layout import RunFolder
+    from runtree.records.reader import RunReader
 
     cleaned = removed_artifacts(RunFolder(record.folder))
     return {
         **record_fields(record),
-        "data": artifacts.data(record),
-        "folds": artifacts.folds(record),
-        "history": artifacts.iterations(record),
-        "evaluation": artifacts.evaluation(record),
+        "data": RunReader(record.folder).data,
+        "folds": RunReader(record.folder).folds,
+        "history": RunReader(record.folder).history,
+        "evaluation": RunReader(record.folder).evaluation,
         **({"cleaned": cleaned} if cleaned else {}),
     }
 
 
 def _print_log(record: "RunRecord") -> None:
-    from runtree.records.artifacts import log
+    from runtree.records.reader import RunReader
 
-    for line in log(record).splitlines():
+    for line in RunReader(record.folder).read_log().splitlines():
         click.echo(printable(line.replace("\t", "    ")))
 
 
 def _print_history(record: "RunRecord", as_csv: bool) -> None:
     from runtree.cli.tables import print_csv
-    from runtree.records.artifacts import iterations
+    from runtree.records.reader import RunReader
 
-    lines = iterations(record)
+    lines = RunReader(record.folder).history
     if not lines:
         click.echo(f"{record.id}: the algorithm reported no iterations", err=True)
     elif as_csv:
@@ -124,11 +124,15 @@ def _print_mappings(rows: Any) -> None:
 
 
 def _print_page(record: "RunRecord", outputs: str) -> None:
-    from runtree.records import artifacts
     from runtree.records.cleanup import removed_artifacts
     from runtree.records.layout import RunFolder
+    from runtree.records.reader import RunReader, nested_settings
 
-    data, evaluation, folds = artifacts.data(record), artifacts.evaluation(record), artifacts.folds(record)
+    data, evaluation, folds = (
+        RunReader(record.folder).data,
+        RunReader(record.folder).evaluation,
+        RunReader(record.folder).folds,
+    )
     cleaned = removed_artifacts(RunFolder(record.folder))
     for label, text in (*_run_lines(record), *_data_lines(data), *_error_lines(record)):
         click.echo(labelled(label, text))
@@ -141,7 +145,7 @@ def _print_page(record: "RunRecord", outputs: str) -> None:
         click.echo()
         _print_mappings(folds)
     click.echo("\nconfig")
-    for line in _yaml_lines(artifacts.settings(record)):
+    for line in _yaml_lines(nested_settings(record)):
         click.echo(f"  {line}")
     click.echo()
     click.echo(labelled("command", shlex.join(["runtree", "train", *record.overrides])))

@@ -143,13 +143,13 @@ def print_result(result: "TrainResult") -> int:
 def _print_run(run: "Run") -> None:
     from runtree.cli.evaluation_summary import evaluation_lines, print_warnings, with_intervals
     from runtree.cli.tables import print_table
-    from runtree.records import artifacts
     from runtree.records.layout import RunFolder
+    from runtree.records.reader import RunReader
 
     for label, text in run_lines(run):
         click.echo(labelled(label, text))
     click.echo()
-    evaluation = artifacts.mapping(RunFolder(run.folder).evaluation)
+    evaluation = RunReader(run.folder).evaluation
     print_table(*with_intervals(*_metric_table(run), evaluation))
     lines = list(evaluation_lines(evaluation))
     lines += [format_test_usage(run.test_access)] if run.test_access else []

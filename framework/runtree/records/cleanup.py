@@ -1,7 +1,7 @@
-"""Removal from the output tree, so that one who is killed while removing leaves nothing that looks whole.
+"""Removal from the output tree. A process that is killed meanwhile leaves nothing that looks complete.
 
-What goes is first renamed to a name that no listing looks at, in its own folder, and only then removed. No symbolic
-link is ever followed.
+A file or folder is first renamed, in its own folder, to a name that every listing ignores, and removed after that. No
+symbolic link is followed.
 """
 
 import json
@@ -14,13 +14,13 @@ from typing import Any
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.writer import write_json
 
-REMOVABLE_KINDS = ("failed", "leaves", "attempts", "halves")  # of what may go
-REMOVED_PREFIX = ".removed-"  # how the name of what is being removed begins
-ARTIFACTS = ("model", "plots", "checkpoints", "predictions.parquet")  # what weighs, and is not needed to compare runs
+REMOVABLE_KINDS = ("failed", "leaves", "attempts", "halves")  # of what can be removed
+REMOVED_PREFIX = ".removed-"  # prefix of a name while it is being removed
+ARTIFACTS = ("model", "plots", "checkpoints", "predictions.parquet")  # large, and not needed to compare runs
 
 
 def disk_usage(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder; what vanishes meanwhile counts nothing."""
+    """Return the bytes of a file, or of all files in a folder. A file that vanishes meanwhile counts as 0."""
     if path.is_symlink() or not path.is_dir():
         return _bytes(path)
     return sum(_bytes(Path(folder, name)) for folder, _, names in os.walk(path) for name in names)
@@ -34,12 +34,12 @@ def _bytes(file: Path) -> int:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder: aside first.
+    """Rename a file or a folder, then remove it.
 
     Raises
     ------
     OSError
-        It could not be renamed, or not all of it be removed; what is left is aside.
+        It cannot be renamed, or not removed completely; the rest has a name that listings ignore.
     """
     aside = (
         path if path.name.startswith(REMOVED_PREFIX) else path.with_name(f"{REMOVED_PREFIX}{path.name}-{os.getpid()}")
@@ -53,41 +53,45 @@ def remove(path: Path) -> None:
 
 
 def unfinished_removals(folder: Path) -> Iterator[Path]:
-    """Yield what a removal left aside in a folder that did not come to its end."""
+    """Yield what interrupted removals have left in a folder."""
     yield from sorted(path for path in folder.glob(f"{REMOVED_PREFIX}*") if not path.is_symlink())
 
 
 def list_artifacts(folder: RunFolder) -> list[Path]:
-    """Return the heavy leaves that a run has."""
+    """Return the artifacts that a run has."""
     found = [folder.path / name for name in ARTIFACTS]
     return [path for path in found if path.exists() and not path.is_symlink()]
 
 
-def remove_artifacts(folder: RunFolder, gone: Sequence[Path]) -> None:
-    """Remove heavy leaves of a run; `cleaned.json` says so before, the manifest after."""
-    told = removed_artifacts(folder)
-    names = {path.name: {"bytes": disk_usage(path), "removed": timestamp()} for path in gone}
-    write_json(folder.cleaned, {**told, **names})
-    for path in gone:
+def remove_artifacts(folder: RunFolder, paths: Sequence[Path]) -> None:
+    """Remove artifacts of a run.
+
+    ``cleaned.json`` is written first: after a kill it names artifacts that may still be there, which readers check. The
+    manifest is updated last, because until then it must still match the files.
+    """
+    before = removed_artifacts(folder)
+    names = {path.name: {"bytes": disk_usage(path), "removed": timestamp()} for path in paths}
+    write_json(folder.cleaned, {**before, **names})
+    for path in paths:
         remove(path)
-    _strike_out(folder, [path.name for path in gone])
+    _delete_from_manifest(folder, [path.name for path in paths])
 
 
 def removed_artifacts(folder: RunFolder) -> dict[str, Any]:
-    """Return the leaves that were removed from a run and are not there, each with its bytes and when it was."""
+    """Return the artifacts that were removed from a run, each with its bytes and the time."""
     try:
-        told = json.loads(folder.cleaned.read_bytes())
+        content = json.loads(folder.cleaned.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    known = told.items() if isinstance(told, dict) else ()
+    known = content.items() if isinstance(content, dict) else ()
     return {name: fact for name, fact in known if isinstance(fact, dict) and not (folder.path / name).exists()}
 
 
-def _strike_out(folder: RunFolder, names: Sequence[str]) -> None:
-    """Take what was removed out of the manifest, which then is true again."""
+def _delete_from_manifest(folder: RunFolder, names: Sequence[str]) -> None:
+    """Delete names from the manifest."""
     try:
         known = json.loads(folder.manifest.read_bytes())
-    except (OSError, ValueError, RecursionError):  # there is none, or it guards nothing any more
+    except (OSError, ValueError, RecursionError):  # missing or damaged: it protects nothing any more
         return
     if isinstance(known, dict):
-        write_json(folder.manifest, {file: sum_ for file, sum_ in known.items() if file.split("/")[0] not in names})
+        write_json(folder.manifest, {file: digest for file, digest in known.items() if file.split("/")[0] not in names})

@@ -1,61 +1,64 @@
-"""What differs between two runs, section by section, and whether their metrics compare."""
+"""The differences between two runs, section by section; and the config keys in which many runs differ."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runtree.contract.fingerprint import affects_fingerprint
 from runtree.contract.types import RunRecord
-from runtree.records import artifacts
+from runtree.records.reader import RunReader, flatten, read_json
 
 ABSENT = object()
-EVALUATION = "evaluator."  # the same name of a metric, measured in another way
+EVALUATION = "evaluator."  # with another evaluator, a metric of the same name is another metric
+# keys that take their value from another key by default, and then say nothing new
+FOLLOWERS = {"random_state": "seed", "n_jobs": "compute.threads", "device": "compute.device"}
+PLACES = ("outputs", "experiment.", "objective.")  # shown in columns of their own
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that two runs have different values of; ABSENT where one has none."""
+    """A name under which two runs have different values; ABSENT if a run has none."""
 
     name: str
-    one: Any
-    other: Any
+    first: Any
+    second: Any
 
     @property
     def change(self) -> float | None:
-        """Return how much the second number is more than the first, None where they are no numbers."""
-        numbers = [value for value in (self.one, self.other) if _is_number(value)]
+        """Return second - first, None if one of them is not a number."""
+        numbers = [value for value in (self.first, self.second) if _is_number(value)]
         return numbers[1] - numbers[0] if len(numbers) == 2 else None
 
 
 @dataclass(frozen=True)
 class Section:
-    """What differs in one respect: `compared` counts what was looked at, `notes` say what could not be.
+    """The differences in one respect. `compared` counts the names, `notes` say what could not be compared.
 
-    Where there are notes only what is known of both is compared.
+    With notes, only names that both runs have are compared.
     """
 
     name: str
-    found: tuple[Difference, ...]
+    differences: tuple[Difference, ...]
     compared: int
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Diff:
-    """What differs between two runs.
+    """The differences between two runs.
 
     Attributes
     ----------
-    same_science
-        Whether both have the fingerprint of one config; None where one of them has none.
+    same_config
+        Whether both have the same config fingerprint; None if one of them has none.
     obstacles
-        Why their metrics do not compare; empty where they do.
+        Why their metrics are not comparable; empty if they are.
     """
 
-    one: RunRecord
-    other: RunRecord
-    same_science: bool | None
+    first: RunRecord
+    second: RunRecord
+    same_config: bool | None
     obstacles: tuple[str, ...]
     sections: tuple[Section, ...]
 
@@ -64,46 +67,63 @@ class Diff:
         return next(section for section in self.sections if section.name == name)
 
 
-def diff(one: RunRecord, other: RunRecord) -> Diff:
+Part = tuple[dict[str, Any], str | None]  # content, and why it is not complete
+
+
+def diff(first: RunRecord, second: RunRecord) -> Diff:
     """Compare two runs. A file that is missing or damaged is a note, never an error."""
-    data, data_notes = _pair(artifacts.data_or_fault, one, other)
-    places, place_notes = _pair(artifacts.environment, one, other)
-    code = [{"git": place.pop("git", None)} for place in places]
-    records = (one, other)
+    records = (first, second)
+    data, data_notes = _read_both(_read_data, records)
+    environments, notes = _read_both(lambda record: RunReader(record.folder).read_environment(), records)
+    code = [{"git": environment.pop("git", None)} for environment in environments]
     sections = (
-        _section("config", [record.config for record in records], nested=False),
-        _section("data", data, data_notes),
-        _section("environment", places, place_notes),
-        _section("code", code, _of_code(code)),
-        _section("metrics", [record.metrics for record in records]),
-        _section("seconds", [{"whole run": record.seconds, **record.stages} for record in records]),
-        _section("ending", [_ending(record) for record in records]),
+        _compare("config", [record.config for record in records], nested=False),
+        _compare("data", data, data_notes),
+        _compare("environment", environments, notes),
+        _compare("code", code, _code_notes(code)),
+        _compare("metrics", [record.metrics for record in records]),
+        _compare("seconds", [{"whole run": record.seconds, **record.stages} for record in records]),
+        _compare("ending", [_ending(record) for record in records]),
     )
-    prints = [record.fingerprints.get("config") for record in records]
-    same = prints[0] == prints[1] if all(prints) else None
-    return Diff(one, other, same, tuple(_obstacles(sections[0], *data)), sections)
+    fingerprints = [record.fingerprints.get("config") for record in records]
+    same = fingerprints[0] == fingerprints[1] if all(fingerprints) else None
+    return Diff(first, second, same, tuple(_find_obstacles(sections[0], *data)), sections)
 
 
-def _pair(read: Any, one: RunRecord, other: RunRecord) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    found = [read(record) for record in (one, other)]
-    notes = [f"{letter}: {note}" for letter, (_, note) in zip("AB", found, strict=True) if note]
-    return [content for content, _ in found], tuple(notes)
+def _read_data(record: RunRecord) -> Part:
+    """Return ``data.json`` with its columns by name; without it, what the record knows of the data."""
+    content, fault = read_json(RunReader(record.folder).files.data)
+    if fault:
+        fingerprints = record.fingerprints
+        known = {"fingerprint": fingerprints.get("data"), "split": {"id": fingerprints.get("split")}}
+        return known | {"task": record.task}, fault
+    columns = content.get("columns")
+    named = [column for column in columns if isinstance(column, dict)] if isinstance(columns, list) else []
+    return {**content, "columns": {str(column.get("name")): {**column, "name": None} for column in named}}, None
 
 
-def _section(name: str, pair: Iterable[Mapping[str, Any]], notes: tuple[str, ...] = (), nested: bool = True) -> Section:
-    one, other = (dict(artifacts.leaves(side)) if nested else dict(side) for side in pair)
-    keys = [key for key in dict.fromkeys([*one, *other]) if not notes or (key in one and key in other)]
-    both = [Difference(key, one.get(key, ABSENT), other.get(key, ABSENT)) for key in keys]
-    return Section(name, tuple(item for item in both if not _equal(item.one, item.other)), len(both), notes)
+def _read_both(
+    read: Callable[[RunRecord], Part], records: Sequence[RunRecord]
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    parts = [read(record) for record in records]
+    notes = [f"{letter}: {note}" for letter, (_, note) in zip("AB", parts, strict=True) if note]
+    return [content for content, _ in parts], tuple(notes)
 
 
-def _equal(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same; true is not 1, and NaN is NaN."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if _is_number(one) and _is_number(other) and math.isnan(one) and math.isnan(other):
+def _compare(name: str, pair: Sequence[Mapping[str, Any]], notes: tuple[str, ...] = (), nested: bool = True) -> Section:
+    first, second = (dict(flatten(side)) if nested else dict(side) for side in pair)
+    keys = [key for key in dict.fromkeys([*first, *second]) if not notes or (key in first and key in second)]
+    pairs = [Difference(key, first.get(key, ABSENT), second.get(key, ABSENT)) for key in keys]
+    return Section(name, tuple(item for item in pairs if not _equal(item.first, item.second)), len(pairs), notes)
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Return whether two values are the same; true is not 1, and NaN is NaN."""
+    if isinstance(first, bool) or isinstance(second, bool):
+        return first is second
+    if _is_number(first) and _is_number(second) and math.isnan(first) and math.isnan(second):
         return True
-    return bool(one == other)
+    return bool(first == second)
 
 
 def _is_number(value: Any) -> bool:
@@ -115,20 +135,20 @@ def _ending(record: RunRecord) -> dict[str, Any]:
     return {"state": record.state, "reason": record.reason, **error, "fit": record.fit}
 
 
-def _of_code(pair: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Say where a revision does not tell which code ran."""
-    found = [side["git"] if isinstance(side["git"], dict) else {} for side in pair]
-    notes = [f"{letter}: no revision was recorded" for letter, git in zip("AB", found, strict=True) if not git]
-    if all(git.get("changed") for git in found):
+def _code_notes(pair: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return why a revision does not identify the code."""
+    revisions = [side["git"] if isinstance(side["git"], dict) else {} for side in pair]
+    notes = [f"{letter}: no revision was recorded" for letter, git in zip("AB", revisions, strict=True) if not git]
+    if all(git.get("changed") for git in revisions):
         notes.append("both were run with uncommitted changes: their code may differ although the revision does not")
     return tuple(notes)
 
 
-def _obstacles(config: Section, one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterable[str]:
-    """Yield why metrics do not compare. What is not known of one of them is no reason."""
+def _find_obstacles(config: Section, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why metrics are not comparable. A value that one of the runs lacks is no reason."""
 
     def differ(*path: str) -> bool:
-        sides = [_at(side, path) for side in (one, other)]
+        sides = [_value_at(side, path) for side in (first, second)]
         return None not in sides and sides[0] != sides[1]
 
     if differ("task"):
@@ -139,77 +159,71 @@ def _obstacles(config: Section, one: Mapping[str, Any], other: Mapping[str, Any]
         yield "other classes"
     if differ("split", "id"):
         yield "another split of the rows"
-    if any(item.name.startswith(EVALUATION) and affects_fingerprint(item.name) for item in config.found):
+    if any(item.name.startswith(EVALUATION) and affects_fingerprint(item.name) for item in config.differences):
         yield "another evaluator"
 
 
-def _at(node: Any, path: tuple[str, ...]) -> Any:
+def _value_at(node: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         node = node.get(key) if isinstance(node, Mapping) else None
     return node
 
 
-# --- In what runs differ: the config keys worth a column.
-
-# What takes its value from another key unless told otherwise, and so says nothing new.
-FOLLOWERS = {"random_state": "seed", "n_jobs": "compute.threads", "device": "compute.device"}
-PLACES = ("outputs", "experiment.", "objective.")  # told in a way of their own
-
-
 def varying_keys(records: Sequence[RunRecord]) -> list[str]:
     """Return the config keys in which records differ, in the order of the config.
 
-    Runs of different options differ in their whole group: there the option's name tells enough, and a key counts where
-    it differs among runs of one option, or where somebody typed it. Targets, spaces and places are left out.
+    Runs of different options differ in their whole group: there the name of the option says enough, and another key is
+    returned if it differs among runs of one option, or if it was typed on a command line. Targets, spaces and places
+    are left out.
     """
     keys = dict.fromkeys(key for record in records for key in record.config)
     typed = {text.lstrip("+~").partition("=")[0] for record in records for text in record.overrides}
-    unequal = _unequal(records)
+    unequal = _unequal_keys(records)
     options = {key: option_key(key, keys) for key in keys if key in unequal and not key.startswith(PLACES)}
-    found = [
+    varying = [
         key
         for key, option in options.items()
         if (key == option or not _is_noise(key))
-        and (_differs_by_option(key, option, records) or (key in typed and _differs_where_there(key, records)))
+        and (_differs_by_option(key, option, records) or (key in typed and _differs_where_present(key, records)))
     ]
-    return [key for key in found if not _follows(key, records)]
+    return [key for key in varying if not _follows(key, records)]
 
 
-def _unequal(records: Sequence[RunRecord]) -> set[str]:
-    """Return, in one quick pass, the keys in which some record is not like the first."""
+def _unequal_keys(records: Sequence[RunRecord]) -> set[str]:
+    """Return the keys in which some record differs from the first: one quick pass that spares most keys the others."""
     first = records[0].config if records else {}
-    found: set[str] = set()
+    unequal: set[str] = set()
     for record in records:
-        found.update(key for key, value in record.config.items() if first.get(key, ABSENT) != value)
-        found.update(first.keys() - record.config.keys())
-    return found
+        unequal.update(key for key, value in record.config.items() if first.get(key, ABSENT) != value)
+        unequal.update(first.keys() - record.config.keys())
+    return unequal
 
 
 def option_key(key: str, keys: Collection[str]) -> str:
-    """Return the key that tells the option of a key's group: its name, or its target where it has no name."""
+    """Return the key that identifies the option of a key's group: its name, or its target if it has no name."""
     group, dot, _ = key.partition(".")
     return "" if not dot else f"{group}.name" if f"{group}.name" in keys else f"{group}._target_"
 
 
 def _differs_by_option(key: str, option: str, records: Sequence[RunRecord]) -> bool:
     if key == option:
-        return _differs_where_there(key, records)
+        return _differs_where_present(key, records)
     seen: dict[str, object] = {}
     for record in records:
-        found = record.config.get(key, ABSENT)
-        found = ABSENT if found == {} else found  # an empty mapping is what is left where no key was set
-        if seen.setdefault(str(record.config.get(option)), found) != found:
+        value = record.config.get(key, ABSENT)
+        value = ABSENT if value == {} else value  # an empty mapping is left where no key was set
+        if seen.setdefault(str(record.config.get(option)), value) != value:
             return True
     return False
 
 
-def _differs_where_there(key: str, records: Sequence[RunRecord]) -> bool:
-    found = [record.config[key] for record in records if key in record.config]
-    return any(one != found[0] for one in found)
+def _differs_where_present(key: str, records: Sequence[RunRecord]) -> bool:
+    values = [record.config[key] for record in records if key in record.config]
+    return any(value != values[0] for value in values)
 
 
 def _is_noise(key: str) -> bool:
-    return "_target_" in key or any(f".{own}." in f"{key}." for own in ("space", "iterations"))
+    return "_target_" in key or any(f".{part}." in f"{key}." for part in ("space", "iterations"))
 
 
 def _follows(key: str, records: Sequence[RunRecord]) -> bool:

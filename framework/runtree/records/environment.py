@@ -1,4 +1,4 @@
-"""Where a run happened: versions, code revision, machine."""
+"""The environment of a run: versions, code revision, machine."""
 
 import os
 import platform

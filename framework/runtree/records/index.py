@@ -20,6 +20,7 @@ from runtree.contract.errors import NotFoundError
 from runtree.contract.expression import Expression, add_functions
 from runtree.contract.expression_tree import stored
 from runtree.contract.types import SPLITS, RunRecord
+from runtree.records.layout import INDEX_NAME
 from runtree.records.record import (
     SUMMARY_FIELDS,
     FileStamp,
@@ -33,7 +34,6 @@ from runtree.records.writer import write_bytes
 
 log = logging.getLogger(__name__)
 
-INDEX_NAME = ".runs.index"
 SCHEMA_VERSION = 2
 # Reading this many changed runs each time costs more than writing the index anew, about 0.1 s for 50,000 runs.
 MIN_CHANGES_TO_WRITE = 200

@@ -1,4 +1,4 @@
-"""The output tree: every file name in it, and how a folder comes to belong to one run alone."""
+"""The output tree: every file name in it, and how a folder is claimed and locked by one process."""
 
 import fcntl
 import json
@@ -19,7 +19,7 @@ from runtree.contract.errors import NotFoundError, RequestError, first_line
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run's folder. It alone knows what the files are called."""
+    """The folder of one run. This class alone knows the names of its files."""
 
     path: Path
 
@@ -35,27 +35,27 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """The metrics by part."""
+        """The metrics by split."""
         return self.path / "metrics.json"
 
     @property
     def history(self) -> Path:
-        """One line an iteration."""
+        """One line for each iteration."""
         return self.path / "history.jsonl"
 
     @property
     def folds(self) -> Path:
-        """One line a fold, as it ends: its scores, and how long its fit took."""
+        """One line for each fold, written when it ends: its scores, and the seconds of its fit."""
         return self.path / "folds.jsonl"
 
     @property
     def checkpoints(self) -> Path:
-        """States of the fit to go on from, a folder each."""
+        """States from which the fit can be resumed, a folder each."""
         return self.path / "checkpoints"
 
     @property
     def data(self) -> Path:
-        """Schema, rows and fingerprint of the data, and the split."""
+        """Schema, number of rows and fingerprint of the data, and the split."""
         return self.path / "data.json"
 
     @property
@@ -65,7 +65,7 @@ class RunFolder:
 
     @property
     def predictions(self) -> Path:
-        """A row for each row of the data that belongs to a part."""
+        """One row for each row of the data in a split."""
         return self.path / "predictions.parquet"
 
     @property
@@ -75,22 +75,22 @@ class RunFolder:
 
     @property
     def plots(self) -> Path:
-        """The folder of pictures, each with its data as JSON."""
+        """The folder of plots, each with its data as JSON."""
         return self.path / "plots"
 
     @property
     def evaluation(self) -> Path:
-        """How sure the metrics are, what they are compared with, what was found wrong and what to do."""
+        """Intervals of the metrics, baseline comparison, findings and advice."""
         return self.path / "evaluation.json"
 
     @property
     def report(self) -> Path:
-        """The page that tells all of it to a reader."""
+        """The report, one HTML page."""
         return self.path / "report.html"
 
     @property
     def log(self) -> Path:
-        """What was said during the run."""
+        """The log of the run."""
         return self.path / "log.txt"
 
     @property
@@ -100,28 +100,29 @@ class RunFolder:
 
     @property
     def cleaned(self) -> Path:
-        """What was removed later to save room."""
+        """The artifacts that were removed later, to free disk space."""
         return self.path / "cleaned.json"
 
     @property
     def events(self) -> Path:
-        """What TensorBoard reads, where it was asked for."""
+        """The event files of TensorBoard, if that tracker is on."""
         return self.path / "tensorboard"
 
     @property
     def lock(self) -> Path:
-        """The file whose kernel lock the running process holds."""
+        """The file whose kernel lock the process of the run holds."""
         return self.path / ".lock"
 
     def files(self) -> Iterator[Path]:
         """Yield the files that the manifest covers, sorted."""
         for file in sorted(self.path.rglob("*")):
-            state = (self.manifest, self.log, self.record, self.cleaned)  # these change after the manifest is written
+            # these change after the manifest is written
+            state = (self.manifest, self.log, self.record, self.cleaned)
             if file.is_file() and not file.name.startswith(".") and file not in state and file.parent != self.events:
                 yield file
 
     def is_held(self) -> bool:
-        """Tell whether a living process works in this folder."""
+        """Return whether a living process holds this folder."""
         try:
             handle = os.open(self.lock, os.O_RDWR)
         except OSError:
@@ -136,7 +137,11 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder: a kernel lock, which dies with the process."""
+        """Hold the folder by a kernel lock.
+
+        The kernel releases the lock when the process ends, however it ends. A file with a process id would stay behind
+        after a kill, and the id may by then be that of another process.
+        """
         handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             acquire_lock(handle)
@@ -148,15 +153,14 @@ class RunFolder:
 
 
 def acquire_lock(handle: int) -> None:
-    """Lock an open file for this process alone.
-
-    Who only looks whether somebody holds it (`is_held`) does so for an instant: that is waited for, up to 0.2 s.
+    """Lock an open file exclusively.
 
     Raises
     ------
     BlockingIOError
-        Somebody else holds it.
+        Another process holds it.
     """
+    # `is_held` takes the lock for an instant only to see whether that is possible: so a few attempts, 0.2 s in all
     for pause in (0.001, 0.01, 0.05, 0.14):
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -168,35 +172,44 @@ def acquire_lock(handle: int) -> None:
 
 
 def timestamp() -> str:
-    """Return the present time as ISO 8601 in UTC, for people: durations come from a monotonic clock."""
+    """Return the current time in UTC as ISO 8601. It is for people: durations come from a monotonic clock."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def folder_time() -> str:
-    """Return the time for a folder's name (UTC, to the second): it orders nothing, it helps people."""
+    """Return the current time in UTC for the name of a folder. Nothing is ordered by it."""
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
 
 
 def make_run_folder(parent: Path, fingerprint: str) -> RunFolder:
-    """Make a run's folder ``<time>-<fingerprint8>``; another run of the same second gets another name."""
+    """Make the folder ``<time>-<fingerprint8>`` of a run."""
     return RunFolder(make_unique_folder(parent, f"{folder_time()}-{fingerprint[:8]}"))
 
 
 def make_sweep_folder(parent: Path) -> Path:
-    """Make a sweep's folder."""
+    """Make the folder ``<time>-sweep``."""
     return make_unique_folder(parent, folder_time(), "-sweep")
 
 
 def use_sweep_folder(path: Path) -> Path:
-    """Take the folder that the user named for a sweep; one that holds a sweep already is refused."""
+    """Use the folder that the user named for a sweep.
+
+    Raises
+    ------
+    RequestError
+        It contains a sweep already, or cannot be written to.
+    """
     _make(path)
     if (path / "ledger.jsonl").exists():
-        raise RequestError(f"{path}: there is a sweep in this folder already", f"go on with it: runtree resume {path}")
+        raise RequestError(f"{path} already contains a sweep", f"resume it: runtree resume {path}")
     return path
 
 
 def make_unique_folder(parent: Path, name: str, ending: str = "") -> Path:
-    """Make a folder that did not exist, adding -2, -3 … to its name where somebody was quicker."""
+    """Make a new folder, with -2, -3 … after its name if that exists.
+
+    `mkdir` fails if the folder exists, so of two processes that ask for one name only one gets it.
+    """
     _make(parent)
     for number in count(1):
         folder = parent / (f"{name}{ending}" if number == 1 else f"{name}-{number}{ending}")
@@ -211,13 +224,20 @@ def make_unique_folder(parent: Path, name: str, ending: str = "") -> Path:
 
 
 def use_run_folder(path: Path) -> RunFolder:
-    """Take the folder that the user named for a run; one that holds a run already is refused."""
+    """Use the folder that the user named for a run.
+
+    Raises
+    ------
+    RequestError
+        It contains a run already, or cannot be written to.
+    """
     _make(path)
     folder = RunFolder(path)
     try:
+        # O_EXCL makes the check and the claim one system call: two processes cannot both find the folder free
         os.close(os.open(folder.config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
     except FileExistsError:
-        raise RequestError(f"{path}: there is a run in this folder already", "name another folder") from None
+        raise RequestError(f"{path} already contains a run", "choose another folder") from None
     except OSError as error:
         raise not_writable_error(path, error) from None
     return folder
@@ -231,33 +251,33 @@ def _make(folder: Path) -> None:
 
 
 def not_writable_error(folder: Path, error: OSError) -> RequestError:
-    """Say that a run cannot be kept there."""
+    """Return the error for a folder that cannot be written to."""
     return RequestError(
-        f"outputs: cannot write to {folder} ({error.strerror})", "choose another place: outputs=/path/to/folder"
+        f"outputs: cannot write to {folder} ({error.strerror})", "choose another folder: outputs=/path/to/folder"
     )
 
 
-# --- A sweep's folder: its file names, its lock, and where its runs live.
-
-MAX_BRACKET_DEPTH = 500  # brackets within brackets of a description
+INDEX_NAME = ".runs.index"  # in the output folder
+TEST_ACCESS_NAME = "test_looks.jsonl"  # in the output folder
+MAX_BRACKET_DEPTH = 500  # of sweep.yaml
 ARTIFACT_FOLDERS = ("model", "plots", "checkpoints")
 ARTIFACT_FILES = ("predictions.parquet", "manifest.json", "report.html")
 
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """One sweep's folder. It alone knows what the files are called."""
+    """The folder of one sweep. This class alone knows the names of its files."""
 
     path: Path
 
     @property
     def ledger(self) -> Path:
-        """What happened, a line an event."""
+        """The ledger: one line for each event."""
         return self.path / "ledger.jsonl"
 
     @property
     def description(self) -> Path:
-        """What was asked: the command line, the tuner, the space."""
+        """The request: command line, tuner, search space."""
         return self.path / "sweep.yaml"
 
     @property
@@ -267,22 +287,22 @@ class SweepFolder:
 
     @property
     def stop(self) -> Path:
-        """Why it ended."""
+        """The stop criterion that ended it."""
         return self.path / "stop.json"
 
     @property
     def leaderboard(self) -> Path:
-        """Its runs, the best first."""
+        """Its runs, the best first, as CSV."""
         return self.path / "leaderboard.csv"
 
     @property
     def report(self) -> Path:
-        """The page that tells all of it to a reader."""
+        """The report, one HTML page."""
         return self.path / "report.html"
 
     @property
     def plots(self) -> Path:
-        """Pictures of the search, each with its data as JSON."""
+        """Plots of the search, each with its data as JSON."""
         return self.path / "plots"
 
     @property
@@ -292,29 +312,29 @@ class SweepFolder:
 
     @property
     def advice(self) -> Path:
-        """What its runs say about the search, and how far to believe its winner."""
+        """Findings about the search and its best run."""
         return self.path / "advice.json"
 
     def rechecked(self, number: int) -> RunFolder:
-        """Return where a run's configuration was judged once more, by folds."""
+        """Return the folder where the configuration of a run was cross-validated once more."""
         return RunFolder(self.path / "rechecked" / f"{number:04d}")
 
     @property
     def lock(self) -> Path:
-        """The file whose kernel lock the driver holds; it names the holder."""
+        """The file whose kernel lock the driver holds; its content names the process."""
         return self.path / ".lock"
 
     @property
     def request(self) -> Path:
-        """The file by which `runtree stop` asks the driver to end."""
+        """The file that `runtree stop` writes for the driver."""
         return self.path / ".stop"
 
     def run(self, number: int) -> RunFolder:
-        """Return the folder of a run, by its number."""
+        """Return the folder of a run by its number."""
         return RunFolder(self.runs / f"{number:04d}")
 
     def set_aside(self, folder: Path, attempt: int) -> Path | None:
-        """Move what a dead attempt left out of the way; it is kept, and counted nowhere. Return where it is now."""
+        """Move the folder of a dead attempt into ``attempts``, where it counts nowhere; return its new path, if any."""
         place: Path | None = None
         if folder.exists():
             attempts = self.path / "attempts"
@@ -327,12 +347,12 @@ class SweepFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the sweep: a kernel lock, which dies with the driver.
+        """Hold the sweep by a kernel lock, which the kernel releases when the driver ends.
 
         Raises
         ------
         RequestError
-            Another process holds it; the message names it.
+            Another process holds it; the error names that process.
         """
         try:
             handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -343,14 +363,14 @@ class SweepFolder:
                 acquire_lock(handle)
             except BlockingIOError:
                 raise RequestError(
-                    f"{self.path}: another process works on this sweep: {describe_holder(self.holder())}",
-                    f"see how far it is: runtree status {self.path.name}",
-                    f"or end it: runtree stop {self.path.name}",
+                    f"{self.path} is in use by another process: {describe_holder(self.holder())}",
+                    f"see its progress: runtree status {self.path.name}",
+                    f"or stop it: runtree stop {self.path.name}",
                 ) from None
             try:
                 os.ftruncate(handle, 0)
-                told = {"pid": os.getpid(), "host": socket.gethostname(), "since": timestamp()}
-                os.pwrite(handle, json.dumps(told).encode(), 0)
+                holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": timestamp()}
+                os.pwrite(handle, json.dumps(holder).encode(), 0)
             except OSError as error:
                 raise not_writable_error(self.path, error) from None
             remove_temporary_files(self.path)
@@ -359,7 +379,7 @@ class SweepFolder:
             os.close(handle)
 
     def holder(self) -> dict[str, Any] | None:
-        """Return who works on the sweep: process id, host, since when. None where nobody does."""
+        """Return the process that holds the sweep (pid, host, since), None if none does."""
         try:
             handle = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -367,19 +387,19 @@ class SweepFolder:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return _told(os.pread(handle, 4096, 0))
+            return _parse_holder(os.pread(handle, 4096, 0))
         finally:
             os.close(handle)
         return None
 
 
 def read_description(folder: SweepFolder) -> dict[str, Any]:
-    """Read `sweep.yaml`: how a sweep was asked for, and what it is.
+    """Read ``sweep.yaml``.
 
     Raises
     ------
     NotFoundError
-        It is not there, or damaged.
+        It is missing or damaged.
     """
     import yaml
 
@@ -387,43 +407,43 @@ def read_description(folder: SweepFolder) -> dict[str, Any]:
     try:
         text = file.read_bytes()
         if _depth(text) > MAX_BRACKET_DEPTH:
-            raise ValueError("it is nested too deep")
+            raise ValueError("it is nested too deeply")
         content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         if not isinstance(content, dict) or "overrides" not in content:
-            raise ValueError("it is no description of a sweep")
+            raise ValueError("it does not describe a sweep")
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise NotFoundError(f"{file}: cannot be read ({first_line(error)})") from None
     return content
 
 
 def _depth(text: bytes) -> int:
-    """Return how many brackets are open at once at most: of too many the C loader dies, with this process."""
+    """Return the depth of the brackets. On too many the C loader overflows its stack, which ends this process."""
     steps = ({91: 1, 123: 1, 93: -1, 125: -1}[byte] for byte in text if byte in b"[]{}")
     return max(accumulate(steps), default=0)
 
 
 def describe_holder(holder: dict[str, Any] | None) -> str:
-    """Return the holder of a lock as a text."""
-    told = holder or {}
-    return f"process {told.get('pid', '?')} on {told.get('host', '?')} since {told.get('since', '?')}"
+    """Return the holder of a lock as text."""
+    known = holder or {}
+    return f"process {known.get('pid', '?')} on {known.get('host', '?')} since {known.get('since', '?')}"
 
 
-def _told(content: bytes) -> dict[str, Any]:
+def _parse_holder(content: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(content)
-    except ValueError:
+        holder = json.loads(content)
+    except ValueError:  # the lock is taken before the content is written
         return {}
-    return told if isinstance(told, dict) else {}
+    return holder if isinstance(holder, dict) else {}
 
 
 def remove_temporary_files(folder: Path) -> None:
-    """Remove what writers that died left beside their files; who calls this holds the folder."""
+    """Remove the temporary files of writers that were killed. Only the process that holds the folder may do so."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
 
 
 def drop_artifacts(folder: RunFolder, but: Collection[str] = ()) -> None:
-    """Remove what only a kept run has; how it was scored stays."""
+    """Remove the artifacts of a run, except those named in `but`. Its record and its scores stay."""
     for name in set(ARTIFACT_FOLDERS) - set(but):
         shutil.rmtree(folder.path / name, ignore_errors=True)
     for name in ARTIFACT_FILES:
@@ -438,23 +458,25 @@ def sweep_folders(outputs: Path) -> list[SweepFolder]:
 
 
 def find_sweep(outputs: Path, selector: str) -> SweepFolder:
-    """Return the sweep that `selector` names: `latest`, a path, or a unique beginning of its name.
+    """Return the sweep that `selector` means: `latest`, a path, or the unique beginning of its name.
 
     Raises
     ------
     NotFoundError
-        Where no sweep, or more than one, answers to the selector.
+        The selector means no sweep, or more than one.
     """
     as_path = Path(selector)
     if (as_path / "ledger.jsonl").is_file():
         return SweepFolder(as_path)
     found = sweep_folders(outputs)
     if not found:
-        raise NotFoundError(f"no sweeps in {outputs}", "begin one: runtree tune")
-    matching = found[-1:] if selector == "latest" else [one for one in found if one.path.name.startswith(selector)]
+        raise NotFoundError(f"no sweeps in {outputs}", "start one: runtree tune")
+    matching = (
+        found[-1:] if selector == "latest" else [folder for folder in found if folder.path.name.startswith(selector)]
+    )
     if len(matching) == 1:
         return matching[0]
-    names = ", ".join(one.path.name for one in matching[:4])
+    names = ", ".join(folder.path.name for folder in matching[:4])
     if matching:
         raise NotFoundError(f"'{selector}' names {len(matching)} sweeps: {names}", "type more of the name")
     raise NotFoundError(f"no sweep '{selector}' in {outputs}", f"the latest is {found[-1].path.name}")

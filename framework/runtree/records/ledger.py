@@ -1,7 +1,7 @@
-"""`ledger.jsonl`: what happened in a sweep, a line an event, each a commit point with a checksum of its own.
+"""``ledger.jsonl``: the events of a sweep, one line each. A line is a commit point and carries its own checksum.
 
-A line that was torn by a crash, zeroed by a loss of power or flipped by a disk is dropped with a warning: what it told
-has then not happened, and its run is worked on again. Nothing that stands is ever written over.
+A line that was torn by a crash, zeroed by a power failure or corrupted by the disk is skipped with a warning: its event
+has then not happened, and its run is executed again. Lines are only ever appended.
 """
 
 import json
@@ -20,35 +20,35 @@ Event = Mapping[str, Any]
 
 
 class Ledger:
-    """The writing end; one process holds it, which the sweep's lock sees to."""
+    """Appends events. The lock of the sweep makes sure that only one process does."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._behind = False  # whether something was appended that a loss of power would take
+        self._unsynced = False  # whether lines were appended that a power failure would lose
         self._handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._mend()
+        self._end_torn_line()
 
-    def _mend(self) -> None:
-        """Part what a crash left at the end from the next line: a torn line must not swallow the one after it."""
+    def _end_torn_line(self) -> None:
+        """End a torn last line, so that it does not merge with the next one, which would then be lost, too."""
         size = os.fstat(self._handle).st_size
         if size and os.pread(self._handle, 1, size - 1) != b"\n":
             self._write(b"\n")
 
     def append(self, *events: Event, durable: bool = True) -> None:
-        """Append events in one go.
+        """Append events with one write.
 
-        With `durable` they survive a loss of power when this returns; without, the end of this process, and a loss of
-        power once `sync` has returned.
+        With `durable` they survive a power failure when this returns. Without, they survive the end of this process,
+        and a power failure once `sync` has returned.
 
         Raises
         ------
         OSError
-            A full disk; what was written of the lines is taken back, as far as the disk lets us.
+            The disk is full, for example. A partly written line is removed again, if the disk permits.
         """
         size = os.fstat(self._handle).st_size
         try:
             self._write(b"".join(line(event) for event in events))
-            self._behind = True
+            self._unsynced = True
             if durable:
                 self.sync()
         except OSError:
@@ -56,29 +56,30 @@ class Ledger:
             raise
 
     def sync(self) -> None:
-        """Let the disk confirm what was appended; lines that follow each other closely share the wait."""
-        if self._behind:
+        """Wait until the appended lines are on the disk. Lines that follow each other closely share the wait."""
+        if self._unsynced:
+            # fdatasync does not wait for the times of the file; macOS has only fsync
             os.fdatasync(self._handle) if hasattr(os, "fdatasync") else os.fsync(self._handle)
-            self._behind = False
+            self._unsynced = False
 
     def _write(self, content: bytes) -> None:
         left = memoryview(content)
-        while left:  # write() may take less than it is given, without an error
+        while left:  # write() may write less than it is given, without an error
             left = left[os.write(self._handle, left) :]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._handle)
 
 
 def line(event: Event) -> bytes:
-    """Return an event as its line: JSON whose last key is the checksum of all before it."""
+    """Return an event as its line: JSON whose last key is the checksum of everything before it."""
     body = dump_json(event)[:-1]
     return body + b',"sum":"%08x"}\n' % zlib.crc32(body)
 
 
 def parse(raw: bytes) -> dict[str, Any] | None:
-    """Return the event that a line holds, None for one that is not as it was written."""
+    """Return the event of a line, None if the line is not as it was written."""
     body, found, rest = raw.rpartition(b',"sum":"')
     if not found or rest.rstrip(b"\n") != b'%08x"}' % zlib.crc32(body):
         return None
@@ -87,7 +88,7 @@ def parse(raw: bytes) -> dict[str, Any] | None:
 
 
 def read_ledger(file: Path) -> list[dict[str, Any]]:
-    """Return the events of a ledger in their order; a damaged line is one warning."""
+    """Return the events of a ledger in their order. A damaged line is one warning."""
     try:
         lines = file.read_bytes().split(b"\n")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The manifest: a sha256 for each file of a run, so that a changed byte is noticed."""
+"""The manifest: the sha256 of each file of a run, so that any change is detected."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ BLOCK = 1 << 20
 
 
 def sha256(file: Path) -> str:
-    """Hash a file's content."""
+    """Return the hash of a file."""
     found = hashlib.sha256()
     with file.open("rb") as content:
         while block := content.read(BLOCK):
@@ -22,15 +22,15 @@ def sha256(file: Path) -> str:
 
 
 def write_manifest(folder: RunFolder) -> None:
-    """Hash every file of a run but the log, which is written to until the very end."""
+    """Write the hash of every file of a run, except the log, which is written until the very end."""
     write_json(folder.manifest, {file.relative_to(folder.path).as_posix(): sha256(file) for file in folder.files()})
 
 
 def amend_manifest(folder: RunFolder, files: Iterable[Path]) -> None:
-    """Take files into the manifest that were made again from the others; what it says of the others stays."""
+    """Update the manifest for files that were made again, such as a report."""
     try:
         known = json.loads(folder.manifest.read_bytes())
-    except (OSError, ValueError, RecursionError):  # there is none, or it guards nothing any more
+    except (OSError, ValueError, RecursionError):  # missing or damaged: it protects nothing any more
         return
     if isinstance(known, dict):
         new = {file.relative_to(folder.path).as_posix(): sha256(file) for file in files}
@@ -38,9 +38,15 @@ def amend_manifest(folder: RunFolder, files: Iterable[Path]) -> None:
 
 
 def check_manifest(folder: RunFolder, below: Path) -> None:
-    """Refuse files below a folder that are not what they were when the run ended."""
+    """Refuse a folder whose files are not those that the run wrote.
+
+    Raises
+    ------
+    RequestError
+        There is no manifest, or a file is changed, missing or new.
+    """
     if not folder.manifest.is_file():
-        raise RequestError(f"{folder.path}: there is no manifest.json, so nobody can say what the model should be")
+        raise RequestError(f"{folder.path}: there is no manifest.json, so the model cannot be verified")
     known: dict[str, str] = json.loads(folder.manifest.read_text())
     files = {file.relative_to(folder.path).as_posix(): file for file in sorted(below.rglob("*")) if file.is_file()}
     expected = {name for name in known if name.startswith(f"{below.relative_to(folder.path).as_posix()}/")}

@@ -1,17 +1,19 @@
-"""Whether a run that was done again came to the same, to the last digit."""
+"""Whether a run and its rerun agree, to the last digit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.errors import first_line
 from runtree.contract.types import RunRecord
-from runtree.records.artifacts import leaves
 from runtree.records.diff import Diff, Difference
 from runtree.records.layout import RunFolder
+from runtree.records.reader import flatten
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PLACE = ("row", "part", "y_true")  # which row of the data a prediction is of
+ROW_COLUMNS = ("row", "part", "y_true")  # identify the row of the data that a prediction is for
 
 
 @dataclass(frozen=True)
@@ -35,64 +37,66 @@ class Agreement:
 
     @property
     def equal(self) -> bool:
-        """Tell whether nothing differs."""
+        """Return whether nothing differs."""
         return self.differing == 0
 
 
-def compare_metrics(found: Diff) -> Agreement:
-    """Return how far the metrics of a run and of its repeat agree, on the parts that the first scored."""
-    parts = {str(part) for part in found.one.metrics}
-    counted = [item for item in found.section("metrics").found if item.name.partition(".")[0] in parts]
-    names = {name for record in (found.one, found.other) for name, _ in leaves(record.metrics)}
-    compared = sum(name.partition(".")[0] in parts for name in names)
-    more = [str(part) for part in found.other.metrics if part not in parts]
+def compare_metrics(runs: Diff) -> Agreement:
+    """Compare the metrics of a run and its rerun on the splits that the first has scored."""
+    splits = {str(split) for split in runs.first.metrics}
+    differences = [item for item in runs.section("metrics").differences if item.name.partition(".")[0] in splits]
+    names = {name for record in (runs.first, runs.second) for name, _ in flatten(record.metrics)}
+    compared = sum(name.partition(".")[0] in splits for name in names)
+    more = [str(split) for split in runs.second.metrics if split not in splits]
     note = f"{', '.join(more)}: scored by the rerun alone" if more else None
-    return Agreement(compared, len(counted), _largest(counted), note)
+    return Agreement(compared, len(differences), _largest_change(differences), note)
 
 
-def _largest(items: list[Difference]) -> tuple[str, float] | None:
-    sizes = [(item.name, abs(item.change)) for item in items if item.change is not None]
+def _largest_change(differences: Sequence[Difference]) -> tuple[str, float] | None:
+    sizes = [(item.name, abs(item.change)) for item in differences if item.change is not None]
     return max(sizes, key=lambda pair: pair[1], default=None)
 
 
-def compare_predictions(one: RunRecord, other: RunRecord) -> Agreement:
-    """Return how far the predictions of two runs agree, row by row."""
+def compare_predictions(first: RunRecord, second: RunRecord) -> Agreement:
+    """Compare the predictions of two runs, row by row."""
     tables = []
-    for record in (one, other):
-        table, fault = _predictions(record)
+    for record in (first, second):
+        table, fault = _read_predictions(record)
         if table is None:
             return Agreement(0, note=f"{record.id} {fault}")
         tables.append(table)
-    return _agreement(*tables)
+    return _compare_tables(*tables)
 
 
-def _predictions(record: RunRecord) -> "tuple[pd.DataFrame | None, str]":
+def _read_predictions(record: RunRecord) -> "tuple[pd.DataFrame | None, str]":
     import pandas as pd
 
     file = RunFolder(record.folder).predictions
     if not file.is_file():
-        return None, "kept none"
+        return None, "has no predictions"
     try:
-        found = pd.read_parquet(file)
-        return found.astype({name: object for name in found if found[name].dtype == "category"}), ""
-    except (OSError, ValueError) as error:  # pyarrow's own errors are among them
-        return None, f"has none that can be read ({str(error).partition(chr(10))[0]})"
+        table = pd.read_parquet(file)
+        # two categorical columns compare only if their categories are the same, in the same order
+        return table.astype({name: object for name in table if table[name].dtype == "category"}), ""
+    except (OSError, ValueError) as error:  # pyarrow's own errors derive from these
+        return None, f"has predictions that cannot be read ({first_line(error)})"
 
 
-def _agreement(one: "pd.DataFrame", other: "pd.DataFrame") -> Agreement:
-    place = [name for name in PLACE if name in one.columns]
-    if list(one.columns) != list(other.columns) or not one[place].equals(other[place]):
-        return Agreement(max(len(one), len(other)), max(len(one), len(other)), note="they are of other rows or classes")
-    answers = [name for name in one.columns if name not in place]
-    unequal = {name: ~((one[name] == other[name]) | (one[name].isna() & other[name].isna())) for name in answers}
-    rows = sum(map(any, zip(*unequal.values(), strict=True))) if unequal else 0
-    sizes = [(name, _size(one[name], other[name])) for name in answers if unequal[name].any()]
+def _compare_tables(first: "pd.DataFrame", second: "pd.DataFrame") -> Agreement:
+    place = [name for name in ROW_COLUMNS if name in first.columns]
+    if list(first.columns) != list(second.columns) or not first[place].equals(second[place]):
+        rows = max(len(first), len(second))
+        return Agreement(rows, rows, note="they are of other rows or classes")
+    names = [name for name in first.columns if name not in place]
+    unequal = {name: ~((first[name] == second[name]) | (first[name].isna() & second[name].isna())) for name in names}
+    differing = sum(map(any, zip(*unequal.values(), strict=True))) if unequal else 0
+    sizes = [(name, _max_difference(first[name], second[name])) for name in names if unequal[name].any()]
     numbers = [(name, size) for name, size in sizes if size is not None]
-    return Agreement(len(one), rows, max(numbers, key=lambda pair: pair[1], default=None))
+    return Agreement(len(first), differing, max(numbers, key=lambda pair: pair[1], default=None))
 
 
-def _size(one: Any, other: Any) -> float | None:
-    """Return the largest difference of two columns of numbers."""
-    if one.dtype.kind not in "fiu" or other.dtype.kind not in "fiu":
+def _max_difference(first: Any, second: Any) -> float | None:
+    """Return the largest difference of two columns, None if they do not hold numbers."""
+    if first.dtype.kind not in "fiu" or second.dtype.kind not in "fiu":
         return None
-    return float((one.astype(float) - other.astype(float)).abs().max())
+    return float((first.astype(float) - second.astype(float)).abs().max())

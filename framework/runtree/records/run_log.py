@@ -1,4 +1,4 @@
-"""`log.txt`: what was said during a run, warnings of libraries included."""
+"""``log.txt``: the log of a run, with the warnings of libraries."""
 
 import logging
 from collections.abc import Iterator
@@ -9,26 +9,26 @@ LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 class BestEffortFileHandler(logging.FileHandler):
-    """Writes what it can: a full disk, or no folder any more, ends no run and prints no traceback."""
+    """Writes if it can. A full disk or a removed folder neither ends a run nor prints a traceback."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, the file opened for the first."""
+        """Write a record; the first one opens the file."""
         with suppress(OSError):
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say nothing."""
+        """Ignore the error."""
 
 
 @contextmanager
 def log_to_file(file: Path, lowest: int = logging.INFO) -> Iterator[None]:
-    """Write what is logged meanwhile to a file. A log that cannot be written never ends a run."""
+    """Write the log to a file, within the context. If it cannot be written, the run goes on."""
     handler = BestEffortFileHandler(file, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
     root, ours = logging.getLogger(), logging.getLogger("runtree")
     level, change = ours.level, ours.getEffectiveLevel() != lowest
     root.addHandler(handler)
-    if change:  # which makes every logger forget what it knows
+    if change:  # a new level empties the cache of every logger
         ours.setLevel(lowest)
     logging.captureWarnings(True)
     try:

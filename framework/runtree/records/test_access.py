@@ -1,7 +1,7 @@
-"""How often a test part was looked at: a line a look, in one file below the output folder, for all runs and sweeps.
+"""How often a test set was used: one line for each use, in one file below the output folder, for all runs and sweeps.
 
-Whoever chooses by what the test part says has made a second validation part of it. So each look is counted where runs
-that are removed later cannot take it away.
+Choosing by the score on the test set makes a second validation set of it. So each use is counted, in a place from which
+removing runs does not remove the count.
 """
 
 import fcntl
@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.records.layout import timestamp
+from runtree.records.layout import TEST_ACCESS_NAME, timestamp
 from runtree.records.ledger import Ledger, parse
 
 if TYPE_CHECKING:
     import numpy as np
 
-FILE_NAME = "test_looks.jsonl"
-
 
 @dataclass(frozen=True)
 class AccessCount:
-    """How often some rows were scored as a test part, and by how many different configs; `rows` hashes them."""
+    """How often a set of rows was used as test set, and by how many configurations; `rows` is their hash."""
 
     rows: str
     count: int
@@ -32,17 +30,17 @@ class AccessCount:
 
 
 def rows_digest(data: str, test: "np.ndarray[Any, Any]") -> str:
-    """Hash the rows of a test part: the data's fingerprint and their positions."""
+    """Return the hash of the rows of a test set: of the data fingerprint and their positions."""
     return hashlib.sha256(data.encode() + b"|" + test.astype("<i8").tobytes()).hexdigest()
 
 
 def record_access(outputs: Path, rows: str, config: str, run: str) -> AccessCount:
-    """Write one more look down and return how many there are.
+    """Append one use and return how often the rows were used, this time included.
 
-    Processes that look at the same time wait for each other; none is lost, and each counts itself.
+    Processes that append at the same time wait for each other, so that none is lost and each counts itself.
     """
     outputs.mkdir(parents=True, exist_ok=True)
-    with _alone(outputs / FILE_NAME) as file:
+    with _locked(outputs / TEST_ACCESS_NAME) as file:
         ledger = Ledger(file)
         try:
             ledger.append({"event": "looked", "rows": rows, "config": config, "run": run, "time": timestamp()})
@@ -52,13 +50,13 @@ def record_access(outputs: Path, rows: str, config: str, run: str) -> AccessCoun
 
 
 def count_accesses(outputs: Path, rows: str) -> AccessCount:
-    """Return how often rows were looked at; a line that is damaged tells nothing."""
-    found = list(_read(outputs / FILE_NAME, rows))
-    return AccessCount(rows, len(found), len({event["config"] for event in found}))
+    """Return how often rows were used as test set. Damaged lines are ignored."""
+    uses = list(_read(outputs / TEST_ACCESS_NAME, rows))
+    return AccessCount(rows, len(uses), len({event["config"] for event in uses}))
 
 
 def _read(file: Path, rows: str) -> Iterator[dict[str, Any]]:
-    """Yield the looks at some rows; lines of others are passed over unread."""
+    """Yield the uses of some rows. Lines about other rows are not even parsed."""
     mark = rows.encode()
     try:
         lines = file.read_bytes().split(b"\n")
@@ -71,8 +69,8 @@ def _read(file: Path, rows: str) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def _alone(file: Path) -> Iterator[Path]:
-    """Hold a file by a kernel lock, which dies with the process."""
+def _locked(file: Path) -> Iterator[Path]:
+    """Hold a file by a kernel lock, which is released when the process ends."""
     handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

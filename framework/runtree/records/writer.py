@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written aside in the same folder, fsynced, moved into place."""
+"""Files that are complete or do not exist: written to a temporary file in the same folder, fsynced, renamed."""
 
 import json
 import math
@@ -12,18 +12,19 @@ from typing import Any
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
-    """Replace a file at once; on a full disk the old one stays as it was.
+    """Replace a file atomically; on a full disk the old one stays as it was.
 
-    `durable` waits until it would survive a loss of power; what a sweep's ledger can restore need not.
+    With `durable` the new file survives a power failure when this returns. Files that can be restored from the ledger
+    of a sweep do not need that.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.part")  # processes and threads may write at once
     try:
         _write_whole(aside, content, durable)
-        os.replace(aside, path)  # noqa: PTH105 - Path.replace takes thrice as long, for a path that nobody asked for
+        os.replace(aside, path)  # noqa: PTH105 - Path.replace takes three times as long, for a return value we do not need
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-    if durable:
+    if durable:  # the rename is an entry of the folder, which the fsync of the file does not cover
         sync_folder(path.parent)
 
 
@@ -31,16 +32,16 @@ def _write_whole(path: Path, content: bytes, durable: bool) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
         left = memoryview(content)
-        while left:  # write() may take less than it is given, without an error
+        while left:  # write() may write less than it is given, without an error
             left = left[os.write(file, left) :]
-        if durable:
+        if durable:  # before the rename: else a power failure may leave the new name with no content
             os.fsync(file)
     finally:
         os.close(file)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a folder's entries durable."""
+    """Make the entries of a folder durable: new, renamed and removed files."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -49,41 +50,44 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:
-    """Replace a text file at once."""
+    """Replace a text file atomically."""
     write_bytes(path, encode_text(text), durable)
 
 
 def write_json(path: Path, content: Any, durable: bool = True) -> None:
-    """Replace a JSON file at once. Keys keep their order; NaN and infinities become null."""
+    """Replace a JSON file atomically. Keys keep their order; NaN and infinities become null."""
     write_bytes(path, dump_json(content, spaces=1) + b"\n", durable)
 
 
 def write_lines(path: Path, content: Mapping[str, Any], durable: bool = True) -> None:
-    """Replace a JSON file at once, a line for each of its keys: quick to write, and still to be read by people."""
+    """Replace a JSON file atomically, with one line for each key: fast to write, and still readable."""
     lines = (dump_json(str(key)) + b": " + dump_json(value, spaces=0) for key, value in content.items())
     write_bytes(path, b"{\n" + b",\n".join(lines) + b"\n}\n", durable)
 
 
 def write_yaml(path: Path, content: Mapping[str, Any], durable: bool = True) -> None:
-    """Replace a YAML file at once."""
+    """Replace a YAML file atomically."""
     write_text(path, dump_yaml(content), durable)
 
 
 def append_line(path: Path, content: Any) -> None:
-    """Append one JSON line; a reader drops a torn last one."""
+    """Append one JSON line. Readers skip a torn last line."""
     with path.open("ab") as file:
         file.write(dump_json(content, spaces=0) + b"\n")
 
 
-# --- How what is recorded is written as text: JSON by msgspec, YAML in entries that runs share.
-
-ENCODE_ERRORS = (TypeError, ValueError, OverflowError, RecursionError)  # what a key that is no text, a set … end in
+ENCODE_ERRORS = (
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)  # of a key that is not text, of a set, of too deep nesting
 
 
 def dump_json(value: Any, spaces: int | None = None) -> bytes:
-    """Return a value as JSON on one line, or with `spaces` for each level; NaN and infinities become null.
+    """Return a value as JSON on one line, or indented by `spaces` a level; NaN and infinities become null.
 
-    Keys keep their order. What JSON does not know (a path, a numpy scalar) is told as a number or a text.
+    Keys keep their order. Types that JSON does not have (a path, a numpy scalar) become numbers or text.
     """
     encode, layout = _writer()
     try:
@@ -104,7 +108,7 @@ def _writer() -> tuple[Any, Any]:
 
 
 def jsonable(value: Any) -> Any:
-    """Return a value that JSON can hold."""
+    """Convert a value to types that JSON has."""
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -117,17 +121,17 @@ def jsonable(value: Any) -> Any:
 
 
 def encode_text(text: str) -> bytes:
-    """Return a text as UTF-8; half a surrogate, as in file names that are no UTF-8, as JSON and Python escape it."""
+    """Return text as UTF-8. Half a surrogate pair, as in file names that are not UTF-8, is escaped as in JSON."""
     return text.encode("utf-8", "backslashreplace")
 
 
 def dump_yaml(content: Mapping[str, Any]) -> str:
-    """Return a mapping as YAML, its keys in their order."""
+    """Return a mapping as YAML. Keys keep their order."""
     return "".join(_entry(str(key), _packed(value)) for key, value in content.items()) or "{}\n"
 
 
 def _packed(value: Any) -> str:
-    """Return a value as a text that is the same for the same value of the same type; YAML knows infinity and NaN."""
+    """Return text that is the same for equal values of one type. Unlike JSON, YAML has infinity and NaN."""
     try:
         return json.dumps(value)
     except TypeError:  # a path, a numpy scalar
@@ -136,7 +140,7 @@ def _packed(value: Any) -> str:
 
 @lru_cache(maxsize=2048)
 def _entry(key: str, packed: str) -> str:
-    """Return one key of a YAML mapping. The runs of a sweep share most of theirs, and YAML is slow to write."""
+    """Return one key of a YAML mapping. It is cached: YAML is slow to write, and runs of a sweep share most keys."""
     value = json.loads(packed)
     head = _dumped({key: None}).removesuffix(" null\n") + "\n"
     if not isinstance(value, dict) or not value or not head.endswith(":\n"):

@@ -1,4 +1,4 @@
-"""A zoo on this machine: folders of weights to start from, each with a card. A damaged one never breaks a listing."""
+"""The zoo: folders of pretrained weights on this machine, each with a model card. A damaged one breaks no listing."""
 
 import json
 import os
@@ -11,15 +11,15 @@ from typing import Any
 from runtree.contract.card import CARD, NAME, WEIGHTS, ModelCard, refuse_pickles
 from runtree.contract.errors import DataError, NotFoundError, RequestError, unknown
 from runtree.contract.types import RunRecord
-from runtree.records import artifacts
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest, sha256
+from runtree.records.reader import RunReader
 from runtree.records.writer import sync_folder, write_text
 
 
 @dataclass(frozen=True)
 class ZooEntry:
-    """An entry as it is found: `fault` says why it cannot be used; `card` is None where that cannot be read."""
+    """An entry of the zoo: `fault` says why it cannot be used; `card` is None if it cannot be read."""
 
     name: str
     folder: Path
@@ -34,14 +34,20 @@ class ZooEntry:
 
 
 def list_entries(zoo: Path) -> Iterator[ZooEntry]:
-    """Yield every entry by name, those that are damaged included."""
+    """Yield every entry by name, damaged ones included."""
     for folder in sorted(zoo.iterdir()) if zoo.is_dir() else []:
         if folder.is_dir() and not folder.name.startswith("."):
             yield read_entry(folder)
 
 
 def find_entry(zoo: Path, name: str) -> ZooEntry:
-    """Return one entry, or say which there are."""
+    """Return one entry.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such entry; the error names those that exist.
+    """
     if NAME.fullmatch(name) and (zoo / name).is_dir():
         return read_entry(zoo / name)
     names = [folder.name for folder in zoo.glob("*/") if not folder.name.startswith(".")]
@@ -49,13 +55,13 @@ def find_entry(zoo: Path, name: str) -> ZooEntry:
 
 
 def read_entry(folder: Path) -> ZooEntry:
-    """Read a card and compare the weights with it."""
+    """Read the card of an entry and compare the weights with it."""
     entry, file = ZooEntry(folder.name, folder), folder / WEIGHTS
     try:
         entry = replace(entry, card=ModelCard.parse((folder / CARD).read_bytes(), CARD))
         entry = replace(entry, size=file.stat().st_size)
         same = entry.card is not None and sha256(file) == entry.card.sha256
-        return entry if same else replace(entry, fault=f"{WEIGHTS}: not the file that the card names")
+        return entry if same else replace(entry, fault=f"{WEIGHTS}: not the file that the card describes")
     except DataError as error:
         return replace(entry, fault=error.message)
     except OSError as error:
@@ -63,7 +69,7 @@ def read_entry(folder: Path) -> ZooEntry:
 
 
 def layer_shapes(file: Path) -> dict[str, list[int]]:
-    """Return the shape of each layer's weights, by its name: a file of safetensors begins with them, as JSON."""
+    """Return the shape of the weights of each layer, from the JSON at the beginning of a safetensors file."""
     try:
         with file.open("rb") as content:
             length = int.from_bytes(content.read(8), "little")
@@ -72,22 +78,24 @@ def layer_shapes(file: Path) -> dict[str, list[int]]:
     except OSError as error:
         raise RequestError(f"{file}: cannot be read ({error.strerror})") from None
     except (ValueError, AttributeError, KeyError, TypeError):
-        raise DataError(f"{file}: not a file of safetensors") from None
+        raise DataError(f"{file}: not a safetensors file") from None
 
 
 def check_weights(file: Path) -> None:
-    """Refuse a file that holds no weights, or holds them as a pickle."""
+    """Refuse a file that is not safetensors, above all a pickle."""
     refuse_pickles(str(file), "zoo")
     layer_shapes(file)
 
 
 def add_entry(zoo: Path, card: ModelCard, weights: Path) -> ZooEntry:
-    """Copy weights into the zoo with their card: whole or not at all.
+    """Copy weights into the zoo with their card: completely or not at all.
 
-    Where the card says already what the weights hash to, that must hold for the copy.
+    If the card names the hash of the weights already, the copy must have it.
     """
     if not NAME.fullmatch(card.name):
-        raise RequestError(f"zoo: '{card.name}' is no name", "possible: letters, digits, '_', '-', and '.' within")
+        raise RequestError(
+            f"zoo: '{card.name}' is not a valid name", "possible: letters, digits, '_', '-', and '.' within"
+        )
     check_weights(weights)
     folder = zoo / card.name
     if folder.exists():
@@ -117,18 +125,15 @@ def _fill(folder: Path, card: ModelCard, weights: Path) -> None:
 
 
 def _taken(folder: Path) -> RequestError:
-    return RequestError(f"{folder}: there is an entry of this name already", "choose another name, or remove that one")
+    return RequestError(f"{folder}: an entry of this name exists already", "choose another name, or remove the entry")
 
 
 def _not_writable(zoo: Path, error: OSError) -> RequestError:
-    return RequestError(f"zoo: cannot write to {zoo} ({error.strerror})", "choose another place: --zoo DIR")
-
-
-# --- The card of weights that a run trained, and of those in a file.
+    return RequestError(f"zoo: cannot write to {zoo} ({error.strerror})", "choose another folder: --zoo DIR")
 
 
 def make_file_card(name: str, file: Path) -> ModelCard:
-    """Return a card that says nothing but where the weights are from."""
+    """Return a card that says only where the weights are from."""
     return ModelCard(
         name=name,
         architecture=None,
@@ -143,21 +148,21 @@ def make_file_card(name: str, file: Path) -> ModelCard:
 
 
 def make_run_card(name: str, record: RunRecord) -> ModelCard:
-    """Return a card that says what the run's record tells, with the sha256 of its manifest.
+    """Return a card from the record of a run, with the sha256 of its manifest.
 
     Raises
     ------
     RequestError
-        Where the run kept no weights, or its model is not what it was.
+        The run has no weights, or its model files have changed.
     """
     folder = RunFolder(record.folder)
     if not weights_file(record).is_file():
         raise RequestError(
-            f"{record.id}: the run ({record.state}) keeps no {WEIGHTS}",
+            f"{record.id}: the run ({record.state}) has no {WEIGHTS}",
             "possible: completed runs of algorithm=torch_mlp, torch_resnet, torch_module and the like",
         )
     check_manifest(folder, folder.model)
-    found = artifacts.data(record)
+    found = RunReader(record.folder).data
     classes = (found.get("target") or {}).get("classes")
     return ModelCard(
         name=name,
@@ -173,17 +178,17 @@ def make_run_card(name: str, record: RunRecord) -> ModelCard:
 
 
 def weights_file(record: RunRecord) -> Path:
-    """Return where a run's weights lie, if it has any."""
+    """Return the path of the weights of a run, whether or not they exist."""
     return RunFolder(record.folder).model / WEIGHTS
 
 
 def find_architecture(record: RunRecord) -> str | None:
-    """Return the dotted name of the module that the config names, or else of the estimator."""
+    """Return the dotted name of the module in the config, else of the estimator."""
     keys = ("algorithm.module._target_", f"algorithm._target_.{record.task}", "algorithm._target_")
     return next((str(record.config[key]) for key in keys if record.config.get(key)), None)
 
 
 def describe_inputs(data: dict[str, Any]) -> dict[str, Any]:
-    """Return what the weights were trained on, from `data.json`."""
+    """Return the data that the weights were trained on, from ``data.json``."""
     columns = [str(column.get("name")) for column in data.get("columns") or ()]
     return {"data": data.get("name"), "rows": data.get("rows"), "columns": len(columns), "names": columns[:50]}

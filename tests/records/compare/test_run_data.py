@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from runtree.records import artifacts
 from runtree.records.compare.configurations import RankingMetric
 from runtree.records.compare.run_data import RunData
 from runtree.records.layout import RunFolder
+from runtree.records.reader import RunReader
 from runtree.records.record import read_record
 
 LINES = [{"fold": 0, "rows": 10, "train_rows": 20}, {"fold": 1, "rows": 10, "train_rows": 30}]
@@ -16,10 +16,10 @@ LINES = [{"fold": 0, "rows": 10, "train_rows": 20}, {"fold": 1, "rows": 10, "tra
 def test_folds_are_read_line_by_line_with_their_seconds(write):
     path = write("r1", folds=[0.5, 0.6])
     record = read_record(RunFolder(path))
-    assert artifacts.folds(record) == [{"fold": 0, "accuracy": 0.5}, {"fold": 1, "accuracy": 0.6}]
+    assert RunReader(record.folder).folds == [{"fold": 0, "accuracy": 0.5}, {"fold": 1, "accuracy": 0.6}]
     lines = [{**line, "accuracy": 0.5, "fit_seconds": 0.1} for line in LINES]
     (path / "folds.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n{torn")
-    assert artifacts.folds(record) == lines
+    assert RunReader(record.folder).folds == lines
 
 
 def test_the_share_of_folds_in_time_is_their_own(write):

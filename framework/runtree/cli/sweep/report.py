@@ -245,11 +245,11 @@ def _print_test(plan: "SweepPlan", driver: "Driver", progress: ProgressState) ->
 
 def _describe_test_usage(plan: "SweepPlan", entry: "RunState") -> str:
     """Return how often the test set was used, by other runs and sweeps too, until now."""
-    from runtree.records.artifacts import mapping
+    from runtree.records.reader import RunReader
     from runtree.records.test_access import count_accesses
 
     assert plan.folder is not None
-    recorded = mapping(plan.folder.run(entry.number).evaluation).get("test_looks") or {}
+    recorded = RunReader(plan.folder.run(entry.number).path).evaluation.get("test_looks") or {}
     # counted again: later runs of this sweep may have used it since
     usage = count_accesses(Path(str(plan.config.outputs)), str(recorded.get("rows")))
     is_after_selection = plan.options.keep == "best"
@@ -260,10 +260,10 @@ def _describe_test_usage(plan: "SweepPlan", entry: "RunState") -> str:
 
 def _print_advice(plan: "SweepPlan") -> None:
     """Print the most important findings about the search. Failures have a section of their own."""
-    from runtree.records.artifacts import mapping
+    from runtree.records.reader import read_json
 
     assert plan.folder is not None
-    recorded = mapping(plan.folder.advice).get("findings") or []
+    recorded = read_json(plan.folder.advice)[0].get("findings") or []
     findings = [finding for finding in recorded if finding["level"] != "good" and finding["name"] != "failures"]
     for finding in findings[:MAX_ADVICE]:
         click.echo("\n" + wrapped("note", finding["says"]))

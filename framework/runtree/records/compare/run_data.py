@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.types import RunRecord
-from runtree.records import artifacts
 from runtree.records.compare.configurations import RankingMetric
 from runtree.records.layout import RunFolder
+from runtree.records.reader import RunReader
 from runtree.records.test_access import count_accesses
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class RunData:
     def _folds(self) -> Sequence[Mapping[str, Any]]:
         if self.measure.part != "validation":
             return ()
-        found = [fold for fold in artifacts.folds(self.record) if isinstance(fold, Mapping)]
+        found = [fold for fold in RunReader(self.record.folder).folds if isinstance(fold, Mapping)]
         return sorted(found, key=lambda fold: fold["fold"] if isinstance(fold.get("fold"), int) else 0)
 
     @cached_property
     def data(self) -> Mapping[str, Any]:
         """Return what `data.json` tells."""
-        return artifacts.data(self.record)
+        return RunReader(self.record.folder).data
 
     @property
     def share(self) -> float | None:
@@ -128,7 +128,7 @@ class RunData:
 
 def count_test_accesses(outputs: Path, records: Sequence[RunRecord]) -> Mapping[str, Any] | None:
     """Return how often test rows were looked at, of those of these runs for which it is most; None: nobody counted."""
-    told = [artifacts.evaluation(record).get("test_looks") for record in records]
+    told = [RunReader(record.folder).evaluation.get("test_looks") for record in records]
     rows = {str(one["rows"]) for one in told if isinstance(one, Mapping) and "rows" in one}
     counted = [count_accesses(outputs, own) for own in rows]
     most = max(counted, key=lambda looks: looks.count, default=None)

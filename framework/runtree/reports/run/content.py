@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.predictions import Predictions
 from runtree.contract.types import RunRecord
-from runtree.records import artifacts
 from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
+from runtree.records.reader import RunReader, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,12 +136,14 @@ def read_run_content(record: RunRecord) -> RunContent:
     missing: list[str] = []
     found: dict[str, Mapping[str, Any]] = {}
     for name in ("data", "evaluation", "metrics"):
-        found[name], fault = artifacts.read(getattr(folder, name))
+        found[name], fault = read_json(getattr(folder, name))
         missing += [fault] if fault else []
-    environment, fault = artifacts.environment(record)
+    environment, fault = RunReader(record.folder).read_environment()
     missing += [fault] if fault else []
     folds = _mappings(found["metrics"].get("folds"))
-    facts = RunContent(record, found["data"], environment, found["evaluation"], folds, artifacts.iterations(record), ())
+    facts = RunContent(
+        record, found["data"], environment, found["evaluation"], folds, RunReader(record.folder).history, ()
+    )
     return replace(facts, missing=(*missing, *_heavy(folder)))
 
 

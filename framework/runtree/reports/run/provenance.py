@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from runtree.records import artifacts
+from runtree.records.reader import RunReader, nested_settings
 from runtree.reports.commands import commands, digest, sums
 from runtree.reports.elements import Code, Details, Element, HtmlTable, Paragraph, table_of
 from runtree.reports.formatting import count_of, join_words, number, percent, seconds, size
@@ -82,11 +82,11 @@ def again(facts: RunContent, gallery: PlotGallery) -> list[Element]:
 
 def config(facts: RunContent, gallery: PlotGallery) -> list[Element]:
     """Tell every setting."""
-    nested = artifacts.settings(facts.record)
+    nested = nested_settings(facts.record)
     rows = [[group, _short(own)] for group, own in nested.items()]
     blocks: list[Element] = [Details("Settings", table_of("Settings", ["group", "values"], rows, numeric=frozenset()))]
     try:
-        return [*blocks, Details("config.yaml", [Code("", artifacts.whole_config(facts.record))])]
+        return [*blocks, Details("config.yaml", [Code("", RunReader(facts.record.folder).read_config())])]
     except (LookupError, OSError, RuntimeError, UnicodeDecodeError):
         return blocks
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.contract.errors import NotFoundError
-from runtree.records import artifacts
 from runtree.records.layout import SweepFolder, read_description
+from runtree.records.reader import read_json
 from runtree.records.record import read_record
 from runtree.reports.run.content import RunContent, read_run_content
 
@@ -82,9 +82,9 @@ def read_sweep_content(folder: SweepFolder) -> SweepContent:
     missing: list[str] = []
     found: dict[str, Mapping[str, Any]] = {}
     for name in ("stop", "environment"):
-        found[name], fault = artifacts.read(getattr(folder, name))
+        found[name], fault = read_json(getattr(folder, name))
         missing += [fault] if fault else []
-    advice, fault = artifacts.read(folder.advice)
+    advice, fault = read_json(folder.advice)
     missing += [fault] if fault and folder.advice.exists() else []
     rows = _rows(folder, missing)
     best = _best(folder, rows)

@@ -10,8 +10,8 @@ from typing import Any
 
 from runtree.contract.errors import NotFoundError, RuntreeError
 from runtree.contract.types import Finding
-from runtree.records.artifacts import mapping
 from runtree.records.layout import RunFolder
+from runtree.records.reader import RunReader
 from runtree.records.record import read_record
 from runtree.sweeps.advice.search import FinishedSweep
 from runtree.sweeps.loop import Driver
@@ -116,7 +116,7 @@ def _test_score(sweep: FinishedSweep, run: RunState) -> dict[str, Any]:
     value = run.result.metrics.get("test", {}).get(sweep.metric)
     if value is None:
         return {}
-    intervals = mapping(sweep.folder.run(run.number).evaluation).get("intervals") or {}
+    intervals = RunReader(sweep.folder.run(run.number).path).evaluation.get("intervals") or {}
     ends = (intervals.get("test") or {}).get(sweep.metric) or {}
     return {"test": value, **{name: ends[name] for name in ("low", "high") if ends.get(name) is not None}}
 
