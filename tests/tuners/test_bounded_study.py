@@ -18,7 +18,7 @@ def window(*directions, memory=20):
 
 
 def end(storage, number, *values, state=TrialState.COMPLETE, **more):
-    storage.reach(0, number)
+    storage.fill_up_to(0, number)
     if number == storage.count:
         storage.create_new_trial(0)
     storage.put(number, create_trial(state=state, values=values or None, **more))
@@ -95,7 +95,7 @@ def test_a_pruner_sees_the_latest_and_no_favourites():
     storage = window(MINIMIZE, memory=4)
     for number in range(700):
         end(storage, number, float(number))
-    with storage.seen_by_pruner():
+    with storage.visible_to_pruner():
         assert numbers(storage) == list(range(200, 700))
     assert numbers(storage) == [0, 697, 698, 699]
 

@@ -47,5 +47,5 @@ def test_a_restored_optimizer_draws_and_learns_alike(kind):
 
 
 def test_nothing_else_is_made():
-    with pytest.raises(ValueError, match="get_warm_start_mgd is no optimizer of cmaes"):
+    with pytest.raises(ValueError, match="get_warm_start_mgd is not an optimizer of cmaes"):
         decode({"class": "get_warm_start_mgd", "state": {}})

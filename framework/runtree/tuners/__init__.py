@@ -1,1 +1,1 @@
-"""The tuners. Nothing imports them: a config names them."""
+"""The built-in tuners. No other package imports them: a config names them in `_target_`."""

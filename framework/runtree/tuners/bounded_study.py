@@ -1,6 +1,6 @@
-"""A study in memory of which a sampler sees a bounded part, so that thinking costs the same after 5,000 runs.
+"""An Optuna study in memory that shows a sampler a bounded number of trials: run 5,000 costs no more than run 500.
 
-What is seen depends on what was told and not on when: the best, the latest, and all that run.
+Which trials it shows depends on the results only, not on when they arrived: the best, the latest, and all running ones.
 """
 
 import copy
@@ -15,38 +15,38 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-PRUNER_MAX_TRIALS = 500  # latest runs: pruners compare like with like, and the best would be no fair sample
-PARENTS = ":parent:"  # Optuna's study attributes: NSGAIISampler:parent:7 lists numbers of trials
-TAUGHT = (TrialState.COMPLETE, TrialState.PRUNED)
+PRUNER_MAX_TRIALS = 500  # the latest: a pruner compares with typical runs, which the best are not
+PARENTS = ":parent:"  # in study attributes of genetic algorithms: NSGAIISampler:parent:7 lists trial numbers
+INFORMATIVE_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 
 Score = tuple[float, ...]
 
 
 class BoundedStudy(InMemoryStorage):
-    """Holds all trials of one study, each under its own number, and shows some of them.
+    """The storage of a single study.
 
     Parameters
     ----------
     directions
-        Of the objectives.
+        One per objective.
     memory
-        How many finished trials a sampler sees: a quarter the best, the others the latest. None: all.
+        How many finished trials a sampler sees: one quarter the best, the rest the latest. None: all.
     """
 
     def __init__(self, directions: Sequence[StudyDirection], memory: int | None) -> None:
         super().__init__()
         self.signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in directions]
         self.memory = memory
-        self.count = 0  # trials that exist
+        self.count = 0  # of all trials
         self._running: set[int] = set()
         self._finished: list[int] = []  # ascending
-        self._best: list[tuple[Score, int]] = []  # of one objective the best first, of several the Pareto set
-        self._parents: list[list[int]] = []  # of the two latest generations of a genetic algorithm
+        self._best: list[tuple[Score, int]] = []  # with one objective the best first, with several the Pareto front
+        self._parents: list[list[int]] = []  # the two latest generations of a genetic algorithm
         self._pruning = False
 
     @contextmanager
-    def seen_by_pruner(self) -> Iterator[None]:
-        """Show what a pruner is to see."""
+    def visible_to_pruner(self) -> Iterator[None]:
+        """Show the trials for a pruner."""
         self._pruning = True
         try:
             yield
@@ -56,14 +56,14 @@ class BoundedStudy(InMemoryStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Return the trials that are seen, by number."""
-        if states == (TrialState.WAITING,):  # asked before each proposal; nothing is ever enqueued
+        """Return the visible trials, by number."""
+        if states == (TrialState.WAITING,):  # Optuna looks for enqueued trials before each proposal; there are none
             return []
         own = self._studies[study_id].trials
-        found = [own[number] for number in self._seen() if states is None or own[number].state in states]
+        found = [own[number] for number in self._visible() if states is None or own[number].state in states]
         return copy.deepcopy(found) if deepcopy else found
 
-    def _seen(self) -> list[int]:
+    def _visible(self) -> list[int]:
         if self._pruning:
             return sorted([*self._finished[-PRUNER_MAX_TRIALS:], *self._running])
         if self.memory is None:
@@ -74,33 +74,33 @@ class BoundedStudy(InMemoryStorage):
         return sorted({*chosen, *latest, *self._running, *chain(*self._parents)})
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Keep an attribute of a sampler's, and keep in sight whom it names as parents."""
+        """Store an attribute of a sampler; trials that it names as parents stay visible."""
         super().set_study_system_attr(study_id, key, value)
         if PARENTS in key:
             self._parents = [*self._parents[-1:], value]
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Make the trial with the next number, running unless a template says otherwise."""
+        """Create the trial with the next number, running unless the template says otherwise."""
         number = super().create_new_trial(study_id, template_trial)
         self.count += 1
         if template_trial is None:
             self._running.add(number)
         return number
 
-    def reach(self, study_id: int, number: int) -> None:
-        """Fill up with failed trials, so that the next one made has `number`."""
+    def fill_up_to(self, study_id: int, number: int) -> None:
+        """Create failed trials up to `number`: numbers that a damaged ledger lost leave no gap."""
         while self.count < number:
             self.create_new_trial(study_id, create_trial(state=TrialState.FAIL))
 
     def put(self, number: int, trial: FrozenTrial) -> None:
-        """Replace a running trial."""
+        """Replace the trial with a number."""
         trial.number = trial._trial_id = number
         self._set_trial(number, trial)
         if trial.state == TrialState.RUNNING:
             self._running.add(number)
             return
         self._running.discard(number)
-        if trial.state in TAUGHT:
+        if trial.state in INFORMATIVE_STATES:
             insort(self._finished, number)
             self._rank(trial)
 
@@ -124,7 +124,7 @@ class BoundedStudy(InMemoryStorage):
 
 
 def score(trial: FrozenTrial, sign: float) -> Score:
-    """Return what ranks a trial as TPE ranks it, least first: completed by value, pruned by step, infeasible last."""
+    """Return the sort key of a trial in the order of TPE: completed by value, pruned by step, infeasible last."""
     if violation(trial) > 0:
         return (2.0, violation(trial))
     if trial.state == TrialState.COMPLETE:
@@ -137,7 +137,7 @@ def score(trial: FrozenTrial, sign: float) -> Score:
 
 
 def violation(trial: FrozenTrial) -> float:
-    """Return by how much a trial breaks its constraints, 0 where it keeps them."""
+    """Return the sum of a trial's constraint violations, 0 if it is feasible."""
     return sum(value for value in trial.constraints.values() if value > 0)
 
 

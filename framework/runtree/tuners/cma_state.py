@@ -1,4 +1,4 @@
-"""The state of CMA-ES as JSON. Optuna keeps it as a pickle, which no file of a sweep is to hold."""
+"""The state of CMA-ES as JSON: Optuna stores it as a pickle, and reading a ledger must not execute code."""
 
 import pickle
 import re
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-OPTIMIZER = re.compile(r"(\w+:optimizer):\d+")  # Optuna's attributes: cma:optimizer:0, cma:optimizer:1 …
-KINDS = ("CMA", "SepCMA", "CMAwM")
-HISTORY = "_funhist_values"  # for a stop rule that Optuna does not use, and partly never set
+OPTIMIZER_ATTRIBUTE = re.compile(r"(\w+:optimizer):\d+")  # Optuna splits the pickle: cma:optimizer:0, cma:optimizer:1 …
+OPTIMIZER_CLASSES = ("CMA", "SepCMA", "CMAwM")
+HISTORY = "_funhist_values"  # uninitialized memory in part, for a stop criterion that Optuna does not use
 
 
 def attributes_to_json(attributes_from_json: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trial's attributes as JSON that `attributes` takes back."""
+    """Return the attributes of a trial as JSON."""
     found: dict[str, Any] = {}
     pickled: dict[str, str] = {}
     for key, value in attributes_from_json.items():
-        optimizer = OPTIMIZER.fullmatch(key)
+        optimizer = OPTIMIZER_ATTRIBUTE.fullmatch(key)
         if optimizer:
             pickled[optimizer[1]] = pickled.get(optimizer[1], "") + value
         else:
@@ -25,7 +25,7 @@ def attributes_to_json(attributes_from_json: Mapping[str, Any]) -> dict[str, Any
 
 
 def attributes_from_json(memo: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trial's attributes as Optuna keeps them."""
+    """Return the attributes of a trial in Optuna's form, from that JSON."""
     found: dict[str, Any] = {}
     for key, value in memo.items():
         if key.endswith(":optimizer"):
@@ -36,7 +36,7 @@ def attributes_from_json(memo: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def encode(value: Any) -> Any:
-    """Return JSON for an optimizer, or for what one is made of: arrays, numbers, None."""
+    """Return JSON for an optimizer, or for one of its attributes: an array, a number, None."""
     import numpy as np
 
     if isinstance(value, np.ndarray):
@@ -50,15 +50,15 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """Return what was encoded. Nothing but the optimizers of `cmaes` is ever made of it."""
+    """Return the object; the optimizers of `cmaes` are the only classes it creates."""
     import numpy as np
 
     if not isinstance(value, dict):
         return value
     if "array" in value:
         return np.array(value["array"], value["dtype"]).reshape(value["shape"])
-    if value["class"] not in KINDS:
-        raise ValueError(f"{value['class']} is no optimizer of cmaes: {', '.join(KINDS)}")
+    if value["class"] not in OPTIMIZER_CLASSES:
+        raise ValueError(f"{value['class']} is not an optimizer of cmaes: {', '.join(OPTIMIZER_CLASSES)}")
     kind = getattr(import_module("cmaes"), value["class"])
     optimizer = kind.__new__(kind)
     state = {key: decode(item) for key, item in value["state"].items()}

@@ -1,4 +1,4 @@
-"""The values of a finite domain, one at a time."""
+"""The grid: every combination of a finite space, in the order of Hydra's basic sweeper."""
 
 import copy
 import json
@@ -12,29 +12,26 @@ from runtree.contract.types import Direction
 
 
 def nth(domain: Interval, position: int) -> int | float:
-    """Return one value of a finite interval, counted from 0; the last for a position beyond."""
+    """Return the value at a position of a finite interval; positions beyond the end have the last value."""
     assert domain.size is not None
     value = domain.low + (domain.step or 1) * min(max(position, 0), domain.size - 1)
     return int(value) if domain.integer else float(min(max(round(value, 12), domain.low), domain.high))
 
 
 def values(domain: Choice | Interval) -> Iterator[Any]:
-    """Yield the distinct values of a finite domain, one at a time however many there are."""
+    """Yield the distinct values of a finite domain; there may be too many for a list."""
     if isinstance(domain, Choice):
         return iter({label(value): value for value in domain.values}.values())
     return (nth(domain, position) for position in range(domain.size or 0))
 
 
 def label(value: Any) -> str:
-    """Return a text that tells values apart as YAML does, and that a file of JSON does not change."""
+    """Return a text that differs for values that YAML distinguishes, and that survives a JSON file."""
     return json.dumps(value, sort_keys=True, default=repr)
 
 
-# --- Every combination, in the order of Hydra's basic sweeper.
-
-
 class Grid:
-    """Proposes each distinct combination once, the last dimension varying fastest.
+    """Proposes each distinct combination once; the last dimension varies fastest.
 
     Parameters
     ----------
@@ -48,7 +45,7 @@ class Grid:
         self.own_space = own_space
 
     def begin(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
-        """Take a space of which every dimension is finite."""
+        """Start over with a finite space."""
         for dimension in space:
             _check_finite(dimension)
         self.space_ = tuple(space)
@@ -58,23 +55,23 @@ class Grid:
         self._rest, self._next = combinations(self.space_, {}), 0
 
     def ask(self, number: int) -> Proposal | None:
-        """Return the combination with a number, counted from 0, or None where there are not so many."""
-        if number < self._next:
+        """Return the combination with a number, counted from 0, None if there is none."""
+        if number < self._next:  # a resumed sweep
             self._start()
         found = next(islice(self._rest, number - self._next, None), None)
         self._next = number + 1
         return None if found is None else Proposal(number, copy.deepcopy(found))
 
     def tell(self, observation: Observation) -> None:
-        """Learn nothing: what comes next is settled."""
+        """Do nothing: the order is fixed."""
 
     def report(self, number: int, step: int, value: float) -> bool:
-        """Prune nothing: every combination was asked for."""
+        """Return False: a grid does not prune."""
         return False
 
 
 def combinations(space: Sequence[Dimension], chosen: Values) -> Iterator[Values]:
-    """Yield every combination; a dimension that does not hold is left out, and so multiplies nothing."""
+    """Yield every combination; a dimension whose condition is false is left out, so it does not multiply them."""
     if not space:
         yield chosen
         return
@@ -91,7 +88,7 @@ def _check_finite(dimension: Dimension) -> None:
     if isinstance(domain, Choice) or domain.size is not None:
         return
     raise ConfigError(
-        f"{path}: a grid needs a finite space, but {dimension.text or 'the interval'} has no end of values",
-        f"type its values: {path}={domain.low:g},{domain.high:g} or '{path}=range(low, high, step)'",
+        f"{path}: a grid needs a finite space, but {dimension.text or 'the interval'} is continuous",
+        f"list its values: {path}={domain.low:g},{domain.high:g} or '{path}=range(low, high, step)'",
         "or choose a tuner that draws from intervals: tuner=random, tuner=tpe",
     )

@@ -1,4 +1,4 @@
-"""A tuner that asks a sampler of Optuna's, and prunes with one of its pruners."""
+"""A tuner on Optuna's samplers and pruners."""
 
 import copy
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from runtree.contract.errors import ConfigError, MissingError
@@ -22,28 +22,30 @@ from runtree.tuners.cma_state import attributes_from_json, attributes_to_json
 from runtree.tuners.parameters import OptunaParameter, make_parameters, raw_values
 from runtree.tuners.sobol import PARAMETERS
 
-STUDY = 0  # the id of the only study of a storage
+STUDY_ID = 0  # of the only study in a storage
+# Optional packages: (sampler, package, command)
+NEEDS = ((CmaEsSampler, "cmaes", "pip install cmaes"), (GPSampler, "torch", "pip install 'runtree[torch]'"))
 STATES = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
 class OptunaTuner:
-    """Proposes what an Optuna sampler suggests.
+    """Proposes the suggestions of an Optuna sampler.
 
-    The study holds nothing but what was told, in the form in which it would be restored; so a restored tuner cannot
-    but propose what the former one would have.
+    Each trial is stored in the form in which it would be restored from a ledger. So a restored tuner proposes the same
+    as one that was never interrupted.
 
     Parameters
     ----------
     sampler
-        A class of Optuna's, with its settings: in YAML a `_target_` with ``_partial_: true``.
+        Makes the sampler, given a seed; in YAML a `_target_` with ``_partial_: true``.
     pruner
         One of Optuna's pruners, or None.
     memory
-        How many finished runs the sampler looks at: a quarter the best, the others the latest. From 100 on TPE has the
-        same good runs before it as if it looked at all. None: all.
+        How many finished trials the sampler sees: one quarter the best, the rest the latest. From 100 on, TPE sees the
+        same good trials as if it saw all. None: all.
     reseed
-        Whether each proposal gets a sampler of its own, seeded by the sweep's seed and its number; a sampler that
-        lives on keeps what it remembers, and a restored one does not have that.
+        Whether each proposal gets a new sampler, seeded by the sweep's seed and the number of the proposal. A sampler
+        that is used again has a state that a restored one lacks.
     own_space
         Whether the `space` of algorithms is searched too.
     """
@@ -57,9 +59,12 @@ class OptunaTuner:
         own_space: bool = True,
     ) -> None:
         if not callable(sampler):
-            raise ConfigError("tuner.sampler: the seed is still to be given", "type: tuner.sampler._partial_=true")
+            raise ConfigError(
+                "tuner.sampler: it must be a factory, as each proposal gives it another seed",
+                "type: tuner.sampler._partial_=true",
+            )
         if memory is not None and memory < 0:
-            raise ConfigError(f"tuner.memory: {memory} runs cannot be looked at", "type 0 or more, or null for all")
+            raise ConfigError(f"tuner.memory must be 0 or more, got {memory}", "for all runs: tuner.memory=null")
         self.sampler = sampler
         self.pruner = pruner
         self.memory = memory
@@ -68,7 +73,7 @@ class OptunaTuner:
         self.prunes = pruner is not None
 
     def begin(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
-        """Take the space and begin an empty study."""
+        """Start over with an empty study."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.parameters_ = make_parameters(space)
         self.seed_ = seed
@@ -79,7 +84,7 @@ class OptunaTuner:
         )
         self.study_ = optuna.create_study(
             storage=self.storage_,
-            study_name="runtree",  # Hyperband draws brackets by it
+            study_name="runtree",  # Hyperband assigns trials to brackets by a hash of it
             directions=list(directions),
             sampler=sampler,
             pruner=copy.deepcopy(self.pruner) or optuna.pruners.NopPruner(),
@@ -87,11 +92,11 @@ class OptunaTuner:
         self.study_.set_user_attr(PARAMETERS, [parameter.name for parameter in self.parameters_])
 
     def ask(self, number: int) -> Proposal:
-        """Return what the sampler suggests."""
+        """Return the sampler's suggestion."""
         if self.reseed:
-            self.study_.sampler = make_sampler(unwrap_partial(self.sampler), derive_seed(self.seed_, number))
-        self.storage_.reach(STUDY, number)
-        before = self.storage_.get_study_system_attrs(STUDY)
+            self._reseed(derive_seed(self.seed_, number))
+        self.storage_.fill_up_to(STUDY_ID, number)
+        before = self.storage_.get_study_system_attrs(STUDY_ID)
         trial = self.study_.ask()
         values: dict[str, Any] = {}
         for parameter in self.parameters_:
@@ -101,22 +106,29 @@ class OptunaTuner:
         self._take(number, values, memo)
         return Proposal(number, values, memo)
 
+    def _reseed(self, seed: int) -> None:
+        sampler = self.study_.sampler
+        if type(sampler) is RandomSampler:  # its generator is all of its state; making a new one costs 0.3 ms
+            sampler._rng.rng.seed(seed)
+        else:
+            self.study_.sampler = make_sampler(unwrap_partial(self.sampler), seed)
+
     def _memo(self, number: int, before: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the sampler wrote on the trial and on the study, as JSON."""
+        """Return the attributes that the sampler set on the trial and on the study, as JSON."""
         own = self.storage_.get_trial(number).system_attrs
-        study = self.storage_.get_study_system_attrs(STUDY)
+        study = self.storage_.get_study_system_attrs(STUDY_ID)
         changed = {key: value for key, value in study.items() if before.get(key) is not value}
-        # what was drawn together, of which the trial may not have taken all
+        # `relative_params` holds values drawn together; a condition may have left some of them out of the trial
         kept = attributes_to_json({key: value for key, value in own.items() if "relative_params" not in key})
         return {key: value for key, value in (("trial", kept), ("study", changed)) if value}
 
     def _take(self, number: int, values: Values, memo: Mapping[str, Any]) -> None:
-        """Hold a proposal as a running trial."""
-        self.storage_.reach(STUDY, number + 1)
+        """Store a proposal as a running trial."""
+        self.storage_.fill_up_to(STUDY_ID, number + 1)
         for key, value in memo.get("study", {}).items():
-            self.storage_.set_study_system_attr(STUDY, key, value)
+            self.storage_.set_study_system_attr(STUDY_ID, key, value)
         raw = raw_values(self.parameters_, values)
-        if raw is None:  # from another space: it teaches nothing
+        if raw is None:  # from another space: the sampler cannot learn from it
             return
         self.storage_.put(number, self._trial(TrialState.RUNNING, raw, attributes_from_json(memo.get("trial", {}))))
 
@@ -127,7 +139,7 @@ class OptunaTuner:
         )
 
     def tell(self, observation: Observation) -> None:
-        """Learn what came of a proposal; what is told of one that has ended is passed over."""
+        """Learn the result of a proposal; further results of the same proposal are ignored."""
         number = observation.number
         if number >= self.storage_.count:
             self._take(number, observation.values, observation.memo)
@@ -156,13 +168,13 @@ class OptunaTuner:
         self.storage_.put(observation.number, ended)
 
     def report(self, number: int, step: int, value: float) -> bool:
-        """Take an intermediate objective, and ask the pruner."""
+        """Store an intermediate value, and return whether to prune."""
         if len(self.study_.directions) > 1 or self.storage_.get_trial(number).state != TrialState.RUNNING:
             return False
         self.storage_.set_trial_intermediate_value(number, int(step), float(value))
         if not self.prunes:
             return False
-        with self.storage_.seen_by_pruner():
+        with self.storage_.visible_to_pruner():
             return bool(self.study_.pruner.prune(self.study_, self.storage_.get_trial(number)))
 
 
@@ -177,49 +189,46 @@ def _constraints(observation: Observation) -> dict[str, float]:
     }
 
 
-# --- How a sampler is made from its settings, and what it cannot do.
-
-NEEDS = ((CmaEsSampler, "cmaes", "pip install cmaes"), (GPSampler, "torch", "pip install 'runtree[torch]'"))
-
-
 def make_sampler(factory: Callable[..., Any], seed: int) -> BaseSampler:
     """Make a sampler with a seed.
 
     Raises
     ------
     ConfigError
-        Where the settings are not the sampler's, or it is none.
+        Settings that the sampler does not have, or a class that is not a sampler.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # what is chosen in YAML is chosen knowingly
-            made = factory(seed=seed)
+            warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose it
+            sampler = factory(seed=seed)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"tuner.sampler: {error}") from None
-    if not isinstance(made, BaseSampler):
-        raise ConfigError(f"tuner.sampler: {type(made).__name__} is not a sampler", "see: optuna.samplers")
-    return made
+    if not isinstance(sampler, BaseSampler):
+        raise ConfigError(f"tuner.sampler: {type(sampler).__name__} is not a sampler", "see: optuna.samplers")
+    return sampler
 
 
 def unwrap_partial(factory: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a factory without what a config wrapped it in."""
-    # Hydra's own kind of partial asks at each call anew whether its target may be named: 0.3 ms
+    """Return a factory as a plain `functools.partial`.
+
+    The one of the config checks at each call whether its target is on the allow-list, which costs 0.3 ms.
+    """
     return partial(factory.func, *factory.args, **factory.keywords) if isinstance(factory, partial) else factory
 
 
 def derive_seed(seed: int, number: int) -> int:
-    """Return the seed of a proposal: 32 bits that have nothing to do with those of its neighbours."""
+    """Return the seed of a proposal: 32 bits, independent of those of other proposals."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=4).digest())
 
 
 def check_sampler(
     sampler: BaseSampler, prunes: bool, found: Sequence[OptunaParameter], directions: Sequence[Direction]
 ) -> None:
-    """Refuse what a sampler or a pruner cannot do, and a sampler whose package is missing."""
+    """Refuse a space or objectives that the sampler or the pruner cannot handle, and a missing package."""
     name = type(sampler).__name__
     for kind, package, cure in NEEDS:
         if isinstance(sampler, kind) and find_spec(package) is None:
-            raise MissingError(f"tuner.sampler: {name} needs the package '{package}', which is not there", cure)
+            raise MissingError(f"tuner.sampler: {name} needs the package '{package}', which is not installed", cure)
     several = len(directions) > 1
     if several and prunes:
         raise ConfigError("tuner.pruner: runs of several objectives cannot be pruned", "type: tuner.pruner=null")

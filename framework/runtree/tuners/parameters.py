@@ -1,4 +1,4 @@
-"""How a dimension is shown to Optuna, and how what Optuna suggests becomes a value of the config, exactly."""
+"""Converts dimensions to Optuna's distributions, and suggestions to exact values of the config."""
 
 import copy
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ Raw = int | float
 
 @dataclass(frozen=True)
 class OptunaParameter:
-    """A dimension under the name and the distribution that Optuna knows it by.
+    """A dimension with its name and distribution in Optuna.
 
-    A raw value is what Optuna works with: the position in a finite set, a number, or the distance from one.
+    Optuna works with raw values: the position in a finite set, a number, or with a reverse log scale 1 - x.
     """
 
     name: str
@@ -28,12 +28,12 @@ class OptunaParameter:
 
     @cached_property
     def distribution(self) -> BaseDistribution:
-        """Return what Optuna draws from."""
+        """Return the distribution of raw values."""
         domain = self.dimension.domain
         if isinstance(domain, Choice):
             return CategoricalDistribution(range(domain.size))
         if domain.scale == "linear" and domain.size is not None:
-            return IntDistribution(0, domain.size - 1)  # by position: no step is ever added up
+            return IntDistribution(0, domain.size - 1)  # by position: adding up steps would accumulate rounding errors
         if domain.scale == "log" and domain.integer and domain.step in (None, 1):
             return IntDistribution(int(domain.low), int(domain.high), log=True)
         if domain.scale == "reverse_log":
@@ -42,13 +42,13 @@ class OptunaParameter:
 
     @cached_property
     def labels(self) -> dict[str, int]:
-        """Return the position of each value of a choice, 1, 1.0, true and "1" told apart."""
+        """Return the position of each value of a choice; 1, 1.0, true and "1" are different."""
         domain = self.dimension.domain
         values = domain.values if isinstance(domain, Choice) else ()
         return {label(value): position for position, value in reversed(list(enumerate(values)))}
 
     def suggest(self, trial: Trial) -> Any:
-        """Let Optuna choose, and return the value for the config."""
+        """Let the sampler choose, and return the value for the config."""
         own = self.distribution
         if isinstance(own, CategoricalDistribution):
             return self.value(trial.suggest_categorical(self.name, own.choices))  # type: ignore[arg-type]
@@ -58,19 +58,19 @@ class OptunaParameter:
         return self.value(trial.suggest_float(self.name, own.low, own.high, log=own.log))
 
     def value(self, raw: Raw) -> Any:
-        """Return the value of the config for a raw one."""
+        """Return the value for the config from a raw value."""
         domain = self.dimension.domain
         if isinstance(domain, Choice):
             return copy.deepcopy(domain.values[int(raw)])
         if domain.scale == "linear" and domain.size is not None:
             return nth(domain, int(raw))
         number = 1 - raw if domain.scale == "reverse_log" else raw
-        if domain.size is not None:  # the nearest of the values that there are
+        if domain.size is not None:  # the nearest value of the grid
             return nth(domain, round((number - domain.low) / (domain.step or 1)))
         return float(min(max(number, domain.low), domain.high))
 
     def raw(self, value: Any) -> Raw | None:
-        """Return the raw value for one of the config, None for one that does not belong to the dimension."""
+        """Return the raw value from a value of the config, None if it is outside of the domain."""
         domain = self.dimension.domain
         if isinstance(domain, Choice):
             return self.labels.get(label(value))
@@ -81,16 +81,16 @@ class OptunaParameter:
         own = self.distribution
         assert isinstance(own, IntDistribution | FloatDistribution)
         number = 1 - value if domain.scale == "reverse_log" else value
-        return min(max(number, own.low), own.high)  # 1 - (1 - x) may be a hair outside
+        return min(max(number, own.low), own.high)  # 1 - (1 - x) may lie outside by a rounding error
 
 
 def make_parameters(space: Sequence[Dimension]) -> list[OptunaParameter]:
-    """Name each dimension: by its path, numbered where two algorithms declare the same.
+    """Return a parameter for each dimension, named by its path; a path that occurs twice is numbered.
 
     Raises
     ------
     ConfigError
-        Where Optuna has no distribution for a dimension.
+        Optuna has no distribution for a dimension.
     """
     paths = [dimension.path for dimension in space]
     found = []
@@ -104,9 +104,9 @@ def make_parameters(space: Sequence[Dimension]) -> list[OptunaParameter]:
 def _check(parameter: OptunaParameter) -> None:
     domain = parameter.dimension.domain
     if domain.size == 0:
-        raise ConfigError(f"{parameter.dimension.path}: there is no value to choose from", "list one at least")
+        raise ConfigError(f"{parameter.dimension.path}: there is no value to choose from", "list at least one")
     try:
-        parameter.distribution  # noqa: B018  made here, so that a fault is told before the first run
+        parameter.distribution  # noqa: B018  so that an error shows before the first run
     except ValueError as error:
         raise ConfigError(
             f"{parameter.dimension.path}: {parameter.dimension.text or domain} cannot be searched: {error}",
@@ -115,7 +115,7 @@ def _check(parameter: OptunaParameter) -> None:
 
 
 def raw_values(found: Sequence[OptunaParameter], chosen: Values) -> dict[str, Raw] | None:
-    """Return raw values by Optuna's name, None where one lies outside of the space."""
+    """Return raw values by parameter name, None if one lies outside of the space."""
     raw: dict[str, Raw] = {}
     seen: dict[str, Any] = {}
     for parameter in found:

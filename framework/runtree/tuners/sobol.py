@@ -1,4 +1,4 @@
-"""A Sobol sequence: points that fill the space more evenly than random ones."""
+"""A sampler of a Sobol sequence: points that fill the space more evenly than random ones."""
 
 import math
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-PARAMETERS = "parameters"  # the study's attribute that names them all
+PARAMETERS = "parameters"  # the attribute of the study that holds the names of all parameters
 
 
 class Sobol(BaseSampler):
-    """Takes point `number` of a sequence that has a coordinate for each parameter, conditional ones included.
+    """Gives trial `number` the point with that number, which has a coordinate for each parameter.
 
-    Optuna's own QMCSampler draws its first point, and parameters that the first point lacked, at random; and it counts
-    its points in the study, so that a restored one would begin anew.
+    Optuna's QMCSampler draws the first point at random, and so any parameter that was absent from it because of a
+    condition. It also counts its points in the study, so a restored one would start from the beginning.
 
     Parameters
     ----------
     scramble
-        Shift the sequence by the seed (Owen 1998); without, all seeds give the same points.
+        Scramble the sequence by the seed (Owen 1998); otherwise all seeds give the same points.
     """
 
     def __init__(self, seed: int | None = None, scramble: bool = True) -> None:
@@ -32,19 +32,19 @@ class Sobol(BaseSampler):
         self._point: tuple[int, dict[str, float]] = (-1, {})
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Leave every parameter to `sample_independent`."""
+        """Return no parameters: all of them are for `sample_independent`."""
         return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Sample nothing here."""
+        """Return no values."""
         return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return the value at the parameter's coordinate of the trial's point."""
+        """Return the value at the parameter's coordinate."""
         if self._point[0] != trial.number:
             self._point = (trial.number, self._next(study.user_attrs[PARAMETERS], trial.number))
         return place(self._point[1][param_name], param_distribution)
@@ -62,11 +62,11 @@ class Sobol(BaseSampler):
 
 
 def place(share: float, distribution: BaseDistribution) -> Any:
-    """Return the value below which a `share` in [0, 1) of a distribution lies."""
+    """Return the quantile of a distribution at `share`, in [0, 1)."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[int(share * len(distribution.choices))]
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    half = 0.5 if isinstance(distribution, IntDistribution) else 0.0  # whole numbers get equal shares, the ends too
+    half = 0.5 if isinstance(distribution, IntDistribution) else 0.0  # each integer has the same share, also the ends
     low, high = distribution.low - half, distribution.high + half
     if distribution.log:
         value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))

@@ -334,11 +334,11 @@ def test_an_inactive_dimension_has_its_value_of_the_base_config():
 
 
 def test_what_the_page_shows_is_read():
-    page = (Path(__file__).parents[3] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "search_spaces.md").read_text(encoding="utf-8")
     [shown] = re.findall(r"^```yaml\n(space:.*?)^```", page, re.MULTILINE | re.DOTALL)
     for task in TASKS:
         assert len(parse_space(yaml.safe_load(shown)["space"], "algorithm.", task, {})) == 5
-    table = page[page.index("| what you write") : page.index("**Types.**")]
+    table = page[page.index("| declaration") : page.index("**Precedence.**")]
     written = [text for row in table.strip().splitlines()[2:] for text in re.findall("`([^`]+)`", row.split("|")[1])]
     assert len(written) > 12
     for text in written:
