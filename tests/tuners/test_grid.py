@@ -83,7 +83,9 @@ def test_the_infinite_is_refused_with_what_to_type():
     space = [Dimension("seed", Choice((1, 2))), Dimension("algorithm.alpha", Interval(0.0, 1.0), text="interval(0, 1)")]
     with pytest.raises(ConfigError) as raised:
         begun(space)
-    assert str(raised.value).startswith("algorithm.alpha: a grid needs a finite space, but interval(0, 1) is continuous")
+    assert str(raised.value).startswith(
+        "algorithm.alpha: a grid needs a finite space, but interval(0, 1) is continuous"
+    )
     assert "algorithm.alpha=0,1" in str(raised.value)
     assert "tuner=tpe" in str(raised.value)
 
