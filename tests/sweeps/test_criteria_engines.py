@@ -1,4 +1,4 @@
-"""Every criterion ends a sweep at exactly its run: with 1, 2 and 4 slots, in processes and in this one, in any mode.
+"""Every criterion ends a sweep at exactly its run: with 1 and 4 slots, in processes and in this one, in any mode.
 
 The objective is scripted: a grid of numbers, each with what it comes to. What the criterion ought to say is found from
 the order in which the ledger tells of the ends (in the deterministic mode: of the numbers), by a rule written anew here.
@@ -59,7 +59,7 @@ def swept(folder, executor, name, deterministic):
     space = (Dimension("n", Choice(tuple(range(len(script))))),)
     options = {"deterministic": deterministic, "lag": 4 if deterministic else None, "stop": stop}
     driver = make(folder, executor, Grid, space, **options)
-    driver.job = lambda entry, trial, front: Job(entry.number, (script[trial.values["n"]], entry.number))
+    driver.tasks.make_job = lambda entry, trial, front: Job(entry.number, (script[trial.values["n"]], entry.number))
     driver.run()
     return driver
 
@@ -68,16 +68,19 @@ def swept(folder, executor, name, deterministic):
 def engines():
     """Return executors by their names, begun once for all sweeps."""
     sys.path.insert(0, HERE)
-    made = {f"processes {slots}": ProcessExecutor(slots, "scripted_job:setup", None) for slots in (1, 2, 4)}
-    made["in_process"] = InProcessExecutor("scripted_job:setup", None)
-    yield made
-    for executor in made.values():
+    executors = {
+        "processes": ProcessExecutor(4, "scripted_job:setup", None),
+        "in_process": InProcessExecutor("scripted_job:setup", None),
+    }
+    yield executors
+    for executor in executors.values():
         executor.close()
     sys.path.remove(HERE)
 
 
-@pytest.mark.parametrize("deterministic", [False, True], ids=["as_they_come", "deterministic"])
-@pytest.mark.parametrize("engine", ["in_process", "processes 1", "processes 2", "processes 4"])
+@pytest.mark.parametrize(
+    ("engine", "deterministic"), [("in_process", False), ("processes", False), ("processes", True)]
+)
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_sweep_stops_at_exactly_the_right_run(tmp_path, engines, name, engine, deterministic):
     executor, script = engines[engine], SCRIPTS[name][1]
@@ -103,11 +106,11 @@ def test_a_sweep_stops_at_exactly_the_right_run(tmp_path, engines, name, engine,
         assert len(asked) <= right + executor.slots
 
 
-@pytest.mark.parametrize("engine", ["in_process", "processes 2", "processes 4"])
+@pytest.mark.parametrize("engine", ["in_process", "processes"])
 def test_time_that_is_over_starts_nothing_more(tmp_path, engines, engine):
     stop = {"max_seconds": 0.6}
     driver = make(tmp_path, engines[engine], Grid, (Dimension("n", Choice(tuple(range(200)))),), stop=stop)
-    driver.job = lambda entry, trial, front: Job(entry.number, (0.5, entry.number))
+    driver.tasks.make_job = lambda entry, trial, front: Job(entry.number, (0.5, entry.number))
     driver.run()
     verdict = driver.monitor.reason
     assert (verdict.criterion, verdict.threshold) == ("max_seconds", 0.6)
@@ -119,6 +122,6 @@ def test_time_that_is_over_starts_nothing_more(tmp_path, engines, engine):
 
 def test_the_runs_end_in_another_order_than_they_began(tmp_path, engines):
     """Otherwise nothing above has been put to the test."""
-    swept(tmp_path, engines["processes 4"], "max_runs", False)
+    swept(tmp_path, engines["processes"], "max_runs", False)
     ends = [event["run"] for event in read_ledger(tmp_path / "ledger.jsonl") if event["event"] == "ended"]
     assert ends != sorted(ends)
