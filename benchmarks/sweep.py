@@ -66,7 +66,7 @@ def run_one(fit: str, value: float) -> float:
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
 
-    from runtree.statistics.unchecked import roc_auc
+    from runtree.statistics.fast_metrics import roc_auc_once
 
     if not _DATA:
         _DATA.append(prepared())
@@ -78,7 +78,7 @@ def run_one(fit: str, value: float) -> float:
             learning_rate=value, max_iter=20, max_leaf_nodes=31, early_stopping=False, random_state=0
         )
     model.fit(x, y)
-    scores = [roc_auc(b == 1, model.predict_proba(a)[:, 1]) for a, b in ((x, y), (valid_x, valid_y))]
+    scores = [roc_auc_once(b == 1, model.predict_proba(a)[:, 1]) for a, b in ((x, y), (valid_x, valid_y))]
     model.predict(x), model.predict(valid_x)
     return scores[1]
 

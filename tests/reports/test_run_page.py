@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 import pytest
 
 from runtree.records.layout import RunFolder
-from runtree.reports.render import tell, write_report_elsewhere, write_run_report
+from runtree.reports.render import render_run, write_report_elsewhere, write_run_report
 from runtree.reports.run.content import read_run_content
-from runtree.reports.run.page import LAST, SECTIONS
+from runtree.reports.run.page import LAST_SECTIONS, SECTIONS
 
 BAD = "<script>alert(1)</script>\"'&"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -46,16 +46,16 @@ class Reader(HTMLParser):
 
 def page(record) -> Reader:
     """Return the page of a run without drawing pictures."""
-    return Reader(tell(read_run_content(record), [record.folder / "plots"]))
+    return Reader(render_run(read_run_content(record), [record.folder / "plots"]))
 
 
 def test_all_sections_of_a_whole_run(whole):
     read = Reader(whole.read_text())
     ids = [attributes["id"] for attributes in read.all("section") if "id" in attributes]
-    assert ids == [name for name, *_ in (*SECTIONS, *LAST) if name not in ("residuals",)]
+    assert ids == [name for name, *_ in (*SECTIONS, *LAST_SECTIONS) if name not in ("residuals",)]
     for text in (
-        "Predict the class 'left' (no and yes) of people: 600 rows, 2 columns, by forest.",
-        "Ship", "0.9000", "95% interval: 0.8500 to 0.9400", "test looks: 1 (scored once, after selection)",
+        "Classifies people (600 \N{MULTIPLICATION SIGN} 2) with forest: target 'left', classes no and yes.",
+        "Ship", "0.9000", "95% interval: 0.8500 to 0.9400", "test set used once, after selection",
         "few rows: data.test_size=0.3", "runtree rerun 20260102-030405-c0ffee", "runtree train 'data.path=my file.csv'",
         "age <= 30", "city = 東京 and note is missing", "+0.3000 (+0.2000 to +0.4000)", "2.00 s", "m (few rows)",
     ):  # fmt: skip
@@ -70,7 +70,7 @@ def test_it_is_one_file_that_loads_nothing_and_runs_nothing(whole):
     targets = [attributes.get(key, "#") for _, attributes in read.seen for key in ("href", "src", "action", "data")]
     assert all(target.startswith(("#", "data:image/")) for target in targets)
     assert not [key for _, attributes in read.seen for key in attributes if key.startswith("on")]
-    assert not re.search(r"https?:|@import|url\((?!#plot-)", text)
+    assert not re.search(r"https?:|@import|url\(", text)
 
 
 def test_it_can_be_read_without_eyes(whole):
@@ -79,14 +79,14 @@ def test_it_can_be_read_without_eyes(whole):
     assert len(read.all("h1")) == 1
     assert [tag for tag, _ in read.seen if re.fullmatch("h[1-6]", tag)] == ["h1", *["h2"] * len(read.all("h2"))]
     assert all("scope" in attributes for attributes in read.all("th"))
-    assert all(attributes["role"] == "img" for attributes in read.all("svg"))
+    assert len(read.all("img")) > 5
+    assert all(attributes["alt"] for attributes in read.all("img"))
     ids = [attributes["id"] for _, attributes in read.seen if "id" in attributes]
     assert len(ids) == len(set(ids))
     named = [attributes["aria-labelledby"] for _, attributes in read.seen if "aria-labelledby" in attributes]
     linked = [attributes["href"][1:] for _, attributes in read.seen if attributes.get("href", "").startswith("#")]
     assert set(named + linked) <= set(ids)
     assert len(read.all("caption")) == len(read.all("table"))
-    assert len(read.all("title")) == len(read.all("svg")) + 1
 
 
 @pytest.mark.parametrize("case", ["binary", "regression"])
@@ -117,7 +117,7 @@ def test_without_data_a_section_is_absent(write):
     for name in ("data.json", "environment.json", "history.jsonl"):
         (record.folder / name).unlink()
     ids = [attributes["id"] for attributes in page(record).all("section") if "id" in attributes]
-    assert ids == ["metrics", "again", "config", "time", "files"]
+    assert ids == ["metrics", "reproduce", "config", "time", "files"]
 
 
 def test_what_was_removed_is_said(write):
@@ -127,8 +127,8 @@ def test_what_was_removed_is_said(write):
     folder.cleaned.write_text(json.dumps({"predictions.parquet": {"bytes": 9, "removed": "2026-01-01"}}))
     read = page(record)
     assert "predictions.parquet was removed by runtree clean" in read.text
-    assert "Against baselines" in read.text
-    assert "Confusion" not in read.text
+    assert "Baseline comparison" in read.text
+    assert "Confusion matrix" not in read.text
 
 
 @pytest.mark.parametrize("name", ["data.json", "evaluation.json", "metrics.json", "predictions.parquet", "config.yaml"])
@@ -152,7 +152,7 @@ def test_a_failed_run_tells_why(write):
         assert text in read.text
 
 
-def test_a_picture_of_a_plugin_stands_apart_from_the_page(write):
+def test_an_svg_of_a_plugin_is_an_image_in_which_no_script_runs(write):
     record = write()
     (record.folder / "plots").mkdir()
     evil = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><script>alert(1)</script></svg>'
@@ -160,8 +160,8 @@ def test_a_picture_of_a_plugin_stands_apart_from_the_page(write):
     read = page(record)
     [image] = read.all("img")
     assert image["src"].startswith("data:image/svg+xml;base64,")
-    assert image["alt"] == "shap"
-    assert "More pictures" in read.text
+    assert image["alt"].startswith("shap")
+    assert "More plots" in read.text
 
 
 def test_pictures_that_are_too_large_are_named_and_left_out(write):
@@ -199,4 +199,4 @@ def test_the_hash_is_that_of_sha256sum(whole):
 def test_the_environment_of_this_process_is_never_told(write, monkeypatch):
     monkeypatch.setenv("RUNTREE_TEST_TOKEN", "hush-hush")
     record = write()
-    assert "hush-hush" not in tell(read_run_content(record), [record.folder / "plots"])
+    assert "hush-hush" not in render_run(read_run_content(record), [record.folder / "plots"])

@@ -3,7 +3,6 @@ import json
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from runtree.reports.plots import draw
 from runtree.reports.plots.draw import draw_run_plots
 from runtree.reports.run.content import read_run_content
 
@@ -65,7 +64,7 @@ def test_a_model_without_chances_has_no_curves(write, folder):
 
 def test_the_curves_are_those_of_scikit_learn(write, folder):
     record = write(found={})
-    answers = read_run_content(record).answers
+    answers = read_run_content(record).predictions
     told = drawn(record, folder / "plots")
     assert told["roc"]["curves"][0]["area"] == pytest.approx(roc_auc_score(answers.y_true, answers.score[:, 1]))
     area = average_precision_score(answers.y_true, answers.score[:, 1])
@@ -77,9 +76,9 @@ def test_the_curves_are_those_of_scikit_learn(write, folder):
 def test_the_confusion_counts_every_row_of_the_test_part(write, folder):
     record = write("multiclass", found={})
     counts = drawn(record, folder / "plots")["confusion"]["counts"]
-    assert sum(map(sum, counts)) == len(read_run_content(record).answers.y_true) == 120
+    assert sum(map(sum, counts)) == len(read_run_content(record).predictions.y_true) == 120
     right = sum(counts[code][code] for code in range(3))
-    assert right == (read_run_content(record).answers.y_true == read_run_content(record).answers.y_pred).sum()
+    assert right == (read_run_content(record).predictions.y_true == read_run_content(record).predictions.y_pred).sum()
 
 
 def test_of_many_classes_only_the_worst_have_a_curve(write, folder):
@@ -115,7 +114,3 @@ def test_no_window_is_opened(write, folder):
     before = pyplot.get_fignums()
     draw_run_plots(read_run_content(write(found={})), folder / "plots")
     assert pyplot.get_fignums() == before
-
-
-def test_every_picture_says_what_it_draws():
-    assert all(picture.__doc__ for picture in draw.PLOTS.values())

@@ -1,7 +1,7 @@
 import pytest
 
 from runtree.reports.run.content import read_run_content
-from runtree.reports.summary import verdict
+from runtree.reports.summary import decide_verdict
 
 
 def gain(low, high, name="dummy"):
@@ -18,38 +18,38 @@ WARNS = [{"name": "overfitting", "level": "warning", "says": "train 1.0, validat
     ("found", "word", "why"),
     [
         (GOOD, "Ship", "better than guessing and a linear model"),
-        (GOOD | {"benchmark": MET}, "Ship", "meets every condition"),
-        (GOOD | {"benchmark": MET, "findings": WARNS}, "Ship", "mind 1 warning"),
-        (GOOD | {"benchmark": MISSED}, "Do not ship", "test.f1 >= 0.9 is required, and the value is 0.5000"),
+        (GOOD | {"benchmark": MET}, "Ship", "passes the quality gate"),
+        (GOOD | {"benchmark": MET, "findings": WARNS}, "Ship", "see 1 warning below"),
+        (GOOD | {"benchmark": MISSED}, "Do not ship", "required test.f1 >= 0.9, got 0.5000"),
         (GOOD | {"findings": WARNS}, "Undecided", "train 1.0, validation 0.6"),
         ({"baselines": [gain(-0.1, 0.1)]}, "Do not ship", "not shown to be better than guessing"),
         ({"baselines": [gain(0.1, 0.2), gain(-0.2, -0.1, "boosted")]}, "Do not ship", "boosted trees is better"),
-        ({"baselines": [gain(0.1, 0.2), gain(-0.1, 0.1, "linear")]}, "Undecided", "a linear model does as well and is simpler"),
-        (GOOD | {"fairness": [{"column": "sex", "passed": False}]}, "Do not ship", "groups of sex are not served alike"),
-        (GOOD | {"fairness": [{"column": "sex", "passed": None}]}, "Ship", "nothing found speaks against it"),
-        ({}, "Undecided", "no baseline and no gate"),
+        ({"baselines": [gain(0.1, 0.2), gain(-0.1, 0.1, "linear")]}, "Undecided", "a linear model is as good and simpler"),
+        (GOOD | {"fairness": [{"column": "sex", "passed": False}]}, "Do not ship", "groups of sex are treated differently"),
+        (GOOD | {"fairness": [{"column": "sex", "passed": None}]}, "Ship", "no check failed"),
+        ({}, "Undecided", "no baseline and no quality gate"),
     ],
 )  # fmt: skip
 def test_the_verdict_and_why(write, found, word, why):
-    told = verdict(read_run_content(write(found=found)))
+    told = decide_verdict(read_run_content(write(found=found)))
     assert told.word == word
     assert why in told.sentence
 
 
 def test_every_reason_is_told(write):
     found = GOOD | {"benchmark": MISSED, "findings": WARNS, "test_looks": {"count": 9, "configurations": 7}}
-    told = verdict(read_run_content(write(found=found)))
+    told = decide_verdict(read_run_content(write(found=found)))
     assert [reason.level for reason in told.reasons] == ["stop", "good", "good", "note", "warning", "note"]
-    assert "scored by 7 configurations" in told.reasons[-1].says
+    assert "7 configurations were scored" in told.reasons[-1].says
 
 
 def test_the_same_config_scored_again_does_not_flatter(write):
-    told = verdict(read_run_content(write(found=GOOD | {"test_looks": {"count": 9, "configurations": 1}})))
+    told = decide_verdict(read_run_content(write(found=GOOD | {"test_looks": {"count": 9, "configurations": 1}})))
     assert "note" not in [reason.level for reason in told.reasons if "test part" in reason.says]
 
 
 def test_a_failed_run_has_no_model(write):
     error = {"type": "DataError", "message": "data.path: no such file\nmore", "hints": ["look"]}
-    told = verdict(read_run_content(write(state="failed", reason="error", error=error)))
+    told = decide_verdict(read_run_content(write(state="failed", reason="error", error=error)))
     assert (told.word, told.sentence) == ("No model", "the run is failed: data.path: no such file.")
     assert [reason.says for reason in told.reasons] == ["look"]

@@ -22,9 +22,9 @@ def text(made, **more) -> str:
 def test_a_whole_sweep(write_sweep):
     told = text(write_sweep())
     for part in (
-        "Search for the best model of people", "Search forest, tree for the best roc auc (maximize)", "led by tpe: 3 configurations tried",
-        "Ship", "run 0001, the best of 3", "95% interval: 0.8500 to 0.9400", "test looks: 1",
-        "Run 0001 is the best: forest with depth = 3", "The best 3 of 3 configurations", "The best of each algorithm",
+        "Search for the best model of people", "3 configurations of forest, tree, proposed by tpe and ranked by validation roc auc (maximize)",
+        "Ship", "run 0001, the best of 3", "95% interval: 0.8500 to 0.9400", "test set used once",
+        "Run 0001 is the best: forest with depth = 3", "The best 3 of 3 configurations", "The best configuration of each algorithm",
         "Stopped after run 2.", "range(1, 9)", "runtree resume 20260102-030405-sweep tuner.stop.max_runs=6",
         "runtree tune tuner=tpe algorithm=forest,tree", "runtree predict 20260102-030405-sweep/0001",
     ):  # fmt: skip
@@ -35,9 +35,9 @@ def test_a_whole_sweep(write_sweep):
 
 def test_what_no_file_tells_is_absent(write_sweep):
     told = text(write_sweep())
-    assert "What the search shows" not in told
-    assert "How it was found" not in told
-    assert "The page of the best run" not in told
+    assert ">Advice<" not in told
+    assert ">Plots<" not in told
+    assert "Report of the best run" not in told
 
 
 def test_advice_and_optimism_of_the_winner(write_sweep):
@@ -45,7 +45,13 @@ def test_advice_and_optimism_of_the_winner(write_sweep):
         findings=[FINDING], optimism={"method": "bbc", "value": 0.01, "corrected": {"value": 0.9, "low": 0.8}}
     )
     told = text(made)
-    for part in ("the best depth is the largest", "widen it", "Optimism of the winner", "corrected: low", "0.8000"):
+    for part in (
+        "the best depth is the largest",
+        "widen it",
+        "Selection bias of the best score",
+        "corrected: low",
+        "0.8000",
+    ):
         assert part in told
 
 
@@ -66,10 +72,10 @@ def test_pictures_stand_in_the_order_in_which_they_are_read(write_sweep):
     places = [
         told.index(title)
         for title in (
-            "Run by run",
-            "Second by second",
-            "Which settings matter: forest",
-            "Each setting against the score: tree",
+            "Objective by run",
+            "Objective over time",
+            "Parameter importance: forest",
+            "Objective by parameter: tree",
         )
     ]
     assert places == sorted(places)

@@ -146,7 +146,7 @@ def test_delong_where_nothing_varies():
 
 def test_delong_needs_chances_two_rows_of_each_class_and_two_classes():
     one, other = scored(0)
-    assert "chances" in delong(one, Predictions(one.y_true, one.y_pred, None, ("a", "b")), 0.95).note
+    assert "probabilities" in delong(one, Predictions(one.y_true, one.y_pred, None, ("a", "b")), 0.95).note
     rows = np.r_[np.flatnonzero(one.y_true == 0), np.flatnonzero(one.y_true == 1)[:1]]
     few = [Predictions(m.y_true[rows], m.y_pred[rows], m.score[rows], m.classes) for m in (one, other)]
     assert "two rows" in delong(*few, 0.95).note

@@ -1,1 +1,1 @@
-"""Pictures and pages: one self-contained `report.html` for a run and for a sweep, made from its folder alone."""
+"""`report.html` of a run and of a sweep, one self-contained file each made from the folder alone; plots of a run."""

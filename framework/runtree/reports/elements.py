@@ -1,80 +1,71 @@
-"""What a page is made of: sections of texts, tables, pictures, findings and commands, told apart by `kind`."""
+"""The elements of a report page: sections of paragraphs, tables, figures, findings and commands.
+
+The templates choose the HTML of an element by the name of its class. Findings are `contract.finding.Finding` itself.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Level = Literal["good", "note", "warning"]
+from runtree.contract.types import Finding, Level
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph."""
-
     text: str
-    kind: str = "text"
 
 
 @dataclass(frozen=True)
 class HtmlTable:
-    """Rows under headings; the first cell of each row is its name. `numeric` holds the columns that hold numbers."""
+    """Rows under headings; the first cell of a row is its header.
+
+    Attributes
+    ----------
+    numeric
+        Positions of the columns that are aligned as numbers.
+    marked
+        Positions of the rows that are highlighted.
+    """
 
     caption: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     numeric: frozenset[int] = frozenset()
     marked: frozenset[int] = frozenset()
-    kind: str = "table"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture, as HTML that is safe, with what it shows in a sentence; `width` in pixels where a point is one."""
+    """A plot as an image; `source` is a data URL, `width` is in pixels."""
 
-    name: str
     title: str
-    says: str
-    html: str
+    caption: str
+    source: str
     width: int = 400
-    kind: str = "picture"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was found, how serious it is, and what to do."""
-
-    level: Level
-    name: str
-    says: str
-    advice: str = ""
-    kind: str = "finding"
 
 
 @dataclass(frozen=True)
 class Code:
-    """What to type, or a file."""
+    """A command to type, or the content of a file."""
 
     label: str
     text: str
-    kind: str = "code"
 
 
 @dataclass(frozen=True)
 class Link:
-    """A way to another file of the same tree."""
+    """A link to another file of the output tree, by a relative path."""
 
     text: str
     target: str
-    kind: str = "link"
 
 
 @dataclass(frozen=True)
 class Details:
-    """Blocks that are shown when they are asked for."""
+    """Elements that are folded away under a summary."""
 
     summary: str
-    blocks: "Sequence[Element]"
-    kind: str = "fold"
+    elements: "Sequence[Element]"
 
 
 Element = Paragraph | HtmlTable | Figure | Finding | Code | Link | Details
@@ -82,16 +73,14 @@ Element = Paragraph | HtmlTable | Figure | Finding | Code | Link | Details
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it."""
-
     id: str
     title: str
-    blocks: Sequence[Element]
+    elements: Sequence[Element]
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a verdict is what it is; "stop" alone forbids."""
+    """An argument for or against shipping a model; only "stop" forbids it."""
 
     level: Literal["good", "note", "warning", "stop"]
     says: str
@@ -99,7 +88,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Ship, do not ship, or undecided, in one sentence, with all that speaks for and against."""
+    """Ship, do not ship, or undecided, with a sentence that says why and all the reasons."""
 
     level: Level
     word: str
@@ -109,18 +98,18 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole page. `number` holds the one that counts: value, metric, interval, and what is to be known of it."""
+    """A report. `headline` holds the score that counts: value, metric, notes, and how often the test set was used."""
 
     title: str
     eyebrow: str
-    asked: str
+    description: str
     verdict: Verdict
-    number: Mapping[str, Any] | None
-    next: Sequence[Element]
+    headline: Mapping[str, Any] | None
+    next_steps: Sequence[Element]
     sections: Sequence[Section]
 
 
-def table_of(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], **more: Any) -> list[Element]:
-    """Return a table whose columns after the first hold numbers unless `numeric` says otherwise; none without rows."""
-    more.setdefault("numeric", frozenset(range(1, len(headings))))
-    return [HtmlTable(caption, headings, rows, **more)] if rows else []
+def table_of(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], **options: Any) -> list[Element]:
+    """Return a table, or nothing without rows; columns after the first are numeric unless `numeric` says otherwise."""
+    options.setdefault("numeric", frozenset(range(1, len(headings))))
+    return [HtmlTable(caption, headings, rows, **options)] if rows else []

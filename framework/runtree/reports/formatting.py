@@ -1,10 +1,10 @@
-"""Numbers, names and intervals as a page tells them."""
+"""Numbers, intervals and names as text of a page."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-NAMES: Mapping[str, str] = {
+METRIC_LABELS: Mapping[str, str] = {
     "roc_auc": "ROC AUC",
     "pr_auc": "PR AUC",
     "rmse": "RMSE",
@@ -18,8 +18,8 @@ NAMES: Mapping[str, str] = {
 MISSING = "\N{EN DASH}"
 
 
-def number(value: Any, signed: bool = False) -> str:
-    """Return a value for a table: four significant digits, thousands parted."""
+def format_number(value: Any, signed: bool = False) -> str:
+    """Return a value with four significant digits and separated thousands; texts and truth values as they read."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return MISSING
     if isinstance(value, bool):
@@ -38,56 +38,51 @@ def number(value: Any, signed: bool = False) -> str:
     return sign + text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else sign + text
 
 
-def metric_name(name: str) -> str:
-    """Return a metric as people call it."""
-    return NAMES.get(name, name.replace("_", " "))
+def metric_label(name: str) -> str:
+    return METRIC_LABELS.get(name, name.replace("_", " "))
 
 
-def interval(found: Mapping[str, Any] | None, signed: bool = False) -> str:
-    """Return "0.93 to 0.99"; a dash where there is none."""
-    if not found or found.get("low") is None or found.get("high") is None:
+def format_interval(interval: Mapping[str, Any] | None, signed: bool = False) -> str:
+    """Return "0.93 to 0.99"; a dash where a limit is missing."""
+    if not interval or interval.get("low") is None or interval.get("high") is None:
         return MISSING
-    return f"{number(found['low'], signed)} to {number(found['high'], signed)}"
+    return f"{format_number(interval['low'], signed)} to {format_number(interval['high'], signed)}"
 
 
-def with_interval(found: Mapping[str, Any], signed: bool = False) -> str:
-    """Return "0.97 (0.93 to 0.99)"."""
-    bounds = interval(found, signed)
-    value = number(found.get("value"), signed)
-    return value if bounds == MISSING else f"{value} ({bounds})"
+def format_estimate(estimate: Mapping[str, Any], signed: bool = False) -> str:
+    """Return a value with its interval: "0.97 (0.93 to 0.99)"."""
+    interval, value = format_interval(estimate, signed), format_number(estimate.get("value"), signed)
+    return value if interval == MISSING else f"{value} ({interval})"
 
 
-def p_value(value: Any) -> str:
-    """Return a p-value: never 0."""
+def format_p_value(value: Any) -> str:
+    """Return a p value, which is never shown as 0."""
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         return MISSING
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def seconds(value: Any) -> str:
-    """Return seconds to the precision that matters."""
+def format_seconds(value: Any) -> str:
     if not isinstance(value, (int, float)):
         return MISSING
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s" if value < 100 else f"{value:,.0f} s"
 
 
-def percent(value: Any) -> str:
-    """Return a share as per cent."""
+def format_percent(value: Any) -> str:
     return f"{value:.0%}" if isinstance(value, (int, float)) and math.isfinite(value) else MISSING
 
 
-def size(count: int) -> str:
-    """Return bytes: 312 kB, 4.1 MB."""
+def format_bytes(count: int) -> str:
     return f"{count} B" if count < 1000 else f"{count / 1000:,.0f} kB" if count < 1e6 else f"{count / 1e6:,.1f} MB"
 
 
-def count_of(count: int, word: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """Return "1 row", "5,000 rows"."""
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def join_words(words: list[str], most: int = 6) -> str:
-    """Return "a, b and c"; beyond `most` the others are counted."""
+    """Return "a, b and c"; beyond `most` the rest is counted."""
     if len(words) > most:
         return f"{', '.join(words[:most])} and {len(words) - most} more"
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

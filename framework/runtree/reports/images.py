@@ -1,105 +1,94 @@
-"""The pictures of a folder, ready to stand in a page."""
+"""The plots of a folder as images in a page.
+
+Every SVG, ours or a plugin's, becomes an `<img>` with a data URL: a browser runs no script and loads nothing in an
+image, so that no SVG has to be cleaned. The images stand on a light card, because plots are drawn for a white ground.
+"""
 
 import base64
-import html
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 from xml.etree.ElementTree import ParseError
 
 from runtree.reports.elements import Figure
-from runtree.reports.svg import inline
 
-LARGEST = 600_000  # bytes of one picture; all of a page may come to `ROOM`
-ROOM = 3_500_000
-SHADED = ("parallel", "slice")  # kinds whose shades mean something
+MAX_PLOT_BYTES = 600_000
+MAX_PAGE_BYTES = 3_500_000  # of all plots of a page, so that it opens quickly and can be sent by mail
 
 
 @dataclass
 class PlotGallery:
-    """Pictures by name, from the first of the folders that has each.
+    """Plots by name, each from the first of the folders that has it.
 
     Attributes
     ----------
     known
-        By kind, the title and the sentence of pictures that are drawn here and do not tell them themselves. These
-        become a part of the page; those of other kinds are kept apart.
+        Title and caption by the kind of a plot, the part of its name before a dash, for plots whose JSON has none.
     left_out
-        A line for each picture that is too large or cannot be read.
+        A line for each plot that is too large or cannot be read.
     """
 
     folders: Sequence[Path]
     known: Mapping[str, tuple[str, str]]
     left_out: list[str] = field(default_factory=list)
-    _shown: dict[str, int] = field(default_factory=dict)
+    _sizes: dict[str, int] = field(default_factory=dict)
 
     def names(self) -> list[str]:
-        """Return every picture that there is."""
-        found = (file.stem for folder in self.folders if folder.is_dir() for file in sorted(folder.glob("*.svg")))
-        return list(dict.fromkeys(found))
+        names = (file.stem for folder in self.folders if folder.is_dir() for file in sorted(folder.glob("*.svg")))
+        return list(dict.fromkeys(names))
 
-    def pictures(self, *names: str) -> list[Figure]:
-        """Return those of these pictures that there are, in this order."""
-        there = [(name, file) for name in names for file in self._files(name)[:1]]
-        return [picture for name, file in there if (picture := self._picture(name, file)) is not None]
+    def figures(self, *names: str) -> list[Figure]:
+        """Return the plots of these names that exist, in this order."""
+        figures = []
+        for name in names:
+            files = [file for folder in self.folders if (file := folder / f"{name}.svg").is_file()]
+            if files and (figure := self._figure(name, files[0])):
+                figures.append(figure)
+        return figures
 
     def others(self) -> list[Figure]:
-        """Return what has not been shown yet: pictures of plugins."""
-        return self.pictures(*(name for name in self.names() if name not in self._shown))
+        """Return the plots that have not been shown yet: those of plugins."""
+        return self.figures(*(name for name in self.names() if name not in self._sizes))
 
-    def _files(self, name: str) -> list[Path]:
-        return [file for folder in self.folders if (file := folder / f"{name}.svg").is_file()]
-
-    def _picture(self, name: str, file: Path) -> Figure | None:
-        told, kind = _told(file.with_suffix(".json")), name.partition("-")[0]
-        usual, says = self.known.get(kind, (name, ""))
-        of = name.partition("-")[2].replace("_", " ")
-        title = str(told.get("title") or f"{usual.replace('_', ' ')}{f': {of}' if of else ''}")
-        says = str(told.get("says") or says)
+    def _figure(self, name: str, file: Path) -> Figure | None:
+        kind, _, subject = name.partition("-")
+        title, caption = self.known.get(kind, (name, ""))
+        title = title.replace("_", " ") + (f": {subject.replace('_', ' ')}" if subject else "")
+        data = _read_data(file.with_suffix(".json"))
         try:
             content = file.read_bytes()
-            if len(content) > LARGEST or sum(self._shown.values()) + len(content) > ROOM:
-                self._leave_out(name, f"plots/{file.name} is too large for this page: open it by itself")
+            if len(content) > MAX_PLOT_BYTES or sum(self._sizes.values()) + len(content) > MAX_PAGE_BYTES:
+                self._leave_out(name, f"plots/{file.name} is too large for this page; open the file itself")
                 return None
-            shaded = kind in SHADED
-            drawn = f"plot-{_plain(name)}", _alt(title, says)
-            page = inline(content, *drawn, shaded) if kind in self.known else _apart(content, title)
+            width = _width(content)
         except (OSError, ParseError, ValueError) as error:
             self._leave_out(name, f"plots/{file.name} cannot be read ({str(error).partition(chr(10))[0]})")
             return None
-        self._shown[name] = len(page)
-        return Figure(name, title, says, page, _width(content))
+        self._sizes[name] = len(content)
+        source = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
+        return Figure(str(data.get("title") or title), str(data.get("says") or caption), source, width)
 
-    def _leave_out(self, name: str, why: str) -> None:
-        self.left_out.append(why)
-        self._shown[name] = 0
-
-
-def _alt(title: str, says: str) -> str:
-    return f"{title}. {says}".strip()
+    def _leave_out(self, name: str, reason: str) -> None:
+        self.left_out.append(reason)
+        self._sizes[name] = 0
 
 
-def _width(content: bytes) -> int:
-    found = re.search(rb'viewBox="[-\d.]+ [-\d.]+ (\d+)', content)
-    return int(found[1]) if found else Figure.width
+def _width(svg: bytes) -> int:
+    """Return the width of an SVG in points; raise where it is not one. A broken image would be an empty box."""
+    root = ElementTree.fromstring(svg)
+    if root.tag.rpartition("}")[2] != "svg" or "viewBox" not in root.attrib:
+        raise ValueError("not an SVG with a viewBox")
+    sizes = re.findall(r"[-\d.]+", root.attrib["viewBox"])
+    return int(float(sizes[2])) if len(sizes) == 4 else Figure.width
 
 
-def _plain(name: str) -> str:
-    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
-
-
-def _apart(content: bytes, title: str) -> str:
-    """Return a picture that somebody else drew as an image: nothing in it runs, and it is seen on white."""
-    data = base64.b64encode(content).decode()
-    return f'<img class="on-white" alt="{html.escape(title)}" src="data:image/svg+xml;base64,{data}">'
-
-
-def _told(file: Path) -> dict[str, Any]:
+def _read_data(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_bytes())
+        data = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}

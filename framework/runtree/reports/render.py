@@ -1,4 +1,4 @@
-"""A page as one HTML file: jinja2's templates beside this file, everything that was found escaped."""
+"""Writing report.html: content → page → HTML by the Jinja templates beside this file, which escape all values."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -11,61 +11,63 @@ from runtree.records.layout import RunFolder, SweepFolder
 from runtree.records.writer import write_text
 from runtree.reports.elements import Element, Page
 from runtree.reports.images import PlotGallery
-from runtree.reports.palette import DARK, LIGHT
 from runtree.reports.plots.draw import KNOWN, draw_run_plots
 from runtree.reports.run.content import RunContent, read_run_content
 from runtree.reports.run.page import run_page
 from runtree.reports.sweep.content import read_sweep_content
 from runtree.reports.sweep.page import sweep_page
-from runtree.reports.sweep.results import PICTURES
+from runtree.reports.sweep.results import PLOTS
 
-TEMPLATES = "templates"
+
+def write_run_report(record: RunRecord) -> Path:
+    """Draw the plots of a run into its folder and write its page."""
+    folder = RunFolder(record.folder)
+    content = read_run_content(record)
+    draw_run_plots(content, folder.plots)
+    write_text(folder.report, render_run(content, [folder.plots]))
+    return folder.report
+
+
+def write_report_elsewhere(record: RunRecord, file: Path, plots: Path) -> None:
+    """Write the page of a run to another file and draw into another folder; the run's folder is not changed."""
+    content = read_run_content(record)
+    draw_run_plots(content, plots)
+    write_text(file, render_run(content, [plots, RunFolder(record.folder).plots]))
+
+
+def render_run(content: RunContent, plots: Sequence[Path]) -> str:
+    """Return the page of a run with the plots of these folders."""
+    return render(run_page(content, PlotGallery(plots, KNOWN)))
+
+
+def write_sweep_report(folder: SweepFolder, file: Path | None = None) -> Path:
+    """Write the page of a sweep into its folder, or to another file. Its plots were drawn when it ended."""
+    page = sweep_page(read_sweep_content(folder), PlotGallery([folder.plots], PLOTS))
+    write_text(file or folder.report, render(page))
+    return file or folder.report
 
 
 def render(page: Page) -> str:
-    """Return the page; it loads nothing, and is read without a script."""
-    return str(_environment().get_template("page.html").render(page=page, light=LIGHT, dark=DARK))
+    """Return a page as HTML that loads nothing and needs no script."""
+    return str(_environment().get_template("page.html").render(page=page))
 
 
 @cache
 def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    loader = PackageLoader("runtree.reports", TEMPLATES)
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.filters["groups_of_a_kind"] = groups_of_a_kind
-    return made
+    environment = Environment(
+        loader=PackageLoader("runtree.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["kind"] = lambda element: type(element).__name__
+    environment.filters["runs_of_a_kind"] = _runs_of_a_kind
+    return environment
 
 
-def groups_of_a_kind(blocks: Sequence[Element]) -> list[tuple[str, list[Element]]]:
-    """Return neighbours of one kind together: pictures stand side by side, findings make one list."""
-    return [(kind, list(own)) for kind, own in groupby(blocks, key=lambda block: block.kind)]
-
-
-def write_run_report(record: RunRecord) -> Path:
-    """Draw a run's pictures into its folder, and write its page."""
-    folder = RunFolder(record.folder)
-    facts = read_run_content(record)
-    draw_run_plots(facts, folder.plots)
-    write_text(folder.report, tell(facts, [folder.plots]))
-    return folder.report
-
-
-def write_report_elsewhere(record: RunRecord, file: Path, place: Path) -> None:
-    """Write a run's page to another file; the run's folder stays as it is, and pictures are drawn in `place`."""
-    facts = read_run_content(record)
-    draw_run_plots(facts, place)
-    write_text(file, tell(facts, [place, RunFolder(record.folder).plots]))
-
-
-def tell(facts: RunContent, pictures: Sequence[Path]) -> str:
-    """Return the page."""
-    return render(run_page(facts, PlotGallery(pictures, KNOWN)))
-
-
-def write_sweep_report(folder: SweepFolder, file: Path | None = None) -> Path:
-    """Write a sweep's page into its folder, or to another file."""
-    facts = read_sweep_content(folder)
-    place = file or folder.report
-    write_text(place, render(sweep_page(facts, PlotGallery([folder.plots], PICTURES))))
-    return place
+def _runs_of_a_kind(elements: Sequence[Element]) -> list[tuple[str, list[Element]]]:
+    """Group neighbours of one class: figures stand side by side, findings form one list."""
+    return [(kind, list(run)) for kind, run in groupby(elements, key=lambda element: type(element).__name__)]

@@ -1,4 +1,4 @@
-"""How sure one can be: intervals, tests of a difference, corrections. Numbers in, numbers out; each with its source.
+"""Uncertainty: intervals, tests of a difference, corrections. Numbers in, numbers out; each function cites its source.
 
-`interval`, `comparison` and `corrections` are light; every other module needs numpy: import those where they are used.
+`comparison` is light; the other modules import NumPy, and SciPy inside functions: `scipy.stats` takes 0.5 to 4 seconds.
 """

@@ -1,4 +1,7 @@
-"""What came of comparing two models."""
+"""Results of statistical comparisons, and corrections of p values for several comparisons.
+
+Imports neither NumPy nor SciPy: `runtree compare` reads these types before it knows whether it has to test anything.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,21 +10,38 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A value with its confidence limits, which are NaN where the data does not determine them."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def known(self) -> bool:
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the interval as `evaluation.json` keeps it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """The difference of two models, one - other, in the metric's own unit.
+    """The difference of two models, first - second, in the unit of the metric.
 
     Attributes
     ----------
     method
         The test: ``corrected t``, ``DeLong``.
     low, high
-        Confidence limits of the difference; NaN where the data cannot tell.
+        Confidence limits of the difference; NaN where the data does not determine them.
     p
-        Two-sided: how likely so great a difference is where there is none. NaN where the test is not defined.
+        Two-sided p value; NaN where the test is not defined.
     n
-        How many differences or rows it rests on.
+        Number of differences or rows that the test rests on.
     note
-        What the reader has to know of this one; empty where there is nothing.
+        A remark for the reader; empty if there is none.
     """
 
     method: str
@@ -34,71 +54,45 @@ class Comparison:
 
     @property
     def tied(self) -> bool:
-        """Tell whether the data cannot tell the two apart: the limits hold 0, or there are none."""
+        """Whether the interval contains 0, or there is none."""
         return not (self.low > 0 or self.high < 0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
         return asdict(self)
 
 
 def equal(method: str, n: int, note: str) -> Comparison:
-    """Return that of two models between which nothing differs."""
+    """Return the comparison of two models without any difference."""
     return Comparison(method, 0.0, 0.0, 0.0, 1.0, n, note)
 
 
 def undecided(method: str, value: float, n: int, note: str) -> Comparison:
-    """Return that of two models of which the data does not allow a test."""
+    """Return a comparison for which the data does not allow a test."""
     return Comparison(method, value, math.nan, math.nan, math.nan, n, note)
 
 
-# --- A number, and between what bounds it is known.
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values that control the family-wise error rate (Holm 1979, Scand. J. Statist. 6, 65-70).
 
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its confidence limits; these are NaN where the data cannot tell."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def known(self) -> bool:
-        """Tell whether there are limits."""
-        return math.isfinite(self.low) and math.isfinite(self.high)
-
-    def to_dict(self) -> dict[str, float]:
-        """Return it as `evaluation.json` keeps it."""
-        return {"value": self.value, "low": self.low, "high": self.high}
-
-
-# --- Corrections of p values where several comparisons are made at once. NaN is no comparison: it is kept, not counted.
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Return p values that keep the chance of any false alarm at its level (Holm 1979, Scand. J. Statist. 6, 65-70)."""
-    order = _ranked(ps)
-    adjusted, most = list(ps), 0.0
-    for rank, position in enumerate(order):
-        most = max(most, (len(order) - rank) * ps[position])
-        adjusted[position] = min(most, 1.0)
-    return adjusted
-
-
-def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
-    """Return p values that keep the expected share of false among all alarms at its level.
-
-    Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x; equal to `scipy.stats.false_discovery_control`.
+    NaN stands for a comparison without a test: it is kept and not counted.
     """
-    order = _ranked(ps)
-    adjusted, least = list(ps), 1.0
-    for rank, position in reversed(list(enumerate(order, start=1))):
-        least = min(least, ps[position] * (len(order) / rank))
-        adjusted[position] = least
+    tested = [position for position, p in enumerate(p_values) if not math.isnan(p)]
+    adjusted, largest = list(p_values), 0.0
+    for rank, position in enumerate(sorted(tested, key=lambda position: p_values[position])):
+        largest = max(largest, (len(tested) - rank) * p_values[position])
+        adjusted[position] = min(largest, 1.0)
     return adjusted
 
 
-def _ranked(ps: Sequence[float]) -> list[int]:
-    """Return the positions of what is no NaN, the smallest p first."""
-    return sorted((position for position, p in enumerate(ps) if not math.isnan(p)), key=lambda position: ps[position])
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Return p values that control the false discovery rate; NaN is kept and not counted.
+
+    Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x.
+    """
+    tested = [p for p in p_values if not math.isnan(p)]
+    if not tested:
+        return list(p_values)
+    from scipy.stats import false_discovery_control
+
+    adjusted = iter(false_discovery_control(tested).tolist())
+    return [p if math.isnan(p) else next(adjusted) for p in p_values]

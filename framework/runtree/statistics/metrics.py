@@ -1,6 +1,6 @@
 """The built-in metrics, each scikit-learn's function under the field's name, equal to it to the last digit.
 
-They are computed without its checks (`runtree.statistics`: unchecked, deviations), which take far longer than the sums.
+They are computed without its checks (`statistics.fast_metrics`), which take far longer than the sums.
 
 For classification the functions receive class codes (0 … classes-1) and `labels`. With two classes precision, recall,
 F1 and the curves are those of the second class in sorted order; with more they are averaged over the classes with
@@ -37,9 +37,9 @@ def balanced_accuracy(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
 
 
 def _of_cells(name: str, y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
-    from runtree.statistics.unchecked import of_cells
+    from runtree.statistics.fast_metrics import score_classes
 
-    return of_cells(name, y_true, y_pred, len(labels))
+    return score_classes(name, y_true, y_pred, len(labels))
 
 
 def precision(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
@@ -64,14 +64,14 @@ def mcc(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
 
 def roc_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
     """Area under the ROC curve; one-versus-rest, macro, for more than two classes. NaN where a class is missing."""
-    from runtree.statistics import unchecked
+    from runtree.statistics import fast_metrics
 
     if len(set(y_true.tolist())) < len(labels):
         return float("nan")
     if len(labels) == 2 and _is_finite(y_score):
-        return unchecked.roc_auc(y_true == 1, y_score)
-    if len(labels) > 2 and unchecked.are_chances(y_score):
-        return unchecked.each_class(unchecked.roc_auc, y_true, y_score)
+        return fast_metrics.roc_auc_once(y_true == 1, y_score)
+    if len(labels) > 2 and fast_metrics.are_probabilities(y_score):
+        return fast_metrics.mean_over_classes(fast_metrics.roc_auc_once, y_true, y_score)
     from sklearn.metrics import roc_auc_score  # what is no chance it refuses in its own words
 
     more = {} if len(labels) == 2 else {"multi_class": "ovr", "average": "macro", "labels": list(labels)}
@@ -80,7 +80,7 @@ def roc_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
 
 def pr_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
     """Average precision: the area under the precision-recall curve in steps. NaN where a class is missing."""
-    from runtree.statistics import unchecked
+    from runtree.statistics import fast_metrics
 
     if len(set(y_true.tolist())) < len(labels):
         return float("nan")
@@ -89,17 +89,17 @@ def pr_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
 
         return float(average_precision_score(y_true, y_score, average="macro"))
     if len(labels) == 2:
-        return unchecked.average_precision(y_true == 1, y_score)
-    return unchecked.each_class(unchecked.average_precision, y_true, y_score)
+        return fast_metrics.average_precision_once(y_true == 1, y_score)
+    return fast_metrics.mean_over_classes(fast_metrics.average_precision_once, y_true, y_score)
 
 
 def log_loss(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
     """Mean negative log of the chance given to the true class."""
-    from runtree.statistics import unchecked
+    from runtree.statistics import fast_metrics
 
     chances = _both(y_score)
-    if unchecked.are_chances(chances):
-        return unchecked.log_loss(y_true, chances)
+    if fast_metrics.are_probabilities(chances):
+        return fast_metrics.score_rows("log_loss", y_true, chances)
     from sklearn.metrics import log_loss as score
 
     return float(score(y_true, y_score, labels=list(labels)))
@@ -107,11 +107,11 @@ def log_loss(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
 
 def brier(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
     """Mean squared distance of chances from what came; for more than two classes summed over them."""
-    from runtree.statistics import unchecked
+    from runtree.statistics import fast_metrics
 
     chances = _both(y_score)
-    if unchecked.are_chances(chances):
-        return unchecked.brier(y_true, chances)
+    if fast_metrics.are_probabilities(chances):
+        return fast_metrics.score_rows("brier", y_true, chances)
     from sklearn.metrics import brier_score_loss
 
     return float(brier_score_loss(y_true, y_score, labels=list(labels)))
@@ -132,10 +132,10 @@ def _both(y_score: Any) -> Any:
 
 def _regression(name: str) -> Any:
     def score(y_true: Any, y_pred: Any) -> float:
-        from runtree.statistics.deviations import SCORES
+        from runtree.statistics.fast_metrics import score_rows
 
         if len(y_true) > 1 and _is_finite(y_true) and _is_finite(y_pred):
-            return SCORES[name](y_true, y_pred)
+            return score_rows(name, y_true, y_pred)
         import sklearn.metrics  # which says in its own words what is wrong with them
 
         return float(getattr(sklearn.metrics, name)(y_true, y_pred))

@@ -1,7 +1,8 @@
-"""Resamples with replacement, as counts: how often each row, or each kind of row, was drawn.
+"""Resampling of rows with replacement, and metrics on each resample.
 
-Counts come in blocks of some megabytes, so that memory is the same for any number of resamples. A seed gives the same
-counts whatever is computed from them (NumPy's PCG64; rows, groups and kinds of rows each have a stream of their own).
+A resample is kept as counts: how often each row, or each cell of a confusion matrix, was drawn. Counts come in blocks
+of a megabyte, so that memory does not depend on the number of resamples. The counts depend on the seed alone and not
+on what is computed from them (NumPy's PCG64 with a stream each for rows, groups and cells).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,84 +13,17 @@ import numpy as np
 
 from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
-from runtree.statistics import confusion
-from runtree.statistics.scorers import built_in, scorer
+from runtree.statistics.fast_metrics import CONFUSION_METRICS, builtin_name, make_scorer
 
 Array = np.ndarray[Any, Any]
 
-BLOCK = 2**17  # counts held at once: 1 MB, which a processor's cache holds too
-PARTS = 200  # into which many rows are parted, to leave out one at a time
-SO_MANY = 100_000  # rows, of which none is left out
+BLOCK_COUNTS = 2**17  # 1 MB, which fits into a processor's cache
+JACKKNIFE_PARTS = 200
+MAX_JACKKNIFE_ROWS = 100_000
+MAX_ROWS_DRAWN = 200_000_000  # over all resamples: 10,000 resamples up to 20,000 rows, 2,000 up to 100,000
+MAX_ROWS_CALLED = 20_000_000  # the same where a plugin's metric is called on each resample
+MIN_RESAMPLES = 200
 STREAMS = {"rows": 0, "groups": 1, "cells": 2, "parts": 3}
-
-
-def draw_rows(rows: int, resamples: int, seed: int) -> Iterator[Array]:
-    """Yield blocks of counts of shape (some resamples, rows); each resample holds as many rows as there are."""
-    generator = _generator(seed, "rows")
-    for size in _blocks(resamples, rows):
-        yield _drawn(generator, size, rows)
-
-
-def draw_groups(groups: Array, resamples: int, seed: int) -> Iterator[Array]:
-    """Yield blocks of counts of shape (some resamples, rows), where whole groups are drawn (the cluster bootstrap).
-
-    Davison & Hinkley 1997, Bootstrap Methods and their Application, §3.8: groups are resampled, and all rows of each.
-    """
-    _, member = np.unique(groups, return_inverse=True)
-    generator, count = _generator(seed, "groups"), int(member.max()) + 1
-    for size in _blocks(resamples, len(groups)):
-        yield _drawn(generator, size, count)[:, member]
-
-
-def draw_cells(sizes: Array, width: int, resamples: int, seed: int) -> Iterator[Array]:
-    """Yield blocks of counts of shape (some resamples, cells), drawn from cells of so many rows each.
-
-    To draw rows and count their kinds, or to draw the counts at once from the multinomial distribution, is the same.
-    `width` is how many numbers the caller makes of one resample.
-    """
-    generator, rows = _generator(seed, "cells"), int(sizes.sum())
-    for size in _blocks(resamples, max(width, len(sizes))):
-        yield generator.multinomial(rows, sizes / rows, size=size)
-
-
-def leave_out(rows: int, seed: int, groups: Array | None = None) -> Iterator[Array]:
-    """Yield blocks of counts of shape (some parts, rows) in which each row, or group, is left out once: the jackknife.
-
-    Of more than 200 rows or groups parts of them, made at random, are left out together. Of more than 100,000 none is:
-    the acceleration that the jackknife is for shrinks with √n, and is below what their noise would add.
-    """
-    member = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
-    things = int(member.max()) + 1
-    if things > SO_MANY:
-        yield np.empty((0, rows), dtype=np.int64)
-        return
-    if things > PARTS:
-        member = (_generator(seed, "parts").permutation(things) % PARTS)[member]
-    parts, start = min(things, PARTS), 0
-    for size in _blocks(parts, rows):
-        yield (member != np.arange(start, start + size)[:, None]).astype(np.int64)
-        start += size
-
-
-def _generator(seed: int, stream: str) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, STREAMS[stream]])))
-
-
-def _drawn(generator: np.random.Generator, resamples: int, things: int) -> Array:
-    drawn = generator.integers(0, things, size=(resamples, things), dtype=np.int64)
-    drawn += (np.arange(resamples) * things)[:, None]
-    return np.bincount(drawn.ravel(), minlength=resamples * things).reshape(resamples, things)
-
-
-def _blocks(resamples: int, width: int) -> Iterator[int]:
-    size = max(1, BLOCK // width)
-    for start in range(0, resamples, size):
-        yield min(size, resamples - start)
-
-
-MOST_DRAWS = 200_000_000  # rows drawn in all: 10,000 resamples up to 20,000 rows, 2,000 up to 100,000
-MOST_CALLED = 20_000_000  # and where a metric's own function is called on them
-LEAST = 200  # resamples, however many rows there are
 
 
 @dataclass(frozen=True)
@@ -99,11 +33,11 @@ class Replicates:
     Attributes
     ----------
     drawn
-        Of shape (models, resamples), every model asked about the same draws.
+        Of shape (models, resamples); all models are scored on the same resamples.
     left_out
-        Of shape (models, parts): the value without a part of the rows.
+        Of shape (models, parts): the jackknife values, each without one part of the rows.
     sizes
-        Of shape (parts,): how many parts there are of this kind.
+        Of shape (parts,): the weight of each part.
     """
 
     drawn: Array
@@ -111,77 +45,145 @@ class Replicates:
     sizes: Array
 
     def difference(self) -> "Replicates":
-        """Return those of the first model less the second."""
+        """Return the replicates of the first model minus the second."""
         return Replicates(-np.diff(self.drawn, axis=0), -np.diff(self.left_out, axis=0), self.sizes)
 
 
 def replicate(
     models: Sequence[Predictions], metrics: Sequence[Metric], resamples: int, seed: int, groups: Array | None = None
 ) -> Mapping[str, Replicates]:
-    """Return the replicates of each metric; without those that need chances where a model has none.
+    """Return the replicates of each metric; metrics of probabilities are left out where a model has none.
 
     Parameters
     ----------
     models
-        Answers of each to the same rows in the same order.
+        Answers of each model for the same rows in the same order.
     resamples
-        How many are wanted. With n rows at most 2·10⁸ / n are made, of a metric that is not built in 2·10⁷ / n, and
-        in any case 200. Those of the confusion matrix are made whole.
+        The number wanted. With n rows at most 2·10⁸ / n are drawn, for a plugin's metric 2·10⁷ / n, and at least 200.
+        Confusion matrices are always drawn in full.
     groups
-        What each row belongs to, of shape (rows,): whole groups are drawn.
+        Group of each row, of shape (rows,): whole groups are drawn.
     """
-    possible = [one for one in metrics if one.needs == "prediction" or all(own.score is not None for own in models)]
-    of_cells = [one for one in possible if groups is None and built_in(one) in confusion.SCORES]
-    found = _by_cells(models, of_cells, resamples, seed) if of_cells else {}
+    possible = [
+        metric for metric in metrics if metric.needs == "prediction" or all(model.score is not None for model in models)
+    ]
+    by_matrix = [metric for metric in possible if groups is None and builtin_name(metric) in CONFUSION_METRICS]
+    replicates = _replicate_matrices(models, by_matrix, resamples, seed) if by_matrix else {}
     rows = max(len(models[0].y_true), 1)
-    for names, most in ((True, MOST_DRAWS), (False, MOST_CALLED)):
-        own = [one for one in possible if one not in of_cells and bool(built_in(one)) is names]
-        if own:
-            found |= _by_rows(models, own, min(resamples, max(LEAST, most // rows)), seed, groups)
-    return {one.name: found[one.name] for one in possible}
+    for builtin, max_rows in ((True, MAX_ROWS_DRAWN), (False, MAX_ROWS_CALLED)):
+        by_rows = [metric for metric in possible if metric not in by_matrix and bool(builtin_name(metric)) is builtin]
+        if by_rows:
+            count = min(resamples, max(MIN_RESAMPLES, max_rows // rows))
+            replicates |= _replicate_rows(models, by_rows, count, seed, groups)
+    return {metric.name: replicates[metric.name] for metric in possible}
 
 
-def _by_rows(
+def _replicate_rows(
     models: Sequence[Predictions], metrics: Sequence[Metric], resamples: int, seed: int, groups: Array | None
 ) -> dict[str, Replicates]:
-    """Draw rows, or groups of them, once for all metrics."""
+    """Draw rows, or groups of rows, once for all metrics."""
     rows = len(models[0].y_true)
-    scorers = [[scorer(model, metric) for model in models] for metric in metrics]
+    scorers = [[make_scorer(model, metric) for model in models] for metric in metrics]
 
-    def scored(blocks: Iterable[Array]) -> list[Array]:
-        found = [[np.stack([score(counts) for score in own]) for own in scorers] for counts in blocks]
-        return [np.concatenate(values, axis=1) for values in zip(*found, strict=True)]
+    def score(blocks: Iterable[Array]) -> list[Array]:
+        values = [[np.stack([scorer(counts) for scorer in of_metric]) for of_metric in scorers] for counts in blocks]
+        return [np.concatenate(of_metric, axis=1) for of_metric in zip(*values, strict=True)]
 
-    drawn = scored(draw_rows(rows, resamples, seed) if groups is None else draw_groups(groups, resamples, seed))
-    left_out = scored(leave_out(rows, seed, groups))
-    found = zip(metrics, drawn, left_out, strict=True)
-    return {one.name: Replicates(values, without, np.ones(without.shape[1])) for one, values, without in found}
+    drawn = score(draw_rows(rows, resamples, seed) if groups is None else draw_groups(groups, resamples, seed))
+    left_out = score(leave_out(rows, seed, groups))
+    return {
+        metric.name: Replicates(values, without, np.ones(without.shape[1]))
+        for metric, values, without in zip(metrics, drawn, left_out, strict=True)
+    }
 
 
-def _by_cells(
+def _replicate_matrices(
     models: Sequence[Predictions], metrics: Sequence[Metric], resamples: int, seed: int
 ) -> dict[str, Replicates]:
-    """Draw how many rows there are of each true class and prediction of every model, of those that occur."""
+    """Draw confusion matrices instead of rows: metrics of the matrix depend on nothing else.
+
+    A cell is one combination of the true class and the predictions of every model, so that the models stay paired.
+    """
     classes = len(models[0].classes)
-    kinds = np.stack([models[0].y_true, *(model.y_pred for model in models)])
-    cells, sizes = np.unique(kinds, axis=1, return_counts=True)
-    places = [_place(cells[0] * classes + predicted, classes**2) for predicted in cells[1:]]
+    combinations = np.stack([models[0].y_true, *(model.y_pred for model in models)])
+    cells, sizes = np.unique(combinations, axis=1, return_counts=True)
+    # one matrix for each model that adds every cell up at its place in the model's confusion matrix
+    sums = [np.eye(classes**2, dtype=np.int64)[cells[0] * classes + predicted] for predicted in cells[1:]]
 
-    def scored(blocks: Iterator[Array]) -> list[Array]:
-        found = []
+    def score(blocks: Iterable[Array]) -> list[Array]:
+        values = []
         for counts in blocks:
-            matrices = [(counts @ own).reshape(-1, classes, classes) for own in places]
-            found.append([np.stack([confusion.SCORES[built_in(one)](own) for own in matrices]) for one in metrics])
-        return [np.concatenate(values, axis=1) for values in zip(*found, strict=True)]
+            matrices = [(counts @ place).reshape(-1, classes, classes) for place in sums]
+            values.append(
+                [np.stack([CONFUSION_METRICS[builtin_name(metric)](own) for own in matrices]) for metric in metrics]
+            )
+        return [np.concatenate(of_metric, axis=1) for of_metric in zip(*values, strict=True)]
 
-    drawn = scored(draw_cells(sizes, classes**2, resamples, seed))
-    left_out = scored(sizes - own[None, :] for own in np.eye(len(sizes), dtype=np.int64))
+    drawn = score(draw_cells(sizes, classes**2, resamples, seed))
+    left_out = score(sizes - single[None, :] for single in np.eye(len(sizes), dtype=np.int64))
     together = zip(metrics, drawn, left_out, strict=True)
-    return {one.name: Replicates(values, without, sizes) for one, values, without in together}
+    return {metric.name: Replicates(values, without, sizes) for metric, values, without in together}
 
 
-def _place(where: Array, places: int) -> Array:
-    """Return the matrix that adds each cell up where it belongs."""
-    found = np.zeros((len(where), places), dtype=np.int64)
-    found[np.arange(len(where)), where] = 1
-    return found
+def draw_rows(rows: int, resamples: int, seed: int) -> Iterator[Array]:
+    """Yield blocks of counts of shape (some resamples, rows); each resample has as many rows as the data."""
+    generator = _generator(seed, "rows")
+    for size in _block_sizes(resamples, rows):
+        yield _draw(generator, size, rows)
+
+
+def draw_groups(groups: Array, resamples: int, seed: int) -> Iterator[Array]:
+    """Yield blocks of counts of shape (some resamples, rows), drawing whole groups (the cluster bootstrap).
+
+    Davison & Hinkley 1997, Bootstrap Methods and their Application, §3.8: groups are resampled, and all rows of each.
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    generator, count = _generator(seed, "groups"), int(group.max()) + 1
+    for size in _block_sizes(resamples, len(groups)):
+        yield _draw(generator, size, count)[:, group]
+
+
+def draw_cells(sizes: Array, width: int, resamples: int, seed: int) -> Iterator[Array]:
+    """Yield blocks of counts of shape (some resamples, cells) for cells that hold `sizes` rows.
+
+    Drawing rows and counting their cells is drawing from the multinomial distribution. `width` is the number of values
+    that the caller makes of each resample.
+    """
+    generator, rows = _generator(seed, "cells"), int(sizes.sum())
+    for size in _block_sizes(resamples, max(width, len(sizes))):
+        yield generator.multinomial(rows, sizes / rows, size=size)
+
+
+def leave_out(rows: int, seed: int, groups: Array | None = None) -> Iterator[Array]:
+    """Yield blocks of counts of shape (some parts, rows) that leave out each row, or group, once: the jackknife.
+
+    More than 200 rows or groups are divided into 200 random parts. Beyond 100,000 nothing is left out: the acceleration
+    that the jackknife estimates shrinks with √n, below the noise that the parts would add.
+    """
+    part = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
+    count = int(part.max()) + 1
+    if count > MAX_JACKKNIFE_ROWS:
+        yield np.empty((0, rows), dtype=np.int64)
+        return
+    if count > JACKKNIFE_PARTS:
+        part = (_generator(seed, "parts").permutation(count) % JACKKNIFE_PARTS)[part]
+    parts, start = min(count, JACKKNIFE_PARTS), 0
+    for size in _block_sizes(parts, rows):
+        yield (part != np.arange(start, start + size)[:, None]).astype(np.int64)
+        start += size
+
+
+def _generator(seed: int, stream: str) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, STREAMS[stream]])))
+
+
+def _draw(generator: np.random.Generator, resamples: int, items: int) -> Array:
+    drawn = generator.integers(0, items, size=(resamples, items), dtype=np.int64)
+    drawn += (np.arange(resamples) * items)[:, None]  # one bincount for all resamples
+    return np.bincount(drawn.ravel(), minlength=resamples * items).reshape(resamples, items)
+
+
+def _block_sizes(resamples: int, width: int) -> Iterator[int]:
+    size = max(1, BLOCK_COUNTS // width)
+    for start in range(0, resamples, size):
+        yield min(size, resamples - start)

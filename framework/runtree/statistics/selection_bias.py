@@ -1,14 +1,11 @@
-"""By how much the best of many configurations looks better than it is: it is best by luck too."""
+"""Selection bias: how much better the best of many configurations looks than it is, because luck took part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from runtree.contract.types import Direction
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -20,35 +17,30 @@ class Optimism:
     best
         Its position among the configurations.
     value
-        Its score as found, the one it was chosen by.
+        The score by which it was selected.
     corrected
-        What to expect of it on new rows.
-    low, high
-        Confidence limits of `corrected`; NaN where the method gives none.
+        The score to expect on new rows.
     """
 
     best: int
     value: float
     corrected: float
-    low: float = np.nan
-    high: float = np.nan
 
     @property
     def bias(self) -> float:
-        """By how much the score found is off."""
         return abs(self.value - self.corrected)
 
 
 def tibshirani(fold_scores: Sequence[Sequence[float]], direction: Direction) -> Optimism:
-    """Correct the winner of a cross-validation by how much better the best of each single fold is than it, there.
+    """Correct the winner of a cross-validation by how much the best configuration of each fold beats it there.
 
-    Tibshirani & Tibshirani 2009, doi:10.1214/08-AOAS224. It needs fold scores alone, and corrects a little too much
-    where configurations are much alike.
+    Tibshirani & Tibshirani 2009, doi:10.1214/08-AOAS224. It needs only the fold scores, and corrects somewhat too much
+    where the configurations are much alike.
 
     Parameters
     ----------
     fold_scores
-        Of shape (configurations, folds), of the same folds.
+        Of shape (configurations, folds), on the same folds.
     """
     sign = 1.0 if direction == "minimize" else -1.0
     errors = sign * np.asarray(fold_scores, dtype=float)

@@ -58,14 +58,14 @@ class ThresholdCurve:
 
 def metric_objective(metric: Metric) -> ThresholdObjective:
     """Judge by a metric of predicted classes."""
-    from runtree.statistics.confusion import SCORES
+    from runtree.statistics.fast_metrics import CONFUSION_METRICS
 
     own = getattr(metric.function, "__module__", "") == "runtree.statistics.metrics"
     return ThresholdObjective(
         metric.name,
         lambda truth, answer: metric.function(truth, answer, labels=range(2)),
         metric.direction,
-        SCORES.get(metric.name) if own else None,  # a plugin's of the same name is not known here
+        CONFUSION_METRICS.get(metric.name) if own else None,  # a plugin's of the same name is not known here
     )
 
 

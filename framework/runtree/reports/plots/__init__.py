@@ -1,1 +1,1 @@
-"""The pictures of a run, drawn on matplotlib by scikit-learn's displays where there is one, in these rooms."""
+"""Plots of a run on matplotlib, by the display classes of scikit-learn where there is one."""

@@ -1,4 +1,4 @@
-"""Which pictures there are, and drawing all of those that apply to a run."""
+"""The plots of a run, and drawing those that apply to it."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from runtree.records.pictures import DrawnPlot, write_plot
 from runtree.reports.plots import bars, classification, curves, regression
 from runtree.reports.run.content import RunContent
 
-PLOTS: Mapping[str, Callable[[RunContent], DrawnPlot | None]] = {
+PLOTS: Mapping[str, Callable[[RunContent], DrawnPlot | None]] = {  # None: it does not apply to this run
     "confusion": classification.confusion,
     "roc": classification.roc,
     "precision_recall": classification.precision_recall,
@@ -18,24 +18,24 @@ PLOTS: Mapping[str, Callable[[RunContent], DrawnPlot | None]] = {
     "predicted_actual": regression.predicted_actual,
     "residuals": regression.residuals,
     "baselines": bars.baselines,
-    "slices": bars.slices,
+    "slices": bars.segments,
     "fairness": bars.fairness,
     "importance": bars.importance,
     "robustness": bars.robustness,
     "dependence": curves.dependence,
     "training_size": curves.training_size,
 }
-KNOWN: Mapping[str, tuple[str, str]] = {  # those drawn here tell their titles themselves
+KNOWN: Mapping[str, tuple[str, str]] = {  # title and caption; the plots above write theirs into their JSON
     **{name: (name, "") for name in PLOTS},
-    "learning_curve": ("Learning by iterations", "The loss and the metrics as the fit went on."),
+    "learning_curve": ("Learning curve by iterations", "Loss and metrics during the fit."),
 }
 
 
-def draw_run_plots(facts: RunContent, folder: Path) -> list[str]:
-    """Write each picture that applies, an SVG and what it shows as JSON; one that fails is a warning, and left out."""
+def draw_run_plots(content: RunContent, folder: Path) -> list[str]:
+    """Write each plot that applies, an SVG and its data as JSON. One that fails is left out with a warning."""
     written: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a font may lack a sign, a class may have no rows
-        for name, picture in PLOTS.items():
-            written += write_plot(folder, name, partial(picture, facts), once=True)
+        for name, plot in PLOTS.items():
+            written += write_plot(folder, name, partial(plot, content), once=True)
     return written

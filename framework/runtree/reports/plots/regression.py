@@ -1,48 +1,45 @@
-"""How far predicted numbers are from the actual ones."""
+"""Plots of a regression: predicted against actual values, and residuals."""
 
 from typing import Any
 
-from runtree.records.pictures import GREY, DrawnPlot
-from runtree.reports.plots.style import BLUE, finish, new_axes, of_rows, sample
+from runtree.records.pictures import DrawnPlot
+from runtree.reports.plots.style import BLUE, REFERENCE_LINE, finish, new_axes, sample_rows
 from runtree.reports.run.content import RunContent
 
 CLOUD = {"s": 20, "alpha": 0.6, "color": BLUE, "edgecolor": "none"}
-LINE = {"color": GREY, "linestyle": "--", "linewidth": 1}
-DENSE = 400  # marks from which on they are kept as an image: a small file
+MAX_VECTOR_MARKS = 400  # more become an image within the SVG, which keeps the file small
 
 
-def predicted_actual(facts: RunContent) -> DrawnPlot | None:
-    """Draw actual against predicted numbers."""
-    return _drawn(
-        facts, "actual_vs_predicted", "Actual and predicted", "actual", "On the dashed line both are the same."
-    )
+def predicted_actual(content: RunContent) -> DrawnPlot | None:
+    caption = "On the dashed line both are equal."
+    return _draw(content, "actual_vs_predicted", "Actual and predicted", "actual", caption)
 
 
-def residuals(facts: RunContent) -> DrawnPlot | None:
-    """Draw what is left, actual less predicted, against the prediction."""
-    says = "Actual less predicted. A shape in this cloud, or one side wider than the other, is what the model missed."
-    return _drawn(facts, "residual_vs_predicted", "Residuals", "actual - predicted", says)
+def residuals(content: RunContent) -> DrawnPlot | None:
+    caption = "Actual minus predicted. A trend, or a spread that grows to one side, is structure that the model missed."
+    return _draw(content, "residual_vs_predicted", "Residuals", "actual - predicted", caption)
 
 
-def _drawn(facts: RunContent, kind: str, title: str, up: str, says: str) -> DrawnPlot | None:
+def _draw(content: RunContent, kind: str, title: str, y_label: str, caption: str) -> DrawnPlot | None:
     from matplotlib.ticker import MaxNLocator
     from sklearn.metrics import PredictionErrorDisplay
 
-    answers = facts.answers
-    if answers is None or answers.classes:
+    predictions = content.predictions
+    if predictions is None or predictions.classes:
         return None
-    kept, target = sample(len(answers.y_true)), str(facts.of_data("target").get("name") or "target")
-    true, predicted = answers.y_true[kept], answers.y_pred[kept]
+    rows, target = len(predictions.y_true), str(content.data_entry("target").get("name") or "target")
+    kept = sample_rows(rows)
+    true, predicted = predictions.y_true[kept], predictions.y_pred[kept]
     axes = new_axes()
-    look: dict[str, Any] = {**CLOUD, "rasterized": len(kept) > DENSE}
-    PredictionErrorDisplay(y_true=true, y_pred=predicted).plot(
-        ax=axes, kind=kind, scatter_kwargs=look, line_kwargs=LINE
-    )
+    marks: dict[str, Any] = {**CLOUD, "rasterized": len(kept) > MAX_VECTOR_MARKS}
+    display = PredictionErrorDisplay(y_true=true, y_pred=predicted)
+    display.plot(ax=axes, kind=kind, scatter_kwargs=marks, line_kwargs=REFERENCE_LINE)
     axes.set_aspect("auto")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5))
-    figure = finish(
-        axes, f"{title}, {facts.part} part", f"predicted {target}", up.replace("actual", f"actual {target}", 1)
-    )
-    told = {"actual": true.tolist(), "predicted": predicted.tolist(), "shown": len(kept), "of": len(answers.y_true)}
-    return figure, {"title": title, "says": says + of_rows(len(kept), len(answers.y_true)), **told}
+    y_label = y_label.replace("actual", f"actual {target}", 1)
+    figure = finish(axes, f"{title}, {content.split} set", f"predicted {target}", y_label)
+    if len(kept) < rows:
+        caption += f" {len(kept):,} of {rows:,} rows are drawn."
+    data = {"actual": true.tolist(), "predicted": predicted.tolist(), "shown": len(kept), "of": rows}
+    return figure, {"title": title, "says": caption, **data}

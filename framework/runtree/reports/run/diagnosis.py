@@ -1,172 +1,184 @@
-"""What was found wrong or right: findings, calibration, threshold, slices, residuals, learning, robustness, groups."""
+"""Sections of a run's page on the diagnosis: findings, calibration, segments, residuals, robustness, fairness."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from runtree.reports.elements import Details, Element, Finding, HtmlTable, Paragraph, table_of
-from runtree.reports.formatting import count_of, interval, metric_name, number, p_value, with_interval
+from runtree.contract.types import Finding
+from runtree.reports.elements import Details, Element, HtmlTable, Paragraph, table_of
+from runtree.reports.formatting import (
+    format_estimate,
+    format_interval,
+    format_number,
+    format_p_value,
+    metric_label,
+    pluralize,
+)
 from runtree.reports.images import PlotGallery
 from runtree.reports.run.content import RunContent
 
-ORDER = {"warning": 0, "note": 1, "good": 2}
+SEVERITY = {"warning": 0, "note": 1, "good": 2}
+MAX_FEATURES = 30  # in the table of importances
 
 
-def findings(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell each finding and what to do about it, the most serious first."""
-    found = sorted(map(finding, facts.findings), key=lambda one: ORDER[one.level])
-    wrong, good = [one for one in found if one.level != "good"], [one for one in found if one.level == "good"]
-    if not wrong:
-        return [*good]
-    return [*wrong, *([Details(f"{count_of(len(good), 'look')} that found nothing wrong", good)] if good else [])]
+def findings(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    """Return the findings, the most serious first; passed checks are folded away beside others."""
+    found = sorted(map(read_finding, content.findings), key=lambda finding: SEVERITY[finding.level])
+    passed = [finding for finding in found if finding.level == "good"]
+    problems = [finding for finding in found if finding.level != "good"]
+    if not problems or not passed:
+        return [*problems, *passed]
+    return [*problems, Details(f"{pluralize(len(passed), 'check')} passed", passed)]
 
 
-def finding(one: Mapping[str, Any]) -> Finding:
-    """Return a finding as a block."""
-    level = str(one.get("level"))
-    name = str(one.get("name") or "").replace("_", " ")
-    return Finding(level if level in ORDER else "note", name, str(one.get("says")), str(one.get("advice") or ""))  # type: ignore[arg-type]
+def read_finding(entry: Mapping[str, Any]) -> Finding:
+    """Return a finding from its JSON, with a name and a level that can be shown whatever the file holds."""
+    level = str(entry.get("level"))
+    name = str(entry.get("name") or "").replace("_", " ")
+    level = level if level in SEVERITY else "note"
+    return Finding(name, level, str(entry.get("says")), str(entry.get("advice") or ""))  # type: ignore[arg-type]
 
 
-def learning(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Show how it learned, by iterations and by rows."""
-    more = facts.one("learning_curve").get("doubling") or {}
-    blocks: list[Element] = [*gallery.pictures("learning_curve", "training_size")]
-    if more.get("gain") is not None:
-        told = with_interval({**more, "value": more["gain"]}, signed=True)
-        blocks.append(
-            Paragraph(f"What twice the rows would bring, by the end of this curve: {told}; above 0 is better.")
+def learning(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    """Return the learning curves, by iterations and by rows."""
+    doubling = content.result("learning_curve").get("doubling") or {}
+    elements: list[Element] = [*gallery.figures("learning_curve", "training_size")]
+    if doubling.get("gain") is not None:
+        lift = format_estimate({**doubling, "value": doubling["gain"]}, signed=True)
+        elements.append(Paragraph(f"Expected change of the score with twice the rows: {lift}; above 0 is better."))
+    return elements
+
+
+def probabilities(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    calibration, threshold = content.result("calibration"), content.result("threshold")
+    elements: list[Element] = [*gallery.figures("calibration", "threshold")]
+    if calibration.get("ece") is not None:
+        text = f"Calibration error on the {calibration.get('part', 'test')} set: {format_number(calibration['ece'])}"
+        if calibration.get("noise") is not None:
+            noise, p = format_number(calibration["noise"]), format_p_value(calibration.get("p"))
+            text += f"; a perfectly calibrated model would show up to {noise} on this many rows (p {p})"
+        elements.append(
+            Paragraph(f"{text}. It is the mean difference of predicted probability and observed frequency.")
         )
-    return blocks
-
-
-def chances(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell whether its probabilities can be taken at their word, and where they part yes from no."""
-    found, threshold = facts.one("calibration"), facts.one("threshold")
-    blocks: list[Element] = [*gallery.pictures("calibration", "threshold")]
-    if found.get("ece") is not None:
-        says = f"Expected calibration error on the {found.get('part', 'test')} part: {number(found['ece'])}"
-        if found.get("noise") is not None:
-            says += f"; with so few rows chance alone comes to {number(found['noise'])}, p {p_value(found.get('p'))}"
-        blocks.append(Paragraph(f"{says}. So far is a probability from what happens, on average."))
     if threshold.get("chosen") is not None:
-        blocks.append(Paragraph(_threshold(threshold)))
-    return blocks
+        by = metric_label(str(threshold.get("by")))
+        text = f"Best threshold on the {threshold.get('part', 'validation')} set by {by}: "
+        text += format_number(threshold["chosen"])
+        if threshold.get("chosen_value") is not None:
+            chosen, default = (format_number(threshold.get(name)) for name in ("chosen_value", "default_value"))
+            text += f" ({by} {chosen}; at the default threshold {default})"
+        use = "The model uses it." if threshold.get("used") else "The model does not use it."
+        elements.append(Paragraph(f"{text}. {use}"))
+    return elements
 
 
-def _threshold(found: Mapping[str, Any]) -> str:
-    by = metric_name(str(found.get("by")))
-    says = f"Best threshold on the {found.get('part', 'validation')} part by {by}: {number(found['chosen'])}"
-    if found.get("chosen_value") is not None:
-        says += f" ({by} {number(found['chosen_value'])}, with the usual one {number(found.get('default_value'))})"
-    return f"{says}. {'The model uses it.' if found.get('used') else 'The model does not use it.'}"
-
-
-def slices(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell where in the data it is worst."""
-    found = facts.each("slices")
+def segments(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    """Return the segments of the data with the worst scores."""
+    entries = content.results("slices")
     rows = [
         [
-            str(one.get("where")),
-            number(one.get("rows")),
-            number(one.get("value")),
-            interval(one),
-            number(one.get("overall")),
-            p_value(one.get("p")),
+            str(entry.get("where")),
+            format_number(entry.get("rows")),
+            format_number(entry.get("value")),
+            format_interval(entry),
+            format_number(entry.get("overall")),
+            format_p_value(entry.get("p")),
         ]
-        for one in found
+        for entry in entries
     ]
-    name = metric_name(str(found[0].get("metric") or facts.metric)) if found else ""
-    headings = ["where", "rows", name, "interval", "overall", "p"]
-    return [*gallery.pictures("slices"), *table_of("Where it is worst", headings, rows)]
+    headings = ["segment", "rows", _metric(content, entries), "interval", "all rows", "p"]
+    return [*gallery.figures("slices"), *table_of("Weakest segments", headings, rows)]
 
 
-def residuals(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Show predicted against actual numbers, and what is left."""
-    blocks: list[Element] = [*gallery.pictures("predicted_actual", "residuals")]
-    found = facts.one("residuals")
-    bins = (found.get("by_prediction") or {}).get("bins") or ()
+def residuals(content: RunContent, gallery: PlotGallery) -> list[Element]:
     rows = [
         [
-            f"{number(one.get('low'))} to {number(one.get('high'))}",
-            number(one.get("rows")),
-            number(one.get("mean"), True),
+            f"{format_number(entry.get('low'))} to {format_number(entry.get('high'))}",
+            format_number(entry.get("rows")),
+            format_number(entry.get("mean"), signed=True),
         ]
-        for one in bins
+        for entry in (content.result("residuals").get("by_prediction") or {}).get("bins") or ()
     ]
-    return blocks + table_of("Mean of actual less predicted", ["predicted", "rows", "mean"], rows)
+    table = table_of("Mean residual (actual - predicted)", ["predicted", "rows", "mean residual"], rows)
+    return [*gallery.figures("predicted_actual", "residuals"), *table]
 
 
-def robustness(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell what worse inputs cost."""
-    found = facts.each("robustness")
-    why = any(one.get("reason") for one in found)
+def robustness(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    entries = content.results("robustness")
+    noted = any(entry.get("reason") for entry in entries)
     rows = [
-        [str(one.get("shift")), number(one.get("value")), number(one.get("loss"), signed=True)]
-        + ([str(one.get("reason") or "")] if why else [])
-        for one in found
+        [str(entry.get("shift")), format_number(entry.get("value")), format_number(entry.get("loss"), signed=True)]
+        + ([str(entry.get("reason") or "")] if noted else [])
+        for entry in entries
     ]
-    name = metric_name(str(found[0].get("metric") or facts.metric)) if found else ""
-    headings = ["inputs", name, "loss", *(["note"] if why else [])]
-    return [*gallery.pictures("robustness"), *table_of("With worse inputs", headings, rows, numeric=frozenset({1, 2}))]
+    headings = ["inputs", _metric(content, entries), "loss", *(["note"] if noted else [])]
+    table = table_of("Scores on perturbed inputs", headings, rows, numeric=frozenset({1, 2}))
+    return [*gallery.figures("robustness"), *table]
 
 
-def groups(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell how each group is served, and how far apart groups are."""
-    blocks: list[Element] = [*gallery.pictures("fairness")]
-    for one in facts.each("fairness"):
-        blocks += _column(one)
-    return blocks
+def fairness(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    """Return the scores of the groups of each sensitive column, and the gaps between groups."""
+    elements: list[Element] = [*gallery.figures("fairness")]
+    for column in content.results("fairness"):
+        elements += _groups(column)
+        elements += _gaps(column)
+    return elements
 
 
-def _column(one: Mapping[str, Any]) -> list[Element]:
-    groups_, gaps = one.get("groups") or (), one.get("gaps") or ()
-    names = list(dict.fromkeys(key for group in groups_ for key, value in group.items() if _is_metric(key, value)))
+def _groups(column: Mapping[str, Any]) -> list[Element]:
+    groups = column.get("groups") or ()
+    names = list(dict.fromkeys(key for group in groups for key, value in group.items() if _is_metric(key, value)))
     rows = [
-        [_group(group), number(group.get("rows")), *(number(group.get(name)) for name in names)] for group in groups_
+        [
+            f"{group.get('group')}{' (few rows)' if group.get('small') else ''}",
+            format_number(group.get("rows")),
+            *(format_number(group.get(name)) for name in names),
+        ]
+        for group in groups
     ]
-    told = table_of(f"Groups of {one.get('column')}", ["group", "rows", *map(metric_name, names)], rows)
-    apart = [
-        [metric_name(str(gap.get("metric"))), str(gap.get("kind")), with_interval(gap), _between(gap)] for gap in gaps
-    ]
-    bound = _bound(one.get("passed"))
-    caption = f"Gaps between groups of {one.get('column')}: {bound}"
-    return [
-        *told,
-        *([HtmlTable(caption, ["metric", "kind", "gap", "between"], apart, frozenset({2}))] if apart else []),
-    ]
-
-
-def _group(group: Mapping[str, Any]) -> str:
-    return f"{group.get('group')}{' (few rows)' if group.get('small') else ''}"
-
-
-def _between(gap: Mapping[str, Any]) -> str:
-    ends = [str(gap[name]) for name in ("least", "most") if gap.get(name) is not None]
-    return " and ".join(ends)
-
-
-def _bound(passed: Any) -> str:
-    if passed is None:
-        return "no bound was set"
-    return "within the bound" if passed else "wider than the bound"
+    return table_of(f"Groups of {column.get('column')}", ["group", "rows", *map(metric_label, names)], rows)
 
 
 def _is_metric(key: str, value: Any) -> bool:
     return key not in ("group", "rows") and isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def explanation(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell what the model goes by."""
-    found = facts.one("importance")
-    ranked = [one for one in found.get("features") or () if isinstance(one, Mapping)]
-    rows = [[str(one.get("feature")), number(one.get("mean")), number(one.get("sd"))] for one in ranked[:30]]
-    blocks: list[Element] = [*gallery.pictures("importance", "dependence")]
-    metric = metric_name(str(found.get("metric") or facts.metric))
-    caption = f"Loss of {metric} where a column is shuffled, {found.get('part', 'test')} part"
+def _gaps(column: Mapping[str, Any]) -> list[Element]:
+    rows = [
+        [
+            metric_label(str(gap.get("metric"))),
+            str(gap.get("kind")),
+            format_estimate(gap),
+            " and ".join(str(gap[name]) for name in ("least", "most") if gap.get(name) is not None),
+        ]
+        for gap in column.get("gaps") or ()
+    ]
+    passed = column.get("passed")
+    bound = "no bound set" if passed is None else "within the bound" if passed else "exceeds the bound"
+    caption = f"Gaps between groups of {column.get('column')}: {bound}"
+    headings = ["metric", "kind", "gap", "between"]
+    return [HtmlTable(caption, headings, rows, frozenset({2}))] if rows else []
+
+
+def importance(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    """Return feature importances and partial dependence."""
+    result = content.result("importance")
+    ranked = [entry for entry in result.get("features") or () if isinstance(entry, Mapping)]
+    rows = [
+        [str(entry.get("feature")), format_number(entry.get("mean")), format_number(entry.get("sd"))]
+        for entry in ranked[:MAX_FEATURES]
+    ]
+    elements: list[Element] = [*gallery.figures("importance", "dependence")]
+    metric = metric_label(str(result.get("metric") or content.metric))
+    caption = f"Loss of {metric} when a column is shuffled, {result.get('part', 'test')} set"
     if rows:
-        blocks.append(Details("The figures", table_of(caption, ["column", "mean loss", "sd"], rows)))
-    if found.get("advice"):
-        blocks.append(Paragraph(f"Mind: {found['advice']}."))
+        elements.append(Details("Values", table_of(caption, ["column", "mean loss", "sd"], rows)))
+    if result.get("advice"):
+        elements.append(Paragraph(f"Note: {result['advice']}."))
     if len(ranked) > len(rows):
-        blocks.append(Paragraph(f"And {count_of(len(ranked) - len(rows), 'more column')} in evaluation.json."))
-    return blocks
+        elements.append(Paragraph(f"{pluralize(len(ranked) - len(rows), 'more column')} in evaluation.json."))
+    return elements
+
+
+def _metric(content: RunContent, entries: list[Mapping[str, Any]]) -> str:
+    """Return the label of the metric of a list of results: a gate may have chosen another than the run's."""
+    return metric_label(str(entries[0].get("metric") or content.metric)) if entries else ""

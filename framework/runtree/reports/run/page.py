@@ -1,111 +1,110 @@
-"""The order of a run's page: first for whoever decides, then for whoever builds on it."""
+"""The page of a run: sections in reading order, first for a decision, then for reproducing the run."""
 
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from runtree.contract.errors import first_line
-from runtree.reports.commands import command, tree
+from runtree.reports.commands import command_line, outputs_option
 from runtree.reports.elements import Code, Element, Page, Paragraph, Section, Verdict
 from runtree.reports.images import PlotGallery
 from runtree.reports.run import diagnosis, provenance, results
 from runtree.reports.run.content import RunContent
-from runtree.reports.summary import verdict
+from runtree.reports.summary import decide_verdict
 
 log = logging.getLogger(__name__)
 
-Make = Callable[[RunContent, PlotGallery], list[Element]]
-SECTIONS: tuple[tuple[str, str, Make], ...] = (
-    ("gate", "The gate", results.gate),
-    ("baselines", "Against baselines", results.baselines),
+SectionBuilder = Callable[[RunContent, PlotGallery], list[Element]]
+SECTIONS: tuple[tuple[str, str, SectionBuilder], ...] = (
+    ("gate", "Quality gate", results.gate),
+    ("baselines", "Baseline comparison", results.baselines),
     ("metrics", "Metrics", results.metrics),
     ("findings", "Findings", diagnosis.findings),
     ("classes", "Classes", results.classes),
-    ("residuals", "Predicted and actual", diagnosis.residuals),
-    ("chances", "Probabilities", diagnosis.chances),
-    ("slices", "Where it is worst", diagnosis.slices),
-    ("fairness", "Groups", diagnosis.groups),
-    ("explanation", "What the model goes by", diagnosis.explanation),
-    ("robustness", "Worse inputs", diagnosis.robustness),
-    ("learning", "How it learned", diagnosis.learning),
+    ("residuals", "Residuals", diagnosis.residuals),
+    ("probabilities", "Probabilities", diagnosis.probabilities),
+    ("segments", "Weakest segments", diagnosis.segments),
+    ("fairness", "Fairness", diagnosis.fairness),
+    ("importance", "Feature importance", diagnosis.importance),
+    ("robustness", "Robustness", diagnosis.robustness),
+    ("learning", "Learning curves", diagnosis.learning),
     ("data", "Data", provenance.data),
 )
-LAST: tuple[tuple[str, str, Make], ...] = (
-    ("again", "The same again", provenance.again),
-    ("config", "Settings", provenance.config),
+LAST_SECTIONS: tuple[tuple[str, str, SectionBuilder], ...] = (
+    ("reproduce", "Reproduce", provenance.reproduce),
+    ("config", "Config", provenance.config),
     ("environment", "Environment", provenance.environment),
     ("time", "Time", provenance.time),
     ("files", "Files", provenance.files),
 )
-ADVICE = 4  # things to do next, at most
-DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OSError)  # what a file of another shape makes of us
-UNTOLD = Verdict("note", "Undecided", "a file of this run is damaged, so that nobody can say.")
-Told = TypeVar("Told")
+MAX_ADVICE = 4
+# What reading a file of an unexpected shape raises: a damaged file costs its section and never the page.
+DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OSError)
+UNKNOWN_VERDICT = Verdict("note", "Undecided", "a file of this run is damaged.")
+Part = TypeVar("Part")
 
 
-def run_page(facts: RunContent, gallery: PlotGallery) -> Page:
-    """Return a run's page."""
-    record = facts.record
-    sections = [one for entry in SECTIONS if (one := section(*entry, facts, gallery))]
-    others = gallery.others()
-    sections += [Section("pictures", "More pictures", others)] if others else []
-    sections += [one for entry in LAST if (one := section(*entry, facts, gallery))]
-    name = str(record.config.get("algorithm.name") or "a model")
-    when = f"{record.started[:16].replace('T', ' ')} UTC"
+def run_page(content: RunContent, gallery: PlotGallery) -> Page:
+    record = content.record
+    sections = [build_section(*entry, content, gallery) for entry in SECTIONS]
+    others = gallery.others()  # after the sections, which have taken the plots that they know
+    sections += [Section("plots", "More plots", others)] if others else []
+    sections += [build_section(*entry, content, gallery) for entry in LAST_SECTIONS]
+    algorithm = str(record.config.get("algorithm.name") or "a model")
+    started = f"{record.started[:16].replace('T', ' ')} UTC"
     return Page(
-        title=f"{name} on {facts.data.get('name') or record.config.get('data.name') or record.experiment}",
-        eyebrow=f"run {record.id} · experiment {record.experiment} · {when} · {record.state}",
-        asked=safely(lambda: provenance.asked(facts), ""),
-        verdict=safely(lambda: verdict(facts), UNTOLD),
-        number=safely(lambda: results.the_number(facts), None),
-        next=safely(lambda: what_next(facts), []),
-        sections=sections,
+        title=f"{algorithm} on {content.data.get('name') or record.config.get('data.name') or record.experiment}",
+        eyebrow=f"run {record.id} · experiment {record.experiment} · {started} · {record.state}",
+        description=unless_damaged(lambda: provenance.describe_run(content), ""),
+        verdict=unless_damaged(lambda: decide_verdict(content), UNKNOWN_VERDICT),
+        headline=unless_damaged(lambda: results.headline(content), None),
+        next_steps=unless_damaged(lambda: run_next_steps(content), []),
+        sections=[section for section in sections if section],
     )
 
 
-def safely(make: Callable[[], Told], otherwise: Told) -> Told:
-    """Return what is made, or something else where a file is damaged."""
+def unless_damaged(build: Callable[[], Part], default: Part) -> Part:
+    """Return a part of a page, or a default where a damaged file prevents it."""
     try:
-        return make()
+        return build()
     except DAMAGED as error:
         log.debug("", exc_info=error)
-        return otherwise
+        return default
 
 
-def section(
-    id: str, title: str, make: Callable[..., list[Element]], facts: Any, gallery: PlotGallery
+def build_section(
+    id: str, title: str, build: Callable[..., list[Element]], content: Any, gallery: PlotGallery
 ) -> Section | None:
-    """Make one section; without anything to tell it is absent, and where a file is damaged it says so."""
+    """Return a section; None if it has nothing to show. Where a file is damaged it says so."""
     try:
-        blocks = make(facts, gallery)
+        elements = build(content, gallery)
     except DAMAGED as error:
         log.debug("", exc_info=error)
         why = f"{type(error).__name__}: {first_line(error)}"
-        blocks = [
-            Paragraph(f"This section cannot be told ({why}). A file is damaged, or of another version of runtree.")
-        ]
-    return Section(id, title, blocks) if blocks else None
+        text = f"This section cannot be shown ({why}): a file is damaged, or was written by another version of runtree."
+        elements = [Paragraph(text)]
+    return Section(id, title, elements) if elements else None
 
 
-def _advice(one: Mapping[str, Any]) -> str:
-    return f"{str(one.get('name') or 'found').replace('_', ' ')}: {one['advice']}"
-
-
-def what_next(facts: RunContent) -> list[Element]:
-    """Return what to do: the advice of what was found, the most serious first, and how to go on."""
-    record, where = facts.record, tree(facts.record)
-    blocks: list[Element] = [Paragraph(text) for text in list(dict.fromkeys(map(_advice, facts.advised)))[:ADVICE]]
+def run_next_steps(content: RunContent) -> list[Element]:
+    """Return what to do next: the advice of the findings, the most serious first, and commands to type."""
+    record, where = content.record, outputs_option(content.record)
+    advice = dict.fromkeys(map(_advice_line, content.advice))
+    elements: list[Element] = [Paragraph(line) for line in list(advice)[:MAX_ADVICE]]
     if record.state != "completed":
-        return [*blocks, Code("what was said", command("show", record.id, "--log", *where))]
-    alone = "/" not in record.id  # a run of a sweep has been searched for
-    if alone and not facts.evaluation.keys() & {"baselines", "benchmark"}:
-        bound = f'evaluator.benchmark.metrics=["test.{facts.metric} {">=" if facts.maximized else "<="} NUMBER"]'
-        blocks.append(Code("say what is good enough, and train again", command("train", *record.overrides, bound)))
-    if alone and verdict(facts).word != "Ship":
-        blocks.append(Code("search for a better one", command("tune", *record.overrides)))
-    if facts.folder.model.is_dir():
-        return [
-            *blocks,
-            Code("predict rows of a file", command("predict", record.id, "ROWS.csv", "-o", "OUT.csv", *where)),
-        ]
-    return [*blocks, Code("have the model again", command("rerun", record.id, *where))]
+        return [*elements, Code("read the log", command_line("show", record.id, "--log", *where))]
+    single = "/" not in record.id  # a run of a sweep has been searched for already
+    if single and not content.evaluation.keys() & {"baselines", "benchmark"}:
+        bound = f"test.{content.metric} {'>=' if content.maximized else '<='} NUMBER"
+        command = command_line("train", *record.overrides, f'evaluator.benchmark.metrics=["{bound}"]')
+        elements.append(Code("set a quality gate and train again", command))
+    if single and decide_verdict(content).word != "Ship":
+        elements.append(Code("search for a better model", command_line("tune", *record.overrides)))
+    if content.folder.model.is_dir():
+        command = command_line("predict", record.id, "ROWS.csv", "-o", "OUT.csv", *where)
+        return [*elements, Code("predict the rows of a file", command)]
+    return [*elements, Code("train the model again", command_line("rerun", record.id, *where))]
+
+
+def _advice_line(finding: Mapping[str, Any]) -> str:
+    return f"{str(finding.get('name') or 'finding').replace('_', ' ')}: {finding['advice']}"

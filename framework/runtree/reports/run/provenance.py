@@ -1,151 +1,167 @@
-"""What the run worked on: the table, its columns, how it was split."""
+"""Sections of a run's page on its origin: data, commands, config, environment, time, files."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from runtree.records.layout import RunFolder
+from runtree.records.manifest import sha256
 from runtree.records.reader import RunReader, nested_settings
-from runtree.reports.commands import commands, digest, sums
+from runtree.reports.commands import command_line, outputs_option
 from runtree.reports.elements import Code, Details, Element, HtmlTable, Paragraph, table_of
-from runtree.reports.formatting import count_of, join_words, number, percent, seconds, size
+from runtree.reports.formatting import (
+    format_bytes,
+    format_number,
+    format_percent,
+    format_seconds,
+    join_words,
+    pluralize,
+)
 from runtree.reports.images import PlotGallery
 from runtree.reports.run.content import RunContent
 
-SHOWN = 200  # columns named one by one
+MAX_COLUMNS = 200  # listed by name
+USE = {"train": "fitting", "validation": "selection", "test": "the final score, after selection"}
+USE_WITH_FOLDS = {"train": "fitting, fold by fold", "validation": "selection, each row by the fold that left it out"}
+FINGERPRINTS = {"pretrained": "pretrained weights"}
 
 
-def asked(facts: RunContent) -> str:
-    """Return in one sentence what was asked for."""
-    target = facts.of_data("target").get("name") or facts.record.config.get("data.target") or "the target"
-    name = facts.data.get("name") or facts.record.config.get("data.name") or "a table"
-    what = f"the class '{target}'" if facts.record.task == "classification" else f"'{target}'"
-    kinds = f" ({join_words(list(facts.classes), 4)})" if facts.classes else ""
-    rows = facts.data.get("rows")
-    sizes = f": {count_of(rows, 'row')}, {count_of(len(columns(facts)), 'column')}" if isinstance(rows, int) else ""
-    by = facts.record.config.get("algorithm.name")
-    return f"Predict {what}{kinds} of {name}{sizes}, by {by}."
+def describe_run(content: RunContent) -> str:
+    """Return one sentence on the task, the data and the algorithm."""
+    target = content.data_entry("target").get("name") or content.record.config.get("data.target") or "the target"
+    name = content.data.get("name") or content.record.config.get("data.name") or "a table"
+    rows = content.data.get("rows")
+    size = f" ({rows:,} \N{MULTIPLICATION SIGN} {len(_columns(content))})" if isinstance(rows, int) else ""
+    algorithm = content.record.config.get("algorithm.name")
+    if content.record.task == "classification":
+        classes = f", classes {join_words(list(content.classes), 4)}" if content.classes else ""
+        return f"Classifies {name}{size} with {algorithm}: target '{target}'{classes}."
+    return f"Predicts '{target}' of {name}{size} with {algorithm}."
 
 
-def columns(facts: RunContent) -> list[Mapping[str, Any]]:
-    """Return what `data.json` tells of each column."""
-    return [one for one in facts.data.get("columns") or () if isinstance(one, Mapping)]
+def _columns(content: RunContent) -> list[Mapping[str, Any]]:
+    return [column for column in content.data.get("columns") or () if isinstance(column, Mapping)]
 
 
-def data(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell the table, the split and the columns."""
-    if not facts.data:
+def data(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    if not content.data:
         return []
-    target, found = facts.of_data("target"), columns(facts)
-    holes = [one for one in found if one.get("missing")]
-    gaps = f"{count_of(len(holes), 'column')} with missing values" if holes else "no missing values"
-    says = f"{facts.data.get('name')}: {count_of(int(facts.data.get('rows') or 0), 'row')}, "
-    says += f"{count_of(len(found), 'column')}, {gaps}. "
-    says += f"Target '{target.get('name')}': {facts.data.get('task')}, since {facts.data.get('why')}."
-    return [Paragraph(says), *_split(facts), *_columns(found)]
+    target, columns = content.data_entry("target"), _columns(content)
+    incomplete = [column for column in columns if column.get("missing")]
+    gaps = f"{pluralize(len(incomplete), 'column')} with missing values" if incomplete else "no missing values"
+    text = f"{content.data.get('name')}: {pluralize(int(content.data.get('rows') or 0), 'row')}, "
+    text += f"{pluralize(len(columns), 'column')}, {gaps}. "
+    text += f"Target '{target.get('name')}': {content.data.get('task')}, because {content.data.get('why')}."
+    return [Paragraph(text), *_split(content), *_column_table(columns)]
 
 
-def _split(facts: RunContent) -> list[Element]:
-    split = facts.of_data("split")
-    sizes = {part: split[part] for part in ("train", "validation", "test") if isinstance(split.get(part), int)}
-    whole = sum(sizes.values()) or 1
-    use = {"train": "fitted on", "validation": "chosen by", "test": "reported, once, after selection"}
-    if facts.folds:
-        use |= {"train": "fitted on, fold by fold", "validation": "each row by the fold that left it out"}
-    rows = [[part, number(count), percent(count / whole), use[part]] for part, count in sizes.items()]
-    return [HtmlTable("Split", ["part", "rows", "share", "use"], rows, frozenset({1, 2}))] if rows else []
+def _split(content: RunContent) -> list[Element]:
+    split = content.data_entry("split")
+    sizes = {name: split[name] for name in USE if isinstance(split.get(name), int)}
+    total = sum(sizes.values()) or 1
+    use = USE | USE_WITH_FOLDS if content.folds else USE
+    rows = [[name, format_number(count), format_percent(count / total), use[name]] for name, count in sizes.items()]
+    return [HtmlTable("Split", ["split", "rows", "share", "used for"], rows, frozenset({1, 2}))] if rows else []
 
 
-def _columns(found: list[Mapping[str, Any]]) -> list[Element]:
+def _column_table(columns: list[Mapping[str, Any]]) -> list[Element]:
     rows = [
-        [str(one.get("name")), str(one.get("dtype")), number(one.get("missing")), number(one.get("distinct"))]
-        for one in found[:SHOWN]
+        [str(column.get("name")), str(column.get("dtype"))]
+        + [format_number(column.get(name)) for name in ("missing", "distinct")]
+        for column in columns[:MAX_COLUMNS]
     ]
-    if not rows:
-        return []
-    headings = ["column", "type", "missing", "distinct"]
-    blocks: list[Element] = [HtmlTable("Columns", headings, rows, frozenset({2, 3}))]
-    if len(found) > SHOWN:
-        blocks.append(Paragraph(f"And {len(found) - SHOWN:,} more in data.json."))
-    return [Details(f"{count_of(len(found), 'column')}", blocks)]
+    elements = table_of("Columns", ["column", "type", "missing", "distinct"], rows, numeric=frozenset({2, 3}))
+    if len(columns) > MAX_COLUMNS:
+        elements.append(Paragraph(f"{len(columns) - MAX_COLUMNS:,} more in data.json."))
+    return [Details(pluralize(len(columns), "column"), elements)] if rows else []
 
 
-# --- For the engineer: how it was made, with what, how long it took, and how to make it again.
+def reproduce(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    """Return the commands that repeat the run, and the fingerprints that a repetition must have."""
+    record, where = content.record, outputs_option(content.record)
+    commands = [
+        ("rerun and compare to the last digit", command_line("rerun", record.id, *where)),
+        ("train with the same settings", command_line("train", *record.overrides)),
+        ("show everything that is recorded", command_line("show", record.id, *where)),
+        ("write this page again from the files", command_line("report", record.id, *where)),
+    ]
+    rows = [[FINGERPRINTS.get(name, name), str(value)] for name, value in record.fingerprints.items()]
+    table = table_of("Fingerprints", ["of", "sha256"], rows, numeric=frozenset())
+    return [*(Code(label, line) for label, line in commands), Details("Fingerprints", table)]
 
 
-def again(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell what to type to come by the same, and what it should be equal to."""
-    told: list[Element] = [Code(label, line) for label, line in commands(facts.record)]
-    prints = {"config": "config", "data": "data", "split": "split", "pretrained": "pretrained weights"}
-    rows = [[prints.get(name, name), str(value)] for name, value in facts.record.fingerprints.items()]
-    return [*told, Details("Fingerprints", table_of("Fingerprints", ["of", "sha256"], rows, numeric=frozenset()))]
-
-
-def config(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell every setting."""
-    nested = nested_settings(facts.record)
-    rows = [[group, _short(own)] for group, own in nested.items()]
-    blocks: list[Element] = [Details("Settings", table_of("Settings", ["group", "values"], rows, numeric=frozenset()))]
+def config(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    rows = [[group, _setting(value)] for group, value in nested_settings(content.record).items()]
+    table = table_of("Config", ["group", "values"], rows, numeric=frozenset())
+    elements: list[Element] = [Details("Config by group", table)]
     try:
-        return [*blocks, Details("config.yaml", [Code("", RunReader(facts.record.folder).read_config())])]
+        return [*elements, Details("config.yaml", [Code("", RunReader(content.record.folder).read_config())])]
     except (LookupError, OSError, RuntimeError, UnicodeDecodeError):
-        return blocks
+        return elements
 
 
-def _short(own: Any) -> str:
-    if not isinstance(own, Mapping):
-        return _value(own)
-    return ", ".join(f"{key}={_value(value)}" for key, value in own.items())
+def _setting(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_plain(item)}" for key, item in value.items())
+    return _plain(value)
 
 
-def _value(value: Any) -> str:
+def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def environment(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell versions, machine and code."""
-    found = facts.environment
+def environment(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    found = content.environment
     if not found:
         return []
     machine, git, compute = (found.get(name) or {} for name in ("machine", "git", "compute"))
-    rows = [
-        ["Python", str(found.get("python"))],
-        *([name, str(text)] for name, text in (found.get("packages") or {}).items()),
-    ]
+    rows = [["Python", str(found.get("python"))]]
+    rows += [[name, str(version)] for name, version in (found.get("packages") or {}).items()]
     rows += [["platform", str(found.get("platform"))]]
     rows += [[f"machine: {name.replace('_', ' ')}", str(value)] for name, value in machine.items()]
-    rows += [
-        [f"compute: {name}", str(value)] for name, value in compute.items() if isinstance(value, (str, int, float))
-    ]
-    rows += [["code", f"{git.get('revision')}{' and changes' if git.get('changed') else ''}"]] if git else []
-    for plugin, facts_ in (found.get("plugins") or {}).items():
-        rows += [[f"plugin {plugin}: {name}", str(value)] for name, value in facts_.items()]
-    return [Details("Versions, machine, code", table_of("Environment", ["", "found"], rows, numeric=frozenset()))]
+    plain = {name: value for name, value in compute.items() if isinstance(value, (str, int, float))}
+    rows += [[f"compute: {name}", str(value)] for name, value in plain.items()]
+    if git:
+        rows += [["code", f"{git.get('revision')}{' with uncommitted changes' if git.get('changed') else ''}"]]
+    for plugin, facts in (found.get("plugins") or {}).items():
+        rows += [[f"plugin {plugin}: {name}", str(value)] for name, value in facts.items()]
+    return [Details("Versions, machine, code", table_of("Environment", ["item", "value"], rows, numeric=frozenset()))]
 
 
-def time(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell where the time went."""
-    rows = [[name, seconds(value)] for name, value in facts.record.stages.items()]
-    total = facts.record.seconds
-    fit = facts.record.fit
-    blocks: list[Element] = []
+def time(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    """Return the time of each stage and of each part of the evaluation."""
+    record, elements = content.record, list[Element]()
+    fit = record.fit
     if fit.get("iterations"):
         unit = str(fit.get("unit") or "iteration")
         best = f"; the model is that of {unit} {fit['best']}" if fit.get("best") else ""
-        blocks.append(Paragraph(f"The fit ended after {fit['iterations']} {unit}s: {fit.get('reason')}{best}."))
-    told = f"Seconds by stage{f', {seconds(total)} in all' if total is not None else ''}"
-    asked = facts.one("seconds").items()
-    inner = [[name, seconds(value)] for name, value in asked]
-    return blocks + table_of(told, ["stage", "took"], rows) + table_of("Within examine", ["question", "took"], inner)
+        elements.append(Paragraph(f"The fit stopped after {fit['iterations']} {unit}s ({fit.get('reason')}){best}."))
+    total = f", {format_seconds(record.seconds)} in total" if record.seconds is not None else ""
+    stages = [[name, format_seconds(value)] for name, value in record.stages.items()]
+    parts = [[name, format_seconds(value)] for name, value in content.result("seconds").items()]
+    elements += table_of(f"Time by stage{total}", ["stage", "time"], stages)
+    return elements + table_of("Time within the evaluation", ["step", "time"], parts)
 
 
-def files(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell what this page was made from, and what is not there."""
-    found = sums(facts.folder)
-    rows = [[name, size((facts.folder.path / name).stat().st_size), total] for name, total in found.items()]
-    blocks: list[Element] = [Paragraph(line) for line in [*facts.missing, *gallery.left_out]]
-    says = f"sha256 of all files but this page and its pictures, as sorted lines of sha256sum: {digest(found)}"
-    return [
-        *blocks,
-        Paragraph(says),
-        Details("Each file", [HtmlTable("Files", ["file", "size", "sha256"], rows, frozenset({1}))]),
-    ]
+def files(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    """Return the files that the page was made from with their hashes, and those that are missing."""
+    hashes = hash_files(content.folder)
+    rows = [[name, format_bytes((content.folder.path / name).stat().st_size), total] for name, total in hashes.items()]
+    missing = [Paragraph(line) for line in [*content.missing, *gallery.left_out]]
+    text = f"sha256 of all files except this page and its plots, as sorted lines of sha256sum: {hash_of_hashes(hashes)}"
+    table = HtmlTable("Files", ["file", "size", "sha256"], rows, frozenset({1}))
+    return [*missing, Paragraph(text), Details("All files", [table])]
+
+
+def hash_files(folder: RunFolder) -> Mapping[str, str]:
+    """Return the sha256 of each file that the page and its plots are made from, by its path in the folder."""
+    made = (folder.report, folder.plots)
+    files = [file for file in folder.files() if not any(file == path or path in file.parents for path in made)]
+    return {file.relative_to(folder.path).as_posix(): sha256(file) for file in files}
+
+
+def hash_of_hashes(hashes: Mapping[str, str]) -> str:
+    """Return one sha256 over the lines ``sum  path`` sorted by path: what ``sha256sum * | sha256sum`` prints."""
+    lines = "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))
+    return hashlib.sha256(lines.encode()).hexdigest()

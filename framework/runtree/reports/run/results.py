@@ -1,149 +1,139 @@
-"""What came of it: the number that counts, the gate, the metrics of each part, the baselines."""
+"""Sections of a run's page on its scores: headline, quality gate, metrics, baselines, classes."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from runtree.reports.elements import Element, HtmlTable, Paragraph, table_of
+from runtree.reports.elements import Element, Paragraph, table_of
 from runtree.reports.formatting import (
     MISSING,
-    count_of,
-    interval,
-    metric_name,
-    number,
-    p_value,
-    percent,
-    seconds,
-    with_interval,
+    format_estimate,
+    format_interval,
+    format_number,
+    format_p_value,
+    format_percent,
+    format_seconds,
+    metric_label,
+    pluralize,
 )
 from runtree.reports.images import PlotGallery
 from runtree.reports.run.content import RunContent
-from runtree.reports.summary import called
+from runtree.reports.summary import baseline_label
 
 
-def the_number(facts: RunContent) -> Mapping[str, Any] | None:
-    """Return the one number of a run: its value, metric, interval, and what is to be known of it."""
-    value = (facts.record.metrics.get(facts.part) or {}).get(facts.metric)
+def headline(content: RunContent) -> Mapping[str, Any] | None:
+    """Return the score that counts, with its metric, its interval and how often the test set was used."""
+    value = (content.record.metrics.get(content.split) or {}).get(content.metric)
     if value is None:
         return None
-    rows = facts.of_data("split").get(facts.part)
-    notes = [f"on the {facts.part} part" + (f", {count_of(rows, 'row')}" if isinstance(rows, int) else "")]
-    bounds = interval(facts.interval)
-    if facts.interval.get("low") is not None:
-        level = facts.one("intervals").get("level", 0.95)
-        notes.append(f"{percent(level)} interval: {bounds}")
-    notes.append("more is better" if facts.maximized else "less is better")
-    return {"value": number(value), "metric": metric_name(facts.metric), "notes": notes, "looks": looks(facts)}
+    rows = content.data_entry("split").get(content.split)
+    notes = [f"on the {content.split} set" + (f", {pluralize(rows, 'row')}" if isinstance(rows, int) else "")]
+    if content.interval.get("low") is not None:
+        level = content.result("intervals").get("level", 0.95)
+        notes.append(f"{format_percent(level)} interval: {format_interval(content.interval)}")
+    notes.append("higher is better" if content.maximized else "lower is better")
+    return {
+        "value": format_number(value),
+        "metric": metric_label(content.metric),
+        "notes": notes,
+        "test_set": _test_set_use(content),
+    }
 
 
-def looks(facts: RunContent) -> str:
-    """Return how often the test part was looked at, as far as the tree knows."""
-    found = facts.one("test_looks")
-    count, configs = found.get("count"), found.get("configurations")
+def _test_set_use(content: RunContent) -> str:
+    """Return how often the test set was used, as far as the output tree knows."""
+    used = content.result("test_looks")
+    count, configurations = used.get("count"), used.get("configurations")
     if not isinstance(count, int):
         return ""
-    among = f" by {count_of(configs, 'configuration')}" if isinstance(configs, int) and count > 1 else ""
-    return f"test looks: {count}{among}" + (" (scored once, after selection)" if count == 1 else "")
+    if count == 1:
+        return "test set used once, after selection"
+    by = f" by {pluralize(configurations, 'configuration')}" if isinstance(configurations, int) else ""
+    return f"test set used {count} times{by}"
 
 
-def gate(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell each condition that was set."""
-    asked = facts.one("benchmark")
-    conditions = asked.get("conditions") or ()
+def gate(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    result = content.result("benchmark")
     rows = [
         [
-            str(one.get("condition")),
-            number(one.get("value")),
-            "met" if one.get("passed") else "missed",
-            str(one.get("reason") or ""),
+            str(condition.get("condition")),
+            format_number(condition.get("value")),
+            "passed" if condition.get("passed") else "failed",
+            str(condition.get("reason") or ""),
         ]
-        for one in conditions
+        for condition in result.get("conditions") or ()
     ]
-    lines: list[Element] = [Paragraph(str(asked["explanation"]))] if rows and asked.get("explanation") else []
-    return lines + table_of("Conditions", ["condition", "value", "result", "reason"], rows, numeric=frozenset({1}))
+    lines: list[Element] = [Paragraph(str(result["explanation"]))] if rows and result.get("explanation") else []
+    headings = ["condition", "value", "result", "reason"]
+    return lines + table_of("Conditions", headings, rows, numeric=frozenset({1}))
 
 
-def metrics(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell each metric on each part, that of the test part with its interval."""
-    parts = {name: own for name, own in facts.record.metrics.items() if isinstance(own, Mapping)}
-    names = list(dict.fromkeys(name for own in parts.values() for name in own))
-    found = facts.one("intervals")
-    bounds = found.get("test") or {}
-    headings = ["metric", *parts] + ([f"{percent(found.get('level', 0.95))} interval, test"] if bounds else [])
+def metrics(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    """Return the metrics of each split, those of the test set with intervals."""
+    splits = {name: scores for name, scores in content.record.metrics.items() if isinstance(scores, Mapping)}
+    names = list(dict.fromkeys(name for scores in splits.values() for name in scores))
+    result = content.result("intervals")
+    intervals = result.get("test") or {}
     rows = [
-        [metric_name(name), *(number(own.get(name)) for own in parts.values())]
-        + ([interval(bounds.get(name))] if bounds else [])
+        [metric_label(name), *(format_number(scores.get(name)) for scores in splits.values())]
+        + ([format_interval(intervals.get(name))] if intervals else [])
         for name in names
     ]
-    marked = frozenset({names.index(facts.metric)} if facts.metric in names else ())
-    blocks: list[Element] = [*table_of("Metrics by part", headings, rows, marked=marked)]
-    if bounds and rows:
-        blocks.append(Paragraph(_method(found)))
-    return blocks + _folds(facts)
+    headings = ["metric", *splits]
+    headings += [f"{format_percent(result.get('level', 0.95))} interval, test"] if intervals else []
+    marked = frozenset({names.index(content.metric)} if content.metric in names else ())
+    elements = table_of("Metrics by split", headings, rows, marked=marked)
+    if intervals and rows:
+        resamples = result.get("resamples")
+        drawn = f", {resamples:,} resamples of the test rows" if resamples else ""
+        text = f"Intervals: {result.get('method', 'bootstrap')}{drawn}. Runs are ranked by the highlighted metric."
+        elements.append(Paragraph(text))
+    fold_names = list(dict.fromkeys(name for fold in content.folds for name in fold))
+    fold_rows = [
+        [str(number), *(format_number(fold.get(name)) for name in fold_names)]
+        for number, fold in enumerate(content.folds, 1)
+    ]
+    return elements + table_of("Scores of each fold", ["fold", *map(metric_label, fold_names)], fold_rows)
 
 
-def _method(found: Mapping[str, Any]) -> str:
-    drawn = f", {found['resamples']:,} resamples of the test rows" if found.get("resamples") else ""
-    return f"Intervals: {found.get('method', 'bootstrap')}{drawn}. The marked metric is the one runs are ranked by."
-
-
-def _folds(facts: RunContent) -> list[Element]:
-    if not facts.folds:
-        return []
-    names = list(dict.fromkeys(name for fold in facts.folds for name in fold))
-    rows = [[str(place), *(number(fold.get(name)) for name in names)] for place, fold in enumerate(facts.folds, 1)]
-    return table_of("Scores of each fold", ["", *map(metric_name, names)], rows)
-
-
-def baselines(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell how much better the model is than each baseline."""
-    found = facts.each("baselines")
-    rows = [_baseline(one, facts) for one in found]
-    headings = ["baseline", "algorithm", f"{metric_name(facts.metric)}, test", "gain over it", "p", "seconds"]
-    blocks: list[Element] = [*gallery.pictures("baselines")]
-    blocks += table_of("The model against baselines", headings, rows, numeric=frozenset({2, 3, 4, 5}))
-    methods = sorted({str(one["gain"]["method"]) for one in found if (one.get("gain") or {}).get("method")})
-    if methods:
-        blocks.append(
-            Paragraph(f"A gain above 0 means that the model is better; intervals and p by {', '.join(methods)}.")
+def baselines(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    compared = content.results("baselines")
+    rows = []
+    for baseline in compared:
+        lift = baseline.get("gain") or {}
+        score = ((baseline.get("metrics") or {}).get("test") or {}).get(content.metric)
+        rows.append(
+            [
+                baseline_label(baseline),
+                str(baseline.get("algorithm") or ""),
+                format_number(score),
+                format_estimate(lift, signed=True) if lift else MISSING,
+                format_p_value(lift.get("p")),
+                format_seconds(baseline.get("seconds")),
+            ]
         )
-    left = [f"{one.get('name')}: {one.get('reason')}" for one in facts.each("baselines_left_out")]
-    return blocks + ([Paragraph(f"Left out: {'; '.join(left)}.")] if left else [])
+    headings = ["baseline", "algorithm", f"{metric_label(content.metric)}, test", "lift of the model", "p", "time"]
+    elements: list[Element] = [*gallery.figures("baselines")]
+    elements += table_of("The model and the baselines", headings, rows, numeric=frozenset({2, 3, 4, 5}))
+    methods = sorted({str(row["gain"]["method"]) for row in compared if (row.get("gain") or {}).get("method")})
+    if methods:
+        text = f"A lift above 0 means that the model is better. Intervals and p values: {', '.join(methods)}."
+        elements.append(Paragraph(text))
+    skipped = [f"{entry.get('name')}: {entry.get('reason')}" for entry in content.results("baselines_left_out")]
+    return elements + ([Paragraph(f"Skipped: {'; '.join(skipped)}.")] if skipped else [])
 
 
-def _baseline(one: Mapping[str, Any], facts: RunContent) -> list[str]:
-    gain = one.get("gain") or {}
-    value = ((one.get("metrics") or {}).get("test") or {}).get(facts.metric)
-    told = with_interval(gain, signed=True) if gain else MISSING
-    return [
-        called(one),
-        str(one.get("algorithm") or ""),
-        number(value),
-        told,
-        p_value(gain.get("p")),
-        seconds(one.get("seconds")),
-    ]
-
-
-def classes(facts: RunContent, gallery: PlotGallery) -> list[Element]:
-    """Tell how well each class is found."""
-    found = facts.each("classes")
-    rows = [
-        [
-            str(one.get("class")),
-            number(one.get("rows")),
-            *(number(one.get(name)) for name in ("precision", "recall", "f1")),
-            _confused(one),
-        ]
-        for one in found
-    ]
-    headings = ["class", "rows", "precision", "recall", "F1", "mostly taken for"]
-    pictures = gallery.pictures("confusion", "roc", "precision_recall")
-    told: list[Element] = [HtmlTable("Class by class", headings, rows, frozenset({1, 2, 3, 4}))] if rows else []
-    return [*pictures, *told]
-
-
-def _confused(one: Mapping[str, Any]) -> str:
-    other, rows = one.get("confused_with"), one.get("confused_rows")
-    if other is None:
-        return ""
-    return f"{other} ({count_of(rows, 'row')})" if isinstance(rows, int) else str(other)
+def classes(content: RunContent, gallery: PlotGallery) -> list[Element]:
+    rows = []
+    for entry in content.results("classes"):
+        confused, count = entry.get("confused_with"), entry.get("confused_rows")
+        counted = f" ({pluralize(count, 'row')})" if isinstance(count, int) else ""
+        rows.append(
+            [
+                str(entry.get("class")),
+                *(format_number(entry.get(name)) for name in ("rows", "precision", "recall", "f1")),
+                "" if confused is None else f"{confused}{counted}",
+            ]
+        )
+    headings = ["class", "rows", "precision", "recall", "F1", "most often predicted as"]
+    table = table_of("Scores by class", headings, rows, numeric=frozenset({1, 2, 3, 4}))
+    return [*gallery.figures("confusion", "roc", "precision_recall"), *table]

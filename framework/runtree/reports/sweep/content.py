@@ -1,4 +1,4 @@
-"""All that a sweep's folder tells, read once: what was asked, why it ended, its ranking, its best run."""
+"""The files of a sweep, read once for its page: request, stop reason, leaderboard, advice, best run."""
 
 import csv
 import io
@@ -12,62 +12,63 @@ from runtree.records.reader import read_json
 from runtree.records.record import read_record
 from runtree.reports.run.content import RunContent, read_run_content
 
-Row = Mapping[str, str]
-FIXED = ("rank", "runs", "family", "state", "seconds")  # columns of the ranking that are neither scores nor settings
+LeaderboardRow = Mapping[str, str]
+FIXED_COLUMNS = ("rank", "runs", "family", "state", "seconds")  # of the leaderboard; the others are scores and settings
 
 
 @dataclass(frozen=True)
 class SweepContent:
-    """A sweep as its files tell it.
+    """A sweep as its files describe it.
 
     Attributes
     ----------
-    asked, stop, advice, environment
-        What `sweep.yaml`, `stop.json`, `advice.json` and `environment.json` hold.
+    description, stop, advice, environment
+        The content of `sweep.yaml`, `stop.json`, `advice.json` and `environment.json`.
     rows
-        `leaderboard.csv`, the best first, as text.
+        The rows of `leaderboard.csv` as text, the best first.
     best
-        The best run that was kept; else the best. None where no run completed.
+        The best run, preferably one whose artifacts were kept; None if no run completed.
     missing
-        A line for each file that is not there or cannot be read.
+        A line for each file that is missing or cannot be read.
     """
 
     folder: SweepFolder
-    asked: Mapping[str, Any]
+    description: Mapping[str, Any]
     stop: Mapping[str, Any]
     advice: Mapping[str, Any]
     environment: Mapping[str, Any]
-    rows: Sequence[Row]
+    rows: Sequence[LeaderboardRow]
     best: RunContent | None
     missing: Sequence[str]
 
     @property
+    def name(self) -> str:
+        return self.folder.path.name
+
+    @property
     def objectives(self) -> list[tuple[str, str]]:
-        """Return (metric, direction) pairs."""
-        return [(str(name), str(way)) for name, way in self.asked.get("objectives") or ()]
+        """(metric, direction) pairs."""
+        return [(str(name), str(direction)) for name, direction in self.description.get("objectives") or ()]
 
     @property
     def scores(self) -> list[str]:
-        """Return the columns of the ranking that hold objectives."""
+        """The columns of the leaderboard that hold objectives."""
         return [f"validation.{name}" for name, _ in self.objectives]
 
     @property
     def settings(self) -> list[str]:
-        """Return the columns that hold what was searched."""
-        known = {*FIXED, *self.scores}
-        return [
-            name for name in (self.rows[0] if self.rows else ()) if name not in known and not name.startswith("test.")
-        ]
+        """The columns of the leaderboard that hold the settings that were searched."""
+        known, columns = {*FIXED_COLUMNS, *self.scores}, self.rows[0] if self.rows else ()
+        return [name for name in columns if name not in known and not name.startswith("test.")]
 
     @property
     def families(self) -> list[str]:
-        """Return the algorithms that were searched; none where there is but one."""
+        """The algorithms that were searched; empty if there is only one."""
         return [name for name in dict.fromkeys(row["family"] for row in self.rows) if name]
 
     @property
-    def name(self) -> str:
-        """Return the sweep's name."""
-        return self.folder.path.name
+    def findings(self) -> list[Mapping[str, Any]]:
+        return [entry for entry in self.advice.get("findings") or () if isinstance(entry, Mapping)]
 
 
 def read_sweep_content(folder: SweepFolder) -> SweepContent:
@@ -76,33 +77,32 @@ def read_sweep_content(folder: SweepFolder) -> SweepContent:
     Raises
     ------
     NotFoundError
-        There is no `sweep.yaml`, or it cannot be read.
+        `sweep.yaml` is missing or cannot be read.
     """
-    asked = read_description(folder)
+    description = read_description(folder)
     missing: list[str] = []
-    found: dict[str, Mapping[str, Any]] = {}
-    for name in ("stop", "environment"):
-        found[name], fault = read_json(getattr(folder, name))
-        missing += [fault] if fault else []
-    advice, fault = read_json(folder.advice)
-    missing += [fault] if fault and folder.advice.exists() else []
-    rows = _rows(folder, missing)
-    best = _best(folder, rows)
-    return SweepContent(folder, asked, found["stop"], advice, found["environment"], rows, best, missing)
+    files: dict[str, Mapping[str, Any]] = {}
+    for name in ("stop", "environment", "advice"):
+        files[name], fault = read_json(getattr(folder, name))
+        optional = name == "advice" and not folder.advice.exists()  # a small sweep has none
+        missing += [fault] if fault and not optional else []
+    rows = _read_leaderboard(folder, missing)
+    best = _read_best(folder, rows)
+    return SweepContent(folder, description, files["stop"], files["advice"], files["environment"], rows, best, missing)
 
 
-def _rows(folder: SweepFolder, missing: list[str]) -> list[Row]:
+def _read_leaderboard(folder: SweepFolder, missing: list[str]) -> list[LeaderboardRow]:
     try:
         text = folder.leaderboard.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        missing.append("there is no leaderboard.csv: the sweep has not ended yet")
+        missing.append("leaderboard.csv does not exist: the sweep is not finished")
         return []
     rows = [{str(key): str(value or "") for key, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
-    return [row for row in rows if set(FIXED) <= set(row)]
+    return [row for row in rows if set(FIXED_COLUMNS) <= set(row)]
 
 
-def _best(folder: SweepFolder, rows: Sequence[Row]) -> RunContent | None:
-    """Return the first run of the best configuration, of those that were scored on the test part where there are."""
+def _read_best(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> RunContent | None:
+    """Return the first completed run of the best configuration, of those scored on the test set if there are any."""
     completed = [row for row in rows if "completed" in row["state"] and row["runs"]]
     scored = [row for row in completed if any(value and name.startswith("test.") for name, value in row.items())]
     for row in [*scored[:1], *completed[:1]]:

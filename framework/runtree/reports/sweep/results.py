@@ -1,130 +1,110 @@
-"""What a sweep found: its best run, its ranking, the best of each algorithm, what its winner is worth."""
+"""Sections of a sweep's page on its results: the best run, the leaderboard, advice, plots."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runtree.reports.elements import Element, Finding, HtmlTable, Link, Paragraph, table_of
-from runtree.reports.formatting import interval, metric_name, number
+from runtree.reports.elements import Element, HtmlTable, Link, Paragraph, table_of
+from runtree.reports.formatting import format_interval, format_number, metric_label
 from runtree.reports.images import PlotGallery
-from runtree.reports.run.diagnosis import finding
-from runtree.reports.sweep.content import Row, SweepContent
+from runtree.reports.run.content import RunContent
+from runtree.reports.run.diagnosis import read_finding
+from runtree.reports.sweep.content import LeaderboardRow, SweepContent
 
-SHOWN = 20  # configurations
-WIDEST = 8  # settings with a column each; more are told in one
-PICTURES: Mapping[str, tuple[str, str]] = {
-    "history": ("Run by run", "What each run came to; the line is the best so far."),
-    "pace": ("Second by second", "The best so far by the time that the search had worked, and of each algorithm."),
-    "pareto": ("Objectives against each other", "What is marked is beaten by nothing else in all objectives."),
-    "importance": ("Which settings matter", "The share of each setting in how much the score differs."),
-    "parallel": ("Each configuration as a line", "The darker a line, the better."),
-    "slice": ("Each setting against the score", "Where the good marks gather is where to search on."),
-    "intermediate": ("While they learned", "What the runs reported step by step."),
+MAX_CONFIGURATIONS = 20  # in the leaderboard of the page
+MAX_SETTING_COLUMNS = 8  # with more settings, all are written into one column
+PLOTS: Mapping[str, tuple[str, str]] = {
+    "history": ("Objective by run", "One mark per run; the line is the best value so far."),
+    "pace": ("Objective over time", "The best value so far by working time, and that of each algorithm."),
+    "pareto": ("Pareto front", "No other configuration is better than a marked one in all objectives."),
+    "importance": ("Parameter importance", "The share of each parameter in the variance of the objective."),
+    "parallel": ("Parallel coordinates", "One line per configuration; darker is better."),
+    "slice": ("Objective by parameter", "Good values that gather at one end suggest a wider range there."),
+    "intermediate": ("Intermediate values", "The values that runs reported step by step."),
 }
 
 
-def best(facts: SweepContent, gallery: PlotGallery) -> list[Element]:
-    """Tell the best configuration, its test result, and where its own page is."""
-    run = facts.best
+def best(content: SweepContent, gallery: PlotGallery) -> list[Element]:
+    """Return the best configuration with its scores, and a link to its own page."""
+    run = content.best
     if run is None:
-        return [Paragraph("No run completed, so there is no best one.")]
-    row = next((one for one in facts.rows if run.folder.path.name in one["runs"].split()), {})
-    told = [f"{name.rpartition('.')[2]} = {_cell(row[name])}" for name in facts.settings if row.get(name)]
-    among = " by the first of several objectives" if len(facts.objectives) > 1 else ""
-    name = run.record.config.get("algorithm.name")
-    says = f"Run {run.folder.path.name} is the best{among}: {name} with {', '.join(told) or 'its usual settings'}."
-    scores = _scores(run)
-    bounded = any(own["bounds"] for own in scores.values())
-    rows = [
-        [metric_name(metric), number(own["validation"]), number(own["test"])]
-        + ([interval(own["bounds"])] if bounded else [])
-        for metric, own in scores.items()
-    ]
-    headings = ["metric", "validation", "test"] + (["interval, test"] if bounded else [])
-    blocks: list[Element] = [Paragraph(says), *table_of("The best run", headings, rows)]
+        return [Paragraph("No run completed, so there is no best run.")]
+    number = run.folder.path.name
+    row = next((row for row in content.rows if number in row["runs"].split()), {})
+    settings = [f"{name.rpartition('.')[2]} = {_cell(row[name])}" for name in content.settings if row.get(name)]
+    among = " by the first of several objectives" if len(content.objectives) > 1 else ""
+    algorithm = run.record.config.get("algorithm.name")
+    text = f"Run {number} is the best{among}: {algorithm} with {', '.join(settings) or 'its default settings'}."
+    elements: list[Element] = [Paragraph(text), *_scores(run)]
     if run.folder.report.exists():
-        blocks.append(Link("The page of the best run", f"runs/{run.folder.path.name}/report.html"))
-    return blocks
+        elements.append(Link("Report of the best run", f"runs/{number}/report.html"))
+    return elements
 
 
-def _scores(run: Any) -> Mapping[str, dict[str, Any]]:
-    parts = {part: run.record.metrics.get(part) or {} for part in ("validation", "test")}
-    bounds = (run.evaluation.get("intervals") or {}).get("test") or {}
-    names = dict.fromkeys(name for own in parts.values() for name in own)
-    return {
-        name: {**{part: own.get(name) for part, own in parts.items()}, "bounds": bounds.get(name)} for name in names
-    }
+def _scores(run: RunContent) -> list[Element]:
+    splits = [run.record.metrics.get(name) or {} for name in ("validation", "test")]
+    intervals = (run.evaluation.get("intervals") or {}).get("test") or {}
+    names = dict.fromkeys(name for scores in splits for name in scores)
+    shown = any(intervals.get(name) for name in names)
+    rows = [
+        [metric_label(name), *(format_number(scores.get(name)) for scores in splits)]
+        + ([format_interval(intervals.get(name))] if shown else [])
+        for name in names
+    ]
+    headings = ["metric", "validation", "test", *(["interval, test"] if shown else [])]
+    return table_of("Scores of the best run", headings, rows)
 
 
-def advice(facts: SweepContent, gallery: PlotGallery) -> list[Element]:
-    """Tell what the sweep as a whole shows, and how far the winner's validation score flatters it."""
-    blocks: list[Element] = [*_findings(facts)]
-    told = facts.advice.get("optimism")
-    plain = _flat(told) if isinstance(told, Mapping) else []
-    return blocks + table_of("Optimism of the winner", ["", "found"], plain)
+def advice(content: SweepContent, gallery: PlotGallery) -> list[Element]:
+    """Return the findings about the whole search, and how much luck there is in the winner's score."""
+    optimism = content.advice.get("optimism")
+    rows = _flatten(optimism) if isinstance(optimism, Mapping) else []
+    table = table_of("Selection bias of the best score", ["", "value"], rows)
+    return [*map(read_finding, content.findings), *table]
 
 
-def _findings(facts: SweepContent) -> list[Finding]:
-    return [finding(one) for one in facts.advice.get("findings") or () if isinstance(one, Mapping)]
-
-
-def _flat(told: Mapping[str, Any]) -> list[list[str]]:
+def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
+    """Return a row for each number or text, nested keys joined by colons; two levels are all there are."""
     rows = []
-    for key, value in told.items():
-        name = key.replace("_", " ")
-        if isinstance(value, Mapping):
-            rows += [
-                [f"{name}: {inner.replace('_', ' ')}", number(one)] for inner, one in value.items() if _is_plain(one)
-            ]
-        elif _is_plain(value):
-            rows.append([name, number(value)])
+    for key, value in mapping.items():
+        name = f"{prefix}{key.replace('_', ' ')}"
+        if isinstance(value, Mapping) and not prefix:
+            rows += _flatten(value, f"{name}: ")
+        elif isinstance(value, (str, int, float)) or value is None:
+            rows.append([name, format_number(value)])
     return rows
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, (str, int, float)) or value is None
-
-
-def ranking(facts: SweepContent, gallery: PlotGallery) -> list[Element]:
-    """Tell the best configurations, and the best of each algorithm."""
-    if not facts.rows:
+def leaderboard(content: SweepContent, gallery: PlotGallery) -> list[Element]:
+    """Return the best configurations, and the best of each algorithm."""
+    rows = content.rows
+    if not rows:
         return []
-    blocks = [
-        _table(
-            f"The best {min(SHOWN, len(facts.rows))} of {len(facts.rows):,} configurations", facts, facts.rows[:SHOWN]
-        )
-    ]
-    first = {name: next(row for row in facts.rows if row["family"] == name) for name in facts.families}
-    if len(first) > 1 and len(facts.objectives) == 1:
-        blocks.append(_table("The best of each algorithm", facts, list(first.values())))
-    more = len(facts.rows) - SHOWN
-    return [*blocks, *([Paragraph(f"And {more:,} more in leaderboard.csv.")] if more > 0 else [])]
+    caption = f"The best {min(MAX_CONFIGURATIONS, len(rows))} of {len(rows):,} configurations"
+    elements: list[Element] = [_table(caption, content, rows[:MAX_CONFIGURATIONS])]
+    first = [next(row for row in rows if row["family"] == name) for name in content.families]
+    if len(first) > 1 and len(content.objectives) == 1:
+        elements.append(_table("The best configuration of each algorithm", content, first))
+    rest = len(rows) - MAX_CONFIGURATIONS
+    return [*elements, *([Paragraph(f"{rest:,} more in leaderboard.csv.")] if rest > 0 else [])]
 
 
-def _table(caption: str, facts: SweepContent, rows: Any) -> HtmlTable:
-    names = [one for one in facts.settings if any(row[one] for row in rows)]
-    apart = names if len(names) <= WIDEST else []
-    family = ["algorithm"] if len(facts.families) > 1 else []
-    scores = [metric_name(name.partition(".")[2]) for name in facts.scores]
-    shown = [name.rpartition(".")[2] for name in apart] or (["settings"] if names else [])
-    headings = ["rank", "run", *family, *scores, "seconds", *shown]
-    lines = [_line(row, facts, names, apart, bool(family)) for row in rows]
+def _table(caption: str, content: SweepContent, rows: Sequence[LeaderboardRow]) -> HtmlTable:
+    names = [name for name in content.settings if any(row[name] for row in rows)]
+    columns = names if len(names) <= MAX_SETTING_COLUMNS else []
+    several = len(content.families) > 1
+    headings = ["rank", "run", *(["algorithm"] if several else [])]
+    headings += [metric_label(name.partition(".")[2]) for name in content.scores] + ["seconds"]
+    headings += [name.rpartition(".")[2] for name in columns] or (["settings"] if names else [])
+    lines = []
+    for row in rows:
+        settings = [_cell(row[name]) for name in columns]
+        if names and not columns:
+            settings = [", ".join(f"{name.rpartition('.')[2]}={_cell(row[name])}" for name in names if row[name])]
+        scores = [_cell(row.get(name, "")) or row["state"] for name in content.scores]
+        family = [row["family"]] if several else []
+        lines.append([row["rank"], row["runs"], *family, *scores, _seconds(row["seconds"]), *settings])
     numeric = {place for place in range(2, len(headings)) if all(_is_number(line[place]) for line in lines)}
     return HtmlTable(caption, headings, lines, frozenset(numeric))
-
-
-def _line(row: Row, facts: SweepContent, names: list[str], apart: list[str], family: bool) -> list[str]:
-    settings = [_cell(row[name]) for name in apart]
-    if names and not apart:
-        settings = [", ".join(f"{name.rpartition('.')[2]}={_cell(row[name])}" for name in names if row[name])]
-    scores = [_cell(row.get(name, "")) or row["state"] for name in facts.scores]
-    return [
-        row["rank"],
-        row["runs"],
-        *([row["family"]] if family else []),
-        *scores,
-        _seconds(row["seconds"]),
-        *settings,
-    ]
 
 
 def _seconds(text: str) -> str:
@@ -135,27 +115,21 @@ def _seconds(text: str) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return (
-        not text
-        or text.replace("\N{MINUS SIGN}", "-")
-        .replace(",", "")
-        .replace(".", "")
-        .replace("-", "")
-        .replace("e", "")
-        .isdigit()
-    )
+    try:
+        float(text.replace("\N{MINUS SIGN}", "-").replace(",", "") or 0)
+    except ValueError:
+        return False
+    return True
 
 
 def _cell(text: str) -> str:
-    """Return a cell of the ranking: a number with as many digits as are read."""
+    """Return a cell of the leaderboard, numbers with as many digits as are read."""
     try:
-        return number(int(text)) if text.lstrip("-").isdigit() else number(float(text))
+        return format_number(int(text)) if text.lstrip("-").isdigit() else format_number(float(text))
     except ValueError:
         return text
 
 
-def pictures(facts: SweepContent, gallery: PlotGallery) -> list[Element]:
-    """Show how it was found."""
-    there = gallery.names()
-    chosen = [name for kind in PICTURES for name in there if name.partition("-")[0] == kind]
-    return [*gallery.pictures(*chosen)]
+def plots(content: SweepContent, gallery: PlotGallery) -> list[Element]:
+    names = gallery.names()
+    return [*gallery.figures(*(name for kind in PLOTS for name in names if name.partition("-")[0] == kind))]
