@@ -226,7 +226,7 @@ class Session:
         return [process for process in psutil.process_iter() if _bears(process, self.mark)]
 
     def workers(self) -> list[psutil.Process]:
-        """Return those that work on runs: each leads a session, below guard and nursery."""
+        """Return those that work on runs: each leads a session, below supervisor and fork server."""
         try:
             below = psutil.Process(self.process.pid).children(recursive=True)
             parents = [psutil.Process(guard.pid).children() for guard in psutil.Process(self.process.pid).children()]
