@@ -158,11 +158,11 @@ def fit_stage(run: Run) -> None:
     if choose is not None:
         chosen = choose(run)
         run.use_search_result(chosen, *build_variant(run, chosen.values))
-        folding.follow()
+        folding.reset_algorithm()
         log.info("chosen of %d candidates: %s (%.6g)", chosen.tried, dict(chosen.values), chosen.score)
     clock = time.monotonic()
     run.model = fit.fit(run)
-    folding.expected = time.monotonic() - clock
+    folding.expected_seconds = time.monotonic() - clock
 
 
 def own_space(run: Run) -> list[Dimension]:

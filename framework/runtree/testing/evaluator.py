@@ -103,7 +103,7 @@ class EvaluatorSuite(Suite):
         """Fit the folds of one case in two processes, however little that pays."""
         if not run.folds or case != "multiclass":
             return
-        monkeypatch.setattr(fold_runner, "START", -1.0)
+        monkeypatch.setattr(fold_runner, "MIN_SECONDS_SAVED", -1.0)
         assert_same_science(run, self.trained(case, tmp_path, "compute.slots=2"))
 
     def test_same_seed_same_bytes(self, run: Run, case: Case, tmp_path: Path) -> None:

@@ -1,87 +1,228 @@
-"""`run.fit_folds`: folds one after the other here, or in as many processes as there are slots where that pays."""
+"""Cross-validation folds (`run.fit_folds`): fitted in this process, or as jobs of a worker pool where that saves time.
 
+Where a fold is fitted does not change its scores: every fold starts with the run's seed, in a session of its own with
+the same number of threads, even if the folds are fitted one after the other. So the choice may depend on the clock.
+"""
+
+import logging
+import pickle
+import traceback
+import warnings
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from runtree.config.resources import read_resources
+from runtree.contract.errors import RunFailedError, RuntreeError, first_line
 from runtree.contract.folds import Fold, FoldResult
+from runtree.contract.predictions import Predictions
 from runtree.contract.run import Run
+from runtree.records.layout import RunFolder
 from runtree.training.fold_context import FoldContext, build_variant, fit_fold, make_fold_context, share_threads
-from runtree.training.fold_pool import FoldPool, FoldTask
+from runtree.workers.executor import Channel, Executor, Job, JobDied, JobFunction, JobReturned, describe_exit
+from runtree.workers.process_executor import ProcessExecutor
 
-START = 4.0  # seconds of work to be saved before processes are started: each imports pandas and scikit-learn anew
+log = logging.getLogger(__name__)
+
+MIN_SECONDS_SAVED = 4.0  # below that, starting workers costs more than it saves: they import pandas and scikit-learn
+GRACE_SECONDS = 2.0  # a fold that is cancelled has no state to save
+MAX_ATTEMPTS = 2
 
 
 class PipelineFoldRunner:
     """Fits the folds of one run; see `runtree.contract.folds.FoldRunner`.
 
-    `expected` is how many seconds a fold will take, as far as that is known.
+    Attributes
+    ----------
+    expected_seconds
+        How long the fit of a fold will take, as far as that is known.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._bench: FoldContext | None = None
-        self._crew: FoldPool | None = None
-        self._spent = 0.0
-        self._changed = False
-        self._own: tuple[Mapping[str, Any], tuple[Any, Any]] = ({}, (None, None))
-        self.expected: float | None = None
+        self._context: FoldContext | None = None
+        self._executor: Executor | None = None
+        self._seconds_spent = 0.0
+        self._algorithm_changed = False
+        self._variant: tuple[Mapping[str, Any], tuple[Any, Any]] = ({}, (None, None))
+        self.expected_seconds: float | None = None
 
     def __call__(self, folds: Iterable[Fold]) -> Iterator[FoldResult]:
-        """Yield what came of each fold, in their order."""
         if self._run.slots == 1:
-            yield from map(self._here, folds)
+            yield from map(self._fit_here, folds)
             return
-        left = list(folds)
-        while left and not self._pays(len(left)):
-            yield self._here(left.pop(0))
-        if left:
-            yield from self._there(left)
+        remaining = list(folds)
+        while remaining and not self._saves_time(len(remaining)):
+            yield self._fit_here(remaining.pop(0))
+        if remaining:
+            yield from self._fit_on_workers(remaining)
 
-    def _pays(self, count: int) -> bool:
-        """Tell whether `count` folds are worth the processes: the same values come of them either way."""
-        if count == 1 or self._crew is not None:
+    def _saves_time(self, count: int) -> bool:
+        """Return whether `count` folds are worth workers, which then stay for the next call: a search makes many."""
+        if count == 1 or self._executor is not None:
             return count > 1
-        saved = (self.expected or 0.0) * count * (1 - 1 / min(self._run.slots, count))
-        return self._spent + saved > START
+        saved = (self.expected_seconds or 0.0) * count * (1 - 1 / min(self._run.slots, count))
+        return self._seconds_spent + saved > MIN_SECONDS_SAVED
 
-    def _here(self, fold: Fold) -> FoldResult:
-        bench, own = self._benched(), self._variant(fold.values)
-        found, seconds = fit_fold(bench.with_algorithm(*own) if own else bench, fold)
-        self._spent, self.expected = self._spent + seconds, seconds
-        return FoldResult(fold, found, seconds)
+    def _fit_here(self, fold: Fold) -> FoldResult:
+        context, variant = self._get_context(), self._get_variant(fold.values)
+        answers, seconds = fit_fold(context.with_algorithm(*variant) if variant else context, fold)
+        self._seconds_spent, self.expected_seconds = self._seconds_spent + seconds, seconds
+        return FoldResult(fold, answers, seconds)
 
-    def _there(self, folds: Sequence[Fold]) -> Iterator[FoldResult]:
-        bench = self._benched()
-        if self._crew is None:
-            self._crew = FoldPool(bench, min(self._run.slots, len(folds)), getattr(bench.compute, "threads", None))
-        base = (bench.run.estimator, bench.run.plan) if self._changed else None
-        tasks = [FoldTask(fold, self._variant(fold.values) or base) for fold in folds]
-        for fold, done in zip(folds, self._crew(tasks), strict=True):
-            if done.answers is None:
-                raise done.error or AssertionError("a fold without answers has an error")
-            yield FoldResult(fold, done.answers, done.seconds)
+    def _fit_on_workers(self, folds: Sequence[Fold]) -> Iterator[FoldResult]:
+        """Yield results in the order of `folds`; a fold whose worker died is fitted once more, by another worker."""
+        executor = self._executor = self._executor or self._start_workers(len(folds))
+        jobs = [self._make_job(number, fold) for number, fold in enumerate(folds)]
+        queue, running, attempts = deque(jobs), set[int](), Counter[int]()
+        outcomes: dict[int, _FoldOutcome] = {}
+        try:
+            for number, fold in enumerate(folds):
+                while number not in outcomes:
+                    while queue and len(running) < executor.slots:
+                        executor.submit(job := queue.popleft())
+                        running.add(job.id)
+                    for event in executor.wait():
+                        if not isinstance(event, JobReturned | JobDied):
+                            continue
+                        running.remove(event.job)
+                        if isinstance(event, JobReturned):
+                            outcomes[event.job] = event.result
+                            continue
+                        attempts[event.job] += 1
+                        error = _death_error(folds[event.job], event, attempts[event.job])
+                        if error is not None:
+                            outcomes[event.job] = _FoldOutcome(error=error)
+                        else:
+                            queue.appendleft(jobs[event.job])
+                yield _to_result(fold, outcomes.pop(number))
+        except (Exception, GeneratorExit):
+            # A search passes over a candidate that fails, and calls again: the slots have to be free by then
+            for number in running:
+                executor.terminate(number)
+            while running:
+                running -= {event.job for event in executor.wait() if isinstance(event, JobReturned | JobDied)}
+            raise
 
-    def _benched(self) -> FoldContext:
-        self._bench = self._bench or make_fold_context(self._run)
-        return self._bench
+    def _start_workers(self, count: int) -> Executor:
+        import cloudpickle  # a plugin's metric may be a lambda, which pickle refuses
 
-    def _variant(self, values: Mapping[str, Any]) -> tuple[Any, Any] | None:
-        """Return the algorithm and the plan of a fold with values of its own; the folds of a candidate share them."""
+        context = self._get_context()
+        return ProcessExecutor(
+            min(self._run.slots, count),
+            "runtree.training.fold_runner:make_fold_function",
+            cloudpickle.dumps(context),
+            threads=getattr(context.compute, "threads", None),
+            grace=GRACE_SECONDS,
+        )
+
+    def _make_job(self, number: int, fold: Fold) -> Job:
+        import cloudpickle
+
+        variant = self._get_variant(fold.values)
+        if variant is None and self._algorithm_changed:  # the workers were started with the algorithm before the search
+            run = self._get_context().run
+            variant = run.estimator, run.plan
+        memory = read_resources(self._run.config.to_dict()["compute"]).bytes
+        payload = cloudpickle.dumps((fold, variant))
+        return Job(number, payload, memory=memory, log=RunFolder(self._run.folder).log)
+
+    def _get_context(self) -> FoldContext:
+        self._context = self._context or make_fold_context(self._run)
+        return self._context
+
+    def _get_variant(self, values: Mapping[str, Any]) -> tuple[Any, Any] | None:
+        """Return algorithm and fit plan for config values of a fold, built once for all folds of a candidate."""
         if not values:
             return None
-        if self._own[0] != values:
+        if self._variant[0] != values:
             algorithm, plan = build_variant(self._run, values)
-            asked = self._run.config.compute.get("threads")
-            share = getattr(self._benched().compute, "threads", asked)
-            self._own = (values, (share_threads(algorithm, asked, share), plan))
-        return self._own[1]
+            threads = self._run.config.compute.get("threads")
+            share = getattr(self._get_context().compute, "threads", threads)
+            self._variant = (values, (share_threads(algorithm, threads, share), plan))
+        return self._variant[1]
 
-    def follow(self) -> None:
-        """Take what the run's algorithm is by now: a search has chosen another."""
-        self._bench, self._changed = None, True
+    def reset_algorithm(self) -> None:
+        """Read the run's algorithm anew: a search has chosen another."""
+        self._context, self._algorithm_changed = None, True
 
     def close(self) -> None:
-        """End the processes, if there are any."""
-        if self._crew is not None:
-            self._crew.close()
-            self._crew = None
+        """End the workers, if there are any."""
+        if self._executor is not None:
+            self._executor.close()
+            self._executor = None
+
+
+# --- in the worker
+
+
+@dataclass(frozen=True)
+class _FoldOutcome:
+    """Predictions or an error, and the warnings of the fit."""
+
+    answers: Predictions | None = None
+    seconds: float = 0.0
+    warned: tuple[warnings.WarningMessage, ...] = ()
+    error: Exception | None = None
+
+
+def make_fold_function(pickled: bytes) -> JobFunction:
+    """Load the context once, in the fork server: the workers share the pages of its table."""
+    context: FoldContext = pickle.loads(pickled)
+
+    def fit(payload: bytes, channel: Channel) -> _FoldOutcome:
+        fold, variant = pickle.loads(payload)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")  # the driver's own filters decide which are shown
+            try:
+                answers, seconds = fit_fold(context.with_algorithm(*variant) if variant else context, fold)
+            except Exception as error:
+                return _FoldOutcome(warned=_picklable(warned), error=_portable_error(error))
+        return _FoldOutcome(answers, seconds, _picklable(warned))
+
+    return fit
+
+
+def _picklable(warned: list[warnings.WarningMessage]) -> tuple[warnings.WarningMessage, ...]:
+    """Return warnings as text: the message may be an object of any class, and `source` any object."""
+    return tuple(warnings.WarningMessage(str(w.message), w.category, w.filename, w.lineno) for w in warned)
+
+
+def _portable_error(error: Exception) -> Exception:
+    """Return an error that the driver can unpickle, with the traceback of this process as its cause."""
+    trace = "".join(traceback.format_exception(error))
+    try:
+        copy = pickle.loads(pickle.dumps(error))
+    except Exception:  # an exception class with a constructor of its own, say
+        copy = RunFailedError(f"{type(error).__name__}: {first_line(error)}")
+    if not isinstance(copy, RuntreeError):
+        copy.__cause__ = RuntimeError(f"in the worker of the fold:\n{trace}")
+    return copy if isinstance(copy, Exception) else error
+
+
+# --- in the driver
+
+
+def _to_result(fold: Fold, outcome: _FoldOutcome) -> FoldResult:
+    for w in outcome.warned:
+        warnings.warn_explicit(str(w.message), w.category, w.filename, w.lineno)
+    if outcome.answers is None:
+        raise outcome.error or AssertionError("a fold without predictions has an error")
+    return FoldResult(fold, outcome.answers, outcome.seconds)
+
+
+def _death_error(fold: Fold, died: JobDied, attempts: int) -> RunFailedError | None:
+    """Return the error for a fold whose worker died, None if it is to be fitted once more."""
+    if died.cause == "memory":  # it would exceed the limit again
+        return RunFailedError(
+            f"fold {fold.number}: its worker held {died.peak / 2**20:,.0f} MiB, more than compute.memory allows",
+            "raise compute.memory, or fit the folds in one process: compute.slots=1",
+        )
+    if attempts < MAX_ATTEMPTS:
+        log.warning("fold %d: %s; it is fitted once more", fold.number, describe_exit(died))
+        return None
+    return RunFailedError(
+        f"fold {fold.number}: {describe_exit(died)}, {attempts} times",
+        "if memory is short, fit one fold at a time: compute.slots=1",
+    )
