@@ -1,18 +1,19 @@
-"""What a worker of a sweep does: it probes, runs, and keeps the best until it is told which that was."""
+"""The job function of a sweep's workers: check the request, run a trial, finalize the best run."""
 
 import gc
 import math
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from runtree.app.application import App, rest_idle_threads
 from runtree.config.freeze import FrozenConfig
-from runtree.contract.errors import RuntreeError
+from runtree.contract.errors import ConfigError, RuntreeError
 from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
 from runtree.plugins import make_plugins
@@ -21,175 +22,230 @@ from runtree.sweeps.attempts import error_record, is_disk_full
 from runtree.sweeps.messages import (
     AttemptResult,
     FinalizeRequest,
+    MetricDirections,
     PreflightRequest,
     PreflightResult,
     RunRequest,
     dominates,
 )
+from runtree.workers.executor import Channel
 
-# What nearly every run imports: loaded once, before workers are forked.
+# The lifecycle is imported inside functions: the driver imports this module for its names alone, and would wait for
+# libraries that only workers use.
+
+# Imported by nearly every run: once, before the workers are forked
 PRELOADED_MODULES = ("pandas", "sklearn.pipeline", "sklearn.metrics", "sklearn.model_selection", "typeguard", "yaml")
-MAX_HELD_RUNS = 20  # runs of a Pareto front that a worker holds on to at most
-
-
-class Channel(Protocol):
-    """The way to the driver."""
-
-    def report(self, step: int, metrics: Mapping[str, float]) -> bool:
-        """Tell intermediate metrics, and hear whether the run is given up."""
-        ...
+MAX_HELD_RUNS = 20  # fitted models that a worker keeps in memory, of a sweep with several objectives
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker needs to know of its driver."""
+    """The argument of the factory: overrides as typed, and plugins that were registered by hand."""
 
     overrides: tuple[str, ...] = ()
     extra: tuple[tuple[str, object], ...] = ()
-    targets: tuple[str, ...] = ()
 
 
-def make_sweep_worker(setting: WorkerConfig) -> "SweepWorker":
-    """Load what runs need, once for all workers."""
+def make_sweep_worker(config: WorkerConfig) -> "SweepWorker":
+    """Load plugins and libraries, once for all workers."""
     rest_idle_threads()
-    app = App(make_plugins(extra=setting.extra)) if setting.extra else App()
-    worker = SweepWorker(app, setting.overrides)
-    for library in PRELOADED_MODULES:
-        import_module(library)
-    for target in setting.targets:
-        worker.trust.resolve(target, "config")
+    app = App(make_plugins(extra=config.extra)) if config.extra else App()
+    worker = SweepWorker(app, config.overrides)
+    for module in PRELOADED_MODULES:
+        import_module(module)
     gc.collect()
-    gc.freeze()  # what is loaded by now stays: neither is it searched for garbage, nor are its pages copied for that
+    gc.freeze()  # the collector need not visit the objects of all these modules again
     return worker
 
 
 class SweepWorker:
-    """Does one piece of work after another; what it learns of the data it remembers."""
+    """Handles one request after another, and keeps tables, splits and prepared rows in memory between them.
+
+    Attributes
+    ----------
+    best_candidates
+        Runs whose fitted model is kept in memory, by number: at the end of the sweep one of them may be the best, and
+        is then finalized without a second fit.
+    """
 
     def __init__(self, app: App, overrides: tuple[str, ...]) -> None:
         from runtree.lifecycle.cache import RunCache
 
         self.hooks = app.plugins
         self.trust = app.allow_list(overrides)
-        self.memory = RunCache()
-        self.held: dict[int, tuple[Run, RunRecord, tuple[float, ...]]] = {}
+        self.cache = RunCache()
+        self.best_candidates: dict[int, tuple[Run, RunRecord, tuple[float, ...]]] = {}
 
     def __call__(self, payload: Any, channel: Channel) -> Any:
-        """Do what the payload asks for; what a user can mend comes back as an error, not as an exception."""
+        """Handle a request. An error that the user can mend is returned; one that is raised ends the worker."""
         try:
             if isinstance(payload, PreflightRequest):
-                return self.probe(payload)
+                return self.preflight(payload)
             if isinstance(payload, FinalizeRequest):
-                return self.complete(payload, channel)
-            return self.work(payload, channel)
+                return self.finalize(payload, channel)
+            return self.run_trial(payload, channel)
         except RuntreeError as error:
             return error
-        except OSError as error:  # not even a record could be written
+        except OSError as error:
             if not is_disk_full(error):
                 raise
-            return disk_full_result(error)
+            # Not even the run's record could be written: the driver alone can still say so
+            return AttemptResult("failed", "error", error=error_record("OSError", str(error)))
 
-    def probe(self, probe: PreflightRequest) -> PreflightResult:
-        """Load, check and split; build every trial."""
-        from runtree.app.probing import probe as look
+    def preflight(self, request: PreflightRequest) -> PreflightResult:
+        """Run every stage before the fit, and build the algorithm of each config in `request.trials`.
 
-        return look(probe, self.hooks, self.trust, self.memory.get_or_compute)
+        Raises
+        ------
+        RuntreeError
+            As any run of the sweep would, or a value that the algorithm refuses, named by its key in `trials`.
+        """
+        from runtree.lifecycle.execute import write_environment
+        from runtree.lifecycle.stages import stages_before_fit
+        from runtree.statistics import metrics
 
-    def work(self, work: RunRequest, channel: Channel) -> AttemptResult:
-        """Do a run and return how it ended, whatever came in between."""
+        catalogue = metrics.catalogue(self.hooks.contributions("register_metrics"))
+        with tempfile.TemporaryDirectory() as folder:
+            run = Run(
+                request.config,
+                Path(folder),
+                self.hooks,
+                self.trust,
+                catalogue,
+                cached=self.cache.get_or_compute,
+                prunable=request.prunes,
+            )
+            for stage in stages_before_fit(self.hooks):
+                stage.run(run)
+            if request.environment is not None:
+                write_environment(RunFolder(request.environment), run, self.hooks)
+        for text, config in request.trials.items():
+            self._try_building(text, config, run.data.task)
+        scored = metrics.select_metrics(
+            run.config.to_dict()["evaluator"].get("metrics", "auto"), run.data.task, catalogue
+        )
+        searches = callable(getattr(run.evaluator, "choose", None))
+        return PreflightResult(
+            task=run.data.task,
+            data=run.data.fingerprint,
+            split=run.split.id,
+            rows=len(run.data.features),
+            objectives=tuple(metrics.objectives(request.config["objective"], run.data.task, catalogue)),
+            # steps to prune by: the iterations of the algorithm, or the folds of the evaluator
+            reports=run.plan.steps or getattr(run.evaluator, "reports", False),
+            bytes=int(run.data.features.memory_usage(deep=False).sum()),
+            searched=tuple(dimension.path for dimension in run.space()) if searches else (),
+            metrics=tuple(dict.fromkeys([*(metric.name for metric in scored), run.objective[0].name])),
+        )
+
+    def _try_building(self, text: str, config: Mapping[str, Any], task: Any) -> None:
+        """Build an algorithm with one end of a range; `text` is the override that sets it."""
+        from runtree.config.build import build_algorithm
+        from runtree.training.fit_plan import resolve_fit_options
+
+        try:
+            build_algorithm(resolve_fit_options(config, task)[2], task, self.trust)
+        except ConfigError as error:
+            path, _, value = text.partition("=")
+            whole = value.endswith(".0") and "an int" in error.message  # the range is one of floats
+            hints = [*error.hints, *([f"for whole numbers: '{path}=int(…)'"] if whole else [])]
+            raise ConfigError(f"{text} in the space: {error.message}", *hints) from None
+
+    def run_trial(self, request: RunRequest, channel: Channel) -> AttemptResult:
+        """Run the lifecycle and return how the run ended; an exception after its start is in its record."""
         from runtree.lifecycle.execute import Request, execute
 
         records: list[RunRecord] = []
-        request = Request(
-            FrozenConfig(dict(work.config), work.fingerprint),
-            lambda: make_folder(work.folder),
-            work.overrides,
-            work.sweep,
-            keep=lambda run: work.keep == "all",
-            cached=self.memory.get_or_compute,
-            given_up=channel.report,
-            prunable=work.prunes,
-            validated=True,
-            ended=records.append,
-        )
         run: Run | None = None
         try:
-            run = execute(request, self.hooks, self.trust)
+            run = execute(
+                Request(
+                    FrozenConfig(dict(request.config), request.fingerprint),
+                    lambda: make_folder(request.folder),
+                    request.overrides,
+                    request.sweep,
+                    keep=lambda run: request.keep == "all",
+                    cached=self.cache.get_or_compute,
+                    given_up=channel.report,
+                    prunable=request.prunes,
+                    validated=True,
+                    ended=records.append,
+                ),
+                self.hooks,
+                self.trust,
+            )
         except KeyboardInterrupt:
-            if not records:  # it never began; else its record says so, and the driver knows why it was told to end
+            if not records:  # before the run had a folder; else its record says so, and the driver knows why
                 raise
         except SystemExit as error:
             sys.stderr.write(f"the algorithm called sys.exit({error.code})\n")
         except Exception:
-            if not records:  # it never began; else its record and its log tell the error, and the driver judges it
+            if not records:
                 raise
-        return self._outcome(work, run, records[-1])
+        return self._end_trial(request, run, records[-1])
 
-    def _outcome(self, work: RunRequest, run: Run | None, record: RunRecord) -> AttemptResult:
-        objectives = objective_values(record, work.objectives)
+    def _end_trial(self, request: RunRequest, run: Run | None, record: RunRecord) -> AttemptResult:
+        objectives = objective_values(record, request.objectives)
         if record.state == "completed" and objectives is None:
-            record = mark_diverged(record, work)
-        if run is not None and record.state == "completed" and objectives is not None and work.keep == "best":
-            self._hold(work, run, record, objectives)
-        if record.state != "interrupted" and work.keep != "all" and work.number not in self.held:
-            drop_checkpoints(work.folder)
-        return AttemptResult.from_record(record, objectives, kept=work.keep == "all")
+            record = mark_diverged(record, request)
+        if run is not None and record.state == "completed" and objectives is not None and request.keep == "best":
+            self._add_candidate(request, run, record, objectives)
+        # Another attempt continues from the checkpoints of an interrupted run; nothing else reads them
+        if record.state != "interrupted" and request.keep != "all" and request.number not in self.best_candidates:
+            drop_checkpoints(request.folder)
+        return AttemptResult.from_record(record, objectives, kept=request.keep == "all")
 
-    def _hold(self, work: RunRequest, run: Run, record: RunRecord, objectives: tuple[float, ...]) -> None:
-        rivals = [*work.front, *(known for _, _, known in self.held.values())]
-        if any(dominates(rival, objectives, work.objectives) for rival in rivals):
+    def _add_candidate(self, request: RunRequest, run: Run, record: RunRecord, values: tuple[float, ...]) -> None:
+        """Keep a run in memory unless another one dominates it, and drop those that it dominates."""
+        candidates = {number: values for number, (_, _, values) in self.best_candidates.items()}
+        rivals = [*request.front, *candidates.values()]
+        if any(dominates(rival, values, request.objectives) for rival in rivals):
             return
-        worse = [number for number, (_, _, known) in self.held.items() if dominates(objectives, known, work.objectives)]
-        self.held[work.number] = (run, record, objectives)
-        many = [number for number in self.held if number not in worse]
-        for number in [*worse, *many[:-MAX_HELD_RUNS]]:
-            drop_checkpoints(self.held.pop(number)[0].folder)
+        dominated = [number for number, rival in candidates.items() if dominates(values, rival, request.objectives)]
+        self.best_candidates[request.number] = (run, record, values)
+        remaining = [number for number in self.best_candidates if number not in dominated]
+        for number in [*dominated, *remaining[:-MAX_HELD_RUNS]]:
+            drop_checkpoints(self.best_candidates.pop(number)[0].folder)
 
-    def complete(self, asked: FinalizeRequest, channel: Channel) -> AttemptResult | None:
-        """Keep a run that this worker holds, or do it again where it is told how."""
+    def finalize(self, request: FinalizeRequest, channel: Channel) -> AttemptResult | None:
+        """Score the test part and save the model of a run that is in memory, or run it again where `refit` says how."""
         from runtree.lifecycle.execute import complete_later
         from runtree.records.layout import drop_artifacts
 
-        if asked.number in self.held:
-            run, record, objectives = self.held.pop(asked.number)
+        if request.number in self.best_candidates:
+            run, record, objectives = self.best_candidates.pop(request.number)
             return AttemptResult.from_record(complete_later(run, record, self.hooks, self.trust), objectives, kept=True)
-        if asked.refit is None:
+        if request.refit is None:
             return None
-        drop_artifacts(RunFolder(asked.refit.folder))
-        return self.work(replace(asked.refit, keep="all"), channel)
+        drop_artifacts(RunFolder(request.refit.folder))
+        return self.run_trial(replace(request.refit, keep="all"), channel)
 
 
 def drop_checkpoints(folder: Path) -> None:
-    """Remove the checkpoints of a run that nobody will go on with."""
     shutil.rmtree(RunFolder(folder).checkpoints, ignore_errors=True)
 
 
 def make_folder(path: Path) -> RunFolder:
-    """Return a run's folder, made unless the run is done again in its own."""
+    """Make the run's folder; it exists already where a run is finalized by a second fit."""
     path.mkdir(exist_ok=True)
     return RunFolder(path)
 
 
-def objective_values(record: RunRecord, objectives: tuple[tuple[str, str], ...]) -> tuple[float, ...] | None:
-    """Return the numbers that a run is judged by, None where one is missing or is no number."""
-    scored = {**record.metrics.get("validation", {}), "fit_seconds": record.stages.get("fit")}
-    found = [scored.get(name) for name, _ in objectives]
-    if any(value is None or not math.isfinite(value) for value in found):
+def objective_values(record: RunRecord, objectives: MetricDirections) -> tuple[float, ...] | None:
+    """Return the values of the objectives, None if one is missing or not finite."""
+    metrics = {**record.metrics.get("validation", {}), "fit_seconds": record.stages.get("fit")}
+    values = [metrics.get(name) for name, _ in objectives]
+    if any(value is None or not math.isfinite(value) for value in values):
         return None
-    return tuple(float(value) for value in found if value is not None)
+    return tuple(float(value) for value in values if value is not None)
 
 
-def mark_diverged(record: RunRecord, work: RunRequest) -> RunRecord:
-    """Turn a run without a finite objective into a failed one, in its folder too."""
+def mark_diverged(record: RunRecord, request: RunRequest) -> RunRecord:
+    """Turn a completed run without a finite objective into a failed one, in its folder, too."""
     from runtree.records.record import write_record
 
-    names = ", ".join(name for name, _ in work.objectives)
-    error = {"type": "Diverged", "message": f"{names} on the validation part is no finite number", "hints": []}
+    names = ", ".join(name for name, _ in request.objectives)
+    error = {"type": "Diverged", "message": f"{names} on the validation split is not a finite number", "hints": []}
     record = replace(record, state="failed", reason="diverged", error=error)
-    write_record(RunFolder(work.folder), record, durable=False)
+    write_record(RunFolder(request.folder), record, durable=False)
     return record
-
-
-def disk_full_result(error: OSError) -> AttemptResult:
-    """Return what the driver is told of a run whose folder takes no more."""
-    return AttemptResult("failed", "error", error=error_record("OSError", str(error)))
