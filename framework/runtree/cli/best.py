@@ -26,6 +26,7 @@ from runtree.cli.format import (
     outputs_option,
     pluralize,
 )
+from runtree.cli.tables import print_json
 
 if TYPE_CHECKING:
     from runtree.records.compare.table import ComparisonTable, CostChoice
@@ -66,7 +67,6 @@ def best_command(
     as_json: bool,
     outputs: str,
 ) -> None:
-    from runtree.cli.tables import print_json
     from runtree.records.compare.table import CompareRequest, choose_configuration
 
     cost = by or ("fit_seconds" if cheapest else None)

@@ -6,6 +6,7 @@ import click
 
 from runtree.cli.completion import complete_override
 from runtree.cli.format import command, format_seconds, labelled, next_steps
+from runtree.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from runtree.app.check import CheckReport
@@ -52,7 +53,6 @@ def check_command(overrides: tuple[str, ...], as_json: bool) -> int:
 
 def _print_checks(checked: "CheckReport", overrides: list[str]) -> None:
     from runtree.checks.context import CHECK_STATES
-    from runtree.cli.tables import print_table
     from runtree.cli.train import run_lines
 
     click.echo(labelled(*run_lines(checked.run)[0]))
@@ -70,8 +70,6 @@ def _print_checks(checked: "CheckReport", overrides: list[str]) -> None:
 
 
 def _print_json(checked: "CheckReport") -> None:
-    from runtree.cli.tables import print_json
-
     checks = [
         {
             "name": outcome.check.name,

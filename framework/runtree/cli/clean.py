@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runtree.cli.format import command, format_bytes, next_steps, outputs_option, pluralize, where_option
+from runtree.cli.tables import print_json, print_table
 from runtree.records.cleanup import REMOVABLE_KINDS
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def clean_command(
     seconds = float(older[:-1]) * UNIT_SECONDS[older[-1]]
     scan = CleanScan(Path(outputs), CleanRequest(seconds, only or REMOVABLE_KINDS, experiment, best, where))
     items = scan.items()
+    # one item that cannot be removed must not keep the others
     faults = {item.path: fault for item in items if (fault := try_remove(item))} if yes else {}
     if as_json:
         _print_json(items, faults, yes, scan.held)
@@ -96,8 +98,6 @@ def clean_command(
 
 
 def _print_items(items: "list[Removable]", faults: dict[Path, str], removed: bool) -> None:
-    from runtree.cli.tables import print_table
-
     if not items:
         click.echo("nothing to remove")
         return
@@ -113,8 +113,6 @@ def _print_items(items: "list[Removable]", faults: dict[Path, str], removed: boo
 
 
 def _print_json(items: "list[Removable]", faults: dict[Path, str], removed: bool, held: list[Path]) -> None:
-    from runtree.cli.tables import print_json
-
     documents = [
         {
             "kind": item.kind,

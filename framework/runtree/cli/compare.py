@@ -23,6 +23,7 @@ from runtree.cli.format import (
     printable,
     where_option,
 )
+from runtree.cli.tables import print_csv, print_json, print_table
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -150,6 +151,7 @@ def naming_keys(rows: "Sequence[ComparisonRow]") -> list[str]:
     from runtree.contract.fingerprint import affects_fingerprint
     from runtree.records.diff import varying_keys
 
+    # Runs of one configuration differ in the seed and in what follows it. These keys vary, but tell no rows apart.
     def without_seeds(row: "ComparisonRow") -> "RunRecord":
         record = row.records[0]
         config = {key: value for key, value in record.config.items() if key not in row.followers}
@@ -196,8 +198,6 @@ def _test_document(test: "PairwiseTest | None", corrected_p: float | None) -> di
 
 
 def _print_json(table: "ComparisonTable") -> None:
-    from runtree.cli.tables import print_json
-
     keys = naming_keys(table.lines)
     document = {
         "schema": SCHEMA,
@@ -216,8 +216,6 @@ def _print_json(table: "ComparisonTable") -> None:
 
 
 def _print_csv(table: "ComparisonTable") -> None:
-    from runtree.cli.tables import print_csv
-
     keys = naming_keys(table.lines)
     facts = ["rank", "n", "mean", "sd", "low", "high", "tied", "p", "p_baseline", "fit_seconds", "bytes", "runs"]
     rows = []
@@ -234,8 +232,6 @@ def _print_csv(table: "ComparisonTable") -> None:
 
 
 def _print_page(table: "ComparisonTable", outputs: str) -> None:
-    from runtree.cli.tables import print_table
-
     click.echo(format_heading(table))
     for obstacle in table.obstacles:
         click.echo(f"  not comparable, forced: {printable(obstacle.line)}")

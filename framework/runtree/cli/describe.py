@@ -8,6 +8,7 @@ import click
 
 from runtree.cli.completion import complete_option
 from runtree.cli.format import command, indented, labelled, next_steps, terminal_width
+from runtree.cli.tables import print_json
 
 if TYPE_CHECKING:
     from runtree.config.catalogue import Catalogue, Option
@@ -33,7 +34,6 @@ WHAT is group=option, a group (its default option is described), or the name of 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def describe_command(what: str, as_json: bool) -> None:
     from runtree.app import App
-    from runtree.cli.tables import print_json
     from runtree.config.describe import describe
 
     app = App()

@@ -8,6 +8,7 @@ import click
 
 from runtree.cli.completion import complete_run
 from runtree.cli.format import command, format_seconds, labelled, next_steps, outputs_option, pluralize, printable
+from runtree.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -32,7 +33,6 @@ splits or evaluators are not comparable, and the output says so. Missing or dama
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @outputs_option()
 def diff_command(first: str, second: str, as_json: bool, outputs: str) -> None:
-    from runtree.cli.tables import print_json
     from runtree.records.diff import diff
     from runtree.records.selectors import find_run
 
@@ -99,7 +99,6 @@ def _comparability_lines(result: "Diff") -> Iterator[tuple[str, str]]:
 
 def print_sections(sections: "Iterable[Section]") -> None:
     """Print a table for each section with differences, and a line for each without."""
-    from runtree.cli.tables import print_table
 
     for section in sections:
         click.echo()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.format import command, next_steps, pluralize, printable
+from runtree.cli.tables import print_csv, print_json, print_table
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -48,7 +49,7 @@ def format_interval(limits: Mapping[str, float | None]) -> str | None:
     low, high = float(limits["low"] or 0), float(limits["high"] or 0)
     if max(abs(low), abs(high)) >= LARGE_NUMBER:
         return f"{low:.3g}{DASH}{high:.3g}"
-    half_width = (high - low) / 2
+    half_width = (high - low) / 2  # of which two digits are meaningful, whatever the size of the value
     decimals = min(8, max(0, 2 - math.ceil(math.log10(half_width)))) if half_width > 0 else 4
     return f"{low:.{decimals}f}{DASH}{high:.{decimals}f}"
 
@@ -109,7 +110,6 @@ def print_warnings(folder: Path) -> None:
 
 def print_findings(record: "RunRecord", as_json: bool, as_csv: bool, outputs: str) -> None:
     """Print every finding of the diagnosis, the most severe first, with the advice below it."""
-    from runtree.cli.tables import print_csv, print_json, print_table
     from runtree.records.reader import RunReader
 
     findings = RunReader(record.folder).evaluation.get("findings") or []

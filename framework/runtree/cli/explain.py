@@ -7,6 +7,7 @@ import click
 
 from runtree.cli.completion import complete_run
 from runtree.cli.format import command, next_steps, outputs_option
+from runtree.cli.tables import print_csv, print_json, print_table
 
 if TYPE_CHECKING:
     from runtree.app.explain import ExplainedRows
@@ -50,7 +51,6 @@ def explain_command(
 ) -> None:
     from runtree.app import App, rest_idle_threads
     from runtree.app.explain import explain_rows
-    from runtree.cli.tables import print_csv, print_json
     from runtree.config.allowlist import add_import_folder
     from runtree.records.selectors import find_run
 
@@ -90,7 +90,6 @@ def _make_documents(explained: "ExplainedRows") -> list[dict[str, Any]]:
 
 def _print_rows(explained: "ExplainedRows", top: int) -> None:
     """Print a table for each row that adds up from the mean prediction to that of the row."""
-    from runtree.cli.tables import print_table
 
     for number, (output, row) in enumerate(zip(explained.outputs, explained.rows, strict=True)):
         click.echo(("\n" if number else "") + f"row {row.row}: {output} {row.prediction:.4g}\n")

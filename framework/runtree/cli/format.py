@@ -42,7 +42,7 @@ def format_cell(value: Any) -> str:
 
 def printable(text: str) -> str:
     """Escape control characters: a name in a config or a message of a library must not move the cursor."""
-    if text.isprintable():
+    if text.isprintable():  # nearly always, and much faster than the loop
         return text
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
@@ -218,7 +218,7 @@ def wrapped(label: str, text: str) -> str:
         f"{label:<{LABEL_WIDTH}}{text}",
         terminal_width() or PIPE_WIDTH,
         subsequent_indent=" " * LABEL_WIDTH,
-        break_on_hyphens=False,
+        break_on_hyphens=False,  # a name or a command that is cut in two cannot be copied
         break_long_words=False,
     )
 
@@ -234,6 +234,7 @@ def indented(text: str, indent: str) -> str:
 
 def command(*words: str, outputs: str | None = None) -> str:
     """Return a command as it is typed; the output folder is named where it is not the default."""
+    # without it the command would look into another folder than the one that suggested it
     option = ["--outputs", outputs] if outputs and outputs != DEFAULT_OUTPUTS else []
     return shlex.join(["runtree", *words, *option])
 
@@ -249,11 +250,12 @@ def next_steps(commands: Sequence[str]) -> str:
 def default_outputs() -> str:
     """Return the output folder: that of the user's own `conf/config.yaml`, else `outputs`."""
     file = Path("conf", "config.yaml")
-    if not file.is_file():
+    if not file.is_file():  # the usual case must not import YAML: completion and --help come through here
         return DEFAULT_OUTPUTS
     from runtree.config.catalogue import read_yaml
 
     outputs = read_yaml(file).get("outputs")
+    # an interpolation could only be resolved by Hydra, which takes longer than to list the runs
     return outputs if isinstance(outputs, str) and "${" not in outputs else DEFAULT_OUTPUTS
 
 

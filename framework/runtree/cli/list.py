@@ -7,6 +7,7 @@ import click
 
 from runtree.cli.completion import complete_group
 from runtree.cli.format import command, next_steps, terminal_width
+from runtree.cli.tables import GAP, print_csv, print_json, print_table
 
 if TYPE_CHECKING:
     from runtree.config.catalogue import Catalogue
@@ -29,7 +30,6 @@ HELP = """List the config groups, or the options of one. A star marks the defaul
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 def list_command(group: str | None, task: str | None, as_json: bool, as_csv: bool) -> None:
     from runtree.app import App
-    from runtree.cli.tables import print_csv, print_json
 
     group = group or ("algorithm" if task else None)
     if task and group != "algorithm":
@@ -73,8 +73,6 @@ def _option_rows(catalogue: "Catalogue", group: str, task: str | None) -> list[d
 
 
 def _print_groups(rows: list[dict[str, Any]]) -> None:
-    from runtree.cli.tables import print_table
-
     cells = [[row["group"], row["default"], row["count"], ", ".join(row["options"])] for row in rows]
     print_table(["group", "default", "count", "options"], cells)
     click.echo(f"\n{next_steps([command('list', 'algorithm'), command('describe', 'algorithm')])}")
@@ -82,7 +80,6 @@ def _print_groups(rows: list[dict[str, Any]]) -> None:
 
 def _print_options(group: str, rows: list[dict[str, Any]]) -> None:
     """Print the options, with their provider where there are several."""
-    from runtree.cli.tables import GAP, print_table
 
     if not rows:
         click.echo(f"no option of {group} matches")

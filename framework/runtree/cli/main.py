@@ -72,6 +72,7 @@ class VerbGroup(click.Group):
         return contributed.command if isinstance(contributed.command, click.Command) else contributed.command()
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        # click's own message neither suggests a verb nor explains that an override needs one
         name = args[0]
         if self.get_command(context, name) is None and not name.startswith("-"):
             close = nearest(name, self.list_commands(context))
@@ -184,13 +185,14 @@ def runtree(context: click.Context, traceback: bool, no_color: bool) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; without `arguments`, run that of the process and exit."""
     code = _run(arguments)
-    if arguments is None:
+    if arguments is None:  # the console script: its exit status is that of the process
         sys.exit(code)
     return code
 
 
 def _run(arguments: list[str] | None) -> int:
     try:
+        # standalone_mode would turn every error into click's format and its exit codes
         result = runtree.main(arguments, prog_name="runtree", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as done:

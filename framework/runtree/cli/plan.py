@@ -20,6 +20,7 @@ from runtree.cli.format import (
     pluralize,
     wrapped,
 )
+from runtree.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     import argparse
@@ -76,7 +77,6 @@ class CostForecast:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plan_command(overrides: tuple[str, ...], as_json: bool) -> int:
     from runtree.app import App
-    from runtree.cli.tables import print_json
     from runtree.cli.train import is_hydra_query, print_hydra_answer
     from runtree.config.hydra_engine import parse_flags
 
@@ -101,7 +101,7 @@ def _make_plan(app: "App", flags: "argparse.Namespace") -> "SweepPlan":
     from runtree.cli.sweep.live_view import make_view
     from runtree.contract.errors import RequestError
 
-    flags.multirun = True
+    flags.multirun = True  # a single run has no preflight that could be asked; as a sweep of one it has
     view: Any = make_view()
     try:
         view.preparing()
@@ -187,6 +187,7 @@ def forecast_cost(
     # where only runs with artifacts were measured, or only runs without, they stand for the others
     heavy = fmean(cost.heavy if cost.heavy is not None else cost.light or 0.0 for cost in costs.values())
     light = fmean(cost.light if cost.light is not None else cost.heavy or 0.0 for cost in costs.values())
+    # `tuner.keep`: artifacts of all runs, of the best, or of none
     with_artifacts = {"all": runs, "best": 1}.get(keep, 0)
     return CostForecast(costs, unknown, seconds, with_artifacts * heavy + (runs - with_artifacts) * light)
 
@@ -246,8 +247,6 @@ def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
 
 
 def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
-    from runtree.cli.tables import print_table
-
     names, found, resources = list_names(_algorithm_names(plan)), plan.preflight, plan.resources
     if is_single:
         click.echo(wrapped("plan", f"one run of {names}"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.format import command, indented, next_steps
+from runtree.cli.tables import print_json
 
 if TYPE_CHECKING:
     from runtree.plugins import Plugins
@@ -41,7 +42,6 @@ Every hook of every plugin is called, so that a broken plugin is found here and 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plugins_command(as_json: bool) -> None:
     from runtree.cli.main import muted_warnings
-    from runtree.cli.tables import print_json
     from runtree.plugins import installed_plugins
 
     with muted_warnings():

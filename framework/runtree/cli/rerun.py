@@ -7,6 +7,7 @@ import click
 
 from runtree.cli.completion import complete_run
 from runtree.cli.format import command, labelled, next_steps, outputs_option
+from runtree.cli.tables import print_json
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -95,7 +96,6 @@ def _print_json(differences: "Diff", agreements: "dict[str, Agreement]", equal: 
     from dataclasses import asdict
 
     from runtree.cli.diff import diff_document
-    from runtree.cli.tables import print_json
 
     documents: dict[str, Any] = {
         name: {"equal": agreement.equal, **asdict(agreement)} for name, agreement in agreements.items()

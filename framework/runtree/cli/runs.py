@@ -18,6 +18,7 @@ from runtree.cli.format import (
     pluralize,
     where_option,
 )
+from runtree.cli.tables import fit_columns, print_csv, print_json, print_table, spreadsheet_safe
 from runtree.contract.errors import first_line
 
 if TYPE_CHECKING:
@@ -95,7 +96,6 @@ def runs_command(
     as_csv: bool,
     outputs: str,
 ) -> None:
-    from runtree.cli.tables import print_json
     from runtree.records.index import query_index
     from runtree.records.query import RunQuery, select_runs
 
@@ -153,7 +153,6 @@ def record_fields(record: "RunRecord") -> dict[str, Any]:
 
 def _print_csv(records: "Sequence[RunRecord]") -> None:
     """Print a row for each run, and a column for each field, metric, config key and fingerprint."""
-    from runtree.cli.tables import print_csv
     from runtree.records.query import record_value
     from runtree.records.record import SUMMARY_FIELDS
 
@@ -176,8 +175,6 @@ def _print_csv(records: "Sequence[RunRecord]") -> None:
 
 
 def _print_table(selection: "RunSelection", outputs: str) -> None:
-    from runtree.cli.tables import fit_columns, print_table
-
     columns, common = _make_columns(selection)
     facts = [selection.counts, _format_order(selection)]
     facts += ["--all shows every run"] if len(selection.records) < selection.matching else []
@@ -226,7 +223,7 @@ def _objective_columns(records: "Sequence[RunRecord]") -> dict[str, RunColumn]:
     from runtree.records.query import record_value
 
     objectives = {(record.objective.get("part"), record.objective["metric"]) for record in records if record.objective}
-    if len(objectives) <= 1:
+    if len(objectives) <= 1:  # with several, a column for each would be mostly empty
         return {
             name: _make_column(name) for split, metric in objectives for name in (f"{split}.{metric}", f"test.{metric}")
         }
@@ -295,7 +292,6 @@ def _suggestions(selection: "RunSelection", outputs: str) -> list[str]:
 
 def _write_table(table: "pd.DataFrame", file: Path) -> None:
     """Write a table to a temporary file and rename it, so that a failure leaves an earlier export as it was."""
-    from runtree.cli.tables import spreadsheet_safe
 
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:

@@ -19,6 +19,7 @@ from runtree.cli.format import (
     printable,
     terminal_width,
 )
+from runtree.cli.tables import print_csv, print_json, print_table
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -52,7 +53,6 @@ def show_command(
     run: str, config: bool, history: bool, log: bool, findings: bool, as_json: bool, as_csv: bool, outputs: str
 ) -> None:
     from runtree.cli.evaluation_summary import print_findings
-    from runtree.cli.tables import print_csv, print_json
     from runtree.records.reader import RunReader
     from runtree.records.selectors import find_run
 
@@ -98,11 +98,10 @@ def _print_log(record: "RunRecord") -> None:
     from runtree.records.reader import RunReader
 
     for line in RunReader(record.folder).read_log().splitlines():
-        click.echo(printable(line.replace("\t", "    ")))
+        click.echo(printable(line.replace("\t", "    ")))  # a log contains what libraries and data printed
 
 
 def _print_history(record: "RunRecord", as_csv: bool) -> None:
-    from runtree.cli.tables import print_csv
     from runtree.records.reader import RunReader
 
     lines = RunReader(record.folder).history
@@ -117,7 +116,6 @@ def _print_history(record: "RunRecord", as_csv: bool) -> None:
 
 def _print_mappings(rows: Any) -> None:
     """Print mappings as a table, a column for each key."""
-    from runtree.cli.tables import print_table
 
     headings = list(dict.fromkeys(name for row in rows for name in row))
     print_table(headings, [[row.get(name) for name in headings] for row in rows])
@@ -208,7 +206,6 @@ def _metric_rows(record: "RunRecord") -> tuple[list[str], list[list[Any]]]:
 def _print_metrics(record: "RunRecord", evaluation: Mapping[str, Any]) -> None:
     """Print each metric on each split; an arrow marks the objective."""
     from runtree.cli.evaluation_summary import with_intervals
-    from runtree.cli.tables import print_table
 
     headings, rows = with_intervals(*_metric_rows(record), evaluation)
     objective = record.objective

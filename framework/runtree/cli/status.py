@@ -23,6 +23,7 @@ from runtree.cli.format import (
     sweep_name,
     wrapped,
 )
+from runtree.cli.tables import print_json, print_table
 from runtree.contract.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ another process, or have ended. --watch follows it until it ends; Ctrl-C stops w
 @outputs_option()
 def status_command(sweep: str, watch: bool, everything: bool, as_json: bool, outputs: str) -> None:
     from runtree.cli.sweep.ledger_reader import LedgerReader
-    from runtree.cli.tables import print_json
     from runtree.records.layout import find_sweep, sweep_folders
 
     if watch and (everything or as_json):
@@ -132,8 +132,6 @@ def _read_all(folders: "Sequence[SweepFolder]") -> "Iterator[LedgerReader]":
 
 
 def _print_list(readers: "Sequence[LedgerReader]", outputs: str) -> None:
-    from runtree.cli.tables import print_table
-
     if not readers:
         click.echo(f"no sweeps in {outputs} yet")
         click.echo(next_steps([command("tune")]))
@@ -217,7 +215,7 @@ def _watch_on_terminal(reader: "LedgerReader") -> None:
 def _watch_in_lines(reader: "LedgerReader") -> None:
     from runtree.cli.sweep.live_panel import format_best, format_progress
 
-    printed = None
+    printed = None  # number of runs and best: nothing else is news
     while reader.read().state == "running":
         best = format_best(reader.progress)
         if (reader.progress.ended, best) != printed:

@@ -58,7 +58,7 @@ def _print_rich(headings: Sequence[str], cells: Cells, notes: Mapping[int, str],
 
     console = Console(width=width, height=25, highlight=False)  # rich would ask a dumb terminal for no width
     table = Table(box=None, pad_edge=False, padding=(0, len(GAP), 0, 0), header_style="bold")
-    fits = _table_width([list(headings), *cells]) <= width
+    fits = _table_width([list(headings), *cells]) <= width  # then headings need not be broken
     for position, right in enumerate(_numeric_columns(headings, cells)):
         column = [row[position] for row in cells]
         lines = [headings[position]] if fits else _break_heading(headings[position], column)
@@ -143,6 +143,8 @@ def table_fits(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> bool:
 def fit_columns(headings: Sequence[str], rows: Iterable[Sequence[Any]], optional: Sequence[str]) -> list[str]:
     """Return the headings that the terminal has room for; in a pipe all of them.
 
+    Columns are added one by one instead of removed from the right, so that a wide one costs only itself.
+
     Parameters
     ----------
     optional
@@ -180,4 +182,5 @@ def spreadsheet_safe(value: Any) -> Any:
         return ""
     if isinstance(value, (bool, list, tuple, dict)):
         value = json.dumps(value, ensure_ascii=False)
+    # CSV injection: https://owasp.org/www-community/attacks/CSV_Injection
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

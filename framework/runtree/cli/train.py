@@ -9,6 +9,7 @@ import click
 
 from runtree.cli.completion import complete_override
 from runtree.cli.format import display_path, format_cell, format_test_usage, labelled, next_steps
+from runtree.cli.tables import print_table
 from runtree.contract.errors import GateError, RequestError
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def print_result(result: "TrainResult") -> int:
     else:
         _print_run(result.runs[0])
         code = 0
+    # a failure of the run itself has the last word: its exit code tells more than that of a gate
     messages = failed_gates(result) if code == 0 else []
     if messages:
         hidden = len(messages) - MAX_GATE_MESSAGES
@@ -142,7 +144,6 @@ def print_result(result: "TrainResult") -> int:
 
 def _print_run(run: "Run") -> None:
     from runtree.cli.evaluation_summary import evaluation_lines, print_warnings, with_intervals
-    from runtree.cli.tables import print_table
     from runtree.records.layout import RunFolder
     from runtree.records.reader import RunReader
 
@@ -230,7 +231,6 @@ def _metric_table(run: "Run") -> tuple[list[str], list[list[Any]]]:
 
 def _print_foreign_multirun(result: "TrainResult") -> None:
     """Print a row for each run of a multirun that another sweeper than runtree's made."""
-    from runtree.cli.tables import print_table
     from runtree.records.layout import RunFolder
     from runtree.records.record import read_record
 

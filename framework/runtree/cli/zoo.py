@@ -8,6 +8,7 @@ import click
 
 from runtree.cli.completion import complete_run
 from runtree.cli.format import command, labelled, next_steps, outputs_option
+from runtree.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from runtree.contract.card import ModelCard
@@ -107,7 +108,6 @@ def _make_card(name: str, source: str, outputs: str) -> "tuple[ModelCard, Path]"
 
 
 def _print_entries(zoo: Path, as_json: bool) -> None:
-    from runtree.cli.tables import print_json, print_table
     from runtree.records.zoo import list_entries
 
     found = list(list_entries(zoo))
@@ -139,7 +139,6 @@ def _entry_document(entry: "ZooEntry") -> dict[str, Any]:
 
 
 def _print_entry(entry: "ZooEntry", as_json: bool) -> None:
-    from runtree.cli.tables import print_json, print_table
     from runtree.contract.card import WEIGHTS
     from runtree.records.zoo import layer_shapes
 

@@ -37,7 +37,7 @@ class LedgerReader:
 
     def __post_init__(self) -> None:
         self.request = read_description(self.folder)
-        try:
+        try:  # the description is a file that anyone may have edited
             self._reset()
         except (RuntreeError, ValueError, TypeError, LookupError, AttributeError) as error:
             message = f"{self.folder.description}: cannot be read as a sweep ({first_line(error)})"
@@ -89,6 +89,7 @@ class LedgerReader:
 
     def _apply(self, event: Mapping[str, Any]) -> None:
         number, kind = event.get("run"), event["event"]
+        # an end that the ledger repeats is counted once
         known = self.book.runs.get(number) if number is not None else None
         ends_now = kind == "ended" and (known is None or not known.is_finished)
         self.book.apply(event)

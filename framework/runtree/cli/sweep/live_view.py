@@ -61,6 +61,7 @@ class SweepView:
         self.progress.count(entry)
         self.show_progress(driver, entry)
 
+    # The driver calls tick several times a second, also while no run ends.
     def tick(self, driver: "Driver") -> None:
         """Show how time passes, and once the reason why no new runs are started."""
         message = TERMINATING if driver.signals > 1 else STOP_MESSAGES.get(driver.stop_cause or "")
@@ -153,9 +154,10 @@ class LogView(SweepView):
         assert self.progress is not None
         if entry is not None and entry.state == "failed":
             message = format_error(entry)
-            if len(self.progress.failures.get(message, ())) == 1:
+            if len(self.progress.failures.get(message, ())) == 1:  # a thousand equal failures are one line
                 self._print(f"run {entry.number} failed: {message}")
         best, status = self._current_best(), format_progress(self.progress, driver.seconds)
+        # Only when a run has ended: the front knows it as soon as its line is in the ledger, before it is counted here.
         if entry is not None and best is not None and best != self._best:
             self._best = best
             trial, score = best

@@ -238,6 +238,7 @@ def _print_test(plan: "SweepPlan", driver: "Driver", progress: ProgressState) ->
     if not metrics:
         return
     names = sorted(metrics, key=lambda name: name != objective)
+    # the no-break spaces keep name and value on one line, and must not reach a user who copies them
     pairs = ", ".join(f"{name}{NO_BREAK_SPACE}{format_cell(metrics[name])}" for name in names)
     usage = _describe_test_usage(plan, entry)
     click.echo(wrapped("test", f"{pairs}{f' ({usage})' if usage else ''}").replace(NO_BREAK_SPACE, " "))
