@@ -17,8 +17,9 @@ from runtree.cli.main import main
 from runtree.cli.sweep.ledger_reader import LedgerReader
 from runtree.records.layout import SweepFolder
 from runtree.records.ledger import Ledger
+from runtree.testing.fixtures import UNEXAMINED
 
-TYPED = ["algorithm=knn", "data=iris", "tuner=tpe", "tuner.stop.max_runs=4", "compute.engine=in_process"]
+TYPED = ["algorithm=knn", "data=iris", "tuner=tpe", "tuner.stop.max_runs=4", "compute.engine=in_process", *UNEXAMINED]
 
 
 @pytest.fixture

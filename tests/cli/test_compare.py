@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtree.records.test_access import record_access
+from runtree.testing.fixtures import UNEXAMINED
 
 
 def keep(name: str, seed: int, score: float, **more) -> Path:
@@ -167,7 +168,7 @@ def test_real_runs_are_compared_fold_by_fold_and_row_by_row(runtree):
         "algorithm=naive_bayes,dummy",
         "data=iris",
         "compute.engine=in_process",
-        "evaluator.baselines=none",
+        *UNEXAMINED,
     ]
     assert runtree("train", *several, "evaluator=cross_validation", "experiment.name=folds").code == 0
     folds = json.loads(runtree("compare", "folds", "--json").out)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from runtree.testing.fixtures import UNEXAMINED
+
 
 def keep(name: str, accuracy: float = 0.75, data: str = "d1", revision: str = "abc", **changes) -> Path:
     """Write the files of a small run."""
@@ -150,8 +152,11 @@ def test_a_run_that_is_not_there_is_exit_code_5(runtree):
 
 
 def test_two_real_runs(runtree):
-    assert runtree("train", "algorithm=ridge", "data=iris").code == 0
-    assert runtree("train", "algorithm=ridge", "data=iris", "algorithm.alpha=50", "compute.threads=1").code == 0
+    assert runtree("train", "algorithm=ridge", "data=iris", *UNEXAMINED).code == 0
+    assert (
+        runtree("train", "algorithm=ridge", "data=iris", "algorithm.alpha=50", "compute.threads=1", *UNEXAMINED).code
+        == 0
+    )
     first, second = (run["id"] for run in reversed(json.loads(runtree("runs", "--json").out)["runs"]))
     found = document(runtree, first, second)
     assert differing(found, "config")["algorithm.alpha"] == (1.0, 50)

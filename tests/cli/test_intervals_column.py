@@ -5,6 +5,7 @@ import json
 import pytest
 
 from runtree.cli.evaluation_summary import DASH, format_interval, with_intervals
+from runtree.testing.fixtures import UNEXAMINED
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_there_is_no_column_where_there_are_no_intervals(found):
 
 
 def test_train_and_show_print_them_and_evaluation_json_keeps_them(runtree, folder):
-    said = runtree("train", "algorithm=naive_bayes", "data=breast_cancer", "evaluator.baselines=none")
+    said = runtree("train", "algorithm=naive_bayes", "data=breast_cancer", *UNEXAMINED)
     assert said.code == 0
     file = next(folder.glob("outputs/*/*/evaluation.json"))
     known = json.loads(file.read_text())["intervals"]["test"]["f1"]
@@ -52,7 +53,7 @@ def test_train_and_show_print_them_and_evaluation_json_keeps_them(runtree, folde
 
 
 def test_without_resamples_there_are_none(runtree, folder):
-    said = runtree("train", "algorithm=naive_bayes", "evaluator.intervals.resamples=0", "evaluator.baselines=none")
+    said = runtree("train", "algorithm=naive_bayes", "evaluator.intervals.resamples=0", *UNEXAMINED)
     assert said.code == 0
     assert "95 %" not in said.out
     assert "intervals" not in json.loads(next(folder.glob("outputs/*/*/evaluation.json")).read_text())

@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from runtree.testing.fixtures import UNEXAMINED
+
 
 @pytest.fixture
 def tables(folder):
@@ -192,10 +194,10 @@ def test_a_mistake_in_a_sweep_is_answered_before_its_first_run(runtree, folder, 
 
 
 def test_a_tuner_without_m_is_noted(runtree, folder):
-    said = runtree("train", "algorithm=dummy", "data=iris", "tuner=tpe", "tuner.stop.max_runs=3")
+    said = runtree("train", "algorithm=dummy", "data=iris", "tuner=tpe", "tuner.stop.max_runs=3", *UNEXAMINED)
     assert said.code == 0
     assert said.err.startswith("note: tuner=tpe tuner.stop.max_runs=3 has no effect on a single run")
-    assert "tuner" not in runtree("train", "algorithm=dummy", "data=iris").err
+    assert "tuner" not in runtree("train", "algorithm=dummy", "data=iris", *UNEXAMINED).err
 
 
 def test_in_a_comparison_an_algorithm_that_cannot_work_is_told_as_it_fails(runtree, folder):

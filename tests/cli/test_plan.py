@@ -5,6 +5,7 @@ import pytest
 
 from runtree.cli.format import format_bytes
 from runtree.cli.plan import forecast_cost
+from runtree.testing.fixtures import UNEXAMINED
 
 SWEEP = ("algorithm=knn,naive_bayes", "data=iris", "compute.engine=in_process")
 TUNED = (
@@ -49,10 +50,10 @@ def test_one_run_is_one_run(runtree, folder):
     assert "plan     one run of dummy\n" in said.out
     assert "folder   outputs/default/<time>-" in said.out
     assert said.out.endswith("next     runtree train algorithm=dummy data=iris\n")
-    told = json.loads(runtree("plan", "algorithm=dummy", "data=iris", "--json").out)["plan"]
+    told = json.loads(runtree("plan", "algorithm=dummy", "data=iris", *UNEXAMINED, "--json").out)["plan"]
     assert (told["sweep"], told["most_runs"], told["tuner"]) == (False, 1, None)
     fingerprint = told["folder"].rpartition("-")[2]
-    assert runtree("train", "algorithm=dummy", "data=iris").code == 0
+    assert runtree("train", "algorithm=dummy", "data=iris", *UNEXAMINED).code == 0
     assert [path.name for path in folder.glob(f"outputs/default/*-{fingerprint}")]
 
 

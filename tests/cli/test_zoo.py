@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtree.cli.main import main
+from runtree.testing.fixtures import UNEXAMINED
 
 MLP = ["algorithm=torch_mlp", "data=iris", "algorithm.units=16", "algorithm.learning_rate=0.01", "compute=cpu"]
 
@@ -122,7 +123,7 @@ def test_weights_that_were_changed_are_not_added(runtree, run):
 
 
 def test_a_run_without_weights_is_refused(runtree):
-    assert runtree("train", "algorithm=dummy", "data=iris").code == 0
+    assert runtree("train", "algorithm=dummy", "data=iris", *UNEXAMINED).code == 0
     said = runtree("zoo", "add", "dull", "latest")
     assert (said.code, "has no weights.safetensors" in said.err) == (2, True)
 
