@@ -11,10 +11,10 @@ from runtree.app import App
 from runtree.checks.context import CheckContext, make_check_context
 from runtree.config.build import build
 from runtree.config.resources import compute_arguments
-from runtree.contract.run import Run
-from runtree.lifecycle.stages import check_stage, evaluator, load_stage, split_stage
+from runtree.lifecycle.stages import build_evaluator, check_stage, load_stage, split_stage
 from runtree.statistics import metrics
 from runtree.testing.fixtures import compose, quoted
+from runtree.training.active_run import ActiveRun
 
 ROWS = 200
 
@@ -37,12 +37,12 @@ def make_context(folder) -> Callable[..., CheckContext]:
         app, config = App(), compose(*typed).config
         trust = app.allow_list(typed)
         known = metrics.catalogue(app.plugins.contributions("register_metrics"))
-        run = Run(config, folder, app.plugins, trust, known)
+        run = ActiveRun(config, folder, app.plugins, trust, known)
         load_stage(run)
         if estimator is None:
             check_stage(run)
         else:
-            run.estimator, run.evaluator = estimator, evaluator(run)
+            run.estimator, run.evaluator = estimator, build_evaluator(run)
         split_stage(run)
         return make_check_context(run, build(compute_arguments(config["compute"]), "compute", trust).session)
 

@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 
 from runtree.app import App
-from runtree.contract.run import Run
 from runtree.evaluation.context import EvaluationContext, make_evaluation_context
 from runtree.evaluation.evaluate import validate_champion, validate_options
 from runtree.lifecycle.cache import RunCache
+from runtree.lifecycle.fit import fit_stage
 from runtree.lifecycle.score import score
-from runtree.lifecycle.stages import check_stage, fit_stage, load_stage, split_stage
+from runtree.lifecycle.stages import check_stage, load_stage, split_stage
 from runtree.statistics import metrics
 from runtree.testing.fixtures import compose, quoted
+from runtree.training.active_run import ActiveRun, RunOptions
 
 
 def people(rows: int = 400, seed: int = 0) -> pd.DataFrame:
@@ -37,7 +38,14 @@ def scored(folder: Any, *overrides: str, table: pd.DataFrame | None = None) -> E
     typed = [*chosen, *overrides, "compute=cpu", "compute.threads=1"]
     app, config = App(), compose(*typed).config
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
-    run = Run(config, folder, app.plugins, app.allow_list(typed), known, cached=RunCache().get_or_compute)
+    run = ActiveRun(
+        config,
+        folder,
+        app.plugins,
+        app.allow_list(typed),
+        known,
+        RunOptions(cached=RunCache().get_or_compute),
+    )
     for stage in (load_stage, check_stage, validate_options, split_stage, validate_champion, fit_stage, score):
         stage(run)
     return make_evaluation_context(run)

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from runtree.contract.errors import ConfigError, NotFoundError
-from runtree.contract.run import call_uncached
 from runtree.evaluation.gate import find_champion
+from runtree.training.active_run import call_uncached
 
 
 def run_in(folder):

@@ -82,7 +82,7 @@ def test_a_run_that_goes_on_replaces_the_steps_that_it_tells_anew(tmp_path):
     from runtree.contract.run import Run
     from runtree.trackers.tensorboard import TensorBoard
 
-    one = Run({}, tmp_path, None, None)
+    one = Run({}, tmp_path)
     for steps in (range(1, 5), range(3, 6)):
         tracker = TensorBoard()
         tracker.run_started(one)

@@ -5,11 +5,11 @@ from runtree.training.decision import decision_options
 
 
 def test_nothing_is_asked_where_nothing_is_said():
-    assert not decision_options({}).asked
-    assert not decision_options({"calibrate": None, "threshold": None, "cost": {"false_positive": None}}).asked
-    assert decision_options({"threshold": 0.3}).asked
-    assert not decision_options({"threshold": 0.3}).learns
-    assert decision_options({"threshold": "f1"}).learns
+    assert not decision_options({}).is_set
+    assert not decision_options({"calibrate": None, "threshold": None, "cost": {"false_positive": None}}).is_set
+    assert decision_options({"threshold": 0.3}).is_set
+    assert not decision_options({"threshold": 0.3}).needs_validation
+    assert decision_options({"threshold": "f1"}).needs_validation
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -87,7 +88,7 @@ def run(tmp_path_factory):
         overrides = ["algorithm=import", "algorithm.path=faulty_algorithm:Faulty", "compute.memory=400MB"]
         overrides += [f"+algorithm.params.main={os.getpid()}", f"+algorithm.params.marks='{folder}'"]
         run = train(*write_table(folder), *overrides, *UNEXAMINED, "compute.slots=2", folder=folder)
-        run.slots = 2
+        run.options = replace(run.options, slots=2)
         yield run
 
 

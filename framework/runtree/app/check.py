@@ -11,7 +11,7 @@ from runtree.app.application import App, rest_idle_threads
 from runtree.checks.context import CheckState
 from runtree.checks.registry import CheckOutcome
 from runtree.contract.errors import RequestError
-from runtree.contract.run import Run
+from runtree.training.active_run import ActiveRun
 
 if TYPE_CHECKING:
     from runtree.config.freeze import FrozenConfig
@@ -23,7 +23,7 @@ OnStart = Callable[[str], None]
 class CheckReport:
     """The outcomes of all checks; `rows` counts the train rows that the pipeline was fitted on."""
 
-    run: Run
+    run: ActiveRun
     outcomes: tuple[CheckOutcome, ...]
     rows: int
 
@@ -93,7 +93,7 @@ def _run_all(
     allow_list = app.allow_list(flags.overrides)
     compute = build(compute_arguments(frozen.config["compute"]), "compute", allow_list)
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
-    run = Run(frozen.config, folder, app.plugins, allow_list, known)
+    run = ActiveRun(frozen.config, folder, app.plugins, allow_list, known)
     run.metadata |= compute.describe()
     for stage in stages_before_fit(app.plugins):
         on_start(stage.name)

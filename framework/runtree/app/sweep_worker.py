@@ -14,7 +14,6 @@ from typing import Any
 from runtree.app.application import App, rest_idle_threads
 from runtree.config.freeze import FrozenConfig
 from runtree.contract.errors import ConfigError, RuntreeError
-from runtree.contract.run import Run
 from runtree.contract.types import RunRecord
 from runtree.plugins import make_plugins
 from runtree.records.layout import RunFolder
@@ -28,6 +27,7 @@ from runtree.sweeps.messages import (
     RunRequest,
     dominates,
 )
+from runtree.training.active_run import ActiveRun
 from runtree.workers.executor import Channel
 
 # The lifecycle is imported inside functions: the driver imports this module for its names alone, and would wait for
@@ -74,7 +74,7 @@ class SweepWorker:
         self.hooks = app.plugins
         self.trust = app.allow_list(overrides)
         self.cache = RunCache()
-        self.best_candidates: dict[int, tuple[Run, RunRecord, tuple[float, ...]]] = {}
+        self.best_candidates: dict[int, tuple[ActiveRun, RunRecord, tuple[float, ...]]] = {}
 
     def __call__(self, payload: Any, channel: Channel) -> Any:
         """Handle a request. An error that the user can mend is returned; one that is raised ends the worker."""
@@ -103,18 +103,12 @@ class SweepWorker:
         from runtree.lifecycle.execute import write_environment
         from runtree.lifecycle.stages import stages_before_fit
         from runtree.statistics import metrics
+        from runtree.training.active_run import RunOptions
 
         catalogue = metrics.catalogue(self.hooks.contributions("register_metrics"))
         with tempfile.TemporaryDirectory() as folder:
-            run = Run(
-                request.config,
-                Path(folder),
-                self.hooks,
-                self.trust,
-                catalogue,
-                cached=self.cache.get_or_compute,
-                prunable=request.prunes,
-            )
+            options = RunOptions(cached=self.cache.get_or_compute, prunable=request.prunes)
+            run = ActiveRun(request.config, Path(folder), self.hooks, self.trust, catalogue, options)
             for stage in stages_before_fit(self.hooks):
                 stage.run(run)
             if request.environment is not None:
@@ -153,23 +147,26 @@ class SweepWorker:
 
     def run_trial(self, request: RunRequest, channel: Channel) -> AttemptResult:
         """Run the lifecycle and return how the run ended; an exception after its start is in its record."""
-        from runtree.lifecycle.execute import Request, execute
+        from runtree.lifecycle.execute import ExecutionRequest, execute
+        from runtree.training.active_run import RunOptions
 
         records: list[RunRecord] = []
-        run: Run | None = None
+        run: ActiveRun | None = None
         try:
             run = execute(
-                Request(
+                ExecutionRequest(
                     FrozenConfig(dict(request.config), request.fingerprint),
                     lambda: make_folder(request.folder),
-                    request.overrides,
                     request.sweep,
                     keep=lambda run: request.keep == "all",
-                    cached=self.cache.get_or_compute,
-                    given_up=channel.report,
-                    prunable=request.prunes,
-                    validated=True,
-                    ended=records.append,
+                    on_end=records.append,
+                    options=RunOptions(
+                        request.overrides,
+                        cached=self.cache.get_or_compute,
+                        should_prune=channel.report,
+                        prunable=request.prunes,
+                        validated=True,  # the preflight has built the algorithms at the ends of the space
+                    ),
                 ),
                 self.hooks,
                 self.trust,
@@ -184,7 +181,7 @@ class SweepWorker:
                 raise
         return self._end_trial(request, run, records[-1])
 
-    def _end_trial(self, request: RunRequest, run: Run | None, record: RunRecord) -> AttemptResult:
+    def _end_trial(self, request: RunRequest, run: ActiveRun | None, record: RunRecord) -> AttemptResult:
         objectives = objective_values(record, request.objectives)
         if record.state == "completed" and objectives is None:
             record = mark_diverged(record, request)
@@ -195,7 +192,7 @@ class SweepWorker:
             drop_checkpoints(request.folder)
         return AttemptResult.from_record(record, objectives, kept=request.keep == "all")
 
-    def _add_candidate(self, request: RunRequest, run: Run, record: RunRecord, values: tuple[float, ...]) -> None:
+    def _add_candidate(self, request: RunRequest, run: ActiveRun, record: RunRecord, values: tuple[float, ...]) -> None:
         """Keep a run in memory unless another one dominates it, and drop those that it dominates."""
         candidates = {number: values for number, (_, _, values) in self.best_candidates.items()}
         rivals = [*request.front, *candidates.values()]
@@ -209,12 +206,12 @@ class SweepWorker:
 
     def finalize(self, request: FinalizeRequest, channel: Channel) -> AttemptResult | None:
         """Score the test part and save the model of a run that is in memory, or run it again where `refit` says how."""
-        from runtree.lifecycle.execute import complete_later
+        from runtree.lifecycle.execute import finalize_later
         from runtree.records.layout import drop_artifacts
 
         if request.number in self.best_candidates:
             run, record, objectives = self.best_candidates.pop(request.number)
-            return AttemptResult.from_record(complete_later(run, record, self.hooks, self.trust), objectives, kept=True)
+            return AttemptResult.from_record(finalize_later(run, record, self.hooks, self.trust), objectives, kept=True)
         if request.refit is None:
             return None
         drop_artifacts(RunFolder(request.refit.folder))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App, rest_idle_threads
 from runtree.contract.errors import RequestError, RuntreeError, UnknownKeyError
-from runtree.contract.run import Run
+from runtree.training.active_run import ActiveRun
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -36,8 +36,8 @@ class TrainCallbacks:
     """
 
     on_stage: Callable[[str], None] = lambda name: None
-    on_run_end: Callable[[Run], None] = lambda run: None
-    on_iteration: Callable[[Run, Mapping[str, Any]], None] = lambda run, line: None
+    on_run_end: Callable[[ActiveRun], None] = lambda run: None
+    on_iteration: Callable[[ActiveRun, Mapping[str, Any]], None] = lambda run, line: None
     choose_folder: Callable[["FrozenConfig", OpenFolder], OpenFolder] = lambda frozen, open_new: open_new
 
 
@@ -48,7 +48,7 @@ class TrainResult:
     Under a sweeper that is not runtree's, `runs` and `failures` (overrides, error) list the runs one by one.
     """
 
-    runs: list[Run] = field(default_factory=list)
+    runs: list[ActiveRun] = field(default_factory=list)
     failures: list[tuple[tuple[str, ...], Exception]] = field(default_factory=list)
     folder: Path | None = None
     multirun: bool = False
@@ -152,9 +152,10 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
 
     from runtree.config.freeze import freeze
     from runtree.lifecycle.cache import SINGLE_RUN_BYTES, RunCache
-    from runtree.lifecycle.execute import Request, execute
-    from runtree.lifecycle.outcome import ranked
+    from runtree.lifecycle.execute import ExecutionRequest, execute
+    from runtree.lifecycle.outcome import objective_entry
     from runtree.records.layout import make_run_folder, use_run_folder
+    from runtree.training.active_run import RunOptions
 
     hydra, result, callbacks = HydraConfig.get(), task.result, task.callbacks
     overrides = tuple(str(text) for text in hydra.overrides.task)
@@ -169,7 +170,8 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
     keep = later_keep_filter(config, output_dir, int(hydra.job.num), result) if result.swept is not None else None
     folder = callbacks.choose_folder(frozen, open_new)
     cached = RunCache(SINGLE_RUN_BYTES).get_or_compute
-    request = Request(frozen, folder, overrides, sweep, keep, cached=cached, iterated=callbacks.on_iteration)
+    options = RunOptions(overrides, cached=cached, on_iteration=callbacks.on_iteration)
+    request = ExecutionRequest(frozen, folder, sweep, keep, options=options)
     try:
         run = execute(request, task.app.plugins, task.app.allow_list(overrides), callbacks.on_stage)
     except Exception as error:
@@ -179,12 +181,12 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
         return None
     result.runs.append(run)
     callbacks.on_run_end(run)
-    return ranked(run)["value"]
+    return objective_entry(run)["value"]
 
 
 def later_keep_filter(
     config: "DictConfig", output_dir: Path, number: int, result: TrainResult
-) -> Callable[[Run], bool] | None:
+) -> Callable[[ActiveRun], bool] | None:
     """Return a filter that keeps no artifacts if the sweep's driver runs the best again, to keep theirs.
 
     None if each run keeps its own: all are wanted, or the driver could not run one again in the same folder.

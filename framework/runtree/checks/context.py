@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runtree.contract.errors import first_line
 from runtree.contract.predictions import Predictions, encode_target, predict
-from runtree.contract.run import Run
 from runtree.contract.types import SPLITS, Direction, Metric
 from runtree.lifecycle.split import holdout_rows
 from runtree.statistics import metrics
+from runtree.training.active_run import ActiveRun
 from runtree.training.pipeline import make_preprocess
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class CheckContext:
         Positions in the table of the sampled rows.
     """
 
-    run: Run
+    run: ActiveRun
     session: Callable[[int], AbstractContextManager[None]]
     metric: Metric
     direction: Direction
@@ -210,7 +210,7 @@ class CheckContext:
         return value - reference if self.direction == "maximize" else reference - value
 
 
-def make_check_context(run: Run, session: Callable[[int], AbstractContextManager[None]]) -> CheckContext:
+def make_check_context(run: ActiveRun, session: Callable[[int], AbstractContextManager[None]]) -> CheckContext:
     """Sample the rows of a run that is split; the test rows are never scored."""
     metric, direction = metrics.objective(run.config.objective, run.data.task, run.catalogue)
     train, validation = (

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runtree.contract.run import Run
+    from runtree.training.active_run import ActiveRun
 
 NOT_METRICS = ("step", "seconds", "learning_rate")  # in a line of the history
 WIDE_TERMINAL = 110  # columns, with room for two metrics
@@ -51,7 +51,7 @@ class RunProgress:
         run = f"run {self._ended_runs + 1}: " if self._ended_runs else ""  # of a multirun
         self._bar.update(self._task, description=f"{run}{name}", total=None, completed=0, text="")
 
-    def on_iteration(self, run: "Run", line: Mapping[str, Any]) -> None:
+    def on_iteration(self, run: "ActiveRun", line: Mapping[str, Any]) -> None:
         """Show the number of iterations, the time that is left at most, and the latest metrics."""
         if self._bar is None or not run.is_set("plan"):
             return
@@ -60,7 +60,7 @@ class RunProgress:
         text = format_iteration(line, plan.iterations.unit, limit, 2 if self._bar.console.width >= WIDE_TERMINAL else 1)
         self._bar.update(self._task, total=limit, completed=step, text=text, refresh=step == 1)
 
-    def on_run_end(self, run: "Run") -> None:
+    def on_run_end(self, run: "ActiveRun") -> None:
         self._ended_runs += 1
 
     def stop(self) -> None:

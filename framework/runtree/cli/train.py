@@ -15,7 +15,7 @@ from runtree.contract.errors import GateError, RequestError
 if TYPE_CHECKING:
     from runtree.app import TrainResult
     from runtree.app.preflight import SweepRequest
-    from runtree.contract.run import Run
+    from runtree.training.active_run import ActiveRun
 
 MAX_GATE_MESSAGES = 3
 STANDARD_DEVIATION = "± sd"
@@ -142,7 +142,7 @@ def print_result(result: "TrainResult") -> int:
     return code
 
 
-def _print_run(run: "Run") -> None:
+def _print_run(run: "ActiveRun") -> None:
     from runtree.cli.evaluation_summary import evaluation_lines, print_warnings, with_intervals
     from runtree.records.layout import RunFolder
     from runtree.records.reader import RunReader
@@ -164,7 +164,7 @@ def _print_run(run: "Run") -> None:
     click.echo(next_steps(["runtree show latest", "runtree predict latest ROWS.csv -o OUT.csv", "runtree runs"]))
 
 
-def run_lines(run: "Run") -> list[tuple[str, str]]:
+def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:
     """Return label and text of the lines on data, algorithm, and how the fit stopped."""
     split, data = run.split, run.data
     classes = f", {len(data.classes)} classes" if data.classes else ""
@@ -199,7 +199,7 @@ def format_fit_end(fit: Mapping[str, Any]) -> str:
     return f"after {count:,} {unit}{'' if count == 1 else 's'}: {fit.get('reason')}{kept}"
 
 
-def _format_search(run: "Run") -> str:
+def _format_search(run: "ActiveRun") -> str:
     """Return the values that a nested search selected, and by how much its score was optimistic over the folds."""
     found = run.search_result
     if found is None:
@@ -213,7 +213,7 @@ def _format_search(run: "Run") -> str:
     return f"{text}; over the folds its selection score was {word} by {abs(optimism):.3g}"
 
 
-def _metric_table(run: "Run") -> tuple[list[str], list[list[Any]]]:
+def _metric_table(run: "ActiveRun") -> tuple[list[str], list[list[Any]]]:
     """Return headings and rows; after the validation values stands their standard deviation over the folds."""
     names = list(dict.fromkeys(name for split in run.metrics.values() for name in split))
     scores = {name: [fold[name] for fold in run.folds if name in fold] for name in names}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import RuntreeError, first_line
 from runtree.contract.predictions import Predictions, encode_target, predict
-from runtree.contract.run import Run
 from runtree.contract.types import Finding, Level, Task
 from runtree.evaluation.context import EvaluationContext
+from runtree.training.active_run import ActiveRun
 from runtree.training.pipeline import fit_preprocess, make_preprocess
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class BaselineData:
         return next(filter(None, map(numeric_obstacle, (self.train, *self.splits.values()))), "")
 
 
-def prepare_data(run: Run) -> BaselineData:
+def prepare_data(run: ActiveRun) -> BaselineData:
     """Preprocess the train split, or a seeded sample of it, and the other splits.
 
     The whole train split reuses the run's fitted preprocessing and cached rows; a sample gets a fresh copy of it.
@@ -183,7 +183,7 @@ def max_rows(rows: int, columns: int) -> int:
     return min(rows, max(MAX_CELLS // max(columns, 1), MIN_SAMPLED_ROWS))
 
 
-def _transform_cached(run: Run, preprocess: Any, split: str) -> Any:
+def _transform_cached(run: ActiveRun, preprocess: Any, split: str) -> Any:
     return run.cached("rows", (run.preprocess_key, split), lambda: preprocess.transform(run.select(split)[0]))
 
 
@@ -212,7 +212,7 @@ class FittedBaseline:
     rows: int
 
 
-def _fit_cached(run: Run, baseline: Baseline, data: BaselineData) -> FittedBaseline:
+def _fit_cached(run: ActiveRun, baseline: Baseline, data: BaselineData) -> FittedBaseline:
     if baseline.uses_columns and data.obstacle:
         raise ValueError(data.obstacle)
     key = (run.preprocess_key, run.seed, baseline.name)  # the runs of a sweep mostly share their preprocessed rows
@@ -220,7 +220,7 @@ def _fit_cached(run: Run, baseline: Baseline, data: BaselineData) -> FittedBasel
     return fitted
 
 
-def _fit(run: Run, baseline: Baseline, data: BaselineData) -> FittedBaseline:
+def _fit(run: ActiveRun, baseline: Baseline, data: BaselineData) -> FittedBaseline:
     classes = run.data.classes
     model = baseline.make(run.data.task, len(classes), run.seed)
     select = numeric_columns(data.train) if baseline.uses_columns else empty_column

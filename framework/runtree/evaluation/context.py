@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.predictions import Predictions, encode_target, read_predictions
-from runtree.contract.run import Run
 from runtree.contract.types import Direction, Metric
 from runtree.evaluation.options import EvaluationOptions, read_evaluation_options
 from runtree.statistics import metrics
+from runtree.training.active_run import ActiveRun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class EvaluationContext:
         The results of the steps so far, by their key in `evaluation.json`.
     """
 
-    run: Run
+    run: ActiveRun
     options: EvaluationOptions
     metrics: Sequence[Metric]
     metric: Metric
@@ -119,7 +119,7 @@ class EvaluationContext:
         return Predictions(truth, np.full(len(truth), shares.argmax()), np.tile(shares, (len(truth), 1)), classes)
 
 
-def make_evaluation_context(run: Run) -> EvaluationContext:
+def make_evaluation_context(run: ActiveRun) -> EvaluationContext:
     """Return the context of a scored run."""
     node = run.config.to_dict()["evaluator"]
     selected = metrics.select_metrics(node.get("metrics", "auto"), run.data.task, run.catalogue)

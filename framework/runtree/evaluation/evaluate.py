@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.contract.errors import ConfigError, RuntreeError, first_line, unknown
-from runtree.contract.run import Run, Stage
+from runtree.contract.run import Stage
 from runtree.evaluation.baselines import BASELINE_NAMES, compare_with_baselines, selected_baselines
 from runtree.evaluation.context import EvaluationContext, make_evaluation_context
 from runtree.evaluation.diagnosis.registry import DIAGNOSES
@@ -18,6 +18,7 @@ from runtree.evaluation.options import EvaluationOptions, read_evaluation_option
 from runtree.records.layout import RunFolder
 from runtree.records.writer import write_json
 from runtree.statistics import metrics
+from runtree.training.active_run import ActiveRun
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def stages() -> list[Stage]:
     ]
 
 
-def validate_options(run: Run) -> None:
+def validate_options(run: ActiveRun) -> None:
     """Refuse baselines, gate conditions, and fairness columns and metrics that this run cannot have.
 
     Raises
@@ -68,7 +69,7 @@ def _check_baselines(options: EvaluationOptions) -> None:
             )
 
 
-def _check_conditions(run: Run, options: EvaluationOptions) -> None:
+def _check_conditions(run: ActiveRun, options: EvaluationOptions) -> None:
     node, task = run.config.to_dict(), run.data.task
     selected = metrics.select_metrics(node["evaluator"].get("metrics", "auto"), task, run.catalogue)
     ranked, _ = metrics.objective(node["objective"], task, run.catalogue)
@@ -80,7 +81,7 @@ def _check_conditions(run: Run, options: EvaluationOptions) -> None:
         check_condition(condition, scored, known, opponents, intervals=options.intervals.resamples > 0)
 
 
-def validate_champion(run: Run) -> None:
+def validate_champion(run: ActiveRun) -> None:
     """Refuse a champion that was trained on other data or scored on other test rows."""
     node = run.config.to_dict()
     champion = read_evaluation_options(node["evaluator"]).benchmark.run
@@ -88,7 +89,7 @@ def validate_champion(run: Run) -> None:
         check_champion(run, champion, metrics.objective(node["objective"], run.data.task, run.catalogue)[0])
 
 
-def evaluate(run: Run) -> None:
+def evaluate(run: ActiveRun) -> None:
     """Evaluate a run that is scored and saved, and write `evaluation.json`."""
     context = make_evaluation_context(run)
     seconds: dict[str, float] = {}

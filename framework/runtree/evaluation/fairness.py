@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, MissingError, unknown
 from runtree.contract.predictions import Predictions
-from runtree.contract.run import Run
 from runtree.contract.types import Metric, Table
 from runtree.evaluation.context import EvaluationContext, take_rows
 from runtree.evaluation.options import FairnessOptions
+from runtree.training.active_run import ActiveRun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,7 @@ def check_columns(table: Table, names: Sequence[str]) -> None:
             raise unknown(f"column at {COLUMNS_PATH}:", name, known, hint, error=ConfigError)
 
 
-def check_metrics(run: Run, options: FairnessOptions) -> None:
+def check_metrics(run: ActiveRun, options: FairnessOptions) -> None:
     """Refuse metrics that the task does not have.
 
     Raises
@@ -67,7 +67,7 @@ def check_metrics(run: Run, options: FairnessOptions) -> None:
         raise ConfigError(f"evaluator.fairness.max_gap must not be negative, got {options.max_gap}")
 
 
-def select_fairness_metrics(run: Run, option: str | Sequence[str]) -> list[str]:
+def select_fairness_metrics(run: ActiveRun, option: str | Sequence[str]) -> list[str]:
     """Return the names of the metrics; for "auto" those of the task."""
     if option == "auto":
         return list(DEFAULT_METRICS["binary" if len(run.data.classes) == 2 else run.data.task])

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from runtree.contract.errors import ConfigError, NotFoundError, unknown
 from runtree.contract.expression import Bound, parse
 from runtree.contract.predictions import Predictions, read_predictions
-from runtree.contract.run import Run
 from runtree.contract.types import SPLITS, Metric, RunRecord
 from runtree.evaluation.baselines import compare_on_test, format_gain, is_tie
 from runtree.evaluation.context import EvaluationContext
 from runtree.records.layout import RunFolder
 from runtree.records.selectors import find_run, read_records
 from runtree.statistics.metrics import FIT_SECONDS
+from runtree.training.active_run import ActiveRun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,7 +130,7 @@ def _check_metric(condition: GateCondition, name: str, scored: Mapping[str, Metr
         )
 
 
-def find_champion(run: Run, name: str | int) -> RunRecord:
+def find_champion(run: ActiveRun, name: str | int) -> RunRecord:
     """Return the champion by its name; `latest` is the last completed run with predictions outside this run's sweep.
 
     Raises
@@ -155,7 +155,7 @@ def _named_run(outputs: Path, name: str) -> RunRecord:
         raise NotFoundError(f"{RUN_PATH}: {error.message}", "see: runtree runs") from None
 
 
-def _latest_run(run: Run, outputs: Path) -> RunRecord:
+def _latest_run(run: ActiveRun, outputs: Path) -> RunRecord:
     for record in sorted(read_records(outputs), key=lambda record: (record.started, record.id), reverse=True):
         own = _outer_folder(record.folder) == _outer_folder(run.folder)
         if record.state == "completed" and not own and RunFolder(record.folder).predictions.is_file():
@@ -171,7 +171,7 @@ def _outer_folder(folder: Path) -> Path:
     return resolved.parent if resolved.parent.name == "runs" else resolved
 
 
-def check_champion(run: Run, name: str | int, metric: Metric) -> None:
+def check_champion(run: ActiveRun, name: str | int, metric: Metric) -> None:
     """Refuse a champion that cannot be compared row by row with this run.
 
     Raises
@@ -195,7 +195,7 @@ def check_champion(run: Run, name: str | int, metric: Metric) -> None:
         raise ConfigError(f"{RUN_PATH}: {record.id} has no probabilities, and {metric.name} needs them")
 
 
-def champion_predictions(run: Run, name: str | int, rows: "Array") -> Predictions:
+def champion_predictions(run: ActiveRun, name: str | int, rows: "Array") -> Predictions:
     """Return the champion's predictions for test rows, in the order of `rows`."""
     import pandas as pd
 

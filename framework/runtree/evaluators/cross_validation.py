@@ -77,7 +77,7 @@ class Tally:
         self.scores.append(scores)
         self.lines.append(self.run.record_fold(found, scores))
         self.tables.append((found.answers, found.fold.held_out, "validation"))
-        if not self.run.plan.steps:  # an algorithm that iterates has counted steps of its own
+        if not self.run.iterates:  # an algorithm that iterates has counted steps of its own
             told = {f"validation_{name}": value for name, value in means(self.scores).items()}
             self.run.report(self.start + len(self.scores), **told)
 

@@ -195,7 +195,7 @@ def reporter(run: Run, before: int) -> Told:
     name = run.objective[0].name
 
     def report(tried: int, score: float, best: float) -> None:
-        if not run.plan.steps:  # an algorithm that iterates has counted steps of its own
+        if not run.iterates:  # an algorithm that iterates has counted steps of its own
             run.report(before + tried, **{f"candidate_{name}": score, f"best_{name}": best})
 
     return report

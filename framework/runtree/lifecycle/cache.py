@@ -1,43 +1,44 @@
-"""What one process remembers from run to run: a table, a split, prepared rows. A sweep's workers are warm by it."""
+"""A cache of what runs of one process share: tables, splits, preprocessed rows. It keeps a sweep's workers warm."""
 
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-ROOM = {"data": 2, "split": 8, "fitted": 4, "rows": 8, "truth": 8}  # entries of each kind
-USUAL = 4
-SINGLE_RUN_BYTES = (
-    16 * 2**20
-)  # bytes; a run of its own remembers what is this small: it is examined with the rows it was fitted on
-LARGEST = 256 * 2**20  # bytes; prepared rows beyond that are prepared anew: a second copy would cost more than it saves
+MAX_ENTRIES = {"data": 2, "split": 8, "fitted": 4, "rows": 8, "truth": 8}  # by kind
+DEFAULT_MAX_ENTRIES = 4
+# a single run caches only small rows: it is evaluated on the rows that it was fitted on, but shares nothing later
+SINGLE_RUN_BYTES = 16 * 2**20
+# larger rows are preprocessed again: keeping a second copy would cost more than it saves
+MAX_ENTRY_BYTES = 256 * 2**20
 
 
 class RunCache:
-    """Recalls what was made for the same key; of each kind the entries that were used last, none of more bytes."""
+    """Keeps the most recently used entries of each kind, none larger than `max_entry_bytes`."""
 
-    def __init__(self, largest: int = LARGEST) -> None:
-        self._largest = largest
+    def __init__(self, max_entry_bytes: int = MAX_ENTRY_BYTES) -> None:
+        self._max_entry_bytes = max_entry_bytes
         self._kinds: dict[str, OrderedDict[Hashable, Any]] = {}
 
     def get_or_compute(self, kind: str, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what was made for `key`, else make it."""
-        known = self._kinds.setdefault(kind, OrderedDict())
-        if key in known:
-            known.move_to_end(key)
-            return known[key]
-        made = make()
-        if kind == "data" or size(made) <= self._largest:
-            known[key] = made
-        while len(known) > ROOM.get(kind, USUAL):
-            known.popitem(last=False)
-        return made
+        """Return the value cached for `key`, else compute it."""
+        entries = self._kinds.setdefault(kind, OrderedDict())
+        if key in entries:
+            entries.move_to_end(key)
+            return entries[key]
+        value = make()
+        # a table is in memory anyway while its runs last, so that caching it costs nothing
+        if kind == "data" or size_bytes(value) <= self._max_entry_bytes:
+            entries[key] = value
+        while len(entries) > MAX_ENTRIES.get(kind, DEFAULT_MAX_ENTRIES):
+            entries.popitem(last=False)
+        return value
 
 
-def size(value: Any) -> int:
-    """Return the bytes of arrays and tables, of those in a tuple too."""
+def size_bytes(value: Any) -> int:
+    """Return the size of an array or a table, or of a tuple of them."""
     if isinstance(value, tuple):
-        return sum(size(item) for item in value)
+        return sum(size_bytes(item) for item in value)
     if hasattr(value, "memory_usage"):
         return int(value.memory_usage(deep=False).sum())
     return int(getattr(value, "nbytes", sys.getsizeof(value)))

@@ -1,4 +1,4 @@
-"""One run, from a frozen config to a folder that tells all. This page is the story; the details are elsewhere."""
+"""Execute one run: walk through the stages, and write a record of how it ended whatever happens."""
 
 import logging
 import os
@@ -7,9 +7,9 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtree.config.build import build
@@ -17,217 +17,200 @@ from runtree.config.freeze import FrozenConfig
 from runtree.config.resources import compute_arguments, read_resources
 from runtree.contract.errors import RuntreeError
 from runtree.contract.protocols import Hooks, TargetResolver
-from runtree.contract.run import Pruned, Run, Stage, call_uncached
+from runtree.contract.run import Pruned, Stage
 from runtree.contract.types import RunRecord
-from runtree.lifecycle.outcome import ended, failed, first_record
+from runtree.lifecycle.outcome import final_record, first_record, wrap_error
 from runtree.lifecycle.score import score
-from runtree.lifecycle.stages import SAVE, describe, order_stages
+from runtree.lifecycle.stages import SAVE, order_stages, write_data_summary
 from runtree.lifecycle.trackers import with_trackers
 from runtree.records.environment import environment
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import write_manifest
 from runtree.records.record import write_record
 from runtree.records.run_log import log_to_file
-from runtree.records.writer import append_line, write_json, write_yaml
+from runtree.records.writer import write_json, write_yaml
 from runtree.statistics import metrics
+from runtree.training.active_run import ActiveRun, RunOptions
 
 log = logging.getLogger(__name__)
 
 
-def always(run: Run) -> bool:
-    """Keep every run."""
-    return True
-
-
 @dataclass(frozen=True)
-class Request:
-    """What is to be run.
+class ExecutionRequest:
+    """What to execute.
 
     Attributes
     ----------
-    frozen, overrides, sweep
-        The config, what was typed for it, and the name of the sweep that the run is of.
+    frozen
+        The resolved config.
     open_folder
-        How to come by a folder for it.
+        Returns the folder of the run; called once the request has proved valid.
+    sweep
+        The name of the sweep that the run belongs to, or None.
     keep
-        Asked once the run is scored whether its heavy leaves are kept: test scores, predictions, the model. None: they
-        are, and every file is made durable; a sweep has a ledger that outlives its runs.
-    cached, given_up
-        What `Run.cached` and `Run.report` turn to.
-    prunable
-        Whether `given_up` may ever answer True.
-    validated
-        Whether all that differs between such runs was tried before: an algorithm looks at its parameters as it fits.
-    ended
-        Told the record in which the run ends, whether well or not.
-    iterated
-        Told each line of the history.
+        Called once the validation split is scored; returns whether the test split is scored too and the artifacts are
+        kept. None: they are, and every file is fsynced; a sweep needs neither, since its ledger can restore its runs.
+    on_end
+        Called with the final record, whatever the state of the run.
+    options
+        Passed to the run as they are, save `fingerprint` and `slots`.
     """
 
     frozen: FrozenConfig
     open_folder: Callable[[], RunFolder]
-    overrides: tuple[str, ...] = ()
     sweep: str | None = None
-    keep: Callable[[Run], bool] | None = None
-    cached: Callable[[str, Hashable, Callable[[], Any]], Any] = call_uncached
-    given_up: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False
-    prunable: bool = False
-    validated: bool = False
-    ended: Callable[[RunRecord], None] = lambda record: None
-    iterated: Callable[[Run, Mapping[str, Any]], None] = lambda run, line: None
+    keep: Callable[[ActiveRun], bool] | None = None
+    on_end: Callable[[RunRecord], None] = lambda record: None
+    options: RunOptions = field(default_factory=RunOptions)
 
 
 def execute(
-    request: Request, hooks: Hooks, trust: TargetResolver, watch: Callable[[str], None] = lambda _: None
-) -> Run:
-    """Walk through the lifecycle once.
+    request: ExecutionRequest, hooks: Hooks, trust: TargetResolver, on_stage: Callable[[str], None] = lambda name: None
+) -> ActiveRun:
+    """Execute one run.
 
-    The folder holds `config.yaml` before the work starts and a record of how it ended whatever happens, short of the
-    death of the process; then the record still says "running" while nobody holds the folder's lock.
+    The folder holds `config.yaml` before the work starts, and a record of the end unless the process is killed: then
+    `run.json` still says "running" although nobody holds the folder's lock, and readers take it for interrupted.
+
+    Parameters
+    ----------
+    on_stage
+        Called with the name of each stage before it runs.
 
     Raises
     ------
     RuntreeError
-        What a user can mend. Any other exception is a fault of a stage; both are recorded before they are raised.
+        The request, the data or the algorithm is at fault. Any other exception of a stage is raised as a
+        RunFailedError. Both are recorded first.
     """
+    # all that can be refused is checked before the folder is made, so that a typo leaves no folder behind
     compute = build(compute_arguments(request.frozen.config["compute"]), "compute", trust)
     stages = order_stages(list(hooks.contributions("register_stages")))
-    known = metrics.catalogue(hooks.contributions("register_metrics"))
+    catalogue = metrics.catalogue(hooks.contributions("register_metrics"))
     hooks = with_trackers(request.frozen.config, hooks)
     slots = read_resources(request.frozen.config["compute"]).at_once if request.sweep is None else 1
-    folder = request.open_folder()  # what is wrong with the request itself has been told by now, and leaves no folder
+    options = replace(request.options, fingerprint=request.frozen.fingerprint, slots=slots)
+    folder = request.open_folder()
     durable = request.keep is None
     write_yaml(folder.config, request.frozen.written, durable)
-    folder.folds.unlink(missing_ok=True)  # a run that goes on begins its folds anew
+    folder.folds.unlink(missing_ok=True)  # a resumed run fits all of its folds again
     with ExitStack() as stack:
         stack.enter_context(folder.held())
         stack.enter_context(log_to_file(folder.log, logging.INFO if durable else logging.WARNING))
-
-        def journal(line: Mapping[str, Any]) -> None:
-            append_line(folder.history, line)
-            request.iterated(run, line)
-
-        run = Run(
-            request.frozen.config,
-            folder.path,
-            hooks,
-            trust,
-            known,
-            journal,
-            request.cached,
-            request.given_up,
-            request.frozen.fingerprint,
-            request.prunable,
-            request.overrides,
-            lambda line: append_line(folder.folds, line),
-        )
-        run.slots, run.validated = slots, request.validated
-        stack.callback(close_folds, run)
-        record = first_record(request.frozen, request.overrides, request.sweep, folder)
-        clock = time.monotonic()
+        run = ActiveRun(request.frozen.config, folder.path, hooks, trust, catalogue, options, records=True)
+        stack.callback(close_fold_runner, run)
+        record = first_record(request.frozen, options.overrides, request.sweep, folder)
+        started = time.monotonic()
         try:
-            stack.enter_context(terminated_as_interrupt())
+            stack.enter_context(sigterm_as_interrupt())
             write_record(folder, record, durable, pid=os.getpid(), host=socket.gethostname())
             run.metadata |= compute.describe()
             if durable:
                 write_environment(folder, run, hooks)
             hooks.moment("run_started", run=run)
             with compute.session(run.seed):
-                kept = work(run, stages, hooks, watch, request.keep)
+                kept = run_stages(run, stages, hooks, on_stage, request.keep)
             if kept:
                 write_manifest(folder)
-            record = ended(record, run, time.monotonic() - clock, "completed")
+            record = final_record(record, run, time.monotonic() - started, "completed")
             write_record(folder, record, durable)
         except Pruned:
-            record = ended(record, run, time.monotonic() - clock, "pruned")
+            record = final_record(record, run, time.monotonic() - started, "pruned")
             write_record(folder, record, durable)
+        # BaseException: a record is written for Ctrl-C and for an algorithm that calls sys.exit() too
         except BaseException as error:
             log.error("%s", traceback.format_exc())
             state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            record = ended(record, run, time.monotonic() - clock, state, error)
+            record = final_record(record, run, time.monotonic() - started, state, error)
             write_record(folder, record, durable)
-            request.ended(record)
+            request.on_end(record)
             hooks.moment("run_failed", run=run, error=error)
             if isinstance(error, Exception) and not isinstance(error, RuntreeError):
-                raise failed(error, folder) from error
+                raise wrap_error(error, folder) from error
             raise
-        request.ended(record)
+        request.on_end(record)
         hooks.moment("run_finished", run=run, record=record)
     return run
 
 
-def work(
-    run: Run,
+def run_stages(
+    run: ActiveRun,
     stages: Sequence[Stage],
     hooks: Hooks,
-    watch: Callable[[str], None],
-    keep: Callable[[Run], bool] | None,
+    on_stage: Callable[[str], None],
+    keep: Callable[[ActiveRun], bool] | None,
 ) -> bool:
-    """Walk through the stages, and tell whether the run is kept: one that is not stops where saving begins."""
+    """Run the stages, and return whether the run is kept. A run that is not kept ends before the stage save."""
     if keep is not None:
+        # most runs of a sweep are not kept: they must neither use the test split nor pay for what describes a model
         run.scored_splits = ("train", "validation")
     for position, stage in enumerate(stages):
         if stage.name == SAVE and keep is not None:
             if not keep(run):
                 return False
-            complete(run, stages[position:], hooks)
+            finalize(run, stages[position:], hooks)
             return True
-        watch(stage.name)
-        walk(stage, run, hooks)
+        on_stage(stage.name)
+        run_stage(stage, run, hooks)
     return True
 
 
-def complete(run: Run, stages: Sequence[Stage], hooks: Hooks) -> None:
-    """Score the test part and walk through the stages that a run in a sweep was spared."""
+def finalize(run: ActiveRun, stages: Sequence[Stage], hooks: Hooks) -> None:
+    """Score the test split, write what a run of a sweep has left out so far, and run the remaining stages."""
     run.scored_splits = ("test",)
     score(run)
-    describe(run)
+    write_data_summary(run)
     write_environment(RunFolder(run.folder), run, hooks)
     for stage in stages:
-        walk(stage, run, hooks)
+        run_stage(stage, run, hooks)
 
 
-def complete_later(run: Run, record: RunRecord, hooks: Hooks, trust: TargetResolver) -> RunRecord:
-    """Keep a run that ended before: what `execute` would have done had it been told so."""
+def finalize_later(run: ActiveRun, record: RunRecord, hooks: Hooks, trust: TargetResolver) -> RunRecord:
+    """Finalize a run of a sweep that ended before, as if `execute` had been asked to keep it, and return its record."""
     compute = build(compute_arguments(run.config.to_dict()["compute"]), "compute", trust)
     stages = order_stages(list(hooks.contributions("register_stages")))
     run.stage_seconds |= record.stages
-    clock = time.monotonic()
+    started = time.monotonic()
     folder = RunFolder(run.folder)
     with folder.held(), log_to_file(folder.log), compute.session(run.seed):
-        complete(run, stages[[stage.name for stage in stages].index(SAVE) :], hooks)
+        finalize(run, stages[[stage.name for stage in stages].index(SAVE) :], hooks)
         write_manifest(folder)
-        record = replace(ended(record, run, time.monotonic() - clock, "completed"), seconds=record.seconds)
+        final = final_record(record, run, time.monotonic() - started, "completed")
+        record = replace(final, seconds=record.seconds)  # the duration stays that of the run, without the wait between
         write_record(folder, record)
     return record
 
 
-def close_folds(run: Run) -> None:
-    """End the processes that folds were fitted in."""
-    if run.is_set("each_fold"):
+def close_fold_runner(run: ActiveRun) -> None:
+    """Shut down the processes that folds were fitted in."""
+    if run.is_set("fit_folds"):
         run.fit_folds.close()
 
 
-def walk(stage: Stage, run: Run, hooks: Hooks) -> None:
-    """Run one stage, and keep how long it took."""
-    clock = time.monotonic()
+def run_stage(stage: Stage, run: ActiveRun, hooks: Hooks) -> None:
+    """Run one stage, record its duration and call the hook `stage_finished`."""
+    started = time.monotonic()
     stage.run(run)
-    seconds = run.stage_seconds[stage.name] = time.monotonic() - clock
+    seconds = run.stage_seconds[stage.name] = time.monotonic() - started
     log.info("stage %s: %.3f s", stage.name, seconds)
     hooks.moment("stage_finished", run=run, stage=stage, seconds=seconds)
 
 
-def write_environment(folder: RunFolder, run: Run, hooks: Hooks) -> None:
-    """Write `environment.json`: what runtree finds, what plugins add, what the compute found."""
+def write_environment(folder: RunFolder, run: ActiveRun, hooks: Hooks) -> None:
+    """Write `environment.json`: versions and machine, the facts of plugins, and those of the compute."""
     facts: dict[str, Any] = {}
-    for plugin, found in hooks.contributions("environment_facts"):
-        facts.setdefault(plugin, {}).update([found])
+    for plugin, item in hooks.contributions("environment_facts"):
+        facts.setdefault(plugin, {}).update([item])
     write_json(folder.environment, {**environment(), "compute": dict(run.metadata), "plugins": facts})
 
 
 @contextmanager
-def terminated_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does, so that its record says so; whoever handles it already goes on doing so."""
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does, so that its record says "interrupted".
+
+    A handler that is installed already stays: that of a sweep's worker has its own way to end a run. Signals can be
+    handled in the main thread alone.
+    """
     if threading.current_thread() is not threading.main_thread() or callable(signal.getsignal(signal.SIGTERM)):
         yield
         return

@@ -1,59 +1,70 @@
-"""The stage fit: preprocessing and algorithm, fitted on the train part, become one pipeline."""
+"""The stage fit: preprocessing and algorithm, fitted on the train split, become one scikit-learn pipeline."""
 
 import json
+import logging
+import time
 from functools import partial
 from typing import Any
 
 from runtree.contract.iteration import UNWATCHED
-from runtree.contract.run import Run
+from runtree.training.active_run import ActiveRun
 from runtree.training.decision import apply_decision, read_decision
-from runtree.training.fit_plan import FitPlan, fit_parameters
-from runtree.training.monitor import (
-    Rows,
-    check_monitored,
-    hold_out_rows,
-    make_callback,
-    summarize_fit,
-)
+from runtree.training.fit_plan import fit_parameters
+from runtree.training.fold_context import build_variant
+from runtree.training.fold_runner import PipelineFoldRunner
+from runtree.training.monitor import Rows, check_monitored, hold_out_rows, make_callback, summarize_fit
 from runtree.training.pipeline import fit_algorithm, fit_preprocess, refit_pipeline
 
+log = logging.getLogger(__name__)
 
-def fit(run: Run) -> Any:
-    """Fit the configured algorithm on the train part and return the pipeline that is saved and served."""
+
+def fit_stage(run: ActiveRun) -> None:
+    """Fill `run.fit_folds` and `run.model`. An evaluator that searches chooses the parameters before the fit."""
+    run.fit_folds = fold_runner = PipelineFoldRunner(run)
+    choose = getattr(run.evaluator, "choose", None)
+    if choose is not None:
+        result = choose(run)
+        run.use_search_result(result, *build_variant(run, result.values))
+        fold_runner.reset_algorithm()  # folds are fitted with the parameters chosen, not the configured ones
+        log.info("chosen of %d candidates: %s (%.6g)", result.tried, dict(result.values), result.score)
+    started = time.monotonic()
+    run.model = fit(run)
+    fold_runner.expected_seconds = time.monotonic() - started  # decides whether worker processes pay for themselves
+
+
+def fit(run: ActiveRun) -> Any:
+    """Fit the run's algorithm on the train split and return the pipeline."""
     from sklearn.pipeline import Pipeline
 
-    config, plan, algorithm = run.config.to_dict(), run.plan, run.estimator
-    asked = json.dumps(config["preprocess"], sort_keys=True, default=str)
-    run.preprocess_key = (run.data.fingerprint, run.split.id, run.data.task, asked)
-    preprocess, prepared = run.cached("fitted", run.preprocess_key, lambda: fit_preprocess(run))
+    plan, algorithm = run.plan, run.estimator
+    preprocess_config = json.dumps(run.config.to_dict()["preprocess"], sort_keys=True, default=str)
+    run.preprocess_key = (run.data.fingerprint, run.split.id, run.data.task, preprocess_config)
+    preprocess, features = run.cached("fitted", run.preprocess_key, lambda: fit_preprocess(run))
     target = run.cached("target", run.preprocess_key, lambda: run.data.target.iloc[run.split.train].to_numpy())
-    held = _validation(run, preprocess) if _wants_rows(algorithm, plan) else None
-    learnt, held = hold_out_rows(run, (prepared, target), held)
-    check_monitored(plan.options, held is not None)
-    loop = make_callback(run, learnt, held) if plan.steps else None
-    fit_algorithm(run, algorithm, learnt, held, loop or UNWATCHED)
-    if getattr(algorithm, "pretrained_sha256_", None):  # what it started from is a part of what it is
+    wants_validation = plan.steps or "validation" in fit_parameters(algorithm)
+    validation = _validation_rows(run, preprocess) if wants_validation else None
+    train, monitored = hold_out_rows(run, (features, target), validation)
+    check_monitored(plan.options, monitored is not None)
+    callback = make_callback(run, train, monitored) if plan.steps else None
+    fit_algorithm(run, algorithm, train, monitored, callback or UNWATCHED)
+    if getattr(algorithm, "pretrained_sha256_", None):
+        # two models that start from different weights are different experiments: the hash joins the fingerprints
         run.metadata["pretrained"] = algorithm.pretrained_sha256_
-    run.fit_summary = summarize_fit(algorithm, plan, loop)
+    run.fit_summary = summarize_fit(algorithm, plan, callback)
     run.refit = partial(refit_pipeline, run)
-    return Pipeline([("preprocess", preprocess), ("algorithm", _decided(run, algorithm, preprocess, learnt))])
+    return Pipeline([("preprocess", preprocess), ("algorithm", _apply_decision(run, algorithm, preprocess, train))])
 
 
-def _decided(run: Run, algorithm: Any, preprocess: Any, learnt: Rows) -> Any:
-    """Return the algorithm as the block `decision` changes it."""
+def _apply_decision(run: ActiveRun, algorithm: Any, preprocess: Any, train: Rows) -> Any:
     options = read_decision(run)
-    if not options.asked:
+    if not options.is_set:
         return algorithm
-    held = _validation(run, preprocess) if options.learns else None
-    return apply_decision(run, algorithm, held or learnt)
+    # calibration and threshold are learnt from rows that the algorithm has not seen; a fixed threshold needs any rows
+    validation = _validation_rows(run, preprocess) if options.needs_validation else None
+    return apply_decision(run, algorithm, validation or train)
 
 
-def _wants_rows(algorithm: Any, plan: FitPlan) -> bool:
-    return plan.steps or "validation" in fit_parameters(algorithm)
-
-
-def _validation(run: Run, preprocess: Any) -> Rows | None:
-    """Return the validation part, prepared: to watch, not to learn from."""
+def _validation_rows(run: ActiveRun, preprocess: Any) -> Rows | None:
     if not len(run.split.validation):
         return None
     features, target = run.select("validation")

@@ -1,38 +1,37 @@
-"""What the parts of a run come to. A look at the test part is counted before anybody can read what it shows."""
+"""The stage score: the evaluator's metrics and predictions."""
 
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from runtree.contract.run import Run
 from runtree.records.layout import RunFolder
 from runtree.records.test_access import record_access, rows_digest
 from runtree.records.writer import write_json
 from runtree.statistics import metrics
+from runtree.training.active_run import ActiveRun
 
 
-def score(run: Run) -> None:
-    """Score the splits in `run.scored_splits` and write the metrics; predictions are written with those of test."""
-    wanted = metrics.select_metrics(
-        run.config.to_dict()["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue
-    )
-    ranked, _ = run.objective
-    if not (
-        run.is_set("metrics") and set(run.scored_splits) <= set(run.metrics)
-    ):  # an evaluator may score all parts unasked
-        run.add_evaluation(run.evaluator.evaluate(run, wanted if ranked in wanted else [*wanted, ranked]))
-    folder, whole = RunFolder(run.folder), "test" in run.scored_splits
+def score(run: ActiveRun) -> None:
+    """Score the splits in `run.scored_splits` and write `metrics.json`, with test also `predictions.parquet`."""
+    names = run.config.to_dict()["evaluator"].get("metrics", "auto")
+    wanted = metrics.select_metrics(names, run.data.task, run.catalogue)
+    objective, _ = run.objective
+    # the evaluator of a plugin may have scored all splits at the first call, although only some were requested
+    if not (run.is_set("metrics") and set(run.scored_splits) <= set(run.metrics)):
+        run.add_evaluation(run.evaluator.evaluate(run, wanted if objective in wanted else [*wanted, objective]))
+    folder, final = RunFolder(run.folder), "test" in run.scored_splits
     if "test" in run.metrics and not run.test_access:
+        # before the metrics are written: an interruption in between must not leave a test score that was not counted
         run.test_access = record_test_access(run)
     folds = {"folds": run.folds} if run.folds else {}
-    write_json(folder.metrics, {**run.metrics, **folds, **run.details}, durable=whole)
-    if whole:
+    write_json(folder.metrics, {**run.metrics, **folds, **run.details}, durable=final)
+    if final:
         run.predictions.to_parquet(folder.predictions, index=False)
 
 
-def record_test_access(run: Run) -> dict[str, Any]:
-    """Count that the test part was scored, before anybody can read how."""
+def record_test_access(run: ActiveRun) -> dict[str, Any]:
+    """Record in the output tree that these test rows were scored, and return how often they were."""
     rows = rows_digest(run.data.fingerprint, run.split.test)
     outputs, folder = Path(str(run.config["outputs"])), run.folder
     name = f"{folder.parent.parent.name}/{folder.name}" if folder.parent.name == "runs" else folder.name
-    return asdict(record_access(outputs, rows, run.fingerprint, name))
+    return asdict(record_access(outputs, rows, run.options.fingerprint, name))

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import pytest
 
 from runtree.config.build import build
-from runtree.contract.run import Run
 from runtree.contract.types import SPLITS
 from runtree.lifecycle.stages import evaluator_arguments
 from runtree.testing.fixtures import CASES, PLAIN, UNEXAMINED, Case, compose, train, write_table
 from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
 from runtree.training import fold_runner
+from runtree.training.active_run import ActiveRun
 
 
 @TINY
@@ -35,12 +35,12 @@ class EvaluatorSuite(Suite):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def run(cls, case: Case, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    def run(cls, case: Case, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
         """Return a run that the evaluator scored."""
         return cls.trained(case, tmp_path_factory.mktemp("run"))
 
     @classmethod
-    def trained(cls, case: Case, folder: Path, *more: str) -> Run:
+    def trained(cls, case: Case, folder: Path, *more: str) -> ActiveRun:
         """Train on a tiny table."""
         asked = [f"evaluator={cls.option}", f"algorithm={cls.algorithm}", *PLAIN, *UNEXAMINED]
         return train(*asked, *write_table(folder, case), *cls.overrides, *more, folder=folder, app=cls.make_app())
@@ -51,26 +51,26 @@ class EvaluatorSuite(Suite):
         assert config["evaluator"]["name"] == self.option
         assert isinstance(build(node, "evaluator", self.make_app().allow_list()).holds_out, bool)
 
-    def test_scores_known_parts(self, run: Run) -> None:
+    def test_scores_known_parts(self, run: ActiveRun) -> None:
         found = read_json(folder_of(run).metrics)
         assert {"validation", "test"} <= set(found)
         assert set(found) - {*SPLITS, "folds"} == set(run.details)
         assert all(isinstance(value, float) for part in SPLITS for value in found.get(part, {}).values())
 
-    def test_gives_the_objective(self, run: Run) -> None:
+    def test_gives_the_objective(self, run: ActiveRun) -> None:
         assert read_json(folder_of(run).record)["objective"]["value"] is not None
 
-    def test_predicts_each_test_row_once(self, run: Run) -> None:
+    def test_predicts_each_test_row_once(self, run: ActiveRun) -> None:
         predictions = run.predictions
         assert {"row", "part", "y_true", "y_pred"} <= set(predictions.columns)
         rows = predictions.loc[predictions["part"] == "test", "row"]
         assert sorted(rows) == run.split.test.tolist()
 
-    def test_tells_the_true_values(self, run: Run) -> None:
+    def test_tells_the_true_values(self, run: ActiveRun) -> None:
         truth = run.data.target.iloc[run.predictions["row"]]
         assert run.predictions["y_true"].tolist() == truth.tolist()
 
-    def test_metrics_are_those_of_the_predictions(self, run: Run, case: Case) -> None:
+    def test_metrics_are_those_of_the_predictions(self, run: ActiveRun, case: Case) -> None:
         test = run.predictions[run.predictions["part"] == "test"]
         if case == "regression":
             expected, found = (test["y_true"] - test["y_pred"]).abs().mean(), run.metrics["test"]["mae"]
@@ -83,7 +83,7 @@ class EvaluatorSuite(Suite):
         run = self.trained(case, tmp_path, f"evaluator.metrics=[{name}]", f"objective.metric={name}")
         assert {found for part in run.metrics.values() for found in part} == {name}
 
-    def test_records_each_fold_as_it_ends(self, run: Run) -> None:
+    def test_records_each_fold_as_it_ends(self, run: ActiveRun) -> None:
         """Compare `folds.jsonl` with `metrics.json`; only the seconds stand in the one alone."""
         kept = read_json(folder_of(run).metrics).get("folds", [])
         file = folder_of(run).folds
@@ -92,13 +92,13 @@ class EvaluatorSuite(Suite):
         assert lines == kept
         assert [line["fold"] for line in kept] == list(range(len(kept)))
 
-    def test_validates_on_rows_that_are_not_tested_on(self, run: Run) -> None:
+    def test_validates_on_rows_that_are_not_tested_on(self, run: ActiveRun) -> None:
         predictions = run.predictions
         validated = predictions.loc[predictions["part"] == "validation", "row"]
         assert not set(validated) & set(run.split.test)
 
     def test_folds_in_processes_score_the_same(
-        self, run: Run, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, run: ActiveRun, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Fit the folds of one case in two processes, however little that pays."""
         if not run.folds or case != "multiclass":
@@ -106,5 +106,5 @@ class EvaluatorSuite(Suite):
         monkeypatch.setattr(fold_runner, "MIN_SECONDS_SAVED", -1.0)
         assert_same_science(run, self.trained(case, tmp_path, "compute.slots=2"))
 
-    def test_same_seed_same_bytes(self, run: Run, case: Case, tmp_path: Path) -> None:
+    def test_same_seed_same_bytes(self, run: ActiveRun, case: Case, tmp_path: Path) -> None:
         assert_same_science(run, self.trained(case, tmp_path))

@@ -8,8 +8,8 @@ from runtree.app import App
 from runtree.app import train as run_app
 from runtree.config.freeze import FrozenConfig, freeze
 from runtree.config.hydra_engine import HydraEngine, force_open_parameters, parse_flags
-from runtree.contract.run import Run
 from runtree.contract.types import Task
+from runtree.training.active_run import ActiveRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ def quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "\\'") + "'"
 
 
-def train(*overrides: str, folder: Path, app: App | None = None) -> Run:
+def train(*overrides: str, folder: Path, app: App | None = None) -> ActiveRun:
     """Train in this process as ``runtree train`` does, with the run below `folder`, and return the run."""
     flags = parse_flags([*overrides, f"outputs={quoted(folder)}"])
     return run_app(app or App(), flags).runs[0]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.config.config_blocks import read_block
 from runtree.contract.errors import ConfigError, DataError, unknown
-from runtree.contract.run import Run
 from runtree.contract.types import Metric
+from runtree.training.active_run import ActiveRun
 from runtree.training.thresholds import (
     ErrorCosts,
     Number,
@@ -33,12 +33,12 @@ class DecisionOptions:
     cost: ErrorCosts = field(default_factory=ErrorCosts)
 
     @property
-    def asked(self) -> bool:
+    def is_set(self) -> bool:
         """Whether the model is changed at all."""
         return self.calibrate is not None or self.threshold is not None
 
     @property
-    def learns(self) -> bool:
+    def needs_validation(self) -> bool:
         """Whether something of it is learnt from rows that the model did not see."""
         return self.calibrate is not None or isinstance(self.threshold, str)
 
@@ -128,12 +128,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def read_decision(run: Run) -> DecisionOptions:
+def read_decision(run: ActiveRun) -> DecisionOptions:
     """Return what the run's config asks."""
     return decision_options(run.config.to_dict().get("decision") or {})
 
 
-def check_decision(run: Run) -> None:
+def check_decision(run: ActiveRun) -> None:
     """Refuse a decision that the task, the algorithm or the evaluator does not allow.
 
     Raises
@@ -142,7 +142,7 @@ def check_decision(run: Run) -> None:
         A regression, no chances, a threshold for more than two classes, no rows to learn it from.
     """
     options = read_decision(run)
-    if not options.asked:
+    if not options.is_set:
         return
     path = "decision.calibrate" if options.calibrate is not None else "decision.threshold"
     if not run.data.classes:
@@ -155,7 +155,7 @@ def check_decision(run: Run) -> None:
     _check_algorithm(options, run.estimator)
     if isinstance(options.threshold, str) and options.threshold != COST:
         threshold_metric(options, run.catalogue)
-    if options.learns and not getattr(run.evaluator, "holds_out", True):
+    if options.needs_validation and not getattr(run.evaluator, "holds_out", True):
         raise ConfigError(
             f"{path}: evaluator={run.config.evaluator.get('name')} holds no validation part out to learn it from",
             "type: evaluator=holdout, or a number: decision.threshold=0.3",
@@ -192,7 +192,7 @@ log = logging.getLogger(__name__)
 DECISION_KEY = "decision"  # of a run: what was decided, by what, on which part
 
 
-def apply_decision(run: Run, algorithm: Any, held: tuple[Any, Any]) -> Any:
+def apply_decision(run: ActiveRun, algorithm: Any, held: tuple[Any, Any]) -> Any:
     """Return the algorithm with what the block `decision` asks for round it; itself where nothing is asked.
 
     Parameters
@@ -202,7 +202,7 @@ def apply_decision(run: Run, algorithm: Any, held: tuple[Any, Any]) -> Any:
     """
     options = read_decision(run)
     facts: dict[str, Any] = {"calibrate": options.calibrate, "threshold": None, "by": None}
-    facts |= {"part": "validation" if options.learns else None}
+    facts |= {"part": "validation" if options.needs_validation else None}
     if options.calibrate is not None:
         _check_classes(run, held)
         algorithm = calibrate(algorithm, options.calibrate, *held)
@@ -219,19 +219,19 @@ def apply_decision(run: Run, algorithm: Any, held: tuple[Any, Any]) -> Any:
     return algorithm
 
 
-def reapply_decision(run: Run, algorithm: Any, rows: tuple[Any, Any]) -> Any:
+def reapply_decision(run: ActiveRun, algorithm: Any, rows: tuple[Any, Any]) -> Any:
     """Return a copy of the run's algorithm, fitted on other rows, with the decision of the run round it.
 
     A threshold that is a number needs no model that has learnt it: a fold is fitted before there is one.
     """
     options = read_decision(run)
-    if options.asked and not options.learns:
+    if options.is_set and not options.needs_validation:
         return fix_threshold(algorithm, float(options.threshold or 0.5), *rows)
     return rewrap(run.model[-1], algorithm)
 
 
 def choose_threshold(
-    run: Run, options: DecisionOptions, algorithm: Any, held: tuple[Any, Any]
+    run: ActiveRun, options: DecisionOptions, algorithm: Any, held: tuple[Any, Any]
 ) -> tuple[ThresholdObjective, ThresholdCurve]:
     """Find the best threshold on rows that the algorithm did not see."""
     from runtree.contract.predictions import encode_labels, predict_proba
@@ -244,7 +244,7 @@ def choose_threshold(
     return worth, score_thresholds(encode_labels(target, run.data.classes), found[:, 1], worth)
 
 
-def threshold_objective(run: Run, options: DecisionOptions) -> ThresholdObjective:
+def threshold_objective(run: ActiveRun, options: DecisionOptions) -> ThresholdObjective:
     """Return what a threshold is asked to be chosen by."""
     return (
         cost_objective(options.cost)
@@ -253,7 +253,7 @@ def threshold_objective(run: Run, options: DecisionOptions) -> ThresholdObjectiv
     )
 
 
-def _check_classes(run: Run, held: tuple[Any, Any]) -> None:
+def _check_classes(run: ActiveRun, held: tuple[Any, Any]) -> None:
     lacking = [label for label in run.data.classes if label not in set(held[1].tolist())]
     if lacking:
         raise DataError(

@@ -10,7 +10,7 @@ from runtree.config.resources import compute_arguments, read_resources
 from runtree.contract.errors import UntrustedError
 from runtree.contract.folds import Fold
 from runtree.contract.predictions import Predictions, predict_table
-from runtree.contract.run import Run
+from runtree.training.active_run import ActiveRun
 from runtree.training.decision import rewrap, unwrap
 from runtree.training.fit_plan import make_fit_plan, resolve_fit_options
 from runtree.training.pipeline import make_preprocess, refit_pipeline
@@ -44,7 +44,7 @@ class FoldContext:
     The slot `model` of `run` holds the pipeline, not fitted.
     """
 
-    run: Run
+    run: ActiveRun
     compute: Any
 
     def with_algorithm(self, algorithm: Any, plan: Any) -> "FoldContext":
@@ -53,11 +53,11 @@ class FoldContext:
         return FoldContext(_apart(self.run, self.run.model[0], last, plan), self.compute)
 
 
-def make_fold_context(run: Run) -> FoldContext:
+def make_fold_context(run: ActiveRun) -> FoldContext:
     """Return what the folds of a run are fitted with. Its threads are shared out where it has several slots."""
     node = dict(run.config.to_dict()["compute"])
     threads = node.get("threads")
-    if run.slots > 1 and threads is not None:
+    if run.options.slots > 1 and threads is not None:
         node["threads"] = read_resources(node).threads_each
     algorithm = share_threads(run.estimator, threads, node.get("threads"))
     compute = build(compute_arguments(node), "compute", run.trust)
@@ -74,17 +74,17 @@ def share_threads(algorithm: Any, before: Any, share: Any) -> Any:
     return copy.set_params(**{name: share for name in COUNTS if name in known and known[name] == before != share})
 
 
-def _apart(run: Run, preprocess: Any, last: Any, plan: Any) -> Run:
+def _apart(run: ActiveRun, preprocess: Any, last: Any, plan: Any) -> ActiveRun:
     """Return a run of its own round the last step of a pipeline: an algorithm, or what decides for one."""
     from sklearn.pipeline import Pipeline
 
-    apart = Run(run.config.to_dict(), run.folder, DetachedHooks(), DetachedHooks(), run.catalogue)
+    apart = ActiveRun(run.config.to_dict(), run.folder, DetachedHooks(), DetachedHooks(), run.catalogue)
     apart.data, apart.estimator, apart.plan = run.data, unwrap(last), plan
     apart.model = Pipeline([("preprocess", preprocess), ("algorithm", last)])
     return apart
 
 
-def build_variant(run: Run, values: Mapping[str, Any]) -> tuple[Any, Any]:
+def build_variant(run: ActiveRun, values: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the algorithm of a run, and its plan, with other values of the config, by path.
 
     Raises
@@ -94,7 +94,7 @@ def build_variant(run: Run, values: Mapping[str, Any]) -> tuple[Any, Any]:
     """
     options, iterations, node = resolve_fit_options(set_values(run.config.to_dict(), values), run.data.task)
     algorithm = build_algorithm(node, run.data.task, run.trust)
-    return algorithm, make_fit_plan(options, iterations, algorithm, run.prunable, run.trust)
+    return algorithm, make_fit_plan(options, iterations, algorithm, run.options.prunable, run.trust)
 
 
 def set_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

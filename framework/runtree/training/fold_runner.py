@@ -17,8 +17,8 @@ from runtree.config.resources import read_resources
 from runtree.contract.errors import RunFailedError, RuntreeError, first_line
 from runtree.contract.folds import Fold, FoldResult
 from runtree.contract.predictions import Predictions
-from runtree.contract.run import Run
 from runtree.records.layout import RunFolder
+from runtree.training.active_run import ActiveRun
 from runtree.training.fold_context import FoldContext, build_variant, fit_fold, make_fold_context, share_threads
 from runtree.workers.executor import Channel, Executor, Job, JobDied, JobFunction, JobReturned, describe_exit
 from runtree.workers.process_executor import ProcessExecutor
@@ -39,7 +39,7 @@ class PipelineFoldRunner:
         How long the fit of a fold will take, as far as that is known.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ActiveRun) -> None:
         self._run = run
         self._context: FoldContext | None = None
         self._executor: Executor | None = None
@@ -49,7 +49,7 @@ class PipelineFoldRunner:
         self.expected_seconds: float | None = None
 
     def __call__(self, folds: Iterable[Fold]) -> Iterator[FoldResult]:
-        if self._run.slots == 1:
+        if self._run.options.slots == 1:
             yield from map(self._fit_here, folds)
             return
         remaining = list(folds)
@@ -62,7 +62,7 @@ class PipelineFoldRunner:
         """Return whether `count` folds are worth workers, which then stay for the next call: a search makes many."""
         if count == 1 or self._executor is not None:
             return count > 1
-        saved = (self.expected_seconds or 0.0) * count * (1 - 1 / min(self._run.slots, count))
+        saved = (self.expected_seconds or 0.0) * count * (1 - 1 / min(self._run.options.slots, count))
         return self._seconds_spent + saved > MIN_SECONDS_SAVED
 
     def _fit_here(self, fold: Fold) -> FoldResult:
@@ -110,7 +110,7 @@ class PipelineFoldRunner:
 
         context = self._get_context()
         return ProcessExecutor(
-            min(self._run.slots, count),
+            min(self._run.options.slots, count),
             "runtree.training.fold_runner:make_fold_function",
             cloudpickle.dumps(context),
             threads=getattr(context.compute, "threads", None),

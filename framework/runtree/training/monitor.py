@@ -7,12 +7,12 @@ from typing import Any
 from runtree.contract.errors import ConfigError
 from runtree.contract.iteration import is_loss
 from runtree.contract.predictions import Predictions, encode_labels, predict_proba
-from runtree.contract.run import Run
 from runtree.contract.types import Direction, Metric
 from runtree.records.layout import RunFolder
 from runtree.statistics import metrics
 from runtree.statistics.metrics import objective
 from runtree.statistics.metrics import select_metrics as named
+from runtree.training.active_run import ActiveRun
 from runtree.training.callback import FitCallback
 from runtree.training.checkpoints import Checkpoints
 from runtree.training.fit_plan import FitOptions, FitPlan
@@ -22,7 +22,9 @@ from runtree.training.stopping import DEFAULT_DIVERGENCE_FACTOR, Divergence, NoI
 Rows = tuple[Any, Any]
 
 
-def make_scorer(run: Run, chosen: Sequence[Metric], parts: Mapping[str, Rows]) -> Callable[[Any], dict[str, float]]:
+def make_scorer(
+    run: ActiveRun, chosen: Sequence[Metric], parts: Mapping[str, Rows]
+) -> Callable[[Any], dict[str, float]]:
     """Return a function that scores an algorithm: ``train_loss``, ``validation_roc_auc`` …"""
     from joblib import parallel_config
     from sklearn import config_context
@@ -72,7 +74,7 @@ def loss(answers: Predictions) -> float:
     return float(-np.mean(np.log(np.clip(likely, np.finfo(likely.dtype).eps, 1.0))))
 
 
-def monitored_metrics(options: FitOptions, run: Run) -> list[Metric]:
+def monitored_metrics(options: FitOptions, run: ActiveRun) -> list[Metric]:
     """Return the metrics of each check: the objective, or those of `fit.metrics`, and what the rules look at."""
     ranked, _ = metrics.objective(run.config.objective, run.data.task, run.catalogue)
     names = [ranked.name] if options.metrics == "auto" else list(options.metrics)
@@ -91,7 +93,7 @@ def watched_names(options: FitOptions) -> list[str]:
     return [split_name(name)[1] for name in asked if name]
 
 
-def direction_of(name: str, run: Run) -> Direction:
+def direction_of(name: str, run: ActiveRun) -> Direction:
     """Return whether more or less of a reported metric is better."""
     metric = split_name(name)[1]
     if metric in run.catalogue:
@@ -114,7 +116,7 @@ def check_monitored(options: FitOptions, has_rows: bool) -> None:
 # --- A run's loop: made of what its config asks, and what is told of it in the end.
 
 
-def make_callback(run: Run, learnt: Rows, held: Rows | None) -> FitCallback:
+def make_callback(run: ActiveRun, learnt: Rows, held: Rows | None) -> FitCallback:
     """Return the loop of a run's own fit; it goes on from the last checkpoint in the run's folder."""
     plan: FitPlan = run.plan
     parts = {"train": learnt, **({"validation": held} if held is not None else {})}
@@ -136,7 +138,7 @@ def make_callback(run: Run, learnt: Rows, held: Rows | None) -> FitCallback:
     return loop
 
 
-def make_fold_callback(run: Run, learnt: Rows, held: Rows | None) -> FitCallback:
+def make_fold_callback(run: ActiveRun, learnt: Rows, held: Rows | None) -> FitCallback:
     """Return the loop of a fold's fit: the same stop rules, and nobody to be told."""
     options = run.plan.options
     rules = make_stop_rules(options, run)
@@ -151,7 +153,7 @@ def make_fold_callback(run: Run, learnt: Rows, held: Rows | None) -> FitCallback
     )
 
 
-def make_stop_rules(options: FitOptions, run: Run) -> StopRules:
+def make_stop_rules(options: FitOptions, run: ActiveRun) -> StopRules:
     """Return the rules that the options ask for, with nothing counted yet."""
     ranked, _ = objective(run.config.objective, run.data.task, run.catalogue)
     tolerance, patience = options.tolerance, options.patience
@@ -170,14 +172,14 @@ def make_stop_rules(options: FitOptions, run: Run) -> StopRules:
     )
 
 
-def uninformed_loss(run: Run, target: Any) -> float:
+def uninformed_loss(run: ActiveRun, target: Any) -> float:
     """Return the loss of the mean, or of equal chances: what the first loss of a fit is held against."""
     return math.log(len(run.data.classes)) if run.data.classes else float(target.astype(float).var())
 
 
-def checkpoint_key(run: Run) -> str:
+def checkpoint_key(run: ActiveRun) -> str:
     """Return what makes a checkpoint this fit's own: the same science on the same rows."""
-    return f"{run.fingerprint}:{run.data.fingerprint}:{run.split.id}"
+    return f"{run.options.fingerprint}:{run.data.fingerprint}:{run.split.id}"
 
 
 def iteration_limit(algorithm: Any, plan: FitPlan) -> int | None:
@@ -186,7 +188,7 @@ def iteration_limit(algorithm: Any, plan: FitPlan) -> int | None:
     return int(value) if value is not None and value > 0 else None
 
 
-def hold_out_rows(run: Run, learnt: Rows, held: Rows | None) -> tuple[Rows, Rows | None]:
+def hold_out_rows(run: ActiveRun, learnt: Rows, held: Rows | None) -> tuple[Rows, Rows | None]:
     """Return the rows to learn from and those to watch: the validation part, or a fraction of the train part."""
     fraction = run.plan.options.validation_fraction
     if fraction is None or not run.plan.steps:

@@ -6,7 +6,7 @@ from typing import Any
 from runtree.config.build import build, parameter_error
 from runtree.contract.errors import DataError, RuntreeError, first_line
 from runtree.contract.iteration import UNWATCHED, Report
-from runtree.contract.run import Run
+from runtree.training.active_run import ActiveRun
 from runtree.training.decision import reapply_decision, unwrap
 from runtree.training.fit_plan import fit_parameters
 from runtree.training.model_files import SkopsStore
@@ -15,13 +15,13 @@ from runtree.training.monitor import Rows, hold_out_rows, make_fold_callback
 TABULAR = "type: preprocess=tabular"
 
 
-def fit_preprocess(run: Run) -> tuple[Any, Any]:
+def fit_preprocess(run: ActiveRun) -> tuple[Any, Any]:
     """Return the preprocessing, fitted, and the train part as it left it; the table's own rows are let go."""
     preprocess = make_preprocess(run)
     return preprocess, preprocess.fit_transform(*run.select("train"))
 
 
-def make_preprocess(run: Run) -> Any:
+def make_preprocess(run: ActiveRun) -> Any:
     """Return the preprocessing that the config names, not fitted yet."""
     preprocess = build(run.config.to_dict()["preprocess"], "preprocess", run.trust)
     if "task" in preprocess.get_params(deep=False):  # what was found out is surer than a guess from one part's target
@@ -29,7 +29,7 @@ def make_preprocess(run: Run) -> Any:
     return preprocess
 
 
-def fit_algorithm(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, report: Report) -> None:
+def fit_algorithm(run: ActiveRun, algorithm: Any, learnt: Rows, held: Rows | None, report: Report) -> None:
     """Fit an algorithm, step by step where the plan says so."""
     (rows, target), stepper = learnt, run.plan.stepper
     takes = fit_parameters(algorithm)
@@ -43,7 +43,7 @@ def fit_algorithm(run: Run, algorithm: Any, learnt: Rows, held: Rows | None, rep
         _explain_errors(lambda: algorithm.fit(rows, target, **extra), run, algorithm)
 
 
-def refit_pipeline(run: Run, features: Any, target: Any) -> Any:
+def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
     """Fit a fresh copy of the run's pipeline on other rows, under the same stop rules.
 
     It decides as the run's own does: what the block `decision` learnt for that stays as it was learnt.
@@ -58,7 +58,7 @@ def refit_pipeline(run: Run, features: Any, target: Any) -> Any:
     return Pipeline([("preprocess", preprocess), ("algorithm", reapply_decision(run, algorithm, learnt))])
 
 
-def _explain_errors(work: Callable[[], Any], run: Run, algorithm: Any) -> None:
+def _explain_errors(work: Callable[[], Any], run: ActiveRun, algorithm: Any) -> None:
     """Run the fit; what the library says of bad values is told with the config path."""
     try:
         work()

@@ -105,7 +105,7 @@ def _too_soon(context: EvaluationContext, name: str, steps: Sequence[int], shape
         yield Finding("budget", "good", f"{name} has stopped improving by {unit} {steps[-1]}", "", values)
         return
     asked = (
-        2 * steps[-1] if path == LIMITS["max_iterations"] else f"{2 * float(context.run.plan.options.max_seconds):g}"
+        2 * steps[-1] if path == LIMITS["max_iterations"] else f"{2 * (context.run.plan.options.max_seconds or 0):g}"
     )
     yield Finding(
         "budget",

@@ -1,8 +1,10 @@
+import json
 from pathlib import Path
 
 import pytest
 
-from runtree.contract.run import Run, SlotError
+from runtree.contract.run import SlotError
+from runtree.training.active_run import ActiveRun
 
 
 class Hooks:
@@ -13,8 +15,9 @@ class Hooks:
         self.heard.append((name, arguments))
 
 
-def make_run(**more):
-    return Run({"seed": 3, "algorithm": {"name": "ridge", "alphas": [1, {"a": 2}]}}, Path(), Hooks(), None, **more)
+def make_run(folder=Path(), **more):
+    config = {"seed": 3, "algorithm": {"name": "ridge", "alphas": [1, {"a": 2}]}}
+    return ActiveRun(config, folder, Hooks(), None, {}, **more)
 
 
 def test_reading_an_empty_slot_names_the_stage_that_fills_it():
@@ -40,9 +43,8 @@ def test_the_config_reads_by_key_and_by_attribute_and_cannot_be_changed():
         run.config.algoritm  # noqa: B018
 
 
-def test_a_report_reaches_the_journal_and_the_hook():
-    lines = []
-    run = make_run(journal=lines.append)
+def test_a_report_reaches_the_history_and_the_hook(tmp_path):
+    run = make_run(tmp_path, records=True)
     run.report(4, loss=0.5)
-    assert lines == [{"step": 4, "loss": 0.5}]
+    assert json.loads((tmp_path / "history.jsonl").read_text()) == {"step": 4, "loss": 0.5}
     assert run.hooks.heard == [("run_iterated", {"run": run, "step": 4, "metrics": {"loss": 0.5}})]
