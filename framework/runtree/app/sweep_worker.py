@@ -103,7 +103,7 @@ class SweepWorker:
         from runtree.lifecycle.execute import write_environment
         from runtree.lifecycle.stages import stages_before_fit
         from runtree.statistics import metrics
-        from runtree.training.active_run import RunOptions
+        from runtree.training.active_run import ActiveRun, RunOptions
 
         catalogue = metrics.catalogue(self.hooks.contributions("register_metrics"))
         with tempfile.TemporaryDirectory() as folder:
