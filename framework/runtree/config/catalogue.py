@@ -56,13 +56,6 @@ class Option:
         """Return the option's own keys."""
         return read_yaml(self.file) if self.file else dict(self.node)
 
-    @property
-    def summary(self) -> str:
-        """Return the file's first comment, `# @package …` aside."""
-        text = self.file.read_text(encoding="utf-8", errors="replace") if self.file else ""
-        first = next((line for line in text.splitlines() if "@package" not in line), "")
-        return first.removeprefix("#").strip() if first.startswith("#") else ""
-
 
 class Catalogue:
     """Every group and option of a list of folders; earlier folders take precedence."""

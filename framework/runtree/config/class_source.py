@@ -1,7 +1,7 @@
 """Reads a class from its source without importing it: parameters, docstring, scikit-learn's parameter constraints.
 
-To import scikit-learn takes seconds, and `runtree describe` needs only the text of one class. Whatever is not plain in
-the source is `NotInSource`, and the caller imports the class instead; a test compares both for every shipped option.
+Importing scikit-learn takes seconds, and `runtree describe` needs only the text of one class. If the source is not
+plain enough, `NotInSource` is raised and the caller imports the class; a test compares both for every shipped option.
 """
 
 import ast
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_REEXPORTS = 10
-# what scikit-learn's own constraint objects say of themselves
+# constraints with names, and the text of scikit-learn's objects for them
 NAMED = {
     "boolean": "an instance of 'bool' or an instance of 'numpy.bool'",
     "array-like": "an array-like",
@@ -27,12 +27,12 @@ KINDS = {"Integral": "an int", "Real": "a float", "RealNotInt": "a float"}
 
 
 class NotInSource(Exception):
-    """The source does not say it plainly enough."""
+    """The source is not plain enough to be read without running it."""
 
 
 @dataclass(frozen=True)
 class ClassSource:
-    """A class statement, and the module it stands in."""
+    """A class statement and its module."""
 
     module: str
     file: Path
@@ -74,7 +74,7 @@ class ClassSource:
         return find_class(f"{self.module}.{node.id}")
 
     def constraints(self) -> dict[str, list[str]]:
-        """Return parameter → what scikit-learn's constraints say of it; nothing if the class has none."""
+        """Return the texts of scikit-learn's constraints by parameter; empty if the class has none."""
         for source in self.mro():
             texts = source._own_constraints()
             if texts is not None:
@@ -90,7 +90,7 @@ class ClassSource:
             if isinstance(target, ast.Name) and target.id == "_parameter_constraints":
                 texts = self._table(getattr(statement, "value", None))
             elif texts is not None:
-                self._drop(statement, texts)
+                self._change(statement, texts)
             else:
                 raise NotInSource
         return texts
@@ -112,24 +112,27 @@ class ClassSource:
                 raise NotInSource
         return texts
 
-    @staticmethod
-    def _drop(statement: ast.stmt, texts: dict[str, list[str]]) -> None:
-        """Follow ``_parameter_constraints.pop("a")``, alone or in a loop over names."""
+    def _change(self, statement: ast.stmt, texts: dict[str, list[str]]) -> None:
+        """Apply ``_parameter_constraints.update({…})``, or ``.pop("a")``, alone or in a loop over names."""
         names: list[ast.expr] = []
         if isinstance(statement, ast.For) and isinstance(statement.iter, ast.List | ast.Tuple):
             names, body = statement.iter.elts, statement.body
         else:
             body = [statement]
         for inner in body:
-            call = inner.value if isinstance(inner, ast.Expr) else None
-            if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith("_parameter_constraints.pop"):
+            call: Any = inner.value if isinstance(inner, ast.Expr) else None
+            method = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
+            if method == "_parameter_constraints.update":
+                texts |= self._table(call.args[0])
+            elif method == "_parameter_constraints.pop":
+                for name in names or call.args[:1]:
+                    texts.pop(str(ast.literal_eval(name)), None)
+            else:
                 raise NotInSource
-            for name in names or call.args[:1]:
-                texts.pop(str(ast.literal_eval(name)), None)
 
 
 def _constraint(node: ast.expr) -> str | None:
-    """Return what scikit-learn says of one constraint; None if it hides it."""
+    """Return scikit-learn's text of one constraint, None if it is hidden."""
     if isinstance(node, ast.Constant):
         if node.value is None:
             return "None"
@@ -173,13 +176,7 @@ def _literal(node: ast.expr) -> Any:
 
 
 def find_class(target: str, reexports: int = 0) -> ClassSource:
-    """Return the class with a dotted name, through the modules that re-export it.
-
-    Raises
-    ------
-    NotInSource
-        No source says where it is.
-    """
+    """Find the class with a dotted name, through the modules that re-export it."""
     module, file, names = _locate(target.split("."))
     if len(names) != 1 or reexports > MAX_REEXPORTS:
         raise NotInSource
@@ -198,8 +195,8 @@ def find_class(target: str, reexports: int = 0) -> ClassSource:
 
 
 def _locate(parts: list[str]) -> tuple[str, Path, list[str]]:
-    """Return the longest module that a dotted name begins with, its file, and the names that are left."""
-    # of a top-level package the spec is found without importing anything; of a submodule its parents would be
+    """Return the longest module at the start of a dotted name, its file, and the remaining names."""
+    # finding the spec of a top-level package imports nothing; that of a submodule would import its parents
     spec = find_spec(parts[0])
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise NotInSource
