@@ -25,7 +25,7 @@ SWEEPER = "hydra_plugins.runtree_hydra.RuntreeSweeper"
 
 @dataclass(frozen=True)
 class TrainCallbacks:
-    """What the caller is told of single runs, and where they are written.
+    """Functions that follow single runs and choose their folders.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ def make_remote_task(extra: tuple[tuple[str, object], ...], folder: Path | None,
 
 
 def run_job(config: "DictConfig", task: HydraTask) -> Any:
-    """Run one of Hydra's jobs and return its objective, None if it failed in a multirun that goes on."""
+    """Run one of Hydra's jobs and return its objective, None if it failed in a multirun that continues."""
     from hydra.core.hydra_config import HydraConfig
 
     from runtree.config.freeze import freeze

@@ -1,1 +1,1 @@
-"""What is asked: where config groups lie, how they are composed, frozen, checked and built."""
+"""Configs: where their groups are, how they are composed, frozen, checked and built into objects."""

@@ -70,12 +70,12 @@ class Catalogue:
 
         The user's folder may replace an option; two packages with the same one are refused.
         """
-        found: dict[str, dict[str, Option]] = {}
+        groups: dict[str, dict[str, Option]] = {}
         for option in self._options():
-            known = found.setdefault(option.group, {})
+            known = groups.setdefault(option.group, {})
             self._refuse_clash(known.get(option.name), option)
             known.setdefault(option.name, option)
-        return {group: dict(sorted(options.items())) for group, options in sorted(found.items())}
+        return {group: dict(sorted(options.items())) for group, options in sorted(groups.items())}
 
     def _options(self) -> Iterator[Option]:
         for folder in self.folders:
@@ -138,12 +138,12 @@ class Catalogue:
 
     def keys(self, overrides: Iterable[str] = ()) -> dict[str, Any]:
         """Return every config path that can be set with these overrides, and its value before interpolation."""
-        found = flatten({key: value for key, value in self.root.items() if key not in ("defaults", "hydra")})
+        keys = flatten({key: value for key, value in self.root.items() if key not in ("defaults", "hydra")})
         for group, name in self.choices(overrides).items():
             if group != "experiment":
                 node = self.node(group, name)
-                found |= flatten({key: None if differs_by_task(value) else value for key, value in node.items()}, group)
-        return found
+                keys |= flatten({key: None if differs_by_task(value) else value for key, value in node.items()}, group)
+        return keys
 
 
 def algorithm_node(option: AlgorithmOption) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class ClassSource:
                 if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
                     arguments = statement.args
                     named = [*arguments.args[1:], *arguments.kwonlyargs]
-                    # type hints may be any expression: only an import tells what they mean
+                    # type hints may be any expression: only an import can resolve them
                     if statement.decorator_list or any(argument.annotation for argument in named):
                         raise NotInSource
                     return tuple(argument.arg for argument in named)

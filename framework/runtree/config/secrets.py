@@ -29,7 +29,7 @@ def reveal(value: Any, path: str = "") -> Any:
         return {key: reveal(item, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
     if isinstance(value, list):
         return [reveal(item, path) for item in value]
-    return REFERENCE.sub(lambda found: _from_environment(found[1], path), value) if isinstance(value, str) else value
+    return REFERENCE.sub(lambda match: _from_environment(match[1], path), value) if isinstance(value, str) else value
 
 
 def _from_environment(name: str, path: str) -> str:
@@ -53,9 +53,9 @@ def _is_secret(key: str) -> bool:
     return NAMED.search(key) is not None
 
 
-def _without_credentials(found: re.Match[str]) -> str:
+def _without_credentials(match: re.Match[str]) -> str:
     """Return the part of a URL before the host; a ``${secret:NAME}`` is no secret itself and stays."""
-    return found[0] if REFERENCE.search(found[0]) else f"{found[0].partition('//')[0]}//{HIDDEN}@"
+    return match[0] if REFERENCE.search(match[0]) else f"{match[0].partition('//')[0]}//{HIDDEN}@"
 
 
 def redact_override(override: str) -> str:

@@ -122,7 +122,7 @@ class Expression:
         column
             The SQL of a name, None if there is no such column. Columns must be declared without a type, because a type
             would make SQLite convert text to numbers. They hold what `expression_tree.stored` returns: 1 and 0 for
-            booleans, JSON in bytes for lists. The connection must have been given to `add_functions`.
+            booleans, JSON in bytes for lists. The connection needs `add_functions`.
         """
         sql = self.root.sql(lambda name: column(name) or "NULL")
         return sql.text, list(sql.parameters)
@@ -195,15 +195,15 @@ def parse_shorthand(text: str, resolve: Callable[[str], str] = str) -> Expressio
 
     The value is the rest of the text without quotes around it. Besides = there are == != < <= > >= and ~ (contains).
     """
-    found = SHORTHAND.fullmatch(text)
-    if found is None:
+    match = SHORTHAND.fullmatch(text)
+    if match is None:
         return None
-    name, sign, value = found.groups()
+    name, sign, value = match.groups()
     return Expression(text.strip(), ShorthandNode(resolve(name), "=" if sign == "==" else sign, value.strip("'\"")))
 
 
 def add_functions(connection: Any) -> None:
-    """Give a connection of sqlite3 the functions that `Expression.to_sql` uses."""
+    """Add the functions that `Expression.to_sql` uses to a connection of sqlite3."""
     connection.create_function("runtree_contains", 2, contains_text, deterministic=True)
 
 

@@ -38,7 +38,7 @@ class Sql:
 
     @classmethod
     def format(cls, template: str, *parts: "Sql") -> "Sql":
-        """Put parts into the braces of a template; a part that is used twice is given twice."""
+        """Fill the braces of a template with parts; pass a part twice to use it twice."""
         parameters = tuple(value for part in parts for value in part.parameters)
         return cls(template.format(*(part.text for part in parts)), parameters)
 
@@ -162,7 +162,7 @@ class ArithmeticNode(ValueNode):
         return Sql.format(template, *sides)
 
     def has_type(self, column: Column, kind: str) -> Sql:
-        return Sql(str(int(kind == "number")))  # a null passes: whoever compares it gets null, which counts as 0
+        return Sql(str(int(kind == "number")))  # null passes too: comparing it gives null, and that counts as 0
 
     def truth(self, column: Column) -> Sql:
         return Sql.format("COALESCE({}, 0) <> 0", self.sql(column))

@@ -95,9 +95,9 @@ def parse_condition(
 
 def join_conditions(conditions: Sequence[Any]) -> Condition | None:
     """Return the condition that is true if all of these are; None stands for no condition."""
-    given = [parse_condition for parse_condition in conditions if parse_condition is not None]
-    joined = all_of(parse_condition.expression for parse_condition in given)
-    return Condition(joined, given[0].defaults) if joined else None
+    present = [condition for condition in conditions if condition is not None]
+    joined = all_of(condition.expression for condition in present)
+    return Condition(joined, present[0].defaults) if joined else None
 
 
 def lookup(path: str, values: Mapping[str, Any]) -> Any:

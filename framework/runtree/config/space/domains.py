@@ -33,13 +33,13 @@ def parse_domain(path: str, declared: Any, options: Options | None = None, seed:
 
 def parse_scale(path: str, tags: Iterable[str]) -> Scale:
     """Return the scale among the tags; any other tag is refused."""
-    found = sorted(tags)
-    for tag in found:
+    names = sorted(tags)
+    for tag in names:
         if tag not in SCALES:
             raise unknown(f"tag of {path}:", tag, [*SCALES, "when …"], error=ConfigError)
-    if len(found) > 1:
+    if len(names) > 1:
         raise ConfigError(f"{path}: the tags log and reverse_log exclude each other", "remove one of them")
-    return SCALES[found[0]] if found else "linear"
+    return SCALES[names[0]] if names else "linear"
 
 
 def _globbed(path: str, glob: Any, options: Options | None) -> list[Any]:
