@@ -115,7 +115,7 @@ def test_bytes_are_counted(runtree):
 def test_heavy_leaves_go_from_all_but_the_best_and_the_run_stays_as_it_was(runtree):
     best, other = keep(0, 0.9), keep(1, 0.5)
     keep(2, 0.1, days=1)
-    assert chosen(runtree) == {("leaves", NAMES[1])}
+    assert chosen(runtree) == {("artifacts", NAMES[1])}
     assert runtree("clean", "--yes").code == 0
     assert names(other) == [".lock", "cleaned.json", "config.yaml", "manifest.json", "run.json"]
     assert (best / "model" / "model.json").exists()
@@ -123,14 +123,14 @@ def test_heavy_leaves_go_from_all_but_the_best_and_the_run_stays_as_it_was(runtr
     check_manifest(RunFolder(best), best / "model")
     assert len(json.loads(runtree("runs", "--json").out)["runs"]) == 3
     assert chosen(runtree) == set()
-    assert chosen(runtree, "--best") == {("leaves", NAMES[0])}
+    assert chosen(runtree, "--best") == {("artifacts", NAMES[0])}
 
 
 def test_the_best_is_the_smallest_where_it_is_to_be_minimised(runtree):
     for number, loss in enumerate((0.1, 0.7)):
         ranked = {"metric": "rmse", "direction": "minimize", "part": "validation", "value": loss}
         keep(number, objective=ranked)
-    assert chosen(runtree) == {("leaves", NAMES[1])}
+    assert chosen(runtree) == {("artifacts", NAMES[1])}
 
 
 def test_each_table_and_each_experiment_has_a_best_of_its_own(runtree):
@@ -167,7 +167,7 @@ def test_a_run_that_somebody_works_on_is_passed_over(runtree):
 def test_of_a_sweep_attempts_and_leaves_go_but_for_the_best(runtree):
     made = sweep()
     aged(made.path / "attempts")
-    assert chosen(runtree) == {("attempts", "attempts"), ("leaves", "0000")}
+    assert chosen(runtree) == {("attempts", "attempts"), ("artifacts", "0000")}
     assert runtree("clean", "--yes").code == 0
     assert not (made.path / "attempts").exists()
     assert not (made.run(0).path / "model").exists()
@@ -177,12 +177,12 @@ def test_of_a_sweep_attempts_and_leaves_go_but_for_the_best(runtree):
 
 def test_the_best_configuration_of_a_sweep_is_that_of_its_ledger(runtree):
     made = sweep(objectives=(("accuracy", "minimize"),))
-    kept = {("leaves", "0000"), ("leaves", "0001")}
-    assert chosen(runtree, "--only", "leaves") & kept == set()
-    assert chosen(runtree, "--only", "leaves", "--best") == kept
+    kept = {("artifacts", "0000"), ("artifacts", "0001")}
+    assert chosen(runtree, "--only", "artifacts") & kept == set()
+    assert chosen(runtree, "--only", "artifacts", "--best") == kept
     made.description.write_text("{")
     keep(0, 0.99)
-    assert chosen(runtree, "--only", "leaves") == set()
+    assert chosen(runtree, "--only", "artifacts") == set()
 
 
 def test_a_sweep_that_somebody_works_on_is_passed_over_whole(runtree):
@@ -199,10 +199,10 @@ def test_failed_runs_of_a_sweep_stay_for_its_ledger_speaks_of_them(runtree):
     made = sweep()
     file = made.run(0).record
     file.write_text(json.dumps(json.loads(file.read_text()) | {"state": "failed"}))
-    assert chosen(runtree, "--only", "failed", "--only", "leaves") == set()
+    assert chosen(runtree, "--only", "failed", "--only", "artifacts") == set()
 
 
-def test_halves_go_and_foreign_or_damaged_folders_stay(runtree):
+def test_incomplete_runs_go_and_foreign_or_damaged_folders_stay(runtree):
     for name in (NAMES[0], "20260101-000009-sweep"):
         Path("outputs/e", name).mkdir(parents=True)
     Path("outputs/e", NAMES[0], "config.yaml").write_text("seed: 0\n")
@@ -213,7 +213,7 @@ def test_halves_go_and_foreign_or_damaged_folders_stay(runtree):
     Path("outputs/e", NAMES[2], "run.json").write_text("{")
     assert chosen(runtree) == set()
     aged(Path("outputs"))
-    assert chosen(runtree) == {("halves", NAMES[0]), ("halves", "20260101-000009-sweep")}
+    assert chosen(runtree) == {("incomplete", NAMES[0]), ("incomplete", "20260101-000009-sweep")}
     assert runtree("clean", "--yes").code == 0
     assert names("outputs/e") == [NAMES[1], NAMES[2], "mine"]
 
@@ -222,7 +222,7 @@ def test_a_folder_that_is_just_being_made_is_no_half(runtree):
     Path("outputs/e", NAMES[0]).mkdir(parents=True)
     assert chosen(runtree, "--older", "0s") == set()
     aged(Path("outputs"), days=0.01)
-    assert chosen(runtree, "--older", "0s") == {("halves", NAMES[0])}
+    assert chosen(runtree, "--older", "0s") == {("incomplete", NAMES[0])}
 
 
 def test_symbolic_links_are_not_followed(runtree, folder):
@@ -235,7 +235,7 @@ def test_symbolic_links_are_not_followed(runtree, folder):
     (heavy / "model").symlink_to((outside / "model").absolute())
     (heavy / "plots" / "link").symlink_to((outside / "model").absolute())
     before = tree(Path("elsewhere"))
-    assert chosen(runtree) == {("leaves", NAMES[1])}
+    assert chosen(runtree) == {("artifacts", NAMES[1])}
     assert runtree("clean", "--yes").code == 0
     assert tree(Path("elsewhere")) == before
     assert (heavy / "model").is_symlink()
@@ -251,7 +251,7 @@ def test_a_removal_that_is_killed_leaves_no_run_that_looks_whole(runtree, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", killed)
-        for only in ("failed", "leaves"):
+        for only in ("failed", "artifacts"):
             with pytest.raises(SystemExit):
                 runtree("clean", "--yes", "--only", only)
     assert not failed.exists()
@@ -259,7 +259,7 @@ def test_a_removal_that_is_killed_leaves_no_run_that_looks_whole(runtree, monkey
     assert not (other / "model").exists()
     said = runtree("predict", NAMES[1], "rows.csv")
     assert (said.code, "its model was removed" in said.err) == (5, True)
-    left = {name for _, name in chosen(runtree, "--only", "halves")}
+    left = {name for _, name in chosen(runtree, "--only", "incomplete")}
     assert len(left) == 2
     assert all(name.startswith(".removed-") for name in left)
     assert runtree("clean", "--yes").code == 0
@@ -305,7 +305,7 @@ def test_a_real_sweep_goes_on_after_it_was_cleaned(runtree, copied, real_sweep):
     kept = sorted(path.parent.name for path in copied.runs.glob("*/model"))
     assert len(kept) == 1
     assert runtree("clean", "--older", "0s", "--yes").out == "nothing to remove\n"
-    assert chosen(runtree, "--older", "0s", "--best") == {("leaves", kept[0])}
+    assert chosen(runtree, "--older", "0s", "--best") == {("artifacts", kept[0])}
     assert runtree("clean", "--older", "0s", "--best", "--yes").code == 0
     assert runtree("status", real_sweep.name).code == 0
     said = runtree("resume", real_sweep.name, "tuner.stop.max_runs=6")

@@ -109,7 +109,7 @@ def test_what_does_not_compare_is_refused_unless_forced(runtree, three):
     assert forced.code == 0
     assert forced.out.splitlines()[1].startswith("  not comparable, forced: other data")
     assert "?: no two of their runs have the same seed, data and split" in forced.out
-    assert "no CI: 20260101-tree-0 kept no predictions" in forced.out
+    assert "no CI: 20260101-tree-0 has no predictions" in forced.out
 
 
 @pytest.mark.parametrize(

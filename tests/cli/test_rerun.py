@@ -75,7 +75,7 @@ def test_a_config_that_is_not_what_it_was_is_refused_with_the_keys(trained):
     (option / "ridge.yaml").write_text(shipped.read_text().replace("alpha: 1.0", "alpha: 7.5", 1))
     said = runtree("rerun", run)
     assert said.code == 2
-    assert f"{run}: the config is not what it was: algorithm.alpha" in said.err
+    assert f"{run}: the config has changed: algorithm.alpha" in said.err
     assert ids(runtree) == [run]
     said = runtree("rerun", run, "--force")
     assert said.code == 3, said.err
@@ -87,7 +87,7 @@ def test_data_that_has_changed_is_told_and_the_run_goes_on(trained):
     write_rows(bump=1)
     said = runtree("rerun", run)
     assert said.code == 3
-    assert "note: the data is not what it was: the run goes on" in said.err
+    assert "note: the data has changed: the run continues" in said.err
     assert "data         changed: the metrics are not comparable" in said.out
     assert "(they are of other rows or classes)" in said.out
 

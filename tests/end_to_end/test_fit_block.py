@@ -189,7 +189,7 @@ def test_a_run_that_is_done_is_trained_further_in_a_folder_of_its_own(runtree, f
     [
         ((), (), 2, "has no checkpoint to continue from"),
         (("fit.checkpoint.every=2",), (), 2, "has completed"),
-        (("fit.checkpoint.every=2",), ("algorithm.alpha=1",), 2, "the config is not what it was: algorithm.alpha"),
+        (("fit.checkpoint.every=2",), ("algorithm.alpha=1",), 2, "the config has changed: algorithm.alpha"),
         (("fit.checkpoint.every=2",), ("-m",), 2, "--continue is for one run"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Which runs are the best: of an experiment on one table by one metric, and of each sweep."""
+"""Items of an output tree that can be removed, and the best runs, which are kept."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,7 +9,6 @@ from pathlib import Path
 
 from runtree.contract.errors import RequestError, RuntreeError
 from runtree.contract.types import RunRecord
-from runtree.records import query
 from runtree.records.cleanup import (
     REMOVABLE_KINDS,
     disk_usage,
@@ -21,33 +20,34 @@ from runtree.records.cleanup import (
 from runtree.records.index import RunIndex, query_index
 from runtree.records.layout import RunFolder, SweepFolder, read_description
 from runtree.records.ledger import read_ledger
-from runtree.records.query import matching_rows
+from runtree.records.query import RunQuery, matching_rows
 from runtree.records.record import sweep_path
 from runtree.records.selectors import read_records
 from runtree.sweeps.results import Objectives, ParetoFront, read_constraints
 from runtree.sweeps.state import SweepState
 
 
-def find_best_runs(found: Sequence[RunRecord]) -> set[Path]:
-    """Return the folders of the best runs; of runs that are equally good the one that began first.
+def find_best_runs(records: Sequence[RunRecord]) -> set[Path]:
+    """Return the folders of the best runs: of each experiment on one table by one metric, and of each sweep.
 
-    Of a sweep they are those of its best configurations. Where a sweep cannot say which these are, all of its runs are.
+    Of equally good runs the first one counts. Of a sweep all runs of its best configurations are returned; if these
+    cannot be determined, all of its runs, so that nothing is removed by mistake.
     """
     groups: dict[tuple[object, ...], list[RunRecord]] = {}
     sweeps: dict[Path, list[RunRecord]] = {}
-    for record in found:
-        ranked = record.objective
-        own = (record.fingerprints.get("data"), ranked.get("metric"), ranked.get("direction"))
+    for record in records:
+        objective = record.objective
+        ranking = (record.fingerprints.get("data"), objective.get("metric"), objective.get("direction"))
         for place in dict.fromkeys((record.experiment, record.folder.parent)):
-            groups.setdefault((place, *own), []).append(record)
+            groups.setdefault((place, *ranking), []).append(record)
         sweep = sweep_path(record)
         if sweep is not None:
             sweeps.setdefault(sweep, []).append(record)
-    best = {folder for group in groups.values() for folder in _best(group)}
-    return best.union(*(_of_sweep(SweepFolder(path), runs) for path, runs in sweeps.items()))
+    best = {folder for group in groups.values() for folder in _best_of_group(group)}
+    return best.union(*(_best_of_sweep(SweepFolder(path), runs) for path, runs in sweeps.items()))
 
 
-def _best(group: Iterable[RunRecord]) -> list[Path]:
+def _best_of_group(group: Iterable[RunRecord]) -> list[Path]:
     scored = [record for record in group if record.state == "completed" and _value(record) is not None]
     if not scored:
         return []
@@ -57,42 +57,49 @@ def _best(group: Iterable[RunRecord]) -> list[Path]:
 
 
 def _value(record: RunRecord) -> float | None:
-    found = record.objective.get("value")
-    return float(found) if isinstance(found, (int, float)) else None
+    value = record.objective.get("value")
+    return float(value) if isinstance(value, (int, float)) else None
 
 
-def _of_sweep(sweep: SweepFolder, runs: Sequence[RunRecord]) -> set[Path]:
+def _best_of_sweep(sweep: SweepFolder, runs: Sequence[RunRecord]) -> set[Path]:
     if not sweep.ledger.exists():
-        return set()  # a sweep of another sweeper's: its runs were ranked above
+        return set()  # a multirun of Hydra's own sweeper: its runs are ranked as an experiment's
     try:
-        asked = read_description(sweep)
-        objectives = tuple((str(name), str(way)) for name, way in asked["objectives"])
-        node = asked.get("tuner_node") or {}
-        judge = Objectives(objectives, read_constraints(node.get("constraints")))
-        book = SweepState().apply_all(read_ledger(sweep.ledger))
+        description = read_description(sweep)
+        pairs = tuple((str(name), str(direction)) for name, direction in description["objectives"])
+        tuner = description.get("tuner_node") or {}
+        objectives = Objectives(pairs, read_constraints(tuner.get("constraints")))
+        state = SweepState().apply_all(read_ledger(sweep.ledger))
     except (RuntreeError, LookupError, TypeError, ValueError, AttributeError):
         return {record.folder for record in runs}
-    front = ParetoFront(judge)
-    for trial in book.trials.values():
-        if trial.runs and all(entry.is_finished for entry in book.runs_of(trial)):
-            front.add(book, trial)
-    entries = (entry for trial, _ in front.best for entry in book.runs_of(trial))
-    return {sweep.run(entry.number).path for entry in entries}
+    front = ParetoFront(objectives)
+    for trial in state.trials.values():
+        if trial.runs and all(run.is_finished for run in state.runs_of(trial)):
+            front.add(state, trial)
+    return {sweep.run(run.number).path for trial, _ in front.best for run in state.runs_of(trial)}
 
 
-BORN = 60  # seconds that a folder may take from being made to being held, however little --older says
-OF_A_RUN = ("failed", "leaves")
-DIED = ("failed", "interrupted")
-A_RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?")
-A_SWEEP = re.compile(r"\d{8}-\d{6}(-\d+)?-sweep")
-OF_A_HALF = {"config.yaml", "log.txt", "history.jsonl", "sweep.yaml", "environment.json", "data.json", "runs"}
+# A folder is made before it is locked: until then nothing shows that a process uses it.
+MIN_AGE_OF_INCOMPLETE_SECONDS = 60
+KINDS_OF_RUNS = ("failed", "artifacts")
+FAILED_STATES = ("failed", "interrupted")
+RUN_NAME = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?")
+SWEEP_NAME = re.compile(r"\d{8}-\d{6}(-\d+)?-sweep")
+FILES_BEFORE_RECORD = {"config.yaml", "log.txt", "history.jsonl", "sweep.yaml", "environment.json", "data.json", "runs"}
 
 
 @dataclass(frozen=True)
 class CleanRequest:
-    """What is asked to go: kinds, of which age in seconds, of which experiment, and whether the best go, too.
+    """Which items to remove.
 
-    Where there are conditions, only what is of runs to which all of them hold.
+    Attributes
+    ----------
+    older
+        The minimum age in seconds.
+    best
+        Whether artifacts of the best runs are removed, too.
+    where
+        Conditions; if there are any, only items of matching runs are removed.
     """
 
     older: float
@@ -102,158 +109,167 @@ class CleanRequest:
     where: tuple[str, ...] = ()
 
     @property
-    def runs_alone(self) -> "CleanRequest":
-        """Return the same wish without what belongs to no run."""
-        return replace(self, kinds=tuple(kind for kind in self.kinds if kind in OF_A_RUN))
+    def of_runs_only(self) -> "CleanRequest":
+        """Return the request without the kinds that belong to no run."""
+        return replace(self, kinds=tuple(kind for kind in self.kinds if kind in KINDS_OF_RUNS))
 
 
 @dataclass(frozen=True)
 class Removable:
-    """One thing that may go.
+    """One item that can be removed.
 
     Attributes
     ----------
     path
-        The folder; with `leaves` these alone go from it.
+        The folder; if there are `artifacts`, only these are removed from it.
     hold
-        Holds the folder while it is removed, or refuses where somebody else does.
+        Locks the folder while the item is removed; raises if another process holds it.
     """
 
     kind: str
     path: Path
     bytes: int
     why: str
-    leaves: tuple[Path, ...] = ()
+    artifacts: tuple[Path, ...] = ()
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def remove(self) -> None:
-        """Remove it.
+        """Remove the item.
 
         Raises
         ------
         RequestError, OSError
-            Somebody works there by now, or the disk refuses.
+            Another process uses the folder by now, or the system refuses.
         """
         with self.hold():
-            if self.leaves:
-                remove_artifacts(RunFolder(self.path), self.leaves)
+            if self.artifacts:
+                remove_artifacts(RunFolder(self.path), self.artifacts)
             else:
                 remove(self.path)
 
 
 @dataclass
 class CleanScan:
-    """Looks through a tree for what may go; `held` are the folders that were passed over, for somebody works there."""
+    """Finds the items to remove. `held` lists the folders that were skipped because a process uses them."""
 
     outputs: Path
-    wish: CleanRequest
+    request: CleanRequest
     held: list[Path] = field(default_factory=list)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def items(self) -> list[Removable]:
-        """Return everything that may go."""
-        if self.wish.where:
-            self.wish = self.wish.runs_alone
+        """Return all items that can be removed."""
+        if self.request.where:
+            self.request = self.request.of_runs_only
         known = {record.folder: record for record in read_records(self.outputs)}
-        best = set() if self.wish.best else find_best_runs(list(known.values()))
-        known = {folder: known[folder] for folder in self._meant(known)}
+        best = set() if self.request.best else find_best_runs(list(known.values()))
+        known = {folder: known[folder] for folder in self._matching(known)}
         found: list[Removable] = []
         for experiment in list_folders(self.outputs):
-            if self.wish.experiment in (None, experiment.name):
-                found += self._aside(experiment)
+            if self.request.experiment in (None, experiment.name):
+                found += self._interrupted(experiment)
                 for folder in list_folders(experiment):
-                    look = self._sweep if folder.name.endswith("-sweep") else self._run
-                    found += look(folder, known, best)
+                    scan = self._scan_sweep if folder.name.endswith("-sweep") else self._scan_run
+                    found += scan(folder, known, best)
         return found
 
-    def _meant(self, known: Iterable[Path]) -> list[Path]:
-        """Return the folders of the runs to which the conditions hold."""
-        if not self.wish.where:
+    def _matching(self, known: Iterable[Path]) -> list[Path]:
+        """Return the folders of the runs for which all conditions hold."""
+        if not self.request.where:
             return list(known)
 
-        def answer(runs: RunIndex) -> set[Path]:
-            chosen, places = matching_rows(runs, query.RunQuery(where=self.wish.where)), runs.folders()
-            return {self.outputs / places[row] for row in chosen}
+        def find_folders(runs: RunIndex) -> set[Path]:
+            folders = runs.folders()
+            return {self.outputs / folders[row] for row in matching_rows(runs, RunQuery(where=self.request.where))}
 
-        meant = query_index(self.outputs, answer, verify_each=True)
-        return [folder for folder in known if folder in meant]
+        # an index that is wrong about one run would remove the wrong files: so each run is verified
+        matching = query_index(self.outputs, find_folders, verify_each=True)
+        return [folder for folder in known if folder in matching]
 
-    def _run(self, folder: Path, known: Mapping[Path, RunRecord], best: set[Path]) -> Iterator[Removable]:
+    def _scan_run(self, folder: Path, known: Mapping[Path, RunRecord], best: set[Path]) -> Iterator[Removable]:
         run, record = RunFolder(folder), known.get(folder)
-        if record is None and not (A_RUN.fullmatch(folder.name) and is_incomplete(folder, run.record)):
-            return  # foreign or damaged: not ours to remove
+        if record is None and not (RUN_NAME.fullmatch(folder.name) and is_incomplete(folder, run.record)):
+            return  # not written by runtree, or damaged
         if run.is_held():
             self.held.append(folder)
             return
-        yield from self._aside(folder)
+        yield from self._interrupted(folder)
         if record is None:
-            yield from self._half(folder, run.held)
-        elif record.state in DIED:
-            if "failed" in self.wish.kinds and self._old(record):
-                yield Removable("failed", folder, disk_usage(folder), self._told(record), hold=run.held)
+            yield from self._incomplete(folder, run.held)
+        elif record.state in FAILED_STATES:
+            if "failed" in self.request.kinds and self._is_old(record):
+                yield Removable("failed", folder, disk_usage(folder), self._describe(record), hold=run.held)
         elif folder not in best:
-            yield from self._leaves(record, run.held)
+            yield from self._artifacts(record, run.held)
 
-    def _sweep(self, folder: Path, known: Mapping[Path, RunRecord], best: set[Path]) -> Iterator[Removable]:
-        """Look through a sweep. Its runs stay, whatever became of them: the ledger speaks of them."""
+    def _scan_sweep(self, folder: Path, known: Mapping[Path, RunRecord], best: set[Path]) -> Iterator[Removable]:
+        """Yield the items of a sweep. Its runs are kept whatever their state: the ledger refers to them."""
         sweep = SweepFolder(folder)
         if sweep.holder() is not None:
             self.held.append(folder)
             return
-        yield from self._aside(folder)
-        if A_SWEEP.fullmatch(folder.name) and is_incomplete(folder, sweep.ledger):
-            yield from self._half(folder, sweep.held)
+        yield from self._interrupted(folder)
+        if SWEEP_NAME.fullmatch(folder.name) and is_incomplete(folder, sweep.ledger):
+            yield from self._incomplete(folder, sweep.held)
             return
         attempts = folder / "attempts"
-        if "attempts" in self.wish.kinds and attempts.is_dir() and not attempts.is_symlink() and self._aged(attempts):
-            yield Removable(
-                "attempts", attempts, disk_usage(attempts), "attempts that died and count nowhere", hold=sweep.held
-            )
+        if (
+            "attempts" in self.request.kinds
+            and attempts.is_dir()
+            and not attempts.is_symlink()
+            and self._is_unchanged(attempts)
+        ):
+            yield Removable("attempts", attempts, disk_usage(attempts), "attempts that crashed", hold=sweep.held)
         for run in list_folders(sweep.runs) if not sweep.runs.is_symlink() else ():
-            yield from self._aside(run)
-            if run in known and known[run].state not in DIED and run not in best and not RunFolder(run).is_held():
-                yield from self._leaves(known[run], sweep.held)
+            yield from self._interrupted(run)
+            if (
+                run in known
+                and known[run].state not in FAILED_STATES
+                and run not in best
+                and not RunFolder(run).is_held()
+            ):
+                yield from self._artifacts(known[run], sweep.held)
 
-    def _leaves(self, record: RunRecord, hold: Callable[[], AbstractContextManager[None]]) -> Iterator[Removable]:
-        if "leaves" not in self.wish.kinds or record.state == "running" or not self._old(record):
+    def _artifacts(self, record: RunRecord, hold: Callable[[], AbstractContextManager[None]]) -> Iterator[Removable]:
+        if "artifacts" not in self.request.kinds or record.state == "running" or not self._is_old(record):
             return
         found = list_artifacts(RunFolder(record.folder))
         if found:
             bytes_ = sum(map(disk_usage, found))
-            yield Removable("leaves", record.folder, bytes_, self._told(record), tuple(found), hold)
+            yield Removable("artifacts", record.folder, bytes_, self._describe(record), tuple(found), hold)
 
-    def _half(self, folder: Path, hold: Callable[[], AbstractContextManager[None]]) -> Iterator[Removable]:
-        if "halves" in self.wish.kinds and self._aged(folder, BORN):
-            yield Removable("halves", folder, disk_usage(folder), "it died before its first record", hold=hold)
+    def _incomplete(self, folder: Path, hold: Callable[[], AbstractContextManager[None]]) -> Iterator[Removable]:
+        if "incomplete" in self.request.kinds and self._is_unchanged(folder, MIN_AGE_OF_INCOMPLETE_SECONDS):
+            yield Removable("incomplete", folder, disk_usage(folder), "crashed before its first record", hold=hold)
 
-    def _aside(self, folder: Path) -> Iterator[Removable]:
-        """Yield what a removal that was killed left; it was on its way, so its age does not matter."""
-        if "halves" in self.wish.kinds:
+    def _interrupted(self, folder: Path) -> Iterator[Removable]:
+        """Yield the rest of an interrupted removal. It was to be removed already, so its age does not matter."""
+        if "incomplete" in self.request.kinds:
             for path in unfinished_removals(folder):
-                yield Removable("halves", path, disk_usage(path), "left of a removal that was killed")
+                yield Removable("incomplete", path, disk_usage(path), "removal was interrupted")
 
-    def _old(self, record: RunRecord) -> bool:
+    def _is_old(self, record: RunRecord) -> bool:
         try:
             then = datetime.fromisoformat(record.finished or record.started)
         except (TypeError, ValueError):
-            return self._aged(record.folder)
+            return self._is_unchanged(record.folder)
         then = then.replace(tzinfo=UTC) if then.tzinfo is None else then
-        return (self.now - then).total_seconds() >= self.wish.older
+        return (self.now - then).total_seconds() >= self.request.older
 
-    def _aged(self, folder: Path, least: float = 0) -> bool:
+    def _is_unchanged(self, folder: Path, minimum: float = 0) -> bool:
         try:
             newest = max(path.lstat().st_mtime for path in (folder, *folder.iterdir()))
-        except OSError:  # it is going already
+        except OSError:  # removed by another process meanwhile
             return False
-        return self.now.timestamp() - newest >= max(self.wish.older, least)
+        return self.now.timestamp() - newest >= max(self.request.older, minimum)
 
-    def _told(self, record: RunRecord) -> str:
-        spared = "" if self.wish.best or record.state in DIED else ", and not the best"
-        return f"{record.state} on {str(record.finished or record.started)[:10]}{spared}"
+    def _describe(self, record: RunRecord) -> str:
+        not_best = "" if self.request.best or record.state in FAILED_STATES else ", and not the best"
+        return f"{record.state} on {str(record.finished or record.started)[:10]}{not_best}"
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, by name: no hidden ones, and no symbolic links."""
+    """Return the folders in a folder, sorted by name, without hidden ones and symbolic links."""
     try:
         found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError:
@@ -262,15 +278,15 @@ def list_folders(folder: Path) -> list[Path]:
 
 
 def is_incomplete(folder: Path, record: Path) -> bool:
-    """Tell whether a folder holds nothing but what is written before the record, or a ledger, is."""
+    """Return whether a folder contains only files that are written before the record or the ledger."""
     if record.exists() or record.is_symlink() or list_folders(folder / "runs"):
         return False
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-    return names <= OF_A_HALF
+    return names <= FILES_BEFORE_RECORD
 
 
 def try_remove(item: Removable) -> str | None:
-    """Remove an item; return why that could not be done, None where it was."""
+    """Remove an item; return why it could not be removed, None if it was."""
     try:
         item.remove()
     except RequestError as error:

@@ -1,4 +1,4 @@
-"""A page made again, of any run or sweep, from its files alone."""
+"""The report of a run or a sweep, made again from its files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from runtree.training.history import write_learning_curve
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """The page that was written, of what, and what it had to leave out."""
+    """The file, the name of the run or sweep, and the sections that are missing."""
 
     file: Path
     name: str
@@ -25,31 +25,32 @@ class WrittenReport:
 
 
 def write_any_report(outputs: Path, selector: str, file: Path | None = None) -> WrittenReport:
-    """Write the page of a run or a sweep; into its folder, or with `file` there, and then its folder stays as it is.
+    """Write the report of a run or a sweep into its folder, or to `file`; in that case its folder stays unchanged.
 
     Raises
     ------
     NotFoundError
-        No run and no sweep, or more than one, answers to the selector.
+        The selector means no run and no sweep, or more than one.
     """
     found = select_reported(outputs, selector)
     return report_sweep(found, file) if isinstance(found, SweepFolder) else report_run(found, file)
 
 
 def select_reported(outputs: Path, selector: str) -> RunRecord | SweepFolder:
-    """Return the run or the sweep that a selector names; `latest` is the sweep where the latest run is one of its.
+    """Return the run or the sweep that a selector means. `latest` is the sweep if the latest run belongs to one.
 
     Raises
     ------
     NotFoundError
-        As `report` does.
+        As `write_any_report` does.
     """
     if (Path(selector) / "ledger.jsonl").is_file():
         return SweepFolder(Path(selector))
     if selector != "latest":
-        matching = [one for one in sweep_folders(outputs) if one.path.name.startswith(selector)]
-        runs = _run(outputs, selector) if not any(one.path.name == selector for one in matching) else None
-        if matching and (runs is None or (sweep_path(runs) is not None and "/" not in selector)):
+        matching = [sweep for sweep in sweep_folders(outputs) if sweep.path.name.startswith(selector)]
+        exact = any(sweep.path.name == selector for sweep in matching)
+        run = None if exact else _find_run(outputs, selector)
+        if matching and (run is None or (sweep_path(run) is not None and "/" not in selector)):
             return find_sweep(outputs, selector)
         if matching:
             raise NotFoundError(f"'{selector}' names a run and a sweep", "type more of the name")
@@ -58,7 +59,7 @@ def select_reported(outputs: Path, selector: str) -> RunRecord | SweepFolder:
     return SweepFolder(sweep) if sweep and (sweep / "ledger.jsonl").is_file() else record
 
 
-def _run(outputs: Path, selector: str) -> RunRecord | None:
+def _find_run(outputs: Path, selector: str) -> RunRecord | None:
     try:
         return find_run(outputs, selector)
     except NotFoundError:
@@ -66,12 +67,12 @@ def _run(outputs: Path, selector: str) -> RunRecord | None:
 
 
 def report_sweep(folder: SweepFolder, file: Path | None) -> WrittenReport:
-    """Write the page of a sweep."""
+    """Write the report of a sweep."""
     return WrittenReport(write_sweep_report(folder, file), folder.path.name)
 
 
 def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
-    """Write the page of a run, with its pictures drawn anew as far as what they show is there."""
+    """Write the report of a run. Plots are drawn again if their data is there."""
     folder, missing = RunFolder(record.folder), tuple(read_run_content(record).missing)
     if file is not None:
         with TemporaryDirectory() as place:
@@ -81,5 +82,5 @@ def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
         if not (folder.plots / "learning_curve.svg").exists():
             write_learning_curve(folder, record.fit)
         write_run_report(record)
-        amend_manifest(folder, [folder.report, *(one for one in folder.plots.glob("*") if one.is_file())])
+        amend_manifest(folder, [folder.report, *(plot for plot in folder.plots.glob("*") if plot.is_file())])
     return WrittenReport(folder.report, record.id, missing)

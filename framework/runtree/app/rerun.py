@@ -1,4 +1,4 @@
-"""What a record says was typed, ready to be typed again, and what it means by now."""
+"""A rerun: the recorded overrides of a run, composed and trained again in a new folder."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ def typed_overrides(record: RunRecord) -> list[str]:
     Raises
     ------
     RequestError
-        One of them was hidden when it was written down.
+        One of them contained a secret, which was not recorded.
     """
     if any(HIDDEN in text for text in record.overrides):
         raise RequestError(f"{record.id} was given a secret on the command line", "name secrets as ${secret:NAME}")
@@ -36,7 +36,7 @@ def typed_overrides(record: RunRecord) -> list[str]:
 def refuse_changed_config(
     record: RunRecord, frozen: FrozenConfig, *hints: str, but: Callable[[str], bool] = lambda key: False
 ) -> None:
-    """Refuse a config that is not the one of the run; keys of which `but` says so may have other values.
+    """Refuse a config that differs from that of the run, except in keys for which `but` is true.
 
     Raises
     ------
@@ -47,54 +47,54 @@ def refuse_changed_config(
         return
     changed = [key for key in changed_keys(record.config, frozen.flat) if not but(key)]
     if changed:
-        raise RequestError(f"{record.id}: the config is not what it was: {', '.join(changed[:4])}", *hints)
+        raise RequestError(f"{record.id}: the config has changed: {', '.join(changed[:4])}", *hints)
 
 
-def changed_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the keys of two flat configs that have other values."""
-    keys = dict.fromkeys([*one, *other])
-    return [key for key in keys if one.get(key) != other.get(key) and not key.startswith(("outputs", "experiment"))]
+def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Return the keys in which two flat configs differ, without those that say where the run is written."""
+    keys = dict.fromkeys([*first, *second])
+    return [key for key in keys if first.get(key) != second.get(key) and not key.startswith(("outputs", "experiment"))]
 
 
 def outputs_of(record: RunRecord) -> Path:
-    """Return the output tree that a run lies in; where its folder was named by hand the one of its config."""
+    """Return the output folder that contains a run; the one in its config if the user named the folder of the run."""
     experiment = (sweep_path(record) or record.folder).parent
     return experiment.parent if experiment.name == record.experiment else Path(str(record.config.get("outputs")))
 
 
-OF_A_SWEEP = ("tuner", "hydra")  # what was typed for a sweep and means nothing to one of its runs
+SWEEP_GROUPS = ("tuner", "hydra")  # overrides that concern the sweep, not one of its runs
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """The run that is done again; `force` takes a config that is not what it was."""
+    """The run to repeat; with `force` even if its config has changed."""
 
     record: RunRecord
     force: bool = False
 
     def choose_folder(self, frozen: FrozenConfig, open_new: Callable[[], RunFolder]) -> Callable[[], RunFolder]:
-        """Return how to come by a new folder."""
+        """Return the function that makes the folder, after a check of the config."""
         hints = (f"see it: runtree show {self.record.id} --config", "with the config as it is now: --force")
         if not self.force:
             refuse_changed_config(self.record, frozen, *hints, but=lambda key: key.partition(".")[0] in IGNORED_GROUPS)
             if frozen.fingerprint != self.record.fingerprints.get("config"):
-                raise RequestError(f"{self.record.id}: its config has another fingerprint by now", *hints)
+                raise RequestError(f"{self.record.id}: the config has another fingerprint now", *hints)
         return open_new
 
 
 @dataclass(frozen=True)
 class DataChangeListener:
-    """Hears of the table as soon as it is loaded, and tells where it is not what it was."""
+    """Reports as soon as the data is loaded if it has changed."""
 
     record: RunRecord
-    tell: Callable[[str], None]
+    warn: Callable[[str], None]
 
     @hookimpl
     def stage_finished(self, run: Run, stage: Stage) -> None:
-        """Compare the fingerprints."""
+        """Compare the fingerprints of the data."""
         before = self.record.fingerprints.get("data")
         if stage.name == "load" and before and run.data.fingerprint != before:
-            self.tell("the data is not what it was: the run goes on, but its metrics do not compare")
+            self.warn("the data has changed: the run continues, but its metrics are not comparable")
 
 
 def rerun(record: RunRecord, force: bool, tell: Callable[[str], None], callbacks: TrainCallbacks) -> TrainResult:
@@ -103,14 +103,14 @@ def rerun(record: RunRecord, force: bool, tell: Callable[[str], None], callbacks
     Raises
     ------
     RequestError
-        The run is still worked on, it was given a secret, or its config is not what it was.
+        The run is still running, its overrides contained a secret, or its config has changed.
     """
     if record.state == "running":
         raise RequestError(f"{record.id} is still running", "wait until it has ended")
     words = [
         text
         for text in typed_overrides(record)
-        if _key(text) != "outputs" and _key(text).split(".")[0] not in OF_A_SWEEP
+        if _key(text) != "outputs" and _key(text).split(".")[0] not in SWEEP_GROUPS
     ]
     flags = parse_flags([*words, f"outputs={_quoted(outputs_of(record))}", "hydra.mode=RUN"])
     flags.config_name, flags.config_dir = _config_of_sweep(record)
@@ -119,18 +119,18 @@ def rerun(record: RunRecord, force: bool, tell: Callable[[str], None], callbacks
 
 
 def _key(override: str) -> str:
-    """Return the key or group of an override: ``+tuner@x=tpe`` is about `tuner`."""
+    """Return the key or group of an override: `tuner` for ``+tuner@x=tpe``."""
     return override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")
 
 
 def _config_of_sweep(record: RunRecord) -> tuple[str | None, str | None]:
-    """Return the name and the folder of the config that a sweep was asked for with; None where they were not named."""
+    """Return ``--config-name`` and ``--config-dir`` of the sweep that a run belongs to, None if not given."""
     folder = sweep_path(record)
     try:
-        asked = read_description(SweepFolder(folder)) if folder else {}
-    except NotFoundError:  # a sweep of another sweeper's
-        asked = {}
-    return asked.get("config_name"), asked.get("config_dir")
+        description = read_description(SweepFolder(folder)) if folder else {}
+    except NotFoundError:  # a multirun of Hydra's own sweeper
+        description = {}
+    return description.get("config_name"), description.get("config_dir")
 
 
 def _quoted(path: Path) -> str:

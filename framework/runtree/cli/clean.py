@@ -17,16 +17,16 @@ SCHEMA = 1
 AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 DEFAULT_AGE = "7d"
-NAMES = {"failed": "run", "leaves": "artifacts", "attempts": "attempts", "halves": "incomplete run"}
+NAMES = {"failed": "run", "artifacts": "artifacts", "attempts": "attempts", "incomplete": "incomplete run"}
 
 HELP = """List what can be removed from the output folder; --yes removes it.
 
 \b
   failed     failed and interrupted runs, except those of sweeps
-  leaves     artifacts (model, plots, predictions, checkpoints) of runs that are not the best of their experiment or
-             sweep; config, metrics, history and log are kept, so that the run can still be listed and compared
+  artifacts  model, plots, predictions and checkpoints of runs that are not the best of their experiment or sweep;
+             config, metrics, history and log are kept, so that the run can still be listed and compared
   attempts   files of attempts at the runs of a sweep that crashed
-  halves     folders of runs that crashed before their first record, and files of a removal that was interrupted
+  incomplete folders of runs that crashed before their first record, and files of a removal that was interrupted
 
 Kept are items newer than --older, runs and sweeps in progress, and files that runtree did not write. Symbolic links are
 not followed. The best run of an experiment has the best objective on its table; --best removes its artifacts, too. With
@@ -34,7 +34,7 @@ not followed. The best run of an experiment has the best objective on its table;
 
 \b
   runtree clean
-  runtree clean --older 30d --only leaves --experiment churn --yes
+  runtree clean --older 30d --only artifacts --experiment churn --yes
 """
 
 
@@ -103,7 +103,7 @@ def _print_items(items: "list[Removable]", faults: dict[Path, str], removed: boo
         return
     rows = []
     for item in items:
-        names = f": {' '.join(path.name for path in item.leaves)}" if item.leaves else ""
+        names = f": {' '.join(path.name for path in item.artifacts)}" if item.artifacts else ""
         rows.append([NAMES[item.kind], f"{item.path}{names}", format_bytes(item.bytes), item.why])
     notes = {number: f"not removed: {faults[item.path]}" for number, item in enumerate(items) if item.path in faults}
     print_table(["what", "where", "size", "why"], rows, notes)
@@ -117,7 +117,7 @@ def _print_json(items: "list[Removable]", faults: dict[Path, str], removed: bool
         {
             "kind": item.kind,
             "path": item.path,
-            "leaves": [path.name for path in item.leaves],
+            "artifacts": [path.name for path in item.artifacts],
             "bytes": item.bytes,
             "why": item.why,
             "removed": removed and item.path not in faults,

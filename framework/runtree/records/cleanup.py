@@ -14,7 +14,7 @@ from typing import Any
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.writer import write_json
 
-REMOVABLE_KINDS = ("failed", "leaves", "attempts", "halves")  # of what can be removed
+REMOVABLE_KINDS = ("failed", "artifacts", "attempts", "incomplete")  # of what can be removed
 REMOVED_PREFIX = ".removed-"  # prefix of a name while it is being removed
 ARTIFACTS = ("model", "plots", "checkpoints", "predictions.parquet")  # large, and not needed to compare runs
 

@@ -47,6 +47,7 @@ ABANDONED_SECONDS = 3_600  # a temporary file this old belongs to a writer that 
 
 OBJECTIVE = ("metric", "direction", "part", "value")
 FIXED_KEYS = (*SUMMARY_FIELDS, *(f"objective:{name}" for name in OBJECTIVE), "error:message")
+SECTION_PREFIXES = (*(f"metrics:{split}." for split in SPLITS), "fingerprint:", "config:")
 RUN, CONFIG = "run", "config"  # families of tables: rankings scan `run`, which is narrow, and leave `config` alone
 NEWEST_FIRST = "run_0.started DESC, run_0.id DESC"
 Answer = TypeVar("Answer")
@@ -465,22 +466,20 @@ class IndexBuilder:
     def add(self, place: str, folder: str, found: RecordFile, lasting: bool = True) -> int:
         """Add a run; return its row. It may wait in memory until `flush`."""
         content = found.content
-        sections: list[tuple[str, Mapping[str, Any]]] = [
-            *((f"metrics:{part}.", _mapping(content["metrics"].get(part))) for part in SPLITS),
-            ("fingerprint:", content["fingerprints"]),
-            ("config:", content["config"]),
-        ]
-        pattern = tuple(tuple(section) for _, section in sections)
+        metrics = content["metrics"]
+        sections = [*(_mapping(metrics.get(split)) for split in SPLITS), content["fingerprints"], content["config"]]
+        pattern = tuple(map(tuple, sections))
         shape = self._shapes.get(pattern)
         if shape is None:
-            names = [_storable(prefix + name) for prefix, own in sections for name in own]
+            pairs = zip(SECTION_PREFIXES, pattern, strict=True)
+            names = [_storable(prefix + name) for prefix, section in pairs for name in section]
             shape = self._shapes[pattern] = self._shape(names)
         row, self.next_row = self.next_row, self.next_row + 1
         objective, error = _mapping(content.get("objective")), _mapping(content.get("error"))
         values = [content.get(name) for name in SUMMARY_FIELDS]
         values += [objective.get(name) for name in OBJECTIVE]
         values.append(error.get("message"))
-        for _, section in sections:
+        for section in sections:
             values += section.values()
         stamp = _stamp_text(found.stamp)
         shape.rows.append((row, self._place(place), folder, stamp, lasting, shape.number, *values))
@@ -599,10 +598,10 @@ def _storable(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
-def write_index(outputs: Path, builder: IndexBuilder, stamps: Mapping[str, tuple[FileStamp, FileStamp] | None]) -> bool:
-    """Write the lasting runs of an index to its file, return whether that was possible.
+def write_index(outputs: Path, builder: IndexBuilder, stamps: Mapping[str, tuple[FileStamp, FileStamp] | None]) -> None:
+    """Write the lasting runs of an index to its file, completely or not at all.
 
-    The file is complete or not there at all. A tree that is read-only and a full disk are no faults: it is a cache.
+    A read-only tree and a full disk are no errors: the file is a cache.
     """
     connection = builder.connection
     if connection.execute("SELECT 1 FROM run_0 WHERE NOT lasting LIMIT 1").fetchone():
@@ -619,8 +618,6 @@ def write_index(outputs: Path, builder: IndexBuilder, stamps: Mapping[str, tuple
         write_bytes(outputs / INDEX_NAME, connection.serialize(), durable=False)
     except OSError as error:
         log.debug("%s is not written (%s)", outputs / INDEX_NAME, error)
-        return False
-    return True
 
 
 def _remove_abandoned(outputs: Path) -> None:

@@ -18,100 +18,39 @@ from runtree.contract.errors import NotFoundError, RequestError, first_line
 
 
 @dataclass(frozen=True)
+class FileName:
+    """A file or folder in the folder of a run or a sweep: its path there, or its bare name if read from the class."""
+
+    name: str
+
+    def __get__(self, folder: Any, _: type) -> Path:
+        return Path(self.name) if folder is None else folder.path / self.name
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """The folder of one run. This class alone knows the names of its files."""
 
     path: Path
 
-    @property
-    def config(self) -> Path:
-        """The resolved config, for people and for a rerun."""
-        return self.path / "config.yaml"
-
-    @property
-    def record(self) -> Path:
-        """The record, for programs."""
-        return self.path / "run.json"
-
-    @property
-    def metrics(self) -> Path:
-        """The metrics by split."""
-        return self.path / "metrics.json"
-
-    @property
-    def history(self) -> Path:
-        """One line for each iteration."""
-        return self.path / "history.jsonl"
-
-    @property
-    def folds(self) -> Path:
-        """One line for each fold, written when it ends: its scores, and the seconds of its fit."""
-        return self.path / "folds.jsonl"
-
-    @property
-    def checkpoints(self) -> Path:
-        """States from which the fit can be resumed, a folder each."""
-        return self.path / "checkpoints"
-
-    @property
-    def data(self) -> Path:
-        """Schema, number of rows and fingerprint of the data, and the split."""
-        return self.path / "data.json"
-
-    @property
-    def environment(self) -> Path:
-        """Versions, git, hardware."""
-        return self.path / "environment.json"
-
-    @property
-    def predictions(self) -> Path:
-        """One row for each row of the data in a split."""
-        return self.path / "predictions.parquet"
-
-    @property
-    def model(self) -> Path:
-        """The folder of the fitted model."""
-        return self.path / "model"
-
-    @property
-    def plots(self) -> Path:
-        """The folder of plots, each with its data as JSON."""
-        return self.path / "plots"
-
-    @property
-    def evaluation(self) -> Path:
-        """Intervals of the metrics, baseline comparison, findings and advice."""
-        return self.path / "evaluation.json"
-
-    @property
-    def report(self) -> Path:
-        """The report, one HTML page."""
-        return self.path / "report.html"
-
-    @property
-    def log(self) -> Path:
-        """The log of the run."""
-        return self.path / "log.txt"
-
-    @property
-    def manifest(self) -> Path:
-        """The sha256 of every file."""
-        return self.path / "manifest.json"
-
-    @property
-    def cleaned(self) -> Path:
-        """The artifacts that were removed later, to free disk space."""
-        return self.path / "cleaned.json"
-
-    @property
-    def events(self) -> Path:
-        """The event files of TensorBoard, if that tracker is on."""
-        return self.path / "tensorboard"
-
-    @property
-    def lock(self) -> Path:
-        """The file whose kernel lock the process of the run holds."""
-        return self.path / ".lock"
+    config = FileName("config.yaml")  # the resolved config, for people and for a rerun
+    record = FileName("run.json")  # the record, for programs
+    metrics = FileName("metrics.json")  # the metrics by split
+    history = FileName("history.jsonl")  # one line for each iteration
+    folds = FileName("folds.jsonl")  # one line for each fold, when it ends: its scores and the seconds of its fit
+    checkpoints = FileName("checkpoints")  # states from which the fit can be resumed, a folder each
+    data = FileName("data.json")  # schema, number of rows and fingerprint of the data, and the split
+    environment = FileName("environment.json")  # versions, git, hardware
+    predictions = FileName("predictions.parquet")  # one row for each row of the data in a split
+    model = FileName("model")  # the folder of the fitted model
+    plots = FileName("plots")  # the folder of plots, each with its data as JSON
+    evaluation = FileName("evaluation.json")  # intervals of the metrics, baseline comparison, findings and advice
+    report = FileName("report.html")  # the report, one HTML page
+    log = FileName("log.txt")  # the log of the run
+    manifest = FileName("manifest.json")  # the sha256 of every file
+    cleaned = FileName("cleaned.json")  # the artifacts that were removed later, to free disk space
+    events = FileName("tensorboard")  # the event files of TensorBoard, if that tracker is on
+    lock = FileName(".lock")  # the file whose kernel lock the process of the run holds
 
     def files(self) -> Iterator[Path]:
         """Yield the files that the manifest covers, sorted."""
@@ -270,64 +209,22 @@ class SweepFolder:
 
     path: Path
 
-    @property
-    def ledger(self) -> Path:
-        """The ledger: one line for each event."""
-        return self.path / "ledger.jsonl"
-
-    @property
-    def description(self) -> Path:
-        """The request: command line, tuner, search space."""
-        return self.path / "sweep.yaml"
-
-    @property
-    def environment(self) -> Path:
-        """Versions, git, hardware."""
-        return self.path / "environment.json"
-
-    @property
-    def stop(self) -> Path:
-        """The stop criterion that ended it."""
-        return self.path / "stop.json"
-
-    @property
-    def leaderboard(self) -> Path:
-        """Its runs, the best first, as CSV."""
-        return self.path / "leaderboard.csv"
-
-    @property
-    def report(self) -> Path:
-        """The report, one HTML page."""
-        return self.path / "report.html"
-
-    @property
-    def plots(self) -> Path:
-        """Plots of the search, each with its data as JSON."""
-        return self.path / "plots"
-
-    @property
-    def runs(self) -> Path:
-        """The folder of its runs."""
-        return self.path / "runs"
-
-    @property
-    def advice(self) -> Path:
-        """Findings about the search and its best run."""
-        return self.path / "advice.json"
+    ledger = FileName("ledger.jsonl")  # the ledger: one line for each event
+    description = FileName("sweep.yaml")  # the request: command line, tuner, search space
+    environment = FileName("environment.json")  # versions, git, hardware
+    stop = FileName("stop.json")  # the stop criterion that ended it
+    leaderboard = FileName("leaderboard.csv")  # its runs, the best first, as CSV
+    report = FileName("report.html")  # the report, one HTML page
+    plots = FileName("plots")  # plots of the search, each with its data as JSON
+    runs = FileName("runs")  # the folder of its runs
+    advice = FileName("advice.json")  # findings about the search and its best run
 
     def rechecked(self, number: int) -> RunFolder:
         """Return the folder where the configuration of a run was cross-validated once more."""
         return RunFolder(self.path / "rechecked" / f"{number:04d}")
 
-    @property
-    def lock(self) -> Path:
-        """The file whose kernel lock the driver holds; its content names the process."""
-        return self.path / ".lock"
-
-    @property
-    def request(self) -> Path:
-        """The file that `runtree stop` writes for the driver."""
-        return self.path / ".stop"
+    lock = FileName(".lock")  # the file whose kernel lock the driver holds; its content names the process
+    request = FileName(".stop")  # the file that `runtree stop` writes for the driver
 
     def run(self, number: int) -> RunFolder:
         """Return the folder of a run by its number."""

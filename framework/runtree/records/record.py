@@ -149,5 +149,5 @@ def fast_json_reader() -> JsonReader:
 
 
 def sweep_path(record: RunRecord) -> Path | None:
-    """Return the folder of the sweep that a run is of."""
+    """Return the folder of the sweep that a run belongs to, None if it belongs to none."""
     return record.folder.parent.parent if "/" in record.id and record.folder.parent.name == "runs" else None

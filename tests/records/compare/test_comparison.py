@@ -151,5 +151,5 @@ def test_the_cheapest_of_the_tied_is_taken(four, compared):
 
 def test_models_that_were_not_kept_have_no_size(write, compared):
     write("r1")
-    with pytest.raises(RequestError, match="none of the tied tells its size"):
+    with pytest.raises(RequestError, match="no tied configuration has size"):
         choose_configuration(compared("e"), "size", DIRECTIONS)

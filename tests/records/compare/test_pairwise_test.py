@@ -112,7 +112,7 @@ def test_rows_of_groups_are_no_independent_rows(write, compared):
     for name, chances in (("ridge", GOOD), ("lasso", POOR)):
         config = {"algorithm.name": name, "data.group": "customer"}
         write(name, score=0.9 if name == "ridge" else 0.7, answers=(TRUTH, chances), config=config)
-    assert "taken as independent" in against(compared("e")).comparison.note
+    assert "treated as independent" in against(compared("e")).comparison.note
 
 
 def test_areas_under_the_curve_are_compared_by_delong(write, compared):
@@ -137,10 +137,10 @@ def test_any_other_metric_is_compared_by_the_bootstrap(write, compared):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"answers": None}, "lasso kept no predictions"),
+        ({"answers": None}, "lasso has no predictions"),
         ({"answers": (TRUTH[:-1], POOR[:-1])}, "their predictions are of other rows"),
-        ({"answers": (TRUTH, POOR, "test")}, "kept no predictions of the validation part"),
-        ({"classes": ["a", "b"]}, "of other classes than its data"),
+        ({"answers": (TRUTH, POOR, "test")}, "has no predictions on the validation split"),
+        ({"classes": ["a", "b"]}, "have other classes than its data"),
         ({"seed": 5}, "no two of their runs have the same seed, data and split"),
         ({"fingerprints": {"config": "x"}}, "no two of their runs have the same seed, data and split"),
     ],
@@ -162,10 +162,10 @@ def test_a_damaged_file_of_predictions_is_no_crash(write, compared):
 
 def test_missing_sizes_are_told(write, compared):
     sweep(write, "ridge", ONE, sizes={}), sweep(write, "lasso", OTHER, sizes={})
-    assert "does not tell the sizes of its parts" in against(compared("e")).why
+    assert "the sizes of the splits of" in against(compared("e")).why
 
 
 def test_scores_on_the_train_part_are_not_tested(write, compared):
     for name, score in (("ridge", 0.9), ("lasso", 0.8)):
         write(name, config={"algorithm.name": name}, metrics={"train": {"accuracy": score}})
-    assert "say nothing of others" in against(compared("e", metric="train.accuracy")).why
+    assert "say nothing about other rows" in against(compared("e", metric="train.accuracy")).why

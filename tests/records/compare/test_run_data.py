@@ -26,4 +26,4 @@ def test_the_share_of_folds_in_time_is_their_own(write):
     path = write("r1", folds=[0.5, 0.6], config={"evaluator.folds": 2})
     (path / "folds.jsonl").write_text("\n".join(json.dumps({**line, "accuracy": 0.5}) for line in LINES))
     evidence = RunData(read_record(RunFolder(path)), RankingMetric("validation", "accuracy", "maximize"))
-    assert evidence.share == pytest.approx(20 / 50)
+    assert evidence.test_train_ratio == pytest.approx(20 / 50)

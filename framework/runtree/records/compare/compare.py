@@ -1,5 +1,6 @@
-"""The comparison: configurations from the best on, each against the best and against a baseline."""
+"""The comparison of configurations, best first: each is tested against the best and against a baseline."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from runtree.contract.errors import NotFoundError, RequestError, unknown
@@ -25,25 +26,25 @@ DUMMY = "dummy"
 
 
 def compare_runs(runs: RunIndex, request: CompareRequest, known: KnownMetrics) -> ComparisonTable:
-    """Compare the runs that are asked for.
+    """Group runs into configurations and compare these.
 
     Raises
     ------
     NotFoundError, RequestError
-        Words that mean no run, runs that do not compare, a metric or a baseline that is not there.
+        Words that mean no run, runs that are not comparable, an unknown metric or baseline.
     """
-    rows = _meant(runs, request)
+    rows = _select_rows(runs, request)
     measure = choose_metric(runs, rows, request.metric, known.directions)
-    done = completed_rows(runs, rows)
-    counted = scored_rows(runs, done, measure)
-    if not counted:
+    completed = completed_rows(runs, rows)
+    scored = scored_rows(runs, completed, measure)
+    if not scored:
         raise NotFoundError(f"none of these runs is completed and has {measure.name}", "see: runtree runs")
-    differ = find_mismatches(runs, done, measure, bool(request.metric))
+    mismatches = find_mismatches(runs, completed, measure, bool(request.metric))
     if not request.force:
-        refuse_mismatches(differ)
-    found = group_configurations(runs, counted, measure)
-    base = _baseline(runs, found, request.baseline)
-    lines = tuple(_lines(runs, found, base, measure, known.metrics, request))
+        refuse_mismatches(mismatches)
+    configurations = group_configurations(runs, scored, measure)
+    baseline = _find_baseline(runs, configurations, request.baseline)
+    lines = tuple(_compare_configurations(runs, configurations, baseline, measure, known.metrics, request))
     if not lines:
         raise NotFoundError("the records of these runs cannot be read any more", "see: runtree runs")
     shown = [record for line in lines for record in line.records]
@@ -51,97 +52,103 @@ def compare_runs(runs: RunIndex, request: CompareRequest, known: KnownMetrics) -
         request=request,
         measure=measure,
         lines=lines,
-        total=len(found),
-        runs=len(counted),
-        unfinished=len(rows) - len(done),
-        unscored=len(done) - len(counted),
-        obstacles=tuple(differ),
+        total=len(configurations),
+        runs=len(scored),
+        unfinished=len(rows) - len(completed),
+        unscored=len(completed) - len(scored),
+        obstacles=tuple(mismatches),
         test_looks=count_test_accesses(runs.outputs, shown) if measure.part == "test" else None,
     )
 
 
-def _meant(runs: RunIndex, request: CompareRequest) -> list[int]:
+def _select_rows(runs: RunIndex, request: CompareRequest) -> list[int]:
     rows = select_rows(runs, request.words)
     if request.where:
         matching = set(matching_rows(runs, RunQuery(where=request.where)))
         rows = [row for row in rows if row in matching]
-    if request.baseline and not _named(runs, rows, request.baseline):
+    if request.baseline and not _rows_of_algorithm(runs, rows, request.baseline):
         rows = list(dict.fromkeys([*rows, *select_rows(runs, [request.baseline])]))
     return rows
 
 
-def _named(runs: RunIndex, rows: Sequence[int], name: str) -> list[int]:
-    """Return the runs whose algorithm has a name."""
+def _rows_of_algorithm(runs: RunIndex, rows: Sequence[int], name: str) -> list[int]:
     names = runs.column("config:algorithm.name")
     return [row for row in rows if names[row] == name]
 
 
-def _baseline(runs: RunIndex, found: Sequence[Configuration], asked: str | None) -> Configuration | None:
-    """Return the configuration to be better than: the one that was named, else one that only guesses."""
-    every = [row for one in found for row in one.rows]
-    wanted = set(_named(runs, every, asked or DUMMY))
-    if asked and not wanted:
-        wanted = set(select_rows(runs, [asked]))
-    chosen = [one for one in found if wanted & set(one.rows)]
-    if asked and not chosen:
-        raise unknown("baseline", asked, {str(name) for name in runs.column("config:algorithm.name").values()})
-    if asked and len(chosen) > 1:
-        raise RequestError(f"--baseline: '{asked}' names {len(chosen)} configurations", "name one run of it")
-    return chosen[0] if chosen else None
+def _find_baseline(runs: RunIndex, configurations: Sequence[Configuration], name: str | None) -> Configuration | None:
+    """Return the configuration that `name` means, an algorithm or a run; without a name the dummy, if there is one."""
+    rows = [row for configuration in configurations for row in configuration.rows]
+    wanted = set(_rows_of_algorithm(runs, rows, name or DUMMY))
+    if name and not wanted:
+        wanted = set(select_rows(runs, [name]))
+    matching = [configuration for configuration in configurations if wanted & set(configuration.rows)]
+    if name and not matching:
+        raise unknown("baseline", name, {str(name) for name in runs.column("config:algorithm.name").values()})
+    if name and len(matching) > 1:
+        raise RequestError(f"--baseline: '{name}' names {len(matching)} configurations", "name one run of it")
+    return matching[0] if matching else None
 
 
-def _lines(
+def _compare_configurations(
     runs: RunIndex,
-    found: Sequence[Configuration],
-    base: Configuration | None,
+    configurations: Sequence[Configuration],
+    baseline: Configuration | None,
     measure: RankingMetric,
     metrics: Mapping[str, Metric],
     request: CompareRequest,
 ) -> Iterator[ComparisonRow]:
-    """Test the first configurations against the best and against the baseline, which is shown in any case."""
-    chosen = [pair for pair in enumerate(found, 1) if pair[0] <= (request.most or len(found)) or pair[1] is base]
-    evidence = read_run_data(runs, [one for _, one in chosen], measure)
-    shown = [(rank, one, own) for (rank, one), own in zip(chosen, evidence, strict=True) if own]
+    """Test the first configurations against the best and against the baseline. The baseline is always included.
+
+    Only what is shown is tested: the correction counts these tests, and each reads files of predictions.
+    """
+    limit = request.most or len(configurations)
+    ranked = [pair for pair in enumerate(configurations, 1) if pair[0] <= limit or pair[1] is baseline]
+    data = read_run_data(runs, [configuration for _, configuration in ranked], measure)
+    shown = [(rank, configuration, own) for (rank, configuration), own in zip(ranked, data, strict=True) if own]
     level = 1 - request.alpha
-    of_base = next((own for _, one, own in shown if one is base), None)
-    best = [None, *(run_pairwise_test(own, shown[0][2], metrics, level) for _, _, own in shown[1:])]
-    against = [
-        None if own is of_base or not of_base else run_pairwise_test(own, of_base, metrics, level)
+    of_baseline = next((own for _, configuration, own in shown if configuration is baseline), None)
+    best_tests = [None, *(run_pairwise_test(own, shown[0][2], metrics, level) for _, _, own in shown[1:])]
+    baseline_tests = [
+        None if own is of_baseline or not of_baseline else run_pairwise_test(own, of_baseline, metrics, level)
         for _, _, own in shown
     ]
-    ps, base_ps = (correct_p_values(duels, request.correction) for duels in (best, against))
-    for number, (rank, one, own) in enumerate(shown):
-        p = ps[number]
+    best_p, baseline_p = (correct_p_values(tests, request.correction) for tests in (best_tests, baseline_tests))
+    for number, (rank, configuration, own) in enumerate(shown):
+        p = best_p[number]
         yield ComparisonRow(
             rank=rank,
             records=tuple(run.record for run in own),
-            followers=one.followers | {SEED},
-            repeated=one.repeated,
+            followers=configuration.followers | {SEED},
+            repeated=configuration.repeated,
             spread=measure_dispersion(own, metrics, level),
-            best=best[number],
-            baseline=against[number],
+            best=best_tests[number],
+            baseline=baseline_tests[number],
             p=p,
-            p_baseline=base_ps[number],
+            p_baseline=baseline_p[number],
             tied=True if number == 0 else None if p is None else p >= request.alpha,
-            is_baseline=one is base,
+            is_baseline=configuration is baseline,
         )
 
 
-def read_run_data(runs: RunIndex, found: Sequence[Configuration], measure: RankingMetric) -> list[list[RunData]]:
-    """Read the records of configurations; one that cannot be read any more was told of, and is left out."""
-    records = {record.folder: record for record in runs.read_records([row for one in found for row in one.rows])}
-    places = [[runs.outputs / runs.folder(row) for row in one.rows] for one in found]
-    return [[RunData(records[path], measure) for path in own if path in records] for own in places]
+def read_run_data(
+    runs: RunIndex, configurations: Sequence[Configuration], measure: RankingMetric
+) -> list[list[RunData]]:
+    """Read the records of each configuration. One that cannot be read any more is a warning, and left out."""
+    rows = [row for configuration in configurations for row in configuration.rows]
+    records = {record.folder: record for record in runs.read_records(rows)}
+    folders = [[runs.outputs / runs.folder(row) for row in configuration.rows] for configuration in configurations]
+    return [[RunData(records[folder], measure) for folder in own if folder in records] for own in folders]
 
 
-def correct_p_values(duels: Sequence[PairwiseTest | None], correction: Correction) -> list[float | None]:
-    """Return the p values of duels, corrected for being several; None where there is none."""
+def correct_p_values(tests: Sequence[PairwiseTest | None], correction: Correction) -> list[float | None]:
+    """Return the p values, corrected for the number of tests; None where there is no test."""
     from runtree.statistics.comparison import benjamini_hochberg, holm
 
-    ways: Mapping[Correction, Callable[[Sequence[float]], list[float]]] = {
+    methods: Mapping[Correction, Callable[[Sequence[float]], list[float]]] = {
         "holm": holm,
         "bh": benjamini_hochberg,
         "none": list,
     }
-    found = ways[correction]([float("nan") if one is None else one.p for one in duels])
-    return [None if p != p else p for p in found]
+    corrected = methods[correction]([math.nan if test is None else test.p for test in tests])
+    return [None if math.isnan(p) else p for p in corrected]

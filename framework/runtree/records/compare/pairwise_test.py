@@ -1,12 +1,13 @@
-"""Two configurations compared: how their runs pair, and by which test that is judged.
+"""Statistics of configurations: the test of two of them, and the mean and interval of one.
 
-Runs pair where seed, data and split are the same. Fold scores are compared fold by fold; several pairs seed by seed;
-one pair row by row, on what both answered. `docs/statistics.md` says why, and where each test is from.
+Runs are paired if seed, data and split are the same. Fold scores are compared fold by fold; several pairs seed by seed;
+a single pair row by row, by its predictions. docs/statistics.md gives the reasons, and the source of each test.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.types import Metric
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from runtree.statistics.comparison import Comparison
 
 RESAMPLES = 2000
-GROUPED = "rows of one group were taken as independent, so p is too small: compare by folds or seeds"
+GROUPED = "rows of one group were treated as independent, so p is too small: compare by folds or seeds"
 Pair = tuple[RunData, RunData]
+Limits = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
 class PairwiseTest:
-    """What came of it: one - other in the metric's own unit, or why nothing did."""
+    """The comparison first - second in the unit of the metric, and what it rests on; or why there is none."""
 
     comparison: "Comparison | None"
     over: str = ""
@@ -30,88 +32,82 @@ class PairwiseTest:
 
     @property
     def p(self) -> float:
-        """Return the p value; NaN where there is none."""
+        """Return the p value, NaN if there is no comparison."""
         return math.nan if self.comparison is None else self.comparison.p
 
 
 def run_pairwise_test(
-    one: Sequence[RunData], other: Sequence[RunData], metrics: Mapping[str, Metric], level: float
+    first: Sequence[RunData], second: Sequence[RunData], metrics: Mapping[str, Metric], level: float
 ) -> PairwiseTest:
-    """Compare two configurations by the strongest test that their runs allow."""
-    pairs = pair_runs(one, other)
+    """Compare two configurations by the most powerful test that their runs permit."""
+    pairs = pair_runs(first, second)
     if not pairs:
         return PairwiseTest(None, why="no two of their runs have the same seed, data and split")
     if pairs[0][0].measure.part == "train":
-        return PairwiseTest(None, why="scores on the rows that a model was fitted on say nothing of others")
-    if all(mine.folds and len(mine.folds) == len(others.folds) for mine, others in pairs):
-        return _over_folds(pairs, level)
-    return _over_seeds(pairs, level) if len(pairs) > 1 else _over_rows(pairs[0], metrics, level)
+        return PairwiseTest(None, why="training scores say nothing about other rows")
+    if all(a.folds and len(a.folds) == len(b.folds) for a, b in pairs):
+        return _test_folds(pairs, level)
+    return _test_seeds(pairs, level) if len(pairs) > 1 else _test_rows(pairs[0], metrics, level)
 
 
-def pair_runs(one: Sequence[RunData], other: Sequence[RunData]) -> list[Pair]:
-    """Return the runs that have the same seed, data and split, which must be known."""
-    known = {_key(run): run for run in other if None not in run.place}
-    return [(run, known[key]) for run in one if (key := _key(run)) in known]
+def pair_runs(first: Sequence[RunData], second: Sequence[RunData]) -> list[Pair]:
+    """Return the pairs of runs with the same seed, data and split. An unknown data or split makes no pair."""
+    by_key = {_pair_key(run): run for run in second if None not in run.place}
+    return [(run, by_key[key]) for run in first if (key := _pair_key(run)) in by_key]
 
 
-def _key(run: RunData) -> tuple[Any, ...]:
+def _pair_key(run: RunData) -> tuple[Any, ...]:
     return repr(run.record.config.get("seed")), *run.place
 
 
-def _over_folds(pairs: Sequence[Pair], level: float) -> PairwiseTest:
+def _test_folds(pairs: Sequence[Pair], level: float) -> PairwiseTest:
     from runtree.statistics.paired_test import corrected_t
 
-    differences = [a - b for mine, others in pairs for a, b in zip(mine.folds, others.folds, strict=True)]
-    share = pairs[0][0].share
-    if share is None:
-        return PairwiseTest(None, why="nothing tells how many folds there were")
-    return PairwiseTest(corrected_t(differences, share, level), "folds")
+    differences = [a - b for first, second in pairs for a, b in zip(first.folds, second.folds, strict=True)]
+    ratio = pairs[0][0].test_train_ratio
+    if ratio is None:
+        return PairwiseTest(None, why="the number of folds is unknown")
+    return PairwiseTest(corrected_t(differences, ratio, level), "folds")
 
 
-def _over_seeds(pairs: Sequence[Pair], level: float) -> PairwiseTest:
+def _test_seeds(pairs: Sequence[Pair], level: float) -> PairwiseTest:
     from runtree.statistics.paired_test import corrected_t, paired_t
 
-    differences = [mine.score - others.score for mine, others in pairs]
-    if len({mine.place for mine, _ in pairs}) == 1:  # the same rows each time: the seed is all that varies
+    differences = [first.score - second.score for first, second in pairs]
+    if len({first.place for first, _ in pairs}) == 1:  # the same rows each time: only the seed varies
         return PairwiseTest(paired_t(differences, level), "seeds on one split")
-    share = pairs[0][0].share
-    if share is None:
-        return PairwiseTest(
-            None, why=f"{pairs[0][0].record.id} does not tell the sizes of its parts: there is no data.json"
-        )
-    return PairwiseTest(corrected_t(differences, share, level), "seeds")
+    # the training sets of different splits overlap, so the scores are not independent
+    ratio = pairs[0][0].test_train_ratio
+    if ratio is None:
+        reason = f"the sizes of the splits of {pairs[0][0].record.id} are unknown: there is no data.json"
+        return PairwiseTest(None, why=reason)
+    return PairwiseTest(corrected_t(differences, ratio, level), "seeds")
 
 
-def _over_rows(pair: Pair, metrics: Mapping[str, Metric], level: float) -> PairwiseTest:
+def _test_rows(pair: Pair, metrics: Mapping[str, Metric], level: float) -> PairwiseTest:
     try:
-        (one, rows), (other, others) = (run.answers() for run in pair)
+        (first, first_rows), (second, second_rows) = (run.read_predictions() for run in pair)
     except MissingDataError as error:
         return PairwiseTest(None, why=str(error))
-    if len(rows) != len(others) or (rows != others).any():
+    if len(first_rows) != len(second_rows) or (first_rows != second_rows).any():
         return PairwiseTest(None, why="their predictions are of other rows")
-    name = pair[0].measure.metric
-    metric = metrics.get(name)
+    metric = metrics.get(pair[0].measure.metric)
     if metric is None:
-        return PairwiseTest(None, why=f"nobody offers the metric {name} any more")
+        return PairwiseTest(None, why=f"metric {pair[0].measure.metric} is not registered (is a plugin missing?)")
     from runtree.statistics.paired_test import compare_predictions
 
     try:
-        found = compare_predictions(one, other, metric, RESAMPLES, level, seed=0)
+        result = compare_predictions(first, second, metric, RESAMPLES, level, seed=0)
     except ValueError as error:
         return PairwiseTest(None, why=str(error))
     grouped = pair[0].record.config.get("data.group") is not None
-    return PairwiseTest(replace(found, note="; ".join(filter(None, [found.note, GROUPED if grouped else ""]))), "rows")
-
-
-# --- How good a configuration is, and how sure that is.
-
-if TYPE_CHECKING:
-    from runtree.statistics.comparison import Comparison
+    note = "; ".join(filter(None, [result.note, GROUPED if grouped else ""]))
+    return PairwiseTest(replace(result, note=note), "rows")
 
 
 @dataclass(frozen=True)
 class Dispersion:
-    """Mean and standard deviation over runs, and an interval; `over` says what it rests on."""
+    """Mean and standard deviation over runs, and an interval; `over` says what it rests on, `why` why there is none."""
 
     n: int
     mean: float
@@ -122,50 +118,44 @@ class Dispersion:
     why: str = ""
 
 
-def measure_dispersion(own: Sequence[RunData], metrics: Mapping[str, Metric], level: float) -> Dispersion:
-    """Return how a configuration did.
+def measure_dispersion(runs: Sequence[RunData], metrics: Mapping[str, Metric], level: float) -> Dispersion:
+    """Return mean, standard deviation and interval of a configuration.
 
-    The interval is one over folds, else over seeds: Student's t, its variance corrected for train parts that overlap
-    (Nadeau & Bengio 2003). Of one run without folds it is the bootstrap of its predictions.
+    The interval is over folds, else over seeds: Student's t, its variance corrected for training sets that overlap
+    (Nadeau & Bengio 2003). For one run without folds it is the bootstrap of its predictions.
     """
-    from statistics import fmean, stdev
-
-    scores = [run.score for run in own]
-    low, high, over, why = _interval(own, scores, metrics, level)
-    return Dispersion(len(own), fmean(scores), stdev(scores) if len(scores) > 1 else None, low, high, over, why)
-
-
-def _interval(
-    own: Sequence[RunData], scores: Sequence[float], metrics: Mapping[str, Metric], level: float
-) -> tuple[float | None, float | None, str, str]:
     from runtree.statistics.paired_test import corrected_t, paired_t
 
-    share = own[0].share
-    if all(run.folds for run in own) and share is not None:
-        return *_limits(corrected_t([value for run in own for value in run.folds], share, level)), "folds", ""
-    if len(own) == 1:
-        return _of_rows(own[0], metrics, level)
-    if len({run.place for run in own}) == 1 or share is None:
-        return *_limits(paired_t(scores, level)), "seeds", ""
-    return *_limits(corrected_t(scores, share, level)), "seeds", ""
+    scores = [run.score for run in runs]
+    ratio, why = runs[0].test_train_ratio, ""
+    if all(run.folds for run in runs) and ratio is not None:
+        limits, over = _limits(corrected_t([score for run in runs for score in run.folds], ratio, level)), "folds"
+    elif len(runs) == 1:
+        limits, over, why = _bootstrap_limits(runs[0], metrics, level)
+    elif len({run.place for run in runs}) == 1 or ratio is None:
+        limits, over = _limits(paired_t(scores, level)), "seeds"
+    else:
+        limits, over = _limits(corrected_t(scores, ratio, level)), "seeds"
+    return Dispersion(len(runs), fmean(scores), stdev(scores) if len(scores) > 1 else None, *limits, over, why)
 
 
-def _limits(found: "Comparison") -> tuple[float | None, float | None]:
-    known = math.isfinite(found.low) and found.low < found.high  # equal scores tell nothing of others
-    return (found.low, found.high) if known else (None, None)
+def _limits(result: "Comparison") -> Limits:
+    is_known = math.isfinite(result.low) and result.low < result.high  # equal scores have no spread to infer from
+    return (result.low, result.high) if is_known else (None, None)
 
 
-def _of_rows(run: RunData, metrics: Mapping[str, Metric], level: float) -> tuple[float | None, float | None, str, str]:
+def _bootstrap_limits(run: RunData, metrics: Mapping[str, Metric], level: float) -> tuple[Limits, str, str]:
     from runtree.statistics.bootstrap import bootstrap
 
     metric = metrics.get(run.measure.metric)
     if metric is None or run.measure.part == "train":
-        return None, None, "", ""
+        return (None, None), "", ""
     try:
-        answers, _ = run.answers()
+        predictions, _ = run.read_predictions()
     except MissingDataError as error:
-        return None, None, "", str(error)
-    found = bootstrap(answers, [metric], RESAMPLES, level, seed=0).get(metric.name)
-    if found is None or not found.known:
-        return None, None, "", f"resamples of {run.record.id} do not vary, or {metric.name} is not defined on them"
-    return found.low, found.high, "rows", ""
+        return (None, None), "", str(error)
+    result = bootstrap(predictions, [metric], RESAMPLES, level, seed=0).get(metric.name)
+    if result is None or not result.known:
+        reason = f"resamples of {run.record.id} do not vary, or {metric.name} is not defined on them"
+        return (None, None), "", reason
+    return (result.low, result.high), "rows", ""

@@ -1,14 +1,14 @@
-"""What lies beside the records of compared runs: fold scores, sizes of parts, predictions. Each is read once."""
+"""The files of a run that a comparison needs: fold scores, sizes of the splits, predictions. Each is read once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.errors import first_line
 from runtree.contract.types import RunRecord
 from runtree.records.compare.configurations import RankingMetric
-from runtree.records.layout import RunFolder
 from runtree.records.reader import RunReader
 from runtree.records.test_access import count_accesses
 
@@ -19,117 +19,118 @@ if TYPE_CHECKING:
 
 
 class MissingDataError(Exception):
-    """What a test needs is not there; the text says what."""
+    """A file that a test needs is missing; the text says which."""
 
 
 @dataclass
 class RunData:
-    """What is known of one run beyond its record."""
+    """One run and the metric it is compared by."""
 
     record: RunRecord
     measure: RankingMetric
-    _answers: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def reader(self) -> RunReader:
+        """Return the reader of the run's files."""
+        return RunReader(self.record.folder)
 
     @property
     def place(self) -> tuple[Any, Any]:
-        """Return on which data and which rows of them the run was fitted and scored."""
+        """Return the fingerprints of the data and of the split."""
         return self.record.fingerprints.get("data"), self.record.fingerprints.get("split")
 
     @property
     def score(self) -> float:
-        """Return the run's value of the metric."""
+        """Return the value of the metric."""
         return float(self.record.metrics[self.measure.part][self.measure.metric])
 
     @cached_property
     def folds(self) -> Sequence[float]:
-        """Return the metric of each fold; empty where there are no folds, or a fold has none."""
-        found = [fold.get(self.measure.metric) for fold in self._folds]
-        told = [float(value) for value in found if isinstance(value, int | float)]
-        return told if len(told) == len(found) > 1 else ()
+        """Return the metric of each fold; empty if there are no folds, or the metric of one is missing."""
+        values = [fold.get(self.measure.metric) for fold in self._fold_lines]
+        numbers = [float(value) for value in values if isinstance(value, int | float)]
+        return numbers if len(numbers) == len(values) > 1 else ()
 
     @cached_property
-    def _folds(self) -> Sequence[Mapping[str, Any]]:
+    def _fold_lines(self) -> Sequence[Mapping[str, Any]]:
         if self.measure.part != "validation":
             return ()
-        found = [fold for fold in RunReader(self.record.folder).folds if isinstance(fold, Mapping)]
-        return sorted(found, key=lambda fold: fold["fold"] if isinstance(fold.get("fold"), int) else 0)
-
-    @cached_property
-    def data(self) -> Mapping[str, Any]:
-        """Return what `data.json` tells."""
-        return RunReader(self.record.folder).data
+        folds = [fold for fold in self.reader.folds if isinstance(fold, Mapping)]
+        # folds that run in parallel are written in the order in which they end
+        return sorted(folds, key=lambda fold: fold["fold"] if isinstance(fold.get("fold"), int) else 0)
 
     @property
-    def share(self) -> float | None:
-        """Return rows scored on by rows fitted on, in one fold where there are folds; None where nothing tells."""
+    def test_train_ratio(self) -> float | None:
+        """Return the number of rows scored divided by that of rows fitted on, of one fold if there are folds.
+
+        None if it is unknown. The corrected t test needs it.
+        """
         if self.folds:
-            return self._share_of_a_fold()
-        scored, fitted = (self._rows(part) for part in (self.measure.part, "train"))
+            return self._fold_ratio()
+        scored, fitted = (self._count_rows(part) for part in (self.measure.part, "train"))
         return scored / fitted if scored and fitted else None
 
-    def _share_of_a_fold(self) -> float | None:
-        """Return it as the folds' own rows tell it, else as their number does."""
-        if all(isinstance(fold.get(key), int) for fold in self._folds for key in ("rows", "train_rows")):
-            return float(sum(fold["rows"] for fold in self._folds) / sum(fold["train_rows"] for fold in self._folds))
-        every, config = self.record.config.get("evaluator.folds"), self.record.config
-        if not isinstance(every, int) or every < 2:
+    def _fold_ratio(self) -> float | None:
+        folds, config = self._fold_lines, self.record.config
+        if all(isinstance(fold.get(key), int) for fold in folds for key in ("rows", "train_rows")):
+            return float(sum(fold["rows"] for fold in folds) / sum(fold["train_rows"] for fold in folds))
+        # without the rows of each fold: from the number of folds
+        count = config.get("evaluator.folds")
+        if not isinstance(count, int) or count < 2:
             return None
         kind = config.get("evaluator.kind", "auto")
         if "time" in (kind, config.get("data.split")) or (kind == "auto" and config.get("data.time")):
-            return 2 / (every + 1)  # a fold is one part of every + 1, and is fitted on half of them in the mean
-        sizes = [fold["rows"] for fold in self._folds if isinstance(fold.get("rows"), int)]
-        mean, whole = sum(sizes) / max(len(sizes), 1), self._rows("train")
-        return mean / (whole - mean) if whole and 0 < mean < whole else 1 / (every - 1)
+            return 2 / (count + 1)  # a fold is one of count + 1 blocks, and is fitted on half of them on average
+        sizes = [fold["rows"] for fold in folds if isinstance(fold.get("rows"), int)]
+        mean, total = sum(sizes) / max(len(sizes), 1), self._count_rows("train")
+        return mean / (total - mean) if total and 0 < mean < total else 1 / (count - 1)
 
-    def _rows(self, part: str) -> int | None:
-        split = self.data.get("split")
-        found = split.get(part) if isinstance(split, Mapping) else None
-        return found if isinstance(found, int) else None
+    def _count_rows(self, part: str) -> int | None:
+        split = self.reader.data.get("split")
+        count = split.get(part) if isinstance(split, Mapping) else None
+        return count if isinstance(count, int) else None
 
-    def answers(self) -> "tuple[Predictions, Any]":
-        """Return what the model answered on the part, and which rows of the data these are, in their order.
+    def read_predictions(self) -> "tuple[Predictions, Any]":
+        """Return the predictions on the split, and the numbers of their rows in ascending order, shape (rows,).
 
         Raises
         ------
-        Unreadable
+        MissingDataError
             The predictions were not kept, or cannot be read.
         """
-        if not self._answers:
-            frame = self._predictions().sort_values("row", kind="stable")
-            self._answers["both"] = self._read(frame), frame["row"].to_numpy()
-        found: tuple[Predictions, Any] = self._answers["both"]
-        return found
+        return self._predictions
 
-    def _predictions(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        file = RunFolder(self.record.folder).predictions
-        if not file.is_file():
-            raise MissingDataError(f"{self.record.id} kept no predictions")
-        try:
-            frame = pd.read_parquet(file, filters=[("part", "==", self.measure.part)])
-        except (OSError, ValueError) as error:  # pyarrow's own errors are among them
-            first = str(error).partition("\n")[0]
-            raise MissingDataError(f"predictions of {self.record.id} cannot be read ({first})") from None
-        if not len(frame) or not {"row", "y_true", "y_pred"} <= set(frame.columns):
-            raise MissingDataError(f"{self.record.id} kept no predictions of the {self.measure.part} part")
-        return frame
-
-    def _read(self, frame: "pd.DataFrame") -> "Predictions":
+    @cached_property
+    def _predictions(self) -> "tuple[Predictions, Any]":
         from runtree.contract.predictions import read_predictions
 
-        target = self.data.get("target")
+        frame = self._read_table().sort_values("row", kind="stable")
+        target = self.reader.data.get("target")
         classes = tuple(target.get("classes") or ()) if isinstance(target, Mapping) else ()
         try:
-            return read_predictions(frame, classes)
+            return read_predictions(frame, classes), frame["row"].to_numpy()
         except (KeyError, ValueError, TypeError):
-            raise MissingDataError(f"predictions of {self.record.id} are of other classes than its data") from None
+            raise MissingDataError(f"predictions of {self.record.id} have other classes than its data") from None
+
+    def _read_table(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        file = self.reader.files.predictions
+        if not file.is_file():
+            raise MissingDataError(f"{self.record.id} has no predictions")
+        try:
+            frame = pd.read_parquet(file, filters=[("part", "==", self.measure.part)])
+        except (OSError, ValueError) as error:  # pyarrow's own errors derive from these
+            raise MissingDataError(f"predictions of {self.record.id} cannot be read ({first_line(error)})") from None
+        if not len(frame) or not {"row", "y_true", "y_pred"} <= set(frame.columns):
+            raise MissingDataError(f"{self.record.id} has no predictions on the {self.measure.part} split")
+        return frame
 
 
 def count_test_accesses(outputs: Path, records: Sequence[RunRecord]) -> Mapping[str, Any] | None:
-    """Return how often test rows were looked at, of those of these runs for which it is most; None: nobody counted."""
-    told = [RunReader(record.folder).evaluation.get("test_looks") for record in records]
-    rows = {str(one["rows"]) for one in told if isinstance(one, Mapping) and "rows" in one}
-    counted = [count_accesses(outputs, own) for own in rows]
-    most = max(counted, key=lambda looks: looks.count, default=None)
+    """Return how often the test set of these runs was used, the maximum of several; None if it was never counted."""
+    recorded = [RunReader(record.folder).evaluation.get("test_looks") for record in records]
+    rows = {str(usage["rows"]) for usage in recorded if isinstance(usage, Mapping) and "rows" in usage}
+    counts = [count_accesses(outputs, digest) for digest in rows]
+    most = max(counts, key=lambda usage: usage.count, default=None)
     return {"count": most.count, "configurations": most.configurations} if most and most.count else None

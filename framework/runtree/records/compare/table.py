@@ -1,6 +1,6 @@
-"""What is asked of a comparison, and what is known of metrics."""
+"""The request of a comparison, its result, and the choice of the best or the cheapest configuration."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
@@ -20,7 +20,7 @@ Correction = Literal["holm", "bh", "none"]
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """What is asked: the words that say which runs, the metric, the baseline, and how to test."""
+    """Which runs to compare, by which metric, against which baseline, and how to test."""
 
     words: tuple[str, ...] = ()
     metric: str | None = None
@@ -34,20 +34,28 @@ class CompareRequest:
 
 @dataclass(frozen=True)
 class KnownMetrics:
-    """What is known of metrics: which way each is better, and those that can be computed."""
+    """The direction of each metric, and the metrics that can be computed."""
 
     directions: Mapping[str, str]
     metrics: Mapping[str, Metric]
 
 
-# --- What came of a comparison: a line for each configuration.
-
-
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One configuration: its runs, how good it is, and what came of comparing it.
+    """One configuration and its tests.
 
-    `p` and `p_baseline` are corrected; `tied` is None where nothing could be tested.
+    Attributes
+    ----------
+    followers
+        Config keys that follow the seed, and the seed: they differ within the configuration.
+    repeated
+        Number of older runs with the seed and the split of another, which are left out.
+    best, baseline
+        The tests against the best configuration (None for that one) and against the baseline.
+    p, p_baseline
+        Their p values, corrected for several tests.
+    tied
+        Whether it does not differ significantly from the best; None if that could not be tested.
     """
 
     rank: int
@@ -64,14 +72,13 @@ class ComparisonRow:
 
     @property
     def leader(self) -> bool:
-        """Tell whether it is the best."""
+        """Return whether it is the best."""
         return self.best is None
 
     @cached_property
     def fit_seconds(self) -> float | None:
         """Return the mean seconds of a fit."""
-        told = [record.stages["fit"] for record in self.records if isinstance(record.stages.get("fit"), int | float)]
-        return fmean(told) if told else None
+        return _mean([record.stages.get("fit") for record in self.records])
 
     @cached_property
     def bytes(self) -> float | None:
@@ -87,18 +94,19 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """All that is told of a comparison.
+    """The result of a comparison.
 
     Attributes
     ----------
     lines
-        The configurations that are shown, of `total`.
+        The configurations that are shown, out of `total`.
     runs, unfinished, unscored
-        How many runs are compared, were left out as they are not completed, and as they lack the metric.
+        The number of runs that are compared, that are left out because they are not completed, and because they lack
+        the metric.
     obstacles
-        In what they do not compare, though they were forced to.
+        Why the runs are not comparable, if the user forced the comparison.
     test_looks
-        How often the test part was looked at, where it is what they are compared by and somebody counted.
+        How often the test set was used; None if the metric is of another split, or it was never counted.
     """
 
     request: CompareRequest
@@ -112,8 +120,6 @@ class ComparisonTable:
     test_looks: Mapping[str, Any] | None
 
 
-# --- The best configuration of a comparison, or the cheapest of those that are tied with it.
-
 Cost = Callable[[ComparisonRow], float | None]
 COSTS: Mapping[str, Cost] = {
     "fit_seconds": lambda line: line.fit_seconds,
@@ -124,7 +130,7 @@ COSTS: Mapping[str, Cost] = {
 
 @dataclass(frozen=True)
 class CostChoice:
-    """The line that was chosen, by what, and its cost where cost decided; `run` is its run with the best score."""
+    """The configuration that was chosen and its run with the best score; and its cost, if `by` names one."""
 
     line: ComparisonRow
     run: RunRecord
@@ -135,44 +141,43 @@ class CostChoice:
 
 
 def choose_configuration(table: ComparisonTable, by: str | None, known: KnownMetrics) -> CostChoice:
-    """Return the best line, or where `by` names a cost the cheapest of those that are tied with it.
+    """Return the best configuration, or, if `by` names a cost, the cheapest of those that are tied with it.
 
     Raises
     ------
     RequestError
-        A cost that nobody knows, or that none of the tied tells.
+        The cost is unknown, or no tied configuration has it.
     """
     tied = [line for line in table.lines if line.tied]
     best = tied[0]
     if by is None:
         return CostChoice(best, best.top(table.measure), len(tied))
     cost, sign = parse_cost(by, table, known)
-    told = [(sign * found, line.rank, line) for line in tied if (found := cost(line)) is not None]
-    if not told:
+    candidates = [(sign * value, line.rank, line) for line in tied if (value := cost(line)) is not None]
+    if not candidates:
         raise RequestError(
-            f"--by: none of the tied tells its {by}",
-            "models that were not kept have no size: keep them by tuner.keep=all",
+            f"--by: no tied configuration has {by}",
+            "models that were not kept have no size: keep them with tuner.keep=all",
         )
-    line = min(told, key=lambda one: one[:2])[2]
+    line = min(candidates, key=lambda candidate: candidate[:2])[2]
     return CostChoice(line, line.top(table.measure), len(tied), by, cost(line), cost(best))
 
 
 def parse_cost(by: str, table: ComparisonTable, known: KnownMetrics) -> tuple[Cost, int]:
-    """Return what `by` names, and 1 where less of it is better, else -1."""
+    """Return the cost that `by` names, and 1 if a smaller one is better, else -1."""
     if by in COSTS:
         return COSTS[by], 1
-    metrics = {
-        f"{part}.{name}" for line in table.lines for record in line.records for part in record.metrics
-        for name in record.metrics[part]
-    }  # fmt: skip
+    records = [record for line in table.lines for record in line.records]
+    metrics = {f"{part}.{name}" for record in records for part, scores in record.metrics.items() for name in scores}
     try:
-        name = resolve_name(by, metrics)
+        full = resolve_name(by, metrics)
     except RequestError:
         raise unknown("cost", by, {*COSTS, *metrics}) from None
-    less = known.directions.get(name.partition(".")[2], "maximize") == "minimize"
-    return (lambda line: _mean([record_value(record, name) for record in line.records])), 1 if less else -1
+    sign = 1 if known.directions.get(full.partition(".")[2], "maximize") == "minimize" else -1
+    return (lambda line: _mean([record_value(record, full) for record in line.records])), sign
 
 
-def _mean(found: list[Any]) -> float | None:
-    told = [float(one) for one in found if isinstance(one, int | float)]
-    return sum(told) / len(told) if told else None
+def _mean(values: Sequence[Any]) -> float | None:
+    """Return the mean of the numbers among some values, None if there are none."""
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    return fmean(numbers) if numbers else None
