@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runtree.preprocess.column_types import SAMPLE, infer_column_type
+from runtree.preprocess.column_types import SAMPLE_ROWS, infer_column_type
 
 RNG = np.random.default_rng(0)
 CODES = [f"code-{number % 40}" for number in range(200)]
@@ -64,7 +64,7 @@ def test_the_reason_and_the_format_are_told():
 
 
 def test_levels_beyond_the_sample_count():
-    column = pd.Series(["a"] * (2 * SAMPLE))
-    column.iloc[1::2] = [f"level {number % 12}" for number in range(SAMPLE)]  # every other row is in the sample
+    column = pd.Series(["a"] * (2 * SAMPLE_ROWS))
+    column.iloc[1::2] = [f"level {number % 12}" for number in range(SAMPLE_ROWS)]  # every other row is in the sample
     assert infer_column_type(column, 10).kind == "many"
     assert infer_column_type(column.where(column == "a", "b"), 10).kind == "few"

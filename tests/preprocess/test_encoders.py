@@ -6,7 +6,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.preprocess.categories import LONGEST, LevelCodes, OneHot, read_target
+from runtree.preprocess.categories import MAX_LEVEL_CHARACTERS, LevelCodes, OneHot, read_target
 from runtree.preprocess.tabular import Tabular
 
 ROWS = 400
@@ -50,7 +50,7 @@ def test_very_long_levels_are_told_apart_without_widening_the_others():
     codes = LevelCodes()
     found = codes.fit_transform(pd.DataFrame({"a": [long + "1", long + "2", "b", None]}))
     assert len(set(found[:, 0])) == 4
-    assert codes.levels_[0].dtype == np.dtype(f"<U{LONGEST}")
+    assert codes.levels_[0].dtype == np.dtype(f"<U{MAX_LEVEL_CHARACTERS}")
     assert np.array_equal(codes.transform(pd.DataFrame({"a": [long + "2", long + "3"]}))[:, 0], [found[1, 0], -1])
 
 
@@ -143,7 +143,7 @@ def test_the_train_part_is_encoded_without_its_own_target():
 
 def test_many_levels_need_a_whole_target():
     table, _, _ = many()
-    with pytest.raises(DataError, match="target is needed to encode column 'shop'"):
+    with pytest.raises(DataError, match="encoding column 'shop', which has many levels, needs the target"):
         Tabular().fit(table)
     with pytest.raises(DataError, match="target has missing values"):
         Tabular().fit(table, [None, *np.ones(ROWS - 1)])

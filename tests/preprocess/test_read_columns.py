@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from runtree.contract.errors import DataError
-from runtree.preprocess.dates import find_format, parse, read_dates
-from runtree.preprocess.numeric import holds_numbers, to_numbers
-from runtree.preprocess.table import as_table, distinct, pick, spread, texts_of
+from runtree.preprocess.dates import find_format, parse_dates, read_dates
+from runtree.preprocess.numeric import is_numeric, to_numbers
+from runtree.preprocess.table import as_table, factorize_texts, pick, sample_evenly, to_texts
 
 NUMBERS = [1.0, None, 2.0]
 COLUMNS = {
@@ -43,7 +43,7 @@ def test_truth_values_are_numbers(values):
     [([1, None, 2.5], True), ([True, None], True), ([None, None], True), (["1", "2"], False), ([1, "2"], False)],
 )
 def test_text_never_is_a_number_to_learn_from(values, expected):
-    assert holds_numbers(pd.Series(values, dtype=object)) is expected
+    assert is_numeric(pd.Series(values, dtype=object)) is expected
 
 
 def test_numbers_keep_the_layout_of_the_frame():
@@ -54,7 +54,7 @@ def test_numbers_keep_the_layout_of_the_frame():
 
 
 def test_text_that_is_no_number_is_named_with_its_column():
-    with pytest.raises(DataError, match="column 'age' holds 'forty', which is no number"):
+    with pytest.raises(DataError, match="column 'age' holds 'forty', which is not a number"):
         to_numbers(pd.DataFrame({"age": ["1", "forty"]}))
 
 
@@ -65,18 +65,18 @@ def test_dates_are_no_numbers():
 
 def test_whole_numbers_have_one_text():
     codes = [pd.Series([3, 4]), pd.Series([3.0, 4.0]), pd.Series(["3", "4"]), pd.Series(["3", "4"], dtype="category")]
-    assert {tuple(texts_of(column)) for column in codes} == {("3", "4")}
+    assert {tuple(to_texts(column)) for column in codes} == {("3", "4")}
 
 
 def test_equal_texts_are_one_value():
-    positions, texts = distinct(pd.Series([3, "3", None, 3.5, "x"], dtype=object))
+    positions, texts = factorize_texts(pd.Series([3, "3", None, 3.5, "x"], dtype=object))
     assert texts == ["3", "3.5", "x"]
     assert positions.tolist() == [0, 0, -1, 1, 2]
 
 
 def test_values_that_are_no_category_are_named():
     with pytest.raises(DataError, match="column 'tags' holds values of type list"):
-        distinct(pd.Series([["a"], ["b"]], name="tags"))
+        factorize_texts(pd.Series([["a"], ["b"]], name="tags"))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_dates_are_read_however_they_are_written(column):
 
 
 def test_years_alone_are_not_read_as_iso_dates():
-    assert np.isnat(parse(["2024", "20240131", ""], "")).all()
+    assert np.isnat(parse_dates(["2024", "20240131", ""], "")).all()
 
 
 def test_numbers_are_no_dates_but_an_empty_chunk_is_fine():
@@ -139,7 +139,7 @@ def test_numbers_are_no_dates_but_an_empty_chunk_is_fine():
 def test_a_table_is_columns_with_names():
     assert list(as_table(np.zeros((1, 2))).columns) == ["x0", "x1"]
     assert list(as_table(pd.DataFrame(np.zeros((1, 2)))).columns) == ["0", "1"]
-    with pytest.raises(DataError, match="rows and columns"):
+    with pytest.raises(DataError, match="two dimensions"):
         as_table(np.zeros(3))
     with pytest.raises(DataError, match="column 'a' is more than once"):
         as_table(pd.DataFrame(np.zeros((1, 2)), columns=["a", "a"]))
@@ -155,6 +155,6 @@ def test_columns_are_picked_by_name():
 
 @pytest.mark.parametrize(("rows", "kept"), [(10, 10), (11, 6), (99, 10)])
 def test_a_sample_is_spread_evenly(rows, kept):
-    sample = spread(pd.Series(range(rows)), 10)
+    sample = sample_evenly(pd.Series(range(rows)), 10)
     assert len(sample) == kept
     assert sample.index[0] == 0

@@ -124,7 +124,7 @@ def test_a_chunk_without_any_value_is_fine(fitted):
 def test_what_cannot_be_read_is_named(fitted):
     with pytest.raises(DataError, match="columns 'age', 'city' are missing; the model was trained with them"):
         fitted.transform(mixed().drop(columns=["age", "city"]))
-    with pytest.raises(DataError, match="column 'age' holds 'old', which is no number"):
+    with pytest.raises(DataError, match="column 'age' holds 'old', which is not a number"):
         fitted.transform(mixed().assign(age="old"))
     with pytest.raises(DataError, match="column 'signed_up' holds numbers; the model was trained with dates"):
         fitted.transform(mixed().assign(signed_up=20240101))

@@ -141,7 +141,7 @@ def test_the_best_is_named_in_each_picture(tmp_path):
 def test_a_run_that_breaks_a_bound_is_shown_and_never_the_best(tmp_path):
     judge = Objectives(JUDGE.metrics, read_constraints(["log_loss <= 0.5"]))
     drawn(tmp_path, sweep(24, {"mlp": SPACE}), {"mlp": SPACE}, judge)
-    assert "breaks a bound" in words(tmp_path, "history")
+    assert "constraint violated" in words(tmp_path, "history")
     feasible = {one["run"] for one in told(tmp_path, "history")["runs"] if one["feasible"]}
     assert set(told(tmp_path, "slice")["best"]) <= feasible
 
@@ -178,7 +178,7 @@ def test_one_that_fails_is_a_warning_and_the_others_are_written(tmp_path, monkey
 def test_a_folder_that_cannot_be_made_is_a_warning(tmp_path, caplog):
     (tmp_path / "plots").write_text("a file")
     assert drawn(tmp_path / "plots", sweep(3, {"mlp": SPACE}), {"mlp": SPACE}) == []
-    assert "pictures are left out: FileExistsError" in caplog.text
+    assert "plots are left out: FileExistsError" in caplog.text
 
 
 def test_importing_it_loads_neither_library():

@@ -1,7 +1,7 @@
-"""Categories as whole numbers: the one place that knows the text of each level.
+"""Categorical columns: one-hot encoding for few levels, target encoding for many.
 
-scikit-learn's encoders then work on numbers. Kept as an array of text, 100,000 levels are saved and looked up in no
-time; as the Python objects that the encoders would keep, skops writes a node for each.
+scikit-learn's encoders do the work, on integer codes from `LevelCodes`. Given the texts themselves they would keep the
+levels as Python objects, of which skops writes a node each: 100,000 levels take minutes to save.
 """
 
 from dataclasses import dataclass
@@ -15,175 +15,111 @@ from sklearn.model_selection import BaseCrossValidator, KFold, StratifiedKFold
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.preprocess.numeric import holds_numbers
-from runtree.preprocess.table import distinct
+from runtree.preprocess.numeric import is_numeric
+from runtree.preprocess.table import factorize_texts
 
 Array = np.ndarray[Any, Any]
 
-UNKNOWN = -1
-LONGEST = 64
+UNKNOWN_CODE = -1
+MAX_LEVEL_CHARACTERS = 64
+TASKS = ("auto", "classification", "regression")
+MAX_CLASSES = 20  # a target of integers with more values is a quantity; of more classes the rare ones are merged
+N_FOLDS = 5
 
 
 class LevelCodes(BaseEstimator):  # type: ignore[misc]
-    """Number the levels of each column; what is missing is a level of its own.
+    """Number the levels of each column; a missing value is a level of its own.
 
     Parameters
     ----------
     least : int
-        A level met in fewer rows than this is not kept: later it is unknown.
+        Levels in fewer rows are not kept and become unknown.
 
     Attributes
     ----------
     names_ : list of str
         The columns.
     levels_ : list of ndarray
-        The sorted levels of each column; a level's code is its position, that of "missing" comes next.
+        The sorted levels of each column. The code of a level is its position; the code of "missing" comes next.
     missing_ : list of bool
-        Whether the train part had holes in the column; if not, a hole is unknown.
+        Whether the train split had missing values in the column; if not, a missing value is unknown.
     """
 
     def __init__(self, least: int = 1) -> None:
         self.least = least
 
     def fit_transform(self, table: pd.DataFrame) -> Array:
-        """Learn the levels; return int64 codes of shape (rows, columns), rare levels numbered one by one."""
+        """Learn the levels; return int64 codes of shape (rows, columns), each level that is not kept with its own."""
         self.names_ = [str(name) for name in table.columns]
         learned = [self._learn(table[name]) for name in self.names_]
         self.levels_ = [levels for levels, _ in learned]
         self.missing_ = [missing for _, missing in learned]
-        return self._number(table, rare=True)
+        return self._encode(table, keep_rare=True)
 
     def transform(self, table: pd.DataFrame) -> Array:
-        """Return int64 codes of shape (rows, columns), -1 for what is unknown."""
-        return self._number(table, rare=False)
+        """Return int64 codes of shape (rows, columns), -1 for unknown levels."""
+        return self._encode(table, keep_rare=False)
 
-    def texts(self, column: int) -> list[str]:
-        """Return the levels of the column at a position as features are named after them."""
+    def level_names(self, column: int) -> list[str]:
+        """Return the levels of the column at a position, as feature names end."""
         return [*self.levels_[column].tolist(), *(["missing"] if self.missing_[column] else [])]
 
     def _learn(self, column: "pd.Series[Any]") -> tuple[Array, bool]:
-        positions, texts = distinct(column)
+        positions, texts = factorize_texts(column)
         counts = np.bincount(positions[positions >= 0], minlength=len(texts))
         kept = [text for text, count in zip(texts, counts, strict=True) if count >= self.least]
-        return np.unique(_stored(kept)), bool((positions < 0).any())
+        return np.unique(_to_fixed_width(kept)), bool((positions < 0).any())
 
-    def _number(self, table: pd.DataFrame, rare: bool) -> Array:
+    def _encode(self, table: pd.DataFrame, keep_rare: bool) -> Array:
         codes = np.empty((len(table), len(self.names_)), dtype=np.int64, order="F")
         for position, name in enumerate(self.names_):
             levels, missing = self.levels_[position], self.missing_[position]
-            codes[:, position] = _codes(table[name], levels, len(levels) if missing else UNKNOWN, rare)
+            missing_code = len(levels) if missing else UNKNOWN_CODE
+            codes[:, position] = _encode_column(table[name], levels, missing_code, keep_rare)
         return codes
 
 
-def _codes(column: "pd.Series[Any]", levels: Array, missing: int, rare: bool) -> Array:
-    positions, texts = distinct(column)
-    stored = _stored(texts)
-    found = np.searchsorted(levels, stored)
+def _encode_column(column: "pd.Series[Any]", levels: Array, missing_code: int, keep_rare: bool) -> Array:
+    positions, texts = factorize_texts(column)
+    stored = _to_fixed_width(texts)
+    places = np.searchsorted(levels, stored)
     known = np.zeros(len(stored), dtype=bool)
-    within = found < len(levels)
-    known[within] = levels[found[within]] == stored[within]
-    other = len(levels) + 1 + np.arange(len(stored)) if rare else np.full(len(stored), UNKNOWN)
-    return np.append(np.where(known, found, other), missing).take(positions)
+    within = places < len(levels)
+    known[within] = levels[places[within]] == stored[within]
+    rare = len(levels) + 1 + np.arange(len(stored)) if keep_rare else np.full(len(stored), UNKNOWN_CODE)
+    return np.append(np.where(known, places, rare), missing_code).take(positions)
 
 
-def _stored(texts: list[str]) -> Array:
-    """Return texts as an array of bounded width: one very long level must not widen all others."""
-    return np.asarray([text if len(text) <= LONGEST else _shorten(text) for text in texts], dtype=np.str_)
+def _to_fixed_width(texts: list[str]) -> Array:
+    """Return texts as an array of limited width: NumPy would store all of them as wide as the longest."""
+    return np.asarray([text if len(text) <= MAX_LEVEL_CHARACTERS else _shorten(text) for text in texts], dtype=np.str_)
 
 
 def _shorten(text: str) -> str:
-    """Return the beginning of a text and a hash of all of it."""
-    return text[: LONGEST - 17] + "…" + blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-
-# --- The target, as the encoding of categories by their mean target needs it.
-
-TASKS = ("auto", "classification", "regression")
-CLASSES = 20  # with more distinct values a target of whole numbers is an amount, and rare classes are gathered
-FOLDS = 5
-
-
-@dataclass(frozen=True)
-class Target:
-    """Numbers, or codes of classes."""
-
-    values: Array
-    classes: list[str]
-
-    @property
-    def type(self) -> str:
-        """Return what scikit-learn calls it."""
-        if not self.classes:
-            return "continuous"
-        return "multiclass" if len(self.classes) > 2 else "binary"
-
-
-def read_target(y: Any, task: str, columns: list[str]) -> Target:
-    """Return the target as numbers; `columns`, for messages, are those that are encoded by it."""
-    if task not in TASKS:
-        raise ConfigError(f"preprocess.task is '{task}'", f"possible: {', '.join(TASKS)}")
-    if y is None:
-        raise DataError(f"the target is needed to encode column '{columns[0]}', which has many levels")
-    if np.ndim(y) != 1:
-        raise DataError(f"the target has the shape {np.shape(y)}; one value a row is needed")
-    target = pd.Series(np.asarray(y) if not isinstance(y, pd.Series) else y.array, name="target")
-    if target.isna().any():
-        raise DataError("the target has missing values")
-    if task == "regression" or (task == "auto" and _is_amount(target)):
-        return Target(target.to_numpy(dtype=np.float64), [])
-    codes, classes = pd.factorize(target, sort=True)
-    return _gather(codes, [str(each) for each in classes])
-
-
-def folds(target: Target, random_state: int) -> BaseCrossValidator:
-    """Return seeded folds, with each class in each fold where every class has rows enough for that."""
-    count = min(FOLDS, len(target.values))
-    enough = target.classes and np.bincount(target.values).min() >= count
-    return (StratifiedKFold if enough else KFold)(count, shuffle=True, random_state=random_state)
-
-
-def _gather(codes: Array, classes: list[str]) -> Target:
-    """Keep the most frequent classes and make one of all others: each class becomes a feature of each column."""
-    if len(classes) <= CLASSES:
-        return Target(codes, classes)
-    kept = np.sort(np.argsort(-np.bincount(codes), kind="stable")[:CLASSES])
-    place = np.full(len(classes), CLASSES)
-    place[kept] = np.arange(CLASSES)
-    return Target(place[codes], [*(classes[code] for code in kept), "other"])
-
-
-def _is_amount(target: "pd.Series[Any]") -> bool:
-    """Tell whether a target looks like an amount rather than like a class."""
-    if not holds_numbers(target) or target.dtype == bool:
-        return False
-    values = target.to_numpy(dtype=np.float64)
-    return bool((values % 1 != 0).any()) or len(np.unique(values)) > CLASSES
-
-
-# --- Categories as features: a column a level where levels are few, what is usual for the target where they are many.
+    """Return the beginning of a text and a hash of all of it, which keeps long texts distinct."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return text[: MAX_LEVEL_CHARACTERS - 17] + "…" + digest
 
 
 class OneHot(BaseEstimator):  # type: ignore[misc]
-    """Give each level a feature that is 1 where a row has it; an unknown level has none, or joins the rare ones.
+    """One indicator feature per level; an unknown level has none, or joins the rare ones.
 
     Parameters
     ----------
     min_frequency : float
-        Levels in a smaller share of the rows than this are gathered in one feature.
+        Levels in a smaller share of the rows share one feature.
 
     Attributes
     ----------
     codes_ : LevelCodes
-        The levels.
     encoder_ : OneHotEncoder
-        Works on their codes.
+        Fitted on the codes.
     """
 
     def __init__(self, min_frequency: float) -> None:
         self.min_frequency = min_frequency
 
     def fit(self, table: pd.DataFrame) -> Self:
-        """Learn the levels."""
         self.codes_ = LevelCodes()
         self.encoder_ = OneHotEncoder(
             handle_unknown="infrequent_if_exist", min_frequency=self.min_frequency or None, sparse_output=False
@@ -195,43 +131,42 @@ class OneHot(BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.encoder_.transform(self.codes_.transform(table)))
 
     def get_feature_names_out(self) -> list[str]:
-        """Return ``city_Paris``, ``city_missing`` and, where rare levels are gathered, ``city_other``."""
-        return [
-            f"{name}_{level}" for position, name in enumerate(self.codes_.names_) for level in self._features(position)
-        ]
+        """Return ``city_Paris``, ``city_missing`` and, for the rare levels together, ``city_other``."""
+        names = []
+        for position, name in enumerate(self.codes_.names_):
+            rare = self._rare_codes(position)
+            levels = [level for code, level in enumerate(self.codes_.level_names(position)) if code not in rare]
+            names += [f"{name}_{level}" for level in [*levels, *(["other"] if rare else [])]]
+        return names
 
-    def _features(self, position: int) -> list[str]:
-        texts, rare = self.codes_.texts(position), self._rare(position)
-        return [*(text for code, text in enumerate(texts) if code not in rare), *(["other"] if rare else [])]
-
-    def _rare(self, position: int) -> set[int]:
+    def _rare_codes(self, position: int) -> set[int]:
         if not self.min_frequency:
-            return set()  # the encoder then does not know the attribute
+            return set()  # the encoder has no `infrequent_categories_` then
         rare = self.encoder_.infrequent_categories_[position]
         return set() if rare is None else set(rare.tolist())
 
 
 class TargetEncoding(BaseEstimator):  # type: ignore[misc]
-    """Replace a level by the mean of the target in it (a mean for each of three or more classes), scaled.
+    """Replace a level by the mean of the target in it, scaled; one mean per class for three or more classes.
 
-    In the train part a row's own target takes no part in its encoding: the rows are encoded fold by fold. An unknown
-    level, and one met only once, is encoded as the mean of all rows.
+    The train split is encoded fold by fold, so that the target of a row takes no part in its own encoding. Unknown
+    levels, and those that occur once, are encoded as the mean of all rows.
 
     Parameters
     ----------
     task : "auto", "classification" or "regression"
-        What the target is.
+        The kind of the target.
     random_state : int
         Seeds the folds.
 
     Attributes
     ----------
     codes_ : LevelCodes
-        The levels met at least twice.
+        The levels that occur at least twice.
     classes_ : list of str
         The classes of the target; empty for a regression.
     encoder_, scaler_
-        scikit-learn's `TargetEncoder` on the codes and `StandardScaler` on what it returns.
+        `TargetEncoder` on the codes, and `StandardScaler` on its output.
     """
 
     def __init__(self, task: str = "auto", random_state: int = 0) -> None:
@@ -239,13 +174,13 @@ class TargetEncoding(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit_transform(self, table: pd.DataFrame, y: Any) -> Array:
-        """Learn the encoding; return the train part encoded fold by fold."""
+        """Learn the encoding; return the train split encoded fold by fold."""
         target = read_target(y, self.task, [str(name) for name in table.columns])
         self.classes_ = target.classes
         self.codes_ = LevelCodes(least=2)
-        self.encoder_ = TargetEncoder(target_type=target.type, cv=folds(target, self.random_state))
+        self.encoder_ = TargetEncoder(target_type=target.type, cv=_make_folds(target, self.random_state))
         encoded = self.encoder_.fit_transform(self.codes_.fit_transform(table), target.values)
-        self.encoder_.set_params(cv=5)  # the folds are used up; a saved model need not carry them
+        self.encoder_.set_params(cv=5)  # the folds have served; a saved model need not carry them
         self.scaler_ = StandardScaler()
         return np.asarray(self.scaler_.fit_transform(encoded))
 
@@ -256,4 +191,62 @@ class TargetEncoding(BaseEstimator):  # type: ignore[misc]
     def get_feature_names_out(self) -> list[str]:
         """Return ``city``, or ``city_<class>`` for each of three or more classes."""
         names = self.codes_.names_
-        return [f"{name}_{each}" for name in names for each in self.classes_] if len(self.classes_) > 2 else names
+        if len(self.classes_) < 3:
+            return names
+        return [f"{name}_{label}" for name in names for label in self.classes_]
+
+
+@dataclass(frozen=True)
+class EncodingTarget:
+    """The target as floats (then `classes` is empty), or as codes of classes."""
+
+    values: Array
+    classes: list[str]
+
+    @property
+    def type(self) -> str:
+        """The `target_type` of scikit-learn's `TargetEncoder`."""
+        if not self.classes:
+            return "continuous"
+        return "multiclass" if len(self.classes) > 2 else "binary"
+
+
+def read_target(y: Any, task: str, columns: list[str]) -> EncodingTarget:
+    """Return the target for the encoding of `columns`, which are named in messages."""
+    if task not in TASKS:
+        raise ConfigError(f"preprocess.task is '{task}'", f"possible: {', '.join(TASKS)}")
+    if y is None:
+        raise DataError(f"encoding column '{columns[0]}', which has many levels, needs the target")
+    if np.ndim(y) != 1:
+        raise DataError(f"the target needs one value per row, got shape {np.shape(y)}")
+    target = pd.Series(np.asarray(y) if not isinstance(y, pd.Series) else y.array, name="target")
+    if target.isna().any():
+        raise DataError("the target has missing values")
+    if task == "regression" or (task == "auto" and _is_quantity(target)):
+        return EncodingTarget(target.to_numpy(dtype=np.float64), [])
+    codes, classes = pd.factorize(target, sort=True)
+    return _merge_rare_classes(codes, [str(label) for label in classes])
+
+
+def _is_quantity(target: "pd.Series[Any]") -> bool:
+    if not is_numeric(target) or target.dtype == bool:
+        return False
+    values = target.to_numpy(dtype=np.float64)
+    return bool((values % 1 != 0).any()) or len(np.unique(values)) > MAX_CLASSES
+
+
+def _merge_rare_classes(codes: Array, classes: list[str]) -> EncodingTarget:
+    """Keep the most frequent classes and merge the rest, because each class becomes a feature of each column."""
+    if len(classes) <= MAX_CLASSES:
+        return EncodingTarget(codes, classes)
+    kept = np.sort(np.argsort(-np.bincount(codes), kind="stable")[:MAX_CLASSES])
+    new_codes = np.full(len(classes), MAX_CLASSES)
+    new_codes[kept] = np.arange(MAX_CLASSES)
+    return EncodingTarget(new_codes[codes], [*(classes[code] for code in kept), "other"])
+
+
+def _make_folds(target: EncodingTarget, random_state: int) -> BaseCrossValidator:
+    """Return seeded folds, stratified if every class has enough rows for each fold."""
+    count = min(N_FOLDS, len(target.values))
+    stratify = target.classes and np.bincount(target.values).min() >= count
+    return (StratifiedKFold if stratify else KFold)(count, shuffle=True, random_state=random_state)

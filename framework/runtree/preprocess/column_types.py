@@ -1,4 +1,4 @@
-"""What a column is: learned once, from the train part, so that later tables are read alike."""
+"""The type of a column, inferred once from the train split so that later tables are read in the same way."""
 
 import re
 from dataclasses import dataclass
@@ -9,56 +9,55 @@ import pandas as pd
 from pandas.api import types
 
 from runtree.preprocess.dates import find_format
-from runtree.preprocess.numeric import holds_numbers
-from runtree.preprocess.table import distinct, spread
+from runtree.preprocess.numeric import is_numeric
+from runtree.preprocess.table import factorize_texts, sample_evenly
 
 Kind = Literal["number", "date", "few", "many", "text", "dropped"]
 
 WORD = re.compile(r"\w+")
-SEVERAL = 3.0  # words: a name has two, an address or a sentence has more
-SAMPLE = 20_000  # rows
+MIN_TEXT_WORDS = 3.0  # on average: a name has two words, an address or a sentence has more
+SAMPLE_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class ColumnType:
-    """What a column is, with its date format where it is a date written as text, or the reason why it is dropped."""
+    """The kind of a column; `detail` is the format of a date written as text, or the reason for dropping it."""
 
     kind: Kind
     detail: str = ""
 
 
 def infer_column_type(column: "pd.Series[Any]", max_levels: int) -> ColumnType:
-    """Tell what a column of the train part is.
+    """Return the type of a named column of the train split.
 
     Parameters
     ----------
-    column
-        One column, named.
     max_levels
-        A category with more distinct values than this is one of "many" levels.
+        A category with more distinct values is of kind "many".
     """
     missing = int(column.isna().sum())
     if missing == len(column):
         return ColumnType("dropped", "entirely missing")
-    if holds_numbers(column) or types.is_datetime64_any_dtype(column.dtype):
-        kind: Kind = "number" if holds_numbers(column) else "date"
-        return ColumnType("dropped", "constant") if _is_constant(column) else ColumnType(kind)
-    return _learn_written(column, max_levels) or _learn_category(column, max_levels)
+    if is_numeric(column) or types.is_datetime64_any_dtype(column.dtype):
+        if _is_constant(column):
+            return ColumnType("dropped", "constant")
+        return ColumnType("number" if is_numeric(column) else "date")
+    return _infer_text(column, max_levels) or _infer_category(column, max_levels)
 
 
-def _learn_written(column: "pd.Series[Any]", max_levels: int) -> ColumnType | None:
-    """Tell dates and sentences, which a sample shows; all distinct texts of a large table are many."""
-    positions, texts = distinct(spread(column, SAMPLE))
+def _infer_text(column: "pd.Series[Any]", max_levels: int) -> ColumnType | None:
+    """Recognise dates and free text by a sample: distinct texts of a large table are many."""
+    positions, texts = factorize_texts(sample_evenly(column, SAMPLE_ROWS))
     if len(texts) == 1 and _is_constant(column):
         return ColumnType("dropped", "constant")
-    form = find_format(texts, np.bincount(positions[positions >= 0], minlength=len(texts)))
-    if form:
-        return ColumnType("date", form)
-    return ColumnType("text") if len(texts) > max_levels and _are_sentences(texts) else None
+    date_format = find_format(texts, np.bincount(positions[positions >= 0], minlength=len(texts)))
+    if date_format:
+        return ColumnType("date", date_format)
+    return ColumnType("text") if len(texts) > max_levels and _is_free_text(texts) else None
 
 
-def _learn_category(column: "pd.Series[Any]", max_levels: int) -> ColumnType:
-    positions, texts = distinct(column)
+def _infer_category(column: "pd.Series[Any]", max_levels: int) -> ColumnType:
+    positions, texts = factorize_texts(column)
     if len(texts) <= max_levels:
         return ColumnType("few")
     if np.bincount(positions[positions >= 0]).max() == 1:
@@ -67,10 +66,10 @@ def _learn_category(column: "pd.Series[Any]", max_levels: int) -> ColumnType:
 
 
 def _is_constant(column: "pd.Series[Any]") -> bool:
-    """Tell whether all rows are equal; with holes they are not, for a hole tells something too."""
+    """Whether all rows are equal; a column with missing values is not constant, as they may be informative."""
     return not column.isna().any() and bool((column == column.iloc[0]).all())
 
 
-def _are_sentences(texts: list[str]) -> bool:
+def _is_free_text(texts: list[str]) -> bool:
     words = [sum(bool(WORD.search(part)) for part in text.split()) for text in texts]
-    return float(np.mean(words)) >= SEVERAL
+    return float(np.mean(words)) >= MIN_TEXT_WORDS

@@ -1,4 +1,8 @@
-"""The table as it comes in: a frame whose columns are found by name."""
+"""Reading tables by column name, and their values in one text form.
+
+In the text form a category is the same whether it came as 3, 3.0 or "3": a chunk of a CSV file may be read with another
+dtype than the train split was.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
@@ -9,43 +13,44 @@ from pandas.api import types
 
 from runtree.contract.errors import DataError
 
-SHOWN = 10
+MAX_LISTED_COLUMNS = 10  # in messages
 
 Rows = TypeVar("Rows", pd.DataFrame, "pd.Series[Any]")
 
 
 def as_table(X: Any) -> pd.DataFrame:
-    """Return X as a frame with distinct text names; the columns of an array are called x0, x1, …"""
+    """Return X as a frame with distinct text names; the columns of an array are named x0, x1, …"""
     table = X if isinstance(X, pd.DataFrame) else _from_array(X)
     names = [str(name) for name in table.columns]
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if repeated:
-        raise DataError(f"{_called(repeated)} more than once in the table", "give every column a name of its own")
+        raise DataError(f"{_quoted(repeated)} more than once in the table", "give each column its own name")
     return table if list(table.columns) == names else table.set_axis(names, axis=1)
 
 
 def pick(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Return the columns `names` in this order, whatever else the table holds.
+    """Return the columns `names` in this order.
 
-    A table that is these columns already is handed back untouched: choosing columns can change the memory layout,
-    and sums over another layout differ in their last bits.
+    A table with exactly these columns is returned as it is: selecting columns can change the memory layout, and sums
+    over another layout differ in their last bits.
     """
     check_columns(table, names)
     return table if list(table.columns) == list(names) else table[list(names)]
 
 
 def check_columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Return a table that has the columns `names`."""
-    there = set(table.columns)
-    missing = [name for name in names if name not in there]
+    """Return the table; raise `DataError` if a column is missing."""
+    present = set(table.columns)
+    missing = [name for name in names if name not in present]
     if missing:
-        them = "it" if len(missing) == 1 else "them"
-        raise DataError(f"{_called(missing)} missing; the model was trained with {them}")
+        raise DataError(
+            f"{_quoted(missing)} missing; the model was trained with {'it' if len(missing) == 1 else 'them'}"
+        )
     return table
 
 
 def check_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table that something can be learned from."""
+    """Return the table; raise `DataError` if there is nothing to learn from."""
     if not len(table):
         raise DataError("the table has no rows to learn from")
     if not table.shape[1]:
@@ -53,13 +58,13 @@ def check_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def spread(rows: Rows, count: int) -> Rows:
-    """Return at most `count` rows, evenly spaced: all of them where there are no more."""
+def sample_evenly(rows: Rows, count: int) -> Rows:
+    """Return at most `count` evenly spaced rows."""
     return rows.iloc[:: max(1, -(-len(rows) // count))]
 
 
 def distinct_names(names: Iterable[str]) -> "np.ndarray[Any, Any]":
-    """Return `names` as scikit-learn hands them out, told apart where two columns arrive at the same one."""
+    """Return feature names as scikit-learn does, equal ones numbered: two columns may lead to the same name."""
     taken: dict[str, None] = {}
     for name in names:
         number, unique = 1, name
@@ -70,61 +75,58 @@ def distinct_names(names: Iterable[str]) -> "np.ndarray[Any, Any]":
     return np.asarray(list(taken), dtype=object)
 
 
-def _from_array(X: Any) -> pd.DataFrame:
-    array = np.asarray(X)
-    if array.ndim != 2:
-        raise DataError(f"a table has rows and columns; this has the shape {array.shape}")
-    return pd.DataFrame(array, columns=[f"x{position}" for position in range(array.shape[1])])
+def factorize_texts(column: "pd.Series[Any]") -> "tuple[np.ndarray[Any, Any], list[str]]":
+    """Return the distinct values of a column in text form, and for each row the position of its value.
 
-
-def _called(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
-    more = f", … ({len(names)} in all)" if len(names) > SHOWN else ""
-    return f"column {shown} is" if len(names) == 1 else f"columns {shown}{more} are"
-
-
-# --- Values as text: the one form in which a category met as 3, 3.0 or "3" is the same category.
-
-
-def distinct(column: "pd.Series[Any]") -> "tuple[np.ndarray[Any, Any], list[str]]":
-    """Return the distinct values of a column as text, and for each row the position of its value.
-
-    Everything slow is done once a distinct value rather than once a row.
+    Converting distinct values and not rows keeps long columns quick.
 
     Returns
     -------
     positions
-        int64 of shape (rows,), -1 where the value is missing.
+        int64 of shape (rows,), -1 for a missing value.
     texts
-        The distinct values, in the order in which they were met.
+        The distinct values in order of appearance.
     """
     positions, values = pd.factorize(_hashable(column))
     texts = [as_text(value) for value in np.asarray(values, dtype=object)]
     unique = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    if len(unique) < len(texts):  # categories 3 and "3"
+    if len(unique) < len(texts):  # the categories 3 and "3"
         positions = np.asarray([*(unique[text] for text in texts), -1]).take(positions)
     return positions.astype(np.int64, copy=False), list(unique)
 
 
 def as_text(value: Any) -> str:
-    """Return the text form of a value; a whole number is the same text whether it came as int or as float."""
+    """Return the text form of a value: a whole number has the same as int and as float."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
 
 
-def texts_of(column: "pd.Series[Any]", missing: str = "") -> "np.ndarray[Any, Any]":
-    """Return each row's value as text, `missing` where there is none."""
-    positions, texts = distinct(column)
+def to_texts(column: "pd.Series[Any]", missing: str = "") -> "np.ndarray[Any, Any]":
+    """Return the text form of each row, `missing` for missing values."""
+    positions, texts = factorize_texts(column)
     return np.asarray([*texts, missing], dtype=object).take(positions)
 
 
 def _hashable(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return a column whose equal values are equal as text: to Python False is 0 as well."""
+    """Return a column that pandas can factorize by text form; as Python objects False and 0 would be equal."""
     if column.dtype != object or types.infer_dtype(column, skipna=True) == "string":
         return column
-    held = next((kind for kind in {type(value) for value in column} if kind.__hash__ is None), None)
-    if held is not None:
-        message = f"column '{column.name}' holds values of type {held.__name__}"
-        raise DataError(message, "make numbers, text or dates of them first, or leave the column out")
+    unhashable = next((kind for kind in {type(value) for value in column} if kind.__hash__ is None), None)
+    if unhashable is not None:
+        message = f"column '{column.name}' holds values of type {unhashable.__name__}"
+        raise DataError(message, "convert them to numbers, text or dates, or leave the column out")
     return column.map(as_text, na_action="ignore")
+
+
+def _from_array(X: Any) -> pd.DataFrame:
+    array = np.asarray(X)
+    if array.ndim != 2:
+        raise DataError(f"a table needs two dimensions, got an array of shape {array.shape}")
+    return pd.DataFrame(array, columns=[f"x{position}" for position in range(array.shape[1])])
+
+
+def _quoted(names: Sequence[str]) -> str:
+    listed = ", ".join(f"'{name}'" for name in names[:MAX_LISTED_COLUMNS])
+    more = f", … ({len(names)} in total)" if len(names) > MAX_LISTED_COLUMNS else ""
+    return f"column {listed} is" if len(names) == 1 else f"columns {listed}{more} are"

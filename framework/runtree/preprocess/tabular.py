@@ -1,4 +1,4 @@
-"""The default choice: any table becomes numbers, each column in the way of its kind."""
+"""The default preprocessing: any table becomes numbers, each column by an encoder for its type."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
@@ -22,30 +22,30 @@ CHUNK = 4096  # rows encoded at a time
 
 
 class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turn a table of numbers, dates, categories and text, with holes, into numbers.
+    """Turn a table of numbers, dates, categories and text, with missing values, into numbers.
 
-    Numbers are filled and scaled, dates become their parts, categories of few levels a feature each level, of many
-    levels the mean target of the level, and free text a few topics. Columns that tell nothing are dropped. What a
-    column is, is learned from the train part; later tables are read accordingly, whatever their dtypes.
+    Numbers are imputed and scaled, dates become their parts, categories are one-hot encoded if they have few levels
+    and target encoded if they have many, and free text becomes a few topics. Columns without information are dropped.
+    The type of a column is inferred from the train split; later tables are read accordingly, whatever their dtypes.
 
-    The encoded rows are written into one block, chunk by chunk, where scikit-learn's `ColumnTransformer` holds all
-    blocks and their copy at once. As there, `fit_transform` differs from `fit` and `transform` for categories of
-    many levels: in the train part no row is encoded by its own target.
+    The encoded rows are written into one array chunk by chunk: scikit-learn's `ColumnTransformer` holds all blocks and
+    their concatenation at once; this needs a fraction of the memory. As there, `fit_transform` differs from `fit`
+    followed by `transform` for target encoding: in the train split no row is encoded by its own target.
 
     Parameters
     ----------
     max_levels : int
-        Categories of more levels are encoded by the target.
+        Categories with more levels are target encoded.
     min_frequency : float
-        Levels in a smaller share of the rows are gathered in one feature; 0 gathers none.
+        Levels in a smaller share of the rows share one feature; 0 merges none.
     max_features : int
-        Words that are known of a column of text.
+        Size of the vocabulary of a text column.
     text_components : int
-        Features that a column of text becomes.
+        Features per text column.
     task : "auto", "classification" or "regression"
-        What the target is, for the encoding by it; "auto" looks at the target.
+        The kind of the target, for target encoding; "auto" infers it.
     random_state : int
-        Seeds folds and text decomposition.
+        Seeds the folds of target encoding and the decomposition of text.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     encoders_ : dict of str to estimator
         The fitted encoder of each kind.
     feature_names_in_, n_features_in_
-        The columns of the train part, and how many they are.
+        The columns of the train split, and their number.
     """
 
     def __init__(
@@ -76,17 +76,16 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn what each column is and how it is encoded."""
         self._learn(as_table(X), y)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Array:
-        """Learn from the train part and return it encoded, the target-encoded columns fold by fold."""
+        """Fit, and return the train split encoded, target-encoded columns fold by fold."""
         table = as_table(X)
         return self._encode(table, self._learn(table, y))
 
     def transform(self, X: Any) -> Array:
-        """Return float64 of shape (rows, features); raise `DataError` where a column is missing or unreadable."""
+        """Return float64 of shape (rows, features); raise `DataError` if a column is missing or unreadable."""
         check_is_fitted(self)
         used = [name for name, kind in self.kinds_.items() if kind != "dropped"]
         return self._encode(check_columns(as_table(X), used), {})
@@ -97,20 +96,22 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return distinct_names(name for encoder in self.encoders_.values() for name in encoder.get_feature_names_out())
 
     def _learn(self, table: pd.DataFrame, y: Any) -> dict[str, Array]:
-        """Fit the encoder of each kind; return the blocks that are encoded while they are fitted."""
+        """Fit the encoder of each kind; return the blocks that fitting has encoded already."""
         self._check_parameters()
-        findings = {str(name): infer_column_type(column, self.max_levels) for name, column in check_rows(table).items()}
-        self.kinds_ = {name: str(finding.kind) for name, finding in findings.items()}
-        self.dropped_ = {name: finding.detail for name, finding in findings.items() if finding.kind == "dropped"}
+        types = {str(name): infer_column_type(column, self.max_levels) for name, column in check_rows(table).items()}
+        self.kinds_ = {name: str(column_type.kind) for name, column_type in types.items()}
+        self.dropped_ = {
+            name: column_type.detail for name, column_type in types.items() if column_type.kind == "dropped"
+        }
         self.feature_names_in_, self.n_features_in_ = np.asarray(table.columns, dtype=object), table.shape[1]
-        if len(self.dropped_) == len(findings):
-            raise DataError("no column is left to learn from", *_reasons(self.dropped_))
-        self.encoders_ = dict(self._encoders(findings))
+        if len(self.dropped_) == len(types):
+            raise DataError("no column is left to learn from", *_dropped_reasons(self.dropped_))
+        self.encoders_ = dict(self._encoders(types))
         return {kind: block for kind in self.encoders_ if (block := self._fit(kind, table, y)) is not None}
 
-    def _encoders(self, findings: Mapping[str, ColumnType]) -> Iterator[tuple[str, Any]]:
-        formats = {name: finding.detail for name, finding in findings.items() if finding.kind == "date"}
-        offered = {
+    def _encoders(self, types: Mapping[str, ColumnType]) -> Iterator[tuple[str, Any]]:
+        formats = {name: column_type.detail for name, column_type in types.items() if column_type.kind == "date"}
+        encoders = {
             "number": ImputeScale(),
             "date": DateParts(formats),
             "few": OneHot(self.min_frequency),
@@ -118,18 +119,18 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "text": TextTopics(self.max_features, self.text_components, self.random_state),
         }
         kinds = set(self.kinds_.values())
-        return ((kind, encoder) for kind, encoder in offered.items() if kind in kinds)
+        return ((kind, encoder) for kind, encoder in encoders.items() if kind in kinds)
 
     def _fit(self, kind: str, table: pd.DataFrame, y: Any) -> Array | None:
-        columns = pick(table, [name for name, its in self.kinds_.items() if its == kind])
+        columns = pick(table, [name for name, own_kind in self.kinds_.items() if own_kind == kind])
         encoder = self.encoders_[kind]
         if kind == "many":
             return np.asarray(encoder.fit_transform(columns, y))
         encoder.fit(columns)
         return None
 
-    def _encode(self, table: pd.DataFrame, done: Mapping[str, Array]) -> Array:
-        """Fill one block: every sum over rows is behind us, so that chunks give what the whole would."""
+    def _encode(self, table: pd.DataFrame, encoded: Mapping[str, Array]) -> Array:
+        """Encode chunk by chunk into one array. Nothing learned here sums over rows, so chunks change no value."""
         ends = np.cumsum([len(encoder.get_feature_names_out()) for encoder in self.encoders_.values()])
         places = {kind: slice(start, end) for kind, start, end in zip(self.encoders_, [0, *ends], ends, strict=False)}
         block = np.empty((len(table), ends[-1]))
@@ -137,7 +138,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             rows = slice(start, start + CHUNK)
             chunk = table.iloc[rows]
             for kind, place in places.items():
-                block[rows, place] = done[kind][rows] if kind in done else self.encoders_[kind].transform(chunk)
+                block[rows, place] = encoded[kind][rows] if kind in encoded else self.encoders_[kind].transform(chunk)
         return block
 
     def _check_parameters(self) -> None:
@@ -150,5 +151,5 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
 
 
-def _reasons(dropped: Mapping[str, str]) -> list[str]:
+def _dropped_reasons(dropped: Mapping[str, str]) -> list[str]:
     return [f"column '{name}': {reason}" for name, reason in list(dropped.items())[:3]]

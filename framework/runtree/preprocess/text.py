@@ -1,4 +1,4 @@
-"""Free text as a few numbers."""
+"""Free text columns as a few numbers: TF-IDF and truncated SVD (latent semantic analysis)."""
 
 from typing import Any, Self
 
@@ -8,23 +8,23 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from runtree.preprocess.table import spread, texts_of
+from runtree.preprocess.table import sample_evenly, to_texts
 
 Array = np.ndarray[Any, Any]
 
-TOKEN = r"(?u)\b\w+\b"  # single characters too: scikit-learn's own pattern finds no word at all in some texts
-SAMPLE = 20_000  # rows, evenly spaced, to learn from: more cost time and memory and change the frequent words little
+TOKEN = r"(?u)\b\w+\b"  # single characters too: scikit-learn's default pattern finds no word in some texts
+SAMPLE_ROWS = 20_000  # to learn from; more rows cost time and memory and hardly change the frequent words
 
 
 class TextTopics(BaseEstimator):  # type: ignore[misc]
-    """Weigh the words of each column (tf-idf) and keep the directions in which texts differ most (truncated SVD).
+    """Weigh the words of each column by TF-IDF and keep the directions of largest variance (truncated SVD).
 
     Parameters
     ----------
     max_features : int
-        How many words are known, the most frequent.
+        Size of the vocabulary, the most frequent words.
     components : int
-        How many features a column becomes.
+        Features per column.
     random_state : int
         Seeds the decomposition.
 
@@ -42,10 +42,9 @@ class TextTopics(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, table: pd.DataFrame) -> Self:
-        """Learn words and directions."""
         self.names_ = [str(name) for name in table.columns]
-        sample = spread(table, SAMPLE)
-        learned = [self._learn(texts_of(sample[name])) for name in self.names_]
+        sample = sample_evenly(table, SAMPLE_ROWS)
+        learned = [self._learn(to_texts(sample[name])) for name in self.names_]
         self.vectorizers_ = [vectorizer for vectorizer, _ in learned]
         self.projections_ = [projection for _, projection in learned]
         return self
@@ -54,7 +53,7 @@ class TextTopics(BaseEstimator):  # type: ignore[misc]
         """Return float64 of shape (rows, features)."""
         steps = zip(self.names_, self.vectorizers_, self.projections_, strict=True)
         return np.hstack(
-            [projection.transform(words.transform(texts_of(table[name]))) for name, words, projection in steps]
+            [projection.transform(words.transform(to_texts(table[name]))) for name, words, projection in steps]
         )
 
     def get_feature_names_out(self) -> list[str]:
@@ -67,8 +66,8 @@ class TextTopics(BaseEstimator):  # type: ignore[misc]
     def _learn(self, texts: Array) -> tuple[TfidfVectorizer, TruncatedSVD]:
         vectorizer = TfidfVectorizer(max_features=self.max_features, token_pattern=TOKEN)
         weights = vectorizer.fit_transform(texts)
-        # Plain whole numbers: skops writes 2 kB for each that is numpy's.
+        # As Python integers: skops writes 2 kB for each NumPy integer.
         vectorizer.vocabulary_ = {word: int(place) for word, place in vectorizer.vocabulary_.items()}
         projection = TruncatedSVD(min(self.components, *weights.shape), random_state=self.random_state)
-        with np.errstate(invalid="ignore", divide="ignore"):  # texts of the same words have no variance to share out
+        with np.errstate(invalid="ignore", divide="ignore"):  # texts of the same words have no variance to explain
             return vectorizer, projection.fit(weights)

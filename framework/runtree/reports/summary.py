@@ -107,13 +107,13 @@ def _baseline_reasons(content: RunContent) -> Iterator[Reason]:
         if lift["low"] > 0:
             yield Reason("good", f"better than {label}: {value}")
         elif lift["high"] < 0:
-            yield Reason("stop", f"{label} is better: {value}")
+            yield Reason("stop", f"worse than {label}: {value}")
         elif baseline.get("name") == "dummy":
             yield Reason("stop", f"not shown to be better than {label}: {value}")
         elif baseline.get("name") in SIMPLE_BASELINES:
-            yield Reason("warning", f"{label} is as good and simpler: {value}")
+            yield Reason("warning", f"no better than {label}, which is simpler: {value}")
         else:
-            yield Reason("note", f"{label} is as good: {value}")
+            yield Reason("note", f"no better than {label}: {value}")
 
 
 def _test_set_reasons(content: RunContent) -> Iterator[Reason]:

@@ -1,1 +1,1 @@
-"""Who may be told of runs. Nothing imports them: `register_trackers` names them."""
+"""Trackers that come with runtree. They are registered by name, and nothing imports them."""

@@ -1,4 +1,4 @@
-"""How all pictures of a sweep look: colours, marks, axes, titles."""
+"""The common style of a sweep's plots, most of them drawn by Optuna first: colours, marks, axes, titles."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,10 +7,10 @@ from runtree.records.pictures import BEST, COLOURS, GREY, PALE
 from runtree.sweeps.plots.plot_data import PlotPoint, SweepPlotData, reach, short, text_of
 
 MARKERS = "os^Dv"
-LINES, CURVES = 300, 150  # that can still be told from each other
-CLOUD = 400  # marks above which a picture holds them as an image: a small file
-WIDEST = 8  # parameters side by side
-TICKS = 12  # choices named on an axis
+MAX_LINES, MAX_CURVES = 300, 150  # that can be distinguished
+MAX_VECTOR_MARKS = 400  # more become an image within the SVG, which keeps the file small
+MAX_PANELS = 8  # parameters side by side
+MAX_TICKS = 12  # choices labelled on an axis
 
 Place = Callable[[PlotPoint], tuple[float, float]]
 
@@ -22,63 +22,63 @@ def shown_text(value: Any) -> str:
 def best_named(best: Sequence[PlotPoint], index: int = 0) -> str:
     """Return "run 17: 0.9712", or how many are the best."""
     if len(best) != 1:
-        return f"the best {len(best)}: none is better in all"
+        return f"Pareto front of {len(best)}"
     runs = best[0].runs
     name = f"run {runs[0]}" if len(runs) == 1 else f"runs {runs[0]} to {runs[-1]}, their mean"
     return f"{name}: {best[0].value(index):.4g}"
 
 
-def told_of(scene: SweepPlotData) -> str:
-    """Return which configuration the star is."""
-    if scene.star is None:
-        return "no configuration keeps every bound"
-    whose = "best" if scene.star.run in scene.best else "best of these"
-    return f"★ {whose}: {best_named([scene.star])}"
+def star_caption(data: SweepPlotData) -> str:
+    """Return a line that names the configuration of the star."""
+    if data.star is None:
+        return "no configuration satisfies the constraints"
+    whose = "best" if data.star.run in data.best else "best of these"
+    return f"★ {whose}: {best_named([data.star])}"
 
 
-def colour_of(scene: SweepPlotData, point: PlotPoint) -> str:
-    return COLOURS[scene.names.index(point.family) % len(COLOURS)] if point.family in scene.names else GREY
+def colour_of(data: SweepPlotData, point: PlotPoint) -> str:
+    return COLOURS[data.names.index(point.family) % len(COLOURS)] if point.family in data.names else GREY
 
 
-def put_marks(axes: Any, scene: SweepPlotData, place: Place) -> None:
-    """Put marks in place of Optuna's: a colour for each family, grey for what breaks a bound."""
+def put_marks(axes: Any, data: SweepPlotData, place: Place) -> None:
+    """Replace Optuna's marks: a colour for each algorithm, grey for violated constraints."""
     for cloud in list(axes.collections):
         cloud.remove()
-    put_cloud(axes, scene, [p for p in scene.completed if not p.counts], place, c=PALE, label="breaks a bound")
-    for number, name in enumerate(scene.names):
-        own = [point for point in scene.completed if point.counts and point.family == name]
+    put_cloud(axes, data, [p for p in data.completed if not p.counts], place, c=PALE, label="constraint violated")
+    for number, name in enumerate(data.names):
+        own = [point for point in data.completed if point.counts and point.family == name]
         look = {"c": COLOURS[number % len(COLOURS)], "marker": MARKERS[number // len(COLOURS) % len(MARKERS)]}
-        put_cloud(axes, scene, own, place, label=short(name) if len(scene.names) > 1 else "a configuration", **look)
+        put_cloud(axes, data, own, place, label=short(name) if len(data.names) > 1 else "a configuration", **look)
 
 
-def put_cloud(axes: Any, scene: SweepPlotData, own: Sequence[PlotPoint], place: Place, **look: Any) -> None:
-    many = len(scene.shown) > CLOUD
+def put_cloud(axes: Any, data: SweepPlotData, own: Sequence[PlotPoint], place: Place, **look: Any) -> None:
+    many = len(data.shown) > MAX_VECTOR_MARKS
     if own:
         places = zip(*map(place, own), strict=True)
         axes.scatter(*places, s=10 if many else 28, linewidth=0.4, edgecolor="white", rasterized=many, **look)
 
 
 def put_stars(axes: Any, places: Sequence[tuple[Any, float]], name: str = "_") -> None:
-    """Mark the best."""
+    """Mark the best points with a star."""
     if places:
         size = 230 if len(places) == 1 else 90
         look: Any = {"marker": "*", "c": BEST, "edgecolor": "white", "linewidth": 0.8, "zorder": 8}
         axes.scatter(*zip(*places, strict=True), s=size, label=name, **look)
 
 
-def legend_keys(axes: Any, scene: SweepPlotData, drawn: Sequence[PlotPoint]) -> None:
-    """Tell what the looks of the lines mean."""
-    here = {point.family: colour_of(scene, point) for point in drawn if point.state == "completed"}
+def legend_keys(axes: Any, data: SweepPlotData, drawn: Sequence[PlotPoint]) -> None:
+    """Add legend entries for the styles of the lines."""
+    here = {point.family: colour_of(data, point) for point in drawn if point.state == "completed"}
     for name, colour in here.items():
-        axes.plot([], [], color=colour, label=short(name) if len(scene.names) > 1 else "a configuration")
+        axes.plot([], [], color=colour, label=short(name) if len(data.names) > 1 else "a configuration")
     if any(point.state == "pruned" for point in drawn):
         axes.plot([], [], color=GREY, linestyle="--", label="pruned")
-    if best := [point for point in drawn if point.run in scene.best]:
+    if best := [point for point in drawn if point.run in data.best]:
         axes.plot([], [], color=BEST, linewidth=2.4, label=best_named(best))
 
 
 def focus_on(axes: Any, values: Sequence[float], direction: str) -> None:
-    """Look at what can be told apart, and say what is not seen."""
+    """Limit the axis to values that can be distinguished, and note how many lie outside."""
     low, high = reach(values, direction)
     room = 0.08 * (high - low) or 0.05 * abs(high) or 0.5
     axes.set_ylim(low - room, high + room)
@@ -90,7 +90,7 @@ def focus_on(axes: Any, values: Sequence[float], direction: str) -> None:
 
 
 def plain_numbers(axis: Any, whole: bool = False, most: int = 4) -> None:
-    """Divide an axis by few numbers in plain digits."""
+    """Use few ticks in plain digits."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     if axis.get_scale() == "log":
@@ -103,7 +103,7 @@ def plain_numbers(axis: Any, whole: bool = False, most: int = 4) -> None:
 
 
 def shades(turned: bool = False) -> Any:
-    """Return blues that can be seen on white, dark for what is high; or turned."""
+    """Return a colour map of blues visible on white, dark for high values or, `turned`, for low ones."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
     from numpy import linspace
@@ -119,7 +119,7 @@ def colour_bar(bar: Any, label: str) -> None:
 
 
 def frame_axes(axes: Any, across: str, up: str) -> None:
-    """Make axes plain: black on white, light lines."""
+    """Give axes the plain style: black on white, light grid."""
     axes.set_facecolor("white")
     for side in ("left", "center"):
         axes.set_title("", loc=side)
@@ -133,7 +133,7 @@ def frame_axes(axes: Any, across: str, up: str) -> None:
 
 
 def finish_figure(figure: Any, size: tuple[float, float], title: str) -> None:
-    """Give a figure its size, its title, and what its marks mean below it."""
+    """Give a figure its size, its title, and a legend below it."""
     for axes in figure.axes:
         if axes.get_legend() is not None:
             axes.get_legend().remove()

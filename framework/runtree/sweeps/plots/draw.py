@@ -1,4 +1,4 @@
-"""The pictures of a sweep, drawn by Optuna on matplotlib: an SVG each, with what it shows as JSON beside it."""
+"""Drawing the plots of a sweep: an SVG for each, with its data as JSON beside it."""
 
 import logging
 import re
@@ -19,7 +19,7 @@ from runtree.sweeps.state import SweepState, Trial
 
 log = logging.getLogger(__name__)
 
-FAMILIES = 6  # the best, that have pictures of their own
+MAX_FAMILIES = 6  # the best algorithms have plots of their own
 
 
 def draw_sweep_plots(
@@ -29,41 +29,41 @@ def draw_sweep_plots(
     folder: Path,
     best: Sequence[Trial],
 ) -> list[str]:
-    """Write the pictures of a sweep, and return the names of the files; one that fails is a warning, and left out."""
+    """Write the plots of a sweep and return the names of the files. One that fails is left out with a warning."""
     written: list[str] = []
     try:
-        scene = SweepPlotData(
+        data = SweepPlotData(
             points(book, judge), judge, tuple(families), frozenset(trial.runs[0] for trial in best if trial.runs)
         )
-        if not scene.completed:
+        if not data.completed:
             return written
         folder.mkdir(parents=True, exist_ok=True)
         with _undisturbed():
-            for name, picture in _plan(scene, families):
+            for name, picture in _plan(data, families):
                 written += write_plot(folder, _free(name, written), picture)
     except Exception as error:
-        log.warning("%s: pictures are left out: %s: %s", folder, type(error).__name__, error)
+        log.warning("%s: plots are left out: %s: %s", folder, type(error).__name__, error)
     return written
 
 
 def _plan(
-    scene: SweepPlotData, families: Mapping[str, Sequence[Dimension]]
+    data: SweepPlotData, families: Mapping[str, Sequence[Dimension]]
 ) -> Iterator[tuple[str, Callable[[], DrawnPlot | None]]]:
-    """Yield the name of each picture, and what draws it; parameters are judged by one objective only."""
-    names = [name for name, _ in scene.judge.metrics]
+    """Yield the name of each plot and the function that draws it; plots of parameters need a single objective."""
+    names = [name for name, _ in data.judge.metrics]
     several = len(names) > 1
     for index, name in enumerate(names):
-        yield _file("history", name if several else ""), partial(history, scene, index)
+        yield _file("history", name if several else ""), partial(history, data, index)
     for one, other in combinations(range(len(names)), 2):
         yield (
             _file("pareto", f"{names[one]}-{names[other]}" if len(names) > 2 else ""),
-            partial(pareto, scene, one, other),
+            partial(pareto, data, one, other),
         )
-    yield "intermediate", partial(intermediate, scene)
+    yield "intermediate", partial(intermediate, data)
     if not several:
-        yield "pace", partial(pace, scene)
-    for family in scene.leading(FAMILIES) if not several else ():
-        part = scene.part(family, families[family])
+        yield "pace", partial(pace, data)
+    for family in data.leading(MAX_FAMILIES) if not several else ():
+        part = data.part(family, families[family])
         suffix = family if len(families) > 1 else ""
         yield _file("importance", suffix), partial(importance, part)
         yield _file("slice", suffix), partial(slices, part)
@@ -81,13 +81,13 @@ def _free(name: str, written: Sequence[str]) -> str:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let Optuna draw by pyplot, which is the user's: backend, figures and settings are as they were afterwards."""
+    """Let Optuna draw with pyplot, whose backend, figures and settings may be the user's: all are restored."""
     import matplotlib
     import optuna
     from matplotlib import pyplot
 
     backend, verbosity = matplotlib.get_backend(), optuna.logging.get_verbosity()
-    # a change of backend may close the user's figures; where there are any, it works already
+    # switching the backend may close the user's figures; if there are any, the backend works
     switched = backend.lower() != "agg" and not pyplot.get_fignums()
     with warnings.catch_warnings(), pyplot.ioff():
         warnings.simplefilter("ignore")  # Optuna's plots are experimental, and a font may lack a sign

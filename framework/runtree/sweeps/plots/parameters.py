@@ -1,13 +1,13 @@
-"""Where it was found: each parameter against the value, and each configuration as a line."""
+"""Plots of parameters: each against the objective (slices), and all in parallel coordinates."""
 
 from typing import Any
 
 from runtree.records.pictures import BEST, PALE, DrawnPlot
 from runtree.sweeps.plots.axes import (
-    CLOUD,
-    LINES,
-    TICKS,
-    WIDEST,
+    MAX_LINES,
+    MAX_PANELS,
+    MAX_TICKS,
+    MAX_VECTOR_MARKS,
     colour_bar,
     finish_figure,
     focus_on,
@@ -15,20 +15,20 @@ from runtree.sweeps.plots.axes import (
     plain_numbers,
     put_stars,
     shades,
-    told_of,
+    star_caption,
 )
 from runtree.sweeps.plots.plot_data import ParameterColumn, PlotPoint, SweepPlotData, reach, sampled, short, study
 
 
-def slices(scene: SweepPlotData) -> DrawnPlot | None:
+def slices(data: SweepPlotData) -> DrawnPlot | None:
     """Draw each of the most important parameters against the objective."""
     from numpy import ravel
     from optuna.visualization.matplotlib import plot_slice
 
-    chosen = chosen_columns(scene, WIDEST)
-    if len(scene.completed) < 2 or not chosen:
+    chosen = chosen_columns(data, MAX_PANELS)
+    if len(data.completed) < 2 or not chosen:
         return None
-    panels: Any = plot_slice(scene.study, [one.label for one in chosen], target_name=scene.metric())
+    panels: Any = plot_slice(data.study, [one.label for one in chosen], target_name=data.metric())
     found = list(ravel(panels))
     figure, rows = found[0].figure, 1 if len(found) <= 4 else 2
     figure.axes[-1].remove()  # the colour bar, made anew for two rows
@@ -36,60 +36,60 @@ def slices(scene: SweepPlotData) -> DrawnPlot | None:
     grid = figure.add_gridspec(rows, across)
     for place, (axes, column) in enumerate(zip(found, chosen, strict=True)):
         axes.set_subplotspec(grid[place // across, place % across])
-        _slice(axes, scene, column, across)
-        frame_axes(axes, column.label, "" if place % across else scene.metric().replace(" (", "\n("))
+        _slice(axes, data, column, across)
+        frame_axes(axes, column.label, "" if place % across else data.metric().replace(" (", "\n("))
         axes.tick_params(labelleft=not place % across)
-    focus_on(found[0], [point.value() for point in scene.completed], scene.directions[0])
+    focus_on(found[0], [point.value() for point in data.completed], data.directions[0])
     size = (max(7.0, 2.6 * across), 4.5 if rows == 1 else 6.6)
-    finish_figure(figure, size, f"{scene.of('Each parameter against the value')}\n{told_of(scene)}")
+    finish_figure(figure, size, f"{data.of('Objective by parameter')}\n{star_caption(data)}")
     colour_bar(figure.colorbar(found[0].collections[0], ax=found, aspect=40, pad=0.02), "run")
-    return figure, scene.told(scene.completed, parameters=[one.path for one in chosen])
+    return figure, data.to_json(data.completed, parameters=[one.path for one in chosen])
 
 
-def _slice(axes: Any, scene: SweepPlotData, column: ParameterColumn, across: int) -> None:
+def _slice(axes: Any, data: SweepPlotData, column: ParameterColumn, across: int) -> None:
     cloud, broken = axes.collections[:2]
-    many = len(scene.completed) > CLOUD
-    cloud.set(array=[scene.shown[int(trial)].run for trial in cloud.get_array()], cmap=shades())
-    cloud.set(clim=(0, scene.points[-1].run), linewidth=0 if many else 0.3, sizes=[8 if many else 26], rasterized=many)
+    many = len(data.completed) > MAX_VECTOR_MARKS
+    cloud.set(array=[data.shown[int(trial)].run for trial in cloud.get_array()], cmap=shades())
+    cloud.set(clim=(0, data.points[-1].run), linewidth=0 if many else 0.3, sizes=[8 if many else 26], rasterized=many)
     cloud.set_antialiased(not many)  # an image of few colours is a smaller one
     broken.set(
-        label="breaks a bound" if len(broken.get_offsets()) else "_",
+        label="constraint violated" if len(broken.get_offsets()) else "_",
         facecolor=PALE,
         sizes=[8 if many else 20],
         rasterized=many,
     )
     if column.texts:
-        _choices(axes, scene, column, 90 // across)
+        _choices(axes, data, column, 90 // across)
     else:
         plain_numbers(axes.xaxis, whole=column.whole)
-    if scene.star is not None and scene.star.run in column.shown:
-        value = column.shown[scene.star.run]
-        put_stars(axes, [(repr(value) if column.texts else value, scene.star.value())])
+    if data.star is not None and data.star.run in column.shown:
+        value = column.shown[data.star.run]
+        put_stars(axes, [(repr(value) if column.texts else value, data.star.value())])
 
 
-def _choices(axes: Any, scene: SweepPlotData, column: ParameterColumn, room: int) -> None:
-    """Name the choices on an axis, at a slant where there is no room."""
-    seen = {column.shown[point.run] for point in scene.completed if point.run in column.shown}
+def _choices(axes: Any, data: SweepPlotData, column: ParameterColumn, room: int) -> None:
+    """Label the choices on an axis, slanted if they are too long for it."""
+    seen = {column.shown[point.run] for point in data.completed if point.run in column.shown}
     places = {text: float(axes.convert_xunits(repr(text))) for text in column.texts if text in seen}
-    kept = list(places)[:: 1 + len(places) // (TICKS + 1)]
+    kept = list(places)[:: 1 + len(places) // (MAX_TICKS + 1)]
     slant: Any = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
     wide = max(len(text) for text in kept) * len(kept) > room
     axes.set_xticks([places[text] for text in kept], [short(text, 18) for text in kept], **slant if wide else {})
     axes.set_xlim(-0.5, len(places) - 0.5)
 
 
-def parallel(scene: SweepPlotData) -> DrawnPlot | None:
-    """Draw a line for each configuration through the values of its parameters, the best on top."""
+def parallel(data: SweepPlotData) -> DrawnPlot | None:
+    """Draw a line per configuration through the values of its parameters, the best on top."""
     from optuna.visualization.matplotlib import plot_parallel_coordinate
 
-    chosen, turned = chosen_columns(scene, WIDEST + 2), scene.directions[0] == "minimize"
-    low, high = reach([point.value() for point in scene.completed], scene.directions[0])
-    within = [point for point in scene.completed if low <= point.value() <= high]
-    drawn = sorted(sampled(within, scene.judge, scene.kept, LINES), key=PlotPoint.value, reverse=turned)
+    chosen, turned = chosen_columns(data, MAX_PANELS + 2), data.directions[0] == "minimize"
+    low, high = reach([point.value() for point in data.completed], data.directions[0])
+    within = [point for point in data.completed if low <= point.value() <= high]
+    drawn = sorted(sampled(within, data.judge, data.kept, MAX_LINES), key=PlotPoint.value, reverse=turned)
     if len(drawn) < 2 or len(chosen) < 2:
         return None
-    made = study(drawn, scene.columns, scene.directions[:1])
-    axes: Any = plot_parallel_coordinate(made, [one.label for one in chosen], target_name=scene.metric())
+    made = study(drawn, data.columns, data.directions[:1])
+    axes: Any = plot_parallel_coordinate(made, [one.label for one in chosen], target_name=data.metric())
     figure, lines, twins = axes.figure, axes.collections[0], axes.figure.axes[2:]
     figure.axes[1].remove()  # the colour bar, made anew for the new size
     whole = figure.add_gridspec(1, 1)[0]
@@ -99,15 +99,15 @@ def parallel(scene: SweepPlotData) -> DrawnPlot | None:
     for twin, column in zip(twins, chosen, strict=True):
         _beside(twin, column, any(point.run not in column.shown for point in drawn))
     names = ["value", *(one.label for one in chosen)]
-    frame_axes(axes, "", scene.metric())
+    frame_axes(axes, "", data.metric())
     axes.set_xticks(range(len(names)), names, rotation=25, ha="right", rotation_mode="anchor")
     axes.grid(False)
-    if scene.star in drawn:
-        _line(axes, lines.get_segments()[drawn.index(scene.star)])
-    size, among = (max(7.0, 1.6 + 1.15 * len(names)), 4.8), sum(point.state == "completed" for point in scene.points)
-    finish_figure(figure, size, f"{scene.of('Each configuration as a line', len(drawn), among)}\n{told_of(scene)}")
-    colour_bar(figure.colorbar(lines, ax=figure.axes, aspect=40, pad=0.02), scene.metric())
-    return figure, scene.told(drawn, parameters=[one.path for one in chosen])
+    if data.star in drawn:
+        _line(axes, lines.get_segments()[drawn.index(data.star)])
+    size, among = (max(7.0, 1.6 + 1.15 * len(names)), 4.8), sum(point.state == "completed" for point in data.points)
+    finish_figure(figure, size, f"{data.of('Parallel coordinates', len(drawn), among)}\n{star_caption(data)}")
+    colour_bar(figure.colorbar(lines, ax=figure.axes, aspect=40, pad=0.02), data.metric())
+    return figure, data.to_json(drawn, parameters=[one.path for one in chosen])
 
 
 def _line(axes: Any, path: Any) -> None:
@@ -120,11 +120,11 @@ def _line(axes: Any, path: Any) -> None:
 
 
 def _beside(twin: Any, column: ParameterColumn, gaps: bool) -> None:
-    """Make what stands beside an axis few, short and readable over the lines; `gaps`: some have no value here."""
+    """Make the labels of an axis few, short and readable over the lines; `gaps`: some configurations have no value."""
     if column.texts or gaps:  # Optuna wrote texts
         texts = [label.get_text() for label in twin.get_yticklabels()]
         names = [short("not used" if gaps and text == "None" else text, 13) for text in texts]
-        kept = list(zip(twin.get_yticks(), names, strict=True))[:: 1 + len(names) // (TICKS + 1)]
+        kept = list(zip(twin.get_yticks(), names, strict=True))[:: 1 + len(names) // (MAX_TICKS + 1)]
         twin.set_yticks(*zip(*kept, strict=True))
     else:
         plain_numbers(twin.yaxis, whole=column.whole)
@@ -135,9 +135,9 @@ def _beside(twin: Any, column: ParameterColumn, gaps: bool) -> None:
         label.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6})
 
 
-def chosen_columns(scene: SweepPlotData, most: int) -> list[ParameterColumn]:
-    """Return the most important parameters, by name: the order in which Optuna draws them."""
-    order, done = list(scene.importances), {point.run for point in scene.completed}
-    here = [one for one in scene.columns if done & one.shown.keys()]
+def chosen_columns(data: SweepPlotData, most: int) -> list[ParameterColumn]:
+    """Return the most important parameters by name, the order in which Optuna draws them."""
+    order, done = list(data.importances), {point.run for point in data.completed}
+    here = [one for one in data.columns if done & one.shown.keys()]
     ranked = sorted(here, key=lambda one: order.index(one.label) if one.label in order else len(order))
     return sorted(ranked[:most], key=lambda one: one.label)

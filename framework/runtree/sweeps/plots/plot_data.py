@@ -1,4 +1,4 @@
-"""What the pictures of a sweep show: its configurations, and of many a fair sample."""
+"""The data of a sweep's plots: configurations, parameters, samples of both, and Optuna's view of them."""
 
 import json
 import math
@@ -11,16 +11,13 @@ from runtree.contract.search import Choice, Dimension, Interval, TrialState, Val
 from runtree.sweeps.results import Objectives, trial_state
 from runtree.sweeps.state import SweepState
 
-if TYPE_CHECKING:
-    pass
-
-MOST = 2000  # configurations in a picture of a sweep
-MOST_OF_FAMILY = 1000  # and in those of one family, of which there are several
+MAX_POINTS = 2000  # configurations in a plot of the sweep
+MAX_FAMILY_POINTS = 1000  # and in a plot of one algorithm, of which there are several
 
 
 @dataclass(frozen=True)
 class PlotPoint:
-    """One configuration that has ended, by the first of its runs; `at`: so many seconds into the sweep."""
+    """A finished configuration; `run` is its first run and `at` its end in seconds since the sweep began."""
 
     run: int
     runs: tuple[int, ...]
@@ -34,22 +31,23 @@ class PlotPoint:
 
     @property
     def counts(self) -> bool:
-        """Tell whether it may be the best: it completed and keeps every bound."""
+        """Whether it can be the best: it completed and satisfies every constraint."""
         return self.state == "completed" and max(self.violations, default=0.0) <= 0
 
     def value(self, index: int = 0) -> float:
-        """Return an objective."""
         return math.nan if self.objectives is None else self.objectives[index]
 
-    def told(self, fully: bool = True) -> dict[str, Any]:
-        """Return what is known of it, as JSON."""
-        told = {"run": self.run, "runs": self.runs, "family": self.family, "state": self.state}
+    def to_json(self, with_values: bool = True) -> dict[str, Any]:
+        """Return the point as JSON."""
+        data: dict[str, Any] = {"run": self.run, "runs": self.runs, "family": self.family, "state": self.state}
         within = max(self.violations, default=0.0) <= 0
-        return {**told, "objectives": self.objectives, "feasible": within} | ({"values": self.values} if fully else {})
+        return {**data, "objectives": self.objectives, "feasible": within} | (
+            {"values": self.values} if with_values else {}
+        )
 
 
 def points(book: SweepState, judge: Objectives) -> list[PlotPoint]:
-    """Return the configurations whose runs have all ended, by run; those that took over a result are left out."""
+    """Return the configurations whose runs have all finished, in order; reused results are left out."""
     found = []
     for trial in book.trials.values():
         entries = book.runs_of(trial) if trial.runs else []
@@ -68,13 +66,15 @@ def points(book: SweepState, judge: Objectives) -> list[PlotPoint]:
 
 
 def best_of(found: Sequence[PlotPoint], direction: str, index: int = 0) -> PlotPoint | None:
-    """Return the best by one objective, the first of equals."""
+    """Return the best point by one objective, the first of equal ones."""
     sign = -1 if direction == "maximize" else 1
     return min((p for p in found if p.counts), key=lambda p: sign * (p.objectives or (0.0,))[index], default=None)
 
 
-def sampled(found: Sequence[PlotPoint], judge: Objectives, best: Collection[int], most: int = MOST) -> list[PlotPoint]:
-    """Return the best, those that were the best when they ended, and an even sample of the others."""
+def sampled(
+    found: Sequence[PlotPoint], judge: Objectives, best: Collection[int], most: int = MAX_POINTS
+) -> list[PlotPoint]:
+    """Return the best points, those that were the best when they finished, and an even sample of the rest."""
     if len(found) <= most:
         return list(found)
     records = {run for index, (_, sign) in enumerate(judge.metrics) for run in _records(found, index, sign)}
@@ -94,7 +94,7 @@ def _records(found: Sequence[PlotPoint], index: int, direction: str) -> list[int
 
 
 def reach(values: Sequence[float], direction: str) -> tuple[float, float]:
-    """Return the ends of an axis: all, but for a few values so bad that nothing else could be told apart."""
+    """Return the limits of an axis: all values, except a few outliers that would compress the rest to one line."""
     found = sorted(values, reverse=direction == "maximize")
     best, usual, worst = found[0], found[int(0.8 * (len(found) - 1))], found[-1]
     if abs(worst - best) > 20 * abs(usual - best) > 0:
@@ -106,17 +106,17 @@ def _evenly(items: Sequence[PlotPoint], count: int) -> list[PlotPoint]:
     return list(items) if len(items) <= count else [items[place * len(items) // count] for place in range(count)]
 
 
-# --- The parameters of a family, as a picture shows them: labels, numbers, texts.
+# --- Parameters as plots show them: labels, numbers, texts.
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-LONGEST = 24  # characters of a label
+MAX_LABEL_CHARACTERS = 24
 
 
 @dataclass(frozen=True)
 class ParameterColumn:
-    """One parameter: its label, and by run what a picture shows, a number or a text."""
+    """A parameter: its label, and by run the value that a plot shows, a number or a text."""
 
     label: str
     path: str
@@ -126,12 +126,11 @@ class ParameterColumn:
 
     @property
     def whole(self) -> bool:
-        """Tell whether whole numbers only."""
         return isinstance(self.domain, Interval) and self.domain.integer
 
     @property
     def distribution(self) -> "BaseDistribution":
-        """Return Optuna's: ends and scale; steps do not show, and what was tried first may lie outside of both."""
+        """Optuna's distribution, whose limits include all values: some may lie outside the space."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         if isinstance(self.domain, Choice):
@@ -144,7 +143,7 @@ class ParameterColumn:
 
 
 def columns(space: Sequence[Dimension], found: Sequence[PlotPoint]) -> list[ParameterColumn]:
-    """Return the parameters that were given a value, of two dimensions at one path the one that took part."""
+    """Return the parameters that have values; of several dimensions at one path, the one that was active."""
     values: list[dict[int, Any]] = [{} for _ in space]
     for point in found:
         seen: dict[str, Any] = {}
@@ -167,12 +166,12 @@ def _column(label: str, one: Dimension, own: Mapping[int, Any]) -> ParameterColu
 
 
 def identity(value: Any) -> str:
-    """Return a text that tells values apart as YAML does: 1, 1.0, true and "1"."""
+    """Return a key that distinguishes values as YAML does: 1, 1.0, true and "1"."""
     return json.dumps(value, sort_keys=True, default=repr)
 
 
 def text_of(value: Any) -> str:
-    """Return a value for people: relu, '1', 0.1, true, null, [64, 64]."""
+    """Return a value as a label: relu, '1', 0.1, true, null, [64, 64]."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if not isinstance(value, str):
@@ -181,11 +180,11 @@ def text_of(value: Any) -> str:
         json.loads(value)
     except ValueError:
         return value
-    return f"'{value}'"  # a text that looks like a number is told from the number
+    return f"'{value}'"  # a text that looks like a number
 
 
 def distinct(texts: Sequence[str]) -> list[str]:
-    """Return texts short enough for a label, in one line, numbered where two are alike."""
+    """Return texts shortened to labels, equal ones numbered."""
     found: dict[str, None] = {}
     for text in texts:
         plain = short(text) or '""'
@@ -196,27 +195,27 @@ def distinct(texts: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def short(text: str, most: int = LONGEST) -> str:
-    """Return the beginning and the end of a text; what cannot be printed becomes a blank."""
+def short(text: str, most: int = MAX_LABEL_CHARACTERS) -> str:
+    """Return the beginning and the end of a text, unprintable characters replaced by spaces."""
     plain = "".join(sign if sign.isprintable() else " " for sign in text)
     half = (most - 1) // 2
     return plain if len(plain) <= most else f"{plain[: most - 1 - half]}…{plain[-half:]}"
 
 
-# --- All that one picture is drawn from, and Optuna's view of it.
+# --- The data of one plot, and Optuna's view of it.
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-ENOUGH = 10  # completed configurations that importance is told from
+MIN_IMPORTANCE_POINTS = 10  # completed configurations; importances of fewer are noise
 
 
 def study(
     found: Sequence[PlotPoint], parameters: Sequence[ParameterColumn], directions: Sequence[str], first: int = 0
 ) -> "Study":
-    """Return a study of as many objectives as there are directions, from the `first` on; a trial for each point."""
+    """Return an Optuna study with a trial for each point, of the objectives from `first` on, one for each direction."""
     import optuna
 
     signs = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
@@ -246,7 +245,7 @@ def _trial(
 
 @dataclass(frozen=True)
 class SweepPlotData:
-    """What there is to draw, of a sweep or of one family of it; `best` holds the first runs of the best."""
+    """The data of a sweep or of one algorithm in it; `best` holds the first runs of the best configurations."""
 
     points: Sequence[PlotPoint]
     judge: Objectives
@@ -254,54 +253,54 @@ class SweepPlotData:
     best: frozenset[int]
     space: Sequence[Dimension] = ()
     family: str = ""
-    most: int = MOST
+    most: int = MAX_POINTS
 
     def part(self, family: str, space: Sequence[Dimension]) -> "SweepPlotData":
-        """Return what there is of one family."""
+        """Return the data of one algorithm."""
         own = [point for point in self.points if point.family == family]
-        return SweepPlotData(own, self.judge, self.names, self.best, space, family, MOST_OF_FAMILY)
+        return SweepPlotData(own, self.judge, self.names, self.best, space, family, MAX_FAMILY_POINTS)
 
     def leading(self, most: int) -> list[str]:
-        """Return the families that came farthest, in the order in which they were named."""
+        """Return the algorithms with the best configurations, in the order of the config."""
         stars = [star for name in self.names if (star := self.part(name, ()).star)]
         far = sorted(stars, key=PlotPoint.value, reverse=self.directions[0] == "maximize")[:most]
         return [name for name in self.names if name in {star.family for star in far}]
 
     @cached_property
     def star(self) -> PlotPoint | None:
-        """Return the best by the first objective: the sweep's where it is here."""
+        """The best point by the first objective: the best of the sweep if it is among the points."""
         own = [point for point in self.points if point.run in self.best]
         return best_of(own, self.directions[0]) or best_of(self.points, self.directions[0])
 
     @cached_property
     def shown(self) -> list[PlotPoint]:
-        """Return as many configurations as a picture holds."""
+        """The points that are drawn."""
         return sampled(self.points, self.judge, self.kept, self.most)
 
     @property
     def kept(self) -> frozenset[int]:
-        """Return the runs that no sample leaves out."""
+        """The runs that every sample includes."""
         return self.best | ({self.star.run} if self.star else set())
 
     @cached_property
     def completed(self) -> list[PlotPoint]:
-        """Return what is shown and has a value."""
+        """The points that are drawn and have a value."""
         return [point for point in self.shown if point.objectives is not None]
 
     @cached_property
     def columns(self) -> list[ParameterColumn]:
-        """Return the parameters."""
+        """The parameters."""
         return columns(self.space, self.shown)
 
     @cached_property
     def study(self) -> "Study":
-        """Return what is shown, judged by the first objective."""
+        """The points that are drawn as an Optuna study of the first objective."""
         return study(self.shown, self.columns, self.directions[:1])
 
     @cached_property
     def importances(self) -> dict[str, float]:
-        """Return the importance of each parameter by its label, the highest first; nothing where it is unknown."""
-        if len(self.completed) < ENOUGH or len(self.columns) < 2:
+        """Importance by label, the highest first; empty if there are too few points."""
+        if len(self.completed) < MIN_IMPORTANCE_POINTS or len(self.columns) < 2:
             return {}
         from optuna.importance import get_param_importances  # loads scikit-learn
 
@@ -309,23 +308,23 @@ class SweepPlotData:
 
     @property
     def directions(self) -> list[str]:
-        """Return the directions of the objectives."""
+        """The directions of the objectives."""
         return [direction for _, direction in self.judge.metrics]
 
     def of(self, name: str, shown: int = 0, among: int = 0) -> str:
-        """Return a title, with the family where there are several, and how many are shown where not all are."""
+        """Return a title that names the algorithm if there are several, and says if only a sample is shown."""
         shown, among = shown or len(self.shown), among or len(self.points)
         whose = f": {short(self.family)}" if self.family and len(self.names) > 1 else ""
         return f"{name}{whose}" + (f" ({shown:,} of {among:,} shown)" if shown < among else "")
 
     def metric(self, index: int = 0) -> str:
-        """Return the name of an objective, for people."""
+        """Return the label of an objective."""
         name, direction = self.judge.metrics[index]
         full = "seconds of the fit" if name == "fit_seconds" else f"validation {short(name)}"
         return f"{full} ({direction})"
 
-    def told(self, shown: Sequence[PlotPoint], fully: bool = True, **more: Any) -> dict[str, Any]:
-        """Return what a picture shows, as JSON; with the values of parameters, or without."""
+    def to_json(self, shown: Sequence[PlotPoint], with_values: bool = True, **more: Any) -> dict[str, Any]:
+        """Return the data that a plot shows as JSON, with or without the values of parameters."""
         star = [self.star.run] if self.star and len(self.directions) == 1 else sorted(self.best)
         head = {"shown": len(shown), "of": len(self.points), "metric": self.metric(), "best": star}
-        return head | more | {"runs": [point.told(fully) for point in shown]}
+        return head | more | {"runs": [point.to_json(with_values) for point in shown]}
