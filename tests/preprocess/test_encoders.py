@@ -147,7 +147,7 @@ def test_many_levels_need_a_whole_target():
         Tabular().fit(table)
     with pytest.raises(DataError, match="target has missing values"):
         Tabular().fit(table, [None, *np.ones(ROWS - 1)])
-    with pytest.raises(DataError, match=r"target has the shape \(400, 2\)"):
+    with pytest.raises(DataError, match=r"one value per row, got shape \(400, 2\)"):
         Tabular().fit(table, np.zeros((ROWS, 2)))
 
 
