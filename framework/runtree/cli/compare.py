@@ -337,13 +337,13 @@ def describe_ties(table: "ComparisonTable") -> str:
 
 
 def _describe_tests(tests: "Sequence[PairwiseTest]") -> str:
-    """Return the tests that were made: "corrected resampled t over 3 seeds, DeLong over 114 rows"."""
-    made = dict.fromkeys(
+    """Return the tests with their sizes: "corrected resampled t over 3 seeds, DeLong over 114 rows"."""
+    distinct = dict.fromkeys(
         (TESTS.get(test.comparison.method, test.comparison.method), test.comparison.n, test.over)
         for test in tests
         if test.comparison is not None and test.p == test.p
     )
-    return ", ".join(f"{method} over {n:,} {over}" for method, n, over in list(made)[:MAX_TESTS])
+    return ", ".join(f"{method} over {n:,} {over}" for method, n, over in list(distinct)[:MAX_TESTS])
 
 
 def _untested(tests: "Sequence[PairwiseTest]") -> Iterator[str]:

@@ -22,7 +22,7 @@ RESUMABLE_KEYS = ("compute", "tuner.")  # what a sweep may continue with in anot
 
 
 def load_catalogue() -> "Catalogue":
-    """Return the options that can be chosen, without importing Hydra unless a plugin needs to be asked."""
+    """Return the options that can be chosen, importing Hydra only where a plugin may contribute some."""
     if plugins_installed():  # a plugin may contribute algorithms by a hook, which only the app collects
         from runtree.app import App
 

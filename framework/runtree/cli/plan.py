@@ -101,7 +101,7 @@ def _make_plan(app: "App", flags: "argparse.Namespace") -> "SweepPlan":
     from runtree.cli.sweep.live_view import make_view
     from runtree.contract.errors import RequestError
 
-    flags.multirun = True  # a single run has no preflight that could be asked; as a sweep of one it has
+    flags.multirun = True  # only a sweep has a preflight; a single run is planned as a sweep of one
     view: Any = make_view()
     try:
         view.preparing()
@@ -206,14 +206,19 @@ def _measure(read_records: "Sequence[RunRecord]") -> AlgorithmCost:
 
 
 def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
-    found, resources, forecast = plan.preflight, plan.resources, _forecast(plan, is_single)
+    preflight, resources, forecast = plan.preflight, plan.resources, _forecast(plan, is_single)
     return {
         "sweep": not is_single,
         "tuner": None if is_single else plan.node.get("name"),
         "overrides": list(plan.request.overrides),
-        "data": {"names": _data_names(plan), "rows": found.rows, "task": found.task, "fingerprint": found.data},
-        "split": found.split,
-        "objectives": [{"metric": name, "direction": direction} for name, direction in found.objectives],
+        "data": {
+            "names": _data_names(plan),
+            "rows": preflight.rows,
+            "task": preflight.task,
+            "fingerprint": preflight.data,
+        },
+        "split": preflight.split,
+        "objectives": [{"metric": name, "direction": direction} for name, direction in preflight.objectives],
         "families": [
             {
                 "name": family.name or None,
@@ -247,14 +252,14 @@ def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
 
 
 def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
-    names, found, resources = list_names(_algorithm_names(plan)), plan.preflight, plan.resources
+    names, preflight, resources = list_names(_algorithm_names(plan)), plan.preflight, plan.resources
     if is_single:
         click.echo(wrapped("plan", f"one run of {names}"))
     else:
         slots = f"{plan.slots} in parallel"
         click.echo(wrapped("plan", f"{plan.node.get('name')} over {names}: {_format_size(plan)}, {slots}"))
-    click.echo(wrapped("data", f"{', '.join(_data_names(plan))}: {found.rows:,} rows ({found.task})"))
-    objectives = ", ".join(f"{metric_name(name)} ({direction})" for name, direction in found.objectives)
+    click.echo(wrapped("data", f"{', '.join(_data_names(plan))}: {preflight.rows:,} rows ({preflight.task})"))
+    objectives = ", ".join(f"{metric_name(name)} ({direction})" for name, direction in preflight.objectives)
     selection = "" if is_single else SELECTION.get(plan.options.keep, "")
     click.echo(wrapped("metric", f"{objectives}{selection}"))
     if not is_single:

@@ -1,4 +1,4 @@
-"""`runtree report`: the report of a run or a sweep, made again from its files."""
+"""`runtree report`: the report of a run or a sweep, written again from its files."""
 
 from pathlib import Path
 

@@ -201,11 +201,11 @@ def format_fit_end(fit: Mapping[str, Any]) -> str:
 
 def _format_search(run: "ActiveRun") -> str:
     """Return the values that a nested search selected, and by how much its score was optimistic over the folds."""
-    found = run.search_result
-    if found is None:
+    search = run.search_result
+    if search is None:
         return ""
-    pairs = (f"{path.removeprefix('algorithm.')}={format_cell(value)}" for path, value in found.values.items())
-    text = f"{', '.join(pairs)} of {found.tried} candidates"
+    pairs = (f"{path.removeprefix('algorithm.')}={format_cell(value)}" for path, value in search.values.items())
+    text = f"{', '.join(pairs)} of {search.tried} candidates"
     optimism = run.details.get("search", {}).get("optimism")
     if optimism is None:
         return text
@@ -230,7 +230,7 @@ def _metric_table(run: "ActiveRun") -> tuple[list[str], list[list[Any]]]:
 
 
 def _print_foreign_multirun(result: "TrainResult") -> None:
-    """Print a row for each run of a multirun that another sweeper than runtree's made."""
+    """Print a row for each run of a multirun that another sweeper than runtree's has run."""
     from runtree.records.layout import RunFolder
     from runtree.records.record import read_record
 

@@ -110,23 +110,23 @@ def _make_card(name: str, source: str, outputs: str) -> "tuple[ModelCard, Path]"
 def _print_entries(zoo: Path, as_json: bool) -> None:
     from runtree.records.zoo import list_entries
 
-    found = list(list_entries(zoo))
+    entries = list(list_entries(zoo))
     if as_json:
-        documents = [_entry_document(entry) for entry in found]
+        documents = [_entry_document(entry) for entry in entries]
         print_json({"schema": SCHEMA, "zoo": str(zoo), "entries": documents})
         return
-    if not found:
+    if not entries:
         click.echo(f"no entries in {zoo}")
         click.echo(next_steps([command("zoo", "add", "NAME", "latest")]))
         return
     rows = []
-    for entry in found:
+    for entry in entries:
         card = entry.card
         about = [(card.architecture or "").rpartition(".")[2] or None, card.task] if card else [None, None]
         rows.append([entry.name, *about, entry.size, entry.state, card.description if card else None])
-    faults = {number: f"-> {entry.fault}" for number, entry in enumerate(found) if entry.fault}
+    faults = {number: f"-> {entry.fault}" for number, entry in enumerate(entries) if entry.fault}
     print_table(("name", "architecture", "task", "bytes", "state", "description"), rows, faults)
-    usable = next((entry.name for entry in found if entry.fault is None), "NAME")
+    usable = next((entry.name for entry in entries if entry.fault is None), "NAME")
     commands = [command("zoo", "show", usable), f"runtree train … algorithm.pretrained={usable}"]
     click.echo(f"\n{next_steps(commands)}")
 
