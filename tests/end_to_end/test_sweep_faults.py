@@ -236,7 +236,7 @@ def test_damaged_files_of_runs_are_restored_and_the_other_runs_are_left_alone(ha
     assert {number: sweep.run(number).record.read_bytes() for number in before if number != best} == {
         number: content for number, content in before.items() if number != best
     }
-    assert caplog.text.count("was written anew") == (2 if how == "flipped" else 3), caplog.text
+    assert caplog.text.count("was written again") == (2 if how == "flipped" else 3), caplog.text
     assert [yaml.safe_load(sweep.run(n).config.read_text())["algorithm"]["name"] for n in range(8)] == ["told"] * 8
     listed = json.loads(runtree("runs", "--json").out)["runs"]
     assert [run["state"] for run in listed] == ["completed"] * 8

@@ -137,7 +137,7 @@ REFUSED = {
             "tuner.stop.patience.runs=5",
             "tuner.stop.max_runs=9",
         ],
-        "needs one objective",
+        "needs a single objective",
     ),
 }
 

@@ -1,7 +1,7 @@
-"""The two classes that Hydra 1.3 insists on finding below `hydra_plugins`.
+"""The sweeper and the launcher: Hydra 1.3 accepts only classes below `hydra_plugins`.
 
-Hydra imports this file at every start of every Hydra program on the machine, so it loads nothing but Hydra. For a task
-that is not runtree's both are what Hydra's own basic ones are.
+Every Hydra program on the machine imports this file when it starts, so it imports nothing but Hydra. For any other task
+than runtree's, both classes behave like Hydra's basic ones.
 """
 
 from typing import Any
@@ -14,23 +14,21 @@ from omegaconf import DictConfig
 
 
 class RuntreeLauncher(BasicLauncher):
-    """Says that a sweep's runs are worked on by runtree's own processes, without a barrier between batches."""
+    """Selects runtree's own executor: the runs of a sweep go to worker processes, without a barrier between batches."""
 
 
 class RuntreeSweeper(BasicSweeper):
-    """Hands a sweep to the task, where the task knows how to carry one."""
+    """Passes a sweep to the task, if the task has a method `sweep`."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra composed."""
+        """Keep the task function, which Hydra's basic sweeper does not."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.task_function = task_function
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Carry out the sweep that `hydra.sweeper.params` and the command line ask for."""
-        carry = getattr(self.task_function, "sweep", None)
-        if carry is None:
-            return super().sweep(arguments)
-        return carry(self, arguments)
+        """Run the sweep of `hydra.sweeper.params` and the command line."""
+        run_sweep = getattr(self.task_function, "sweep", None)
+        return super().sweep(arguments) if run_sweep is None else run_sweep(self, arguments)
 
 
 def _store(group: str, name: str, **node: Any) -> None:

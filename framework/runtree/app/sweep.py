@@ -91,7 +91,7 @@ def execute_plan(plan: SweepPlan, executor: Executor, open_folder: Callable[["Di
     identity = sweep_identity(plan.spaces, plan.composer, plan.node, plan.preflight)
     warm = None
     with ExitStack() as stack:
-        stack.enter_context(folder.held())
+        stack.enter_context(folder.held())  # a lock that ends with this process
         folder.request.unlink(missing_ok=True)  # of an earlier `runtree stop`
         if request.resume is None:
             outputs = Path(str(plan.config.outputs))

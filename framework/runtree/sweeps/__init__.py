@@ -1,1 +1,1 @@
-"""Many runs: what is tried next, who works on it, when it is enough, and how it goes on after an interruption."""
+"""Sweeps: the loop, its state, the tuners' proposals, the stop criteria and the results."""

@@ -110,6 +110,7 @@ class Driver:
         self.scheduler.restore()
         session = {"pid": os.getpid(), "host": socket.gethostname(), "time": timestamp(), "stop": self.options.stop}
         try:
+            # The first write of a session: if the disk is full or read-only, it shows before any run begins
             self.append({"event": "opened", **session})
         except OSError as error:
             folder = self.ledger.file.parent
@@ -130,6 +131,7 @@ class Driver:
                 continue
             for event in self.executor.wait(self._timeout()):
                 self.on_disk(self._handle, event)
+        # Without a further proposal, the runs within the delay have not been counted yet
         self.results.count_in_order(self.scheduler.next_number)
         self._finished_at = time.monotonic()
 
@@ -150,6 +152,7 @@ class Driver:
 
     def _append_unsynced(self, event: dict[str, Any]) -> None:
         event["at"] = round(self.seconds, 6)
+        # First the ledger: if appending fails, the state must not be ahead of it
         self.ledger.append(event, durable=False)
         self.state.apply(event)
 
@@ -166,6 +169,7 @@ class Driver:
                 break
             self.tasks.archive_attempt(run)
             job = self.tasks.make_job(run, self.state.trials[run.trial], self.front.scores)
+            # "running" is not an event: after a crash, a run that was running is one that has not begun
             run.state = "running"
             self.running[run.number] = time.monotonic()
             self.executor.submit(job)
@@ -211,7 +215,7 @@ class Driver:
         prune = False
         if run is not None:  # else a job that is not a run of the sweep, such as a recheck
             value = objective_from_report(dict(event.metrics), *self.objectives.metrics[0])
-            if value is not None and run.repeat == 0:
+            if value is not None and run.repeat == 0:  # the pruner knows a trial by its first run
                 run.reports.append((event.step, value))
                 prune = self.proposer.report(self.state.trials[run.trial], event.step, value)
         if prune:

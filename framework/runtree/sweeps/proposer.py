@@ -23,15 +23,15 @@ class Study:
 
     Attributes
     ----------
-    asked
-        How often the tuner was asked: the number of the next proposal.
+    next_number
+        The number of the next proposal, which is also how many there have been.
     values
         Objective values of its trials, greater is better.
     """
 
     space: SearchSpace
     tuner: Tuner
-    asked: int = 0
+    next_number: int = 0
     values: list[float] = field(default_factory=list)
     exhausted: bool = False
 
@@ -97,22 +97,23 @@ class Proposer:
         if self.queue:
             name, values = self.queue.pop(0)
             study = self.studies[name]
-            proposal = Proposal(study.asked, values)
+            proposal = Proposal(study.next_number, values)
             # The tuner did not propose it, yet must know that it runs, and must not propose under its number
-            study.tuner.tell(Observation(study.asked, "running", values))
-            study.asked += 1
+            study.tuner.tell(Observation(study.next_number, "running", values))
+            study.next_number += 1
             return self._candidate(study, proposal)
         while studies := [study for study in self.studies.values() if not study.exhausted]:
             study = choose_study(studies, self.max_runs, self.shares)
-            asked = study.tuner.ask(study.asked)
-            if asked is None:
+            proposed = study.tuner.ask(study.next_number)
+            if proposed is None:
                 study.exhausted = True
                 continue
-            study.asked += 1
-            return self._candidate(study, asked)
+            study.next_number += 1
+            return self._candidate(study, proposed)
         return None
 
     def _candidate(self, study: Study, proposal: Proposal) -> Candidate:
+        # Two proposals are equal if their configs are: values that a condition leaves unused, say, make no difference
         _, config_key = self.freeze(study.space, proposal.values)
         duplicate_of = self.state.duplicate_of(config_key, self.is_visible)
         self._count_duplicates(study, duplicate_of)
@@ -138,7 +139,7 @@ class Proposer:
         """Tell a tuner a trial of a former session; they have to come in the order of their numbers."""
         self.tell(space, observation, score)
         study = self.studies[space]
-        study.asked = max(study.asked, observation.number + 1)
+        study.next_number = max(study.next_number, observation.number + 1)
 
 
 def choose_study(
@@ -153,13 +154,13 @@ def choose_study(
     if len(studies) == 1:
         return studies[0]
     if shares:
-        return max(studies, key=lambda study: shares.get(study.space.name, 0.0) / (study.asked + 1))
-    least = min(studies, key=lambda study: study.asked)
+        return max(studies, key=lambda study: shares.get(study.space.name, 0.0) / (study.next_number + 1))
+    least = min(studies, key=lambda study: study.next_number)
     first = max(MIN_TRIALS_EACH, len(least.space.space) + 1)
     if max_runs is not None:  # at most half of all runs go into first trials
         first = min(first, max(1, max_runs // (2 * len(studies))))
-    total = sum(study.asked for study in studies)
-    if least.asked < first or least.asked < min(MIN_SHARE_EACH, 0.5 / len(studies)) * total:
+    total = sum(study.next_number for study in studies)
+    if least.next_number < first or least.next_number < min(MIN_SHARE_EACH, 0.5 / len(studies)) * total:
         return least
     values = sorted({value for study in studies for value in study.values})
     ranks = {value: position / max(len(values) - 1, 1) for position, value in enumerate(values)}  # 1 is the best
@@ -167,6 +168,6 @@ def choose_study(
     def upper_bound(study: Study) -> float:
         best = sorted(study.values)[-BEST_TRIALS_COMPARED:]
         mean = sum(ranks[value] for value in best) / len(best) if best else 0.0
-        return mean + 0.5 * math.sqrt(2 * math.log(max(total, 2)) / max(study.asked, 1))
+        return mean + 0.5 * math.sqrt(2 * math.log(max(total, 2)) / max(study.next_number, 1))
 
     return max(studies, key=upper_bound)

@@ -213,11 +213,13 @@ class ResultTracker:
     def restore(self, next_number: int) -> None:
         """Count and report again what the state knows from former sessions."""
         self.counted = 0 if self.delay is None else max(0, next_number - self.delay)
+        # All runs start before any ends: `max_runs` limits how many may start, and unfinished ones have started, too
         for number in sorted(self.state.runs):
             self.monitor.started(number)
         for number in self.state.ended if self.delay is None else range(self.counted):
             if number in self.state.runs:
                 self._count(self.state.runs[number])
+        # Tuners number their proposals, and have to be told of them in that order, not in that of their ends
         for trial in sorted(self.state.trials.values(), key=lambda trial: trial.key):
             if trial.same_as is not None:
                 self.monitor.reused()
@@ -263,7 +265,7 @@ class ResultTracker:
         single = len(self.objectives.metrics) == 1
         value = score[0] if score is not None and single and self.objectives.is_feasible(runs) else None
         self.monitor.ended(run.number, run.state, value, run.result.seconds, counts=is_last)  # type: ignore[arg-type]
-        return is_last or run.state == "pruned"
+        return is_last or run.state == "pruned"  # the repeats of a pruned run do not begin
 
     def report(self, trial: Trial) -> None:
         """Report a trial to its tuner, if all of its runs have ended and the tuner may know that."""

@@ -99,10 +99,8 @@ class SweepState:
         self.trials: dict[TrialKey, Trial] = {}
         self.runs: dict[int, RunState] = {}
         self.ended: list[int] = []
-        self.header: Mapping[str, Any] = {}
         self.stopped: Mapping[str, Any] | None = None
         self.warm: Mapping[str, Any] = {}
-        self.sessions = 0
         self.seconds = 0.0
         self._latest_run: dict[str, int] = {}  # by config key; one that measured something is not replaced
         self._reusing: dict[int, list[TrialKey]] = {}  # trials that reuse the result of a run
@@ -121,9 +119,6 @@ class SweepState:
             self.apply(event)
         return self
 
-    def _on_begun(self, event: Mapping[str, Any]) -> None:
-        self.header = event
-
     def _on_warmed(self, event: Mapping[str, Any]) -> None:
         """Add the results of earlier sweeps: they take the first trial numbers of each space."""
         self.warm = event
@@ -132,7 +127,7 @@ class SweepState:
             self.trials[key] = Trial(key, values, {}, earlier_objectives=tuple(objectives))
 
     def _on_opened(self, event: Mapping[str, Any]) -> None:
-        self.sessions, self.stopped = self.sessions + 1, None
+        self.stopped = None
 
     def _on_asked(self, event: Mapping[str, Any]) -> None:
         number = int(event["run"])
@@ -144,6 +139,7 @@ class SweepState:
         config_key = str(event["same"])
         self.runs[number] = RunState(number, key, int(event["repeat"]), config_key)
         latest = self._latest_run.get(config_key)
+        # A run with a value is never replaced: its result is reused by every later trial with the same config
         if latest is None or self.runs[latest].is_without_value:
             self._latest_run[config_key] = number
 

@@ -72,6 +72,7 @@ class Tasks:
     def make_job(self, run: RunState, trial: Trial, front: tuple[tuple[float, ...], ...]) -> Job:
         """Make the run's folder, and return the job for an executor."""
         request = self.run_request(run, trial, front)
+        # Not `exist_ok`: what an earlier attempt left has been archived, and no run may overwrite another
         request.folder.mkdir()
         self._adopt_checkpoints(self._archived.pop(run.number, None), request.folder)
         log = request.folder / "log.txt"
@@ -146,6 +147,7 @@ class Tasks:
         except NotFoundError:
             record = _new_record(f"{self.folder.path.name}/{folder.path.name}", frozen, folder.path)
         folder.path.mkdir(exist_ok=True)
+        # Not durable: should the power fail, the ledger knows the run, and `repair_run_files` writes it again
         if not folder.config.exists():
             write_yaml(folder.config, frozen.written, durable=False)
         record = replace(

@@ -60,8 +60,8 @@ class BoundedStudy(InMemoryStorage):
         if states == (TrialState.WAITING,):  # Optuna looks for enqueued trials before each proposal; there are none
             return []
         own = self._studies[study_id].trials
-        found = [own[number] for number in self._visible() if states is None or own[number].state in states]
-        return copy.deepcopy(found) if deepcopy else found
+        visible = [own[number] for number in self._visible() if states is None or own[number].state in states]
+        return copy.deepcopy(visible) if deepcopy else visible
 
     def _visible(self) -> list[int]:
         if self._pruning:

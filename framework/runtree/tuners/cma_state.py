@@ -13,26 +13,26 @@ HISTORY = "_funhist_values"  # uninitialized memory in part, for a stop criterio
 
 def attributes_to_json(attributes_from_json: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes of a trial as JSON."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     pickled: dict[str, str] = {}
     for key, value in attributes_from_json.items():
         optimizer = OPTIMIZER_ATTRIBUTE.fullmatch(key)
         if optimizer:
             pickled[optimizer[1]] = pickled.get(optimizer[1], "") + value
         else:
-            found[key] = value
-    return found | {key: encode(pickle.loads(bytes.fromhex(text))) for key, text in pickled.items()}
+            result[key] = value
+    return result | {key: encode(pickle.loads(bytes.fromhex(text))) for key, text in pickled.items()}
 
 
 def attributes_from_json(memo: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes of a trial in Optuna's form, from that JSON."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, value in memo.items():
         if key.endswith(":optimizer"):
-            found[f"{key}:0"] = pickle.dumps(decode(value)).hex()
+            result[f"{key}:0"] = pickle.dumps(decode(value)).hex()
         else:
-            found[key] = value
-    return found
+            result[key] = value
+    return result
 
 
 def encode(value: Any) -> Any:

@@ -58,9 +58,9 @@ class Grid:
         """Return the combination with a number, counted from 0, None if there is none."""
         if number < self._next:  # a resumed sweep
             self._start()
-        found = next(islice(self._rest, number - self._next, None), None)
+        combination = next(islice(self._rest, number - self._next, None), None)
         self._next = number + 1
-        return None if found is None else Proposal(number, copy.deepcopy(found))
+        return None if combination is None else Proposal(number, copy.deepcopy(combination))
 
     def tell(self, observation: Observation) -> None:
         """Do nothing: the order is fixed."""

@@ -222,7 +222,7 @@ def derive_seed(seed: int, number: int) -> int:
 
 
 def check_sampler(
-    sampler: BaseSampler, prunes: bool, found: Sequence[OptunaParameter], directions: Sequence[Direction]
+    sampler: BaseSampler, prunes: bool, parameters: Sequence[OptunaParameter], directions: Sequence[Direction]
 ) -> None:
     """Refuse a space or objectives that the sampler or the pruner cannot handle, and a missing package."""
     name = type(sampler).__name__
@@ -238,5 +238,5 @@ def check_sampler(
         raise ConfigError(
             f"tuner: {name} has one objective, not {len(directions)}", "possible: tuner=nsga, tuner=tpe, tuner=random"
         )
-    if all(isinstance(each.dimension.domain, Choice) or each.distribution.single() for each in found):
+    if all(isinstance(each.dimension.domain, Choice) or each.distribution.single() for each in parameters):
         raise ConfigError(f"tuner: {name} searches numbers, and the space has none", "possible: tuner=tpe, tuner=grid")

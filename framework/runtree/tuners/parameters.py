@@ -93,12 +93,12 @@ def make_parameters(space: Sequence[Dimension]) -> list[OptunaParameter]:
         Optuna has no distribution for a dimension.
     """
     paths = [dimension.path for dimension in space]
-    found = []
+    parameters = []
     for position, dimension in enumerate(space):
         name = dimension.path if paths.count(dimension.path) == 1 else f"{dimension.path} ({position})"
-        found.append(OptunaParameter(name, dimension))
-        _check(found[-1])
-    return found
+        parameters.append(OptunaParameter(name, dimension))
+        _check(parameters[-1])
+    return parameters
 
 
 def _check(parameter: OptunaParameter) -> None:
@@ -114,11 +114,11 @@ def _check(parameter: OptunaParameter) -> None:
         ) from None
 
 
-def raw_values(found: Sequence[OptunaParameter], chosen: Values) -> dict[str, Raw] | None:
+def raw_values(parameters: Sequence[OptunaParameter], chosen: Values) -> dict[str, Raw] | None:
     """Return raw values by parameter name, None if one lies outside of the space."""
     raw: dict[str, Raw] = {}
     seen: dict[str, Any] = {}
-    for parameter in found:
+    for parameter in parameters:
         path = parameter.dimension.path
         if path in seen or path not in chosen or not parameter.dimension.holds(seen):
             continue
