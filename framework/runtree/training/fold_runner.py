@@ -21,7 +21,6 @@ from runtree.records.layout import RunFolder
 from runtree.training.active_run import ActiveRun
 from runtree.training.fold_context import FoldContext, build_variant, fit_fold, make_fold_context, share_threads
 from runtree.workers.executor import Channel, Executor, Job, JobDied, JobFunction, JobReturned, describe_exit
-from runtree.workers.process_executor import ProcessExecutor
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +106,8 @@ class PipelineFoldRunner:
 
     def _start_workers(self, count: int) -> Executor:
         import cloudpickle  # a plugin's metric may be a lambda, which pickle refuses
+
+        from runtree.workers.process_executor import ProcessExecutor  # psutil and sockets: most runs start no worker
 
         context = self._get_context()
         return ProcessExecutor(
