@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtree.contract.errors import ConfigError
-from runtree.sweeps.options import Convergence, Failures, Patience, StopRules, read_stop_rules
+from runtree.sweeps.options import Convergence, Failures, StopCriteria, SweepPatience, read_stop_rules
 from runtree.sweeps.stopping import StopMonitor, expected_improvement, observed_and_expected_gain, stop_record
 
 NAN = math.nan
@@ -33,8 +33,8 @@ def mirrored(values):
 
 
 def test_nothing_given_is_no_rule():
-    assert read_stop_rules({}) == read_stop_rules(None) == StopRules()
-    assert read_stop_rules({"patience": None}) == StopRules()
+    assert read_stop_rules({}) == read_stop_rules(None) == StopCriteria()
+    assert read_stop_rules({"patience": None}) == StopCriteria()
 
 
 def test_all_rules_are_read():
@@ -47,8 +47,8 @@ def test_all_rules_are_read():
         "failures": {"consecutive": 3, "rate": 0.5, "min_runs": 6},
         "running": "terminate",
     }
-    assert read_stop_rules(node) == StopRules(
-        50, 3600, 0.97, Patience(10, 0.1, 0.01, 3), Convergence(12, 0.02, 30), Failures(3, 0.5, 6), "terminate"
+    assert read_stop_rules(node) == StopCriteria(
+        50, 3600, 0.97, SweepPatience(10, 0.1, 0.01, 3), Convergence(12, 0.02, 30), Failures(3, 0.5, 6), "terminate"
     )
 
 
@@ -83,8 +83,8 @@ def test_a_rule_that_cannot_be_is_refused_by_path(node, told):
 def test_a_sweep_needs_an_end():
     assert read_stop_rules({"max_runs": 5}).is_bounded(None)
     assert read_stop_rules({"max_seconds": 5}).is_bounded(None)
-    assert StopRules().is_bounded(12)
-    StopRules().check(12, ["maximize"])
+    assert StopCriteria().is_bounded(12)
+    StopCriteria().check(12, ["maximize"])
     assert read_stop_rules({"patience": {"runs": 10}}).is_bounded(None)
     hopeful = read_stop_rules({"target": 1, "convergence": {"window": 5}, "failures": {"rate": 0.5}})
     assert not hopeful.is_bounded(None)
@@ -396,7 +396,7 @@ def test_stop_json():
 
 
 def test_stop_json_without_a_verdict():
-    record = stop_record(StopMonitor(StopRules()))
+    record = stop_record(StopMonitor(StopCriteria()))
     assert record["criterion"] is None
     assert record["best"] is None
 
@@ -404,11 +404,13 @@ def test_stop_json_without_a_verdict():
 states = st.sampled_from(["completed", "completed", "completed", "pruned", "failed", "interrupted", "stopped"])
 results = st.none() | st.floats(width=16) | st.sampled_from([0.0, 0.5, 0.9, 1.0])
 rules = st.builds(
-    StopRules,
+    StopCriteria,
     max_runs=st.none() | st.integers(1, 12),
     max_seconds=st.none() | st.integers(1, 60),
     target=st.none() | st.just(0.9),
-    patience=st.builds(Patience, st.none() | st.integers(1, 4), st.sampled_from([0.0, 0.1]), warmup=st.integers(0, 3)),
+    patience=st.builds(
+        SweepPatience, st.none() | st.integers(1, 4), st.sampled_from([0.0, 0.1]), warmup=st.integers(0, 3)
+    ),
     convergence=st.builds(Convergence, st.none() | st.integers(2, 4), min_runs=st.integers(1, 6)),
     failures=st.builds(Failures, st.none() | st.integers(1, 3), st.none() | st.just(0.5)),
 )
@@ -453,7 +455,7 @@ def test_told_the_same_again_it_is_where_it_was(rules, steps):
 
 @given(steps)
 def test_every_run_is_in_exactly_one_state(steps):
-    for _, progress in calls(StopRules(), steps):
+    for _, progress in calls(StopCriteria(), steps):
         counters = progress.counters.counts
         ended = sum(counters[state] for state in ("completed", "pruned", "failed", "interrupted", "stopped"))
         assert counters["started"] == ended + len(progress.counters.running)

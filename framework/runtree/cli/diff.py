@@ -12,7 +12,7 @@ from runtree.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
-    from runtree.records.diff import Diff, Difference, Section
+    from runtree.records.diff import Diff, Difference, DiffSection
 
 SCHEMA = 1
 
@@ -97,7 +97,7 @@ def _comparability_lines(result: "Diff") -> Iterator[tuple[str, str]]:
         yield "metrics", f"not comparable: {', '.join(result.obstacles)}"
 
 
-def print_sections(sections: "Iterable[Section]") -> None:
+def print_sections(sections: "Iterable[DiffSection]") -> None:
     """Print a table for each section with differences, and a line for each without."""
 
     for section in sections:
@@ -113,7 +113,7 @@ def print_sections(sections: "Iterable[Section]") -> None:
             click.echo(f"  {printable(note)}")
 
 
-def _make_row(section: "Section", item: "Difference") -> list[Any]:
+def _make_row(section: "DiffSection", item: "Difference") -> list[Any]:
     from runtree.records.diff import ABSENT
 
     def cell(value: Any) -> Any:

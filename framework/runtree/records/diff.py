@@ -32,7 +32,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Section:
+class DiffSection:
     """The differences in one respect. `compared` counts the names, `notes` say what could not be compared.
 
     With notes, only names that both runs have are compared.
@@ -60,9 +60,9 @@ class Diff:
     second: RunRecord
     same_config: bool | None
     obstacles: tuple[str, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[DiffSection, ...]
 
-    def section(self, name: str) -> Section:
+    def section(self, name: str) -> DiffSection:
         """Return a section by its name."""
         return next(section for section in self.sections if section.name == name)
 
@@ -110,11 +110,13 @@ def _read_both(
     return [content for content, _ in parts], tuple(notes)
 
 
-def _compare(name: str, pair: Sequence[Mapping[str, Any]], notes: tuple[str, ...] = (), nested: bool = True) -> Section:
+def _compare(
+    name: str, pair: Sequence[Mapping[str, Any]], notes: tuple[str, ...] = (), nested: bool = True
+) -> DiffSection:
     first, second = (dict(flatten(side)) if nested else dict(side) for side in pair)
     keys = [key for key in dict.fromkeys([*first, *second]) if not notes or (key in first and key in second)]
     pairs = [Difference(key, first.get(key, ABSENT), second.get(key, ABSENT)) for key in keys]
-    return Section(name, tuple(item for item in pairs if not _equal(item.first, item.second)), len(pairs), notes)
+    return DiffSection(name, tuple(item for item in pairs if not _equal(item.first, item.second)), len(pairs), notes)
 
 
 def _equal(first: Any, second: Any) -> bool:
@@ -144,7 +146,7 @@ def _code_notes(pair: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _find_obstacles(config: Section, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
+def _find_obstacles(config: DiffSection, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
     """Yield why metrics are not comparable. A value that one of the runs lacks is no reason."""
 
     def differ(*path: str) -> bool:

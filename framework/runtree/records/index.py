@@ -29,7 +29,7 @@ from runtree.records.record import (
     fast_json_reader,
     read_record_file,
 )
-from runtree.records.scan import Place, find_places, is_settled, list_subfolders, read_stamp, sweep_stamp
+from runtree.records.scan import RunsFolder, find_runs_folders, is_settled, list_subfolders, read_stamp, sweep_stamp
 from runtree.records.writer import write_bytes
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Changes:
     """
 
     stale: list[int] = field(default_factory=list)
-    unread: list[tuple[Place, str]] = field(default_factory=list)
+    unread: list[tuple[RunsFolder, str]] = field(default_factory=list)
     stamps: dict[str, tuple[FileStamp, FileStamp] | None] = field(default_factory=dict)
     unstamped: int = 0
 
@@ -374,7 +374,7 @@ def find_changes(outputs: str, cache: sqlite3.Connection | None, now: int, verif
     if cache is not None:
         known = {name: (key, stamp) for key, name, stamp in cache.execute("SELECT id, name, stamp FROM place")}
     changes = Changes()
-    for place in find_places(outputs):
+    for place in find_runs_folders(outputs):
         path = f"{outputs}/{place.name}"
         stamp = sweep_stamp(path, now) if place.is_sweep else None
         changes.stamps[place.name] = stamp

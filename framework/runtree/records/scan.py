@@ -17,7 +17,7 @@ SETTLED_NANOSECONDS = 2_000_000_000
 
 
 @dataclass(frozen=True)
-class Place:
+class RunsFolder:
     """A folder whose subfolders are runs: an experiment, or ``runs`` of a sweep. `name` is relative to the outputs."""
 
     name: str
@@ -25,14 +25,14 @@ class Place:
     subfolders: tuple[str, ...] = ()
 
 
-def find_places(outputs: str) -> Iterator[Place]:
+def find_runs_folders(outputs: str) -> Iterator[RunsFolder]:
     """Yield every place, sorted by name. The subfolders of a sweep's ``runs`` are not listed yet."""
     for experiment in list_subfolders(outputs):
         folders = list_subfolders(f"{outputs}/{experiment}")
-        yield Place(experiment, False, tuple(name for name in folders if not name.endswith("-sweep")))
+        yield RunsFolder(experiment, False, tuple(name for name in folders if not name.endswith("-sweep")))
         for name in folders:
             if name.endswith("-sweep"):
-                yield Place(f"{experiment}/{name}/runs", True)
+                yield RunsFolder(f"{experiment}/{name}/runs", True)
 
 
 def list_subfolders(folder: str) -> list[str]:

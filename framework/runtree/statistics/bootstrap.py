@@ -15,7 +15,7 @@ import numpy as np
 
 from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
-from runtree.statistics.comparison import Comparison, Interval, equal, undecided
+from runtree.statistics.comparison import Comparison, ConfidenceInterval, equal, undecided
 from runtree.statistics.fast_metrics import builtin_name
 from runtree.statistics.proportions import clopper_pearson
 from runtree.statistics.resampling import replicate
@@ -34,7 +34,7 @@ def bootstrap(
     level: float,
     seed: int,
     groups: Array | None = None,
-) -> Mapping[str, Interval]:
+) -> Mapping[str, ConfidenceInterval]:
     """Return the interval of each metric that can be computed.
 
     Parameters
@@ -56,7 +56,9 @@ def bootstrap(
     return intervals
 
 
-def _widen_perfect(interval: Interval, metric: Metric, rows: int, exact_level: float | None) -> Interval:
+def _widen_perfect(
+    interval: ConfidenceInterval, metric: Metric, rows: int, exact_level: float | None
+) -> ConfidenceInterval:
     """Replace the interval of a perfect score, which no resample changes.
 
     No error seen does not mean that there are none: accuracy has exact limits, other metrics have none.
@@ -65,7 +67,7 @@ def _widen_perfect(interval: Interval, metric: Metric, rows: int, exact_level: f
     if interval.low != interval.high or abs(interval.value - best) > ROUNDING:
         return interval
     low, high = clopper_pearson(rows, rows, exact_level) if exact_level is not None else (np.nan, np.nan)
-    return Interval(interval.value, low, high)
+    return ConfidenceInterval(interval.value, low, high)
 
 
 def bootstrap_difference(
@@ -103,7 +105,9 @@ def bootstrap_difference(
     return Comparison(METHOD, interval.value, interval.low, interval.high, p, rows)
 
 
-def bca_interval(value: float, drawn: Array, left_out: Array, sizes: Array, level: float) -> tuple[Interval, float]:
+def bca_interval(
+    value: float, drawn: Array, left_out: Array, sizes: Array, level: float
+) -> tuple[ConfidenceInterval, float]:
     """Return the interval, and the two-sided p value of 0: the smallest level at which the interval contains 0.
 
     NaN replicates are dropped; if they are more than a tenth, interval and p value are NaN. The p value is never 0 but
@@ -111,9 +115,9 @@ def bca_interval(value: float, drawn: Array, left_out: Array, sizes: Array, leve
     """
     defined = drawn[~np.isnan(drawn)]
     if len(defined) < 2 or len(defined) < (1 - MAX_UNDEFINED_SHARE) * len(drawn) or np.isnan(value):
-        return Interval(value, np.nan, np.nan), np.nan
+        return ConfidenceInterval(value, np.nan, np.nan), np.nan
     if np.ptp(defined) <= ROUNDING * max(1.0, abs(value)):
-        return Interval(value, value, value), np.nan
+        return ConfidenceInterval(value, value, value), np.nan
     correction = bca_correction(value, defined, left_out, sizes)
     shares = correction.percentiles(np.array([(1 - level) / 2, (1 + level) / 2]))
     low, high = (float(limit) for limit in np.quantile(defined, shares))
@@ -121,7 +125,7 @@ def bca_interval(value: float, drawn: Array, left_out: Array, sizes: Array, leve
     both_sides = (defined <= 0).any() and (defined >= 0).any()
     one_sided = correction.nominal(_share_below(defined, 0.0)) if both_sides else 0.0
     p = min(1.0, max(2 * min(one_sided, 1 - one_sided), 2 / (len(defined) + 1)))
-    return Interval(value, low, high), p
+    return ConfidenceInterval(value, low, high), p
 
 
 @dataclass(frozen=True)

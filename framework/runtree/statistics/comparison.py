@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Interval:
+class ConfidenceInterval:
     """A value with its confidence limits, which are NaN where the data does not determine them."""
 
     value: float

@@ -40,7 +40,7 @@ class NumericRange:
 
 
 @dataclass(frozen=True)
-class Patience:
+class SweepPatience:
     """Stops a sweep after `runs` non-improving runs."""
 
     runs: int | None = None
@@ -68,13 +68,13 @@ class Failures:
 
 
 @dataclass(frozen=True)
-class StopRules:
+class StopCriteria:
     """The criteria of `tuner.stop`: the sweep stops at the first one that is reached."""
 
     max_runs: int | None = None
     max_seconds: float | None = None
     target: float | None = None
-    patience: Patience = field(default_factory=Patience)
+    patience: SweepPatience = field(default_factory=SweepPatience)
     convergence: Convergence = field(default_factory=Convergence)
     failures: Failures = field(default_factory=Failures)
     running: Running = "finish"
@@ -128,7 +128,7 @@ STOP_RANGES: dict[str, dict[str, NumericRange]] = {
 }
 
 
-def read_stop_rules(node: Mapping[str, Any] | None) -> StopRules:
+def read_stop_rules(node: Mapping[str, Any] | None) -> StopCriteria:
     """Read `tuner.stop`.
 
     Raises
@@ -137,8 +137,8 @@ def read_stop_rules(node: Mapping[str, Any] | None) -> StopRules:
         An unknown key, or a value of the wrong type or range.
     """
     node = node or {}
-    _check_keys(STOP_PATH, node, [rule.name for rule in fields(StopRules)])
-    kinds = {"patience": Patience, "convergence": Convergence, "failures": Failures}
+    _check_keys(STOP_PATH, node, [rule.name for rule in fields(StopCriteria)])
+    kinds = {"patience": SweepPatience, "convergence": Convergence, "failures": Failures}
     rules: dict[str, Any] = {name: kind(**_read_numbers(name, node.get(name))) for name, kind in kinds.items()}
     rules |= _read_numbers("", {key: value for key, value in node.items() if key in STOP_RANGES[""]})
     running = node.get("running", "finish")
@@ -146,7 +146,7 @@ def read_stop_rules(node: Mapping[str, Any] | None) -> StopRules:
         raise ConfigError(
             f"{STOP_PATH}.running: {running!r} is not possible", f"possible: {', '.join(get_args(Running))}"
         )
-    return StopRules(**rules, running=running)
+    return StopCriteria(**rules, running=running)
 
 
 def _read_numbers(name: str, node: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from runtree.contract.types import Direction
-from runtree.sweeps.options import Patience, StopRules
+from runtree.sweeps.options import StopCriteria, SweepPatience
 
 FinishedState = Literal["completed", "pruned", "failed", "interrupted", "stopped"]
 COUNTS_AGAINST_PATIENCE = ("completed", "pruned")
@@ -29,7 +29,7 @@ class SweepCounters:
     improves on it by more than `min_delta` and `relative`, so that many small steps add up to an improvement.
     """
 
-    def __init__(self, patience: Patience, direction: Direction) -> None:
+    def __init__(self, patience: SweepPatience, direction: Direction) -> None:
         self.patience = patience
         self.sign = 1 if direction == "maximize" else -1
         self.states: dict[int, FinishedState | None] = {}  # None: it is running
@@ -141,7 +141,7 @@ class StopMonitor:
     Runs that are still running then may end, and may still be the best.
     """
 
-    def __init__(self, rules: StopRules, direction: Direction = "maximize") -> None:
+    def __init__(self, rules: StopCriteria, direction: Direction = "maximize") -> None:
         self.rules = rules
         self.counters = SweepCounters(rules.patience, direction)
         self.running_at_stop: tuple[int, ...] = ()
@@ -225,7 +225,7 @@ def stop_record(monitor: StopMonitor) -> dict[str, Any]:
 # --- the criteria
 
 
-def check_target(counters: SweepCounters, rules: StopRules) -> StopReason | None:
+def check_target(counters: SweepCounters, rules: StopCriteria) -> StopReason | None:
     """Stop when the best value has reached the target."""
     if rules.target is None or counters.best is None or counters.sign * (counters.best - rules.target) < 0:
         return None
@@ -233,7 +233,7 @@ def check_target(counters: SweepCounters, rules: StopRules) -> StopReason | None
     return _reason(counters, "target", counters.best, rules.target, text)
 
 
-def check_failures(counters: SweepCounters, rules: StopRules) -> StopReason | None:
+def check_failures(counters: SweepCounters, rules: StopCriteria) -> StopReason | None:
     """Stop when too many runs failed in a row, or too large a share of those that were not ended from outside."""
     row, limit, rate = counters.failed_in_a_row, rules.failures.consecutive, rules.failures.rate
     if limit is not None and row >= limit:
@@ -246,7 +246,7 @@ def check_failures(counters: SweepCounters, rules: StopRules) -> StopReason | No
     return _reason(counters, "failures", failed / ended, rate, text)
 
 
-def check_patience(counters: SweepCounters, rules: StopRules) -> StopReason | None:
+def check_patience(counters: SweepCounters, rules: StopCriteria) -> StopReason | None:
     """Stop after `patience.runs` non-improving runs, or if patience is the only bound, after runs without any value."""
     runs = rules.patience.runs
     if runs is None:
@@ -260,7 +260,7 @@ def check_patience(counters: SweepCounters, rules: StopRules) -> StopReason | No
     return _reason(counters, "patience", row, limit, f"{row} runs in a row without a value (patience.runs={runs})")
 
 
-def check_convergence(counters: SweepCounters, rules: StopRules) -> StopReason | None:
+def check_convergence(counters: SweepCounters, rules: StopCriteria) -> StopReason | None:
     """Stop when the last runs gained little, and as many more are expected to gain little."""
     rule, scored = rules.convergence, len(counters.scores)
     if rule.window is None or scored < max(rule.min_runs, rule.window + 1):
@@ -273,7 +273,7 @@ def check_convergence(counters: SweepCounters, rules: StopRules) -> StopReason |
     return _reason(counters, "convergence", max(gained, expected), rule.tolerance, text)
 
 
-def check_max_seconds(counters: SweepCounters, rules: StopRules) -> StopReason | None:
+def check_max_seconds(counters: SweepCounters, rules: StopCriteria) -> StopReason | None:
     """Stop when the time is over."""
     limit = rules.max_seconds
     if limit is None or counters.seconds < limit:
@@ -282,7 +282,7 @@ def check_max_seconds(counters: SweepCounters, rules: StopRules) -> StopReason |
     return _reason(counters, "max_seconds", counters.seconds, limit, text)
 
 
-def check_max_runs(counters: SweepCounters, rules: StopRules) -> StopReason | None:
+def check_max_runs(counters: SweepCounters, rules: StopCriteria) -> StopReason | None:
     """Stop when all runs that may start have ended: before that, there would be runs to terminate."""
     started = len(counters.states)
     if rules.max_runs is None or started < rules.max_runs or counters.running:
@@ -315,7 +315,7 @@ def _reason(
 
 
 # If several are reached at once, the first is named: what the user hoped for comes before what went wrong.
-CRITERIA: tuple[Callable[[SweepCounters, StopRules], StopReason | None], ...] = (
+CRITERIA: tuple[Callable[[SweepCounters, StopCriteria], StopReason | None], ...] = (
     check_target,
     check_failures,
     check_patience,

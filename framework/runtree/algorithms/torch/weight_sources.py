@@ -19,7 +19,7 @@ from runtree.contract.card import CARD, NAME, WEIGHTS, ModelCard, refuse_pickles
 from runtree.contract.errors import ConfigError, DataError, MissingError, first_line, unknown
 
 
-class Place(Protocol):
+class WeightsFolder(Protocol):
     """A folder that is read from; as a text it is what the user calls it."""
 
     def has(self, file: str) -> bool:
@@ -34,7 +34,7 @@ class Place(Protocol):
         """Return the names of the subfolders that hold such a file, sorted."""
         ...
 
-    def below(self, name: str) -> "Place":
+    def below(self, name: str) -> "WeightsFolder":
         """Return a subfolder."""
         ...
 
@@ -64,7 +64,7 @@ class LocalFolder:
         """Return the names of the subfolders that hold such a file, sorted."""
         return sorted(found.parent.name for found in self.path.glob(f"*/{file}") if found.parent.name[0] != ".")
 
-    def below(self, name: str) -> Place:
+    def below(self, name: str) -> WeightsFolder:
         """Return a subfolder."""
         return LocalFolder(self.path / name)
 
@@ -103,7 +103,7 @@ class RemoteFolder:
         """Return the names of the subfolders that hold such a file, sorted."""
         return sorted(found.split("/")[-2] for found in self._ask("glob", f"*/{file}"))
 
-    def below(self, name: str) -> Place:
+    def below(self, name: str) -> WeightsFolder:
         """Return a subfolder."""
         return RemoteFolder(self.system, f"{self.path}/{name}", f"{self.url}/{name}")
 
@@ -115,7 +115,7 @@ class RemoteFolder:
             raise DataError(f"{self.url}/{file}: cannot be read ({why})") from None
 
 
-def place(name: str) -> Place:
+def place(name: str) -> WeightsFolder:
     """Return a folder by its path or its URL."""
     if "://" not in name:
         return LocalFolder(Path(name).expanduser())
@@ -175,7 +175,7 @@ def _of_the_zoo(name: str, zoo: str | None) -> Weights:
     return _of_a_folder(root.below(name), name)
 
 
-def _of_a_folder(folder: Place, name: str) -> Weights:
+def _of_a_folder(folder: WeightsFolder, name: str) -> Weights:
     if folder.has(CARD):
         card = ModelCard.parse(folder.read(CARD), f"{folder}/{CARD}")
         return _checked(folder, WEIGHTS, card.sha256, CARD, card.name, card.architecture)
@@ -187,7 +187,7 @@ def _of_a_folder(folder: Place, name: str) -> Weights:
     )
 
 
-def _manifest(folder: Place) -> dict[str, Any]:
+def _manifest(folder: WeightsFolder) -> dict[str, Any]:
     try:
         found = json.loads(folder.read(MANIFEST))
     except ValueError:
@@ -197,7 +197,9 @@ def _manifest(folder: Place) -> dict[str, Any]:
     return found
 
 
-def _checked(folder: Place, file: str, sha256: Any, said_by: str, name: str, architecture: str | None) -> Weights:
+def _checked(
+    folder: WeightsFolder, file: str, sha256: Any, said_by: str, name: str, architecture: str | None
+) -> Weights:
     if sha256 is None:
         raise ConfigError(f"{PATH}: the run '{name}' kept no {file}", "possible: a completed run of a network in torch")
     content = folder.read(file)

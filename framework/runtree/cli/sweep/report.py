@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from runtree.app.preflight import SweepPlan
     from runtree.app.sweep import SweepResult
     from runtree.sweeps.loop import Driver
-    from runtree.sweeps.options import StopRules
+    from runtree.sweeps.options import StopCriteria
     from runtree.sweeps.results import Objectives
     from runtree.sweeps.state import RunState, SweepState, Trial
 
@@ -307,7 +307,7 @@ def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, c
     return commands
 
 
-def resume_suggestion(name: str, criterion: str, rules: "StopRules", outputs: str | None = None) -> str | None:
+def resume_suggestion(name: str, criterion: str, rules: "StopCriteria", outputs: str | None = None) -> str | None:
     """Return the command that continues a sweep that ended by `criterion`; None where the space is exhausted."""
     overrides = {
         "max_runs": f"tuner.stop.max_runs={2 * (rules.max_runs or 1)}",
