@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.records.layout import RunFolder
-from runtree.records.pictures import BEST, COLOURS, GREY, DrawnPlot, write_plot
+from runtree.records.plot_writer import BEST, COLOURS, GREY, DrawnPlot, write_plot
 from runtree.records.writer import write_text
 
 

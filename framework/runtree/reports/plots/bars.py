@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from runtree.records.pictures import BEST, GREY, DrawnPlot
+from runtree.records.plot_writer import BEST, GREY, DrawnPlot
 from runtree.reports.formatting import format_number, metric_label
 from runtree.reports.plots.style import BLUE, finish, label_rows, new_row_axes
 from runtree.reports.run.content import RunContent

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from runtree.contract.predictions import Predictions
-from runtree.records.pictures import BEST, COLOURS, GREY, DrawnPlot
+from runtree.records.plot_writer import BEST, COLOURS, GREY, DrawnPlot
 from runtree.reports.formatting import format_number, metric_label
 from runtree.reports.plots.style import BLUE, HEIGHT, REFERENCE_LINE, SLANTED, finish, new_axes, shorten, thin_curve
 from runtree.reports.run.content import RunContent

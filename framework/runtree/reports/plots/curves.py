@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from runtree.records.pictures import COLOURS, DrawnPlot
+from runtree.records.plot_writer import COLOURS, DrawnPlot
 from runtree.reports.formatting import metric_label
 from runtree.reports.plots.style import BLUE, SLANTED, WIDTH, finish, new_axes, shorten
 from runtree.reports.run.content import RunContent

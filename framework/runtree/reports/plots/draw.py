@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from runtree.records.pictures import DrawnPlot, write_plot
+from runtree.records.plot_writer import DrawnPlot, write_plot
 from runtree.reports.plots import bars, classification, curves, regression
 from runtree.reports.run.content import RunContent
 

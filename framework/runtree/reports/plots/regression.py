@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runtree.records.pictures import DrawnPlot
+from runtree.records.plot_writer import DrawnPlot
 from runtree.reports.plots.style import BLUE, REFERENCE_LINE, finish, new_axes, sample_rows
 from runtree.reports.run.content import RunContent
 

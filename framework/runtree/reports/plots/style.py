@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from runtree.records.pictures import COLOURS, GREY
+from runtree.records.plot_writer import COLOURS, GREY
 
 if TYPE_CHECKING:
     import numpy as np

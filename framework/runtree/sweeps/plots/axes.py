@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runtree.records.pictures import BEST, COLOURS, GREY, PALE
+from runtree.records.plot_writer import BEST, COLOURS, GREY, PALE
 from runtree.sweeps.plots.plot_data import PlotPoint, SweepPlotData, reach, short, text_of
 
 MARKERS = "os^Dv"

@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 from runtree.contract.search import Dimension
-from runtree.records.pictures import DrawnPlot, write_plot
+from runtree.records.plot_writer import DrawnPlot, write_plot
 from runtree.sweeps.plots.history import history, importance, intermediate, pace, pareto
 from runtree.sweeps.plots.parameters import parallel, slices
 from runtree.sweeps.plots.plot_data import SweepPlotData, points

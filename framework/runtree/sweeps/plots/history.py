@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from runtree.records.pictures import BEST, COLOURS, GREY, DrawnPlot
+from runtree.records.plot_writer import BEST, COLOURS, GREY, DrawnPlot
 from runtree.sweeps.plots.axes import (
     MAX_CURVES,
     MAX_TICKS,

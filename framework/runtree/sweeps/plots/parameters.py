@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runtree.records.pictures import BEST, PALE, DrawnPlot
+from runtree.records.plot_writer import BEST, PALE, DrawnPlot
 from runtree.sweeps.plots.axes import (
     MAX_LINES,
     MAX_PANELS,

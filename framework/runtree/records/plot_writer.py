@@ -1,4 +1,4 @@
-"""Pictures in the output tree: an SVG each, with what it shows as JSON beside it."""
+"""Plots in the output tree: an SVG file each, and the plotted data as JSON beside it."""
 
 import io
 import json
@@ -14,27 +14,27 @@ from runtree.records.writer import jsonable, write_bytes, write_text
 log = logging.getLogger(__name__)
 
 BEST, GREY, PALE = "#D55E00", "#767676", "#BBBBBB"
-# Okabe & Ito: told apart by the colour-blind too; then once more with other markers
+# Okabe & Ito: distinguishable with colour blindness; after the last one they repeat with other markers
 COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
 STYLE: Any = {
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
     "font.size": 9,
     "legend.frameon": False,
-    "svg.fonttype": "none",  # text that can be searched, in a small file
-    "svg.hashsalt": "runtree",  # the same bytes each time
-    "text.parse_math": False,  # a name with dollars in it is a name
+    "svg.fonttype": "none",  # text stays text: the file is small and can be searched
+    "svg.hashsalt": "runtree",  # ids are random otherwise: the same plot has the same bytes
+    "text.parse_math": False,  # a name may contain dollar signs
 }
 
-UNDATED: Any = {"Date": None, "Creator": None}  # the same bytes each time
+UNDATED: Any = {"Date": None, "Creator": None}  # the same plot has the same bytes
 SIZES = re.compile(rb'width="[^"]+" height="[^"]+" viewBox="[^"]+"')
 
-DrawnPlot = tuple[Any, dict[str, Any]]  # a figure, and what it shows
+DrawnPlot = tuple[Any, dict[str, Any]]  # a figure, and its data
 
 
-def write_plot(folder: Path, name: str, picture: Callable[[], DrawnPlot | None], once: bool = False) -> list[str]:
-    """Draw a picture and write it and its data; return the names of both. One that fails is a warning, and left out.
+def write_plot(folder: Path, name: str, draw: Callable[[], DrawnPlot | None], once: bool = False) -> list[str]:
+    """Draw a plot and write its SVG file and its data; return the names of both. A failure is a warning.
 
-    `once`: its figure has no layout engine, so that one pass draws it; two take twice the time.
+    With `once` the figure must have no layout engine: it is then drawn in one pass instead of two, in half the time.
     """
     from matplotlib import rc_context, style
 
@@ -42,7 +42,7 @@ def write_plot(folder: Path, name: str, picture: Callable[[], DrawnPlot | None],
     try:
         with rc_context():
             style.use(["default", STYLE])
-            drawn = picture()
+            drawn = draw()
             if drawn is None:
                 return []
             svg, data = (
@@ -62,7 +62,7 @@ def write_plot(folder: Path, name: str, picture: Callable[[], DrawnPlot | None],
 
 
 def _open_figures() -> set[int]:
-    """Return pyplot's figures; where nobody has loaded it there are none."""
+    """Return the numbers of pyplot's figures. It is not imported for that: without it there are none."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     return set(pyplot.get_fignums()) if pyplot else set()
 
@@ -74,12 +74,13 @@ def _svg(figure: Any) -> bytes:
 
 
 def _svg_in_one_pass(figure: Any) -> bytes:
-    """Return a figure as `_svg` does: what stands beside its axes lies outside the canvas, and is taken into view."""
+    """Return the same as `_svg`. Text beside the axes lies outside the canvas, so the view box is widened."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     content, box, height = io.BytesIO(), figure.get_tightbbox().padded(0.1), figure.get_figheight()
     canvas: Any = FigureCanvasSVG(figure)
     canvas.print_svg(content, metadata=UNDATED)
-    left, top, wide, high = (72 * inches for inches in (box.x0, height - box.y1, box.width, box.height))
+    corner, size = (box.x0, height - box.y1), (box.width, box.height)
+    left, top, wide, high = (72 * inches for inches in (*corner, *size))  # 72 points an inch
     seen = f'width="{wide:.2f}pt" height="{high:.2f}pt" viewBox="{left:.2f} {top:.2f} {wide:.2f} {high:.2f}"'
     return SIZES.sub(seen.encode(), content.getvalue(), count=1)
