@@ -1,1 +1,1 @@
-"""What is asked of a model once it is scored: how sure, how much better than a baseline, where weak, what next."""
+"""Evaluation of a scored run: intervals, baselines, quality gate, fairness, explanation and diagnosis."""

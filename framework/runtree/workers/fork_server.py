@@ -33,9 +33,9 @@ from typing import IO, Any, NoReturn
 
 from runtree.contract.errors import RuntreeError
 from runtree.workers.executor import JobFunction, make_job_function, startup_error
+from runtree.workers.messages import FORK, KILL, ORDER, TERM
 from runtree.workers.process_tree import children, kill_descendants, kill_tree
 from runtree.workers.resource_limits import become_subreaper, die_with_parent
-from runtree.workers.wire_protocol import FORK, KILL, ORDER, TERM
 from runtree.workers.worker import serve_jobs
 
 # sys.path first: this module itself may lie where only the driver's sys.path finds it

@@ -39,8 +39,8 @@ from runtree.contract.errors import RuntreeError
 from runtree.workers.executor import Job, JobDied, JobReturned, TerminationCause, startup_error
 from runtree.workers.fork_server import ForkServerClient
 from runtree.workers.log_capture import truncate_log
+from runtree.workers.messages import send_message
 from runtree.workers.process_tree import resident_bytes
-from runtree.workers.wire_protocol import send_message
 
 MAX_FAILED_STARTS_PER_SLOT = 3
 

@@ -14,6 +14,7 @@ from typing import Literal, NoReturn
 
 from runtree.workers.executor import JobFunction
 from runtree.workers.log_capture import LogCapture
+from runtree.workers.messages import send_message
 from runtree.workers.resource_limits import (
     PeakMemory,
     become_subreaper,
@@ -21,7 +22,6 @@ from runtree.workers.resource_limits import (
     limit_allocation,
     prefer_oom_kill,
 )
-from runtree.workers.wire_protocol import send_message
 
 
 def serve_jobs(connection: Connection, function: JobFunction, fork_server: int, sync_reports: bool) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Subjects of a diagnosis whose truth is known, for they are made up."""
+"""Evaluation contexts of made-up predictions."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ CATALOGUE = {metric.name: metric for metric in metrics.BUILTIN}
 
 
 def answers_of(truth: Any, predicted: Any, chance: Any = None, classes: tuple[Any, ...] = ("no", "yes")) -> Predictions:
-    """Return answers; `chance` is that of the second class, or of shape (rows, classes)."""
+    """Return predictions; `chance` is the probability of the second class, or of shape (rows, classes)."""
     if chance is not None:
         chance = np.asarray(chance, dtype=float)
         chance = np.column_stack([1 - chance, chance]) if chance.ndim == 1 else chance
@@ -87,13 +87,13 @@ def context(tmp_path) -> Callable[..., EvaluationContext]:
 
 @pytest.fixture
 def answers() -> Callable[..., Predictions]:
-    """Return what makes answers."""
+    """Return a function that makes predictions."""
     return answers_of
 
 
 @pytest.fixture
 def guessing() -> Callable[..., dict[str, Predictions]]:
-    """Return a function that makes parts whose rows are answered right with a given chance, class by class alike."""
+    """Return a function that makes splits whose rows are predicted right with a given probability, in every class."""
 
     def make(seed: int, sizes: dict[str, int], right: Any = 0.8) -> dict[str, Predictions]:
         draw = np.random.default_rng(seed)

@@ -1,1 +1,1 @@
-"""What is wrong with a model, found in what it answered, and what to do about it."""
+"""Diagnosis of a scored model: reports on its errors, and findings that say what to do about them."""

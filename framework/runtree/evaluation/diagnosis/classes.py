@@ -1,4 +1,4 @@
-"""What is found and missed of each class, and for which other it is taken."""
+"""Precision and recall of each class, classes with low recall, and the pair of classes that is confused most."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,24 +11,25 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-FEW = 10  # rows of a class below which its recall says next to nothing
-LEVEL = 0.05
-MUCH = 0.1  # by which a recall is below the others' before it is worth a word
-NAMED = 3
+    ClassRow = dict[str, Any]
+
+MIN_CLASS_ROWS = 10  # below, the recall of a class says next to nothing
+ALPHA = 0.05
+MIN_RECALL_GAP = 0.1  # below the recall of the other classes
+MAX_NAMED = 3
 
 
-def class_report(context: EvaluationContext) -> list[dict[str, Any]] | None:
-    """Return precision, recall and F1 of each class on the test part, and for what most of its misses were taken."""
+def class_report(context: EvaluationContext) -> "list[ClassRow] | None":
+    """Return precision, recall and F1 of each class, and the class that most of its missed rows are predicted as."""
     import numpy as np
 
-    part = context.reporting_split
-    classes = context.run.data.classes
-    if part is None or not classes:
+    split, classes = context.reporting_split, context.run.data.classes
+    if split is None or not classes:
         return None
-    counts = confusion(context, part)
-    rows, taken, hits = counts.sum(1), counts.sum(0), np.diagonal(counts)
-    precision, recall = (np.divide(hits, by, out=np.zeros(len(classes)), where=by > 0) for by in (taken, rows))
-    total = rows + taken
+    counts = confusion_matrix(context, split)
+    rows, predicted, hits = counts.sum(1), counts.sum(0), np.diagonal(counts)
+    precision, recall = (np.divide(hits, by, out=np.zeros(len(classes)), where=by > 0) for by in (predicted, rows))
+    total = rows + predicted
     f1 = np.divide(2 * hits, total, out=np.zeros(len(classes)), where=total > 0)
     missed = counts - np.diag(hits)
     return [
@@ -45,99 +46,101 @@ def class_report(context: EvaluationContext) -> list[dict[str, Any]] | None:
     ]
 
 
-def confusion(context: EvaluationContext, part: str) -> "Array":
-    """Return counts of rows, true class by predicted class."""
+def confusion_matrix(context: EvaluationContext, split: str) -> "Array":
+    """Return counts of rows of shape (true classes, predicted classes)."""
     import numpy as np
 
-    answers, count = context.predictions[part], len(context.run.data.classes)
-    return np.bincount(answers.y_true * count + answers.y_pred, minlength=count**2).reshape(count, count)
+    predictions, count = context.predictions[split], len(context.run.data.classes)
+    cells = np.bincount(predictions.y_true * count + predictions.y_pred, minlength=count**2)
+    return cells.reshape(count, count)
 
 
 def class_findings(context: EvaluationContext) -> Iterator[Finding]:
-    """Name classes that are too small to tell, that are found less than the others, and the pair most confused."""
-    found = context.results.get("classes")
-    part = context.reporting_split
-    if not found or part is None:
+    """Name classes with too few rows, classes with a low recall, and the most confused pair."""
+    report, split = context.results.get("classes"), context.reporting_split
+    if not report or split is None:
         return
-    yield from _small(found, part)
-    yield from _weak(context, found, part)
-    if len(found) > 2:
-        yield from _pair(context, found, part)
+    yield from _small_classes(report, split)
+    yield from _weak_classes(context, report, split)
+    if len(report) > 2:
+        yield from _confused_pair(context, report, split)
 
 
-def _small(found: list[dict[str, Any]], part: str) -> Iterator[Finding]:
-    small = [f"{one['class']!r} ({one['rows']})" for one in found if one["rows"] < FEW]
+def _small_classes(report: "list[ClassRow]", split: str) -> Iterator[Finding]:
+    small = [row for row in report if row["rows"] < MIN_CLASS_ROWS]
     if small:
-        more = f" and {len(small) - NAMED} more" if len(small) > NAMED else ""
+        named = ", ".join(f"{row['class']!r} ({row['rows']})" for row in small[:MAX_NAMED])
+        more = f" and {len(small) - MAX_NAMED} more" if len(small) > MAX_NAMED else ""
         yield Finding(
             "small classes",
             "note",
-            f"fewer than {FEW} rows on {part}, too few to tell: {', '.join(small[:NAMED])}{more}",
-            "judge by more rows: a larger data.test_size, or more rows of these classes",
-            {"classes": [one["class"] for one in found if one["rows"] < FEW]},
+            f"fewer than {MIN_CLASS_ROWS} rows on {split}, too few to judge: {named}{more}",
+            "use more rows: a larger data.test_size, or more rows of these classes",
+            {"classes": [row["class"] for row in small]},
         )
 
 
-def _weak(context: EvaluationContext, found: list[dict[str, Any]], part: str) -> Iterator[Finding]:
-    """Hold each class's recall against that of all others: Fisher's exact test, one-sided, corrected by Holm."""
+def _weak_classes(context: EvaluationContext, report: "list[ClassRow]", split: str) -> Iterator[Finding]:
+    """Compare each class's recall with that of all others: Fisher's exact test, one-sided, corrected by Holm."""
     from scipy.stats import hypergeom
 
     from runtree.statistics.comparison import holm
 
-    rows = sum(one["rows"] for one in found)
-    missed = [round(one["rows"] * (1 - one["recall"])) for one in found]
-    ps = holm(
+    rows = sum(row["rows"] for row in report)
+    missed = [round(row["rows"] * (1 - row["recall"])) for row in report]
+    p_values = holm(
         [
-            float(hypergeom.sf(lost - 1, rows, sum(missed), one["rows"])) if one["rows"] else 1.0
-            for one, lost in zip(found, missed, strict=True)
+            float(hypergeom.sf(lost - 1, rows, sum(missed), row["rows"])) if row["rows"] else 1.0
+            for row, lost in zip(report, missed, strict=True)
         ]
     )
     weak = []
-    for one, lost, p in zip(found, missed, ps, strict=True):
-        others = 1 - (sum(missed) - lost) / max(rows - one["rows"], 1)
-        if p < LEVEL and others - one["recall"] > MUCH:
-            weak.append((p, one, others))
-    for p, one, others in sorted(weak, key=lambda item: item[0])[:NAMED]:
-        values = {"class": one["class"], "recall": one["recall"], "others": others, "p": p}
+    for row, lost, p in zip(report, missed, p_values, strict=True):
+        others = 1 - (sum(missed) - lost) / max(rows - row["rows"], 1)
+        if p < ALPHA and others - row["recall"] > MIN_RECALL_GAP:
+            weak.append((p, row, others))
+    for p, row, others in sorted(weak, key=lambda entry: entry[0])[:MAX_NAMED]:
         yield Finding(
             "weak class",
             "warning",
-            f"{one['class']!r} is found in {one['recall']:.0%} of its {one['rows']:,} rows on {part}, the others in "
-            f"{others:.0%}; mostly taken for {one['confused_with']!r}",
-            _remedy(context),
-            values,
+            f"recall of {row['class']!r} is {row['recall']:.0%} of {row['rows']:,} rows on {split}, of the others "
+            f"{others:.0%}; it is mostly predicted as {row['confused_with']!r}",
+            _recall_advice(context),
+            {"class": row["class"], "recall": row["recall"], "others": others, "p": p},
         )
     if not weak:
-        yield Finding("weak class", "good", f"no class is found less often than the others on {part}, beyond chance")
+        yield Finding("weak class", "good", f"no class has a significantly lower recall than the others on {split}")
 
 
-def _remedy(context: EvaluationContext) -> str:
+def _recall_advice(context: EvaluationContext) -> str:
     node: Mapping[str, Any] = context.run.config.to_dict()["algorithm"]
     if "class_weight" in node and node["class_weight"] is None:
-        return "weigh rare classes more: algorithm.class_weight=balanced"
+        return "give rare classes more weight: algorithm.class_weight=balanced"
     if len(context.run.data.classes) == 2 and not context.run.metadata.get("decision"):
-        return "answer it from a lower chance on: decision.threshold=balanced_accuracy"
-    return "more rows of it, or columns that tell it from the other"
+        return "predict it from a lower probability: decision.threshold=balanced_accuracy"
+    return "get more rows of it, or columns that separate it from the other"
 
 
-def _pair(context: EvaluationContext, found: list[dict[str, Any]], part: str) -> Iterator[Finding]:
-    """Name the pair of classes that most errors fall on, if that is no chance (binomial, Bonferroni)."""
+def _confused_pair(context: EvaluationContext, report: "list[ClassRow]", split: str) -> Iterator[Finding]:
+    """Name the pair of classes with most errors, if that is significant (binomial test, Bonferroni over pairs)."""
     import numpy as np
     from scipy.stats import binom
 
-    counts = confusion(context, part)
+    counts = confusion_matrix(context, split)
     both = np.triu(counts + counts.T, 1)
     errors, pairs = int(both.sum()), len(counts) * (len(counts) - 1) // 2
-    one, other = np.unravel_index(both.argmax(), both.shape)
-    most = int(both[one, other])
+    first, second = np.unravel_index(both.argmax(), both.shape)
+    most = int(both[first, second])
     rows = counts.sum(1)
-    likely = float((rows[one] + rows[other]) / (len(counts) - 1) / rows.sum())  # a row is missed in favour of any other
-    if errors and most >= FEW and pairs * float(binom.sf(most - 1, errors, likely)) < LEVEL and most > errors / 3:
-        first, second = found[int(one)]["class"], found[int(other)]["class"]
+    # under the null hypothesis a missed row is predicted as any other class with the same probability
+    expected = float((rows[first] + rows[second]) / (len(counts) - 1) / rows.sum())
+    significant = pairs * float(binom.sf(most - 1, errors, expected)) < ALPHA
+    if errors and most >= MIN_CLASS_ROWS and significant and most > errors / 3:
+        labels = [report[int(first)]["class"], report[int(second)]["class"]]
         yield Finding(
             "confused pair",
             "note",
-            f"{most} of the {errors} errors on {part} take {first!r} and {second!r} for each other",
-            "a column that tells these two apart would help most; or are their labels right?",
-            {"classes": [first, second], "errors": most, "of": errors},
+            f"{most} of the {errors} errors on {split} confuse {labels[0]!r} and {labels[1]!r}",
+            "add a column that separates these two, or check their labels",
+            {"classes": labels, "errors": most, "of": errors},
         )

@@ -1,4 +1,4 @@
-"""The table's columns as a person would name some of its rows: numbers and categories; what is neither is left out."""
+"""Columns as a reader would name rows by: numbers and categories. Other columns are skipped with a reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-LEVELS = 50  # of a category: a column with more is a name or a text, and is cut to its most frequent ones
-DISTINCT = 5  # values up to which a number is read as a category
-COLUMNS = 100  # at most: of more the first, as the table has them
+MAX_LEVELS = 50  # of a category; a column with more is a name or a text, and keeps its most frequent ones
+MAX_NUMERIC_LEVELS = 5  # a numeric column with so few distinct values is read as a category
+MAX_COLUMNS = 100  # the first ones of the table
+MISSING_CODE, OTHER_CODE = -1, -2
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class ColumnValues:
     Attributes
     ----------
     values
-        Numbers with NaN for what is missing, or codes of `levels` with -1 for what is missing and -2 for other levels.
+        Numbers, NaN where missing; or codes of `levels`, -1 where missing and -2 for other levels.
     levels
-        The levels of a category, the most frequent first; empty for numbers.
+        The levels of a category, the most frequent first if there are many; empty for a numeric column.
     """
 
     name: str
@@ -33,30 +34,30 @@ class ColumnValues:
 
     @property
     def numeric(self) -> bool:
-        """Whether it holds numbers."""
+        """Whether the column holds numbers."""
         return not self.levels
 
     @property
     def missing(self) -> "Array":
-        """Where nothing is known."""
+        """A mask of the rows whose value is missing."""
         import numpy as np
 
-        found: Array = np.isnan(self.values) if self.numeric else self.values == -1
-        return found
+        mask: Array = np.isnan(self.values) if self.numeric else self.values == MISSING_CODE
+        return mask
 
 
 def read_columns(features: "pd.DataFrame") -> tuple[list[ColumnValues], dict[str, str]]:
-    """Return what can be read, and the reasons why other columns cannot."""
-    found: list[ColumnValues] = []
+    """Return the readable columns, and for each other column the reason why it is skipped."""
+    columns: list[ColumnValues] = []
     skipped: dict[str, str] = {}
-    for name in features.columns[:COLUMNS]:
+    for name in features.columns[:MAX_COLUMNS]:
         column = _read(str(name), features[name])
         if isinstance(column, ColumnValues):
-            found.append(column)
+            columns.append(column)
         else:
             skipped[str(name)] = column
-    skipped |= {str(name): f"beyond the first {COLUMNS} columns" for name in features.columns[COLUMNS:]}
-    return found, skipped
+    skipped |= {str(name): f"not among the first {MAX_COLUMNS} columns" for name in features.columns[MAX_COLUMNS:]}
+    return columns, skipped
 
 
 def _read(name: str, column: "pd.Series[Any]") -> ColumnValues | str:
@@ -65,12 +66,11 @@ def _read(name: str, column: "pd.Series[Any]") -> ColumnValues | str:
     if types.is_bool_dtype(column.dtype):
         return _category(name, column)
     if types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
-        values = column.to_numpy(dtype=float, na_value=float("nan"))
-        return _number(name, values)
+        return _number(name, column.to_numpy(dtype=float, na_value=float("nan")))
     if types.is_datetime64_any_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype):
-        return "holds moments"
-    if not all(isinstance(one, (str, int, float, bool)) for one in column.dropna().head(100).tolist()):
-        return "holds no text and no numbers"
+        return "holds dates"
+    if not all(isinstance(value, (str, int, float, bool)) for value in column.dropna().head(100).tolist()):
+        return "holds neither text nor numbers"
     return _category(name, column)
 
 
@@ -78,15 +78,15 @@ def _number(name: str, values: "Array") -> ColumnValues | str:
     import numpy as np
 
     known = values[np.isfinite(values)]
-    few = np.unique(known[: 50 * DISTINCT])
-    if len(few) <= DISTINCT:
-        few = np.unique(known)
-    if not len(few):
-        return "holds nothing"
-    if len(few) > DISTINCT:
+    distinct = np.unique(known[: 50 * MAX_NUMERIC_LEVELS])  # the first rows mostly show that there are many
+    if len(distinct) <= MAX_NUMERIC_LEVELS:
+        distinct = np.unique(known)
+    if not len(distinct):
+        return "is empty"
+    if len(distinct) > MAX_NUMERIC_LEVELS:
         return ColumnValues(name, np.where(np.isfinite(values), values, np.nan))
-    codes = np.where(np.isfinite(values), np.searchsorted(few, values), -1)
-    return ColumnValues(name, codes, tuple(f"{one:g}" for one in few))
+    codes = np.where(np.isfinite(values), np.searchsorted(distinct, values), MISSING_CODE)
+    return ColumnValues(name, codes, tuple(f"{value:g}" for value in distinct))
 
 
 def _category(name: str, column: "pd.Series[Any]") -> ColumnValues | str:
@@ -96,16 +96,16 @@ def _category(name: str, column: "pd.Series[Any]") -> ColumnValues | str:
     texts = column.astype("object").where(column.notna(), None)
     codes, levels = pd.factorize(texts.map(str, na_action="ignore"))
     if not len(levels):
-        return "holds nothing"
-    if len(levels) > LEVELS:
+        return "is empty"
+    if len(levels) > MAX_LEVELS:
         order = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(levels)), kind="stable")
-        places = np.full(len(levels) + 1, -2)  # the last is that of the code -1
-        places[order[:LEVELS]] = np.arange(LEVELS)
-        places[-1] = -1
-        codes, levels = places[codes], levels[order[:LEVELS]]
+        places = np.full(len(levels) + 1, OTHER_CODE)  # the last place is that of the code -1
+        places[order[:MAX_LEVELS]] = np.arange(MAX_LEVELS)
+        places[-1] = MISSING_CODE
+        codes, levels = places[codes], levels[order[:MAX_LEVELS]]
     return ColumnValues(name, codes, tuple(str(level) for level in levels))
 
 
 def select_rows(columns: Sequence[ColumnValues], rows: "Array") -> list[ColumnValues]:
-    """Return the same columns at some of their rows."""
+    """Return the columns at some of their rows."""
     return [ColumnValues(column.name, column.values[rows], column.levels) for column in columns]

@@ -1,4 +1,4 @@
-"""The history of a fit: whether it ended too soon, or long after it was at its best."""
+"""Convergence of an iterative fit: did it stop too early, or long after its best iteration?"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,31 +15,30 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-POINTS = 8  # checks below which a curve has no shape
-ERRORS = 3.0
-MATTERS = 0.02  # of all that was gained: what less is worth no more iterations
-EARLY = 2 / 3  # a best before this share of the iterations is long ago
+MIN_POINTS = 8  # of a history; fewer have no shape
+SIGNIFICANT_ERRORS = 3.0
+MIN_RISE = 0.02  # of the whole range: a smaller rise is not worth more iterations
+MIN_FALL = 0.05
+EARLY_BEST = 2 / 3  # a best iteration before this share of all is early
 LIMITS = {"max_iterations": "fit.max_iterations", "max_seconds": "fit.max_seconds"}
 
 
 @dataclass(frozen=True)
 class CurveShape:
-    """How a curve ends. Gains: above 0 is better.
+    """The end of a curve of gains, in which higher is better.
 
     Attributes
     ----------
-    rising
-        By how much it rose over its last third.
-    error
-        The standard error of that.
+    rising, error
+        The rise over the last third, and its standard error.
     best
-        Position of the best of the smoothed curve.
+        Position of the best point of the smoothed curve.
     fallen
-        By how much its end is below that best.
+        How far the end of the smoothed curve lies below its best point.
     noise
-        Standard deviation of one check.
+        Standard deviation of one point.
     total
-        From the worst to the best.
+        The range of the curve.
     """
 
     rising: float
@@ -51,34 +50,36 @@ class CurveShape:
 
 
 def convergence_findings(context: EvaluationContext) -> Iterator[Finding]:
-    """Look at the watched metric of the history, or else at why the fit ended."""
+    """Judge the history of the ranking metric or the loss; without one, the reason why the fit ended."""
     run = context.run
     lines = list(read_history(RunFolder(run.folder).history)) if run.plan.steps else []
-    told = _watched(lines, context)
-    if told is None:
-        yield from _unwatched(context)
+    monitored = _monitored_curve(lines, context)
+    if monitored is None:
+        yield from _solver_limit(context)
         return
-    name, steps, gains = told
+    name, steps, gains = monitored
     shape = fit_curve_shape(gains)
-    yield from _too_soon(context, name, steps, shape)
-    yield from _too_late(context, name, steps, gains, shape)
+    yield from _stopped_early(context, name, steps, shape)
+    yield from _stopped_late(context, name, steps, shape)
 
 
-def _watched(lines: Sequence[Mapping[str, Any]], context: EvaluationContext) -> "tuple[str, list[int], Array] | None":
+def _monitored_curve(
+    lines: Sequence[Mapping[str, Any]], context: EvaluationContext
+) -> "tuple[str, list[int], Array] | None":
     import numpy as np
 
     for name, sign in ((f"validation_{context.metric.name}", context.gain(1, 0)), ("validation_loss", -1.0)):
-        told = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
-        if len(told) >= POINTS:
-            return name, [step for step, _ in told], sign * np.array([found for _, found in told], dtype=float)
+        points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
+        if len(points) >= MIN_POINTS:
+            return name, [step for step, _ in points], sign * np.array([value for _, value in points], dtype=float)
     return None
 
 
 def fit_curve_shape(gains: "Array") -> CurveShape:
-    """Tell how a curve ends: a line through its last third, against the scatter of single checks.
+    """Fit a line through the last third of a curve, and estimate the noise of single points.
 
-    The scatter comes from second differences (Gasser, Sroka & Jennen-Steinmetz 1986, doi:10.1093/biomet/73.3.625), and
-    at least from a thousandth of the range: a metric of few rows moves in jumps.
+    The noise comes from second differences (Gasser, Sroka & Jennen-Steinmetz 1986, doi:10.1093/biomet/73.3.625), and is
+    at least a thousandth of the range, because a metric of few rows moves in steps and may look noiseless.
     """
     import numpy as np
 
@@ -87,62 +88,59 @@ def fit_curve_shape(gains: "Array") -> CurveShape:
     last = max(len(gains) // 3, 4)
     places = np.arange(last) - (last - 1) / 2
     slope = float(places @ gains[-last:] / (places @ places))
-    width = min(5, len(gains) // 3) | 1
+    width = min(5, len(gains) // 3) | 1  # odd, so that the moving average is centred
     smooth = np.convolve(np.pad(gains, width // 2, mode="edge"), np.ones(width) / width, mode="valid")
     best = int(smooth.argmax())
     error = noise / float(np.sqrt(places @ places)) * (last - 1)
     return CurveShape(slope * (last - 1), error, best, float(smooth[best] - smooth[-1]), noise, total)
 
 
-def _too_soon(context: EvaluationContext, name: str, steps: Sequence[int], shape: CurveShape) -> Iterator[Finding]:
-    ending = context.run.fit_summary
-    path = LIMITS.get(str(ending.get("reason")))
+def _stopped_early(context: EvaluationContext, name: str, steps: Sequence[int], shape: CurveShape) -> Iterator[Finding]:
+    summary = context.run.fit_summary
+    path = LIMITS.get(str(summary.get("reason")))
     if path is None:
         return
-    values = {"metric": name, "rising": shape.rising, "error": shape.error, "iterations": steps[-1]}
-    unit = ending["unit"]
-    if shape.rising <= max(ERRORS * shape.error, MATTERS * shape.total):
-        yield Finding("budget", "good", f"{name} has stopped improving by {unit} {steps[-1]}", "", values)
+    last, unit = steps[-1], summary["unit"]
+    values = {"metric": name, "rising": shape.rising, "error": shape.error, "iterations": last}
+    if shape.rising <= max(SIGNIFICANT_ERRORS * shape.error, MIN_RISE * shape.total):
+        yield Finding("budget", "good", f"{name} no longer improves at {unit} {last}", "", values)
         return
-    asked = (
-        2 * steps[-1] if path == LIMITS["max_iterations"] else f"{2 * (context.run.plan.options.max_seconds or 0):g}"
-    )
+    seconds = context.run.plan.options.max_seconds
+    doubled = 2 * last if path == LIMITS["max_iterations"] else f"{2 * (seconds or 0):g}"
     yield Finding(
         "budget",
         "note",
-        f"{name} was still improving at the last of {steps[-1]:,} {unit}s: by {shape.rising:.2g} (± {shape.error:.1g}) "
+        f"{name} was still improving at the last of {last:,} {unit}s: by {shape.rising:.2g} (± {shape.error:.1g}) "
         "over the last third",
-        f"give it more: {path}={asked}",
+        f"train longer: {path}={doubled}",
         values,
     )
 
 
-def _too_late(
-    context: EvaluationContext, name: str, steps: Sequence[int], gains: "Array", shape: CurveShape
-) -> Iterator[Finding]:
-    ending, fallen = context.run.fit_summary, shape.fallen
+def _stopped_late(context: EvaluationContext, name: str, steps: Sequence[int], shape: CurveShape) -> Iterator[Finding]:
+    summary = context.run.fit_summary
     best, last = steps[shape.best], steps[-1]
-    if best > EARLY * last or fallen <= max(ERRORS * shape.noise, 0.05 * shape.total):
+    if best > EARLY_BEST * last or shape.fallen <= max(SIGNIFICANT_ERRORS * shape.noise, MIN_FALL * shape.total):
         return
-    kept = ending.get("best")
-    said = f"{name} was best at {ending['unit']} {best} of {last}, and {fallen:.2g} worse at the end"
-    values = {"metric": name, "best": best, "iterations": last, "fallen": fallen}
+    kept, unit = summary.get("best"), summary["unit"]
+    message = f"{name} was best at {unit} {best} of {last}, and {shape.fallen:.2g} worse at the end"
+    values = {"metric": name, "best": best, "iterations": last, "fallen": shape.fallen}
     if kept and kept < last:
-        yield Finding("turned", "good", f"{said}; the model is that of {ending['unit']} {kept}", "", values)
+        yield Finding("overtraining", "good", f"{message}; the model of {unit} {kept} is kept", "", values)
     elif supports_fit_option(context, "patience"):
-        yield Finding("turned", "warning", said, "keep the best: fit.patience.checks=10", values)
+        yield Finding("overtraining", "warning", message, "keep the best: fit.patience.checks=10", values)
     else:
-        yield Finding("turned", "warning", said, f"end sooner: fit.max_iterations={best}", values)
+        yield Finding("overtraining", "warning", message, f"stop earlier: fit.max_iterations={best}", values)
 
 
-def _unwatched(context: EvaluationContext) -> Iterator[Finding]:
-    """Tell where a solver was cut off; trees and rounds always go on to their last."""
-    ending = context.run.fit_summary
-    if ending.get("reason") == "max_iterations" and ending.get("unit") == "iteration":
-        done = ending["iterations"]
-        if supports_fit_option(context, "max_iterations"):
-            more = f"give it more: fit.max_iterations={5 * done}"
-        else:
-            more = "give it more: runtree describe algorithm tells how"
-        said = f"the solver was cut off after {done:,} iterations, before its tolerance was met"
-        yield Finding("budget", "note", said, more, {"iterations": done})
+def _solver_limit(context: EvaluationContext) -> Iterator[Finding]:
+    """Note a solver that reached its limit; trees and boosting rounds always do."""
+    summary = context.run.fit_summary
+    if summary.get("reason") != "max_iterations" or summary.get("unit") != "iteration":
+        return
+    iterations = summary["iterations"]
+    advice = "train longer: see runtree describe algorithm"
+    if supports_fit_option(context, "max_iterations"):
+        advice = f"train longer: fit.max_iterations={5 * iterations}"
+    message = f"the solver stopped after {iterations:,} iterations, before it converged"
+    yield Finding("budget", "note", message, advice, {"iterations": iterations})

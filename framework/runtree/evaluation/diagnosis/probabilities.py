@@ -1,4 +1,4 @@
-"""Whether chances come true as often as they say, against what perfect chances would show on as many rows."""
+"""Calibration of the predicted probabilities, and the decision threshold of two classes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,222 +24,221 @@ if TYPE_CHECKING:
 
 CALIBRATION_BINS = 10
 SIMULATIONS = 200
-CALIBRATION_LEVEL = 0.05
-MATTERS = 0.02  # an error of chances that is worth a word, however sure
-ENOUGH = 1000  # rows from which isotonic regression does better than a sigmoid (scikit-learn, user guide 1.16.3)
+ALPHA = 0.05
+MIN_CALIBRATION_ERROR = 0.02  # a smaller one is not worth a warning, however significant
+MIN_ISOTONIC_ROWS = 1000  # from which isotonic regression beats a sigmoid (scikit-learn, user guide 1.16.3)
+
+THRESHOLD_SPLIT = "validation"
+MAX_THRESHOLDS = 40
+DEFAULT_METRIC = "balanced_accuracy"  # of thresholds, if the ranking metric does not depend on one
 
 
 @dataclass(frozen=True)
 class BinaryOutcomes:
-    """What is said and what came of it, row by row.
+    """The probability of one event in each row, and whether the event occurred.
 
-    For two classes `said` is the chance of the second, and `came` whether it was it; for more the chance of the class
-    that is answered, and whether that was right.
+    Of two classes the event is the second class; of more, that the predicted class is right.
     """
 
-    said: "Array"
-    came: "Array"
+    probability: "Array"
+    occurred: "Array"
 
 
-def binary_outcomes(context: EvaluationContext, part: str) -> BinaryOutcomes | None:
-    """Return what the model said on a part; None where it gives no chances."""
+def binary_outcomes(context: EvaluationContext, split: str) -> BinaryOutcomes | None:
+    """Return the outcomes of a sample of a split; None if the model has no probabilities."""
     import numpy as np
 
-    answers = take_rows(context.predictions[part], context.sample_rows(part))
-    if answers.score is None:
+    predictions = take_rows(context.predictions[split], context.sample_rows(split))
+    if predictions.score is None:
         return None
-    if len(answers.classes) == 2:
-        return BinaryOutcomes(np.clip(answers.score[:, 1], 0, 1), answers.y_true == 1)
-    likeliest = answers.score.argmax(axis=1)
-    return BinaryOutcomes(np.clip(answers.score.max(axis=1), 0, 1), answers.y_true == likeliest)
+    if len(predictions.classes) == 2:
+        return BinaryOutcomes(np.clip(predictions.score[:, 1], 0, 1), predictions.y_true == 1)
+    predicted = predictions.score.argmax(axis=1)
+    return BinaryOutcomes(np.clip(predictions.score.max(axis=1), 0, 1), predictions.y_true == predicted)
 
 
 def calibration_curve(context: EvaluationContext) -> dict[str, Any] | None:
-    """Return the calibration curve and the expected calibration error.
+    """Return the calibration curve, the expected calibration error, and what chance explains of it.
 
-    Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602, in bins of equal width.
-
-    `noise` is the error that perfect chances show on as many rows in 19 of 20 cases, and `p` how often they show as
-    great a one: drawn from the chances themselves (consistency resampling, Bröcker & Smith 2007,
+    The error is that of Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602, in bins of equal width. `noise` is the 95 %
+    quantile of the error that perfectly calibrated probabilities show on as many rows, and `p` the probability of an
+    error as large: outcomes are drawn from the probabilities themselves (consistency resampling, Bröcker & Smith 2007,
     doi:10.1175/WAF993.1).
     """
     import numpy as np
 
-    part = context.reporting_split
-    if part is None or not context.run.data.classes:
+    split = context.reporting_split
+    if split is None or not context.run.data.classes:
         return None
-    chances = binary_outcomes(context, part)
-    if chances is None:
+    outcomes = binary_outcomes(context, split)
+    if outcomes is None:
         return None
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
-    own = np.searchsorted(edges[1:-1], chances.said, side="right")
-    rows = np.bincount(own, minlength=CALIBRATION_BINS)
-    said, came = (
-        np.bincount(own, weights=values, minlength=CALIBRATION_BINS) for values in (chances.said, chances.came)
+    place = np.searchsorted(edges[1:-1], outcomes.probability, side="right")
+    rows = np.bincount(place, minlength=CALIBRATION_BINS)
+    predicted, observed = (
+        np.bincount(place, weights=values, minlength=CALIBRATION_BINS)
+        for values in (outcomes.probability, outcomes.occurred)
     )
-    ece = float(np.abs(came - said).sum() / rows.sum())
-    drawn = _drawn(chances.said, own, said, context.run.seed)
+    error = float(np.abs(observed - predicted).sum() / rows.sum())
+    simulated = _simulate_errors(outcomes.probability, place, predicted, context.run.seed)
     bins = [
         {
-            "low": float(edges[place]),
-            "high": float(edges[place + 1]),
-            "rows": int(rows[place]),
-            "mean": float(said[place] / rows[place]),
-            "share": float(came[place] / rows[place]),
+            "low": float(edges[number]),
+            "high": float(edges[number + 1]),
+            "rows": int(rows[number]),
+            "mean": float(predicted[number] / rows[number]),
+            "share": float(observed[number] / rows[number]),
         }
-        for place in range(CALIBRATION_BINS)
-        if rows[place]
+        for number in range(CALIBRATION_BINS)
+        if rows[number]
     ]
-    noise, p = float(np.quantile(drawn, 0.95)), float((1 + (drawn >= ece).sum()) / (1 + len(drawn)))
-    return {"ece": ece, "noise": noise, "p": p, "bins": bins, "part": part, "rows": int(rows.sum())}
+    noise = float(np.quantile(simulated, 0.95))
+    p = float((1 + (simulated >= error).sum()) / (1 + len(simulated)))
+    return {"ece": error, "noise": noise, "p": p, "bins": bins, "part": split, "rows": int(rows.sum())}
 
 
-def _drawn(said: "Array", own: "Array", sums: "Array", seed: int) -> "Array":
-    """Return the error of perfect chances on draws of what comes: of shape (SIMULATIONS,)."""
+def _simulate_errors(probability: "Array", place: "Array", predicted: "Array", seed: int) -> "Array":
+    """Return the calibration error of perfectly calibrated probabilities, of shape (SIMULATIONS,).
+
+    Rows are sorted by bin once, so that each simulation is one draw and one `reduceat`.
+    """
     import numpy as np
 
     generator = np.random.default_rng(seed)
-    order = np.argsort(own, kind="stable")
-    starts = np.searchsorted(own[order], np.flatnonzero(np.bincount(own, minlength=CALIBRATION_BINS)))
-    ordered, there = said[order].astype(np.float32), sums[np.bincount(own, minlength=CALIBRATION_BINS) > 0]
-    found = []
+    order, counts = np.argsort(place, kind="stable"), np.bincount(place, minlength=CALIBRATION_BINS)
+    starts = np.searchsorted(place[order], np.flatnonzero(counts))
+    ordered, expected = probability[order].astype(np.float32), predicted[counts > 0]
+    errors = []
     for _ in range(SIMULATIONS):
-        came = generator.random(len(ordered), dtype=np.float32) < ordered
-        found.append(np.abs(np.add.reduceat(came, starts, dtype=float) - there).sum() / len(ordered))
-    return np.array(found)
+        occurred = generator.random(len(ordered), dtype=np.float32) < ordered
+        errors.append(np.abs(np.add.reduceat(occurred, starts, dtype=float) - expected).sum() / len(ordered))
+    return np.array(errors)
 
 
 def calibration_findings(context: EvaluationContext) -> Iterator[Finding]:
-    """Say whether the model is surer, or less sure, than it may be; silent where it gives no chances."""
-    found, part = context.results.get("calibration"), context.reporting_split
-    chances = binary_outcomes(context, part) if found and part else None
-    if not found or chances is None:
+    """Warn of a calibration error that is both significant and large, and say in which direction."""
+    curve, split = context.results.get("calibration"), context.reporting_split
+    outcomes = binary_outcomes(context, split) if curve and split else None
+    if not curve or outcomes is None:
         return
-    values = {key: found[key] for key in ("ece", "noise", "p")}
-    said = f"chances are off by {found['ece']:.2g} on average on {found['part']}"
-    if found["p"] >= CALIBRATION_LEVEL or found["ece"] < MATTERS:
-        yield Finding(
-            "calibration", "good", f"{said}; perfect ones show up to {found['noise']:.2g} on as many rows", "", values
-        )
+    values = {key: curve[key] for key in ("ece", "noise", "p")}
+    message = (
+        f"calibration error {curve['ece']:.2g} on {curve['part']}; a perfectly calibrated model would show up to "
+        f"{curve['noise']:.2g} on this many rows"
+    )
+    if curve["p"] >= ALPHA or curve["ece"] < MIN_CALIBRATION_ERROR:
+        yield Finding("calibration", "good", message, "", values)
         return
-    kind, detail = _direction(context, chances)
+    kind, detail = _direction(context, outcomes)
     yield Finding(
-        "calibration",
-        "warning",
-        f"{said}, where perfect ones show up to {found['noise']:.2g}: {detail}",
-        _calibration_remedy(context),
-        {**values, "kind": kind},
+        "calibration", "warning", f"{message}: {detail}", _calibration_advice(context), {**values, "kind": kind}
     )
 
 
-def _direction(context: EvaluationContext, chances: BinaryOutcomes) -> tuple[str, str]:
-    """Tell surer than right, less sure than right, or too high for one class."""
+def _direction(context: EvaluationContext, outcomes: BinaryOutcomes) -> tuple[str, str]:
+    """Return whether the model is over- or under-confident, or its probabilities lean to one class."""
     import numpy as np
 
-    two = len(context.run.data.classes) == 2
-    sure = np.maximum(chances.said, 1 - chances.said) if two else chances.said
-    right = (chances.came == (chances.said >= 0.5)) if two else chances.came
-    excess = float(sure.mean() - right.mean())
-    noise = 2 * float(np.sqrt(np.mean(sure * (1 - sure)) / len(sure)))
-    if excess > noise:
-        return "over-confident", f"over-confident, {sure.mean():.0%} sure and {right.mean():.0%} right"
-    if excess < -noise:
-        return "under-confident", f"under-confident, {sure.mean():.0%} sure and {right.mean():.0%} right"
-    if two:
-        lean = float(chances.said.mean() - chances.came.mean())
-        label = context.run.data.classes[1]
-        return "leaning", f"{label!r} is said to have {chances.said.mean():.0%}, and has {chances.came.mean():.0%}" if (
-            abs(lean) > noise
-        ) else "too high for some rows and too low for others"
-    return "uneven", "too high for some rows and too low for others"
+    two, probability, occurred = len(context.run.data.classes) == 2, outcomes.probability, outcomes.occurred
+    confidence = np.maximum(probability, 1 - probability) if two else probability
+    correct = (occurred == (probability >= 0.5)) if two else occurred
+    excess = float(confidence.mean() - correct.mean())
+    noise = 2 * float(np.sqrt(np.mean(confidence * (1 - confidence)) / len(confidence)))
+    if abs(excess) > noise:
+        kind = "over-confident" if excess > 0 else "under-confident"
+        return kind, f"{kind}, mean confidence {confidence.mean():.0%} and accuracy {correct.mean():.0%}"
+    uneven = "too high for some rows and too low for others"
+    if not two:
+        return "uneven", uneven
+    if abs(float(probability.mean() - occurred.mean())) <= noise:
+        return "leaning", uneven
+    label = context.run.data.classes[1]
+    return "leaning", f"mean probability of {label!r} {probability.mean():.0%}, observed {occurred.mean():.0%}"
 
 
-def _calibration_remedy(context: EvaluationContext) -> str:
-    """Return what to type; not the calibration that was used."""
-    used = (context.run.metadata.get("decision") or {}).get("calibrate")
+def _calibration_advice(context: EvaluationContext) -> str:
+    decision = context.run.metadata.get("decision") or {}
+    if decision.get("calibrate"):
+        return "it was calibrated on few or different rows: use a larger data.validation_size"
     rows, classes = len(context.run.split.validation), len(context.run.data.classes)
-    if used:
-        return "it was calibrated on few or other rows: a larger data.validation_size"
-    method = "temperature" if classes > 2 else "isotonic" if rows >= ENOUGH else "sigmoid"
+    method = "temperature" if classes > 2 else "isotonic" if rows >= MIN_ISOTONIC_ROWS else "sigmoid"
     holdout = "" if getattr(context.run.evaluator, "holds_out", True) else " evaluator=holdout"
-    return f"set them right: decision.calibrate={method}{holdout}"
-
-
-PART = "validation"
-MOST = 40  # thresholds that are looked at
-INSTEAD = "balanced_accuracy"  # where runs are ranked by a metric that does not depend on a threshold
+    return f"calibrate them: decision.calibrate={method}{holdout}"
 
 
 def threshold_curve(context: EvaluationContext) -> dict[str, Any] | None:
-    """Return the worth of each threshold on the validation part, the best one, and whether one is used.
+    """Return the value of each threshold on the validation split, the best one, and whether one is used.
 
-    It is judged by what `decision.threshold` names, else by the metric that runs are ranked by.
+    The value is what `decision.threshold` names: a metric or the cost; else the ranking metric.
     """
-    answers = _binary_predictions(context, PART)
-    if answers is None or answers.score is None:
+    predictions = _binary_predictions(context, THRESHOLD_SPLIT)
+    if predictions is None or predictions.score is None:
         return None
-    worth, facts = _worth(context), context.run.metadata.get(DECISION_KEY) or {}
-    used = facts.get("threshold")
-    curve = score_thresholds(answers.y_true, answers.score[:, 1], worth, MOST)
+    objective, decision = _objective(context), context.run.metadata.get(DECISION_KEY) or {}
+    used = decision.get("threshold")
+    curve = score_thresholds(predictions.y_true, predictions.score[:, 1], objective, MAX_THRESHOLDS)
     chosen = curve.chosen if used is None else used
     return {
         "chosen": chosen,
-        "by": worth.name,
-        "part": PART,
+        "by": objective.name,
+        "part": THRESHOLD_SPLIT,
         "curve": [
-            {"threshold": one, "value": value} for one, value in zip(curve.thresholds, curve.values, strict=True)
+            {"threshold": threshold, "value": value}
+            for threshold, value in zip(curve.thresholds, curve.values, strict=True)
         ],
         "default_value": curve.usual_value,
-        "chosen_value": worth.value(answers.y_true, apply_threshold(answers.score[:, 1], chosen)),
+        "chosen_value": objective.value(predictions.y_true, apply_threshold(predictions.score[:, 1], chosen)),
         "used": used is not None,
     }
 
 
-def _binary_predictions(context: EvaluationContext, part: str) -> Predictions | None:
-    """Return a sample of a part's answers, where two classes have chances."""
-    if part not in context.predictions or len(context.run.data.classes) != 2:
+def _binary_predictions(context: EvaluationContext, split: str) -> Predictions | None:
+    """Return a sample of a split's predictions, if there are probabilities of two classes that both occur."""
+    if split not in context.predictions or len(context.run.data.classes) != 2:
         return None
-    found = take_rows(context.predictions[part], context.sample_rows(part))
-    both = len(set(found.y_true.tolist())) == 2
-    return found if found.score is not None and both else None
+    predictions = take_rows(context.predictions[split], context.sample_rows(split))
+    both = len(set(predictions.y_true.tolist())) == 2
+    return predictions if predictions.score is not None and both else None
 
 
-def _metric(context: EvaluationContext) -> Metric:
+def _threshold_metric(context: EvaluationContext) -> Metric:
     options = read_decision(context.run)
     if isinstance(options.threshold, str) and options.threshold != COST:
         return threshold_metric(options, context.run.catalogue)
-    return context.metric if context.metric.needs == "prediction" else context.run.catalogue[INSTEAD]
+    return context.metric if context.metric.needs == "prediction" else context.run.catalogue[DEFAULT_METRIC]
 
 
-def _worth(context: EvaluationContext) -> ThresholdObjective:
+def _objective(context: EvaluationContext) -> ThresholdObjective:
     options = read_decision(context.run)
-    return cost_objective(options.cost) if options.threshold == COST else metric_objective(_metric(context))
+    return cost_objective(options.cost) if options.threshold == COST else metric_objective(_threshold_metric(context))
 
 
 def threshold_findings(context: EvaluationContext) -> Iterator[Finding]:
-    """Tell whether another threshold is better on the test part too, where it was not chosen."""
-    found, answers = context.results.get("threshold"), _binary_predictions(context, "test")
-    if not found or found["used"] or answers is None or answers.score is None:
+    """Note a threshold that was best on validation and is significantly better on test, where it was not chosen."""
+    curve, predictions = context.results.get("threshold"), _binary_predictions(context, "test")
+    if not curve or curve["used"] or predictions is None or predictions.score is None:
         return
     from runtree.statistics.bootstrap import bootstrap_difference
 
-    metric, chance = _metric(context), answers.score[:, 1]
-    usual, other = (
-        replace(answers, y_pred=apply_threshold(chance, one)) for one in (DEFAULT_THRESHOLD, found["chosen"])
+    metric, probability = _threshold_metric(context), predictions.score[:, 1]
+    default, chosen = (
+        replace(predictions, y_pred=apply_threshold(probability, threshold))
+        for threshold in (DEFAULT_THRESHOLD, curve["chosen"])
     )
-    difference = bootstrap_difference(other, usual, metric, 4 * STANDARD_ERROR_RESAMPLES, 0.95, context.run.seed)
-    better = difference.value if metric.direction == "maximize" else -difference.value
-    values = {"threshold": found["chosen"], "metric": metric.name, "gain": better, "p": difference.p}
-    if better <= 0 or difference.tied:
-        said = f"no other threshold than {DEFAULT_THRESHOLD} does better by {metric.name} on test, beyond chance"
-        yield Finding("threshold", "good", said, "", values)
+    difference = bootstrap_difference(chosen, default, metric, 4 * STANDARD_ERROR_RESAMPLES, 0.95, context.run.seed)
+    gain = difference.value if metric.direction == "maximize" else -difference.value
+    values = {"threshold": curve["chosen"], "metric": metric.name, "gain": gain, "p": difference.p}
+    if gain <= 0 or difference.tied:
+        message = f"no other threshold is significantly better than {DEFAULT_THRESHOLD} by {metric.name} on test"
+        yield Finding("threshold", "good", message, "", values)
         return
-    before, after = usual.value(metric), other.value(metric)
+    before, after = default.value(metric), chosen.value(metric)
     yield Finding(
         "threshold",
         "note",
-        f"{context.run.data.classes[1]!r} answered from a chance of {found['chosen']:.2g} on, as validation has it, "
-        f"gives {metric.name} {after:.4g} on test instead of {before:.4g}",
+        f"predicting {context.run.data.classes[1]!r} from a probability of {curve['chosen']:.2g} raises test "
+        f"{metric.name} from {before:.4g} to {after:.4g}",
         f"to use it: decision.threshold={metric.name}",
         values,
     )

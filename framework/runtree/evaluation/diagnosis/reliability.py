@@ -1,4 +1,4 @@
-"""What needs no fitting to see: a metric that hides the rare class, parts that disagree, one answer for all."""
+"""How reliable the scores are: the metric, constant predictions, ties, small splits, better baselines."""
 
 import math
 from collections.abc import Iterator
@@ -7,151 +7,147 @@ from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext, metric_value
 from runtree.training.decision import DECISION_KEY
 
-COMMON = 0.8  # share of the most common class from which accuracy says little
-ERRORS = 3.0
-ROUGH = 0.05  # standard error of a score between 0 and 1 that leaves runs indistinguishable
-CURVES = ("roc_auc", "pr_auc")
+MAX_CLASS_SHARE = 0.8  # of the most common class, from which accuracy says little
+MAX_ERRORS = 3.0  # standard errors between two splits
+MAX_STANDARD_ERROR = 0.05  # of a score between 0 and 1; beyond it runs are hard to tell apart
+RANKING_METRICS = ("roc_auc", "pr_auc")
+MIN_TIE_ROWS = 50
+MAX_TIE_SHARE = 0.5
 
 
 def reliability_findings(context: EvaluationContext) -> Iterator[Finding]:
-    """Look at the metric, the parts and the answers."""
-    yield from _metric(context)
-    yield from _one_answer(context)
-    yield from _ties(context)
-    yield from _parts(context)
+    """Check the metric, the predictions and the splits; nothing is fitted."""
+    yield from _metric_finding(context)
+    yield from _constant_prediction(context)
+    yield from _tied_probabilities(context)
+    yield from _split_agreement(context)
 
 
-def _metric(context: EvaluationContext) -> Iterator[Finding]:
-    """Tell where accuracy rewards answering the most common class."""
+def _metric_finding(context: EvaluationContext) -> Iterator[Finding]:
     if not context.run.data.classes or context.metric.name != "accuracy":
         return
     shares = context.run.data.target.value_counts(normalize=True)
-    if float(shares.iloc[0]) >= COMMON:
+    if float(shares.iloc[0]) >= MAX_CLASS_SHARE:
         yield Finding(
             "metric",
             "warning",
             f"runs are ranked by accuracy, and {shares.iloc[0]:.0%} of the rows are {shares.index[0]!r}: always "
-            "answering that scores as much",
-            "rank them by another: objective.metric=balanced_accuracy, f1, mcc or pr_auc",
+            "predicting it scores as high",
+            "choose another metric: objective.metric=balanced_accuracy, f1, mcc or pr_auc",
             {"share": float(shares.iloc[0])},
         )
 
 
-def _one_answer(context: EvaluationContext) -> Iterator[Finding]:
-    """Tell where all rows are answered alike."""
+def _constant_prediction(context: EvaluationContext) -> Iterator[Finding]:
     import numpy as np
 
-    part = context.reporting_split
-    if part is None or context.run.config.algorithm.get("name") == "dummy":
+    split = context.reporting_split
+    if split is None or context.run.config.algorithm.get("name") == "dummy":
         return
-    answers = context.predictions[part]
-    if len(answers.y_pred) > 1 and len(np.unique(answers.y_true)) > 1 and len(np.unique(answers.y_pred)) == 1:
-        one = answers.classes[int(answers.y_pred[0])] if answers.classes else float(answers.y_pred[0])
-        fix = "decision.threshold=balanced_accuracy" if len(answers.classes) == 2 else "runtree check"
-        yield Finding(
-            "one answer",
-            "warning",
-            f"every row of {part} is answered by {one!r}",
-            f"the model tells no two rows apart at its threshold: {fix}" if answers.classes else "see: runtree check",
-            {"answer": one},
-        )
+    predictions = context.predictions[split]
+    y_true, y_pred, classes = predictions.y_true, predictions.y_pred, predictions.classes
+    if len(y_pred) < 2 or len(np.unique(y_true)) == 1 or len(np.unique(y_pred)) > 1:
+        return
+    value = classes[int(y_pred[0])] if classes else float(y_pred[0])
+    fix = "decision.threshold=balanced_accuracy" if len(classes) == 2 else "runtree check"
+    yield Finding(
+        "constant prediction",
+        "warning",
+        f"every row of {split} is predicted as {value!r}",
+        f"the model does not separate the classes at its threshold: {fix}" if classes else "see: runtree check",
+        {"prediction": value},
+    )
 
 
-def _ties(context: EvaluationContext) -> Iterator[Finding]:
-    """Tell where a ranking metric rests on chances that hardly differ."""
+def _tied_probabilities(context: EvaluationContext) -> Iterator[Finding]:
+    """Warn of a ranking metric on probabilities that are mostly equal."""
     import numpy as np
 
-    part = context.reporting_split
-    if part is None or context.metric.name not in CURVES or len(context.run.data.classes) != 2:
+    split = context.reporting_split
+    if split is None or context.metric.name not in RANKING_METRICS or len(context.run.data.classes) != 2:
         return
-    score = context.predictions[part].score
-    if score is None or len(score) < 50:
+    score = context.predictions[split].score
+    if score is None or len(score) < MIN_TIE_ROWS:
         return
     _, counts = np.unique(score[:, 1], return_counts=True)
     tied = float(counts.max() / len(score))
-    if tied > 0.5:
+    if tied > MAX_TIE_SHARE:
         yield Finding(
             "ties",
             "note",
-            f"{tied:.0%} of the rows of {part} have one and the same chance: {context.metric.name} cannot rank these",
-            "an algorithm of finer chances, such as algorithm=logistic or algorithm=hist_gradient_boosting",
+            f"{tied:.0%} of the rows of {split} have the same probability: {context.metric.name} cannot rank them",
+            "choose an algorithm with finer probabilities: algorithm=logistic or algorithm=hist_gradient_boosting",
             {"share": tied, "distinct": len(counts)},
         )
 
 
-def _parts(context: EvaluationContext) -> Iterator[Finding]:
-    """Tell where validation and test disagree by more than chance, or are too small to rank runs by."""
+def _split_agreement(context: EvaluationContext) -> Iterator[Finding]:
+    """Warn if validation and test differ by more than noise, or are too small to rank runs by."""
     if not {"validation", "test"} <= set(context.predictions):
         return
     metric = context.metric
-    one, other = (metric_value(context.predictions[part], metric) for part in ("validation", "test"))
-    errors = [context.standard_error(part) for part in ("validation", "test")]
+    validation, test = (metric_value(context.predictions[split], metric) for split in ("validation", "test"))
+    errors = [context.standard_error(split) for split in ("validation", "test")]
     noise = math.hypot(*errors)
-    if not all(map(math.isfinite, (one, other, noise))):
+    if not all(map(math.isfinite, (validation, test, noise))):
         return
-    values = {"validation": one, "test": other, "noise": noise}
-    said = f"{metric.name}: {one:.4g} on validation, {other:.4g} on test"
-    if abs(one - other) > ERRORS * noise and noise > 0:
-        worse = context.gain(one, other) > 0
+    values = {"validation": validation, "test": test, "noise": noise}
+    scores = f"{metric.name}: {validation:.4g} on validation, {test:.4g} on test"
+    if abs(validation - test) > MAX_ERRORS * noise and noise > 0:
         advice = (
-            "the choice was made on too few rows, or the parts differ: evaluator=cross_validation; runtree check"
-            if worse
-            else "the parts differ: another seed, data.split=stratified, or evaluator=cross_validation"
+            "the run was selected on too few rows, or the splits differ: evaluator=cross_validation; runtree check"
+            if context.gain(validation, test) > 0
+            else "the splits differ: try another seed, data.split=stratified, or evaluator=cross_validation"
         )
-        yield Finding("parts", "warning", f"{said}, further apart than chance (± {noise:.2g})", advice, values)
+        yield Finding("splits", "warning", f"{scores}: they differ by more than noise (± {noise:.2g})", advice, values)
     else:
-        yield Finding("parts", "good", f"{said}, no further apart than chance (± {noise:.2g})", "", values)
-    if metric.tasks == ("classification",) and metric.name not in ("log_loss", "brier") and errors[0] > ROUGH:
+        yield Finding("splits", "good", f"{scores}: they differ by no more than noise (± {noise:.2g})", "", values)
+    unbounded = metric.name in ("log_loss", "brier")
+    if metric.tasks == ("classification",) and not unbounded and errors[0] > MAX_STANDARD_ERROR:
         yield Finding(
-            "small parts",
+            "small splits",
             "note",
-            f"{metric.name} on the {len(context.rows['validation'])} rows of validation is known to ± {errors[0]:.2g}: "
-            "runs closer than twice that cannot be told apart",
-            "more rows to judge by: evaluator=cross_validation, or data.validation_size=0.3",
+            f"the {len(context.rows['validation'])} validation rows give {metric.name} to ± {errors[0]:.2g}: "
+            "runs that differ by less than twice that cannot be told apart",
+            "use more validation rows: evaluator=cross_validation, or data.validation_size=0.3",
             {"error": errors[0]},
         )
 
 
-# --- Whether a baseline that was fitted beside the model is better than it.
-
-OPTIONS = {"boosted": "hist_gradient_boosting", "linear": "logistic"}  # what a baseline is called as an algorithm
-LINE = "ridge"  # … where the task is a regression
-
-
 def baseline_gap_findings(context: EvaluationContext) -> Iterator[Finding]:
-    """Name each baseline whose gain is below 0 by more than chance; silent where none is, or none was fitted."""
-    for one in context.results.get("baselines") or ():
-        gain = one.get("gain") or {}
-        difference, high = gain.get("value"), gain.get("high")
-        if difference is None or high is None or high >= 0:
+    """Warn of each baseline that is significantly better than the run."""
+    task = context.run.data.task
+    algorithms = {"boosted": "hist_gradient_boosting", "linear": "logistic" if task == "classification" else "ridge"}
+    for baseline in context.results.get("baselines") or ():
+        gain = baseline.get("gain") or {}
+        value, high = gain.get("value"), gain.get("high")
+        if value is None or high is None or high >= 0:
             continue
-        option = OPTIONS.get(one["name"], "")
-        option = LINE if option == "logistic" and not context.run.data.classes else option
+        algorithm = algorithms.get(baseline["name"])
         yield Finding(
-            "beaten",
+            "baseline gap",
             "warning",
-            f"the baseline '{one['name']}' is better: {gain.get('metric')} on test by {-difference:.3g} "
+            f"the baseline '{baseline['name']}' is better: test {gain.get('metric')} by {-value:.3g} "
             f"(at least {-high:.3g})",
-            f"take it, or find out what it sees: algorithm={option}" if option else "look at the data: runtree check",
-            {"name": one["name"], **gain},
+            f"use it, or find out what it learns: algorithm={algorithm}"
+            if algorithm
+            else "check the data: runtree check",
+            {"name": baseline["name"], **gain},
         )
 
 
-# --- What the block `decision` learnt from the validation part, which therefore judges no more.
-
-
 def threshold_note_findings(context: EvaluationContext) -> Iterator[Finding]:
-    """Say that validation metrics are those of rows that something was learnt from."""
-    facts = context.run.metadata.get(DECISION_KEY) or {}
-    if not facts.get("part"):
+    """Note that the block `decision` was fitted on the validation split, whose metrics are therefore biased."""
+    decision = context.run.metadata.get(DECISION_KEY) or {}
+    if not decision.get("part"):
         return
-    learnt = [f"the {facts['calibrate']} calibration"] if facts.get("calibrate") else []
-    learnt += [f"the threshold {facts['threshold']:.3g} (by {facts['by']})"] if facts.get("by") else []
+    fitted = [f"the {decision['calibrate']} calibration"] if decision.get("calibrate") else []
+    fitted += [f"the threshold {decision['threshold']:.3g} (by {decision['by']})"] if decision.get("by") else []
     yield Finding(
         "decision",
         "note",
-        f"{' and '.join(learnt)} {'were' if len(learnt) > 1 else 'was'} learnt on {facts['part']}: its metrics are "
-        "a little better than they should be",
+        f"{' and '.join(fitted)} {'were' if len(fitted) > 1 else 'was'} fitted on {decision['part']}, so that its "
+        "metrics are slightly too good",
         "judge this run by its test metrics, or tune first and set decision last",
-        dict(facts),
+        dict(decision),
     )

@@ -1,11 +1,11 @@
-"""What to type: overrides that hold an algorithm back, or let it learn more, from what its own config has."""
+"""Overrides to type next: those that regularize an algorithm, or relax it, from the parameters in its config."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from runtree.evaluation.context import EvaluationContext
 
-# a parameter, by what to multiply it to hold the algorithm back, and whether it counts something
+# (parameter, factor that regularizes the algorithm, whether the parameter is a count)
 REGULARIZERS: tuple[tuple[str, float, bool], ...] = (
     ("min_samples_leaf", 5, True),
     ("weight_decay", 10, False),
@@ -19,30 +19,31 @@ TUNE_COMMAND = "runtree train -m tuner=tpe tuner.stop.max_runs=30"
 
 
 def regularize_override(context: EvaluationContext) -> str:
-    """Return an override under which the algorithm fits less closely; nothing where none is known."""
-    return _turned(context.run.config.to_dict()["algorithm"], lambda number, factor: number * factor)
+    """Return an override that makes the algorithm fit less closely; empty if it has no such parameter."""
+    return _change_parameter(context.run.config.to_dict()["algorithm"], lambda value, factor: value * factor)
 
 
 def relax_override(context: EvaluationContext) -> str:
-    """Return an override under which the algorithm fits more closely, or one for another algorithm."""
-    name = context.run.config.algorithm.get("name")
-    own = _turned(context.run.config.to_dict()["algorithm"], lambda number, factor: number / factor)
-    return own or ("" if FLEXIBLE_ALGORITHM.endswith(f"={name}") else FLEXIBLE_ALGORITHM)
+    """Return an override that makes the algorithm fit more closely, or one that selects a more flexible algorithm."""
+    node = context.run.config.to_dict()["algorithm"]
+    override = _change_parameter(node, lambda value, factor: value / factor)
+    return override or ("" if FLEXIBLE_ALGORITHM.endswith(f"={node.get('name')}") else FLEXIBLE_ALGORITHM)
 
 
-def _turned(node: Mapping[str, Any], turn: Any) -> str:
-    for key, factor, counts in REGULARIZERS:
-        number = node.get(key)
-        if isinstance(number, (int, float)) and not isinstance(number, bool) and number > 0:
-            if counts and isinstance(number, float):
-                continue
-            new = turn(number, factor)
-            new = max(1, round(new)) if counts else float(f"{new:.3g}")
-            if new != number:
-                return f"algorithm.{key}={new}"
+def _change_parameter(node: Mapping[str, Any], change: Callable[[float, float], float]) -> str:
+    for name, factor, is_count in REGULARIZERS:
+        value = node.get(name)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
+            continue
+        if is_count and isinstance(value, float):  # a share of the rows, as `min_samples_leaf` may be
+            continue
+        changed = change(value, factor)
+        new = max(1, round(changed)) if is_count else float(f"{changed:.3g}")
+        if new != value:
+            return f"algorithm.{name}={new}"
     return ""
 
 
 def supports_fit_option(context: EvaluationContext, key: str) -> bool:
-    """Tell whether the algorithm honours a key of the block `fit`."""
+    """Return whether the algorithm honours a key of the block `fit`."""
     return key in context.run.plan.iterations.honours

@@ -22,7 +22,7 @@ def test_the_figures_of_each_class_are_scikit_learns(context, answers):
         assert [one[key] for one in found] == pytest.approx(expected[place].tolist())
 
 
-def test_a_class_that_is_missed_is_named_with_what_it_is_taken_for(context, answers):
+def test_a_weak_class_is_named_with_the_class_it_is_predicted_as(context, answers):
     truth = np.repeat([0, 1, 2], 60)
     predicted = truth.copy()
     predicted[60:100] = 2
@@ -31,13 +31,13 @@ def test_a_class_that_is_missed_is_named_with_what_it_is_taken_for(context, answ
         for one in class_findings(made(context, answers, truth, predicted, algorithm={"class_weight": None}))
     }
     assert told["weak class"].level == "warning"
-    assert "'pear' is found in 33%" in told["weak class"].says
-    assert "mostly taken for 'plum'" in told["weak class"].says
+    assert "recall of 'pear' is 33%" in told["weak class"].says
+    assert "mostly predicted as 'plum'" in told["weak class"].says
     assert told["weak class"].advice.endswith("algorithm.class_weight=balanced")
     assert told["confused pair"].values["classes"] == ["pear", "plum"]
 
 
-def test_classes_missed_alike_raise_no_alarm_beyond_the_level(context, answers):
+def test_classes_of_equal_recall_have_few_false_alarms(context, answers):
     def alarm(seed):
         draw = np.random.default_rng(seed)
         truth = draw.integers(0, 3, 150)
@@ -49,7 +49,7 @@ def test_classes_missed_alike_raise_no_alarm_beyond_the_level(context, answers):
     assert sum("confused pair" in one for one in told) <= 5
 
 
-def test_a_class_of_a_few_rows_cannot_be_judged(context, answers):
+def test_a_class_with_few_rows_is_a_note(context, answers):
     truth = np.array([0] * 30 + [1] * 30 + [2] * 4)
     told = {one.name: one for one in class_findings(made(context, answers, truth, truth))}
     assert told["small classes"].values["classes"] == ["plum"]

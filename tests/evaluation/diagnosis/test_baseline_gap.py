@@ -7,7 +7,7 @@ def baseline(name, value, low, high):
     return {"name": name, "gain": {"metric": "f1", "part": "test", "value": value, "low": low, "high": high}}
 
 
-def test_a_baseline_that_is_better_beyond_chance_is_told_and_others_are_not(context, guessing):
+def test_a_significantly_better_baseline_is_a_warning(context, guessing):
     made = context(guessing(0, {"test": 20}))
     made.results["baselines"] = [
         baseline("dummy", 0.3, 0.2, 0.4),
@@ -21,7 +21,7 @@ def test_a_baseline_that_is_better_beyond_chance_is_told_and_others_are_not(cont
 
 
 @pytest.mark.parametrize("found", [None, [], [{"name": "linear", "gain": {"value": None, "low": None, "high": None}}]])
-def test_where_nothing_is_known_nothing_is_said(context, guessing, found):
+def test_without_gains_there_is_no_finding(context, guessing, found):
     made = context(guessing(0, {"test": 20}))
     made.results["baselines"] = found
     assert not list(baseline_gap_findings(made))

@@ -38,15 +38,15 @@ def test_every_task_is_diagnosed_in_full(folder, case):
     }
     assert None not in lost.values()
     assert lost["noise of 0.5 sd"] > max(lost["noise of 0.1 sd"], 0.01)
-    assert "finds nothing" not in (run.folder / "log.txt").read_text()
+    assert "findings failed" not in (run.folder / "log.txt").read_text()
 
 
-def test_no_diagnosis_is_made_where_none_is_asked(folder):
+def test_diagnose_none_skips_the_diagnosis(folder):
     run = train(*write_table(folder), "algorithm=logistic", "evaluator.diagnose=none", *PLAIN, folder=folder)
     assert not {"findings", "slices", "calibration"} & set(evaluation(run))
 
 
-def test_a_pipeline_that_takes_no_holes_is_no_fault_of_the_diagnosis(folder):
+def test_a_pipeline_that_does_not_accept_missing_values_is_a_note(folder):
     draw = np.random.default_rng(0)
     frame = pd.DataFrame(draw.normal(size=(200, 3)), columns=list("abc"))
     frame.assign(y=frame.a + draw.normal(size=200)).to_csv(folder / "t.csv", index=False)
@@ -62,7 +62,7 @@ def test_a_pipeline_that_takes_no_holes_is_no_fault_of_the_diagnosis(folder):
     assert told["advice"].endswith("preprocess=tabular")
 
 
-def test_more_rows_help_where_there_are_few_and_not_where_there_are_enough(folder):
+def test_more_rows_help_only_where_there_are_few(folder):
     def look(rows, name):
         draw = np.random.default_rng(0)
         frame = pd.DataFrame(draw.normal(size=(rows, 20)), columns=[f"x{number}" for number in range(20)])
@@ -77,15 +77,15 @@ def test_more_rows_help_where_there_are_few_and_not_where_there_are_enough(folde
     assert many["learning_curve"]["doubling"]["gain"] < 0.02
 
 
-def test_a_calibration_that_was_learnt_is_marked_on_the_part_it_was_learnt_on(folder):
+def test_a_fitted_calibration_is_a_note(folder):
     run = train(
         *write_table(folder, rows=240), "algorithm=logistic", "decision.calibrate=sigmoid", *PLAIN, folder=folder
     )
     told = next(one for one in evaluation(run)["findings"] if one["name"] == "decision")
-    assert "learnt on validation" in told["says"]
+    assert "fitted on validation" in told["says"]
 
 
-def test_warnings_are_printed_after_training_and_all_is_shown_on_request(runtree, folder):
+def test_warnings_are_printed_after_training_and_all_findings_on_request(runtree, folder):
     draw = np.random.default_rng(0)
     frame = pd.DataFrame(draw.normal(size=(300, 5)), columns=list("abcde"))
     frame.assign(y=draw.integers(0, 2, 300)).to_csv("noise.csv", index=False)

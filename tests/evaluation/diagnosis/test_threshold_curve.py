@@ -18,7 +18,7 @@ def made(context, answers, pairs, **more):
     return built
 
 
-def test_rare_rows_are_answered_from_a_lower_chance_on(context, answers):
+def test_a_rare_class_gets_a_lower_threshold(context, answers):
     pairs = {"validation": rare(0), "test": rare(1)}
     built = made(context, answers, pairs)
     found = built.results["threshold"]
@@ -31,7 +31,7 @@ def test_rare_rows_are_answered_from_a_lower_chance_on(context, answers):
     assert (told.level, told.advice) == ("note", "to use it: decision.threshold=balanced_accuracy")
 
 
-def test_where_a_half_is_right_nothing_is_advised_beyond_chance(context, answers):
+def test_a_good_default_threshold_has_few_false_alarms(context, answers):
     def fair(seed):
         draw = np.random.default_rng(seed)
         chance = draw.random(300)
@@ -44,12 +44,12 @@ def test_where_a_half_is_right_nothing_is_advised_beyond_chance(context, answers
     assert told.count("note") <= 7
 
 
-def test_a_curve_does_not_judge_by_a_metric_that_has_no_threshold(context, answers):
+def test_a_metric_without_a_threshold_is_replaced(context, answers):
     built = made(context, answers, {"validation": rare(0), "test": rare(1)}, metric="roc_auc")
     assert built.results["threshold"]["by"] == "balanced_accuracy"
 
 
-def test_three_classes_and_no_chances_have_no_threshold(context, answers, guessing):
+def test_three_classes_or_no_probabilities_have_no_threshold(context, answers, guessing):
     assert threshold_curve(context(guessing(0, {"validation": 50, "test": 50}))) is None
     three = answers(np.arange(30) % 3, np.arange(30) % 3, np.full((30, 3), 1 / 3), ("a", "b", "c"))
     assert threshold_curve(context({"validation": three})) is None

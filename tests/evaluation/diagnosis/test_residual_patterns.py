@@ -17,7 +17,7 @@ def drawn(seed):
     return draw, draw.normal(10, 3, ROWS), pd.DataFrame({"a": draw.normal(size=ROWS), "b": draw.integers(0, 3, ROWS)})
 
 
-def test_residuals_without_a_pattern_raise_no_alarm_beyond_the_level(context, answers):
+def test_residuals_without_a_pattern_have_few_false_alarms(context, answers):
     alarms = 0
     for seed in range(60):
         draw, predicted, features = drawn(seed)
@@ -26,7 +26,7 @@ def test_residuals_without_a_pattern_raise_no_alarm_beyond_the_level(context, an
     assert alarms <= 8  # five tests of 1 % each
 
 
-def test_errors_that_grow_are_told(context, answers):
+def test_growing_errors_are_a_note(context, answers):
     draw, predicted, features = drawn(1)
     truth = np.abs(predicted) + 0.2 * np.abs(predicted) * draw.normal(size=ROWS)
     found = told(context, answers, np.abs(truth) + 0.1, predicted, features)["spread"]
@@ -34,7 +34,7 @@ def test_errors_that_grow_are_told(context, answers):
     assert "algorithm=gamma" in found.advice
 
 
-def test_what_the_model_makes_nothing_of_is_named(context, answers):
+def test_an_unused_column_is_named(context, answers):
     draw, predicted, features = drawn(2)
     truth = predicted + 2.0 * (features.b == 2) + draw.normal(size=ROWS)
     found = told(context, answers, truth, predicted, features)["pattern by column"]
@@ -42,24 +42,24 @@ def test_what_the_model_makes_nothing_of_is_named(context, answers):
     assert "where it is = 2, predictions are too low" in found.says
 
 
-def test_a_curve_that_a_line_was_laid_through_is_told(context, answers):
+def test_a_linear_fit_of_a_curve_is_a_note(context, answers):
     draw, predicted, features = drawn(3)
     truth = predicted + 0.3 * (predicted - 10) ** 2 + draw.normal(size=ROWS)
     assert "bias by prediction" in told(context, answers, truth, predicted, features)
 
 
-def test_a_bias_and_heavy_tails_are_told(context, answers):
+def test_bias_and_heavy_tails_are_notes(context, answers):
     draw, predicted, features = drawn(4)
     assert "too low" in told(context, answers, predicted + 1 + draw.normal(size=ROWS), predicted, features)["bias"].says
     heavy = told(context, answers, predicted + draw.standard_t(2, ROWS), predicted, features)
     assert heavy["tails"].values["excess_kurtosis"] > 3
 
 
-def test_neighbours_in_time_that_are_alike_are_told(context, answers):
+def test_autocorrelation_is_a_warning(context, answers):
     draw, predicted, features = drawn(5)
     noise = np.convolve(draw.normal(size=ROWS + 4), np.ones(5) / 5, mode="valid")
     found = told(context, answers, predicted + noise, predicted, features, times=np.arange(ROWS))
-    assert found["neighbours in time"].values["r"] > 0.6
+    assert found["autocorrelation"].values["r"] > 0.6
 
 
 def test_welch_is_the_t_test_of_two_groups():

@@ -20,7 +20,7 @@ def table(seed, rows=ROWS):
     )
 
 
-def subject_of(context, answers, features, wrong, seed=0, regression=False):
+def context_of(context, answers, features, wrong, seed=0, regression=False):
     draw = np.random.default_rng(seed)
     truth = draw.normal(size=len(features)) if regression else draw.integers(0, 2, len(features))
     predicted = truth + wrong * draw.normal(size=len(features)) if regression else np.where(wrong, 1 - truth, truth)
@@ -43,20 +43,20 @@ def subject_of(context, answers, features, wrong, seed=0, regression=False):
         (lambda t: t.age > 68, "age > "),
     ],
 )
-def test_a_model_that_is_wrong_on_a_slice_is_told_its_name(context, answers, where, named):
+def test_a_weak_segment_is_named(context, answers, where, named):
     features = table(0)
     chance = np.where(where(features), 0.4, 0.1)
-    made = subject_of(context, answers, features, np.random.default_rng(1).random(len(features)) < chance)
+    made = context_of(context, answers, features, np.random.default_rng(1).random(len(features)) < chance)
     first = next(segment_findings(made))
     assert first.level == "warning"
     assert named in first.values["where"]
     assert first.values["p"] < 0.05
 
 
-def test_two_conditions_together_are_found_by_the_tree(context, answers):
+def test_a_segment_of_two_conditions_is_found_by_the_tree(context, answers):
     features = table(2)
     chance = np.where((features.age > 50) & (features.city == "Oslo"), 0.6, 0.05)
-    made = subject_of(context, answers, features, np.random.default_rng(3).random(len(features)) < chance)
+    made = context_of(context, answers, features, np.random.default_rng(3).random(len(features)) < chance)
     first = made.results["slices"][0]
     assert first["source"] == "tree"
     assert first["where"].startswith("age > ")
@@ -64,27 +64,27 @@ def test_two_conditions_together_are_found_by_the_tree(context, answers):
     assert first["low"] < 0.6 < first["high"]
 
 
-def test_errors_of_a_quantity_are_found_too(context, answers):
+def test_a_segment_of_a_regression_is_found(context, answers):
     features = table(4)
-    made = subject_of(context, answers, features, np.where(features.city == "Rome", 3.0, 1.0), regression=True)
+    made = context_of(context, answers, features, np.where(features.city == "Rome", 3.0, 1.0), regression=True)
     assert "city = Rome" in made.results["slices"][0]["where"]
     assert made.results["slices"][0]["metric"] == "mae"
 
 
 @pytest.mark.parametrize("regression", [False, True])
-def test_a_model_that_is_as_wrong_everywhere_raises_no_alarm_beyond_the_level(context, answers, regression):
+def test_equal_errors_everywhere_have_few_false_alarms(context, answers, regression):
     alarms = 0
     for seed in range(40):
         features = table(seed)
         wrong = 1.0 if regression else np.random.default_rng(100 + seed).random(len(features)) < 0.2
-        made = subject_of(context, answers, features, wrong, seed, regression)
+        made = context_of(context, answers, features, wrong, seed, regression)
         alarms += any(one["p"] < 0.05 for one in made.results["slices"])
     assert alarms <= 6  # 2 are expected
 
 
-def test_columns_of_objects_are_left_out_with_a_reason(context, answers):
+def test_columns_of_objects_are_skipped_with_a_reason(context, answers):
     features = pd.DataFrame({"picture": [np.zeros(4) for _ in range(sum(SIZES))]})
-    made = subject_of(context, answers, features, np.zeros(len(features), dtype=bool))
+    made = context_of(context, answers, features, np.zeros(len(features), dtype=bool))
     assert made.results["slices"] == []
     told = [finding for finding in segment_findings(made) if finding.values.get("skipped")]
-    assert "holds no text and no numbers" in told[0].says
+    assert "holds neither text nor numbers" in told[0].says
