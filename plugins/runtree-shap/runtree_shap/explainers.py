@@ -1,14 +1,14 @@
 """The ways to explain a model: exactly where it is linear or made of trees, else by asking it many times."""
 
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from runtree_shap.outputs import Output, outputs
-from runtree_shap.permutation import permutation_values
 from runtree_shap.settings import Settings, share_out
 
 log = logging.getLogger("runtree.shap")
@@ -98,6 +98,48 @@ def by_permutations(
         log.info("shap: %d of %d rows explained in %d seconds", len(values), len(asked), settings.seconds)
     found = Explanation("permutation", explains, values, base, 0.0)
     return Explanation("permutation", explains, values, base, apart(found, output(asked[: len(values)])))
+
+
+def permutation_values(
+    predict: Callable[[Array], Array],
+    rows: Array,
+    background: Array,
+    permutations: int,
+    seed: int,
+    seconds: float = float("inf"),
+) -> tuple[Array, Array]:
+    """Return values of shape (rows, features, outputs) and the base of shape (outputs,), by SHAP's own explainer.
+
+    They are exact if features interact in pairs at most. When the time is up, the rows so far are returned.
+
+    Parameters
+    ----------
+    predict
+        From (rows, features) to (rows, outputs).
+    background
+        Rows whose values replace those of unknown features.
+    permutations
+        Number of orders of the features for each row, each walked forwards and backwards.
+    """
+    import shap
+
+    state = np.random.get_state()
+    try:
+        masker = shap.maskers.Independent(background, max_samples=len(background))
+        explainer = shap.PermutationExplainer(predict, masker, seed=seed)
+        evaluations = permutations * (2 * rows.shape[1] + 1)
+        values: list[Array] = []
+        begin = time.monotonic()
+        for row in rows:
+            if len(values) == 1:  # SHAP compiles its code for the first row, which must not use up the time
+                begin = time.monotonic()
+            if values and time.monotonic() - begin >= seconds:
+                break
+            found = explainer(row[None], max_evals=evaluations, silent=True)
+            values.append(found.values[0].reshape(rows.shape[1], -1))  # SHAP drops the dimension of a single output
+    finally:
+        np.random.set_state(state)  # SHAP seeds numpy's global generator, which later stages of a run may use
+    return np.stack(values), predict(background).mean(axis=0)
 
 
 def apart(found: Explanation, expected: Array) -> float:

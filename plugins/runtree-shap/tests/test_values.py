@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runtree_shap.explainers import explain, linear_values, tree_values
-from runtree_shap.permutation import permutation_values
+from runtree_shap.explainers import explain, linear_values, permutation_values, tree_values
 from runtree_shap.settings import Settings, Skipped, share_out
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
@@ -68,13 +67,6 @@ def test_permutations_are_exact_for_pairs() -> None:
     values, base = permutation_values(pairs, ROWS[:6], ROWS[:20], permutations=1, seed=0)
     assert values == pytest.approx(exact.values, abs=1e-9)
     assert base == pytest.approx(exact.base_values[0])
-
-
-def test_permutations_in_small_steps_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, _ = permutation_values(pairs, ROWS[:3], ROWS[:20], permutations=2, seed=1)
-    monkeypatch.setattr("runtree_shap.permutation.CELLS", 1)
-    parts, _ = permutation_values(pairs, ROWS[:3], ROWS[:20], permutations=2, seed=1)
-    assert parts.tolist() == whole.tolist()
 
 
 def test_when_time_is_up_the_rows_so_far_are_as_they_would_be() -> None:
