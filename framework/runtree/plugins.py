@@ -61,6 +61,7 @@ class Plugins:
 
         A plugin that raises or returns another type is left out.
         """
+        # pluggy would stop at the first exception, and would not say whose result is whose
         for implementation in getattr(self.manager.hook, name).get_hookimpls():
             plugin = implementation.plugin_name
             if plugin in self.broken:
@@ -98,7 +99,7 @@ class Plugins:
         for implementation in reversed(getattr(self.manager.hook, name).get_hookimpls()):
             try:
                 result = implementation.function(*(arguments[argument] for argument in implementation.argnames))
-            except RuntreeError:
+            except RuntreeError:  # an error that the plugin raised on purpose
                 raise
             except Exception as error:
                 raise MissingError(
@@ -131,6 +132,7 @@ def make_plugins(
     plugins = Plugins(manager, blocked=frozenset(blocked))
     plugins.versions[BUILTIN] = _own_version()
     manager.register(builtin, BUILTIN)
+    # before loading: a blocked plugin must not even be imported
     for name in plugins.blocked:
         manager.set_blocked(name)
     for point in entry_points(group=ENTRY_POINT_GROUP) if found is None else found:
@@ -163,6 +165,7 @@ def _register(plugins: Plugins, name: str, plugin: object) -> None:
         plugins.manager.register(plugin, name)
         _check(plugins.manager, plugin)
     except (pluggy.PluginValidationError, ValueError) as error:
+        # pluggy registers a plugin before it validates the hooks
         if plugins.manager.has_plugin(name) and plugins.manager.get_plugin(name) is plugin:
             plugins.manager.unregister(plugin)
         plugins._break(name, " ".join(str(error).split()))

@@ -158,6 +158,7 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
     from runtree.training.active_run import RunOptions
 
     hydra, result, callbacks = HydraConfig.get(), task.result, task.callbacks
+    # as Hydra has them: of a multirun with the values of this job
     overrides = tuple(str(text) for text in hydra.overrides.task)
     frozen = freeze(config)
     output_dir = Path(hydra.runtime.output_dir)
@@ -197,6 +198,7 @@ def later_keep_filter(
 
     assert result.folder is not None
     same_folder = SweepFolder(result.folder.absolute()).run(number).path == output_dir.absolute()
+    # the driver composes without Hydra's job, so it cannot resolve interpolations of `hydra:`
     repeatable = same_folder and "${hydra:" not in str(OmegaConf.to_container(config, resolve=False))
     return (lambda run: False) if repeatable and config.tuner.keep != "all" else None
 

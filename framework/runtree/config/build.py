@@ -28,6 +28,7 @@ def build(node: Mapping[str, Any], path: str, trust: TargetResolver) -> Any:
         A target whose package is not installed.
     """
     target = node.get("_target_")
+    # a mapping by task must have been resolved before, with `for_task`
     if not isinstance(target, str):
         raise ConfigError(f"{path}: '_target_' must be the dotted name of a class, not {target!r}")
     for place, name in locate_targets(node, path):
@@ -68,6 +69,7 @@ def check_arguments(factory: Any, arguments: Mapping[str, Any], path: str) -> No
                 raise unknown(
                     "config key", f"{path}.{key}", [f"{path}.{name}" for name in parameters], error=ConfigError
                 )
+    # dataclasses do not check types themselves, and a wrong type would fail far from its config path
     hints = _hints(factory)
     for key, value in arguments.items():
         if key in hints and type(value) is not hints[key] and not isinstance(value, (dict, Mapping)):
@@ -131,6 +133,7 @@ def construct(node: Any, trust: TargetResolver, path: str) -> Any:
         return dict(built)
     call = trust.resolve(node["_target_"], f"{path}._target_")
     arguments = {key: value for key, value in built.items() if key not in CALL_KEYS}
+    # optuna's samplers and torch's optimizers get their last arguments later, when the seed or the weights exist
     if node.get("_partial_"):
         return partial(call, *built.get("_args_", ()), **arguments)
     try:

@@ -81,6 +81,7 @@ class Catalogue:
         for folder in self.folders:
             for file in sorted(folder.path.glob("*/**/*.yaml")):
                 group = file.parent.relative_to(folder.path).as_posix()
+                # `_name_.yaml` holds keys that options share; hydra/ is not a group of runs
                 if not file.stem.startswith("_") and not group.startswith("hydra"):
                     yield Option(group, file.stem, folder.provider, file)
         for provider, algorithm in self.algorithms:
@@ -88,6 +89,7 @@ class Catalogue:
 
     @staticmethod
     def _refuse_clash(first: Option | None, second: Option) -> None:
+        # which of two packages comes first depends on the order of installation: that must not decide
         if first is not None and USER not in (first.provider, second.provider):
             raise MissingError(
                 f"{second.group}={second.name} is provided twice: by '{first.provider}' and by '{second.provider}'",
@@ -140,7 +142,7 @@ class Catalogue:
         """Return every config path that can be set with these overrides, and its value before interpolation."""
         keys = flatten({key: value for key, value in self.root.items() if key not in ("defaults", "hydra")})
         for group, name in self.choices(overrides).items():
-            if group != "experiment":
+            if group != "experiment":  # its file sets keys of the whole config, and has none of its own
                 node = self.node(group, name)
                 keys |= flatten({key: None if differs_by_task(value) else value for key, value in node.items()}, group)
         return keys
@@ -169,7 +171,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """Read a YAML mapping; the error for invalid YAML names the file and the line."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C is several times as fast
     try:
         content = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
     except yaml.YAMLError as error:

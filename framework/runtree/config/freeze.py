@@ -23,6 +23,7 @@ FOLDER_NAME = r"(?!\.)[A-Za-z0-9._-]{1,128}"
 def check_root(config: Mapping[str, Any]) -> None:
     """Check the keys that every config has."""
     seed = config.get("seed")
+    # numpy and scikit-learn take seeds of 32 bits
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise ConfigError(f"seed: {seed!r} is not an integer from 0 to 4294967295")
     check_name("experiment.name", (config.get("experiment") or {}).get("name"))
@@ -78,6 +79,7 @@ def freeze(composed: DictConfig | Mapping[str, Any]) -> FrozenConfig:
     register_resolvers()
     node = composed if isinstance(composed, DictConfig) else OmegaConf.create(dict(composed))
     if any(name in node for name in NOT_OF_RUNS):
+        # before resolving: Hydra's own node has interpolations that hold only inside a job
         node = OmegaConf.masked_copy(node, [str(name) for name in node if name not in NOT_OF_RUNS])
     config = _resolve(node)
     check_root(config)
@@ -86,6 +88,7 @@ def freeze(composed: DictConfig | Mapping[str, Any]) -> FrozenConfig:
 
 def register_resolvers() -> None:
     """Register ``${secret:NAME}`` and ``${padded:7}`` (0007) with OmegaConf."""
+    # OmegaConf keeps resolvers for the whole process, and refuses to register one twice
     if not OmegaConf.has_resolver("secret"):
         OmegaConf.register_new_resolver("secret", keep_reference)
         OmegaConf.register_new_resolver("padded", lambda number: f"{int(number):04d}")
@@ -107,6 +110,7 @@ def _resolve(node: DictConfig) -> dict[str, Any]:
 
 def compute_bound(node: DictConfig) -> set[str]:
     """Return the paths whose value is interpolated from keys outside the fingerprint, such as `algorithm.n_jobs`."""
+    # resolved values no longer show where they come from
     raw = OmegaConf.to_container(node, resolve=False)
     assert isinstance(raw, dict)
     references = tuple(f"${{{name}" for name in OUTSIDE)
@@ -122,5 +126,6 @@ def fingerprint(config: Mapping[str, Any], without: Collection[str] = ()) -> str
 def fingerprint_of_leaves(leaves: Mapping[str, Any], without: Collection[str] = ()) -> str:
     """Return the fingerprint of a flat config."""
     counted = {path: value for path, value in leaves.items() if path not in without and affects_fingerprint(path)}
+    # sorted keys: the order of groups and overrides must not matter
     text = json.dumps(counted, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -24,6 +24,7 @@ def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, 
     group, _, name = key.rpartition(".")
     top = group.partition(".")[0]
     known = sorted(path for path in known if not any(part in path for part in NOT_SUGGESTED))
+    # `lr=0.1` most likely means a key of an option: show where it is
     homes = [path for path in known if not group and "." in path and _matches(_last(path), name)]
     if homes:
         typed = next((text.partition("=")[2] for text in overrides if text.partition("=")[0] == key), "…")
@@ -116,6 +117,7 @@ def translate_error(
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    # Hydra wraps an error of the job or of OmegaConf several times
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -200,6 +202,7 @@ def _keys(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
     known = catalogue.keys(overrides)
     sections = {path.rsplit(".", cut)[0] for path in known for cut in range(1, path.count(".") + 1)}
     for override in overrides:
+        # an added or removed key, and Hydra's own, are not checked against the catalogue
         if override.startswith(("+", "~", "hydra")):
             continue
         key = override.partition("=")[0].partition("@")[0]

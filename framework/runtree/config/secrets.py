@@ -48,6 +48,7 @@ def redact(node: Any, key: str = "") -> Any:
     return [redact(item, key) for item in node] if isinstance(node, list) else node
 
 
+# a sweep redacts the same keys for each run
 @lru_cache(maxsize=1024)
 def _is_secret(key: str) -> bool:
     return NAMED.search(key) is not None
@@ -61,5 +62,6 @@ def _without_credentials(match: re.Match[str]) -> str:
 def redact_override(override: str) -> str:
     """Return an override without the value of a secret key and without credentials in URLs."""
     key, sign, value = override.partition("=")
+    # the value may be quoted, for the shell or for Hydra
     hide = sign and NAMED.search(key) and not REFERENCE.fullmatch(value.strip("'\""))
     return f"{key}={HIDDEN}" if hide else ADDRESS.sub(_without_credentials, override)

@@ -287,7 +287,7 @@ class _Parser:
             if type(operator) not in COMPARISONS:
                 raise self._mistake(REFUSED[type(operator)], self._position(node))
             pairs.append(self._pair(COMPARISONS[type(operator)], left, right, depth))
-            left = right
+            left = right  # a chain compares each pair of neighbours
         return pairs[0] if len(pairs) == 1 else JunctionNode("and", tuple(pairs))
 
     def _pair(self, sign: str, left: ast.expr, right: ast.expr, depth: int) -> ConditionNode:
@@ -322,6 +322,7 @@ class _Parser:
             left, right = (self._value(side, depth + 1) for side in (node.left, node.right))
             return ArithmeticNode(BINARY[type(node.op)], left, right)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+            # -1 becomes a literal, so that a bound may be negative; -x is arithmetic
             operand, factor = self._value(node.operand, depth + 1), -1 if isinstance(node.op, ast.USub) else 1
             if isinstance(operand, LiteralNode) and is_number(operand.content):
                 return LiteralNode(factor * operand.content)

@@ -246,6 +246,7 @@ class ComparisonNode(ConditionNode):
     def sql(self, column: Column) -> Sql:
         sign, first, second = self.operator, self.left.sql(column), self.right.sql(column)
         if sign in ("==", "!="):
+            # = would be null for a null, IS never is
             return Sql.format("({} IS {})" if sign == "==" else "({} IS NOT {})", first, second)
         if sign in ("in", "not in"):
             template = (
@@ -280,6 +281,7 @@ class MembershipNode(ConditionNode):
         own = self.item.sql(column)
         literals, rest = list[Sql](), [Sql("0")]
         for member in self.members:
+            # IN never finds a null
             if isinstance(member, LiteralNode) and member.content is not None:
                 literals.append(member.sql(column))
             else:
@@ -377,6 +379,7 @@ def stored(value: Any) -> Any:
     value = normalize(value)
     if isinstance(value, bool):
         return int(value)
+    # sqlite3 refuses longer integers
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return float(value)
     return value if value is None or isinstance(value, int | float | str) else _json(value).encode()

@@ -102,6 +102,7 @@ def join_conditions(conditions: Sequence[Any]) -> Condition | None:
 
 def lookup(path: str, values: Mapping[str, Any]) -> Any:
     """Return the value of a config path, which may lie inside the value of a shorter path, or MISSING."""
+    # a chosen value may be a mapping, and a condition may read a key inside it: the longest known prefix wins
     parts = path.split(".")
     for length in range(len(parts), 0, -1):
         head = ".".join(parts[:length])
@@ -156,6 +157,7 @@ def parse_dimension(
     domain, whens = parse_domain(path, space, options, seed)
     text = space if isinstance(space, str) else domain_text(path, domain)
     names = _paths(defaults, known)
+    # a bare name in a condition is a sibling of the dimension, if there is one
     prefix = path.rpartition(".")[0] + "." if "." in path else ""
     read = partial(parse_condition, prefix=prefix, defaults=defaults, known=names, where=f"when of {path}")
     return Dimension(path, domain, join_conditions([read(text) for text in [*whens, when] if text]), text)
@@ -211,6 +213,7 @@ def sort_by_conditions(dimensions: Iterable[Dimension]) -> list[Dimension]:
     ConfigError
         Conditions depend on each other, or on their own dimension.
     """
+    # quadratic, but stable: the order of dimensions is that of the command line, and tuners depend on it
     remaining, placed = list(dimensions), list[Dimension]()
     while remaining:
         ready = next((each for each in remaining if not any(_reads(each, other) for other in remaining)), None)

@@ -90,6 +90,7 @@ def _range(path: str, sweep: Any, scale: Scale) -> Interval:
     if count < 1:
         raise _empty(path, "a range stops before its end")
     integer = all(isinstance(number, int) for number in numbers)
+    # a negative step counts down; an Interval is always ascending
     ends = sorted((start, start + step * (count - 1)))
     kind = int if integer else float
     return Interval(kind(ends[0]), kind(ends[1]), integer=integer, scale=scale, step=kind(abs(step)))

@@ -45,6 +45,7 @@ def _parser() -> Any:
     from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
 
     functions = create_functions()
+    # Hydra builds a new sweep for each cast, and copies neither tags nor the shuffle flag to it
     functions.functions = {name: _keep_tags(function) for name, function in functions.functions.items()}
     for replacement in (choice, shuffle):
         functions.functions[replacement.__name__] = _keep_tags(replacement)
