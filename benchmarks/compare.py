@@ -1,4 +1,4 @@
-"""What it takes to list, rank and diff many runs: the tree walked cold, the index, a naive walk, MLflow's store.
+"""The time to list, rank and diff many runs: a cold walk of the tree, the index, a naive walk, MLflow's store.
 
 Trees of runs as sweeps leave them, with a run.json of some eighty config keys, are made in a temporary folder. All
 stores hold the same runs and answer the same question: the ten best by a validation metric, and in which settings they
@@ -83,7 +83,7 @@ def answer(outputs: Path, each: bool = False) -> list[str]:
 
 
 def naive(outputs: Path) -> list[str]:
-    """Do it with what Python has: glob, json, sorted."""
+    """Do the same with glob, json and sorted."""
     files = [*outputs.glob("*/*/runs/*/run.json"), *outputs.glob("*/*/run.json")]
     found = [json.loads(file.read_text()) for file in files]
     scored = [record for record in found if record["metrics"]]
@@ -94,7 +94,7 @@ def naive(outputs: Path) -> list[str]:
 
 
 def seconds(work: Callable[[], Any], times: int = 3) -> float:
-    """Return the quickest of a few, in processor time: on a busy machine the clock on the wall says little."""
+    """Return the least processor time of a few calls: on a busy machine the wall clock says little."""
     taken = []
     for _ in range(times):
         began = time.process_time()
@@ -114,7 +114,7 @@ def no_index_written() -> Iterator[None]:
 
 
 def measure(runs: int) -> None:
-    """Make a tree, ask in every way, and print."""
+    """Make a tree, ask in every way, and print the times."""
     with tempfile.TemporaryDirectory() as folder:
         outputs, began = Path(folder, "outputs"), time.perf_counter()
         make_tree(outputs, runs)
@@ -126,7 +126,7 @@ def measure(runs: int) -> None:
             taken["cold walk"] = seconds(lambda: answer(outputs))
         taken["cold walk, and the index written"] = seconds(lambda: rebuilt(outputs))
         taken["from the index"] = seconds(lambda: answer(outputs), 5)
-        taken["from the index, each run looked at"] = seconds(lambda: answer(outputs, each=True))
+        taken["from the index, each run verified"] = seconds(lambda: answer(outputs, each=True))
         taken["compare, from the index"] = seconds(lambda: make_comparison(outputs, CompareRequest()))
         with no_index_written():
             (outputs / INDEX_NAME).unlink()
@@ -142,7 +142,7 @@ def measure(runs: int) -> None:
 
 
 def rebuilt(outputs: Path) -> list[str]:
-    """Answer where there is no index."""
+    """Answer without an index, which is then written."""
     (outputs / INDEX_NAME).unlink(missing_ok=True)
     return answer(outputs)
 

@@ -1,4 +1,4 @@
-"""Looks at a test part are counted, each once, whatever happens beside."""
+"""Each use of a test set is counted once, also with several processes and a damaged file."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ WORK = (
 )
 
 
-def test_each_look_is_counted_and_configs_once(tmp_path):
+def test_each_use_is_counted_and_each_config_once(tmp_path):
     assert record_access(tmp_path, "r", "a", "one") == AccessCount("r", 1, 1)
     assert record_access(tmp_path, "r", "a", "two") == AccessCount("r", 2, 1)
     assert record_access(tmp_path, "other", "a", "two") == AccessCount("other", 1, 1)

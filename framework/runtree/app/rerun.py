@@ -97,7 +97,7 @@ class DataChangeListener:
             self.warn("the data has changed: the run continues, but its metrics are not comparable")
 
 
-def rerun(record: RunRecord, force: bool, tell: Callable[[str], None], callbacks: TrainCallbacks) -> TrainResult:
+def rerun(record: RunRecord, force: bool, warn: Callable[[str], None], callbacks: TrainCallbacks) -> TrainResult:
     """Train the config of a run again, in the same experiment of the same tree.
 
     Raises
@@ -114,7 +114,7 @@ def rerun(record: RunRecord, force: bool, tell: Callable[[str], None], callbacks
     ]
     flags = parse_flags([*words, f"outputs={_quoted(outputs_of(record))}", "hydra.mode=RUN"])
     flags.config_name, flags.config_dir = _config_of_sweep(record)
-    app = App(installed_plugins_with(("rerun", DataChangeListener(record, tell))))
+    app = App(installed_plugins_with(("rerun", DataChangeListener(record, warn))))
     return train(app, flags, replace(callbacks, choose_folder=Rerun(record, force).choose_folder))
 
 

@@ -74,7 +74,7 @@ def layer_shapes(file: Path) -> dict[str, list[int]]:
         with file.open("rb") as content:
             length = int.from_bytes(content.read(8), "little")
             header = json.loads(content.read(length) if length < file.stat().st_size else b"")
-        return {name: list(told["shape"]) for name, told in header.items() if name != "__metadata__"}
+        return {name: list(layer["shape"]) for name, layer in header.items() if name != "__metadata__"}
     except OSError as error:
         raise RequestError(f"{file}: cannot be read ({error.strerror})") from None
     except (ValueError, AttributeError, KeyError, TypeError):

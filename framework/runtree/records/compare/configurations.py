@@ -156,7 +156,7 @@ def _doubtful_values(settings: Doubtful, row: int) -> tuple[Any, ...]:
 def _compared_columns(
     runs: RunIndex, rows: Sequence[int], seeds: Mapping[int, Any]
 ) -> tuple[list[Mapping[int, Hashable]], Doubtful]:
-    """Return the columns that tell configurations apart, and separately those that equal the seed in some run."""
+    """Return the columns that distinguish configurations, and separately those that equal the seed in some run."""
     fixed: list[Mapping[int, Hashable]] = []
     doubtful: Doubtful = {}
     keys = [key for key in runs.keys("config") if key != SEED and affects_fingerprint(key)]
