@@ -98,7 +98,7 @@ def test_text_that_an_algorithm_cannot_read_is_told_with_what_to_do(runtree, fol
     (folder / "rows.csv").write_text("a,b,y\n" + "".join(f"{n},x{n % 3},{n % 2}\n" for n in range(60)))
     said = runtree("train", "data=csv", "data.path=rows.csv", "data.target=y", "preprocess=raw", "algorithm=sgd")
     assert said.code == 2
-    assert "algorithm=sgd takes numbers alone" in said.err
+    assert "algorithm=sgd takes only numbers" in said.err
     assert "preprocess=tabular" in said.err
 
 

@@ -67,7 +67,7 @@ def test_what_is_typed_is_not_searched(tmp_path):
     run = train(*typed, folder=tmp_path)
     assert list(run.search_result.values) == ["algorithm.n_neighbors"]
     assert run.model[-1].weights == "distance"
-    with pytest.raises(ConfigError, match="nothing left to search"):
+    with pytest.raises(ConfigError, match="no dimension left to search"):
         train(*typed, "algorithm.n_neighbors=3", folder=tmp_path)
 
 

@@ -1,16 +1,16 @@
-"""Which keys of a config make another science, and which do not change what is computed."""
+"""Which config keys affect the result of a run, and so its fingerprint."""
 
 from functools import lru_cache
 
-# Where a run ran, where it is kept, who is told, what a tuner might have tried.
+# where a run executes, where it is stored, who is notified: none of these changes its metrics
 IGNORED_GROUPS = ("compute", "outputs", "zoo", "experiment", "trackers", "tracking", "hydra")
-# … and what a run is examined for once it is scored: `evaluation/options.py` holds these keys.
+# keys of the evaluator that are used after the model is scored; `evaluation/options.py` reads them
 EVALUATION_KEYS = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 
 
-@lru_cache(maxsize=4096)  # the runs of a sweep ask it of the same paths
+@lru_cache(maxsize=4096)  # all runs of a sweep ask for the same paths
 def affects_fingerprint(path: str) -> bool:
-    """Tell whether a config path makes another science."""
+    """Return whether a change at this config path makes two runs incomparable."""
     group, _, key = path.partition(".")
-    looking = group == "evaluator" and key.partition(".")[0] in EVALUATION_KEYS
-    return group not in IGNORED_GROUPS and not looking and ".space." not in f"{path}."
+    is_evaluation = group == "evaluator" and key.partition(".")[0] in EVALUATION_KEYS
+    return group not in IGNORED_GROUPS and not is_evaluation and ".space." not in f"{path}."

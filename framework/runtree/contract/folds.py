@@ -1,4 +1,4 @@
-"""Folds: fits of a fresh copy of a run's pipeline, each asked about rows that it did not learn from."""
+"""Folds: a copy of a run's pipeline is fitted on some rows and predicts others."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """What a copy is fitted on, and what it is asked about: positions of rows in the run's table.
+    """The rows that a copy is fitted on and the rows that it predicts, as positions in the run's table.
 
-    `values` holds what of the config is other than the run's own, by path: ``{"algorithm.alpha": 0.1}``.
+    `values` overrides the run's config by path: ``{"algorithm.alpha": 0.1}``.
     """
 
     train: "Rows"
@@ -26,14 +26,14 @@ class Fold:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def line(self, scores: Mapping[str, float]) -> dict[str, Any]:
-        """Return the fold's scores as `metrics.json` keeps them; `rows` were scored on, `train_rows` learnt from."""
+        """Return the scores of the fold as `metrics.json` holds them, with the numbers of rows."""
         sizes = {"rows": len(self.held_out), "train_rows": len(self.train)}
         return {"fold": self.number, "repeat": self.repeat, **sizes, **scores}
 
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
-    """What came of a fold; `seconds` is how long the fit took, preprocessing included."""
+    """The predictions of a fold; `seconds` is the duration of the fit, preprocessing included."""
 
     fold: Fold
     answers: Predictions
@@ -41,21 +41,21 @@ class FoldResult:
 
 
 class FoldRunner(Protocol):
-    """Fits the folds, one after the other or in as many processes as the run has slots."""
+    """Fits folds one after another, or in as many processes as the run has slots."""
 
     def __call__(self, folds: Iterable[Fold]) -> Iterator[FoldResult]:
-        """Yield what came of each fold, in the order of `folds`, whichever ends first.
+        """Yield the result of each fold in the order of `folds`.
 
-        Every fold begins with the run's own seed and has the same threads, so that where it is fitted changes nothing.
-        The error of a fit is raised at its turn.
+        Each fold starts from the run's own seed and has the same number of threads, so that the process it is fitted in
+        changes nothing. An error of a fit is raised when its turn comes.
 
         Raises
         ------
         RunFailedError
-            The process of a fold died, and did so again when the fold was fitted once more.
+            The process of a fold died, and died again at the second attempt.
         """
         ...
 
     def close(self) -> None:
-        """End the processes, if there are any."""
+        """Shut down the processes."""
         ...

@@ -1,4 +1,4 @@
-"""What a fitted algorithm says of some rows, and the metrics of that."""
+"""Predictions of a fitted model for some rows, and the metrics computed from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions for some rows: `y_pred` of shape (rows,), `score` of shape (rows, classes) or None."""
+    """Targets and predictions of some rows.
+
+    Attributes
+    ----------
+    y_true, y_pred
+        Shape (rows,). For classification positions in `classes`, for regression floats.
+    score
+        Probabilities of shape (rows, classes), or None if the model gives none.
+    classes
+        The sorted class labels of the data; empty for regression.
+    """
 
     y_true: "Array"
     y_pred: "Array"
@@ -23,7 +33,7 @@ class Predictions:
     classes: tuple[Any, ...]
 
     def value(self, metric: Metric) -> float | None:
-        """Return a metric; None where it needs chances and the model gives none."""
+        """Return a metric; None if it needs probabilities and the model gives none."""
         if not self.classes:
             return metric.function(self.y_true, self.y_pred)
         labels = range(len(self.classes))
@@ -31,62 +41,73 @@ class Predictions:
             return metric.function(self.y_true, self.y_pred, labels=labels)
         if self.score is None:
             return None
-        predict_proba = self.score[:, 1] if len(self.classes) == 2 else self.score
-        return metric.function(self.y_true, predict_proba, labels=labels)
+        y_proba = self.score[:, 1] if len(self.classes) == 2 else self.score
+        return metric.function(self.y_true, y_proba, labels=labels)
 
     def values(self, metrics: Sequence[Metric]) -> dict[str, float]:
-        """Return every metric that can be computed."""
+        """Return every metric that can be computed, by name."""
         from sklearn import config_context
 
-        with config_context(assume_finite=True, skip_parameter_validation=True):  # what is checked here is our own
-            found = {metric.name: self.value(metric) for metric in metrics}
-        return {name: float(value) for name, value in found.items() if value is not None}
+        # the arrays are made here, so scikit-learn's own validation finds nothing and takes longer than small sums
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            values = {metric.name: self.value(metric) for metric in metrics}
+        return {name: float(value) for name, value in values.items() if value is not None}
+
+    def take(self, rows: "Array") -> "Predictions":
+        """Return the predictions of some rows, by position or by mask."""
+        score = None if self.score is None else self.score[rows]
+        return Predictions(self.y_true[rows], self.y_pred[rows], score, self.classes)
 
     def frame(self, rows: "Array", part: str) -> "pd.DataFrame":
-        """Return predictions as a table: row, part, y_true, y_pred and a column for each class's chance."""
+        """Return a table with the columns row, part, y_true, y_pred, and ``p_<class>`` for each class.
+
+        Parameters
+        ----------
+        rows
+            Positions of the rows in the run's table.
+        part
+            The name of their split.
+        """
         import numpy as np
         import pandas as pd
 
-        names = np.asarray(self.classes, dtype=object) if self.classes else None
+        labels = np.asarray(self.classes, dtype=object) if self.classes else None
         columns: dict[str, Any] = {"row": rows, "part": part}
-        columns["y_true"] = names[self.y_true] if names is not None else self.y_true
-        columns["y_pred"] = names[self.y_pred] if names is not None else self.y_pred
+        columns["y_true"] = labels[self.y_true] if labels is not None else self.y_true
+        columns["y_pred"] = labels[self.y_pred] if labels is not None else self.y_pred
         if self.score is not None:
             columns |= {f"p_{label}": self.score[:, code] for code, label in enumerate(self.classes)}
         return pd.DataFrame(columns).infer_objects()
 
 
 def read_predictions(frame: "pd.DataFrame", classes: tuple[Any, ...]) -> Predictions:
-    """Return the answers that `Answers.frame` made a table of; `classes` are those of the data, in their order."""
+    """Return the predictions that `Predictions.frame` wrote; `classes` are those of the data, in their order."""
     if not classes:
         return Predictions(frame["y_true"].to_numpy(dtype=float), frame["y_pred"].to_numpy(dtype=float), None, ())
     names = [f"p_{label}" for label in classes]
     score = frame[names].to_numpy(dtype=float) if set(names) <= set(frame.columns) else None
-    return Predictions(
-        encode_labels(frame["y_true"].to_numpy(), classes),
-        encode_labels(frame["y_pred"].to_numpy(), classes),
-        score,
-        classes,
-    )
+    y_true = encode_labels(frame["y_true"].to_numpy(), classes)
+    y_pred = encode_labels(frame["y_pred"].to_numpy(), classes)
+    return Predictions(y_true, y_pred, score, classes)
 
 
 def predict_table(
     model: Any, features: "pd.DataFrame", target: "pd.Series[Any]", classes: tuple[Any, ...]
 ) -> Predictions:
-    """Ask a model about some rows."""
+    """Predict rows of a table with a pipeline."""
     return predict(*apply_preprocessing(model, features), encode_target(target, classes), classes)
 
 
 def apply_preprocessing(model: Any, features: "pd.DataFrame") -> tuple[Any, Any]:
-    """Return a pipeline's last step and what it is given: to prepare rows once serves both of its answers."""
+    """Return a pipeline's last step and the preprocessed rows, so that `predict` and `predict_proba` share them."""
     steps = getattr(model, "steps", None)
     return (steps[-1][1], model[:-1].transform(features)) if steps and len(steps) > 1 else (model, features)
 
 
-def predict(model: Any, rows: Any, truth: "Array", classes: tuple[Any, ...]) -> Predictions:
-    """Ask a fitted algorithm about rows that are prepared for it.
+def predict(model: Any, rows: Any, y_true: "Array", classes: tuple[Any, ...]) -> Predictions:
+    """Predict preprocessed rows with a fitted algorithm.
 
-    With one thread: forests add up in the order in which threads end, to the last digit.
+    In one thread: a forest adds up its trees in the order in which threads finish, which changes the last digit.
     """
     from joblib import parallel_config
 
@@ -94,30 +115,35 @@ def predict(model: Any, rows: Any, truth: "Array", classes: tuple[Any, ...]) -> 
         y_pred = model.predict(rows)
         score = predict_proba(model, rows, classes) if classes else None
     if not classes:
-        return Predictions(truth, y_pred.astype(float).ravel(), None, ())
-    return Predictions(truth, encode_labels(y_pred, classes), score, classes)
+        return Predictions(y_true, y_pred.astype(float).ravel(), None, ())
+    return Predictions(y_true, encode_labels(y_pred, classes), score, classes)
 
 
 def encode_target(target: "pd.Series[Any]", classes: tuple[Any, ...]) -> "Array":
-    """Return what is true: codes of classes, or numbers."""
-    found: Array = encode_labels(target.to_numpy(), classes) if classes else target.to_numpy(dtype=float)
-    return found
+    """Return the target as class positions, or as floats for regression."""
+    y_true: Array = encode_labels(target.to_numpy(), classes) if classes else target.to_numpy(dtype=float)
+    return y_true
 
 
 def encode_labels(labels: "Array", classes: tuple[Any, ...]) -> "Array":
-    """Return the position of each label in `classes`."""
+    """Return the position of each label in `classes`, as int64."""
     import numpy as np
 
-    known: Mapping[Any, int] = {label: code for code, label in enumerate(classes)}
-    return np.fromiter((known[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
+    positions: Mapping[Any, int] = {label: code for code, label in enumerate(classes)}
+    return np.fromiter((positions[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
 
 
 def predict_proba(model: Any, features: Any, classes: tuple[Any, ...]) -> "Array | None":
-    """Return chances of shape (rows, classes), in the order of `classes`, or None where the model gives none."""
+    """Return probabilities of shape (rows, classes) in the order of `classes`, or None if the model gives none.
+
+    A class that the model did not see in its train rows, as happens in folds, has probability 0.
+    """
     import numpy as np
 
     if not hasattr(model, "predict_proba"):
         return None
-    found = np.asarray(model.predict_proba(features), dtype=float)
-    own = {label: column for column, label in enumerate(model.classes_.tolist())}
-    return np.column_stack([found[:, own[label]] if label in own else np.zeros(len(found)) for label in classes])
+    y_proba = np.asarray(model.predict_proba(features), dtype=float)
+    columns = {label: column for column, label in enumerate(model.classes_.tolist())}
+    return np.column_stack(
+        [y_proba[:, columns[label]] if label in columns else np.zeros(len(y_proba)) for label in classes]
+    )

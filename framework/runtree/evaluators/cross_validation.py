@@ -1,4 +1,4 @@
-"""Score by folds: every row that is not tested on is validated on once."""
+"""Score by cross-validation: each row outside the test split is predicted once per repeat."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Fits a fresh copy of the run's pipeline on all folds but one and scores it on that one, for each fold in turn.
+    """Fits a clone of the run's pipeline on all folds but one and scores it on that one, for each fold in turn.
 
-    The validation metrics are the means over folds; the model that is kept and tested was fitted on all folds together.
+    The validation metrics are means over folds. The model that is saved and tested is fitted on all folds.
 
     Parameters
     ----------
     kind
-        random, stratified, group, stratified_group, leave_one_group_out, time; "auto": as the test part was split off.
+        random, stratified, group, stratified_group, leave_one_group_out, time; "auto": like the test split.
     folds
-        How many; at least 2. `leave_one_group_out` has one for each group.
+        The number of folds, at least 2; `leave_one_group_out` has one for each group.
     repeats
-        How often to part the rows anew.
+        The number of times that the rows are split into folds.
     gap, max_train_size
-        Of folds in time: rows left out before each fold, and how many rows before that are learnt from at most.
+        For folds in time: rows left out before each fold, and the maximum number of train rows before the gap.
     """
 
     kind: str = "auto"
@@ -44,19 +44,19 @@ class CrossValidation:
     reports: ClassVar[bool] = True
 
     def evaluate(self, run: Run, metrics: Sequence[Metric]) -> Evaluation:
-        """Score the run's pipeline by folds, and the run's model on the other parts."""
+        """Score clones of the pipeline on the folds, and the run's model on the other splits."""
         splitting = Splitting(self.kind, self.folds, self.repeats, self.gap, self.max_train_size)
-        tally = Tally(run, metrics)
+        scores = FoldScores(run, metrics)
         if "validation" in run.scored_splits:
-            tally.take_all(run.fit_folds(splitting.parts(run, run.split.train)))
-        return tally.evaluation()
+            scores.add_all(run.fit_folds(splitting.parts(run, run.split.train)))
+        return scores.evaluation()
 
 
 @dataclass
-class Tally:
-    """What the folds of a run came to so far; each is a step that a tuner may give the run up at.
+class FoldScores:
+    """The scores of the folds so far. Each fold is reported as a step, at which a tuner may prune the run.
 
-    `start` counts steps that were reported before.
+    `start` is the number of steps reported before.
     """
 
     run: Run
@@ -66,30 +66,33 @@ class Tally:
     scores: list[dict[str, float]] = field(default_factory=list)
     tables: "list[tuple[Predictions, Rows, str]]" = field(default_factory=list)
 
-    def take_all(self, found: Iterable[FoldResult]) -> None:
-        """Take every fold as it comes."""
-        for answered in found:
-            self.take(answered)
+    def add_all(self, results: Iterable[FoldResult]) -> None:
+        """Add each fold as soon as its result is there."""
+        for result in results:
+            self.add(result)
 
-    def take(self, found: FoldResult) -> None:
-        """Score a fold, record it and report the means so far."""
-        scores = found.answers.values(self.metrics)
+    def add(self, result: FoldResult) -> None:
+        """Score a fold, record it, and report the means so far."""
+        scores = result.answers.values(self.metrics)
         self.scores.append(scores)
-        self.lines.append(self.run.record_fold(found, scores))
-        self.tables.append((found.answers, found.fold.held_out, "validation"))
-        if not self.run.iterates:  # an algorithm that iterates has counted steps of its own
-            told = {f"validation_{name}": value for name, value in means(self.scores).items()}
-            self.run.report(self.start + len(self.scores), **told)
+        self.lines.append(self.run.record_fold(result, scores))
+        self.tables.append((result.answers, result.fold.held_out, "validation"))
+        if not self.run.iterates:  # else the iterations are the steps, and two counts would mix
+            values = {f"validation_{name}": value for name, value in means(self.scores).items()}
+            self.run.report(self.start + len(self.scores), **values)
 
     def evaluation(self, **details: Any) -> Evaluation:
-        """Return the means over folds, and the scores of the run's model on the other parts."""
-        whole = {part: predict_split(self.run, part) for part in self.run.scored_splits if part != "validation"}
-        values: dict[str, Mapping[str, float]] = {part: found.values(self.metrics) for part, found in whole.items()}
-        tables = [*self.tables, *((found, self.run.split.rows(part), part) for part, found in whole.items())]
+        """Return the means over folds, and the scores of the run's model on the other splits."""
+        splits = {split: predict_split(self.run, split) for split in self.run.scored_splits if split != "validation"}
+        values: dict[str, Mapping[str, float]] = {
+            split: predictions.values(self.metrics) for split, predictions in splits.items()
+        }
+        model_tables = [(predictions, self.run.split.rows(split), split) for split, predictions in splits.items()]
+        tables = [*self.tables, *model_tables]
         if self.scores:
             values["validation"] = means(self.scores)
-        parts: dict[str, Mapping[str, float]] = {part: values[part] for part in self.run.scored_splits}
-        return Evaluation(parts, lambda: predictions_table(tables), tuple(self.lines), details)
+        metrics: dict[str, Mapping[str, float]] = {split: values[split] for split in self.run.scored_splits}
+        return Evaluation(metrics, lambda: predictions_table(tables), tuple(self.lines), details)
 
 
 def means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:

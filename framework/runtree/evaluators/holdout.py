@@ -1,4 +1,4 @@
-"""Score on rows held out: choose by the validation part, report the test part."""
+"""Score on held-out rows: models are chosen by the validation split, the test split is reported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,25 +8,6 @@ from runtree.contract.predictions import Predictions, apply_preprocessing, encod
 from runtree.contract.run import Run
 from runtree.contract.types import Evaluation, Metric
 
-
-@dataclass(frozen=True)
-class Holdout:
-    """Scores on the parts that are asked for, each once."""
-
-    holds_out: ClassVar[bool] = True
-
-    def evaluate(self, run: Run, metrics: Sequence[Metric]) -> Evaluation:
-        """Score the run's model on each part of `run.scored_splits`."""
-        answers = {part: predict_split(run, part) for part in run.scored_splits}
-        rows = {part: run.split.rows(part) for part in answers}
-        return Evaluation(
-            metrics={part: found.values(metrics) for part, found in answers.items()},
-            predictions=lambda: predictions_table([(found, rows[part], part) for part, found in answers.items()]),
-        )
-
-
-# --- A run's model asked about its parts.
-
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -34,20 +15,42 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-def predictions_table(answers: "Sequence[tuple[Predictions, Array, str]]") -> "pd.DataFrame":
-    """Return predictions of several parts as one table; each comes with its rows and the part's name."""
+@dataclass(frozen=True)
+class Holdout:
+    """Scores the run's model on each split in `run.scored_splits`."""
+
+    holds_out: ClassVar[bool] = True
+
+    def evaluate(self, run: Run, metrics: Sequence[Metric]) -> Evaluation:
+        """Return metrics and predictions of each split."""
+        predictions = {split: predict_split(run, split) for split in run.scored_splits}
+        rows = {split: run.split.rows(split) for split in predictions}
+        return Evaluation(
+            metrics={split: predicted.values(metrics) for split, predicted in predictions.items()},
+            # deferred: the table is built for the few runs of a sweep that are kept
+            predictions=lambda: predictions_table(
+                [(predicted, rows[split], split) for split, predicted in predictions.items()]
+            ),
+        )
+
+
+def predictions_table(predictions: "Sequence[tuple[Predictions, Array, str]]") -> "pd.DataFrame":
+    """Return one table of the predictions of several splits, each given with its rows and name."""
     import pandas as pd
 
-    return pd.concat([found.frame(rows, part) for found, rows, part in answers], ignore_index=True)
+    return pd.concat([predicted.frame(rows, split) for predicted, rows, split in predictions], ignore_index=True)
 
 
-def predict_split(run: Run, part: str) -> Predictions:
-    """Ask a run's model about a part; runs that share data, split and preprocessing share the prepared rows."""
-    place = (run.data.fingerprint, run.split.id, part)
-    truth = run.cached("truth", place, lambda: encode_target(run.select(part)[1], run.data.classes))
+def predict_split(run: Run, split: str) -> Predictions:
+    """Predict a split with the run's model.
+
+    Preprocessed rows are cached: in a sweep, often only the algorithm differs between runs.
+    """
+    key = (run.data.fingerprint, run.split.id, split)
+    y_true = run.cached("truth", key, lambda: encode_target(run.select(split)[1], run.data.classes))
     if run.preprocess_key is None:
-        return predict(*apply_preprocessing(run.model, run.select(part)[0]), truth, run.data.classes)
-    prepared = run.cached(
-        "rows", (run.preprocess_key, part), lambda: apply_preprocessing(run.model, run.select(part)[0])[1]
+        return predict(*apply_preprocessing(run.model, run.select(split)[0]), y_true, run.data.classes)
+    rows = run.cached(
+        "rows", (run.preprocess_key, split), lambda: apply_preprocessing(run.model, run.select(split)[0])[1]
     )
-    return predict(run.model[-1], prepared, truth, run.data.classes)
+    return predict(run.model[-1], rows, y_true, run.data.classes)

@@ -1,4 +1,4 @@
-"""Nested cross-validation: how good is what a search finds, told by rows that the search never saw.
+"""Nested cross-validation: the score of "search, then fit" on rows that the search has not seen.
 
 Varma & Simon, "Bias in error estimation when using cross-validation for model selection", BMC Bioinformatics 7:91
 (2006), doi:10.1186/1471-2105-7-91; Cawley & Talbot, JMLR 11:2079-2107 (2010).
@@ -18,26 +18,31 @@ from runtree.contract.protocols import Tuner
 from runtree.contract.run import Run
 from runtree.contract.search import Dimension, Observation, SearchResult
 from runtree.contract.types import Evaluation, Metric
-from runtree.evaluators.cross_validation import Tally
+from runtree.evaluators.cross_validation import FoldScores
 from runtree.evaluators.splitting import Splitting
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Rows = np.ndarray[Any, Any]
 
 log = logging.getLogger(__name__)
 
-Told = Callable[[int, float, float], None]
+OnCandidate = Callable[[int, float, float], None]
 
 
 @dataclass(frozen=True)
 class Search:
-    """How candidates are proposed, how many, and by which folds each is scored."""
+    """A search over the algorithm's space: a tuner proposes `candidates`, and folds of the train rows score each."""
 
     tuner: Tuner
     splitting: Splitting
     candidates: int
 
-    def best(self, run: Run, rows: "Rows", told: Told = lambda tried, score, best: None) -> SearchResult:
-        """Return the candidate with the best mean over the folds of some rows; of several that are as good the first.
+    def best(self, run: Run, rows: "Rows", on_candidate: OnCandidate = lambda tried, score, best: None) -> SearchResult:
+        """Return the candidate with the best mean over the folds of `rows`; of equally good ones the first.
 
-        `told` hears of each candidate: how many were tried, its score, and the best so far.
+        `on_candidate` is called with the number of candidates tried, the score of the last, and the best so far.
 
         Raises
         ------
@@ -46,71 +51,71 @@ class Search:
         """
         metric, direction = run.objective
         sign = 1.0 if direction == "maximize" else -1.0
-        self.tuner.begin(searched(run), [direction], run.seed)
-        known: dict[str, float] = {}
+        self.tuner.begin(search_space(run), [direction], run.seed)
+        scores: dict[str, float] = {}  # a tuner may propose a candidate twice: it is fitted once
         best, score, tried, failure = None, math.nan, 0, None
         while tried < self.candidates and (proposal := self.tuner.ask(tried)) is not None:
             key = json.dumps(proposal.values, sort_keys=True, default=repr)
-            if key not in known:
-                known[key], error = self._score(run, rows, proposal.values)
+            if key not in scores:
+                scores[key], error = self._score(run, rows, proposal.values)
                 failure = failure or error
-            value = known[key]
+            value = scores[key]
             state, objectives = ("completed", (value,)) if math.isfinite(value) else ("failed", None)
             self.tuner.tell(Observation(tried, state, proposal.values, objectives))  # type: ignore[arg-type]
             if math.isfinite(value) and (best is None or sign * value > sign * score):
                 best, score = proposal.values, value
             tried += 1
-            told(tried, value, score)
+            on_candidate(tried, value, score)
         if best is None:
             raise RunFailedError(
-                f"none of {tried} candidates could be scored by {metric.name}: {failure or 'it is no finite number'}"
+                f"none of {tried} candidates could be scored by {metric.name}: {failure or 'the value is not finite'}"
             )
         return SearchResult(dict(best), score, tried)
 
     def _score(self, run: Run, rows: "Rows", values: Mapping[str, Any]) -> tuple[float, Exception | None]:
-        """Return the mean of the objective over the folds, NaN and the reason where a candidate cannot be fitted."""
+        """Return the mean of the objective over the folds; NaN and the error if a candidate cannot be fitted."""
         metric, _ = run.objective
         folds = [_with(fold, values) for fold in self.splitting.parts(run, rows)]
         try:
-            found = [answered.answers.values([metric])[metric.name] for answered in run.fit_folds(folds)]
+            values_by_fold = [result.answers.values([metric])[metric.name] for result in run.fit_folds(folds)]
         except (RunFailedError, ValueError, ArithmeticError) as error:
-            log.warning("candidate %s is passed over: %s", dict(values), error)
+            log.warning("candidate %s is skipped: %s", dict(values), error)
             return math.nan, error
-        return sum(found) / len(found), None
+        return sum(values_by_fold) / len(values_by_fold), None
 
 
 def _with(fold: Fold, values: Mapping[str, Any]) -> Fold:
     return Fold(fold.train, fold.held_out, fold.number, fold.repeat, values)
 
 
-def searched(run: Run) -> Sequence[Dimension]:
-    """Return what is searched: the algorithm's own space, less what was typed."""
+def search_space(run: Run) -> Sequence[Dimension]:
+    """Return the algorithm's own space without the keys that overrides set; an empty one is refused."""
     space = run.space()
     if not space:
         raise ConfigError(
-            f"evaluator: algorithm={run.config.algorithm.get('name')} has nothing left to search",
-            "declare ranges in its `space`, leave out a value that you typed, or: evaluator=cross_validation",
+            f"evaluator: algorithm={run.config.algorithm.get('name')} has no dimension left to search",
+            "declare ranges in its `space`, drop an override of one, or type: evaluator=cross_validation",
         )
     return space
 
 
 @dataclass(frozen=True)
 class NestedCrossValidation:
-    """Searches the algorithm's own space anew in each outer fold, by inner folds of the rows that are learnt from.
+    """Searches the algorithm's own space in each outer fold, by inner folds of its train rows.
 
-    The outer scores estimate the whole of "search, then fit". The model that is kept has the parameters that the same
-    search over all of these rows chose.
+    The outer scores estimate the procedure "search, then fit". The model that is saved has the parameters that the same
+    search on all train rows chose.
 
     Parameters
     ----------
     tuner, tuners
-        Who proposes the candidates: the name of one of `tuners`.
+        The name of the tuner that proposes candidates, one of `tuners`.
     candidates
-        How many are tried in each search; a grid may end earlier.
+        The number of candidates of each search; a grid may have fewer.
     inner_folds
-        By which each candidate is scored.
+        The number of folds that score each candidate.
     kind, folds, repeats, gap, max_train_size
-        Of the outer folds, as `cross_validation` has them; the inner ones are of the same kind.
+        As in `cross_validation`, for the outer folds; the inner folds are of the same kind.
     """
 
     tuner: str = "random"
@@ -127,12 +132,12 @@ class NestedCrossValidation:
 
     @property
     def outer(self) -> Splitting:
-        """Return how rows are parted into those that are searched with and those that judge."""
+        """The outer folds: their train rows are searched with, their held-out rows score the result."""
         return Splitting(self.kind, self.folds, self.repeats, self.gap, self.max_train_size)
 
     @property
     def search(self) -> Search:
-        """Return how each search is done."""
+        """The search of each outer fold."""
         if self.tuner not in self.tuners:
             raise unknown("tuner at evaluator.tuner:", self.tuner, self.tuners, error=ConfigError)
         if self.candidates < 1:
@@ -142,68 +147,58 @@ class NestedCrossValidation:
         return Search(self.tuners[self.tuner], inner, self.candidates)
 
     def choose(self, run: Run) -> SearchResult:
-        """Search with all rows but those of the test part."""
+        """Search on all rows outside the test split, for the model that is saved."""
+        # both before the first fit: a kind of folds that does not fit the data, or an empty space, is refused at once
         self.outer.checked(run)
-        searched(run)
-        return self.search.best(run, run.split.train, reporter(run, 0))
+        search_space(run)
+        return self.search.best(run, run.split.train, candidate_reporter(run, 0))
 
     def evaluate(self, run: Run, metrics: Sequence[Metric]) -> Evaluation:
-        """Search and fit in each outer fold, and score that; score the run's model on the other parts."""
-        steps = run.search_result.tried if run.search_result else 0
-        tally = Tally(run, metrics, steps)
+        """Search and fit in each outer fold and score the result; score the run's model on the other splits."""
+        # the candidates of `choose` were reported as the first steps
+        scores = FoldScores(run, metrics, run.search_result.tried if run.search_result else 0)
         if "validation" not in run.scored_splits:
-            return tally.evaluation()
-        found: list[dict[str, Any]] = []
+            return scores.evaluation()
+        entries: list[dict[str, Any]] = []
         for fold in self.outer.parts(run, run.split.train):
-            chosen = self.search.best(run, fold.train, reporter(run, tally.start + len(tally.scores)))
-            tally.start += chosen.tried
-            own = Fold(fold.train, fold.held_out, fold.number, fold.repeat, chosen.values)
-            tally.take_all(run.fit_folds([own]))
-            found.append(told(own, chosen, tally.scores[-1][run.objective[0].name]))
-        return tally.evaluation(search=self._summary(run, found))
+            steps = scores.start + len(scores.scores)
+            result = self.search.best(run, fold.train, candidate_reporter(run, steps))
+            scores.start += result.tried
+            scores.add_all(run.fit_folds([_with(fold, result.values)]))
+            outer = scores.scores[-1][run.objective[0].name]
+            entries.append({"fold": fold.number, "chosen": dict(result.values), "inner": result.score, "outer": outer})
+        return scores.evaluation(search=self._summary(run, entries))
 
-    def _summary(self, run: Run, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return what `metrics.json` keeps of the searches.
+    def _summary(self, run: Run, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the entry `search` of `metrics.json`.
 
-        `optimism` is by how much the score that a search chose by was better than that of the outer fold, on average.
+        `optimism` is the mean difference between the inner score, by which a search chose, and the outer score;
+        positive if the inner score is better.
         """
         metric, direction = run.objective
         sign = 1.0 if direction == "maximize" else -1.0
-        chosen = run.search_result
+        result = run.search_result
         return {
             "metric": metric.name,
             "direction": direction,
             "tuner": self.tuner,
             "candidates": self.candidates,
-            "chosen": dict(chosen.values) if chosen else {},
-            "inner": chosen.score if chosen else None,
-            "optimism": sign * mean(one["inner"] - one["outer"] for one in found),
-            "folds": list(found),
+            "chosen": dict(result.values) if result else {},
+            "inner": result.score if result else None,
+            "optimism": sign * mean(entry["inner"] - entry["outer"] for entry in entries),
+            "folds": list(entries),
         }
 
 
-def told(fold: Fold, chosen: SearchResult, outer: float) -> dict[str, Any]:
-    """Return what one search chose, by which score, and what came of it on rows that it had not seen."""
-    return {"fold": fold.number, "chosen": dict(chosen.values), "inner": chosen.score, "outer": outer}
+def candidate_reporter(run: Run, before: int) -> OnCandidate:
+    """Return a function that reports each candidate of a search as a step, after `before` steps reported already.
 
-
-def reporter(run: Run, before: int) -> Told:
-    """Return who reports the candidates of a search; `before` counts the steps that were reported already.
-
-    Their scores are no scores of the run's, so that no tuner gives the run up for them.
+    The names differ from those of the run's metrics, so that no tuner prunes the run by the score of a candidate.
     """
     name = run.objective[0].name
 
     def report(tried: int, score: float, best: float) -> None:
-        if not run.iterates:  # an algorithm that iterates has counted steps of its own
+        if not run.iterates:  # else the iterations are the steps
             run.report(before + tried, **{f"candidate_{name}": score, f"best_{name}": best})
 
     return report
-
-
-# --- A search over an algorithm's space by folds of some rows: what a sweep does over runs, within one run.
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Rows = np.ndarray[Any, Any]

@@ -1,4 +1,4 @@
-"""The other end of a fit that iterates: it hears of each iteration, keeps what is to be kept, says when to stop."""
+"""`FitCallback`: receives each iteration of a fit, records it, keeps checkpoints, and decides when to stop."""
 
 import logging
 import time
@@ -13,13 +13,13 @@ from runtree.training.stopping import StopRules
 
 log = logging.getLogger(__name__)
 
-Judge = Callable[[Any], Mapping[str, float]]
-Tell = Callable[[int, Mapping[str, float]], None]
+Scorer = Callable[[Any], Mapping[str, float]]
+OnCheck = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass
 class BestIteration:
-    """The best iteration so far, and how to come back to it."""
+    """The best iteration so far; `snapshot` restores its model."""
 
     step: int = 0
     snapshot: Any = None
@@ -27,29 +27,29 @@ class BestIteration:
 
 @dataclass
 class FitCallback:
-    """What an algorithm's `fit` is given as `report`; see `contract.iteration.Report`.
+    """The `report` argument of an algorithm's `fit`; see `contract.iteration.Report`.
 
     Parameters
     ----------
     rules
-        When to stop.
+        The stop criteria.
     every, bound
-        Iterations between two checks, and how many there are at most, where that is known.
+        Iterations between two checks, and the largest number of iterations if that is known.
     judge
-        Scores a model on the rows that are watched.
+        Scores a model on the monitored rows.
     tell
-        Told each check: the history, the hooks, the tuner. It raises `Pruned` where the run is given up.
+        Called with the metrics of each check: for the history, the hooks and the tuner. Raises `Pruned`.
     restores
-        Whether the best iteration's model is put back.
+        Whether the model of the best iteration is restored.
     asked, checkpoints
-        How often the state is kept, and where.
+        How often a checkpoint is written, and where.
     """
 
     rules: StopRules
     every: int = 1
     bound: int | None = None
-    judge: Judge = lambda model: {}
-    tell: Tell = lambda step, metrics: None
+    judge: Scorer = lambda model: {}
+    tell: OnCheck = lambda step, metrics: None
     restores: bool = False
     asked: CheckpointOptions = field(default_factory=CheckpointOptions)
     checkpoints: Checkpoints | None = None
@@ -60,38 +60,39 @@ class FitCallback:
 
     def __post_init__(self) -> None:
         self._best = BestIteration()
-        self._before = 0.0  # seconds of the sessions before this one
-        found = self.checkpoints.whole() if self.checkpoints else []
-        if found:
-            self._go_on(found[0])
-        self._scores = {kept.folder: self._score(kept.state["metrics"]) for kept in found}
+        self._earlier_seconds = 0.0  # of the sessions before this one was resumed
+        saved = self.checkpoints.whole() if self.checkpoints else []
+        if saved:
+            self._resume(saved[0])
+        self._scores = {checkpoint.folder: self._rank_value(checkpoint.state["metrics"]) for checkpoint in saved}
         self._began = self._saved = self.clock()
 
-    def _go_on(self, found: SavedCheckpoint) -> None:
-        self.start, self.step = found.folder, found.step
-        self._before = float(found.state["seconds"])
-        self.rules.restore(found.state["rules"])
-        best = found.state.get("best")
-        self._best = BestIteration(best["step"], found.folder.parent / best["folder"]) if best else BestIteration()
-        log.info("going on from %s", found.folder)
+    def _resume(self, checkpoint: SavedCheckpoint) -> None:
+        self.start, self.step = checkpoint.folder, checkpoint.step
+        self._earlier_seconds = float(checkpoint.state["seconds"])
+        self.rules.restore(checkpoint.state["rules"])
+        best = checkpoint.state.get("best")
+        # a snapshot lives in memory and is lost by now; the folder of the best iteration's checkpoint replaces it
+        self._best = BestIteration(best["step"], checkpoint.folder.parent / best["folder"]) if best else BestIteration()
+        log.info("resuming from %s", checkpoint.folder)
 
     @property
     def best(self) -> Any:
-        """Return how to come back to the best iteration; None where the last one is the best, or all are alike."""
+        """The snapshot to restore; None if the last iteration is the best, or none is restored."""
         return self._best.snapshot if self.restores and self._best.step != self.step else None
 
     @property
     def best_step(self) -> int:
-        """Return the iteration whose model is kept."""
+        """The iteration whose model is kept."""
         return self._best.step if self.restores and self._best.step else self.step
 
     @property
     def seconds(self) -> float:
-        """Return how long the fit takes so far, earlier sessions included."""
-        return self._before + self.clock() - self._began
+        """The duration of the fit so far, earlier sessions included."""
+        return self._earlier_seconds + self.clock() - self._began
 
     def due(self, step: int) -> bool:
-        """Tell whether iteration `step` is checked."""
+        """Return whether iteration `step` is checked."""
         return step % self.every == 0 or step == self.bound
 
     def __call__(
@@ -103,52 +104,57 @@ class FitCallback:
         save: Callable[[Path], None] | None = None,
         **metrics: float,
     ) -> bool:
-        """Hear of an iteration, and answer whether it is the last."""
+        """Take an iteration, and return whether it is the last."""
         self.step = int(step)
         if not self.due(self.step):
             return False
-        found = dict(self.judge(model)) if model is not None else {}
-        found |= {name: float(value) for name, value in metrics.items()}  # what the algorithm itself tells, counts
-        found["seconds"] = round(self.seconds, 6)
-        self.tell(self.step, found)
-        self.reason = self.rules.check(self.step, found, self.seconds)
+        values = dict(self.judge(model)) if model is not None else {}
+        values |= {name: float(value) for name, value in metrics.items()}  # a loss that the algorithm reports wins
+        values["seconds"] = round(self.seconds, 6)
+        # the history and the tuner come first: the check that ends the fit, or diverges, belongs to both
+        self.tell(self.step, values)
+        self.reason = self.rules.check(self.step, values, self.seconds)
         if self.restores and self.rules.patience and self.rules.patience.improved and snapshot is not None:
             self._best = BestIteration(self.step, snapshot())
-            self._keep(save, found, improved=True)
+            self._save_if_due(save, values, improved=True)
         else:
-            self._keep(save, found)
+            self._save_if_due(save, values)
         if self.reason is None and self.step == self.bound:
             self.reason = "max_iterations"
         return self.reason is not None
 
-    def _keep(self, save: Callable[[Path], None] | None, found: Mapping[str, float], improved: bool = False) -> None:
-        """Write a checkpoint where one is due; the best iteration needs one too, for a run that goes on."""
-        ended = self.reason in ("tolerance", "patience")  # going on from there would go past the end
+    def _save_if_due(
+        self, save: Callable[[Path], None] | None, values: Mapping[str, float], improved: bool = False
+    ) -> None:
+        """Write a checkpoint if one is due, or if this iteration is the best: a resumed fit restores it."""
+        # after tolerance or patience there is none: a fit resumed from it would run past its end
+        ended = self.reason in ("tolerance", "patience")
         if self.checkpoints is None or save is None or ended or not (improved or self._is_due()):
             return
-        place = self.checkpoints.folder / f"{self.step:08d}"
+        folder = self.checkpoints.folder / f"{self.step:08d}"
         best = {"step": self._best.step, "folder": f"{self._best.step:08d}"} if self._best.step else None
-        state = {"seconds": self.seconds, "rules": self.rules.state(), "best": best, "metrics": dict(found)}
+        state = {"seconds": self.seconds, "rules": self.rules.state(), "best": best, "metrics": dict(values)}
         self.checkpoints.write(self.step, save, state)
         self._saved = self.clock()
-        self._scores[place] = self._score(found)
-        self.checkpoints.prune(self._wanted(place))
+        self._scores[folder] = self._rank_value(values)
+        self.checkpoints.prune(self._folders_to_keep(folder))
 
     def _is_due(self) -> bool:
-        each, minutes = self.asked.every, self.asked.minutes
-        return bool(each and self.step % each == 0) or bool(minutes and self.clock() - self._saved >= 60 * minutes)
+        every, minutes = self.asked.every, self.asked.minutes
+        return bool(every and self.step % every == 0) or bool(minutes and self.clock() - self._saved >= 60 * minutes)
 
-    def _score(self, found: Mapping[str, float]) -> float:
-        """Return what checkpoints are ranked by, less is better: what patience watches, else a loss."""
+    def _rank_value(self, values: Mapping[str, float]) -> float:
+        """Return the value that checkpoints are ranked by, less is better: the stop criterion's metric, else a loss."""
         rule = self.rules.patience or self.rules.tolerance
         if rule is not None:
-            return -found[rule.metric] if rule.direction == "maximize" else found[rule.metric]
-        return found.get("validation_loss", found.get("train_loss", 0.0))
+            return -values[rule.metric] if rule.direction == "maximize" else values[rule.metric]
+        return values.get("validation_loss", values.get("train_loss", 0.0))
 
-    def _wanted(self, last: Path) -> set[Path]:
-        ranked = sorted(self._scores, key=lambda place: (self._scores[place], place))
+    def _folders_to_keep(self, last: Path) -> set[Path]:
+        # ties go to the earlier step, so that a resumed fit keeps the same checkpoints as one without interruption
+        ranked = sorted(self._scores, key=lambda folder: (self._scores[folder], folder))
         kept = {last, *ranked[: self.asked.keep]}
         if self.restores and self._best.step:
             kept.add(last.parent / f"{self._best.step:08d}")
-        self._scores = {place: score for place, score in self._scores.items() if place in kept}
+        self._scores = {folder: score for folder, score in self._scores.items() if folder in kept}
         return kept

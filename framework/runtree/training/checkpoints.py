@@ -1,4 +1,4 @@
-"""Checkpoints of a fit: folders that are whole or not there, the best and the last of them kept."""
+"""Checkpoints of a fit: folders that are complete or absent; the best ones and the last are kept."""
 
 import hashlib
 import json
@@ -14,19 +14,19 @@ from runtree.records.writer import sync_folder, write_json
 
 log = logging.getLogger(__name__)
 
-STATE = "checkpoint.json"  # written last: the step, what the loop has counted, and the sha256 of the algorithm's files
+STATE = "checkpoint.json"  # written last: step, counters of the stop criteria, and the sha256 of the algorithm's files
 
 
 @dataclass(frozen=True)
 class SavedCheckpoint:
-    """A checkpoint that is whole."""
+    """A complete checkpoint."""
 
     folder: Path
     state: Mapping[str, Any]
 
     @property
     def step(self) -> int:
-        """Return the count of iterations done."""
+        """The number of iterations done."""
         return int(self.state["step"])
 
 
@@ -37,9 +37,9 @@ class Checkpoints:
     Parameters
     ----------
     folder
-        Where they are: `checkpoints/00000120/` is the one after 120 iterations.
+        The parent folder: `checkpoints/00000120/` is the checkpoint after 120 iterations.
     asked
-        What makes two fits the same, so that no run goes on from another's state.
+        The key of the fit: a checkpoint with another key is not resumed from.
     """
 
     folder: Path
@@ -47,39 +47,40 @@ class Checkpoints:
     written: list[Path] = field(default_factory=list)
 
     def write(self, step: int, save: Callable[[Path], None], state: Mapping[str, Any]) -> Path:
-        """Write one: aside first, then in its place. What was there under its name is gone only then."""
+        """Write a checkpoint into a temporary folder and rename it, so that one is never seen half-written."""
         self.folder.mkdir(exist_ok=True)
-        place = self.folder / f"{step:08d}"
-        if place in self.written:
-            return place
-        aside = self.folder / f".{place.name}.{os.getpid()}.part"
+        target = self.folder / f"{step:08d}"
+        if target in self.written:
+            return target
+        aside = self.folder / f".{target.name}.{os.getpid()}.part"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
         try:
             save(aside)
             hashes = {name: _durable_hash(aside / name) for name in _files(aside)}
             write_json(aside / STATE, {"step": step, "asked": self.asked, **state, "files": hashes})
-            shutil.rmtree(place, ignore_errors=True)
-            aside.replace(place)
+            # a folder can only be renamed onto an empty one; a kill in between loses this checkpoint alone
+            shutil.rmtree(target, ignore_errors=True)
+            aside.replace(target)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
         sync_folder(self.folder)
-        self.written.append(place)
-        return place
+        self.written.append(target)
+        return target
 
     def whole(self) -> list[SavedCheckpoint]:
-        """Return those that are whole and this fit's own, the latest first; a damaged one is told and passed over."""
-        return [kept for path in sorted(self._places(), reverse=True) if (kept := self._read(path))]
+        """Return the complete checkpoints of this fit, the latest first; a damaged one is logged and skipped."""
+        return [saved for path in sorted(self._folders(), reverse=True) if (saved := self._read(path))]
 
-    def _places(self) -> list[Path]:
+    def _folders(self) -> list[Path]:
         return [path for path in self.folder.glob("[0-9]*") if path.is_dir()] if self.folder.is_dir() else []
 
     def _read(self, path: Path) -> SavedCheckpoint | None:
         try:
             state = json.loads((path / STATE).read_bytes())
             if state["asked"] != self.asked:
-                log.warning("checkpoint %s is of another config: not used", path)
+                log.warning("checkpoint %s is of another config or data: not used", path)
                 return None
             damaged = [name for name, known in state["files"].items() if _hash(path / name) != known]
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -92,8 +93,8 @@ class Checkpoints:
         return SavedCheckpoint(path, state)
 
     def prune(self, keep: "set[Path]") -> None:
-        """Remove all but some, and what a process left that died while it wrote."""
-        for path in self._places():
+        """Remove all checkpoints but `keep`, and the temporary folders of processes that were killed."""
+        for path in self._folders():
             if path not in keep:
                 shutil.rmtree(path, ignore_errors=True)
         for path in self.folder.glob(".*.part"):
@@ -102,7 +103,7 @@ class Checkpoints:
 
 
 def retarget_checkpoints(folder: Path, before: str, now: str) -> None:
-    """Let a copy of a run's checkpoints be those of another config, which differs in how long it is trained."""
+    """Give copied checkpoints the fingerprint of a config that differs only in how long it is trained."""
     for file in folder.glob(f"[0-9]*/{STATE}"):
         state = json.loads(file.read_bytes())
         write_json(file, {**state, "asked": state["asked"].replace(before, now, 1)})

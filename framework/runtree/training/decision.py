@@ -1,10 +1,14 @@
-"""The `decision` block: whether chances are calibrated, and from which chance on a row is of the second class."""
+"""The `decision` block: calibrated probabilities, and the threshold from which a row is of the second class.
+
+Both are scikit-learn meta-estimators around the frozen fitted algorithm. They are part of the fit, so that the wrapped
+estimator is what is scored, saved and served.
+"""
 
 import logging
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runtree.config.config_blocks import read_block
 from runtree.contract.errors import ConfigError, DataError, unknown
@@ -22,6 +26,9 @@ from runtree.training.thresholds import (
 
 METHODS = ("sigmoid", "isotonic", "temperature")
 COST = "cost"
+DECISION_KEY = "decision"  # in `run.metadata` and `model.json`
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,12 @@ class DecisionOptions:
 
     @property
     def is_set(self) -> bool:
-        """Whether the model is changed at all."""
+        """Whether the block changes the model."""
         return self.calibrate is not None or self.threshold is not None
 
     @property
     def needs_validation(self) -> bool:
-        """Whether something of it is learnt from rows that the model did not see."""
+        """Whether calibration or threshold are learnt from rows that the model has not seen."""
         return self.calibrate is not None or isinstance(self.threshold, str)
 
 
@@ -49,7 +56,7 @@ def decision_options(node: Mapping[str, Any]) -> DecisionOptions:
     Raises
     ------
     ConfigError
-        An unknown key, a value of the wrong type, or one that cannot be.
+        An unknown key, or a value of the wrong type or range.
     """
     return read_block(DecisionOptions, node, "decision", {"cost": ErrorCosts}, _check)
 
@@ -60,25 +67,25 @@ def _check(options: DecisionOptions) -> None:
         raise ConfigError(f"decision.calibrate: {options.calibrate!r} is not one of {', '.join(METHODS)}")
     if isinstance(threshold, bool) or (isinstance(threshold, (int, float)) and not 0 < threshold < 1):
         raise ConfigError(
-            f"decision.threshold: {threshold} is no chance between 0 and 1", "or name a metric, or type cost"
+            f"decision.threshold: {threshold} is not a probability between 0 and 1", "or name a metric, or type cost"
         )
-    told = [value for value in (cost.false_positive, cost.false_negative) if value is not None]
-    if threshold == COST and (len(told) < 2 or min(told) < 0 or not sum(told)):
+    costs = [value for value in (cost.false_positive, cost.false_negative) if value is not None]
+    if threshold == COST and (len(costs) < 2 or min(costs) < 0 or not sum(costs)):
         raise ConfigError(
-            "decision.threshold=cost needs what both errors cost",
+            "decision.threshold=cost needs the costs of both errors",
             "type: decision.cost.false_positive=1 decision.cost.false_negative=5",
         )
-    if told and threshold != COST:
-        raise ConfigError("decision.cost: nobody asks what errors cost", "type: decision.threshold=cost")
+    if costs and threshold != COST:
+        raise ConfigError(
+            "decision.cost is not used unless the threshold is chosen by cost", "type: decision.threshold=cost"
+        )
 
-
-# --- A fitted algorithm within what decides for it, and back: scikit-learn's own wrappers round a frozen estimator.
 
 WRAPPERS = ("CalibratedClassifierCV", "FixedThresholdClassifier", "FrozenEstimator")
 
 
 def calibrate(algorithm: Any, method: str, rows: Any, target: Any) -> Any:
-    """Return a fitted classifier with its chances mapped as rows that it did not see ask for.
+    """Return a fitted classifier whose probabilities are calibrated on rows that it has not seen.
 
     See scikit-learn's `CalibratedClassifierCV` with a `FrozenEstimator`; `temperature` after Guo et al. 2017,
     arXiv:1706.04599.
@@ -90,9 +97,9 @@ def calibrate(algorithm: Any, method: str, rows: Any, target: Any) -> Any:
 
 
 def fix_threshold(algorithm: Any, threshold: float, rows: Any, target: Any) -> Any:
-    """Return a fitted classifier of two classes that answers the second one from a chance on.
+    """Return a fitted binary classifier that predicts the second class from a probability on.
 
-    Nothing is learnt from the rows: scikit-learn's `FixedThresholdClassifier` asks them for their type.
+    Nothing is learnt from the rows: scikit-learn's `FixedThresholdClassifier` validates their type.
     """
     from sklearn.frozen import FrozenEstimator
     from sklearn.model_selection import FixedThresholdClassifier
@@ -105,124 +112,116 @@ def fix_threshold(algorithm: Any, threshold: float, rows: Any, target: Any) -> A
 
 
 def unwrap_layers(last: Any) -> Iterator[Any]:
-    """Yield a pipeline's last step and, where that decides for another, the other, down to the algorithm itself."""
+    """Yield a pipeline's last step and the estimators that it wraps, down to the algorithm itself."""
     yield last
     if type(last).__name__ in WRAPPERS and type(last).__module__.startswith("sklearn."):
         yield from unwrap_layers(last.estimator)
 
 
 def unwrap(last: Any) -> Any:
-    """Return the algorithm itself."""
+    """Return the algorithm within calibration and threshold."""
     return list(unwrap_layers(last))[-1]
 
 
-def rewrap(last: Any, other: Any) -> Any:
-    """Return what decides as `last` does, calibration and threshold included, for another algorithm."""
-    own = unwrap(last)
-    return other if last is own else deepcopy(last, {id(own): other})
-
-
-# --- What keeps a decision from being taken: said before any work is done, with the config path.
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+def rewrap(last: Any, algorithm: Any) -> Any:
+    """Return another algorithm within the calibration and threshold of `last`."""
+    wrapped = unwrap(last)
+    # the memo of deepcopy replaces one object in the copy, however deep the wrappers hold it
+    return algorithm if last is wrapped else deepcopy(last, {id(wrapped): algorithm})
 
 
 def read_decision(run: ActiveRun) -> DecisionOptions:
-    """Return what the run's config asks."""
+    """Read the run's `decision` block."""
     return decision_options(run.config.to_dict().get("decision") or {})
 
 
 def check_decision(run: ActiveRun) -> None:
-    """Refuse a decision that the task, the algorithm or the evaluator does not allow.
+    """Refuse a block that the task, the algorithm or the evaluator does not allow.
 
     Raises
     ------
     ConfigError
-        A regression, no chances, a threshold for more than two classes, no rows to learn it from.
+        A regression, no probabilities, a threshold for more than two classes, or no rows to learn it from.
     """
     options = read_decision(run)
     if not options.is_set:
         return
     path = "decision.calibrate" if options.calibrate is not None else "decision.threshold"
     if not run.data.classes:
-        raise ConfigError(f"{path}: the task is {run.data.task}, which has no chances to decide by")
+        raise ConfigError(f"{path}: the task is {run.data.task}, which has no probabilities")
     if options.threshold is not None and len(run.data.classes) != 2:
         raise ConfigError(
-            f"decision.threshold: there are {len(run.data.classes)} classes, and a threshold parts two",
-            "to set chances right: decision.calibrate=temperature",
+            f"decision.threshold: there are {len(run.data.classes)} classes, and a threshold separates two",
+            "to calibrate probabilities: decision.calibrate=temperature",
         )
     _check_algorithm(options, run.estimator)
     if isinstance(options.threshold, str) and options.threshold != COST:
         threshold_metric(options, run.catalogue)
     if options.needs_validation and not getattr(run.evaluator, "holds_out", True):
         raise ConfigError(
-            f"{path}: evaluator={run.config.evaluator.get('name')} holds no validation part out to learn it from",
+            f"{path}: evaluator={run.config.evaluator.get('name')} holds out no validation split to learn it from",
             "type: evaluator=holdout, or a number: decision.threshold=0.3",
         )
 
 
 def _check_algorithm(options: DecisionOptions, algorithm: Any) -> None:
-    name, predict_proba = type(algorithm).__name__, hasattr(algorithm, "predict_proba")
-    if options.calibrate is not None and not predict_proba and not hasattr(algorithm, "decision_function"):
-        raise ConfigError(f"decision.calibrate: {name} gives neither chances nor scores")
-    if options.threshold is not None and options.calibrate is None and not predict_proba:
+    name, has_proba = type(algorithm).__name__, hasattr(algorithm, "predict_proba")
+    if options.calibrate is not None and not has_proba and not hasattr(algorithm, "decision_function"):
+        raise ConfigError(f"decision.calibrate: {name} has neither predict_proba nor decision_function")
+    if options.threshold is not None and options.calibrate is None and not has_proba:
         raise ConfigError(
-            f"decision.threshold: {name} gives no chances",
-            "type: decision.calibrate=sigmoid, which makes chances of its scores"
+            f"decision.threshold: {name} gives no probabilities",
+            "type: decision.calibrate=sigmoid, which makes probabilities of its scores"
             if hasattr(algorithm, "decision_function")
             else "choose an algorithm that does: algorithm=logistic",
         )
 
 
-def threshold_metric(options: DecisionOptions, known: "Mapping[str, Metric]") -> Metric:
-    """Return the metric that a threshold is chosen by."""
-    fitting = {name: one for name, one in known.items() if "classification" in one.tasks and one.needs == "prediction"}
+def threshold_metric(options: DecisionOptions, known: Mapping[str, Metric]) -> Metric:
+    """Return the metric that the threshold is chosen by; one of probabilities does not depend on it."""
+    possible = {
+        name: metric
+        for name, metric in known.items()
+        if "classification" in metric.tasks and metric.needs == "prediction"
+    }
     name = str(options.threshold)
-    if name not in fitting:
-        more = f"{name} does not depend on a threshold" if name in known else ""
-        raise unknown("metric at decision.threshold:", name, [*fitting, COST], more, error=ConfigError)
-    return fitting[name]
+    if name not in possible:
+        hint = f"{name} does not depend on a threshold" if name in known else ""
+        raise unknown("metric at decision.threshold:", name, [*possible, COST], hint, error=ConfigError)
+    return possible[name]
 
 
-# --- The fitted algorithm becomes what is scored, saved and served: calibrated, then cut at a threshold, as asked.
-
-log = logging.getLogger(__name__)
-
-DECISION_KEY = "decision"  # of a run: what was decided, by what, on which part
-
-
-def apply_decision(run: ActiveRun, algorithm: Any, held: tuple[Any, Any]) -> Any:
-    """Return the algorithm with what the block `decision` asks for round it; itself where nothing is asked.
+def apply_decision(run: ActiveRun, algorithm: Any, held_out: tuple[Any, Any]) -> Any:
+    """Return the fitted algorithm within the calibration and threshold of the block `decision`.
 
     Parameters
     ----------
-    held
-        Rows and target of the validation part, prepared; of a fixed threshold alone any rows.
+    held_out
+        Preprocessed rows and target of the validation split; for a fixed threshold alone any rows.
     """
     options = read_decision(run)
     facts: dict[str, Any] = {"calibrate": options.calibrate, "threshold": None, "by": None}
     facts |= {"part": "validation" if options.needs_validation else None}
     if options.calibrate is not None:
-        _check_classes(run, held)
-        algorithm = calibrate(algorithm, options.calibrate, *held)
+        _check_classes(run, held_out)
+        algorithm = calibrate(algorithm, options.calibrate, *held_out)  # before the threshold, which cuts its result
     if options.threshold is not None:
         threshold = options.threshold
         if isinstance(threshold, str):
-            worth, found = choose_threshold(run, options, algorithm, held)
-            threshold = found.chosen
-            facts |= {"by": worth.name, "default_value": found.usual_value, "chosen_value": found.chosen_value}
+            objective, curve = choose_threshold(run, options, algorithm, held_out)
+            threshold = curve.chosen
+            facts |= {"by": objective.name, "default_value": curve.usual_value, "chosen_value": curve.chosen_value}
         facts["threshold"] = float(threshold)
-        algorithm = fix_threshold(algorithm, float(threshold), *held)
+        algorithm = fix_threshold(algorithm, float(threshold), *held_out)
     run.metadata[DECISION_KEY] = facts
     log.info("decision: %s", ", ".join(f"{key} {value}" for key, value in facts.items() if value is not None))
     return algorithm
 
 
 def reapply_decision(run: ActiveRun, algorithm: Any, rows: tuple[Any, Any]) -> Any:
-    """Return a copy of the run's algorithm, fitted on other rows, with the decision of the run round it.
+    """Return a clone of the algorithm, fitted on other rows, within the calibration and threshold of the run.
 
-    A threshold that is a number needs no model that has learnt it: a fold is fitted before there is one.
+    A fixed threshold is set anew: folds may be fitted before the run has a model to take it from.
     """
     options = read_decision(run)
     if options.is_set and not options.needs_validation:
@@ -231,32 +230,30 @@ def reapply_decision(run: ActiveRun, algorithm: Any, rows: tuple[Any, Any]) -> A
 
 
 def choose_threshold(
-    run: ActiveRun, options: DecisionOptions, algorithm: Any, held: tuple[Any, Any]
+    run: ActiveRun, options: DecisionOptions, algorithm: Any, held_out: tuple[Any, Any]
 ) -> tuple[ThresholdObjective, ThresholdCurve]:
-    """Find the best threshold on rows that the algorithm did not see."""
+    """Return the objective and its value at each threshold, on rows that the algorithm has not seen."""
     from runtree.contract.predictions import encode_labels, predict_proba
 
-    rows, target = held
-    found = predict_proba(algorithm, rows, run.data.classes)
-    if found is None:  # calibration gives chances to whom has none
-        raise DataError("decision.threshold: the model gives no chances")
-    worth = threshold_objective(run, options)
-    return worth, score_thresholds(encode_labels(target, run.data.classes), found[:, 1], worth)
+    rows, target = held_out
+    y_proba = predict_proba(algorithm, rows, run.data.classes)
+    if y_proba is None:
+        raise DataError("decision.threshold: the model gives no probabilities")
+    objective = threshold_objective(run, options)
+    return objective, score_thresholds(encode_labels(target, run.data.classes), y_proba[:, 1], objective)
 
 
 def threshold_objective(run: ActiveRun, options: DecisionOptions) -> ThresholdObjective:
-    """Return what a threshold is asked to be chosen by."""
-    return (
-        cost_objective(options.cost)
-        if options.threshold == COST
-        else metric_objective(threshold_metric(options, run.catalogue))
-    )
+    """Return the objective of the threshold: the mean cost, or a metric."""
+    if options.threshold == COST:
+        return cost_objective(options.cost)
+    return metric_objective(threshold_metric(options, run.catalogue))
 
 
-def _check_classes(run: ActiveRun, held: tuple[Any, Any]) -> None:
-    lacking = [label for label in run.data.classes if label not in set(held[1].tolist())]
-    if lacking:
+def _check_classes(run: ActiveRun, held_out: tuple[Any, Any]) -> None:
+    missing = [label for label in run.data.classes if label not in set(held_out[1].tolist())]
+    if missing:
         raise DataError(
-            f"decision.calibrate: the validation part has no row of class {lacking[0]!r} to learn from",
+            f"decision.calibrate: the validation split has no row of class {missing[0]!r} to learn from",
             "type: data.split=stratified, or a larger data.validation_size",
         )

@@ -1,4 +1,4 @@
-"""What a fold is fitted with: the run's data, config and unfitted pipeline, apart from whoever listens to the run."""
+"""The data, config and unfitted pipeline that folds are fitted with, detached from the run's hooks and files."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -15,46 +15,49 @@ from runtree.training.decision import rewrap, unwrap
 from runtree.training.fit_plan import make_fit_plan, resolve_fit_options
 from runtree.training.pipeline import make_preprocess, refit_pipeline
 
-COUNTS = ("n_jobs", "threads")  # parameters of algorithms that follow compute.threads
+THREAD_PARAMETERS = ("n_jobs", "threads")  # of algorithms whose config refers to compute.threads
 
 
 class DetachedHooks:
-    """Hears nothing, and vouches for nothing: a copy is neither reported nor built from a config."""
+    """Hooks and target resolver of a fold: a copy reports to no plugin, and is not built from a config."""
 
     def moment(self, name: str, **arguments: Any) -> None:
-        """Hear nothing."""
+        """Notify no plugin."""
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
-        """Contribute nothing."""
+        """Yield nothing."""
         return iter(())
 
     def first(self, name: str, **arguments: Any) -> Any:
-        """Answer nothing."""
+        """Return None."""
         return None
 
     def resolve(self, target: str, path: str) -> Any:
-        """Refuse."""
+        """Refuse every target."""
         raise UntrustedError(f"{path}: '{target}' cannot be built while a fold is fitted")
 
 
 @dataclass(frozen=True)
 class FoldContext:
-    """A run to fit copies of, and the compute that each of them has.
+    """A detached run whose slot `model` holds the unfitted pipeline, and the compute of each fold.
 
-    The slot `model` of `run` holds the pipeline, not fitted.
+    It is pickled once for all folds, so that it must not hold hooks, open files or the fitted model.
     """
 
     run: ActiveRun
     compute: Any
 
     def with_algorithm(self, algorithm: Any, plan: Any) -> "FoldContext":
-        """Return the bench for another algorithm."""
+        """Return a context with another algorithm and the same preprocessing."""
         last = rewrap(self.run.model[-1], algorithm)
-        return FoldContext(_apart(self.run, self.run.model[0], last, plan), self.compute)
+        return FoldContext(_detach(self.run, self.run.model[0], last, plan), self.compute)
 
 
 def make_fold_context(run: ActiveRun) -> FoldContext:
-    """Return what the folds of a run are fitted with. Its threads are shared out where it has several slots."""
+    """Return the context of a run's folds; with several slots each fold gets its share of the threads.
+
+    The share is the same when folds are fitted one after another: the number of threads may change the last digit.
+    """
     node = dict(run.config.to_dict()["compute"])
     threads = node.get("threads")
     if run.options.slots > 1 and threads is not None:
@@ -62,35 +65,37 @@ def make_fold_context(run: ActiveRun) -> FoldContext:
     algorithm = share_threads(run.estimator, threads, node.get("threads"))
     compute = build(compute_arguments(node), "compute", run.trust)
     last = rewrap(run.model[-1], algorithm) if run.is_set("model") else algorithm
-    return FoldContext(_apart(run, make_preprocess(run), last, run.plan), compute)
+    return FoldContext(_detach(run, make_preprocess(run), last, run.plan), compute)
 
 
 def share_threads(algorithm: Any, before: Any, share: Any) -> Any:
-    """Return a copy of an algorithm, not fitted, that takes its share of the threads where it took all of them."""
+    """Return an unfitted clone that uses its share of the threads if the algorithm used all of `compute.threads`."""
     from sklearn.base import clone
 
     copy = clone(algorithm)
     known = copy.get_params(deep=False)
-    return copy.set_params(**{name: share for name in COUNTS if name in known and known[name] == before != share})
+    return copy.set_params(
+        **{name: share for name in THREAD_PARAMETERS if name in known and known[name] == before != share}
+    )
 
 
-def _apart(run: ActiveRun, preprocess: Any, last: Any, plan: Any) -> ActiveRun:
-    """Return a run of its own round the last step of a pipeline: an algorithm, or what decides for one."""
+def _detach(run: ActiveRun, preprocess: Any, last: Any, plan: Any) -> ActiveRun:
+    """Return a detached run for a pipeline's last step: an algorithm, or the decision wrapper around one."""
     from sklearn.pipeline import Pipeline
 
-    apart = ActiveRun(run.config.to_dict(), run.folder, DetachedHooks(), DetachedHooks(), run.catalogue)
-    apart.data, apart.estimator, apart.plan = run.data, unwrap(last), plan
-    apart.model = Pipeline([("preprocess", preprocess), ("algorithm", last)])
-    return apart
+    detached = ActiveRun(run.config.to_dict(), run.folder, DetachedHooks(), DetachedHooks(), run.catalogue)
+    detached.data, detached.estimator, detached.plan = run.data, unwrap(last), plan
+    detached.model = Pipeline([("preprocess", preprocess), ("algorithm", last)])
+    return detached
 
 
 def build_variant(run: ActiveRun, values: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the algorithm of a run, and its plan, with other values of the config, by path.
+    """Return the algorithm of a run and its fit plan with other config values, by path.
 
     Raises
     ------
     ConfigError
-        Values that the algorithm refuses.
+        The algorithm refuses the values.
     """
     options, iterations, node = resolve_fit_options(set_values(run.config.to_dict(), values), run.data.task)
     algorithm = build_algorithm(node, run.data.task, run.trust)
@@ -98,7 +103,7 @@ def build_variant(run: ActiveRun, values: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def set_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a nested config with some values set; what is given is left as it is."""
+    """Return a copy of a nested config with some values set by path."""
     changed = dict(config)
     for path, value in values.items():
         key, _, rest = path.partition(".")
@@ -106,12 +111,14 @@ def set_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
     return changed
 
 
-def fit_fold(bench: FoldContext, fold: Fold) -> tuple[Predictions, float]:
-    """Fit a copy on a fold's rows, with the run's own seed, and ask it about the others; also return the seconds."""
-    data = bench.run.data
-    with bench.compute.session(bench.run.seed):
-        clock = time.monotonic()
-        model = refit_pipeline(bench.run, data.features.iloc[fold.train], data.target.iloc[fold.train].to_numpy())
-        seconds = time.monotonic() - clock
-        found = predict_table(model, data.features.iloc[fold.held_out], data.target.iloc[fold.held_out], data.classes)
-    return found, seconds
+def fit_fold(context: FoldContext, fold: Fold) -> tuple[Predictions, float]:
+    """Fit a copy on the train rows of a fold with the run's seed; return its predictions and the seconds of the fit."""
+    data = context.run.data
+    with context.compute.session(context.run.seed):
+        started = time.monotonic()
+        model = refit_pipeline(context.run, data.features.iloc[fold.train], data.target.iloc[fold.train].to_numpy())
+        seconds = time.monotonic() - started
+        predictions = predict_table(
+            model, data.features.iloc[fold.held_out], data.target.iloc[fold.held_out], data.classes
+        )
+    return predictions, seconds

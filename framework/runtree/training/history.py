@@ -1,4 +1,4 @@
-"""`history.jsonl`, read and cut: a line a check."""
+"""`history.jsonl`, one line for each check of a fit, and the learning curve drawn from it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from runtree.records.writer import write_text
 
 
 def read_history(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a history; a torn last one is dropped."""
+    """Yield the lines of a history; an incomplete last line, left by a killed process, is dropped."""
     if not file.is_file():
         return
     for line in file.read_text(encoding="utf-8").splitlines():
@@ -22,20 +22,18 @@ def read_history(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def trim_history(file: Path, step: int) -> None:
-    """Drop what came after `step`: a run that goes on from there tells it again."""
+    """Drop the lines after `step`: a fit that resumes from there reports those iterations again."""
     if file.is_file():
         write_text(file, "".join(json.dumps(line) + "\n" for line in read_history(file) if line["step"] <= step))
 
 
-# --- The learning curve of a run: its losses and metrics, iteration by iteration.
-
 MONITORED_SPLITS = ("train", "validation")
-LOOKS = dict(zip(MONITORED_SPLITS, COLOURS, strict=False))
-PANELS = 4  # metrics side by side at most, the loss first
+SPLIT_COLOURS = dict(zip(MONITORED_SPLITS, COLOURS, strict=False))
+MAX_PANELS = 4  # one for each metric, the loss first
 
 
 def write_learning_curve(folder: RunFolder, ending: Mapping[str, Any]) -> list[str]:
-    """Write `plots/learning_curve.svg` where the fit has a history."""
+    """Write `plots/learning_curve.svg` if the fit has a history."""
     lines = list(read_history(folder.history))
     if len(lines) < 2:
         return []
@@ -43,17 +41,17 @@ def write_learning_curve(folder: RunFolder, ending: Mapping[str, Any]) -> list[s
 
 
 def draw_learning_curve(lines: Sequence[Mapping[str, Any]], ending: Mapping[str, Any]) -> DrawnPlot | None:
-    """Draw a panel for each metric that is told of a part."""
+    """Draw a panel for each metric that was monitored on a split."""
     from matplotlib.figure import Figure
 
     panels: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for line in lines for name in line):
-        part, metric = split_name(name)
-        if part:
+        split, metric = split_name(name)
+        if split:
             panels.setdefault(metric, []).append(name)
     if not panels:
         return None
-    shown = sorted(panels, key=lambda metric: metric != "loss")[:PANELS]
+    shown = sorted(panels, key=lambda metric: metric != "loss")[:MAX_PANELS]
     figure = Figure(figsize=(4.6 * len(shown), 3.2), layout="constrained")
     for axes, metric in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         _panel(axes, metric, panels[metric], lines, ending)
@@ -64,10 +62,12 @@ def _panel(
     axes: Any, metric: str, names: Sequence[str], lines: Sequence[Mapping[str, Any]], ending: Mapping[str, Any]
 ) -> None:
     for name in names:
-        told = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
-        part = split_name(name)[0]
-        mark = "o" if len(told) < 30 else None
-        axes.plot(*zip(*told, strict=True), color=LOOKS.get(part, GREY), label=part, marker=mark, markersize=3)
+        points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
+        split = split_name(name)[0]
+        mark = "o" if len(points) < 30 else None  # markers of many points hide the line
+        axes.plot(
+            *zip(*points, strict=True), color=SPLIT_COLOURS.get(split, GREY), label=split, marker=mark, markersize=3
+        )
     if ending.get("best"):
         axes.axvline(ending["best"], color=BEST, linewidth=1, linestyle="--", label=f"kept: {ending['best']}")
     axes.set(title=metric, xlabel=ending.get("unit", "step"))
@@ -76,6 +76,6 @@ def _panel(
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Return the part and the metric of ``validation_roc_auc``."""
-    part, _, metric = name.partition("_")
-    return (part, metric) if part in MONITORED_SPLITS else ("", name)
+    """Return the split and the metric of a name such as ``validation_roc_auc``; the split is "" if there is none."""
+    split, _, metric = name.partition("_")
+    return (split, metric) if split in MONITORED_SPLITS else ("", name)

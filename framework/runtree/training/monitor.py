@@ -1,4 +1,4 @@
-"""How a model is scored on its way: a loss and the metrics that are asked for, on the train and the watched rows."""
+"""What is monitored during a fit: the loss and metrics of each check, and the callback made from a run's fit plan."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,8 +10,6 @@ from runtree.contract.predictions import Predictions, encode_labels, predict_pro
 from runtree.contract.types import Direction, Metric
 from runtree.records.layout import RunFolder
 from runtree.statistics import metrics
-from runtree.statistics.metrics import objective
-from runtree.statistics.metrics import select_metrics as named
 from runtree.training.active_run import ActiveRun
 from runtree.training.callback import FitCallback
 from runtree.training.checkpoints import Checkpoints
@@ -23,78 +21,78 @@ Rows = tuple[Any, Any]
 
 
 def make_scorer(
-    run: ActiveRun, chosen: Sequence[Metric], parts: Mapping[str, Rows]
+    run: ActiveRun, chosen: Sequence[Metric], splits: Mapping[str, Rows]
 ) -> Callable[[Any], dict[str, float]]:
-    """Return a function that scores an algorithm: ``train_loss``, ``validation_roc_auc`` …"""
+    """Return a function that scores a model on the monitored splits: ``train_loss``, ``validation_roc_auc`` …"""
     from joblib import parallel_config
     from sklearn import config_context
 
     classes = run.data.classes
-    asked = {
-        part: (rows, encode_labels(target, classes) if classes else target.astype(float))
-        for part, (rows, target) in parts.items()
+    encoded = {
+        split: (rows, encode_labels(target, classes) if classes else target.astype(float))
+        for split, (rows, target) in splits.items()
     }
 
     def score(model: Any) -> dict[str, float]:
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
+        # one thread and no validation: a check of few rows would spend most of its time in either
         with parallel_config("sequential"), config_context(assume_finite=True, skip_parameter_validation=True):
-            for part, (rows, truth) in asked.items():
-                answers = predict_once(model, rows, truth, classes)
-                found[f"{part}_loss"] = loss(answers)
-                found |= {f"{part}_{name}": value for name, value in answers.values(chosen).items()}
-        return found
+            for split, (rows, y_true) in encoded.items():
+                predictions = predict_once(model, rows, y_true, classes)
+                values[f"{split}_loss"] = loss(predictions)
+                values |= {f"{split}_{name}": value for name, value in predictions.values(chosen).items()}
+        return values
 
     return score
 
 
-def predict_once(model: Any, rows: Any, truth: Any, classes: tuple[Any, ...]) -> Predictions:
-    """Ask a model about some rows; where it gives chances, the likeliest class is what it predicts."""
+def predict_once(model: Any, rows: Any, y_true: Any, classes: tuple[Any, ...]) -> Predictions:
+    """Predict rows once: the class with the highest probability is the prediction, which saves a second pass."""
     score = predict_proba(model, rows, classes) if classes else None
     if score is not None:
-        return Predictions(truth, score.argmax(axis=1), score, classes)
-    predicted = model.predict(rows)
-    return Predictions(
-        truth, encode_labels(predicted, classes) if classes else predicted.astype(float).ravel(), None, classes
-    )
+        return Predictions(y_true, score.argmax(axis=1), score, classes)
+    y_pred = model.predict(rows)
+    y_pred = encode_labels(y_pred, classes) if classes else y_pred.astype(float).ravel()
+    return Predictions(y_true, y_pred, None, classes)
 
 
-def loss(answers: Predictions) -> float:
-    """Return the loss of an algorithm that tells none.
+def loss(predictions: Predictions) -> float:
+    """Return the loss for an algorithm that does not report its own.
 
-    For classes the log loss, its chances kept from 0 by the type's epsilon; the error rate where there are no chances.
-    For a quantity the mean squared error, in squared units of the target.
+    For classification the log loss, with probabilities clipped at the type's epsilon, or the error rate if the model
+    gives no probabilities. For regression the mean squared error, in squared units of the target.
     """
     import numpy as np
 
-    if not answers.classes:
-        return float(np.mean((answers.y_true - answers.y_pred) ** 2))
-    if answers.score is None:
-        return float(np.mean(answers.y_true != answers.y_pred))
-    likely = answers.score[np.arange(len(answers.y_true)), answers.y_true]
-    return float(-np.mean(np.log(np.clip(likely, np.finfo(likely.dtype).eps, 1.0))))
+    if not predictions.classes:
+        return float(np.mean((predictions.y_true - predictions.y_pred) ** 2))
+    if predictions.score is None:
+        return float(np.mean(predictions.y_true != predictions.y_pred))
+    of_true_class = predictions.score[np.arange(len(predictions.y_true)), predictions.y_true]
+    return float(-np.mean(np.log(np.clip(of_true_class, np.finfo(of_true_class.dtype).eps, 1.0))))
 
 
 def monitored_metrics(options: FitOptions, run: ActiveRun) -> list[Metric]:
-    """Return the metrics of each check: the objective, or those of `fit.metrics`, and what the rules look at."""
+    """Return the metrics of each check: the objective or those of `fit.metrics`, and those of the stop criteria."""
     ranked, _ = metrics.objective(run.config.objective, run.data.task, run.catalogue)
     names = [ranked.name] if options.metrics == "auto" else list(options.metrics)
     if options.patience.checks is not None and options.patience.metric is None:
         names.append(ranked.name)
-    names += [name for name in watched_names(options) if name in run.catalogue]
+    names += [name for name in criterion_metrics(options) if name in run.catalogue]
     return metrics.select_metrics(dict.fromkeys(names), run.data.task, run.catalogue)
 
 
-def watched_names(options: FitOptions) -> list[str]:
-    """Return the metrics that the rules look at, without the part's name."""
-    asked: Iterable[str | None] = (
+def criterion_metrics(options: FitOptions) -> list[str]:
+    """Return the metrics of the stop criteria, without the name of their split."""
+    names: Iterable[str | None] = (
         options.tolerance.metric if options.tolerance.min_change is not None else None,
         options.patience.metric if options.patience.checks is not None else None,
     )
-    return [split_name(name)[1] for name in asked if name]
+    return [split_name(name)[1] for name in names if name]
 
 
 def direction_of(name: str, run: ActiveRun) -> Direction:
-    """Return whether more or less of a reported metric is better."""
+    """Return the direction of a reported metric; of one that is not in the catalogue, guess it from the name."""
     metric = split_name(name)[1]
     if metric in run.catalogue:
         return run.catalogue[metric].direction
@@ -102,60 +100,62 @@ def direction_of(name: str, run: ActiveRun) -> Direction:
 
 
 def check_monitored(options: FitOptions, has_rows: bool) -> None:
-    """Refuse rules that look at validation rows where there are none."""
+    """Refuse stop criteria on the validation split if there are no validation rows."""
     rules = {"patience": options.patience.checks, "tolerance": options.tolerance.min_change}
     for key, value in rules.items():
         metric = getattr(options, key).metric
         if value is not None and not has_rows and (metric is None or metric.startswith("validation_")):
             raise ConfigError(
-                f"fit.{key}: there are no rows to watch: this evaluator keeps none apart",
+                f"fit.{key}: there are no validation rows to monitor: this evaluator holds none out",
                 "type: fit.validation_fraction=0.1, or evaluator=holdout",
             )
 
 
-# --- A run's loop: made of what its config asks, and what is told of it in the end.
-
-
-def make_callback(run: ActiveRun, learnt: Rows, held: Rows | None) -> FitCallback:
-    """Return the loop of a run's own fit; it goes on from the last checkpoint in the run's folder."""
-    plan: FitPlan = run.plan
-    parts = {"train": learnt, **({"validation": held} if held is not None else {})}
+def make_callback(run: ActiveRun, train: Rows, monitored: Rows | None) -> FitCallback:
+    """Return the callback of a run's fit; it resumes from the last checkpoint in the run's folder."""
+    plan = run.plan
     folder, rules = RunFolder(run.folder), make_stop_rules(plan.options, run)
-    if plan.stepper is not None:  # its losses are runtree's own, so it is known what knowing nothing costs
-        rules.divergence.first = uninformed_loss(run, learnt[1])
-    kept = plan.options.checkpoint.every or plan.options.checkpoint.minutes
-    loop = FitCallback(
+    if plan.stepper is not None:
+        # the losses of a stepper are runtree's own, so that the loss of an uninformed model is known; the first check
+        # of an algorithm with its own loss may come too late to serve as the reference
+        rules.divergence.first = uninformed_loss(run, train[1])
+    saves = plan.options.checkpoint.every or plan.options.checkpoint.minutes
+    callback = FitCallback(
         rules=rules,
         every=plan.every,
         bound=iteration_limit(run.estimator, plan),
-        judge=make_scorer(run, monitored_metrics(plan.options, run), parts),
-        tell=lambda step, found: run.report(step, **found),
+        judge=make_scorer(run, monitored_metrics(plan.options, run), _by_split(train, monitored)),
+        tell=lambda step, values: run.report(step, **values),
         restores=plan.options.patience.checks is not None and plan.options.patience.restore_best,
         asked=plan.options.checkpoint,
-        checkpoints=Checkpoints(folder.checkpoints, checkpoint_key(run)) if kept else None,
+        checkpoints=Checkpoints(folder.checkpoints, checkpoint_key(run)) if saves else None,
     )
-    trim_history(folder.history, loop.step)
-    return loop
+    trim_history(folder.history, callback.step)  # a resumed fit reports the later iterations again
+    return callback
 
 
-def make_fold_callback(run: ActiveRun, learnt: Rows, held: Rows | None) -> FitCallback:
-    """Return the loop of a fold's fit: the same stop rules, and nobody to be told."""
+def _by_split(train: Rows, monitored: Rows | None) -> dict[str, Rows]:
+    return {"train": train} if monitored is None else {"train": train, "validation": monitored}
+
+
+def make_fold_callback(run: ActiveRun, train: Rows, monitored: Rows | None) -> FitCallback:
+    """Return the callback of a fold's fit: the same stop criteria, without history, checkpoints and tuner."""
     options = run.plan.options
     rules = make_stop_rules(options, run)
-    looked_at = [split_name(rule.metric)[1] for rule in (rules.tolerance, rules.patience) if rule is not None]
-    wanted = named([name for name in looked_at if name in run.catalogue], run.data.task, run.catalogue)
+    names = [split_name(rule.metric)[1] for rule in (rules.tolerance, rules.patience) if rule is not None]
+    needed = metrics.select_metrics([name for name in names if name in run.catalogue], run.data.task, run.catalogue)
     return FitCallback(
         rules=rules,
         every=run.plan.every,
         bound=iteration_limit(run.estimator, run.plan),
-        judge=make_scorer(run, wanted, {"train": learnt, **({"validation": held} if held is not None else {})}),
+        judge=make_scorer(run, needed, _by_split(train, monitored)),
         restores=options.patience.checks is not None and options.patience.restore_best,
     )
 
 
 def make_stop_rules(options: FitOptions, run: ActiveRun) -> StopRules:
-    """Return the rules that the options ask for, with nothing counted yet."""
-    ranked, _ = objective(run.config.objective, run.data.task, run.catalogue)
+    """Return the stop criteria of the options, with all counters at 0."""
+    ranked, _ = metrics.objective(run.config.objective, run.data.task, run.catalogue)
     tolerance, patience = options.tolerance, options.patience
     watched = patience.metric or f"validation_{ranked.name}"
     return StopRules(
@@ -173,46 +173,46 @@ def make_stop_rules(options: FitOptions, run: ActiveRun) -> StopRules:
 
 
 def uninformed_loss(run: ActiveRun, target: Any) -> float:
-    """Return the loss of the mean, or of equal chances: what the first loss of a fit is held against."""
+    """Return the loss of predicting the mean, or equal probabilities: the scale of divergence."""
     return math.log(len(run.data.classes)) if run.data.classes else float(target.astype(float).var())
 
 
 def checkpoint_key(run: ActiveRun) -> str:
-    """Return what makes a checkpoint this fit's own: the same science on the same rows."""
+    """Return the key that a checkpoint must have to be resumed from: the same config on the same rows."""
     return f"{run.options.fingerprint}:{run.data.fingerprint}:{run.split.id}"
 
 
 def iteration_limit(algorithm: Any, plan: FitPlan) -> int | None:
-    """Return how many iterations there are at most; None where there is no such limit."""
-    value = getattr(algorithm, plan.bound, None) if plan.bound else None  # which a constructor stores as it is
+    """Return the maximum number of iterations, or None."""
+    value = getattr(algorithm, plan.bound, None) if plan.bound else None  # scikit-learn constructors store as is
     return int(value) if value is not None and value > 0 else None
 
 
-def hold_out_rows(run: ActiveRun, learnt: Rows, held: Rows | None) -> tuple[Rows, Rows | None]:
-    """Return the rows to learn from and those to watch: the validation part, or a fraction of the train part."""
+def hold_out_rows(run: ActiveRun, train: Rows, validation: Rows | None) -> tuple[Rows, Rows | None]:
+    """Return the rows to fit and the rows to monitor: the validation split, or `fit.validation_fraction` of train."""
     fraction = run.plan.options.validation_fraction
     if fraction is None or not run.plan.steps:
-        return learnt, held
+        return train, validation
     from sklearn.model_selection import train_test_split
 
-    stratify = learnt[1] if run.data.task == "classification" else None
+    stratify = train[1] if run.data.task == "classification" else None
     try:
-        rows, watched, target, truth = train_test_split(
-            *learnt, test_size=fraction, random_state=run.seed, stratify=stratify
+        rows, held_out, target, held_out_target = train_test_split(
+            *train, test_size=fraction, random_state=run.seed, stratify=stratify
         )
     except ValueError as error:
         raise ConfigError(f"fit.validation_fraction: {error}") from None
-    return (rows, target), (watched, truth)
+    return (rows, target), (held_out, held_out_target)
 
 
-def summarize_fit(algorithm: Any, plan: FitPlan, loop: FitCallback | None) -> Mapping[str, Any]:
-    """Return how the fit ended: after how many iterations, and why."""
-    if loop is not None:
+def summarize_fit(algorithm: Any, plan: FitPlan, callback: FitCallback | None) -> Mapping[str, Any]:
+    """Return the number of iterations and the reason of the end; without a callback from `n_iter_` and `max_iter`."""
+    if callback is not None:
         return {
             "unit": plan.iterations.unit,
-            "iterations": loop.step,
-            "reason": loop.reason or ("max_iterations" if loop.step == loop.bound else None),
-            **({"best": loop.best_step} if loop.restores else {}),
+            "iterations": callback.step,
+            "reason": callback.reason or ("max_iterations" if callback.step == callback.bound else None),
+            **({"best": callback.best_step} if callback.restores else {}),
         }
     limit, done = iteration_limit(algorithm, plan), iterations_of(algorithm)
     if limit is None or done is None:
@@ -222,8 +222,8 @@ def summarize_fit(algorithm: Any, plan: FitPlan, loop: FitCallback | None) -> Ma
 
 
 def iterations_of(algorithm: Any) -> int | None:
-    """Return how many iterations scikit-learn says there were."""
-    found = getattr(algorithm, "n_iter_", None)
-    if found is None:
+    """Return scikit-learn's `n_iter_`; an algorithm with one solver for each class has an array of them."""
+    counts = getattr(algorithm, "n_iter_", None)
+    if counts is None:
         return None
-    return int(max(found)) if hasattr(found, "__len__") else int(found)
+    return int(max(counts)) if hasattr(counts, "__len__") else int(counts)

@@ -16,26 +16,27 @@ TABULAR = "type: preprocess=tabular"
 
 
 def fit_preprocess(run: ActiveRun) -> tuple[Any, Any]:
-    """Return the preprocessing, fitted, and the train part as it left it; the table's own rows are let go."""
+    """Return the fitted preprocessing, and the train split transformed by it."""
     preprocess = make_preprocess(run)
     return preprocess, preprocess.fit_transform(*run.select("train"))
 
 
 def make_preprocess(run: ActiveRun) -> Any:
-    """Return the preprocessing that the config names, not fitted yet."""
+    """Return the configured preprocessing, unfitted."""
     preprocess = build(run.config.to_dict()["preprocess"], "preprocess", run.trust)
-    if "task" in preprocess.get_params(deep=False):  # what was found out is surer than a guess from one part's target
+    # the task is known from the whole table; a guess from the target of one split or fold could differ
+    if "task" in preprocess.get_params(deep=False):
         preprocess.set_params(task=run.data.task)
     return preprocess
 
 
-def fit_algorithm(run: ActiveRun, algorithm: Any, learnt: Rows, held: Rows | None, report: Report) -> None:
-    """Fit an algorithm, step by step where the plan says so."""
-    (rows, target), stepper = learnt, run.plan.stepper
-    takes = fit_parameters(algorithm)
-    extra: dict[str, Any] = {"report": report} if "report" in takes and run.plan.steps else {}
-    if "validation" in takes and held is not None:
-        extra["validation"] = held
+def fit_algorithm(run: ActiveRun, algorithm: Any, train: Rows, monitored: Rows | None, report: Report) -> None:
+    """Fit an algorithm by its own `fit`, or iteration by iteration with the stepper of its fit plan."""
+    (rows, target), stepper = train, run.plan.stepper
+    parameters = fit_parameters(algorithm)
+    extra: dict[str, Any] = {"report": report} if "report" in parameters and run.plan.steps else {}
+    if "validation" in parameters and monitored is not None:
+        extra["validation"] = monitored
     if stepper is not None:
         store = SkopsStore(f"{type(algorithm).__module__}.{type(algorithm).__qualname__}")
         _explain_errors(lambda: stepper.fit(algorithm, rows, target, report, store), run, algorithm)
@@ -44,32 +45,32 @@ def fit_algorithm(run: ActiveRun, algorithm: Any, learnt: Rows, held: Rows | Non
 
 
 def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
-    """Fit a fresh copy of the run's pipeline on other rows, under the same stop rules.
+    """Fit a clone of the run's pipeline on other rows, under the same stop criteria.
 
-    It decides as the run's own does: what the block `decision` learnt for that stays as it was learnt.
+    Calibration and threshold stay those of the run: they are not learnt again.
     """
     from sklearn.base import clone
     from sklearn.pipeline import Pipeline
 
     preprocess, algorithm = clone(run.model[0]), clone(unwrap(run.model[-1]))
-    learnt, watched = hold_out_rows(run, (preprocess.fit_transform(features, target), target), None)
-    loop = make_fold_callback(run, learnt, watched) if run.plan.steps else None
-    fit_algorithm(run, algorithm, learnt, watched, loop or UNWATCHED)
-    return Pipeline([("preprocess", preprocess), ("algorithm", reapply_decision(run, algorithm, learnt))])
+    train, monitored = hold_out_rows(run, (preprocess.fit_transform(features, target), target), None)
+    callback = make_fold_callback(run, train, monitored) if run.plan.steps else None
+    fit_algorithm(run, algorithm, train, monitored, callback or UNWATCHED)
+    return Pipeline([("preprocess", preprocess), ("algorithm", reapply_decision(run, algorithm, train))])
 
 
 def _explain_errors(work: Callable[[], Any], run: ActiveRun, algorithm: Any) -> None:
-    """Run the fit; what the library says of bad values is told with the config path."""
+    """Run a fit, and turn scikit-learn's errors about parameters and values into errors with a config path."""
     try:
         work()
     except RuntreeError:
         raise
     except ValueError as error:
-        name, said = run.config.algorithm.get("name"), str(error)
-        if type(error).__name__ == "InvalidParameterError":  # scikit-learn's
+        name, message = run.config.algorithm.get("name"), str(error)
+        if type(error).__name__ == "InvalidParameterError":  # a private class of scikit-learn
             raise parameter_error(algorithm, "algorithm", error) from None
-        if "NaN" in said or "infinity" in said:
+        if "NaN" in message or "infinity" in message:
             raise DataError(f"algorithm={name} takes no missing or infinite values", TABULAR) from error
-        if "could not convert string" in said:
-            raise DataError(f"algorithm={name} takes numbers alone: {first_line(said)}", TABULAR) from error
+        if "could not convert string" in message:
+            raise DataError(f"algorithm={name} takes only numbers: {first_line(message)}", TABULAR) from error
         raise

@@ -1,4 +1,4 @@
-"""When a fit stops: counters over what is told at each check. They know neither data nor models, nor files."""
+"""The stop criteria of a fit. They see metrics only: neither data, nor models, nor files."""
 
 import math
 from collections.abc import Mapping
@@ -8,31 +8,33 @@ from typing import Any
 from runtree.contract.errors import ConfigError, DivergedError
 from runtree.contract.types import Direction
 
-DEFAULT_DIVERGENCE_FACTOR = 1000.0  # a train loss so many times the first one, where fit.divergence says nothing
+# a train loss this many times the first one has diverged, where `fit.divergence` is not set
+DEFAULT_DIVERGENCE_FACTOR = 1000.0
+ADVICE = "lower the learning rate, clip gradients, or scale the columns: preprocess=standard"
 
 
 def value_of(metrics: Mapping[str, float], name: str, key: str) -> float:
-    """Return one of the metrics told, or say which there are."""
+    """Return a reported metric; `key` is the config key that names it, for the error."""
     if name not in metrics:
-        told = ", ".join(name for name in metrics if name not in ("seconds", "learning_rate"))
-        raise ConfigError(f"{key}: '{name}' is not told by this fit", f"told are: {told}")
+        reported = ", ".join(name for name in metrics if name not in ("seconds", "learning_rate"))
+        raise ConfigError(f"{key}: '{name}' is not reported by this fit", f"reported are: {reported}")
     return metrics[name]
 
 
 @dataclass
 class NoImprovement:
-    """Counts checks in which the best value so far improves by less than `least`.
+    """Counts consecutive checks without an improvement of more than `least`; serves `tolerance` and `patience`.
 
     Parameters
     ----------
     metric, direction
-        What is looked at, and whether more or less is better.
+        The metric, and whether it is to be maximized or minimized.
     least
-        The improvement that counts: `best before - value` (mirrored for maximize).
+        The smallest improvement that counts: ``best - value`` for a metric to minimize.
     checks
-        How many in a row end the fit.
+        The number of consecutive checks without improvement that ends the fit.
     strict
-        Whether an improvement of just `least` is too small: with `least` 0, whether standing still is.
+        Whether an improvement of exactly `least` is too small. With `least` 0: whether an equal value is none.
     """
 
     metric: str
@@ -40,34 +42,36 @@ class NoImprovement:
     least: float
     checks: int
     strict: bool = False
-    best: float = math.inf
+    best: float = math.inf  # negated for a metric to maximize, so that less is better in all comparisons
     count: int = 0
 
     def met(self, value: float) -> bool:
-        """Take the value of a check, and tell whether the fit is to end."""
+        """Take the value of a check, and return whether the fit should end."""
         value = -value if self.direction == "maximize" else value
         gain = self.best - value
         improved = gain > self.least if self.strict else gain >= self.least
         self.count = 0 if improved else self.count + 1
+        # patience (strict) measures from the best value that counted, so that many small steps can add up to an
+        # improvement; tolerance measures the change between checks, so that the best value moves with every small step
         if improved or not self.strict:
             self.best = min(self.best, value)
         return self.count >= self.checks
 
     @property
     def improved(self) -> bool:
-        """Tell whether the last check was an improvement."""
+        """Whether the last check was an improvement."""
         return self.count == 0
 
 
 @dataclass
 class Divergence:
-    """Raises where a loss is no number, or is more than `factor` times what it was at `first`."""
+    """Raises DivergedError if a loss is not finite, or exceeds `factor` times `first`, the first loss."""
 
     factor: float
     first: float | None = None
 
     def watch(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Look at the losses of a check."""
+        """Examine the losses of a check."""
         for name in ("train_loss", "validation_loss"):
             if name in metrics and not math.isfinite(metrics[name]):
                 raise DivergedError(f"diverged at iteration {step}: {name} is {metrics[name]}", ADVICE)
@@ -76,19 +80,17 @@ class Divergence:
             return
         if self.first is None:
             self.first = abs(loss)
+        # a first loss of 0 gives no scale: any later loss would be infinitely many times as large
         if self.first > 0 and loss > self.factor * self.first:
             raise DivergedError(
-                f"diverged at iteration {step}: train_loss is {loss:.4g}, more than {self.factor:g} times what it was",
+                f"diverged at iteration {step}: train_loss is {loss:.4g}, more than {self.factor:g} times the first",
                 ADVICE,
             )
 
 
-ADVICE = "lower the learning rate, clip gradients, or scale the columns: preprocess=standard"
-
-
 @dataclass
 class StopRules:
-    """All rules of one fit; the first that is met names the reason."""
+    """All stop criteria of one fit; the first that is met gives the reason."""
 
     max_seconds: float | None = None
     tolerance: NoImprovement | None = None
@@ -96,8 +98,9 @@ class StopRules:
     divergence: Divergence = field(default_factory=lambda: Divergence(DEFAULT_DIVERGENCE_FACTOR))
 
     def check(self, step: int, metrics: Mapping[str, float], seconds: float) -> str | None:
-        """Take a check's metrics, and return why the fit ends, or None."""
+        """Take the metrics of a check, and return the reason to stop, or None."""
         self.divergence.watch(step, metrics)
+        # every criterion sees every check: one that is skipped would count wrongly in a resumed fit
         reasons = [
             name
             for name, rule in (("tolerance", self.tolerance), ("patience", self.patience))
@@ -108,16 +111,16 @@ class StopRules:
         return reasons[0] if reasons else None
 
     def state(self) -> dict[str, Any]:
-        """Return what the rules have counted, for a checkpoint."""
-        counted = {
+        """Return the counters as JSON, for a checkpoint; JSON has no infinity, so that "no value yet" is null."""
+        counters = {
             name: [rule.best if math.isfinite(rule.best) else None, rule.count]
             for name, rule in (("tolerance", self.tolerance), ("patience", self.patience))
             if rule is not None
         }
-        return {**counted, "first": self.divergence.first}
+        return {**counters, "first": self.divergence.first}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what was counted before."""
+        """Continue from the counters of a checkpoint."""
         for name, rule in (("tolerance", self.tolerance), ("patience", self.patience)):
             if rule is not None and name in state:
                 best, rule.count = state[name]

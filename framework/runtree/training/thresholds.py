@@ -1,4 +1,4 @@
-"""Where to cut a chance: every threshold's worth on some rows, and the best of them."""
+"""The choice of a decision threshold: an objective is evaluated at many thresholds, and the best is taken."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ Number = float | int
 
 @dataclass(frozen=True)
 class ErrorCosts:
-    """What a wrong answer costs, in any unit: a row that is taken for the second class, and one that is missed."""
+    """The cost of a false positive and of a false negative, in any unit; the second class is the positive one."""
 
     false_positive: Number | None = None
     false_negative: Number | None = None
@@ -25,14 +25,14 @@ class ErrorCosts:
 
 @dataclass(frozen=True)
 class ThresholdObjective:
-    """What a threshold is judged by.
+    """The objective that a threshold is chosen by.
 
     Attributes
     ----------
     value
-        Of codes that are true and codes that are answered.
+        The value for true and predicted class positions.
     of_counts
-        The same of many confusion matrices at once, true by answered, where it depends on these alone; else None.
+        The values for many confusion matrices at once (true by predicted), or None if they do not determine the value.
     """
 
     name: str
@@ -41,13 +41,13 @@ class ThresholdObjective:
     of_counts: "Callable[[Array], Array] | None" = field(default=None)
 
     def gain(self, value: float, level: float) -> float:
-        """Return by how much a value is better than a level."""
+        """Return how much better a value is than a level."""
         return value - level if self.direction == "maximize" else level - value
 
 
 @dataclass(frozen=True)
 class ThresholdCurve:
-    """The worth of each threshold, and the best: of equals the one nearest to a half."""
+    """The value of the objective at each threshold; of equally good ones the nearest to 0.5 is chosen."""
 
     thresholds: tuple[float, ...]
     values: tuple[float, ...]
@@ -57,76 +57,83 @@ class ThresholdCurve:
 
 
 def metric_objective(metric: Metric) -> ThresholdObjective:
-    """Judge by a metric of predicted classes."""
+    """Return the objective for a metric of predicted classes."""
     from runtree.statistics.fast_metrics import CONFUSION_METRICS
 
     own = getattr(metric.function, "__module__", "") == "runtree.statistics.metrics"
     return ThresholdObjective(
         metric.name,
-        lambda truth, answer: metric.function(truth, answer, labels=range(2)),
+        lambda y_true, y_pred: metric.function(y_true, y_pred, labels=range(2)),
         metric.direction,
-        CONFUSION_METRICS.get(metric.name) if own else None,  # a plugin's of the same name is not known here
+        CONFUSION_METRICS.get(metric.name) if own else None,  # a plugin's metric may share the name
     )
 
 
 def cost_objective(cost: ErrorCosts) -> ThresholdObjective:
-    """Judge by the mean cost of a row, in the unit of the costs (Elkan 2001, "The foundations of cost-sensitive
+    """Return the mean cost of a row as the objective.
 
-    learning", IJCAI).
+    Elkan 2001, "The foundations of cost-sensitive learning", IJCAI.
     """
     positive, negative = float(cost.false_positive or 0), float(cost.false_negative or 0)
 
-    def value(truth: "Array", answer: "Array") -> float:
-        wrong = positive * ((truth == 0) & (answer == 1)) + negative * ((truth == 1) & (answer == 0))
+    def value(y_true: "Array", y_pred: "Array") -> float:
+        wrong = positive * ((y_true == 0) & (y_pred == 1)) + negative * ((y_true == 1) & (y_pred == 0))
         return float(wrong.mean())
 
     def of_counts(counts: "Array") -> "Array":
-        found: Array = (positive * counts[:, 0, 1] + negative * counts[:, 1, 0]) / counts.sum((1, 2))
-        return found
+        costs: Array = (positive * counts[:, 0, 1] + negative * counts[:, 1, 0]) / counts.sum((1, 2))
+        return costs
 
     return ThresholdObjective("cost", value, "minimize", of_counts)
 
 
-def apply_threshold(chance: "Array", threshold: float) -> "Array":
-    """Return the codes that a threshold makes of the chance of the second class: 1 from the threshold on."""
-    codes: Array = (chance >= threshold).astype("int64")
-    return codes
+def apply_threshold(y_proba: "Array", threshold: float) -> "Array":
+    """Return 1 for each row whose probability of the second class reaches the threshold, else 0."""
+    y_pred: Array = (y_proba >= threshold).astype("int64")
+    return y_pred
 
 
-def candidate_thresholds(chance: "Array", most: int) -> "Array":
-    """Return the thresholds worth a look: a half, and midpoints between chances that occur, evenly by rank."""
+def candidate_thresholds(y_proba: "Array", most: int) -> "Array":
+    """Return 0.5 and the midpoints between probabilities that occur; of more than `most` the quantiles, by rank."""
     import numpy as np
 
-    seen = np.unique(chance)
-    if len(seen) > most:
-        seen = np.unique(np.quantile(chance, np.linspace(0, 1, most)))
-    between = (seen[1:] + seen[:-1]) / 2
+    distinct = np.unique(y_proba)
+    if len(distinct) > most:
+        distinct = np.unique(np.quantile(y_proba, np.linspace(0, 1, most)))
+    # midpoints, not the probabilities themselves: on other rows they leave a margin to both sides
+    between = (distinct[1:] + distinct[:-1]) / 2
     return np.unique([*between[(between > 0) & (between < 1)], DEFAULT_THRESHOLD])
 
 
-def confusion_matrices(truth: "Array", chance: "Array", thresholds: "Array") -> "Array":
-    """Return the confusion matrix of each threshold: of shape (thresholds, 2, 2), true by answered."""
+def confusion_matrices(y_true: "Array", y_proba: "Array", thresholds: "Array") -> "Array":
+    """Return the confusion matrix of each threshold: shape (thresholds, 2, 2), true by predicted.
+
+    One sort and a binary search for each threshold, instead of a pass over all rows.
+    """
     import numpy as np
 
-    below = [np.searchsorted(np.sort(chance[truth == code]), thresholds, side="left") for code in (0, 1)]
-    rows = [int((truth == code).sum()) for code in (0, 1)]
+    below = [np.searchsorted(np.sort(y_proba[y_true == code]), thresholds, side="left") for code in (0, 1)]
+    rows = [int((y_true == code).sum()) for code in (0, 1)]
     both = [np.stack([low, count - low], axis=1) for low, count in zip(below, rows, strict=True)]
     return np.stack(both, axis=1)
 
 
-def score_thresholds(truth: "Array", chance: "Array", worth: ThresholdObjective, most: int = 200) -> ThresholdCurve:
-    """Judge at most about `most` thresholds on rows of which the codes and the chance of the second class are given."""
+def score_thresholds(
+    y_true: "Array", y_proba: "Array", objective: ThresholdObjective, most: int = 200
+) -> ThresholdCurve:
+    """Evaluate the objective at about `most` thresholds; `y_proba` holds the probability of the second class."""
     import numpy as np
 
-    found = candidate_thresholds(chance, most)
-    if worth.of_counts is not None:
-        values = worth.of_counts(confusion_matrices(truth, chance, found))
+    thresholds = candidate_thresholds(y_proba, most)
+    if objective.of_counts is not None:
+        values = objective.of_counts(confusion_matrices(y_true, y_proba, thresholds))
     else:
-        values = np.array([worth.value(truth, apply_threshold(chance, one)) for one in found])
-    gains = values if worth.direction == "maximize" else -values
+        values = np.array([objective.value(y_true, apply_threshold(y_proba, value)) for value in thresholds])
+    gains = values if objective.direction == "maximize" else -values
+    # values that differ in the last digits only are equal: rounding must not decide against the default threshold
     best = np.flatnonzero(gains >= gains.max() - 1e-12)
-    chosen = int(best[np.abs(found[best] - DEFAULT_THRESHOLD).argmin()])
-    usual = float(values[np.searchsorted(found, DEFAULT_THRESHOLD)])
+    chosen = int(best[np.abs(thresholds[best] - DEFAULT_THRESHOLD).argmin()])
+    usual = float(values[np.searchsorted(thresholds, DEFAULT_THRESHOLD)])
     return ThresholdCurve(
-        tuple(found.tolist()), tuple(values.tolist()), float(found[chosen]), float(values[chosen]), usual
+        tuple(thresholds.tolist()), tuple(values.tolist()), float(thresholds[chosen]), float(values[chosen]), usual
     )
