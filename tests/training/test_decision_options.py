@@ -16,11 +16,11 @@ def test_nothing_is_asked_where_nothing_is_said():
     ("node", "told"),
     [
         ({"calibrate": "platt"}, "decision.calibrate: 'platt' is not one of sigmoid, isotonic, temperature"),
-        ({"threshold": 1.5}, "decision.threshold: 1.5 is no chance"),
+        ({"threshold": 1.5}, "decision.threshold: 1.5 is not a probability"),
         ({"threshold": True}, "decision.threshold"),
         ({"threshold": "cost"}, "needs the costs of both errors"),
         ({"threshold": "cost", "cost": {"false_positive": 1, "false_negative": -1}}, "needs the costs of both errors"),
-        ({"cost": {"false_positive": 1}}, "decision.cost: nobody asks"),
+        ({"cost": {"false_positive": 1}}, "decision.cost is not used"),
         ({"cost": 3}, "it holds: false_positive, false_negative"),
         ({"tune": 1}, "decision.tune"),
     ],
