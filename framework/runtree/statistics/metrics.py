@@ -72,7 +72,7 @@ def roc_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
         return fast_metrics.roc_auc_once(y_true == 1, y_score)
     if len(labels) > 2 and fast_metrics.are_probabilities(y_score):
         return fast_metrics.mean_over_classes(fast_metrics.roc_auc_once, y_true, y_score)
-    from sklearn.metrics import roc_auc_score  # what is no chance it refuses in its own words
+    from sklearn.metrics import roc_auc_score  # whose errors name what is not a probability
 
     more = {} if len(labels) == 2 else {"multi_class": "ovr", "average": "macro", "labels": list(labels)}
     return float(roc_auc_score(y_true, y_score, **more))
@@ -94,24 +94,24 @@ def pr_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
 
 
 def log_loss(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
-    """Mean negative log of the chance given to the true class."""
+    """Mean negative log of the probability of the true class."""
     from runtree.statistics import fast_metrics
 
-    chances = _both(y_score)
-    if fast_metrics.are_probabilities(chances):
-        return fast_metrics.score_rows("log_loss", y_true, chances)
+    probabilities = _both(y_score)
+    if fast_metrics.are_probabilities(probabilities):
+        return fast_metrics.score_rows("log_loss", y_true, probabilities)
     from sklearn.metrics import log_loss as score
 
     return float(score(y_true, y_score, labels=list(labels)))
 
 
 def brier(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
-    """Mean squared distance of chances from what came; for more than two classes summed over them."""
+    """Mean squared distance between probabilities and outcomes; for more than two classes summed over them."""
     from runtree.statistics import fast_metrics
 
-    chances = _both(y_score)
-    if fast_metrics.are_probabilities(chances):
-        return fast_metrics.score_rows("brier", y_true, chances)
+    probabilities = _both(y_score)
+    if fast_metrics.are_probabilities(probabilities):
+        return fast_metrics.score_rows("brier", y_true, probabilities)
     from sklearn.metrics import brier_score_loss
 
     return float(brier_score_loss(y_true, y_score, labels=list(labels)))
@@ -124,7 +124,7 @@ def _is_finite(values: Any) -> bool:
 
 
 def _both(y_score: Any) -> Any:
-    """Return the chances of two classes from those of the second."""
+    """Return the probabilities of both classes from those of the second."""
     import numpy as np
 
     return y_score if y_score.ndim == 2 else np.column_stack([1 - y_score, y_score])
