@@ -162,7 +162,7 @@ def test_a_missing_package_is_named_and_breaks_nothing(runtree, offer):
     offer(AlgorithmOption("remote", "no_such_package.Model", defaults={"depth": 3}))
     said = runtree("describe", "remote")
     assert said.code == 0
-    assert "needs the package 'no_such_package', which is not there" in said.out
+    assert "needs the package 'no_such_package', which is not installed" in said.out
     assert "is 'no_such_package' installed, or in this folder?" in said.out
     assert "algorithm.depth = 3" in said.out
     assert "from     mine: the hook register_algorithms" in said.out

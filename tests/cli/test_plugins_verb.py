@@ -86,7 +86,7 @@ def test_what_a_plugin_adds_is_told(runtree, installed):
         ("@hookimpl\ndef register_algoritms(): return []", "register_algoritms"),
         (
             "@hookimpl\ndef config_paths(): return ['pkg://nowhere.conf']",
-            "its config folder 'pkg://nowhere.conf' is not there",
+            "its config folder 'pkg://nowhere.conf' does not exist",
         ),
     ],
 )
