@@ -21,7 +21,7 @@ def test_nothing_is_asked_where_nothing_is_said():
         ({"threshold": "cost"}, "needs the costs of both errors"),
         ({"threshold": "cost", "cost": {"false_positive": 1, "false_negative": -1}}, "needs the costs of both errors"),
         ({"cost": {"false_positive": 1}}, "decision.cost is not used"),
-        ({"cost": 3}, "it holds: false_positive, false_negative"),
+        ({"cost": 3}, "possible keys: false_positive, false_negative"),
         ({"tune": 1}, "decision.tune"),
     ],
 )
