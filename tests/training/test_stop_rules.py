@@ -87,4 +87,4 @@ def test_a_metric_that_nobody_tells_is_refused_with_those_that_are():
     rules = StopRules(patience=NoImprovement("validation_f1", "maximize", 0.0, 2))
     with pytest.raises(ConfigError, match=r"fit\.patience\.metric: 'validation_f1'") as refused:
         rules.check(1, {"train_loss": 1.0, "seconds": 0.1}, 0.1)
-    assert refused.value.hints == ("told are: train_loss",)
+    assert refused.value.hints == ("reported are: train_loss",)
