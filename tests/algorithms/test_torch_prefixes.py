@@ -1,3 +1,7 @@
+import pytest
+
+pytest.importorskip("torch")
+
 from runtree.algorithms.torch.pretrained import avoiding, matched
 
 NAMES = ["input.weight", "blocks.1.weight", "blocks.1.bias", "blocks.10.weight", "output.weight", "output.bias"]

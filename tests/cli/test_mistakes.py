@@ -69,7 +69,7 @@ CASES = [
         ["'groups'", "did you mean: group"],
     ),
     (["evaluator=nested_cross_validation", "evaluator.tuner=tp"], 2, ["evaluator.tuner: 'tp'", "did you mean: tpe"]),
-    (["evaluator=nested_cross_validation", "algorithm=dummy"], 2, ["algorithm=dummy has nothing left to search"]),
+    (["evaluator=nested_cross_validation", "algorithm=dummy"], 2, ["algorithm=dummy has no dimension left to search"]),
     (["data=csv"], 2, ["data.path: a value is required", "data.path="]),
     ([*CSV, "data.path=nope.csv", "data.target=y"], 2, ["data.path: no file nope.csv", "good.csv"]),
     ([*CSV, "data.path=empty.csv", "data.target=y"], 2, ["data.path: empty.csv is empty"]),

@@ -517,7 +517,7 @@ def test_runs_that_fail_in_any_way_have_a_defined_state_and_are_never_counted_as
         record_of(folder, event["run"])["config"]["algorithm.params.do"]: event["error"] for event in ended(folder)
     }
     assert errors["grow"]["type"] == "MemoryError" or "compute.memory" in errors["grow"]["message"]
-    assert "exit code 0" in errors["leave"]["message"]
+    assert "exited with code 0" in errors["leave"]["message"]
     again = {key.split()[1] for key, count in fits(folder).items() if count > 1}
     assert again <= {"leave", "well", "flood", "long_name"}  # the dead one is tried again; the best may be fitted again
     assert fits(folder)["0.5 leave"] == 2
