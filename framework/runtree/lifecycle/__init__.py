@@ -1,1 +1,1 @@
-"""One run: its stages, their order, and the page that tells how they are walked."""
+"""One run: its stages, their order, and the record that is written whatever happens."""

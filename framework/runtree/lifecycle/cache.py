@@ -1,10 +1,12 @@
-"""A cache of what runs of one process share: tables, splits, preprocessed rows. It keeps a sweep's workers warm."""
+"""A cache of tables, splits and preprocessed rows that the runs of one process share; it lives in a sweep's worker."""
 
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
+# a table is large, and the runs of a sweep rarely read more than one; a split is two or three index arrays, and a sweep
+# over seeds needs one for each seed in turn
 MAX_ENTRIES = {"data": 2, "split": 8, "fitted": 4, "rows": 8, "truth": 8}  # by kind
 DEFAULT_MAX_ENTRIES = 4
 # a single run caches only small rows: it is evaluated on the rows that it was fitted on, but shares nothing later
@@ -26,6 +28,7 @@ class RunCache:
         if key in entries:
             entries.move_to_end(key)
             return entries[key]
+        # no lock and no placeholder: a worker runs one run at a time, and a `make` that raises leaves no entry behind
         value = make()
         # a table is in memory anyway while its runs last, so that caching it costs nothing
         if kind == "data" or size_bytes(value) <= self._max_entry_bytes:

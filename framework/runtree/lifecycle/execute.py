@@ -88,20 +88,28 @@ def execute(
     stages = order_stages(list(hooks.contributions("register_stages")))
     catalogue = metrics.catalogue(hooks.contributions("register_metrics"))
     hooks = with_trackers(request.frozen.config, hooks)
+    # a run of a sweep fits its folds one after another: the other slots are taken by other runs
     slots = read_resources(request.frozen.config["compute"]).at_once if request.sweep is None else 1
     options = replace(request.options, fingerprint=request.frozen.fingerprint, slots=slots)
+    # the config is written before anything can fail, so that even a run that is killed can be repeated from its folder
     folder = request.open_folder()
     durable = request.keep is None
     write_yaml(folder.config, request.frozen.written, durable)
     folder.folds.unlink(missing_ok=True)  # a resumed run fits all of its folds again
     with ExitStack() as stack:
+        # the lock is released last, when the record says how the run ended: until then readers must see a running
+        # process. The log file closes before it
         stack.enter_context(folder.held())
         stack.enter_context(log_to_file(folder.log, logging.INFO if durable else logging.WARNING))
         run = ActiveRun(request.frozen.config, folder.path, hooks, trust, catalogue, options, records=True)
+        # registered after the log is open: the workers of folds append to it until they are closed
         stack.callback(close_fold_runner, run)
         record = first_record(request.frozen, options.overrides, request.sweep, folder)
+        # a clock that is never set back: the duration must not be negative when the system time is corrected
         started = time.monotonic()
         try:
+            # within the try: a SIGTERM that arrives before this line ends the process by default, and one after it is
+            # recorded
             stack.enter_context(sigterm_as_interrupt())
             write_record(folder, record, durable, pid=os.getpid(), host=socket.gethostname())
             run.metadata |= compute.describe()
@@ -110,10 +118,13 @@ def execute(
             hooks.moment("run_started", run=run)
             with compute.session(run.seed):
                 kept = run_stages(run, stages, hooks, on_stage, request.keep)
+            # the manifest comes after all artifacts, but before the record: `completed` promises that the files can be
+            # verified
             if kept:
                 write_manifest(folder)
             record = final_record(record, run, time.monotonic() - started, "completed")
             write_record(folder, record, durable)
+        # pruning is not a failure: the run is recorded, `run_finished` is called, and no exception reaches the caller
         except Pruned:
             record = final_record(record, run, time.monotonic() - started, "pruned")
             write_record(folder, record, durable)
@@ -144,6 +155,7 @@ def run_stages(
     if keep is not None:
         # most runs of a sweep are not kept: they must neither use the test split nor pay for what describes a model
         run.scored_splits = ("train", "validation")
+    # the position is needed to hand `finalize` the stages from `save` on, those of plugins included
     for position, stage in enumerate(stages):
         if stage.name == SAVE and keep is not None:
             if not keep(run):
@@ -157,6 +169,7 @@ def run_stages(
 
 def finalize(run: ActiveRun, stages: Sequence[Stage], hooks: Hooks) -> None:
     """Score the test split, write what a run of a sweep has left out so far, and run the remaining stages."""
+    # only what is new: train and validation are scored already, and the evaluator adds the test split to them
     run.scored_splits = ("test",)
     score(run)
     write_data_summary(run)
@@ -171,6 +184,7 @@ def finalize_later(run: ActiveRun, record: RunRecord, hooks: Hooks, trust: Targe
     stages = order_stages(list(hooks.contributions("register_stages")))
     run.stage_seconds |= record.stages
     started = time.monotonic()
+    # the lock is taken again, as the run has released it: `clean` and readers must not take the folder for idle
     folder = RunFolder(run.folder)
     with folder.held(), log_to_file(folder.log), compute.session(run.seed):
         finalize(run, stages[[stage.name for stage in stages].index(SAVE) :], hooks)
@@ -183,6 +197,7 @@ def finalize_later(run: ActiveRun, record: RunRecord, hooks: Hooks, trust: Targe
 
 def close_fold_runner(run: ActiveRun) -> None:
     """Shut down the processes that folds were fitted in."""
+    # reading an empty slot raises, and a run that failed before its fit has none
     if run.is_set("fit_folds"):
         run.fit_folds.close()
 
@@ -191,6 +206,7 @@ def run_stage(stage: Stage, run: ActiveRun, hooks: Hooks) -> None:
     """Run one stage, record its duration and call the hook `stage_finished`."""
     started = time.monotonic()
     stage.run(run)
+    # not in a `finally`: a stage that raises has no duration, so the record shows which stages are finished
     seconds = run.stage_seconds[stage.name] = time.monotonic() - started
     log.info("stage %s: %.3f s", stage.name, seconds)
     hooks.moment("stage_finished", run=run, stage=stage, seconds=seconds)
@@ -218,6 +234,7 @@ def sigterm_as_interrupt() -> Iterator[None]:
     def interrupt(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
+    # restored afterwards, since the process may go on: a notebook, or a multirun in this process
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 def fit_stage(run: ActiveRun) -> None:
     """Fill `run.fit_folds` and `run.model`. An evaluator that searches chooses the parameters before the fit."""
     run.fit_folds = fold_runner = PipelineFoldRunner(run)
+    # the search comes before the fit of the model that is kept, so that the outer folds estimate the same procedure
     choose = getattr(run.evaluator, "choose", None)
     if choose is not None:
         result = choose(run)
@@ -36,11 +37,14 @@ def fit(run: ActiveRun) -> Any:
     """Fit the run's algorithm on the train split and return the pipeline."""
     from sklearn.pipeline import Pipeline
 
+    # the key holds all that the fitted preprocessing depends on: table, rows, task and its own config. Runs of a sweep
+    # that differ only in the algorithm then share one fitted preprocessing. It is not copied, as nothing fits it again
     plan, algorithm = run.plan, run.estimator
     preprocess_config = json.dumps(run.config.to_dict()["preprocess"], sort_keys=True, default=str)
     run.preprocess_key = (run.data.fingerprint, run.split.id, run.data.task, preprocess_config)
     preprocess, features = run.cached("fitted", run.preprocess_key, lambda: fit_preprocess(run))
     target = run.cached("target", run.preprocess_key, lambda: run.data.target.iloc[run.split.train].to_numpy())
+    # preprocessing the validation rows costs time, so it is done only if something monitors them during the fit
     wants_validation = plan.steps or "validation" in fit_parameters(algorithm)
     validation = _validation_rows(run, preprocess) if wants_validation else None
     train, monitored = hold_out_rows(run, (features, target), validation)
@@ -52,6 +56,7 @@ def fit(run: ActiveRun) -> Any:
         run.metadata["pretrained"] = algorithm.pretrained_sha256_
     run.fit_summary = summarize_fit(algorithm, plan, callback)
     run.refit = partial(refit_pipeline, run)
+    # the steps are fitted already: `Pipeline.fit` is not called, since it would fit the preprocessing once more
     return Pipeline([("preprocess", preprocess), ("algorithm", _apply_decision(run, algorithm, preprocess, train))])
 
 
@@ -68,5 +73,6 @@ def _validation_rows(run: ActiveRun, preprocess: Any) -> Rows | None:
     if not len(run.split.validation):
         return None
     features, target = run.select("validation")
+    # the same key as in `predict_split`: the rows transformed here are scored later without a second transformation
     rows = run.cached("rows", (run.preprocess_key, "validation"), lambda: preprocess.transform(features))
     return rows, target.to_numpy()

@@ -1,4 +1,4 @@
-"""The keys that every option of the group `data` has, and that its source is not given."""
+"""The stage load: the keys that all data sources share, and a source's table, checked."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from runtree.contract.types import TASKS, Table, Task
 
 @dataclass(frozen=True, kw_only=True)
 class TableOptions:
-    """What a table is used for: target, task, rows, parts."""
+    """The keys of `data` that runtree reads itself: target, task, sample and split."""
 
     target: str
     task: str = "auto"
@@ -28,7 +28,7 @@ class TableOptions:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Return what two equal splits have in common."""
+        """Return the keys that determine the split, as a cache key."""
         return (self.target, self.test_size, self.validation_size, self.split, self.group, self.time)
 
 
@@ -38,11 +38,12 @@ TABLE_KEYS = tuple(TableOptions.__dataclass_fields__)
 def table_options(node: Mapping[str, Any]) -> TableOptions:
     """Read the common keys of a `data` node."""
     common = {key: node[key] for key in TABLE_KEYS if key in node}
+    # the dataclass would accept a text for a number; the check compares with the annotations and names the config path
     check_arguments(TableOptions, common, "data")
     return TableOptions(**common)
 
 
-# --- What a table must be before anything is learnt from it.
+# --- Checks of a table, before anything is fitted on it.
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +56,7 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
     repeated = frame.columns[frame.columns.duplicated()]
     if len(repeated):
         raise DataError(f"data: two columns are named '{repeated[0]}'", "rename one of them")
+    # a frame of a plugin may have integers as column names, but the names in a config are texts
     columns = [str(column) for column in frame.columns]
     wanted = {"data.target": [options.target], "data.drop": options.drop or []}
     wanted |= {
@@ -68,7 +70,7 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
 
 
 def check_target(target: "pd.Series[Any]", name: str) -> None:
-    """Refuse a target with holes."""
+    """Refuse a target with missing values."""
     missing = int(target.isna().sum())
     if missing:
         raise DataError(
@@ -78,22 +80,25 @@ def check_target(target: "pd.Series[Any]", name: str) -> None:
 
 
 def check_classes(target: "pd.Series[Any]", name: str) -> tuple[Any, ...]:
-    """Return the sorted classes; a single one, or one with a single row, cannot be learnt."""
+    """Return the sorted classes; refuse a single class, and a target that looks like a quantity."""
     counts = target.value_counts()
     if len(counts) < 2:
         raise DataError(f"data.target: column '{name}' holds one class only: {counts.index[0]!r}")
+    # fewer than two rows in a class on average: no split could put each class on both sides, and it is most likely a
+    # quantity
     if len(counts) > len(target) / 2:
         raise DataError(
             f"data.target: column '{name}' holds {len(counts)} classes in {len(target)} rows",
             "if it is a quantity, type: data.task=regression",
         )
     try:
+        # sorted as scikit-learn's `classes_`, so that a class has the same position in both
         return tuple(sorted(counts.index.tolist()))
     except TypeError:
         raise DataError(f"data.target: column '{name}' mixes text and numbers") from None
 
 
-# --- The stage load: a data source becomes a table that is known to be sound.
+# --- The stage itself: from a data source to a checked table.
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,17 +121,20 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     table = to_table(frame, options, str(config["data"].get("name", "data")), int(config["seed"]))
     if not callable(getattr(source, "fingerprint", None)):
         return table
+    # a table of file names stays equal when the content of the files changes, so the source adds a hash of the content
     both = f"{table.fingerprint}:{source.fingerprint(frame)}"
     return replace(table, fingerprint=hashlib.sha256(both.encode()).hexdigest())
 
 
 def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int) -> Table:
-    """Check a data frame and take it apart into features and target."""
+    """Check a data frame and separate features and target."""
     check_frame(frame, options)
+    # sampled before the task is chosen: task, classes and fingerprint describe the rows that are used
     frame = sample_rows(frame, options.sample, seed)
     target = frame[options.target]
     check_target(target, options.target)
     task, reason = choose_task(target, options)
+    # the group column would identify the rows of a group, so it is no feature. The time column stays one unless dropped
     aside = [*(options.drop or ()), *([options.group] if options.group else [])]
     kept_out = [options.target, *aside]
     features = frame.drop(columns=kept_out)
@@ -147,19 +155,22 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int)
 
 
 def sample_rows(frame: "pd.DataFrame", sample: int | float | None, seed: int) -> "pd.DataFrame":
-    """Return a seeded sample of rows, in their order: a share below 1, or a count."""
+    """Return a seeded sample of rows in their original order; `sample` is a share below 1 or a count."""
     if sample is None:
+        # all later stages address rows by position, and `predictions.parquet` names rows by these numbers
         return frame.reset_index(drop=True)
     if sample <= 0 or (isinstance(sample, float) and sample > 1):
         raise ConfigError(f"data.sample: {sample} is neither a share (0 to 1) nor a count of rows")
     count = round(sample * len(frame)) if isinstance(sample, float) else min(sample, len(frame))
+    # sorted again: the order of rows may carry the time, and a sample must not shuffle it
     return frame.sample(n=max(count, 1), random_state=seed).sort_index().reset_index(drop=True)
 
 
 def choose_task(target: "pd.Series[Any]", options: TableOptions) -> tuple[Task, str]:
-    """Return the task and why it is that."""
+    """Return the task and the reason for it."""
     from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
 
+    # pandas counts booleans as numeric, but a boolean target is two classes
     numeric = is_numeric_dtype(target) and not is_bool_dtype(target)
     if options.task != "auto":
         if options.task not in TASKS:
@@ -183,15 +194,18 @@ def table_fingerprint(features: "pd.DataFrame", target: "pd.Series[Any]") -> str
     """Hash names, types and values: sha256 over pandas' row hashes."""
     from pandas.util import hash_pandas_object
 
+    # the dtype is hashed too, since the row hashes of an int8 and an int64 are equal. The NUL keeps the target apart
+    # from a feature of the same name
     found = hashlib.sha256()
     for name, column in [*features.items(), ("\0target", target)]:
         found.update(f"{name}:{column.dtype}\n".encode())
+        # row hashes instead of the values' bytes: text columns hold pointers, whose bytes differ in each process
         found.update(hash_pandas_object(column, index=False).to_numpy().tobytes())
     return found.hexdigest()
 
 
 def describe_table(run: Run) -> dict[str, Any]:
-    """Return what `data.json` says of the table."""
+    """Return the content of `data.json`."""
     table = run.data
     return {
         "name": table.name,

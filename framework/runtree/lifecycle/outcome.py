@@ -32,6 +32,7 @@ def final_record(
     record: RunRecord, run: ActiveRun, seconds: float, state: str, error: BaseException | None = None
 ) -> RunRecord:
     """Return the record of a run that has ended, from the slots that are filled: a failed run may have few."""
+    # each slot is asked for first, because reading an empty one raises, and the record of a failure must not fail
     fingerprints = {"data": run.data.fingerprint} if run.is_set("data") else {}
     fingerprints |= {"split": run.split.id} if run.is_set("split") else {}
     fingerprints |= {"test": run.test_access["rows"]} if run.test_access else {}
@@ -41,6 +42,7 @@ def final_record(
         state=state,
         reason=end_reason(run, state, error),
         finished=timestamp(),
+        # microseconds: the clock's further digits are noise, and only lengthen the JSON
         seconds=round(seconds, 6),
         task=run.data.task if run.is_set("data") else None,
         metrics=dict(run.metrics) if run.is_set("metrics") else {},
@@ -65,6 +67,8 @@ def end_reason(run: ActiveRun, state: str, error: BaseException | None) -> str |
 def objective_entry(run: ActiveRun) -> dict[str, Any]:
     """Return the metric that the run is ranked by, with its value on the validation split."""
     metric, direction = metrics.objective(run.config.objective, run.data.task, run.catalogue)
+    # never the test score: runs are ranked by this value, and a ranking by test scores would be a selection on the test
+    # split
     value = run.metrics.get("validation", {}).get(metric.name)
     return {"metric": metric.name, "direction": direction, "part": "validation", "value": value}
 

@@ -17,20 +17,21 @@ from runtree.records.manifest import check_manifest
 if TYPE_CHECKING:
     import pandas as pd
 
+# rows in memory at a time: enough that the cost of a call is negligible, and few enough for a wide table
 BATCH = 50_000
 PREDICTION = "prediction"
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A run's model with what it was trained on: the names and types of its columns, and its classes."""
+    """A run's model, the names and types of the columns that it was trained on, and its classes."""
 
     model: Any
     columns: Mapping[str, str]
     classes: tuple[Any, ...]
 
     def predict(self, rows: "pd.DataFrame", keep: Sequence[str] = ()) -> "pd.DataFrame":
-        """Return a row for each row: `keep`, the prediction, and ``p_<class>`` where the model gives chances."""
+        """Return for each row the columns `keep`, the prediction, and ``p_<class>`` if there are probabilities."""
         import pandas as pd
         from joblib import parallel_config
 
@@ -44,7 +45,7 @@ class Predictor:
         return pd.concat([rows[list(keep)], answers], axis=1) if keep else answers
 
     def checked(self, rows: "pd.DataFrame") -> "pd.DataFrame":
-        """Return the model's columns in their order, or say which are not there."""
+        """Return the model's columns in their order; raise `DataError` if some are missing."""
         lacking = [name for name in self.columns if name not in rows.columns]
         if lacking:
             raise DataError(
@@ -56,17 +57,18 @@ class Predictor:
 
 
 def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -> Predictor:
-    """Load a run's model, if its files are those that the run wrote and hold only trusted types."""
+    """Load a run's model; refuse files that have changed since the run, and types that are not trusted."""
     card_file = folder.model / "model.json"
     if not card_file.is_file():
         refuse_cleaned(folder)
         raise NotFoundError(f"{folder.path}: this run kept no model", "only completed runs do: runtree runs")
+    # hashes come before the first file is parsed: a damaged or exchanged model must not reach a parser
     check_manifest(folder, folder.model)
     return read_predictor(folder.model, hooks, trust)
 
 
 def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Predictor:
-    """Read a model's folder, wherever it was copied to."""
+    """Read the folder of a model without a manifest, for example a copy."""
     card = json.loads((folder / "model.json").read_text())
     model = hooks.first("load_model", folder=folder, format=card["format"], trust=tuple(trust))
     if model is None:
@@ -75,7 +77,7 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
 
 
 def refuse_cleaned(folder: RunFolder) -> None:
-    """Say that a model was there, and how to have it again."""
+    """Raise if `runtree clean` removed the model, with the command that trains it again."""
     gone = removed_artifacts(folder).get(folder.model.name)
     if gone is not None:
         raise NotFoundError(
@@ -89,14 +91,18 @@ def predict_file(predictor: Predictor, source: Path, target: Path, keep: Sequenc
     if target.suffix not in (".csv", ".parquet"):
         raise RequestError(f"-o {target}: predictions are written as .csv or .parquet")
     rows = 0
+    # the format is checked above, before hours of predictions; a failure in here leaves an existing `target` as it was
     with written_aside(target) as aside:
         writer = _parquet_writer(aside) if target.suffix == ".parquet" else _csv_writer(aside)
+        # a generator holds the open file between batches; it has to reach its first `yield` before it takes a batch
         next(writer)
         for chunk in batches(source, predictor.columns, keep, batch):
+            # a file may have empty batches, and scikit-learn refuses to predict no rows
             if chunk.empty:
                 continue
             writer.send(predictor.predict(chunk, keep))
             rows += len(chunk)
+        # closed before the rename in `written_aside`: a Parquet file is unreadable until its footer is written
         writer.close()
         if not rows:
             raise DataError(f"{source}: the file has no rows")
@@ -120,6 +126,7 @@ def _csv_batches(source: Path, types: Mapping[str, str], size: int) -> "Iterator
     import pandas as pd
 
     try:
+        # dtypes of columns that the file has; one that it lacks is reported by `checked`
         header = pd.read_csv(source, nrows=0).columns
         known: Any = {name: dtype for name, dtype in types.items() if name in header}
         yield from pd.read_csv(source, chunksize=size, dtype=known, low_memory=False)
@@ -144,6 +151,8 @@ def _parquet_batches(source: Path, size: int) -> "Iterator[pd.DataFrame]":
 @contextmanager
 def written_aside(target: Path) -> Iterator[Path]:
     """Yield a file beside `target` that takes its place once all is written; a failure leaves `target` as it was."""
+    # in the same folder, since a rename is atomic only within one file system; the process id keeps two predictions
+    # apart
     aside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield aside
@@ -155,6 +164,7 @@ def written_aside(target: Path) -> Iterator[Path]:
 
 
 def _csv_writer(file: Path) -> Any:
+    # newline="": pandas writes line ends itself, and text mode would translate them again on Windows
     with file.open("w", encoding="utf-8", newline="") as out:
         frame = yield
         frame.to_csv(out, index=False)
@@ -168,6 +178,7 @@ def _parquet_writer(file: Path) -> Any:
     from pyarrow import parquet
 
     frame = yield
+    # the first batch fixes the schema: a Parquet file has one, while the types of a column may differ between batches
     schema = pa.Schema.from_pandas(frame, preserve_index=False)
     with parquet.ParquetWriter(file, schema) as out:
         while True:

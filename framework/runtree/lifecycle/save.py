@@ -20,7 +20,9 @@ def save(run: ActiveRun) -> None:
     """Write the model in the first format that a plugin or runtree supports for it, and `model.json` beside it."""
     folder = RunFolder(run.folder)
     folder.model.mkdir()
+    # here and not in the fit: most runs of a sweep end before this stage, and drawing imports matplotlib
     write_learning_curve(folder, run.fit_summary)
+    # plugins are asked before runtree, so that a plugin can save its own estimators in its own format
     format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
     if format_name is None:
         raise RunFailedError(f"no plugin can save a {type(run.model).__name__}")
@@ -32,6 +34,7 @@ def save(run: ActiveRun) -> None:
         "columns": [{"name": str(name), "dtype": str(dtype)} for name, dtype in run.data.features.dtypes.items()],
         "target": str(run.data.target.name),
     }
+    # last: a folder without it is not taken for a model
     write_json(folder.model / "model.json", description)
 
 
@@ -42,6 +45,7 @@ def report(run: ActiveRun) -> None:
     """
     if not run.config.evaluator.get("report", True):
         return
+    # the record on disk still says "running", as this is a stage of the run; the page shows the state that follows
     record = read_record(RunFolder(run.folder))
     try:
         seconds = record.seconds or sum(run.stage_seconds.values())

@@ -17,6 +17,7 @@ def score(run: ActiveRun) -> None:
     wanted = metrics.select_metrics(names, run.data.task, run.catalogue)
     objective, _ = run.objective
     # the evaluator of a plugin may have scored all splits at the first call, although only some were requested
+    # the objective is scored even if `evaluator.metrics` leaves it out, as runs are ranked by it
     if not (run.is_set("metrics") and set(run.scored_splits) <= set(run.metrics)):
         run.add_evaluation(run.evaluator.evaluate(run, wanted if objective in wanted else [*wanted, objective]))
     folder, final = RunFolder(run.folder), "test" in run.scored_splits
@@ -24,13 +25,16 @@ def score(run: ActiveRun) -> None:
         # before the metrics are written: an interruption in between must not leave a test score that was not counted
         run.test_access = record_test_access(run)
     folds = {"folds": run.folds} if run.folds else {}
+    # not durable in a search: its ledger holds the objective, and an fsync for each run would outweigh short fits
     write_json(folder.metrics, {**run.metrics, **folds, **run.details}, durable=final)
+    # only now is the deferred table of predictions built: most runs of a sweep are never asked for it
     if final:
         run.predictions.to_parquet(folder.predictions, index=False)
 
 
 def record_test_access(run: ActiveRun) -> dict[str, Any]:
     """Record in the output tree that these test rows were scored, and return how often they were."""
+    # from the data's fingerprint and the row numbers: the same rows count together, whatever run uses them
     rows = rows_digest(run.data.fingerprint, run.split.test)
     outputs, folder = Path(str(run.config["outputs"])), run.folder
     name = f"{folder.parent.parent.name}/{folder.name}" if folder.parent.name == "runs" else folder.name

@@ -1,7 +1,7 @@
-"""The stage split: which rows are learnt from, which are chosen by, and which judge in the end.
+"""The stage split: train rows to fit on, validation rows to select by, test rows to report on.
 
-The parts equal what scikit-learn's own splitters give for the same seed: the test part is taken first, the validation
-part from what is left, both with `random_state=seed`.
+The splits equal those of scikit-learn's splitters for the same seed: the test split is taken first, the validation
+split from the remaining rows, both with `random_state=seed`.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ STRATEGIES = ("random", "stratified", "group", "time")
 
 
 def split(table: Table, options: TableOptions, seed: int, holds_out: bool) -> Split:
-    """Part the rows of a table.
+    """Split the rows of a table.
 
     Parameters
     ----------
     options
         `test_size` and `validation_size` are shares of all rows, or counts; for "group" shares or counts of groups.
     holds_out
-        Whether the evaluator wants a validation part; if not, those rows are trained on.
+        Whether the evaluator uses a validation split; if not, those rows are train rows.
     """
     import numpy as np
 
@@ -39,15 +39,18 @@ def split(table: Table, options: TableOptions, seed: int, holds_out: bool) -> Sp
     train, validation = rest, rows[:0]
     if holds_out:
         train, validation = part(table, rest, options.validation_size, "data.validation_size", strategy, seed)
+    # sorted: a split is a set of rows. In the order of the table, runs see rows in an order that no splitter decides
     train, validation, test = np.sort(train), np.sort(validation), np.sort(test)
     check_parts(table, train)
     return Split(train, validation, test, split_id(train, validation, test))
 
 
 def choose(table: Table, options: TableOptions) -> str:
-    """Return the strategy; "auto" takes the column that is named, else stratifies classes."""
+    """Return the strategy; "auto": by `data.group` or `data.time` if one is set, stratified for a classification."""
     chosen = options.split
     if chosen == "auto":
+        # a group wins over a time: rows of one group on both sides leak the target, which a time order alone does not
+        # prevent
         if options.group or options.time:
             return "group" if options.group else "time"
         return "stratified" if table.task == "classification" else "random"
@@ -62,8 +65,10 @@ def choose(table: Table, options: TableOptions) -> str:
 
 
 def part(table: Table, rows: "Rows", size: float, path: str, strategy: str, seed: int) -> "tuple[Rows, Rows]":
-    """Take a part away from `rows`: (what is left, the part)."""
+    """Split `rows` in two: (the remaining rows, those of the new split)."""
     groups = table.groups.iloc[rows] if strategy == "group" and table.groups is not None else None
+    # a share is one of all rows (or groups), not of the remaining ones: test_size=0.2 and validation_size=0.2 are
+    # equally large
     total = int(table.groups.nunique()) if groups is not None and table.groups is not None else len(table.features)
     left = int(groups.nunique()) if groups is not None else len(rows)
     count = how_many(size, total, left, path)
@@ -74,7 +79,7 @@ def part(table: Table, rows: "Rows", size: float, path: str, strategy: str, seed
 
 
 def how_many(size: float, total: int, left: int, path: str) -> int:
-    """Return a part's size as a count; a share is one of all rows and is rounded up."""
+    """Return the size of a split as a count; a share refers to all rows, and is rounded up as scikit-learn does."""
     if isinstance(size, float) and not 0 < size < 1:
         raise ConfigError(f"{path}: {size} is no share between 0 and 1")
     count = math.ceil(size * total) if isinstance(size, float) else size
@@ -89,6 +94,7 @@ def _take(table: Table, rows: "Rows", count: int, strategy: str, seed: int) -> "
     from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
     if strategy == "time" and table.times is not None:
+        # a stable sort, so that rows of equal time keep the order of the table on every platform
         ordered = rows[table.times.iloc[rows].argsort(kind="stable").to_numpy()]
         return ordered[:-count], ordered[-count:]
     if strategy == "group" and table.groups is not None:
@@ -101,7 +107,7 @@ def _take(table: Table, rows: "Rows", count: int, strategy: str, seed: int) -> "
 
 
 def check_parts(table: Table, train: "Rows") -> None:
-    """Refuse a train part that lacks a class."""
+    """Refuse a train split without rows of a class."""
     if table.task == "classification":
         seen = set(table.target.iloc[train].unique().tolist())
         lacking = [label for label in table.classes if label not in seen]
@@ -112,15 +118,17 @@ def check_parts(table: Table, train: "Rows") -> None:
 
 
 def split_id(*parts: "Rows") -> str:
-    """Hash the rows of each part."""
+    """Return a hash of the rows of all splits."""
     found = hashlib.sha256()
     for rows in parts:
+        # fixed width and byte order: the id is the same on every platform. The separator keeps [1] [2 3] and [1 2] [3]
+        # apart
         found.update(rows.astype("<i8").tobytes() + b"|")
     return found.hexdigest()
 
 
 def holdout_rows(run: Run) -> "tuple[Rows, Rows]":
-    """Return train and validation rows; where the evaluator cross-validates, split the train rows for the purpose."""
+    """Return train and validation rows; under cross-validation a split of the train rows, which has the same sizes."""
     if len(run.split.validation):
         return run.split.train, run.split.validation
     options = table_options(run.config.to_dict()["data"])

@@ -75,6 +75,8 @@ def order_stages(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:
         if stage.name in owners:
             raise MissingError(f"stage '{stage.name}' is registered twice: by '{owners[stage.name]}' and by '{plugin}'")
         owners[stage.name] = plugin
+    # a topological sort by hand: `graphlib` gives any valid order, and this one has to be the same each time and keep
+    # neighbours together
     by_name = {stage.name: stage for _, stage in stages}
     predecessors = {stage.name: _predecessors(stage, by_name, owners) for stage in by_name.values()}
     remaining, ordered = list(by_name.values()), list[Stage]()
@@ -82,6 +84,7 @@ def order_stages(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:
     while remaining:
         finished = {stage.name for stage in ordered}
         ready = [stage for stage in remaining if predecessors[stage.name] <= finished]
+        # a stage that stands ready is always placed, so none being ready means a cycle
         if not ready:
             cycle = ", ".join(f"'{stage.name}' of '{owners[stage.name]}'" for stage in remaining)
             raise MissingError(f"stages wait for each other: {cycle}")
@@ -112,6 +115,7 @@ def load_stage(run: ActiveRun) -> None:
     config = run.config.to_dict()
     # the seed decides which rows are sampled; without a sample all seeds share one table
     seed = run.seed if config["data"].get("sample") else 0
+    # the whole node is the key: two runs share a table only if every option of the source is equal
     key = json.dumps([config["data"], seed], sort_keys=True, default=str)
     run.data = run.cached("data", key, lambda: load.load(config, run.trust))
     log.info("data %s: %d rows x %d columns", run.data.name, *run.data.features.shape)
@@ -121,8 +125,10 @@ def load_stage(run: ActiveRun) -> None:
 def check_stage(run: ActiveRun) -> None:
     """Build algorithm, fit plan and evaluator, and refuse what does not fit the task before any work is done."""
     config = run.config.to_dict()
+    # the result is not used: an unknown metric is refused now rather than after the fit
     metrics.select_metrics(config["evaluator"].get("metrics", "auto"), run.data.task, run.catalogue)
     metric, direction = metrics.objective(config["objective"], run.data.task, run.catalogue)
+    # values that differ by task can only be resolved here, as the task may follow from the target
     options, iterations, node = resolve_fit_options(config, run.data.task)
     run.estimator = build_algorithm(node, run.data.task, run.trust, validate=not run.options.validated)
     run.plan = make_fit_plan(options, iterations, run.estimator, run.options.prunable, run.trust)
@@ -143,6 +149,7 @@ def split_stage(run: ActiveRun) -> None:
     node = run.config.to_dict()["data"]
     options = run.cached("options", json.dumps(node, sort_keys=True, default=str), lambda: table_options(node))
     holds_out = run.evaluator.holds_out
+    # everything that the split depends on, and nothing of the algorithm: all algorithms of a comparison share one split
     key = (run.data.fingerprint, options.key, run.seed, holds_out)
     run.split = run.cached("split", key, lambda: split.split(run.data, options, run.seed, holds_out))
     run.metadata["split"] = split.choose(run.data, options)
@@ -161,6 +168,7 @@ def algorithm_space(run: ActiveRun) -> list[Dimension]:
     """Return the dimensions that the algorithm's `space` declares, without those that an override sets."""
     config, task = run.config.to_dict(), run.data.task
     algorithm = config["algorithm"]
+    # what the user has set on the command line is fixed: a search must not replace it
     overridden = {text.partition("=")[0].lstrip("+") for text in run.overrides}
     space = {key: text for key, text in (algorithm.get("space") or {}).items() if f"algorithm.{key}" not in overridden}
     values = {key: value.get(task) if differs_by_task(value) else value for key, value in algorithm.items()}
@@ -175,6 +183,7 @@ def evaluator_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
 def build_evaluator(run: ActiveRun) -> Any:
     """Build the evaluator of a run."""
     evaluator = build(evaluator_arguments(run.config.to_dict()["evaluator"]), "evaluator", run.trust)
+    # an allowed `_target_` may be any class; a missing method is named here and not by an AttributeError after the fit
     if not callable(getattr(evaluator, "evaluate", None)):
         raise ConfigError(f"evaluator: {type(evaluator).__name__} has no method 'evaluate'")
     return evaluator

@@ -1,4 +1,4 @@
-"""Trackers: who is told of a run or a sweep besides the plugins, because the config names him."""
+"""Trackers: objects that the config selects, and whose hooks are called after those of the plugins."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -17,43 +17,47 @@ AUTO = "auto"
 
 
 class WithTrackers:
-    """Hooks whose moments trackers hear too; one that fails is named, and hears no more."""
+    """Hooks that also call the trackers; a tracker that raises is logged and not called again."""
 
     def __init__(self, hooks: Hooks, trackers: Mapping[str, Any]) -> None:
         self.hooks, self.trackers = hooks, dict(trackers)
 
     def moment(self, name: str, **arguments: Any) -> None:
-        """Tell the plugins, then the trackers."""
+        """Call a hook of the plugins, then of the trackers."""
         self.hooks.moment(name, **arguments)
+        # a copy, because a tracker that fails is removed within the loop
         for tracker, hearer in list(self.trackers.items()):
             method = getattr(hearer, name, None)
             try:
                 if method is not None:
                     method(**arguments)
+            # a service that is down must not end a run of hours; a tracker that has failed is dropped, lest it waits
+            # for a time-out at each iteration. KeyboardInterrupt passes
             except Exception as error:
                 del self.trackers[tracker]
                 log.warning("tracker %s failed in %s: %s: %s", tracker, name, type(error).__name__, error)
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
-        """Yield what plugins contribute."""
+        """Yield the contributions of plugins; trackers have none."""
         return self.hooks.contributions(name)
 
     def first(self, name: str, **arguments: Any) -> Any:
-        """Return the plugins' first answer."""
+        """Return the first result of a plugin that is not None."""
         return self.hooks.first(name, **arguments)
 
 
 def with_trackers(config: Mapping[str, Any], hooks: Hooks) -> Hooks:
-    """Return hooks that tell the trackers too that a config asks for: the same hooks where it asks for none.
+    """Return hooks that also call the trackers of a config; without trackers the given hooks.
 
     Raises
     ------
     ConfigError
-        A tracker that nobody offers, a setting that it does not take.
+        A tracker that no plugin registers, or a setting that it does not have.
     MissingError
-        The package of one is not installed.
+        The package of a tracker is not installed.
     """
     offered = {tracker.name: tracker for _, tracker in hooks.contributions("register_trackers")}
+    # names are checked also where the tracker is not selected: a typing error shows before the tracker is needed
     settings = config.get("tracking") or {}
     for name in settings:
         if name not in offered:
@@ -64,7 +68,7 @@ def with_trackers(config: Mapping[str, Any], hooks: Hooks) -> Hooks:
 
 
 def chosen(asked: Any, offered: Mapping[str, Tracker]) -> list[str]:
-    """Return the names of the trackers that are asked for: a list, one name, or those that the environment asks for."""
+    """Return the names of the selected trackers; "auto" selects those that are `automatic()`."""
     if asked == AUTO:
         return [name for name, tracker in offered.items() if tracker.automatic()]
     names = [asked] if isinstance(asked, str) else asked or []
@@ -78,7 +82,9 @@ def chosen(asked: Any, offered: Mapping[str, Tracker]) -> list[str]:
 
 def make(tracker: Tracker, settings: Mapping[str, Any]) -> Any:
     """Make a tracker for one run or sweep."""
+    # imported only now: the packages of trackers are slow to import, and most runs use none
     factory = import_object(tracker.target, "trackers") if isinstance(tracker.target, str) else tracker.target
     path = f"tracking.{tracker.name}"
     check_arguments(factory, settings, path)
+    # secrets are filled in at the last moment, so that the config that is written and hashed holds only their names
     return factory(**reveal(settings, path))
