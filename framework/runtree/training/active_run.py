@@ -135,16 +135,19 @@ class ActiveRun(Run):
         """Report one iteration to the history, the hooks and the tuner, in this order."""
         values = {name: float(value) for name, value in metrics.items()}
         if self.records:
+            # the file first: a run that is pruned or killed at this step has its last iteration in the history
             line = {"step": int(step), **values}
             append_line(RunFolder(self.folder).history, line)
             self.options.on_iteration(self, line)
         self.hooks.moment("run_iterated", run=self, step=step, metrics=metrics)
+        # last, because pruning leaves the fit by an exception: history and trackers know the step by then
         if self.options.should_prune(int(step), values):
             raise Pruned(int(step))
 
     def add_evaluation(self, evaluation: Evaluation) -> None:
         """Take the evaluator's metrics and predictions; splits scored later are added to those scored first."""
         given = evaluation.predictions
+        # deferred: building the table of predictions costs more than scoring it, and most runs of a sweep never need it
         predictions = Deferred(given) if callable(given) else Deferred(lambda: given)
         self.details = {**self.details, **evaluation.details}
         if not self.is_set("metrics"):
@@ -159,6 +162,8 @@ class ActiveRun(Run):
     def use_search_result(self, result: SearchResult, estimator: Any, plan: FitPlan) -> None:
         """Replace the configured algorithm by the one that a search chose."""
         self.search_result = result
+        # the stage check has filled these slots, and a slot refuses a second value: so they are replaced below the
+        # descriptor
         self.__dict__["estimator"], self.__dict__["plan"] = estimator, plan
 
 

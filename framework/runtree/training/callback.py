@@ -64,6 +64,7 @@ class FitCallback:
         saved = self.checkpoints.whole() if self.checkpoints else []
         if saved:
             self._resume(saved[0])
+        # the scores of earlier checkpoints come from their state, so that a resumed fit removes the same ones
         self._scores = {checkpoint.folder: self._rank_value(checkpoint.state["metrics"]) for checkpoint in saved}
         self._began = self._saved = self.clock()
 
@@ -106,6 +107,7 @@ class FitCallback:
     ) -> bool:
         """Take an iteration, and return whether it is the last."""
         self.step = int(step)
+        # an algorithm may report every iteration; scoring a model is often slower than an iteration, hence `every`
         if not self.due(self.step):
             return False
         values = dict(self.judge(model)) if model is not None else {}
@@ -114,11 +116,13 @@ class FitCallback:
         # the history and the tuner come first: the check that ends the fit, or diverges, belongs to both
         self.tell(self.step, values)
         self.reason = self.rules.check(self.step, values, self.seconds)
+        # a snapshot copies the model, so it is taken for a new best one only
         if self.restores and self.rules.patience and self.rules.patience.improved and snapshot is not None:
             self._best = BestIteration(self.step, snapshot())
             self._save_if_due(save, values, improved=True)
         else:
             self._save_if_due(save, values)
+        # last: a stop criterion that is met at the same step tells more than the maximum
         if self.reason is None and self.step == self.bound:
             self.reason = "max_iterations"
         return self.reason is not None
@@ -131,6 +135,7 @@ class FitCallback:
         ended = self.reason in ("tolerance", "patience")
         if self.checkpoints is None or save is None or ended or not (improved or self._is_due()):
             return
+        # zero-padded: the order of the names is the order of the steps
         folder = self.checkpoints.folder / f"{self.step:08d}"
         best = {"step": self._best.step, "folder": f"{self._best.step:08d}"} if self._best.step else None
         state = {"seconds": self.seconds, "rules": self.rules.state(), "best": best, "metrics": dict(values)}
@@ -140,6 +145,7 @@ class FitCallback:
         self.checkpoints.prune(self._folders_to_keep(folder))
 
     def _is_due(self) -> bool:
+        # minutes count from the last checkpoint written, not from the start: one for a new best model counts, too
         every, minutes = self.asked.every, self.asked.minutes
         return bool(every and self.step % every == 0) or bool(minutes and self.clock() - self._saved >= 60 * minutes)
 
@@ -148,11 +154,14 @@ class FitCallback:
         rule = self.rules.patience or self.rules.tolerance
         if rule is not None:
             return -values[rule.metric] if rule.direction == "maximize" else values[rule.metric]
+        # without any loss all checkpoints are equal, and the earliest ones are kept beside the last
         return values.get("validation_loss", values.get("train_loss", 0.0))
 
     def _folders_to_keep(self, last: Path) -> set[Path]:
         # ties go to the earlier step, so that a resumed fit keeps the same checkpoints as one without interruption
         ranked = sorted(self._scores, key=lambda folder: (self._scores[folder], folder))
+        # the last one is needed to resume, the best ones by the user, and that of the best iteration to restore its
+        # model
         kept = {last, *ranked[: self.asked.keep]}
         if self.restores and self._best.step:
             kept.add(last.parent / f"{self._best.step:08d}")

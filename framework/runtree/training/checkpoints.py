@@ -57,6 +57,8 @@ class Checkpoints:
         aside.mkdir()
         try:
             save(aside)
+            # the files of the algorithm are on disk before the state that vouches for them: after a power failure a
+            # checkpoint is complete or has no valid state
             hashes = {name: _durable_hash(aside / name) for name in _files(aside)}
             write_json(aside / STATE, {"step": step, "asked": self.asked, **state, "files": hashes})
             # a folder can only be renamed onto an empty one; a kill in between loses this checkpoint alone
@@ -65,6 +67,7 @@ class Checkpoints:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
+        # the rename itself is an entry of this folder: without this fsync a power failure could undo it
         sync_folder(self.folder)
         self.written.append(target)
         return target
@@ -82,6 +85,7 @@ class Checkpoints:
             if state["asked"] != self.asked:
                 log.warning("checkpoint %s is of another config or data: not used", path)
                 return None
+            # hashes are compared because safetensors reads flipped bytes without an error
             damaged = [name for name, known in state["files"].items() if _hash(path / name) != known]
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("checkpoint %s cannot be read (%s): not used", path, error)
@@ -97,6 +101,7 @@ class Checkpoints:
         for path in self._folders():
             if path not in keep:
                 shutil.rmtree(path, ignore_errors=True)
+        # only the process that holds the run's folder comes here, so no other one is writing into a temporary folder
         for path in self.folder.glob(".*.part"):
             shutil.rmtree(path, ignore_errors=True)
         self.written = [path for path in self.written if path in keep]
@@ -106,6 +111,7 @@ def retarget_checkpoints(folder: Path, before: str, now: str) -> None:
     """Give copied checkpoints the fingerprint of a config that differs only in how long it is trained."""
     for file in folder.glob(f"[0-9]*/{STATE}"):
         state = json.loads(file.read_bytes())
+        # the state is not among the files that it vouches for, so it can be rewritten without new hashes
         write_json(file, {**state, "asked": state["asked"].replace(before, now, 1)})
 
 
@@ -119,6 +125,7 @@ def _hash(file: Path) -> str:
 
 
 def _durable_hash(file: Path) -> str:
+    # the algorithm's `save` has closed the file already; fsync on a descriptor opened anew writes the same pages
     handle = os.open(file, os.O_RDONLY)
     try:
         os.fsync(handle)

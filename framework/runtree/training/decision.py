@@ -65,6 +65,7 @@ def _check(options: DecisionOptions) -> None:
     threshold, cost = options.threshold, options.cost
     if options.calibrate is not None and options.calibrate not in METHODS:
         raise ConfigError(f"decision.calibrate: {options.calibrate!r} is not one of {', '.join(METHODS)}")
+    # a boolean is an integer in Python, and `true` in YAML would pass as the threshold 1
     if isinstance(threshold, bool) or (isinstance(threshold, (int, float)) and not 0 < threshold < 1):
         raise ConfigError(
             f"decision.threshold: {threshold} is not a probability between 0 and 1", "or name a metric, or type cost"
@@ -75,6 +76,7 @@ def _check(options: DecisionOptions) -> None:
             "decision.threshold=cost needs the costs of both errors",
             "type: decision.cost.false_positive=1 decision.cost.false_negative=5",
         )
+    # refused rather than ignored: whoever sets a cost expects it to change the decisions
     if costs and threshold != COST:
         raise ConfigError(
             "decision.cost is not used unless the threshold is chosen by cost", "type: decision.threshold=cost"
@@ -93,6 +95,7 @@ def calibrate(algorithm: Any, method: str, rows: Any, target: Any) -> Any:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
+    # frozen: without it scikit-learn would fit clones of the algorithm on the validation rows
     return CalibratedClassifierCV(FrozenEstimator(algorithm), method=method).fit(rows, target)
 
 
@@ -104,6 +107,7 @@ def fix_threshold(algorithm: Any, threshold: float, rows: Any, target: Any) -> A
     from sklearn.frozen import FrozenEstimator
     from sklearn.model_selection import FixedThresholdClassifier
 
+    # the class itself and not 1: `pos_label` defaults to 1, which text labels do not have
     second = algorithm.classes_.tolist()[1]
     wrapper = FixedThresholdClassifier(
         FrozenEstimator(algorithm), threshold=threshold, pos_label=second, response_method="predict_proba"
@@ -114,6 +118,7 @@ def fix_threshold(algorithm: Any, threshold: float, rows: Any, target: Any) -> A
 def unwrap_layers(last: Any) -> Iterator[Any]:
     """Yield a pipeline's last step and the estimators that it wraps, down to the algorithm itself."""
     yield last
+    # by name: to compare with the classes would import sklearn.calibration for every model
     if type(last).__name__ in WRAPPERS and type(last).__module__.startswith("sklearn."):
         yield from unwrap_layers(last.estimator)
 
@@ -157,6 +162,7 @@ def check_decision(run: ActiveRun) -> None:
     _check_algorithm(options, run.estimator)
     if isinstance(options.threshold, str) and options.threshold != COST:
         threshold_metric(options, run.catalogue)
+    # under cross-validation all rows outside the test split are train rows: nothing is left that the model has not seen
     if options.needs_validation and not getattr(run.evaluator, "holds_out", True):
         raise ConfigError(
             f"{path}: evaluator={run.config.evaluator.get('name')} holds out no validation split to learn it from",
@@ -251,6 +257,7 @@ def threshold_objective(run: ActiveRun, options: DecisionOptions) -> ThresholdOb
 
 
 def _check_classes(run: ActiveRun, held_out: tuple[Any, Any]) -> None:
+    # without rows of a class there is nothing to calibrate its probability by
     missing = [label for label in run.data.classes if label not in set(held_out[1].tolist())]
     if missing:
         raise DataError(

@@ -1,4 +1,4 @@
-"""The `fit` block: when an algorithm that iterates stops. What is null is left to the algorithm."""
+"""The `fit` block: when an algorithm that iterates stops. A key that is null is left to the algorithm."""
 
 import inspect
 import json
@@ -18,7 +18,7 @@ from runtree.contract.types import Task
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The error improves by less than `min_change`, `checks` checks in a row."""
+    """The metric improves by less than `min_change` in `checks` consecutive checks."""
 
     metric: str = "train_loss"
     min_change: float | int | None = None
@@ -27,7 +27,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Patience:
-    """A metric of the rows that are watched does not improve by more than `min_delta` in `checks` checks in a row."""
+    """A monitored metric does not improve by more than `min_delta` in `checks` consecutive checks."""
 
     metric: str | None = None
     checks: int | None = None
@@ -37,7 +37,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """How often the state is kept: each `every` iterations, or each `minutes`; the best `keep` and the last stay."""
+    """A checkpoint every `every` iterations or every `minutes`; the last and the `keep` best ones are kept."""
 
     every: int | None = None
     minutes: float | int | None = None
@@ -60,7 +60,7 @@ class FitOptions:
     checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
 
     def asked(self) -> dict[str, Any]:
-        """Return what is asked of the algorithm, by key."""
+        """Return the keys that are set and that an algorithm has to honour."""
         found = {
             "max_iterations": self.max_iterations,
             "max_seconds": self.max_seconds,
@@ -116,29 +116,29 @@ def _value(options: Any, path: str) -> Any:
     return options
 
 
-# --- What the `fit` block means to one algorithm: what it does itself, and what is watched step by step.
+# --- The `fit` block for one algorithm: what it does itself, and what is monitored step by step.
 
-STEP = "step"  # in `honours`: no parameter of the algorithm's, the loop sees to it
+STEP = "step"  # in `honours`: not a parameter of the algorithm; runtree's callback honours the key
 
 
 @dataclass(frozen=True)
 class IterationSpec:
-    """What an algorithm's config says of how it iterates.
+    """How an algorithm iterates, according to `iterations` in its config.
 
     Attributes
     ----------
     unit
-        What one iteration is called: epoch, tree.
+        The name of one iteration: epoch, tree.
     honours
         The keys of `fit` that it honours: "step", or the parameter that the value is put into.
     history
-        Whether it is watched unasked: where watching is cheap beside the fit.
+        Whether the fit is monitored by default; false if that would cost more than the fit.
     every
         Iterations between two checks.
     tolerance, patience, validation_fraction
-        What holds where `fit` says nothing; values may differ by task.
+        Defaults for keys of `fit` that are null; values may differ by task.
     target
-        Who fits it step by step; None: its own `fit`.
+        The stepper that fits it step by step; None: its own `fit`.
     """
 
     unit: str = "iteration"
@@ -153,7 +153,7 @@ class IterationSpec:
 
 @dataclass(frozen=True)
 class FitPlan:
-    """How one algorithm is fitted: the options, the algorithm's own filled in, and who does it step by step."""
+    """How one algorithm is fitted: the options with the algorithm's defaults filled in, and its stepper."""
 
     options: FitOptions
     iterations: IterationSpec
@@ -172,7 +172,7 @@ class FitPlan:
 
 
 def resolve_fit_options(config: Mapping[str, Any], task: Task) -> tuple[FitOptions, IterationSpec, dict[str, Any]]:
-    """Return the options, how the algorithm iterates, and its node with what `fit` puts into its parameters.
+    """Return the options, how the algorithm iterates, and its node with the parameters that `fit` sets.
 
     Raises
     ------
@@ -182,19 +182,22 @@ def resolve_fit_options(config: Mapping[str, Any], task: Task) -> tuple[FitOptio
     node = dict(config["algorithm"])
     options, iterations = fit_options(config.get("fit") or {}), read_iteration_spec(node, task)
     for key, value in options.asked().items():
+        # refused rather than ignored: a limit that has no effect is found only when the fit does not end
         place = iterations.honours.get(key)
         if place is None:
             raise _refused(key, str(node.get("name", "?")), iterations)
         if place != STEP:
             node[place] = value
+    # an algorithm that stops by its own tolerance has no parameter for the number of checks
     if iterations.honours.get("tolerance", STEP) != STEP and options.tolerance.checks is not None:
         raise ConfigError(f"fit.tolerance.checks: algorithm={node.get('name')} takes min_change alone")
     return options, iterations, node
 
 
 def read_iteration_spec(node: Mapping[str, Any], task: Task) -> IterationSpec:
-    """Read an algorithm's `iterations`; one that has none honours nothing."""
+    """Read an algorithm's `iterations`; without it, no key of `fit` is honoured."""
     own = for_task(node.get("iterations") or {}, task, "algorithm.iterations")
+    # through JSON, because a node is a dict, which the cache cannot hash
     return _iterations(json.dumps(own, sort_keys=True, default=str))
 
 
@@ -215,14 +218,14 @@ def _refused(key: str, name: str, iterations: IterationSpec) -> ConfigError:
 def make_fit_plan(
     options: FitOptions, iterations: IterationSpec, algorithm: Any, prunes: bool, trust: TargetResolver
 ) -> FitPlan:
-    """Decide whether the fit is watched, and by whom it is done step by step.
+    """Decide whether the fit is monitored, and whether a stepper does it.
 
-    `prunes` tells that somebody may give the run up on its way.
+    `prunes`: whether a tuner may prune the run.
 
     Raises
     ------
     ConfigError
-        The steps are asked for, and the algorithm as it is configured has none.
+        A key needs steps, and the algorithm has none with these parameters.
     """
     stepper = build({"_target_": iterations.target}, "algorithm.iterations", trust) if iterations.target else None
     reason = stepper.refuses(algorithm) if stepper else None if takes_report(algorithm) else "it has no steps"
@@ -230,18 +233,21 @@ def make_fit_plan(
     wanted = [*stepwise, *(["fit.history"] if options.history else [])]
     if reason and wanted:
         raise ConfigError(f"{wanted[0]}: {type(algorithm).__name__} cannot be watched: {reason}")
+    # pruning needs steps, so a tuner that prunes turns them on even where `history` is false by default
     unasked = options.history is not False and (iterations.history or prunes)
     steps = reason is None and bool(wanted or unasked)
+    # defaults are filled in only for a monitored fit: an algorithm that runs its own loop has its own criteria
     return FitPlan(_filled(options, iterations) if steps else options, iterations, steps, stepper if steps else None)
 
 
 def takes_report(algorithm: Any) -> bool:
-    """Tell whether an algorithm reports its iterations itself."""
+    """Return whether an algorithm reports its iterations itself."""
     return "report" in fit_parameters(algorithm)
 
 
 def fit_parameters(algorithm: Any) -> Collection[str]:
-    """Return the names of what an algorithm's `fit` takes."""
+    """Return the names of the parameters of an algorithm's `fit`."""
+    # the function and not the bound method: the cache would keep each algorithm alive, and never find it again
     return _taken(getattr(algorithm.fit, "__func__", algorithm.fit))
 
 
@@ -251,12 +257,13 @@ def _taken(function: Any) -> Collection[str]:
 
 
 def _filled(options: FitOptions, iterations: IterationSpec) -> FitOptions:
-    """Return the options with the algorithm's own where they say nothing."""
+    """Return the options with the algorithm's defaults for keys that are null."""
     tolerance, patience, fraction = options.tolerance, options.patience, options.validation_fraction
     if tolerance.min_change is None and iterations.tolerance.get("min_change") is not None:
         tolerance = _own(Tolerance, iterations.tolerance, "tolerance")
     if patience.checks is None and iterations.patience.get("checks") is not None:
         patience = _own(Patience, iterations.patience, "patience")
+        # patience needs rows to monitor, so the default of one brings the default of the other
         fraction = fraction or iterations.validation_fraction
     return replace(options, tolerance=tolerance, patience=patience, validation_fraction=fraction)
 

@@ -72,8 +72,10 @@ def share_threads(algorithm: Any, before: Any, share: Any) -> Any:
     """Return an unfitted clone that uses its share of the threads if the algorithm used all of `compute.threads`."""
     from sklearn.base import clone
 
+    # a clone: the run's own algorithm may be fitted already, and must keep its threads
     copy = clone(algorithm)
     known = copy.get_params(deep=False)
+    # a value that differs from `compute.threads` was set by the user for this algorithm, and stays
     return copy.set_params(
         **{name: share for name in THREAD_PARAMETERS if name in known and known[name] == before != share}
     )
@@ -83,6 +85,7 @@ def _detach(run: ActiveRun, preprocess: Any, last: Any, plan: Any) -> ActiveRun:
     """Return a detached run for a pipeline's last step: an algorithm, or the decision wrapper around one."""
     from sklearn.pipeline import Pipeline
 
+    # a new run and not a copy: the attributes of the original hold plugins, caches and files, which cannot be pickled
     detached = ActiveRun(run.config.to_dict(), run.folder, DetachedHooks(), DetachedHooks(), run.catalogue)
     detached.data, detached.estimator, detached.plan = run.data, unwrap(last), plan
     detached.model = Pipeline([("preprocess", preprocess), ("algorithm", last)])
@@ -104,6 +107,7 @@ def build_variant(run: ActiveRun, values: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def set_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a nested config with some values set by path."""
+    # copies only the mappings along the path; the others are shared, and nobody changes a config in place
     changed = dict(config)
     for path, value in values.items():
         key, _, rest = path.partition(".")
@@ -114,9 +118,12 @@ def set_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
 def fit_fold(context: FoldContext, fold: Fold) -> tuple[Predictions, float]:
     """Fit a copy on the train rows of a fold with the run's seed; return its predictions and the seconds of the fit."""
     data = context.run.data
+    # each fold begins with the run's seed, whatever was fitted before it in this process: so the process makes no
+    # difference
     with context.compute.session(context.run.seed):
         started = time.monotonic()
         model = refit_pipeline(context.run, data.features.iloc[fold.train], data.target.iloc[fold.train].to_numpy())
+        # the fit alone: predictions of a large fold would distort the estimate of how long the next fold takes
         seconds = time.monotonic() - started
         predictions = predict_table(
             model, data.features.iloc[fold.held_out], data.target.iloc[fold.held_out], data.classes

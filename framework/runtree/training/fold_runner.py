@@ -48,10 +48,13 @@ class PipelineFoldRunner:
         self.expected_seconds: float | None = None
 
     def __call__(self, folds: Iterable[Fold]) -> Iterator[FoldResult]:
+        # lazily, fold by fold: a run that is pruned after the second fold must not have fitted the third
         if self._run.options.slots == 1:
             yield from map(self._fit_here, folds)
             return
         remaining = list(folds)
+        # the first fold is fitted here unless the fit of the run has shown its duration; then the rest is judged anew
+        # each time
         while remaining and not self._saves_time(len(remaining)):
             yield self._fit_here(remaining.pop(0))
         if remaining:
@@ -61,6 +64,8 @@ class PipelineFoldRunner:
         """Return whether `count` folds are worth workers, which then stay for the next call: a search makes many."""
         if count == 1 or self._executor is not None:
             return count > 1
+        # time spent so far is counted as well: many short searches, none worth workers alone, may be worth them
+        # together
         saved = (self.expected_seconds or 0.0) * count * (1 - 1 / min(self._run.options.slots, count))
         return self._seconds_spent + saved > MIN_SECONDS_SAVED
 
@@ -77,12 +82,17 @@ class PipelineFoldRunner:
         queue, running, attempts = deque(jobs), set[int](), Counter[int]()
         outcomes: dict[int, _FoldOutcome] = {}
         try:
+            # results are yielded in the order of the folds, whichever ends first: the mean over folds depends on the
+            # order of its sum
             for number, fold in enumerate(folds):
                 while number not in outcomes:
+                    # the queue is filled up before each wait, so that no worker is idle while an early fold is still
+                    # awaited
                     while queue and len(running) < executor.slots:
                         executor.submit(job := queue.popleft())
                         running.add(job.id)
                     for event in executor.wait():
+                        # not an end; the callback of a fold sends no reports
                         if not isinstance(event, JobReturned | JobDied):
                             continue
                         running.remove(event.job)
@@ -94,7 +104,9 @@ class PipelineFoldRunner:
                         if error is not None:
                             outcomes[event.job] = _FoldOutcome(error=error)
                         else:
+                            # in front: its result is awaited first, since folds are yielded in order
                             queue.appendleft(jobs[event.job])
+                # popped: the predictions of a large fold need not stay in memory
                 yield _to_result(fold, outcomes.pop(number))
         except (Exception, GeneratorExit):
             # A search passes over a candidate that fails, and calls again: the slots have to be free by then
@@ -137,6 +149,7 @@ class PipelineFoldRunner:
         """Return algorithm and fit plan for config values of a fold, built once for all folds of a candidate."""
         if not values:
             return None
+        # the folds of one candidate come one after another, so remembering the last variant is enough
         if self._variant[0] != values:
             algorithm, plan = build_variant(self._run, values)
             threads = self._run.config.compute.get("threads")
@@ -146,6 +159,7 @@ class PipelineFoldRunner:
 
     def reset_algorithm(self) -> None:
         """Read the run's algorithm anew: a search has chosen another."""
+        # the workers stay: they hold the old algorithm, and each job brings the new one along
         self._context, self._algorithm_changed = None, True
 
     def close(self) -> None:
@@ -197,6 +211,7 @@ def _portable_error(error: Exception) -> Exception:
         copy = pickle.loads(pickle.dumps(error))
     except Exception:  # an exception class with a constructor of its own, say
         copy = RunFailedError(f"{type(error).__name__}: {first_line(error)}")
+    # runtree's own errors are for the user and need no traceback; any other one needs that of the worker
     if not isinstance(copy, RuntreeError):
         copy.__cause__ = RuntimeError(f"in the worker of the fold:\n{trace}")
     return copy if isinstance(copy, Exception) else error
@@ -206,6 +221,7 @@ def _portable_error(error: Exception) -> Exception:
 
 
 def _to_result(fold: Fold, outcome: _FoldOutcome) -> FoldResult:
+    # warned here again, so that the driver's filters and its log apply to folds in workers as to folds in this process
     for w in outcome.warned:
         warnings.warn_explicit(str(w.message), w.category, w.filename, w.lineno)
     if outcome.answers is None:

@@ -35,6 +35,7 @@ MAX_PANELS = 4  # one for each metric, the loss first
 def write_learning_curve(folder: RunFolder, ending: Mapping[str, Any]) -> list[str]:
     """Write `plots/learning_curve.svg` if the fit has a history."""
     lines = list(read_history(folder.history))
+    # a single check is a point, not a curve
     if len(lines) < 2:
         return []
     return write_plot(folder.plots, "learning_curve", lambda: draw_learning_curve(lines, ending))
@@ -42,11 +43,13 @@ def write_learning_curve(folder: RunFolder, ending: Mapping[str, Any]) -> list[s
 
 def draw_learning_curve(lines: Sequence[Mapping[str, Any]], ending: Mapping[str, Any]) -> DrawnPlot | None:
     """Draw a panel for each metric that was monitored on a split."""
+    # `Figure` itself and not pyplot: no global state, no window system, and figures need not be closed
     from matplotlib.figure import Figure
 
     panels: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for line in lines for name in line):
         split, metric = split_name(name)
+        # "seconds" and "learning_rate" are of no split, and have another scale
         if split:
             panels.setdefault(metric, []).append(name)
     if not panels:

@@ -1,7 +1,7 @@
-"""Models on disk: skops for scikit-learn pipelines, with the types stated that may be loaded.
+"""Models on disk: skops for scikit-learn pipelines, with an explicit list of the types that may be loaded.
 
-Loading never unpickles. A file that holds a type which is neither in the shipped list nor named by an installed plugin
-nor by the user is refused, with the way out named.
+Loading never unpickles. A file with a type that is neither in the shipped list, nor trusted by an installed plugin,
+nor trusted by the user is refused; the message says how to trust it.
 """
 
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ FILE = "model.skops"
 
 @dataclass(frozen=True)
 class SkopsStore:
-    """Writes and reads scikit-learn's objects as skops does; see `contract.iteration.Store`.
+    """Writes and reads scikit-learn objects with skops; see `contract.iteration.Store`.
 
-    `own` names the class of the algorithm itself: whoever let it be fitted lets it be read.
+    `own` is the class of the algorithm itself: a class that may be fitted may also be read.
     """
 
     own: str
@@ -33,12 +33,14 @@ class SkopsStore:
         _skops().dump(content, file, compression=ZIP_DEFLATED, compresslevel=1)
 
     def load(self, file: Path) -> Any:
-        """Read an object that holds nothing but what the shipped algorithms do."""
+        """Read an object that consists of types that the shipped algorithms save."""
+        # checkpoints are read back by the fit itself, from a folder that may have been copied from elsewhere: so no
+        # type beyond the list is trusted here either
         return _skops().load(file, trusted=sorted(TRUSTED | {self.own}))
 
 
 def save_skops(model: Any, folder: Path) -> str | None:
-    """Write a scikit-learn model; anything else is somebody else's.
+    """Write a scikit-learn model and return the format; None for any other model, which a plugin may save.
 
     Weights that have a format of their own are written beside it; see `contract.iteration.HoldsWeights`.
     """
@@ -47,6 +49,8 @@ def save_skops(model: Any, folder: Path) -> str | None:
     if not isinstance(model, BaseEstimator):
         return None
     last = last_step(model)
+    # weights have a format of their own (safetensors), which other tools read, too; what is left of the algorithm are
+    # plain values, which skops saves without a type to trust
     if hasattr(last, "save_weights"):
         last.save_weights(folder)
         model = with_last_step(model, last.bare())
@@ -55,26 +59,28 @@ def save_skops(model: Any, folder: Path) -> str | None:
 
 
 def last_step(model: Any) -> Any:
-    """Return the algorithm of a pipeline, or the model itself; the algorithm within what decides for it."""
+    """Return the algorithm of a pipeline, or the model itself, without calibration and threshold."""
     return unwrap(model[-1] if hasattr(model, "steps") else model)
 
 
 def with_last_step(model: Any, algorithm: Any) -> Any:
-    """Return a pipeline that ends in another algorithm; the one that is given stays as it is."""
+    """Return a copy of a pipeline with another algorithm."""
     if not hasattr(model, "steps"):
         return rewrap(model, algorithm)
+    # a shallow copy: the fitted preprocessing is shared, only the list of steps is another
     other, (name, last) = copy(model), model.steps[-1]
     other.steps = [*model.steps[:-1], (name, rewrap(last, algorithm))]
     return other
 
 
 def load_skops(folder: Path, trust: Iterable[str]) -> Any:
-    """Read a model, if each type in it is trusted."""
+    """Read a model; refuse one with types that are not trusted."""
     io = _skops()
     file = folder / FILE
     if not file.is_file():
         raise RequestError(f"{file}: no such model file", "the run saved none, or it was removed")
     allowed = set(trust)
+    # skops reads only the schema of the file for this, and creates no object
     found = set(io.get_untrusted_types(file=file)) - allowed
     allowed |= {name for name in found if is_torch_type(name)}
     strange = sorted(found - allowed)
@@ -85,6 +91,7 @@ def load_skops(folder: Path, trust: Iterable[str]) -> Any:
             "  " + " ".join(f"--trust {name}" for name in strange),
         )
     try:
+        # only now, when every type is trusted, objects are created
         model = io.load(file, trusted=sorted(allowed))
     except ModuleNotFoundError as error:
         raise MissingError(
@@ -97,15 +104,17 @@ def load_skops(folder: Path, trust: Iterable[str]) -> Any:
 
 
 def is_torch_type(name: str) -> bool:
-    """Tell whether a type is a layer, an optimizer or a schedule of torch's own."""
+    """Return whether a type is a layer, an optimizer or a schedule of torch."""
     try:
+        # the allow-list admits subclasses of Module, Optimizer and LRScheduler only: torch has functions that load
+        # files and code, too
         return name.startswith("torch.") and AllowList().resolve(name, "") is not None
     except RuntreeError:
         return False
 
 
 def install_hint(package: str) -> str:
-    """Return what to type for a package that is missing."""
+    """Return the command that installs a missing package."""
     extra = EXTRAS.get(package.split(".")[0])
     return f"install it: pip install 'runtree[{extra}]'" if extra else f"install it: pip install {package}"
 

@@ -28,6 +28,7 @@ def make_scorer(
     from sklearn import config_context
 
     classes = run.data.classes
+    # encoded once before the fit and not in each check
     encoded = {
         split: (rows, encode_labels(target, classes) if classes else target.astype(float))
         for split, (rows, target) in splits.items()
@@ -50,6 +51,7 @@ def predict_once(model: Any, rows: Any, y_true: Any, classes: tuple[Any, ...]) -
     """Predict rows once: the class with the highest probability is the prediction, which saves a second pass."""
     score = predict_proba(model, rows, classes) if classes else None
     if score is not None:
+        # ties go to the first class, as by the argmax in scikit-learn's own `predict`
         return Predictions(y_true, score.argmax(axis=1), score, classes)
     y_pred = model.predict(rows)
     y_pred = encode_labels(y_pred, classes) if classes else y_pred.astype(float).ravel()
@@ -79,6 +81,7 @@ def monitored_metrics(options: FitOptions, run: ActiveRun) -> list[Metric]:
     if options.patience.checks is not None and options.patience.metric is None:
         names.append(ranked.name)
     names += [name for name in criterion_metrics(options) if name in run.catalogue]
+    # a dict keeps the order and drops repeated names: the columns of the history must not depend on hashing
     return metrics.select_metrics(dict.fromkeys(names), run.data.task, run.catalogue)
 
 
@@ -96,6 +99,7 @@ def direction_of(name: str, run: ActiveRun) -> Direction:
     metric = split_name(name)[1]
     if metric in run.catalogue:
         return run.catalogue[metric].direction
+    # an algorithm may report a metric that runtree does not know, and patience needs a direction for it
     return "minimize" if is_loss(metric) else "maximize"
 
 
@@ -104,6 +108,8 @@ def check_monitored(options: FitOptions, has_rows: bool) -> None:
     rules = {"patience": options.patience.checks, "tolerance": options.tolerance.min_change}
     for key, value in rules.items():
         metric = getattr(options, key).metric
+        # checked before the fit: the missing metric would show at the first check, after an iteration that may take
+        # hours
         if value is not None and not has_rows and (metric is None or metric.startswith("validation_")):
             raise ConfigError(
                 f"fit.{key}: there are no validation rows to monitor: this evaluator holds none out",
@@ -148,6 +154,7 @@ def make_fold_callback(run: ActiveRun, train: Rows, monitored: Rows | None) -> F
         rules=rules,
         every=run.plan.every,
         bound=iteration_limit(run.estimator, run.plan),
+        # only what the criteria need: nothing else reads the metrics of a fold's iterations
         judge=make_scorer(run, needed, _by_split(train, monitored)),
         restores=options.patience.checks is not None and options.patience.restore_best,
     )
@@ -174,6 +181,7 @@ def make_stop_rules(options: FitOptions, run: ActiveRun) -> StopRules:
 
 def uninformed_loss(run: ActiveRun, target: Any) -> float:
     """Return the loss of predicting the mean, or equal probabilities: the scale of divergence."""
+    # the log loss of equal probabilities is log(classes); the squared error of the mean is the variance
     return math.log(len(run.data.classes)) if run.data.classes else float(target.astype(float).var())
 
 
@@ -185,11 +193,13 @@ def checkpoint_key(run: ActiveRun) -> str:
 def iteration_limit(algorithm: Any, plan: FitPlan) -> int | None:
     """Return the maximum number of iterations, or None."""
     value = getattr(algorithm, plan.bound, None) if plan.bound else None  # scikit-learn constructors store as is
+    # scikit-learn uses -1 for "no limit" in some estimators (SVC)
     return int(value) if value is not None and value > 0 else None
 
 
 def hold_out_rows(run: ActiveRun, train: Rows, validation: Rows | None) -> tuple[Rows, Rows | None]:
     """Return the rows to fit and the rows to monitor: the validation split, or `fit.validation_fraction` of train."""
+    # a fraction wins over the validation split: those rows then judge a model whose end they did not decide
     fraction = run.plan.options.validation_fraction
     if fraction is None or not run.plan.steps:
         return train, validation
@@ -217,6 +227,7 @@ def summarize_fit(algorithm: Any, plan: FitPlan, callback: FitCallback | None) -
     limit, done = iteration_limit(algorithm, plan), iterations_of(algorithm)
     if limit is None or done is None:
         return {}
+    # scikit-learn does not tell why a solver ended; before its limit it ends only by its own tolerance
     reason = "max_iterations" if done >= limit else "tolerance"
     return {"unit": plan.iterations.unit, "iterations": done, "reason": reason}
 

@@ -52,7 +52,10 @@ def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
     from sklearn.base import clone
     from sklearn.pipeline import Pipeline
 
+    # clones: the fitted state of the run's own model must not leak into a fold
     preprocess, algorithm = clone(run.model[0]), clone(unwrap(run.model[-1]))
+    # the rows to monitor come out of the fold's train rows, after a preprocessing that has seen them: monitored rows
+    # stop the fit, and do not judge the model
     train, monitored = hold_out_rows(run, (preprocess.fit_transform(features, target), target), None)
     callback = make_fold_callback(run, train, monitored) if run.plan.steps else None
     fit_algorithm(run, algorithm, train, monitored, callback or UNWATCHED)

@@ -15,6 +15,7 @@ ADVICE = "lower the learning rate, clip gradients, or scale the columns: preproc
 
 def value_of(metrics: Mapping[str, float], name: str, key: str) -> float:
     """Return a reported metric; `key` is the config key that names it, for the error."""
+    # found at the first check and not before the fit: an algorithm reports losses that are known only while it runs
     if name not in metrics:
         reported = ", ".join(name for name in metrics if name not in ("seconds", "learning_rate"))
         raise ConfigError(f"{key}: '{name}' is not reported by this fit", f"reported are: {reported}")
@@ -72,12 +73,15 @@ class Divergence:
 
     def watch(self, step: int, metrics: Mapping[str, float]) -> None:
         """Examine the losses of a check."""
+        # both losses must be finite, but only the train loss is compared with the first: a validation loss may rise
+        # without divergence
         for name in ("train_loss", "validation_loss"):
             if name in metrics and not math.isfinite(metrics[name]):
                 raise DivergedError(f"diverged at iteration {step}: {name} is {metrics[name]}", ADVICE)
         loss = metrics.get("train_loss")
         if loss is None:
             return
+        # the absolute value: a loss such as a log likelihood of densities may be negative
         if self.first is None:
             self.first = abs(loss)
         # a first loss of 0 gives no scale: any later loss would be infinitely many times as large
@@ -99,6 +103,7 @@ class StopRules:
 
     def check(self, step: int, metrics: Mapping[str, float], seconds: float) -> str | None:
         """Take the metrics of a check, and return the reason to stop, or None."""
+        # first, because the criteria compare values, and NaN compares as false
         self.divergence.watch(step, metrics)
         # every criterion sees every check: one that is skipped would count wrongly in a resumed fit
         reasons = [
@@ -106,6 +111,7 @@ class StopRules:
             for name, rule in (("tolerance", self.tolerance), ("patience", self.patience))
             if rule is not None and rule.met(value_of(metrics, rule.metric, f"fit.{name}.metric"))
         ]
+        # checked here, between iterations: an iteration is never cut off, so the model is a whole one
         if self.max_seconds is not None and seconds >= self.max_seconds:
             reasons.append("max_seconds")
         return reasons[0] if reasons else None

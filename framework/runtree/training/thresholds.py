@@ -98,10 +98,13 @@ def candidate_thresholds(y_proba: "Array", most: int) -> "Array":
     import numpy as np
 
     distinct = np.unique(y_proba)
+    # quantiles of all rows, not of the distinct values: where rows are dense the candidates are, too
     if len(distinct) > most:
         distinct = np.unique(np.quantile(y_proba, np.linspace(0, 1, most)))
     # midpoints, not the probabilities themselves: on other rows they leave a margin to both sides
     between = (distinct[1:] + distinct[:-1]) / 2
+    # thresholds of 0 and 1 are left out: `decision.threshold` has to lie between, and they would predict one class for
+    # all rows
     return np.unique([*between[(between > 0) & (between < 1)], DEFAULT_THRESHOLD])
 
 
@@ -112,6 +115,8 @@ def confusion_matrices(y_true: "Array", y_proba: "Array", thresholds: "Array") -
     """
     import numpy as np
 
+    # side="left" counts the probabilities below the threshold; a row at the threshold is positive, as in
+    # `apply_threshold`
     below = [np.searchsorted(np.sort(y_proba[y_true == code]), thresholds, side="left") for code in (0, 1)]
     rows = [int((y_true == code).sum()) for code in (0, 1)]
     both = [np.stack([low, count - low], axis=1) for low, count in zip(below, rows, strict=True)]
@@ -133,6 +138,7 @@ def score_thresholds(
     # values that differ in the last digits only are equal: rounding must not decide against the default threshold
     best = np.flatnonzero(gains >= gains.max() - 1e-12)
     chosen = int(best[np.abs(thresholds[best] - DEFAULT_THRESHOLD).argmin()])
+    # exact, as candidate_thresholds always contains 0.5
     usual = float(values[np.searchsorted(thresholds, DEFAULT_THRESHOLD)])
     return ThresholdCurve(
         tuple(thresholds.tolist()), tuple(values.tolist()), float(thresholds[chosen]), float(values[chosen]), usual
