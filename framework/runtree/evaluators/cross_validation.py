@@ -48,6 +48,7 @@ class CrossValidation:
         splitting = Splitting(self.kind, self.folds, self.repeats, self.gap, self.max_train_size)
         scores = FoldScores(run, metrics)
         if "validation" in run.scored_splits:
+            # folds of the train split only: the test split takes no part in any decision
             scores.add_all(run.fit_folds(splitting.parts(run, run.split.train)))
         return scores.evaluation()
 
@@ -83,6 +84,7 @@ class FoldScores:
 
     def evaluation(self, **details: Any) -> Evaluation:
         """Return the means over folds, and the scores of the run's model on the other splits."""
+        # validation is left out: the run's own model was fitted on those rows, so only the folds can score them
         splits = {split: predict_split(self.run, split) for split in self.run.scored_splits if split != "validation"}
         values: dict[str, Mapping[str, float]] = {
             split: predictions.values(self.metrics) for split, predictions in splits.items()
@@ -91,6 +93,7 @@ class FoldScores:
         tables = [*self.tables, *model_tables]
         if self.scores:
             values["validation"] = means(self.scores)
+        # in the order in which the splits were asked for, which is that of metrics.json
         metrics: dict[str, Mapping[str, float]] = {split: values[split] for split in self.run.scored_splits}
         return Evaluation(metrics, lambda: predictions_table(tables), tuple(self.lines), details)
 

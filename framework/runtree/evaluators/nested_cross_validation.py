@@ -51,6 +51,7 @@ class Search:
         """
         metric, direction = run.objective
         sign = 1.0 if direction == "maximize" else -1.0
+        # the run's seed in each search: an outer fold, fitted in whatever order or process, gets the same candidates
         self.tuner.begin(search_space(run), [direction], run.seed)
         scores: dict[str, float] = {}  # a tuner may propose a candidate twice: it is fitted once
         best, score, tried, failure = None, math.nan, 0, None
@@ -60,8 +61,10 @@ class Search:
                 scores[key], error = self._score(run, rows, proposal.values)
                 failure = failure or error
             value = scores[key]
+            # the tuner is told of a failure: it must not propose around a candidate that cannot be fitted
             state, objectives = ("completed", (value,)) if math.isfinite(value) else ("failed", None)
             self.tuner.tell(Observation(tried, state, proposal.values, objectives))  # type: ignore[arg-type]
+            # strictly better: of equal candidates the first wins, whatever the tuner proposes later
             if math.isfinite(value) and (best is None or sign * value > sign * score):
                 best, score = proposal.values, value
             tried += 1
@@ -78,6 +81,8 @@ class Search:
         folds = [_with(fold, values) for fold in self.splitting.parts(run, rows)]
         try:
             values_by_fold = [result.answers.values([metric])[metric.name] for result in run.fit_folds(folds)]
+        # errors that a value of a parameter may cause. A bug in an algorithm (TypeError) and a full disk still end the
+        # run
         except (RunFailedError, ValueError, ArithmeticError) as error:
             log.warning("candidate %s is skipped: %s", dict(values), error)
             return math.nan, error
@@ -162,7 +167,9 @@ class NestedCrossValidation:
         entries: list[dict[str, Any]] = []
         for fold in self.outer.parts(run, run.split.train):
             steps = scores.start + len(scores.scores)
+            # the search sees the train rows of the outer fold alone: its held-out rows must not influence the choice
             result = self.search.best(run, fold.train, candidate_reporter(run, steps))
+            # the candidates were reported as steps; steps must rise, or a tuner could not tell them apart
             scores.start += result.tried
             scores.add_all(run.fit_folds([_with(fold, result.values)]))
             outer = scores.scores[-1][run.objective[0].name]

@@ -1,4 +1,4 @@
-"""How rows are parted into folds: scikit-learn's splitters, by the words of the config."""
+"""Splits rows into folds with scikit-learn's splitters, selected by the config."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 KINDS = ("random", "stratified", "group", "stratified_group", "leave_one_group_out", "time")
 OF_GROUPS = ("group", "stratified_group", "leave_one_group_out")
-# What folds may be where the test part was split off so; anything else would tear apart what that kept together.
+# The kinds of folds that a test split allows: any other would separate rows that it keeps together.
 FITTING: Mapping[str, tuple[str, ...]] = {"group": OF_GROUPS, "time": ("time",)}
 
 
 @dataclass(frozen=True)
 class Splitting:
-    """A way to part rows; `where` is the config path of its keys.
+    """A way to split rows into folds; `where` is the config path of its keys.
 
     Its folds are those of scikit-learn's KFold, StratifiedKFold, GroupKFold, StratifiedGroupKFold, LeaveOneGroupOut and
     TimeSeriesSplit with the run's seed, repeated as RepeatedKFold and RepeatedStratifiedKFold do.
@@ -45,10 +45,12 @@ class Splitting:
         kind = self.checked(run)
         data = run.data
         if kind == "time" and data.times is not None:
+            # TimeSeriesSplit cuts by position and knows no column of times, so the rows have to be in order first
             rows = rows[data.times.iloc[rows].argsort(kind="stable").to_numpy()]
         target = data.target.iloc[rows]
         groups = data.groups.iloc[rows] if data.groups is not None and kind in OF_GROUPS else None
         if kind in ("stratified", "stratified_group"):
+            # scikit-learn only warns, and then leaves folds without a class, where most metrics are undefined
             self._check_classes(int(target.value_counts().min()))
         number = 0
         for repeat, splitter in enumerate(self._splitters(kind, run.seed)):
@@ -65,6 +67,7 @@ class Splitting:
         import numpy as np
         from sklearn import model_selection as of
 
+        # RandomState and not a Generator: scikit-learn's splitters accept no other, and the folds must equal theirs
         state = np.random.RandomState(seed)
         for _ in range(self.repeats):
             if kind == "time":
@@ -81,7 +84,7 @@ class Splitting:
                 yield chosen(self.folds, shuffle=True, random_state=state)
 
     def checked(self, run: Run) -> str:
-        """Return the kind: "auto" is as the test part was split off. Refuse what cannot be."""
+        """Return the kind, "auto" resolved to that of the test split; raise `ConfigError` if it is not possible."""
         if self.folds < 2 or self.repeats < 1:
             raise ConfigError(f"evaluator: {self.folds} folds, {self.repeats} repeats: at least 2 and 1 are needed")
         split = str(run.metadata.get("split", "random"))
@@ -94,6 +97,7 @@ class Splitting:
                 f"evaluator.kind: {kind} folds would tear apart what data.split={split} keeps together",
                 f"possible: auto, {', '.join(FITTING[split])}",
             )
+        # repeats of equal folds would look like independent ones, and narrow every confidence interval
         if kind in ("time", "leave_one_group_out") and self.repeats > 1:
             raise ConfigError(f"evaluator.repeats: {kind} folds are the same each time", "type: evaluator.repeats=1")
         if kind != "time" and (self.gap or self.max_train_size is not None):
