@@ -1,5 +1,5 @@
-"""What is done to the columns before an algorithm sees them: the choices of the config group `preprocess`.
+"""The options of the config group `preprocess`: they turn columns into the features of an algorithm.
 
-Each choice is one scikit-learn transformer, the first step of the fitted pipeline, so that what was learned from the
-train part travels with the model: it is saved, served and predicted with.
+Each option is one scikit-learn transformer, the first step of the fitted pipeline. So what it learned from the train
+split is saved with the model and applied in every prediction.
 """

@@ -68,9 +68,11 @@ class LevelCodes(BaseEstimator):  # type: ignore[misc]
         positions, texts = factorize_texts(column)
         counts = np.bincount(positions[positions >= 0], minlength=len(texts))
         kept = [text for text, count in zip(texts, counts, strict=True) if count >= self.least]
+        # sorted, for the binary search in `_encode_column`; a hash table would be rebuilt each time the model is loaded
         return np.unique(_to_fixed_width(kept)), bool((positions < 0).any())
 
     def _encode(self, table: pd.DataFrame, keep_rare: bool) -> Array:
+        # column by column in memory, as it is filled and read by columns
         codes = np.empty((len(table), len(self.names_)), dtype=np.int64, order="F")
         for position, name in enumerate(self.names_):
             levels, missing = self.levels_[position], self.missing_[position]
@@ -83,10 +85,14 @@ def _encode_column(column: "pd.Series[Any]", levels: Array, missing_code: int, k
     positions, texts = factorize_texts(column)
     stored = _to_fixed_width(texts)
     places = np.searchsorted(levels, stored)
+    # searchsorted returns the place where a text would be inserted: it is known only if the text there is equal
     known = np.zeros(len(stored), dtype=bool)
     within = places < len(levels)
     known[within] = levels[places[within]] == stored[within]
+    # in the train split each rare level has a code of its own: as one common level they would have a mean of their own,
+    # while in later rows they are unknown and get the mean of all rows
     rare = len(levels) + 1 + np.arange(len(stored)) if keep_rare else np.full(len(stored), UNKNOWN_CODE)
+    # the code for missing values is appended: factorize_texts has the position -1 for them, which takes the last item
     return np.append(np.where(known, places, rare), missing_code).take(positions)
 
 
@@ -98,6 +104,7 @@ def _to_fixed_width(texts: list[str]) -> Array:
 def _shorten(text: str) -> str:
     """Return the beginning of a text and a hash of all of it, which keeps long texts distinct."""
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    # 17 characters: an ellipsis and 16 hexadecimal digits
     return text[: MAX_LEVEL_CHARACTERS - 17] + "…" + digest
 
 
@@ -121,6 +128,7 @@ class OneHot(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, table: pd.DataFrame) -> Self:
         self.codes_ = LevelCodes()
+        # infrequent_if_exist: an unknown level joins the rare ones, to which it most likely belongs
         self.encoder_ = OneHotEncoder(
             handle_unknown="infrequent_if_exist", min_frequency=self.min_frequency or None, sparse_output=False
         ).fit(self.codes_.fit_transform(table))
@@ -178,9 +186,11 @@ class TargetEncoding(BaseEstimator):  # type: ignore[misc]
         target = read_target(y, self.task, [str(name) for name in table.columns])
         self.classes_ = target.classes
         self.codes_ = LevelCodes(least=2)
+        # without `target_type` scikit-learn would infer the task again, and take a few distinct floats for classes
         self.encoder_ = TargetEncoder(target_type=target.type, cv=_make_folds(target, self.random_state))
         encoded = self.encoder_.fit_transform(self.codes_.fit_transform(table), target.values)
         self.encoder_.set_params(cv=5)  # the folds have served; a saved model need not carry them
+        # scaled: the means of a target in thousands would dominate distances and penalties
         self.scaler_ = StandardScaler()
         return np.asarray(self.scaler_.fit_transform(encoded))
 
@@ -219,6 +229,7 @@ def read_target(y: Any, task: str, columns: list[str]) -> EncodingTarget:
         raise DataError(f"encoding column '{columns[0]}', which has many levels, needs the target")
     if np.ndim(y) != 1:
         raise DataError(f"the target needs one value per row, got shape {np.shape(y)}")
+    # without the index: it may have gaps, and pandas would align by it
     target = pd.Series(np.asarray(y) if not isinstance(y, pd.Series) else y.array, name="target")
     if target.isna().any():
         raise DataError("the target has missing values")
@@ -239,6 +250,7 @@ def _merge_rare_classes(codes: Array, classes: list[str]) -> EncodingTarget:
     """Keep the most frequent classes and merge the rest, because each class becomes a feature of each column."""
     if len(classes) <= MAX_CLASSES:
         return EncodingTarget(codes, classes)
+    # stable: among equally frequent classes the first ones are kept, on every platform
     kept = np.sort(np.argsort(-np.bincount(codes), kind="stable")[:MAX_CLASSES])
     new_codes = np.full(len(classes), MAX_CLASSES)
     new_codes[kept] = np.arange(MAX_CLASSES)

@@ -47,7 +47,9 @@ def infer_column_type(column: "pd.Series[Any]", max_levels: int) -> ColumnType:
 
 def _infer_text(column: "pd.Series[Any]", max_levels: int) -> ColumnType | None:
     """Recognise dates and free text by a sample: distinct texts of a large table are many."""
+    # evenly spaced and not at random: the type of a column must not depend on a seed
     positions, texts = factorize_texts(sample_evenly(column, SAMPLE_ROWS))
+    # one text in the sample may be one of two in the column, hence the second test on all rows
     if len(texts) == 1 and _is_constant(column):
         return ColumnType("dropped", "constant")
     date_format = find_format(texts, np.bincount(positions[positions >= 0], minlength=len(texts)))
@@ -60,6 +62,7 @@ def _infer_category(column: "pd.Series[Any]", max_levels: int) -> ColumnType:
     positions, texts = factorize_texts(column)
     if len(texts) <= max_levels:
         return ColumnType("few")
+    # an identifier: each level has one row, so an encoding of it would be the target of that row
     if np.bincount(positions[positions >= 0]).max() == 1:
         return ColumnType("dropped", "every value is different, as in an identifier")
     return ColumnType("many")

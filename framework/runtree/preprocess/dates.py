@@ -34,8 +34,10 @@ def find_format(texts: Sequence[str], counts: Array) -> str | None:
     and month cannot be told apart the month comes first.
     """
     total, best, most = counts.sum(), None, 0
+    # formats are guessed from a few texts and counted on all: guessing is slow, parsing by a format is not
     for candidate in _candidate_formats(texts[:: max(1, len(texts) // SAMPLE_TEXTS)]):
         parsed = int(counts[~np.isnat(parse_dates(texts, candidate))].sum())
+        # strictly more: of formats that read equally many, the one with the month first is kept
         if parsed > most:
             best, most = candidate, parsed
     return best if most >= MIN_DATE_SHARE * total else None
@@ -53,17 +55,20 @@ def _candidate_formats(texts: Sequence[str]) -> list[str]:
 
 def read_dates(column: "pd.Series[Any]", date_format: str) -> pd.DatetimeIndex:
     """Return the dates of a column in UTC without a time zone, NaT for other values; format "" reads ISO dates only."""
+    # in UTC: parts such as the hour must not depend on the time zone that a later file happens to be in
     if types.is_datetime64_any_dtype(column.dtype):
         return pd.DatetimeIndex(pd.to_datetime(column, utc=True)).tz_localize(None)
     if is_numeric(column) and column.notna().any():
         raise DataError(f"column '{column.name}' holds numbers; the model was trained with dates")
     positions, texts = factorize_texts(column)
+    # the empty text, which no format reads, gives NaT to missing values: their position is -1, the last one
     return pd.DatetimeIndex(parse_dates([*texts, ""], date_format)[positions])
 
 
 def parse_dates(texts: Sequence[str], date_format: str) -> Array:
     """Return datetime64[us] in UTC: by the format, else by ISO 8601 as JSON and pandas write it, else NaT."""
     text = np.asarray(texts, dtype=object)
+    # a model trained on one spelling also reads ISO dates: a service gets JSON, and a Parquet file has real dates
     iso = np.asarray([bool(ISO.match(each)) for each in texts], dtype=bool)
     dates = np.full(len(texts), np.datetime64("NaT"), dtype="datetime64[us]")
     for known, candidates in ((date_format, np.ones_like(iso)), ("ISO8601", iso)):
@@ -100,6 +105,7 @@ class DateParts(BaseEstimator):  # type: ignore[misc]
     def fit(self, table: pd.DataFrame) -> Self:
         self.parts_ = [(name, part) for name, dates in self._read(table) for part in _varying_parts(dates)]
         values = self._extract(table)
+        # column by column: nanmedian of the whole array would copy it
         self.medians_ = np.asarray([np.nanmedian(column) for column in values.T])
         self.scaler_ = StandardScaler(copy=False).fit(self._fill(values))
         return self
@@ -130,6 +136,7 @@ class DateParts(BaseEstimator):  # type: ignore[misc]
 
 def _varying_parts(dates: pd.DatetimeIndex) -> list[str]:
     """Return the parts that become features: those that vary, the days, and an indicator if dates are missing."""
+    # a part that does not vary in the train split carries nothing, and would become noise in later years
     parts = [part for part in PARTS if len(np.unique(_extract_part(dates.dropna(), part))) > 1]
     return [*parts, "days", *(["missing"] if dates.hasnans else [])]
 

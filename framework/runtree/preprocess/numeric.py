@@ -52,6 +52,7 @@ class ImputeScale(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return float64 of shape (rows, features): the columns, then the indicators."""
         check_is_fitted(self)
         table = pick(as_table(X), self.feature_names_in_)
+        # scikit-learn's transformers refuse an empty array, but a file may have an empty batch
         if not len(table):
             return np.empty((0, self.scaler_.n_features_in_))
         filled = self.imputer_.transform(to_numbers(table))
@@ -122,6 +123,7 @@ def _remember_columns(transformer: ImputeScale | Passthrough | Raw, table: pd.Da
 def is_numeric(column: "pd.Series[Any]") -> bool:
     """Whether all values that are present are numbers, booleans or durations; text never counts as a number."""
     dtype = column.dtype
+    # objects are what pandas makes of mixed or missing values: the values decide, not the dtype
     if types.is_object_dtype(dtype):
         return types.infer_dtype(column, skipna=True) in NUMERIC_OBJECTS
     return _is_real(dtype) or types.is_timedelta64_dtype(dtype)
@@ -138,9 +140,11 @@ def to_numbers(table: pd.DataFrame) -> Array:
     if all(isinstance(dtype, np.dtype) and dtype.kind in "iufb" for dtype in table.dtypes):
         values = table.to_numpy(dtype=np.float64)  # keeps the layout scikit-learn would see: sums are equal to the bit
     else:
+        # filled column by column: `DataFrame.to_numpy` of mixed dtypes may go through an array of Python objects
         values = np.empty(table.shape, order="F")
         for position, (_, column) in enumerate(table.items()):
             values[:, position] = _read_column(column)
+    # refused here with the name of the column: scikit-learn only says that some value is infinite
     infinite = np.isinf(values).any(axis=0)
     if infinite.any():
         name = table.columns[int(np.argmax(infinite))]

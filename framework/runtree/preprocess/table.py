@@ -21,6 +21,7 @@ Rows = TypeVar("Rows", pd.DataFrame, "pd.Series[Any]")
 def as_table(X: Any) -> pd.DataFrame:
     """Return X as a frame with distinct text names; the columns of an array are named x0, x1, …"""
     table = X if isinstance(X, pd.DataFrame) else _from_array(X)
+    # as text: the columns of a frame may be integers, and those of a saved model are read from JSON as texts
     names = [str(name) for name in table.columns]
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if repeated:
@@ -60,6 +61,7 @@ def check_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 def sample_evenly(rows: Rows, count: int) -> Rows:
     """Return at most `count` evenly spaced rows."""
+    # rounded up, or there would be more than `count` rows
     return rows.iloc[:: max(1, -(-len(rows) // count))]
 
 
@@ -91,6 +93,7 @@ def factorize_texts(column: "pd.Series[Any]") -> "tuple[np.ndarray[Any, Any], li
     texts = [as_text(value) for value in np.asarray(values, dtype=object)]
     unique = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     if len(unique) < len(texts):  # the categories 3 and "3"
+        # a last item of -1: a missing value has the position -1, which takes it
         positions = np.asarray([*(unique[text] for text in texts), -1]).take(positions)
     return positions.astype(np.int64, copy=False), list(unique)
 

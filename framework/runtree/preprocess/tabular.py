@@ -87,6 +87,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> Array:
         """Return float64 of shape (rows, features); raise `DataError` if a column is missing or unreadable."""
         check_is_fitted(self)
+        # a column that was dropped in training may be missing later
         used = [name for name, kind in self.kinds_.items() if kind != "dropped"]
         return self._encode(check_columns(as_table(X), used), {})
 
@@ -124,6 +125,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _fit(self, kind: str, table: pd.DataFrame, y: Any) -> Array | None:
         columns = pick(table, [name for name, own_kind in self.kinds_.items() if own_kind == kind])
         encoder = self.encoders_[kind]
+        # only target encoding differs between the train split and later rows; the others are applied in `_encode`
         if kind == "many":
             return np.asarray(encoder.fit_transform(columns, y))
         encoder.fit(columns)
@@ -133,6 +135,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Encode chunk by chunk into one array. Nothing learned here sums over rows, so chunks change no value."""
         ends = np.cumsum([len(encoder.get_feature_names_out()) for encoder in self.encoders_.values()])
         places = {kind: slice(start, end) for kind, start, end in zip(self.encoders_, [0, *ends], ends, strict=False)}
+        # allocated once: a list of blocks and their concatenation would need twice the memory
         block = np.empty((len(table), ends[-1]))
         for start in range(0, len(table), CHUNK):
             rows = slice(start, start + CHUNK)
