@@ -34,6 +34,8 @@ class BoundedStudy(InMemoryStorage):
     """
 
     def __init__(self, directions: Sequence[StudyDirection], memory: int | None) -> None:
+        # in memory: the ledger of the sweep is the durable copy, and Optuna's own storages cost tens of milliseconds a
+        # trial or are lost to one torn line
         super().__init__()
         self.signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in directions]
         self.memory = memory
@@ -59,6 +61,8 @@ class BoundedStudy(InMemoryStorage):
         """Return the visible trials, by number."""
         if states == (TrialState.WAITING,):  # Optuna looks for enqueued trials before each proposal; there are none
             return []
+        # trial number and position in this list are equal, because a storage has one study and `fill_up_to` leaves no
+        # gap
         own = self._studies[study_id].trials
         visible = [own[number] for number in self._visible() if states is None or own[number].state in states]
         return copy.deepcopy(visible) if deepcopy else visible
@@ -71,11 +75,13 @@ class BoundedStudy(InMemoryStorage):
         best = self.memory // 4
         latest = self._finished[-(self.memory - best) :] if self.memory else []
         chosen = (number for _, number in self._best[:best])
+        # a set: a trial may be among the best and the latest, and TPE would weigh it twice
         return sorted({*chosen, *latest, *self._running, *chain(*self._parents)})
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
         """Store an attribute of a sampler; trials that it names as parents stay visible."""
         super().set_study_system_attr(study_id, key, value)
+        # a genetic algorithm looks its parents up by number among the trials that it sees
         if PARENTS in key:
             self._parents = [*self._parents[-1:], value]
 
@@ -94,6 +100,7 @@ class BoundedStudy(InMemoryStorage):
 
     def put(self, number: int, trial: FrozenTrial) -> None:
         """Replace the trial with a number."""
+        # by private attributes: Optuna's own way to end a trial cannot set params, attributes and values at once
         trial.number = trial._trial_id = number
         self._set_trial(number, trial)
         if trial.state == TrialState.RUNNING:
@@ -101,6 +108,7 @@ class BoundedStudy(InMemoryStorage):
             return
         self._running.discard(number)
         if trial.state in INFORMATIVE_STATES:
+            # sorted by number, not by arrival: what a sampler sees must not depend on which worker was faster
             insort(self._finished, number)
             self._rank(trial)
 
@@ -114,6 +122,7 @@ class BoundedStudy(InMemoryStorage):
         del self._best[self.memory // 4 :]
 
     def _rank_among_several(self, trial: FrozenTrial) -> None:
+        # a pruned trial has no values to compare, and an infeasible one must not push a feasible one off the front
         if trial.state != TrialState.COMPLETE or violation(trial) > 0:
             return
         losses = tuple(sign * value for sign, value in zip(self.signs, trial.values, strict=True))
@@ -133,6 +142,7 @@ def score(trial: FrozenTrial, sign: float) -> Score:
     if step is None:
         return (1.0, 1.0, 0.0)
     value = trial.intermediate_values[step]
+    # the later a trial was pruned the better it was; NaN ranks last because comparisons with it would break the sort
     return (1.0, -float(step), inf if isnan(value) else sign * value)
 
 

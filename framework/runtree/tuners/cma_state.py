@@ -21,6 +21,7 @@ def attributes_to_json(attributes_from_json: Mapping[str, Any]) -> dict[str, Any
             pickled[optimizer[1]] = pickled.get(optimizer[1], "") + value
         else:
             result[key] = value
+    # safe: the pickle was made by Optuna in this process a moment ago, and does not come from a file
     return result | {key: encode(pickle.loads(bytes.fromhex(text))) for key, text in pickled.items()}
 
 
@@ -29,6 +30,7 @@ def attributes_from_json(memo: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in memo.items():
         if key.endswith(":optimizer"):
+            # one piece instead of several: Optuna joins whatever pieces there are
             result[f"{key}:0"] = pickle.dumps(decode(value)).hex()
         else:
             result[key] = value
@@ -57,12 +59,15 @@ def decode(value: Any) -> Any:
         return value
     if "array" in value:
         return np.array(value["array"], value["dtype"]).reshape(value["shape"])
+    # the class comes from the ledger, which anyone may have edited: only these three are ever looked up
     if value["class"] not in OPTIMIZER_CLASSES:
         raise ValueError(f"{value['class']} is not an optimizer of cmaes: {', '.join(OPTIMIZER_CLASSES)}")
     kind = getattr(import_module("cmaes"), value["class"])
+    # without `__init__`, which would draw random numbers and overwrite the state
     optimizer = kind.__new__(kind)
     state = {key: decode(item) for key, item in value["state"].items()}
     if "_funhist_term" in state:
+        # must exist, as the optimizer writes into it; its values are never read
         state[HISTORY] = np.zeros(2 * state["_funhist_term"])
     getattr(optimizer, "__setstate__", optimizer.__dict__.update)(state)
     return optimizer

@@ -14,6 +14,7 @@ from runtree.contract.types import Direction
 def nth(domain: Interval, position: int) -> int | float:
     """Return the value at a position of a finite interval; positions beyond the end have the last value."""
     assert domain.size is not None
+    # multiplied, not added up step by step: rounding errors would grow along the range
     value = domain.low + (domain.step or 1) * min(max(position, 0), domain.size - 1)
     return int(value) if domain.integer else float(min(max(round(value, 12), domain.low), domain.high))
 
@@ -21,6 +22,7 @@ def nth(domain: Interval, position: int) -> int | float:
 def values(domain: Choice | Interval) -> Iterator[Any]:
     """Yield the distinct values of a finite domain; there may be too many for a list."""
     if isinstance(domain, Choice):
+        # by label: as dict keys, 1, 1.0 and True would be the same value
         return iter({label(value): value for value in domain.values}.values())
     return (nth(domain, position) for position in range(domain.size or 0))
 
@@ -58,8 +60,10 @@ class Grid:
         """Return the combination with a number, counted from 0, None if there is none."""
         if number < self._next:  # a resumed sweep
             self._start()
+        # combinations are generated lazily: a grid may have millions, of which a bounded sweep asks for few
         combination = next(islice(self._rest, number - self._next, None), None)
         self._next = number + 1
+        # a copy, since a value may be a list that the config of a run would share with the space
         return None if combination is None else Proposal(number, copy.deepcopy(combination))
 
     def tell(self, observation: Observation) -> None:

@@ -74,6 +74,7 @@ class OptunaTuner:
 
     def begin(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
         """Start over with an empty study."""
+        # Optuna logs to stderr by default, which would disturb the progress display of the sweep
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.parameters_ = make_parameters(space)
         self.seed_ = seed
@@ -87,12 +88,15 @@ class OptunaTuner:
             study_name="runtree",  # Hyperband assigns trials to brackets by a hash of it
             directions=list(directions),
             sampler=sampler,
+            # a copy: some pruners keep state (Hyperband its brackets), and each algorithm has a study of its own
             pruner=copy.deepcopy(self.pruner) or optuna.pruners.NopPruner(),
         )
         self.study_.set_user_attr(PARAMETERS, [parameter.name for parameter in self.parameters_])
 
     def ask(self, number: int) -> Proposal:
         """Return the sampler's suggestion."""
+        # the state of a sampler that has drawn n times cannot be restored; a new one for each number makes its draws
+        # depend on nothing but that number and the trials
         if self.reseed:
             self._reseed(derive_seed(self.seed_, number))
         self.storage_.fill_up_to(STUDY_ID, number)
@@ -103,6 +107,8 @@ class OptunaTuner:
             if parameter.dimension.path not in values and parameter.dimension.holds(values):
                 values[parameter.dimension.path] = parameter.suggest(trial)
         memo = self._memo(number, before)
+        # the trial is replaced by what a ledger would restore: so a tuner that lives on and one that is restored see
+        # the same
         self._take(number, values, memo)
         return Proposal(number, values, memo)
 
@@ -117,6 +123,8 @@ class OptunaTuner:
         """Return the attributes that the sampler set on the trial and on the study, as JSON."""
         own = self.storage_.get_trial(number).system_attrs
         study = self.storage_.get_study_system_attrs(STUDY_ID)
+        # by identity: Optuna sets a new object for each change, and comparing large lists at each proposal would cost
+        # more
         changed = {key: value for key, value in study.items() if before.get(key) is not value}
         # `relative_params` holds values drawn together; a condition may have left some of them out of the trial
         kept = attributes_to_json({key: value for key, value in own.items() if "relative_params" not in key})
@@ -146,6 +154,7 @@ class OptunaTuner:
         trial = self.storage_.get_trial(number)
         if trial.state != TrialState.RUNNING:
             return
+        # reports first: a pruner compares later trials with the intermediate values of this one
         for step, value in observation.reports:
             if step not in trial.intermediate_values:
                 self.report(number, step, value)
@@ -155,6 +164,7 @@ class OptunaTuner:
     def _finish(self, observation: Observation) -> None:
         trial = self.storage_.get_trial(observation.number)
         state, objectives = STATES[observation.state], observation.objectives
+        # Optuna rejects NaN, and a sampler must not learn from a value that is missing
         if state == TrialState.COMPLETE and not _usable(objectives, len(self.study_.directions)):
             state = TrialState.FAIL
         ended = self._trial(
@@ -169,6 +179,7 @@ class OptunaTuner:
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Store an intermediate value, and return whether to prune."""
+        # Optuna's pruners refuse several objectives; a late report of a trial that has ended is dropped
         if len(self.study_.directions) > 1 or self.storage_.get_trial(number).state != TrialState.RUNNING:
             return False
         self.storage_.set_trial_intermediate_value(number, int(step), float(value))
@@ -184,6 +195,7 @@ def _usable(objectives: Sequence[float] | None, count: int) -> bool:
 
 def _constraints(observation: Observation) -> dict[str, float]:
     return {
+        # a constraint that could not be measured counts as violated
         str(position): math.inf if math.isnan(value) else value
         for position, value in enumerate(observation.constraints)
     }
@@ -218,6 +230,7 @@ def unwrap_partial(factory: Callable[..., Any]) -> Callable[..., Any]:
 
 def derive_seed(seed: int, number: int) -> int:
     """Return the seed of a proposal: 32 bits, independent of those of other proposals."""
+    # a hash and not seed + number: the proposals of neighbouring seeds would be the same, shifted by one
     return int.from_bytes(hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=4).digest())
 
 
@@ -238,5 +251,6 @@ def check_sampler(
         raise ConfigError(
             f"tuner: {name} has one objective, not {len(directions)}", "possible: tuner=nsga, tuner=tpe, tuner=random"
         )
+    # CMA-ES draws choices at random, so without a number it would be random search under another name
     if all(isinstance(each.dimension.domain, Choice) or each.distribution.single() for each in parameters):
         raise ConfigError(f"tuner: {name} searches numbers, and the space has none", "possible: tuner=tpe, tuner=grid")

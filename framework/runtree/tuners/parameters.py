@@ -31,12 +31,15 @@ class OptunaParameter:
         """Return the distribution of raw values."""
         domain = self.dimension.domain
         if isinstance(domain, Choice):
+            # positions, as Optuna admits only None, bool, int, float and str as choices, and treats 1 and True as the
+            # same
             return CategoricalDistribution(range(domain.size))
         if domain.scale == "linear" and domain.size is not None:
             return IntDistribution(0, domain.size - 1)  # by position: adding up steps would accumulate rounding errors
         if domain.scale == "log" and domain.integer and domain.step in (None, 1):
             return IntDistribution(int(domain.low), int(domain.high), log=True)
         if domain.scale == "reverse_log":
+            # Optuna has no reverse log scale: 1 - x on a log scale is one
             return FloatDistribution(1 - domain.high, 1 - domain.low, log=True)
         return FloatDistribution(domain.low, domain.high, log=domain.scale == "log")
 
@@ -45,6 +48,7 @@ class OptunaParameter:
         """Return the position of each value of a choice; 1, 1.0, true and "1" are different."""
         domain = self.dimension.domain
         values = domain.values if isinstance(domain, Choice) else ()
+        # reversed, so that of equal values the first position wins
         return {label(value): position for position, value in reversed(list(enumerate(values)))}
 
     def suggest(self, trial: Trial) -> Any:
@@ -67,6 +71,7 @@ class OptunaParameter:
         number = 1 - raw if domain.scale == "reverse_log" else raw
         if domain.size is not None:  # the nearest value of the grid
             return nth(domain, round((number - domain.low) / (domain.step or 1)))
+        # exp(log(x)) may miss the end of the range by a rounding error, which the algorithm would refuse
         return float(min(max(number, domain.low), domain.high))
 
     def raw(self, value: Any) -> Raw | None:
@@ -95,6 +100,7 @@ def make_parameters(space: Sequence[Dimension]) -> list[OptunaParameter]:
     paths = [dimension.path for dimension in space]
     parameters = []
     for position, dimension in enumerate(space):
+        # Optuna identifies parameters by name, and one name cannot have two distributions in a study
         name = dimension.path if paths.count(dimension.path) == 1 else f"{dimension.path} ({position})"
         parameters.append(OptunaParameter(name, dimension))
         _check(parameters[-1])

@@ -45,6 +45,7 @@ class Sobol(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Return the value at the parameter's coordinate."""
+        # one point for all parameters of a trial: a point drawn for each would not be evenly spread
         if self._point[0] != trial.number:
             self._point = (trial.number, self._next(study.user_attrs[PARAMETERS], trial.number))
         return place(self._point[1][param_name], param_distribution)
@@ -53,7 +54,10 @@ class Sobol(BaseSampler):
         from scipy.stats.qmc import Sobol as Sequence
 
         if self._engine is None:
+            # of all parameters, also those that a condition leaves out: the dimension of a sequence is fixed, and each
+            # parameter keeps its coordinate
             self._engine = Sequence(len(names), scramble=self.scramble, rng=np.random.default_rng(self.seed))
+        # the engine only goes forward, and a resumed or reordered sweep may ask for an earlier number
         if self._engine.num_generated > number:
             self._engine.reset()
         if self._engine.num_generated < number:
@@ -73,4 +77,5 @@ def place(share: float, distribution: BaseDistribution) -> Any:
     else:
         value = low + share * (high - low)
     whole = math.floor(value + 0.5) if half else value
+    # rounding may reach high + 1 for a share next to 1, and miss an end on a log scale
     return min(max(whole, distribution.low), distribution.high)
