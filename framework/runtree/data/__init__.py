@@ -1,1 +1,1 @@
-"""The built-in data sources. Nothing imports them: a config names them."""
+"""The built-in data sources. No other package imports them: a config names them in `_target_`."""

@@ -1,4 +1,4 @@
-"""The real tables that come with scikit-learn."""
+"""The tables that scikit-learn ships."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ SOURCES = ("breast_cancer", "iris", "wine", "digits", "diabetes")
 
 @dataclass(frozen=True)
 class Bundled:
-    """A table of scikit-learn's, its classes by their names.
+    """A table of scikit-learn, with the names of its classes.
 
     Parameters
     ----------
@@ -28,10 +28,12 @@ class Bundled:
         """Return features and the column `target`."""
         from sklearn import datasets
 
+        # checked against a list, as `getattr` would also find the loaders that download a table
         if self.source not in SOURCES:
             raise unknown("table at data.source:", self.source, SOURCES, error=ConfigError)
         found: Any = getattr(datasets, f"load_{self.source}")(as_frame=True)
         frame: pd.DataFrame = found.frame
+        # codes become names, so that metrics, plots and predictions show "malignant" and not 0
         if self.source != "diabetes":
             names = [str(name) for name in found.target_names]
             frame = frame.assign(target=[names[code] for code in frame["target"]])

@@ -1,4 +1,4 @@
-"""Tables in files."""
+"""Tables in CSV and Parquet files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ class Csv:
     path
         The file, relative to the folder where runtree was started; compressed ones (.gz, .zip, .zst) are read too.
     separator, decimal, encoding
-        How the file is written.
+        The format of the file.
     """
 
     path: str
@@ -33,6 +33,7 @@ class Csv:
 
         file = existing(self.path)
         try:
+            # low_memory=False: in chunks, pandas may infer two types for one column and return a mix of both
             return pd.read_csv(file, sep=self.separator, decimal=self.decimal, encoding=self.encoding, low_memory=False)
         except pd.errors.EmptyDataError:
             raise DataError(f"data.path: {self.path} is empty") from None
@@ -61,18 +62,20 @@ class Parquet:
 
         try:
             return pd.read_parquet(existing(self.path))
+        # pyarrow raises OSError for a file that is cut short
         except (ArrowInvalid, OSError) as error:
             raise DataError(f"data.path: {self.path} is no Parquet file: {str(error).partition('. ')[0]}") from None
 
 
 def existing(path: str) -> Path:
-    """Return the file at a path, or say what lies beside it."""
+    """Return the file at a path; if there is none, raise `DataError` with the names of similar files in its folder."""
     file = Path(path).expanduser()
     if file.is_file():
         return file
     if file.is_dir():
         raise DataError(f"data.path: {path} is a folder, and one file is wanted")
     folder = file.parent
+    # files of the same type only: a typing error in the name is the usual cause
     beside = sorted(entry.name for entry in folder.glob(f"*{file.suffix}")) if folder.is_dir() else []
     hint = f"in {folder}: {', '.join(beside[:5])}" if beside else f"looked from {Path.cwd()}"
     raise DataError(f"data.path: no file {path}", hint)

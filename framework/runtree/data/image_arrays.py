@@ -1,4 +1,4 @@
-"""Pictures as arrays of pixels, in files of numpy's."""
+"""Images as arrays of pixels, in NumPy files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageArrays:
-    """Pictures as arrays that numpy saved: of shape (rows, height, width) or (rows, height, width, channels).
+    """Images in arrays of shape (rows, height, width) or (rows, height, width, channels).
 
     Parameters
     ----------
     path
-        A `.npz` file with both arrays, or the `.npy` file of the pictures.
+        A `.npz` file with both arrays, or the `.npy` file of the images.
     images, labels
-        The names of the arrays in the `.npz` file; null: the only one with that many axes. Beside a `.npy` file,
+        The names of the arrays in the `.npz` file; null: the only one with that many axes. For a `.npy` file,
         `labels` is the `.npy` file of the labels.
     """
 
@@ -34,6 +34,7 @@ class ImageArrays:
         import pandas as pd
 
         images, labels = self._arrays()
+        # more than four channels is almost certainly an array with the channels first
         if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] > 4):
             raise DataError(
                 f"data.path: pictures of shape {images.shape}",
@@ -41,6 +42,7 @@ class ImageArrays:
             )
         if len(images) != len(labels):
             raise DataError(f"data.path: {len(images)} pictures, and {len(labels)} labels")
+        # channels first, as torch's convolutions take them: an encoder then only reshapes the columns of a row
         pixels = images.transpose(0, 3, 1, 2) if images.ndim == 4 else images
         flat = small(pixels).reshape(len(pixels), -1)
         return pd.DataFrame(flat, columns=pixel_names(pixels.shape[1:])).assign(label=labels)
@@ -54,9 +56,11 @@ class ImageArrays:
             raise DataError("data.labels: not given", "type: data.labels=FILE.npy, the labels of the pictures")
         else:
             images, labels = found, read_arrays(self.labels, "labels")
+        # Keras' data sets store labels as a column
         labels = labels.ravel() if labels.ndim == 2 and labels.shape[1] == 1 else labels
         if labels.ndim != 1:
             raise DataError(f"data.labels: labels of shape {labels.shape}", "wanted: (rows,)")
+        # byte strings would be printed as b'cat', and differ from the text in a file of predictions
         return images, labels.astype(str) if labels.dtype.kind == "S" else labels
 
 
@@ -67,10 +71,12 @@ def read_arrays(path: str, key: str) -> Any:
     import numpy as np
 
     try:
+        # an array of objects is a pickle, which runs code when it is read
         found = np.load(Path(path).expanduser(), allow_pickle=False)
         if isinstance(found, np.ndarray):
             return found
         with found:
+            # read now: a `.npz` file is lazy, and is closed after this
             return {name: found[name] for name in found.files}
     except FileNotFoundError:
         raise DataError(f"data.{key}: no file {path}", f"looked from {Path.cwd()}") from None
@@ -79,7 +85,7 @@ def read_arrays(path: str, key: str) -> Any:
 
 
 def pick(arrays: "dict[str, Any]", name: str | None, key: str, axes: tuple[int, ...]) -> Any:
-    """Return the array of a name; without one, the only array with so many axes."""
+    """Return the array with a name; without a name, the only array with that many axes."""
     fitting = [each for each, array in arrays.items() if array.ndim in axes]
     if name in arrays:
         return arrays[name]
@@ -91,9 +97,10 @@ def pick(arrays: "dict[str, Any]", name: str | None, key: str, axes: tuple[int, 
 
 
 def small(pixels: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Return whole numbers from 0 to 255 as uint8, and anything else as float32."""
+    """Return integers from 0 to 255 as uint8, any other number as float32."""
     if pixels.dtype.kind not in "buif":
         raise DataError(f"data.path: pictures of {pixels.dtype}, and numbers are wanted")
+    # uint8 takes a quarter of the memory of float32, and a table of pixels is the largest that a run holds
     bytes_will_do = pixels.dtype.kind in "bui" and pixels.size and pixels.min() >= 0 and pixels.max() <= 255
     return pixels.astype("uint8" if bytes_will_do else "float32")
 

@@ -1,4 +1,4 @@
-"""Pictures as files, in a folder for each class."""
+"""Images as files, in a folder for each class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,40 +15,42 @@ SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "webp")
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Files of pictures, those of each class in a folder of its name: `path/cat/1.png`, `path/dog/2.jpg`.
+    """Image files, those of each class in a folder with its name: `path/cat/1.png`, `path/dog/2.jpg`.
 
-    Files are named as the path was typed, so a relative one is looked for where runtree is started, in training and in
+    File names begin with the path as it was typed: a relative one refers to the working directory, in training and in
     prediction.
 
     Parameters
     ----------
     path
-        The folder of the classes' folders.
+        The folder that contains a folder for each class.
     suffixes
-        Of the files that are taken; others beside them are left out.
+        The suffixes of image files; other files are ignored.
     """
 
     path: str
     suffixes: Sequence[str] = SUFFIXES
 
     def load(self) -> "pd.DataFrame":
-        """Return the columns `image`, a file's name, and `label`, its folder's; each file is looked at, not decoded."""
+        """Return the columns `image` (file name) and `label` (name of its folder); files are verified, not decoded."""
         import pandas as pd
 
         found = {folder.name: self._images(folder) for folder in self._classes()}
         if len(found) == 1:
             raise DataError(f"data.path: {self.path} holds one class only: '{next(iter(found))}'")
         rows = [(file.as_posix(), label) for label, files in found.items() for file in files]
+        # all files before the fit: a damaged one would otherwise show in the middle of the first epoch
         for file, _ in rows:
             check_image(file)
         return pd.DataFrame(rows, columns=["image", "label"])
 
     def fingerprint(self, table: "pd.DataFrame") -> str:
-        """Hash the content of the files: a picture may change, and keep its name."""
+        """Return a hash of the content of the files: an image may change under the same name."""
         import hashlib
 
         found = hashlib.sha256()
         for name in table["image"]:
+            # the hash of each file, so that bytes moved from one file to the next give another hash
             found.update(hashlib.sha256(Path(name).read_bytes()).digest())
         return found.hexdigest()
 
@@ -65,7 +67,8 @@ class ImageFolder:
         return folders
 
     def _images(self, folder: Path) -> list[Path]:
-        """Return a class's files in the order of their names."""
+        """Return the files of a class, sorted by name."""
+        # images one level deeper usually mean that the path names the wrong folder (such as one of train and test)
         nested = [inner.name for inner in below(folder) if self._taken(inner)]
         if nested:
             raise DataError(
@@ -84,16 +87,17 @@ class ImageFolder:
     def _taken(self, folder: Path) -> list[Path]:
         wanted = {f".{suffix.lower().lstrip('.')}" for suffix in self.suffixes}
         files = (file for file in folder.iterdir() if not file.name.startswith("."))
+        # sorted: the order of `iterdir` depends on the file system, and with it rows, splits and fingerprints would
         return sorted(file for file in files if file.suffix.lower() in wanted and file.is_file())
 
 
 def below(folder: Path) -> list[Path]:
-    """Return the folders in a folder, hidden ones aside, in the order of their names."""
+    """Return the folders in a folder, sorted by name, without hidden ones."""
     return sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
 
 
 def check_image(file: str) -> None:
-    """Refuse a file that is no picture, as far as can be told without decoding it."""
+    """Refuse a file that is not an image, as far as that shows without decoding it."""
     try:
         from PIL import Image
     except ModuleNotFoundError:
@@ -102,6 +106,7 @@ def check_image(file: str) -> None:
         ) from None
     try:
         with Image.open(file) as image:
+            # `verify` checks headers and checksums (PNG); it raises SyntaxError for a broken PNG
             image.verify()
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(

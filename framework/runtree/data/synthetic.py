@@ -1,4 +1,4 @@
-"""Made-up tables, for trying things out: as hard, as large and as noisy as one likes, the same for the same seed."""
+"""Generated tables of any size and difficulty; equal for equal seeds."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SyntheticClassification:
-    """Clusters of points, a class each (`sklearn.datasets.make_classification`).
+    """Clusters of points, one or more for each class (`sklearn.datasets.make_classification`).
 
     Parameters
     ----------
     rows, features, informative, classes
-        Sizes; `informative` of the features tell the class, the others are noise.
+        Sizes; `informative` of the features depend on the class, the others are noise.
     separation
-        How far apart the classes lie.
+        The distance between the classes.
     label_noise
         Share of rows whose class is drawn at random.
     seed
-        Seed of the table, apart from that of the run, so that another split is one of the same table.
+        The seed of the table. It is not that of the run, so that runs with several seeds split the same table.
     """
 
     rows: int = 1000
@@ -40,6 +40,8 @@ class SyntheticClassification:
             n_samples=self.rows,
             n_features=self.features,
             n_informative=self.informative,
+            # none: the default of 2 would add linear combinations of informative features, and feature importances
+            # would be split
             n_redundant=0,
             n_classes=self.classes,
             class_sep=self.separation,
