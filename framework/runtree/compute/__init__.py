@@ -1,1 +1,1 @@
-"""Where and with what a run works. Nothing imports these rooms: a config names them."""
+"""The options of the group `compute`: the processor or an accelerator. No other package imports them."""

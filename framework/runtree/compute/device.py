@@ -1,4 +1,4 @@
-"""The computes: this machine's processor, its accelerator, or whichever there is."""
+"""The options of `compute`: the processor, an accelerator, or an accelerator if there is one."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -13,18 +13,18 @@ from runtree.contract.hardware import available_cores
 
 @dataclass(frozen=True)
 class Machine:
-    """What the computes share.
+    """The base of all options.
 
     Parameters
     ----------
     device
-        What algorithms that can choose read as ``${compute.device}``.
+        The device that an option of `algorithm` refers to as ``${compute.device}``.
     devices
-        How many share the batches of a network: accelerators, or processes on a processor.
+        How many devices share each batch of a network: accelerators, or processes on the processor.
     threads
-        How many threads an algorithm and its numerical libraries may use; -1: one for each core.
+        The number of threads that an algorithm and its numerical libraries may use; -1: one for each core.
     deterministic
-        Whether torch refuses operations that answer differently from time to time, and cuDNN does not try its choices.
+        Whether torch refuses operations that are not deterministic, and cuDNN does not choose algorithms by timing.
     """
 
     device: str = "cpu"
@@ -37,7 +37,7 @@ class Machine:
             raise ConfigError(f"compute.devices: {self.devices} is no count from 1")
 
     def describe(self) -> Mapping[str, Any]:
-        """Say what was found and what is used of it."""
+        """Return the facts for `environment.json`: the device, threads, cores and the accelerator."""
         accelerator = self._chosen()
         facts = {
             "device": accelerator.device if accelerator else "cpu",
@@ -49,7 +49,7 @@ class Machine:
         return {**facts, **({"accelerator": accelerator.facts()} if accelerator else {})}
 
     def session(self, seed: int) -> AbstractContextManager[None]:
-        """Seed and limit threads for the time of a run."""
+        """Return the context of a run: seeded generators, limited threads."""
         return seeded(seed, thread_count(self.threads), self.deterministic)
 
     def _chosen(self) -> Accelerator | None:
@@ -63,7 +63,7 @@ class Cpu(Machine):
 
 @dataclass(frozen=True)
 class Gpu(Machine):
-    """An accelerator. Where there is none, making this says what was found and what to type.
+    """An accelerator; without one, the constructor raises `RequestError`.
 
     Parameters
     ----------
@@ -75,12 +75,14 @@ class Gpu(Machine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        # here and not at the start of the fit: a machine without the device is found out before the run has a folder
         found = accelerators()
         if self._wanted not in found:
             seen = f"found {', '.join(found)}" if found else f"found no GPU ({why_none()})"
             raise RequestError(
                 f"compute: device {self.device} is not there: {seen}", "type: compute=cpu, or compute=auto"
             )
+        # "cuda:1" and "cuda" are the same kind: several devices are counted among those of that kind
         same = [name for name in found if name.partition(":")[0] == self.device.partition(":")[0]]
         if self.devices > len(same):
             raise RequestError(
@@ -98,9 +100,10 @@ class Gpu(Machine):
 
 @dataclass(frozen=True)
 class Auto(Machine):
-    """An accelerator where there is one, else the processor."""
+    """An accelerator if there is one, else the processor."""
 
     device: str = "auto"
 
     def _chosen(self) -> Accelerator | None:
+        # the first one: torch lists the devices in the order of CUDA_VISIBLE_DEVICES, so the user decides which it is
         return next(iter(accelerators().values()), None)

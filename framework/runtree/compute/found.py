@@ -1,4 +1,4 @@
-"""Which accelerators there are. torch is asked, and only where there is a driver: it takes 2 s to load."""
+"""The accelerators of this machine, according to torch, which is imported only if there is a driver: it takes 2 s."""
 
 import sys
 from collections.abc import Mapping
@@ -8,12 +8,13 @@ from typing import Any
 
 from runtree.contract.errors import MissingError
 
+# files of the NVIDIA driver, whose presence can be checked without importing anything
 DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia")
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """One accelerator: torch's name for it, the maker's, memory in GiB, and what drives it."""
+    """One accelerator: the device in torch, the name of the product, memory in GiB, and versions."""
 
     device: str
     name: str
@@ -21,7 +22,7 @@ class Accelerator:
     versions: Mapping[str, str] | None = None
 
     def facts(self) -> dict[str, Any]:
-        """Return what `environment.json` tells."""
+        """Return the entry of `environment.json`."""
         return {"name": self.name, "memory_gib": self.memory, **(self.versions or {})}
 
 
@@ -31,6 +32,7 @@ def accelerators() -> dict[str, Accelerator]:
         return {}
     try:
         import torch
+    # no torch, no accelerator: `compute=auto` then uses the processor, and `compute=gpu` says what to install
     except ImportError:
         return {}
     found = {f"cuda:{number}": _cuda(torch, number) for number in range(torch.cuda.device_count())}
@@ -48,12 +50,12 @@ def _cuda(torch: Any, number: int) -> Accelerator:
 
 
 def has_driver() -> bool:
-    """Tell whether there is an NVIDIA driver."""
+    """Return whether there is an NVIDIA driver."""
     return any(Path(place).exists() for place in DRIVERS)
 
 
 def why_none() -> str:
-    """Say why no accelerator was found."""
+    """Return the reason why no accelerator was found."""
     if not has_driver():
         return "this machine has no Apple GPU" if sys.platform == "darwin" else "this machine has no NVIDIA driver"
     try:

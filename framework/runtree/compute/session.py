@@ -1,4 +1,4 @@
-"""Seeds, threads and device for the time of a run."""
+"""Seeds and threads for the duration of a run."""
 
 import os
 import random
@@ -22,13 +22,15 @@ def thread_count(threads: int) -> int:
 
 @contextmanager
 def seeded(seed: int, threads: int, deterministic: bool = False) -> Iterator[None]:
-    """Seed the global generators and limit native threads; what was before comes back afterwards."""
+    """Seed the global generators and limit native threads; restore both afterwards."""
     import numpy as np
 
+    # restored for the caller: in a worker the next run must not depend on how much this one has drawn
     before, before_numpy = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
     try:
+        # by threadpoolctl, since OMP_NUM_THREADS is read only once, when a library is loaded
         with pools(len(sys.modules)).limit(limits=threads), repeatable() if deterministic else nullcontext():
             yield
     finally:
@@ -38,7 +40,7 @@ def seeded(seed: int, threads: int, deterministic: bool = False) -> Iterator[Non
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Let torch answer the same each time or not at all; it is loaded for that, where it is installed."""
+    """Let torch use deterministic operations only, and raise for any other; it is imported if it is installed."""
     if find_spec("torch") is None:
         yield
         return
@@ -57,7 +59,8 @@ def repeatable() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def pools(modules: int) -> Any:
-    """Return the thread pools of the loaded libraries; they are searched for anew when more has been imported."""
+    """Return the thread pools of the loaded libraries; `modules` is the cache key: imports may load more of them."""
+    # the search walks all loaded libraries, which takes milliseconds: too much for each of many short fits
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
