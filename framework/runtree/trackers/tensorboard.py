@@ -51,6 +51,7 @@ class Events:
         start = SessionStartInfo(start_time_secs=started)
         for name, value in values.items():
             field = start.hparams[name]
+            # first, since a boolean is an integer in Python, too
             if isinstance(value, bool):
                 field.bool_value = value
             elif isinstance(value, (int, float)):
@@ -73,9 +74,13 @@ class Events:
 
     def _write(self, **content: Any) -> None:
         if self._writer is None:
+            # only with the first event: a run that fails before its fit leaves no empty folder
             self.folder.mkdir(exist_ok=True)
+            # TensorBoard finds event files by this pattern. Time, host and process keep two writers of one folder apart
             name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
+            # unbuffered: TensorBoard follows a running fit, and events before a kill are not lost
             self._writer = RecordWriter((self.folder / name).open("wb", buffering=0))
+            # the format wants its version as the first event of a file
             self._write(file_version="brain.Event:2")
         self._writer.write(Event(wall_time=time.time(), **content).SerializeToString())
 
@@ -118,6 +123,7 @@ class TensorBoard:
         for record in best:
             folder = record.folder / FOLDER
             scores = {tag: value for tag, value in by_split(record.metrics).items() if tag.startswith(TEST_TAG)}
+            # a run of a sweep that was finalized by a second fit has written its test scores itself
             if scores and folder.is_dir() and not has_tag(folder, TEST_TAG):
                 events = Events(folder)
                 events.scalars(0, scores)
@@ -145,6 +151,7 @@ def settings(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, A
 
     `config` is flat, with dotted paths as keys.
     """
+    # what was typed distinguishes runs; the whole config has a hundred columns that are equal in all of them
     typed = {text.lstrip("+~").partition("=")[0] for text in overrides} - {"trackers"}
     kept = {"seed", *(f"{group}.name" for group in GROUPS), *typed}
     return {
