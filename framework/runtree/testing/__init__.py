@@ -1,4 +1,4 @@
-"""Conformance suites for plugin authors: subclass one, name your option, inherit every test.
+"""Conformance suites for plugin authors: subclass a suite, name the option, inherit every test.
 
 ::
 
@@ -7,11 +7,13 @@
     class TestStump(AlgorithmSuite):
         option = "stump"
 
-runtree's own choices pass the very same suites. pytest is needed here, and nowhere else in runtree.
+The built-in options of runtree pass the same suites. Only this package of runtree needs pytest.
 """
 
 import pytest
 
+# before the imports below: pytest rewrites the asserts of test modules only, and a failing suite would say nothing but
+# AssertionError
 for _suite in ("suite", "algorithm", "data", "evaluator", "metric", "preprocess", "proposals", "stage", "tuner"):
     pytest.register_assert_rewrite(f"{__name__}.{_suite}")
 

@@ -21,9 +21,9 @@ from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, r
 
 @TINY
 class AlgorithmSuite(Suite):
-    """Checks that an algorithm can be chosen, configured, trained, repeated, saved and tuned.
+    """Checks that an algorithm can be configured, trained, repeated, saved and tuned.
 
-    Subclass it and name the option; `overrides` may make it small::
+    Subclass it and name the option; `overrides` may make the model small::
 
         class TestLightgbm(AlgorithmSuite):
             option = "lightgbm"
@@ -34,13 +34,16 @@ class AlgorithmSuite(Suite):
 
     @classmethod
     def tasks(cls) -> tuple[Task, ...]:
-        """Return what the option serves."""
+        """Return the tasks that the option supports."""
+        # from the config and not from a built object: a target that differs by task is a class for each of them
         target = cls.make_app().catalogue.node("algorithm", cls.option)["_target_"]
         return tuple(task for task in TASKS if not differs_by_task(target) or task in target)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Repeat tests for each task and each kind of target that the option serves."""
+        """Repeat tests for each task and each kind of target that the option supports."""
         tasks = self.tasks()
+        # at collection and not in a loop within the test, so that each task fails on its own; by class, so that a run
+        # is trained once for all tests of a case
         if "task" in metafunc.fixturenames:
             metafunc.parametrize("task", tasks, scope="class")
         if "case" in metafunc.fixturenames:
@@ -85,11 +88,14 @@ class AlgorithmSuite(Suite):
         algorithm = self.built(node, task)
         parameters = algorithm.get_params(deep=False)
         for key, value in for_task(node, task, "algorithm").items():
+            # lists and mappings are left out: a constructor may get them as objects that the config builds
             if key not in NOT_ARGUMENTS and not isinstance(value, (dict, list)) and key in parameters:
                 assert parameters[key] == value, f"algorithm.{key} is not stored as it was given"
 
     def test_constructor_changes_nothing(self, node: dict[str, Any], task: Task) -> None:
         algorithm = self.built(node, task)
+        # objects that are equal to nothing else: a constructor that validates, converts or copies shows, and
+        # scikit-learn's `clone` would fail on it
         given = {name: object() for name in algorithm.get_params(deep=False)}
         stored = type(algorithm)(**given).get_params(deep=False)
         assert [name for name in given if stored[name] is not given[name]] == []
@@ -98,15 +104,18 @@ class AlgorithmSuite(Suite):
         from sklearn.base import clone
 
         algorithm = self.built(node, task)
+        # by repr, since parameters such as NaN or arrays do not compare as equal to themselves
         assert repr(clone(algorithm).get_params()) == repr(algorithm.get_params())
 
     def test_fit_returns_self_and_keeps_parameters_and_rows(self, node: dict[str, Any], case: Case) -> None:
         features, target = numbers(case)
         algorithm = self.built(node, task_of(case))
         before = repr(algorithm.get_params())
+        # one thread, as in a run of the suites: many threads on 60 rows take longer than the fit
         with threadpool_limits(1):
             assert algorithm.fit(features, target) is algorithm
         assert repr(algorithm.get_params()) == before
+        # against a table made anew, as a fit that changes its rows in place would change a reference, too
         assert (features.tolist(), target.tolist()) == tuple(part.tolist() for part in numbers(case))
         assert len(algorithm.predict(features)) == len(features)
 
@@ -129,10 +138,12 @@ class AlgorithmSuite(Suite):
             assert list(chances.columns) == [f"p_{label}" for label in run.data.classes]
 
     def test_same_seed_same_bytes(self, run: Run, case: Case, tmp_path: Path) -> None:
+        # a second run in this process: global state that the first one leaves behind shows as well
         assert_same_science(run, self.trained(case, tmp_path))
 
     def test_saved_model_predicts_the_same(self, run: Run) -> None:
         plugins = self.make_app().plugins
+        # with the trusted types of the plugin itself: a model that a user could load only with --trust does not pass
         predictor = load_predictor(folder_of(run), plugins, plugins.trusted_types())
         for part, told in run.predictions.groupby("part"):  # as in the run: other batches differ in their last bits
             again = predictor.predict(run.data.features.iloc[told["row"]])

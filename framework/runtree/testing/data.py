@@ -14,7 +14,7 @@ from runtree.testing.suite import TINY, Suite, folder_of, read_json
 
 @TINY
 class DataSuite(Suite):
-    """Checks that a data source gives a sound table, the same one whenever it is asked.
+    """Checks that a data source returns a valid table, the same one on each call.
 
     ::
 
@@ -28,7 +28,7 @@ class DataSuite(Suite):
     @pytest.fixture(scope="class")
     @classmethod
     def asked(cls) -> list[str]:
-        """Return the overrides that choose the source; redefine it where a file has to be made first."""
+        """Return the overrides that select the source; override it if a file has to be written first."""
         return [f"data={cls.option}", *cls.overrides]
 
     @pytest.fixture
@@ -45,6 +45,7 @@ class DataSuite(Suite):
         assert config["data"]["name"] == self.option
 
     def test_has_the_keys_that_every_source_has(self, config: dict[str, Any]) -> None:
+        # an option without them would refuse `data.sample=…` as an unknown key
         lacking = [key for key in TABLE_KEYS if key not in config["data"]]
         assert lacking == [], "let the file's defaults list begin with _table_"
 
@@ -64,9 +65,12 @@ class DataSuite(Suite):
 
     def test_same_fingerprint_each_time(self, config: dict[str, Any], asked: list[str]) -> None:
         trust = self.make_app().allow_list(asked)
+        # two loads and not one load hashed twice: a source that shuffles or draws random numbers shows
         assert load.load(config, trust).fingerprint == load.load(config, trust).fingerprint
 
     def test_a_changed_table_changes_no_later_one(self, source: Any, config: dict[str, Any]) -> None:
+        # a worker of a sweep calls `load` once and shares the table among runs, so a cache in the source must not hand
+        # out its own object
         first = source.load()
         kept = first.copy(deep=True)
         del first[config["data"]["target"]]

@@ -17,7 +17,7 @@ from runtree.training.active_run import ActiveRun
 
 @TINY
 class EvaluatorSuite(Suite):
-    """Checks that an evaluator scores what it says it scores, the same each time.
+    """Checks that an evaluator scores the right rows, with equal results for equal seeds.
 
     ::
 
@@ -36,7 +36,7 @@ class EvaluatorSuite(Suite):
     @pytest.fixture(scope="class")
     @classmethod
     def run(cls, case: Case, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
-        """Return a run that the evaluator scored."""
+        """Return a run scored by the evaluator."""
         return cls.trained(case, tmp_path_factory.mktemp("run"))
 
     @classmethod
@@ -53,6 +53,7 @@ class EvaluatorSuite(Suite):
 
     def test_scores_known_parts(self, run: ActiveRun) -> None:
         found = read_json(folder_of(run).metrics)
+        # the ranking needs validation, and the final score test; the train split may be left out
         assert {"validation", "test"} <= set(found)
         assert set(found) - {*SPLITS, "folds"} == set(run.details)
         assert all(isinstance(value, float) for part in SPLITS for value in found.get(part, {}).values())
@@ -64,6 +65,7 @@ class EvaluatorSuite(Suite):
         predictions = run.predictions
         assert {"row", "part", "y_true", "y_pred"} <= set(predictions.columns)
         rows = predictions.loc[predictions["part"] == "test", "row"]
+        # sorted: an evaluator may predict in any order, but each row once
         assert sorted(rows) == run.split.test.tolist()
 
     def test_tells_the_true_values(self, run: ActiveRun) -> None:
@@ -73,6 +75,7 @@ class EvaluatorSuite(Suite):
     def test_metrics_are_those_of_the_predictions(self, run: ActiveRun, case: Case) -> None:
         test = run.predictions[run.predictions["part"] == "test"]
         if case == "regression":
+            # computed here from the table and not by runtree's metrics: an error in the evaluator must not cancel out
             expected, found = (test["y_true"] - test["y_pred"]).abs().mean(), run.metrics["test"]["mae"]
         else:
             expected, found = (test["y_true"] == test["y_pred"]).mean(), run.metrics["test"]["accuracy"]
@@ -101,6 +104,7 @@ class EvaluatorSuite(Suite):
         self, run: ActiveRun, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Fit the folds of one case in two processes, however little that pays."""
+        # one case is enough: workers import libraries for seconds, and the way of a fold does not depend on the target
         if not run.folds or case != "multiclass":
             return
         monkeypatch.setattr(fold_runner, "MIN_SECONDS_SAVED", -1.0)

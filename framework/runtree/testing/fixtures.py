@@ -1,4 +1,4 @@
-"""What the suites work with, and what a plugin's own tests may use: a tiny table, a run in this process."""
+"""Fixtures of the suites, also for a plugin's own tests: a tiny table, a run in this process, fake plugins."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {"binary": ("yes", "no"), "multiclass": 
 TARGET = "outcome"
 PLAIN = ("compute=cpu", "compute.threads=1", "seed=7")  # on a tiny table threads cost more than they bring
 
-# What is asked of a run once it is scored takes longer than a tiny run itself.
+# Without the stages after scoring, which take longer than a tiny run itself.
 UNEXAMINED = tuple(f"++evaluator.{key}" for key in ("report=false", "baselines=none", "explain=none", "diagnose=none"))
 
 
@@ -36,19 +36,22 @@ def cases_of(tasks: Iterable[str]) -> list[Case]:
 
 
 def tiny_table(case: Case = "binary", rows: int = 72, seed: int = 0) -> "pd.DataFrame":
-    """Make a table that something can be learned from: three numbers, a category, and the column `outcome`.
+    """Return a table with a learnable target: three numeric columns, a category, and the column `outcome`.
 
-    The labels are words whose sorted order is not that in which they appear; the first number has holes.
+    The sorted order of the labels is not that of their codes; the first column has missing values.
     """
     import numpy as np
     import pandas as pd
 
+    # a generator of its own: fixtures must not change the global state that a run seeds
     generator = np.random.default_rng(seed)
     numbers = generator.normal(size=(rows, 3))
     place = generator.integers(0, 3, rows)
+    # most of the signal and little noise: a few dozen rows have to be enough for any algorithm to beat a dummy
     signal = 2 * numbers[:, 0] - numbers[:, 1] + place + generator.normal(scale=0.2, size=rows)
     frame = pd.DataFrame(numbers, columns=["height", "weight", "noise"])
     frame["place"] = np.array(["north", "south", "west"])[place]
+    # after the target is computed: the missing values hide a part of the signal, as in real tables
     frame.loc[generator.choice(rows, rows // 12, replace=False), "height"] = np.nan
     return frame.assign(**{TARGET: _outcome(signal, case)})
 
@@ -59,12 +62,13 @@ def _outcome(signal: Any, case: Case) -> Any:
     if case == "regression":
         return (signal - signal.min() + 1).round(6)  # positive, as Poisson's and gamma's targets must be
     labels = np.array(LABELS[case])
+    # ranks and not thresholds: the classes are equally frequent whatever the seed, so each split has all of them
     ranks = signal.argsort().argsort()
     return labels[ranks * len(labels) // len(signal)]
 
 
 def numbers(case: Case) -> tuple[Any, Any]:
-    """Return a tiny table as an algorithm is given it: numbers without holes, and the target."""
+    """Return a tiny table as an algorithm gets it: numbers without missing values, and the target."""
     frame = tiny_table(case, rows=60)
     features = frame.drop(columns=[TARGET, "place"]).fillna(0.0)
     return features.to_numpy(), frame[TARGET].to_numpy()
@@ -84,26 +88,28 @@ def quoted(path: Path) -> str:
 
 def train(*overrides: str, folder: Path, app: App | None = None) -> ActiveRun:
     """Train in this process as ``runtree train`` does, with the run below `folder`, and return the run."""
+    # last, so that no override of a suite can let its runs end up in the working directory
     flags = parse_flags([*overrides, f"outputs={quoted(folder)}"])
     return run_app(app or App(), flags).runs[0]
 
 
 def compose(*overrides: str, app: App | None = None) -> FrozenConfig:
-    """Return the config that a run would be given."""
+    """Return the config that a run with these overrides would have."""
     from omegaconf import OmegaConf
 
     app = app or App()
+    # without Hydra's own node, as in the config that is frozen for a run
     composed = HydraEngine(app.folders, app.algorithms).compose(force_open_parameters(overrides))
     return freeze(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
 
 
 class FakePlugins:
-    """Hooks without plugins: moments are kept in `heard`, contributions and answers are what you give.
+    """Hooks without plugins: calls are recorded in `heard`, contributions and results come from `answers`.
 
     Parameters
     ----------
     answers
-        By the hook's name: a list of items for a contribution, one value for a decision.
+        By the name of the hook: a list of items for a contribution, a value for a hook with a single result.
     """
 
     def __init__(self, **answers: Any) -> None:
@@ -111,13 +117,13 @@ class FakePlugins:
         self.heard: list[tuple[str, Mapping[str, Any]]] = []
 
     def moment(self, name: str, **arguments: Any) -> None:
-        """Remember what was told."""
+        """Record the call."""
         self.heard.append((name, arguments))
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
-        """Yield the items given for a hook."""
+        """Yield the items of a hook."""
         return iter([("fake", item) for item in self.answers.get(name, ())])
 
     def first(self, name: str, **arguments: Any) -> Any:
-        """Return the answer given for a hook."""
+        """Return the result of a hook."""
         return self.answers.get(name)

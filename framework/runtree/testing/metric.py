@@ -22,7 +22,7 @@ ROWS = 60
 
 @TINY
 class MetricSuite(Suite):
-    """Checks that a metric tells good predictions from bad ones and reaches `metrics.json`.
+    """Checks that a metric prefers good predictions to bad ones and reaches `metrics.json`.
 
     ::
 
@@ -45,7 +45,7 @@ class MetricSuite(Suite):
             metafunc.parametrize("case", cases_of(self.registered().tasks))
 
     def value(self, y_true: "Array", code: "Array", case: Case) -> float:
-        """Score predictions: numbers, or class codes from which chances are made where the metric needs them."""
+        """Return the metric for numbers, or for class codes, which become probabilities if the metric needs them."""
         found = self.registered()
         if case == "regression":
             return found.function(y_true, code)
@@ -81,6 +81,7 @@ class MetricSuite(Suite):
 
     def test_scores_a_part_without_some_class(self, case: Case) -> None:
         y_true = truth(case)
+        # a small split of a rare class may lack a class; a metric that raises there would end the run
         there = y_true[y_true > 0] if case != "regression" else y_true[:2]
         value = self.value(there, there, case)
         assert isinstance(value, float)  # NaN where nothing can be said, but a number
@@ -104,6 +105,7 @@ class MetricSuite(Suite):
         def make() -> Run:
             app, folder = cls.make_app(), tmp_path_factory.mktemp("run")
             catalogue = metrics.catalogue(app.plugins.contributions("register_metrics"))
+            # every metric in one run: a run for each of fifty metrics would take minutes
             names = [name for name, metric in catalogue.items() if task_of(case) in metric.tasks]
             scored = f"evaluator.metrics=[{','.join(names)}]"
             words = ["algorithm=dummy", *PLAIN, *UNEXAMINED, scored, *write_table(folder, case), *cls.overrides]
@@ -122,7 +124,7 @@ class MetricSuite(Suite):
 
 
 def classes(case: Case) -> int:
-    """Return how many classes a case has."""
+    """Return the number of classes of a case."""
     return 2 if case == "binary" else 3
 
 
@@ -138,13 +140,15 @@ def truth(case: Case) -> "Array":
 
 def wrong(y_true: "Array", case: Case) -> "Array":
     """Return bad predictions: far off, or another class in every row."""
+    # negative numbers are far from all true values, which lie between 1 and 10
     return y_true[::-1] * -3.0 if case == "regression" else (y_true + 1) % classes(case)
 
 
 def chances(code: "Array", count: int) -> "Array":
-    """Return chances sure of these classes, of shape (rows,) for two classes, else (rows, classes)."""
+    """Return high probabilities of these classes, of shape (rows,) for two classes, else (rows, classes)."""
     import numpy as np
 
+    # 0.94 and not 1: a log loss of certain and wrong predictions is infinite, or depends on clipping
     found = np.full((len(code), count), 0.06 / (count - 1))
     found[np.arange(len(code)), code] = 0.94
     return found[:, 1] if count == 2 else found

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @TINY
 class PreprocessSuite(Suite):
-    """Checks that a preprocessing learns from the train part alone and treats later rows one like another.
+    """Checks that a preprocessing learns from the train split alone and transforms each later row independently.
 
     ::
 
         class TestHashing(PreprocessSuite):
             option = "hashing"
-            numbers_only = True     # where it takes no categories
+            numbers_only = True     # if it takes no categories
     """
 
     option: ClassVar[str]
@@ -31,29 +31,29 @@ class PreprocessSuite(Suite):
 
     @classmethod
     def table(cls, seed: int) -> "pd.DataFrame":
-        """Return features and the column `outcome`; redefine it for a table of another kind."""
+        """Return features and the column `outcome`; override it for another kind of table."""
         frame = tiny_table(seed=seed)
         return frame.drop(columns="place") if cls.numbers_only else frame
 
     @pytest.fixture
     def train_part(self) -> "pd.DataFrame":
-        """Return the features to learn from."""
+        """Return the features of the train split."""
         return self.table(seed=0).drop(columns=TARGET)
 
     @pytest.fixture
     def later(self) -> "pd.DataFrame":
-        """Return features that come later."""
+        """Return the features of later rows."""
         return self.table(seed=1).drop(columns=TARGET)
 
     @pytest.fixture
     def unfitted(self) -> Any:
-        """Return the preprocessing as the config makes it."""
+        """Return the preprocessing that the config builds."""
         config = compose(f"preprocess={self.option}", *self.overrides, app=self.make_app()).config
         return build(config["preprocess"], "preprocess", self.make_app().allow_list(self.overrides))
 
     @pytest.fixture
     def fitted(self, unfitted: Any) -> Any:
-        """Return the preprocessing, fitted on the train part."""
+        """Return the preprocessing, fitted on the train split."""
         frame = self.table(seed=0)
         return unfitted.fit(frame.drop(columns=TARGET), frame[TARGET])
 
@@ -81,6 +81,7 @@ class PreprocessSuite(Suite):
     def test_later_rows_change_nothing(self, fitted: Any, train_part: "pd.DataFrame", later: "pd.DataFrame") -> None:
         import joblib
 
+        # the hash covers the whole fitted state, also attributes that no output shows
         state, before = joblib.hash(fitted), fitted.transform(train_part)
         fitted.transform(later * 10 if self.numbers_only else later)
         assert joblib.hash(fitted) == state
@@ -94,6 +95,7 @@ class PreprocessSuite(Suite):
     def test_row_by_row_is_as_at_once(self, fitted: Any, later: "pd.DataFrame") -> None:
         import numpy as np
 
+        # a service predicts one row at a time: means over a batch, or categories inferred from it, would show here
         rows = [fitted.transform(later.iloc[[row]]) for row in range(len(later))]
         assert_equal(np.vstack(rows), fitted.transform(later))
 
@@ -104,6 +106,7 @@ class PreprocessSuite(Suite):
         assert fitted.transform(strange).shape == fitted.transform(later).shape
 
     def test_finds_columns_by_name(self, fitted: Any, later: "pd.DataFrame") -> None:
+        # a file may have its columns in another order, and more of them
         shuffled = later[later.columns[::-1]].assign(another="x")
         assert_equal(fitted.transform(shuffled), fitted.transform(later))
 
@@ -112,6 +115,7 @@ class PreprocessSuite(Suite):
             fitted.transform(later.drop(columns="weight"))
 
     def test_reloads_the_same(self, fitted: Any, later: "pd.DataFrame", tmp_path: Path) -> None:
+        # with skops, as a run saves it: types that nobody trusts are refused by load_skops
         save_skops(fitted, tmp_path)
         again = load_skops(tmp_path, self.make_app().plugins.trusted_types())
         assert_equal(again.transform(later), fitted.transform(later))

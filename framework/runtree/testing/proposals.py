@@ -1,4 +1,4 @@
-"""Spaces of every kind, what comes of a proposal in them, and whether a value belongs."""
+"""Search spaces with every kind of dimension, results for proposals in them, and checks of values."""
 
 import json
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ from typing import Any
 from runtree.contract.protocols import Tuner
 from runtree.contract.search import Choice, Dimension, Interval, Observation, Proposal, TrialState, Values
 
+# values that are equal in Python or as dict keys, and values that cannot be hashed: YAML distinguishes all of them
 ANYTHING = Choice((1, 1.0, True, "1", None, [50, 50], {"gamma": 0.1}))
 FINITE = (
     Dimension("model", Choice(("line", "tree")), text="choice(line, tree)"),
@@ -21,6 +22,7 @@ INFINITE = (
     Dimension("width", Interval(1, 64, integer=True, scale="log"), text="tag(log, int(interval(1, 64)))"),
     Dimension("rounds", Interval(50, 500, integer=True, step=50), text="range(50, 501, 50)"),
 )
+# the same path twice: a tuner has to tell the two dimensions apart by their conditions
 BRANCHES = (
     Dimension("model", Choice(("line", "tree"))),
     Dimension("alpha", Interval(0.0, 1.0), lambda chosen: chosen["model"] == "line"),
@@ -30,7 +32,7 @@ STEPS = 30
 
 
 def drive(tuner: Tuner, count: int) -> list[Proposal]:
-    """Ask and tell one after the other: most complete, some fail, some are pruned."""
+    """Ask for proposals one after another and tell a result of each: most complete, some fail, some are pruned."""
     found = []
     for number in range(count):
         found.append(asked(tuner, number))
@@ -39,19 +41,19 @@ def drive(tuner: Tuner, count: int) -> list[Proposal]:
 
 
 def asked(tuner: Tuner, number: int) -> Proposal:
-    """Return a proposal, which there must be."""
+    """Return the next proposal; fail if there is none."""
     proposal = tuner.ask(number)
     assert proposal is not None, f"nothing was proposed for number {number}, in a space that is larger than that"
     return proposal
 
 
 def tell(tuner: Tuner, proposal: Proposal) -> None:
-    """Tell what came of a proposal."""
+    """Tell the tuner the result of a proposal."""
     tuner.tell(observe(proposal))
 
 
 def tell_both(former: Tuner, later: Tuner, observation: Observation) -> None:
-    """Tell one tuner, and another in the way that the records of a sweep tell it."""
+    """Tell two tuners an observation, the second one after a round trip through JSON, as when a sweep is resumed."""
     former.tell(observation)
     values, memo = json.loads(json.dumps([observation.values, observation.memo]))
     kept = (observation.objectives, observation.constraints, observation.reports)
@@ -59,7 +61,8 @@ def tell_both(former: Tuner, later: Tuner, observation: Observation) -> None:
 
 
 def observe(proposal: Proposal, state: TrialState | None = None) -> Observation:
-    """Return what came of a proposal; it depends on nothing else."""
+    """Return the result of a proposal; it depends on the proposal alone."""
+    # by number and not at random: two tuners with the same proposals must get the same results
     number, value = proposal.number, score(proposal.values)
     state = state or ("failed" if number % 7 == 3 else "pruned" if number % 6 == 4 else "completed")
     reports = ((0, value + 1), (1, value)) if state == "pruned" else ()
@@ -77,6 +80,7 @@ def report(tuner: Tuner, number: int, level: float) -> list[bool]:
 
 def score(values: Values) -> float:
     """Return an objective that depends on every value."""
+    # booleans count as numbers, and everything else adds its length: no value may be without influence
     numbers = [float(value) for value in values.values() if isinstance(value, int | float)]
     return sum((number - 0.3) ** 2 for number in numbers) + len(str(values.get("anything"))) / 10
 
@@ -87,7 +91,7 @@ def seen(proposals: Iterable[Proposal]) -> list[str]:
 
 
 def expected_paths(values: Values, space: Iterable[Dimension]) -> dict[str, Dimension]:
-    """Return the dimensions that take part, by path."""
+    """Return the active dimensions by path."""
     found: dict[str, Dimension] = {}
     for dimension in space:
         if dimension.holds({path: values[path] for path in found}):
@@ -97,7 +101,7 @@ def expected_paths(values: Values, space: Iterable[Dimension]) -> dict[str, Dime
 
 
 def assert_belongs(values: Values, space: Iterable[Dimension]) -> None:
-    """Check that each value is one that its dimension declares."""
+    """Check that there is a value of each active dimension, within its domain."""
     taking_part = expected_paths(values, space)
     assert set(values) == set(taking_part), "values for what does not take part"
     for path, dimension in taking_part.items():
@@ -105,8 +109,9 @@ def assert_belongs(values: Values, space: Iterable[Dimension]) -> None:
 
 
 def belongs(value: Any, domain: Choice | Interval) -> bool:
-    """Tell whether a value is one of a domain's, its type included."""
+    """Return whether a value is in a domain, and has its type."""
     if domain.size is not None:
         return json.dumps(value) in {json.dumps(known) for known in domain.values}
     assert isinstance(domain, Interval)
+    # `type` and not isinstance: True is an instance of int, and a config must get the exact type
     return type(value) is (int if domain.integer else float) and domain.low <= value <= domain.high

@@ -1,4 +1,4 @@
-"""The ends of the ranges that an option's `space` declares, in Hydra's sweep grammar."""
+"""The ends of the ranges in the `space` of an option, in Hydra's sweep grammar."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +12,12 @@ def ends(text: str) -> list[Any]:
     Raises
     ------
     ValueError
-        Where the text is no sweep.
+        The text is not a sweep.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, RangeSweep
 
+    # Hydra's own parser and not runtree's: the declaration in the YAML file is what is tested
     parsed = OverridesParser.create().parse_override(f"key={text}")
     sweep: Any = parsed.value()
     if isinstance(sweep, ChoiceSweep):
@@ -24,6 +25,7 @@ def ends(text: str) -> list[Any]:
     if isinstance(sweep, IntervalSweep):
         return [sweep.start, sweep.end]
     if isinstance(sweep, RangeSweep):
+        # the last value and not `stop`, which Hydra's range excludes
         values = list(sweep.range())
         return [values[0], values[-1]]
     raise ValueError(f"{text!r} is no range: use choice(…), range(…) or interval(…)")

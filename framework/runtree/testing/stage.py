@@ -17,7 +17,7 @@ from runtree.testing.suite import TINY, Suite, folder_of, plugins_with, read_jso
 
 @TINY
 class StageSuite(Suite):
-    """Checks that a stage stands where it asked to, works in every kind of run, and disturbs none.
+    """Checks that a stage has its place in the order, works in every kind of run, and changes no result.
 
     ::
 
@@ -38,7 +38,7 @@ class StageSuite(Suite):
 
     @classmethod
     def registered(cls) -> tuple[str, Stage]:
-        """Return the stage and the plugin that it comes from."""
+        """Return the name of the plugin that registers the stage, and the stage."""
         found = cls.make_app().plugins.contributions("register_stages")
         return next(pair for pair in found if pair[1].name == cls.stage)
 
@@ -63,6 +63,7 @@ class StageSuite(Suite):
     def test_stands_where_it_asked_to(self) -> None:
         _, stage = self.registered()
         names = [found.name for found in order_stages(list(self.make_app().plugins.contributions("register_stages")))]
+        # not right beside it: another plugin's stage may name the same neighbour
         assert stage.after is None or names.index(stage.after) < names.index(stage.name)
         assert stage.before is None or names.index(stage.name) < names.index(stage.before)
 
@@ -84,9 +85,11 @@ class StageSuite(Suite):
         owner, _ = self.registered()
         if owner == BUILTIN:
             pytest.skip("a built-in stage cannot be left out")
+        # the plugin may be registered by hand or installed, so it is both left out and blocked
         extra = tuple(plugin for plugin in self.plugins if plugin[0] != owner)
         app = App(plugins_with(extra, (owner,)))
         without = train(*self.asked(case, tmp_path), folder=tmp_path, app=app)
+        # bytes and not metrics alone: a stage that draws from a global generator changes the predictions after it
         assert folder_of(run).predictions.read_bytes() == folder_of(without).predictions.read_bytes()
         for part, values in without.metrics.items():  # the plugin may bring metrics of its own besides
             assert {name: run.metrics[part][name] for name in values} == values

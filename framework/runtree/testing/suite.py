@@ -1,4 +1,4 @@
-"""What all suites share: the plugins they run with, and runs that several tests look at."""
+"""The base of the suites: their plugins, and finished runs that several tests share."""
 
 import json
 from collections.abc import Callable, Hashable, Sequence
@@ -20,7 +20,8 @@ TINY = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning
 
 @lru_cache(maxsize=8)
 def plugins_with(extra: tuple[Plugin, ...], blocked: tuple[str, ...] = ()) -> Plugins:
-    """Return the installed plugins and `extra` ones, less those that are blocked."""
+    """Return the installed plugins and `extra` ones, without those that are blocked."""
+    # cached: finding entry points and importing plugins takes longer than most tests of a suite
     return make_plugins(extra=extra, blocked=blocked)
 
 
@@ -40,9 +41,9 @@ class Suite:
     Attributes
     ----------
     plugins
-        (name, plugin) pairs that are not installed through an entry point, to be tested all the same.
+        (name, plugin) pairs to be tested that are not installed through an entry point.
     overrides
-        What is typed besides the option: ``["algorithm.n_estimators=10"]``.
+        Overrides besides the option: ``["algorithm.n_estimators=10"]``.
     """
 
     plugins: ClassVar[Sequence[Plugin]] = ()
@@ -65,7 +66,8 @@ def folder_of(run: Any) -> RunFolder:
 
 
 def assert_same_science(first: Any, second: Any) -> None:
-    """Check that two runs found the same to the last byte: metrics and predictions."""
+    """Check that metrics and predictions of two runs are equal byte by byte."""
+    # files and not objects: values that differ only beyond the printed digits, or in type, differ in the bytes
     one, other = folder_of(first), folder_of(second)
     assert one.metrics.read_bytes() == other.metrics.read_bytes(), "the same seed gave other metrics"
     assert one.predictions.read_bytes() == other.predictions.read_bytes(), "the same seed gave other predictions"

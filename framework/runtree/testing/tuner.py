@@ -28,7 +28,7 @@ from runtree.testing.proposals import (
 
 
 class TunerSuite:
-    """Checks that a tuner keeps to the space, repeats itself, and goes on after a restart as if there had been none.
+    """Checks that a tuner stays within the space, is deterministic, and is not changed by an interruption.
 
     ::
 
@@ -39,11 +39,11 @@ class TunerSuite:
     Attributes
     ----------
     finite
-        Whether it searches finite spaces only, and refuses others.
+        Whether the tuner searches finite spaces only, and refuses others.
     asks
-        How many proposals are looked at: more than it makes before it begins to learn.
+        The number of proposals in each test; it has to be larger than the tuner's number of initial random ones.
     forgets
-        Why a restored one may propose something else; empty where it must not.
+        The reason why a restored tuner may propose something else; empty if it must not.
     """
 
     finite: ClassVar[bool] = False
@@ -57,14 +57,14 @@ class TunerSuite:
     def begun(
         self, space: Iterable[Dimension] = (), directions: Sequence[Direction] = ("minimize",), seed: int = 7
     ) -> Tuner:
-        """Return a new tuner that has begun."""
+        """Return a new tuner after `begin`."""
         tuner = self.make()
         tuner.begin(tuple(space) or self.space, directions, seed)
         return tuner
 
     @property
     def space(self) -> tuple[Dimension, ...]:
-        """Return a space of every kind of dimension that it searches."""
+        """Return a space with every kind of dimension that the tuner searches."""
         return FINITE if self.finite else FINITE + INFINITE
 
     def test_has_what_a_tuner_has(self) -> None:
@@ -84,6 +84,7 @@ class TunerSuite:
         found = drive(self.begun(), self.asks)
         assert {proposal.values["model"] for proposal in found} == {"line", "tree"}, "one branch is never tried"
         for proposal in found:
+            # the order counts: conditions are evaluated on the values before them
             assert list(proposal.values) == list(expected_paths(proposal.values, self.space))
 
     def test_branches_may_declare_the_same_path(self) -> None:
@@ -98,6 +99,7 @@ class TunerSuite:
             [Dimension("layers", Choice(tuple(layers))), Dimension("depth", Interval(1, 2, integer=True))]
         )
         for number in range(4):
+            # a sweep adds values such as a seed to a proposal; a list shared with the space would grow with each trial
             asked(tuner, number).values["layers"].append("changed")
         assert layers == [[50], [50, 50]], "who changes a proposal changes the space"
 
@@ -112,6 +114,7 @@ class TunerSuite:
     def test_begin_forgets(self) -> None:
         tuner = self.begun()
         first = drive(tuner, self.asks)
+        # nested cross-validation uses one tuner for all of its searches
         tuner.begin(self.space, ("minimize",), 7)
         assert seen(drive(tuner, self.asks)) == seen(first)
 
@@ -122,13 +125,15 @@ class TunerSuite:
         self.check_restored(running=(self.asks - 3, self.asks - 1))
 
     def check_restored(self, running: Sequence[int]) -> None:
-        """Compare a tuner that lives on with one that is told, through JSON, what came before."""
+        """Compare a tuner with a second one that learns the same history from JSON, as when a sweep is resumed."""
         if self.forgets:
             pytest.skip(self.forgets)
         former, later, kept = self.begun(), self.begun(), {}
         for number in range(self.asks):
             kept[number] = asked(former, number)
             tell_both(former, later, observe(kept[number], "running" if number in running else None))
+        # the first proposal after the restart, and then one more: a state that is restored only in part shows in the
+        # second
         late = [asked(former, self.asks), asked(later, self.asks)]
         assert seen(late[:1]) == seen(late[1:])
         for tuner, proposal in zip((former, later), late, strict=True):
@@ -160,6 +165,7 @@ class TunerSuite:
     def test_many_may_be_running(self) -> None:
         tuner = self.begun()
         proposals = [asked(tuner, number) for number in range(self.asks)]
+        # reversed: runs end in any order, and a tuner must not rely on that of its proposals
         for proposal in reversed(proposals):
             tell(tuner, proposal)
         assert_belongs(asked(tuner, self.asks).values, self.space)
@@ -212,6 +218,7 @@ class TunerSuite:
         tuner, pruned = self.begun(), 0
         for number in range(self.asks):
             proposal = asked(tuner, number)
+            # each run is worse than all before it at every step, so any pruner has to prune some of them
             answers = report(tuner, number, level=float(number))
             assert all(type(answer) is bool for answer in answers)
             pruned += any(answers)
