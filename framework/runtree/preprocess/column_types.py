@@ -62,7 +62,7 @@ def _infer_category(column: "pd.Series[Any]", max_levels: int) -> ColumnType:
     positions, texts = factorize_texts(column)
     if len(texts) <= max_levels:
         return ColumnType("few")
-    # an identifier: each level has one row, so an encoding of it would be the target of that row
+    # an identifier: a level with a single row says nothing about later rows
     if np.bincount(positions[positions >= 0]).max() == 1:
         return ColumnType("dropped", "every value is different, as in an identifier")
     return ColumnType("many")
