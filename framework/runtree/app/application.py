@@ -24,6 +24,7 @@ class App:
     @cached_property
     def folders(self) -> list[ConfigFolder]:
         """Return the config folders: the user's, then plugins', then the shipped one."""
+        # the order is that of precedence, so the shipped folder comes last, whenever its plugin was registered
         paths = sorted(self.plugins.contributions("config_paths"), key=lambda pair: pair[0] == SHIPPED)
         return config_folders(paths)
 
@@ -45,9 +46,11 @@ class App:
         from runtree.config.allowlist import AllowList, add_import_folder, command_line_targets, find_targets
 
         typed = list(command_line_targets(overrides))
+        # a class in the working directory can be named on the command line, but only then is the directory searched
         if typed:
             add_import_folder(Path.cwd())
 
+        # a generator, because reading every option takes longer than a run that names only shipped classes needs
         def allowed() -> Iterator[str]:
             yield from typed
             for options in self.catalogue.groups.values():

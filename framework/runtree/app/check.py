@@ -90,9 +90,11 @@ def _run_all(
     from runtree.lifecycle.stages import stages_before_fit
     from runtree.statistics import metrics
 
+    # the stages themselves and not a copy of their checks: what passes here passes at the start of `train`
     allow_list = app.allow_list(flags.overrides)
     compute = build(compute_arguments(frozen.config["compute"]), "compute", allow_list)
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
+    # without a cache and without records: nothing of the run is used a second time
     run = ActiveRun(frozen.config, folder, app.plugins, allow_list, known)
     run.metadata |= compute.describe()
     for stage in stages_before_fit(app.plugins):

@@ -36,8 +36,11 @@ def find_best_runs(records: Sequence[RunRecord]) -> set[Path]:
     groups: dict[tuple[object, ...], list[RunRecord]] = {}
     sweeps: dict[Path, list[RunRecord]] = {}
     for record in records:
+        # scores compare only within one table, metric and direction
         objective = record.objective
         ranking = (record.fingerprints.get("data"), objective.get("metric"), objective.get("direction"))
+        # the best of the experiment as a whole, and of each folder: that of a multirun by Hydra's own sweeper is the
+        # folder of its runs
         for place in dict.fromkeys((record.experiment, record.folder.parent)):
             groups.setdefault((place, *ranking), []).append(record)
         sweep = sweep_path(record)
@@ -52,6 +55,7 @@ def _best_of_group(group: Iterable[RunRecord]) -> list[Path]:
     if not scored:
         return []
     sign = -1 if scored[0].objective.get("direction") == "maximize" else 1
+    # start time and id break ties, so that a second `clean` keeps the same run
     first = min(scored, key=lambda record: (sign * (_value(record) or 0.0), record.started, record.id))
     return [first.folder]
 
@@ -66,6 +70,8 @@ def _best_of_sweep(sweep: SweepFolder, runs: Sequence[RunRecord]) -> set[Path]:
         return set()  # a multirun of Hydra's own sweeper: its runs are ranked as an experiment's
     try:
         description = read_description(sweep)
+        # the ledger and not the records: only it knows repeats and constraints, which decide what the best
+        # configuration is
         pairs = tuple((str(name), str(direction)) for name, direction in description["objectives"])
         tuner = description.get("tuner_node") or {}
         objectives = Objectives(pairs, read_constraints(tuner.get("constraints")))
@@ -159,9 +165,11 @@ class CleanScan:
 
     def items(self) -> list[Removable]:
         """Return all items that can be removed."""
+        # sweeps and attempts have no metrics that a condition could hold for
         if self.request.where:
             self.request = self.request.of_runs_only
         known = {record.folder: record for record in read_records(self.outputs)}
+        # over all runs, before any condition selects some: the best of the selected ones may be a bad run
         best = set() if self.request.best else find_best_runs(list(known.values()))
         known = {folder: known[folder] for folder in self._matching(known)}
         found: list[Removable] = []
@@ -188,8 +196,10 @@ class CleanScan:
 
     def _scan_run(self, folder: Path, known: Mapping[Path, RunRecord], best: set[Path]) -> Iterator[Removable]:
         run, record = RunFolder(folder), known.get(folder)
+        # both tests: the name and the files have to be those of runtree before a folder without a record is removed
         if record is None and not (RUN_NAME.fullmatch(folder.name) and is_incomplete(folder, run.record)):
             return  # not written by runtree, or damaged
+        # looked up now for the message; the removal itself takes the lock again, as a process may begin in between
         if run.is_held():
             self.held.append(folder)
             return
@@ -220,6 +230,7 @@ class CleanScan:
             and self._is_unchanged(attempts)
         ):
             yield Removable("attempts", attempts, disk_usage(attempts), "attempts that crashed", hold=sweep.held)
+        # a symbolic link may lead out of the output tree, and what lies there is not runtree's to remove
         for run in list_folders(sweep.runs) if not sweep.runs.is_symlink() else ():
             yield from self._interrupted(run)
             if (
@@ -253,11 +264,13 @@ class CleanScan:
             then = datetime.fromisoformat(record.finished or record.started)
         except (TypeError, ValueError):
             return self._is_unchanged(record.folder)
+        # records are in UTC; one that was edited by hand may lack the zone, and Python does not compare the two kinds
         then = then.replace(tzinfo=UTC) if then.tzinfo is None else then
         return (self.now - then).total_seconds() >= self.request.older
 
     def _is_unchanged(self, folder: Path, minimum: float = 0) -> bool:
         try:
+            # lstat: the age of a symbolic link, not that of its target
             newest = max(path.lstat().st_mtime for path in (folder, *folder.iterdir()))
         except OSError:  # removed by another process meanwhile
             return False
@@ -281,6 +294,7 @@ def is_incomplete(folder: Path, record: Path) -> bool:
     """Return whether a folder contains only files that are written before the record or the ledger."""
     if record.exists() or record.is_symlink() or list_folders(folder / "runs"):
         return False
+    # hidden files are ignored: the lock, and temporary files that a kill left behind
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     return names <= FILES_BEFORE_RECORD
 

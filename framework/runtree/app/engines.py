@@ -74,6 +74,7 @@ def launcher_batch_size(config: "DictConfig", slots: int) -> int:
     if slots > 1:
         return slots
     if launcher.get("n_jobs"):  # hydra-joblib-launcher
+        # the launcher itself resolves -1 this way, and a batch should fill its processes
         from joblib import effective_n_jobs
 
         return int(effective_n_jobs(launcher.n_jobs))
@@ -83,6 +84,7 @@ def launcher_batch_size(config: "DictConfig", slots: int) -> int:
 
 def needs_hydra(config: "DictConfig") -> bool:
     """Return whether each run needs Hydra around it: callbacks, job logging, other folders, or `${hydra:…}`."""
+    # unresolved: resolving would replace `${hydra:…}`, which is what is looked for; and Hydra's own node is full of it
     hydra = (raw := _container(config, resolve=False)).pop("hydra")
     features = [
         hydra["callbacks"],
@@ -153,6 +155,7 @@ class LauncherExecutor:
         error = returned._return_value  # `return_value` would raise it
         try:
             folder = RunFolder(Path(returned.hydra_cfg.hydra.runtime.output_dir))
+            # from the file, as the launcher may have run the job on another machine, and returns only its objective
             record = read_record(folder)
             return AttemptResult.from_record(
                 record, objective_values(record, request.objectives), folder.manifest.exists()

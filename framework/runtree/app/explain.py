@@ -50,6 +50,7 @@ def explain_rows(
     predictor = load_predictor(RunFolder(record.folder), app.plugins, app.plugins.trusted_types(tuple(trust)))
     config = _read_config(record)
     table = load(config, app.allow_list(record.overrides))
+    # with another table, row numbers mean other rows, and the background is not what the model has seen
     if table.fingerprint != record.fingerprints.get("data"):
         raise DataError(f"{record.id}: its table has changed since the run", "explain a run trained on the new table")
     selected = _rows_of_file(predictor, file) if file is not None else _rows_of_table(table, rows)
@@ -123,12 +124,15 @@ def _sample_background(record: RunRecord, table: Table, seed: int) -> "pd.DataFr
     rows = predictions["row"][predictions["part"] == "train"].to_numpy()
     if not len(rows):  # under cross-validation the train rows are those that the folds were scored on
         rows = predictions["row"][predictions["part"] != "test"].unique()
+    # a permutation and not `choice`: fewer rows than BACKGROUND_ROWS are taken whole, in the same call
     chosen = np.random.default_rng(seed).permutation(rows)[:BACKGROUND_ROWS]
     return table.features.iloc[np.sort(chosen)].reset_index(drop=True)
 
 
 def _cast_row(row: "pd.DataFrame", background: "pd.DataFrame") -> "pd.DataFrame":
     try:
+        # a single row of a CSV file is read with other types than the column of the table: 1 for 1.0, text for a
+        # category
         return row.astype(background.dtypes)
     except (ValueError, TypeError) as error:
         raise DataError(f"row {row.index[0]} does not have the types of the training data: {error}") from None

@@ -109,6 +109,8 @@ def read_sweep_overrides(
             for name in options:
                 request.app.catalogue.option(group, name)
     loader = sweeper.hydra_context.config_loader
+    # Hydra's loader composes a base once for each set of options; values are set on copies of it, which takes a
+    # fraction of the time
     composer = Composer(lambda texts: loader.load_sweep_config(sweeper.config, list(texts)), overrides.fixed)
     return composer, overrides
 
@@ -133,6 +135,7 @@ def preflight(
 
     from runtree.config.build import build
 
+    # first what costs nothing: trackers, options and limits are checked before a worker loads the data
     hooks = with_trackers(_tracker_config(config), request.app.plugins)
     node: dict[str, Any] = OmegaConf.to_container(config.tuner, resolve=True)  # type: ignore[assignment]
     options = read_loop_options(node)
@@ -140,6 +143,7 @@ def preflight(
     rules = read_stop_rules(options.stop)
     trust = request.app.allow_list(request.overrides)
     tuner = build(tuner_arguments(node), "tuner", trust)
+    # the task comes from the data, and an algorithm's space may depend on the task
     result = _first_that_works(overrides, composer, executor)
     if tuner.own_space:
         spaces: Sequence[SearchSpace] = spaces_by_algorithm(overrides, composer, result.task)
@@ -147,10 +151,12 @@ def preflight(
         spaces = [joint_space(overrides, composer)]
     for space in spaces:
         _refuse_nested_search(space, result)
+    # a tuner for each space, as its state belongs to one space
     tuners = [build(tuner_arguments(node), "tuner", trust) for _ in spaces]
     plan = SweepPlan(request, config, overrides, composer, spaces, tuners, node, options, limits, result, hooks)
     seed = config.get("seed", 0)
     for own, space in zip(tuners, spaces, strict=True):
+        # begun here, so that a space which the tuner cannot search is refused now; the loop tells it the results later
         own.begin(
             space.space,
             [direction for _, direction in result.objectives],
@@ -159,6 +165,7 @@ def preflight(
     buildable = spaces if tuner.own_space else _space_of_each_algorithm(plan, spaces[0], executor, tuner.prunes)
     for space in buildable:
         _check_space(plan, space, executor, prunes=tuner.prunes)
+    # last, because only now the size of the space is known: a finite one needs no bound
     rules.check(plan.size, [direction for _, direction in result.objectives])
     check_constraint_metrics(plan.objectives.constraints, result.metrics)
     _ = options.warm  # raises if it is wrong
@@ -168,6 +175,7 @@ def preflight(
 def _tracker_config(config: "DictConfig") -> dict[str, Any]:
     from omegaconf import OmegaConf
 
+    # only these keys are resolved: others may hold interpolations that need a job of Hydra's
     keys = [key for key in ("trackers", "tracking") if key in config]
     return OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)  # type: ignore[return-value]
 
@@ -220,6 +228,7 @@ def _check_space(plan: SweepPlan, space: SearchSpace, executor: Executor, prunes
     """Build the algorithm with both ends of each range, and check that it reports if the tuner prunes."""
     base = _base(plan, space)
     bounds = space_bounds(space)
+    # both ends of each range: an algorithm that accepts these rarely refuses a value between
     trials = {text: base.with_values(values).config for text, values in bounds if base.has(next(iter(values)))}
     result = run_preflight(executor, PreflightRequest(base.frozen.config, trials, prunes=prunes))
     if prunes and not result.reports:
@@ -247,6 +256,7 @@ def run_preflight(executor: Executor, request: PreflightRequest) -> PreflightRes
         if isinstance(event, JobDied):
             deaths.append(event)
             continue
+        # raised here, so that the user sees the same error as from a single run
         if isinstance(event.result, Exception):
             raise event.result
         assert isinstance(event.result, PreflightResult)

@@ -44,10 +44,12 @@ def select_reported(outputs: Path, selector: str) -> RunRecord | SweepFolder:
     NotFoundError
         As `write_any_report` does.
     """
+    # a path comes first: it is unambiguous, and may lie outside the output tree
     if (Path(selector) / "ledger.jsonl").is_file():
         return SweepFolder(Path(selector))
     if selector != "latest":
         matching = [sweep for sweep in sweep_folders(outputs) if sweep.path.name.startswith(selector)]
+        # an exact name of a sweep wins over runs whose names begin with it
         exact = any(sweep.path.name == selector for sweep in matching)
         run = None if exact else _find_run(outputs, selector)
         if matching and (run is None or (sweep_path(run) is not None and "/" not in selector)):
@@ -75,12 +77,15 @@ def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
     """Write the report of a run. Plots are drawn again if their data is there."""
     folder, missing = RunFolder(record.folder), tuple(read_run_content(record).missing)
     if file is not None:
+        # plots that have to be drawn again go to a temporary folder, as the run's own folder must stay as it is
         with TemporaryDirectory() as place:
             write_report_elsewhere(record, file, Path(place))
         return WrittenReport(file, record.id, missing)
+    # the lock keeps `clean` from removing the folder meanwhile
     with folder.held():
         if not (folder.plots / "learning_curve.svg").exists():
             write_learning_curve(folder, record.fit)
         write_run_report(record)
+        # only the files made here get a new hash: a model that was changed since the run must still be found out
         amend_manifest(folder, [folder.report, *(plot for plot in folder.plots.glob("*") if plot.is_file())])
     return WrittenReport(folder.report, record.id, missing)

@@ -43,6 +43,7 @@ def refuse_changed_config(
     RequestError
         With the keys in which it differs.
     """
+    # the fingerprint covers what affects results; the keys are compared only to say what has changed
     if frozen.fingerprint == record.fingerprints.get("config"):
         return
     changed = [key for key in changed_keys(record.config, frozen.flat) if not but(key)]
@@ -58,6 +59,7 @@ def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[st
 
 def outputs_of(record: RunRecord) -> Path:
     """Return the output folder that contains a run; the one in its config if the user named the folder of the run."""
+    # from the place of the folder, since a tree may have been moved after the run
     experiment = (sweep_path(record) or record.folder).parent
     return experiment.parent if experiment.name == record.experiment else Path(str(record.config.get("outputs")))
 
@@ -77,6 +79,7 @@ class Rerun:
         hints = (f"see it: runtree show {self.record.id} --config", "with the config as it is now: --force")
         if not self.force:
             refuse_changed_config(self.record, frozen, *hints, but=lambda key: key.partition(".")[0] in IGNORED_GROUPS)
+            # no key that counts differs, but the fingerprint does: another version of runtree may hash other keys
             if frozen.fingerprint != self.record.fingerprints.get("config"):
                 raise RequestError(f"{self.record.id}: the config has another fingerprint now", *hints)
         return open_new
@@ -107,6 +110,7 @@ def rerun(record: RunRecord, force: bool, warn: Callable[[str], None], callbacks
     """
     if record.state == "running":
         raise RequestError(f"{record.id} is still running", "wait until it has ended")
+    # the keys of a sweep would start another sweep, and the output folder is set below
     words = [
         text
         for text in typed_overrides(record)

@@ -33,6 +33,7 @@ def resume_sweep(app: App, folder: SweepFolder, overrides: Sequence[str] = (), o
 
     check_resume_overrides(overrides)
     earlier = read_request(folder)
+    # the new overrides come last: of several values for a key, the last one counts
     flags = parse_flags(["-m", *earlier["overrides"], *overrides])
     flags.config_name = earlier.get("config_name")
     flags.config_dir = earlier.get("config_dir")
@@ -61,6 +62,7 @@ def continue_run(app: App, selector: str, more: Sequence[str], callbacks: TrainC
     more
         Overrides of `MAY_CHANGE_ON_CONTINUE`, and `outputs`, where the run is looked for.
     """
+    # read from the text: the run has to be found before its config can be composed
     trees = [text.partition("=")[2].strip("'\"") for text in more if text.startswith("outputs=")]
     record = find_run(Path(trees[-1] if trees else "outputs"), selector)
     if not any(RunFolder(record.folder).checkpoints.glob("[0-9]*")):
@@ -92,6 +94,7 @@ class ContinuedRun:
         """
         before = self.record.fingerprints.get("config")
         if frozen.fingerprint == before:
+            # a function and not a folder: it is called once the request has proved valid
             return self._reopen
         refuse_changed_config(
             self.record,
@@ -103,6 +106,7 @@ class ContinuedRun:
 
         def open_with_checkpoints() -> RunFolder:
             folder = open_new()
+            # copied, not moved: the completed run keeps its own checkpoints, and may be continued in several ways
             shutil.copytree(self.folder.checkpoints, folder.checkpoints)
             # checkpoints carry the fingerprint of their config: a fit loads no other's
             retarget_checkpoints(folder.checkpoints, str(before), frozen.fingerprint)

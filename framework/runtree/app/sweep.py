@@ -62,6 +62,7 @@ def run_sweep(
         executor = stack.enter_context(closing(make_executor(request.app, request.overrides, sweeper)))
         composer, overrides = read_sweep_overrides(request, sweeper, arguments)
         checker = stack.enter_context(closing(make_preflight_executor(request.app, request.overrides, executor)))
+        # before the folder is made: a sweep that is refused leaves nothing behind
         plan = preflight(request, sweeper.config, overrides, composer, checker)
         plan.slots = executor.slots
         check_executor(executor, plan)
@@ -104,6 +105,8 @@ def execute_plan(plan: SweepPlan, executor: Executor, open_folder: Callable[["Di
             # Resumed with other slots, a deterministic sweep must still go on as it would have
             delay = int(earlier.get("lag") or executor.slots)
         ledger = stack.enter_context(closing(Ledger(folder.ledger)))
+        # the first event of the ledger: a resumed sweep learns from it without the earlier sweeps, which may be gone by
+        # then
         if warm is not None and warm.lines:
             ledger.append(warm.event)
         driver = make_driver(plan, executor, ledger, folder, delay)
@@ -134,9 +137,12 @@ def write_sweep_files(plan: SweepPlan, folder: SweepFolder, identity: dict[str, 
         "lag": delay,
     }
     try:
+        # not `exist_ok`: a folder with runs and without a ledger is not this sweep's
         folder.runs.mkdir()
         write_json(folder.environment, environment())
         write_description(folder.description, description, identity)
+        # last: the ledger is what marks the folder as a sweep that can be resumed, so its description is complete by
+        # then
         Ledger(folder.ledger).close()
     except OSError as error:
         raise not_writable_error(folder.path, error) from None
@@ -144,6 +150,7 @@ def write_sweep_files(plan: SweepPlan, folder: SweepFolder, identity: dict[str, 
 
 def make_driver(plan: SweepPlan, executor: Executor, ledger: Ledger, folder: SweepFolder, delay: int) -> Driver:
     """Return the driver of a sweep, in the state that the ledger describes."""
+    # for a new sweep, too: both kinds begin by reading the ledger, so there is one way to be tested
     state = SweepState().apply_all(read_ledger(ledger.file))
     objectives, options = plan.objectives, plan.options
     studies = [Study(space, tuner) for space, tuner in zip(plan.spaces, plan.tuners, strict=True)]
@@ -186,6 +193,8 @@ def handle_signals(driver: Driver) -> Iterator[None]:
         return
 
     def handle(signum: int, frame: Any) -> None:
+        # a handler only counts: it may interrupt the loop anywhere, also within a write to the ledger. The loop looks
+        # at the count
         driver.signals += 2 if signum != signal.SIGINT else 1
         if driver.signals > 1 and isinstance(driver.executor, InProcessExecutor):
             # This process is inside the run and does not come back to the loop: interrupt it from here

@@ -48,11 +48,14 @@ class WorkerConfig:
 
 def make_sweep_worker(config: WorkerConfig) -> "SweepWorker":
     """Load plugins and libraries, once for all workers."""
+    # before any import of scikit-learn, which starts OpenMP with the settings of that moment
     rest_idle_threads()
     app = App(make_plugins(extra=config.extra)) if config.extra else App()
     worker = SweepWorker(app, config.overrides)
     for module in PRELOADED_MODULES:
         import_module(module)
+    # collected first, as garbage would be frozen, too. Frozen objects also stay in pages that the forked workers share:
+    # the collector would write into them
     gc.collect()
     gc.freeze()  # the collector need not visit the objects of all these modules again
     return worker
@@ -107,6 +110,7 @@ class SweepWorker:
 
         catalogue = metrics.catalogue(self.hooks.contributions("register_metrics"))
         with tempfile.TemporaryDirectory() as folder:
+            # with the worker's cache: the table that is loaded here is that of its first run
             options = RunOptions(cached=self.cache.get_or_compute, prunable=request.prunes)
             run = ActiveRun(request.config, Path(folder), self.hooks, self.trust, catalogue, options)
             for stage in stages_before_fit(self.hooks):
@@ -174,6 +178,7 @@ class SweepWorker:
         except KeyboardInterrupt:
             if not records:  # before the run had a folder; else its record says so, and the driver knows why
                 raise
+        # an algorithm that calls sys.exit() must not end the worker; its record says that the run has failed
         except SystemExit as error:
             sys.stderr.write(f"the algorithm called sys.exit({error.code})\n")
         except Exception:
@@ -195,12 +200,14 @@ class SweepWorker:
     def _add_candidate(self, request: RunRequest, run: ActiveRun, record: RunRecord, values: tuple[float, ...]) -> None:
         """Keep a run in memory unless another one dominates it, and drop those that it dominates."""
         candidates = {number: values for number, (_, _, values) in self.best_candidates.items()}
+        # the front of the whole sweep comes with the request: a run that another worker has beaten need not be held
         rivals = [*request.front, *candidates.values()]
         if any(dominates(rival, values, request.objectives) for rival in rivals):
             return
         dominated = [number for number, rival in candidates.items() if dominates(values, rival, request.objectives)]
         self.best_candidates[request.number] = (run, record, values)
         remaining = [number for number in self.best_candidates if number not in dominated]
+        # at most MAX_HELD_RUNS, the latest: one that is dropped and turns out to be the best is fitted again
         for number in [*dominated, *remaining[:-MAX_HELD_RUNS]]:
             drop_checkpoints(self.best_candidates.pop(number)[0].folder)
 
@@ -214,6 +221,7 @@ class SweepWorker:
             return AttemptResult.from_record(finalize_later(run, record, self.hooks, self.trust), objectives, kept=True)
         if request.refit is None:
             return None
+        # what the first attempt left would make the stage save fail, which expects no folder of a model
         drop_artifacts(RunFolder(request.refit.folder))
         return self.run_trial(replace(request.refit, keep="all"), channel)
 
@@ -230,6 +238,7 @@ def make_folder(path: Path) -> RunFolder:
 
 def objective_values(record: RunRecord, objectives: MetricDirections) -> tuple[float, ...] | None:
     """Return the values of the objectives, None if one is missing or not finite."""
+    # `fit_seconds` is no metric of the evaluator, yet may be an objective beside one
     metrics = {**record.metrics.get("validation", {}), "fit_seconds": record.stages.get("fit")}
     values = [metrics.get(name) for name, _ in objectives]
     if any(value is None or not math.isfinite(value) for value in values):
@@ -244,5 +253,6 @@ def mark_diverged(record: RunRecord, request: RunRequest) -> RunRecord:
     names = ", ".join(name for name, _ in request.objectives)
     error = {"type": "Diverged", "message": f"{names} on the validation split is not a finite number", "hints": []}
     record = replace(record, state="failed", reason="diverged", error=error)
+    # in the folder, too: `runtree runs` reads it, and must not show a completed run without a value
     write_record(RunFolder(request.folder), record, durable=False)
     return record

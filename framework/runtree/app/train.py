@@ -75,6 +75,7 @@ def train(
     result = TrainResult()
     try:
         composed = engine.compose(overrides, multirun=flags.multirun)
+        # `hydra.mode` in a config file starts a multirun without -m
         result.multirun = flags.multirun or str(composed.hydra.mode).endswith("MULTIRUN")
         task = HydraTask(app, result, callbacks, order, flags)
         if not result.multirun:
@@ -82,6 +83,7 @@ def train(
         elif composed.hydra.sweeper.get("_target_") == SWEEPER:
             engine.multirun(overrides, task)
         else:
+            # the folder is made here and passed as an override, because Hydra's sweeper would reuse an existing one
             result.folder = _sweep_folder(composed)
             engine.multirun([*overrides, f"hydra.sweep.dir={_quote(result.folder)}"], task)
     except UnknownKeyError as error:  # a sweep knows its own keys, the catalogue those of other options
@@ -89,6 +91,7 @@ def train(
     except RuntreeError:
         raise
     except Exception as error:
+        # an error of the run is not Hydra's, and its traceback must not be replaced by a hint on overrides
         if not _comes_from_hydra(error):
             raise
         raise translate_error(error, flags.overrides, app.catalogue, result.multirun or flags.multirun) from error
@@ -107,6 +110,8 @@ class HydraTask:
 
     def __reduce__(self) -> Any:
         """Pickle for the process of a Hydra launcher, which makes its own application."""
+        # only what the other process cannot find by itself: plugins that were registered by hand, and the folder of the
+        # sweep
         return make_remote_task, (self.app.plugins.extra, self.result.folder, self.result.swept is not None)
 
     def __call__(self, config: "DictConfig") -> Any:
@@ -176,6 +181,8 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
     try:
         run = execute(request, task.app.plugins, task.app.allow_list(overrides), callbacks.on_stage)
     except Exception as error:
+        # in a sweep of runtree's the driver records the failure; under another sweeper the other jobs go on, and all
+        # failures are listed at the end
         if not result.multirun or result.swept is not None:
             raise
         result.failures.append((overrides, error))
@@ -231,6 +238,7 @@ def existing_folder(config_dir: str | None) -> str | None:
 
 
 def _comes_from_hydra(error: BaseException | None) -> bool:
+    # Hydra wraps errors, so the cause is looked at, too
     while error is not None:
         if type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml"):
             return True
