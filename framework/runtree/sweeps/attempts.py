@@ -56,12 +56,15 @@ def result_from_return(value: Any, termination: Termination | None, cause: str |
     if value.state == "interrupted":
         return _interrupted(value, termination, cause)
     error = value.error or {}
+    # a full disk is not the fault of the run: it waits for the next session, and the sweep stops, as further runs would
+    # fail alike
     if value.state == "failed" and any(text in str(error.get("message")) for text in DISK_FULL_MESSAGES):
         return AttemptResult("interrupted", error=error, suspends="disk")
     return replace(value, retryable=value.state == "failed" and error.get("type") in TRANSIENT_ERRORS)
 
 
 def _interrupted(result: AttemptResult, termination: Termination | None, cause: str | None) -> AttemptResult:
+    # Ctrl-C suspends: the run is done again when the sweep is resumed, as if it had not begun
     if termination == "interrupt":
         return AttemptResult("interrupted", suspends="interrupt")
     if termination is None and cause is None:
@@ -75,6 +78,7 @@ def _interrupted(result: AttemptResult, termination: Termination | None, cause: 
 
 def result_from_death(died: JobDied, termination: Termination | None) -> AttemptResult:
     """Return the result of a job whose process died."""
+    # first, whatever killed the process: during Ctrl-C a run may die in many ways, and all of them are the user's wish
     if termination == "interrupt":
         return AttemptResult("interrupted", suspends="interrupt")
     if termination == "stop" or died.cause == "terminated":
@@ -83,6 +87,7 @@ def result_from_death(died: JobDied, termination: Termination | None) -> Attempt
         message = f"it took longer than compute.max_seconds, and was ended after {died.seconds:.1f} s"
         return AttemptResult("stopped", "max_seconds", died.seconds, error_record("TimeLimit", message))
     if died.cause == "memory":
+        # not retryable: the same run would exceed the limit again
         message = f"it took {died.peak / 2**20:,.0f} MiB, more than compute.memory allows"
         return AttemptResult("failed", "error", died.seconds, error_record("MemoryLimit", message))
     error = error_record("Crashed", describe_exit(died))

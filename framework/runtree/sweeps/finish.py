@@ -43,11 +43,14 @@ def finish(
         Called with a line for people before each step that takes time.
     """
     if driver.stop_cause not in UNFINISHED and options.keep == "best":
+        # only now is the test split looked at, once, by the runs that won on the validation split
         for run in (run for run in runs_to_keep(driver) if not run.kept):
             on_step(f"scoring run {run.number} on the test set, saving the model")
             driver.on_disk(keep_run, driver, run)
+        # after the new best is saved: until then the former one is the only model of the sweep
         if driver.stop_cause not in UNFINISHED:
             _drop_former_best(driver, folder)
+    # before the results, which refer to these files
     driver.on_disk(repair_run_files, driver, folder)
     stop = stop_record(driver.monitor)
     # Even if a criterion was reached meanwhile, an interrupted sweep has not ended
@@ -56,6 +59,7 @@ def finish(
     driver.on_disk(_write_results, driver, folder, stop)
     if driver.stop_cause in UNFINISHED:
         return stop
+    # every piece of advice is about one best trial, which a Pareto front does not have
     if len(driver.objectives.metrics) == 1:
         driver.on_disk(_write_advice, driver, folder, options, stop, on_step)
     if driver.stop_cause in UNFINISHED:  # the disk is full by now
@@ -64,6 +68,7 @@ def finish(
         on_step("drawing plots")
         best = [trial for trial, _ in driver.front.best]
         draw_sweep_plots(driver.state, driver.objectives, _spaces(driver), folder.plots, best)
+    # last, as the page shows plots, advice and leaderboard from their files
     if options.report:
         write_report(folder)
     return stop
@@ -122,11 +127,13 @@ def keep_run(driver: Driver, run: RunState) -> None:
         [refitted] = _on_workers(driver, [FinalizeRequest(run.number, refit=driver.repeat_request(run))])
         result, attempts = refitted if isinstance(refitted, AttemptResult) else None, attempts - 1
     if result is not None and result.state == "completed":
+        # in the ledger, too: should the files be damaged later, the test metrics can be restored from it
         event = {"event": "kept", "run": run.number, "metrics": result.metrics, "seconds": result.seconds}
         driver.append(event | {"fingerprints": result.fingerprints, "missed": list(result.failed_gates)})
         return
     error = str(((result.error if result is not None else None) or {}).get("message", "its process is gone"))
     log.warning("run %d could not be kept: %s", run.number, error)
+    # its folder may hold half of an attempt to save it
     driver.unverified.append(run.number)
     if any(text in error for text in DISK_FULL_MESSAGES):
         driver.stop("disk")
@@ -148,6 +155,8 @@ def _drop_former_best(driver: Driver, folder: SweepFolder) -> None:
 
 def repair_run_files(driver: Driver, folder: SweepFolder) -> None:
     """Write again the files of ended runs that differ from the ledger: a crash or a full disk damaged them."""
+    # runs of former sessions, and those that could not be kept: only a loss of power can damage what this session
+    # wrote, and then the next session looks at it
     for number in driver.unverified:
         run, run_folder = driver.state.runs[number], folder.run(number)
         if not _matches_ledger(run_folder, run):
@@ -162,6 +171,7 @@ def _matches_ledger(folder: RunFolder, run: RunState) -> bool:
         scored = json.loads(folder.metrics.read_bytes()) if metrics else {}
     except (NotFoundError, OSError, ValueError, RecursionError):
         return False
+    # metrics.json may hold more than the ledger, such as the scores of folds
     same = (record.state, record.metrics) == (run.state, metrics) and {**scored, **metrics} == scored
     # Losing power may leave a file short, or of its full length with zeros
     return same and config.endswith(b"\n") and b"\0" not in config

@@ -35,6 +35,8 @@ def sweep_identity(
     families = {
         space.name or "all": {
             "space": space.declared,
+            # without secrets, as this is written to sweep.yaml; without `compute` and `outputs`, which may differ on
+            # resume
             "config": redact(_without_outside(composer.base(_first_options(space)).frozen.config)),
         }
         for space in spaces
@@ -45,6 +47,7 @@ def sweep_identity(
         else {"data": preflight.data, "split": preflight.split, "objectives": preflight.objectives}
     )
     kept = {key: value for key, value in tuner.items() if key not in MAY_CHANGE_ON_RESUME}
+    # as JSON would give it back: otherwise a tuple would differ from the list that is read from the file
     identity: dict[str, Any] = jsonable({"families": families, "tuner": kept, **comparable})
     return identity
 
@@ -85,6 +88,7 @@ def read_request(folder: SweepFolder) -> dict[str, Any]:
 def check_same(earlier: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
     """Refuse to resume a sweep with another identity; raise RequestError with the first differences."""
     old, new = flatten(earlier), flatten(now)
+    # as text: 1, 1.0 and true are equal in Python, but not the same config
     differing = [key for key in {**old, **new} if _text(old.get(key)) != _text(new.get(key))]
     if not differing:
         return

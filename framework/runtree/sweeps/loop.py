@@ -84,6 +84,7 @@ class Driver:
     def __post_init__(self) -> None:
         delay = self.result_delay if self.options.deterministic else None
         self.results = ResultTracker(self.state, self.objectives, self.proposer, self.monitor, delay)
+        # the scheduler appends without a sync: the loop waits once for all events of a turn
         self.scheduler = Scheduler(
             self.state, self.proposer, self.results, self.monitor, self.options, self._append_unsynced
         )
@@ -105,7 +106,9 @@ class Driver:
 
     def open(self) -> None:
         """Begin a session, and take over what the ledger knows of former ones."""
+        # ended in former sessions: their files were not durable, so they are compared with the ledger at the end
         self.unverified += self.state.ended
+        # results first: a retry begins only when the tuners know all that came before it
         self.results.restore(self.scheduler.next_number)
         self.scheduler.restore()
         session = {"pid": os.getpid(), "host": socket.gethostname(), "time": timestamp(), "stop": self.options.stop}
@@ -121,7 +124,10 @@ class Driver:
     def run(self) -> None:
         """Run until a criterion is reached, nothing is left to try, or the sweep is told to stop."""
         while True:
+            # the clock and the signals are looked at before slots are filled: a sweep that is over must not begin
+            # another run
             self._poll()
+            # the wait for the disk comes after the slots are filled, so that workers are busy during it
             self.on_disk(self._fill_slots)
             self.on_disk(self._confirm)
             if not self.running and (self.stop_cause or self.scheduler.pause is None):
@@ -182,6 +188,7 @@ class Driver:
             return
         run = self.state.runs[event.job]
         seconds = time.monotonic() - self.running.pop(run.number)
+        # of the recent runs rather than all: a tuner may move to slower configurations
         self._mean_seconds = 0.9 * self._mean_seconds + 0.1 * seconds if self._mean_seconds else seconds
         termination = self._terminated.pop(run.number, None)
         if isinstance(event, JobDied):
@@ -191,11 +198,13 @@ class Driver:
 
     def _end_attempt(self, run: RunState, result: AttemptResult, event: JobReturned | JobDied) -> None:
         """Record an attempt: the run has ended, is tried again, or waits for the next session."""
+        # no event: for the ledger the run has begun and not ended, which is what makes the next session do it again
         if result.suspends:
             run.state = "queued"
             self.stop_cause = self.stop_cause or result.suspends
             return
         if result.retryable and run.attempts <= self.options.retries:
+            # doubled each time: what a machine lacks (memory, a file server) needs time to come back
             pause = self.options.backoff * 2 ** (run.attempts - 1)
             self._append_unsynced(died_event(run, result))
             self.scheduler.retry(run, pause)
@@ -203,6 +212,8 @@ class Driver:
         trial = self.state.trials[run.trial]
         if not (isinstance(event, JobReturned) and getattr(event.result, "state", None) == result.state):
             self.tasks.record_failure(run, result, trial)  # its folder does not say so yet
+        # after the files of the run: if this process dies in between, the ledger has no end of the run, and it is done
+        # again
         self._append_unsynced(ended_event(run, trial, result))
         if result.state == "failed" and self.options.on_failure == "stop":
             self.stop_cause = self.stop_cause or "failure"
@@ -226,6 +237,7 @@ class Driver:
     def _confirm(self) -> None:
         """Wait until the disk has the ledger, then show the runs whose end is in it."""
         self.ledger.sync()
+        # taken only after the sync: if that fails, they are shown at the next one
         ended, self._unconfirmed = self._unconfirmed, []
         for run in ended:
             self._show(self.observer.ended, run)
@@ -236,6 +248,7 @@ class Driver:
         self.monitor.clock(self.seconds)
         if self.signals:
             self.stop("interrupt", at_once=self.signals > 1)
+        # a file and not a signal: `runtree stop` may run on another machine that shares the output folder
         request = self.tasks.stop_request()
         if request:
             self.stop("stop", at_once=request == "terminate")
@@ -249,16 +262,19 @@ class Driver:
 
     def stop(self, cause: str, at_once: bool = False) -> None:
         """Begin no further run; `at_once` terminates those that are running, too."""
+        # the first cause counts: what follows, such as a failed run during Ctrl-C, is its consequence
         self.stop_cause = self.stop_cause or cause
         if at_once:
             self._terminate("stop" if cause == "stop" else "interrupt")
 
     def _terminate(self, termination: Termination) -> None:
         for number in self.running:
+            # once for each run: a second SIGTERM could interrupt a run that is writing its record
             if number not in self._terminated:
                 self._terminated[number] = termination
                 self.executor.terminate(number)
 
     def _timeout(self) -> float:
+        # no longer than POLL_SECONDS: signals and requests to stop are seen only between two waits
         pause = self.scheduler.pause
         return POLL_SECONDS if pause is None else min(POLL_SECONDS, pause)

@@ -120,6 +120,7 @@ class AttemptResult:
             reason=record.reason,
             seconds=record.seconds or 0.0,
             error=record.error,
+            # a run that was pruned or stopped may have validation metrics of an unfinished model
             objectives=objectives if record.state == "completed" else None,
             metrics=record.metrics,
             stages=record.stages,
@@ -170,4 +171,5 @@ class FinalizeRequest:
 def dominates(one: tuple[float, ...], other: tuple[float, ...], objectives: MetricDirections) -> bool:
     """Return whether `one` is at least as good as `other` in every objective; an equal one is."""
     pairs = zip(one, other, (direction for _, direction in objectives), strict=True)
+    # an equal run counts as dominated, so that of equally good runs the first one stays the best
     return all(a >= b if direction == "maximize" else a <= b for a, b, direction in pairs)

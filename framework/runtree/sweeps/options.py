@@ -226,6 +226,7 @@ LOOP_KEYS = tuple(option.name for option in fields(LoopOptions))
 
 def read_loop_options(node: Mapping[str, Any]) -> LoopOptions:
     """Read the keys of `LoopOptions` from a `tuner` node; null stands for the default."""
+    # null means the default, so that a key can be reset on the command line
     options = {key: value for key, value in node.items() if key in LOOP_KEYS and value is not None}
     check_arguments(LoopOptions, options, "tuner")
     return LoopOptions(**options)

@@ -60,6 +60,7 @@ def split_overrides(
     ConfigError
         Several values for a key of which a sweep has one, or a range for one that has to be composed.
     """
+    # the command line comes last and replaces what hydra.sweeper.params says
     declarations = [*_from_params(params), *_from_command_line(arguments)]
     fixed: dict[str, str] = {}
     composed: dict[str, tuple[str, ...]] = {}
@@ -75,11 +76,14 @@ def split_overrides(
             raise _single_value_error(key, name, declared)
         elif name in groups or key != name:
             domain, _ = parse_domain(key, declared, lambda path: list(options(name)))  # noqa: B023  called at once
+            # each value of such a key has to be composed by Hydra before the sweep begins, so there must be finitely
+            # many
             if domain.size is None:
                 raise ConfigError(
                     f"{key}: each value needs a config of its own, so it takes a list of values, not {declared}",
                     f"list them: {key}=A,B" + ("" if name in groups else f"; or set an existing key: {name}=…"),
                 )
+            # repeated values are dropped, in the order of the command line, which is that of a grid
             composed[key] = tuple(dict.fromkeys(_option_text(value, key) for value in domain.values))
         else:
             ranges[key] = declared
@@ -119,6 +123,7 @@ def _from_command_line(arguments: Iterable[str]) -> Iterable[tuple[str, Any, str
 
     parser = OverridesParser.create()
     for argument in arguments:
+        # Hydra's parser: commas, quotes and brackets mean here what they mean in Hydra
         override = parser.parse_override(argument)
         sweep = override.is_sweep_override()
         yield override.get_key_element(), argument.partition("=")[2], None if sweep else argument
@@ -137,4 +142,5 @@ def _is_sweep(text: str, key: str) -> bool:
 
 
 def _option_text(value: Any, key: str) -> str:
+    # anything else is written so that Hydra reads the same value back: 1 is a number, '1' is a text
     return value if isinstance(value, str) and value.isidentifier() else literal(value, key)

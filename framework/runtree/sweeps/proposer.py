@@ -121,6 +121,7 @@ class Proposer:
 
     def _count_duplicates(self, study: Study, duplicate_of: int | None) -> None:
         self._duplicates_in_a_row = self._duplicates_in_a_row + 1 if duplicate_of is not None else 0
+        # in a finite space a tuner that learns repeats its favourites for ever instead of ending
         if self._duplicates_in_a_row >= MAX_CONSECUTIVE_DUPLICATES:
             study.exhausted, self._duplicates_in_a_row = True, 0
 
@@ -156,18 +157,22 @@ def choose_study(
     if shares:
         return max(studies, key=lambda study: shares.get(study.space.name, 0.0) / (study.next_number + 1))
     least = min(studies, key=lambda study: study.next_number)
+    # one more than there are dimensions: with fewer trials a model of the space is not determined
     first = max(MIN_TRIALS_EACH, len(least.space.space) + 1)
     if max_runs is not None:  # at most half of all runs go into first trials
         first = min(first, max(1, max_runs // (2 * len(studies))))
     total = sum(study.next_number for study in studies)
     if least.next_number < first or least.next_number < min(MIN_SHARE_EACH, 0.5 / len(studies)) * total:
         return least
+    # ranks and not values: an algorithm that diverges once would stretch the scale, and make all others look alike
     values = sorted({value for study in studies for value in study.values})
     ranks = {value: position / max(len(values) - 1, 1) for position, value in enumerate(values)}  # 1 is the best
 
     def upper_bound(study: Study) -> float:
+        # the best few and not the mean of all: the user gets the best trial, and a wide space has many bad ones
         best = sorted(study.values)[-BEST_TRIALS_COMPARED:]
         mean = sum(ranks[value] for value in best) / len(best) if best else 0.0
+        # 0.5: ranks lie within [0, 1], and the full bound of UCB1 would spread the trials almost evenly
         return mean + 0.5 * math.sqrt(2 * math.log(max(total, 2)) / max(study.next_number, 1))
 
     return max(studies, key=upper_bound)

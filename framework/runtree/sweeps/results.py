@@ -63,6 +63,7 @@ def read_constraints(texts: Sequence[str] | str | None) -> list[Constraint]:
             )
         metric = bound.name if "." in bound.name or bound.name == "fit_seconds" else f"validation.{bound.name}"
         split = metric.partition(".")[0]
+        # a constraint on test metrics would select by the test split
         if split not in ("train", "validation", "fit_seconds"):
             raise ConfigError(f"tuner.constraints: '{text}' uses the {split} split", "bound validation.METRIC")
         constraints.append(Constraint(text, metric, bound.limit, 1 if bound.operator == "<=" else -1))
@@ -104,6 +105,7 @@ class Objectives:
 
     def is_feasible(self, runs: Sequence[RunState]) -> bool:
         """Return whether every run that completed keeps every constraint."""
+        # every run and not their mean: a bound that holds on average is broken by some of the models
         return all(max(self.violations(run), default=0.0) <= 0 for run in runs if run.state == "completed")
 
     def observation(self, state: SweepState, trial: Trial, visible: bool = True) -> Observation:
@@ -118,6 +120,7 @@ class Objectives:
         reports = tuple(runs[0].reports)
         objectives = self.mean(runs)
         if ended == "pruned":
+            # a pruned run has its last intermediate value: samplers rank pruned trials by it
             objectives = (reports[-1][1],) if reports else None
         violations = [self.violations(run) for run in runs if run.state == "completed"]
         worst = tuple(max(column) for column in zip(*violations, strict=True)) if violations else ()
@@ -231,6 +234,8 @@ class ResultTracker:
 
     def ready(self, next_number: int) -> bool:
         """Count the runs that the proposal of run `next_number` may know; return whether all of them have ended."""
+        # run n may know the runs from 0 to n - delay: with as many slots as the delay, it waits only for a run that is
+        # slower than its successors
         limit = 0 if self.delay is None else next_number - self.delay + 1
         self.count_in_order(limit)
         return self.delay is None or self.counted >= limit
@@ -239,6 +244,7 @@ class ResultTracker:
         """Count runs by number up to `limit` of them; without a `delay` they have been counted already."""
         while self.delay is not None and self.counted < limit:
             run = self.state.runs.get(self.counted)
+            # waits for the slowest run: to skip it would let the order of ends decide what a proposal knows
             if run is None or not run.is_finished:
                 break
             self.counted += 1
@@ -260,9 +266,12 @@ class ResultTracker:
         trial = self.state.trials[run.trial]
         runs = self.state.runs_of(trial)
         states = self.monitor.counters.states
+        # by the monitor and not by the state of the runs, which in a deterministic sweep may have ended without being
+        # counted
         is_last = len(runs) == trial.repeats and all(states.get(other.number) for other in runs if other != run)
         score = self.objectives.mean(runs) if is_last else None
         single = len(self.objectives.metrics) == 1
+        # several objectives have no best value; an infeasible trial must not reset patience
         value = score[0] if score is not None and single and self.objectives.is_feasible(runs) else None
         self.monitor.ended(run.number, run.state, value, run.result.seconds, counts=is_last)  # type: ignore[arg-type]
         return is_last or run.state == "pruned"  # the repeats of a pruned run do not begin
@@ -297,6 +306,7 @@ def rank_trials(state: SweepState, objectives: Objectives) -> list[tuple[Trial, 
         runs = state.runs_of(trial)
         losses = tuple(sign * value for sign, value in zip(signs, score or (), strict=False))
         partial, infeasible = not is_fully_measured(trial, runs), not objectives.is_feasible(runs)
+        # False sorts before True; the number of the first run makes the order total, so that equal trials do not swap
         return score is None, partial, infeasible, losses, trial.runs[0]
 
     return sorted(scored, key=rank)

@@ -62,9 +62,11 @@ class Scheduler:
 
     def next(self) -> RunState | None:
         """Return the next run, None if none may begin now."""
+        # a retry before anything new: its trial occupies the tuner as running until it has ended
         if self.pause == 0.0:
             return self.state.runs[heappop(self._retries)[1]]
         while self._may_start():
+            # repeats before new trials: a tuner learns from a trial only after its last repeat
             run = self._next_repeat()
             if run is not None:
                 return run
@@ -84,6 +86,7 @@ class Scheduler:
 
         Not in a deterministic sweep: there, the proposal would depend on when it is made.
         """
+        # a quick tuner is not asked ahead: its proposal would lack the result of the run that ends next
         slow = self._tuner_seconds > SLOW_TUNER_SHARE * mean_seconds
         if slow and not self.options.deterministic and self._prefetched is None and self._may_start():
             self._prefetched = self._propose()
@@ -115,6 +118,7 @@ class Scheduler:
     ) -> RunState:
         number = self._gaps.pop(0) if self._gaps else self.next_number
         event = {"event": "asked", "run": number, "family": key[0], "trial": key[1], "repeat": repeat}
+        # before the run is submitted: a run without an event would be lost by a crash, with its proposal
         self.append(event | {"of": self.options.repeats, "values": values, "memo": memo, "same": config_key})
         self.next_number = max(self.next_number, number + 1)
         self.monitor.started(number)

@@ -68,6 +68,7 @@ def joint_space(overrides: SweepOverrides, composer: Composer) -> SearchSpace:
 
 def _bases(group: str, overrides: SweepOverrides, composer: Composer) -> dict[str, ComposedBase]:
     """Return option → config of a swept group; a group that is not swept has the single option ""."""
+    # the first option of every other group: whether a key exists depends on its own group alone
     first = {key: options[0] for key, options in overrides.composed.items()}
     if group not in overrides.composed:
         return {"": composer.base(first)}
@@ -85,6 +86,7 @@ def _conditional_dimension(path: str, declared: Any, bases: Mapping[str, Compose
     group = path.partition(".")[0]
     texts = ", ".join(f"'{option}'" for option in options)
     own = dict(declared) if isinstance(declared, Mapping) else {"space": declared}
+    # the condition of the user is kept, and holds in addition
     both = " and ".join(filter(None, [f"{group} in [{texts}]", own.get("when")]))
     return parse_dimension(path, {**own, "when": both}, defaults)
 

@@ -110,6 +110,7 @@ class SweepState:
     def apply(self, event: Mapping[str, Any]) -> None:
         """Apply an event; one that repeats what is known, or that a later version wrote, changes nothing."""
         self.seconds = max(self.seconds, float(event.get("at", 0.0)))
+        # by name: a new kind of event needs a method and nothing else, and an unknown one is passed over
         handler = getattr(self, f"_on_{event['event']}", None)
         if handler is not None:
             handler(event)
@@ -127,10 +128,12 @@ class SweepState:
             self.trials[key] = Trial(key, values, {}, earlier_objectives=tuple(objectives))
 
     def _on_opened(self, event: Mapping[str, Any]) -> None:
+        # a sweep that is resumed has not stopped, whatever a former session wrote
         self.stopped = None
 
     def _on_asked(self, event: Mapping[str, Any]) -> None:
         number = int(event["run"])
+        # a line that was written twice, or an "ended" event that repeats it
         if number in self.runs:
             return
         key = (str(event["family"]), int(event["trial"]))
@@ -153,6 +156,7 @@ class SweepState:
         run = self.runs.get(int(event["run"]))
         if run is not None:  # missing if the line of its begin is damaged
             run.attempts, run.state = int(event["attempt"]) + 1, "queued"
+            # the next attempt reports its steps again, unless it continues from a checkpoint
             run.reports.clear()
 
     def _on_ended(self, event: Mapping[str, Any]) -> None:
@@ -202,8 +206,10 @@ class SweepState:
     def next_repeat(self, trial: Trial) -> int | None:
         """Return the first repeat of a trial without a run; None if there is none, or if one of its runs was pruned."""
         runs = [self.runs[number] for number in trial.runs]
+        # a pruned trial is not worth its other repeats
         if not runs or any(run.state == "pruned" for run in runs):
             return None
+        # by number and not by count: a damaged ledger may have lost a repeat in the middle
         existing = {run.repeat for run in runs}
         return next((repeat for repeat in range(trial.repeats) if repeat not in existing), None)
 

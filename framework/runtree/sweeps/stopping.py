@@ -46,6 +46,7 @@ class SweepCounters:
     def start(self, number: int) -> None:
         """Count a run; one that failed, was stopped or was interrupted may start again and loses that end."""
         former = self.states.get(number)
+        # a mistake of the caller, which would count one run twice
         if former in COUNTS_AGAINST_PATIENCE:
             raise ValueError(f"run {number} is {former}, and cannot be started again")
         self._set_state(number, None)
@@ -59,6 +60,7 @@ class SweepCounters:
         self._set_state(number, state)
         self.last_run = number
         self.run_seconds += seconds
+        # a run that was stopped from outside says nothing about failures: it neither continues a row nor ends one
         if state in ENDED_BY_ITSELF:
             self.failed_in_a_row = self.failed_in_a_row + 1 if state == "failed" else 0
         if state in COUNTS_AGAINST_PATIENCE or value is not None:
@@ -71,6 +73,7 @@ class SweepCounters:
             self._judge(number, self.sign * value if usable and value is not None else None)
 
     def _set_state(self, number: int, state: FinishedState | None) -> None:
+        # counts are kept up to date instead of counted anew: the criteria are checked after each of thousands of runs
         if number in self.states:
             self._count[self.states[number]] -= 1
         self.states[number] = state
@@ -192,10 +195,12 @@ class StopMonitor:
 
     def may_start(self) -> bool:
         """Return whether one more run may start."""
+        # running runs count as well: with several slots the limit would be exceeded otherwise
         room = self.rules.max_runs is None or len(self.counters.states) < self.rules.max_runs
         return room and self.reason is None and self._exhausted is None
 
     def _check(self) -> None:
+        # the first reason stays: runs that end later may satisfy another one, which did not stop the sweep
         if self.reason is not None:
             return
         reasons = [criterion(self.counters, self.rules) for criterion in CRITERIA]

@@ -57,6 +57,7 @@ class Tasks:
         frozen = self.composer.freeze({**space.choices, **values}, self._composed)
         outside = {path: value for path, value in values.items() if path.partition(".")[0] in IGNORED_GROUPS}
         key = frozen.fingerprint + (json.dumps(outside, sort_keys=True, default=str) if outside else "")
+        # one entry is enough: a trial is frozen when it is proposed, and again when its run begins
         self._frozen = (values, (frozen, key))
         return frozen, key
 
@@ -127,6 +128,7 @@ class Tasks:
 
     def archive_attempt(self, run: RunState) -> None:
         """Move the folder that an earlier attempt left, if there is one."""
+        # moved, not removed: the log of an attempt that crashed is what explains the crash
         archived = self.folder.set_aside(self.folder.run(run.number).path, max(1, run.attempts - 1))
         if archived is not None:
             self._archived[run.number] = archived
@@ -134,6 +136,8 @@ class Tasks:
     def _adopt_checkpoints(self, archived: Path | None, folder: Path) -> None:
         """Let an attempt continue from the checkpoints of the former one; whether they fit is checked on reading."""
         if archived is not None and RunFolder(archived).checkpoints.is_dir():
+            # moved, as checkpoints may be large; the history is copied, because the archive should show how far the
+            # attempt came
             RunFolder(archived).checkpoints.rename(RunFolder(folder).checkpoints)
             if RunFolder(archived).history.is_file():
                 shutil.copy(RunFolder(archived).history, RunFolder(folder).history)
@@ -143,6 +147,7 @@ class Tasks:
         folder = self.folder.run(run.number)
         frozen = self.config(run, trial)
         try:
+            # what the run itself has written is kept, such as when it started
             record = read_record(folder)
         except NotFoundError:
             record = _new_record(f"{self.folder.path.name}/{folder.path.name}", frozen, folder.path)
@@ -164,6 +169,7 @@ class Tasks:
     def stop_request(self) -> str | None:
         """Return "finish" or "terminate" after `runtree stop`, else None."""
         try:
+            # an empty file asks for the milder way
             return self.folder.request.read_text(encoding="utf-8").strip() or "finish"
         except OSError:
             return None
@@ -181,6 +187,7 @@ def restore_run_files(request: RunRequest, run: RunState) -> None:
     except NotFoundError:
         record = _new_record(f"{request.sweep}/{folder.path.name}", frozen, folder.path)
     folder.path.mkdir(parents=True, exist_ok=True)
+    # durable: these files replace ones that a loss of power has damaged, and the record comes last
     write_yaml(folder.config, frozen.written)
     if result.metrics:
         write_json(folder.metrics, result.metrics)

@@ -71,6 +71,7 @@ def load_warm_start(
         else:
             ranking = Objectives(tuple((str(name), str(way)) for name, way in earlier["objectives"]))
         results, outside = _results_in_space(folder, earlier, spaces, ranking)
+        # scores are taken over only if everything that decides them is equal
         if not reason and options.kind != "transfer":
             warm.results += results[: options.max_runs]
             what = f"{len(results[: options.max_runs])} runs are told to the tuner"
@@ -92,6 +93,7 @@ def difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         other = earlier["families"].get(name)
         if other is None:
             continue
+        # a key that one of them searches has no single value to compare; the values of each trial are checked instead
         searched = {*space["space"], *other["space"]}
         old, new = flatten(other["config"]), flatten(space["config"])
         for key in {**old, **new}:

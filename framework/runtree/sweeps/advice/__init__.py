@@ -25,5 +25,6 @@ def advise(sweep: FinishedSweep, rechecked: Sequence[Rechecked] = ()) -> dict[st
     findings: list[Finding] = list(chain.from_iterable(rule(sweep) for rule in rules))
     winner_rules = (compare_with_test, compare_with_folds, estimate_bias)
     findings += chain.from_iterable(rule(sweep, winner) for rule in winner_rules)
+    # a stable sort: findings of one level stay in the order of the rules
     findings.sort(key=lambda finding: LEVEL_ORDER[finding.level])
     return {"findings": [finding.to_dict() for finding in findings], "optimism": winner}

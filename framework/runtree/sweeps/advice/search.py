@@ -78,6 +78,7 @@ def budget_too_small(sweep: FinishedSweep) -> Iterator[Finding]:
         return
     position, before = last_improvement(sweep)
     resume = f"runtree resume {sweep.name} tuner.stop.{_doubled_budget(sweep)}"
+    # each algorithm has a sampler of its own, and each of them draws its first trials at random
     spaces = len({trial.key[0] for trial in sweep.state.trials.values()}) or 1
     if sweep.startup * spaces >= count:
         text = f"all {count} runs were drawn at random: the tuner learns after {sweep.startup} of each algorithm"
@@ -92,6 +93,7 @@ def budget_too_small(sweep: FinishedSweep) -> Iterator[Finding]:
 def budget_too_large(sweep: FinishedSweep) -> Iterator[Finding]:
     """Find a sweep whose best value came early."""
     count = len(sweep.completed)
+    # a short sweep whose best came early may have been lucky: an advice to stop earlier needs more runs
     if sweep.stop.get("criterion") not in BUDGET_CRITERIA or count < 5 * MIN_RUNS:
         return
     position, _ = last_improvement(sweep)
@@ -108,6 +110,7 @@ def many_failures(sweep: FinishedSweep) -> Iterator[Finding]:
     if not ended or len(failed) <= MANY_FAILED_SHARE * len(ended):
         return
     reasons = [first_line((run.result.error or {}).get("message")) for run in failed]
+    # messages that differ only in a number (a size, a value) have one cause
     kind, frequency = Counter(map(without_numbers, reasons)).most_common(1)[0]
     example = next(reason for reason in reasons if without_numbers(reason) == kind)
     yield Finding(
@@ -124,6 +127,7 @@ def ties(sweep: FinishedSweep) -> Iterator[Finding]:
     if len(sweep.scored) < MIN_RUNS:
         return
     best = sweep.scored[0][1]
+    # exactly equal, without a tolerance: ties come from metrics of counts on few rows, such as the accuracy
     tied = sum(value == best for _, value in sweep.scored)
     if tied > 1:
         text = f"{tied} configurations tie for the best validation {sweep.metric}, {best:.4g}"
@@ -153,9 +157,11 @@ def best_at_edge(sweep: FinishedSweep) -> Iterator[Finding]:
     if not sweep.scored:
         return
     best = sweep.scored[0][0]
+    # of the same algorithm only: another one has other dimensions at the same paths
     own = [trial.values for trial, _ in sweep.scored if trial.key[0] == best.key[0]]
     if len(own) < MIN_RUNS:
         return
+    # one trial at the edge may be chance; several good ones near it point beyond
     top = own[: min(MAX_BEST_TRIALS, max(3, len(own) // 10))]
     for dimension in sweep.spaces.get(best.key[0], ()):
         path, domain = dimension.path, dimension.domain
@@ -178,6 +184,7 @@ def edge_of(dimension: Dimension, values: Sequence[Any]) -> End | None:
     domain = dimension.domain
     if isinstance(domain, Choice) or dimension.composed or not values or not all(map(_is_number, values)):
         return None
+    # on the scale of the range: on a log scale 2 % of the width would be nearly the whole range below the top
     positions = [position(domain, float(value)) for value in values]
     ends: tuple[tuple[End, list[float]], ...] = (("low", positions), ("high", [1 - place for place in positions]))
     for end, distances in ends:

@@ -52,6 +52,7 @@ def recheck(driver: Driver, sweep: FinishedSweep, count: int) -> list[Rechecked]
     former session rechecked is only read. One that fails is left out with a warning; if the evaluator has folds
     already, all are.
     """
+    # the first run of a trial stands for it: its repeats differ only in the seed
     best = [(driver.state.runs_of(trial)[0], trial, value) for trial, value in sweep.scored[:count]]
     try:
         requests = [driver.tasks.recheck_request(run, trial) for run, trial, _ in best]
@@ -65,6 +66,7 @@ def recheck(driver: Driver, sweep: FinishedSweep, count: int) -> list[Rechecked]
             log.warning("run %s could not be rechecked: its log is in %s", request.folder.name, request.folder)
     rechecked = []
     for request, (_, _, value) in zip(requests, best, strict=True):
+        # from the file and not from the worker's answer: a former session may have rechecked the trial
         scores = fold_scores(RunFolder(request.folder), sweep.metric)
         if len(scores) > 1:
             rechecked.append(Rechecked(int(request.folder.name), value, mean(scores), stdev(scores), len(scores)))
@@ -76,6 +78,7 @@ def _is_done(request: RunRequest) -> bool:
         record = read_record(RunFolder(request.folder))
     except NotFoundError:
         return False
+    # the fingerprint: a folder that was left by another config does not count
     return record.state == "completed" and record.fingerprints.get("config") == request.fingerprint
 
 
@@ -129,6 +132,7 @@ def selection_bias(sweep: FinishedSweep) -> float | None:
     if len(runs) < 2 or not all(len(folds) > 1 for folds in scores):
         return None
     scores += [fold_scores(sweep.folder.run(run.number), sweep.metric) for run in runs[2:]]
+    # the correction compares trials fold by fold, so all must have the same folds
     if len({len(folds) for folds in scores}) > 1:
         return None
     from runtree.statistics.selection_bias import tibshirani  # imports scipy
@@ -160,6 +164,7 @@ def compare_with_folds(sweep: FinishedSweep, winner: Mapping[str, Any]) -> Itera
     sign = 1 if sweep.objectives.maximizes else -1
     first = rechecked[0]
     loss = sign * (first["value"] - first["mean"])
+    # as if folds were independent, which they are not: a rough scale, used for the wording of an advice only
     error = first["sd"] / sqrt(first["folds"])
     leader = max(rechecked, key=lambda one: sign * one["mean"])
     values = {"loss": loss, "standard_error": error, "leader": leader["run"]}
