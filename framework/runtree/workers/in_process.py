@@ -50,6 +50,8 @@ class InProcessExecutor:
     def wait(self, timeout: float | None = None) -> list[Event]:
         """Run the job to its end, whatever `timeout`, and return the events."""
         if (job := self._job) is not None:
+            # made with the first job and not in the constructor: a sweep that is refused before it need not import the
+            # libraries
             self._function = self._function or self._make_function()
             self._events.append(self._run(job, self._function))
         events, self._events = self._events, []
@@ -83,6 +85,7 @@ class InProcessExecutor:
 
     def terminate(self, job: int) -> None:
         """Drop a job that has not started. While one runs, only a signal handler can call this: it interrupts it."""
+        # this can only be called by a signal handler, within the run: raising here is what interrupts it
         if self._running:
             raise KeyboardInterrupt
         if self._job is not None and self._job.id == job:

@@ -42,6 +42,7 @@ def colour_of(data: SweepPlotData, point: PlotPoint) -> str:
 
 def put_marks(axes: Any, data: SweepPlotData, place: Place) -> None:
     """Replace Optuna's marks: a colour for each algorithm, grey for violated constraints."""
+    # a copy of the list: `remove` changes it
     for cloud in list(axes.collections):
         cloud.remove()
     put_cloud(axes, data, [p for p in data.completed if not p.counts], place, c=PALE, label="constraint violated")
@@ -70,6 +71,7 @@ def legend_keys(axes: Any, data: SweepPlotData, drawn: Sequence[PlotPoint]) -> N
     """Add legend entries for the styles of the lines."""
     here = {point.family: colour_of(data, point) for point in drawn if point.state == "completed"}
     for name, colour in here.items():
+        # an empty line: the lines themselves are too many to have an entry each
         axes.plot([], [], color=colour, label=short(name) if len(data.names) > 1 else "a configuration")
     if any(point.state == "pruned" for point in drawn):
         axes.plot([], [], color=GREY, linestyle="--", label="pruned")
@@ -80,6 +82,7 @@ def legend_keys(axes: Any, data: SweepPlotData, drawn: Sequence[PlotPoint]) -> N
 def focus_on(axes: Any, values: Sequence[float], direction: str) -> None:
     """Limit the axis to values that can be distinguished, and note how many lie outside."""
     low, high = reach(values, direction)
+    # all values may be equal: then a share of the value itself, and for 0 a fixed margin
     room = 0.08 * (high - low) or 0.05 * abs(high) or 0.5
     axes.set_ylim(low - room, high + room)
     plain_numbers(axes.yaxis, most=7)
@@ -95,6 +98,7 @@ def plain_numbers(axis: Any, whole: bool = False, most: int = 4) -> None:
 
     if axis.get_scale() == "log":
         low, high = sorted(axis.get_view_interval())
+        # within less than two decades, decades alone would leave a single tick
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,), numticks=5))
         axis.set_minor_locator(NullLocator())
     else:
@@ -137,6 +141,7 @@ def finish_figure(figure: Any, size: tuple[float, float], title: str) -> None:
     for axes in figure.axes:
         if axes.get_legend() is not None:
             axes.get_legend().remove()
+    # set here and not at the start: Optuna makes the figure, with tight_layout
     figure.set_layout_engine("constrained")
     figure.set_size_inches(*size)
     figure.set_facecolor("white")

@@ -41,6 +41,7 @@ def draw_sweep_plots(
         with _undisturbed():
             for name, picture in _plan(data, families):
                 written += write_plot(folder, _free(name, written), picture)
+    # plots are made after the results are written: an error in one must not fail a sweep of hours
     except Exception as error:
         log.warning("%s: plots are left out: %s: %s", folder, type(error).__name__, error)
     return written
@@ -71,6 +72,7 @@ def _plan(
 
 
 def _file(kind: str, of: str) -> str:
+    # names of metrics and algorithms come from plugins, and may hold a slash
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", of)[:60]
     return f"{kind}-{plain}" if plain else kind
 

@@ -36,6 +36,7 @@ def history(data: SweepPlotData, index: int) -> DrawnPlot:
     for state, marker in (("pruned", "|"), ("failed", "x")):
         if ended := [point.run for point in data.shown if point.state == state]:
             name = f"{state} ({sum(1 for point in data.points if point.state == state)})"
+            # at the lower edge, in coordinates of the axes: these runs have no value to be drawn at
             axes.plot(ended, [0.02] * len(ended), marker, color=GREY, label=name, zorder=5)
             axes.lines[-1].set_transform(axes.get_xaxis_transform())
     best = [point for point in data.completed if point.run in data.best]
@@ -83,6 +84,8 @@ def intermediate(data: SweepPlotData) -> DrawnPlot | None:
         return None
     axes = plot_intermediate_values(study(drawn, (), data.directions))
     longest = max(len(point.reports) for point in drawn)
+    # Optuna draws a line for each trial in the order of the study, which is that of `drawn`; strict finds out if that
+    # changes
     for line, point in zip(axes.lines, drawn, strict=True):
         best, pruned = point.run in data.best, point.state == "pruned"
         line.set(color=BEST if best else GREY if pruned else colour_of(data, point), linestyle="--" if pruned else "-")
@@ -115,6 +118,7 @@ def importance(data: SweepPlotData) -> DrawnPlot | None:
     values = {one.label: one.shown[best.run] for one in data.columns if best.run in one.shown}
     texts = {name: f"{name} = {short(shown_text(values[name]), 18)}" if name in values else name for name in found}
     axes.set_yticks(range(len(found)), [texts[label.get_text()] for label in axes.get_yticklabels()])
+    # at most 15 bars: Optuna draws the most important one on top, so the lower ones are cut off
     axes.set_ylim(max(0, len(found) - 15) - 0.6, len(found) - 0.4)
     for bar in axes.patches:
         bar.set(facecolor=COLOURS[0], label="_")
@@ -167,4 +171,5 @@ def best_so_far(found: Sequence[PlotPoint], direction: str) -> list[PlotPoint]:
 
 def _steps(axes: Any, found: Sequence[PlotPoint], last: float, **look: Any) -> None:
     seconds, values = [point.at for point in found], [point.value() for point in found]
+    # up to the end of the sweep: the best value holds until then
     axes.plot([*seconds, last], [*values, values[-1]], drawstyle="steps-post", **look)

@@ -29,6 +29,7 @@ def slices(data: SweepPlotData) -> DrawnPlot | None:
     if len(data.completed) < 2 or not chosen:
         return None
     panels: Any = plot_slice(data.study, [one.label for one in chosen], target_name=data.metric())
+    # Optuna returns one axes for one parameter, and an array of them for several
     found = list(ravel(panels))
     figure, rows = found[0].figure, 1 if len(found) <= 4 else 2
     figure.axes[-1].remove()  # the colour bar, made anew for two rows
@@ -70,6 +71,7 @@ def _slice(axes: Any, data: SweepPlotData, column: ParameterColumn, across: int)
 def _choices(axes: Any, data: SweepPlotData, column: ParameterColumn, room: int) -> None:
     """Label the choices on an axis, slanted if they are too long for it."""
     seen = {column.shown[point.run] for point in data.completed if point.run in column.shown}
+    # Optuna plots the repr of a choice on a categorical axis, which knows its position
     places = {text: float(axes.convert_xunits(repr(text))) for text in column.texts if text in seen}
     kept = list(places)[:: 1 + len(places) // (MAX_TICKS + 1)]
     slant: Any = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
@@ -83,8 +85,10 @@ def parallel(data: SweepPlotData) -> DrawnPlot | None:
     from optuna.visualization.matplotlib import plot_parallel_coordinate
 
     chosen, turned = chosen_columns(data, MAX_PANELS + 2), data.directions[0] == "minimize"
+    # outliers are left out here: one would take all colours for itself
     low, high = reach([point.value() for point in data.completed], data.directions[0])
     within = [point for point in data.completed if low <= point.value() <= high]
+    # sorted by value, so that the best lines are drawn last and lie on top
     drawn = sorted(sampled(within, data.judge, data.kept, MAX_LINES), key=PlotPoint.value, reverse=turned)
     if len(drawn) < 2 or len(chosen) < 2:
         return None

@@ -79,6 +79,7 @@ def sampled(
         return list(found)
     records = {run for index, (_, sign) in enumerate(judge.metrics) for run in _records(found, index, sign)}
     kept = {point.run for point in _evenly([p for p in found if p.run in best], most)}
+    # half of the room for former records: the line of the best so far must be exact, but not crowd out the rest
     kept |= {point.run for point in _evenly([p for p in found if p.run in records - kept], (most - len(kept)) // 2)}
     kept |= {point.run for point in _evenly([p for p in found if p.run not in kept], most - len(kept))}
     return [point for point in found if point.run in kept]
@@ -97,6 +98,7 @@ def reach(values: Sequence[float], direction: str) -> tuple[float, float]:
     """Return the limits of an axis: all values, except a few outliers that would compress the rest to one line."""
     found = sorted(values, reverse=direction == "maximize")
     best, usual, worst = found[0], found[int(0.8 * (len(found) - 1))], found[-1]
+    # an outlier: the worst value is twenty times as far from the best as four fifths of the values are
     if abs(worst - best) > 20 * abs(usual - best) > 0:
         worst = best + 3 * (usual - best)
     return min(best, worst), max(best, worst)
@@ -135,6 +137,8 @@ class ParameterColumn:
 
         if isinstance(self.domain, Choice):
             return CategoricalDistribution(self.texts)
+        # a warm start or a resumed sweep may bring values from outside, and Optuna refuses a trial outside its
+        # distribution
         low, high = min(self.domain.low, *self.shown.values()), max(self.domain.high, *self.shown.values())
         log = self.domain.scale == "log" and low > 0
         if self.domain.integer and all(float(one).is_integer() for one in (low, high, *self.shown.values())):
