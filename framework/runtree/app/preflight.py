@@ -156,7 +156,7 @@ def preflight(
     plan = SweepPlan(request, config, overrides, composer, spaces, tuners, node, options, limits, result, hooks)
     seed = config.get("seed", 0)
     for own, space in zip(tuners, spaces, strict=True):
-        # begun here, so that a space which the tuner cannot search is refused now; the loop tells it the results later
+        # begun here, so that a space which the tuner cannot search is refused now; the loop passes the results on later
         own.begin(
             space.space,
             [direction for _, direction in result.objectives],

@@ -28,7 +28,7 @@ class Bundled:
         """Return features and the column `target`."""
         from sklearn import datasets
 
-        # checked against a list, as `getattr` would also find the loaders that download a table
+        # checked against a list, as scikit-learn has other functions with this prefix, such as `load_files`
         if self.source not in SOURCES:
             raise unknown("table at data.source:", self.source, SOURCES, error=ConfigError)
         found: Any = getattr(datasets, f"load_{self.source}")(as_frame=True)

@@ -62,7 +62,7 @@ class Parquet:
 
         try:
             return pd.read_parquet(existing(self.path))
-        # pyarrow raises OSError for a file that is cut short
+        # pyarrow raises OSError for some kinds of damage
         except (ArrowInvalid, OSError) as error:
             raise DataError(f"data.path: {self.path} is no Parquet file: {str(error).partition('. ')[0]}") from None
 

@@ -56,7 +56,7 @@ class ImageArrays:
             raise DataError("data.labels: not given", "type: data.labels=FILE.npy, the labels of the pictures")
         else:
             images, labels = found, read_arrays(self.labels, "labels")
-        # Keras' data sets store labels as a column
+        # some data sets have their labels as a column, such as CIFAR in Keras
         labels = labels.ravel() if labels.ndim == 2 and labels.shape[1] == 1 else labels
         if labels.ndim != 1:
             raise DataError(f"data.labels: labels of shape {labels.shape}", "wanted: (rows,)")

@@ -49,7 +49,7 @@ def predict_split(run: Run, split: str) -> Predictions:
     key = (run.data.fingerprint, run.split.id, split)
     # keyed without the preprocessing: the runs of a sweep share the encoded target even where their features differ
     y_true = run.cached("truth", key, lambda: encode_target(run.select(split)[1], run.data.classes))
-    # a run whose stages are not runtree's own: nothing says when two of its preprocessings are equal
+    # a run whose pipeline does not come from the stage fit: nothing says when two of its preprocessings are equal
     if run.preprocess_key is None:
         return predict(*apply_preprocessing(run.model, run.select(split)[0]), y_true, run.data.classes)
     rows = run.cached(

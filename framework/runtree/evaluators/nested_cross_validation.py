@@ -51,7 +51,7 @@ class Search:
         """
         metric, direction = run.objective
         sign = 1.0 if direction == "maximize" else -1.0
-        # the run's seed in each search: an outer fold, fitted in whatever order or process, gets the same candidates
+        # the run's seed in each search: the candidates of an outer fold do not depend on the searches before it
         self.tuner.begin(search_space(run), [direction], run.seed)
         scores: dict[str, float] = {}  # a tuner may propose a candidate twice: it is fitted once
         best, score, tried, failure = None, math.nan, 0, None
@@ -61,7 +61,7 @@ class Search:
                 scores[key], error = self._score(run, rows, proposal.values)
                 failure = failure or error
             value = scores[key]
-            # the tuner is told of a failure: it must not propose around a candidate that cannot be fitted
+            # the tuner gets failures, too: it must not propose around a candidate that cannot be fitted
             state, objectives = ("completed", (value,)) if math.isfinite(value) else ("failed", None)
             self.tuner.tell(Observation(tried, state, proposal.values, objectives))  # type: ignore[arg-type]
             # strictly better: of equal candidates the first wins, whatever the tuner proposes later

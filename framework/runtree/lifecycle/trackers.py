@@ -31,7 +31,7 @@ class WithTrackers:
             try:
                 if method is not None:
                     method(**arguments)
-            # a service that is down must not end a run of hours; a tracker that has failed is dropped, lest it waits
+            # a service that is down must not end a run of hours; a tracker that has failed is dropped, or it might wait
             # for a time-out at each iteration. KeyboardInterrupt passes
             except Exception as error:
                 del self.trackers[tracker]

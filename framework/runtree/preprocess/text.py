@@ -68,7 +68,7 @@ class TextTopics(BaseEstimator):  # type: ignore[misc]
         weights = vectorizer.fit_transform(texts)
         # As Python integers: skops writes 2 kB for each NumPy integer.
         vectorizer.vocabulary_ = {word: int(place) for word, place in vectorizer.vocabulary_.items()}
-        # TruncatedSVD refuses more components than there are words or rows
+        # TruncatedSVD refuses more components than there are words, and more than there are rows have no content
         projection = TruncatedSVD(min(self.components, *weights.shape), random_state=self.random_state)
         with np.errstate(invalid="ignore", divide="ignore"):  # texts of the same words have no variance to explain
             return vectorizer, projection.fit(weights)

@@ -105,7 +105,7 @@ class Driver:
         return self._seconds_before + (self._finished_at or time.monotonic()) - self._opened_at
 
     def open(self) -> None:
-        """Begin a session, and take over what the ledger knows of former ones."""
+        """Begin a session, and take over the state of former ones from the ledger."""
         # ended in former sessions: their files were not durable, so they are compared with the ledger at the end
         self.unverified += self.state.ended
         # results first: a retry begins only when the tuners know all that came before it
@@ -122,7 +122,7 @@ class Driver:
             ) from None
 
     def run(self) -> None:
-        """Run until a criterion is reached, nothing is left to try, or the sweep is told to stop."""
+        """Run until a criterion is reached, nothing is left to try, or a stop is requested."""
         while True:
             # the clock and the signals are looked at before slots are filled: a sweep that is over must not begin
             # another run
@@ -188,7 +188,7 @@ class Driver:
             return
         run = self.state.runs[event.job]
         seconds = time.monotonic() - self.running.pop(run.number)
-        # of the recent runs rather than all: a tuner may move to slower configurations
+        # of the recent runs rather than of all: a tuner may move to slower configurations
         self._mean_seconds = 0.9 * self._mean_seconds + 0.1 * seconds if self._mean_seconds else seconds
         termination = self._terminated.pop(run.number, None)
         if isinstance(event, JobDied):

@@ -56,7 +56,7 @@ class Candidate:
 
 
 class Proposer:
-    """Asks the tuners for trials, and tells them the results.
+    """Gets trials from the tuners, and passes the results to them.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""From the metrics of runs to results: objective values, the Pareto front, what a tuner is told, the leaderboard."""
+"""From the metrics of runs to results: objective values, the Pareto front, observations for tuners, the leaderboard."""
 
 import csv
 import io
@@ -109,7 +109,7 @@ class Objectives:
         return all(max(self.violations(run), default=0.0) <= 0 for run in runs if run.state == "completed")
 
     def observation(self, state: SweepState, trial: Trial, visible: bool = True) -> Observation:
-        """Return what a tuner is told of a trial; unless its end is `visible`, that it is running."""
+        """Return the observation of a trial for its tuner; it is "running" unless its end is `visible`."""
         runs = state.runs_of(trial)
         observation = partial(Observation, trial.key[1], values=trial.values, memo=trial.memo)
         if trial.earlier_objectives is not None:
@@ -222,7 +222,7 @@ class ResultTracker:
         for number in self.state.ended if self.delay is None else range(self.counted):
             if number in self.state.runs:
                 self._count(self.state.runs[number])
-        # Tuners number their proposals, and have to be told of them in that order, not in that of their ends
+        # Tuners number their proposals, and have to get observations in that order, not in that of the ends
         for trial in sorted(self.state.trials.values(), key=lambda trial: trial.key):
             if trial.same_as is not None:
                 self.monitor.reused()

@@ -1,4 +1,4 @@
-"""Warm start: the results of earlier sweeps are told to the tuners, or their best configurations are tried first.
+"""Warm start: the tuners get the results of earlier sweeps, or the best configurations of these are tried first.
 
 If data, split, objectives and config are the same, a score of an earlier sweep is as good as one of this sweep, and the
 tuners learn from it. Otherwise scores do not compare, and only the best configurations are tried again.
@@ -24,7 +24,7 @@ EarlierResult = tuple[str, dict[str, Any], tuple[float, ...]]  # (space, values,
 
 @dataclass
 class WarmStart:
-    """What a sweep takes over: results to tell the tuners, configurations to try first, and a line on each sweep."""
+    """The results for the tuners, the configurations to try first, and a line of text for each earlier sweep."""
 
     results: list[EarlierResult] = field(default_factory=list)
     queue: list[tuple[str, dict[str, Any]]] = field(default_factory=list)

@@ -105,7 +105,7 @@ class MetricSuite(Suite):
         def make() -> Run:
             app, folder = cls.make_app(), tmp_path_factory.mktemp("run")
             catalogue = metrics.catalogue(app.plugins.contributions("register_metrics"))
-            # every metric in one run: a run for each of fifty metrics would take minutes
+            # every metric in one run: a run for each of them would take minutes
             names = [name for name, metric in catalogue.items() if task_of(case) in metric.tasks]
             scored = f"evaluator.metrics=[{','.join(names)}]"
             words = ["algorithm=dummy", *PLAIN, *UNEXAMINED, scored, *write_table(folder, case), *cls.overrides]

@@ -115,7 +115,7 @@ class PreprocessSuite(Suite):
             fitted.transform(later.drop(columns="weight"))
 
     def test_reloads_the_same(self, fitted: Any, later: "pd.DataFrame", tmp_path: Path) -> None:
-        # with skops, as a run saves it: types that nobody trusts are refused by load_skops
+        # with skops, as a run saves it: load_skops refuses types that are not trusted
         save_skops(fitted, tmp_path)
         again = load_skops(tmp_path, self.make_app().plugins.trusted_types())
         assert_equal(again.transform(later), fitted.transform(later))

@@ -76,7 +76,7 @@ def _check(options: DecisionOptions) -> None:
             "decision.threshold=cost needs the costs of both errors",
             "type: decision.cost.false_positive=1 decision.cost.false_negative=5",
         )
-    # refused rather than ignored: whoever sets a cost expects it to change the decisions
+    # refused rather than ignored: a user who sets a cost expects it to change the decisions
     if costs and threshold != COST:
         raise ConfigError(
             "decision.cost is not used unless the threshold is chosen by cost", "type: decision.threshold=cost"

@@ -107,7 +107,7 @@ def build_variant(run: ActiveRun, values: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def set_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a nested config with some values set by path."""
-    # copies only the mappings along the path; the others are shared, and nobody changes a config in place
+    # copies only the mappings along the path; the others are shared, since no code changes a config in place
     changed = dict(config)
     for path, value in values.items():
         key, _, rest = path.partition(".")

@@ -184,7 +184,7 @@ def edge_of(dimension: Dimension, values: Sequence[Any]) -> End | None:
     domain = dimension.domain
     if isinstance(domain, Choice) or dimension.composed or not values or not all(map(_is_number, values)):
         return None
-    # on the scale of the range: on a log scale 2 % of the width would be nearly the whole range below the top
+    # on the scale of the range: on a log scale, 2 % of its width would cover all decades but the upper ones
     positions = [position(domain, float(value)) for value in values]
     ends: tuple[tuple[End, list[float]], ...] = (("low", positions), ("high", [1 - place for place in positions]))
     for end, distances in ends:
