@@ -1,1 +1,1 @@
-"""What everyone may know: errors, types, protocols and hooks. Imports nothing of runtree's but itself."""
+"""Types shared by all rooms and by plugins: errors, records, protocols, hooks. Imports no other room of runtree."""

@@ -1,4 +1,4 @@
-"""The card of weights that others may start from: what `NAME/card.yaml` says of `NAME/weights.safetensors` in a zoo."""
+"""The model card of pretrained weights: the content of `NAME/card.yaml` beside `NAME/weights.safetensors` in a zoo."""
 
 import re
 from collections.abc import Mapping
@@ -8,23 +8,25 @@ from typing import Any, Self
 from runtree.contract.errors import DataError, UntrustedError
 
 CARD, WEIGHTS = "card.yaml", "weights.safetensors"
+# a name is a folder: no slash and no leading dot, so no card can be written outside the zoo
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+# by their usual endings: `torch.load` and joblib unpickle, and a file's content is not worth opening to find out
 UNPICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What is known of some weights; what nobody stated is None.
+    """The description of weights; an unknown field is None.
 
     Attributes
     ----------
     architecture
-        The dotted name of the estimator, or of what makes the module.
+        The dotted name of the estimator, or of the function that makes the module.
     inputs
-        What the weights were trained on.
+        The data that the weights were trained on.
     files
-        File name → sha256, the weights among them.
+        The sha256 of each file by its name, that of the weights included.
     """
 
     name: str
@@ -39,20 +41,25 @@ class ModelCard:
 
     @property
     def sha256(self) -> str:
-        """Return what the weights hash to."""
+        """Return the sha256 of the weights."""
         return self.files[WEIGHTS]
 
     @classmethod
     def parse(cls, text: bytes, place: str) -> Self:
-        """Read a card's YAML; `place` says in messages where it lies."""
+        """Parse the YAML of a card; `place` names the file in errors."""
+        # not at the top: every command imports the contract, and few of them need YAML
         import yaml
 
         try:
+            # safe_load, because a card comes with weights from elsewhere, and YAML's full loader constructs arbitrary
+            # objects
             found = yaml.safe_load(text)
         except (yaml.YAMLError, UnicodeDecodeError):
             found = None
         if not isinstance(found, dict):
             raise DataError(f"{place}: not a card: no mapping in YAML")
+        # all keys must be there, with null for unknown: a forgotten licence must not look like an unknown one. Further
+        # keys are ignored, so that a later version may add some.
         missing = [key for key in cls.__dataclass_fields__ if key not in found]
         if missing:
             raise DataError(f"{place}: the card has no {', '.join(map(repr, missing))}", "what nobody knows is null")
@@ -62,6 +69,7 @@ class ModelCard:
         """Return the card as YAML."""
         import yaml
 
+        # asdict keeps the tuple, for which safe_dump has no representation
         told = asdict(self)
         told["classes"] = None if self.classes is None else list(self.classes)
         text: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
@@ -76,6 +84,7 @@ def _checked(found: dict[str, Any], place: str) -> dict[str, Any]:
         raise DataError(f"{place}: 'name' must be a text, not {found['name']!r}")
     if not isinstance(found["inputs"], dict | None) or not isinstance(found["classes"], list | None):
         raise DataError(f"{place}: 'inputs' must be a mapping and 'classes' a list, or null")
+    # without the hash a damaged or exchanged file could not be detected
     files = found["files"]
     if not isinstance(files, dict) or not SHA256.fullmatch(str(files.get(WEIGHTS))):
         raise DataError(f"{place}: 'files' must hold '{WEIGHTS}' with its sha256")
@@ -84,7 +93,7 @@ def _checked(found: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def refuse_pickles(file: str, path: str) -> None:
-    """Refuse a file that only unpickling could read, which runs whatever code lies in it."""
+    """Refuse a file that can only be read by unpickling, because that executes code in the file."""
     if file.lower().endswith(UNPICKLED):
         raise UntrustedError(
             f"{path}: {file}: weights are read from .safetensors alone, for reading a pickle can run code",

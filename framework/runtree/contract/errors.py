@@ -1,16 +1,16 @@
 """Every error that a user can cause, and the sentence "unknown …, did you mean …".
 
-The tree, with the exit code that each answers with::
+The classes, with the exit code of each::
 
     RuntreeError
-    ├── RequestError        2   what was asked for cannot be: a typo, a wrong type, data that does not fit
-    │   ├── ConfigError         … and the config path says where
-    │   │   └── UnknownKeyError     … for nothing is there
-    │   ├── DataError           … and it lies in the data
-    │   └── UntrustedError      … and it would run code that nobody vouched for
-    ├── RunFailedError      1   the work itself failed
-    │   └── DivergedError       … for its loss is no number any more
-    ├── GateError           3   a check or a gate said no
+    ├── RequestError        2   an impossible request: a typo, a wrong type, data that does not fit
+    │   ├── ConfigError         a config path has an invalid value
+    │   │   └── UnknownKeyError     a config path does not exist
+    │   ├── DataError           the data does not fit the request
+    │   └── UntrustedError      it would execute code that is not allowed
+    ├── RunFailedError      1   the run itself failed
+    │   └── DivergedError       the loss is not a number any more, or exploded
+    ├── GateError           3   a check or a quality gate failed
     ├── MissingError        4   a plugin or an extra is not installed, or is broken
     └── NotFoundError       5   no such run
 """
@@ -38,13 +38,14 @@ __all__ = [
 
 
 class RuntreeError(Exception):
-    """A fault that is told in at most five lines: where, what, what is possible, what to do."""
+    """An error for the user, in at most five lines: config path, what is wrong, what is possible, what to type."""
 
     exit_code = 1
 
     def __init__(self, message: str, *hints: str) -> None:
         super().__init__(message)
         self.message = message
+        # callers pass "" for a hint that does not apply
         self.hints = tuple(hint for hint in hints if hint)
 
     def __str__(self) -> str:
@@ -53,21 +54,23 @@ class RuntreeError(Exception):
 
     def __reduce__(self) -> tuple[type["RuntreeError"], tuple[str, ...]]:
         """Keep the hints when an error crosses to another process."""
+        # pickle calls the class with `args`, which hold the message alone; workers send their errors to the driver by
+        # pickle
         return type(self), (self.message, *self.hints)
 
 
 class RequestError(RuntreeError):
-    """What was asked for cannot be."""
+    """The request is impossible."""
 
     exit_code = 2
 
 
 class ConfigError(RequestError):
-    """A config path holds what it must not."""
+    """A config path has an invalid value."""
 
 
 class UnknownKeyError(ConfigError):
-    """A config path that nothing has; `known` are the paths that there are."""
+    """A config path does not exist; `known` are the paths that do."""
 
     def __init__(self, key: str, *known: str) -> None:
         super().__init__(f"unknown config key '{key}'")
@@ -75,27 +78,28 @@ class UnknownKeyError(ConfigError):
 
     def __reduce__(self) -> tuple[type[RuntreeError], tuple[str, ...]]:
         """Keep what is known."""
+        # the constructor takes the key, not the message that `args` hold
         return type(self), (self.key, *self.known)
 
 
 class DataError(RequestError):
-    """The data does not fit what was asked of it."""
+    """The data does not fit the request."""
 
 
 class UntrustedError(RequestError):
-    """A config or a model file names code that nobody vouched for."""
+    """A config or a model file names code that is not allowed."""
 
 
 class RunFailedError(RuntreeError):
-    """The work of a run failed."""
+    """A run failed while it was executed."""
 
 
 class DivergedError(RunFailedError):
-    """The loss of a fit is no number any more, or has exploded."""
+    """The loss of a fit is not a number any more, or exploded."""
 
 
 class GateError(RuntreeError):
-    """A check or a gate said no."""
+    """A check or a quality gate failed."""
 
     exit_code = 3
 
@@ -113,39 +117,44 @@ class NotFoundError(RuntreeError):
 
 
 def first_line(error: object) -> str:
-    """Return the first line of what another library's error says."""
+    """Return the first line of an error's text."""
     return said(error, 500).strip().partition("\n")[0]
 
 
 def said(error: object, most: int = 4000) -> str:
-    """Return what an error says, as text that can be written: of a book its beginning, of what cannot be said that."""
+    """Return the text of an error, cut at `most` characters, in a form that can be written to a file."""
     try:
+        # an error of a plugin or a library may fail in its own __str__, and the report of an error must not fail as
+        # well
         text = str(error)
     except Exception as fault:
         return f"({type(error).__name__} cannot say what it is: {type(fault).__name__})"
     shown = text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters)"
+    # lone surrogates, as in file names that are not UTF-8, cannot be written to a file
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def without_numbers(message: str) -> str:
-    """Return a message with a mark for each number: errors that differ in nothing else are one kind of error."""
+    """Return a message with a # for each number, so that errors that differ only in numbers count as one kind."""
     import re
 
     return re.sub(r"\d[\d.,]*(?:e[-+]?\d+)?", "#", message)
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to `count` known names that look like `name`: those that begin with it, then the likest."""
+    """Return up to `count` known names that are similar to `name`: those that begin with it, then the closest."""
     import difflib
 
     known = list(known)
+    # difflib rates a short beginning of a long name low ("learn" for "learning_rate"), so these come first; a single
+    # letter begins too many names
     begun = [other for other in known if len(name) > 1 and other.startswith(name)]
     alike = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
     return list(dict.fromkeys([*begun, *alike]))[:count]
 
 
 def possible(known: Sequence[str]) -> str:
-    """Name the first dozen of what there is, and how many there are."""
+    """List the first 12 names, and the number of all."""
     return f"possible: {', '.join(known[:12])}" + (f", … ({len(known)} in all)" if len(known) > 12 else "")
 
 

@@ -32,11 +32,14 @@ from runtree.contract.expression_tree import (
 )
 
 MAX_CHARACTERS = 4_000  # SQLite refuses more than 1,000 terms joined by AND or OR; a term has at least 5 characters
+# far below the limits of Python's parser (200 open brackets) and of SQLite (expressions 1,000 deep)
 MAX_DEPTH = 50
 POSSIBLE = "possible: == != < <= > >= in, not in, and, or, not, + - * /, ( ), [a, b]; put text in quotes"
 # these keep their meaning in Python's grammar; any other keyword, such as lambda, is a name like the rest
 KEYWORDS = frozenset({"and", "or", "not", "in", "is", "if", "else"})
 SHORTHAND = re.compile(r"\s*([^\s()\[\]'\"=!<>~]+)\s*(!=|<=|>=|==|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
+# the alternatives are tried in this order: `number` before `name`, so that 1e5 is no name; `assignment` before `sign`,
+# so that a lone = gets an error of its own
 TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<number>\.?[0-9][\w.]*)
@@ -46,6 +49,7 @@ TOKEN = re.compile(
       | (?P<sign>[=!<>]=|\*\*|//|[<>()\[\],+*/-])""",
     re.VERBOSE | re.DOTALL,
 )
+# one key of a dotted name; a key in brackets may hold dots, spaces and hyphens, which a plain one cannot
 KEY = re.compile(r"""\[\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)")\s*\]|(?P<plain>\w+)""")
 COMPARISONS: Mapping[type[ast.cmpop], str] = {
     ast.Eq: "==",
@@ -58,6 +62,7 @@ COMPARISONS: Mapping[type[ast.cmpop], str] = {
     ast.NotIn: "not in",
 }
 BINARY: Mapping[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+# nodes that people type by habit; any other one gets the general message of `_value`
 REFUSED: Mapping[type[ast.AST], str] = {
     ast.Call: "functions cannot be called",
     ast.Subscript: 'only a name takes a key in brackets, as in name["key"]',
@@ -99,6 +104,7 @@ class Expression:
     @property
     def names(self) -> tuple[str, ...]:
         """Return the full names it reads, in the order of their first use."""
+        # a dict and not a set: messages and tables list the names in a fixed order
         nodes = (node for node in self.root.walk() if isinstance(node, NameNode | ShorthandNode))
         return tuple(dict.fromkeys(node.path for node in nodes))
 
@@ -111,6 +117,7 @@ class Expression:
             Values by full name, or a function of the name. A missing value is None, and NaN counts as missing: it is
             equal to null alone, and neither smaller nor larger than anything.
         """
+        # normalized here and not by the callers: SQLite stores NaN as NULL, and both evaluations must agree
         get = lookup.get if isinstance(lookup, Mapping) else lookup
         return self.root.holds(lambda name: normalize(get(name)))
 
@@ -124,12 +131,14 @@ class Expression:
             would make SQLite convert text to numbers. They hold what `expression_tree.stored` returns: 1 and 0 for
             booleans, JSON in bytes for lists. The connection needs `add_functions`.
         """
+        # a name without a column is NULL and no error: `parse` has refused unknown names already
         sql = self.root.sql(lambda name: column(name) or "NULL")
         return sql.text, list(sql.parameters)
 
     @property
     def bound(self) -> Bound | None:
         """Return the bound this is, None if it is anything but a name, one of < <= > >=, and a number."""
+        # a gate shows how far a value is from its limit, and only this exact form has one value and one limit
         node = self.root
         if not isinstance(node, ComparisonNode) or node.operator not in ORDER:
             return None
@@ -140,6 +149,7 @@ class Expression:
 
     def equalities(self) -> Iterator[tuple[str, Any]]:
         """Yield each name that is compared with one value by ``==`` (or the shorthand ``=``), and the value."""
+        # also below `or` and `not`: the pairs serve hints about values that no run has, where one too many does no harm
         for node in self.root.walk():
             if isinstance(node, ShorthandNode) and node.operator == "=":
                 yield node.path, node.text
@@ -154,6 +164,7 @@ def all_of(expressions: Iterable[Expression]) -> Expression | None:
     parts = list(expressions)
     if len(parts) < 2:
         return parts[0] if parts else None
+    # parentheses, because a part may be an `or`, and the text must parse to the same condition
     text = " and ".join(f"({part.text})" for part in parts)
     return Expression(text, JunctionNode("and", tuple(part.root for part in parts)))
 
@@ -228,24 +239,32 @@ class _Parser:
         if len(self.text) > MAX_CHARACTERS:
             length = f"{len(self.text):,} characters"
             raise self.error(f"{self.source}: a condition of {length} is too long", f"possible: {MAX_CHARACTERS:,}")
+        # `ast` cannot read all names as they are, and never sees the content of a text: the mask keeps operators and numbers
         masked = self._mask()
         self.start = len(masked) - len(masked.lstrip())  # `ast` takes a leading space for an indent
+        # `ast.parse` builds a tree and executes nothing; the node types that may occur in it are checked below
         try:
             tree = ast.parse(masked.strip(), mode="eval").body
         except SyntaxError as fault:
+            # offsets of a SyntaxError count from 1, and may be None or 0 at an unexpected end
             position = fault.offset - 1 + self.start if fault.offset else len(self.text)
             incomplete = not self.text[position:].strip()
+            # Python's advice after the first sentence ("Perhaps you forgot a comma?") is about Python code
             reason = "the condition is incomplete" if incomplete else fault.msg.partition(". ")[0]
             raise self._mistake(reason, position) from None
+        # the parser's own answers to deep nesting, which differ between versions of Python
         except (ValueError, RecursionError, MemoryError):
             raise self._mistake(TOO_DEEP, 0) from None
         return Expression(self.text.strip(), self._condition(tree, 0))
 
     def _mask(self) -> str:
         """Return the text with `_` for each character of names and texts."""
+        # The result has the same length and is ASCII, since only names and texts may hold other characters: `ast` counts
+        # columns in UTF-8 bytes, so only then are its columns positions in the text.
         masked, position, depth = "", 0, 0
         while position < len(self.text):
             token = TOKEN.match(self.text, position)
+            # not a character of the language: an unclosed quote is by far the most likely cause
             if token is None:
                 character = self.text[position]
                 unclosed = character in "'\""
@@ -255,11 +274,13 @@ class _Parser:
             # adjacent masks would become one identifier
             if token.lastgroup in ("name", "text", "number") and masked[-1:].isidentifier():
                 raise self._mistake("a space or an operator is missing", position)
+            # Python's own message would suggest :=, which is not possible here
             if token.lastgroup == "assignment":
                 raise self._mistake("write == to compare", position)
             depth += (token[0] in ("(", "[")) - (token[0] in (")", "]"))
             if depth > MAX_DEPTH:  # refused here, because Python's parser has other limits in each version
                 raise self._mistake(TOO_DEEP, position)
+            # line breaks become spaces, because they would end the expression for Python
             if token.lastgroup == "space":
                 masked += " " * len(token[0])
             elif token.lastgroup in ("name", "text") and token[0] not in KEYWORDS:
@@ -279,11 +300,13 @@ class _Parser:
             return NotNode(self._condition(node.operand, depth + 1))
         if isinstance(node, ast.Compare):
             return self._comparison(node, depth + 1)
+        # a value alone is a condition, too: `algorithm.early_stopping and seed < 3`
         return TruthNode(self._value(node, depth))
 
     def _comparison(self, node: ast.Compare, depth: int) -> ConditionNode:
         left, pairs = node.left, list[ConditionNode]()
         for operator, right in zip(node.ops, node.comparators, strict=True):
+            # only `is` and `is not` are missing there
             if type(operator) not in COMPARISONS:
                 raise self._mistake(REFUSED[type(operator)], self._position(node))
             pairs.append(self._pair(COMPARISONS[type(operator)], left, right, depth))
@@ -295,9 +318,12 @@ class _Parser:
         # a bare word is text where it is compared with a name for equality or listed; after < it can only be a name
         words = not isinstance(first, LiteralNode)
         if sign in ("in", "not in"):
+            # members keep their names: `a in [b, 3]` compares with the value of b, so this is a node of its own and not
+            # a literal
             if isinstance(right, ast.List | ast.Tuple):
                 member = MembershipNode(first, tuple(self._value(item, depth + 1, words, True) for item in right.elts))
                 return member if sign == "in" else NotNode(member)
+            # `"x" in name` for names that hold a list or a text, and `"x" in "text"`
             second = self._value(right, depth)
             if not isinstance(second, NameNode) and not isinstance(getattr(second, "content", None), str):
                 raise self._mistake("after in, a list such as [a, b] or a name is needed", self._position(right))
@@ -311,8 +337,10 @@ class _Parser:
             raise self._mistake(TOO_DEEP, self._position(node))
         if isinstance(node, ast.Name):
             return self._name(node, words)
+        # complex numbers, bytes and ... are constants for Python as well, and are refused at the end
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
             return LiteralNode(node.value)
+        # a list as one value is one JSON text in the index, which has no place for a name that differs by row
         if isinstance(node, ast.List | ast.Tuple) and lists:
             items = [self._value(item, depth + 1, True, True) for item in node.elts]
             if not all(isinstance(item, LiteralNode) for item in items):
@@ -331,12 +359,17 @@ class _Parser:
 
     def _name(self, node: ast.Name, words: bool) -> ValueNode:
         position = self._position(node)
+        # the mask has the length of the original, so the position leads back to what was typed
         written = self.text[position : position + len(node.id)]
+        # only quotes and backslashes are unescaped: \n and the like stay as typed, as in Hydra
         if written[0] in "'\"":
             return LiteralNode(re.sub(r"\\(['\"\\])", r"\1", written[1:-1]))
+        # in any case: YAML writes true, Python True
         if written.lower() in CONSTANTS:
             return LiteralNode(CONSTANTS[written.lower()])
         name = ".".join(key[key.lastgroup or "plain"] for key in KEY.finditer(written))
+        # a bare word: text, unless it could be a name as well; then the two readings have different results, and
+        # guessing is refused
         if words and name == written and "." not in name:
             same = self.word_as_name(name) if self.word_as_name else None
             if same is None:
@@ -354,6 +387,7 @@ class _Parser:
         return node.col_offset + self.start
 
     def _mistake(self, reason: str, position: int, *hints: str) -> RuntreeError:
+        # an error is at most five lines, and a condition may have 4,000 characters
         text = self.text if len(self.text) <= 200 else f"{self.text[:200]} …"
         near = self.text[position : position + 12].strip()
         place = f"position {position + 1}" + (f" ('{near}')" if near and near != text else "")

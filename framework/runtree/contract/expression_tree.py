@@ -39,6 +39,7 @@ class Sql:
     @classmethod
     def format(cls, template: str, *parts: "Sql") -> "Sql":
         """Fill the braces of a template with parts; pass a part twice to use it twice."""
+        # SQLite binds ? by position, so parameters follow the order of their parts in the text
         parameters = tuple(value for part in parts for value in part.parameters)
         return cls(template.format(*(part.text for part in parts)), parameters)
 
@@ -63,6 +64,8 @@ class Node:
             yield from child.walk()
 
 
+# has_type and truth are methods of their own, because SQLite's comparison and truth differ from Python's for mixed
+# types
 class ValueNode(Node, ABC):
     """What can be compared."""
 
@@ -93,9 +96,11 @@ class LiteralNode(ValueNode):
         return self.content
 
     def sql(self, column: Column) -> Sql:
+        # always a parameter, never text in the SQL: a value may hold quotes, and this is what rules out injection
         return Sql("?", (stored(self.content),))
 
     def has_type(self, column: Column, kind: str) -> Sql:
+        # known while the SQL is built: a literal has the same type in every row
         return Sql(str(int(isinstance(self.content, str) if kind == "text" else is_number(self.content))))
 
     def truth(self, column: Column) -> Sql:
@@ -115,6 +120,7 @@ class NameNode(ValueNode):
         return Sql(column(self.path))
 
     def has_type(self, column: Column, kind: str) -> Sql:
+        # the type of the value in this row: columns have none
         return Sql.format(f"typeof({{}}) IN ({_TYPES[kind]})", self.sql(column))
 
     def truth(self, column: Column) -> Sql:
@@ -143,10 +149,12 @@ class ArithmeticNode(ValueNode):
 
     def value(self, read: Read) -> Any:
         left, right = self.left.value(read), self.right.value(read)
+        # Python would join texts and repeat lists
         if not (is_number(left) and is_number(right)):
             return None
         try:
             return normalize(ARITHMETIC[self.operator](left, right))
+        # SQLite has NULL for a division by zero; an integer that is too long for a float raises OverflowError
         except ArithmeticError:
             return None
 
@@ -155,6 +163,8 @@ class ArithmeticNode(ValueNode):
         template = "({} * 1.0 / {})" if self.operator == "/" else f"({{}} {self.operator} {{}})"
         sides = (
             side.sql(column)
+            # arithmetic yields a number or null already: a CASE around it would repeat its text and double the SQL at
+            # each level
             if isinstance(side, ArithmeticNode)
             else Sql.format("CASE WHEN {} THEN {} END", side.has_type(column, "number"), side.sql(column))
             for side in (self.left, self.right)
@@ -193,6 +203,7 @@ class TruthNode(ConditionNode):
         return bool(self.part.value(read))
 
     def sql(self, column: Column) -> Sql:
+        # parentheses, because the condition may stand below NOT or beside AND
         return Sql.join("", [self.part.truth(column)])
 
 
@@ -275,6 +286,7 @@ class MembershipNode(ConditionNode):
         return self.item, *self.members
 
     def holds(self, read: Read) -> bool:
+        # `in` compares with ==, as SQL's IN does: 1 is 1.0 and True
         return self.item.value(read) in [member.value(read) for member in self.members]
 
     def sql(self, column: Column) -> Sql:
@@ -307,14 +319,18 @@ class ShorthandNode(ConditionNode):
         value = read(self.path)
         if self.operator == "~":
             return bool(contains_text(stored(value), self.text))
+        # != is the negation of =, so that a missing value is unequal to every value, and each run is in exactly one of
+        # the two answers
         if self.operator in ("=", "!="):
             return self._equals(value) is (self.operator == "=")
+        # the type of the stored value decides how the text is read, because the user typed no quotes
         return _compare(self.operator, value, self.number if is_number(value) else self.text)
 
     @property
     def number(self) -> float | None:
         """Return the text as a number, None if it is none."""
         try:
+            # float() also accepts True (1.0), and "nan", which counts as missing; None raises TypeError
             return normalize(float(CONSTANTS.get(self.text.lower(), self.text)))  # type: ignore[no-any-return]
         except (TypeError, ValueError):
             return None
@@ -331,12 +347,15 @@ class ShorthandNode(ConditionNode):
         if self.operator == "~":
             return Sql.format("runtree_contains({}, {})", own, text)
         if self.operator in ("=", "!="):
+            # null, "none" and an empty value mean a missing one; that depends on the typed text alone, so it is decided
+            # here
             null = int(self._equals(None))
             template = (
                 "(CASE typeof({}) WHEN 'text' THEN {} = {} WHEN 'blob' THEN CAST({} AS TEXT) = {}"
                 f" WHEN 'null' THEN {null} ELSE {{}} IS {{}} END = {int(self.operator == '=')})"
             )
             return Sql.format(template, own, own, text, own, text, own, number)
+        # the same branches as `_compare`: lists (blobs) have no order, and null has none
         template = "CASE typeof({}) WHEN 'text' THEN {} %s {} WHEN 'blob' THEN 0 ELSE COALESCE({} %s {}, 0) END"
         return Sql.format(template.replace("%s", self.operator), own, own, text, own, number)
 
@@ -346,6 +365,7 @@ def _compare(sign: str, left: Any, right: Any) -> bool:
         return bool(left == right) is (sign == "==")
     if sign in ("in", "not in"):
         return _contains(right, left) is (sign == "in")
+    # Python raises TypeError for mixed types; a condition over runs with different options meets them all the time
     ordered = (isinstance(left, str) and isinstance(right, str)) or (is_number(left) and is_number(right))
     return ordered and bool(ORDER[sign](left, right))
 
@@ -353,6 +373,7 @@ def _compare(sign: str, left: Any, right: Any) -> bool:
 def _contains(collection: Any, value: Any) -> bool:
     if isinstance(collection, str):
         return isinstance(value, str) and value in collection
+    # over a list of the keys, because an unhashable value in a dict raises TypeError
     return isinstance(collection, list | Mapping) and value in list(collection)
 
 
@@ -370,6 +391,7 @@ def normalize(value: Any) -> Any:
 
 def contains_text(value: Any, text: str) -> int:
     """Return 1 if a stored value, written as text, contains a text, else 0."""
+    # lower() of Python and not SQLite's LIKE, which ignores case for ASCII alone and gives % and _ a meaning
     shown = value.decode() if isinstance(value, bytes) else str(value)
     return int(value is not None and text.lower() in shown.lower())
 
@@ -386,4 +408,5 @@ def stored(value: Any) -> Any:
 
 
 def _json(value: Any) -> str:
+    # the same text as `stored` wrote, because lists are compared by their JSON
     return json.dumps(value, ensure_ascii=False, default=str)

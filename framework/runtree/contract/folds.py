@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     Rows = np.ndarray[Any, Any]
 
 
+# eq=False: a comparison of arrays has no truth value, so a generated __eq__ would raise
 @dataclass(frozen=True, eq=False)
 class Fold:
     """The rows that a copy is fitted on and the rows that it predicts, as positions in the run's table.

@@ -1,7 +1,7 @@
 """Every hook a plugin may implement.
 
-Contribution hooks return values, once, at the start. Moment hooks are told and return nothing. Decision hooks
-(`firstresult`) are asked in turn until one answers. Implement any of them in a module or a class::
+Contribution hooks return values and are called at the start. Moment hooks return nothing. Decision hooks
+(`firstresult`) are called in turn until one returns a value. Implement any of them in a module or a class::
 
     from runtree import hookimpl
 
@@ -19,6 +19,7 @@ import pluggy
 from runtree.contract.run import Run, Stage
 from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Tracker
 
+# pluggy matches specifications and implementations by this name, and it is the entry point group of plugins
 PROJECT = "runtree"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -27,7 +28,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def config_paths() -> Iterable[str]:  # type: ignore[empty-body]
-    """Return folders with config groups, as ``pkg://package.folder``. Asked once, before Hydra composes.
+    """Return folders with config groups, as ``pkg://package.folder``. Called once, before Hydra composes.
 
     ::
 
@@ -39,7 +40,7 @@ def config_paths() -> Iterable[str]:  # type: ignore[empty-body]
 
 @hookspec
 def register_algorithms() -> Iterable[AlgorithmOption]:  # type: ignore[empty-body]
-    """Return algorithms; each becomes an option of the group `algorithm`. Asked once, before Hydra composes.
+    """Return algorithms; each becomes an option of the group `algorithm`. Called once, before Hydra composes.
 
     ::
 
@@ -51,7 +52,7 @@ def register_algorithms() -> Iterable[AlgorithmOption]:  # type: ignore[empty-bo
 
 @hookspec
 def register_stages() -> Iterable[Stage]:  # type: ignore[empty-body]
-    """Return stages that stand in every run, `after` or `before` one that is known. Asked once a run.
+    """Return stages of every run, each `after` or `before` a known one. Called once per run.
 
     ::
 
@@ -63,7 +64,7 @@ def register_stages() -> Iterable[Stage]:  # type: ignore[empty-body]
 
 @hookspec
 def register_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
-    """Return metrics, to be named in `evaluator.metrics` and `objective.metric`. Asked once a run.
+    """Return metrics for `evaluator.metrics` and `objective.metric`. Called once per run.
 
     ::
 
@@ -75,7 +76,7 @@ def register_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
 
 @hookspec
 def register_commands() -> Iterable[Command]:  # type: ignore[empty-body]
-    """Return verbs of the command line. Asked when the command line starts: import nothing heavy here.
+    """Return commands of the command line. Called when it starts: import nothing heavy here.
 
     ::
 
@@ -87,7 +88,7 @@ def register_commands() -> Iterable[Command]:  # type: ignore[empty-body]
 
 @hookspec
 def register_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
-    """Return trackers, to be named in `trackers`. Asked once a run: import nothing heavy here.
+    """Return trackers for the key `trackers`. Called once per run: import nothing heavy here.
 
     ::
 
@@ -98,8 +99,9 @@ def register_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
 
 
 @hookspec
+# a hook and not a file beside the model: whoever can change the model could change that file as well
 def trusted_types() -> Iterable[str]:  # type: ignore[empty-body]
-    """Return dotted names of classes that a saved model of yours holds and that are safe to load. Asked at load.
+    """Return dotted names of classes in your saved models that are safe to load. Called when a model is loaded.
 
     ::
 
@@ -111,7 +113,7 @@ def trusted_types() -> Iterable[str]:  # type: ignore[empty-body]
 
 @hookspec
 def environment_facts() -> Mapping[str, str]:  # type: ignore[empty-body]
-    """Return facts to keep in `environment.json`: versions, devices. Asked once a run, at its start.
+    """Return facts for `environment.json`: versions, devices. Called once per run, at its start.
 
     ::
 
@@ -123,37 +125,37 @@ def environment_facts() -> Mapping[str, str]:  # type: ignore[empty-body]
 
 @hookspec
 def run_started(run: Run) -> None:
-    """Hear that a run's folder stands and its config is written. No slot of `run` is filled yet."""
+    """Called when a run's folder exists and its config is written. No slot of `run` is filled yet."""
 
 
 @hookspec
 def stage_finished(run: Run, stage: Stage, seconds: float) -> None:
-    """Hear that a stage ended well, and how long it took (monotonic seconds)."""
+    """Called when a stage has succeeded; `seconds` is its duration by a monotonic clock."""
 
 
 @hookspec
 def run_iterated(run: Run, step: int, metrics: Mapping[str, float]) -> None:
-    """Hear of one iteration of an algorithm that reports."""
+    """Called after each iteration of an algorithm that reports."""
 
 
 @hookspec
 def run_finished(run: Run, record: RunRecord) -> None:
-    """Hear that a run completed; its metrics and record are on disk."""
+    """Called when a run has completed; its metrics and record are on disk."""
 
 
 @hookspec
 def run_failed(run: Run, error: BaseException) -> None:
-    """Hear that a run failed or was interrupted. An error raised here never hides the run's own."""
+    """Called when a run has failed or was interrupted. An error raised here never hides the run's own."""
 
 
 @hookspec
 def sweep_started(folder: Path) -> None:
-    """Hear that a sweep begins or goes on; its folder holds `sweep.yaml`. Told in the process that leads it."""
+    """Called in the driver when a sweep starts or is resumed; its folder contains `sweep.yaml`."""
 
 
 @hookspec
 def sweep_finished(folder: Path, best: Sequence[RunRecord], stop: Mapping[str, Any]) -> None:
-    """Hear that a sweep has ended: its best runs, scored on the test part, and what `stop.json` says."""
+    """Called when a sweep has ended: `best` are its best runs, scored on the test split, `stop` is `stop.json`."""
 
 
 @hookspec(firstresult=True)
@@ -174,5 +176,5 @@ def save_model(model: Any, folder: Path) -> str | None:
 def load_model(folder: Path, format: str, trust: tuple[str, ...]) -> Any | None:
     """Read the model that `save_model` wrote in a format you know, or return None to pass.
 
-    `trust` holds dotted names that the user vouches for on the command line.
+    `trust` holds the dotted names that the user allows on the command line.
     """

@@ -1,6 +1,6 @@
-"""What passes between an algorithm that iterates and whoever watches it.
+"""The interface between an algorithm that iterates and the loop that records, scores and stops it.
 
-An algorithm takes part by a keyword of its `fit`, and says in its config which keys of the `fit` block it honours::
+An algorithm takes part by the keyword `report` of its `fit`; its config names the keys of the `fit` block it honours::
 
     def fit(self, X, y, *, report: Report = UNWATCHED, validation=None):
         if report.start: self.read(report.start)                    # the checkpoint of a run that goes on
@@ -17,16 +17,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+# names of Keras, LightGBM and scikit-learn, whose histories say nothing about the direction
 LOSS = re.compile(r"loss|error|deviance|rmse|mse|mae|mape|^l[12]$", re.IGNORECASE)
 
 
 def is_loss(name: str) -> bool:
-    """Tell from a metric's name, where nothing else is known of it, whether less of it is better."""
+    """Return whether a metric that is known only by its name is a loss, of which less is better."""
     return bool(LOSS.search(name))
 
 
+# The algorithm calls this, and not the reverse: LightGBM, Keras and gradient boosting own their loops, and a generator
+# around such a loop would need a thread.
 class Report(Protocol):
-    """Told of iterations, as `report` in an algorithm's `fit`; it answers whether the fit ends here.
+    """Receives iterations, as `report` in an algorithm's `fit`; it returns whether the fit must end now.
 
     Attributes
     ----------
@@ -48,7 +51,7 @@ class Report(Protocol):
         ...
 
     def due(self, step: int) -> bool:
-        """Tell whether anybody wants to hear of iteration `step`, counted from 1. The last is always due."""
+        """Return whether iteration `step`, counted from 1, is to be reported. The last one is always due."""
         ...
 
     def __call__(
@@ -60,14 +63,14 @@ class Report(Protocol):
         save: Callable[[Path], None] | None = None,
         **metrics: float,
     ) -> bool:
-        """Tell of an iteration, and hear whether to stop.
+        """Report an iteration; return whether to stop.
 
         Parameters
         ----------
         step
             Iterations done, counted from 1, over the whole life of a run that went on.
         model
-            The algorithm as if it had stopped here, to be asked for predictions; None: there are but the losses below.
+            The algorithm as if it had stopped here, for predictions; None if there are only the losses below.
         snapshot
             Returns what puts this iteration's model back later, held in memory. Without it the best is not put back.
         save
@@ -78,19 +81,19 @@ class Report(Protocol):
         Raises
         ------
         Pruned, RunFailedError
-            Where a tuner gives the run up, or the loss is no number or explodes. Let them pass.
+            The tuner prunes the run, or the loss is not a number or explodes. Do not catch them.
         """
         ...
 
 
 class Unwatched:
-    """Nobody watches: an algorithm that is fitted outside runtree runs to its own end."""
+    """Ignores every iteration: an algorithm that is fitted outside runtree runs to its own end."""
 
     start: Path | None = None
     best: Any = None
 
     def due(self, step: int) -> bool:
-        """Want nothing."""
+        """Return False: no iteration is recorded."""
         return False
 
     def __call__(
@@ -102,15 +105,16 @@ class Unwatched:
         save: Callable[[Path], None] | None = None,
         **metrics: float,
     ) -> bool:
-        """Go on."""
+        """Return False: never stop."""
         return False
 
 
+# the default of `fit`: an algorithm needs no `if report is None`, and can be fitted outside runtree
 UNWATCHED: Report = Unwatched()
 
 
 class Store(Protocol):
-    """Writes and reads scikit-learn's objects, without pickle."""
+    """Writes and reads objects of scikit-learn without pickle, which could execute code when a checkpoint is read."""
 
     def dump(self, content: Any, file: Path) -> None:
         """Write an object."""
@@ -122,10 +126,10 @@ class Store(Protocol):
 
 
 class Stepper(Protocol):
-    """Fits somebody else's algorithm step by step: named by `algorithm.iterations._target_`."""
+    """Fits a third-party algorithm step by step; `algorithm.iterations._target_` names it."""
 
     def refuses(self, algorithm: Any) -> str | None:
-        """Return why this algorithm, with its parameters, has no steps; None where it has."""
+        """Return why this algorithm has no steps with its parameters; None if it has."""
         ...
 
     def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
@@ -141,7 +145,7 @@ class HoldsWeights(Protocol):
     """
 
     def bare(self) -> "HoldsWeights":
-        """Return the fitted algorithm without its weights: what is left is numbers, texts, arrays and lists of them."""
+        """Return the fitted algorithm without its weights: only numbers, texts, arrays and lists of them remain."""
         ...
 
     def save_weights(self, folder: Path) -> None:
@@ -149,5 +153,5 @@ class HoldsWeights(Protocol):
         ...
 
     def load_weights(self, folder: Path) -> None:
-        """Take the weights that `save_weights` wrote."""
+        """Read the weights that `save_weights` wrote."""
         ...

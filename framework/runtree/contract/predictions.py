@@ -36,11 +36,14 @@ class Predictions:
         """Return a metric; None if it needs probabilities and the model gives none."""
         if not self.classes:
             return metric.function(self.y_true, self.y_pred)
+        # all classes of the data, so that a split or resample that lacks one is averaged over the same number of
+        # classes
         labels = range(len(self.classes))
         if metric.needs == "prediction":
             return metric.function(self.y_true, self.y_pred, labels=labels)
         if self.score is None:
             return None
+        # scikit-learn's binary metrics take the probability of the positive class, the second in sorted order
         y_proba = self.score[:, 1] if len(self.classes) == 2 else self.score
         return metric.function(self.y_true, y_proba, labels=labels)
 
@@ -71,12 +74,15 @@ class Predictions:
         import numpy as np
         import pandas as pd
 
+        # object keeps labels of mixed types as they are: NumPy would turn [1, "a"] into two texts
         labels = np.asarray(self.classes, dtype=object) if self.classes else None
         columns: dict[str, Any] = {"row": rows, "part": part}
         columns["y_true"] = labels[self.y_true] if labels is not None else self.y_true
         columns["y_pred"] = labels[self.y_pred] if labels is not None else self.y_pred
         if self.score is not None:
             columns |= {f"p_{label}": self.score[:, code] for code, label in enumerate(self.classes)}
+        # columns of objects get the type of their content back, so that Parquet stores whole numbers and booleans as
+        # such
         return pd.DataFrame(columns).infer_objects()
 
 
@@ -85,6 +91,7 @@ def read_predictions(frame: "pd.DataFrame", classes: tuple[Any, ...]) -> Predict
     if not classes:
         return Predictions(frame["y_true"].to_numpy(dtype=float), frame["y_pred"].to_numpy(dtype=float), None, ())
     names = [f"p_{label}" for label in classes]
+    # all columns or none: probabilities of some classes would be scored as if they were all
     score = frame[names].to_numpy(dtype=float) if set(names) <= set(frame.columns) else None
     y_true = encode_labels(frame["y_true"].to_numpy(), classes)
     y_pred = encode_labels(frame["y_pred"].to_numpy(), classes)
@@ -100,6 +107,8 @@ def predict_table(
 
 def apply_preprocessing(model: Any, features: "pd.DataFrame") -> tuple[Any, Any]:
     """Return a pipeline's last step and the preprocessed rows, so that `predict` and `predict_proba` share them."""
+    # preprocessing may take longer than the prediction, and a pipeline's `predict` and `predict_proba` would each
+    # repeat it
     steps = getattr(model, "steps", None)
     return (steps[-1][1], model[:-1].transform(features)) if steps and len(steps) > 1 else (model, features)
 
@@ -115,6 +124,7 @@ def predict(model: Any, rows: Any, y_true: "Array", classes: tuple[Any, ...]) ->
         y_pred = model.predict(rows)
         score = predict_proba(model, rows, classes) if classes else None
     if not classes:
+        # some regressors return shape (rows, 1)
         return Predictions(y_true, y_pred.astype(float).ravel(), None, ())
     return Predictions(y_true, encode_labels(y_pred, classes), score, classes)
 
@@ -129,6 +139,7 @@ def encode_labels(labels: "Array", classes: tuple[Any, ...]) -> "Array":
     """Return the position of each label in `classes`, as int64."""
     import numpy as np
 
+    # a dict and not `np.searchsorted`, which would return the neighbour of an unknown label: here that is a KeyError
     positions: Mapping[Any, int] = {label: code for code, label in enumerate(classes)}
     return np.fromiter((positions[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
 
@@ -143,6 +154,7 @@ def predict_proba(model: Any, features: Any, classes: tuple[Any, ...]) -> "Array
     if not hasattr(model, "predict_proba"):
         return None
     y_proba = np.asarray(model.predict_proba(features), dtype=float)
+    # by label and not by position: `classes_` are those of the rows that this model was fitted on
     columns = {label: column for column, label in enumerate(model.classes_.tolist())}
     return np.column_stack(
         [y_proba[:, columns[label]] if label in columns else np.zeros(len(y_proba)) for label in classes]

@@ -1,4 +1,4 @@
-"""The kinds of thing that vary, a Protocol each. Nobody inherits from them; a class has the methods or has not."""
+"""A Protocol for each kind of component. Classes need not inherit from them: having the methods is enough."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from runtree.contract.run import Run
 
 
+# runtime_checkable, because objects are built from a config and their type is only known then; isinstance checks that
+# the methods exist, not their signatures
 @runtime_checkable
 class DataSource(Protocol):
-    """Where rows come from. The keys of DESIGN's `data` group that every source has are not given to it.
+    """A source of rows. The keys of the group `data` that all sources share are not passed to its constructor.
 
-    One whose rows name what lies elsewhere, such as files, may have ``fingerprint(table) -> str``: a hash of that.
+    A source whose rows refer to other content, such as files, may have ``fingerprint(table) -> str``: a hash of it.
     """
 
     def load(self) -> "pd.DataFrame":
@@ -29,12 +31,12 @@ class DataSource(Protocol):
 class Algorithm(Protocol):
     """Anything with scikit-learn's `fit` and `predict`.
 
-    An algorithm that iterates may take two more keywords in `fit`: ``report(step, **metrics)``, to be called once an
-    iteration, and ``validation=(X, y)``, preprocessed rows it may watch but not learn from.
+    An algorithm that iterates may take two more keywords in `fit`: ``report(step, **metrics)``, to be called after each
+    iteration, and ``validation=(X, y)``, preprocessed rows that it may score but not learn from.
     """
 
     def fit(self, X: Any, y: Any) -> Any:
-        """Learn from X of shape (rows, features) and y of shape (rows,); return self."""
+        """Fit to X of shape (rows, features) and y of shape (rows,); return self."""
         ...
 
     def predict(self, X: Any) -> Any:
@@ -46,8 +48,8 @@ class Algorithm(Protocol):
 class Evaluator(Protocol):
     """Turns a fitted model and a split into metrics and predictions.
 
-    One that searches has also ``choose(run) -> Chosen``: asked before the fit, it returns what of the algorithm's
-    config is to be other than what was asked. `run.space()` is what it may choose from.
+    An evaluator with a search also has ``choose(run) -> SearchResult``, called before the fit: it returns the keys of
+    the algorithm's config to change, with their values. It chooses from `run.space()`.
     """
 
     holds_out: bool  # whether it needs a validation part; else those rows are trained on
@@ -59,59 +61,59 @@ class Evaluator(Protocol):
 
 @runtime_checkable
 class Compute(Protocol):
-    """Where and with what a run works."""
+    """The hardware of a run: device, threads, seeds."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Say what was found: device, threads, names."""
+        """Return the hardware that was found: device, threads, names."""
         ...
 
     def session(self, seed: int) -> AbstractContextManager[None]:
-        """Seed generators and limit threads for the time of a run."""
+        """Seed generators and limit threads within the context."""
         ...
 
 
 @runtime_checkable
 class Tuner(Protocol):
-    """Proposes what a sweep tries next and learns from what came of it.
+    """Proposes the next configurations of a sweep and learns from their results.
 
-    A tuner keeps no files and starts no threads. It is restored by `begin`, then `tell` for each proposal that a former
-    process made, in the order of their numbers; from there on it proposes what it would have proposed had it lived on.
+    A tuner keeps no files and starts no threads. It is restored by `begin`, then `tell` for each proposal of an earlier
+    process in the order of their numbers; from then on it proposes what an uninterrupted tuner would have proposed.
     """
 
     own_space: bool  # whether the `space` of algorithms is searched too, or only what the user names
     prunes: bool  # whether `report` may ever answer True
 
     def begin(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
-        """Take the space and the directions of the objectives, and forget what was before.
+        """Start a search in a space with these directions of the objectives; earlier observations are dropped.
 
         Raises
         ------
         ConfigError
-            Where it cannot search this space, or has no use for several objectives.
+            It cannot search this space, or does not support several objectives.
         """
         ...
 
     def ask(self, number: int) -> Proposal | None:
-        """Return proposal `number` (0, 1, 2 …, each asked once, in order), or None where nothing is left to try.
+        """Return proposal `number` (0, 1, 2 …, each requested once, in order), or None if the space is exhausted.
 
-        It depends on the space, the seed, the number and what was told, and on nothing else.
+        It depends on the space, the seed, the number and the observations, and on nothing else.
         """
         ...
 
     def tell(self, observation: Observation) -> None:
-        """Learn what came of a proposal; one that was not asked of this object is taken over whole."""
+        """Add an observation; its proposal may come from an earlier process."""
         ...
 
     def report(self, number: int, step: int, value: float) -> bool:
-        """Take an intermediate objective of a running proposal, and answer whether it is to be pruned."""
+        """Add an intermediate objective of a running proposal; return whether to prune it."""
         ...
 
 
 class Hooks(Protocol):
-    """What the rooms below may ask of the plugins, without knowing who they are."""
+    """The calls to plugins that lower rooms need, without importing the plugin manager."""
 
     def moment(self, name: str, **arguments: Any) -> None:
-        """Tell every plugin that something happened; a plugin that fails is logged by name and passed over."""
+        """Call a hook of every plugin; the failure of one is logged with its name, and the others are still called."""
         ...
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
@@ -119,13 +121,13 @@ class Hooks(Protocol):
         ...
 
     def first(self, name: str, **arguments: Any) -> Any:
-        """Return the first answer that is not None."""
+        """Return the first result that is not None."""
         ...
 
 
 class TargetResolver(Protocol):
-    """Which code a config may name."""
+    """Imports the code that a config names, if it is allowed."""
 
     def resolve(self, target: str, path: str) -> Any:
-        """Import what a `_target_` names, or refuse it; `path` is the config path for messages."""
+        """Import the target of a `_target_`, or refuse it; `path` is the config path for messages."""
         ...

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 
+# a view and not a deep copy: the configs of a sweep's runs share most of their nested dicts
 class FrozenMapping(Mapping[str, Any]):
     """A read-only view of a nested dict: ``config["a"]["b"]`` and ``config.a.b`` read the same value."""
 
     __slots__ = ("_content",)
 
     def __init__(self, content: Mapping[str, Any]) -> None:
+        # `self._content = …` would call the __setattr__ below, which refuses
         object.__setattr__(self, "_content", content)
 
     def __getitem__(self, key: str) -> Any:
@@ -63,6 +65,7 @@ def _freeze(value: Any) -> Any:
     if isinstance(value, Mapping):
         return FrozenMapping(value)
     if isinstance(value, list):
+        # a list could be changed in place, and all stages and plugins read the same config
         return tuple(_freeze(item) for item in value)
     return value
 
@@ -78,6 +81,8 @@ class Deferred:
     make: Callable[[], Any]
 
 
+# A descriptor with __set__ takes precedence over the instance's __dict__, so each read comes through __get__, which can
+# compute a deferred value or raise an error that names the stage.
 class Slot(Generic[Value]):
     """An attribute that is set once; reading it too early raises an error that names the stage which sets it."""
 

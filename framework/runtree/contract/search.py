@@ -1,4 +1,4 @@
-"""What a tuner is given and what it gives back: a space, proposals, and what came of them."""
+"""The types that pass between a sweep and its tuner: a search space, proposals, observations."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -46,6 +46,7 @@ class Interval:
     def size(self) -> int | None:
         """Return how many values there are, None for infinitely many."""
         step = self.step or (1 if self.integer else None)
+        # the small addend, because (0.7 - 0.1) / 0.1 is 5.999…, and its integer part would lose the last value
         return None if step is None else int((self.high - self.low) / step + 1e-9) + 1
 
     @property
@@ -59,16 +60,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Dimension:
-    """One thing that a tuner may choose.
+    """A config path or group for which a tuner chooses a value.
 
     Parameters
     ----------
     path
         The config path that the value is set at, or a config group whose option is chosen.
     when
-        Told the values chosen so far, says whether this dimension takes part; None: always.
+        Returns whether this dimension takes part, given the values chosen so far; None means always.
     text
-        How it was declared, for people.
+        Its declaration, for people.
     composed
         Whether a value is not set on a config but composed: the option of a group, or a key that is added.
     """
@@ -80,15 +81,15 @@ class Dimension:
     composed: bool = False
 
     def holds(self, chosen: Values) -> bool:
-        """Tell whether the dimension takes part, given what was chosen before it."""
+        """Return whether the dimension takes part, given the values chosen before it."""
         return self.when is None or self.when(chosen)
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a tuner wants tried next: a value for each dimension that takes part.
+    """The next configuration to try: a value for each dimension that takes part.
 
-    `memo` is JSON that the tuner wants back when it is restored from the records of a sweep.
+    `memo` is JSON that the tuner gets back when it is restored from the ledger of a sweep.
     """
 
     number: int
@@ -98,14 +99,14 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Observation:
-    """What came of a proposal.
+    """The result of a proposal.
 
     Parameters
     ----------
     state
         "running" restores a proposal that is still being worked on; "failed" carries no values.
     values
-        What was tried, by path.
+        The values that were tried, by path.
     objectives
         One number for each direction; of a pruned one the last that was reported, or None.
     constraints
@@ -125,7 +126,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search chose of the algorithm's config, by path, and the score by which it did.
+    """The values that a search chose for the algorithm's config, by path, and the score of that choice.
 
     `tried` counts the candidates.
     """

@@ -1,10 +1,11 @@
-"""The frozen things that travel between rooms and plugins."""
+"""Frozen dataclasses that pass between rooms and plugins."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+# pandas takes half a second to import, and every command imports this module
 if TYPE_CHECKING:
     import click
     import numpy as np
@@ -36,7 +37,7 @@ class AlgorithmOption:
     space
         Ranges for tuners in Hydra's sweep grammar, keyed by the path below ``algorithm``.
     tasks
-        What it can be fitted for.
+        The tasks that it supports.
     """
 
     name: str
@@ -48,7 +49,7 @@ class AlgorithmOption:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that tells how good predictions are.
+    """A measure of the quality of predictions.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Command:
-    """A verb of the command line; `command` is a click command, or a function that makes it when it is needed."""
+    """A command of the command line; `command` is a click command, or a function that makes it when it is needed."""
 
     name: str
     command: "click.Command | Callable[[], click.Command]"
@@ -84,18 +85,18 @@ class Command:
 
 @dataclass(frozen=True)
 class Tracker:
-    """Somebody who is told of runs and sweeps where `trackers` in the config names him.
+    """A receiver of the events of runs and sweeps, active if the key `trackers` names it.
 
     Parameters
     ----------
     name
         What a user types: ``trackers=[<name>]``.
     target
-        Dotted name of a class, or what makes an object, called with the settings in ``tracking.<name>``: once a run,
-        and once a sweep, in the process that works on it. Of the object's methods those that are named as moment hooks
-        are called as these hooks are, with all of their arguments by name.
+        Dotted name of a class, or a factory. It is called with the settings in ``tracking.<name>``, once for each run
+        and each sweep, in the process that executes it. Those methods of the object that are named like moment hooks
+        are called as these hooks are, with all arguments by name.
     automatic
-        Asked where `trackers` is "auto": whether the environment asks for it.
+        Called if `trackers` is "auto": returns whether the environment requests it.
     """
 
     name: str
@@ -105,12 +106,11 @@ class Tracker:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows and columns that a run works on.
+    """The data of a run.
 
-    `features` has one row an observation; `target` is aligned with it. `classes` holds the sorted distinct labels
-    of a classification, and is empty for a regression. `fingerprint` hashes the content of both, `reason` says why
-    `task` is what it is; `groups` and `times` hold the column to split by, where there is one, `aside` the columns that
-    nothing is learnt from.
+    `features` has one row per observation; `target` is aligned with it. `classes` holds the sorted distinct labels of a
+    classification, and is empty for a regression. `fingerprint` hashes the content of both, `reason` explains `task`;
+    `groups` and `times` hold the column to split by, if there is one, `aside` the columns that are not features.
     """
 
     features: "pd.DataFrame"
@@ -144,10 +144,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluator found: metrics by part, predictions row by row, and scores fold by fold.
+    """The result of an evaluator: metrics by split, predictions row by row, and scores fold by fold.
 
-    `predictions` may be a function that makes the table: of most runs of a sweep nobody asks for it. `details` holds
-    what else is worth keeping in `metrics.json`, plain JSON by a name that is no part's.
+    `predictions` may be a function that makes the table, because most runs of a sweep never need it. `details` holds
+    further content of `metrics.json`, plain JSON under names that are not names of splits.
     """
 
     metrics: Mapping[str, Mapping[str, float]]
@@ -158,7 +158,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """All that `run.json` tells of a run; `missed` has a sentence for each gate that it did not pass."""
+    """The content of `run.json`; `missed` has a sentence for each gate that the run failed."""
 
     id: str
     experiment: str
@@ -180,25 +180,25 @@ class RunRecord:
     missed: tuple[str, ...] = ()
 
 
-# --- What a look at a model, or at a sweep, found, and what to do next.
+# --- Findings about a model or a sweep, with advice.
 
 Level = Literal["good", "note", "warning"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence about what was found, and one about what to do.
+    """One sentence about an observation, and one of advice.
 
     Attributes
     ----------
     name
-        A word or two, the same each time: ``overfitting``.
+        A stable name of one or two words: ``overfitting``.
     level
         "good": nothing to do; "note": worth knowing; "warning": the numbers or the model deserve less trust.
     says
-        What was found, with its figures.
+        The observation, with its figures.
     advice
-        What to do next, best an override to type; empty only where the level is "good".
+        The next step, preferably an override to type; empty only if the level is "good".
     values
         The figures behind it, for programs.
     """
@@ -210,5 +210,5 @@ class Finding:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as `evaluation.json` keeps it."""
+        """Return the finding as it is written to `evaluation.json`."""
         return asdict(self)
