@@ -19,6 +19,8 @@ def config_paths() -> Iterable[str]:
 @hookimpl
 def register_stages() -> Iterable[Stage]:
     """Return the stages of the lifecycle, and those of the evaluation, which the lifecycle does not know."""
+    # imported inside the hooks: the command line loads this
+    # module at each start, and help and completion need no stages
     from runtree.evaluation import evaluate
     from runtree.lifecycle import stages
 

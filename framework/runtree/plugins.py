@@ -74,6 +74,7 @@ class Plugins:
             yield from ((plugin, item) for item in items)
 
     def _break(self, plugin: str, why: str) -> None:
+        # nothing works without runtree's own contributions, and a warning would hide a bug of ours
         if plugin == BUILTIN:
             raise RuntreeError(f"runtree itself is broken: {why}")
         self.broken[plugin] = why
@@ -96,6 +97,8 @@ class Plugins:
 
         An exception becomes an error with the plugin's name.
         """
+        # pluggy keeps implementations with trylast first and calls
+        # from the end, so runtree's own come after all plugins
         for implementation in reversed(getattr(self.manager.hook, name).get_hookimpls()):
             try:
                 result = implementation.function(*(arguments[argument] for argument in implementation.argnames))
@@ -116,6 +119,7 @@ class Plugins:
 
 
 def _check_items(returned: Any, kind: type) -> list[Any]:
+    # a generator is consumed here, so that its exceptions count as the plugin's
     items = list(returned.items()) if isinstance(returned, Mapping) else list(returned or ())
     for item in items:
         if not isinstance(item, kind):
@@ -135,6 +139,7 @@ def make_plugins(
     # before loading: a blocked plugin must not even be imported
     for name in plugins.blocked:
         manager.set_blocked(name)
+    # not pluggy's `load_setuptools_entrypoints`, which stops at the first plugin that cannot be imported
     for point in entry_points(group=ENTRY_POINT_GROUP) if found is None else found:
         if point.name not in plugins.blocked:
             _load(plugins, point)
@@ -178,6 +183,7 @@ def _check(manager: pluggy.PluginManager, plugin: object) -> None:
             raise ValueError(f"it implements the hook '{caller.name}', which does not exist")
 
 
+# the only state of the module: entry points are read from the disk, and plugins are imported once
 @lru_cache(maxsize=1)
 def installed_plugins() -> Plugins:
     """Return the plugins of this environment without those that ``--block`` or RUNTREE_BLOCK names."""

@@ -34,6 +34,7 @@ EXTRAS = {"torch": "torch", "safetensors": "torch", "PIL": "torch", "tensorboard
 class AllowList:
     """The allowed prefixes, and single names that plugins or the command line add."""
 
+    # a function, because plugins contribute names, and a command that builds nothing need not load them
     allowed: Callable[[], Iterable[str]] = field(default=tuple)
 
     @cached_property
@@ -42,6 +43,8 @@ class AllowList:
         return frozenset(self.allowed())
 
     @cached_property
+    # the runs of a sweep name the same few targets; a cached_property
+    # writes to __dict__ directly, so the dataclass can be frozen
     def _resolved(self) -> dict[str, Any]:
         return {}
 
@@ -64,11 +67,15 @@ class AllowList:
         return self._resolved[target]
 
     def _resolve(self, target: str, path: str) -> Any:
+        # a single name was allowed by a plugin or by the user, so it
+        # may be anything: a function, a class from any package
         if target in self.names:
             return import_object(target, path)
+        # refused before the import: importing a module already executes its code
         prefix = _prefix(target)
         if prefix is None:
             raise _not_allowed(target, path)
+        # the class is known only after the import, which is harmless below these prefixes
         resolved = import_object(target, path)
         if not _is_allowed_class(resolved, prefix):
             raise _not_allowed(target, path)
@@ -97,6 +104,7 @@ def _not_allowed(target: str, path: str) -> UntrustedError:
 def import_object(target: str, path: str) -> Any:
     """Import the object with a dotted name; the error for a missing package names the extra that installs it."""
     parts = target.split(".")
+    # the longest module name first: a dotted name does not say where modules end and attributes begin
     for length in range(len(parts) - 1, 0, -1):
         module_name = ".".join(parts[:length])
         try:
@@ -132,6 +140,7 @@ def find_targets(node: Any) -> Iterator[str]:
 def locate_targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield every `_target_` in a node, after its config path."""
     if isinstance(node, Mapping):
+        # a target that differs by task is a mapping, and all its names are checked, not only that of the current task
         target = node.get("_target_")
         names = target.values() if isinstance(target, Mapping) else [target] if isinstance(target, str) else []
         yield from ((f"{path}._target_", name) for name in names)
@@ -145,12 +154,15 @@ def locate_targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def add_import_folder(folder: Path) -> None:
     """Make the modules in a folder importable, as `python` does for the folder it is started in."""
+    # a console script starts with its own folder at the head of sys.path, not with the working one
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
 
 def command_line_targets(overrides: Iterable[str]) -> Iterator[str]:
     """Yield the targets that the user typed: values of `_target_` keys, and `algorithm.path`."""
+    # typed by the user in this call, and so allowed; the same key
+    # in a config file, which may be someone else's, allows nothing
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         if key.rpartition(".")[2].startswith("_target_") or key.startswith("algorithm._target_."):

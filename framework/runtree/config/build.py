@@ -31,11 +31,13 @@ def build(node: Mapping[str, Any], path: str, trust: TargetResolver) -> Any:
     # a mapping by task must have been resolved before, with `for_task`
     if not isinstance(target, str):
         raise ConfigError(f"{path}: '_target_' must be the dotted name of a class, not {target!r}")
+    # nested targets too: a constructor that runs before a later target is refused may have had effects already
     for place, name in locate_targets(node, path):
         trust.resolve(name, place)  # all of them before any is called
     factory = trust.resolve(target, f"{path}._target_")
     arguments = {key: value for key, value in node.items() if key not in NOT_ARGUMENTS}
     check_arguments(factory, arguments, path)
+    # secrets are read here, at the last moment, so that no config that is written or shown contains one
     return construct({"_target_": target, **reveal(arguments, path)}, trust, path)
 
 
@@ -62,6 +64,7 @@ def imported_algorithm_node(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_arguments(factory: Any, arguments: Mapping[str, Any], path: str) -> None:
     """Refuse keys that `factory` does not take and values of the wrong type."""
+    # **kwargs takes any key; keys with an underscore (_partial_, _args_) are Hydra's and no arguments
     parameters = _parameters(factory)
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         for key in arguments:
@@ -72,6 +75,7 @@ def check_arguments(factory: Any, arguments: Mapping[str, Any], path: str) -> No
     # dataclasses do not check types themselves, and a wrong type would fail far from its config path
     hints = _hints(factory)
     for key, value in arguments.items():
+        # most values are of the very type and need no typeguard, which is slow; mappings are nodes of nested objects
         if key in hints and type(value) is not hints[key] and not isinstance(value, (dict, Mapping)):
             check_type(value, hints[key], f"{path}.{key}")
 
@@ -106,6 +110,7 @@ def validate_parameters(algorithm: Any, path: str) -> None:
     if not hasattr(algorithm, "_parameter_constraints"):  # not scikit-learn's: it has its own way
         return
     try:
+        # scikit-learn validates in `fit`, after the data was read and split: a typo would show minutes later
         algorithm._validate_params()
     except ValueError as error:
         raise parameter_error(algorithm, path, error) from None
@@ -113,6 +118,7 @@ def validate_parameters(algorithm: Any, path: str) -> None:
 
 def parameter_error(algorithm: Any, path: str, error: ValueError) -> ConfigError:
     """Return the error of an estimator with the config path of the parameter it names."""
+    # scikit-learn quotes the name of the parameter in its message, and there is no attribute for it
     name = next((key for key in algorithm.get_params(deep=False) if f"'{key}' parameter" in str(error)), "")
     return ConfigError(f"{path}.{name}".rstrip(".") + f": {error}")
 
@@ -124,6 +130,7 @@ def construct(node: Any, trust: TargetResolver, path: str) -> Any:
     """
     if isinstance(node, (list, tuple)):
         return [construct(item, trust, path) for item in node]
+    # a value that is no node, such as a number, is passed as it is
     if not isinstance(node, Mapping):
         return node
     built = (
@@ -138,6 +145,7 @@ def construct(node: Any, trust: TargetResolver, path: str) -> Any:
         return partial(call, *built.get("_args_", ()), **arguments)
     try:
         return call(*built.get("_args_", ()), **arguments)
+    # an error with a config path of its own, from a nested node; any other comes from the constructor
     except RuntreeError:
         raise
     except Exception as error:

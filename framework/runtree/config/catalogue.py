@@ -74,11 +74,13 @@ class Catalogue:
         for option in self._options():
             known = groups.setdefault(option.group, {})
             self._refuse_clash(known.get(option.name), option)
+            # the first one stays, because folders come in the order of precedence
             known.setdefault(option.name, option)
         return {group: dict(sorted(options.items())) for group, options in sorted(groups.items())}
 
     def _options(self) -> Iterator[Option]:
         for folder in self.folders:
+            # at least one folder deep: config.yaml itself is not an option
             for file in sorted(folder.path.glob("*/**/*.yaml")):
                 group = file.parent.relative_to(folder.path).as_posix()
                 # `_name_.yaml` holds keys that options share; hydra/ is not a group of runs
@@ -109,6 +111,8 @@ class Catalogue:
     def node(self, group: str, name: str) -> dict[str, Any]:
         """Return an option's keys, with those of files of the same group that its defaults list names."""
         own = self.option(group, name).read()
+        # the part of Hydra's defaults list that shipped options use:
+        # names of files beside them, merged in order, own keys last
         merged: dict[str, Any] = {}
         for entry in own.pop("defaults", []):
             if isinstance(entry, str) and entry != "_self_":
@@ -131,6 +135,7 @@ class Catalogue:
         chosen: dict[str, str] = {}
         for entry in self.root.get("defaults", []):
             if isinstance(entry, dict):
+                # null chooses no option, and a key such as `override hydra/launcher` is not a group of runs
                 chosen |= {key: value for key, value in entry.items() if value and key in self.groups}
         for override in overrides:
             group, _, name = override.lstrip("+").partition("=")
@@ -161,6 +166,7 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in node.items():
+        # dict before Mapping: the check of an abstract class is several times slower, and a sweep flattens each config
         if value and isinstance(value, (dict, Mapping)):
             yield from _leaves(value, f"{prefix}{key}.")
         else:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+# two modules that import a name from each other would otherwise be followed for ever
 MAX_REEXPORTS = 10
 # constraints with names, and the text of scikit-learn's objects for them
 NAMED = {
@@ -84,6 +85,7 @@ class ClassSource:
     def _own_constraints(self) -> dict[str, list[str]] | None:
         texts: dict[str, list[str]] | None = None
         for statement in self.node.body:
+            # the dump finds the name in any kind of statement: an assignment, an update in a loop, a pop
             if isinstance(statement, ast.FunctionDef) or "_parameter_constraints" not in ast.dump(statement):
                 continue
             target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
@@ -96,6 +98,7 @@ class ClassSource:
         return texts
 
     def _table(self, node: ast.expr | None) -> dict[str, list[str]]:
+        # `{**Base._parameter_constraints, …}` or `Base._parameter_constraints` alone
         if isinstance(node, ast.Attribute) and node.attr == "_parameter_constraints":
             return dict(self._named(node.value).constraints())
         if not isinstance(node, ast.Dict):
@@ -187,6 +190,7 @@ def find_class(target: str, reexports: int = 0) -> ClassSource:
             for alias in statement.names:
                 if (alias.asname or alias.name) == names[0]:
                     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+                    # each further dot of a relative import is one package up
                     for _ in range(statement.level - 1):
                         package = package.rpartition(".")[0]
                     source = ".".join(filter(None, [package if statement.level else "", statement.module]))
@@ -211,6 +215,7 @@ def _locate(parts: list[str]) -> tuple[str, Path, list[str]]:
     raise NotInSource(".".join(parts))
 
 
+# a class and its bases are often in one module of some thousand lines
 @lru_cache(maxsize=32)
 def _parse(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))

@@ -37,6 +37,7 @@ class ComposedBase:
     """
 
     def __init__(self, node: DictConfig) -> None:
+        # kept unresolved, for values that a plain copy cannot express; see `_set_on_node`
         self.node = node
         self.frozen = freeze(node)
         raw = OmegaConf.to_container(node, resolve=False)
@@ -50,6 +51,8 @@ class ComposedBase:
         for path, value in flatten({str(key): value for key, value in raw.items()}).items():
             for text in _texts(value):
                 reference = REFERENCE.fullmatch(text)
+                # a whole value that is one reference takes the other key's value as it is;
+                # a reference to a mapping brings keys of its own, and is left to OmegaConf
                 if reference and text is value and not isinstance(_get(self.frozen.config, reference[1]), Mapping):
                     self._followers.setdefault(reference[1], []).append(path)
                 elif _refers_to_keys(text):
@@ -71,6 +74,7 @@ class ComposedBase:
 
     def with_values(self, values: Mapping[str, Any]) -> FrozenConfig:
         """Return the config with some values set, as if Hydra had composed it with these overrides."""
+        # the frozen config is shared, not copied: no caller changes it
         if not values:
             return self.frozen
         added = [path for path in values if path not in self._leaves]
@@ -79,9 +83,12 @@ class ComposedBase:
         config: Mapping[str, Any] = self.frozen.config
         reached = dict(self._follow(values))
         for path, value in reached.items():
+            # a list is copied, because the tuner's choice would otherwise be shared by all runs that got it
             config = _replace(config, path.split("."), list(value) if isinstance(value, list) else value)
+        # the base was checked when it was frozen, so only changed keys are
         if any(path.partition(".")[0] in CHECKED_BY_ROOT for path in reached):
             check_root(config)
+        # the fingerprint comes from the flat form, which is cheaper to update than to build from the nested one
         leaves = self._leaves | reached
         for path in added:
             # an empty mapping is a leaf until a key is added to it
@@ -99,6 +106,8 @@ class ComposedBase:
     def _can_be_copied(self, values: Mapping[str, Any], added: Sequence[str]) -> bool:
         """Return whether a copy of the plain config equals what Hydra would compose."""
         for path, value in values.items():
+            # a text with ${…} is an interpolation, and a key that others
+            # are computed from changes them: only OmegaConf resolves these
             if not _is_simple(value) or any(_overlap(path, other) for other in self._tangled):
                 return False
             if path in self._leaves and isinstance(self._leaves[path], Mapping):
@@ -145,9 +154,11 @@ class Composer:
 
     def base(self, choices: Mapping[str, str]) -> ComposedBase:
         """Return the config for some options of groups: ``{"algorithm": "ridge"}``."""
+        # sorted: the order in which a tuner chooses must not lead to a second composition
         key = tuple(sorted(choices.items()))
         if key not in self._bases:
             composed = self.load([*self.fixed, *(f"{group}={option}" for group, option in key)])
+            # Hydra composes in struct mode, in which keys cannot be removed
             with open_dict(composed):
                 for name in NOT_OF_RUNS:
                     composed.pop(name, None)

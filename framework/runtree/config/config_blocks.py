@@ -33,6 +33,7 @@ def read_block(
     ConfigError
         An unknown key, a value of the wrong type, or one that `check` refuses.
     """
+    # a dict is not hashable, so the cache is keyed by JSON; the blocks hold only types that JSON has
     text = json.dumps(node, sort_keys=True, default=str)
     factory: Any = kind
     options: Options = _read(text, factory, path, tuple(parts.items()), check)
@@ -42,6 +43,7 @@ def read_block(
 # the runs of a sweep share their blocks, and checking the types of one takes half a millisecond
 @lru_cache(maxsize=256)
 def _read(text: str, kind: Any, path: str, parts: tuple[tuple[str, type], ...], check: Callable[[Any], None]) -> Any:
+    # read back rather than passed on: the cached dataclass shares no list with the config of one run
     values = json.loads(text)
     for name, part in parts:
         if isinstance(values.get(name), Mapping):

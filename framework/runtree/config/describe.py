@@ -19,10 +19,14 @@ from runtree.contract.errors import RuntreeError
 from runtree.contract.types import TASKS
 
 ABOUT_OPTION = ("_target_", "name", "space", "iterations", "defaults")  # not arguments of the target
+# the Parameters section of a NumPy docstring, up to the next underlined heading
 SECTION = re.compile(r"^Parameters\n-{3,}\n(.*?)(?=^\S[^\n]*\n-{3,}\n|\Z)", re.MULTILINE | re.DOTALL)
+# :class:`~sklearn.tree.Tree`, :func:`text <target>`: the roles of Sphinx, of which only the last name is shown
 ROLE = re.compile(r":\w+(?::\w+)?:`~?(?:([^`<]+?)\s*<[^>`]*>|([^`]+))`")
+# a full stop does not end a sentence after an initial, e.g. and i.e.
 SENTENCE_END = re.compile(r"(?<![.\s][A-Za-z])(?<!e\.g)(?<!i\.e)[.!?](?=\s|$)")
 INSTANCE = re.compile(r"an instance of '(?:[\w.]+\.)?(\w+)'")
+# types that can be written in YAML; scikit-learn also accepts objects, which a config cannot hold
 WRITABLE = {"bool": "true | false", "dict": "mapping", "tuple": "list"} | {
     name: name for name in ("int", "float", "str", "list")
 }
@@ -126,6 +130,7 @@ def option_leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 
 def inspect_target(target: str, path: str, allow_list: AllowList, problems: list[str]) -> CallableInfo:
     """Return what is known of a target's parameters, from its source if that is enough, else by importing it."""
+    # a target that is not allowed goes on to `resolve`, whose error becomes a problem of the description
     if allow_list.permits(target):
         with suppress(NotInSource):
             source = find_class(target)
@@ -164,6 +169,7 @@ def _types_by_task(types: Mapping[str, str], count: int) -> str:
 
 def accepted_types(factory: Any) -> dict[str, str]:
     """Return the type of each parameter; constraints win over type hints, and these over the docstring."""
+    # constraints are what is checked in fact; a docstring may be out of date
     return _types(parameter_docs(factory)) | hinted_types(factory) | constrained_types(factory)
 
 
@@ -189,6 +195,7 @@ def constrained_types(factory: Any) -> dict[str, str]:
 def join_constraints(constraints: Iterable[str]) -> str:
     """Join scikit-learn's texts of constraints: ``int >= 1 | null``."""
     words = [word for text in constraints for word in _constraint_words(text)]
+    # sorted is stable: null moves to the end, all others stay in scikit-learn's order
     return " | ".join(sorted(dict.fromkeys(words), key=lambda word: word == "null"))
 
 

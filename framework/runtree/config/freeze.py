@@ -17,6 +17,8 @@ from runtree.contract.errors import ConfigError, first_line, unknown
 from runtree.contract.fingerprint import IGNORED_GROUPS as OUTSIDE
 from runtree.contract.fingerprint import affects_fingerprint
 
+# no slash, so that a name cannot leave the output folder; no leading dot, because listings ignore hidden folders; and
+# well below the 255 bytes that file systems allow
 FOLDER_NAME = r"(?!\.)[A-Za-z0-9._-]{1,128}"
 
 
@@ -24,6 +26,7 @@ def check_root(config: Mapping[str, Any]) -> None:
     """Check the keys that every config has."""
     seed = config.get("seed")
     # numpy and scikit-learn take seeds of 32 bits
+    # bool is a subclass of int: `seed=true` would be 1
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise ConfigError(f"seed: {seed!r} is not an integer from 0 to 4294967295")
     check_name("experiment.name", (config.get("experiment") or {}).get("name"))
@@ -34,6 +37,7 @@ def check_root(config: Mapping[str, Any]) -> None:
 
 def check_name(path: str, name: Any) -> None:
     """Refuse a name that is not valid for a folder."""
+    # YAML reads `experiment.name=7` as a number
     if not isinstance(name, (str, int)) or not re.fullmatch(FOLDER_NAME, str(name)):
         raise ConfigError(
             f"{path}: {name!r} is not a valid folder name", "use letters, digits, '.', '_' and '-', and no leading dot"
@@ -83,6 +87,7 @@ def freeze(composed: DictConfig | Mapping[str, Any]) -> FrozenConfig:
         node = OmegaConf.masked_copy(node, [str(name) for name in node if name not in NOT_OF_RUNS])
     config = _resolve(node)
     check_root(config)
+    # ${secret:NAME} stands for itself here, so that another password gives the same fingerprint
     return FrozenConfig(config, fingerprint(config, compute_bound(node)))
 
 
@@ -113,6 +118,7 @@ def compute_bound(node: DictConfig) -> set[str]:
     # resolved values no longer show where they come from
     raw = OmegaConf.to_container(node, resolve=False)
     assert isinstance(raw, dict)
+    # `n_jobs: ${compute.threads}` depends on the machine, and the same run elsewhere must have the same fingerprint
     references = tuple(f"${{{name}" for name in OUTSIDE)
     leaves = flatten({str(key): value for key, value in raw.items()})
     return {path for path, value in leaves.items() if isinstance(value, str) and value.startswith(references)}

@@ -25,6 +25,7 @@ def hydra_parser() -> argparse.ArgumentParser:
     """Return the parser of Hydra's own flags."""
     from hydra._internal.utils import get_args_parser
 
+    # Hydra's own parser, so that flags that a later version adds work without a change here
     parser: argparse.ArgumentParser = get_args_parser()
     return parser
 
@@ -32,13 +33,16 @@ def hydra_parser() -> argparse.ArgumentParser:
 def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse a command line into Hydra's flags and overrides; an unknown flag is refused."""
     parser = hydra_parser()
+    # `continue` is a keyword and could not be read as an attribute
     parser.add_argument("--continue", dest="going_on", metavar="RUN")
     # argparse would print its own usage text and exit
     parser.exit_on_error = False
     try:
+        # intermixed: flags may stand between overrides
         flags, rest = parser.parse_known_intermixed_args(list(arguments))
     except argparse.ArgumentError as error:
         raise RequestError(str(error), "see: runtree train --help") from None
+    # argparse exits nonetheless where it calls `error` itself
     except SystemExit:
         raise RequestError("the flags cannot be combined", "see: runtree train --help") from None
     unknown_flags = [argument for argument in rest if argument.startswith("-")]
@@ -64,6 +68,7 @@ def repeat_below_swept_groups(overrides: Sequence[str], groups: Iterable[str]) -
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException:  # `hydra_errors` explains it
         return list(overrides)
+    # only choices of a swept group matter: a swept value leaves the options of its group as they are
     swept = {override.key_or_group for override in parsed if override.is_sweep_override()} & set(groups)
     texts = []
     for text, override in zip(overrides, parsed, strict=True):
@@ -71,6 +76,7 @@ def repeat_below_swept_groups(overrides: Sequence[str], groups: Iterable[str]) -
         plain = not any(
             (override.is_sweep_override(), override.is_add(), override.is_force_add(), override.is_delete())
         )
+        # a,b is a sweep for Hydra and one value alone is not; the second of two equal values is not run again
         key, _, value = text.partition("=")
         texts.append(f"{key}={value},{value}" if group in swept and dot and plain and value else text)
     return texts
@@ -107,6 +113,7 @@ class HydraEngine:
         from hydra._internal.hydra import Hydra
         from hydra.core.global_hydra import GlobalHydra
 
+        # before any composition: the shipped config uses them
         register_resolvers()
         # without a version base Hydra 1.3 behaves like 1.1; 1.4 warns if it is set
         if version.base_at_least is not None and hydra_minor() < 4:
@@ -123,6 +130,7 @@ class HydraEngine:
         from hydra._internal.utils import create_config_search_path
         from hydra.core.config_search_path import SearchPathQuery
 
+        # a SearchPathPlugin would be loaded by every Hydra program in this environment
         path = create_config_search_path(str(shipped_conf()))
         for folder in self.folders:
             # the user's folder comes before the shipped one, plugins' folders after it

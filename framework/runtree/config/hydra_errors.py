@@ -25,6 +25,7 @@ def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, 
     top = group.partition(".")[0]
     known = sorted(path for path in known if not any(part in path for part in NOT_SUGGESTED))
     # `lr=0.1` most likely means a key of an option: show where it is
+    # only for a key without a dot: with one, the user has already chosen a group
     homes = [path for path in known if not group and "." in path and _matches(_last(path), name)]
     if homes:
         typed = next((text.partition("=")[2] for text in overrides if text.partition("=")[0] == key), "…")
@@ -32,6 +33,7 @@ def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, 
     options = _keys_of_options(catalogue, top)
     elsewhere, here = _elsewhere(name, options, by_initials=not group), _here(key, catalogue, known)
     hints = [elsewhere, here]
+    # similar names elsewhere come last, because they are the weakest guess
     if not any(hints) and group:
         hints = [_similar_elsewhere(group, name, options)]
     see = "" if elsewhere else _see(top, overrides, catalogue)
@@ -106,12 +108,14 @@ def translate_error(
 
     Hydra's text is not parsed: the command line is checked against the catalogue, in the order of likely mistakes.
     """
+    # an error of runtree or of YAML in the chain is the cause; Hydra's own only says that the composition failed
     chain = list(_chain(error))
     for link in chain:
         if isinstance(link, RuntreeError):
             return link
         if type(link).__module__.startswith("yaml"):
             return syntax_error(link)
+    # first the syntax, because a text that does not parse has neither choices nor keys
     problem = _syntax(overrides) or _choices(overrides, catalogue, multirun) or _keys(overrides, catalogue)
     return problem or _other(chain)
 
@@ -192,6 +196,7 @@ def _values(parsed: Any) -> list[str]:
     if parsed.is_sweep_override():
         try:
             return [str(value) for value in parsed.sweep_string_iterator()]
+        # a sweep that cannot be listed, such as an interval, names no options
         except Exception:
             return []
     value = parsed.value()
@@ -206,12 +211,14 @@ def _keys(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
         if override.startswith(("+", "~", "hydra")):
             continue
         key = override.partition("=")[0].partition("@")[0]
+        # a section such as `algorithm.space` may be set as a whole
         if key not in known and key not in sections and key not in catalogue.groups and not _is_open(key, known):
             return unknown_key_error(key, overrides, catalogue, known)
     return None
 
 
 def _is_open(key: str, known: dict[str, Any]) -> bool:
+    # an empty mapping, or null, may get keys: `algorithm.params.C=1`
     return any(key.startswith(f"{path}.") and value in ({}, None) for path, value in known.items() if "." in key)
 
 

@@ -9,6 +9,7 @@ from runtree.config.build import check_arguments
 from runtree.contract.errors import ConfigError
 from runtree.contract.hardware import available_cores
 
+# SI prefixes are powers of 1000 and IEC prefixes of 1024, as in Kubernetes and Docker
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
 ENGINES = ("processes", "in_process")
@@ -46,6 +47,7 @@ class Resources:
     @property
     def threads_each(self) -> int:
         """Return the threads of one run: all runs together use no more than the cores."""
+        # at least one thread, even where there are more slots than cores
         share = max(1, available_cores() // self.at_once)
         return share if self.threads == -1 else self.threads
 

@@ -22,6 +22,7 @@ class ConfigFolder:
 def shipped_conf() -> Path:
     """Return the `conf` inside this package (in a wheel), else the one at the root of the checkout."""
     package = Path(__file__).resolve().parent.parent
+    # in a checkout the folder is at the root, where people look for it; the wheel build copies it into the package
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent.parent / "conf"
 
@@ -29,6 +30,7 @@ def shipped_conf() -> Path:
 def user_conf(folder: Path | None = None) -> ConfigFolder | None:
     """Return the user's own `conf/`, if there is one."""
     path = (folder or Path.cwd()) / "conf"
+    # in the checkout itself ./conf is the shipped folder, which must not shadow itself
     return ConfigFolder(path, USER) if path.is_dir() and path.resolve() != shipped_conf().resolve() else None
 
 
@@ -42,6 +44,7 @@ def locate(path: str, provider: str) -> ConfigFolder:
 
 def _package_folder(dotted: str) -> Path | None:
     package, *below = dotted.replace("/", ".").split(".")
+    # only of the top-level package: that imports nothing, while the spec of a submodule imports its parents
     spec = find_spec(package)
     roots: Iterable[str] = (spec.submodule_search_locations or ()) if spec else ()
     return next((folder for root in roots if (folder := Path(root, *below)).is_dir()), None)

@@ -12,6 +12,7 @@ from typing import Any
 from runtree.contract.errors import ConfigError
 
 REFERENCE = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_]*)\}")
+# the last word of a key, so that `token` and `hf_token` are secret, `tokenizer` and `max_tokens` are not
 NAMED = re.compile(r"(^|[._-])(password|passwd|secret|token|api_?key|credentials?|private_key)$", re.IGNORECASE)
 # credentials in a URL: user:password@ in any, user@ (a token) in http and https
 ADDRESS = re.compile(r"://[^/\s@:]*:[^/\s@]+@|(?<=http)s?://[^/\s@]+@")
@@ -29,6 +30,7 @@ def reveal(value: Any, path: str = "") -> Any:
         return {key: reveal(item, f"{path}.{key}".lstrip(".")) for key, item in value.items()}
     if isinstance(value, list):
         return [reveal(item, path) for item in value]
+    # also inside a text: `postgresql://user:${secret:PASSWORD}@host/db`
     return REFERENCE.sub(lambda match: _from_environment(match[1], path), value) if isinstance(value, str) else value
 
 
@@ -43,6 +45,7 @@ def redact(node: Any, key: str = "") -> Any:
     if isinstance(node, str):
         hide = _is_secret(key) and not REFERENCE.fullmatch(node)
         return HIDDEN if hide else ADDRESS.sub(_without_credentials, node) if "://" in node else node
+    # dict before Mapping, whose check is slower: each run of a sweep is redacted
     if isinstance(node, (dict, Mapping)):
         return {name: redact(item, str(name)) for name, item in node.items()}
     return [redact(item, key) for item in node] if isinstance(node, list) else node

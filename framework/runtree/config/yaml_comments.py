@@ -8,6 +8,7 @@ from runtree.config.catalogue import Catalogue, Option
 
 PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 SUMMARY = re.compile(r"^#\s*(?!@package)(\S.*)$", re.MULTILINE)
+# by lines, because PyYAML drops comments; the shipped files are plain enough, with one key a line
 COMMENT = re.compile(r"^(\s*)([\w-]+):(?:\s.*?)?\s#\s+(.*)$")
 KEY = re.compile(r"^(\s*)([\w-]+):")
 
@@ -17,6 +18,7 @@ def option_summary(option: Option) -> str:
     if option.file is None:
         target = option.node.get("_target_")
         return " / ".join(dict.fromkeys(target.values())) if isinstance(target, Mapping) else str(target or "")
+    # the head ends at the first blank line: a later comment is about the key below it
     lines = _text(option).split("\n\n")[0].splitlines()
     head = "\n".join(line for line in lines if line.startswith("#"))
     match = SUMMARY.search(head)
@@ -55,6 +57,7 @@ def read_comments(file: Path) -> dict[str, str]:
         key = KEY.match(line)
         if key is None:
             continue
+        # indentation is all that tells which key is inside which
         parents = [*(parent for parent in parents if parent[0] < len(key[1])), (len(key[1]), key[2])]
         note = COMMENT.match(line)
         if note:

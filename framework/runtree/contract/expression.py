@@ -239,7 +239,7 @@ class _Parser:
         if len(self.text) > MAX_CHARACTERS:
             length = f"{len(self.text):,} characters"
             raise self.error(f"{self.source}: a condition of {length} is too long", f"possible: {MAX_CHARACTERS:,}")
-        # `ast` cannot read all names as they are, and never sees the content of a text: the mask keeps operators and numbers
+        # `ast` cannot read all names as they are, and never sees the content of a text: only operators and numbers stay
         masked = self._mask()
         self.start = len(masked) - len(masked.lstrip())  # `ast` takes a leading space for an indent
         # `ast.parse` builds a tree and executes nothing; the node types that may occur in it are checked below
@@ -259,8 +259,8 @@ class _Parser:
 
     def _mask(self) -> str:
         """Return the text with `_` for each character of names and texts."""
-        # The result has the same length and is ASCII, since only names and texts may hold other characters: `ast` counts
-        # columns in UTF-8 bytes, so only then are its columns positions in the text.
+        # The result has the same length and is ASCII, since only names and texts may hold other characters. `ast`
+        # counts columns in UTF-8 bytes, so only then are its columns positions in the text.
         masked, position, depth = "", 0, 0
         while position < len(self.text):
             token = TOKEN.match(self.text, position)

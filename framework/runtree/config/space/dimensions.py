@@ -75,9 +75,11 @@ def parse_condition(
     paths = frozenset(known)
 
     def known_path(name: str) -> str | None:
+        # a sibling wins over a path from the top, as a local name does
         return next((path for path in (prefix + name, name) if path in paths), None)
 
     def path(name: str) -> str | None:
+        # without known paths no name can be checked, and the dot decides
         return known_path(name) if paths else name if "." in name else prefix + name
 
     siblings = (path.removeprefix(prefix) for path in paths if prefix and path.startswith(prefix))
@@ -96,6 +98,7 @@ def parse_condition(
 def join_conditions(conditions: Sequence[Any]) -> Condition | None:
     """Return the condition that is true if all of these are; None stands for no condition."""
     present = [condition for condition in conditions if condition is not None]
+    # all conditions of one dimension have the same base config
     joined = all_of(condition.expression for condition in present)
     return Condition(joined, present[0].defaults) if joined else None
 
@@ -185,6 +188,7 @@ def parse_space(
     Of values that differ by task those for `task` are used; keys without one are left out. `when` is a condition on all
     dimensions beside their own, with paths from the top. The dimensions are sorted by their conditions.
     """
+    # values that differ by task are resolved at both levels: the mapping of a key, and `space` inside it
     spaces = {
         prefix + key: _for_task(declared, task) for key, declared in for_task(node, task, prefix + "space").items()
     }
@@ -218,6 +222,7 @@ def sort_by_conditions(dimensions: Iterable[Dimension]) -> list[Dimension]:
     while remaining:
         ready = next((each for each in remaining if not any(_reads(each, other) for other in remaining)), None)
         if ready is None:
+            # of the rest only those that others read are in a cycle or lead to one
             names = ", ".join(each.path for each in remaining if any(_reads(other, each) for other in remaining))
             raise ConfigError(f"{names}: the conditions (when) form a cycle", "remove one of them")
         remaining.remove(ready)

@@ -20,11 +20,13 @@ def parse_domain(path: str, declared: Any, options: Options | None = None, seed:
     """Return the values declared for a path, and the conditions among its tags, sorted."""
     if isinstance(declared, list | tuple):
         return _choice(path, to_plain(list(declared), path)), []
+    # Hydra's classes are told apart by their attributes, so that this module does not import Hydra
     sweep = parse_sweep(declared, path) if isinstance(declared, str) else declared
     if hasattr(sweep, "include"):
         return _choice(path, _globbed(path, sweep, options)), []
     if not hasattr(sweep, "tags"):
         raise ConfigError(f"{path}: {declared!r} is one value, but a search space needs several", POSSIBLE)
+    # tags are a set: sorted, so that the same text always gives the same dimension
     whens = sorted(tag for tag in sweep.tags if tag.startswith(WHEN))
     return _domain(path, sweep, parse_scale(path, sweep.tags.difference(whens)), seed), [
         tag[len(WHEN) :] for tag in whens
@@ -77,6 +79,7 @@ def _interval(path: str, sweep: Any, scale: Scale) -> Interval:
         raise ConfigError(f"{path}: an interval needs two finite ends", POSSIBLE)
     if sweep.start > sweep.end:
         raise _empty(path, f"write the low end first: interval({sweep.end}, {sweep.start})")
+    # Hydra turns both ends into float unless int(…) is around them
     return Interval(sweep.start, sweep.end, integer=isinstance(sweep.start, int), scale=scale)
 
 
@@ -85,7 +88,9 @@ def _range(path: str, sweep: Any, scale: Scale) -> Interval:
     numbers = (sweep.start, sweep.stop, sweep.step)
     if not all(math.isfinite(number) for number in numbers) or sweep.step == 0:
         raise ConfigError(f"{path}: a range needs finite numbers and a step other than 0", POSSIBLE)
+    # through repr, which is the shortest text of a float: Decimal(0.1) has 55 digits
     start, stop, step = (Decimal(repr(number)) for number in numbers)
+    # the division of decimals is rounded at 28 digits, so an exact multiple may come out a trifle too large
     count = math.ceil((stop - start) / step - Decimal("1e-9"))
     if count < 1:
         raise _empty(path, "a range stops before its end")
@@ -102,6 +107,7 @@ def _checked(path: str, interval: Interval) -> Interval:
         raise ConfigError(f"{path}: a log scale needs a low end above 0, not {interval.low}", "remove the tag log")
     if interval.scale == "reverse_log" and (interval.high >= 1 or interval.integer):
         raise ConfigError(f"{path}: reverse_log needs fractions with a high end below 1, not {interval.high}", POSSIBLE)
+    # Optuna refuses a step on a log scale, too
     if interval.scale != "linear" and interval.step not in (None, 1 if interval.integer else None):
         raise ConfigError(
             f"{path}: a {interval.scale} scale and a step of {interval.step} exclude each other",
@@ -134,5 +140,6 @@ def _range_text(interval: Interval) -> str:
     step = interval.step or 1
     if interval.integer:
         return f"range({interval.low}, {interval.high + 1}{f', {step}' if step != 1 else ''})"
+    # one step beyond the last value, because a range stops before its end
     stop = float(Decimal(repr(interval.high)) + Decimal(repr(step)))
     return f"range({interval.low!r}, {stop!r}, {step!r})"

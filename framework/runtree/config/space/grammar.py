@@ -14,6 +14,7 @@ POSSIBLE = "possible: choice(a, b), range(1, 10), interval(0, 1), int(interval(1
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SPECIAL_WORD = re.compile(r"true|false|null|inf|nan", re.IGNORECASE)  # words that Hydra does not read as text
 KEY = re.compile(r"[A-Za-z0-9_\-/+.$%*@?|\\()\[\]{}:=, \t]+")
+# numbers as in Hydra's lexer (OverrideLexer.g4), which allows underscores between digits
 DIGITS, WHOLE = r"\d(?:_?\d)*", r"(?:0|[1-9](?:_?\d)*)"
 NUMBER = rf"[+-]?(?:(?:{WHOLE}\.?|{WHOLE}?\.{DIGITS})(?:e[+-]?{DIGITS})?|inf|nan)"
 KEY_NOT_TEXT = re.compile(f"{NUMBER}|{SPECIAL_WORD.pattern}", re.IGNORECASE)
@@ -34,12 +35,15 @@ def parse_sweep(text: str, path: str) -> Any:
     from hydra.errors import HydraException
 
     try:
+        # Hydra has no public function that parses a value alone, so it is parsed as an override
         return _parser().parse_override(f"key={text.strip()}")._value
     except HydraException as error:
+        # Hydra's message begins with the exception and the call; only the part behind it helps
         reason = re.sub(r"^\w+ while evaluating '.*?': ", "", str(error), flags=re.DOTALL).partition("\n")[0]
         raise ConfigError(f"{path}: '{text}' cannot be parsed: {reason}", POSSIBLE) from None
 
 
+# building the grammar takes milliseconds, and a space has dozens of texts
 @cache
 def _parser() -> Any:
     from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
@@ -60,6 +64,7 @@ def choice(*values: Any) -> Any:
 
     if not values:
         raise ValueError("the choice is empty")
+    # sort(a, b) and shuffle(a, b) return a sweep in Hydra's simple form, which choice(…) turns into a plain one
     if len(values) == 1 and isinstance(values[0], ChoiceSweep) and values[0].simple_form:
         return ChoiceSweep(list=values[0].list)
     return ChoiceSweep(list=list(values))
@@ -124,12 +129,14 @@ def override(path: str, value: Any) -> str:
 
 def literal(value: Any, path: str) -> str:
     """Return a value in Hydra's grammar."""
+    # before the numbers: bool is a subclass of int
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
         return str(value) if WORD.fullmatch(value) and not SPECIAL_WORD.fullmatch(value) else quote(value)
     if isinstance(value, Integral):
         return str(int(value))
+    # repr is the shortest text that reads back as the same float; numpy's scalars have another repr, hence float()
     if isinstance(value, Real) and math.isfinite(value):
         return repr(float(value))
     if isinstance(value, list | tuple):
