@@ -1,1 +1,1 @@
-"""What was found: the run's folder and its files, written so that a crash harms none of them, and read back."""
+"""The files of runs and sweeps: written so that a crash damages none of them, read back, indexed and compared."""

@@ -15,12 +15,14 @@ from runtree.records.layout import RunFolder, timestamp
 from runtree.records.writer import write_json
 
 REMOVABLE_KINDS = ("failed", "artifacts", "attempts", "incomplete")  # of what can be removed
+# a dot, because every listing ignores hidden names
 REMOVED_PREFIX = ".removed-"  # prefix of a name while it is being removed
 ARTIFACTS = ("model", "plots", "checkpoints", "predictions.parquet")  # large, and not needed to compare runs
 
 
 def disk_usage(path: Path) -> int:
     """Return the bytes of a file, or of all files in a folder. A file that vanishes meanwhile counts as 0."""
+    # a link to a data set elsewhere is not space that could be freed here
     if path.is_symlink() or not path.is_dir():
         return _bytes(path)
     return sum(_bytes(Path(folder, name)) for folder, _, names in os.walk(path) for name in names)
@@ -44,8 +46,11 @@ def remove(path: Path) -> None:
     aside = (
         path if path.name.startswith(REMOVED_PREFIX) else path.with_name(f"{REMOVED_PREFIX}{path.name}-{os.getpid()}")
     )
+    # a rename is atomic, rmtree is not: a kill in the middle of
+    # rmtree would leave a folder that looks like a damaged run
     if aside != path:
         path.rename(aside)
+    # of a link only the link is removed, never what it points to
     if aside.is_dir() and not aside.is_symlink():
         shutil.rmtree(aside)
     else:
@@ -70,6 +75,7 @@ def remove_artifacts(folder: RunFolder, paths: Sequence[Path]) -> None:
     manifest is updated last, because until then it must still match the files.
     """
     before = removed_artifacts(folder)
+    # sizes are taken before anything is removed
     names = {path.name: {"bytes": disk_usage(path), "removed": timestamp()} for path in paths}
     write_json(folder.cleaned, {**before, **names})
     for path in paths:

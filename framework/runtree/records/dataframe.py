@@ -71,14 +71,17 @@ def _is_empty(values: Iterable[Any]) -> bool:
 
 def _make_series(key: str, values: list[Any]) -> "pd.Series[Any]":
     """Return values in the narrowest type that holds them all."""
+    # exact types, because bool is an int to isinstance, and a column of both is text
     kinds = set(map(type, values)) - {type(None)}
     if key in TIMES:
         texts = pd.Series(values, dtype="string")
         return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601").dt.as_unit("ms")
+    # seconds and metrics are float in every table, even where all of one happen to be whole numbers
     if kinds <= {int, float} and (float in kinds or key == "seconds" or key.startswith("metrics:")):
         return pd.Series(values, dtype="float64")
     if kinds == {bool}:
         return pd.Series(values, dtype="boolean")
+    # Int64 has room for missing values, which int64 has not; longer integers do not fit
     if kinds == {int} and all(value is None or abs(value) < 2**63 for value in values):
         return pd.Series(values, dtype="Int64")
     return pd.Series([_text(value) for value in values], dtype="string")

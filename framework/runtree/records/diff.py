@@ -75,6 +75,7 @@ def diff(first: RunRecord, second: RunRecord) -> Diff:
     records = (first, second)
     data, data_notes = _read_both(_read_data, records)
     environments, notes = _read_both(lambda record: RunReader(record.folder).read_environment(), records)
+    # the revision has a section of its own, because it needs notes of its own
     code = [{"git": environment.pop("git", None)} for environment in environments]
     sections = (
         _compare("config", [record.config for record in records], nested=False),
@@ -114,6 +115,7 @@ def _compare(
     name: str, pair: Sequence[Mapping[str, Any]], notes: tuple[str, ...] = (), nested: bool = True
 ) -> DiffSection:
     first, second = (dict(flatten(side)) if nested else dict(side) for side in pair)
+    # with a damaged file every key would count as a difference: only common keys are compared then
     keys = [key for key in dict.fromkeys([*first, *second]) if not notes or (key in first and key in second)]
     pairs = [Difference(key, first.get(key, ABSENT), second.get(key, ABSENT)) for key in keys]
     return DiffSection(name, tuple(item for item in pairs if not _equal(item.first, item.second)), len(pairs), notes)
@@ -151,6 +153,7 @@ def _find_obstacles(config: DiffSection, first: Mapping[str, Any], second: Mappi
 
     def differ(*path: str) -> bool:
         sides = [_value_at(side, path) for side in (first, second)]
+        # older records lack some fields, and a missing value proves nothing
         return None not in sides and sides[0] != sides[1]
 
     if differ("task"):
@@ -214,6 +217,7 @@ def _differs_by_option(key: str, option: str, records: Sequence[RunRecord]) -> b
     for record in records:
         value = record.config.get(key, ABSENT)
         value = ABSENT if value == {} else value  # an empty mapping is left where no key was set
+        # by option: keys of ridge and of a forest differ between them by nature; only a difference among ridges is one
         if seen.setdefault(str(record.config.get(option)), value) != value:
             return True
     return False

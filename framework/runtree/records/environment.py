@@ -29,7 +29,9 @@ def environment() -> dict[str, Any]:
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "platform": platform.platform(),
         "machine": {"cores": os.cpu_count(), "memory_gib": _memory(), "processor": platform.machine()},
+        # of the working folder, where the user's own code is, not of runtree
         "git": git(Path.cwd()),
+        # the name alone: a path often contains the name of the user
         "executable": Path(sys.executable).name,
     }
 
@@ -47,15 +49,18 @@ def _memory() -> float:
 
 def git(folder: Path) -> dict[str, Any] | None:
     """Return the revision of the code in a folder and whether it was changed since, or None outside a repository."""
+    # starting git takes some milliseconds, and outside a repository it finds nothing
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return None
     revision = _git(folder, "rev-parse", "HEAD")
+    # untracked files would make a stat of the whole output tree
     status = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"revision": revision, "changed": bool(status)} if revision else None
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
+        # 5 seconds: git may hang on a network file system or wait for a lock, and the revision is not worth a run
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None

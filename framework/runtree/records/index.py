@@ -42,6 +42,7 @@ BATCH_RUNS = 500  # a record takes 15 kB as Python objects: a batch of them stay
 MAX_RECORDS_IN_MEMORY = 500
 MAX_COLUMNS = 1_000  # of a table; SQLite's own limit is 2,000
 MAX_COLUMNS_AT_ONCE = 20  # of a scan: it bounds how many values are in memory at once
+# rows are wide (some hundred columns), and a row that does not fit a page is continued on overflow pages
 PAGE_BYTES = 16_384
 ABANDONED_SECONDS = 3_600  # a temporary file this old belongs to a writer that died
 
@@ -91,6 +92,7 @@ class RunIndex:
     def __init__(self, outputs: Path, connection: sqlite3.Connection) -> None:
         self.outputs = outputs
         self.connection = connection
+        # functions are registered by connection and are not stored in the file
         add_functions(connection)
         self._columns = {
             key: (plain, boolean) for key, plain, boolean in connection.execute("SELECT key, plain, boolean FROM key")
@@ -137,7 +139,9 @@ class RunIndex:
         if sort is not None:
             value = self._sql(sort) or "NULL"
             names.append(sort)
+            # SQLite sorts NULL before all values, so IS NULL is the first key; the id makes the order total
             order = [f"{value} IS NULL", f"{value} {'DESC' if descending else 'ASC'}", NEWEST_FIRST]
+        # only columns of the index and literals of this file are in the text; what the user typed is a parameter
         sql = f"SELECT run_0.row FROM {self._tables(names)} WHERE {where} ORDER BY {', '.join(order)} LIMIT ?"
         return [row for (row,) in self.connection.execute(sql, [*parameters, -1 if limit is None else limit])]
 
@@ -158,6 +162,7 @@ class RunIndex:
 
     def directions(self) -> dict[str, str]:
         """Return the direction of each metric that runs are ranked by."""
+        # FIXED_KEYS exist in every index, so these columns need no check
         keys = [f"{self._columns[f'objective:{name}'][0]}" for name in ("metric", "direction")]
         pairs = self.connection.execute(f"SELECT DISTINCT {', '.join(keys)} FROM run_0")
         return {metric: direction for metric, direction in pairs if metric is not None}
@@ -165,6 +170,7 @@ class RunIndex:
     def column(self, key: str) -> dict[int, Any]:
         """Return the value of each row under a key; it is kept for the next call."""
         if key not in self._values:
+            # the order of rows is the same for all columns, so it is read once
             self._rows = self._rows or self.rows()
             self._values[key] = dict(zip(self._rows, dict(self.columns([key]))[key], strict=True))
         return self._values[key]
@@ -176,7 +182,9 @@ class RunIndex:
             pairs = {key: self._columns.get(key, (None, None)) for key in keys[start : start + MAX_COLUMNS_AT_ONCE]}
             used = [column for pair in pairs.values() for column in pair if column is not None]
             sql = f"SELECT {', '.join(used) or '1'} FROM {self._join(map(_table_of, used))} ORDER BY run_0.row"
+            # transposed: SQLite yields rows, and types are decoded column by column
             found = zip(*self.connection.execute(sql), strict=True)
+            # without any row zip yields nothing, hence strict=False
             by_column: dict[str | None, Any] = dict(zip(used, found, strict=False))
             for key, (plain, boolean) in pairs.items():
                 yield key, _decode_column(by_column.get(plain), by_column.get(boolean), count)
@@ -204,6 +212,8 @@ class RunIndex:
             if row in self.fresh:
                 records.append(self.fresh[row].record())
                 continue
+            # a row that was read by this process may change before it is
+            # shown; only one that came from the file proves it stale
             cached = row < self.fresh_from
             try:
                 found = read_record_file(f"{self.outputs}/{self.folder(row)}")
@@ -212,6 +222,8 @@ class RunIndex:
                     raise StaleIndexError from None
                 log.warning("%s", error.message)
                 continue
+            # the last check: what is shown was read from the tree, and is
+            # what the filter and the order were computed from
             if cached and _stamp_text(found.stamp) != self._stamp(row):
                 raise StaleIndexError
             records.append(found.record())
@@ -223,6 +235,7 @@ class RunIndex:
 
     def _where(self, conditions: Sequence[Expression], experiment: str | None) -> tuple[str, list[Any], list[str]]:
         """Return the SQL of a WHERE clause, its parameters, and the full names that it reads."""
+        # "1" is true: the clause is valid without conditions
         clauses, parameters, names = ["1"], list[Any](), list[str]()
         for condition in conditions:
             sql, values = condition.to_sql(self._sql)
@@ -242,6 +255,7 @@ class RunIndex:
     def _sql(self, name: str) -> str | None:
         """Return the SQL of a full name, None if no run has it."""
         columns = [column for key in self._keys_of(name) for column in self._columns[key] if column is not None]
+        # of a plain and a boolean column at most one holds a value; a config path wins over a metric of the same name
         return columns[0] if len(columns) == 1 else f"COALESCE({', '.join(columns)})" if columns else None
 
     def _boolean(self, name: str) -> str:
@@ -253,6 +267,7 @@ class RunIndex:
         return self._join(_table_of(column) for column in columns if column is not None)
 
     def _join(self, tables: Iterable[str]) -> str:
+        # LEFT JOIN: a run without a value in a further table has no row there
         joined = dict.fromkeys(table for table in tables if table != "run_0")
         return " ".join(["run_0", *(f"LEFT JOIN {table} USING (row)" for table in joined)])
 
@@ -286,6 +301,7 @@ def query_index(outputs: Path, question: Callable[[RunIndex], Answer], verify_ea
             return question(runs)
     except (StaleIndexError, sqlite3.DatabaseError) as error:
         log.debug("%s is not used (%s)", outputs / INDEX_NAME, error or "the tree has changed")
+        # the question is asked again from the start: its answer may have used stale rows already
         with open_index(outputs, use_cache=False) as runs:
             return question(runs)
 
@@ -299,6 +315,7 @@ def open_index(outputs: Path, use_cache: bool = True, verify_each: bool = False)
     now = time.time_ns()
     cache = _open_cache(outputs) if use_cache else None
     changes = find_changes(str(outputs), cache, now, verify_each)
+    # the usual case: nothing has changed, and SQLite reads only the pages that the question needs
     if cache is not None and not changes.stale and not changes.unread and changes.unstamped < MIN_CHANGES_TO_WRITE:
         runs = RunIndex(outputs, cache)
         runs.fresh_from = _next_row(cache)
@@ -306,6 +323,7 @@ def open_index(outputs: Path, use_cache: bool = True, verify_each: bool = False)
     builder = IndexBuilder(open_in_memory(cache))
     builder.delete(changes.stale)
     first, held = builder.next_row, dict[int, RecordFile]()
+    # msgspec takes a third of the time of json, but must be imported
     parse: JsonReader = fast_json_reader() if len(changes.unread) >= MIN_RUNS_FOR_FAST_JSON else json.loads
     for place, name in changes.unread:
         path = f"{outputs}/{place.name}/{name}"
@@ -322,6 +340,7 @@ def open_index(outputs: Path, use_cache: bool = True, verify_each: bool = False)
         if not lasting:
             changes.stamps[place.name] = None
         row = builder.add(place.name, name, found, lasting)
+        # a record in memory is 15 kB: of a cold walk over 50,000 runs nothing is kept
         if len(changes.unread) <= MAX_RECORDS_IN_MEMORY:
             held[row] = found
     builder.flush()
@@ -342,7 +361,10 @@ def _open_cache(outputs: Path) -> sqlite3.Connection | None:
         # because a file is only ever replaced by another one.
         location = f"file:{quote(os.fsencode(file.absolute()))}?mode=ro&immutable=1"
         connection = sqlite3.connect(location, uri=True, isolation_level=None)
+        # another version is no damage: an older or newer runtree works in the same folder
         if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+            # SQLite opens any file without reading it: a query shows
+            # whether it is a database, and whether it has the tables
             connection.execute("SELECT count(*) FROM place").fetchone()
             return connection
         connection.close()
@@ -360,10 +382,12 @@ def open_in_memory(cache: sqlite3.Connection | None = None) -> sqlite3.Connectio
     """Return a connection to a database in memory: a copy of the index file, or an empty index."""
     memory = sqlite3.connect(":memory:", isolation_level=None)
     if cache is not None:
+        # copied as pages, 50 ms for 50,000 runs; the file itself is immutable
         cache.backup(memory)
         cache.close()
     else:
         memory.executescript(SCHEMA)
+    # there is nothing to roll back to: after an error the whole index is dropped
     memory.execute("PRAGMA journal_mode = OFF")
     return memory
 
@@ -378,14 +402,18 @@ def find_changes(outputs: str, cache: sqlite3.Connection | None, now: int, verif
         path = f"{outputs}/{place.name}"
         stamp = sweep_stamp(path, now) if place.is_sweep else None
         changes.stamps[place.name] = stamp
+        # popped, so that what is left at the end are places that no longer exist
         key, known_stamp = known.pop(place.name, (None, None))
         unchanged = stamp is not None and known_stamp == _stamp_text(stamp[0] + stamp[1])
         if unchanged and not verify_each:
             continue
+        # changed, or not to be trusted: its runs are checked one by one
         rows = _rows_of_place(cache, key)
         stale_before, unread_before, kept = len(changes.stale), len(changes.unread), 0
         for name in list_subfolders(path) if place.is_sweep else place.subfolders:
+            # popped as well: rows that are left belong to runs that are gone
             row, row_stamp = rows.pop(name, (None, None))
+            # an unknown run is read anyway and needs no stat
             current = read_stamp(f"{path}/{name}/run.json") if row is not None else None
             if row is not None and current is not None and _stamp_text(current) == row_stamp:
                 kept += 1
@@ -468,6 +496,8 @@ class IndexBuilder:
         content = found.content
         metrics = content["metrics"]
         sections = [*(_mapping(metrics.get(split)) for split in SPLITS), content["fingerprints"], content["config"]]
+        # runs of one sweep have the same keys in the same order: their names
+        # are joined and looked up once for a shape, not once for a run
         pattern = tuple(map(tuple, sections))
         shape = self._shapes.get(pattern)
         if shape is None:
@@ -506,6 +536,7 @@ class IndexBuilder:
 
     def flush(self) -> None:
         """Insert what waits."""
+        # one transaction for a batch: with isolation_level=None each statement would be one of its own
         self.connection.execute("BEGIN")
         for shape in self._shapes.values():
             if shape.rows:
@@ -524,6 +555,7 @@ class IndexBuilder:
         for key, column in zip(shape.keys, values, strict=True):
             kinds = set(map(type, column)) - {type(None)}
             booleans = bool in kinds
+            # a column of nulls alone needs no column in the table
             plain: Sequence[Any] | None = column if kinds else None
             if booleans:
                 plain = [None if isinstance(value, bool) else value for value in column] if len(kinds) > 1 else None
@@ -536,11 +568,13 @@ class IndexBuilder:
                 table, name = self._home(key, 0).split(".")
                 by_table.setdefault(table, {})[name] = plain
         for table, own in by_table.items():
+            # the same integer key in each table, which is SQLite's own rowid and needs no index
             own = {"row": bookkeeping[0]} | own
             sql = f"INSERT INTO {table} ({', '.join(own)}) VALUES ({', '.join('?' * len(own))})"
             try:
                 self.connection.executemany(sql, zip(*own.values(), strict=True))
             except (OverflowError, UnicodeEncodeError):  # an integer of more than 64 bits, half a surrogate pair
+                # the rows before the one that failed are inserted already, as there is no journal to roll back
                 self.connection.execute(f"DELETE FROM {table} WHERE row >= ?", (bookkeeping[0][0],))
                 safe = [[_storable(value) for value in column] for column in own.values()]
                 self.connection.executemany(sql, zip(*safe, strict=True))
@@ -583,6 +617,8 @@ class IndexBuilder:
         self._numbers = {
             tuple(json.loads(keys)): key for key, keys in self.connection.execute("SELECT id, keys FROM shape")
         }
+        # a key that only deleted runs had must not be suggested any
+        # more; its column stays, since dropping one rewrites the table
         kept = set(FIXED_KEYS).union(*self._numbers)
         for key in [key for key in self._homes if key not in kept]:
             del self._homes[key]
@@ -605,6 +641,7 @@ def write_index(outputs: Path, builder: IndexBuilder, stamps: Mapping[str, tuple
     """
     connection = builder.connection
     if connection.execute("SELECT 1 FROM run_0 WHERE NOT lasting LIMIT 1").fetchone():
+        # a copy, because this process still answers its question from all runs, unfinished ones included
         copy = sqlite3.connect(":memory:", isolation_level=None)
         connection.backup(copy)
         connection = copy
@@ -615,6 +652,7 @@ def write_index(outputs: Path, builder: IndexBuilder, stamps: Mapping[str, tuple
     connection.executemany("UPDATE place SET stamp = ? WHERE name = ?", texts)
     try:
         _remove_abandoned(outputs)
+        # no fsync: after a power failure a torn file is detected and rebuilt
         write_bytes(outputs / INDEX_NAME, connection.serialize(), durable=False)
     except OSError as error:
         log.debug("%s is not written (%s)", outputs / INDEX_NAME, error)
@@ -623,5 +661,6 @@ def write_index(outputs: Path, builder: IndexBuilder, stamps: Mapping[str, tuple
 def _remove_abandoned(outputs: Path) -> None:
     """Remove the temporary files of writers that were killed."""
     for file in outputs.glob(f".{INDEX_NAME}.*.part"):
+        # a younger one may belong to a writer that is at work now
         if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
             file.unlink(missing_ok=True)

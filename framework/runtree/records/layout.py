@@ -63,10 +63,14 @@ class RunFolder:
     def is_held(self) -> bool:
         """Return whether a living process holds this folder."""
         try:
+            # without O_CREAT: looking at a run must not leave a file in
+            # it, and a run without a lock file was never held
             handle = os.open(self.lock, os.O_RDWR)
         except OSError:
             return False
         try:
+            # flock and not lockf: POSIX locks belong to the process,
+            # which loses them when it closes any other handle of the file
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return True
@@ -117,6 +121,7 @@ def timestamp() -> str:
 
 def folder_time() -> str:
     """Return the current time in UTC for the name of a folder. Nothing is ordered by it."""
+    # in UTC, because local time repeats an hour each autumn
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
 
 
@@ -139,6 +144,7 @@ def use_sweep_folder(path: Path) -> Path:
         It contains a sweep already, or cannot be written to.
     """
     _make(path)
+    # the ledger is what makes a folder a sweep, here as in every listing
     if (path / "ledger.jsonl").exists():
         raise RequestError(f"{path} already contains a sweep", f"resume it: runtree resume {path}")
     return path
@@ -151,6 +157,7 @@ def make_unique_folder(parent: Path, name: str, ending: str = "") -> Path:
     """
     _make(parent)
     for number in count(1):
+        # the number stands before the ending: "-sweep" must stay last, because listings recognize sweeps by it
         folder = parent / (f"{name}{ending}" if number == 1 else f"{name}-{number}{ending}")
         try:
             folder.mkdir()
@@ -239,6 +246,7 @@ class SweepFolder:
             place = attempts / f"{folder.name}-{attempt}"
             while place.exists():
                 place = place.with_name(f"{place.name}+")
+            # renamed, never removed: its log may say why the attempt died
             folder.rename(place)
         return place
 
@@ -252,6 +260,7 @@ class SweepFolder:
             Another process holds it; the error names that process.
         """
         try:
+            # O_CLOEXEC: a process that inherited the handle would keep the lock after the driver's death
             handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise not_writable_error(self.path, error) from None
@@ -265,11 +274,13 @@ class SweepFolder:
                     f"or stop it: runtree stop {self.path.name}",
                 ) from None
             try:
+                # the content is for people only; the lock itself is what counts
                 os.ftruncate(handle, 0)
                 holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": timestamp()}
                 os.pwrite(handle, json.dumps(holder).encode(), 0)
             except OSError as error:
                 raise not_writable_error(self.path, error) from None
+            # only now, with the lock held: before, they might belong to the process that holds it
             remove_temporary_files(self.path)
             yield
         finally:
@@ -303,6 +314,7 @@ def read_description(folder: SweepFolder) -> dict[str, Any]:
     file = folder.description
     try:
         text = file.read_bytes()
+        # a crash of the C loader cannot be caught, so the depth is checked before parsing
         if _depth(text) > MAX_BRACKET_DEPTH:
             raise ValueError("it is nested too deeply")
         content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

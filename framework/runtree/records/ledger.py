@@ -25,6 +25,7 @@ class Ledger:
     def __init__(self, file: Path) -> None:
         self.file = file
         self._unsynced = False  # whether lines were appended that a power failure would lose
+        # O_APPEND: each write goes to the end of the file, whatever other handles do
         self._handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._end_torn_line()
 
@@ -52,6 +53,7 @@ class Ledger:
             if durable:
                 self.sync()
         except OSError:
+            # a line without its end would merge with the next one
             os.ftruncate(self._handle, size)
             raise
 
@@ -74,12 +76,15 @@ class Ledger:
 
 def line(event: Event) -> bytes:
     """Return an event as its line: JSON whose last key is the checksum of everything before it."""
+    # the sum stands inside the object, so that a line stays plain JSON for other tools
     body = dump_json(event)[:-1]
+    # CRC-32: it must detect accidents, not forgery, and is computed for each event
     return body + b',"sum":"%08x"}\n' % zlib.crc32(body)
 
 
 def parse(raw: bytes) -> dict[str, Any] | None:
     """Return the event of a line, None if the line is not as it was written."""
+    # from the right: the text may occur in a value of the event
     body, found, rest = raw.rpartition(b',"sum":"')
     if not found or rest.rstrip(b"\n") != b'%08x"}' % zlib.crc32(body):
         return None
@@ -90,12 +95,14 @@ def parse(raw: bytes) -> dict[str, Any] | None:
 def read_ledger(file: Path) -> list[dict[str, Any]]:
     """Return the events of a ledger in their order. A damaged line is one warning."""
     try:
+        # not splitlines(), which also splits at a carriage return inside a damaged line
         lines = file.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
     events = [(number, raw, parse(raw)) for number, raw in enumerate(lines, 1) if raw]
     for number, raw, event in events:
         if event is None:
+            # a torn last line is the normal trace of a kill; any other means that the disk or a person changed the file
             what = "torn" if number >= len(lines) - 1 else "damaged"
             log.warning("%s, line %d is %s (%d bytes) and left out", file, number, what, len(raw))
     return [event for _, _, event in events if event is not None]

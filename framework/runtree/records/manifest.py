@@ -23,6 +23,7 @@ def sha256(file: Path) -> str:
 
 def write_manifest(folder: RunFolder) -> None:
     """Write the hash of every file of a run, except the log, which is written until the very end."""
+    # POSIX paths: the manifest must be the same wherever the folder is copied
     write_json(folder.manifest, {file.relative_to(folder.path).as_posix(): sha256(file) for file in folder.files()})
 
 
@@ -49,6 +50,7 @@ def check_manifest(folder: RunFolder, below: Path) -> None:
         raise RequestError(f"{folder.path}: there is no manifest.json, so the model cannot be verified")
     known: dict[str, str] = json.loads(folder.manifest.read_text())
     files = {file.relative_to(folder.path).as_posix(): file for file in sorted(below.rglob("*")) if file.is_file()}
+    # both directions: a file that was added could be loaded with the model, too
     expected = {name for name in known if name.startswith(f"{below.relative_to(folder.path).as_posix()}/")}
     for name in sorted(expected | set(files)):
         if name not in files or name not in known or sha256(files[name]) != known[name]:

@@ -38,14 +38,17 @@ def write_plot(folder: Path, name: str, draw: Callable[[], DrawnPlot | None], on
     """
     from matplotlib import rc_context, style
 
+    # figures that the caller opened, in a notebook for example, stay open
     before = _open_figures()
     try:
         with rc_context():
+            # "default" first: a matplotlibrc of the user would change the bytes
             style.use(["default", STYLE])
             drawn = draw()
             if drawn is None:
                 return []
             svg, data = (
+                # drawn completely before anything is written: an error leaves no plot without its data
                 (_svg_in_one_pass if once else _svg)(drawn[0]),
                 json.dumps(jsonable(drawn[1]), ensure_ascii=False),
             )
@@ -57,6 +60,7 @@ def write_plot(folder: Path, name: str, draw: Callable[[], DrawnPlot | None], on
         return []
     finally:
         for number in _open_figures() - before:
+            # pyplot keeps every figure until it is closed, and warns of more than 20
             sys.modules["matplotlib.pyplot"].close(number)
     return [f"{name}.svg", f"{name}.json"]
 
@@ -69,6 +73,7 @@ def _open_figures() -> set[int]:
 
 def _svg(figure: Any) -> bytes:
     content = io.BytesIO()
+    # bbox_inches="tight" draws the figure twice: once to measure it, once to cut it
     figure.savefig(content, format="svg", dpi=100, bbox_inches="tight", metadata=UNDATED)
     return content.getvalue()
 

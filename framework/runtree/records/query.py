@@ -16,9 +16,11 @@ from runtree.records.index import RunIndex
 from runtree.records.record import SUMMARY_FIELDS
 
 METRICS = "metrics."
+# validation first: a ranking by the test split would use it for a choice
 PREFERRED = ("validation", "test", "train")  # the split that a bare metric name means, in this order
 MAX_HINT_VALUES = 12
 SHORTHAND = re.compile(r"(?P<name>[^\s()\[\]'\"=!<>~]+)\s*(?P<sign>!=|<=|>=|==|=|<|>|~)\s*(?P<value>.*)", re.DOTALL)
+# what follows `and` looks like another condition, so the rest of the text is not the value of the first
 JOINED = re.compile(r"\s(and|or)\s+(not\s+)?\(*[\w.]+\s*(=|!=|<|>|~)")
 DOTTED = re.compile(r"[^\W\d]\w*(\.\w+)+")
 OPERATOR = re.compile(r"['\"()\[\]=!<>]|\b(and|or|not|in)\b|[-+*/]\s")
@@ -147,6 +149,7 @@ def read_where(text: str, known: Collection[str] | None) -> Expression:
         try:
             return name if known is None else resolve_name(name, known)
         except RequestError as error:
+            # a dotted word is hardly meant as text
             text = () if "." in name else (f"if it is text, put it in quotes: '{name}'",)
             raise RequestError(f"--where: {error.message}", *error.hints, *text) from None
 
@@ -174,6 +177,7 @@ def is_shorthand(text: str) -> bool:
         It is ``a=1 and b=2``, which as a shorthand would compare a with "1 and b=2".
     """
     found = SHORTHAND.fullmatch(text)
+    # a number or `not` at the beginning: the text is an expression
     if found is None or found["name"][0] in "+-.0123456789" or found["name"] == "not":
         return False
     if found["sign"] in ("=", "~"):  # no expression has these
@@ -185,6 +189,7 @@ def is_shorthand(text: str) -> bool:
                 "e.g. --where 'algorithm.name == ridge and (test.r2 > 0.8 or seed in [1, 2])'",
             )
         return True
+    # `a == "x" and …` is an expression as soon as the value has quotes, operators or parentheses
     if not found["value"] or OPERATOR.search(found["value"]):
         return False
     # after < and > a dotted word is a name: test.f1 < train.f1
@@ -214,6 +219,7 @@ def resolve_name(name: str, known: Collection[str]) -> str:
     """
     if name.startswith(METRICS) and name not in known:
         name = name.removeprefix(METRICS)
+    # the whole name first, so that a short reading never hides an existing key
     for candidate in (name, f"{name}.name", *(f"{part}.{name}" for part in PREFERRED)):
         if candidate in known:
             return candidate

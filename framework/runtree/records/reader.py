@@ -20,6 +20,7 @@ def read_json(file: Path) -> tuple[dict[str, Any], str | None]:
         content = json.loads(file.read_bytes())
     except FileNotFoundError:
         return {}, f"there is no {file.name}"
+    # ValueError covers invalid JSON and invalid UTF-8, RecursionError a file that is nested too deeply
     except (OSError, ValueError, RecursionError) as error:
         return {}, f"{file.name} cannot be read ({first_line(error)})"
     return (content, None) if isinstance(content, dict) else ({}, f"{file.name} holds no mapping")
@@ -66,6 +67,7 @@ class RunReader:
     @cached_property
     def folds(self) -> list[Mapping[str, Any]]:
         """Return the scores of each fold that ended, whatever became of the others."""
+        # folds.jsonl has each fold that ended, metrics.json only the folds of a completed run
         return list(read_lines(self.files.folds) or read_json(self.files.metrics)[0].get("folds") or [])
 
     @cached_property

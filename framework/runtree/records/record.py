@@ -13,6 +13,7 @@ from runtree.records.layout import RunFolder, timestamp
 from runtree.records.writer import write_lines
 
 SCHEMA = 1
+# states of a run that no process works on
 FINAL_STATES = ("completed", "pruned", "stopped", "failed", "interrupted")
 RECORD_FIELDS = tuple(field.name for field in fields(RunRecord) if field.name != "folder")
 SUMMARY_FIELDS = ("id", "experiment", "state", "reason", "task", "started", "finished", "seconds")
@@ -112,6 +113,8 @@ def _content(file: str) -> tuple[bytes, FileStamp]:
     handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
         found = os.fstat(handle)
+        # one read of the known size: an open file object would need a
+        # buffer and more system calls, for each of 50,000 runs
         return os.read(handle, found.st_size + 1), file_stamp(found)
     finally:
         os.close(handle)
@@ -120,6 +123,7 @@ def _content(file: str) -> tuple[bytes, FileStamp]:
 def _checked(content: dict[str, Any], folder: str) -> dict[str, Any]:
     """Return the content with each value of its type; a running run whose folder no process holds is interrupted."""
     for key in ("id", "experiment", "state", "started"):
+        # checked by hand: a schema library would take longer than parsing
         content[key] = str(content[key])
     for key in ("config", "metrics", "objective", "fingerprints", "stages", "fit"):
         content[key] = content.get(key) or {}
@@ -127,6 +131,7 @@ def _checked(content: dict[str, Any], folder: str) -> dict[str, Any]:
             raise TypeError(f"'{key}' is not a mapping")
     content["overrides"] = tuple(content.get("overrides") or ())
     content["missed"] = tuple(content.get("missed") or ())
+    # a killed process cannot write its end; the lock, which the kernel releases, is the proof
     if content["state"] == "running" and not RunFolder(Path(folder)).is_held():
         content["state"] = content["reason"] = "interrupted"
     return content

@@ -23,10 +23,12 @@ class BestEffortFileHandler(logging.FileHandler):
 @contextmanager
 def log_to_file(file: Path, lowest: int = logging.INFO) -> Iterator[None]:
     """Write the log to a file, within the context. If it cannot be written, the run goes on."""
+    # delay: the file is opened by the first record, so a run without messages has no empty log
     handler = BestEffortFileHandler(file, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
     root, ours = logging.getLogger(), logging.getLogger("runtree")
     level, change = ours.level, ours.getEffectiveLevel() != lowest
+    # the root logger, so that warnings of libraries are in the log as well
     root.addHandler(handler)
     if change:  # a new level empties the cache of every logger
         ours.setLevel(lowest)

@@ -39,12 +39,14 @@ def list_subfolders(folder: str) -> list[str]:
     """Return the names of the folders in a folder, sorted. A folder that cannot be read is a warning."""
     try:
         with os.scandir(folder) as entries:
+            # scandir knows the type of an entry without a stat
             names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
     except (FileNotFoundError, NotADirectoryError):  # deleted in the middle of the walk
         return []
     except OSError as error:
         log.warning("%s: cannot read the folder (%s)", folder, error.strerror)
         return []
+    # such a name could not be written to the index, which is UTF-8
     for name in [name for name in names if not name.isascii() and os.fsencode(name) != name.encode("utf-8", "replace")]:
         log.warning("%s: left out, its name is not UTF-8", os.fsencode(f"{folder}/{name}"))
         names.remove(name)

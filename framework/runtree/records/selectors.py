@@ -51,6 +51,7 @@ def select_rows(runs: RunIndex, words: Sequence[str]) -> list[int]:
         raise NotFoundError(f"no runs in {runs.outputs}", "train one: runtree train")
     if not words:
         return runs.rows()
+    # words may overlap, and the order of the words is that of the rows
     return list(dict.fromkeys(row for word in words for row in _rows_of_word(runs, word)))
 
 
@@ -63,6 +64,7 @@ def _find_row(runs: RunIndex, selector: str, completed: bool) -> int:
         done = (row for row in runs.rows(sort="started") if states[row] == "completed") if completed else iter(latest)
         return next(done, latest[0])
     ids, fingerprints = runs.column("id"), runs.column("fingerprint:config")
+    # a whole id wins over the beginning of another: -2 is appended to an id whose second was taken
     matching = _filter(ids, lambda name: name == selector) or [
         row for row in ids if _starts(ids[row], selector) or str(fingerprints[row] or "").startswith(selector)
     ]
@@ -94,9 +96,12 @@ def _rows_of_word(runs: RunIndex, word: str) -> list[int]:
 def _rows_below(runs: RunIndex, word: str) -> list[int]:
     """Return the runs below the folder that a path names. A folder outside the outputs is an error."""
     path = Path(word)
+    # a bare word that happens to be a folder here, such as an
+    # experiment run inside the outputs, is looked up by name first
     if not path.is_dir() or not ("/" in word or (path / "run.json").exists() or (path / "ledger.jsonl").exists()):
         return []
     try:
+        # resolved: the path may lead through a symbolic link or ..
         place = path.resolve().relative_to(runs.outputs.resolve()).as_posix()
     except ValueError:
         raise NotFoundError(f"{word}: lies outside {runs.outputs}", "name its output folder: --outputs DIR") from None

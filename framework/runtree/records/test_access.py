@@ -31,6 +31,7 @@ class AccessCount:
 
 def rows_digest(data: str, test: "np.ndarray[Any, Any]") -> str:
     """Return the hash of the rows of a test set: of the data fingerprint and their positions."""
+    # little-endian on every machine, so that the hash is the same
     return hashlib.sha256(data.encode() + b"|" + test.astype("<i8").tobytes()).hexdigest()
 
 
@@ -40,6 +41,7 @@ def record_access(outputs: Path, rows: str, config: str, run: str) -> AccessCoun
     Processes that append at the same time wait for each other, so that none is lost and each counts itself.
     """
     outputs.mkdir(parents=True, exist_ok=True)
+    # the count is read under the same lock, so two runs never both see themselves as the third
     with _locked(outputs / TEST_ACCESS_NAME) as file:
         ledger = Ledger(file)
         try:
@@ -63,6 +65,7 @@ def _read(file: Path, rows: str) -> Iterator[dict[str, Any]]:
     except FileNotFoundError:
         return
     for line in lines:
+        # the file grows for years; a search for bytes is much faster than a checksum for each line
         event = parse(line) if mark in line else None
         if event is not None and event.get("rows") == rows:
             yield event

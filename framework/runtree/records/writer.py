@@ -17,6 +17,7 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
     With `durable` the new file survives a power failure when this returns. Files that can be restored from the ledger
     of a sweep do not need that.
     """
+    # in the same folder, because a rename is atomic only within a file system
     aside = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.part")  # processes and threads may write at once
     try:
         _write_whole(aside, content, durable)
@@ -42,6 +43,7 @@ def _write_whole(path: Path, content: bytes, durable: bool) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the entries of a folder durable: new, renamed and removed files."""
+    # a folder is opened to be synced: its entries have no other handle
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -72,6 +74,7 @@ def write_yaml(path: Path, content: Mapping[str, Any], durable: bool = True) -> 
 
 def append_line(path: Path, content: Any) -> None:
     """Append one JSON line. Readers skip a torn last line."""
+    # opened each time: a handle that is kept would be shared with forked workers
     with path.open("ab") as file:
         file.write(dump_json(content, spaces=0) + b"\n")
 
@@ -89,6 +92,7 @@ def dump_json(value: Any, spaces: int | None = None) -> bytes:
 
     Keys keep their order. Types that JSON does not have (a path, a numpy scalar) become numbers or text.
     """
+    # msgspec writes several times as fast as json, on one line; its `format` lays the bytes out again
     encode, layout = _writer()
     try:
         content: bytes = encode(value)
@@ -113,6 +117,7 @@ def jsonable(value: Any) -> Any:
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [jsonable(item) for item in value]
+    # by its method, so that NumPy need not be imported
     if hasattr(value, "item") and callable(value.item):  # a numpy scalar
         return jsonable(value.item())
     if isinstance(value, float) and not math.isfinite(value):
@@ -122,6 +127,7 @@ def jsonable(value: Any) -> Any:
 
 def encode_text(text: str) -> bytes:
     """Return text as UTF-8. Half a surrogate pair, as in file names that are not UTF-8, is escaped as in JSON."""
+    # a name of a file that is not UTF-8 must not fail the record of a run
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -143,6 +149,7 @@ def _entry(key: str, packed: str) -> str:
     """Return one key of a YAML mapping. It is cached: YAML is slow to write, and runs of a sweep share most keys."""
     value = json.loads(packed)
     head = _dumped({key: None}).removesuffix(" null\n") + "\n"
+    # a key that YAML quotes or puts on a line of its own (`? key`) is written whole
     if not isinstance(value, dict) or not value or not head.endswith(":\n"):
         return _dumped({key: value})
     return head + indent("".join(_entry(str(name), _packed(item)) for name, item in value.items()), "  ")
@@ -151,6 +158,7 @@ def _entry(key: str, packed: str) -> str:
 def _dumped(node: Mapping[str, Any]) -> str:
     import yaml
 
+    # libyaml is not in every build of PyYAML
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(node, Dumper=dumper, sort_keys=False, allow_unicode=True)
     return text

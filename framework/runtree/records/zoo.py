@@ -60,6 +60,7 @@ def read_entry(folder: Path) -> ZooEntry:
     try:
         entry = replace(entry, card=ModelCard.parse((folder / CARD).read_bytes(), CARD))
         entry = replace(entry, size=file.stat().st_size)
+        # hashed at each reading, because a file can be damaged or exchanged at any time
         same = entry.card is not None and sha256(file) == entry.card.sha256
         return entry if same else replace(entry, fault=f"{WEIGHTS}: not the file that the card describes")
     except DataError as error:
@@ -72,7 +73,9 @@ def layer_shapes(file: Path) -> dict[str, list[int]]:
     """Return the shape of the weights of each layer, from the JSON at the beginning of a safetensors file."""
     try:
         with file.open("rb") as content:
+            # the format: 8 bytes of length, then that much JSON, then the arrays
             length = int.from_bytes(content.read(8), "little")
+            # the length comes from the file: a false one must not make us read gigabytes
             header = json.loads(content.read(length) if length < file.stat().st_size else b"")
         return {name: list(layer["shape"]) for name, layer in header.items() if name != "__metadata__"}
     except OSError as error:
@@ -100,10 +103,12 @@ def add_entry(zoo: Path, card: ModelCard, weights: Path) -> ZooEntry:
     folder = zoo / card.name
     if folder.exists():
         raise _taken(folder)
+    # listings ignore hidden folders, so a half copied entry is never seen
     aside = zoo / f".{card.name}.{os.getpid()}.part"
     try:
         aside.mkdir(parents=True)
         _fill(aside, card, weights)
+        # a rename onto a folder that is not empty fails: of two processes the second one does
         aside.rename(folder)
         sync_folder(zoo)
     except OSError as error:
@@ -117,7 +122,9 @@ def _fill(folder: Path, card: ModelCard, weights: Path) -> None:
     copied = folder / WEIGHTS
     shutil.copyfile(weights, copied)
     with copied.open("rb") as content:
+        # before the card with its hash: after a power failure the entry is complete or does not exist
         os.fsync(content.fileno())
+    # of the copy, not of the source: it also shows an error of copying
     found = sha256(copied)
     if card.files.get(WEIGHTS, found) != found:
         raise DataError(f"{weights}: not the file that the run wrote", "train again, or restore it")
