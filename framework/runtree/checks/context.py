@@ -170,6 +170,7 @@ class CheckContext:
 
     def prepare(self, rows: "Rows", target: "pd.Series[Any] | None" = None) -> tuple[Any, Any]:
         """Return the preprocessing fitted on some rows, and these rows preprocessed."""
+        # always a fresh copy: the cached one of the run was fitted on all train rows
         preprocess = make_preprocess(self.run)
         with silent():
             return preprocess, preprocess.fit_transform(
@@ -180,6 +181,7 @@ class CheckContext:
         """Return a fresh pipeline fitted on some rows, as in a run."""
         from sklearn.base import clone
 
+        # clone: `fit` must leave the run's own estimator unfitted, as the run expects it
         return self._fit(clone(self.run.estimator), rows, self.target(rows), self.run.seed)
 
     def fit_short(self, rows: "Rows", target: "pd.Series[Any]", seed: int) -> "Pipeline":
@@ -239,6 +241,7 @@ def sample_rows(rows: "Rows", target: "pd.Series[Any]", classes: tuple[Any, ...]
         return np.sort(generator.choice(rows, limit, replace=False))
     labels = target.iloc[rows].to_numpy()
     by_class = [rows[labels == label] for label in np.unique(labels)]
+    # at least two rows of each class, because a stratified split of the sample needs them
     counts = [min(len(own), max(MIN_SAMPLED_CLASS_ROWS, round(limit * len(own) / len(rows)))) for own in by_class]
     taken = [generator.choice(own, count, replace=False) for own, count in zip(by_class, counts, strict=True)]
     return np.sort(np.concatenate(taken))
@@ -288,4 +291,5 @@ def _iteration_parameters(node: Mapping[str, Any]) -> list[str]:
 
 
 def _is_count(value: Any) -> bool:
+    # `warm_start=True` is no count of iterations
     return isinstance(value, int) and not isinstance(value, bool)

@@ -42,6 +42,7 @@ def check_leakage(context: CheckContext) -> CheckResult:
     columns = {str(name): encode_column(column) for name, column in features.items()}
     is_class = bool(context.classes)
     standardized = standardize_target(target, is_class)
+    # a cheap score first: fitting cross-validated trees on thousands of columns would take minutes
     ranked = sorted(columns, key=lambda name: -correlation_ratio(*columns[name], standardized))[:MAX_CANDIDATES]
     scores = {name: predictive_score(*columns[name], target, is_class, context.run.seed) for name in ranked}
     return judge_scores(scores, features.shape[1], "balanced accuracy" if is_class else "R²")
@@ -55,6 +56,7 @@ def _usable_rows(context: CheckContext) -> "tuple[Array, Array]":
     if not context.classes:
         return rows, context.target(rows).to_numpy(dtype=float)
     target = encode_labels(context.target(rows).to_numpy(), context.classes)
+    # StratifiedKFold needs a row of each class in each fold
     frequent = np.bincount(target)[target] >= FOLDS
     return rows[frequent], target[frequent]
 
@@ -67,6 +69,7 @@ def judge_scores(scores: dict[str, float], columns: int, measure: str) -> CheckR
     if not leaks:
         return passed(f"best of {columns:,} columns: '{best}' reaches {measure} {scores[best]:.3f} alone")
     message = f"{quote_names(leaks)} alone reaches {measure} {scores[best]:.3f}"
+    # on iris-like data most columns nearly suffice, and none of them leaks
     if len(leaks) > len(others) or LEAK_SCORE - median(others) < EASY_MARGIN:
         return warned(f"{message}: the task is easy, or columns hold the target", "look at what these columns hold")
     return failed(
@@ -82,6 +85,7 @@ def encode_column(column: "pd.Series[Any]") -> "tuple[Array, bool]":
     from pandas.api import types
 
     if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
+        # missing dates become the smallest integer when cast, so they are replaced
         return np.where(column.isna(), np.nan, column.astype("int64")), False
     if not types.is_numeric_dtype(column):
         numbers = pd.to_numeric(column.astype(object), errors="coerce")
@@ -90,6 +94,7 @@ def encode_column(column: "pd.Series[Any]") -> "tuple[Array, bool]":
             return categories.astype(float), True
         column = numbers
     values = column.to_numpy(dtype=float, na_value=np.nan)
+    # scikit-learn refuses infinities and what overflows float32; 1e30 keeps their order
     return np.clip(np.where(np.isinf(values), np.sign(values) * 1e30, values), -1e30, 1e30), False
 
 
@@ -195,6 +200,7 @@ def _single_column_models(is_category: bool, target: "Array", is_class: bool, se
         tree = DecisionTreeRegressor(max_depth=2 * TREE_DEPTH, min_samples_leaf=2, random_state=seed)
         target_type = "continuous"
     if is_category:
+        # TargetEncoder fits within the folds: encoded beforehand, the target would leak into every category
         return {"tree": make_pipeline(TargetEncoder(target_type=target_type, random_state=seed), tree)}
     line = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), LinearRegression())
     return {"tree": tree} if is_class else {"tree": tree, "line": line}

@@ -37,6 +37,7 @@ FALSE_ALARM_RATE = 0.001  # of pipelines without leakage
 
 # (rows, epochs): more epochs if few do not suffice, then fewer rows, for a linear model cannot memorize many.
 MEMORIZING_ATTEMPTS = ((64, 100), (64, 1000), (32, 1000), (16, 1000), (8, 1000))
+# below 1, because labels of equal rows may differ
 MEMORIZED_SCORE: Mapping[str, float] = {"classification": 0.95, "regression": 0.9}  # accuracy, R²
 
 
@@ -96,9 +97,11 @@ def check_shuffled(context: CheckContext) -> CheckResult:
     import numpy as np
 
     rows = context.reduce(context.train)
+    # not the run's seed alone: that one drew the split, and the permutations would depend on it
     generator = np.random.default_rng([context.run.seed, len(rows)])
     orders = [generator.permutation(len(context.validation)) for _ in range(CHANCE_ORDERS)]
     predictions: list[Predictions] = []
+    # most pipelines pass after six fits; the second batch is the price of a doubtful case only
     for count in PERMUTED_FITS:
         predictions += [_fit_permuted(context, rows, generator) for _ in range(count)]
         message, gain, limit = _compare_with_chance(context, predictions, orders)
@@ -114,6 +117,7 @@ def check_shuffled(context: CheckContext) -> CheckResult:
 
 def _fit_permuted(context: CheckContext, rows: "Array", generator: "np.random.Generator") -> Predictions:
     target = context.target(rows)
+    # with the index of the original rows: pandas would align the labels with their rows again
     permuted = target.iloc[generator.permutation(len(target))].set_axis(target.index)
     # each fit has a seed of its own, or what random initial weights predict by themselves would repeat in every fit
     model = context.fit_short(rows, permuted, seed=int(generator.integers(2**31)))
@@ -150,6 +154,7 @@ def chance_tolerance(gains: "Array", chance: "Array") -> float:
 
     quantile = t.ppf(1 - FALSE_ALARM_RATE, len(gains) - 1)
     error_of_fits = quantile * np.std(gains, ddof=1) / np.sqrt(len(gains))
+    # the addend admits a gain of rounding errors where all scores are equal
     return float(max(MAX_DEVIATIONS * np.std(chance, ddof=1), error_of_fits)) + 1e-12
 
 
@@ -176,6 +181,7 @@ def _batches(context: CheckContext) -> "Iterator[tuple[Array, int]]":
     target, places = context.target(context.train), np.arange(len(context.train))
     smallest = 2 * len(context.classes)
     for size, epochs in MEMORIZING_ATTEMPTS:
+        # two rows of each class at least, except at the first attempt, so that there is always one
         if size >= smallest or size == MEMORIZING_ATTEMPTS[0][0]:
             yield sample_rows(places, target, context.classes, size, context.run.seed), epochs
 

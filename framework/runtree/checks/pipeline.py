@@ -114,6 +114,7 @@ def check_repeats(context: CheckContext) -> CheckResult:
     pairs = [(first.y_pred, second.y_pred)]
     if first.score is not None and second.score is not None:
         pairs.append((first.score, second.score))
+    # exactly equal, not close: a seed promises the same bits
     if all(np.array_equal(once, again, equal_nan=True) for once, again in pairs):
         return passed(
             f"two fits on {len(rows):,} rows give the same predictions for {len(context.validation):,} others"

@@ -80,5 +80,6 @@ def run_check(check: Check, context: CheckContext) -> CheckResult:
         return skipped("the pipeline cannot be fitted, see shapes")
     try:
         return check.function(context)
+    # a check that raises is a finding about the pipeline; the other checks still run
     except Exception as error:
         return error_result(error)

@@ -40,6 +40,7 @@ def check_missing(context: CheckContext) -> CheckResult:
     for split in context.splits:
         with silent():
             prepared = preprocess.transform(context.features(_rows_to_check(context, split)))
+        # the zeros that a sparse matrix leaves out are not missing
         values = np.asarray(prepared.data if hasattr(prepared, "tocsr") else prepared, dtype=float)
         missing, infinite = missing + int(np.isnan(values).sum()), infinite + int(np.isinf(values).sum())
     if infinite:
@@ -155,6 +156,7 @@ def check_duplicates(context: CheckContext) -> CheckResult:
     """Warn of validation and test rows whose features also occur in the train split."""
     from pandas.util import hash_pandas_object
 
+    # 64-bit hashes: a chance collision among a million rows has a probability of 3 in 100 million
     hashes = hash_pandas_object(context.run.data.features, index=False)
     train = hashes.iloc[context.run.split.train]
     repeated = {split: hashes.iloc[context.run.split.rows(split)].isin(train) for split in context.splits[1:]}
@@ -176,6 +178,7 @@ def check_groups(context: CheckContext) -> CheckResult:
     for first, second in combinations(groups, 2):
         shared = groups[first] & groups[second]
         if shared:
+            # the smallest by its text, so that the message is the same each time; labels may have no order
             example = min(shared, key=str)
             return failed(
                 f"{len(shared):,} groups of '{column.name}' are in both {first} and {second}, such as {example!r}",

@@ -67,6 +67,7 @@ def linear(task: Task, classes: int, seed: int) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     line = LogisticRegression(max_iter=200) if task == "classification" else Ridge()
+    # keep_empty_features: a column that is empty in the train rows would be dropped, and the columns would not match
     return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), line)
 
 
@@ -80,6 +81,7 @@ def boosted(task: Task, classes: int, seed: int) -> Any:
         max_iter=iterations,
         learning_rate=min(0.3, 10 / iterations),  # fewer iterations need larger steps
         max_leaf_nodes=15,
+        # "auto" would hold out rows from 10,000 on, and the baseline would depend on the number of rows
         early_stopping=False,
         random_state=seed,
     )
@@ -116,6 +118,7 @@ def compare_with_baselines(context: EvaluationContext) -> list[dict[str, Any]] |
     """
     run = context.run
     selected = selected_baselines(context.options.baselines)
+    # a gain on rows that the model was chosen by would favour the model
     if not selected or "test" not in context.predictions:
         return None
     results: list[dict[str, Any]] = []
@@ -127,8 +130,10 @@ def compare_with_baselines(context: EvaluationContext) -> list[dict[str, Any]] |
             skipped[baseline.name] = f"the model is a {model} itself"
             continue
         try:
+            # only if a baseline is fitted at all: preprocessing may be most of the cost
             data = data or prepare_data(run)
             fitted = _fit_cached(run, baseline, data)
+        # a baseline that cannot be fitted is a remark, and never a reason for the run to fail
         except (RuntreeError, ValueError, ArithmeticError, MemoryError) as error:
             skipped[baseline.name] = first_line(error)
         else:
@@ -161,7 +166,9 @@ def prepare_data(run: ActiveRun) -> BaselineData:
 
     train, width = run.split.train, run.data.features.shape[1]
     shuffled = np.random.default_rng(run.seed).permutation(train)
+    # sorted: the order of the table, in which time series and groups stand together
     chosen = np.sort(shuffled[: max_rows(len(train), width)])
+    # under cross-validation there is no validation split
     names = [split for split in ("validation", "test") if len(run.split.rows(split))]
     if len(chosen) == len(train):
         preprocess, rows = run.cached("fitted", run.preprocess_key, lambda: fit_preprocess(run))
@@ -224,6 +231,7 @@ def _fit(run: ActiveRun, baseline: Baseline, data: BaselineData) -> FittedBaseli
     classes = run.data.classes
     model = baseline.make(run.data.task, len(classes), run.seed)
     select = numeric_columns(data.train) if baseline.uses_columns else empty_column
+    # monotonic: an adjusted system clock would give negative seconds
     clock = time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # such as that a line has not converged: the user did not choose this model
@@ -242,6 +250,7 @@ def numeric_columns(train: Any) -> "Callable[[Any], Array]":
 
     def to_floats(rows: Any) -> "Array":
         values = np.asarray(rows, dtype=float)
+        # scikit-learn refuses infinities; as missing values they are imputed
         return np.where(np.isinf(values), np.nan, values) if np.isinf(values).any() else values
 
     known = ~np.isnan(to_floats(train)).all(axis=0)
@@ -298,6 +307,7 @@ def compare_on_test(context: EvaluationContext, predictions: Predictions) -> dic
         own, predictions, context.metric, options.resamples, options.level, context.run.seed, context.groups("test")
     )
     maximize = context.direction == "maximize"
+    # a negated interval has its ends exchanged
     low, high = (found.low, found.high) if maximize else (-found.high, -found.low)
     return {
         "metric": context.metric.name,

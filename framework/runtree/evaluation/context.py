@@ -77,6 +77,7 @@ class EvaluationContext:
     @property
     def reporting_split(self) -> str | None:
         """The split that nothing was chosen by: test, else validation."""
+        # test first: scores on the validation split are optimistic, because the model was chosen by them
         return next((split for split in ("test", "validation") if split in self.predictions), None)
 
     def sample_rows(self, split: str, limit: int = MAX_SAMPLED_ROWS) -> "Array":
@@ -96,10 +97,12 @@ class EvaluationContext:
         from runtree.statistics.resampling import replicate
 
         chosen, groups = self.sample_rows(split, MAX_BOOTSTRAP_ROWS), self.groups(split)
+        # groups may be text with missing values; the resampling needs numbers
         codes = None if groups is None else pd.factorize(groups[chosen])[0]
         sampled = take_rows(self.predictions[split], chosen)
         resampled = replicate([sampled], [self.metric], STANDARD_ERROR_RESAMPLES, self.run.seed, codes)
         replicates = resampled.get(self.metric.name)
+        # a metric that most resamples leave undefined, such as an AUC with a single positive row
         if replicates is None or np.isnan(replicates.drawn).mean() > 0.5:
             return float("nan")
         # the error falls with the square root of the rows, and the split may have more than were sampled
@@ -116,6 +119,7 @@ class EvaluationContext:
         if not classes:
             return Predictions(truth, np.full(len(truth), train.mean()), None, ())
         shares = np.bincount(train, minlength=len(classes)) / len(train)
+        # the shares are the best constant probabilities by log loss and Brier score
         return Predictions(truth, np.full(len(truth), shares.argmax()), np.tile(shares, (len(truth), 1)), classes)
 
 

@@ -60,6 +60,7 @@ def validate_options(run: ActiveRun) -> None:
 
 def _check_baselines(options: EvaluationOptions) -> None:
     names = options.baselines
+    # these two are words of the option, not names of baselines
     if names in ("auto", "none"):
         return
     for name in [names] if isinstance(names, str) else names:
@@ -73,6 +74,7 @@ def _check_conditions(run: ActiveRun, options: EvaluationOptions) -> None:
     node, task = run.config.to_dict(), run.data.task
     selected = metrics.select_metrics(node["evaluator"].get("metrics", "auto"), task, run.catalogue)
     ranked, _ = metrics.objective(node["objective"], task, run.catalogue)
+    # the ranking metric is scored even if `evaluator.metrics` does not name it, so a bound on it is possible
     scored = {metric.name: metric for metric in (*selected, ranked)}
     known = [name for name, metric in run.catalogue.items() if task in metric.tasks]
     opponents = [baseline.name for baseline in selected_baselines(options.baselines)]
@@ -99,6 +101,7 @@ def evaluate(run: ActiveRun) -> None:
         seconds[step.name] = round(time.monotonic() - clock, 6)
         if result is not None:
             context.results[step.name] = result
+    # once, at the end: `evaluation.json` is complete or does not exist
     write_json(RunFolder(run.folder).evaluation, {**context.results, "seconds": seconds})
     run.failed_gates = failed_gates(context)
 

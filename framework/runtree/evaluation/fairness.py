@@ -56,6 +56,7 @@ def check_metrics(run: ActiveRun, options: FairnessOptions) -> None:
     MissingError
         fairlearn is not installed.
     """
+    # looked up without importing it: this runs before the fit, and nothing is measured yet
     if find_spec("fairlearn") is None:
         raise MissingError("evaluator.fairness needs fairlearn", "install it: pip install 'runtree[fairness]'")
     known = [*(RATES if len(run.data.classes) == 2 else ())]
@@ -87,11 +88,13 @@ def group_labels(values: "pd.Series[Any]") -> "pd.Series[str]":
     from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
     numeric = is_numeric_dtype(values) and not is_bool_dtype(values)
+    # few different numbers are codes or counts, and each is a group of its own
     if (numeric or is_datetime64_any_dtype(values)) and values.nunique() > 2 * BINS:
         labels = _bin_labels(values)
     else:
         labels = values.map(_format_value, na_action="ignore").astype("str").where(values.notna(), MISSING)
     counts = labels.value_counts()
+    # one place is left for the group of all others
     rare = list(counts.index[MAX_LEVELS - 1 :]) if len(counts) > MAX_LEVELS else []
     return pd.Series(labels.where(~labels.isin(rare), OTHERS), dtype="str")
 
@@ -99,6 +102,7 @@ def group_labels(values: "pd.Series[Any]") -> "pd.Series[str]":
 def _bin_labels(values: "pd.Series[Any]") -> "pd.Series[str]":
     import pandas as pd
 
+    # many equal values make two quantiles equal: those bins are merged
     bins = pd.qcut(values, BINS, duplicates="drop")
     edges = [interval.right for interval in bins.cat.categories]
     names = [f"<= {_format_value(edges[0])}"]
@@ -120,10 +124,12 @@ def measure_fairness(context: EvaluationContext) -> list[dict[str, Any]] | None:
 
 def _measure_column(context: EvaluationContext, name: str) -> dict[str, Any]:
     run = context.run
+    # groups are formed over the whole table, so that bins do not depend on the split
     labels = group_labels(column_values(run.data, name)).iloc[context.rows["test"]].to_numpy()
     metrics = select_fairness_metrics(run, context.options.fairness.metrics)
     positions = {str(label): (labels == label).nonzero()[0] for label in sorted(set(labels.tolist()))}
     large = {label: rows for label, rows in positions.items() if len(rows) >= MIN_GROUP_ROWS}
+    # small groups are shown too, but take no part in gaps, which one of them would dominate
     values = _metric_frame(context, metrics, positions).by_group
     groups = [
         {
@@ -154,6 +160,7 @@ def _metric_frame(context: EvaluationContext, metrics: Sequence[str], rows: Mapp
         name: _rate(predictions, name) if name in RATES else _metric(predictions, catalogue[name]) for name in metrics
     }
     with warnings.catch_warnings():
+        # scikit-learn warns for each group in which a class is missing; the value is NaN, which says the same
         warnings.simplefilter("ignore")
         return MetricFrame(
             metrics=functions, y_true=predictions.y_true[positions], y_pred=positions, sensitive_features=labels
@@ -184,6 +191,7 @@ def _metric(predictions: Predictions, metric: Metric) -> Callable[..., float]:
 
 def _gaps(context: EvaluationContext, metric: str, rows: Mapping[str, "Array"]) -> list[dict[str, Any]]:
     """Return difference and ratio of the extreme groups with their intervals; undefined groups take no part."""
+    # groups without a value are dropped and the frame is made again, so that gaps and intervals are of the same groups
     values = _metric_frame(context, [metric], rows).by_group[metric].dropna().astype(float)
     if len(values) < 2:
         return []
@@ -227,8 +235,11 @@ def resample_groups(
         if name in RATES:
             replicates.append(_resample_rate(group, name, resamples, rng))
             continue
+        # another seed for each group: with the same one, groups of equal
+        # size would be resampled alike, and their gap would vary too little
         drawn = replicate([group], [catalogue[name]], resamples, seed + number).get(name)
         replicates.append(np.full(resamples, np.nan) if drawn is None else drawn.drawn[0])
+    # large groups get fewer resamples, see `resampling.replicate`
     fewest = min(len(own) for own in replicates)
     return np.stack([own[:fewest] for own in replicates])
 
@@ -270,6 +281,7 @@ def _verdict(name: str, gaps: Sequence[Mapping[str, Any]], max_gap: float | None
         return {"passed": None, "explanation": ""}
     differences = [gap for gap in gaps if gap["kind"] == "difference" and gap["value"] is not None]
     if not differences:
+        # a gate that cannot be measured must not count as passed
         return {"passed": False, "explanation": f"{name}: no two groups have {MIN_GROUP_ROWS} rows to compare"}
     wide = []
     for gap in differences:

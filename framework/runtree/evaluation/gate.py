@@ -29,6 +29,7 @@ METRICS_PATH = "evaluator.benchmark.metrics"
 RUN_PATH = "evaluator.benchmark.run"
 INTERVAL_ENDS = ("low", "high")
 GAIN, CHAMPION = "gain", "champion"
+# the plain gain and not its lower end: with few test rows no model could ever be shown to be better
 DEFAULT_CHAMPION_BOUND = "gain.champion >= 0"  # applies where a champion is named and no bound on it
 POSSIBLE = (
     "possible: SPLIT.METRIC, test.METRIC.low, gain.NAME, gain.NAME.low or fit_seconds; then >=, >, <= or <; a number",
@@ -64,6 +65,7 @@ def parse_condition(text: str) -> GateCondition:
     ConfigError
         The text is not a name, a relation and a number.
     """
+    # one language for all conditions; a gate accepts the part of it that has a limit to report
     bound = parse(str(text), source=METRICS_PATH, error=ConfigError).bound
     if bound is None:
         raise ConfigError(f"{METRICS_PATH}: '{text}' is not a bound", *POSSIBLE)
@@ -97,6 +99,7 @@ def check_condition(
         Whether bootstrap intervals are computed.
     """
     first, *rest = condition.parts
+    # refused before the fit, because after it the bound could not be computed
     if condition.end and not intervals:
         hint = "type: evaluator.intervals.resamples=2000"
         raise ConfigError(f"{METRICS_PATH}: '{condition.text}' needs an interval, and none is computed", hint)
@@ -138,6 +141,7 @@ def find_champion(run: ActiveRun, name: str | int) -> RunRecord:
     NotFoundError, ConfigError
         There is no such run.
     """
+    # YAML reads a run's id that consists of digits as a number
     outputs, name = Path(str(run.config["outputs"])), str(name)
 
     def search() -> RunRecord:
@@ -157,6 +161,7 @@ def _named_run(outputs: Path, name: str) -> RunRecord:
 
 def _latest_run(run: ActiveRun, outputs: Path) -> RunRecord:
     for record in sorted(read_records(outputs), key=lambda record: (record.started, record.id), reverse=True):
+        # a run of the same sweep is no champion: the comparison would depend on the order in which runs end
         own = _outer_folder(record.folder) == _outer_folder(run.folder)
         if record.state == "completed" and not own and RunFolder(record.folder).predictions.is_file():
             return record
@@ -180,6 +185,7 @@ def check_champion(run: ActiveRun, name: str | int, metric: Metric) -> None:
         It does not exist, was trained on other data or another split, or kept no predictions.
     """
     record = find_champion(run, name)
+    # the comparison is paired by row, and test rows that the champion was fitted on would favour it
     for key, own in (("data", run.data.fingerprint), ("split", run.split.id)):
         if record.fingerprints.get(key) != own:
             raise ConfigError(
@@ -191,6 +197,7 @@ def check_champion(run: ActiveRun, name: str | int, metric: Metric) -> None:
         in_sweep = "/" in record.id
         hint = "a sweep keeps those of its best runs only" if in_sweep else f"train it again: runtree rerun {record.id}"
         raise ConfigError(f"{RUN_PATH}: {record.id} kept no predictions to compare with", hint)
+    # reads the table: only its columns show whether there are probabilities
     if metric.needs == "probability" and champion_predictions(run, name, run.split.test).score is None:
         raise ConfigError(f"{RUN_PATH}: {record.id} has no probabilities, and {metric.name} needs them")
 
@@ -205,6 +212,7 @@ def champion_predictions(run: ActiveRun, name: str | int, rows: "Array") -> Pred
 
 def align_rows(table: "pd.DataFrame", rows: "Array") -> "pd.DataFrame":
     """Return predictions in the order of `rows`."""
+    # .loc raises KeyError for a missing row, where a merge would silently drop it
     return table.set_index("row", drop=False).loc[rows]
 
 
@@ -235,6 +243,7 @@ def _check(context: EvaluationContext, condition: GateCondition, champion: dict[
 def _value(context: EvaluationContext, condition: GateCondition, champion: dict[str, Any] | None) -> float | None:
     first, *rest = condition.parts
     if first == FIT_SECONDS:
+        # of the stage, not of `model.fit` alone: preprocessing is part of what a user waits for
         return context.run.stage_seconds.get("fit")
     if first == GAIN:
         gains: dict[str, dict[str, float | None]] = {
@@ -280,6 +289,7 @@ def failed_gates(context: EvaluationContext) -> tuple[str, ...]:
     failed = []
     options, gate = context.options.benchmark, context.results.get("benchmark")
     if options.metrics or options.run is not None:
+        # the step failed and was left out; a gate that is missing must not count as passed
         if gate is None:
             failed.append("evaluator.benchmark: could not be computed; see log.txt")
         elif not gate["passed"]:

@@ -83,6 +83,7 @@ def predict_variants(
     import numpy as np
 
     rows = len(sample.features)
+    # a call costs more than its rows, and memory bounds the batch
     step = max(1, BATCH_ROWS // rows)
     for first in range(0, len(variants), step):
         batch = variants[first : first + step]
@@ -121,6 +122,7 @@ def feature_importance(context: EvaluationContext) -> dict[str, Any] | None:
     width = run.data.features.shape[1]
     if mode == "none":
         return None
+    # one column alone has all the importance there is
     if not 1 < width <= MAX_COLUMNS[mode]:
         context.results[IMPORTANCE_SKIPPED] = (
             f"feature importance needs 2 to {MAX_COLUMNS[mode]:,} columns, and the table has {width:,}"
@@ -172,6 +174,7 @@ def shuffle_orders(rows: int, repeats: int, seed: int) -> "list[Array]":
     """Return the orders into which scikit-learn's `permutation_importance` shuffles each column."""
     import numpy as np
 
+    # scikit-learn draws one seed for all columns, so that each column is shuffled into the same orders
     rng = np.random.RandomState(np.random.RandomState(seed).randint(np.iinfo(np.int32).max + 1))
     order, shuffle, orders = np.arange(rows), np.arange(rows), []
     for _ in range(repeats):
@@ -193,12 +196,15 @@ def correlated_groups(features: "pd.DataFrame") -> list[list[str]]:
 
     numbers = features.select_dtypes("number")
     ranks = numbers.rank().to_numpy(dtype=float)
+    # missing values get the middle rank, which adds nothing to a correlation
     ranks = np.where(np.isnan(ranks), np.nanmean(ranks, axis=0, where=~np.isnan(ranks)) if len(ranks) else 0.0, ranks)
+    # the correlation with a constant column is undefined
     varies = ranks.std(axis=0) > 0 if len(ranks) else np.zeros(0, dtype=bool)
     names = [str(name) for name, kept in zip(numbers.columns, varies, strict=False) if kept]
     if len(names) < 2:
         return []
     distance = 1 - np.abs(np.corrcoef(ranks[:, varies], rowvar=False))
+    # rounding makes distances slightly negative or asymmetric, which `checks` would refuse
     tree = linkage(squareform(np.clip(distance, 0, None), checks=False), method="average")
     labels = fcluster(tree, 1 - MIN_CORRELATION, criterion="distance")
     groups = [[name for name, own in zip(names, labels, strict=True) if own == label] for label in sorted(set(labels))]
@@ -222,6 +228,7 @@ def feature_dependence(context: EvaluationContext) -> list[dict[str, Any]] | Non
     mode, importance = context.options.explain, context.results.get("importance")
     if mode == "none" or not importance:
         return None
+    # fewer rows than for the importance: the average of a curve settles sooner than the difference of two scores
     sample = sample_explanation_rows(context.run, DEPENDENCE_ROWS[mode])
     dependences, skipped = [], []
     for name in [feature["feature"] for feature in importance["features"]][: DEPENDENCE_COLUMNS[mode]]:
@@ -275,6 +282,7 @@ def _numeric_grid(known: "pd.Series[Any]") -> "pd.Series[Any]":
 
     values = np.unique(known.to_numpy())
     if len(values) >= GRID_POINTS:
+        # SciPy's quantiles and not NumPy's, which interpolate otherwise: the grid equals scikit-learn's
         low, high = mquantiles(known.to_numpy(dtype=float), prob=GRID_QUANTILES)
         points = np.linspace(low, high, GRID_POINTS) if high > low else values[:: max(1, len(values) // GRID_POINTS)]
         values = np.unique(points.round()) if known.dtype.kind in "iu" else points
@@ -291,6 +299,7 @@ def _dependence_on(
     variants = [(position, pd.Series(grid.values.iloc[[place] * rows].array)) for place in range(len(grid.values))]
     predictions = predict_variants(run, sample, variants, bool(classes))
     average = np.array([expected_output(predicted).mean(axis=0) for predicted in predictions])
+    # the curve of the first of two classes is the mirror image of the second
     shown = range(1, 2) if len(classes) == 2 else range(average.shape[1])
     return {
         "kind": grid.kind,

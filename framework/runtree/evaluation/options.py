@@ -58,6 +58,7 @@ def read_evaluation_options(node: Mapping[str, Any]) -> EvaluationOptions:
     ConfigError
         A block has an unknown key, or a value has the wrong type or is out of range.
     """
+    # the evaluator's node holds both kinds of keys, so that a user types `evaluator.` for all of them
     own = {option.name: node[option.name] for option in fields(EvaluationOptions) if option.name in node}
     return read_block(EvaluationOptions, own, "evaluator", BLOCKS, _check)
 

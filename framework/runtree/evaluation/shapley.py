@@ -63,11 +63,14 @@ def explain_row(
     import numpy as np
 
     width = row.shape[1]
+    # an order of n columns takes n + 1 predictions, and a pair has two orders
     pairs = max(MIN_PERMUTATIONS, MAX_EVALUATIONS // (2 * (width + 1)))
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(background), size=pairs)
+    # sorting random numbers draws all permutations in one call
     forwards = np.argsort(rng.random((pairs, width)), axis=1)
     orders = np.stack([forwards, forwards[:, ::-1]], axis=1).reshape(-1, width)
+    # both directions start from the same background row, else the pair would not be antithetic
     outputs = _walk(predict, row, background, np.repeat(drawn, 2), orders)
     changes = np.empty((len(orders), width))
     np.put_along_axis(changes, orders, np.diff(outputs, axis=1), axis=1)
@@ -101,6 +104,7 @@ def _walk(
     for start in range(0, len(orders), step):
         own = drawn[start : start + step]
         changed = turns[start : start + step, None, :] < np.arange(width + 1)[None, :, None]  # (orders, steps, columns)
+        # the explained row stands behind the background in `table`, at the position len(background)
         source = np.where(changed, len(background), own[:, None, None]).reshape(-1, width)
         outputs.append(predict(_take_cells(table, source)).reshape(len(own), width + 1))
     return np.concatenate(outputs)
@@ -110,6 +114,7 @@ def _take_cells(table: "pd.DataFrame", source: "Array") -> "pd.DataFrame":
     """Return the table whose cell (i, column) is the cell (source[i, column], column) of another."""
     import pandas as pd
 
+    # column by column, because each keeps its own type: one array of all cells would turn numbers into objects
     columns = [column.take(source[:, place]).reset_index(drop=True) for place, (_, column) in enumerate(table.items())]
     cells: pd.DataFrame = pd.concat(columns, axis=1)
     return cells

@@ -24,6 +24,7 @@ Array = np.ndarray[Any, Any]
 
 METHOD = "bootstrap (BCa)"
 MAX_UNDEFINED_SHARE = 0.1  # of the resamples; with more there is no interval
+# relative: replicates of one value differ by rounding, because resamples sum in another order
 ROUNDING = 1e-12
 
 
@@ -51,6 +52,7 @@ def bootstrap(
     for metric in (metric for metric in metrics if metric.name in values):
         found = replicates[metric.name]
         interval, _ = bca_interval(values[metric.name], found.drawn[0], found.left_out[0], found.sizes, level)
+        # only accuracy of independent rows is a binomial proportion, which has exact limits
         exact = builtin_name(metric) == "accuracy" and groups is None
         intervals[metric.name] = _widen_perfect(interval, metric, len(predictions.y_true), level if exact else None)
     return intervals
@@ -94,6 +96,7 @@ def bootstrap_difference(
         note = f"{metric.name} needs probabilities, and one of the models predicts none"
         return undecided(METHOD, np.nan, rows, note)
     found = replicate([first, second], [metric], resamples, seed, groups)[metric.name].difference()
+    # equal on every resample is certainty, not missing variance: p is 1, and the interval is a point
     if first_value == second_value and not np.nan_to_num(found.drawn).any():
         return equal(METHOD, rows, "both models have the same score on every resample")
     value = first_value - second_value
@@ -116,6 +119,7 @@ def bca_interval(
     defined = drawn[~np.isnan(drawn)]
     if len(defined) < 2 or len(defined) < (1 - MAX_UNDEFINED_SHARE) * len(drawn) or np.isnan(value):
         return ConfidenceInterval(value, np.nan, np.nan), np.nan
+    # ptp instead of equality: sums in another order differ in the last digits
     if np.ptp(defined) <= ROUNDING * max(1.0, abs(value)):
         return ConfidenceInterval(value, value, value), np.nan
     correction = bca_correction(value, defined, left_out, sizes)
@@ -124,6 +128,7 @@ def bca_interval(
     # Replicates on one side of 0 only say nothing about a tail so far out.
     both_sides = (defined <= 0).any() and (defined >= 0).any()
     one_sided = correction.nominal(_share_below(defined, 0.0)) if both_sides else 0.0
+    # B replicates cannot show a probability below 1 / (B + 1), which counts for each of the two tails
     p = min(1.0, max(2 * min(one_sided, 1 - one_sided), 2 / (len(defined) + 1)))
     return ConfidenceInterval(value, low, high), p
 
@@ -140,6 +145,7 @@ class BcaCorrection:
         from scipy.stats import norm
 
         moved = self.bias + norm.ppf(nominal)
+        # the limits of Efron 1987; a denominator of 0 or below means a limit beyond all replicates
         shares: Array = norm.cdf(self.bias + moved / np.maximum(1 - self.acceleration * moved, ROUNDING))
         return shares
 
@@ -147,6 +153,7 @@ class BcaCorrection:
         """Return the nominal tail probability whose limit has this share of replicates below it: the inverse."""
         from scipy.stats import norm
 
+        # the same equation solved for the nominal probability
         moved = float(norm.ppf(share)) - self.bias
         return float(norm.cdf(moved / max(1 + self.acceleration * moved, ROUNDING) - self.bias))
 
@@ -158,8 +165,11 @@ def bca_correction(value: float, drawn: Array, left_out: Array, sizes: Array) ->
     bias = float(norm.ppf(_share_below(drawn, value)))
     known = ~np.isnan(left_out)
     influence, sizes = left_out[known], sizes[known]
+    # parts may have different sizes, so sums are weighted; the sign
+    # is that of the influence function (Davison & Hinkley 1997, §2.7)
     influence = np.average(influence, weights=sizes) - influence if len(influence) else influence
     variance = float((sizes * influence**2).sum())
+    # without influence there is no skewness to correct
     if variance <= ROUNDING**2:
         return BcaCorrection(bias, 0.0)
     return BcaCorrection(bias, float((sizes * influence**3).sum()) / (6 * variance**1.5))
@@ -169,4 +179,5 @@ def _share_below(drawn: Array, value: float) -> float:
     """Return the share of replicates below a value, equal ones counted half; never 0 or 1, whose quantile is ∞."""
     near = np.abs(drawn - value) <= ROUNDING * max(1.0, abs(value))
     below = float(((drawn < value) & ~near).sum() + near.sum() / 2)
+    # equal replicates counted half, for metrics such as accuracy that take few values
     return (below + 0.5) / (len(drawn) + 1)

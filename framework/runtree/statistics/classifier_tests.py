@@ -36,8 +36,10 @@ def mcnemar(first: Predictions, second: Predictions, level: float) -> Comparison
     if rows == 0:
         return undecided("McNemar", math.nan, 0, "no rows")
     exact = won + lost <= MAX_EXACT_ROWS
+    # the distribution is symmetric for probability 0.5, so two tails are twice one
     p = min(1.0, 2 * float(binom.cdf(min(won, lost), won + lost, 0.5)))
     if not exact:
+        # mid-p: the observed count counts half in each of two tails; equal counts are no evidence, and p stays 1
         p -= float(binom.pmf(min(won, lost), won + lost, 0.5)) * (1 if won != lost else 0)
     low, high = tango(won, lost, rows, level)
     note = "" if won + lost else "both models are right on the same rows"
@@ -67,6 +69,7 @@ def delong(first: Predictions, second: Predictions, level: float) -> Comparison:
     areas, covariance = covariance_of_areas(np.stack([first.score[:, 1], second.score[:, 1]]), positive)
     value = float(areas[0] - areas[1])
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    # below the rounding errors of sums of ranks a division would make p meaningless
     if variance <= 1e-15:
         if abs(value) <= 1e-12:
             return equal("DeLong", rows, "both models rank the rows alike")
@@ -92,6 +95,8 @@ def covariance_of_areas(scores: Array, positive: Array) -> tuple[Array, Array]:
 
     above, below = scores[:, positive], scores[:, ~positive]
     m, n = above.shape[1], below.shape[1]
+    # the rank among all rows minus the rank among the positive ones
+    # is the number of negative rows below: no pairs are formed
     midranks = rankdata(np.concatenate([above, below], axis=1), axis=1)
     won = (midranks[:, :m] - rankdata(above, axis=1)) / n  # share of the negative rows below each positive row
     lost = 1 - (midranks[:, m:] - rankdata(below, axis=1)) / m

@@ -79,6 +79,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     tested = [position for position, p in enumerate(p_values) if not math.isnan(p)]
     adjusted, largest = list(p_values), 0.0
     for rank, position in enumerate(sorted(tested, key=lambda position: p_values[position])):
+        # step-down with a running maximum, so that adjusted p values keep the order of the plain ones
         largest = max(largest, (len(tested) - rank) * p_values[position])
         adjusted[position] = min(largest, 1.0)
     return adjusted
@@ -92,6 +93,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     tested = [p for p in p_values if not math.isnan(p)]
     if not tested:
         return list(p_values)
+    # imported here: SciPy takes up to seconds, and Holm's correction, the default, needs none of it
     from scipy.stats import false_discovery_control
 
     adjusted = iter(false_discovery_control(tested).tolist())

@@ -55,6 +55,7 @@ def f1(matrices: Array) -> Array:
 
 def mcc(matrices: Array) -> Array:
     """Matthews correlation for k classes (Gorodkin 2004, doi:10.1016/j.compbiolchem.2004.09.006), 0 if undefined."""
+    # before the products: rows⁴ exceeds 64 bits from 55,000 rows on
     matrices = matrices.astype(float)
     rows, true, predicted = matrices.sum((1, 2)), matrices.sum(2), matrices.sum(1)
     covariance = _correct(matrices).sum(1) * rows - (true * predicted).sum(1)
@@ -69,6 +70,7 @@ CONFUSION_METRICS: Mapping[str, Callable[[Array], Array]] = {
 
 def score_classes(name: str, y_true: Array, y_pred: Array, classes: int) -> float:
     """Return a metric of the confusion matrix on all rows."""
+    # one number for each pair of classes, so that one pass counts the whole matrix
     matrix = np.bincount(y_true * classes + y_pred, minlength=classes**2).reshape(1, classes, classes)
     return float(CONFUSION_METRICS[name](matrix)[0])
 
@@ -84,6 +86,7 @@ def _average(by_class: Array) -> Array:
 
 
 def _ratio(numerator: Array, denominator: Array, undefined: float) -> Array:
+    # `where` skips the division instead of hiding its warning; the value of undefined ratios differs by metric
     result: Array = np.divide(numerator, denominator, out=np.full(numerator.shape, undefined), where=denominator > 0)
     return result
 
@@ -152,6 +155,7 @@ def r2_score(y_true: Array, y_pred: Array) -> Scorer:
 def median_absolute_error(y_true: Array, y_pred: Array) -> Scorer:
     """Median |error|; of an even number of rows the mean of the two in the middle."""
     errors = np.abs(y_pred - y_true)
+    # sorted once: on each resample the median is where the cumulated counts reach the middle
     order = np.argsort(errors, kind="stable")
     errors = errors[order]
 
@@ -174,6 +178,7 @@ def roc_auc(y_true: Array, y_proba: Array) -> Scorer:
         positives = positive_so_far[:, -1]
         negatives = rows - positives
         below = negatives[:, None] - (so_far - positive_so_far)
+        # twice the pairs, so that half a pair for a tie is a whole number
         pairs = np.einsum("ij,ij->i", positive, 2 * below + (here - positive))
         return _ratio(pairs, 2 * positives * negatives, np.nan)
 
@@ -185,6 +190,7 @@ def pr_auc(y_true: Array, y_proba: Array) -> Scorer:
 
     def average(positive: Array, positive_so_far: Array, here: Array, so_far: Array, rows: Array) -> Array:
         positives = positive_so_far[:, -1]
+        # precision at each step, weighted by its positive rows; no row so far means no positive one either
         total = np.einsum("ij,ij->i", positive, positive_so_far / np.maximum(so_far, 1))
         return np.where(rows > positives, _ratio(total, positives, np.nan), np.nan)
 
@@ -213,8 +219,10 @@ def _ranking(truth: Array, score: Array) -> Callable[[Array], tuple[Array, ...]]
     """
     order = np.argsort(-score, kind="stable")
     falling, truth = score[order], truth[order].astype(np.int64)
+    # rows of one score form one step, since no threshold separates them
     starts = np.flatnonzero(np.r_[True, falling[1:] != falling[:-1]])
     rising = np.flatnonzero(np.add.reduceat(truth, starts))
+    # without ties each row is a step, and the sums over steps can be skipped
     distinct = len(starts) == len(order)
 
     def walk(counts: Array) -> tuple[Array, ...]:
@@ -260,6 +268,7 @@ def average_precision_once(truth: Array, score: Array) -> float:
     """Mean of precision over the steps of recall (`average_precision_score`)."""
     negatives, positives = _cumulated(truth, score)
     precisions, recalls = positives / (positives + negatives), positives / positives[-1]
+    # scikit-learn sums from the lowest threshold to the highest, and the order of a sum decides its last digit
     falling = np.r_[recalls[::-1], 0.0]
     return float(max(0.0, -np.sum(np.diff(falling) * precisions[::-1])))
 
@@ -267,6 +276,7 @@ def average_precision_once(truth: Array, score: Array) -> float:
 def _cumulated(truth: Array, score: Array) -> tuple[Array, Array]:
     """Return the negative and the positive rows at or above each distinct score, highest first."""
     order = np.argsort(-score, kind="stable")
+    # only the last row of equal scores is a point of the curve
     last = np.r_[np.flatnonzero(np.diff(score[order])), len(order) - 1]
     positives = np.cumsum(truth[order].astype(float))[last]
     return 1 + last.astype(float) - positives, positives
@@ -279,6 +289,7 @@ def mean_over_classes(area: Callable[[Array, Array], float], y_true: Array, y_pr
 
 def are_probabilities(y_proba: Array) -> bool:
     """Return whether values of shape (rows, classes) lie in [0, 1] and each row sums to 1."""
+    # the tolerance of scikit-learn's `log_loss`, relative to the precision of the type
     tolerance = np.sqrt(np.finfo(y_proba.dtype).eps)
     inside = y_proba.size and y_proba.min() >= 0 and y_proba.max() <= 1
     return bool(inside and (np.abs(y_proba.sum(axis=1) - 1) <= tolerance).all())
@@ -297,6 +308,7 @@ def builtin_name(metric: Metric) -> str:
 def make_scorer(predictions: Predictions, metric: Metric) -> Scorer:
     """Return the scorer of a metric, built-in or not, for the predictions of a model."""
     name = builtin_name(metric)
+    # a plugin's metric takes rows, so its resamples are materialized; the built-in ones need only counts
     if name in CONFUSION_METRICS:
         return lambda counts: CONFUSION_METRICS[name](_confusion_matrices(predictions, counts))
     if name:
@@ -310,6 +322,7 @@ def _probabilities(predictions: Predictions) -> Array:
     assert predictions.score is not None
     if len(predictions.classes) != 2:
         return predictions.score
+    # scikit-learn completes the first column by 1 - p, and the same digits need the same column
     second = predictions.score[:, 1]
     return np.column_stack([1 - second, second])
 
@@ -318,6 +331,7 @@ def _confusion_matrices(predictions: Predictions, counts: Array) -> Array:
     classes = len(predictions.classes)
     cell = predictions.y_true * classes + predictions.y_pred
     order = np.argsort(cell, kind="stable")
+    # rows sorted by cell: one reduceat adds up all cells of all resamples
     cells, starts = np.unique(cell[order], return_index=True)
     matrices = np.zeros((len(counts), classes**2), dtype=np.int64)
     matrices[:, cells] = np.add.reduceat(np.take(counts, order, axis=1), starts, axis=1)

@@ -21,6 +21,7 @@ OBJECTIVES: Mapping[str, str] = {"classification": "balanced_accuracy", "regress
 
 def accuracy(y_true: Any, y_pred: Any, labels: Sequence[int]) -> float:
     """Share of rows whose class is predicted (scikit-learn's `accuracy_score`)."""
+    # a mean needs no confusion matrix, whose size grows with the square of the number of classes
     return float((y_true == y_pred).mean())
 
 
@@ -66,6 +67,7 @@ def roc_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
     """Area under the ROC curve; one-versus-rest, macro, for more than two classes. NaN where a class is missing."""
     from runtree.statistics import fast_metrics
 
+    # scikit-learn raises here in some versions and warns in others
     if len(set(y_true.tolist())) < len(labels):
         return float("nan")
     if len(labels) == 2 and _is_finite(y_score):
@@ -84,6 +86,7 @@ def pr_auc(y_true: Any, y_score: Any, labels: Sequence[int]) -> float:
 
     if len(set(y_true.tolist())) < len(labels):
         return float("nan")
+    # scikit-learn's own error is wanted for NaN, which a network may predict
     if not _is_finite(y_score):
         from sklearn.metrics import average_precision_score
 
@@ -134,6 +137,7 @@ def _regression(name: str) -> Any:
     def score(y_true: Any, y_pred: Any) -> float:
         from runtree.statistics.fast_metrics import score_rows
 
+        # r2 of one row is undefined, and scikit-learn warns about it
         if len(y_true) > 1 and _is_finite(y_true) and _is_finite(y_pred):
             return score_rows(name, y_true, y_pred)
         import sklearn.metrics  # which says in its own words what is wrong with them
@@ -197,6 +201,7 @@ def objectives(config: Mapping[str, Any], task: Task, known: Mapping[str, Metric
     names = config.get("metric", "auto")
     names = list(names) if isinstance(names, (list, tuple)) else [names]
     wanted = config.get("direction", "auto")
+    # one direction holds for all metrics
     wanted = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted] * len(names)
     if len(wanted) != len(names) or not names:
         raise ConfigError(f"objective.direction: {len(wanted)} directions for {len(names)} metrics")

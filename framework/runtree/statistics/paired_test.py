@@ -34,6 +34,7 @@ def compare_predictions(
     ValueError
         The rows differ.
     """
+    # both tests assume independent rows, which rows of one group are not
     if groups is None and metric.name == "accuracy" and first.classes:
         return mcnemar(first, second, level)
     if groups is None and metric.name == "roc_auc" and len(first.classes) == 2:
@@ -79,6 +80,7 @@ def _t_test(method: str, differences: Sequence[float], test_share: float, level:
     # Equal differences have a variance of rounding errors, which would make any difference significant.
     if np.ptp(values) <= 1e-12 * np.abs(values).max():
         return undecided(method, mean, n, "all differences are the same: their variance is unknown")
+    # with test_share 0 this is the plain paired t test
     error = math.sqrt((1 / n + test_share) * float(values.var(ddof=1)))
     margin = float(t.ppf((1 + level) / 2, n - 1)) * error
     return Comparison(method, mean, mean - margin, mean + margin, float(2 * t.sf(abs(mean) / error, n - 1)), n)

@@ -30,6 +30,8 @@ def tango(won: int, lost: int, rows: int, level: float) -> tuple[float, float]:
     def limit(sign: int) -> float:
         if value == sign:
             return float(sign)
+        # the statistic is 0 at the observed difference and grows towards
+        # ±1, where its variance is 0: so the root is bracketed just before
         return float(brentq(lambda delta: sign * _z_score(won, lost, rows, delta) + z, value, sign * (1 - 1e-12)))
 
     return limit(-1), limit(1)
@@ -37,6 +39,8 @@ def tango(won: int, lost: int, rows: int, level: float) -> tuple[float, float]:
 
 def _z_score(won: int, lost: int, rows: int, delta: float) -> float:
     """Return how many standard errors the observed difference lies above `delta`, the errors being those at `delta`."""
+    # the maximum likelihood estimate under the constraint won - lost
+    # = delta is the root of a quadratic (Tango 1998)
     b = (2 * rows - won + lost) * delta - won - lost
     lost_share = (math.sqrt(max(0.0, b * b + 8 * rows * lost * delta * (1 - delta))) - b) / (4 * rows)
     variance = rows * (2 * lost_share + delta * (1 - delta))

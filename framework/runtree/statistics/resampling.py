@@ -22,7 +22,9 @@ JACKKNIFE_PARTS = 200
 MAX_JACKKNIFE_ROWS = 100_000
 MAX_ROWS_DRAWN = 200_000_000  # over all resamples: 10,000 resamples up to 20,000 rows, 2,000 up to 100,000
 MAX_ROWS_CALLED = 20_000_000  # the same where a plugin's metric is called on each resample
+# fewer leave the limits of a 95 % interval to a handful of replicates
 MIN_RESAMPLES = 200
+# a stream for each purpose, so that adding a metric of another kind changes no interval of the others
 STREAMS = {"rows": 0, "groups": 1, "cells": 2, "parts": 3}
 
 
@@ -68,6 +70,7 @@ def replicate(
         metric for metric in metrics if metric.needs == "prediction" or all(model.score is not None for model in models)
     ]
     by_matrix = [metric for metric in possible if groups is None and builtin_name(metric) in CONFUSION_METRICS]
+    # the cost of a matrix does not depend on the rows, hence no limit there
     replicates = _replicate_matrices(models, by_matrix, resamples, seed) if by_matrix else {}
     rows = max(len(models[0].y_true), 1)
     for builtin, max_rows in ((True, MAX_ROWS_DRAWN), (False, MAX_ROWS_CALLED)):
@@ -120,6 +123,7 @@ def _replicate_matrices(
         return [np.concatenate(of_metric, axis=1) for of_metric in zip(*values, strict=True)]
 
     drawn = score(draw_cells(sizes, classes**2, resamples, seed))
+    # leaving out one row of a cell is the same for all its rows: one value for the cell, weighted by its size
     left_out = score(sizes - single[None, :] for single in np.eye(len(sizes), dtype=np.int64))
     together = zip(metrics, drawn, left_out, strict=True)
     return {metric.name: Replicates(values, without, sizes) for metric, values, without in together}
@@ -137,6 +141,7 @@ def draw_groups(groups: Array, resamples: int, seed: int) -> Iterator[Array]:
 
     Davison & Hinkley 1997, Bootstrap Methods and their Application, §3.8: groups are resampled, and all rows of each.
     """
+    # labels become positions, so that counts of groups can be spread over their rows by indexing
     _, group = np.unique(groups, return_inverse=True)
     generator, count = _generator(seed, "groups"), int(group.max()) + 1
     for size in _block_sizes(resamples, len(groups)):
@@ -166,6 +171,7 @@ def leave_out(rows: int, seed: int, groups: Array | None = None) -> Iterator[Arr
         yield np.empty((0, rows), dtype=np.int64)
         return
     if count > JACKKNIFE_PARTS:
+        # parts are random, because neighbouring rows may be alike, and differ by at most one row in size
         part = (_generator(seed, "parts").permutation(count) % JACKKNIFE_PARTS)[part]
     parts, start = min(count, JACKKNIFE_PARTS), 0
     for size in _block_sizes(parts, rows):
@@ -184,6 +190,7 @@ def _draw(generator: np.random.Generator, resamples: int, items: int) -> Array:
 
 
 def _block_sizes(resamples: int, width: int) -> Iterator[int]:
+    # at least one resample, even if a single one exceeds the block
     size = max(1, BLOCK_COUNTS // width)
     for start in range(0, resamples, size):
         yield min(size, resamples - start)

@@ -42,6 +42,7 @@ def tibshirani(fold_scores: Sequence[Sequence[float]], direction: Direction) -> 
     fold_scores
         Of shape (configurations, folds), on the same folds.
     """
+    # the formula is stated for errors, so scores to maximize change their sign and get it back
     sign = 1.0 if direction == "minimize" else -1.0
     errors = sign * np.asarray(fold_scores, dtype=float)
     best = int(errors.mean(1).argmin())

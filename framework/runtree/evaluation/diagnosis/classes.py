@@ -28,6 +28,7 @@ def class_report(context: EvaluationContext) -> "list[ClassRow] | None":
         return None
     counts = confusion_matrix(context, split)
     rows, predicted, hits = counts.sum(1), counts.sum(0), np.diagonal(counts)
+    # a class that never occurs, or is never predicted, gets 0, as in scikit-learn's report
     precision, recall = (np.divide(hits, by, out=np.zeros(len(classes)), where=by > 0) for by in (predicted, rows))
     total = rows + predicted
     f1 = np.divide(2 * hits, total, out=np.zeros(len(classes)), where=total > 0)
@@ -90,6 +91,8 @@ def _weak_classes(context: EvaluationContext, report: "list[ClassRow]", split: s
     missed = [round(row["rows"] * (1 - row["recall"])) for row in report]
     p_values = holm(
         [
+            # the upper tail of the hypergeometric distribution is the
+            # one-sided Fisher test, without scipy's table for each class
             float(hypergeom.sf(lost - 1, rows, sum(missed), row["rows"])) if row["rows"] else 1.0
             for row, lost in zip(report, missed, strict=True)
         ]
@@ -97,6 +100,7 @@ def _weak_classes(context: EvaluationContext, report: "list[ClassRow]", split: s
     weak = []
     for row, lost, p in zip(report, missed, p_values, strict=True):
         others = 1 - (sum(missed) - lost) / max(rows - row["rows"], 1)
+        # with many rows a tiny difference is significant, so its size must matter as well
         if p < ALPHA and others - row["recall"] > MIN_RECALL_GAP:
             weak.append((p, row, others))
     for p, row, others in sorted(weak, key=lambda entry: entry[0])[:MAX_NAMED]:
@@ -127,6 +131,7 @@ def _confused_pair(context: EvaluationContext, report: "list[ClassRow]", split: 
     from scipy.stats import binom
 
     counts = confusion_matrix(context, split)
+    # both directions of a confusion count, each pair once
     both = np.triu(counts + counts.T, 1)
     errors, pairs = int(both.sum()), len(counts) * (len(counts) - 1) // 2
     first, second = np.unravel_index(both.argmax(), both.shape)
@@ -134,6 +139,7 @@ def _confused_pair(context: EvaluationContext, report: "list[ClassRow]", split: 
     rows = counts.sum(1)
     # under the null hypothesis a missed row is predicted as any other class with the same probability
     expected = float((rows[first] + rows[second]) / (len(counts) - 1) / rows.sum())
+    # times the number of pairs, because the largest of all was picked
     significant = pairs * float(binom.sf(most - 1, errors, expected)) < ALPHA
     if errors and most >= MIN_CLASS_ROWS and significant and most > errors / 3:
         labels = [report[int(first)]["class"], report[int(second)]["class"]]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MAX_LEVELS = 50  # of a category; a column with more is a name or a text, and keeps its most frequent ones
 MAX_NUMERIC_LEVELS = 5  # a numeric column with so few distinct values is read as a category
 MAX_COLUMNS = 100  # the first ones of the table
+# -1 is what `pandas.factorize` gives to missing values
 MISSING_CODE, OTHER_CODE = -1, -2
 
 
@@ -69,6 +70,7 @@ def _read(name: str, column: "pd.Series[Any]") -> ColumnValues | str:
         return _number(name, column.to_numpy(dtype=float, na_value=float("nan")))
     if types.is_datetime64_any_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype):
         return "holds dates"
+    # lists and other objects cannot be hashed by `factorize`, and no reader would name rows by them
     if not all(isinstance(value, (str, int, float, bool)) for value in column.dropna().head(100).tolist()):
         return "holds neither text nor numbers"
     return _category(name, column)
@@ -85,6 +87,7 @@ def _number(name: str, values: "Array") -> ColumnValues | str:
         return "is empty"
     if len(distinct) > MAX_NUMERIC_LEVELS:
         return ColumnValues(name, np.where(np.isfinite(values), values, np.nan))
+    # `distinct` holds every finite value, so the search is exact; the place of NaN is replaced
     codes = np.where(np.isfinite(values), np.searchsorted(distinct, values), MISSING_CODE)
     return ColumnValues(name, codes, tuple(f"{value:g}" for value in distinct))
 
@@ -93,6 +96,7 @@ def _category(name: str, column: "pd.Series[Any]") -> ColumnValues | str:
     import numpy as np
     import pandas as pd
 
+    # as objects, because a categorical dtype would keep levels that do not occur
     texts = column.astype("object").where(column.notna(), None)
     codes, levels = pd.factorize(texts.map(str, na_action="ignore"))
     if not len(levels):

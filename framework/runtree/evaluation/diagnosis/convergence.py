@@ -20,6 +20,7 @@ SIGNIFICANT_ERRORS = 3.0
 MIN_RISE = 0.02  # of the whole range: a smaller rise is not worth more iterations
 MIN_FALL = 0.05
 EARLY_BEST = 2 / 3  # a best iteration before this share of all is early
+# only these reasons are limits that the user can raise
 LIMITS = {"max_iterations": "fit.max_iterations", "max_seconds": "fit.max_seconds"}
 
 
@@ -84,11 +85,14 @@ def fit_curve_shape(gains: "Array") -> CurveShape:
     import numpy as np
 
     total = float(gains.max() - gains.min())
+    # second differences cancel a linear trend; those of independent noise have 1² + 2² + 1² = 6 times its variance
     noise = max(float(np.std(np.diff(gains, 2)) / np.sqrt(6)), 1e-3 * total)
     last = max(len(gains) // 3, 4)
     places = np.arange(last) - (last - 1) / 2
+    # least squares with centred places: the mean of the gains drops out
     slope = float(places @ gains[-last:] / (places @ places))
     width = min(5, len(gains) // 3) | 1  # odd, so that the moving average is centred
+    # padded by the edge value, so that the first and the last point are not pulled towards 0
     smooth = np.convolve(np.pad(gains, width // 2, mode="edge"), np.ones(width) / width, mode="valid")
     best = int(smooth.argmax())
     error = noise / float(np.sqrt(places @ places)) * (last - 1)
@@ -120,6 +124,7 @@ def _stopped_early(context: EvaluationContext, name: str, steps: Sequence[int], 
 def _stopped_late(context: EvaluationContext, name: str, steps: Sequence[int], shape: CurveShape) -> Iterator[Finding]:
     summary = context.run.fit_summary
     best, last = steps[shape.best], steps[-1]
+    # a late best or a fall within the noise is what a healthy curve looks like
     if best > EARLY_BEST * last or shape.fallen <= max(SIGNIFICANT_ERRORS * shape.noise, MIN_FALL * shape.total):
         return
     kept, unit = summary.get("best"), summary["unit"]
@@ -136,6 +141,7 @@ def _stopped_late(context: EvaluationContext, name: str, steps: Sequence[int], s
 def _solver_limit(context: EvaluationContext) -> Iterator[Finding]:
     """Note a solver that reached its limit; trees and boosting rounds always do."""
     summary = context.run.fit_summary
+    # the unit of trees is not "iteration": their number is a choice, and reaching it says nothing
     if summary.get("reason") != "max_iterations" or summary.get("unit") != "iteration":
         return
     iterations = summary["iterations"]

@@ -65,6 +65,7 @@ def _skill_finding(context: EvaluationContext, split: str) -> Finding:
     difference = bootstrap_difference(*pair, metric, STANDARD_ERROR_RESAMPLES, 0.95, context.run.seed)
     model, reference = metric_value(predictions, metric), metric_value(no_skill, metric)
     gain = context.gain(model, reference)
+    # half the width of a 95 % interval, scaled from the sample to all rows
     noise = (difference.high - difference.low) / 2 * math.sqrt(len(rows) / len(predictions.y_true))
     if math.isnan(noise):  # the difference is equal on every resample, so take the error of the model's own score
         noise = 2 * context.standard_error(split)
@@ -84,11 +85,13 @@ def _overfitting(context: EvaluationContext, split: str) -> Finding | None:
     """Compare the gap between the train split and another with the skill on the train split."""
     metric = context.metric
     train, other = (metric_value(context.predictions[name], metric) for name in ("train", split))
+    # the two splits share no row, so their errors are independent and add up in squares
     noise = math.hypot(*(context.standard_error(name) for name in ("train", split)))
     gap = context.gain(train, other)
     skill = context.gain(train, metric_value(context.no_skill_predictions(split), metric))
     if not all(map(math.isfinite, (gap, skill, noise))) or skill <= 0:
         return None
+    # as a share of the skill, which makes one threshold fit metrics of any unit
     lost = max(gap / skill, 0.0)
     values = {"train": train, split: other, "gap": gap, "noise": noise, "lost": lost}
     scores = f"{metric.name}: {train:.4g} on train, {other:.4g} on {split}"
@@ -111,6 +114,7 @@ def _underfitting(context: EvaluationContext) -> Iterator[Finding]:
     """Note a low skill on the train split; only another algorithm can show whether more can be learned."""
     metric, predictions = context.metric, context.predictions["train"]
     constant = metric_value(context.no_skill_predictions("train"), metric)
+    # 0 for constant targets, and NaN for metrics that a perfect prediction leaves undefined
     possible = context.gain(metric_value(perfect_predictions(predictions), metric), constant)
     skill = context.gain(metric_value(predictions, metric), constant) / possible if possible else math.nan
     if not math.isfinite(skill):
@@ -138,8 +142,10 @@ def learning_curve(context: EvaluationContext) -> dict[str, Any] | None:
     points: list[dict[str, Any]] = []
     last: Predictions | None = None
     previous: Predictions | None = None
+    # nested samples: two points differ by the rows that were added, not by two draws
     for rows in nested_samples(train, run.data.target, run.data.classes, run.seed):
         clock = time.monotonic()
+        # preprocessing is fitted again on each sample, or it would know rows that the sample lacks
         model = run.refit(run.data.features.iloc[rows], run.data.target.iloc[rows].to_numpy())
         previous, last = last, _predict(context, model, validation)
         score = metric_value(_predict(context, model, rows), context.metric)
@@ -166,6 +172,7 @@ def nested_samples(rows: "Rows", target: Any, classes: tuple[Any, ...], seed: in
     for share in TRAIN_SHARES:
         count = round(share * len(shuffled))
         sample = np.sort(shuffled[:count])
+        # a sample without some class would be another task
         if count >= MIN_TRAIN_ROWS and (not classes or len(set(target.iloc[sample])) == len(classes)):
             yield sample
 
@@ -181,6 +188,7 @@ def _last_doubling(context: EvaluationContext, last: Predictions, previous: Pred
     from runtree.statistics.bootstrap import bootstrap_difference
 
     difference = bootstrap_difference(last, previous, context.metric, DOUBLING_RESAMPLES, 0.95, context.run.seed)
+    # for a metric to minimize the gain is negated, which exchanges the ends
     low, high = sorted((context.gain(difference.low, 0), context.gain(difference.high, 0)))
     return {"gain": context.gain(difference.value, 0), "low": low, "high": high, "p": difference.p}
 

@@ -51,6 +51,7 @@ def binary_outcomes(context: EvaluationContext, split: str) -> BinaryOutcomes | 
     predictions = take_rows(context.predictions[split], context.sample_rows(split))
     if predictions.score is None:
         return None
+    # for more classes only the confidence is judged: a curve for each class would need rows of each in each bin
     if len(predictions.classes) == 2:
         return BinaryOutcomes(np.clip(predictions.score[:, 1], 0, 1), predictions.y_true == 1)
     predicted = predictions.score.argmax(axis=1)
@@ -74,6 +75,7 @@ def calibration_curve(context: EvaluationContext) -> dict[str, Any] | None:
     if outcomes is None:
         return None
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    # without the outer edges, so that a probability of exactly 1 falls into the last bin
     place = np.searchsorted(edges[1:-1], outcomes.probability, side="right")
     rows = np.bincount(place, minlength=CALIBRATION_BINS)
     predicted, observed = (
@@ -94,6 +96,7 @@ def calibration_curve(context: EvaluationContext) -> dict[str, Any] | None:
         if rows[number]
     ]
     noise = float(np.quantile(simulated, 0.95))
+    # the observed error counts as one of the simulations, so that p is never 0 (Davison & Hinkley 1997, §4.2)
     p = float((1 + (simulated >= error).sum()) / (1 + len(simulated)))
     return {"ece": error, "noise": noise, "p": p, "bins": bins, "part": split, "rows": int(rows.sum())}
 
@@ -108,6 +111,7 @@ def _simulate_errors(probability: "Array", place: "Array", predicted: "Array", s
     generator = np.random.default_rng(seed)
     order, counts = np.argsort(place, kind="stable"), np.bincount(place, minlength=CALIBRATION_BINS)
     starts = np.searchsorted(place[order], np.flatnonzero(counts))
+    # float32 halves the time of the draws, and its rounding is far below the noise that is simulated
     ordered, expected = probability[order].astype(np.float32), predicted[counts > 0]
     errors = []
     for _ in range(SIMULATIONS):
@@ -144,6 +148,7 @@ def _direction(context: EvaluationContext, outcomes: BinaryOutcomes) -> tuple[st
     confidence = np.maximum(probability, 1 - probability) if two else probability
     correct = (occurred == (probability >= 0.5)) if two else occurred
     excess = float(confidence.mean() - correct.mean())
+    # two standard errors of the accuracy of calibrated probabilities
     noise = 2 * float(np.sqrt(np.mean(confidence * (1 - confidence)) / len(confidence)))
     if abs(excess) > noise:
         kind = "over-confident" if excess > 0 else "under-confident"
@@ -162,6 +167,7 @@ def _calibration_advice(context: EvaluationContext) -> str:
     if decision.get("calibrate"):
         return "it was calibrated on few or different rows: use a larger data.validation_size"
     rows, classes = len(context.run.split.validation), len(context.run.data.classes)
+    # one parameter for all classes, where a curve for each class would need many rows of each
     method = "temperature" if classes > 2 else "isotonic" if rows >= MIN_ISOTONIC_ROWS else "sigmoid"
     holdout = "" if getattr(context.run.evaluator, "holds_out", True) else " evaluator=holdout"
     return f"calibrate them: decision.calibrate={method}{holdout}"
@@ -226,6 +232,7 @@ def threshold_findings(context: EvaluationContext) -> Iterator[Finding]:
         replace(predictions, y_pred=apply_threshold(probability, threshold))
         for threshold in (DEFAULT_THRESHOLD, curve["chosen"])
     )
+    # on the test split: on validation the chosen threshold is the best by construction
     difference = bootstrap_difference(chosen, default, metric, 4 * STANDARD_ERROR_RESAMPLES, 0.95, context.run.seed)
     gain = difference.value if metric.direction == "maximize" else -difference.value
     values = {"threshold": curve["chosen"], "metric": metric.name, "gain": gain, "p": difference.p}

@@ -27,6 +27,7 @@ from runtree.evaluation.diagnosis.segments import segment_findings, weakest_segm
 
 log = logging.getLogger(__name__)
 
+# in the order in which a reader needs them: first whether the model learned anything, last whether to trust the scores
 FINDERS: tuple[Callable[[EvaluationContext], Iterator[Finding]], ...] = (
     fit_findings,
     baseline_gap_findings,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Bins = list[dict[str, Any]]
 
 ALPHA = 0.01  # each: there are several tests
+# from about here on the mean of a bin is nearly normal, as Welch's test assumes
 MIN_BIN_ROWS = 30
 MAX_BINS = 10
 MIN_BIAS = 0.05  # standard deviations of the residuals
@@ -34,6 +35,7 @@ def residual_patterns(context: EvaluationContext) -> dict[str, Any] | None:
     chosen = context.sample_rows(split)
     predictions, rows = take_rows(context.predictions[split], chosen), context.rows[split][chosen]
     residuals = predictions.y_true - predictions.y_pred
+    # equal residuals leave every test undefined
     if not np.ptp(residuals):
         return None
     bins, p = mean_by_bin(residuals, predictions.y_pred)
@@ -61,6 +63,7 @@ def mean_by_bin(residuals: "Array", by: "Array") -> "tuple[Bins, float]":
     import numpy as np
 
     count = min(MAX_BINS, len(residuals) // MIN_BIN_ROWS)
+    # many equal values make edges equal; unique merges their bins
     edges = np.unique(np.quantile(by, np.linspace(0, 1, count + 1)))
     place = np.searchsorted(edges[1:-1], by, side="right")
     groups = [(residuals[place == number], by[place == number]) for number in range(max(len(edges) - 1, 1))]
@@ -80,6 +83,7 @@ def welch(groups: "list[Array]") -> float:
     import numpy as np
     from scipy.stats import f
 
+    # a group without variance would get an infinite weight
     groups = [own for own in groups if len(own) > 2 and np.ptp(own)]
     if len(groups) < 2:
         return 1.0
@@ -97,6 +101,7 @@ def _spread(residuals: "Array", predicted: "Array") -> dict[str, float]:
     import numpy as np
     from scipy.stats import spearmanr
 
+    # the rank correlation with a constant is undefined
     if not np.ptp(predicted):
         return {"rho": 0.0, "p": 1.0}
     correlation = spearmanr(np.abs(residuals), predicted)
@@ -107,6 +112,7 @@ def _tails(residuals: "Array") -> dict[str, float]:
     import numpy as np
     from scipy.stats import kurtosis, kurtosistest, skew
 
+    # around the median, which the large errors that are counted do not move
     far = float((np.abs(residuals - np.median(residuals)) > 3 * residuals.std()).mean())
     return {
         "excess_kurtosis": float(kurtosis(residuals)),
@@ -149,6 +155,7 @@ def _autocorrelation(context: EvaluationContext, rows: "Array", residuals: "Arra
         return {}
     ordered = residuals[times.iloc[rows].argsort(kind="stable").to_numpy()]
     r = float(np.corrcoef(ordered[:-1], ordered[1:])[0, 1])
+    # without autocorrelation r is about normal with variance 1 / n (Bartlett)
     return {"neighbours": {"r": r, "p": float(2 * norm.sf(abs(r) * np.sqrt(len(residuals))))}}
 
 

@@ -42,6 +42,7 @@ def robustness_report(context: EvaluationContext) -> list[dict[str, Any]] | None
     split = context.reporting_split
     if context.options.diagnose != "full" or split is None:
         return None
+    # unique: repeated cross-validation predicts a row several times
     chosen = np.unique(context.rows[split][context.sample_rows(split, MAX_ROWS)])
     features = context.run.data.features.iloc[chosen]
     columns, _ = read_columns(features)
@@ -95,6 +96,7 @@ def _move(
     moved = rows.copy()
     for name in (column for column in rows.columns if str(column) in names):
         values = rows[name].to_numpy(dtype=float, na_value=float("nan"))
+        # in units of each column, so that one number fits columns of any scale
         deviation = float(rows[name].astype(float).std())
         moved[name] = values * scale + deviation * (noise * generator.standard_normal(len(values)) + offset)
     return moved
@@ -105,6 +107,7 @@ def _remove(rows: "pd.DataFrame", generator: "Generator", names: list[str]) -> "
     for name in (column for column in rows.columns if str(column) in names):
         mask = generator.random(len(rows)) < SHARE
         integral = rows[name].dtype.kind in "iub"  # numpy's types without a missing value
+        # whole numbers become floats, as they would if a file with gaps was read
         removed[name] = (rows[name].astype(float) if integral else rows[name]).mask(mask)
     return removed
 
@@ -116,6 +119,7 @@ def _mix(rows: "pd.DataFrame", generator: "Generator", names: list[str]) -> "pd.
     for name in (column for column in rows.columns if str(column) in names):
         places = np.arange(len(rows))
         chosen = generator.random(len(rows)) < SHARE
+        # permuted among themselves: the frequency of each category stays
         places[chosen] = generator.permutation(places[chosen])
         mixed[name] = rows[name].array.take(places)
     return mixed

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # The search on the validation split.
 NUMERIC_BINS = 5
+# at most three conditions, which a reader can still follow
 TREE_DEPTH = 3
 MAX_TREE_INPUTS = 60
 MAX_TREE_LEVELS = 8  # of a category
@@ -150,6 +151,7 @@ def find_candidates(columns: Sequence[ColumnValues], loss: "Array", min_rows: in
         excess = excess_loss(loss, mask, min_rows)
         if excess >= MIN_EXCESS_ERRORS:
             found.append((SegmentCandidate(tuple(conditions), source, excess), mask))
+    # of equally bad segments the one with fewer conditions
     found.sort(key=lambda pair: (-pair[0].excess, len(pair[0].conditions)))
     kept: list[tuple[SegmentCandidate, Array]] = []
     for candidate, mask in found:
@@ -165,6 +167,7 @@ def excess_loss(loss: "Array", mask: "Array", min_rows: int) -> float:
     import numpy as np
 
     inside, count = int(mask.sum()), len(mask)
+    # both sides need rows, since the segment is compared with the others
     if not min_rows <= inside <= count - min_rows:
         return 0.0
     own, others = loss[mask], loss[~mask]
@@ -197,6 +200,7 @@ def _tree_segments(
     inputs = list(_tree_inputs(columns))[:MAX_TREE_INPUTS]
     if not inputs or len(loss) < 2 * min_rows:
         return []
+    # scikit-learn's trees convert to float32 anyway
     rows = np.column_stack([values for _, values in inputs]).astype(np.float32)
     tree = DecisionTreeRegressor(max_depth=TREE_DEPTH, min_samples_leaf=min_rows, random_state=0).fit(rows, loss).tree_
     paths = _leaf_paths(tree, [origin for origin, _ in inputs], 0, ())
@@ -210,6 +214,7 @@ def _tree_inputs(columns: Sequence[ColumnValues]) -> "Iterator[tuple[SegmentCond
     for column in columns:
         if column.numeric:
             median = float(np.nanmedian(column.values)) if not column.missing.all() else 0.0
+            # the median keeps missing values out of both extremes; whether they are missing is an input of its own
             yield column.name, np.where(column.missing, median, column.values)
         else:
             for code, level in enumerate(column.levels[:MAX_TREE_LEVELS]):
@@ -282,6 +287,7 @@ def _test_candidates(
     segments: list[dict[str, Any]] = []
     for candidate in candidates:
         mask = combine_masks(candidate.conditions, table)
+        # a segment that is rare on test cannot be tested, and would only weaken Holm's correction of the others
         if not MIN_SEGMENT_ROWS <= mask.sum() < len(mask):
             continue
         low, high = _loss_interval(loss[mask], is_class)
@@ -310,6 +316,7 @@ def _p_value(loss: "Array", mask: "Array", is_class: bool) -> float:
 
     if is_class:
         return float(hypergeom.sf(loss[mask].sum() - 1, len(loss), int(loss.sum()), int(mask.sum())))
+    # asymptotic: the exact distribution takes minutes for thousands of rows and does not allow ties
     return float(mannwhitneyu(loss[mask], loss[~mask], alternative="greater", method="asymptotic").pvalue)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from runtree.evaluation.context import EvaluationContext
 
 # (parameter, factor that regularizes the algorithm, whether the parameter is a count)
+# in this order: the first that the algorithm has is suggested, and leaf size works on every kind of tree
 REGULARIZERS: tuple[tuple[str, float, bool], ...] = (
     ("min_samples_leaf", 5, True),
     ("weight_decay", 10, False),
@@ -33,6 +34,7 @@ def relax_override(context: EvaluationContext) -> str:
 def _change_parameter(node: Mapping[str, Any], change: Callable[[float, float], float]) -> str:
     for name, factor, is_count in REGULARIZERS:
         value = node.get(name)
+        # 0 stays 0 when multiplied, and null or "auto" cannot be scaled
         if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
             continue
         if is_count and isinstance(value, float):  # a share of the rows, as `min_samples_leaf` may be
