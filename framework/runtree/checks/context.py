@@ -1,4 +1,4 @@
-"""What checks work with: a run that is loaded and split, a sample of its rows, pipelines fitted on them, results."""
+"""The context of the checks: a run that is loaded and split, a sample of its rows, pipelines fitted on it, results."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping

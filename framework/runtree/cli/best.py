@@ -69,8 +69,10 @@ def best_command(
 ) -> None:
     from runtree.records.compare.table import CompareRequest, choose_configuration
 
+    # --by alone means --cheapest: naming a cost says what is wanted
     cost = by or ("fit_seconds" if cheapest else None)
     most = MAX_TIED if cost else 2  # two: the settings shown are those in which the best differs from the next
+    # each configuration that is compared is tested, and its files are read: no more than the answer needs
     table, metrics = make_comparison(
         Path(outputs), CompareRequest(runs, metric, None, where, alpha, correction, most, force)
     )
@@ -100,6 +102,7 @@ def _make_document(table: "ComparisonTable", choice: "CostChoice") -> dict[str, 
 
 def _print_choice(table: "ComparisonTable", choice: "CostChoice", outputs: str) -> None:
     settings = naming_settings(choice.line, naming_keys(table.lines))
+    # as YAML writes them, so that a pair can be typed as an override
     texts = {key: "null" if value is None else value for key, value in settings.items()}
     pairs = " ".join(f"{key.removesuffix('.name')}={text}" for key, text in texts.items())
     spread = choice.line.spread

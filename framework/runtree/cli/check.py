@@ -25,10 +25,12 @@ the rows, and nothing is written. The exit code is 0 if no check failed, else 3.
 """
 
 
+# Hydra's flags (-cn, --cfg) are unknown to click: they stay among the arguments, and Hydra's own parser reads them
 @click.command("check", help=HELP, context_settings={"ignore_unknown_options": True})
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_override)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check_command(overrides: tuple[str, ...], as_json: bool) -> int:
+    # inside the function, here and in every verb: `--help` and completion import this module, and must not load Hydra
     from runtree.app import App
     from runtree.app.check import check_config
     from runtree.cli.progress import Spinner
@@ -43,6 +45,7 @@ def check_command(overrides: tuple[str, ...], as_json: bool) -> int:
     try:
         checked = check_config(app, flags, lambda name: spinner.show(f"check: {name} …"))
     finally:
+        # also after an error: a spinner that is not stopped leaves the cursor hidden
         spinner.stop()
     if as_json:
         _print_json(checked)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+# long enough for a run of last week that was not looked at yet
 DEFAULT_AGE = "7d"
 NAMES = {"failed": "run", "artifacts": "artifacts", "attempts": "attempts", "incomplete": "incomplete run"}
 
@@ -77,6 +78,7 @@ def clean_command(
     if experiment is not None and experiment not in experiments:
         raise unknown("experiment", experiment, experiments)
     seconds = float(older[:-1]) * UNIT_SECONDS[older[-1]]
+    # nothing is removed without --yes, so that the list can be read first
     scan = CleanScan(Path(outputs), CleanRequest(seconds, only or REMOVABLE_KINDS, experiment, best, where))
     items = scan.items()
     # one item that cannot be removed must not keep the others
@@ -88,6 +90,7 @@ def clean_command(
     for path in scan.held:
         click.echo(f"skipped, in use: {path}", err=True)
     if items and not yes:
+        # the command repeats every option, so that it removes exactly what was listed
         words = [] if older == DEFAULT_AGE else ["--older", older]
         words += [word for kind in only for word in ("--only", kind)]
         words += ["--experiment", experiment] if experiment else []

@@ -63,6 +63,7 @@ A table shows {DEFAULT_LIMIT} configurations unless --limit or --all is given, a
 
 def comparison_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select the runs and the tests."""
+    # decorators apply from the bottom up, so the list stands in reverse order of the help
     for option in (
         click.option("--force", is_flag=True, help="Compare although data, split or scoring differ."),
         click.option(
@@ -136,10 +137,12 @@ def make_comparison(outputs: Path, request: "CompareRequest") -> "tuple[Comparis
     from runtree.records.index import query_index
 
     def run_comparison(runs: "RunIndex") -> "tuple[ComparisonTable, KnownMetrics]":
+        # a test recomputes the metric on resamples, so its function is needed and not only its name
         contributed = installed_plugins().contributions("register_metrics")
         metrics = KnownMetrics(metric_directions(runs), {metric.name: metric for _, metric in contributed})
         return compare_runs(runs, request, metrics), metrics
 
+    # everything happens inside: if the index proves stale, the whole comparison is made again without it
     return query_index(outputs, run_comparison)
 
 
@@ -153,6 +156,7 @@ def naming_keys(rows: "Sequence[ComparisonRow]") -> list[str]:
 
     # Runs of one configuration differ in the seed and in what follows it. These keys vary, but tell no rows apart.
     def without_seeds(row: "ComparisonRow") -> "RunRecord":
+        # any record of the configuration will do: all others differ from it in the seed alone
         record = row.records[0]
         config = {key: value for key, value in record.config.items() if key not in row.followers}
         typed = tuple(text for text in record.overrides if text.lstrip("+~").partition("=")[0] not in row.followers)
@@ -193,6 +197,7 @@ def _test_document(test: "PairwiseTest | None", corrected_p: float | None) -> di
     """Return a test as plain data; its `p` is not corrected for multiple tests, `corrected_p` is."""
     if test is None:
         return None
+    # the keys of a test that was not possible are left out, and `why_not` gives the reason
     result: Mapping[str, Any] = test.comparison.to_dict() if test.comparison is not None else {}
     return {**result, "over": test.over, "corrected_p": corrected_p, "why_not": test.why}
 
@@ -247,6 +252,7 @@ def _print_markdown(table: "ComparisonTable") -> None:
     headings, rows = _make_cells(table)
     click.echo(f"{format_heading(table)}\n")
     for row in [headings, ["---"] * len(headings), *rows]:
+        # a | inside a cell would end it: Markdown takes \| for the character
         click.echo(f"| {' | '.join(format_cell(cell).replace('|', chr(92) + '|') for cell in row)} |")
     click.echo()
     for text in [*(obstacle.line for obstacle in table.obstacles), *_footnotes(table)]:
@@ -265,6 +271,7 @@ def format_heading(table: "ComparisonTable") -> str:
 def _make_cells(table: "ComparisonTable") -> tuple[list[str], list[list[Any]]]:
     keys = naming_keys(table.lines)
     names = [key.removesuffix(".name").removesuffix("._target_") for key in keys]
+    # the baseline compared with itself is no column
     has_baseline = any(row.is_baseline for row in table.lines) and len(table.lines) > 1
     facts = ["n", "mean", "sd", f"{100 * (1 - table.request.alpha):g} % CI", "tied", "p"]
     facts += [*(["p baseline"] if has_baseline else []), "fit s", "model", "run"]
@@ -338,6 +345,7 @@ def describe_ties(table: "ComparisonTable") -> str:
 
 def _describe_tests(tests: "Sequence[PairwiseTest]") -> str:
     """Return the tests with their sizes: "corrected resampled t over 3 seeds, DeLong over 114 rows"."""
+    # most rows have the same test over the same number of rows, which is then stated once
     distinct = dict.fromkeys(
         (TESTS.get(test.comparison.method, test.comparison.method), test.comparison.n, test.over)
         for test in tests
@@ -347,6 +355,7 @@ def _describe_tests(tests: "Sequence[PairwiseTest]") -> str:
 
 
 def _untested(tests: "Sequence[PairwiseTest]") -> Iterator[str]:
+    # most rows fail for one reason, such as missing predictions
     reasons = Counter(
         test.why or (test.comparison.note if test.comparison else "") for test in tests if test.p != test.p
     )

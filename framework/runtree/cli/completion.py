@@ -23,6 +23,7 @@ RESUMABLE_KEYS = ("compute", "tuner.")  # what a sweep may continue with in anot
 
 def load_catalogue() -> "Catalogue":
     """Return the options that can be chosen, importing Hydra only where a plugin may contribute some."""
+    # a Tab must answer in a fraction of a second, and loading the app takes longer than that
     if plugins_installed():  # a plugin may contribute algorithms by a hook, which only the app collects
         from runtree.app import App
 
@@ -39,6 +40,7 @@ def complete_override(context: click.Context, parameter: click.Parameter, incomp
     catalogue = load_catalogue()
     group, equals, value = incomplete.partition("=")
     if equals:
+        # the shell replaces the whole word, so what was typed before the comma is repeated
         before, comma, last = value.rpartition(",")  # of several options the last is completed
         options = catalogue.groups.get(group, {})
         return _matching((f"{group}={before}{comma}{name}" for name in options if name.startswith(last)), "")
@@ -72,16 +74,19 @@ def complete_run(context: click.Context, parameter: click.Parameter, incomplete:
 def complete_sweep(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from runtree.records.layout import sweep_folders
 
+    # the latest first, which is the most likely one
     names = [folder.path.name for folder in reversed(sweep_folders(_outputs(context)))]
     return _matching(["latest", *names], incomplete)
 
 
 def complete_run_or_sweep(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     items = [*complete_sweep(context, parameter, incomplete), *complete_run(context, parameter, incomplete)]
+    # both lists begin with `latest`
     return list({item.value: item for item in items}.values())
 
 
 def _outputs(context: click.Context) -> Path:
+    # click completes before it applies defaults, so the value may be missing
     return Path(context.params.get("outputs") or default_outputs())
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 DEFAULT_COLUMN_WIDTH = 40  # of key and default, before the type
+# of the letters: a comment in the YAML often rewords the docstring
 SAME_SENTENCE_RATIO = 0.5  # two sentences at least so similar say the same
 QUOTED_DEFAULTS = ("", " ", ",", ".", ";", "\t")  # which would be overlooked without quotes
 
@@ -51,6 +52,7 @@ def _find_option(catalogue: "Catalogue", what: str) -> "Option":
     group, equals, name = what.partition("=")
     if equals:
         return catalogue.option(group, name)
+    # a group wins over an option of the same name
     if group in catalogue.groups:
         default = catalogue.choices().get(group)
         if default is None:
@@ -119,6 +121,7 @@ def _print_parameter(parameter: "OptionParameter") -> None:
     """Print a key with default and type, and below it its meaning."""
     pair = f"{parameter.path} = {_format_default(parameter.default)}"
     line = f"{pair:<{DEFAULT_COLUMN_WIDTH}}    {parameter.type}" if parameter.type else pair
+    # a type such as a list of choices may be longer than a terminal is wide
     fits = len(line) <= (terminal_width() or 120)
     below = list(filter(None, [*([] if fits else [parameter.type]), parameter.meaning, parameter.note]))
     click.echo(f"\n{line if fits else pair}")

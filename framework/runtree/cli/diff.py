@@ -48,6 +48,7 @@ def diff_document(result: "Diff") -> dict[str, Any]:
     from runtree.records.diff import ABSENT
 
     def difference_document(item: "Difference") -> dict[str, Any]:
+        # null in JSON is a value of a config, so a missing side is a missing key
         sides = {side: value for side, value in (("a", item.first), ("b", item.second)) if value is not ABSENT}
         return {"name": item.name, **sides, **({} if item.change is None else {"change": item.change})}
 
@@ -86,6 +87,7 @@ def _format_run(record: "RunRecord") -> str:
 
 
 def _comparability_lines(result: "Diff") -> Iterator[tuple[str, str]]:
+    # eight digits, as in the name of a run's folder
     first, second = (str(record.fingerprints.get("config"))[:8] for record in (result.first, result.second))
     if result.same_config is None:
         yield "config", "unknown: one of the runs has no config fingerprint"
@@ -103,6 +105,7 @@ def print_sections(sections: "Iterable[DiffSection]") -> None:
     for section in sections:
         click.echo()
         if section.differences:
+            # only measured numbers have a meaningful difference: that of two seeds says nothing
             change = ["B - A"] if section.name in ("metrics", "seconds") else []
             print_table([section.name, "A", "B", *change], [_make_row(section, item) for item in section.differences])
         elif section.compared:

@@ -34,6 +34,7 @@ def with_intervals(headings: Sequence[str], rows: Sequence[Sequence[Any]], evalu
     """
     intervals = evaluation.get("intervals") or {}
     limits = intervals.get("test") or {}
+    # a column of dashes would take the room of a metric
     if "test" not in headings or not any(_is_known(interval) for interval in limits.values()):
         return list(headings), [list(row) for row in rows]
     after = list(headings).index("test") + 1
@@ -47,6 +48,7 @@ def format_interval(limits: Mapping[str, float | None]) -> str | None:
     if not _is_known(limits):
         return None
     low, high = float(limits["low"] or 0), float(limits["high"] or 0)
+    # half the width of a large interval may suggest no decimals, and the digits before the point are then too many
     if max(abs(low), abs(high)) >= LARGE_NUMBER:
         return f"{low:.3g}{DASH}{high:.3g}"
     half_width = (high - low) / 2  # of which two digits are meaningful, whatever the size of the value

@@ -54,8 +54,10 @@ def explain_command(
     from runtree.config.allowlist import add_import_folder
     from runtree.records.selectors import find_run
 
+    # exactly one of the two: click cannot express that
     if (file is None) == (not rows):
         raise click.UsageError("name the rows: either a FILE, or --row N of the run's own table")
+    # before any library starts threads: the setting is read once, when OpenMP is loaded
     rest_idle_threads()
     if trust:
         add_import_folder(Path.cwd())  # a type of the user's is likely defined in a module of this folder
@@ -94,6 +96,7 @@ def _print_rows(explained: "ExplainedRows", top: int) -> None:
     for number, (output, row) in enumerate(zip(explained.outputs, explained.rows, strict=True)):
         click.echo(("\n" if number else "") + f"row {row.row}: {output} {row.prediction:.4g}\n")
         shown = row.largest(top)
+        # summed up in one line, so that the column still adds up to the prediction
         others = [item for item in row.contributions if item not in shown]
         lines = [["mean of training rows", "", row.base, None]]
         lines += [[item.column, item.value, item.amount, item.error] for item in shown]

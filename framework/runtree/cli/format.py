@@ -36,6 +36,7 @@ def format_cell(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
+        # fixed decimals align in a column; outside this range they would show nothing but zeros, or too many digits
         return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.4g}"
     return printable(str(value))
 
@@ -64,6 +65,7 @@ def format_value(value: Any) -> str:
 def shorten_paths(paths: Iterable[str]) -> dict[str, str]:
     """Map each config path to its last part, or to itself where two paths end alike."""
     known = list(dict.fromkeys(paths))
+    # `alpha` of two algorithms in one table must not look like one setting
     ends = Counter(path.rpartition(".")[2] for path in known)
     return {path: path if ends[path.rpartition(".")[2]] > 1 else path.rpartition(".")[2] for path in known}
 
@@ -113,6 +115,7 @@ def format_age(moment: str, now: datetime | None = None) -> str:
         then = datetime.fromisoformat(moment)
     except ValueError:
         return moment
+    # a moment without a zone would be taken for local time
     then = then.replace(tzinfo=UTC) if then.tzinfo is None else then
     seconds = int(((now or datetime.now(UTC)) - then).total_seconds())
     if -60 < seconds < 1:  # clocks of two machines may differ a little
@@ -136,6 +139,7 @@ def format_duration(seconds: float | None) -> str:
         return "-"
     rounded = round(seconds)
     if rounded < 60:
+        # 9.95, because 9.96 would be rounded to "10.0 s"
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{rounded} s"
     minutes, rest = divmod(rounded, 60)
     hours, minutes = divmod(minutes, 60)
@@ -188,12 +192,14 @@ def sweep_name(folder: "SweepFolder", outputs: str | None = None) -> str:
     """Return what to type for a sweep: the name of its folder where that is unambiguous, else its path."""
     path = folder.path
     expected = Path(outputs or DEFAULT_OUTPUTS).absolute()
+    # the other verbs find a sweep by its name only below the output folder
     inside = path.name.endswith("-sweep") and path.absolute().parent.parent == expected
     return path.name if inside else display_path(path)
 
 
 def display_path(path: Path) -> str:
     """Return a path as a user would type it: relative to the working directory where it lies below it."""
+    # os.path and not Path.relative_to, which raises for a path that is not below
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 
@@ -203,6 +209,7 @@ def display_path(path: Path) -> str:
 
 def terminal_width() -> int | None:
     """Return the columns of the terminal; None where the output goes to a file or a pipe."""
+    # a pipe has no width: its reader may be grep, for which one line is one item
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -228,6 +235,7 @@ def indented(text: str, indent: str) -> str:
     width = terminal_width()
     if width is None:
         return indent + format_cell(text)
+    # at least 24 columns, since textwrap refuses a width of 0 and below
     lines = textwrap.wrap(format_cell(text), max(width - len(indent), 24), break_on_hyphens=False)
     return "\n".join(indent + line for line in lines)
 

@@ -18,6 +18,7 @@ EXPERIMENT = "baseline"
 EXPERIMENT_FILE = f"conf/experiment/{EXPERIMENT}.yaml"
 BUNDLED_TABLE = "breast_cancer"
 PARQUET_SUFFIXES = (".parquet", ".pq")
+# pandas reads these files, but a header cannot be read here without unpacking
 COMPRESSED_SUFFIXES = (".gz", ".zip", ".zst", ".bz2", ".xz")
 MAX_SHOWN_COLUMNS = 12
 
@@ -98,6 +99,7 @@ def init_command(folder: Path, data: Path | None, target: str | None) -> None:
     from runtree.config.search_path import shipped_conf
 
     table = _inspect_table(data, target)
+    # in a checkout the example would be added to the options that runtree ships
     if (folder / "conf").resolve() == shipped_conf().resolve():
         raise RequestError(f"{folder} is the source of runtree", "create a project elsewhere: runtree init my_project")
     created, kept = _write_files(folder, _make_files(folder, table))
@@ -123,6 +125,7 @@ def _inspect_table(data: Path | None, target: str | None) -> UserTable | None:
         raise RequestError("--data needs the column to predict", f"add: --target COLUMN, one of {shown}")
     if target not in columns:
         raise unknown(f"column of {data}", target, columns)
+    # the name is a file name and an override, where spaces and dots have a meaning
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", data.name.partition(".")[0]).strip("_") or "table"
     return UserTable(data, name, target, separator)
 
@@ -136,11 +139,14 @@ def _read_header(data: Path) -> tuple[list[str], str]:
     if data.suffix in COMPRESSED_SUFFIXES:
         raise DataError(f"--data: {data} is compressed", "unpack it, or use: data=csv data.path=… data.target=…")
     try:
+        # -sig: Excel writes a byte order mark, which would become part of the first column's name
         with data.open(encoding="utf-8-sig", newline="") as lines:
             first = lines.readline()
     except UnicodeDecodeError:
         raise DataError(f"--data: {data} is not utf-8", "use: data=csv data.encoding=… data.path=…") from None
+    # by frequency in the header; csv.Sniffer guesses from the content and often takes a letter
     separator = max(",;\t|", key=first.count)
+    # a column's name may be quoted and contain the separator
     columns = next(csv.reader([first], delimiter=separator), [])
     if not columns:
         raise DataError(f"--data: {data} has no header line")
@@ -178,6 +184,7 @@ def _make_data_option(folder: Path, table: UserTable) -> str:
     shown_path = os.path.relpath(path, project) if path.is_relative_to(project) else str(path)
     is_parquet = table.path.suffix in PARQUET_SUFFIXES
     return TABLE_YAML.format(
+        # the name stands in a YAML comment, which a line break would end
         file=" ".join(table.path.name.split()),
         name=table.name,
         reader="Parquet" if is_parquet else "Csv",
@@ -193,6 +200,7 @@ def _write_files(folder: Path, files: Mapping[str, str]) -> tuple[list[str], lis
     for name, text in files.items():
         try:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            # "x" fails if the file exists: check and creation are one system call, so nothing is ever overwritten
             with (folder / name).open("x", encoding="utf-8") as file:
                 file.write(text)
             created.append(name)

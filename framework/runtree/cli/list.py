@@ -31,6 +31,7 @@ HELP = """List the config groups, or the options of one. A star marks the defaul
 def list_command(group: str | None, task: str | None, as_json: bool, as_csv: bool) -> None:
     from runtree.app import App
 
+    # only algorithms have tasks, so --task alone names the group
     group = group or ("algorithm" if task else None)
     if task and group != "algorithm":
         raise click.UsageError(f"--task selects algorithms; the options of {group} have no tasks")
@@ -84,6 +85,7 @@ def _print_options(group: str, rows: list[dict[str, Any]]) -> None:
     if not rows:
         click.echo(f"no option of {group} matches")
         return
+    # without plugins the column would say "runtree" in every row
     several_providers = len({row["provider"] for row in rows}) > 1
     names = [name for name in ("tasks", "provider") if name in rows[0] and (name == "tasks" or several_providers)]
     cells = [["*" if row["default"] else "", row["name"], *(_brief(row[name]) for name in names)] for row in rows]

@@ -64,11 +64,13 @@ class VerbGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         show_warnings()
         if name in VERBS:
+            # imported only now: `--help` prints the summaries above and loads no verb
             command: click.Command = getattr(import_module(f"runtree.cli.{VERBS[name][0]}"), f"{name}_command")
             return command
         contributed = _plugin_commands().get(name)
         if contributed is None:
             return None
+        # a plugin may give a function, so that its command is imported only when it is called
         return contributed.command if isinstance(contributed.command, click.Command) else contributed.command()
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
@@ -77,6 +79,7 @@ class VerbGroup(click.Group):
         if self.get_command(context, name) is None and not name.startswith("-"):
             close = nearest(name, self.list_commands(context))
             hint = f"did you mean: {', '.join(close)}?" if close else "see: runtree --help"
+            # the most frequent slip: `runtree algorithm=ridge`, as with a plain Hydra application
             if "=" in name:
                 hint = f"did you mean: runtree train {name}?"
             raise click.UsageError(f"unknown verb '{name}'\n  {hint}")
@@ -98,6 +101,7 @@ def plugins_installed() -> bool:
     for the name of the group, and the plugin manager is loaded only where there is a plugin.
     """
     for place in sys.path:
+        # as text and without a parser: a false positive only costs the loading of the plugin manager
         for file in Path(place).glob("*.dist-info/entry_points.txt"):
             if "[runtree]" in file.read_text(encoding="utf-8", errors="replace"):
                 return True
@@ -118,6 +122,7 @@ def show_warnings() -> None:
     import logging
 
     logger = logging.getLogger("runtree")
+    # named, so that a second call in the same process, as in tests, adds no second handler
     if any(handler.name == "stderr" for handler in logger.handlers):
         return
 
@@ -150,6 +155,7 @@ def muted_warnings() -> Iterator[None]:
 def _block(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> None:
     """Leave plugins out. The option is eager: the verb that is looked up next may belong to a blocked plugin."""
     if names:
+        # through the environment, so that the workers of a sweep leave the same plugins out
         os.environ["RUNTREE_BLOCK"] = ",".join(filter(None, [os.environ.get("RUNTREE_BLOCK", ""), *names]))
 
 
@@ -177,6 +183,7 @@ def runtree(context: click.Context, traceback: bool, no_color: bool) -> None:
     if context.invoked_subcommand is None:  # the first thing that a newcomer types is no mistake
         click.echo(context.get_help())
     if traceback:
+        # an environment variable and not a parameter: `_run` prints the error after click's context is gone
         os.environ["RUNTREE_TRACEBACK"] = "1"
     if no_color:
         os.environ["NO_COLOR"] = "1"
@@ -199,6 +206,7 @@ def _run(arguments: list[str] | None) -> int:
         return done.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
+        # 128 + SIGINT, as shells report it
         return 130
     except click.ClickException as error:
         _print_error(error.format_message())
@@ -209,6 +217,7 @@ def _run(arguments: list[str] | None) -> int:
     except RuntreeError as error:
         _print_error(str(error), error)
         return error.exit_code
+    # an error that nothing above has turned into a message is a bug, and its traceback is one option away
     except Exception as error:
         _print_error(f"{type(error).__name__}: {first_line(error)}\n  for the traceback: runtree --traceback …", error)
         return 1

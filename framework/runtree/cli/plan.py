@@ -83,6 +83,7 @@ def plan_command(overrides: tuple[str, ...], as_json: bool) -> int:
     app, flags = App(), parse_flags(overrides)
     if is_hydra_query(flags):
         return print_hydra_answer(app, flags)
+    # read before `_make_plan` sets it
     typed_multirun = bool(flags.multirun)
     plan = _make_plan(app, flags)
     has_space = any(family.space for family in plan.spaces)
@@ -133,6 +134,7 @@ def _data_names(plan: "SweepPlan") -> list[str]:
 
 def _max_runs(plan: "SweepPlan") -> int | None:
     disk_usage = None if plan.size is None else plan.size * plan.options.repeats
+    # a finite space ends a sweep before its limit does
     limits = [limit for limit in ((plan.options.stop or {}).get("max_runs"), disk_usage) if limit is not None]
     return min(limits, default=None)
 
@@ -148,6 +150,7 @@ def _output_folder(plan: "SweepPlan", is_single: bool) -> str:
     from omegaconf import OmegaConf
 
     node = plan.config.hydra.run if is_single else plan.config.hydra.sweep
+    # "." is the default, for which runtree makes a folder of its own
     if not OmegaConf.is_missing(node, "dir") and node.dir != ".":  # the user has set it
         return str(node.dir)
     parent = f"{plan.config.outputs}/{plan.config.experiment.name}"
@@ -177,12 +180,14 @@ def forecast_cost(
     for record in read_records(outputs):
         name = str(record.config.get("algorithm.name"))
         is_measured = record.state == "completed" and record.seconds is not None
+        # failed runs end early, and other data takes other times: neither says anything about this sweep
         if is_measured and name in algorithms and record.config.get("data.name") in data:
             earlier.setdefault(name, []).append(record)
     costs = {name: _measure(earlier[name]) for name in algorithms if name in earlier}
     unknown = tuple(name for name in algorithms if name not in earlier)
     if not costs or runs is None:
         return CostForecast(costs, unknown)
+    # slots share the cores, so this is a lower estimate where a run uses several threads
     seconds = runs * fmean(cost.seconds for cost in costs.values()) / slots
     # where only runs with artifacts were measured, or only runs without, they stand for the others
     heavy = fmean(cost.heavy if cost.heavy is not None else cost.light or 0.0 for cost in costs.values())
@@ -198,6 +203,7 @@ def _measure(read_records: "Sequence[RunRecord]") -> AlgorithmCost:
 
     sizes: dict[bool, list[int]] = {True: [], False: []}
     for record in sorted(read_records, key=lambda record: record.started)[-MAX_MEASURED_FOLDERS:]:
+        # a model takes most of the disk, so runs with and without one are measured apart
         sizes[(record.folder / ARTIFACT_FOLDERS[0]).is_dir()].append(disk_usage(record.folder))
     light, heavy = (float(median(sizes[kept])) if sizes[kept] else None for kept in (False, True))
     return AlgorithmCost(
@@ -313,5 +319,6 @@ def _format_forecast(plan: "SweepPlan", forecast: CostForecast) -> str:
     if forecast.seconds is None or forecast.bytes is None:
         return basis
     limit = (plan.options.stop or {}).get("max_seconds")
+    # the sweep ends at `max_seconds`, whatever the runs would take
     seconds = min(forecast.seconds, limit) if limit else forecast.seconds
     return f"about {format_duration(seconds)} and {format_bytes(forecast.bytes)} on disk ({basis})"

@@ -64,6 +64,7 @@ def _make_inventory(plugins: "Plugins") -> list[dict[str, Any]]:
     for hook, (kind, format_item) in CONTRIBUTIONS.items():
         for plugin, item in plugins.contributions(hook):
             contributions.setdefault(plugin, {}).setdefault(kind, []).append(format_item(item))
+    # a copy: a missing folder is a problem of this list, and the plugin's hooks still work
     problems = dict(plugins.broken)
     for plugin, kinds in contributions.items():
         for path in kinds.pop("config", []):
@@ -106,6 +107,7 @@ def _find_conflict() -> list[str]:
     from runtree.contract.errors import RuntreeError
 
     try:
+        # reading the property finds the clash
         App().catalogue.groups  # noqa: B018
     except RuntreeError as error:
         return str(error).splitlines()
@@ -128,6 +130,7 @@ def _print_plugin(plugin: dict[str, Any]) -> None:
     if plugin["state"] == "blocked":
         click.echo("  left out by --block or RUNTREE_BLOCK; none of its hooks was called")
     for kind, items in plugin["adds"].items():
+        # other items stay in the order in which they take effect
         texts = _group_options(items) if kind == "options" else sorted(items) if kind == "types" else items
         if kind == "types" and len(items) > MAX_TYPES:
             texts = [f"{len(items)} that may occur in a saved model (all: runtree plugins --json)"]

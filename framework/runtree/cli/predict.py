@@ -43,6 +43,7 @@ def predict_command(
     record = find_run(Path(outputs), run, completed=True)
     plugins = installed_plugins()
     began = time.monotonic()
+    # the types that plugins and the user allow; all others in the model file are refused
     predictor = load_predictor(RunFolder(record.folder), plugins, plugins.trusted_types(trust))
     rows = predict_file(predictor, file, output, keep, batch)
     click.echo(f"predicted {rows:,} rows with {record.id} in {time.monotonic() - began:.1f} s")

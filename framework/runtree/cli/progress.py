@@ -56,8 +56,11 @@ class RunProgress:
         if self._bar is None or not run.is_set("plan"):
             return
         plan, step = run.plan, int(line["step"])
+        # the limit that the algorithm has in fact, which its own default or the fit block may have set
         limit = run.estimator.get_params(deep=False).get(plan.bound) if plan.bound else None
         text = format_iteration(line, plan.iterations.unit, limit, 2 if self._bar.console.width >= WIDE_TERMINAL else 1)
+        # rich redraws ten times a second by itself; only the first
+        # iteration must be seen at once, since it may take long
         self._bar.update(self._task, total=limit, completed=step, text=text, refresh=step == 1)
 
     def on_run_end(self, run: "ActiveRun") -> None:
@@ -79,6 +82,7 @@ def _make_bar() -> Any:
         BarColumn(bar_width=16),
         TextColumn("{task.fields[text]}"),
     )
+    # stderr, because stdout may be piped; transient: the bar is removed, and the result stands alone
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 

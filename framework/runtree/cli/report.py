@@ -37,4 +37,5 @@ def report_command(what: str, output: Path | None, show: bool, outputs: str) -> 
         click.echo(labelled("missing", line))
     click.echo(f"\n{next_steps([command('report', written.name, '--open', outputs=outputs)])}")
     if show:
+        # as a URI: browsers take a path with a # or ? for an address with a fragment
         click.launch(written.file.resolve().as_uri())

@@ -48,6 +48,7 @@ def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
     from runtree.records.selectors import find_run
 
     record = find_run(Path(outputs), run)
+    # before the training, which may take hours: the user can still install the old versions
     _warn_of_environment(record)
     progress = RunProgress()
     try:
@@ -60,6 +61,7 @@ def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
         "metrics": compare_metrics(differences),
         "predictions": compare_predictions(record, differences.second),
     }
+    # equal scores of a run that was stopped and one that completed are no agreement
     same_state = record.state == differences.second.state
     equal = same_state and all(agreement.equal for agreement in agreements.values())
     if as_json:

@@ -40,6 +40,7 @@ def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
     if reader.holder is not None:
         with reader.folder.held():  # raises the error that names the process, before anything is loaded
             pass
+    # before the app is loaded, which takes seconds
     check_resume_overrides(overrides)
     if reader.state == "ended" and not overrides and _has_kept_its_best(reader):
         name = sweep_name(reader.folder, outputs)

@@ -99,6 +99,7 @@ def runs_command(
     from runtree.records.index import query_index
     from runtree.records.query import RunQuery, select_runs
 
+    # a program that reads the output expects all runs, a person one screen
     unlimited = everything or as_json or as_csv
     most = limit if limit is not None else None if unlimited else DEFAULT_LIMIT
     query = RunQuery(experiment, where, sort, reverse, most)
@@ -143,6 +144,7 @@ def metric_directions(runs: "RunIndex") -> Mapping[str, str]:
     from runtree.plugins import installed_plugins
 
     declared = {metric.name: metric.direction for _, metric in installed_plugins().contributions("register_metrics")}
+    # what runs have recorded wins: a metric of a plugin may not be installed any more
     return declared | runs.directions()
 
 
@@ -183,6 +185,7 @@ def _print_table(selection: "RunSelection", outputs: str) -> None:
     headings = [column.heading for column in columns]
     rows = [[column.cell(record) for column in columns] for record in selection.records]
     errors = {number: _format_error(record) for number, record in enumerate(selection.records) if record.error}
+    # the settings that differ come first, for they tell the runs apart; times are left out before them
     optional = [column.heading for column in sorted(columns, key=lambda column: column.rank) if column.rank]
     kept = fit_columns(headings, rows, optional)
     positions = [headings.index(heading) for heading in kept]
@@ -299,6 +302,7 @@ def _write_table(table: "pd.DataFrame", file: Path) -> None:
             if file.suffix == ".parquet":
                 table.to_parquet(target, index=False)
             else:
+                # shallow: only the columns of text are replaced
                 safe = table.copy(deep=False)
                 for name in table.columns:
                     if table[name].dtype == "string":

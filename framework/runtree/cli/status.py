@@ -56,6 +56,7 @@ def status_command(sweep: str, watch: bool, everything: bool, as_json: bool, out
     from runtree.cli.sweep.ledger_reader import LedgerReader
     from runtree.records.layout import find_sweep, sweep_folders
 
+    # one JSON document cannot follow a sweep
     if watch and (everything or as_json):
         raise click.UsageError("--watch follows one sweep and cannot be combined with --all or --json")
     if everything:
@@ -205,6 +206,7 @@ def _watch_on_terminal(reader: "LedgerReader") -> None:
 
     title = f"{reader.folder.path.name}: {reader.request.get('tuner')} (Ctrl-C stops watching only)"
     console = Console(stderr=True, highlight=False)
+    # drawn by this loop: a thread of rich would draw the same panel again and again
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while reader.read().state == "running":
             panel = LivePanel.of(title, reader.progress, reader.seconds, reader.running)

@@ -32,6 +32,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], notes: M
     """
     cells = [[format_cell(value) for value in row] for row in rows]
     width = terminal_width()
+    # rich would cut or fold cells to fit, and a run id that is cut cannot be copied
     if width is None or _min_table_width(headings, cells) > width:
         _print_plain(headings, cells, notes or {})
     else:
@@ -69,6 +70,7 @@ def _print_rich(headings: Sequence[str], cells: Cells, notes: Mapping[int, str],
         # The meta data of the style tells below which rendered lines the note of a row belongs: a row may take several.
         table.add_row(*map(Text, row), style=Style(meta={"row": number}))
     printed = -1  # the row of the line above; the headings are none
+    # rich has no notes below rows, so the table is rendered to lines and notes are put between them
     for line in console.render_lines(table, pad=False):
         number = next((part.style.meta["row"] for part in line if part.style and "row" in part.style.meta), -1)
         if number != printed and printed in notes:
@@ -108,6 +110,7 @@ def _break_heading(heading: str, column: Sequence[str]) -> list[str]:
 
 def cell_width(text: str) -> int:
     """Return the columns of a terminal that a text takes: East Asian letters take two, combining marks none."""
+    # nearly all text is, and the look-up of each letter is slow
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
@@ -166,6 +169,7 @@ def print_json(content: Any) -> None:
     """Print one JSON document."""
     from runtree.records.writer import jsonable
 
+    # null instead of NaN, which is no JSON: many parsers refuse it
     click.echo(json.dumps(jsonable(content), indent=1, ensure_ascii=False))
 
 
@@ -180,6 +184,7 @@ def spreadsheet_safe(value: Any) -> Any:
     """Return a CSV cell that no spreadsheet runs as a formula; lists and mappings become JSON."""
     if value is None:
         return ""
+    # true instead of True, as in JSON and YAML
     if isinstance(value, (bool, list, tuple, dict)):
         value = json.dumps(value, ensure_ascii=False)
     # CSV injection: https://owasp.org/www-community/attacks/CSV_Injection

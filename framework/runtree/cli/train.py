@@ -36,6 +36,7 @@ Hydra's flags: -m, --cfg, --resolve, --package, --info, -cn NAME, -cd FOLDER, --
 """
 
 
+# click must not touch what follows: -m and --cfg are Hydra's, and --help alone is ours
 @click.command("train", help=HELP, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_override)
 def train_command(overrides: tuple[str, ...]) -> int:
@@ -67,6 +68,7 @@ def run_training(app: Any, flags: argparse.Namespace) -> int:
         else:
             result = train(app, flags, callbacks)
     finally:
+        # before anything is printed: rich redraws the line in which the cursor stands
         progress.stop()
     return print_result(result)
 
@@ -98,6 +100,7 @@ def print_hydra_answer(app: Any, flags: argparse.Namespace) -> int:
     overrides = list(flags.overrides)
     if flags.cfg or flags.info:
         refuse_sweeps(overrides)
+    # after the check, whose message shows what was typed
     flags.overrides = force_open_parameters(overrides)
     engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", flags.config_dir)
     try:
@@ -110,6 +113,7 @@ def print_hydra_answer(app: Any, flags: argparse.Namespace) -> int:
 def _warn_of_unused_tuner(overrides: Sequence[str]) -> None:
     """Say that overrides of the tuner have no effect on a single run: most likely `-m` was forgotten."""
     unused = [text for text in overrides if text.startswith(("tuner=", "tuner."))]
+    # hydra.mode=MULTIRUN is -m in another form
     if unused and not any(text.startswith("hydra.mode=") for text in overrides):
         click.echo(f"note: {' '.join(unused)} has no effect on a single run; for a sweep: runtree train -m …", err=True)
 
@@ -235,6 +239,7 @@ def _print_foreign_multirun(result: "TrainResult") -> None:
     from runtree.records.record import read_record
 
     records = [read_record(RunFolder(run.folder)) for run in result.runs]
+    # only what differs between the runs is shown
     common = set.intersection(*(set(record.overrides) for record in records)) if len(records) > 1 else set()
     rows = [
         [

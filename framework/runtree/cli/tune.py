@@ -42,6 +42,7 @@ def tune_command(overrides: tuple[str, ...]) -> int:
     added = missing_overrides(app, flags)
     if added:
         click.echo(f"adding {' '.join(added)}", err=True)
+    # in front, so that what was typed takes precedence
     flags.overrides = [*added, *flags.overrides]
     return run_training(app, flags)
 
@@ -53,6 +54,7 @@ def missing_overrides(app: "App", flags: "argparse.Namespace") -> list[str]:
     config = _compose(app, flags)
     if config is None:
         return []
+    # from the composed config, since an experiment file may choose a tuner as well
     chosen = str(config.hydra.runtime.choices.get("tuner"))
     # grid is the default tuner of the config; one that is typed is meant, and ends by itself
     tuner = ["tuner=tpe"] if chosen == "grid" and not _chooses(flags.overrides, "tuner") else []

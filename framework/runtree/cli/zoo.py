@@ -43,6 +43,7 @@ def zoo_option(default: str | None) -> Callable[[Any], Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def zoo_command(context: click.Context, zoo: str, as_json: bool) -> None:
+    # click also calls the group before its subcommand
     if context.invoked_subcommand is None:
         _print_entries(_zoo_folder(context, zoo), as_json)
 
@@ -88,6 +89,7 @@ def _zoo_folder(context: click.Context, zoo: str | None) -> Path:
     """Return the folder of the zoo: `--zoo` after the subcommand, else before it, else the default."""
     from runtree.contract.errors import RequestError
 
+    # the subcommand's option has no default, or it would hide the one before it
     name = zoo or (context.parent.params.get("zoo") if context.parent else None) or DEFAULT_ZOO
     if "://" in name:
         raise RequestError(f"zoo: {name} is not a folder of this machine", "type: --zoo FOLDER")
@@ -100,6 +102,7 @@ def _make_card(name: str, source: str, outputs: str) -> "tuple[ModelCard, Path]"
     from runtree.records.selectors import find_run
     from runtree.records.zoo import make_file_card, make_run_card, weights_file
 
+    # before a run of that name is looked for: the message about pickles is the helpful one
     refuse_pickles(source, "zoo")
     if source.endswith(".safetensors"):
         return make_file_card(name, Path(source)), Path(source)
@@ -142,6 +145,7 @@ def _print_entry(entry: "ZooEntry", as_json: bool) -> None:
     from runtree.contract.card import WEIGHTS
     from runtree.records.zoo import layer_shapes
 
+    # a damaged file is described by its card alone
     shapes = {} if entry.fault else layer_shapes(entry.folder / WEIGHTS)
     if as_json:
         print_json({"schema": SCHEMA, "entry": {**_entry_document(entry), "layers": shapes}})

@@ -14,4 +14,5 @@ def outputs_option(record: RunRecord) -> list[str]:
 
 
 def command_line(*words: str) -> str:
+    # quoted for a shell: the line is meant to be pasted, and an override may contain spaces or quotes
     return shlex.join(["runtree", *words])

@@ -68,6 +68,7 @@ class Details:
     elements: "Sequence[Element]"
 
 
+# plain data without methods: how an element looks is the business of the templates alone
 Element = Paragraph | HtmlTable | Figure | Finding | Code | Link | Details
 
 
@@ -111,5 +112,6 @@ class Page:
 
 def table_of(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], **options: Any) -> list[Element]:
     """Return a table, or nothing without rows; columns after the first are numeric unless `numeric` says otherwise."""
+    # the first column names the row in nearly every table
     options.setdefault("numeric", frozenset(range(1, len(headings))))
     return [HtmlTable(caption, headings, rows, **options)] if rows else []

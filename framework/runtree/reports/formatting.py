@@ -22,6 +22,7 @@ def format_number(value: Any, signed: bool = False) -> str:
     """Return a value with four significant digits and separated thousands; texts and truth values as they read."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return MISSING
+    # before numbers: bool is a subclass of int
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, (int, float)):
@@ -32,9 +33,11 @@ def format_number(value: Any, signed: bool = False) -> str:
     elif value and abs(value) < 1e-3:
         text = f"{value:.2e}"
     elif abs(value) < 1e4:
+        # four decimals below 1, so that scores in one column align; # keeps trailing zeros
         text = f"{value:.4f}" if abs(value) < 1 else f"{value:#.4g}".rstrip(".")
     else:
         text = f"{value:.4g}"
+    # a hyphen is shorter than a plus sign, and a browser may break a line after it
     return sign + text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else sign + text
 
 

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import ParseError
 
 from runtree.reports.elements import Figure
 
+# one large plot, such as a cloud of a plugin, must not crowd out the others
 MAX_PLOT_BYTES = 600_000
 MAX_PAGE_BYTES = 3_500_000  # of all plots of a page, so that it opens quickly and can be sent by mail
 
@@ -52,6 +53,7 @@ class PlotGallery:
 
     def others(self) -> list[Figure]:
         """Return the plots that have not been shown yet: those of plugins."""
+        # `_sizes` also holds plots that were left out, with 0, so that they are named once
         return self.figures(*(name for name in self.names() if name not in self._sizes))
 
     def _figure(self, name: str, file: Path) -> Figure | None:
@@ -61,6 +63,7 @@ class PlotGallery:
         data = _read_data(file.with_suffix(".json"))
         try:
             content = file.read_bytes()
+            # before the file is parsed: a huge or hostile SVG must cost nothing
             if len(content) > MAX_PLOT_BYTES or sum(self._sizes.values()) + len(content) > MAX_PAGE_BYTES:
                 self._leave_out(name, f"plots/{file.name} is too large for this page; open the file itself")
                 return None
@@ -69,6 +72,7 @@ class PlotGallery:
             self._leave_out(name, f"plots/{file.name} cannot be read ({str(error).partition(chr(10))[0]})")
             return None
         self._sizes[name] = len(content)
+        # base64 is a third longer than the SVG, but needs no escaping in an attribute
         source = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
         return Figure(str(data.get("title") or title), str(data.get("says") or caption), source, width)
 
@@ -80,6 +84,7 @@ class PlotGallery:
 def _width(svg: bytes) -> int:
     """Return the width of an SVG in points; raise where it is not one. A broken image would be an empty box."""
     root = ElementTree.fromstring(svg)
+    # ElementTree writes a namespace as {…} before the name
     if root.tag.rpartition("}")[2] != "svg" or "viewBox" not in root.attrib:
         raise ValueError("not an SVG with a viewBox")
     sizes = re.findall(r"[-\d.]+", root.attrib["viewBox"])

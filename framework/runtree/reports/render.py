@@ -37,6 +37,7 @@ def write_report_elsewhere(record: RunRecord, file: Path, plots: Path) -> None:
 
 def render_run(content: RunContent, plots: Sequence[Path]) -> str:
     """Return the page of a run with the plots of these folders."""
+    # the gallery fills while the page is built: sections take their plots, and those left over are shown at the end
     return render(run_page(content, PlotGallery(plots, KNOWN)))
 
 
@@ -56,6 +57,8 @@ def render(page: Page) -> str:
 def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    # autoescape: names of columns, messages and config values come from elsewhere and may contain HTML.
+    # StrictUndefined: a misspelled name in a template is an error and not an empty text.
     environment = Environment(
         loader=PackageLoader("runtree.reports", "templates"),
         autoescape=True,
@@ -70,4 +73,5 @@ def _environment() -> Any:
 
 def _runs_of_a_kind(elements: Sequence[Element]) -> list[tuple[str, list[Element]]]:
     """Group neighbours of one class: figures stand side by side, findings form one list."""
+    # neighbours only, as groupby does without sorting: the order of the page must stay
     return [(kind, list(run)) for kind, run in groupby(elements, key=lambda element: type(element).__name__)]

@@ -18,6 +18,7 @@ def decide_verdict(content: RunContent) -> Verdict:
     that is as good, and having nothing to compare with leave it undecided, unless a quality gate was set and passed:
     then the user has decided beforehand what is good enough.
     """
+    # nothing else counts: files of an unfinished run are missing or from an earlier stage
     if content.record.state != "completed":
         return _unfinished(content)
     reasons = [
@@ -29,6 +30,7 @@ def decide_verdict(content: RunContent) -> Verdict:
     ]
     stops = [reason.says for reason in reasons if reason.level == "stop"]
     warnings = [reason.says for reason in reasons if reason.level == "warning"]
+    # a failed gate outweighs everything, since the user has defined it
     if stops:
         return Verdict("warning", "Do not ship", _sentence(stops), reasons)
     if content.result("benchmark").get("passed") is True:
@@ -100,6 +102,7 @@ def _fairness_reasons(content: RunContent) -> Iterator[Reason]:
 def _baseline_reasons(content: RunContent) -> Iterator[Reason]:
     for baseline in content.results("baselines"):
         lift, label = baseline.get("gain") or {}, baseline_label(baseline)
+        # without an interval a difference may be chance, and chance decides nothing
         if lift.get("low") is None or lift.get("high") is None:
             continue
         value = f"{format_number(lift.get('value'), signed=True)} "
@@ -108,6 +111,7 @@ def _baseline_reasons(content: RunContent) -> Iterator[Reason]:
             yield Reason("good", f"better than {label}: {value}")
         elif lift["high"] < 0:
             yield Reason("stop", f"worse than {label}: {value}")
+        # a tie with guessing is a reason against the model; a tie with boosted trees is none
         elif baseline.get("name") == "dummy":
             yield Reason("stop", f"not shown to be better than {label}: {value}")
         elif baseline.get("name") in SIMPLE_BASELINES:
@@ -119,6 +123,7 @@ def _baseline_reasons(content: RunContent) -> Iterator[Reason]:
 def _test_set_reasons(content: RunContent) -> Iterator[Reason]:
     used = content.result("test_looks")
     count = used.get("configurations", used.get("count"))
+    # one use is what a test set is for
     if isinstance(count, int) and count > 1:
         says = f"{count} configurations were scored on this test set: a score selected by it is too good"
         yield Reason("note", says)

@@ -67,6 +67,7 @@ class LedgerReader:
         monitor = StopMonitor(read_stop_rules(self._stop), judge.metrics[0][1])  # type: ignore[arg-type]
         runs = None if size is None else int(size) * repeats
         self.progress = ProgressState(self.book, judge, ParetoFront(judge), monitor, runs)
+        # in the order of their numbers, in which the driver started them
         for number in sorted(self.book.runs):
             monitor.started(number)
         for number in self.book.ended:
@@ -74,6 +75,7 @@ class LedgerReader:
 
     def read(self) -> "LedgerReader":
         """Read the lines that were added since the last call, and find the process that works on the sweep."""
+        # before the ledger: if no process holds the sweep now, the lines that are read next are all there will be
         self.holder = self.folder.holder()
         with self.folder.ledger.open("rb") as file:
             if file.seek(0, 2) < self._offset:  # a full disk made the driver truncate lines it could not complete
@@ -143,7 +145,9 @@ class LedgerReader:
         """Return the seconds that the sweep has run, over all sessions."""
         if self.holder is None or "time" not in self.opened:
             return self.book.seconds
+        # by the clock of the wall, because a monotonic clock of another process has another origin
         passed = (datetime.now(UTC) - datetime.fromisoformat(str(self.opened["time"]))).total_seconds()
+        # never less than what is recorded, even if the clocks of two machines differ
         return max(self.book.seconds, float(self.opened.get("at", 0.0)) + passed)
 
     @property

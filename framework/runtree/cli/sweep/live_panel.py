@@ -32,6 +32,7 @@ def format_progress(progress: "ProgressState", seconds: float, has_ended: bool =
     runs = f"{progress.ended:,}/{total:,} runs" if total is not None else pluralize(progress.ended, "run")
     max_seconds = progress.monitor.rules.max_seconds
     of = f" of {format_duration(max_seconds)}" if max_seconds else ""
+    # at most: patience, convergence or a target may end it earlier
     estimate = [] if left is None else [f"{format_duration(left)} left at most"]
     return ", ".join([runs, f"{format_duration(seconds)}{of}", *estimate])
 
@@ -109,6 +110,7 @@ class LivePanel:
         width = max(options.max_width - RESERVED_COLUMNS, 1)
         rows = [_make_line(self.title, "bold"), *self._make_bar(width), *map(_make_line, self.lines)]
         for row in [*rows, *([_make_line(self.note, "yellow")] if self.note else [])]:
+            # row by row, since each is cut at the width and none may wrap: the panel would jump
             yield from console.render(row, options.update_width(width))
 
     def _make_bar(self, width: int) -> "list[RenderableType]":

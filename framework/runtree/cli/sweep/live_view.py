@@ -67,6 +67,7 @@ class SweepView:
         message = TERMINATING if driver.signals > 1 else STOP_MESSAGES.get(driver.stop_cause or "")
         if driver.stop_cause == "disk" and driver.signals <= 1:
             message = f"{driver.disk_message}: finishing the running jobs"
+        # once for each reason; without running jobs the sweep ends at once, and a note would come too late
         if message and message != self._stop_message and driver.running:
             self.show_note(driver, message)
         self._stop_message = message or self._stop_message
@@ -116,6 +117,7 @@ class PanelView(SweepView):
         running = {number: now - began for number, began in driver.running.items()}
         self._draw(LivePanel.of(self._title, self.progress, driver.seconds, running, self._note))
         drawn = time.monotonic()
+        # over a slow connection a drawing takes long, and the driver must not wait for it while runs end
         self._next_draw = drawn + max(MIN_DRAW_SECONDS, DRAW_COST_FACTOR * (drawn - now))
 
     def show_note(self, driver: "Driver", text: str) -> None:
@@ -131,6 +133,7 @@ class PanelView(SweepView):
 
     def close(self) -> None:
         if self._live.is_started:
+            # rich would otherwise draw the last panel once more when it stops
             self._live.update("", refresh=True)
             self._live.stop()
 

@@ -54,6 +54,7 @@ class ProgressState:
     def count(self, entry: "RunState") -> None:
         """Count a run that has ended."""
         self.counts[entry.state] += 1
+        # a run that hit its limit is listed with the failures, because it needs the same attention
         if entry.state == "failed" or entry.result.reason == "max_seconds":
             message = format_error(entry)
             first = self._first_messages.setdefault(without_numbers(message), message)
@@ -65,6 +66,8 @@ class ProgressState:
         algorithm.ended += 1
         trial = self.book.trials[entry.trial]
         entries = self.book.runs_of(trial)
+        # with repeats a trial has a score only when the last has
+        # ended: a mean of fewer would be noisier than the others
         score = self.judge.mean(entries) if is_fully_measured(trial, entries) else None
         if score is None or not self.judge.is_feasible(entries):
             return
@@ -115,11 +118,13 @@ class ProgressState:
         max_seconds = self.monitor.rules.max_seconds
         fractions = [self.ended / self.total] if self.total else []
         fractions += [seconds / max_seconds] if max_seconds else []
+        # the limit that is nearest ends the sweep
         return min(1.0, max(fractions)) if fractions else None
 
     def seconds_left(self, seconds: float) -> float | None:
         """Return the seconds left at most, extrapolated from the pace so far; None where that is impossible."""
         max_seconds = self.monitor.rules.max_seconds
+        # without any ended run there is no pace yet
         estimates = [(self.total - self.ended) * seconds / self.ended] if self.total and self.ended else []
         estimates += [max_seconds - seconds] if max_seconds else []
         return max(0.0, min(estimates)) if estimates else None

@@ -51,6 +51,7 @@ def print_sweep(swept: "SweepResult") -> int:
     """Print the results of a sweep and return the exit code."""
     plan, driver = swept.plan, swept.driver
     assert plan is not None and driver is not None and plan.folder is not None
+    # counted again from the state, so that a resumed sweep reports all of its sessions
     progress = ProgressState(driver.state, driver.objectives, driver.front, driver.monitor)
     for number in driver.state.ended:
         progress.count(driver.state.runs[number])
@@ -87,6 +88,7 @@ def exit_code(driver: "Driver") -> int:
     from runtree.sweeps.finish import runs_to_keep
 
     if driver.stop_cause == "interrupt":
+        # as a shell reports SIGINT, so that a script can tell an interruption from a failure
         return 130
     failed = any(
         entry.state == "failed" or (entry.state == "stopped" and entry.result.reason == "max_seconds")
@@ -154,6 +156,7 @@ def _print_scored(driver: "Driver", trials: list[ScoredTrial], limit: int, with_
     }
     texts = [format_values(trial.values, names) for trial, _ in shown]
     layouts = [*([] if several else [{**columns, **settings, **seconds}]), {**columns, **seconds, "values": texts}]
+    # from the widest table to the narrowest that the terminal has room for
     for layout in layouts:
         rows = list(zip(*layout.values(), strict=True))
         if table_fits(list(layout), rows):
@@ -198,6 +201,7 @@ def _varying_paths(trials: Iterable["Trial"]) -> list[str]:
     trials = list(trials)
     paths = dict.fromkeys(path for trial in trials for path in trial.values)
     missing = object()
+    # by their text, because a value may be a list, which has no hash
     return [path for path in paths if len({str(trial.values.get(path, missing)) for trial in trials}) > 1]
 
 
@@ -222,6 +226,7 @@ def _find_best(driver: "Driver", progress: ProgressState) -> "tuple[Trial, RunSt
         return None
     trial = progress.best[0]
     completed = [entry for entry in driver.state.runs_of(trial) if entry.state == "completed"]
+    # of several repeats the one with a model, which the suggested commands need
     return trial, next((entry for entry in completed if entry.kept), completed[0])
 
 
@@ -320,5 +325,6 @@ def resume_suggestion(name: str, criterion: str, rules: "StopCriteria", outputs:
     }
     if criterion == "space_exhausted":
         return None
+    # each override loosens the criterion that ended the sweep, or it would end again at once
     words = [overrides[criterion]] if criterion in overrides else []
     return command("resume", name, *words, outputs=outputs)

@@ -70,6 +70,7 @@ def importance(content: RunContent) -> DrawnPlot | None:
         f"loss of {metric} when shuffled",
         xerr=[entry.get("sd") or 0.0 for entry in ranked],
     )
+    # columns without a value count as well: they are in the file
     more = len(result["features"]) - len(ranked)
     caption = f"How much {metric} gets worse when a column is shuffled; the grey line is one standard deviation."
     caption += f" {more} more columns matter less." if more else ""
@@ -106,6 +107,7 @@ def _draw_estimates(
         if low is not None and high is not None:
             axes.plot([low, high], [place, place], color=BLUE, linewidth=2, solid_capstyle="round")
         axes.plot([value], [place], marker="o", color=BEST, markersize=6, linestyle="none")
+        # above the mark, since text beside it would cover the interval
         axes.annotate(format_number(value), (value, place), (0, 6), textcoords="offset points", fontsize=9, ha="center")
     if reference is not None:
         axes.axvline(reference, color=GREY, linestyle="--", linewidth=1, label=reference_label)

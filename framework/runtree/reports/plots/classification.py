@@ -25,6 +25,7 @@ def confusion(content: RunContent) -> DrawnPlot | None:
         return None
     classes = predictions.classes
     counts = confusion_matrix(predictions.y_true, predictions.y_pred, labels=range(len(classes)))
+    # shaded by share and labelled by count: with counts a frequent class would outshine all others
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(6.5, max(HEIGHT, 0.42 * len(classes)))
     axes = new_axes(side, side)
@@ -44,6 +45,7 @@ def confusion(content: RunContent) -> DrawnPlot | None:
 
 def _label_classes(axes: Any, classes: tuple[str, ...]) -> None:
     names = [shorten(name, 14) for name in classes]
+    # of many classes every second or third is named, or the labels would overlap
     step = 1 + len(names) // (MAX_NAMED_CLASSES + 1)
     places = range(0, len(names), step)
     slanted = max(len(name) for name in names) * len(places[:MAX_COUNTED_CLASSES]) > 24
@@ -91,6 +93,7 @@ def _draw_curves(predictions: Predictions | None, draw: Callable[[Any, Any], Any
     """Draw a curve for the second of two classes, or for each of several; for many, those with the lowest recall."""
     if predictions is None or predictions.score is None or len(predictions.classes) < 2:
         return []
+    # of two classes the curves mirror each other
     codes = [1] if len(predictions.classes) == 2 else list(range(len(predictions.classes)))
     rows = len(predictions.y_true)
     codes = [code for code in codes if 0 < (predictions.y_true == code).sum() < rows]  # both outcomes are needed
@@ -103,6 +106,7 @@ def _draw_curves(predictions: Predictions | None, draw: Callable[[Any, Any], Any
         display = draw(predictions.y_true == code, predictions.score[:, code])
         area = getattr(display, "roc_auc", None) or getattr(display, "average_precision", None)
         colour = BLUE if len(codes) == 1 else COLOURS[place % len(COLOURS)]
+        # a line, or in newer versions of scikit-learn a list of lines, here of one
         [line] = [display.line_] if hasattr(display.line_, "get_xydata") else display.line_
         style = "-" if place < len(COLOURS) else ":"  # beyond the palette colours repeat
         name = predictions.classes[code]
@@ -131,6 +135,7 @@ def calibration(content: RunContent) -> DrawnPlot | None:
         return None
     axes = new_axes()
     mean, share, rows = (np.array([entry[name] for entry in bins], dtype=float) for name in ("mean", "share", "rows"))
+    # the display asks for the probability of each row, which is not kept: it serves a histogram that is not drawn
     display = CalibrationDisplay(share, mean, np.repeat(mean, rows.astype(int)))
     display.plot(ax=axes, color=BLUE, marker="", ref_line=False)
     axes.scatter(mean, share, s=12 + 120 * rows / rows.max(), color=BLUE, zorder=3)
@@ -156,6 +161,7 @@ def _calibration_bins(content: RunContent) -> list[Mapping[str, Any]]:
     if bins or predictions is None or predictions.score is None or len(content.classes) != 2:
         return bins
     true, score = predictions.y_true == 1, predictions.score[:, 1]
+    # a probability of exactly 1 belongs to the last bin
     place = np.minimum((score * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     masks = [place == code for code in range(CALIBRATION_BINS) if (place == code).any()]
     return [

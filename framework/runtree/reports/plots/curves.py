@@ -27,6 +27,7 @@ def training_size(content: RunContent) -> DrawnPlot | None:
     metric = metric_label(str(result.get("metric") or content.metric))
     rows, train, validation = (np.array([entry[name] for entry in points]) for name in ("rows", "train", "validation"))
     axes = new_axes()
+    # the display expects a column for each fold; there is one
     display = LearningCurveDisplay(
         train_sizes=rows, train_scores=train[:, None], test_scores=validation[:, None], score_name=metric
     )
@@ -47,6 +48,7 @@ def dependence(content: RunContent) -> DrawnPlot | None:
     from matplotlib.figure import Figure
 
     columns = min(2, len(results))
+    # rounded up
     rows = -(-len(results) // columns)
     figure = Figure(figsize=(WIDTH, 1.5 * rows + 0.5))
     figure.patch.set_alpha(0)
@@ -55,6 +57,7 @@ def dependence(content: RunContent) -> DrawnPlot | None:
         _draw_panel(axes, result)
     for axes in panels[len(results) :]:
         axes.remove()
+    # fixed distances instead of a layout engine, which would draw the figure twice
     figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.3, hspace=0.8)
     classes = _classes(results[0])
     several = "probability of each class" if classes else "prediction"

@@ -37,5 +37,6 @@ def draw_run_plots(content: RunContent, folder: Path) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a font may lack a sign, a class may have no rows
         for name, plot in PLOTS.items():
+            # these figures have no layout engine, so one pass is enough
             written += write_plot(folder, name, partial(plot, content), once=True)
     return written

@@ -34,6 +34,7 @@ def _draw(content: RunContent, kind: str, title: str, y_label: str, caption: str
     marks: dict[str, Any] = {**CLOUD, "rasterized": len(kept) > MAX_VECTOR_MARKS}
     display = PredictionErrorDisplay(y_true=true, y_pred=predicted)
     display.plot(ax=axes, kind=kind, scatter_kwargs=marks, line_kwargs=REFERENCE_LINE)
+    # scikit-learn sets equal axes, which leave most of the plot empty where the two ranges differ
     axes.set_aspect("auto")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5))

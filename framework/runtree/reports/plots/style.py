@@ -25,7 +25,9 @@ def new_axes(height: float = HEIGHT, width: float = WIDTH) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
+    # transparent, so that the card of the page shows through in a light and a dark theme
     figure.patch.set_alpha(0)
+    # the axes fill the figure and labels lie outside: `write_plot` widens the view box instead of measuring twice
     return figure.add_axes((0, 0, 1, 1))
 
 
@@ -37,6 +39,7 @@ def finish(axes: Any, title: str, x_label: str, y_label: str, legend: bool = Tru
     axes.tick_params(labelsize=9)
     axes.set_facecolor("none")
     axes.grid(color="#e6e6e6", linewidth=0.7)
+    # matplotlib draws the grid above bars otherwise
     axes.set_axisbelow(True)
     axes.spines[:].set(color="#999999")
     axes.spines[["top", "right"]].set_visible(False)
@@ -58,9 +61,11 @@ def thin_curve(line: Any, most: int = MAX_CURVE_POINTS) -> list[list[float]]:
     points = np.asarray(line.get_xydata(), dtype=float)
     if len(points) > most:
         spans = np.ptp(points, axis=0)
+        # each axis in units of its own range, or the longer one alone would decide
         steps = np.abs(np.diff(points / np.where(spans > 0, spans, 1), axis=0)).sum(axis=1)
         length = np.concatenate([[0.0], np.cumsum(steps)])
         kept = np.unique(np.searchsorted(length, np.linspace(0, length[-1], most)).clip(0, len(points) - 1))
+        # both ends stay: a ROC curve without its corner would not reach 1
         points = points[np.union1d(kept, [0, len(points) - 1])]
         line.set_data(*points.T)
     return [[round(float(x), 6), round(float(y), 6)] for x, y in points]
@@ -72,6 +77,7 @@ def sample_rows(rows: int, most: int = MAX_CLOUD_POINTS) -> "Array":
 
     if rows <= most:
         return np.arange(rows)
+    # a fixed seed, so that a report that is written again has the same plots
     return np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
 
 
@@ -90,4 +96,5 @@ def new_row_axes(names: Sequence[Any]) -> Any:
 def label_rows(axes: Any, names: Sequence[Any]) -> None:
     """Label the rows of axes, the first on top."""
     axes.set_yticks(range(len(names)), [shorten(name, MAX_ROW_LABEL) for name in names])
+    # inverted, because matplotlib counts rows from the bottom
     axes.set_ylim(len(names) - 0.5, -0.5)

@@ -1,1 +1,1 @@
-"""The sections of a run's page, each from the run's facts; one that has nothing to tell is absent."""
+"""The sections of a run's page, each made from the files of the run; a section without content is left out."""

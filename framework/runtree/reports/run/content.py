@@ -65,12 +65,14 @@ class RunContent:
     @property
     def split(self) -> str:
         """The split whose scores count: test, or validation if the test set was not scored."""
+        # a run of a sweep that was not kept has no test scores
         return "test" if self.record.metrics.get("test") else "validation"
 
     @property
     def interval(self) -> Mapping[str, Any]:
         """The ranked metric on the test set with its interval; empty without one."""
         interval = _mapping(self.result("intervals").get("test")).get(self.metric)
+        # intervals are of the test split only, and must not stand beside a validation score
         return interval if self.split == "test" and isinstance(interval, Mapping) else {}
 
     @property
@@ -94,6 +96,7 @@ class RunContent:
             frame = pd.read_parquet(self.folder.predictions)
         except (OSError, ValueError):
             return None
+        # as text: the column may be stored as a category
         frame = frame[frame["part"].astype(str) == self.split]
         if self.classes:  # JSON keeps them as text
             frame = frame.assign(y_true=frame["y_true"].astype(str), y_pred=frame["y_pred"].astype(str))
@@ -112,6 +115,7 @@ def read_run_content(record: RunRecord) -> RunContent:
     folder = RunFolder(record.folder)
     missing: list[str] = []
     files: dict[str, Mapping[str, Any]] = {}
+    # a missing file is a line of the page, because a reader must know that something is not shown
     for name in ("data", "evaluation", "metrics"):
         files[name], fault = read_json(getattr(folder, name))
         missing += [fault] if fault else []

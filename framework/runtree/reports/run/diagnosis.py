@@ -34,6 +34,7 @@ def read_finding(entry: Mapping[str, Any]) -> Finding:
     """Return a finding from its JSON, with a name and a level that can be shown whatever the file holds."""
     level = str(entry.get("level"))
     name = str(entry.get("name") or "").replace("_", " ")
+    # a plugin or a later version may write a level that this version does not know
     level = level if level in SEVERITY else "note"
     return Finding(name, level, str(entry.get("says")), str(entry.get("advice") or ""))  # type: ignore[arg-type]
 

@@ -30,6 +30,7 @@ SECTIONS: tuple[tuple[str, str, SectionBuilder], ...] = (
     ("learning", "Learning curves", diagnosis.learning),
     ("data", "Data", provenance.data),
 )
+# below the plots of plugins: facts for reproducing the run, which few readers need
 LAST_SECTIONS: tuple[tuple[str, str, SectionBuilder], ...] = (
     ("reproduce", "Reproduce", provenance.reproduce),
     ("config", "Config", provenance.config),
@@ -56,6 +57,7 @@ def run_page(content: RunContent, gallery: PlotGallery) -> Page:
         title=f"{algorithm} on {content.data.get('name') or record.config.get('data.name') or record.experiment}",
         eyebrow=f"run {record.id} · experiment {record.experiment} · {started} · {record.state}",
         description=unless_damaged(lambda: provenance.describe_run(content), ""),
+        # each part on its own: a damaged file must not take the whole page with it
         verdict=unless_damaged(lambda: decide_verdict(content), UNKNOWN_VERDICT),
         headline=unless_damaged(lambda: results.headline(content), None),
         next_steps=unless_damaged(lambda: run_next_steps(content), []),
@@ -89,11 +91,13 @@ def build_section(
 def run_next_steps(content: RunContent) -> list[Element]:
     """Return what to do next: the advice of the findings, the most serious first, and commands to type."""
     record, where = content.record, outputs_option(content.record)
+    # two findings may give the same advice
     advice = dict.fromkeys(map(_advice_line, content.advice))
     elements: list[Element] = [Paragraph(line) for line in list(advice)[:MAX_ADVICE]]
     if record.state != "completed":
         return [*elements, Code("read the log", command_line("show", record.id, "--log", *where))]
     single = "/" not in record.id  # a run of a sweep has been searched for already
+    # only where there is nothing to compare with yet
     if single and not content.evaluation.keys() & {"baselines", "benchmark"}:
         bound = f"test.{content.metric} {'>=' if content.maximized else '<='} NUMBER"
         command = command_line("train", *record.overrides, f'evaluator.benchmark.metrics=["{bound}"]')

@@ -97,6 +97,7 @@ def config(content: RunContent, gallery: PlotGallery) -> list[Element]:
     elements: list[Element] = [Details("Config by group", table)]
     try:
         return [*elements, Details("config.yaml", [Code("", RunReader(content.record.folder).read_config())])]
+    # the table above is useful without the file
     except (LookupError, OSError, RuntimeError, UnicodeDecodeError):
         return elements
 
@@ -156,6 +157,7 @@ def files(content: RunContent, gallery: PlotGallery) -> list[Element]:
 
 def hash_files(folder: RunFolder) -> Mapping[str, str]:
     """Return the sha256 of each file that the page and its plots are made from, by its path in the folder."""
+    # the page cannot contain its own hash, and plots are drawn anew whenever it is written
     made = (folder.report, folder.plots)
     files = [file for file in folder.files() if not any(file == path or path in file.parents for path in made)]
     return {file.relative_to(folder.path).as_posix(): sha256(file) for file in files}
@@ -163,5 +165,6 @@ def hash_files(folder: RunFolder) -> Mapping[str, str]:
 
 def hash_of_hashes(hashes: Mapping[str, str]) -> str:
     """Return one sha256 over the lines ``sum  path`` sorted by path: what ``sha256sum * | sha256sum`` prints."""
+    # two spaces, as sha256sum separates them: so the sum can be checked without runtree
     lines = "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))
     return hashlib.sha256(lines.encode()).hexdigest()

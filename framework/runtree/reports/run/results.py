@@ -70,6 +70,7 @@ def gate(content: RunContent, gallery: PlotGallery) -> list[Element]:
 def metrics(content: RunContent, gallery: PlotGallery) -> list[Element]:
     """Return the metrics of each split, those of the test set with intervals."""
     splits = {name: scores for name, scores in content.record.metrics.items() if isinstance(scores, Mapping)}
+    # in the order of the run, which is that of `evaluator.metrics`
     names = list(dict.fromkeys(name for scores in splits.values() for name in scores))
     result = content.result("intervals")
     intervals = result.get("test") or {}
@@ -80,6 +81,7 @@ def metrics(content: RunContent, gallery: PlotGallery) -> list[Element]:
     ]
     headings = ["metric", *splits]
     headings += [f"{format_percent(result.get('level', 0.95))} interval, test"] if intervals else []
+    # a run that failed early has no objective yet
     marked = frozenset({names.index(content.metric)} if content.metric in names else ())
     elements = table_of("Metrics by split", headings, rows, marked=marked)
     if intervals and rows:

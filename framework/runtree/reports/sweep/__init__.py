@@ -1,1 +1,1 @@
-"""The sections of a sweep's page, each from the files of its folder; one that has nothing to tell is absent."""
+"""The sections of a sweep's page, each made from the files of its folder; a section without content is left out."""

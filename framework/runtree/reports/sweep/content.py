@@ -97,7 +97,9 @@ def _read_leaderboard(folder: SweepFolder, missing: list[str]) -> list[Leaderboa
     except OSError:
         missing.append("leaderboard.csv does not exist: the sweep is not finished")
         return []
+    # csv.DictReader uses the key None for cells beyond the header, and the value None for missing ones
     rows = [{str(key): str(value or "") for key, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
+    # a file that was edited by hand may lack columns
     return [row for row in rows if set(FIXED_COLUMNS) <= set(row)]
 
 
@@ -105,6 +107,7 @@ def _read_best(folder: SweepFolder, rows: Sequence[LeaderboardRow]) -> RunConten
     """Return the first completed run of the best configuration, of those scored on the test set if there are any."""
     completed = [row for row in rows if "completed" in row["state"] and row["runs"]]
     scored = [row for row in completed if any(value and name.startswith("test.") for name, value in row.items())]
+    # a configuration with test scores first: only its run has the files that a page shows
     for row in [*scored[:1], *completed[:1]]:
         for number in row["runs"].split():
             try:

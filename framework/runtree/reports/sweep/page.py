@@ -45,6 +45,7 @@ def search_space(content: SweepContent, gallery: PlotGallery) -> list[Element]:
 def commands(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     where = outputs_option(content.best.record) if content.best else []
     overrides = [str(text) for text in content.description.get("overrides") or ()]
+    # `tune` adds a tuner and a bound; the overrides of a grid must be repeated without
     verb = ["tune"] if any(text.startswith("tuner=") for text in overrides) else ["train", "-m"]
     return [
         Code("resume", command_line("resume", content.name, *_resume_overrides(content), *where)),
@@ -59,6 +60,7 @@ def _resume_overrides(content: SweepContent) -> list[str]:
     limits = (content.description.get("tuner_node") or {}).get("stop") or {}
     criterion = content.stop.get("criterion")
     limit = limits.get(criterion)
+    # a resumed sweep with the same limit would end at once
     if criterion in ("max_runs", "max_seconds") and isinstance(limit, (int, float)):
         return [f"tuner.stop.{criterion}={2 * limit:g}"]
     runs = (limits.get("patience") or {}).get("runs")

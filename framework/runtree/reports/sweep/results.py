@@ -29,6 +29,7 @@ def best(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     if run is None:
         return [Paragraph("No run completed, so there is no best run.")]
     number = run.folder.path.name
+    # a configuration may have several runs, one for each repeat
     row = next((row for row in content.rows if number in row["runs"].split()), {})
     settings = [f"{name.rpartition('.')[2]} = {_cell(row[name])}" for name in content.settings if row.get(name)]
     among = " by the first of several objectives" if len(content.objectives) > 1 else ""
@@ -81,6 +82,7 @@ def leaderboard(content: SweepContent, gallery: PlotGallery) -> list[Element]:
         return []
     caption = f"The best {min(MAX_CONFIGURATIONS, len(rows))} of {len(rows):,} configurations"
     elements: list[Element] = [_table(caption, content, rows[:MAX_CONFIGURATIONS])]
+    # the rows are ranked, so the first of each algorithm is its best
     first = [next(row for row in rows if row["family"] == name) for name in content.families]
     if len(first) > 1 and len(content.objectives) == 1:
         elements.append(_table("The best configuration of each algorithm", content, first))
@@ -90,6 +92,7 @@ def leaderboard(content: SweepContent, gallery: PlotGallery) -> list[Element]:
 
 def _table(caption: str, content: SweepContent, rows: Sequence[LeaderboardRow]) -> HtmlTable:
     names = [name for name in content.settings if any(row[name] for row in rows)]
+    # a table with more columns does not fit a page
     columns = names if len(names) <= MAX_SETTING_COLUMNS else []
     several = len(content.families) > 1
     headings = ["rank", "run", *(["algorithm"] if several else [])]
@@ -125,6 +128,7 @@ def _is_number(text: str) -> bool:
 def _cell(text: str) -> str:
     """Return a cell of the leaderboard, numbers with as many digits as are read."""
     try:
+        # CSV has no types: whole numbers must not get decimals
         return format_number(int(text)) if text.lstrip("-").isdigit() else format_number(float(text))
     except ValueError:
         return text
