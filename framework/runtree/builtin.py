@@ -18,7 +18,7 @@ def config_paths() -> Iterable[str]:
 
 @hookimpl
 def register_stages() -> Iterable[Stage]:
-    """Return the stages of the lifecycle, and those of the evaluation, which the lifecycle does not know."""
+    """Return the stages of the lifecycle, and those of the evaluation, which the lifecycle does not import."""
     # imported inside the hooks: the command line loads this
     # module at each start, and help and completion need no stages
     from runtree.evaluation import evaluate

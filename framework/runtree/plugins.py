@@ -177,7 +177,7 @@ def _register(plugins: Plugins, name: str, plugin: object) -> None:
 
 
 def _check(manager: pluggy.PluginManager, plugin: object) -> None:
-    """Refuse a hook that does not exist: pluggy would never call it, and say nothing."""
+    """Refuse a hook that does not exist: pluggy would register it silently and never call it."""
     for caller in manager.get_hookcallers(plugin) or ():
         if not caller.has_spec():
             raise ValueError(f"it implements the hook '{caller.name}', which does not exist")

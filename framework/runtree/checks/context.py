@@ -208,7 +208,7 @@ class CheckContext:
             return predictions.values([self.metric]).get(self.metric.name, float("nan"))
 
     def gain(self, value: float, reference: float) -> float:
-        """Return by how much a score beats a reference, whatever the direction: above 0 is better."""
+        """Return by how much a score beats a reference, in either direction of the metric: above 0 is better."""
         return value - reference if self.direction == "maximize" else reference - value
 
 

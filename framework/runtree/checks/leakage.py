@@ -62,7 +62,7 @@ def _usable_rows(context: CheckContext) -> "tuple[Array, Array]":
 
 
 def judge_scores(scores: dict[str, float], columns: int, measure: str) -> CheckResult:
-    """Tell one leaking column from a task that many columns make easy."""
+    """Distinguish one leaking column from a task that many columns make easy."""
     best = max(scores, key=lambda name: scores[name])
     leaks = [name for name, score in scores.items() if score >= LEAK_SCORE]
     others = [score for name, score in scores.items() if name not in leaks]

@@ -1,4 +1,4 @@
-"""Checks of the fitted pipeline: shapes and values of what it returns, and reproducibility."""
+"""Checks of the fitted pipeline: shapes and values of its output, and reproducibility."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -26,7 +26,7 @@ class Check:
     Attributes
     ----------
     name, question
-        A word or two, and what is checked in one line.
+        A name of one or two words, and the check as a question in one line.
     needs_fit
         Whether the check fits the pipeline; it is skipped if that fails.
     """

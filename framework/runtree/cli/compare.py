@@ -1,4 +1,4 @@
-"""`runtree compare`: configurations side by side, and which of them the data cannot tell apart."""
+"""`runtree compare`: configurations side by side, with tests of their differences."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -306,7 +306,7 @@ def _format_p(p: float | None) -> str:
 
 
 def _footnotes(table: "ComparisonTable") -> Iterator[str]:
-    """Yield the tests and intervals behind the numbers, and what was left out."""
+    """Yield the tests and intervals behind the numbers, and the runs that were left out."""
     tests = [row.best for row in table.lines if row.best is not None]
     if text := describe_ties(table):
         yield f"tied: {text}"

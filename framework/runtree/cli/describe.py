@@ -46,7 +46,7 @@ def describe_command(what: str, as_json: bool) -> None:
 
 
 def _find_option(catalogue: "Catalogue", what: str) -> "Option":
-    """Return the option that `group=option`, a group, or the name of an option stands for."""
+    """Return the option for `group=option`, a group, or the name of an option."""
     from runtree.contract.errors import RequestError, unknown
 
     group, equals, name = what.partition("=")

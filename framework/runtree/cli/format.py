@@ -198,7 +198,7 @@ def sweep_name(folder: "SweepFolder", outputs: str | None = None) -> str:
 
 
 def display_path(path: Path) -> str:
-    """Return a path as a user would type it: relative to the working directory where it lies below it."""
+    """Return a path as a user would type it: relative if it is below the working directory."""
     # os.path and not Path.relative_to, which raises for a path that is not below
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative

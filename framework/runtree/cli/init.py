@@ -175,7 +175,7 @@ def _make_files(folder: Path, table: UserTable | None) -> dict[str, str]:
 
 
 def _make_data_option(folder: Path, table: UserTable) -> str:
-    """Return the YAML of the option for the user's table; the path is relative if the file lies in the folder."""
+    """Return the YAML of the option for the user's table; the path is relative if the file is inside the folder."""
 
     def quote(text: str) -> str:
         return json.dumps(text, ensure_ascii=False)  # a JSON string is a YAML scalar

@@ -1,4 +1,4 @@
-"""`runtree plan`: what a sweep would run, how long it may take, and where its files go."""
+"""`runtree plan`: the runs that a sweep would start, with an estimate of time and disk, and the output folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -12,7 +12,7 @@ WIDE_TERMINAL = 110  # columns, with room for two metrics
 
 
 class Spinner:
-    """Shows what is being done. Rich is imported, and the terminal touched, only once there is something to show."""
+    """Shows the current step. Rich is imported, and the terminal touched, only once there is something to show."""
 
     def __init__(self) -> None:
         self._status: Any = None
@@ -59,8 +59,7 @@ class RunProgress:
         # the limit that the algorithm has in fact, which its own default or the fit block may have set
         limit = run.estimator.get_params(deep=False).get(plan.bound) if plan.bound else None
         text = format_iteration(line, plan.iterations.unit, limit, 2 if self._bar.console.width >= WIDE_TERMINAL else 1)
-        # rich redraws ten times a second by itself; only the first
-        # iteration must be seen at once, since it may take long
+        # rich redraws ten times a second by itself; the first iteration is drawn at once, because the line is empty
         self._bar.update(self._task, total=limit, completed=step, text=text, refresh=step == 1)
 
     def on_run_end(self, run: "ActiveRun") -> None:

@@ -40,7 +40,7 @@ def stop_command(sweep: str | None, now: bool, outputs: str) -> None:
         return
     name = sweep_name(folder, outputs)
     reader = LedgerReader(folder).read()
-    # a request would stay in the folder and stop the sweep as soon as it was resumed
+    # only a driver reads requests, and it removes an old one when it starts
     if reader.holder is None:
         click.echo(f"{name} is not running")
         click.echo(next_steps([command("status", name, outputs=outputs)]))

@@ -88,7 +88,7 @@ def run_observed_sweep(app: Any, begin: "Callable[[SweepRequest], TrainResult]")
 
 
 def is_hydra_query(flags: argparse.Namespace) -> bool:
-    """Return whether a flag of Hydra's asks for output instead of a run."""
+    """Return whether a flag of Hydra requests output instead of a run."""
     return bool(flags.cfg or flags.info or flags.hydra_help or flags.shell_completion)
 
 
@@ -111,7 +111,7 @@ def print_hydra_answer(app: Any, flags: argparse.Namespace) -> int:
 
 
 def _warn_of_unused_tuner(overrides: Sequence[str]) -> None:
-    """Say that overrides of the tuner have no effect on a single run: most likely `-m` was forgotten."""
+    """Print a note that overrides of the tuner have no effect on a single run: most likely `-m` was forgotten."""
     unused = [text for text in overrides if text.startswith(("tuner=", "tuner."))]
     # hydra.mode=MULTIRUN is -m in another form
     if unused and not any(text.startswith("hydra.mode=") for text in overrides):

@@ -49,7 +49,7 @@ class AllowList:
         return {}
 
     def permits(self, target: str) -> bool:
-        """Return whether the name is allowed; of what class it is, only `resolve` knows."""
+        """Return whether the name is allowed; the class of the object is checked by `resolve`."""
         return _prefix(target) is not None or target in self.names
 
     def resolve(self, target: str, path: str) -> Any:

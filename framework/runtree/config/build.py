@@ -124,7 +124,7 @@ def parameter_error(algorithm: Any, path: str, error: ValueError) -> ConfigError
 
 
 def construct(node: Any, trust: TargetResolver, path: str) -> Any:
-    """Build what a node and the nodes inside it describe, as Hydra's `instantiate` would.
+    """Build the objects of a node and of the nodes inside it, as Hydra's `instantiate` would.
 
     `instantiate` makes an OmegaConf node of each, which takes 20 ms here, and a sweep builds several objects a run.
     """

@@ -207,6 +207,6 @@ def _get(config: Mapping[str, Any], path: str) -> Any:
 
 
 def _replace(node: Mapping[str, Any], names: Sequence[str], value: Any) -> dict[str, Any]:
-    """Return a mapping with one value replaced or added; what is not on the way to it is shared, not copied."""
+    """Return a mapping with one value replaced or added; branches without a change are shared, not copied."""
     name, *rest = names
     return {**node, name: _replace(node.get(name, {}), rest, value) if rest else value}

@@ -46,7 +46,7 @@ class OptionParameter:
 
 @dataclass(frozen=True)
 class Description:
-    """All about one option; `problems` says what could not be inspected, and why.
+    """The description of one option; `problems` holds the reasons why a target could not be inspected.
 
     `more` are parameters of the target that the option has no key for, `chooses` the options of other groups that it
     sets, `honours` the keys of the `fit` block and the parameter that each becomes.
@@ -129,7 +129,7 @@ def option_leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 
 
 def inspect_target(target: str, path: str, allow_list: AllowList, problems: list[str]) -> CallableInfo:
-    """Return what is known of a target's parameters, from its source if that is enough, else by importing it."""
+    """Return the parameters of a target, from its source if that is plain enough, else by importing it."""
     # a target that is not allowed goes on to `resolve`, whose error becomes a problem of the description
     if allow_list.permits(target):
         with suppress(NotInSource):
@@ -250,7 +250,7 @@ def format_type(hint: Any) -> str:
 
 
 def parameter_docs(factory: Any) -> dict[str, ParameterDoc]:
-    """Return what the docstring says of each parameter."""
+    """Return type and meaning of each parameter from the docstring."""
     return _parse_docstring(inspect.getdoc(factory) or "")
 
 

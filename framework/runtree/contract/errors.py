@@ -77,7 +77,7 @@ class UnknownKeyError(ConfigError):
         self.key, self.known = key, known
 
     def __reduce__(self) -> tuple[type[RuntreeError], tuple[str, ...]]:
-        """Keep what is known."""
+        """Keep the key and the known paths."""
         # the constructor takes the key, not the message that `args` hold
         return type(self), (self.key, *self.known)
 

@@ -67,7 +67,7 @@ class Node:
 # has_type and truth are methods of their own, because SQLite's comparison and truth differ from Python's for mixed
 # types
 class ValueNode(Node, ABC):
-    """What can be compared."""
+    """A value that can be compared."""
 
     @abstractmethod
     def value(self, read: Read) -> Any:
@@ -79,7 +79,7 @@ class ValueNode(Node, ABC):
 
     @abstractmethod
     def has_type(self, column: Column, kind: str) -> Sql:
-        """Return the SQL that says whether this is a "text" or a "number"."""
+        """Return SQL that is 1 if the value has this type, "text" or "number"."""
 
     @abstractmethod
     def truth(self, column: Column) -> Sql:
@@ -179,7 +179,7 @@ class ArithmeticNode(ValueNode):
 
 
 class ConditionNode(Node, ABC):
-    """What is true or false, never null."""
+    """A condition: true or false, never null."""
 
     @abstractmethod
     def holds(self, read: Read) -> bool:

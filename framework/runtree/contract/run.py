@@ -1,4 +1,4 @@
-"""`Run`: what a stage, an evaluator or a hook sees of one run.
+"""`Run`: the interface of one run for stages, evaluators and hooks.
 
 The stages fill it in order: each slot is set once, by the stage that owns it, and can only be read afterwards.
 runtree's own internals are on the subclass `runtree.training.active_run.ActiveRun`.

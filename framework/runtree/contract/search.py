@@ -11,7 +11,7 @@ TrialState = Literal["running", "completed", "pruned", "failed"]
 
 @dataclass(frozen=True)
 class Choice:
-    """A finite set without an order: values of any type that YAML knows, lists and mappings included."""
+    """A finite set without an order: values of any type that YAML has, lists and mappings included."""
 
     values: tuple[Any, ...]
 

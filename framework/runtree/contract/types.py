@@ -27,7 +27,7 @@ class AlgorithmOption:
     Parameters
     ----------
     name
-        What a user types: ``algorithm=<name>``.
+        The name of the option: ``algorithm=<name>``.
     target
         Dotted path of an estimator class with scikit-learn's ``fit``/``predict``, or a mapping
         task → dotted path where each task has a class of its own.
@@ -90,7 +90,7 @@ class Tracker:
     Parameters
     ----------
     name
-        What a user types: ``trackers=[<name>]``.
+        The name in the config: ``trackers=[<name>]``.
     target
         Dotted name of a class, or a factory. It is called with the settings in ``tracking.<name>``, once for each run
         and each sweep, in the process that executes it. Those methods of the object that are named like moment hooks

@@ -66,7 +66,7 @@ class EvaluationContext:
         return groups
 
     def gain(self, value: float, reference: float) -> float:
-        """Return by how much a score beats a reference, whatever the direction: above 0 is better."""
+        """Return by how much a score beats a reference, in either direction of the metric: above 0 is better."""
         return value - reference if self.direction == "maximize" else reference - value
 
     @property
@@ -110,7 +110,7 @@ class EvaluationContext:
         return float(np.nanstd(replicates.drawn) * np.sqrt(shrinkage))
 
     def no_skill_predictions(self, split: str) -> Predictions:
-        """Return the predictions of a model that knows only the target: the train split's class shares, or its mean."""
+        """Return the predictions of a model without features: the train split's class shares, or its mean."""
         import numpy as np
 
         classes = self.run.data.classes

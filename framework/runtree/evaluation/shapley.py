@@ -1,4 +1,4 @@
-"""Shapley values of one prediction, by sampling: what each column adds to it or takes from it."""
+"""Shapley values of one prediction, by sampling: the contribution of each column."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ BATCH_ROWS = 20_000  # of one prediction
 
 @dataclass(frozen=True)
 class FeatureContribution:
-    """What one column adds to the prediction; `error` is the standard error of the sampling."""
+    """The contribution of one column to the prediction; `error` is the standard error of the sampling."""
 
     column: str
     value: Any
@@ -39,7 +39,7 @@ class RowExplanation:
     contributions: tuple[FeatureContribution, ...]
 
     def largest(self, count: int) -> tuple[FeatureContribution, ...]:
-        """Return the contributions of the largest size, whatever their sign."""
+        """Return the contributions with the largest absolute value."""
         return tuple(sorted(self.contributions, key=lambda contribution: -abs(contribution.amount))[:count])
 
 

@@ -92,7 +92,7 @@ def diff(first: RunRecord, second: RunRecord) -> Diff:
 
 
 def _read_data(record: RunRecord) -> Part:
-    """Return ``data.json`` with its columns by name; without it, what the record knows of the data."""
+    """Return ``data.json`` with its columns by name; without it, the fields of the record on the data."""
     content, fault = read_json(RunReader(record.folder).files.data)
     if fault:
         fingerprints = record.fingerprints

@@ -1,4 +1,4 @@
-"""Which runs a listing shows, in which order, and what the names in conditions mean.
+"""The runs of a listing, their order, and the meaning of names in conditions.
 
 A full name is a field of the record (`state`), a metric of a split (`test.accuracy`) or a config path
 (`algorithm.alpha`). docs/expressions.md describes the conditions.

@@ -66,7 +66,7 @@ class RunReader:
 
     @cached_property
     def folds(self) -> list[Mapping[str, Any]]:
-        """Return the scores of each fold that ended, whatever became of the others."""
+        """Return the scores of each fold that ended, even if the run failed later."""
         # folds.jsonl has each fold that ended, metrics.json only the folds of a completed run
         return list(read_lines(self.files.folds) or read_json(self.files.metrics)[0].get("folds") or [])
 

@@ -19,7 +19,7 @@ from runtree.records.writer import sync_folder, write_text
 
 @dataclass(frozen=True)
 class ZooEntry:
-    """An entry of the zoo: `fault` says why it cannot be used; `card` is None if it cannot be read."""
+    """An entry of the zoo: `fault` is the reason why it cannot be used; `card` is None if it cannot be read."""
 
     name: str
     folder: Path
@@ -140,7 +140,7 @@ def _not_writable(zoo: Path, error: OSError) -> RequestError:
 
 
 def make_file_card(name: str, file: Path) -> ModelCard:
-    """Return a card that says only where the weights are from."""
+    """Return a card that states only the source of the weights."""
     return ModelCard(
         name=name,
         architecture=None,

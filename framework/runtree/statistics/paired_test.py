@@ -26,7 +26,7 @@ def compare_predictions(
 ) -> Comparison:
     """Test first - second by the test that fits the metric.
 
-    McNemar for accuracy and DeLong for the area under the ROC curve of two classes, neither of which knows `groups`;
+    McNemar for accuracy and DeLong for the area under the ROC curve of two classes, neither of which supports `groups`;
     otherwise a paired bootstrap. With 0 resamples only the difference is returned, without limits.
 
     Raises

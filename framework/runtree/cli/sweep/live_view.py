@@ -74,7 +74,7 @@ class SweepView:
         self.show_progress(driver, None)
 
     def finishing(self, what: str) -> None:
-        """Show what is done after the last run."""
+        """Show the step that follows the last run."""
 
     def show_start(self, plan: "SweepPlan", driver: "Driver") -> None:
         """Show tuner, algorithms and limits."""

@@ -1,4 +1,4 @@
-"""Dimensions of a search space: what a tuner may choose for a config path, and under which condition."""
+"""Dimensions of a search space: the values that a tuner may choose for a config path, and their conditions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -104,7 +104,7 @@ def join_conditions(conditions: Sequence[Any]) -> Condition | None:
 
 
 def lookup(path: str, values: Mapping[str, Any]) -> Any:
-    """Return the value of a config path, which may lie inside the value of a shorter path, or MISSING."""
+    """Return the value of a config path, which may be inside the value of a shorter path, or MISSING."""
     # a chosen value may be a mapping, and a condition may read a key inside it: the longest known prefix wins
     parts = path.split(".")
     for length in range(len(parts), 0, -1):
@@ -137,7 +137,7 @@ def parse_dimension(
     options: Options | None = None,
     seed: int = 0,
 ) -> Dimension:
-    """Parse what is declared for one config path.
+    """Parse the declaration of one config path.
 
     Parameters
     ----------

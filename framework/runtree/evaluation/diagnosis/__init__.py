@@ -1,1 +1,1 @@
-"""Diagnosis of a scored model: reports on its errors, and findings that say what to do about them."""
+"""Diagnosis of a scored model: reports on its errors, and findings with advice."""

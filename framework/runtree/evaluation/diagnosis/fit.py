@@ -194,7 +194,7 @@ def _last_doubling(context: EvaluationContext, last: Predictions, previous: Pred
 
 
 def learning_curve_findings(context: EvaluationContext) -> Iterator[Finding]:
-    """Say whether more rows would help, judging by the last doubling."""
+    """Report whether more rows would help, judged by the last doubling."""
     curve = context.results.get("learning_curve")
     if not curve:
         return

@@ -1,1 +1,1 @@
-"""Comparison of runs: which are one configuration, which may be compared, by which test, and what came of it."""
+"""Comparison of runs: grouping into configurations, comparability, statistical tests, and the resulting table."""

@@ -100,7 +100,7 @@ def _compare_configurations(
 ) -> Iterator[ComparisonRow]:
     """Test the first configurations against the best and against the baseline. The baseline is always included.
 
-    Only what is shown is tested: the correction counts these tests, and each reads files of predictions.
+    Only configurations that are shown are tested: the correction counts these tests, and each reads predictions.
     """
     limit = request.most or len(configurations)
     ranked = [pair for pair in enumerate(configurations, 1) if pair[0] <= limit or pair[1] is baseline]

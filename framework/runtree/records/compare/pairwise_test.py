@@ -24,7 +24,7 @@ Limits = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class PairwiseTest:
-    """The comparison first - second in the unit of the metric, and what it rests on; or why there is none."""
+    """The comparison first - second in the unit of the metric, with its basis `over`; or `why` there is none."""
 
     comparison: "Comparison | None"
     over: str = ""
@@ -107,7 +107,7 @@ def _test_rows(pair: Pair, metrics: Mapping[str, Metric], level: float) -> Pairw
 
 @dataclass(frozen=True)
 class Dispersion:
-    """Mean and standard deviation over runs, and an interval; `over` says what it rests on, `why` why there is none."""
+    """Mean and standard deviation over runs, and an interval with its basis `over`; or `why` there is none."""
 
     n: int
     mean: float

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MissingDataError(Exception):
-    """A file that a test needs is missing; the text says which."""
+    """A file that a test needs is missing; the message names it."""
 
 
 @dataclass

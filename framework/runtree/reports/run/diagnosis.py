@@ -31,7 +31,7 @@ def findings(content: RunContent, gallery: PlotGallery) -> list[Element]:
 
 
 def read_finding(entry: Mapping[str, Any]) -> Finding:
-    """Return a finding from its JSON, with a name and a level that can be shown whatever the file holds."""
+    """Return a finding from its JSON, with a name and a level that can always be shown."""
     level = str(entry.get("level"))
     name = str(entry.get("name") or "").replace("_", " ")
     # a plugin or a later version may write a level that this version does not know

@@ -77,7 +77,7 @@ def unless_damaged(build: Callable[[], Part], default: Part) -> Part:
 def build_section(
     id: str, title: str, build: Callable[..., list[Element]], content: Any, gallery: PlotGallery
 ) -> Section | None:
-    """Return a section; None if it has nothing to show. Where a file is damaged it says so."""
+    """Return a section; None if it is empty. If a file is damaged, the section is a sentence about that."""
     try:
         elements = build(content, gallery)
     except DAMAGED as error:

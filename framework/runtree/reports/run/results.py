@@ -40,7 +40,7 @@ def headline(content: RunContent) -> Mapping[str, Any] | None:
 
 
 def _test_set_use(content: RunContent) -> str:
-    """Return how often the test set was used, as far as the output tree knows."""
+    """Return how often the test set was used, as recorded in the output tree."""
     used = content.result("test_looks")
     count, configurations = used.get("count"), used.get("configurations")
     if not isinstance(count, int):
