@@ -63,7 +63,7 @@ A table shows {DEFAULT_LIMIT} configurations unless --limit or --all is given, a
 
 def comparison_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select the runs and the tests."""
-    # decorators apply from the bottom up, so the list stands in reverse order of the help
+    # decorators apply from the bottom up, so the list is in reverse order of the help
     for option in (
         click.option("--force", is_flag=True, help="Compare although data, split or scoring differ."),
         click.option(

@@ -61,7 +61,7 @@ def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
         "metrics": compare_metrics(differences),
         "predictions": compare_predictions(record, differences.second),
     }
-    # equal scores of a run that was stopped and one that completed are no agreement
+    # equal scores of a run that was stopped and of one that completed do not count as agreement
     same_state = record.state == differences.second.state
     equal = same_state and all(agreement.equal for agreement in agreements.values())
     if as_json:

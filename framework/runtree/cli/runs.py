@@ -185,7 +185,7 @@ def _print_table(selection: "RunSelection", outputs: str) -> None:
     headings = [column.heading for column in columns]
     rows = [[column.cell(record) for column in columns] for record in selection.records]
     errors = {number: _format_error(record) for number, record in enumerate(selection.records) if record.error}
-    # the settings that differ come first, for they tell the runs apart; times are left out before them
+    # the settings that differ come first, because they distinguish the runs; times are left out before them
     optional = [column.heading for column in sorted(columns, key=lambda column: column.rank) if column.rank]
     kept = fit_columns(headings, rows, optional)
     positions = [headings.index(heading) for heading in kept]

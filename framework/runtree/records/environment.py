@@ -53,7 +53,7 @@ def git(folder: Path) -> dict[str, Any] | None:
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return None
     revision = _git(folder, "rev-parse", "HEAD")
-    # untracked files would make a stat of the whole output tree
+    # looking for untracked files would stat the whole output tree
     status = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"revision": revision, "changed": bool(status)} if revision else None
 

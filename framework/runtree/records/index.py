@@ -574,7 +574,7 @@ class IndexBuilder:
             try:
                 self.connection.executemany(sql, zip(*own.values(), strict=True))
             except (OverflowError, UnicodeEncodeError):  # an integer of more than 64 bits, half a surrogate pair
-                # the rows before the one that failed are inserted already, as there is no journal to roll back
+                # the rows before the one that failed are inserted already, and without a journal there is no rollback
                 self.connection.execute(f"DELETE FROM {table} WHERE row >= ?", (bookkeeping[0][0],))
                 safe = [[_storable(value) for value in column] for column in own.values()]
                 self.connection.executemany(sql, zip(*safe, strict=True))

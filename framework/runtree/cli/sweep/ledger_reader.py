@@ -145,7 +145,7 @@ class LedgerReader:
         """Return the seconds that the sweep has run, over all sessions."""
         if self.holder is None or "time" not in self.opened:
             return self.book.seconds
-        # by the clock of the wall, because a monotonic clock of another process has another origin
+        # by wall-clock time, because monotonic clocks of two processes on two machines have different origins
         passed = (datetime.now(UTC) - datetime.fromisoformat(str(self.opened["time"]))).total_seconds()
         # never less than what is recorded, even if the clocks of two machines differ
         return max(self.book.seconds, float(self.opened.get("at", 0.0)) + passed)
