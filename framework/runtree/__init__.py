@@ -1,8 +1,8 @@
-"""runtree trains and evaluates models from one tree of YAML, and keeps every run in files one owns.
+"""runtree trains and evaluates models from one tree of YAML, and keeps every run in plain files.
 
-This face is what a plugin author imports from, and `load_runs` for whoever looks at runs in Python. A name is loaded
-when it is asked for, so that the command line, which passes through here too, starts at once; none loads Hydra or
-scikit-learn, and `load_runs`, which makes a pandas table, alone loads pandas.
+The public API for plugin authors, and `load_runs` for analysis in Python. Names are imported on first access, because
+the command line imports this package too and must start fast. None imports Hydra or scikit-learn; only `load_runs`
+imports pandas.
 """
 
 from importlib import import_module
@@ -31,7 +31,7 @@ __all__ = [
     "load_runs",
 ]
 
-_HOMES = {
+_MODULES = {
     "hookimpl": "contract.hookspecs",
     "Run": "contract.run",
     "Stage": "contract.run",
@@ -40,7 +40,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name of the face from its home."""
+    """Import a public name on first access (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'runtree' has no attribute '{name}'")
-    return getattr(import_module(f"runtree.{_HOMES.get(name, 'contract.types')}"), name)
+    return getattr(import_module(f"runtree.{_MODULES.get(name, 'contract.types')}"), name)

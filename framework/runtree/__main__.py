@@ -1,4 +1,4 @@
-"""`python -m runtree`: the command line of that very Python, whatever `runtree` is first in PATH."""
+"""`python -m runtree`: the command line of this Python, independent of PATH."""
 
 from runtree.cli.main import main
 

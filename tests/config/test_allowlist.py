@@ -57,7 +57,7 @@ HOSTILE = [
     "runtree.app.train",
     "runtree.config.build.build",
     "runtree.training.model_files.load_skops",
-    "runtree.data.files.existing",
+    "runtree.data.files.require_file",
     "runtree.data.files.Path",
     "runtree.compute.device.sys",
     "runtree.evaluators.holdout.answer",

@@ -147,7 +147,7 @@ def test_whatever_an_error_says_is_written_down_short_and_whole(folder, engine):
         assert (record["state"], record["error"]) == (event["state"], event["error"])
     assert "\\udcff" in told["mumble"]["error"]["message"]
     assert "(5,000,000 characters)" in told["read_out"]["error"]["message"]
-    assert "cannot say what it is: RuntimeError" in told["choke"]["error"]["message"]
+    assert "has no printable message: RuntimeError" in told["choke"]["error"]["message"]
     assert sweep_of(folder).ledger.stat().st_size < 50_000
     assert sum(fits(folder).values()) <= 5  # none was tried again; the best may be fitted once more
 

@@ -48,12 +48,12 @@ def test_the_user_has_the_last_word_on_the_task():
     ("columns", "options", "says"),
     [
         ({"y": ["p", None] * 6}, {}, "data.target: column 'y' is missing in 6 of 12 rows"),
-        ({"y": ["p"] * 12}, {}, "one class only: 'p'"),
-        ({}, {"task": "regression"}, "holds text, and a regression needs numbers"),
+        ({"y": ["p"] * 12}, {}, "only one class: 'p'"),
+        ({}, {"task": "regression"}, "holds text; a regression needs numbers"),
         ({}, {"target": "Y"}, "unknown column at data.target: 'Y'"),
         ({}, {"drop": ["b"]}, "unknown column at data.drop: 'b'"),
         ({}, {"group": "g"}, "unknown column at data.group: 'g'"),
-        ({}, {"drop": ["a"]}, "no column is left to learn from"),
+        ({}, {"drop": ["a"]}, "no feature columns are left"),
     ],
 )
 def test_bad_data_is_refused(columns, options, says):

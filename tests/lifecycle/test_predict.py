@@ -116,7 +116,7 @@ def test_files_that_are_not_there_or_no_tables_are_told(trained, runtree, folder
     (folder / "empty.csv").write_text("")
     assert "the file is empty" in runtree("predict", "latest", "empty.csv", "--outputs", outputs).err
     (folder / "x.parquet").write_text("words")
-    assert "no Parquet file" in runtree("predict", "latest", "x.parquet", "--outputs", outputs).err
+    assert "not a Parquet file" in runtree("predict", "latest", "x.parquet", "--outputs", outputs).err
     assert runtree("predict", "nosuchrun", "empty.csv", "--outputs", outputs).code == 5
     assert runtree("predict", "latest", "empty.csv", "-o", "x.txt", "--outputs", outputs).code == 2
 

@@ -70,9 +70,9 @@ def test_the_id_tells_splits_apart_and_repeats():
         ({"split": "grup"}, "data.split: 'grup' is not one of"),
         ({"split": "group"}, "name it: data.group=COLUMN"),
         ({"split": "time"}, "name it: data.time=COLUMN"),
-        ({"test_size": 1.5}, "data.test_size: 1.5 is no share"),
-        ({"test_size": 0}, "data.test_size: 0 leaves nothing"),
-        ({"test_size": 100}, "leaves nothing to learn from"),
+        ({"test_size": 1.5}, "data.test_size: 1.5 is not between 0 and 1"),
+        ({"test_size": 0}, "data.test_size: 0 leaves an empty split"),
+        ({"test_size": 100}, "leaves an empty split"),
         ({"test_size": 0.5, "validation_size": 0.5}, "data.validation_size"),
     ],
 )
@@ -96,5 +96,5 @@ def test_a_class_with_a_single_row_is_told_of():
 
 def test_a_train_part_without_a_class_is_refused():
     frame = pd.DataFrame({"a": range(20), "t": range(20), "y": ["p"] * 16 + ["q"] * 4})
-    with pytest.raises(DataError, match="the train part has no row of class 'q'"):
+    with pytest.raises(DataError, match="the train split has no row of class 'q'"):
         parted(frame=frame, time="t")

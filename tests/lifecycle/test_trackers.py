@@ -49,7 +49,7 @@ def test_where_nobody_is_asked_for_the_hooks_stay_as_they_are():
     ("config", "says"),
     [
         ({"trackers": ["bord"]}, "unknown tracker 'bord'\n  did you mean: board"),
-        ({"trackers": 7}, "trackers: 7 is no list of names"),
+        ({"trackers": 7}, "trackers: 7 is not a list of names"),
         ({"trackers": "board", "tracking": {"bord": {}}}, "unknown config key 'tracking.bord'"),
         ({"trackers": "board", "tracking": {"board": {"sise": 1}}}, "did you mean: tracking.board.size"),
         (

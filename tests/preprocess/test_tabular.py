@@ -135,7 +135,7 @@ def test_what_cannot_be_read_is_named(fitted):
 
 
 def test_a_table_that_tells_nothing_is_refused_with_reasons():
-    with pytest.raises(DataError, match="no column is left to learn from") as caught:
+    with pytest.raises(DataError, match="no feature columns are left") as caught:
         Tabular().fit(pd.DataFrame({"a": [1, 1], "b": [None, None]}))
     assert caught.value.hints == ("column 'a': constant", "column 'b': entirely missing")
 

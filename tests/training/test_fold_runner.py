@@ -122,10 +122,10 @@ def test_results_are_in_the_order_of_the_folds(make_runner):
 
 @pytest.mark.slow
 def test_every_fold_starts_with_the_seed_of_the_run_wherever_it_is_fitted(make_runner, run, monkeypatch):
-    on_workers = [result.answers.score[0, 0] for result in make_runner()(folds(20, 30, 40))]
+    on_workers = [result.predictions.score[0, 0] for result in make_runner()(folds(20, 30, 40))]
     assert "fitted by a worker" in (run.folder / "log.txt").read_text()
     monkeypatch.setattr(fold_runner, "MIN_SECONDS_SAVED", np.inf)
-    here = [result.answers.score[0, 0] for result in make_runner()(folds(20, 30, 40))]
+    here = [result.predictions.score[0, 0] for result in make_runner()(folds(20, 30, 40))]
     assert on_workers == here
     assert len(set(here)) == 1
 

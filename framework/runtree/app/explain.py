@@ -58,7 +58,7 @@ def explain_rows(
         raise RequestError(
             f"{len(selected)} rows: at most {MAX_ROWS} are explained at a time", "name fewer, or a shorter file"
         )
-    checked = predictor.checked(selected)
+    checked = predictor.select_columns(selected)
     codes = _class_codes(predictor, checked, label)
     seed = int(config["seed"])
     background = _sample_background(record, table, seed)

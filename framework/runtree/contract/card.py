@@ -53,49 +53,50 @@ class ModelCard:
         try:
             # safe_load, because a card comes with weights from elsewhere, and YAML's full loader constructs arbitrary
             # objects
-            found = yaml.safe_load(text)
+            content = yaml.safe_load(text)
         except (yaml.YAMLError, UnicodeDecodeError):
-            found = None
-        if not isinstance(found, dict):
+            content = None
+        if not isinstance(content, dict):
             raise DataError(f"{place}: not a card: no mapping in YAML")
         # all keys must be there, with null for unknown: a forgotten licence must not look like an unknown one. Further
         # keys are ignored, so that a later version may add some.
-        missing = [key for key in cls.__dataclass_fields__ if key not in found]
+        missing = [key for key in cls.__dataclass_fields__ if key not in content]
         if missing:
-            raise DataError(f"{place}: the card has no {', '.join(map(repr, missing))}", "what nobody knows is null")
-        return cls(**_checked({key: found[key] for key in cls.__dataclass_fields__}, place))
+            names = ", ".join(map(repr, missing))
+            raise DataError(f"{place}: the card has no {names}", "write null for unknown values")
+        return cls(**_check({key: content[key] for key in cls.__dataclass_fields__}, place))
 
     def text(self) -> str:
         """Return the card as YAML."""
         import yaml
 
         # asdict keeps the tuple, for which safe_dump has no representation
-        told = asdict(self)
-        told["classes"] = None if self.classes is None else list(self.classes)
-        text: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+        content = asdict(self)
+        content["classes"] = None if self.classes is None else list(self.classes)
+        text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         return text
 
 
-def _checked(found: dict[str, Any], place: str) -> dict[str, Any]:
+def _check(content: dict[str, Any], place: str) -> dict[str, Any]:
     for key in ("architecture", "task", "source", "licence", "description"):
-        if not isinstance(found[key], str | None):
-            raise DataError(f"{place}: '{key}' must be a text or null, not {found[key]!r}")
-    if not isinstance(found["name"], str):
-        raise DataError(f"{place}: 'name' must be a text, not {found['name']!r}")
-    if not isinstance(found["inputs"], dict | None) or not isinstance(found["classes"], list | None):
+        if not isinstance(content[key], str | None):
+            raise DataError(f"{place}: '{key}' must be a text or null, not {content[key]!r}")
+    if not isinstance(content["name"], str):
+        raise DataError(f"{place}: 'name' must be a text, not {content['name']!r}")
+    if not isinstance(content["inputs"], dict | None) or not isinstance(content["classes"], list | None):
         raise DataError(f"{place}: 'inputs' must be a mapping and 'classes' a list, or null")
     # without the hash a damaged or exchanged file could not be detected
-    files = found["files"]
+    files = content["files"]
     if not isinstance(files, dict) or not SHA256.fullmatch(str(files.get(WEIGHTS))):
         raise DataError(f"{place}: 'files' must hold '{WEIGHTS}' with its sha256")
-    classes = None if found["classes"] is None else tuple(map(str, found["classes"]))
-    return {**found, "classes": classes, "files": {str(name): str(value) for name, value in files.items()}}
+    classes = None if content["classes"] is None else tuple(map(str, content["classes"]))
+    return {**content, "classes": classes, "files": {str(name): str(value) for name, value in files.items()}}
 
 
 def refuse_pickles(file: str, path: str) -> None:
     """Refuse a file that can only be read by unpickling, because that executes code in the file."""
     if file.lower().endswith(UNPICKLED):
         raise UntrustedError(
-            f"{path}: {file}: weights are read from .safetensors alone, for reading a pickle can run code",
-            "turn it into one: safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'weights.safetensors')",
+            f"{path}: {file}: weights are read from .safetensors only: loading a pickle can run code",
+            "convert it: safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'weights.safetensors')",
         )

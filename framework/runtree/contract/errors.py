@@ -1,4 +1,4 @@
-"""Every error that a user can cause, and the sentence "unknown …, did you mean …".
+"""The errors that a user can cause, and the message "unknown …, did you mean …".
 
 The classes, with the exit code of each::
 
@@ -29,10 +29,10 @@ __all__ = [
     "RuntreeError",
     "UnknownKeyError",
     "UntrustedError",
+    "error_text",
     "first_line",
     "nearest",
     "possible",
-    "said",
     "unknown",
 ]
 
@@ -49,7 +49,7 @@ class RuntreeError(Exception):
         self.hints = tuple(hint for hint in hints if hint)
 
     def __str__(self) -> str:
-        """Join the message and its hints, a line each."""
+        """Join the message and its hints, one line each."""
         return "\n  ".join((self.message, *self.hints))
 
     def __reduce__(self) -> tuple[type["RuntreeError"], tuple[str, ...]]:
@@ -118,18 +118,18 @@ class NotFoundError(RuntreeError):
 
 def first_line(error: object) -> str:
     """Return the first line of an error's text."""
-    return said(error, 500).strip().partition("\n")[0]
+    return error_text(error, 500).strip().partition("\n")[0]
 
 
-def said(error: object, most: int = 4000) -> str:
-    """Return the text of an error, cut at `most` characters, in a form that can be written to a file."""
+def error_text(error: object, max_length: int = 4000) -> str:
+    """Return the text of an error, cut at `max_length` characters, in a form that can be written to a file."""
     try:
         # an error of a plugin or a library may fail in its own __str__, and the report of an error must not fail as
         # well
         text = str(error)
     except Exception as fault:
-        return f"({type(error).__name__} cannot say what it is: {type(fault).__name__})"
-    shown = text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters)"
+        return f"({type(error).__name__} has no printable message: {type(fault).__name__})"
+    shown = text if len(text) <= max_length else f"{text[:max_length]} … ({len(text):,} characters)"
     # lone surrogates, as in file names that are not UTF-8, cannot be written to a file
     return shown.encode("utf-8", "backslashreplace").decode()
 
@@ -148,9 +148,9 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     known = list(known)
     # difflib rates a short beginning of a long name low ("learn" for "learning_rate"), so these come first; a single
     # letter begins too many names
-    begun = [other for other in known if len(name) > 1 and other.startswith(name)]
-    alike = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
-    return list(dict.fromkeys([*begun, *alike]))[:count]
+    prefixed = [other for other in known if len(name) > 1 and other.startswith(name)]
+    similar = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
+    return list(dict.fromkeys([*prefixed, *similar]))[:count]
 
 
 def possible(known: Sequence[str]) -> str:
@@ -161,7 +161,7 @@ def possible(known: Sequence[str]) -> str:
 def unknown(
     kind: str, name: str, known: Iterable[str], *hints: str, error: type[RuntreeError] = RequestError
 ) -> RuntreeError:
-    """Build the error for a name that is not known, with the nearest known ones."""
+    """Return the error for an unknown name, with the most similar known ones."""
     known = sorted(set(known))
     close = nearest(name, known)
     if close:

@@ -37,7 +37,7 @@ class FoldResult:
     """The predictions of a fold; `seconds` is the duration of the fit, preprocessing included."""
 
     fold: Fold
-    answers: Predictions
+    predictions: Predictions
     seconds: float
 
 

@@ -1,7 +1,7 @@
-"""Every hook a plugin may implement.
+"""The hooks that a plugin may implement.
 
-Contribution hooks return values and are called at the start. Moment hooks return nothing. Decision hooks
-(`firstresult`) are called in turn until one returns a value. Implement any of them in a module or a class::
+Contribution hooks return values. Notification hooks are called after an event and return nothing. Of the hooks with
+`firstresult` the first result that is not None is used. Implement any of them in a module or a class::
 
     from runtree import hookimpl
 
@@ -160,7 +160,7 @@ def sweep_finished(folder: Path, best: Sequence[RunRecord], stop: Mapping[str, A
 
 @hookspec(firstresult=True)
 def save_model(model: Any, folder: Path) -> str | None:
-    """Write a fitted model into an empty folder and return the name of the format, or None to pass.
+    """Write a fitted model into an empty folder and return the name of the format, or None if it is not yours.
 
     ::
 
@@ -174,7 +174,7 @@ def save_model(model: Any, folder: Path) -> str | None:
 
 @hookspec(firstresult=True)
 def load_model(folder: Path, format: str, trust: tuple[str, ...]) -> Any | None:
-    """Read the model that `save_model` wrote in a format you know, or return None to pass.
+    """Load the model that `save_model` wrote; return None if the format is not yours.
 
     `trust` holds the dotted names that the user allows on the command line.
     """

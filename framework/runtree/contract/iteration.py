@@ -3,12 +3,12 @@
 An algorithm takes part by the keyword `report` of its `fit`; its config names the keys of the `fit` block it honours::
 
     def fit(self, X, y, *, report: Report = UNWATCHED, validation=None):
-        if report.start: self.read(report.start)                    # the checkpoint of a run that goes on
+        if report.start: self.read(report.start)                    # the checkpoint of a resumed run
         for step in range(self.epochs_done + 1, self.max_epochs + 1):
             loss = self.epoch(X, y)
             if report.due(step) and report(step, model=self, snapshot=self.copy, save=self.write, train_loss=loss):
                 break
-        if report.best is not None: self.put_back(report.best)      # the best iteration's, where that is asked
+        if report.best is not None: self.put_back(report.best)      # the best iteration, if it is to be restored
         return self
 """
 
@@ -34,20 +34,20 @@ class Report(Protocol):
     Attributes
     ----------
     start
-        The folder of the checkpoint to go on from, written by the algorithm's own `save`; None to begin.
+        The folder of the checkpoint to resume from, written by the algorithm's own `save`; None in a new run.
     best
-        After the last iteration: the snapshot to put back, or None to keep the model as it is. In a run that went on it
-        may be a folder instead, that `save` filled at the best iteration.
+        After the last iteration: the snapshot to restore, or None to keep the model as it is. In a resumed run it may
+        be a folder instead, which `save` filled at the best iteration.
     """
 
     @property
     def start(self) -> Path | None:
-        """The checkpoint to go on from."""
+        """The checkpoint to resume from."""
         ...
 
     @property
     def best(self) -> Any:
-        """The snapshot to put back."""
+        """The snapshot to restore."""
         ...
 
     def due(self, step: int) -> bool:
@@ -68,15 +68,15 @@ class Report(Protocol):
         Parameters
         ----------
         step
-            Iterations done, counted from 1, over the whole life of a run that went on.
+            Iterations done, counted from 1; in a resumed run those before are included.
         model
             The algorithm as if it had stopped here, for predictions; None if there are only the losses below.
         snapshot
-            Returns what puts this iteration's model back later, held in memory. Without it the best is not put back.
+            Returns the state of the model, held in memory, to restore later. Without it the best is not restored.
         save
-            Writes into an empty folder what `start` needs to go on exactly. Without it there are no checkpoints.
+            Writes the state to resume from into the empty folder given. Without it there are no checkpoints.
         metrics
-            `train_loss`, `validation_loss`, `learning_rate`, or others by the part that they are of.
+            `train_loss`, `validation_loss`, `learning_rate`, or others, prefixed by their split.
 
         Raises
         ------
@@ -138,9 +138,9 @@ class Stepper(Protocol):
 
 
 class HoldsWeights(Protocol):
-    """An algorithm whose weights have a file format of their own: safetensors, `.keras`.
+    """An algorithm whose weights have their own file format: safetensors, `.keras`.
 
-    A pipeline that ends in one is saved as scikit-learn's pipelines are, with `bare()` in its place, and beside it the
+    A pipeline that ends in one is saved like any scikit-learn pipeline, with `bare()` as last step, and next to it the
     files that `save_weights` writes.
     """
 
@@ -149,7 +149,7 @@ class HoldsWeights(Protocol):
         ...
 
     def save_weights(self, folder: Path) -> None:
-        """Write the weights into the folder of the model, beside its other files."""
+        """Write the weights into the folder of the model."""
         ...
 
     def load_weights(self, folder: Path) -> None:

@@ -52,7 +52,7 @@ class Evaluator(Protocol):
     the algorithm's config to change, with their values. It chooses from `run.space()`.
     """
 
-    holds_out: bool  # whether it needs a validation part; else those rows are trained on
+    holds_out: bool  # whether it needs a validation split; otherwise those rows are trained on
 
     def evaluate(self, run: "Run", metrics: Sequence[Metric]) -> Evaluation:
         """Score the run's model."""
@@ -80,8 +80,8 @@ class Tuner(Protocol):
     process in the order of their numbers; from then on it proposes what an uninterrupted tuner would have proposed.
     """
 
-    own_space: bool  # whether the `space` of algorithms is searched too, or only what the user names
-    prunes: bool  # whether `report` may ever answer True
+    own_space: bool  # whether the `space` of algorithms is searched too, or only the dimensions typed
+    prunes: bool  # whether `report` may ever return True
 
     def begin(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
         """Start a search in a space with these directions of the objectives; earlier observations are dropped.

@@ -53,7 +53,7 @@ class FrozenMapping(Mapping[str, Any]):
         return f"FrozenMapping({self._content!r})"
 
     def __reduce__(self) -> tuple[type["FrozenMapping"], tuple[Mapping[str, Any]]]:
-        # `__getattr__` would answer pickle's own look-ups, and `__setattr__` refuses to restore a state
+        # `__getattr__` would intercept pickle's own lookups, and `__setattr__` refuses to restore a state
         return FrozenMapping, (self._content,)
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Slot(Generic[Value]):
         except KeyError:
             raise SlotError(
                 f"run.{self.name} is empty: the stage '{self.stage}' fills it",
-                f"let your stage stand after it: Stage(…, after='{self.stage}')",
+                f"place your stage after it: Stage(…, after='{self.stage}')",
             ) from None
         return value
 

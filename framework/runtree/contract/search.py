@@ -17,23 +17,23 @@ class Choice:
 
     @property
     def size(self) -> int:
-        """Return how many values there are."""
+        """The number of values."""
         return len(self.values)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Numbers from `low` to `high`, both included.
+    """The numbers from `low` to `high`, both included.
 
     Parameters
     ----------
     integer
-        Whether whole numbers only.
+        Whether only integers are meant.
     scale
-        "linear"; "log" (`low` > 0): equal chances for equal ratios; "reverse_log" (`high` < 1): equal chances for
-        equal ratios of ``1 - x``, for values such as 0.9, 0.99, 0.999.
+        "linear"; "log" (`low` > 0): uniform in ``log(x)``; "reverse_log" (`high` < 1): uniform in ``log(1 - x)``, for
+        values such as 0.9, 0.99, 0.999.
     step
-        Distance between values, counted from `low`; None where every number in between is meant.
+        Distance between values, counted from `low`; None for a continuous interval.
     """
 
     low: float
@@ -44,18 +44,18 @@ class Interval:
 
     @property
     def size(self) -> int | None:
-        """Return how many values there are, None for infinitely many."""
+        """The number of values; None for infinitely many."""
         step = self.step or (1 if self.integer else None)
         # the small addend, because (0.7 - 0.1) / 0.1 is 5.999…, and its integer part would lose the last value
         return None if step is None else int((self.high - self.low) / step + 1e-9) + 1
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """Return every value of a finite interval, ascending."""
+        """The values of a finite interval, ascending."""
         step = self.step or 1
-        found = (self.low + step * position for position in range(self.size or 0))
+        values = (self.low + step * position for position in range(self.size or 0))
         # 0.1 + 0.1 + 0.1 is 0.30000000000000004: no digit beyond those of the step is meant
-        return tuple(int(value) if self.integer else round(value, 12) for value in found)
+        return tuple(int(value) if self.integer else round(value, 12) for value in values)
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ class Observation:
     Parameters
     ----------
     state
-        "running" restores a proposal that is still being worked on; "failed" carries no values.
+        "running" restores a proposal whose run has not ended; "failed" has no objectives.
     values
         The values that were tried, by path.
     objectives
-        One number for each direction; of a pruned one the last that was reported, or None.
+        One number per direction; of a pruned trial the last one reported, or None.
     constraints
         Positive numbers are violations.
     reports

@@ -30,7 +30,7 @@ class AlgorithmOption:
         The name of the option: ``algorithm=<name>``.
     target
         Dotted path of an estimator class with scikit-learn's ``fit``/``predict``, or a mapping
-        task → dotted path where each task has a class of its own.
+        task → dotted path if each task has its own class.
     defaults
         Constructor arguments; each becomes a config key ``algorithm.<key>``. A value that differs by task is
         a mapping with the tasks as keys. Interpolations such as ``${seed}`` and ``${compute.threads}`` work.
@@ -55,9 +55,9 @@ class Metric:
     ----------
     function
         ``function(y_true, y_pred)`` where `needs` is "prediction"; ``function(y_true, y_score)`` where it is
-        "probability": shape (rows,) with the chance of the second class for two classes, (rows, classes) for more.
-        For classification `y_true` and `y_pred` hold class codes 0 … classes-1, and the function is also given
-        ``labels=range(classes)``, so that a part in which a class is missing is scored alike.
+        "probability": shape (rows,) with the probability of the second class for two classes, else (rows, classes).
+        For classification `y_true` and `y_pred` hold class codes 0 … classes-1, and the function also gets
+        ``labels=range(classes)``, so that a split in which a class is missing is scored in the same way.
     direction
         "maximize" or "minimize".
     tasks
@@ -127,7 +127,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Split:
-    """Positions of the rows of each part (int64 arrays that share no row); `id` hashes them."""
+    """Row positions of each split (disjoint int64 arrays); `id` hashes them."""
 
     train: "np.ndarray[Any, Any]"
     validation: "np.ndarray[Any, Any]"
@@ -135,7 +135,7 @@ class Split:
     id: str
 
     def rows(self, part: str) -> "np.ndarray[Any, Any]":
-        """Return the row positions of a part."""
+        """Return the row positions of a split."""
         if part not in SPLITS:
             raise KeyError(part)
         rows: np.ndarray[Any, Any] = getattr(self, part)
@@ -200,7 +200,7 @@ class Finding:
     advice
         The next step, preferably an override to type; empty only if the level is "good".
     values
-        The figures behind it, for programs.
+        The figures, for programs.
     """
 
     name: str

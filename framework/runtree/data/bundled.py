@@ -19,7 +19,7 @@ class Bundled:
     ----------
     source
         breast_cancer (569 rows, 2 classes), iris (150, 3), wine (178, 3), digits (1797 images of 8 x 8, 10) or
-        diabetes (442, a quantity).
+        diabetes (442, regression).
     """
 
     source: str
@@ -31,10 +31,10 @@ class Bundled:
         # checked against a list, as scikit-learn has other functions with this prefix, such as `load_files`
         if self.source not in SOURCES:
             raise unknown("table at data.source:", self.source, SOURCES, error=ConfigError)
-        found: Any = getattr(datasets, f"load_{self.source}")(as_frame=True)
-        frame: pd.DataFrame = found.frame
+        bunch: Any = getattr(datasets, f"load_{self.source}")(as_frame=True)
+        frame: pd.DataFrame = bunch.frame
         # codes become names, so that metrics, plots and predictions show "malignant" and not 0
         if self.source != "diabetes":
-            names = [str(name) for name in found.target_names]
+            names = [str(name) for name in bunch.target_names]
             frame = frame.assign(target=[names[code] for code in frame["target"]])
         return frame

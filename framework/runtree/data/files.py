@@ -31,7 +31,7 @@ class Csv:
         """Return all rows."""
         import pandas as pd
 
-        file = existing(self.path)
+        file = require_file(self.path)
         try:
             # low_memory=False: in chunks, pandas may infer two types for one column and return a mix of both
             return pd.read_csv(file, sep=self.separator, decimal=self.decimal, encoding=self.encoding, low_memory=False)
@@ -39,12 +39,12 @@ class Csv:
             raise DataError(f"data.path: {self.path} is empty") from None
         except pd.errors.ParserError as error:
             raise DataError(
-                f"data.path: {self.path} is no table: {first_line(error)}",
-                f"is '{self.separator}' what separates its columns? if not: data.separator=';'",
+                f"data.path: {self.path} is not a table: {first_line(error)}",
+                f"if '{self.separator}' does not separate its columns, type: data.separator=';'",
             ) from None
         except UnicodeDecodeError as error:
             raise DataError(
-                f"data.path: {self.path} is not written in {self.encoding} (byte {error.start})",
+                f"data.path: {self.path} is not encoded in {self.encoding} (byte {error.start})",
                 "try: data.encoding=latin-1",
             ) from None
 
@@ -61,21 +61,21 @@ class Parquet:
         from pyarrow import ArrowInvalid
 
         try:
-            return pd.read_parquet(existing(self.path))
+            return pd.read_parquet(require_file(self.path))
         # pyarrow raises OSError for some kinds of damage
         except (ArrowInvalid, OSError) as error:
-            raise DataError(f"data.path: {self.path} is no Parquet file: {str(error).partition('. ')[0]}") from None
+            raise DataError(f"data.path: {self.path} is not a Parquet file: {str(error).partition('. ')[0]}") from None
 
 
-def existing(path: str) -> Path:
+def require_file(path: str) -> Path:
     """Return the file at a path; if there is none, raise `DataError` with the names of similar files in its folder."""
     file = Path(path).expanduser()
     if file.is_file():
         return file
     if file.is_dir():
-        raise DataError(f"data.path: {path} is a folder, and one file is wanted")
+        raise DataError(f"data.path: {path} is a folder, not a file")
     folder = file.parent
     # files of the same type only: a typing error in the name is the usual cause
-    beside = sorted(entry.name for entry in folder.glob(f"*{file.suffix}")) if folder.is_dir() else []
-    hint = f"in {folder}: {', '.join(beside[:5])}" if beside else f"looked from {Path.cwd()}"
+    siblings = sorted(entry.name for entry in folder.glob(f"*{file.suffix}")) if folder.is_dir() else []
+    hint = f"in {folder}: {', '.join(siblings[:5])}" if siblings else f"current folder: {Path.cwd()}"
     raise DataError(f"data.path: no file {path}", hint)

@@ -74,10 +74,10 @@ class FoldScores:
 
     def add(self, result: FoldResult) -> None:
         """Score a fold, record it, and report the means so far."""
-        scores = result.answers.values(self.metrics)
+        scores = result.predictions.values(self.metrics)
         self.scores.append(scores)
         self.lines.append(self.run.record_fold(result, scores))
-        self.tables.append((result.answers, result.fold.held_out, "validation"))
+        self.tables.append((result.predictions, result.fold.held_out, "validation"))
         if not self.run.iterates:  # else the iterations are the steps, and two counts would mix
             values = {f"validation_{name}": value for name, value in means(self.scores).items()}
             self.run.report(self.start + len(self.scores), **values)

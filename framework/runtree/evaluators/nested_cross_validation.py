@@ -80,7 +80,7 @@ class Search:
         metric, _ = run.objective
         folds = [_with(fold, values) for fold in self.splitting.parts(run, rows)]
         try:
-            values_by_fold = [result.answers.values([metric])[metric.name] for result in run.fit_folds(folds)]
+            values_by_fold = [result.predictions.values([metric])[metric.name] for result in run.fit_folds(folds)]
         # errors that a value of a parameter may cause. A bug in an algorithm (TypeError) and a full disk still end the
         # run
         except (RunFailedError, ValueError, ArithmeticError) as error:

@@ -1,4 +1,4 @@
-"""Execute one run: walk through the stages, and write a record of how it ended whatever happens."""
+"""Execute one run: call its stages, and write a record of its end in all cases."""
 
 import logging
 import os
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ExecutionRequest:
-    """What to execute.
+    """A run to execute.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ def execute(
     """Execute one run.
 
     The folder holds `config.yaml` before the work starts, and a record of the end unless the process is killed: then
-    `run.json` still says "running" although nobody holds the folder's lock, and readers take it for interrupted.
+    `run.json` still says "running" although no process holds the folder's lock: readers treat it as interrupted.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def execute(
     Raises
     ------
     RuntreeError
-        The request, the data or the algorithm is at fault. Any other exception of a stage is raised as a
+        The request, the data or the algorithm caused the error. Any other exception of a stage is raised as a
         RunFailedError. Both are recorded first.
     """
     # all that can be refused is checked before the folder is made, so that a typo leaves no folder behind
@@ -179,7 +179,7 @@ def finalize(run: ActiveRun, stages: Sequence[Stage], hooks: Hooks) -> None:
 
 
 def finalize_later(run: ActiveRun, record: RunRecord, hooks: Hooks, trust: TargetResolver) -> RunRecord:
-    """Finalize a run of a sweep that ended before, as if `execute` had been asked to keep it, and return its record."""
+    """Finalize a completed run of a sweep as `execute` does for a run that is kept, and return its record."""
     compute = build(compute_arguments(run.config.to_dict()["compute"]), "compute", trust)
     stages = order_stages(list(hooks.contributions("register_stages")))
     run.stage_seconds |= record.stages

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
-    """Refuse an empty table, repeated column names and columns that are not there."""
+    """Refuse an empty table, repeated column names and unknown columns."""
     if len(frame) == 0:
         raise DataError("data: the table has no rows")
     repeated = frame.columns[frame.columns.duplicated()]
@@ -58,12 +58,12 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
         raise DataError(f"data: two columns are named '{repeated[0]}'", "rename one of them")
     # a frame of a plugin may have integers as column names, but the names in a config are texts
     columns = [str(column) for column in frame.columns]
-    wanted = {"data.target": [options.target], "data.drop": options.drop or []}
-    wanted |= {
+    required = {"data.target": [options.target], "data.drop": options.drop or []}
+    required |= {
         "data.group": [options.group] if options.group else [],
         "data.time": [options.time] if options.time else [],
     }
-    for path, names in wanted.items():
+    for path, names in required.items():
         for name in names:
             if name not in columns:
                 raise unknown(f"column at {path}:", name, columns, error=DataError)
@@ -83,7 +83,7 @@ def check_classes(target: "pd.Series[Any]", name: str) -> tuple[Any, ...]:
     """Return the sorted classes; refuse a single class, and a target that looks like a quantity."""
     counts = target.value_counts()
     if len(counts) < 2:
-        raise DataError(f"data.target: column '{name}' holds one class only: {counts.index[0]!r}")
+        raise DataError(f"data.target: column '{name}' holds only one class: {counts.index[0]!r}")
     # fewer than two rows in a class on average: no split could put each class on both sides, and it is most likely a
     # quantity
     if len(counts) > len(target) / 2:
@@ -103,11 +103,11 @@ def check_classes(target: "pd.Series[Any]", name: str) -> tuple[Any, ...]:
 if TYPE_CHECKING:
     import pandas as pd
 
-FEW_LEVELS = 20  # an integer target with at most so many distinct values is taken for classes
+MAX_INTEGER_CLASSES = 20  # an integer target with more distinct values is a regression
 
 
 def source_node(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of a `data` node that its source takes."""
+    """Return the keys of a `data` node that are passed to its source."""
     return {key: value for key, value in node.items() if key not in TABLE_KEYS}
 
 
@@ -116,7 +116,7 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     options = table_options(config["data"])
     source = build(source_node(config["data"]), "data", trust)
     if not callable(getattr(source, "load", None)):
-        raise ConfigError(f"data: {type(source).__name__} has no 'load', so it is no data source")
+        raise ConfigError(f"data: {type(source).__name__} is not a data source: it has no method 'load'")
     frame = source.load()
     table = to_table(frame, options, str(config["data"].get("name", "data")), int(config["seed"]))
     if not callable(getattr(source, "fingerprint", None)):
@@ -136,10 +136,10 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int)
     task, reason = choose_task(target, options)
     # the group column would identify the rows of a group, so it is no feature. The time column stays one unless dropped
     aside = [*(options.drop or ()), *([options.group] if options.group else [])]
-    kept_out = [options.target, *aside]
-    features = frame.drop(columns=kept_out)
+    excluded = [options.target, *aside]
+    features = frame.drop(columns=excluded)
     if features.shape[1] == 0:
-        raise DataError("data: no column is left to learn from", f"target and dropped: {', '.join(kept_out)}")
+        raise DataError("data: no feature columns are left", f"target and dropped: {', '.join(excluded)}")
     return Table(
         features=features,
         target=target,
@@ -177,15 +177,15 @@ def choose_task(target: "pd.Series[Any]", options: TableOptions) -> tuple[Task, 
             raise unknown("task at data.task:", options.task, TASKS, error=ConfigError)
         if options.task == "regression" and not numeric:
             raise DataError(
-                f"data.target: column '{options.target}' holds text, and a regression needs numbers",
+                f"data.target: column '{options.target}' holds text; a regression needs numbers",
                 f"for example {target.iloc[0]!r}",
                 "type: data.task=classification, or choose another target",
             )
-        return ("regression" if options.task == "regression" else "classification"), "data.task says so"
+        return ("regression" if options.task == "regression" else "classification"), "set by data.task"
     levels = int(target.nunique())
     if not numeric:
         return "classification", f"'{options.target}' is not numeric ({levels} distinct values)"
-    if is_integer_dtype(target) and levels <= FEW_LEVELS:
+    if is_integer_dtype(target) and levels <= MAX_INTEGER_CLASSES:
         return "classification", f"'{options.target}' holds {levels} distinct whole numbers"
     return "regression", f"'{options.target}' is numeric with {levels} distinct values"
 
@@ -196,12 +196,12 @@ def table_fingerprint(features: "pd.DataFrame", target: "pd.Series[Any]") -> str
 
     # the dtype is hashed too, since the row hashes of an int8 and an int64 are equal. The NUL keeps the target apart
     # from a feature of the same name
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, column in [*features.items(), ("\0target", target)]:
-        found.update(f"{name}:{column.dtype}\n".encode())
+        digest.update(f"{name}:{column.dtype}\n".encode())
         # row hashes instead of the values' bytes: text columns hold pointers, whose bytes differ in each process
-        found.update(hash_pandas_object(column, index=False).to_numpy().tobytes())
-    return found.hexdigest()
+        digest.update(hash_pandas_object(column, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def describe_table(run: Run) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from runtree.config.freeze import FrozenConfig
 from runtree.config.secrets import redact_override
-from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError, first_line, said
+from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError, error_text, first_line
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.record import new_record
@@ -82,5 +82,5 @@ def wrap_error(error: Exception, folder: RunFolder) -> RunFailedError:
 def error_entry(error: BaseException) -> dict[str, Any]:
     """Return an error as `run.json` holds it."""
     hints: Sequence[str] = error.hints if isinstance(error, RuntreeError) else ()
-    message = said(error.message if isinstance(error, RuntreeError) else error)
+    message = error_text(error.message if isinstance(error, RuntreeError) else error)
     return {"type": type(error).__name__, "message": message, "hints": list(hints)}

@@ -1,4 +1,4 @@
-"""Predict the rows of a file with a run's model, in batches, so that the file may be larger than memory."""
+"""Predict the rows of a file with the model of a run, in batches: the file may be larger than memory."""
 
 import json
 import os
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # rows in memory at a time: enough that the cost of a call is negligible, and few enough for a wide table
-BATCH = 50_000
+BATCH_ROWS = 50_000
 PREDICTION = "prediction"
 
 
@@ -35,22 +35,22 @@ class Predictor:
         import pandas as pd
         from joblib import parallel_config
 
-        features = self.checked(rows)
-        with parallel_config("sequential"):  # the same last digit as in the run, whatever the number of threads
-            found: dict[str, Any] = {PREDICTION: self.model.predict(features)}
+        features = self.select_columns(rows)
+        with parallel_config("sequential"):  # a forest sums its trees in thread order, which changes the last digit
+            columns: dict[str, Any] = {PREDICTION: self.model.predict(features)}
             if self.classes and hasattr(self.model, "predict_proba"):
-                chances = self.model.predict_proba(features)
-                found |= {f"p_{label}": chances[:, code] for code, label in enumerate(self.model.classes_.tolist())}
-        answers = pd.DataFrame(found, index=rows.index)
-        return pd.concat([rows[list(keep)], answers], axis=1) if keep else answers
+                y_proba = self.model.predict_proba(features)
+                columns |= {f"p_{label}": y_proba[:, code] for code, label in enumerate(self.model.classes_.tolist())}
+        predictions = pd.DataFrame(columns, index=rows.index)
+        return pd.concat([rows[list(keep)], predictions], axis=1) if keep else predictions
 
-    def checked(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+    def select_columns(self, rows: "pd.DataFrame") -> "pd.DataFrame":
         """Return the model's columns in their order; raise `DataError` if some are missing."""
-        lacking = [name for name in self.columns if name not in rows.columns]
-        if lacking:
+        missing = [name for name in self.columns if name not in rows.columns]
+        if missing:
             raise DataError(
-                f"the file lacks {len(lacking)} of the {len(self.columns)} columns that the model was trained on: "
-                + ", ".join(lacking[:5]),
+                f"the file lacks {len(missing)} of the {len(self.columns)} columns that the model was trained on: "
+                + ", ".join(missing[:5]),
                 f"it has: {', '.join(str(name) for name in rows.columns[:8])}",
             )
         return rows[list(self.columns)]
@@ -78,22 +78,24 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
 
 def refuse_cleaned(folder: RunFolder) -> None:
     """Raise if `runtree clean` removed the model, with the command that trains it again."""
-    gone = removed_artifacts(folder).get(folder.model.name)
-    if gone is not None:
+    removal = removed_artifacts(folder).get(folder.model.name)
+    if removal is not None:
         raise NotFoundError(
-            f"{folder.path}: its model was removed by runtree clean on {str(gone.get('removed'))[:10]}",
+            f"{folder.path}: its model was removed by runtree clean on {str(removal.get('removed'))[:10]}",
             f"train it again: runtree rerun {folder.path}",
         )
 
 
-def predict_file(predictor: Predictor, source: Path, target: Path, keep: Sequence[str] = (), batch: int = BATCH) -> int:
+def predict_file(
+    predictor: Predictor, source: Path, target: Path, keep: Sequence[str] = (), batch: int = BATCH_ROWS
+) -> int:
     """Predict every row of a CSV or Parquet file and write a CSV or Parquet file; return the number of rows."""
     if target.suffix not in (".csv", ".parquet"):
         raise RequestError(f"-o {target}: predictions are written as .csv or .parquet")
     rows = 0
     # the format is checked above, before hours of predictions; a failure in here leaves an existing `target` as it was
-    with written_aside(target) as aside:
-        writer = _parquet_writer(aside) if target.suffix == ".parquet" else _csv_writer(aside)
+    with replace_file(target) as draft:
+        writer = _parquet_writer(draft) if target.suffix == ".parquet" else _csv_writer(draft)
         # a generator holds the open file between batches; it has to reach its first `yield` before it takes a batch
         next(writer)
         for chunk in batches(source, predictor.columns, keep, batch):
@@ -110,7 +112,7 @@ def predict_file(predictor: Predictor, source: Path, target: Path, keep: Sequenc
 
 
 def batches(source: Path, columns: Mapping[str, str], keep: Sequence[str], size: int) -> "Iterator[pd.DataFrame]":
-    """Yield a file's rows in tables of at most `size`; text columns stay text, whatever a batch looks like."""
+    """Yield a file's rows in tables of at most `size`; text columns stay text even if a batch holds only digits."""
     if not source.is_file():
         raise DataError(f"no file {source}")
     if source.suffix == ".parquet":
@@ -128,12 +130,12 @@ def _csv_batches(source: Path, types: Mapping[str, str], size: int) -> "Iterator
     try:
         # dtypes of columns that the file has; one that it lacks is reported by `checked`
         header = pd.read_csv(source, nrows=0).columns
-        known: Any = {name: dtype for name, dtype in types.items() if name in header}
-        yield from pd.read_csv(source, chunksize=size, dtype=known, low_memory=False)
+        dtypes: Any = {name: dtype for name, dtype in types.items() if name in header}
+        yield from pd.read_csv(source, chunksize=size, dtype=dtypes, low_memory=False)
     except pd.errors.EmptyDataError:
         raise DataError(f"{source}: the file is empty") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise DataError(f"{source}: no table: {first_line(error)}") from None
+        raise DataError(f"{source}: not a table: {first_line(error)}") from None
 
 
 def _parquet_batches(source: Path, size: int) -> "Iterator[pd.DataFrame]":
@@ -145,22 +147,22 @@ def _parquet_batches(source: Path, size: int) -> "Iterator[pd.DataFrame]":
             for batch in file.iter_batches(batch_size=size):
                 yield batch.to_pandas()
     except pa.ArrowInvalid as error:
-        raise DataError(f"{source}: no Parquet file: {str(error).partition('. ')[0]}") from None
+        raise DataError(f"{source}: not a Parquet file: {str(error).partition('. ')[0]}") from None
 
 
 @contextmanager
-def written_aside(target: Path) -> Iterator[Path]:
+def replace_file(target: Path) -> Iterator[Path]:
     """Yield a file beside `target` that takes its place once all is written; a failure leaves `target` as it was."""
     # in the same folder, since a rename is atomic only within one file system; the process id keeps two predictions
     # apart
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        yield aside
-        aside.replace(target)
+        yield draft
+        draft.replace(target)
     except OSError as error:
         raise RequestError(f"-o {target}: cannot be written ({error.strerror})") from None
     finally:
-        aside.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
 def _csv_writer(file: Path) -> Any:

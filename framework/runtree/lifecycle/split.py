@@ -27,25 +27,25 @@ def split(table: Table, options: TableOptions, seed: int, holds_out: bool) -> Sp
     Parameters
     ----------
     options
-        `test_size` and `validation_size` are shares of all rows, or counts; for "group" shares or counts of groups.
+        `test_size` and `validation_size` are fractions or counts, of all rows, or of all groups for "group".
     holds_out
         Whether the evaluator uses a validation split; if not, those rows are train rows.
     """
     import numpy as np
 
-    strategy = choose(table, options)
+    strategy = choose_strategy(table, options)
     rows = np.arange(len(table.features))
-    rest, test = part(table, rows, options.test_size, "data.test_size", strategy, seed)
+    rest, test = take_split(table, rows, options.test_size, "data.test_size", strategy, seed)
     train, validation = rest, rows[:0]
     if holds_out:
-        train, validation = part(table, rest, options.validation_size, "data.validation_size", strategy, seed)
+        train, validation = take_split(table, rest, options.validation_size, "data.validation_size", strategy, seed)
     # sorted: a split is a set of rows. In the order of the table, runs see rows in an order that no splitter decides
     train, validation, test = np.sort(train), np.sort(validation), np.sort(test)
-    check_parts(table, train)
+    check_train_classes(table, train)
     return Split(train, validation, test, split_id(train, validation, test))
 
 
-def choose(table: Table, options: TableOptions) -> str:
+def choose_strategy(table: Table, options: TableOptions) -> str:
     """Return the strategy; "auto": by `data.group` or `data.time` if one is set, stratified for a classification."""
     chosen = options.split
     if chosen == "auto":
@@ -60,33 +60,31 @@ def choose(table: Table, options: TableOptions) -> str:
         if chosen == needs and not column:
             raise ConfigError(f"data.split={needs} needs the column to split by", f"name it: data.{needs}=COLUMN")
     if chosen == "stratified" and table.task == "regression":
-        raise ConfigError("data.split=stratified needs classes, and the task is regression", "type: data.split=random")
+        raise ConfigError("data.split=stratified needs classes, but the task is regression", "type: data.split=random")
     return chosen
 
 
-def part(table: Table, rows: "Rows", size: float, path: str, strategy: str, seed: int) -> "tuple[Rows, Rows]":
+def take_split(table: Table, rows: "Rows", size: float, path: str, strategy: str, seed: int) -> "tuple[Rows, Rows]":
     """Split `rows` in two: (the remaining rows, those of the new split)."""
     groups = table.groups.iloc[rows] if strategy == "group" and table.groups is not None else None
     # a share is one of all rows (or groups), not of the remaining ones: test_size=0.2 and validation_size=0.2 are
     # equally large
     total = int(table.groups.nunique()) if groups is not None and table.groups is not None else len(table.features)
     left = int(groups.nunique()) if groups is not None else len(rows)
-    count = how_many(size, total, left, path)
+    count = split_count(size, total, left, path)
     try:
         return _take(table, rows, count, strategy, seed)
     except ValueError as error:
-        raise DataError(f"{path}: {error}", "use fewer or larger parts, or data.split=random") from None
+        raise DataError(f"{path}: {error}", "use a larger split, or data.split=random") from None
 
 
-def how_many(size: float, total: int, left: int, path: str) -> int:
+def split_count(size: float, total: int, left: int, path: str) -> int:
     """Return the size of a split as a count; a share refers to all rows, and is rounded up as scikit-learn does."""
     if isinstance(size, float) and not 0 < size < 1:
-        raise ConfigError(f"{path}: {size} is no share between 0 and 1")
+        raise ConfigError(f"{path}: {size} is not between 0 and 1")
     count = math.ceil(size * total) if isinstance(size, float) else size
     if not 0 < count < left:
-        raise ConfigError(
-            f"{path}: {size} leaves nothing to learn from or to judge by ({left} rows or groups are left)"
-        )
+        raise ConfigError(f"{path}: {size} leaves an empty split ({left} rows or groups are available)")
     return count
 
 
@@ -106,25 +104,25 @@ def _take(table: Table, rows: "Rows", count: int, strategy: str, seed: int) -> "
     return left, taken
 
 
-def check_parts(table: Table, train: "Rows") -> None:
+def check_train_classes(table: Table, train: "Rows") -> None:
     """Refuse a train split without rows of a class."""
     if table.task == "classification":
         seen = set(table.target.iloc[train].unique().tolist())
-        lacking = [label for label in table.classes if label not in seen]
-        if lacking:
+        missing = [label for label in table.classes if label not in seen]
+        if missing:
             raise DataError(
-                f"data.split: the train part has no row of class {lacking[0]!r}", "type: data.split=stratified"
+                f"data.split: the train split has no row of class {missing[0]!r}", "type: data.split=stratified"
             )
 
 
 def split_id(*parts: "Rows") -> str:
     """Return a hash of the rows of all splits."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for rows in parts:
         # fixed width and byte order: the id is the same on every platform. The separator keeps [1] [2 3] and [1 2] [3]
         # apart
-        found.update(rows.astype("<i8").tobytes() + b"|")
-    return found.hexdigest()
+        digest.update(rows.astype("<i8").tobytes() + b"|")
+    return digest.hexdigest()
 
 
 def holdout_rows(run: Run) -> "tuple[Rows, Rows]":
@@ -132,5 +130,5 @@ def holdout_rows(run: Run) -> "tuple[Rows, Rows]":
     if len(run.split.validation):
         return run.split.train, run.split.validation
     options = table_options(run.config.to_dict()["data"])
-    strategy = choose(run.data, options)
-    return part(run.data, run.split.train, options.validation_size, "data.validation_size", strategy, run.seed)
+    strategy = choose_strategy(run.data, options)
+    return take_split(run.data, run.split.train, options.validation_size, "data.validation_size", strategy, run.seed)

@@ -152,7 +152,7 @@ def split_stage(run: ActiveRun) -> None:
     # everything that the split depends on, and nothing of the algorithm: all algorithms of a comparison share one split
     key = (run.data.fingerprint, options.key, run.seed, holds_out)
     run.split = run.cached("split", key, lambda: split.split(run.data, options, run.seed, holds_out))
-    run.metadata["split"] = split.choose(run.data, options)
+    run.metadata["split"] = split.choose_strategy(run.data, options)
     sizes = {name: len(run.split.rows(name)) for name in SPLITS}
     log.info("split %s, seed %d: %s", run.metadata["split"], run.seed, sizes)
     if run.scored_splits == SPLITS:  # else the run belongs to a sweep, and describes its data only if it is kept

@@ -26,16 +26,16 @@ class WithTrackers:
         """Call a hook of the plugins, then of the trackers."""
         self.hooks.moment(name, **arguments)
         # a copy, because a tracker that fails is removed within the loop
-        for tracker, hearer in list(self.trackers.items()):
-            method = getattr(hearer, name, None)
+        for tracker_name, tracker in list(self.trackers.items()):
+            method = getattr(tracker, name, None)
             try:
                 if method is not None:
                     method(**arguments)
             # a service that is down must not end a run of hours; a tracker that has failed is dropped, or it might wait
             # for a time-out at each iteration. KeyboardInterrupt passes
             except Exception as error:
-                del self.trackers[tracker]
-                log.warning("tracker %s failed in %s: %s: %s", tracker, name, type(error).__name__, error)
+                del self.trackers[tracker_name]
+                log.warning("tracker %s failed in %s: %s: %s", tracker_name, name, type(error).__name__, error)
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
         """Yield the contributions of plugins; trackers have none."""
@@ -61,26 +61,28 @@ def with_trackers(config: Mapping[str, Any], hooks: Hooks) -> Hooks:
     settings = config.get("tracking") or {}
     for name in settings:
         if name not in offered:
-            raise unknown("config key", f"tracking.{name}", [f"tracking.{one}" for one in offered], error=ConfigError)
-    asked = chosen(config.get("trackers", AUTO), offered)
-    made = {name: make(offered[name], settings.get(name) or {}) for name in asked}
-    return WithTrackers(hooks, made) if made else hooks
+            raise unknown(
+                "config key", f"tracking.{name}", [f"tracking.{tracker}" for tracker in offered], error=ConfigError
+            )
+    names = select_names(config.get("trackers", AUTO), offered)
+    trackers = {name: build_tracker(offered[name], settings.get(name) or {}) for name in names}
+    return WithTrackers(hooks, trackers) if trackers else hooks
 
 
-def chosen(asked: Any, offered: Mapping[str, Tracker]) -> list[str]:
+def select_names(value: Any, offered: Mapping[str, Tracker]) -> list[str]:
     """Return the names of the selected trackers; "auto" selects those that are `automatic()`."""
-    if asked == AUTO:
+    if value == AUTO:
         return [name for name, tracker in offered.items() if tracker.automatic()]
-    names = [asked] if isinstance(asked, str) else asked or []
+    names = [value] if isinstance(value, str) else value or []
     if not isinstance(names, (list, tuple)):
-        raise ConfigError(f"trackers: {asked!r} is no list of names", "type: trackers=[tensorboard]")
+        raise ConfigError(f"trackers: {value!r} is not a list of names", "type: trackers=[tensorboard]")
     for name in names:
         if name not in offered:
             raise unknown("tracker", str(name), offered, "installed ones: runtree plugins", error=ConfigError)
     return list(dict.fromkeys(names))
 
 
-def make(tracker: Tracker, settings: Mapping[str, Any]) -> Any:
+def build_tracker(tracker: Tracker, settings: Mapping[str, Any]) -> Any:
     """Make a tracker for one run or sweep."""
     # imported only now: the packages of trackers are slow to import, and most runs use none
     factory = import_object(tracker.target, "trackers") if isinstance(tracker.target, str) else tracker.target

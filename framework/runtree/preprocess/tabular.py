@@ -106,7 +106,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         }
         self.feature_names_in_, self.n_features_in_ = np.asarray(table.columns, dtype=object), table.shape[1]
         if len(self.dropped_) == len(types):
-            raise DataError("no column is left to learn from", *_dropped_reasons(self.dropped_))
+            raise DataError("no feature columns are left", *_dropped_reasons(self.dropped_))
         self.encoders_ = dict(self._encoders(types))
         return {kind: block for kind in self.encoders_ if (block := self._fit(kind, table, y)) is not None}
 

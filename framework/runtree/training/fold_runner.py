@@ -71,9 +71,9 @@ class PipelineFoldRunner:
 
     def _fit_here(self, fold: Fold) -> FoldResult:
         context, variant = self._get_context(), self._get_variant(fold.values)
-        answers, seconds = fit_fold(context.with_algorithm(*variant) if variant else context, fold)
+        predictions, seconds = fit_fold(context.with_algorithm(*variant) if variant else context, fold)
         self._seconds_spent, self.expected_seconds = self._seconds_spent + seconds, seconds
-        return FoldResult(fold, answers, seconds)
+        return FoldResult(fold, predictions, seconds)
 
     def _fit_on_workers(self, folds: Sequence[Fold]) -> Iterator[FoldResult]:
         """Yield results in the order of `folds`; a fold whose worker died is fitted once more, by another worker."""
@@ -176,7 +176,7 @@ class PipelineFoldRunner:
 class _FoldOutcome:
     """Predictions or an error, and the warnings of the fit."""
 
-    answers: Predictions | None = None
+    predictions: Predictions | None = None
     seconds: float = 0.0
     warned: tuple[warnings.WarningMessage, ...] = ()
     error: Exception | None = None
@@ -191,10 +191,10 @@ def make_fold_function(pickled: bytes) -> JobFunction:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")  # the driver's own filters decide which are shown
             try:
-                answers, seconds = fit_fold(context.with_algorithm(*variant) if variant else context, fold)
+                predictions, seconds = fit_fold(context.with_algorithm(*variant) if variant else context, fold)
             except Exception as error:
                 return _FoldOutcome(warned=_picklable(warned), error=_portable_error(error))
-        return _FoldOutcome(answers, seconds, _picklable(warned))
+        return _FoldOutcome(predictions, seconds, _picklable(warned))
 
     return fit
 
@@ -224,9 +224,9 @@ def _to_result(fold: Fold, outcome: _FoldOutcome) -> FoldResult:
     # warned here again, so that the driver's filters and its log apply to folds in workers as to folds in this process
     for w in outcome.warned:
         warnings.warn_explicit(str(w.message), w.category, w.filename, w.lineno)
-    if outcome.answers is None:
+    if outcome.predictions is None:
         raise outcome.error or AssertionError("a fold without predictions has an error")
-    return FoldResult(fold, outcome.answers, outcome.seconds)
+    return FoldResult(fold, outcome.predictions, outcome.seconds)
 
 
 def _death_error(fold: Fold, died: JobDied, attempts: int) -> RunFailedError | None:
