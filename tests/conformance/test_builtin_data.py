@@ -22,7 +22,7 @@ class TestCsv(DataSuite):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def asked(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    def source_overrides(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         file = tmp_path_factory.mktemp("data") / "table.csv"
         tiny_table().to_csv(file, index=False)
         return ["data=csv", f"data.path={quoted(file)}", f"data.target={TARGET}"]
@@ -33,7 +33,7 @@ class TestParquet(DataSuite):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def asked(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    def source_overrides(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         file = tmp_path_factory.mktemp("data") / "table.parquet"
         tiny_table("regression").to_parquet(file)
         return ["data=parquet", f"data.path={quoted(file)}", f"data.target={TARGET}"]
@@ -44,7 +44,7 @@ class TestImageFolder(DataSuite):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def asked(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    def source_overrides(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         image = pytest.importorskip("PIL.Image")
         folder = tmp_path_factory.mktemp("pictures")
         for number in range(40):
@@ -60,7 +60,7 @@ class TestImageArrays(DataSuite):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def asked(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    def source_overrides(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         file = tmp_path_factory.mktemp("data") / "pictures.npz"
         images = np.random.default_rng(0).integers(0, 256, (40, 4, 5, 3), dtype=np.uint8)
         np.savez(file, images=images, labels=np.arange(40) % 2)

@@ -75,7 +75,7 @@ def test_plugins_hear_first_and_a_tracker_hears_what_it_has_a_method_for():
     found = with_trackers({"trackers": "board"}, plugins)
     found.moment("run_started", run=1)
     found.moment("run_finished", run=1, record=2)
-    assert [name for name, _ in plugins.heard] == ["run_started", "run_finished"]
+    assert [name for name, _ in plugins.calls] == ["run_started", "run_finished"]
     assert found.trackers["board"].heard == [(1, 2)]
 
 

@@ -17,7 +17,7 @@ import pytest
 for _suite in ("suite", "algorithm", "data", "evaluator", "metric", "preprocess", "proposals", "stage", "tuner"):
     pytest.register_assert_rewrite(f"{__name__}.{_suite}")
 
-from runtree.testing.algorithm import AlgorithmSuite  # noqa: E402  its asserts are rewritten because of the line above
+from runtree.testing.algorithm import AlgorithmSuite  # noqa: E402  pytest rewrites its asserts because of the lines above
 from runtree.testing.data import DataSuite  # noqa: E402
 from runtree.testing.evaluator import EvaluatorSuite  # noqa: E402
 from runtree.testing.fixtures import FakePlugins, compose, tiny_table, train, write_table  # noqa: E402

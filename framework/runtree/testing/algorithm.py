@@ -54,8 +54,8 @@ class AlgorithmSuite(Suite):
     def node(cls) -> dict[str, Any]:
         """Return the composed config node of the algorithm."""
         config = compose(f"algorithm={cls.option}", *PLAIN, *cls.overrides, app=cls.make_app()).config
-        found: dict[str, Any] = config["algorithm"]
-        return found
+        node: dict[str, Any] = config["algorithm"]
+        return node
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -90,7 +90,7 @@ class AlgorithmSuite(Suite):
         for key, value in for_task(node, task, "algorithm").items():
             # lists and mappings are left out: a constructor may get them as objects that the config builds
             if key not in NOT_ARGUMENTS and not isinstance(value, (dict, list)) and key in parameters:
-                assert parameters[key] == value, f"algorithm.{key} is not stored as it was given"
+                assert parameters[key] == value, f"algorithm.{key} is not stored unchanged"
 
     def test_constructor_changes_nothing(self, node: dict[str, Any], task: Task) -> None:
         algorithm = self.built(node, task)
@@ -131,11 +131,11 @@ class AlgorithmSuite(Suite):
             assert set(predicted) <= set(run.data.classes)
 
     def test_probabilities_sum_to_one(self, run: Run, case: Case) -> None:
-        chances = run.predictions.filter(regex="^p_")
-        if chances.shape[1]:
-            assert chances.to_numpy().min() >= 0
-            assert chances.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-6)
-            assert list(chances.columns) == [f"p_{label}" for label in run.data.classes]
+        y_proba = run.predictions.filter(regex="^p_")
+        if y_proba.shape[1]:
+            assert y_proba.to_numpy().min() >= 0
+            assert y_proba.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-6)
+            assert list(y_proba.columns) == [f"p_{label}" for label in run.data.classes]
 
     def test_same_seed_same_bytes(self, run: Run, case: Case, tmp_path: Path) -> None:
         # a second run in this process: global state that the first one leaves behind shows as well
@@ -145,11 +145,12 @@ class AlgorithmSuite(Suite):
         plugins = self.make_app().plugins
         # with the trusted types of the plugin itself: a model that a user could load only with --trust does not pass
         predictor = load_predictor(folder_of(run), plugins, plugins.trusted_types())
-        for part, told in run.predictions.groupby("part"):  # as in the run: other batches differ in their last bits
-            again = predictor.predict(run.data.features.iloc[told["row"]])
-            assert again["prediction"].tolist() == told["y_pred"].tolist(), part
-            for column in again.columns.drop("prediction"):
-                assert again[column].tolist() == told[column].tolist(), part
+        # the same batches as in the run: the last bits of a prediction may depend on the rows beside it
+        for split, expected in run.predictions.groupby("part"):
+            predictions = predictor.predict(run.data.features.iloc[expected["row"]])
+            assert predictions["prediction"].tolist() == expected["y_pred"].tolist(), split
+            for column in predictions.columns.drop("prediction"):
+                assert predictions[column].tolist() == expected[column].tolist(), split
 
     def test_reports_each_iteration_once(self, node: dict[str, Any], run: Run, case: Case) -> None:
         if "report" in inspect.signature(self.built(node, task_of(case)).fit).parameters:
@@ -163,7 +164,7 @@ class AlgorithmSuite(Suite):
 
     def test_space_ends_are_accepted(self, node: dict[str, Any], task: Task) -> None:
         for change in changes(node, task):
-            assert self.built(change, task) is not None, f"{change} makes nothing"
+            assert self.built(change, task) is not None, f"{change} builds nothing"
 
     def test_refuses_a_task_that_it_does_not_serve(self, node: dict[str, Any]) -> None:
         for task in set(TASKS) - set(self.tasks()):

@@ -27,27 +27,27 @@ class DataSuite(Suite):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def asked(cls) -> list[str]:
+    def source_overrides(cls) -> list[str]:
         """Return the overrides that select the source; override it if a file has to be written first."""
         return [f"data={cls.option}", *cls.overrides]
 
     @pytest.fixture
-    def config(self, asked: list[str]) -> dict[str, Any]:
+    def config(self, source_overrides: list[str]) -> dict[str, Any]:
         """Return the composed config."""
-        return compose(*asked, app=self.make_app()).config
+        return compose(*source_overrides, app=self.make_app()).config
 
     @pytest.fixture
-    def source(self, config: dict[str, Any], asked: list[str]) -> Any:
+    def source(self, config: dict[str, Any], source_overrides: list[str]) -> Any:
         """Return the data source."""
-        return build(load.source_node(config["data"]), "data", self.make_app().allow_list(asked))
+        return build(load.source_node(config["data"]), "data", self.make_app().allow_list(source_overrides))
 
     def test_config_is_named_like_the_option(self, config: dict[str, Any]) -> None:
         assert config["data"]["name"] == self.option
 
     def test_has_the_keys_that_every_source_has(self, config: dict[str, Any]) -> None:
         # an option without them would refuse `data.sample=…` as an unknown key
-        lacking = [key for key in TABLE_KEYS if key not in config["data"]]
-        assert lacking == [], "let the file's defaults list begin with _table_"
+        missing = [key for key in TABLE_KEYS if key not in config["data"]]
+        assert missing == [], "the defaults list of the file must begin with _table_"
 
     def test_gives_rows_with_the_target(self, source: Any, config: dict[str, Any]) -> None:
         import pandas as pd
@@ -58,13 +58,13 @@ class DataSuite(Suite):
         assert config["data"]["target"] in frame.columns
         assert frame.columns.is_unique
 
-    def test_is_a_sound_table(self, config: dict[str, Any], asked: list[str]) -> None:
-        table = load.load(config, self.make_app().allow_list(asked))
+    def test_is_a_sound_table(self, config: dict[str, Any], source_overrides: list[str]) -> None:
+        table = load.load(config, self.make_app().allow_list(source_overrides))
         assert len(table.features) == len(table.target)
         assert table.features.shape[1]
 
-    def test_same_fingerprint_each_time(self, config: dict[str, Any], asked: list[str]) -> None:
-        trust = self.make_app().allow_list(asked)
+    def test_same_fingerprint_each_time(self, config: dict[str, Any], source_overrides: list[str]) -> None:
+        trust = self.make_app().allow_list(source_overrides)
         # two loads and not one load hashed twice: a source that shuffles or draws random numbers shows
         assert load.load(config, trust).fingerprint == load.load(config, trust).fingerprint
 
@@ -77,8 +77,8 @@ class DataSuite(Suite):
         first.iloc[:, 0] = first.iloc[::-1, 0].to_numpy()
         assert source.load().equals(kept)
 
-    def test_a_run_works_on_it(self, asked: list[str], tmp_path: Path) -> None:
-        run = train(*asked, "algorithm=dummy", *PLAIN, *UNEXAMINED, folder=tmp_path, app=self.make_app())
-        told = read_json(folder_of(run).data)
-        assert told["rows"] == len(run.data.features)
-        assert told["fingerprint"] == run.data.fingerprint
+    def test_a_run_works_on_it(self, source_overrides: list[str], tmp_path: Path) -> None:
+        run = train(*source_overrides, "algorithm=dummy", *PLAIN, *UNEXAMINED, folder=tmp_path, app=self.make_app())
+        description = read_json(folder_of(run).data)
+        assert description["rows"] == len(run.data.features)
+        assert description["fingerprint"] == run.data.fingerprint

@@ -42,8 +42,8 @@ class EvaluatorSuite(Suite):
     @classmethod
     def trained(cls, case: Case, folder: Path, *more: str) -> ActiveRun:
         """Train on a tiny table."""
-        asked = [f"evaluator={cls.option}", f"algorithm={cls.algorithm}", *PLAIN, *UNEXAMINED]
-        return train(*asked, *write_table(folder, case), *cls.overrides, *more, folder=folder, app=cls.make_app())
+        overrides = [f"evaluator={cls.option}", f"algorithm={cls.algorithm}", *PLAIN, *UNEXAMINED, *cls.overrides]
+        return train(*overrides, *write_table(folder, case), *more, folder=folder, app=cls.make_app())
 
     def test_says_whether_it_holds_out(self) -> None:
         config: dict[str, Any] = compose(f"evaluator={self.option}", *self.overrides, app=self.make_app()).config
@@ -87,7 +87,7 @@ class EvaluatorSuite(Suite):
         assert {found for part in run.metrics.values() for found in part} == {name}
 
     def test_records_each_fold_as_it_ends(self, run: ActiveRun) -> None:
-        """Compare `folds.jsonl` with `metrics.json`; only the seconds stand in the one alone."""
+        """Compare `folds.jsonl` with `metrics.json`; only the former has the seconds."""
         kept = read_json(folder_of(run).metrics).get("folds", [])
         file = folder_of(run).folds
         lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []

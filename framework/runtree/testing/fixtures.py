@@ -19,7 +19,7 @@ Case = Literal["binary", "multiclass", "regression"]
 CASES: tuple[Case, ...] = ("binary", "multiclass", "regression")
 LABELS: Mapping[str, tuple[str, ...]] = {"binary": ("yes", "no"), "multiclass": ("red", "green", "blue")}
 TARGET = "outcome"
-PLAIN = ("compute=cpu", "compute.threads=1", "seed=7")  # on a tiny table threads cost more than they bring
+PLAIN = ("compute=cpu", "compute.threads=1", "seed=7")  # on a tiny table threads cost more than they save
 
 # Without the stages after scoring, which take longer than a tiny run itself.
 UNEXAMINED = tuple(f"++evaluator.{key}" for key in ("report=false", "baselines=none", "explain=none", "diagnose=none"))
@@ -31,7 +31,7 @@ def task_of(case: Case) -> Task:
 
 
 def cases_of(tasks: Iterable[str]) -> list[Case]:
-    """Return the cases that belong to some tasks."""
+    """Return the cases of some tasks."""
     return [case for case in CASES if task_of(case) in set(tasks)]
 
 
@@ -60,7 +60,7 @@ def _outcome(signal: Any, case: Case) -> Any:
     import numpy as np
 
     if case == "regression":
-        return (signal - signal.min() + 1).round(6)  # positive, as Poisson's and gamma's targets must be
+        return (signal - signal.min() + 1).round(6)  # positive, as Poisson and gamma regression require
     labels = np.array(LABELS[case])
     # ranks and not thresholds: the classes are equally frequent whatever the seed, so each split has all of them
     ranks = signal.argsort().argsort()
@@ -75,14 +75,14 @@ def numbers(case: Case) -> tuple[Any, Any]:
 
 
 def write_table(folder: Path, case: Case = "binary", **sizes: int) -> list[str]:
-    """Write a tiny table to a file and return the overrides that make a run read it."""
+    """Write a tiny table to a file and return the overrides of a run that reads it."""
     file = folder / f"{case}.csv"
     tiny_table(case, **sizes).to_csv(file, index=False)
     return ["data=csv", f"data.path={quoted(file)}", f"data.target={TARGET}"]
 
 
 def quoted(path: Path) -> str:
-    """Return a path as Hydra's grammar reads it back unchanged."""
+    """Return a path quoted for Hydra's override grammar."""
     return "'" + str(path).replace("'", "\\'") + "'"
 
 
@@ -112,18 +112,18 @@ class FakePlugins:
         By the name of the hook: a list of items for a contribution, a value for a hook with a single result.
     """
 
-    def __init__(self, **answers: Any) -> None:
-        self.answers = answers
-        self.heard: list[tuple[str, Mapping[str, Any]]] = []
+    def __init__(self, **results: Any) -> None:
+        self.results = results
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
 
     def moment(self, name: str, **arguments: Any) -> None:
         """Record the call."""
-        self.heard.append((name, arguments))
+        self.calls.append((name, arguments))
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
         """Yield the items of a hook."""
-        return iter([("fake", item) for item in self.answers.get(name, ())])
+        return iter([("fake", item) for item in self.results.get(name, ())])
 
     def first(self, name: str, **arguments: Any) -> Any:
         """Return the result of a hook."""
-        return self.answers.get(name)
+        return self.results.get(name)

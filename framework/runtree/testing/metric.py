@@ -36,7 +36,7 @@ class MetricSuite(Suite):
 
     @classmethod
     def registered(cls) -> Metric:
-        """Return the metric as runs find it."""
+        """Return the metric as it is registered for runs."""
         return metrics.catalogue(cls.make_app().plugins.contributions("register_metrics"))[cls.metric]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -46,18 +46,18 @@ class MetricSuite(Suite):
 
     def value(self, y_true: "Array", code: "Array", case: Case) -> float:
         """Return the metric for numbers, or for class codes, which become probabilities if the metric needs them."""
-        found = self.registered()
+        metric = self.registered()
         if case == "regression":
-            return found.function(y_true, code)
+            return metric.function(y_true, code)
         count = classes(case)
-        guess = code if found.needs == "prediction" else chances(code, count)
-        return found.function(y_true, guess, labels=range(count))
+        y_score = code if metric.needs == "prediction" else probabilities(code, count)
+        return metric.function(y_true, y_score, labels=range(count))
 
     def test_is_well_formed(self) -> None:
-        found = self.registered()
-        assert found.direction in ("maximize", "minimize")
-        assert found.needs in ("prediction", "probability")
-        assert found.tasks
+        metric = self.registered()
+        assert metric.direction in ("maximize", "minimize")
+        assert metric.needs in ("prediction", "probability")
+        assert metric.tasks
 
     def test_prefers_perfect_predictions(self, case: Case) -> None:
         y_true = truth(case)
@@ -84,10 +84,10 @@ class MetricSuite(Suite):
         # a small split of a rare class may lack a class; a metric that raises there would end the run
         there = y_true[y_true > 0] if case != "regression" else y_true[:2]
         value = self.value(there, there, case)
-        assert isinstance(value, float)  # NaN where nothing can be said, but a number
+        assert isinstance(value, float)  # NaN if it is undefined, but a float
 
     def test_reaches_the_record(self, case: Case, tmp_path_factory: pytest.TempPathFactory) -> None:
-        """Every metric of the task is asked for in one run, which the suites of all metrics share."""
+        """One run scores every metric of the task; the suites of all metrics share it."""
         scores = read_json(folder_of(self.run_with_every_metric(case, tmp_path_factory)).metrics)
         assert {part: self.metric in values for part, values in scores.items()} == dict.fromkeys(scores, True)
 
@@ -144,11 +144,11 @@ def wrong(y_true: "Array", case: Case) -> "Array":
     return y_true[::-1] * -3.0 if case == "regression" else (y_true + 1) % classes(case)
 
 
-def chances(code: "Array", count: int) -> "Array":
+def probabilities(code: "Array", count: int) -> "Array":
     """Return high probabilities of these classes, of shape (rows,) for two classes, else (rows, classes)."""
     import numpy as np
 
     # 0.94 and not 1: a log loss of certain and wrong predictions is infinite, or depends on clipping
-    found = np.full((len(code), count), 0.06 / (count - 1))
-    found[np.arange(len(code)), code] = 0.94
-    return found[:, 1] if count == 2 else found
+    y_proba = np.full((len(code), count), 0.06 / (count - 1))
+    y_proba[np.arange(len(code)), code] = 0.94
+    return y_proba[:, 1] if count == 2 else y_proba

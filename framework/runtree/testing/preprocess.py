@@ -66,9 +66,9 @@ class PreprocessSuite(Suite):
         import numpy as np
 
         names = list(fitted.get_feature_names_out())
-        found = np.asarray(fitted.transform(later))
-        assert found.shape == (len(later), len(names))
-        assert np.issubdtype(found.dtype, np.number)
+        numbers = np.asarray(fitted.transform(later))
+        assert numbers.shape == (len(later), len(names))
+        assert np.issubdtype(numbers.dtype, np.number)
         assert len(set(names)) == len(names)
 
     def test_learns_the_same_each_time(self, fitted: Any, unfitted: Any, later: "pd.DataFrame") -> None:
@@ -122,13 +122,13 @@ class PreprocessSuite(Suite):
 
     def test_a_run_works_with_it(self, tmp_path: Path) -> None:
         dropped = ["data.drop=[place]"] if self.numbers_only else []
-        asked = [f"preprocess={self.option}", "algorithm=dummy", *PLAIN, *UNEXAMINED, *dropped, *self.overrides]
-        run = train(*write_table(tmp_path), *asked, folder=tmp_path, app=self.make_app())
+        overrides = [f"preprocess={self.option}", "algorithm=dummy", *PLAIN, *UNEXAMINED, *dropped, *self.overrides]
+        run = train(*write_table(tmp_path), *overrides, folder=tmp_path, app=self.make_app())
         assert read_json(folder_of(run).record)["state"] == "completed"
 
 
-def assert_equal(found: Any, expected: Any) -> None:
-    """Check that two arrays hold the same numbers, holes included."""
+def assert_equal(actual: Any, expected: Any) -> None:
+    """Check that two arrays hold the same numbers, NaN included."""
     import numpy as np
 
-    np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+    np.testing.assert_array_equal(np.asarray(actual), np.asarray(expected))

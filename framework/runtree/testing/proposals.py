@@ -33,17 +33,17 @@ STEPS = 30
 
 def drive(tuner: Tuner, count: int) -> list[Proposal]:
     """Ask for proposals one after another and tell a result of each: most complete, some fail, some are pruned."""
-    found = []
+    proposals = []
     for number in range(count):
-        found.append(asked(tuner, number))
-        tell(tuner, found[-1])
-    return found
+        proposals.append(ask(tuner, number))
+        tell(tuner, proposals[-1])
+    return proposals
 
 
-def asked(tuner: Tuner, number: int) -> Proposal:
+def ask(tuner: Tuner, number: int) -> Proposal:
     """Return the next proposal; fail if there is none."""
     proposal = tuner.ask(number)
-    assert proposal is not None, f"nothing was proposed for number {number}, in a space that is larger than that"
+    assert proposal is not None, f"no proposal {number}, although the space is larger"
     return proposal
 
 
@@ -71,11 +71,11 @@ def observe(proposal: Proposal, state: TrialState | None = None) -> Observation:
 
 
 def report(tuner: Tuner, number: int, level: float) -> list[bool]:
-    """Report the same value at each step until the run is pruned, and return the answers."""
-    answers: list[bool] = []
-    while len(answers) < STEPS and not any(answers):
-        answers.append(tuner.report(number, len(answers), level))
-    return answers
+    """Report the same value at each step until the run is pruned, and return what `report` returned."""
+    pruned: list[bool] = []
+    while len(pruned) < STEPS and not any(pruned):
+        pruned.append(tuner.report(number, len(pruned), level))
+    return pruned
 
 
 def score(values: Values) -> float:
@@ -85,26 +85,26 @@ def score(values: Values) -> float:
     return sum((number - 0.3) ** 2 for number in numbers) + len(str(values.get("anything"))) / 10
 
 
-def seen(proposals: Iterable[Proposal]) -> list[str]:
-    """Return the values of proposals as text that tells 1, 1.0 and true apart."""
+def to_json(proposals: Iterable[Proposal]) -> list[str]:
+    """Return the values of proposals as JSON, in which 1, 1.0 and true differ."""
     return [json.dumps(proposal.values) for proposal in proposals]
 
 
 def expected_paths(values: Values, space: Iterable[Dimension]) -> dict[str, Dimension]:
     """Return the active dimensions by path."""
-    found: dict[str, Dimension] = {}
+    active: dict[str, Dimension] = {}
     for dimension in space:
-        if dimension.holds({path: values[path] for path in found}):
-            assert dimension.path in values, f"{dimension.path} takes part, but was given no value"
-            found[dimension.path] = dimension
-    return found
+        if dimension.holds({path: values[path] for path in active}):
+            assert dimension.path in values, f"{dimension.path} is active, but has no value"
+            active[dimension.path] = dimension
+    return active
 
 
 def assert_belongs(values: Values, space: Iterable[Dimension]) -> None:
     """Check that there is a value of each active dimension, within its domain."""
-    taking_part = expected_paths(values, space)
-    assert set(values) == set(taking_part), "values for what does not take part"
-    for path, dimension in taking_part.items():
+    active = expected_paths(values, space)
+    assert set(values) == set(active), "values for inactive dimensions"
+    for path, dimension in active.items():
         assert belongs(values[path], dimension.domain), f"{path}={values[path]!r} does not lie in {dimension.domain}"
 
 

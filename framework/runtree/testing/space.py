@@ -6,7 +6,7 @@ from typing import Any
 from runtree.config.catalogue import differs_by_task
 
 
-def ends(text: str) -> list[Any]:
+def bounds(text: str) -> list[Any]:
     """Return the first and last value of a range, or every value of a choice.
 
     Raises
@@ -28,21 +28,21 @@ def ends(text: str) -> list[Any]:
         # the last value and not `stop`, which Hydra's range excludes
         values = list(sweep.range())
         return [values[0], values[-1]]
-    raise ValueError(f"{text!r} is no range: use choice(…), range(…) or interval(…)")
+    raise ValueError(f"{text!r} is not a range: use choice(…), range(…) or interval(…)")
 
 
 def _plain(value: Any) -> Any:
-    return getattr(value, "text", value)  # a quoted string is an object of the grammar's
+    return getattr(value, "text", value)  # the grammar has its own class for quoted strings
 
 
 def changes(node: dict[str, Any], task: str) -> Iterator[dict[str, Any]]:
-    """Yield the node with each key of its space at each end of its range."""
+    """Yield the node with each key of its space at each bound of its range."""
     for key, text in (node.get("space") or {}).items():
-        for value in ends(text[task] if differs_by_task(text) else text):
-            yield placed(node, key.split("."), value)
+        for value in bounds(text[task] if differs_by_task(text) else text):
+            yield with_value(node, key.split("."), value)
 
 
-def placed(node: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+def with_value(node: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
     """Return a copy of a node with one value set."""
     first, *below = path
-    return {**node, first: placed(node[first], below, value) if below else value}
+    return {**node, first: with_value(node[first], below, value) if below else value}

@@ -39,11 +39,11 @@ class StageSuite(Suite):
     @classmethod
     def registered(cls) -> tuple[str, Stage]:
         """Return the name of the plugin that registers the stage, and the stage."""
-        found = cls.make_app().plugins.contributions("register_stages")
-        return next(pair for pair in found if pair[1].name == cls.stage)
+        stages = cls.make_app().plugins.contributions("register_stages")
+        return next(pair for pair in stages if pair[1].name == cls.stage)
 
     @classmethod
-    def asked(cls, case: Case, folder: Path) -> list[str]:
+    def run_overrides(cls, case: Case, folder: Path) -> list[str]:
         """Return the overrides of the suite's runs."""
         return [*write_table(folder, case), f"algorithm={cls.algorithm}", *PLAIN, "++evaluator.report=false"]
 
@@ -55,14 +55,14 @@ class StageSuite(Suite):
 
         def make() -> Run:
             folder = tmp_path_factory.mktemp("run")
-            return train(*cls.asked(case, folder), *cls.overrides, folder=folder, app=cls.make_app())
+            return train(*cls.run_overrides(case, folder), *cls.overrides, folder=folder, app=cls.make_app())
 
         run: Run = shared(key, make)
         return run
 
     def test_stands_where_it_asked_to(self) -> None:
         _, stage = self.registered()
-        names = [found.name for found in order_stages(list(self.make_app().plugins.contributions("register_stages")))]
+        names = [stage.name for stage in order_stages(list(self.make_app().plugins.contributions("register_stages")))]
         # not right beside it: another plugin's stage may name the same neighbour
         assert stage.after is None or names.index(stage.after) < names.index(stage.name)
         assert stage.before is None or names.index(stage.name) < names.index(stage.before)
@@ -73,8 +73,8 @@ class StageSuite(Suite):
         assert record["stages"][self.stage] >= 0
 
     def test_writes_its_files(self, run: Run) -> None:
-        lacking = [name for name in self.writes if not (run.folder / name).is_file()]
-        assert lacking == []
+        missing = [name for name in self.writes if not (run.folder / name).is_file()]
+        assert missing == []
 
     def test_its_files_are_in_the_manifest(self, run: Run) -> None:
         known = read_json(folder_of(run).manifest)
@@ -88,8 +88,8 @@ class StageSuite(Suite):
         # the plugin may be registered by hand or installed, so it is both left out and blocked
         extra = tuple(plugin for plugin in self.plugins if plugin[0] != owner)
         app = App(plugins_with(extra, (owner,)))
-        without = train(*self.asked(case, tmp_path), folder=tmp_path, app=app)
+        without = train(*self.run_overrides(case, tmp_path), folder=tmp_path, app=app)
         # bytes and not metrics alone: a stage that draws from a global generator changes the predictions after it
         assert folder_of(run).predictions.read_bytes() == folder_of(without).predictions.read_bytes()
-        for part, values in without.metrics.items():  # the plugin may bring metrics of its own besides
+        for part, values in without.metrics.items():  # the plugin may add its own metrics
             assert {name: run.metrics[part][name] for name in values} == values

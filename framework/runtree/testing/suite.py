@@ -14,7 +14,7 @@ from runtree.records.layout import RunFolder
 
 Plugin = tuple[str, object]
 
-# A table of a few dozen rows is too small to ask an algorithm to converge on it.
+# On a table of a few dozen rows an algorithm need not converge.
 TINY = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -25,7 +25,7 @@ def plugins_with(extra: tuple[Plugin, ...], blocked: tuple[str, ...] = ()) -> Pl
     return make_plugins(extra=extra, blocked=blocked)
 
 
-_SHARED: dict[Hashable, Any] = {}  # of this test process: training is most of what a suite costs
+_SHARED: dict[Hashable, Any] = {}  # per test process: a suite spends most of its time in training
 
 
 def shared(key: Hashable, make: Callable[[], Any]) -> Any:
@@ -36,7 +36,7 @@ def shared(key: Hashable, make: Callable[[], Any]) -> Any:
 
 
 class Suite:
-    """The base of every suite.
+    """The base class of all suites.
 
     Attributes
     ----------
@@ -68,6 +68,6 @@ def folder_of(run: Any) -> RunFolder:
 def assert_same_science(first: Any, second: Any) -> None:
     """Check that metrics and predictions of two runs are equal byte by byte."""
     # files and not objects: values that differ only beyond the printed digits, or in type, differ in the bytes
-    one, other = folder_of(first), folder_of(second)
-    assert one.metrics.read_bytes() == other.metrics.read_bytes(), "the same seed gave other metrics"
-    assert one.predictions.read_bytes() == other.predictions.read_bytes(), "the same seed gave other predictions"
+    one, two = folder_of(first), folder_of(second)
+    assert one.metrics.read_bytes() == two.metrics.read_bytes(), "the same seed gave other metrics"
+    assert one.predictions.read_bytes() == two.predictions.read_bytes(), "the same seed gave other predictions"

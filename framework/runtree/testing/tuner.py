@@ -14,16 +14,16 @@ from runtree.testing.proposals import (
     BRANCHES,
     FINITE,
     INFINITE,
-    asked,
+    ask,
     assert_belongs,
     drive,
     expected_paths,
     observe,
     report,
     score,
-    seen,
     tell,
     tell_both,
+    to_json,
 )
 
 
@@ -81,9 +81,9 @@ class TunerSuite:
             assert_belongs(proposal.values, self.space)
 
     def test_a_dimension_takes_part_only_where_it_holds(self) -> None:
-        found = drive(self.begun(), self.asks)
-        assert {proposal.values["model"] for proposal in found} == {"line", "tree"}, "one branch is never tried"
-        for proposal in found:
+        proposals = drive(self.begun(), self.asks)
+        assert {proposal.values["model"] for proposal in proposals} == {"line", "tree"}, "one branch is never proposed"
+        for proposal in proposals:
             # the order counts: conditions are evaluated on the values before them
             assert list(proposal.values) == list(expected_paths(proposal.values, self.space))
 
@@ -100,23 +100,23 @@ class TunerSuite:
         )
         for number in range(4):
             # a sweep adds values such as a seed to a proposal; a list shared with the space would grow with each trial
-            asked(tuner, number).values["layers"].append("changed")
-        assert layers == [[50], [50, 50]], "who changes a proposal changes the space"
+            ask(tuner, number).values["layers"].append("changed")
+        assert layers == [[50], [50, 50]], "a change of a proposal changes the space: copy the values"
 
     def test_same_seed_same_proposals(self) -> None:
-        assert seen(drive(self.begun(), self.asks)) == seen(drive(self.begun(), self.asks))
+        assert to_json(drive(self.begun(), self.asks)) == to_json(drive(self.begun(), self.asks))
 
     def test_another_seed_other_proposals(self) -> None:
         if self.finite:
-            return  # its order may be settled
-        assert seen(drive(self.begun(seed=7), self.asks)) != seen(drive(self.begun(seed=8), self.asks))
+            return  # its order may be fixed
+        assert to_json(drive(self.begun(seed=7), self.asks)) != to_json(drive(self.begun(seed=8), self.asks))
 
     def test_begin_forgets(self) -> None:
         tuner = self.begun()
         first = drive(tuner, self.asks)
         # nested cross-validation uses one tuner for all of its searches
         tuner.begin(self.space, ("minimize",), 7)
-        assert seen(drive(tuner, self.asks)) == seen(first)
+        assert to_json(drive(tuner, self.asks)) == to_json(first)
 
     def test_a_restored_one_goes_on_alike(self) -> None:
         self.check_restored(running=())
@@ -130,45 +130,45 @@ class TunerSuite:
             pytest.skip(self.forgets)
         former, later, kept = self.begun(), self.begun(), {}
         for number in range(self.asks):
-            kept[number] = asked(former, number)
+            kept[number] = ask(former, number)
             tell_both(former, later, observe(kept[number], "running" if number in running else None))
         # the first proposal after the restart, and then one more: a state that is restored only in part shows in the
         # second
-        late = [asked(former, self.asks), asked(later, self.asks)]
-        assert seen(late[:1]) == seen(late[1:])
+        late = [ask(former, self.asks), ask(later, self.asks)]
+        assert to_json(late[:1]) == to_json(late[1:])
         for tuner, proposal in zip((former, later), late, strict=True):
             tell(tuner, proposal)
             for number in running:
                 tell(tuner, kept[number])
-        assert seen([asked(former, self.asks + 1)]) == seen([asked(later, self.asks + 1)])
+        assert to_json([ask(former, self.asks + 1)]) == to_json([ask(later, self.asks + 1)])
 
     def test_a_memo_is_json(self) -> None:
         for proposal in drive(self.begun(), self.asks):
             assert json.loads(json.dumps(proposal.memo)) == proposal.memo
 
-    @pytest.mark.parametrize("ending", ["failed", "pruned"])
-    def test_goes_on_where_all_runs_end_badly(self, ending: TrialState) -> None:
+    @pytest.mark.parametrize("state", ["failed", "pruned"])
+    def test_goes_on_where_all_runs_end_badly(self, state: TrialState) -> None:
         tuner = self.begun()
         for number in range(self.asks):
-            proposal = asked(tuner, number)
-            reports = ((0, 1.0), (1, 0.5)) if ending == "pruned" and number % 2 else ()
-            tuner.tell(Observation(number, ending, proposal.values, None, reports=reports, memo=proposal.memo))
-        assert_belongs(asked(tuner, self.asks).values, self.space)
+            proposal = ask(tuner, number)
+            reports = ((0, 1.0), (1, 0.5)) if state == "pruned" and number % 2 else ()
+            tuner.tell(Observation(number, state, proposal.values, None, reports=reports, memo=proposal.memo))
+        assert_belongs(ask(tuner, self.asks).values, self.space)
 
     def test_learns_from_constraints_and_both_directions(self) -> None:
         tuner = self.begun(directions=("maximize",))
         for number in range(self.asks):
-            proposal = asked(tuner, number)
+            proposal = ask(tuner, number)
             tuner.tell(Observation(number, "completed", proposal.values, (float(number),), (number % 2 - 0.5, -1.0)))
-        assert_belongs(asked(tuner, self.asks).values, self.space)
+        assert_belongs(ask(tuner, self.asks).values, self.space)
 
     def test_many_may_be_running(self) -> None:
         tuner = self.begun()
-        proposals = [asked(tuner, number) for number in range(self.asks)]
+        proposals = [ask(tuner, number) for number in range(self.asks)]
         # reversed: runs end in any order, and a tuner must not rely on that of its proposals
         for proposal in reversed(proposals):
             tell(tuner, proposal)
-        assert_belongs(asked(tuner, self.asks).values, self.space)
+        assert_belongs(ask(tuner, self.asks).values, self.space)
 
     def test_a_small_space_is_repeated_or_ends(self) -> None:
         space = [Dimension("a", Choice(("x", "y"))), Dimension("b", Interval(1, 3, integer=True))]
@@ -177,7 +177,7 @@ class TunerSuite:
         for number in range(12):
             proposal = tuner.ask(number)
             if proposal is None:
-                assert len({tuple(values.items()) for values in found}) == 6, "it ended before all was tried"
+                assert len({tuple(values.items()) for values in found}) == 6, "it ended before all values were proposed"
                 assert tuner.ask(number + 1) is None
                 return
             assert_belongs(proposal.values, space)
@@ -191,7 +191,7 @@ class TunerSuite:
             Dimension("c", Choice((0, 1))),
         ]
         for proposal in drive(self.begun(space if self.finite else [*space, INFINITE[0]]), 2):
-            assert seen([proposal])[0].startswith('{"a": [1], "b": 3, ')
+            assert to_json([proposal])[0].startswith('{"a": [1], "b": 3, ')
 
     def test_takes_several_objectives_or_refuses_them(self) -> None:
         tuner = self.make()
@@ -201,7 +201,7 @@ class TunerSuite:
             assert_helps(error)
             return
         for number in range(self.asks):
-            proposal = asked(tuner, number)
+            proposal = ask(tuner, number)
             assert_belongs(proposal.values, self.space)
             objectives = (score(proposal.values), float(number % 3))
             tuner.tell(Observation(number, "completed", proposal.values, objectives, memo=proposal.memo))
@@ -217,18 +217,18 @@ class TunerSuite:
     def test_prunes_if_it_says_so(self) -> None:
         tuner, pruned = self.begun(), 0
         for number in range(self.asks):
-            proposal = asked(tuner, number)
+            proposal = ask(tuner, number)
             # each run is worse than all before it at every step, so any pruner has to prune some of them
-            answers = report(tuner, number, level=float(number))
-            assert all(type(answer) is bool for answer in answers)
-            pruned += any(answers)
-            reports = tuple((step, float(number)) for step in range(len(answers)))
-            ending: TrialState = "pruned" if any(answers) else "completed"
-            tuner.tell(Observation(number, ending, proposal.values, (float(number),), reports=reports))
-        assert bool(pruned) == tuner.prunes, "each run was worse than those before"
+            results = report(tuner, number, level=float(number))
+            assert all(type(result) is bool for result in results)
+            pruned += any(results)
+            reports = tuple((step, float(number)) for step in range(len(results)))
+            state: TrialState = "pruned" if any(results) else "completed"
+            tuner.tell(Observation(number, state, proposal.values, (float(number),), reports=reports))
+        assert bool(pruned) == tuner.prunes, "each run was worse than those before it"
 
 
 def assert_helps(error: ConfigError) -> None:
-    """Check that an error says what to do, in five lines at most."""
-    assert error.hints, "what is one to do?"
+    """Check that an error has a hint, and at most five lines."""
+    assert error.hints, "the error has no hint"
     assert len(str(error).splitlines()) <= 5
