@@ -152,7 +152,7 @@ def test_watching_ends_with_the_sweep_and_tells_each_change(runtree, write_sweep
                 time.sleep(0.15)
                 ledger.append(event)
             time.sleep(0.15)
-            ledger.append(told.stopped("asked", "stopped as asked after 2 runs"))
+            ledger.append(told.stopped("asked", "stopped by request after 2 runs"))
             ledger.close()
 
     worker = threading.Thread(target=work)
@@ -163,7 +163,7 @@ def test_watching_ends_with_the_sweep_and_tells_each_change(runtree, write_sweep
     assert [line.partition("best: ")[2] for line in said.err.splitlines()] == [
         "none yet", "0.5000 accuracy, run 0: a x=0", "0.7500 accuracy, run 1: a x=0.1",
     ]  # fmt: skip
-    assert "stopped: stopped as asked after 2 runs" in said.out
+    assert "stopped: stopped by request after 2 runs" in said.out
 
 
 def test_ctrl_c_ends_the_watching_and_not_the_sweep(runtree, write_sweep, told, monkeypatch):

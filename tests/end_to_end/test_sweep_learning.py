@@ -38,7 +38,7 @@ class TestWarmStart:
         second = tuned(*KNN, "tuner.warm_start.from=latest")
         [warm] = events(second, "warmed")
         assert (
-            len(warm["observations"]) == 8 and not warm["queue"] and "8 runs are told to the tuner" in warm["says"][0]
+            len(warm["observations"]) == 8 and not warm["queue"] and "8 runs are passed to the tuner" in warm["says"][0]
         )
         told = sorted(objectives[0] for _, _, objectives in warm["observations"])
         assert told == sorted(event["objectives"][0] for event in events(first, "ended"))

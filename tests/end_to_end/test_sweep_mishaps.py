@@ -39,7 +39,7 @@ def test_a_run_whose_process_somebody_else_told_to_end_is_tried_again(folder):
         one.workers()[0].terminate()
         assert one.end() == 0, one.said
     [died] = events(folder, "died")
-    assert died["run"] == 1 and "told it to end" in died["cause"]
+    assert died["run"] == 1 and "a signal from outside" in died["cause"]
     assert_every_run_is_there_once(folder, 3)
 
 

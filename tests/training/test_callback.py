@@ -65,7 +65,7 @@ def test_the_last_iteration_is_kept_where_it_is_the_best():
 
 def test_only_what_is_due_is_checked_and_the_last_always_is():
     told = []
-    loop = FitCallback(StopRules(), every=3, bound=8, tell=lambda step, found: told.append(step))
+    loop = FitCallback(StopRules(), every=3, bound=8, on_check=lambda step, found: told.append(step))
     Scripted(LOSSES).fit(loop)
     assert told == [3, 6, 8]
     assert loop.reason == "max_iterations"
@@ -84,8 +84,8 @@ def kept(folder):
 
 
 def test_the_best_and_the_last_checkpoints_are_kept(tmp_path):
-    asked = CheckpointOptions(every=1, keep=2)
-    loop = FitCallback(StopRules(), bound=8, asked=asked, checkpoints=Checkpoints(tmp_path / "c", "a"))
+    options = CheckpointOptions(every=1, keep=2)
+    loop = FitCallback(StopRules(), bound=8, checkpoint_options=options, checkpoints=Checkpoints(tmp_path / "c", "a"))
     Scripted(LOSSES[:7]).fit(loop)
     assert kept(tmp_path / "c") == ["00000004", "00000006", "00000007"]
 
@@ -94,7 +94,7 @@ def test_the_best_and_the_last_checkpoints_are_kept(tmp_path):
 @pytest.mark.parametrize("dies_after", range(1, 6))
 def test_a_fit_that_goes_on_ends_like_one_that_was_never_interrupted(tmp_path, every, dies_after):
     def loop(folder):
-        return patience(2, asked=CheckpointOptions(every=every), checkpoints=Checkpoints(folder, "a"))
+        return patience(2, checkpoint_options=CheckpointOptions(every=every), checkpoints=Checkpoints(folder, "a"))
 
     whole, again = loop(tmp_path / "whole"), None
     expected = Scripted(LOSSES).fit(whole).state

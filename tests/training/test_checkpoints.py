@@ -14,7 +14,7 @@ def write(place, step, text="state", asked="a"):
 
 
 def steps(place, asked="a"):
-    return [kept.step for kept in Checkpoints(place, asked).whole()]
+    return [kept.step for kept in Checkpoints(place, asked).complete()]
 
 
 def test_the_latest_comes_first(tmp_path):
@@ -83,6 +83,6 @@ kept.write(2, lambda folder: ((folder / "weights").write_text("two"), os.kill(os
 def test_a_state_that_is_written_again_replaces_the_old_one(tmp_path):
     write(tmp_path, 5, "old")
     write(tmp_path, 5, "new")
-    (found,) = Checkpoints(tmp_path, "a").whole()
+    (found,) = Checkpoints(tmp_path, "a").complete()
     assert (found.folder / "weights").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["00000005"]

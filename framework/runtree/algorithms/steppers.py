@@ -19,20 +19,20 @@ GENERATOR = "generator.json"
 
 
 def copy_state(algorithm: Any) -> dict[str, Any]:
-    """Return a copy of all that an estimator holds."""
+    """Return a deep copy of the attributes of an estimator."""
     return deepcopy(algorithm.__dict__)
 
 
 def restore_state(algorithm: Any, state: "dict[str, Any] | Path", store: Store) -> None:
-    """Give an estimator the state that was taken, or written, before; its parameters stay as they are."""
-    asked = algorithm.get_params(deep=False)
-    held = store.load(state / MODEL).__dict__ if isinstance(state, Path) else state
+    """Restore the copied or written state of an estimator, except its parameters."""
+    parameters = algorithm.get_params(deep=False)
+    attributes = store.load(state / MODEL).__dict__ if isinstance(state, Path) else state
     algorithm.__dict__.clear()
-    algorithm.__dict__.update({**held, **asked})
+    algorithm.__dict__.update({**attributes, **parameters})
 
 
 def write_estimator(algorithm: Any, generator: np.random.RandomState | None, folder: Path, store: Store) -> None:
-    """Write an estimator, and where its generator of random numbers stands."""
+    """Write an estimator and the state of its random generator."""
     store.dump(algorithm, folder / MODEL)
     if generator is not None:
         name, keys, *rest = generator.get_state(legacy=True)
@@ -40,31 +40,33 @@ def write_estimator(algorithm: Any, generator: np.random.RandomState | None, fol
 
 
 def read_generator(folder: Path) -> np.random.RandomState:
-    """Return a generator that goes on where the written one stood."""
+    """Return a random generator in the state that was written."""
     name, keys, *rest = json.loads((folder / GENERATOR).read_text())
     generator = np.random.RandomState()
     generator.set_state((name, np.asarray(keys, dtype=np.uint32), *rest))
     return generator
 
 
-# --- Epoch by epoch: estimators that have `partial_fit`, which is one pass over the rows.
+# --- Epochs, by `partial_fit`, which makes one pass over the rows.
 
+# parameter values with which scikit-learn controls the loop in `fit`, and that `partial_fit` ignores or refuses
 OWN_LOOP = {"solver": ("lbfgs",), "learning_rate": ("adaptive",), "early_stopping": (True,)}
 
 
 class PartialFitStepper:
     """Fits by `partial_fit`, up to `max_iter` epochs.
 
-    A seed is drawn on from epoch to epoch; `partial_fit` by itself would shuffle the rows alike each time.
+    The random generator is kept between epochs: with an integer seed `partial_fit` would shuffle the rows in the same
+    way each time.
     """
 
     def refuses(self, algorithm: Any) -> str | None:
-        """Tell what scikit-learn does in a loop of its own alone."""
+        """Return the parameter that only the loop of scikit-learn's own `fit` supports, or None."""
         params = algorithm.get_params(deep=False)
-        found = [(name, params[name]) for name, values in OWN_LOOP.items() if params.get(name) in values]
-        if found and not (found[0][0] == "learning_rate" and params.get("solver", "sgd") != "sgd"):
-            name, value = found[0]
-            return f"algorithm.{name}={str(value).lower()} has no epochs that could be watched"
+        conflicts = [(name, params[name]) for name, values in OWN_LOOP.items() if params.get(name) in values]
+        if conflicts and not (conflicts[0][0] == "learning_rate" and params.get("solver", "sgd") != "sgd"):
+            name, value = conflicts[0]
+            return f"algorithm.{name}={str(value).lower()} is not supported when epochs are monitored"
         return None
 
     def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
@@ -82,10 +84,10 @@ class PartialFitStepper:
             algorithm.random_state = seed
 
     def _epochs(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store, seed: Any) -> None:
-        known = {"classes": np.unique(y)} if is_classifier(algorithm) else {}
+        classes = {"classes": np.unique(y)} if is_classifier(algorithm) else {}
         done = int(getattr(algorithm, "epochs_", 0)) if report.start is not None else 0
         for step in range(done + 1, algorithm.max_iter + 1):
-            algorithm.partial_fit(X, y, **known)
+            algorithm.partial_fit(X, y, **classes)
             algorithm.epochs_ = step
 
             def save(folder: Path) -> None:
@@ -95,29 +97,31 @@ class PartialFitStepper:
 
             if not report.due(step):
                 continue
-            if report(step, model=algorithm, snapshot=lambda: copy_state(algorithm), save=save, **_told(algorithm)):
+            if report(
+                step, model=algorithm, snapshot=lambda: copy_state(algorithm), save=save, **_learning_rate(algorithm)
+            ):
                 return
 
 
-def _told(algorithm: Any) -> dict[str, float]:
-    """Return the learning rate, where the algorithm keeps it."""
+def _learning_rate(algorithm: Any) -> dict[str, float]:
+    """Return the current learning rate if the algorithm has an optimizer."""
     optimizer = getattr(algorithm, "_optimizer", None)
     rate = getattr(optimizer, "learning_rate", None)
     return {} if rate is None else {"learning_rate": float(rate)}
 
 
-# --- Some trees at a time: histogram gradient boosting, which goes on where it stopped by `warm_start`.
+# --- Several trees at a time, by `warm_start`: histogram gradient boosting.
 
 
 class WarmStartStepper:
-    """Fits by `warm_start` from check to check: the same trees as in one go, at two to three times its price.
+    """Fits by `warm_start` from check to check: the same trees as a single fit, in two to three times its duration.
 
-    Scikit-learn bins the columns anew each time, and tells nothing on the way of a fit in one go.
+    Scikit-learn bins the columns again each time, and reports nothing during a single fit.
     """
 
     def refuses(self, algorithm: Any) -> str | None:
-        """Tell that its own early stopping would interfere."""
-        return None if algorithm.early_stopping is False else "algorithm.early_stopping ends the fit by itself"
+        """Return why: the algorithm's own early stopping would interfere."""
+        return None if algorithm.early_stopping is False else "algorithm.early_stopping stops the fit itself"
 
     def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
         """Fit and report the trees that are due."""
@@ -143,16 +147,16 @@ class WarmStartStepper:
             algorithm.set_params(max_iter=bound, warm_start=False)
 
 
-# --- Tree by tree: gradient boosting, which calls a monitor after each.
+# --- Single trees, by a monitor: gradient boosting calls it after each tree.
 
 
 class MonitorStepper:
     """Fits by `GradientBoosting*.fit(monitor=…)`: the same trees as without."""
 
     def refuses(self, algorithm: Any) -> str | None:
-        """Tell that its own early stopping would interfere."""
+        """Return why: the algorithm's own early stopping would interfere."""
         if algorithm.n_iter_no_change is not None:
-            return "algorithm.n_iter_no_change ends the fit by itself"
+            return "algorithm.n_iter_no_change stops the fit itself"
         return None
 
     def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
@@ -195,20 +199,20 @@ def first_trees(algorithm: Any, count: int) -> Any:
     return part
 
 
-# --- Iteration by iteration of a solver: logistic regression, through scikit-learn's callbacks.
+# --- Solver iterations, by scikit-learn's callbacks: logistic regression.
 
-ITERATION = "lbfgs-iter"  # what scikit-learn calls one step of the solver
+ITERATION = "lbfgs-iter"  # the name of one step of the solver in scikit-learn
 
 
 class CallbackStepper:
     """Fits by `LogisticRegression.set_callbacks`: the same coefficients as without. It has no checkpoints.
 
-    L-BFGS goes by the curvature that it has seen, which nobody can save.
+    L-BFGS uses the curvature of earlier iterations, which scikit-learn does not expose.
     """
 
     def refuses(self, algorithm: Any) -> str | None:
-        """Tell that scikit-learn calls back from one solver only."""
-        return None if algorithm.solver == "lbfgs" else f"algorithm.solver={algorithm.solver} tells nothing on its way"
+        """Return why: scikit-learn supports callbacks for one solver only."""
+        return None if algorithm.solver == "lbfgs" else f"algorithm.solver={algorithm.solver} reports no iterations"
 
     def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
         """Fit and report each iteration."""
@@ -225,32 +229,32 @@ class CallbackStepper:
 
 
 class IterationCallback:
-    """A callback of scikit-learn's that hands each iteration on."""
+    """A scikit-learn callback that reports each iteration."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
         self.step = 0
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Begin."""
+        """Required by the protocol."""
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """End."""
+        """Required by the protocol."""
 
-    def on_fit_task_begin(self, estimator: Any, context: Any, **told: Any) -> None:
-        """Nothing has happened yet."""
+    def on_fit_task_begin(self, estimator: Any, context: Any, **kwargs: Any) -> None:
+        """Required by the protocol."""
 
-    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any = None, **told: Any) -> bool:
-        """Report an iteration, and halt the solver in the way that SciPy has for it.
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any = None, **kwargs: Any) -> bool:
+        """Report an iteration; stop the solver with `StopIteration`, as SciPy expects.
 
-        The answer alone does not: scikit-learn 1.9 does not look at it yet.
+        Returning True does not stop it: scikit-learn 1.9 ignores the return value.
         """
         if context.task_name != ITERATION or fitted_estimator is None:
             return False
         self.step += 1
         if not self.report.due(self.step):
             return False
-        now = (fitted_estimator.coef_, fitted_estimator.intercept_)
-        if self.report(self.step, model=fitted_estimator, snapshot=lambda: now):
+        coefficients = (fitted_estimator.coef_, fitted_estimator.intercept_)
+        if self.report(self.step, model=fitted_estimator, snapshot=lambda: coefficients):
             raise StopIteration
         return False

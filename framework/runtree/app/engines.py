@@ -132,7 +132,7 @@ class LauncherExecutor:
         self._jobs.append(job)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        """Launch the batch and wait for all of it, whatever `timeout`."""
+        """Launch the batch and wait for all of it, ignoring `timeout`."""
         jobs, self._jobs = sorted(self._jobs, key=lambda job: job.id), []
         events: list[Event] = []
         for job in [job for job in jobs if job.id < 0]:
@@ -167,7 +167,7 @@ class LauncherExecutor:
         """Do nothing: the runs of a launcher cannot be reached."""
 
     def acknowledge(self, job: int) -> None:
-        """Do nothing: no report waits for an answer."""
+        """Do nothing: no report waits for a reply."""
 
     def terminate(self, job: int) -> None:
         """Do nothing: a batch ends by itself."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 MAX_COMBINATIONS = 20  # of group options that the preflight tries, until one works
-MAX_CRASHES = 3  # worker processes that may die of one preflight: one may be killed by chance
+MAX_CRASHES = 3  # worker processes that may die in one preflight: one may be killed by accident
 
 
 class SilentObserver:
@@ -45,7 +45,7 @@ class SilentObserver:
 
 @dataclass
 class SweepRequest:
-    """How a sweep was asked for, besides the config that Hydra composes."""
+    """A request for a sweep, besides the config that Hydra composes."""
 
     app: App
     overrides: tuple[str, ...] = ()
@@ -193,7 +193,7 @@ def _first_that_works(overrides: SweepOverrides, composer: Composer, executor: E
 
 
 def _refuse_nested_search(space: SearchSpace, result: PreflightResult) -> None:
-    """Refuse a key that the evaluator searches in each run: it would override whatever the tuner proposes."""
+    """Refuse a key that the evaluator searches in each run: it would override the proposals of the tuner."""
     both = sorted({dimension.path for dimension in space.space} & set(result.searched))
     if both:
         raise ConfigError(
@@ -235,7 +235,7 @@ def _check_space(plan: SweepPlan, space: SearchSpace, executor: Executor, prunes
         raise ConfigError(
             f"tuner={plan.node.get('name')}: algorithm={base.value('algorithm.name')} reports nothing to prune by",
             "type: evaluator=cross_validation (each fold is a step), or tuner=tpe",
-            "or choose an algorithm that iterates: runtree describe algorithm=… tells which honour fit.patience",
+            "or choose an algorithm that iterates: runtree describe algorithm=… shows which honour fit.patience",
         )
 
 

@@ -171,7 +171,7 @@ def make_driver(plan: SweepPlan, executor: Executor, ledger: Ledger, folder: Swe
         observer=plan.request.observer,
         result_delay=delay,
     )
-    if isinstance(executor, InProcessExecutor):  # a run in this process waits inside its report for the answer
+    if isinstance(executor, InProcessExecutor):  # a run in this process waits inside its report for the reply
         executor.on_report = driver.on_report
     driver.open()
     return driver

@@ -61,7 +61,7 @@ def train(
     callbacks: TrainCallbacks = TrainCallbacks(),
     order: "SweepRequest | None" = None,
 ) -> TrainResult:
-    """Run a command line: one run, or with -m a sweep, of which `order` says more."""
+    """Run a command line: one run, or with -m a sweep, which `order` configures."""
     from runtree.config.hydra_engine import HydraEngine, force_open_parameters, repeat_below_swept_groups
     from runtree.config.hydra_errors import translate_error, unknown_key_error
 

@@ -37,7 +37,7 @@ def check_leakage(context: CheckContext) -> CheckResult:
     """Fit models on single columns of the train split, and fail if one nearly always predicts the target."""
     rows, target = _usable_rows(context)
     if len(rows) < MIN_ROWS:
-        return skipped(f"{len(rows)} train rows are too few to tell")
+        return skipped(f"{len(rows)} train rows are too few for this check")
     features = context.features(rows)
     columns = {str(name): encode_column(column) for name, column in features.items()}
     is_class = bool(context.classes)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_INCOMPLETE_ROWS = 200  # rows with missing values of each split that are checked besides the sample
 MIN_IDENTIFIER_ROWS = 20  # with fewer rows it means little that all values differ
-SENTENCE_WORDS = 3  # texts of so many words are free text, not identifiers
+SENTENCE_WORDS = 3  # texts of at least this many words are free text, not identifiers
 MIN_CLASS_ROWS = 5  # of a class in a split
 
 
@@ -94,7 +94,7 @@ def check_identifiers(context: CheckContext) -> CheckResult:
     """Warn of columns in which every value differs, such as a customer number."""
     features = context.run.data.features
     if len(features) < MIN_IDENTIFIER_ROWS:
-        return skipped(f"{len(features)} rows are too few to tell")
+        return skipped(f"{len(features)} rows are too few for this check")
     names = [str(name) for name, column in features.items() if is_identifier(column)]
     if names:
         return warned(

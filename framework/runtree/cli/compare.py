@@ -154,7 +154,7 @@ def naming_keys(rows: "Sequence[ComparisonRow]") -> list[str]:
     from runtree.contract.fingerprint import affects_fingerprint
     from runtree.records.diff import varying_keys
 
-    # Runs of one configuration differ in the seed and in what follows it. These keys vary, but tell no rows apart.
+    # Runs of one configuration differ in the seed and in what follows it. These keys vary, but do not distinguish rows.
     def without_seeds(row: "ComparisonRow") -> "RunRecord":
         # any record of the configuration will do: all others differ from it in the seed alone
         record = row.records[0]

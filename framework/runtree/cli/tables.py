@@ -67,7 +67,7 @@ def _print_rich(headings: Sequence[str], cells: Cells, notes: Mapping[int, str],
         heading = Align(Text("\n".join(lines), justify=justify), align=justify, vertical="bottom")
         table.add_column(heading, justify=justify, no_wrap=not _wraps(column), overflow="fold")
     for number, row in enumerate(cells):
-        # The meta data of the style tells below which rendered lines the note of a row belongs: a row may take several.
+        # The metadata of the style marks below which rendered lines the note of a row belongs: a row may take several.
         table.add_row(*map(Text, row), style=Style(meta={"row": number}))
     printed = -1  # the row of the line above; the headings are none
     # rich has no notes below rows, so the table is rendered to lines and notes are put between them

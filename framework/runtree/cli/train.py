@@ -93,7 +93,7 @@ def is_hydra_query(flags: argparse.Namespace) -> bool:
 
 
 def print_hydra_answer(app: Any, flags: argparse.Namespace) -> int:
-    """Print what Hydra answers to --cfg, --info, --hydra-help or --shell-completion."""
+    """Print the output of Hydra for --cfg, --info, --hydra-help or --shell-completion."""
     from runtree.config.hydra_engine import HydraEngine, force_open_parameters
     from runtree.config.hydra_errors import refuse_sweeps, translate_error
 
@@ -138,7 +138,7 @@ def print_result(result: "TrainResult") -> int:
     else:
         _print_run(result.runs[0])
         code = 0
-    # a failure of the run itself has the last word: its exit code tells more than that of a gate
+    # a failure of the run itself has the last word: its exit code is more informative than that of a gate
     messages = failed_gates(result) if code == 0 else []
     if messages:
         hidden = len(messages) - MAX_GATE_MESSAGES

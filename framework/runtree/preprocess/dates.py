@@ -30,8 +30,8 @@ PANDAS_NAMES = {"weekday": "day_of_week"}  # the other spelling is deprecated
 def find_format(texts: Sequence[str], counts: Array) -> str | None:
     """Return the format in which nearly all texts are dates, or None.
 
-    A date needs a year, a month and a day, and never consists of digits alone: 2024 and 20240102 stay codes. Where day
-    and month cannot be told apart the month comes first.
+    A date needs a year, a month and a day, and never consists of digits alone: 2024 and 20240102 stay codes. If day
+    and month are ambiguous the month comes first.
     """
     total, best, most = counts.sum(), None, 0
     # formats are guessed from a few texts and counted on all: guessing is slow, parsing by a format is not
@@ -47,7 +47,7 @@ def _candidate_formats(texts: Sequence[str]) -> list[str]:
     """Return the formats that a text may have, those with the month first before those with the day first."""
     spelled = [text for text in texts if not text.isdigit()]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas warns about each text whose order is not the one asked for
+        warnings.simplefilter("ignore")  # pandas warns about each text whose order is not the requested one
         guesses = [guess_datetime_format(text, dayfirst) for dayfirst in (False, True) for text in spelled]
     formats = [guess for guess in dict.fromkeys(guesses) if guess]
     return [guess for guess in formats if all(any(part in guess for part in parts) for parts in FULL_DATE)]

@@ -51,7 +51,7 @@ FIXED_KEYS = (*SUMMARY_FIELDS, *(f"objective:{name}" for name in OBJECTIVE), "er
 SECTION_PREFIXES = (*(f"metrics:{split}." for split in SPLITS), "fingerprint:", "config:")
 RUN, CONFIG = "run", "config"  # families of tables: rankings scan `run`, which is narrow, and leave `config` alone
 NEWEST_FIRST = "run_0.started DESC, run_0.id DESC"
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class StaleIndexError(Exception):
@@ -291,19 +291,19 @@ def _decode_column(plain: Sequence[Any] | None, boolean: Sequence[Any] | None, r
     return [_decode(value, None) for value in plain] if bytes in set(map(type, plain)) else plain
 
 
-def query_index(outputs: Path, question: Callable[[RunIndex], Answer], verify_each: bool = False) -> Answer:
-    """Answer a question about all runs: by the index, or by the tree alone if the index turns out to be wrong.
+def query_index(outputs: Path, query: Callable[[RunIndex], Result], verify_each: bool = False) -> Result:
+    """Query all runs: in the index, or in the tree if the index turns out to be wrong.
 
-    `verify_each` is for answers that do not read the records of the tree in the end: see `open_index`.
+    `verify_each` is for queries that do not read the records of the tree in the end: see `open_index`.
     """
     try:
         with open_index(outputs, verify_each=verify_each) as runs:
-            return question(runs)
+            return query(runs)
     except (StaleIndexError, sqlite3.DatabaseError) as error:
         log.debug("%s is not used (%s)", outputs / INDEX_NAME, error or "the tree has changed")
         # the question is asked again from the start: its answer may have used stale rows already
         with open_index(outputs, use_cache=False) as runs:
-            return question(runs)
+            return query(runs)
 
 
 def open_index(outputs: Path, use_cache: bool = True, verify_each: bool = False) -> RunIndex:
@@ -484,7 +484,7 @@ class IndexBuilder:
         self._widths = {
             table: len(connection.execute(f"SELECT * FROM {table} LIMIT 0").description) for table in self._tables()
         }
-        for key in FIXED_KEYS:  # there whatever the runs hold, so that every query can name them
+        for key in FIXED_KEYS:  # present even if no run has them, so that every query can name them
             self._home(key, 0)
 
     def _tables(self) -> list[str]:

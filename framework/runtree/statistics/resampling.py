@@ -59,7 +59,7 @@ def replicate(
     Parameters
     ----------
     models
-        Answers of each model for the same rows in the same order.
+        Predictions of each model for the same rows in the same order.
     resamples
         The number wanted. With n rows at most 2·10⁸ / n are drawn, for a plugin's metric 2·10⁷ / n, and at least 200.
         Confusion matrices are always drawn in full.

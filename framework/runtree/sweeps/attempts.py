@@ -47,7 +47,7 @@ def result_from_return(value: Any, termination: Termination | None, cause: str |
     Parameters
     ----------
     termination, cause
-        Why the driver, or the executor, told the run to end; None: it did not.
+        Why the driver, or the executor, stopped the run; None: it did not.
     """
     if isinstance(value, RuntreeError):  # the request itself was refused, before any folder was made
         return AttemptResult("failed", "error", error=error_record(type(value).__name__, value.message, *value.hints))
@@ -69,7 +69,7 @@ def _interrupted(result: AttemptResult, termination: Termination | None, cause: 
         return AttemptResult("interrupted", suspends="interrupt")
     if termination is None and cause is None:
         # A signal from outside of the sweep ended it. It counts like a killed process: the run is not at fault.
-        message = "something other than this sweep told it to end"
+        message = "it was interrupted by a signal from outside of this sweep"
         error = error_record("Crashed", message)
         return AttemptResult("failed", "error", result.seconds, error, retryable=True)
     reason = "max_seconds" if termination is None else "interrupted"

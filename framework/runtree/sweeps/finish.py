@@ -119,7 +119,7 @@ def runs_to_keep(driver: Driver) -> list[RunState]:
 
 def keep_run(driver: Driver, run: RunState) -> None:
     """Let the worker that holds a run finalize it; if none does any more, run it again."""
-    # All workers are asked, as the driver does not know which one holds the run: the others return None
+    # All workers get the request, as the driver does not know which one holds the run: the others return None
     results = _on_workers(driver, [FinalizeRequest(run.number)] * driver.executor.slots)
     result = next((result for result in results if isinstance(result, AttemptResult)), None)
     attempts = driver.options.retries + 1
@@ -181,7 +181,7 @@ def _explain_stop(driver: Driver) -> str:
     waiting = sum(1 for _ in driver.state.waiting())
     causes = {
         "interrupt": "interrupted",
-        "stop": "stopped as asked",
+        "stop": "stopped by request",
         "failure": "stopped after a failed run (tuner.on_failure=stop)",
         "disk": f"stopped, as {driver.disk_message}",
     }

@@ -54,7 +54,7 @@ class Driver:
     Attributes
     ----------
     result_delay
-        How many of the latest runs a proposal knows nothing of, in a deterministic sweep (`tuner.lag`).
+        How many of the latest runs a proposal must not depend on, in a deterministic sweep (`tuner.lag`).
     running
         Number → when the current attempt began.
     stop_cause

@@ -13,8 +13,8 @@ from runtree.sweeps.state import SweepState, Trial, TrialKey
 
 MIN_TRIALS_EACH = 5  # trials of each algorithm before any is favoured; at least its number of dimensions + 1
 MIN_SHARE_EACH = 0.1  # of all trials, for the algorithm that does worst
-BEST_TRIALS_COMPARED = 3  # an algorithm is judged by so many of its trials: a single one may be luck
-MAX_CONSECUTIVE_DUPLICATES = 20  # after so many proposals that have been run already, a tuner counts as exhausted
+BEST_TRIALS_COMPARED = 3  # an algorithm is compared by its best trials: a single one may be luck
+MAX_CONSECUTIVE_DUPLICATES = 20  # duplicate proposals, after which a tuner counts as exhausted
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Proposer:
     Attributes
     ----------
     queue
-        (space, values) to try before any tuner is asked: those of a warm start.
+        (space, values) to try before those of the tuners: the configurations of a warm start.
     is_visible
         Returns whether a proposal may know how a run ended; `ResultTracker` sets it.
     """

@@ -25,7 +25,7 @@ class SearchSpace:
     choices
         Group → option, that all of its trials have.
     absent
-        A line for each key that was asked for and does not exist here.
+        A message for each requested key that does not exist here.
     """
 
     name: str

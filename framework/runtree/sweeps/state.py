@@ -24,7 +24,7 @@ class Trial:
     Attributes
     ----------
     memo
-        JSON that the tuner wants back when it is restored.
+        JSON that is passed back to the tuner when it is restored.
     same_as
         The run whose result this trial reuses, because an earlier trial has the same config.
     earlier_objectives

@@ -16,8 +16,8 @@ from runtree.sweeps.options import StopCriteria, SweepPatience
 FinishedState = Literal["completed", "pruned", "failed", "interrupted", "stopped"]
 COUNTS_AGAINST_PATIENCE = ("completed", "pruned")
 ENDED_BY_ITSELF: tuple[FinishedState, ...] = ("completed", "pruned", "failed")
-# Where patience is the only bound, at least so many runs in a row without a value end the sweep, however short it is:
-# a few failures say nothing about the rest of the space.
+# If patience is the only bound, at least this many consecutive runs without a value end the sweep, however short it is:
+# a few failures do not show that the rest of the space fails.
 MIN_RUNS_WITHOUT_VALUE = 20
 MIN_SCALE = 1e-12  # stands for a best value of 0, of which there is no share
 

@@ -74,7 +74,7 @@ def load_warm_start(
         # scores are taken over only if everything that decides them is equal
         if not reason and options.kind != "transfer":
             warm.results += results[: options.max_runs]
-            what = f"{len(results[: options.max_runs])} runs are told to the tuner"
+            what = f"{len(results[: options.max_runs])} runs are passed to the tuner"
         else:
             best = [(name, values) for name, values, _ in results[: options.requeue_best]]
             warm.queue += [pair for pair in best if pair not in warm.queue]

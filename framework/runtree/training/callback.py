@@ -35,23 +35,23 @@ class FitCallback:
         The stop criteria.
     every, bound
         Iterations between two checks, and the largest number of iterations if that is known.
-    judge
+    scorer
         Scores a model on the monitored rows.
-    tell
+    on_check
         Called with the metrics of each check: for the history, the hooks and the tuner. Raises `Pruned`.
     restores
         Whether the model of the best iteration is restored.
-    asked, checkpoints
+    checkpoint_options, checkpoints
         How often a checkpoint is written, and where.
     """
 
     rules: StopRules
     every: int = 1
     bound: int | None = None
-    judge: Scorer = lambda model: {}
-    tell: OnCheck = lambda step, metrics: None
+    scorer: Scorer = lambda model: {}
+    on_check: OnCheck = lambda step, metrics: None
     restores: bool = False
-    asked: CheckpointOptions = field(default_factory=CheckpointOptions)
+    checkpoint_options: CheckpointOptions = field(default_factory=CheckpointOptions)
     checkpoints: Checkpoints | None = None
     reason: str | None = None
     step: int = 0
@@ -61,7 +61,7 @@ class FitCallback:
     def __post_init__(self) -> None:
         self._best = BestIteration()
         self._earlier_seconds = 0.0  # of the sessions before this one was resumed
-        saved = self.checkpoints.whole() if self.checkpoints else []
+        saved = self.checkpoints.complete() if self.checkpoints else []
         if saved:
             self._resume(saved[0])
         # the scores of earlier checkpoints come from their state, so that a resumed fit removes the same ones
@@ -110,11 +110,11 @@ class FitCallback:
         # an algorithm may report every iteration; scoring a model is often slower than an iteration, hence `every`
         if not self.due(self.step):
             return False
-        values = dict(self.judge(model)) if model is not None else {}
+        values = dict(self.scorer(model)) if model is not None else {}
         values |= {name: float(value) for name, value in metrics.items()}  # a loss that the algorithm reports wins
         values["seconds"] = round(self.seconds, 6)
         # the history and the tuner come first: the check that ends the fit, or diverges, belongs to both
-        self.tell(self.step, values)
+        self.on_check(self.step, values)
         self.reason = self.rules.check(self.step, values, self.seconds)
         # a snapshot copies the model, so it is taken for a new best one only
         if self.restores and self.rules.patience and self.rules.patience.improved and snapshot is not None:
@@ -146,7 +146,7 @@ class FitCallback:
 
     def _is_due(self) -> bool:
         # minutes count from the last checkpoint written, not from the start: one for a new best model counts, too
-        every, minutes = self.asked.every, self.asked.minutes
+        every, minutes = self.checkpoint_options.every, self.checkpoint_options.minutes
         return bool(every and self.step % every == 0) or bool(minutes and self.clock() - self._saved >= 60 * minutes)
 
     def _rank_value(self, values: Mapping[str, float]) -> float:
@@ -162,7 +162,7 @@ class FitCallback:
         ranked = sorted(self._scores, key=lambda folder: (self._scores[folder], folder))
         # the last one is needed to resume, the best ones by the user, and that of the best iteration to restore its
         # model
-        kept = {last, *ranked[: self.asked.keep]}
+        kept = {last, *ranked[: self.checkpoint_options.keep]}
         if self.restores and self._best.step:
             kept.add(last.parent / f"{self._best.step:08d}")
         self._scores = {folder: score for folder, score in self._scores.items() if folder in kept}

@@ -38,12 +38,12 @@ class Checkpoints:
     ----------
     folder
         The parent folder: `checkpoints/00000120/` is the checkpoint after 120 iterations.
-    asked
+    key
         The key of the fit: a checkpoint with another key is not resumed from.
     """
 
     folder: Path
-    asked: str
+    key: str
     written: list[Path] = field(default_factory=list)
 
     def write(self, step: int, save: Callable[[Path], None], state: Mapping[str, Any]) -> Path:
@@ -52,27 +52,27 @@ class Checkpoints:
         target = self.folder / f"{step:08d}"
         if target in self.written:
             return target
-        aside = self.folder / f".{target.name}.{os.getpid()}.part"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
+        draft = self.folder / f".{target.name}.{os.getpid()}.part"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
         try:
-            save(aside)
+            save(draft)
             # the files of the algorithm are on disk before the state that vouches for them: after a power failure a
             # checkpoint is complete or has no valid state
-            hashes = {name: _durable_hash(aside / name) for name in _files(aside)}
-            write_json(aside / STATE, {"step": step, "asked": self.asked, **state, "files": hashes})
+            hashes = {name: _durable_hash(draft / name) for name in _files(draft)}
+            write_json(draft / STATE, {"step": step, "asked": self.key, **state, "files": hashes})
             # a folder can only be renamed onto an empty one; a kill in between loses this checkpoint alone
             shutil.rmtree(target, ignore_errors=True)
-            aside.replace(target)
+            draft.replace(target)
         except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(draft, ignore_errors=True)
             raise
         # the rename itself is an entry of this folder: without this fsync a power failure could undo it
         sync_folder(self.folder)
         self.written.append(target)
         return target
 
-    def whole(self) -> list[SavedCheckpoint]:
+    def complete(self) -> list[SavedCheckpoint]:
         """Return the complete checkpoints of this fit, the latest first; a damaged one is logged and skipped."""
         return [saved for path in sorted(self._folders(), reverse=True) if (saved := self._read(path))]
 
@@ -82,7 +82,7 @@ class Checkpoints:
     def _read(self, path: Path) -> SavedCheckpoint | None:
         try:
             state = json.loads((path / STATE).read_bytes())
-            if state["asked"] != self.asked:
+            if state["asked"] != self.key:
                 log.warning("checkpoint %s is of another config or data: not used", path)
                 return None
             # hashes are compared because safetensors reads flipped bytes without an error

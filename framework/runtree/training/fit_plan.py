@@ -46,7 +46,7 @@ class CheckpointOptions:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """All of the block; see docs/training.md."""
+    """The whole block; see docs/training.md."""
 
     max_iterations: int | None = None
     max_seconds: float | int | None = None
@@ -59,9 +59,9 @@ class FitOptions:
     metrics: str | list[str] = "auto"
     checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
 
-    def asked(self) -> dict[str, Any]:
+    def requested(self) -> dict[str, Any]:
         """Return the keys that are set and that an algorithm has to honour."""
-        found = {
+        options = {
             "max_iterations": self.max_iterations,
             "max_seconds": self.max_seconds,
             "tolerance": self.tolerance.min_change,
@@ -69,7 +69,7 @@ class FitOptions:
             "divergence": self.divergence,
             "checkpoint": self.checkpoint.every or self.checkpoint.minutes,
         }
-        return {key: value for key, value in found.items() if value is not None}
+        return {key: value for key, value in options.items() if value is not None}
 
 
 NESTED_BLOCKS = {"tolerance": Tolerance, "patience": Patience, "checkpoint": CheckpointOptions}
@@ -130,7 +130,7 @@ class IterationSpec:
     unit
         The name of one iteration: epoch, tree.
     honours
-        The keys of `fit` that it honours: "step", or the parameter that the value is put into.
+        The keys of `fit` that it honours → "step", or the parameter that takes the value.
     history
         Whether the fit is monitored by default; false if that would cost more than the fit.
     every
@@ -162,12 +162,12 @@ class FitPlan:
 
     @property
     def every(self) -> int:
-        """Return the count of iterations between two checks."""
+        """The number of iterations between two checks."""
         return self.options.every or self.iterations.every
 
     @property
     def bound(self) -> str | None:
-        """Return the parameter that bounds the iterations."""
+        """The parameter that limits the iterations."""
         return self.iterations.honours.get("max_iterations")
 
 
@@ -181,16 +181,16 @@ def resolve_fit_options(config: Mapping[str, Any], task: Task) -> tuple[FitOptio
     """
     node = dict(config["algorithm"])
     options, iterations = fit_options(config.get("fit") or {}), read_iteration_spec(node, task)
-    for key, value in options.asked().items():
+    for key, value in options.requested().items():
         # refused rather than ignored: a limit that has no effect is found only when the fit does not end
-        place = iterations.honours.get(key)
-        if place is None:
-            raise _refused(key, str(node.get("name", "?")), iterations)
-        if place != STEP:
-            node[place] = value
+        parameter = iterations.honours.get(key)
+        if parameter is None:
+            raise _not_honoured(key, str(node.get("name", "?")), iterations)
+        if parameter != STEP:
+            node[parameter] = value
     # an algorithm that stops by its own tolerance has no parameter for the number of checks
     if iterations.honours.get("tolerance", STEP) != STEP and options.tolerance.checks is not None:
-        raise ConfigError(f"fit.tolerance.checks: algorithm={node.get('name')} takes min_change alone")
+        raise ConfigError(f"fit.tolerance.checks: algorithm={node.get('name')} supports only min_change")
     return options, iterations, node
 
 
@@ -209,10 +209,10 @@ def _iterations(text: str) -> IterationSpec:
     return IterationSpec(**own)
 
 
-def _refused(key: str, name: str, iterations: IterationSpec) -> ConfigError:
+def _not_honoured(key: str, name: str, iterations: IterationSpec) -> ConfigError:
     known = ", ".join(iterations.honours)
-    told = f"it honours: {known}" if known else "it does not iterate, and honours no key of fit"
-    return ConfigError(f"fit.{key}: algorithm={name} cannot honour it", told)
+    hint = f"it honours: {known}" if known else "it does not iterate, and honours no key of fit"
+    return ConfigError(f"fit.{key}: algorithm={name} cannot honour it", hint)
 
 
 def make_fit_plan(
@@ -229,15 +229,16 @@ def make_fit_plan(
     """
     stepper = build({"_target_": iterations.target}, "algorithm.iterations", trust) if iterations.target else None
     reason = stepper.refuses(algorithm) if stepper else None if takes_report(algorithm) else "it has no steps"
-    stepwise = [f"fit.{key}" for key in options.asked() if iterations.honours.get(key) == STEP]
-    wanted = [*stepwise, *(["fit.history"] if options.history else [])]
-    if reason and wanted:
-        raise ConfigError(f"{wanted[0]}: {type(algorithm).__name__} cannot be watched: {reason}")
+    stepwise = [f"fit.{key}" for key in options.requested() if iterations.honours.get(key) == STEP]
+    needed = [*stepwise, *(["fit.history"] if options.history else [])]
+    if reason and needed:
+        raise ConfigError(f"{needed[0]}: {type(algorithm).__name__} cannot be monitored: {reason}")
     # pruning needs steps, so a tuner that prunes turns them on even where `history` is false by default
-    unasked = options.history is not False and (iterations.history or prunes)
-    steps = reason is None and bool(wanted or unasked)
+    by_default = options.history is not False and (iterations.history or prunes)
     # defaults are filled in only for a monitored fit: an algorithm that runs its own loop has its own criteria
-    return FitPlan(_filled(options, iterations) if steps else options, iterations, steps, stepper if steps else None)
+    if reason is not None or not (needed or by_default):
+        return FitPlan(options, iterations)
+    return FitPlan(_with_defaults(options, iterations), iterations, steps=True, stepper=stepper)
 
 
 def takes_report(algorithm: Any) -> bool:
@@ -248,15 +249,15 @@ def takes_report(algorithm: Any) -> bool:
 def fit_parameters(algorithm: Any) -> Collection[str]:
     """Return the names of the parameters of an algorithm's `fit`."""
     # the function and not the bound method: the cache would keep each algorithm alive, and never find it again
-    return _taken(getattr(algorithm.fit, "__func__", algorithm.fit))
+    return _parameter_names(getattr(algorithm.fit, "__func__", algorithm.fit))
 
 
-@lru_cache(maxsize=64)  # a signature takes longer to read than a small model to fit
-def _taken(function: Any) -> Collection[str]:
+@lru_cache(maxsize=64)  # inspecting a signature takes longer than fitting a small model
+def _parameter_names(function: Any) -> Collection[str]:
     return tuple(inspect.signature(function).parameters)
 
 
-def _filled(options: FitOptions, iterations: IterationSpec) -> FitOptions:
+def _with_defaults(options: FitOptions, iterations: IterationSpec) -> FitOptions:
     """Return the options with the algorithm's defaults for keys that are null."""
     tolerance, patience, fraction = options.tolerance, options.patience, options.validation_fraction
     if tolerance.min_change is None and iterations.tolerance.get("min_change") is not None:

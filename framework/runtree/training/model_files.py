@@ -42,7 +42,7 @@ class SkopsStore:
 def save_skops(model: Any, folder: Path) -> str | None:
     """Write a scikit-learn model and return the format; None for any other model, which a plugin may save.
 
-    Weights that have a format of their own are written beside it; see `contract.iteration.HoldsWeights`.
+    Weights with their own file format are written next to it; see `contract.iteration.HoldsWeights`.
     """
     from sklearn.base import BaseEstimator
 
@@ -54,7 +54,7 @@ def save_skops(model: Any, folder: Path) -> str | None:
     if hasattr(last, "save_weights"):
         last.save_weights(folder)
         model = with_last_step(model, last.bare())
-    _skops().dump(model, folder / FILE, compression=ZIP_DEFLATED, compresslevel=1)  # a seventh of the size
+    _skops().dump(model, folder / FILE, compression=ZIP_DEFLATED, compresslevel=1)  # a seventh of the uncompressed size
     return FORMAT
 
 
@@ -68,9 +68,9 @@ def with_last_step(model: Any, algorithm: Any) -> Any:
     if not hasattr(model, "steps"):
         return rewrap(model, algorithm)
     # a shallow copy: the fitted preprocessing is shared, only the list of steps is another
-    other, (name, last) = copy(model), model.steps[-1]
-    other.steps = [*model.steps[:-1], (name, rewrap(last, algorithm))]
-    return other
+    pipeline, (name, last) = copy(model), model.steps[-1]
+    pipeline.steps = [*model.steps[:-1], (name, rewrap(last, algorithm))]
+    return pipeline
 
 
 def load_skops(folder: Path, trust: Iterable[str]) -> Any:
@@ -78,24 +78,24 @@ def load_skops(folder: Path, trust: Iterable[str]) -> Any:
     io = _skops()
     file = folder / FILE
     if not file.is_file():
-        raise RequestError(f"{file}: no such model file", "the run saved none, or it was removed")
+        raise RequestError(f"{file}: no such model file", "the run saved no model, or it was removed")
     allowed = set(trust)
     # skops reads only the schema of the file for this, and creates no object
-    found = set(io.get_untrusted_types(file=file)) - allowed
-    allowed |= {name for name in found if is_torch_type(name)}
-    strange = sorted(found - allowed)
-    if strange:
+    untrusted = set(io.get_untrusted_types(file=file)) - allowed
+    allowed |= {name for name in untrusted if is_torch_type(name)}
+    refused = sorted(untrusted - allowed)
+    if refused:
         raise UntrustedError(
-            f"{file}: the model holds types that nobody vouches for: {', '.join(strange[:5])}",
-            "loading them could run code; if you know where the file comes from, say so:",
-            "  " + " ".join(f"--trust {name}" for name in strange),
+            f"{file}: the model holds untrusted types: {', '.join(refused[:5])}",
+            "loading them could run code; if you trust the source of the file, add:",
+            "  " + " ".join(f"--trust {name}" for name in refused),
         )
     try:
         # only now, when every type is trusted, objects are created
         model = io.load(file, trusted=sorted(allowed))
     except ModuleNotFoundError as error:
         raise MissingError(
-            f"{file}: the model needs the package '{error.name}', which is not there", install_hint(str(error.name))
+            f"{file}: the model needs the package '{error.name}', which is not installed", install_hint(str(error.name))
         ) from None
     last = last_step(model)
     if hasattr(last, "load_weights"):

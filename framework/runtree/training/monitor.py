@@ -130,10 +130,10 @@ def make_callback(run: ActiveRun, train: Rows, monitored: Rows | None) -> FitCal
         rules=rules,
         every=plan.every,
         bound=iteration_limit(run.estimator, plan),
-        judge=make_scorer(run, monitored_metrics(plan.options, run), _by_split(train, monitored)),
-        tell=lambda step, values: run.report(step, **values),
+        scorer=make_scorer(run, monitored_metrics(plan.options, run), _by_split(train, monitored)),
+        on_check=lambda step, values: run.report(step, **values),
         restores=plan.options.patience.checks is not None and plan.options.patience.restore_best,
-        asked=plan.options.checkpoint,
+        checkpoint_options=plan.options.checkpoint,
         checkpoints=Checkpoints(folder.checkpoints, checkpoint_key(run)) if saves else None,
     )
     trim_history(folder.history, callback.step)  # a resumed fit reports the later iterations again
@@ -155,7 +155,7 @@ def make_fold_callback(run: ActiveRun, train: Rows, monitored: Rows | None) -> F
         every=run.plan.every,
         bound=iteration_limit(run.estimator, run.plan),
         # only what the criteria need: nothing else reads the metrics of a fold's iterations
-        judge=make_scorer(run, needed, _by_split(train, monitored)),
+        scorer=make_scorer(run, needed, _by_split(train, monitored)),
         restores=options.patience.checks is not None and options.patience.restore_best,
     )
 

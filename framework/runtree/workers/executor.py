@@ -53,7 +53,7 @@ class JobReported:
 
 @dataclass(frozen=True)
 class JobReturned:
-    """A job returned a result. `cause`: why the executor had asked it to end, if it had."""
+    """A job returned a result. `cause`: why the executor had stopped it, or None."""
 
     job: int
     result: Any

@@ -70,7 +70,7 @@ class ForkServerClient:
     startup
         A file with three pickles: `sys.path`; (factory, sync_reports); the factory's argument. See `write_startup`.
     threads
-        How many native threads each worker uses (OpenMP, BLAS); None: what the environment says.
+        How many native threads each worker uses (OpenMP, BLAS); None: as the environment sets it.
     """
 
     def __init__(self, startup: IO[bytes], threads: int | None) -> None:
@@ -94,7 +94,7 @@ class ForkServerClient:
         """Order a worker; return the connection to it, and its own end.
 
         The caller keeps the latter open until the worker's first message. A fork server that dies or cannot fork closes
-        its copy, and says so itself: without ours, the connection would report the end of that worker a second time.
+        its copy and reports its own end; without ours, the connection would report that end a second time.
         """
         ours, worker_end = socket.socketpair()
         # A worker that is stopped (SIGSTOP) half-way through a message must not block the driver
@@ -305,7 +305,7 @@ class _ForkServer:
         with suppress(ChildProcessError):
             while (ended := os.wait4(-1, os.WNOHANG))[0]:
                 pid, status, usage = ended
-                if pid in self._workers:  # else an orphan that came to this process as the subreaper
+                if pid in self._workers:  # else an orphan that was reparented to this process, the subreaper
                     number = self._workers.pop(pid)
                     with suppress(ProcessLookupError, PermissionError):
                         os.killpg(pid, signal.SIGKILL)

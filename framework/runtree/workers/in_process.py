@@ -48,7 +48,7 @@ class InProcessExecutor:
         self._job, self._pruned = job, False
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        """Run the job to its end, whatever `timeout`, and return the events."""
+        """Run the job to its end, ignoring `timeout`, and return the events."""
         if (job := self._job) is not None:
             # made with the first job and not in the constructor: a sweep that is refused before it need not import the
             # libraries

@@ -18,7 +18,7 @@ The life of a worker, as the pool sees it::
                                              ▼
                                           gone, a new one is spawned
 
-Only the fork server's "exited" ends a job. EOF on the connection says that the worker has closed its end, while
+Only the fork server's "exited" ends a job. EOF on the connection means that the worker has closed its end, while
 processes of its job may still write into the run's folder, in which the next attempt may start at once. If the fork
 server itself dies, its supervisor kills all workers; the pool waits for the end of the supervisor, counts all workers
 as gone, and starts another fork server.
@@ -54,7 +54,7 @@ class WorkerHandle:
     gone
         Its connection is closed, or it has been reaped.
     cause
-        Why its job was asked to end. Such a worker gets no further job: the signal may arrive late, in the next one.
+        Why its job was stopped. Such a worker gets no further job: the signal may arrive late, in the next one.
     held_result
         A result that is reported only once the worker is gone, and with it the processes that its job left behind.
     """
@@ -72,7 +72,7 @@ class WorkerHandle:
     held_result: JobReturned | None = field(default=None, repr=False)
 
     def start_job(self, job: Job, payload: bytes) -> bool:
-        """Send a job; return False if the worker is not there to take it."""
+        """Send a job; return False if the worker has exited."""
         log = str(job.log.absolute()) if job.log else None
         try:
             send_message(self.connection, "run", job.id, payload, job.memory, log)

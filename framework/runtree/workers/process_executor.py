@@ -27,7 +27,7 @@ class ProcessExecutor:
         "package.module:function", called once, in the fork server, as ``job_function = factory(argument)``; each job
         calls ``job_function(payload, channel)``. What it must not do there: see `runtree.workers.fork_server`.
     threads
-        How many native threads each worker uses (OpenMP, BLAS); None: what the environment says.
+        How many native threads each worker uses (OpenMP, BLAS); None: as the environment sets it.
     grace
         Seconds between SIGTERM, which the job function sees as KeyboardInterrupt, and SIGKILL.
     sync_reports
@@ -116,7 +116,7 @@ class ProcessExecutor:
     def _returned(self, worker: WorkerHandle, job: Job, result: bytes, leaving: bool) -> None:
         try:
             returned = JobReturned(job.id, pickle.loads(result), worker.cause)
-        except Exception:  # some objects can be pickled and not unpickled: exceptions with their own constructor, say
+        except Exception:  # not all that can be pickled can be unpickled: an exception with its own constructor
             append_to_log(job.log, traceback.format_exc())
             self._pool.kill(worker)
             return

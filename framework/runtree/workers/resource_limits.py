@@ -16,7 +16,7 @@ _MIB = 2**20
 
 
 def die_with_parent(parent: int) -> None:
-    """Let the kernel kill this process as soon as its parent is gone, by whatever end."""
+    """Let the kernel kill this process as soon as its parent has exited for any reason."""
     _prctl(_PR_SET_PDEATHSIG, SIGKILL)
     # The parent may have died before the call above, which then waits for the death of the wrong process
     if os.getppid() != parent:

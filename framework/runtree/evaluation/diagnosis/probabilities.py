@@ -59,7 +59,7 @@ def binary_outcomes(context: EvaluationContext, split: str) -> BinaryOutcomes | 
 
 
 def calibration_curve(context: EvaluationContext) -> dict[str, Any] | None:
-    """Return the calibration curve, the expected calibration error, and what chance explains of it.
+    """Return the calibration curve, the expected calibration error, and the part of it due to sampling.
 
     The error is that of Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602, in bins of equal width. `noise` is the 95 %
     quantile of the error that perfectly calibrated probabilities show on as many rows, and `p` the probability of an

@@ -9,7 +9,7 @@ from runtree.training.decision import DECISION_KEY
 
 MAX_CLASS_SHARE = 0.8  # of the most common class, from which accuracy says little
 MAX_ERRORS = 3.0  # standard errors between two splits
-MAX_STANDARD_ERROR = 0.05  # of a score between 0 and 1; beyond it runs are hard to tell apart
+MAX_STANDARD_ERROR = 0.05  # of a score between 0 and 1; beyond it runs are hard to distinguish
 RANKING_METRICS = ("roc_auc", "pr_auc")
 MIN_TIE_ROWS = 50
 MAX_TIE_SHARE = 0.5
@@ -108,7 +108,7 @@ def _split_agreement(context: EvaluationContext) -> Iterator[Finding]:
             "small splits",
             "note",
             f"the {len(context.rows['validation'])} validation rows give {metric.name} to ± {errors[0]:.2g}: "
-            "runs that differ by less than twice that cannot be told apart",
+            "runs that differ by less than twice that cannot be distinguished",
             "use more validation rows: evaluator=cross_validation, or data.validation_size=0.3",
             {"error": errors[0]},
         )

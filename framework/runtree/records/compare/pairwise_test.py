@@ -44,7 +44,7 @@ def run_pairwise_test(
     if not pairs:
         return PairwiseTest(None, why="no two of their runs have the same seed, data and split")
     if pairs[0][0].measure.part == "train":
-        return PairwiseTest(None, why="training scores say nothing about other rows")
+        return PairwiseTest(None, why="training scores do not generalize to other rows")
     if all(a.folds and len(a.folds) == len(b.folds) for a, b in pairs):
         return _test_folds(pairs, level)
     return _test_seeds(pairs, level) if len(pairs) > 1 else _test_rows(pairs[0], metrics, level)

@@ -1,4 +1,4 @@
-"""`advice.json`: what the trials of a finished sweep say about the search, and how much to trust its winner."""
+"""`advice.json`: findings on the search of a finished sweep, and on how reliable its winner is."""
 
 from collections.abc import Sequence
 from itertools import chain

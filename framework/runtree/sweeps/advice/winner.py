@@ -127,7 +127,7 @@ def _test_score(sweep: FinishedSweep, run: RunState) -> dict[str, Any]:
 def selection_bias(sweep: FinishedSweep) -> float | None:
     """Return by how much the best mean over folds overestimates; None unless all trials have the same folds."""
     runs = [sweep.state.runs_of(trial)[0] for trial, _ in sweep.scored[:MAX_RUNS_READ]]
-    # Two runs tell whether there are folds at all: no need to read 2,000 files to learn that there are none
+    # Two runs show whether there are folds at all, without reading the files of 2,000 runs
     scores = [fold_scores(sweep.folder.run(run.number), sweep.metric) for run in runs[:2]]
     if len(runs) < 2 or not all(len(folds) > 1 for folds in scores):
         return None
@@ -151,7 +151,7 @@ def compare_with_test(sweep: FinishedSweep, winner: Mapping[str, Any]) -> Iterat
             "optimism",
             "warning",
             f"{text} [{low:.4g}, {high:.4g}]: part of the winning score was luck",
-            "believe the test score; choose by folds next time: evaluator=cross_validation, or tuner.repeats=3",
+            "rely on the test score; select by folds next time: evaluator=cross_validation, or tuner.repeats=3",
             {"validation": value, "test": winner["test"], "low": low, "high": high},
         )
 
