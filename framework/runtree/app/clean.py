@@ -172,14 +172,14 @@ class CleanScan:
         # over all runs, before any condition selects some: the best of the selected ones may be a bad run
         best = set() if self.request.best else find_best_runs(list(known.values()))
         known = {folder: known[folder] for folder in self._matching(known)}
-        found: list[Removable] = []
+        items: list[Removable] = []
         for experiment in list_folders(self.outputs):
             if self.request.experiment in (None, experiment.name):
-                found += self._interrupted(experiment)
+                items += self._interrupted(experiment)
                 for folder in list_folders(experiment):
                     scan = self._scan_sweep if folder.name.endswith("-sweep") else self._scan_run
-                    found += scan(folder, known, best)
-        return found
+                    items += scan(folder, known, best)
+        return items
 
     def _matching(self, known: Iterable[Path]) -> list[Path]:
         """Return the folders of the runs for which all conditions hold."""
@@ -244,10 +244,10 @@ class CleanScan:
     def _artifacts(self, record: RunRecord, hold: Callable[[], AbstractContextManager[None]]) -> Iterator[Removable]:
         if "artifacts" not in self.request.kinds or record.state == "running" or not self._is_old(record):
             return
-        found = list_artifacts(RunFolder(record.folder))
-        if found:
-            bytes_ = sum(map(disk_usage, found))
-            yield Removable("artifacts", record.folder, bytes_, self._describe(record), tuple(found), hold)
+        artifacts = list_artifacts(RunFolder(record.folder))
+        if artifacts:
+            bytes_ = sum(map(disk_usage, artifacts))
+            yield Removable("artifacts", record.folder, bytes_, self._describe(record), tuple(artifacts), hold)
 
     def _incomplete(self, folder: Path, hold: Callable[[], AbstractContextManager[None]]) -> Iterator[Removable]:
         if "incomplete" in self.request.kinds and self._is_unchanged(folder, MIN_AGE_OF_INCOMPLETE_SECONDS):
@@ -284,10 +284,10 @@ class CleanScan:
 def list_folders(folder: Path) -> list[Path]:
     """Return the folders in a folder, sorted by name, without hidden ones and symbolic links."""
     try:
-        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError:
         return []
-    return [path for path in found if path.is_dir() and not path.is_symlink()]
+    return [path for path in paths if path.is_dir() and not path.is_symlink()]
 
 
 def is_incomplete(folder: Path, record: Path) -> bool:

@@ -155,9 +155,9 @@ def preflight(
     tuners = [build(tuner_arguments(node), "tuner", trust) for _ in spaces]
     plan = SweepPlan(request, config, overrides, composer, spaces, tuners, node, options, limits, result, hooks)
     seed = config.get("seed", 0)
-    for own, space in zip(tuners, spaces, strict=True):
+    for built, space in zip(tuners, spaces, strict=True):
         # begun here, so that a space which the tuner cannot search is refused now; the loop passes the results on later
-        own.begin(
+        built.begin(
             space.space,
             [direction for _, direction in result.objectives],
             int(seed) if isinstance(seed, int) else 0,  # a swept seed is a text here
@@ -210,17 +210,17 @@ def _space_of_each_algorithm(
     if not prunes and not any(dimension.path.startswith("algorithm.") for dimension in space.space):
         return  # no key of an algorithm is set, so none can be refused
     for name in plan.overrides.swept("algorithm") or ("",):
-        own = replace(space, choices={"algorithm": name} if name else {})
+        candidate = replace(space, choices={"algorithm": name} if name else {})
         try:
-            run_preflight(executor, PreflightRequest(_base(plan, own).frozen.config))
+            run_preflight(executor, PreflightRequest(_base(plan, candidate).frozen.config))
         except RuntreeError:
             continue  # its runs fail; the others of the comparison do not
-        yield own
+        yield candidate
 
 
 def _base(plan: SweepPlan, space: SearchSpace) -> ComposedBase:
     """Return the config of a space, with the first option of each group that it sweeps over."""
-    groups = {one.path: str(one.domain.values[0]) for one in space.space if one.composed}
+    groups = {dimension.path: str(dimension.domain.values[0]) for dimension in space.space if dimension.composed}
     return plan.composer.base({**groups, **space.choices})
 
 

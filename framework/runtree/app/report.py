@@ -32,8 +32,8 @@ def write_any_report(outputs: Path, selector: str, file: Path | None = None) -> 
     NotFoundError
         The selector means no run and no sweep, or more than one.
     """
-    found = select_reported(outputs, selector)
-    return report_sweep(found, file) if isinstance(found, SweepFolder) else report_run(found, file)
+    folder = select_reported(outputs, selector)
+    return report_sweep(folder, file) if isinstance(folder, SweepFolder) else report_run(folder, file)
 
 
 def select_reported(outputs: Path, selector: str) -> RunRecord | SweepFolder:

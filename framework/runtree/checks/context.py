@@ -242,8 +242,10 @@ def sample_rows(rows: "Rows", target: "pd.Series[Any]", classes: tuple[Any, ...]
     labels = target.iloc[rows].to_numpy()
     by_class = [rows[labels == label] for label in np.unique(labels)]
     # at least two rows of each class, because a stratified split of the sample needs them
-    counts = [min(len(own), max(MIN_SAMPLED_CLASS_ROWS, round(limit * len(own) / len(rows)))) for own in by_class]
-    taken = [generator.choice(own, count, replace=False) for own, count in zip(by_class, counts, strict=True)]
+    counts = [
+        min(len(members), max(MIN_SAMPLED_CLASS_ROWS, round(limit * len(members) / len(rows)))) for members in by_class
+    ]
+    taken = [generator.choice(members, count, replace=False) for members, count in zip(by_class, counts, strict=True)]
     return np.sort(np.concatenate(taken))
 
 

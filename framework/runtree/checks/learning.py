@@ -130,9 +130,12 @@ def _compare_with_chance(
     """Return a message, the mean gain over the chance level, and the largest gain that is tolerated."""
     import numpy as np
 
-    scores = np.array([context.score(own) for own in predictions])
+    scores = np.array([context.score(prediction) for prediction in predictions])
     chance = np.array(
-        [[context.score(replace(own, y_true=own.y_true[order])) for own in predictions] for order in orders]
+        [
+            [context.score(replace(prediction, y_true=prediction.y_true[order])) for prediction in predictions]
+            for order in orders
+        ]
     )
     gains = np.array([context.gain(score, level) for score, level in zip(scores, chance.mean(axis=0), strict=True)])
     message = f"validation {context.metric.name} {scores.mean():.4g} on permuted labels, chance {chance.mean():.4g}"

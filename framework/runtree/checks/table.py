@@ -131,8 +131,8 @@ def check_classes(context: CheckContext) -> CheckResult:
     if not context.classes:
         return skipped("the task is regression")
     counts = {split: context.target(context.run.split.rows(split)).value_counts() for split in context.splits}
-    for split, found in counts.items():
-        absent = [label for label in context.classes if label not in found.index]
+    for split, frequencies in counts.items():
+        absent = [label for label in context.classes if label not in frequencies.index]
         if absent:
             more = f" (nor of {len(absent) - 1} others)" if len(absent) > 1 else ""
             message = f"the {split} split has no row of class {absent[0]!r}{more}"

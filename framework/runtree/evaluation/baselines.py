@@ -303,20 +303,20 @@ def compare_on_test(context: EvaluationContext, predictions: Predictions) -> dic
     from runtree.statistics.paired_test import compare_predictions
 
     options, own = context.options.intervals, context.predictions["test"]
-    found = compare_predictions(
+    comparison = compare_predictions(
         own, predictions, context.metric, options.resamples, options.level, context.run.seed, context.groups("test")
     )
     maximize = context.direction == "maximize"
     # a negated interval has its ends exchanged
-    low, high = (found.low, found.high) if maximize else (-found.high, -found.low)
+    low, high = (comparison.low, comparison.high) if maximize else (-comparison.high, -comparison.low)
     return {
         "metric": context.metric.name,
         "part": "test",
-        "value": _finite(found.value if maximize else -found.value),
+        "value": _finite(comparison.value if maximize else -comparison.value),
         "low": _finite(low),
         "high": _finite(high),
-        "p": _finite(found.p),
-        "method": found.method,
+        "p": _finite(comparison.p),
+        "method": comparison.method,
     }
 
 

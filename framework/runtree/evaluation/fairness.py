@@ -155,7 +155,7 @@ def _metric_frame(context: EvaluationContext, metrics: Sequence[str], rows: Mapp
 
     predictions, catalogue = context.predictions["test"], context.run.catalogue
     positions = np.concatenate(list(rows.values()))
-    labels = np.concatenate([np.full(len(own), label, dtype=object) for label, own in rows.items()])
+    labels = np.concatenate([np.full(len(members), label, dtype=object) for label, members in rows.items()])
     functions = {
         name: _rate(predictions, name) if name in RATES else _metric(predictions, catalogue[name]) for name in metrics
     }
@@ -183,8 +183,8 @@ def _rate(predictions: Predictions, name: str) -> Callable[..., float]:
 
 def _metric(predictions: Predictions, metric: Metric) -> Callable[..., float]:
     def value(y_true: Any, rows: Any) -> float:
-        found = take_rows(predictions, rows).value(metric)
-        return float("nan") if found is None else float(found)
+        score = take_rows(predictions, rows).value(metric)
+        return float("nan") if score is None else float(score)
 
     return value
 
@@ -230,8 +230,8 @@ def resample_groups(
 
     rng = np.random.default_rng(seed)
     replicates = []
-    for number, own in enumerate(rows.values()):
-        group = take_rows(predictions, own)
+    for number, members in enumerate(rows.values()):
+        group = take_rows(predictions, members)
         if name in RATES:
             replicates.append(_resample_rate(group, name, resamples, rng))
             continue
@@ -240,8 +240,8 @@ def resample_groups(
         drawn = replicate([group], [catalogue[name]], resamples, seed + number).get(name)
         replicates.append(np.full(resamples, np.nan) if drawn is None else drawn.drawn[0])
     # large groups get fewer resamples, see `resampling.replicate`
-    fewest = min(len(own) for own in replicates)
-    return np.stack([own[:fewest] for own in replicates])
+    fewest = min(len(values) for values in replicates)
+    return np.stack([values[:fewest] for values in replicates])
 
 
 def _resample_rate(predictions: Predictions, name: str, resamples: int, rng: Any) -> "Array":

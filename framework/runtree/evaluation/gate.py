@@ -263,12 +263,13 @@ def _interval(context: EvaluationContext, metric: str) -> dict[str, float]:
     recorded: dict[str, float] | None = (context.results.get("intervals") or {}).get("test", {}).get(metric)
     if recorded is not None:
         return recorded
-    options, wanted = context.options.intervals, [own for own in context.metrics if own.name == metric]
+    options = context.options.intervals
+    selected = [candidate for candidate in context.metrics if candidate.name == metric]
     groups = context.groups("test")
-    found = bootstrap(
-        context.predictions["test"], wanted, options.resamples, options.level, context.run.seed, groups
+    interval = bootstrap(
+        context.predictions["test"], selected, options.resamples, options.level, context.run.seed, groups
     ).get(metric)
-    return {"low": found.low, "high": found.high} if found is not None else {}
+    return {"low": interval.low, "high": interval.high} if interval is not None else {}
 
 
 def _failure(condition: GateCondition, value: float | None, champion: dict[str, Any] | None) -> str:

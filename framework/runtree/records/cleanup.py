@@ -64,8 +64,8 @@ def unfinished_removals(folder: Path) -> Iterator[Path]:
 
 def list_artifacts(folder: RunFolder) -> list[Path]:
     """Return the artifacts that a run has."""
-    found = [folder.path / name for name in ARTIFACTS]
-    return [path for path in found if path.exists() and not path.is_symlink()]
+    paths = [folder.path / name for name in ARTIFACTS]
+    return [path for path in paths if path.exists() and not path.is_symlink()]
 
 
 def remove_artifacts(folder: RunFolder, paths: Sequence[Path]) -> None:

@@ -149,8 +149,8 @@ class RunIndex:
         """Return for how many runs all conditions hold."""
         where, parameters, names = self._where(conditions, experiment)
         sql = f"SELECT count(*) FROM {self._tables(names)} WHERE {where}"
-        found: int = self.connection.execute(sql, parameters).fetchone()[0]
-        return found
+        count: int = self.connection.execute(sql, parameters).fetchone()[0]
+        return count
 
     def distinct(self, name: str, limit: int = -1) -> list[Any]:
         """Return the different values under a full name."""
@@ -183,9 +183,9 @@ class RunIndex:
             used = [column for pair in pairs.values() for column in pair if column is not None]
             sql = f"SELECT {', '.join(used) or '1'} FROM {self._join(map(_table_of, used))} ORDER BY run_0.row"
             # transposed: SQLite yields rows, and types are decoded column by column
-            found = zip(*self.connection.execute(sql), strict=True)
+            columns = zip(*self.connection.execute(sql), strict=True)
             # without any row zip yields nothing, hence strict=False
-            by_column: dict[str | None, Any] = dict(zip(used, found, strict=False))
+            by_column: dict[str | None, Any] = dict(zip(used, columns, strict=False))
             for key, (plain, boolean) in pairs.items():
                 yield key, _decode_column(by_column.get(plain), by_column.get(boolean), count)
 
@@ -216,7 +216,7 @@ class RunIndex:
             # shown; only one that came from the file proves it stale
             cached = row < self.fresh_from
             try:
-                found = read_record_file(f"{self.outputs}/{self.folder(row)}")
+                record_file = read_record_file(f"{self.outputs}/{self.folder(row)}")
             except NotFoundError as error:
                 if cached:
                     raise StaleIndexError from None
@@ -224,9 +224,9 @@ class RunIndex:
                 continue
             # the last check: what is shown was read from the tree, and is
             # what the filter and the order were computed from
-            if cached and _stamp_text(found.stamp) != self._stamp(row):
+            if cached and _stamp_text(record_file.stamp) != self._stamp(row):
                 raise StaleIndexError
-            records.append(found.record())
+            records.append(record_file.record())
         return records
 
     def _stamp(self, row: int) -> str:
@@ -328,7 +328,7 @@ def open_index(outputs: Path, use_cache: bool = True, verify_each: bool = False)
     for place, name in changes.unread:
         path = f"{outputs}/{place.name}/{name}"
         try:
-            found = read_record_file(path, parse)
+            record_file = read_record_file(path, parse)
         except NotFoundError as error:
             # a folder without any file of a run in an experiment belongs to someone else, and is no fault
             if place.is_sweep or any(os.path.lexists(f"{path}/{file}") for file in ("run.json", "config.yaml")):
@@ -336,13 +336,13 @@ def open_index(outputs: Path, use_cache: bool = True, verify_each: bool = False)
                 changes.stamps[place.name] = None  # so that the warning returns next time
             continue
         # a run that has not ended, or ended only now, may change without a visible change of its stamp
-        lasting = found.ended and is_settled(found.stamp, now)
+        lasting = record_file.ended and is_settled(record_file.stamp, now)
         if not lasting:
             changes.stamps[place.name] = None
-        row = builder.add(place.name, name, found, lasting)
+        row = builder.add(place.name, name, record_file, lasting)
         # a record in memory is 15 kB: of a cold walk over 50,000 runs nothing is kept
         if len(changes.unread) <= MAX_RECORDS_IN_MEMORY:
-            held[row] = found
+            held[row] = record_file
     builder.flush()
     if len(changes.stale) + builder.lasting + changes.unstamped >= MIN_CHANGES_TO_WRITE:
         write_index(outputs, builder, changes.stamps)
@@ -434,8 +434,8 @@ def _rows_of_place(cache: sqlite3.Connection | None, key: int | None) -> dict[st
     """Return row and stamp of each run of a place, by the name of its folder."""
     if cache is None or key is None:
         return {}
-    found = cache.execute("SELECT folder, row, stamp FROM run_0 WHERE place = ?", (key,))
-    return {folder: (row, stamp) for folder, row, stamp in found}
+    rows = cache.execute("SELECT folder, row, stamp FROM run_0 WHERE place = ?", (key,))
+    return {folder: (row, stamp) for folder, row, stamp in rows}
 
 
 def _stamp_text(stamp: Sequence[int]) -> str:
@@ -491,9 +491,9 @@ class IndexBuilder:
         names = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         return [name for (name,) in names if name.startswith((f"{RUN}_", f"{CONFIG}_"))]
 
-    def add(self, place: str, folder: str, found: RecordFile, lasting: bool = True) -> int:
+    def add(self, place: str, folder: str, record_file: RecordFile, lasting: bool = True) -> int:
         """Add a run; return its row. It may wait in memory until `flush`."""
-        content = found.content
+        content = record_file.content
         metrics = content["metrics"]
         sections = [*(_mapping(metrics.get(split)) for split in SPLITS), content["fingerprints"], content["config"]]
         # runs of one sweep have the same keys in the same order: their names
@@ -511,7 +511,7 @@ class IndexBuilder:
         values.append(error.get("message"))
         for section in sections:
             values += section.values()
-        stamp = _stamp_text(found.stamp)
+        stamp = _stamp_text(record_file.stamp)
         shape.rows.append((row, self._place(place), folder, stamp, lasting, shape.number, *values))
         self.lasting += lasting
         self._waiting += 1

@@ -362,8 +362,8 @@ def drop_artifacts(folder: RunFolder, but: Collection[str] = ()) -> None:
 
 def sweep_folders(outputs: Path) -> list[SweepFolder]:
     """Return every sweep below `outputs`, the oldest first."""
-    found = [path for path in outputs.glob("*/*-sweep") if (path / "ledger.jsonl").is_file()]
-    return [SweepFolder(path) for path in sorted(found, key=lambda path: path.name)]
+    paths = [path for path in outputs.glob("*/*-sweep") if (path / "ledger.jsonl").is_file()]
+    return [SweepFolder(path) for path in sorted(paths, key=lambda path: path.name)]
 
 
 def find_sweep(outputs: Path, selector: str) -> SweepFolder:
@@ -377,15 +377,15 @@ def find_sweep(outputs: Path, selector: str) -> SweepFolder:
     as_path = Path(selector)
     if (as_path / "ledger.jsonl").is_file():
         return SweepFolder(as_path)
-    found = sweep_folders(outputs)
-    if not found:
+    sweeps = sweep_folders(outputs)
+    if not sweeps:
         raise NotFoundError(f"no sweeps in {outputs}", "start one: runtree tune")
     matching = (
-        found[-1:] if selector == "latest" else [folder for folder in found if folder.path.name.startswith(selector)]
+        sweeps[-1:] if selector == "latest" else [folder for folder in sweeps if folder.path.name.startswith(selector)]
     )
     if len(matching) == 1:
         return matching[0]
     names = ", ".join(folder.path.name for folder in matching[:4])
     if matching:
         raise NotFoundError(f"'{selector}' names {len(matching)} sweeps: {names}", "type more of the name")
-    raise NotFoundError(f"no sweep '{selector}' in {outputs}", f"the latest is {found[-1].path.name}")
+    raise NotFoundError(f"no sweep '{selector}' in {outputs}", f"the latest is {sweeps[-1].path.name}")

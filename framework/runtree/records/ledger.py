@@ -85,8 +85,8 @@ def line(event: Event) -> bytes:
 def parse(raw: bytes) -> dict[str, Any] | None:
     """Return the event of a line, None if the line is not as it was written."""
     # from the right: the text may occur in a value of the event
-    body, found, rest = raw.rpartition(b',"sum":"')
-    if not found or rest.rstrip(b"\n") != b'%08x"}' % zlib.crc32(body):
+    body, separator, rest = raw.rpartition(b',"sum":"')
+    if not separator or rest.rstrip(b"\n") != b'%08x"}' % zlib.crc32(body):
         return None
     event: dict[str, Any] = json.loads(body + b"}")
     return event

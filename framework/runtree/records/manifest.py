@@ -14,11 +14,11 @@ BLOCK = 1 << 20
 
 def sha256(file: Path) -> str:
     """Return the hash of a file."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with file.open("rb") as content:
         while block := content.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_manifest(folder: RunFolder) -> None:

@@ -126,10 +126,10 @@ def _hints(runs: RunIndex, conditions: Sequence[Expression]) -> list[str]:
     """Return "data.name is iris or wine" for each name that equals in no run what it was compared with."""
     lines = []
     for name, wanted in (pair for condition in conditions for pair in condition.equalities()):
-        found = runs.distinct(name, MAX_HINT_VALUES + 1)
+        values = runs.distinct(name, MAX_HINT_VALUES + 1)
         same = parse_shorthand(f"{name}={wanted}")
-        if len(found) <= MAX_HINT_VALUES and not any(same and same.evaluate({name: value}) for value in found):
-            lines.append(f"{name} is {' or '.join(sorted(map(str, found)))}")
+        if len(values) <= MAX_HINT_VALUES and not any(same and same.evaluate({name: value}) for value in values):
+            lines.append(f"{name} is {' or '.join(sorted(map(str, values)))}")
     return lines
 
 
@@ -176,11 +176,11 @@ def is_shorthand(text: str) -> bool:
     RequestError
         It is ``a=1 and b=2``, which as a shorthand would compare a with "1 and b=2".
     """
-    found = SHORTHAND.fullmatch(text)
+    match = SHORTHAND.fullmatch(text)
     # a number or `not` at the beginning: the text is an expression
-    if found is None or found["name"][0] in "+-.0123456789" or found["name"] == "not":
+    if match is None or match["name"][0] in "+-.0123456789" or match["name"] == "not":
         return False
-    if found["sign"] in ("=", "~"):  # no expression has these
+    if match["sign"] in ("=", "~"):  # no expression has these
         joined = JOINED.search(text)
         if joined:
             raise RequestError(
@@ -190,10 +190,10 @@ def is_shorthand(text: str) -> bool:
             )
         return True
     # `a == "x" and …` is an expression as soon as the value has quotes, operators or parentheses
-    if not found["value"] or OPERATOR.search(found["value"]):
+    if not match["value"] or OPERATOR.search(match["value"]):
         return False
     # after < and > a dotted word is a name: test.f1 < train.f1
-    return found["sign"] in ("==", "!=") or DOTTED.fullmatch(found["value"]) is None
+    return match["sign"] in ("==", "!=") or DOTTED.fullmatch(match["value"]) is None
 
 
 def record_value(record: RunRecord, name: str) -> Any:

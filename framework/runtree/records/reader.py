@@ -122,10 +122,10 @@ def nested_settings(record: RunRecord) -> dict[str, Any]:
         if not {"_target_", "space", "iterations"} & {*groups[1:], key} and (groups or [key])[0] not in PLACES:
             inner = nested
             for group in groups:
-                found = inner.setdefault(group, {})
-                if not isinstance(found, dict):  # a value by task was here before
-                    found = inner[group] = {}
-                inner = found
+                values = inner.setdefault(group, {})
+                if not isinstance(values, dict):  # a value by task was here before
+                    values = inner[group] = {}
+                inner = values
             inner[key] = value
     return nested
 

@@ -21,9 +21,9 @@ JsonReader = Callable[[bytes], Any]
 FileStamp = tuple[int, int, int]
 
 
-def file_stamp(found: os.stat_result) -> FileStamp:
+def file_stamp(status: os.stat_result) -> FileStamp:
     """Return the values of which one differs after any change of a file. No program can set back st_ctime."""
-    return found.st_ctime_ns, found.st_size, found.st_ino
+    return status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def new_record(
@@ -112,10 +112,10 @@ def _content(file: str) -> tuple[bytes, FileStamp]:
     """
     handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        found = os.fstat(handle)
+        status = os.fstat(handle)
         # one read of the known size: an open file object would need a
         # buffer and more system calls, for each of 50,000 runs
-        return os.read(handle, found.st_size + 1), file_stamp(found)
+        return os.read(handle, status.st_size + 1), file_stamp(status)
     finally:
         os.close(handle)
 

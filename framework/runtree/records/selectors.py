@@ -33,10 +33,10 @@ def find_run(outputs: Path, selector: str, completed: bool = False) -> RunRecord
     as_path = RunFolder(Path(selector))
     if as_path.record.is_file():
         return read_record(as_path)
-    found = query_index(outputs, lambda runs: runs.read_records([_find_row(runs, selector, completed)]))
-    if not found:
+    records = query_index(outputs, lambda runs: runs.read_records([_find_row(runs, selector, completed)]))
+    if not records:
         raise NotFoundError(f"{selector}: its record cannot be read any more", "see: runtree runs")
-    return found[0]
+    return records[0]
 
 
 def select_rows(runs: RunIndex, words: Sequence[str]) -> list[int]:
@@ -111,17 +111,17 @@ def _rows_below(runs: RunIndex, word: str) -> list[int]:
 def _rows_of_id(runs: RunIndex, word: str) -> list[int]:
     """Return the run, or all runs of the one sweep, whose id or fingerprint begins with a word."""
     ids = runs.column("id")
-    found = (
+    rows = (
         _filter(ids, lambda name: name == word)
         or _filter(ids, lambda name: _starts(name, word))
         or _filter(runs.column("fingerprint:config"), lambda text: str(text or "").startswith(word))
     )
-    sweeps = {ids[row].partition("/")[0] for row in found}
-    of_one_sweep = len(sweeps) == 1 and all("-sweep/" in ids[row] for row in found)
-    if len(found) > 1 and not of_one_sweep:
-        examples = ", ".join(ids[row] for row in found[:4])
-        raise NotFoundError(f"'{word}' names {len(found)} runs: {examples}", "type more of the id, or a whole name")
-    return found
+    sweeps = {ids[row].partition("/")[0] for row in rows}
+    of_one_sweep = len(sweeps) == 1 and all("-sweep/" in ids[row] for row in rows)
+    if len(rows) > 1 and not of_one_sweep:
+        examples = ", ".join(ids[row] for row in rows[:4])
+        raise NotFoundError(f"'{word}' names {len(rows)} runs: {examples}", "type more of the id, or a whole name")
+    return rows
 
 
 def _starts(name: str, word: str) -> bool:

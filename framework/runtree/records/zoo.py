@@ -125,10 +125,10 @@ def _fill(folder: Path, card: ModelCard, weights: Path) -> None:
         # before the card with its hash: after a power failure the entry is complete or does not exist
         os.fsync(content.fileno())
     # of the copy, not of the source: it also shows an error of copying
-    found = sha256(copied)
-    if card.files.get(WEIGHTS, found) != found:
+    digest = sha256(copied)
+    if card.files.get(WEIGHTS, digest) != digest:
         raise DataError(f"{weights}: not the file that the run wrote", "train again, or restore it")
-    write_text(folder / CARD, replace(card, files={WEIGHTS: found}).text())
+    write_text(folder / CARD, replace(card, files={WEIGHTS: digest}).text())
 
 
 def _taken(folder: Path) -> RequestError:
@@ -169,14 +169,14 @@ def make_run_card(name: str, record: RunRecord) -> ModelCard:
             "possible: completed runs of algorithm=torch_mlp, torch_resnet, torch_module and the like",
         )
     check_manifest(folder, folder.model)
-    found = RunReader(record.folder).data
-    classes = (found.get("target") or {}).get("classes")
+    description = RunReader(record.folder).data
+    classes = (description.get("target") or {}).get("classes")
     return ModelCard(
         name=name,
         architecture=find_architecture(record),
         task=record.task,
         classes=None if classes is None else tuple(map(str, classes)),
-        inputs=describe_inputs(found),
+        inputs=describe_inputs(description),
         source=f"run {record.id}",
         licence=None,
         description=None,

@@ -25,7 +25,7 @@ def decide_verdict(content: RunContent) -> Verdict:
         *_gate_reasons(content),
         *_fairness_reasons(content),
         *_baseline_reasons(content),
-        *(Reason("warning", str(found.get("says"))) for found in content.findings if found.get("level") == "warning"),
+        *(Reason("warning", str(entry.get("says"))) for entry in content.findings if entry.get("level") == "warning"),
         *_test_set_reasons(content),
     ]
     stops = [reason.says for reason in reasons if reason.level == "stop"]

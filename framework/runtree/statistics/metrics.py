@@ -170,15 +170,15 @@ BUILTIN = (
 
 def catalogue(contributed: Iterable[tuple[str, Metric]]) -> dict[str, Metric]:
     """Return metrics by name; two plugins that claim one name are refused."""
-    found: dict[str, Metric] = {}
+    metrics: dict[str, Metric] = {}
     owners: dict[str, str] = {}
     for plugin, metric in contributed:
-        if metric.name in found:
+        if metric.name in metrics:
             raise MissingError(
                 f"metric '{metric.name}' is registered twice: by '{owners[metric.name]}' and by '{plugin}'"
             )
-        found[metric.name], owners[metric.name] = metric, plugin
-    return found
+        metrics[metric.name], owners[metric.name] = metric, plugin
+    return metrics
 
 
 def select_metrics(wanted: str | Iterable[str], task: Task, known: Mapping[str, Metric]) -> list[Metric]:

@@ -36,17 +36,17 @@ class SearchSpace:
     @property
     def size(self) -> int | None:
         """Return how many configurations there are at most, None for infinitely many."""
-        sizes = [one.domain.size for one in self.space]
+        sizes = [dimension.domain.size for dimension in self.space]
         return None if any(size is None for size in sizes) else prod(size or 0 for size in sizes)
 
     @property
     def declared(self) -> dict[str, str]:
         """Return name → declaration of each dimension; a path that occurs twice is numbered."""
         declared = {}
-        for one in self.space:
-            alike = [other for other in self.space if other.path == one.path]
-            name = one.path if len(alike) == 1 else f"{one.path}#{alike.index(one)}"
-            declared[name] = dimension_text(one)
+        for dimension in self.space:
+            alike = [other for other in self.space if other.path == dimension.path]
+            name = dimension.path if len(alike) == 1 else f"{dimension.path}#{alike.index(dimension)}"
+            declared[name] = dimension_text(dimension)
         return declared
 
 
@@ -168,10 +168,10 @@ def _unknown_key(path: str, bases: Iterable[ComposedBase]) -> UnknownKeyError:
 
 def space_bounds(space: SearchSpace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (text, values) for both ends of each of the algorithm's ranges: the preflight builds it with them."""
-    for one in space.space:
-        if not one.path.startswith("algorithm."):
+    for dimension in space.space:
+        if not dimension.path.startswith("algorithm."):
             continue
-        domain = one.domain
+        domain = dimension.domain
         values: Sequence[Any] = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
         for value in values:
-            yield f"{one.path}={value}", {one.path: value}
+            yield f"{dimension.path}={value}", {dimension.path: value}

@@ -67,12 +67,12 @@ def mean_by_bin(residuals: "Array", by: "Array") -> "tuple[Bins, float]":
     edges = np.unique(np.quantile(by, np.linspace(0, 1, count + 1)))
     place = np.searchsorted(edges[1:-1], by, side="right")
     groups = [(residuals[place == number], by[place == number]) for number in range(max(len(edges) - 1, 1))]
-    groups = [(own, values) for own, values in groups if len(own) > 1]
+    groups = [(group, values) for group, values in groups if len(group) > 1]
     bins = [
-        {"low": float(values.min()), "high": float(values.max()), "rows": len(own), "mean": float(own.mean())}
-        for own, values in groups
+        {"low": float(values.min()), "high": float(values.max()), "rows": len(group), "mean": float(group.mean())}
+        for group, values in groups
     ]
-    return bins, welch([own for own, _ in groups])
+    return bins, welch([group for group, _ in groups])
 
 
 def welch(groups: "list[Array]") -> float:
@@ -84,11 +84,14 @@ def welch(groups: "list[Array]") -> float:
     from scipy.stats import f
 
     # a group without variance would get an infinite weight
-    groups = [own for own in groups if len(own) > 2 and np.ptp(own)]
+    groups = [group for group in groups if len(group) > 2 and np.ptp(group)]
     if len(groups) < 2:
         return 1.0
-    k, sizes = len(groups), np.array([len(own) for own in groups])
-    means, weights = np.array([own.mean() for own in groups]), sizes / np.array([own.var(ddof=1) for own in groups])
+    k, sizes = len(groups), np.array([len(group) for group in groups])
+    means, weights = (
+        np.array([group.mean() for group in groups]),
+        sizes / np.array([group.var(ddof=1) for group in groups]),
+    )
     grand_mean = (weights * means).sum() / weights.sum()
     unequal = ((1 - weights / weights.sum()) ** 2 / (sizes - 1)).sum()
     between = (weights * (means - grand_mean) ** 2).sum() / (k - 1)
@@ -134,9 +137,9 @@ def _by_column(context: EvaluationContext, rows: "Array", residuals: "Array") ->
         p = 1.0
         if not column.numeric:
             levels = [(level, residuals[column.values == code]) for code, level in enumerate(column.levels)]
-            levels = [(level, own) for level, own in levels if len(own) >= MIN_BIN_ROWS]
-            bins = [{"level": level, "rows": len(own), "mean": float(own.mean())} for level, own in levels]
-            p = welch([own for _, own in levels])
+            levels = [(level, group) for level, group in levels if len(group) >= MIN_BIN_ROWS]
+            bins = [{"level": level, "rows": len(group), "mean": float(group.mean())} for level, group in levels]
+            p = welch([group for _, group in levels])
         elif known.sum() >= 2 * MIN_BIN_ROWS:
             bins, p = mean_by_bin(residuals[known], column.values[known])
         tests.append({"column": column.name, "p": p, "bins": bins})
@@ -198,7 +201,7 @@ def _prediction_finding(context: EvaluationContext, patterns: Mapping[str, Any])
     bins, p = patterns["by_prediction"]["bins"], patterns["by_prediction"]["p"]
     if p >= ALPHA:
         return
-    worst = max(bins, key=lambda own: abs(own["mean"]))
+    worst = max(bins, key=lambda entry: abs(entry["mean"]))
     yield Finding(
         "bias by prediction",
         "note",
@@ -211,7 +214,7 @@ def _prediction_finding(context: EvaluationContext, patterns: Mapping[str, Any])
 
 def _column_findings(patterns: Mapping[str, Any]) -> Iterator[Finding]:
     for test in [test for test in patterns["columns"] if test["p"] < ALPHA][:MAX_NAMED]:
-        worst = max(test["bins"], key=lambda own: abs(own["mean"]))
+        worst = max(test["bins"], key=lambda entry: abs(entry["mean"]))
         where = f"= {worst['level']}" if "level" in worst else f"from {worst['low']:.3g} to {worst['high']:.3g}"
         yield Finding(
             "pattern by column",

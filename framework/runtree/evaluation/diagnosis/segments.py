@@ -145,16 +145,16 @@ def find_candidates(columns: Sequence[ColumnValues], loss: "Array", min_rows: in
     """
     table = {column.name: column for column in columns}
     singles = ((conditions, "column") for column in columns for conditions in _column_segments(column))
-    found: list[tuple[SegmentCandidate, Array]] = []
+    candidates: list[tuple[SegmentCandidate, Array]] = []
     for conditions, source in [*singles, *_tree_segments(columns, loss, min_rows)]:
         mask = combine_masks(conditions, table)
         excess = excess_loss(loss, mask, min_rows)
         if excess >= MIN_EXCESS_ERRORS:
-            found.append((SegmentCandidate(tuple(conditions), source, excess), mask))
+            candidates.append((SegmentCandidate(tuple(conditions), source, excess), mask))
     # of equally bad segments the one with fewer conditions
-    found.sort(key=lambda pair: (-pair[0].excess, len(pair[0].conditions)))
+    candidates.sort(key=lambda pair: (-pair[0].excess, len(pair[0].conditions)))
     kept: list[tuple[SegmentCandidate, Array]] = []
-    for candidate, mask in found:
+    for candidate, mask in candidates:
         if all((mask & other).sum() < MAX_OVERLAP * (mask | other).sum() for _, other in kept):
             kept.append((candidate, mask))
         if len(kept) == MAX_CANDIDATES:

@@ -36,11 +36,11 @@ def find_mismatches(
 
     Runs that are ranked by different metrics are not comparable, unless the user named the metric.
     """
-    found = [*_of_facts(runs, rows, measure, is_metric_named), *_of_config(runs, rows)]
-    return found or list(_of_splits(runs, rows))
+    mismatches = [*_of_facts(runs, rows, measure, is_metric_named), *_of_config(runs, rows)]
+    return mismatches or list(_of_splits(runs, rows))
 
 
-def refuse_mismatches(found: Sequence[Mismatch]) -> None:
+def refuse_mismatches(mismatches: Sequence[Mismatch]) -> None:
     """Refuse to compare.
 
     Raises
@@ -48,11 +48,11 @@ def refuse_mismatches(found: Sequence[Mismatch]) -> None:
     RequestError
         With at most two mismatches.
     """
-    if found:
-        more = f" (and {len(found) - 2} more)" if len(found) > 2 else ""
+    if mismatches:
+        more = f" (and {len(mismatches) - 2} more)" if len(mismatches) > 2 else ""
         raise RequestError(
-            f"these runs are not comparable: {found[0].line}",
-            *[f"{mismatch.line}{more}" for mismatch in found[1:2]],
+            f"these runs are not comparable: {mismatches[0].line}",
+            *[f"{mismatch.line}{more}" for mismatch in mismatches[1:2]],
             "select comparable runs, e.g. with --where, or compare them anyway: --force",
         )
 

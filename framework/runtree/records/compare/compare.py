@@ -105,23 +105,23 @@ def _compare_configurations(
     limit = request.most or len(configurations)
     ranked = [pair for pair in enumerate(configurations, 1) if pair[0] <= limit or pair[1] is baseline]
     data = read_run_data(runs, [configuration for _, configuration in ranked], measure)
-    shown = [(rank, configuration, own) for (rank, configuration), own in zip(ranked, data, strict=True) if own]
+    shown = [(rank, configuration, group) for (rank, configuration), group in zip(ranked, data, strict=True) if group]
     level = 1 - request.alpha
-    of_baseline = next((own for _, configuration, own in shown if configuration is baseline), None)
-    best_tests = [None, *(run_pairwise_test(own, shown[0][2], metrics, level) for _, _, own in shown[1:])]
+    of_baseline = next((group for _, configuration, group in shown if configuration is baseline), None)
+    best_tests = [None, *(run_pairwise_test(group, shown[0][2], metrics, level) for _, _, group in shown[1:])]
     baseline_tests = [
-        None if own is of_baseline or not of_baseline else run_pairwise_test(own, of_baseline, metrics, level)
-        for _, _, own in shown
+        None if group is of_baseline or not of_baseline else run_pairwise_test(group, of_baseline, metrics, level)
+        for _, _, group in shown
     ]
     best_p, baseline_p = (correct_p_values(tests, request.correction) for tests in (best_tests, baseline_tests))
-    for number, (rank, configuration, own) in enumerate(shown):
+    for number, (rank, configuration, group) in enumerate(shown):
         p = best_p[number]
         yield ComparisonRow(
             rank=rank,
-            records=tuple(run.record for run in own),
+            records=tuple(run.record for run in group),
             followers=configuration.followers | {SEED},
             repeated=configuration.repeated,
-            spread=measure_dispersion(own, metrics, level),
+            spread=measure_dispersion(group, metrics, level),
             best=best_tests[number],
             baseline=baseline_tests[number],
             p=p,
@@ -138,7 +138,7 @@ def read_run_data(
     rows = [row for configuration in configurations for row in configuration.rows]
     records = {record.folder: record for record in runs.read_records(rows)}
     folders = [[runs.outputs / runs.folder(row) for row in configuration.rows] for configuration in configurations]
-    return [[RunData(records[folder], measure) for folder in own if folder in records] for own in folders]
+    return [[RunData(records[folder], measure) for folder in group if folder in records] for group in folders]
 
 
 def correct_p_values(tests: Sequence[PairwiseTest | None], correction: Correction) -> list[float | None]:

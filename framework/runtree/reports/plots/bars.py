@@ -26,12 +26,12 @@ def baselines(content: RunContent) -> DrawnPlot | None:
 
 
 def segments(content: RunContent) -> DrawnPlot | None:
-    found = [entry for entry in content.results("slices") if entry.get("value") is not None][:MAX_ROWS]
-    if not found:
+    entries = [entry for entry in content.results("slices") if entry.get("value") is not None][:MAX_ROWS]
+    if not entries:
         return None
-    rows = [(str(entry["where"]), entry["value"], entry.get("low"), entry.get("high")) for entry in found]
-    metric = metric_label(str(found[0].get("metric") or content.metric))
-    figure = _draw_estimates(rows, found[0].get("overall"), "Weakest segments", metric, "all rows")
+    rows = [(str(entry["where"]), entry["value"], entry.get("low"), entry.get("high")) for entry in entries]
+    metric = metric_label(str(entries[0].get("metric") or content.metric))
+    figure = _draw_estimates(rows, entries[0].get("overall"), "Weakest segments", metric, "all rows")
     caption = f"Segments of the data by their {metric}; the dashed line is that of all rows."
     return figure, {"title": "Weakest segments", "says": caption, "rows": rows}
 
@@ -78,14 +78,14 @@ def importance(content: RunContent) -> DrawnPlot | None:
 
 
 def robustness(content: RunContent) -> DrawnPlot | None:
-    found = [entry for entry in content.results("robustness") if entry.get("loss") is not None][:MAX_ROWS]
-    if not found:
+    shifts = [entry for entry in content.results("robustness") if entry.get("loss") is not None][:MAX_ROWS]
+    if not shifts:
         return None
-    metric = metric_label(str(found[0].get("metric") or content.metric))
-    names, losses = [entry["shift"] for entry in found], [entry["loss"] for entry in found]
+    metric = metric_label(str(shifts[0].get("metric") or content.metric))
+    names, losses = [entry["shift"] for entry in shifts], [entry["loss"] for entry in shifts]
     figure = _draw_bars(names, losses, "Robustness", f"loss of {metric}")
     figure.axes[0].axvline(0, color=GREY, linewidth=1)
-    return figure, {"title": "Robustness", "says": f"Loss of {metric} on perturbed inputs.", "rows": found}
+    return figure, {"title": "Robustness", "says": f"Loss of {metric} on perturbed inputs.", "rows": shifts}
 
 
 def _draw_bars(names: Sequence[Any], values: Sequence[float], title: str, x_label: str, **options: Any) -> Any:

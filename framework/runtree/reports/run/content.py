@@ -83,9 +83,9 @@ class RunContent:
     def advice(self) -> list[Mapping[str, Any]]:
         """Findings that need an action, those about baselines among them, warnings first."""
         of_baselines = [baseline.get("finding") for baseline in self.results("baselines")]
-        findings = [found for found in [*of_baselines, *self.findings] if isinstance(found, Mapping)]
-        urgent = [found for found in findings if found.get("advice") and found.get("level") != "good"]
-        return sorted(urgent, key=lambda found: found.get("level") != "warning")
+        findings = [finding for finding in [*of_baselines, *self.findings] if isinstance(finding, Mapping)]
+        urgent = [finding for finding in findings if finding.get("advice") and finding.get("level") != "good"]
+        return sorted(urgent, key=lambda finding: finding.get("level") != "warning")
 
     @cached_property
     def predictions(self) -> Predictions | None:

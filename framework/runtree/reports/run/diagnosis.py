@@ -22,9 +22,9 @@ MAX_FEATURES = 30  # in the table of importances
 
 def findings(content: RunContent, gallery: PlotGallery) -> list[Element]:
     """Return the findings, the most serious first; passed checks are folded away beside others."""
-    found = sorted(map(read_finding, content.findings), key=lambda finding: SEVERITY[finding.level])
-    passed = [finding for finding in found if finding.level == "good"]
-    problems = [finding for finding in found if finding.level != "good"]
+    shown = sorted(map(read_finding, content.findings), key=lambda finding: SEVERITY[finding.level])
+    passed = [finding for finding in shown if finding.level == "good"]
+    problems = [finding for finding in shown if finding.level != "good"]
     if not problems or not passed:
         return [*problems, *passed]
     return [*problems, Details(f"{pluralize(len(passed), 'check')} passed", passed)]

@@ -113,19 +113,19 @@ def _plain(value: Any) -> str:
 
 
 def environment(content: RunContent, gallery: PlotGallery) -> list[Element]:
-    found = content.environment
-    if not found:
+    recorded = content.environment
+    if not recorded:
         return []
-    machine, git, compute = (found.get(name) or {} for name in ("machine", "git", "compute"))
-    rows = [["Python", str(found.get("python"))]]
-    rows += [[name, str(version)] for name, version in (found.get("packages") or {}).items()]
-    rows += [["platform", str(found.get("platform"))]]
+    machine, git, compute = (recorded.get(name) or {} for name in ("machine", "git", "compute"))
+    rows = [["Python", str(recorded.get("python"))]]
+    rows += [[name, str(version)] for name, version in (recorded.get("packages") or {}).items()]
+    rows += [["platform", str(recorded.get("platform"))]]
     rows += [[f"machine: {name.replace('_', ' ')}", str(value)] for name, value in machine.items()]
     plain = {name: value for name, value in compute.items() if isinstance(value, (str, int, float))}
     rows += [[f"compute: {name}", str(value)] for name, value in plain.items()]
     if git:
         rows += [["code", f"{git.get('revision')}{' with uncommitted changes' if git.get('changed') else ''}"]]
-    for plugin, facts in (found.get("plugins") or {}).items():
+    for plugin, facts in (recorded.get("plugins") or {}).items():
         rows += [[f"plugin {plugin}: {name}", str(value)] for name, value in facts.items()]
     return [Details("Versions, machine, code", table_of("Environment", ["item", "value"], rows, numeric=frozenset()))]
 

@@ -75,10 +75,10 @@ def config(content: SweepContent, gallery: PlotGallery) -> list[Element]:
 
 
 def environment(content: SweepContent, gallery: PlotGallery) -> list[Element]:
-    found = content.environment
-    rows = [["Python", str(found["python"])]] if found.get("python") else []
-    rows += [[name, str(version)] for name, version in (found.get("packages") or {}).items()]
-    machine = found.get("machine") or {}
+    recorded = content.environment
+    rows = [["Python", str(recorded["python"])]] if recorded.get("python") else []
+    rows += [[name, str(version)] for name, version in (recorded.get("packages") or {}).items()]
+    machine = recorded.get("machine") or {}
     rows += [[f"machine: {name.replace('_', ' ')}", str(value)] for name, value in machine.items()]
     table = table_of("Environment", ["item", "value"], rows, numeric=frozenset())
     return [Details("Versions and machine", table)] if rows else []
@@ -139,7 +139,7 @@ def _verdict(content: SweepContent) -> Verdict:
     if content.best is None:
         return Verdict("warning", "No model", "no run completed.")
     verdict = decide_verdict(content.best)
-    warnings = [Reason("warning", str(found.get("says"))) for found in content.findings if _is_warning(found)]
+    warnings = [Reason("warning", str(finding.get("says"))) for finding in content.findings if _is_warning(finding)]
     return replace(verdict, reasons=[*verdict.reasons, *warnings])
 
 
@@ -148,8 +148,8 @@ def _is_warning(finding: Mapping[str, Any]) -> bool:
 
 
 def _next_steps(content: SweepContent) -> list[Element]:
-    urgent = [found for found in content.findings if found.get("level") != "good" and found.get("advice")]
-    advice = [Paragraph(str(found["advice"])) for found in urgent[:MAX_ADVICE]]
+    urgent = [finding for finding in content.findings if finding.get("level") != "good" and finding.get("advice")]
+    advice = [Paragraph(str(finding["advice"])) for finding in urgent[:MAX_ADVICE]]
     if content.best is None:
         return [*advice, Code("show the state of its runs", command_line("status", content.name))]
     where = outputs_option(content.best.record)

@@ -112,7 +112,7 @@ def optimism(sweep: FinishedSweep, rechecked: Sequence[Rechecked]) -> dict[str, 
     summary |= _test_score(sweep, run)
     bias = selection_bias(sweep)
     summary |= {"selection_bias": bias} if bias is not None else {}
-    return summary | ({"rechecked": [asdict(one) for one in rechecked]} if rechecked else {})
+    return summary | ({"rechecked": [asdict(entry) for entry in rechecked]} if rechecked else {})
 
 
 def _test_score(sweep: FinishedSweep, run: RunState) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def compare_with_folds(sweep: FinishedSweep, winner: Mapping[str, Any]) -> Itera
     loss = sign * (first["value"] - first["mean"])
     # as if folds were independent, which they are not: a rough scale, used for the wording of an advice only
     error = first["sd"] / sqrt(first["folds"])
-    leader = max(rechecked, key=lambda one: sign * one["mean"])
+    leader = max(rechecked, key=lambda entry: sign * entry["mean"])
     values = {"loss": loss, "standard_error": error, "leader": leader["run"]}
     text = f"run {first['run']:04d}: {first['mean']:.4g} over {first['folds']} folds, {first['value']:.4g} in the sweep"
     if leader["run"] != first["run"] and sign * (leader["mean"] - first["mean"]) > error:

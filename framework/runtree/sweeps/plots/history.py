@@ -27,8 +27,8 @@ def history(data: SweepPlotData, index: int) -> DrawnPlot:
     """Draw an objective by run, and the best value so far."""
     from optuna.visualization.matplotlib import plot_optimization_history
 
-    made = study(data.shown, (), data.directions[index : index + 1], index)
-    axes: Any = plot_optimization_history(made, target_name=data.metric(index))
+    optuna_study = study(data.shown, (), data.directions[index : index + 1], index)
+    axes: Any = plot_optimization_history(optuna_study, target_name=data.metric(index))
     runs, line = [point.run for point in data.shown], axes.lines[0]
     line.set(xdata=[runs[int(trial)] for trial in line.get_xdata()])  # Optuna numbers the trials of the sample
     line.set(drawstyle="steps-post", color="#555555", alpha=1, linewidth=1.2, label="best so far")
@@ -111,15 +111,17 @@ def importance(data: SweepPlotData) -> DrawnPlot | None:
     """Draw the importance of each parameter, with its value in the best configuration."""
     from optuna.visualization.matplotlib import plot_param_importances
 
-    found, best = data.importances, data.star
-    if not found or best is None:
+    importances, best = data.importances, data.star
+    if not importances or best is None:
         return None
     axes = plot_param_importances(data.study, target_name=data.metric())
-    values = {one.label: one.shown[best.run] for one in data.columns if best.run in one.shown}
-    texts = {name: f"{name} = {short(shown_text(values[name]), 18)}" if name in values else name for name in found}
-    axes.set_yticks(range(len(found)), [texts[label.get_text()] for label in axes.get_yticklabels()])
+    values = {column.label: column.shown[best.run] for column in data.columns if best.run in column.shown}
+    texts = {
+        name: f"{name} = {short(shown_text(values[name]), 18)}" if name in values else name for name in importances
+    }
+    axes.set_yticks(range(len(importances)), [texts[label.get_text()] for label in axes.get_yticklabels()])
     # at most 15 bars: Optuna draws the most important one on top, so the lower ones are cut off
-    axes.set_ylim(max(0, len(found) - 15) - 0.6, len(found) - 0.4)
+    axes.set_ylim(max(0, len(importances) - 15) - 0.6, len(importances) - 0.4)
     for bar in axes.patches:
         bar.set(facecolor=COLOURS[0], label="_")
     axes.containers[0].set_label("_")
@@ -127,12 +129,12 @@ def importance(data: SweepPlotData) -> DrawnPlot | None:
         text.set_fontsize(8)
     frame_axes(axes, f"importance for {data.metric()}", "")
     axes.grid(False, axis="y")
-    height = 1.6 + 0.3 * max(3, min(15, len(found)))
+    height = 1.6 + 0.3 * max(3, min(15, len(importances)))
     finish_figure(
         axes.figure, (7, height), f"{data.of('Parameter importance')}\n{star_caption(data)}, values at the left"
     )
-    paths = {one.label: one.path for one in data.columns}
-    return axes.figure, data.to_json((), importance={paths[name]: share for name, share in found.items()})
+    paths = {column.label: column.path for column in data.columns}
+    return axes.figure, data.to_json((), importance={paths[name]: share for name, share in importances.items()})
 
 
 def pace(data: SweepPlotData) -> DrawnPlot | None:
@@ -160,16 +162,16 @@ def pace(data: SweepPlotData) -> DrawnPlot | None:
     return figure, {"metric": data.metric(), "best_so_far": steps}
 
 
-def best_so_far(found: Sequence[PlotPoint], direction: str) -> list[PlotPoint]:
+def best_so_far(points: Sequence[PlotPoint], direction: str) -> list[PlotPoint]:
     """Return the points that were better than all before them."""
     sign, kept = 1 if direction == "maximize" else -1, list[PlotPoint]()
-    for point in found:
+    for point in points:
         if not kept or sign * point.value() > sign * kept[-1].value():
             kept.append(point)
     return kept
 
 
-def _steps(axes: Any, found: Sequence[PlotPoint], last: float, **look: Any) -> None:
-    seconds, values = [point.at for point in found], [point.value() for point in found]
+def _steps(axes: Any, points: Sequence[PlotPoint], last: float, **look: Any) -> None:
+    seconds, values = [point.at for point in points], [point.value() for point in points]
     # up to the end of the sweep: the best value holds until then
     axes.plot([*seconds, last], [*values, values[-1]], drawstyle="steps-post", **look)

@@ -142,6 +142,6 @@ def _beside(twin: Any, column: ParameterColumn, gaps: bool) -> None:
 def chosen_columns(data: SweepPlotData, most: int) -> list[ParameterColumn]:
     """Return the most important parameters by name, the order in which Optuna draws them."""
     order, done = list(data.importances), {point.run for point in data.completed}
-    here = [one for one in data.columns if done & one.shown.keys()]
-    ranked = sorted(here, key=lambda one: order.index(one.label) if one.label in order else len(order))
-    return sorted(ranked[:most], key=lambda one: one.label)
+    here = [column for column in data.columns if done & column.shown.keys()]
+    ranked = sorted(here, key=lambda column: order.index(column.label) if column.label in order else len(order))
+    return sorted(ranked[:most], key=lambda column: column.label)

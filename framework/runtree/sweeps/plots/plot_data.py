@@ -48,7 +48,7 @@ class PlotPoint:
 
 def points(book: SweepState, judge: Objectives) -> list[PlotPoint]:
     """Return the configurations whose runs have all finished, in order; reused results are left out."""
-    found = []
+    result = []
     for trial in book.trials.values():
         entries = book.runs_of(trial) if trial.runs else []
         if not entries or not all(entry.is_finished for entry in entries):
@@ -61,33 +61,33 @@ def points(book: SweepState, judge: Objectives) -> list[PlotPoint]:
         runs, reports = tuple(trial.runs), tuple(entries[0].reports)
         score = objectives if good else None
         at = max(float(entry.finished_at) for entry in entries)
-        found.append(PlotPoint(runs[0], runs, trial.key[0], state, trial.values, score, violations, reports, at))
-    return sorted(found, key=lambda point: point.run)
+        result.append(PlotPoint(runs[0], runs, trial.key[0], state, trial.values, score, violations, reports, at))
+    return sorted(result, key=lambda point: point.run)
 
 
-def best_of(found: Sequence[PlotPoint], direction: str, index: int = 0) -> PlotPoint | None:
+def best_of(points: Sequence[PlotPoint], direction: str, index: int = 0) -> PlotPoint | None:
     """Return the best point by one objective, the first of equal ones."""
     sign = -1 if direction == "maximize" else 1
-    return min((p for p in found if p.counts), key=lambda p: sign * (p.objectives or (0.0,))[index], default=None)
+    return min((p for p in points if p.counts), key=lambda p: sign * (p.objectives or (0.0,))[index], default=None)
 
 
 def sampled(
-    found: Sequence[PlotPoint], judge: Objectives, best: Collection[int], most: int = MAX_POINTS
+    points: Sequence[PlotPoint], judge: Objectives, best: Collection[int], most: int = MAX_POINTS
 ) -> list[PlotPoint]:
     """Return the best points, those that were the best when they finished, and an even sample of the rest."""
-    if len(found) <= most:
-        return list(found)
-    records = {run for index, (_, sign) in enumerate(judge.metrics) for run in _records(found, index, sign)}
-    kept = {point.run for point in _evenly([p for p in found if p.run in best], most)}
+    if len(points) <= most:
+        return list(points)
+    records = {run for index, (_, sign) in enumerate(judge.metrics) for run in _records(points, index, sign)}
+    kept = {point.run for point in _evenly([p for p in points if p.run in best], most)}
     # half of the room for former records: the line of the best so far must be exact, but not crowd out the rest
-    kept |= {point.run for point in _evenly([p for p in found if p.run in records - kept], (most - len(kept)) // 2)}
-    kept |= {point.run for point in _evenly([p for p in found if p.run not in kept], most - len(kept))}
-    return [point for point in found if point.run in kept]
+    kept |= {point.run for point in _evenly([p for p in points if p.run in records - kept], (most - len(kept)) // 2)}
+    kept |= {point.run for point in _evenly([p for p in points if p.run not in kept], most - len(kept))}
+    return [point for point in points if point.run in kept]
 
 
-def _records(found: Sequence[PlotPoint], index: int, direction: str) -> list[int]:
+def _records(points: Sequence[PlotPoint], index: int, direction: str) -> list[int]:
     sign, before, runs = -1 if direction == "maximize" else 1, math.inf, []
-    for point in found:
+    for point in points:
         if point.counts and point.objectives and sign * point.objectives[index] < before:
             before = sign * point.objectives[index]
             runs.append(point.run)
@@ -96,8 +96,8 @@ def _records(found: Sequence[PlotPoint], index: int, direction: str) -> list[int
 
 def reach(values: Sequence[float], direction: str) -> tuple[float, float]:
     """Return the limits of an axis: all values, except a few outliers that would compress the rest to one line."""
-    found = sorted(values, reverse=direction == "maximize")
-    best, usual, worst = found[0], found[int(0.8 * (len(found) - 1))], found[-1]
+    ordered = sorted(values, reverse=direction == "maximize")
+    best, usual, worst = ordered[0], ordered[int(0.8 * (len(ordered) - 1))], ordered[-1]
     # an outlier: the worst value is twenty times as far from the best as four fifths of the values are
     if abs(worst - best) > 20 * abs(usual - best) > 0:
         worst = best + 3 * (usual - best)
@@ -146,27 +146,28 @@ class ParameterColumn:
         return FloatDistribution(low, high, log=log)
 
 
-def columns(space: Sequence[Dimension], found: Sequence[PlotPoint]) -> list[ParameterColumn]:
+def columns(space: Sequence[Dimension], points: Sequence[PlotPoint]) -> list[ParameterColumn]:
     """Return the parameters that have values; of several dimensions at one path, the one that was active."""
     values: list[dict[int, Any]] = [{} for _ in space]
-    for point in found:
+    for point in points:
         seen: dict[str, Any] = {}
-        for own, one in zip(values, space, strict=True):
-            if one.path in point.values and one.path not in seen and one.holds(seen):
-                seen[one.path] = own[point.run] = point.values[one.path]
-    labels = distinct([one.path.removeprefix("algorithm.") for one in space])
-    made = (_column(label, one, own) for label, one, own in zip(labels, space, values, strict=True))
+        for by_run, dimension in zip(values, space, strict=True):
+            if dimension.path in point.values and dimension.path not in seen and dimension.holds(seen):
+                seen[dimension.path] = by_run[point.run] = point.values[dimension.path]
+    labels = distinct([dimension.path.removeprefix("algorithm.") for dimension in space])
+    made = (_column(label, dimension, by_run) for label, dimension, by_run in zip(labels, space, values, strict=True))
     return [column for column in made if column.shown]
 
 
-def _column(label: str, one: Dimension, own: Mapping[int, Any]) -> ParameterColumn:
-    if isinstance(one.domain, Interval):
-        numbers = {run: value for run, value in own.items() if isinstance(value, int | float) and math.isfinite(value)}
-        return ParameterColumn(label, one.path, one.domain, numbers)
-    known = {identity(value): value for value in (*one.domain.values, *own.values())}
+def _column(label: str, dimension: Dimension, by_run: Mapping[int, Any]) -> ParameterColumn:
+    if isinstance(dimension.domain, Interval):
+        items = by_run.items()
+        numbers = {run: value for run, value in items if isinstance(value, int | float) and math.isfinite(value)}
+        return ParameterColumn(label, dimension.path, dimension.domain, numbers)
+    known = {identity(value): value for value in (*dimension.domain.values, *by_run.values())}
     texts = dict(zip(known, distinct([text_of(value) for value in known.values()]), strict=True))
-    shown = {run: texts[identity(value)] for run, value in own.items()}
-    return ParameterColumn(label, one.path, one.domain, shown, tuple(texts.values()))
+    shown = {run: texts[identity(value)] for run, value in by_run.items()}
+    return ParameterColumn(label, dimension.path, dimension.domain, shown, tuple(texts.values()))
 
 
 def identity(value: Any) -> str:
@@ -189,14 +190,14 @@ def text_of(value: Any) -> str:
 
 def distinct(texts: Sequence[str]) -> list[str]:
     """Return texts shortened to labels, equal ones numbered."""
-    found: dict[str, None] = {}
+    labels: dict[str, None] = {}
     for text in texts:
         plain = short(text) or '""'
         number = 1
-        while (label := plain if number == 1 else f"{plain} ({number})") in found:
+        while (label := plain if number == 1 else f"{plain} ({number})") in labels:
             number += 1
-        found[label] = None
-    return list(found)
+        labels[label] = None
+    return list(labels)
 
 
 def short(text: str, most: int = MAX_LABEL_CHARACTERS) -> str:
@@ -217,18 +218,18 @@ MIN_IMPORTANCE_POINTS = 10  # completed configurations; importances of fewer are
 
 
 def study(
-    found: Sequence[PlotPoint], parameters: Sequence[ParameterColumn], directions: Sequence[str], first: int = 0
+    points: Sequence[PlotPoint], parameters: Sequence[ParameterColumn], directions: Sequence[str], first: int = 0
 ) -> "Study":
     """Return an Optuna study with a trial for each point, of the objectives from `first` on, one for each direction."""
     import optuna
 
     signs = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
-    made = optuna.create_study(directions=signs, sampler=optuna.samplers.RandomSampler(0))
-    distributions = {one.label: one.distribution for one in parameters}
-    for point in found:
-        raw = {one.label: one.shown[point.run] for one in parameters if point.run in one.shown}
-        made.add_trial(_trial(point, raw, distributions, slice(first, first + len(directions))))
-    return made
+    result = optuna.create_study(directions=signs, sampler=optuna.samplers.RandomSampler(0))
+    distributions = {column.label: column.distribution for column in parameters}
+    for point in points:
+        raw = {column.label: column.shown[point.run] for column in parameters if point.run in column.shown}
+        result.add_trial(_trial(point, raw, distributions, slice(first, first + len(directions))))
+    return result
 
 
 def _trial(
