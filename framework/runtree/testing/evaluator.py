@@ -42,8 +42,8 @@ class EvaluatorSuite(Suite):
     @classmethod
     def trained(cls, case: Case, folder: Path, *more: str) -> ActiveRun:
         """Train on a tiny table."""
-        overrides = [f"evaluator={cls.option}", f"algorithm={cls.algorithm}", *PLAIN, *UNEXAMINED, *cls.overrides]
-        return train(*overrides, *write_table(folder, case), *more, folder=folder, app=cls.make_app())
+        common = [f"evaluator={cls.option}", f"algorithm={cls.algorithm}", *PLAIN, *UNEXAMINED]
+        return train(*common, *write_table(folder, case), *cls.overrides, *more, folder=folder, app=cls.make_app())
 
     def test_says_whether_it_holds_out(self) -> None:
         config: dict[str, Any] = compose(f"evaluator={self.option}", *self.overrides, app=self.make_app()).config
