@@ -81,7 +81,7 @@ class Plugins:
         log.warning("plugin %s is left out: %s", plugin, why)
 
     def moment(self, name: str, **arguments: Any) -> None:
-        """Call a hook of every plugin; an exception is logged with the plugin's name, and the rest goes on."""
+        """Call a hook of every plugin; an exception is logged with the plugin's name, and the others are called."""
         for implementation in getattr(self.manager.hook, name).get_hookimpls():
             if implementation.plugin_name in self.broken:
                 continue

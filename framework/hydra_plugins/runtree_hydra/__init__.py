@@ -27,7 +27,7 @@ class RuntreeSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep of `hydra.sweeper.params` and the command line."""
-        # asked of the task and not imported from runtree: this file is loaded by programs that never use runtree
+        # taken from the task and not imported from runtree: this file is loaded by programs that never use runtree
         run_sweep = getattr(self.task_function, "sweep", None)
         return super().sweep(arguments) if run_sweep is None else run_sweep(self, arguments)
 

@@ -86,6 +86,6 @@ def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
         if not (folder.plots / "learning_curve.svg").exists():
             write_learning_curve(folder, record.fit)
         write_run_report(record)
-        # only the files made here get a new hash: a model that was changed since the run must still be found out
+        # only the files made here get a new hash: a model that was changed since the run must still be detected
         amend_manifest(folder, [folder.report, *(plot for plot in folder.plots.glob("*") if plot.is_file())])
     return WrittenReport(folder.report, record.id, missing)

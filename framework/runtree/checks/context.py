@@ -28,7 +28,7 @@ CHECK_STATES: tuple[CheckState, ...] = ("passed", "warned", "failed", "skipped")
 # The whole catalogue should take seconds on any table.
 MAX_TRAIN_ROWS, MAX_VALIDATION_ROWS = 2000, 1000  # for what is fitted once
 MAX_REFIT_ROWS = 500  # for what is fitted several times
-MIN_SAMPLED_CLASS_ROWS = 2  # of a class in a sample, where it has so many
+MIN_SAMPLED_CLASS_ROWS = 2  # of a class in a sample, if it has that many
 
 SHORT_ITERATIONS = 30  # iterations or trees: leakage shows at once
 MEMORIZING_BATCH_ROWS = 16  # of a gradient step, so that an epoch has several

@@ -47,7 +47,8 @@ def stop_command(sweep: str | None, now: bool, outputs: str) -> None:
         return
     # the driver looks for this file twice a second: a signal would not reach another machine
     write_text(folder.request, "terminate" if now else "finish")
-    click.echo(f"asked process {reader.holder.get('pid', '?')} on {reader.holder.get('host', '?')} to stop {name}")
+    pid, host = reader.holder.get("pid", "?"), reader.holder.get("host", "?")
+    click.echo(f"stop requested: {name} (process {pid} on {host})")
     click.echo(_format_effect(len(reader.running), now, float(reader.tuner_config.get("grace") or 0.0)))
     commands = [command("status", name, "--watch", outputs=outputs), command("resume", name, outputs=outputs)]
     click.echo(next_steps(commands))

@@ -57,7 +57,7 @@ def read_comments(file: Path) -> dict[str, str]:
         key = KEY.match(line)
         if key is None:
             continue
-        # indentation is all that tells which key is inside which
+        # only the indentation shows which key is inside which
         parents = [*(parent for parent in parents if parent[0] < len(key[1])), (len(key[1]), key[2])]
         note = COMMENT.match(line)
         if note:

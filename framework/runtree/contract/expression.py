@@ -252,7 +252,7 @@ class _Parser:
             # Python's advice after the first sentence ("Perhaps you forgot a comma?") is about Python code
             reason = "the condition is incomplete" if incomplete else fault.msg.partition(". ")[0]
             raise self._mistake(reason, position) from None
-        # the parser's own answers to deep nesting, which differ between versions of Python
+        # errors of Python's parser for deep nesting, which differ between versions
         except (ValueError, RecursionError, MemoryError):
             raise self._mistake(TOO_DEEP, 0) from None
         return Expression(self.text.strip(), self._condition(tree, 0))

@@ -320,7 +320,7 @@ class ShorthandNode(ConditionNode):
         if self.operator == "~":
             return bool(contains_text(stored(value), self.text))
         # != is the negation of =, so that a missing value is unequal to every value, and each run is in exactly one of
-        # the two answers
+        # the two results
         if self.operator in ("=", "!="):
             return self._equals(value) is (self.operator == "=")
         # the type of the stored value decides how the text is read, because the user typed no quotes

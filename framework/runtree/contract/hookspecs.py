@@ -99,7 +99,7 @@ def register_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
 
 
 @hookspec
-# a hook and not a file beside the model: whoever can change the model could change that file as well
+# a hook and not a file beside the model: anyone who can change the model could change that file as well
 def trusted_types() -> Iterable[str]:  # type: ignore[empty-body]
     """Return dotted names of classes in your saved models that are safe to load. Called when a model is loaded.
 

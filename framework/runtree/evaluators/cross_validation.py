@@ -93,7 +93,7 @@ class FoldScores:
         tables = [*self.tables, *model_tables]
         if self.scores:
             values["validation"] = means(self.scores)
-        # in the order in which the splits were asked for, which is that of metrics.json
+        # in the order in which the splits were requested, which is that of metrics.json
         metrics: dict[str, Mapping[str, float]] = {split: values[split] for split in self.run.scored_splits}
         return Evaluation(metrics, lambda: predictions_table(tables), tuple(self.lines), details)
 

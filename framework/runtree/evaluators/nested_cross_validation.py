@@ -169,7 +169,7 @@ class NestedCrossValidation:
             steps = scores.start + len(scores.scores)
             # the search sees the train rows of the outer fold alone: its held-out rows must not influence the choice
             result = self.search.best(run, fold.train, candidate_reporter(run, steps))
-            # the candidates were reported as steps; steps must rise, or a tuner could not tell them apart
+            # the candidates were reported as steps; steps must rise, or a tuner could not distinguish them
             scores.start += result.tried
             scores.add_all(run.fit_folds([_with(fold, result.values)]))
             outer = scores.scores[-1][run.objective[0].name]

@@ -118,7 +118,7 @@ def execute(
             hooks.moment("run_started", run=run)
             with compute.session(run.seed):
                 kept = run_stages(run, stages, hooks, on_stage, request.keep)
-            # the manifest comes after all artifacts, but before the record: `completed` promises that the files can be
+            # the manifest comes after all artifacts, but before the record: `completed` implies that the files can be
             # verified
             if kept:
                 write_manifest(folder)

@@ -32,7 +32,7 @@ def final_record(
     record: RunRecord, run: ActiveRun, seconds: float, state: str, error: BaseException | None = None
 ) -> RunRecord:
     """Return the record of a run that has ended, from the slots that are filled: a failed run may have few."""
-    # each slot is asked for first, because reading an empty one raises, and the record of a failure must not fail
+    # each slot is checked first, because reading an empty one raises, and the record of a failure must not fail
     fingerprints = {"data": run.data.fingerprint} if run.is_set("data") else {}
     fingerprints |= {"split": run.split.id} if run.is_set("split") else {}
     fingerprints |= {"test": run.test_access["rows"]} if run.test_access else {}

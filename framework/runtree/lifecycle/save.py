@@ -22,7 +22,7 @@ def save(run: ActiveRun) -> None:
     folder.model.mkdir()
     # here and not in the fit: most runs of a sweep end before this stage, and drawing imports matplotlib
     write_learning_curve(folder, run.fit_summary)
-    # plugins are asked before runtree, so that a plugin can save its own estimators in its own format
+    # plugins are called before runtree's own hook, so that a plugin can save its own estimators in its own format
     format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
     if format_name is None:
         raise RunFailedError(f"no plugin can save a {type(run.model).__name__}")

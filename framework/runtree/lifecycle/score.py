@@ -27,7 +27,7 @@ def score(run: ActiveRun) -> None:
     folds = {"folds": run.folds} if run.folds else {}
     # not durable in a search: its ledger holds the objective, and an fsync for each run would outweigh short fits
     write_json(folder.metrics, {**run.metrics, **folds, **run.details}, durable=final)
-    # only now is the deferred table of predictions built: most runs of a sweep are never asked for it
+    # only now is the deferred table of predictions built: most runs of a sweep never need it
     if final:
         run.predictions.to_parquet(folder.predictions, index=False)
 

@@ -35,7 +35,7 @@ from runtree.records.writer import write_bytes
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
-# Reading this many changed runs each time costs more than writing the index anew, about 0.1 s for 50,000 runs.
+# Reading this many changed runs each time costs more than rewriting the index, about 0.1 s for 50,000 runs.
 MIN_CHANGES_TO_WRITE = 200
 MIN_RUNS_FOR_FAST_JSON = 100  # importing msgspec pays from here on
 BATCH_RUNS = 500  # a record takes 15 kB as Python objects: a batch of them stays in the processor's cache
@@ -71,7 +71,7 @@ class Changes:
     stamps
         For each place the sweep's stamps, None for an experiment or a sweep in which a change could go unnoticed.
     unstamped
-        Rows of sweeps that have ended since the index was written. Once it is written anew, their runs are no longer
+        Rows of sweeps that have ended since the index was written. Once it is rewritten, their runs are no longer
         checked one by one.
     """
 
@@ -301,13 +301,13 @@ def query_index(outputs: Path, query: Callable[[RunIndex], Result], verify_each:
             return query(runs)
     except (StaleIndexError, sqlite3.DatabaseError) as error:
         log.debug("%s is not used (%s)", outputs / INDEX_NAME, error or "the tree has changed")
-        # the question is asked again from the start: its answer may have used stale rows already
+        # the query is repeated from the start: its result may have used stale rows already
         with open_index(outputs, use_cache=False) as runs:
             return query(runs)
 
 
 def open_index(outputs: Path, use_cache: bool = True, verify_each: bool = False) -> RunIndex:
-    """Compare the tree with the index file, read what has changed, and write the file anew if that is much.
+    """Compare the tree with the index file, read what has changed, and rewrite the file if that is much.
 
     A sweep that no process works on is checked by its ledger and its folder of runs; with `verify_each` each of its
     runs is checked, too. A run that cannot be read is one warning.
@@ -641,7 +641,7 @@ def write_index(outputs: Path, builder: IndexBuilder, stamps: Mapping[str, tuple
     """
     connection = builder.connection
     if connection.execute("SELECT 1 FROM run_0 WHERE NOT lasting LIMIT 1").fetchone():
-        # a copy, because this process still answers its question from all runs, unfinished ones included
+        # a copy, because this process still evaluates its query on all runs, unfinished ones included
         copy = sqlite3.connect(":memory:", isolation_level=None)
         connection.backup(copy)
         connection = copy

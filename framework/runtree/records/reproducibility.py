@@ -88,7 +88,7 @@ def _compare_tables(first: "pd.DataFrame", second: "pd.DataFrame") -> Agreement:
         rows = max(len(first), len(second))
         return Agreement(rows, rows, note="they are of other rows or classes")
     names = [name for name in first.columns if name not in place]
-    # exact equality: a rerun promises the same digits; NaN equals NaN
+    # exact equality: a rerun must give the same digits; NaN equals NaN
     unequal = {name: ~((first[name] == second[name]) | (first[name].isna() & second[name].isna())) for name in names}
     differing = sum(map(any, zip(*unequal.values(), strict=True))) if unequal else 0
     sizes = [(name, _max_difference(first[name], second[name])) for name in names if unequal[name].any()]

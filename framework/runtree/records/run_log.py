@@ -22,7 +22,7 @@ class BestEffortFileHandler(logging.FileHandler):
 
 @contextmanager
 def log_to_file(file: Path, lowest: int = logging.INFO) -> Iterator[None]:
-    """Write the log to a file, within the context. If it cannot be written, the run goes on."""
+    """Write the log to a file, within the context. If it cannot be written, the run continues."""
     # delay: the file is opened by the first record, so a run without messages has no empty log
     handler = BestEffortFileHandler(file, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter(LOG_FORMAT))

@@ -86,7 +86,7 @@ class Scheduler:
 
         Not in a deterministic sweep: there, the proposal would depend on when it is made.
         """
-        # a quick tuner is not asked ahead: its proposal would lack the result of the run that ends next
+        # a quick tuner does not propose ahead: its proposal would lack the result of the run that ends next
         slow = self._tuner_seconds > SLOW_TUNER_SHARE * mean_seconds
         if slow and not self.options.deterministic and self._prefetched is None and self._may_start():
             self._prefetched = self._propose()

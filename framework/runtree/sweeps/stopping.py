@@ -73,7 +73,7 @@ class SweepCounters:
             self._judge(number, self.sign * value if usable and value is not None else None)
 
     def _set_state(self, number: int, state: FinishedState | None) -> None:
-        # counts are kept up to date instead of counted anew: the criteria are checked after each of thousands of runs
+        # counts are updated instead of recounted: the criteria are checked after each of thousands of runs
         if number in self.states:
             self._count[self.states[number]] -= 1
         self.states[number] = state

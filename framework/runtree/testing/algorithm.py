@@ -115,7 +115,7 @@ class AlgorithmSuite(Suite):
         with threadpool_limits(1):
             assert algorithm.fit(features, target) is algorithm
         assert repr(algorithm.get_params()) == before
-        # against a table made anew, as a fit that changes its rows in place would change a reference, too
+        # against a new table, as a fit that changes its rows in place would change a reference, too
         assert (features.tolist(), target.tolist()) == tuple(part.tolist() for part in numbers(case))
         assert len(algorithm.predict(features)) == len(features)
 

@@ -104,11 +104,11 @@ def compose(*overrides: str, app: App | None = None) -> FrozenConfig:
 
 
 class FakePlugins:
-    """Hooks without plugins: calls are recorded in `heard`, contributions and results come from `answers`.
+    """Hooks without plugins: notifications are recorded in `calls`, other hooks return `results`.
 
     Parameters
     ----------
-    answers
+    results
         By the name of the hook: a list of items for a contribution, a value for a hook with a single result.
     """
 

@@ -22,7 +22,7 @@ INFINITE = (
     Dimension("width", Interval(1, 64, integer=True, scale="log"), text="tag(log, int(interval(1, 64)))"),
     Dimension("rounds", Interval(50, 500, integer=True, step=50), text="range(50, 501, 50)"),
 )
-# the same path twice: a tuner has to tell the two dimensions apart by their conditions
+# the same path twice: a tuner has to distinguish the two dimensions by their conditions
 BRANCHES = (
     Dimension("model", Choice(("line", "tree"))),
     Dimension("alpha", Interval(0.0, 1.0), lambda chosen: chosen["model"] == "line"),

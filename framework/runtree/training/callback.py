@@ -122,7 +122,7 @@ class FitCallback:
             self._save_if_due(save, values, improved=True)
         else:
             self._save_if_due(save, values)
-        # last: a stop criterion that is met at the same step tells more than the maximum
+        # last: a stop criterion that is met at the same step is more informative than the maximum
         if self.reason is None and self.step == self.bound:
             self.reason = "max_iterations"
         return self.reason is not None

@@ -57,7 +57,7 @@ class Checkpoints:
         draft.mkdir()
         try:
             save(draft)
-            # the files of the algorithm are on disk before the state that vouches for them: after a power failure a
+            # the files of the algorithm are on disk before the state that lists their hashes: after a power failure a
             # checkpoint is complete or has no valid state
             hashes = {name: _durable_hash(draft / name) for name in _files(draft)}
             write_json(draft / STATE, {"step": step, "asked": self.key, **state, "files": hashes})
@@ -111,7 +111,7 @@ def retarget_checkpoints(folder: Path, before: str, now: str) -> None:
     """Give copied checkpoints the fingerprint of a config that differs only in how long it is trained."""
     for file in folder.glob(f"[0-9]*/{STATE}"):
         state = json.loads(file.read_bytes())
-        # the state is not among the files that it vouches for, so it can be rewritten without new hashes
+        # the state is not among the files that it hashes, so it can be rewritten without new hashes
         write_json(file, {**state, "asked": state["asked"].replace(before, now, 1)})
 
 
@@ -125,7 +125,7 @@ def _hash(file: Path) -> str:
 
 
 def _durable_hash(file: Path) -> str:
-    # the algorithm's `save` has closed the file already; fsync on a descriptor opened anew writes the same pages
+    # the algorithm's `save` has closed the file already; fsync on a descriptor opened again writes the same pages
     handle = os.open(file, os.O_RDONLY)
     try:
         os.fsync(handle)

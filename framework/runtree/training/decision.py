@@ -227,7 +227,7 @@ def apply_decision(run: ActiveRun, algorithm: Any, held_out: tuple[Any, Any]) ->
 def reapply_decision(run: ActiveRun, algorithm: Any, rows: tuple[Any, Any]) -> Any:
     """Return a clone of the algorithm, fitted on other rows, within the calibration and threshold of the run.
 
-    A fixed threshold is set anew: folds may be fitted before the run has a model to take it from.
+    A fixed threshold is set again: folds may be fitted before the run has a model to take it from.
     """
     options = read_decision(run)
     if options.is_set and not options.needs_validation:

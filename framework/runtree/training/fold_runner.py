@@ -53,8 +53,8 @@ class PipelineFoldRunner:
             yield from map(self._fit_here, folds)
             return
         remaining = list(folds)
-        # the first fold is fitted here unless the fit of the run has shown its duration; then the rest is judged anew
-        # each time
+        # the first fold is fitted here unless the fit of the run has shown its duration; the decision is repeated for
+        # the remaining folds each time
         while remaining and not self._saves_time(len(remaining)):
             yield self._fit_here(remaining.pop(0))
         if remaining:
@@ -158,7 +158,7 @@ class PipelineFoldRunner:
         return self._variant[1]
 
     def reset_algorithm(self) -> None:
-        """Read the run's algorithm anew: a search has chosen another."""
+        """Read the run's algorithm again: a search has chosen another."""
         # the workers stay: they hold the old algorithm, and each job brings the new one along
         self._context, self._algorithm_changed = None, True
 

@@ -122,7 +122,7 @@ def install_hint(package: str) -> str:
 def _skops() -> Any:
     """Import skops without its own list of trusted classes.
 
-    At import skops walks every module of scikit-learn to trust each of its classes unasked: 2.7 s, and it imports
+    At import skops walks every module of scikit-learn to trust each of its classes by default: 2.7 s, and it imports
     torch where torch is installed. The list that counts here is our own, so it is given an empty one to walk.
     """
     import sys

@@ -227,7 +227,7 @@ def summarize_fit(algorithm: Any, plan: FitPlan, callback: FitCallback | None) -
     limit, done = iteration_limit(algorithm, plan), iterations_of(algorithm)
     if limit is None or done is None:
         return {}
-    # scikit-learn does not tell why a solver ended; before its limit it ends only by its own tolerance
+    # scikit-learn does not report why a solver ended; before its limit it ends only by its own tolerance
     reason = "max_iterations" if done >= limit else "tolerance"
     return {"unit": plan.iterations.unit, "iterations": done, "reason": reason}
 

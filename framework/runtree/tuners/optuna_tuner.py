@@ -107,7 +107,7 @@ class OptunaTuner:
             if parameter.dimension.path not in values and parameter.dimension.holds(values):
                 values[parameter.dimension.path] = parameter.suggest(trial)
         memo = self._memo(number, before)
-        # the trial is replaced by what a ledger would restore: so a tuner that lives on and one that is restored see
+        # the trial is replaced by what a ledger would restore: so an uninterrupted tuner and a restored one see
         # the same
         self._take(number, values, memo)
         return Proposal(number, values, memo)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from runtree.sweeps.state import RunState, Trial
 
 MIN_DRAW_SECONDS = 0.12  # between two drawings
-DRAW_COST_FACTOR = 50  # the pause is at least so many drawings long: that is 2 % of a core
+DRAW_COST_FACTOR = 50  # the pause lasts at least this many drawings: drawing takes 2 % of a core
 LINE_SECONDS = 5.0  # between two lines while nothing improves
 PREPARING = "checking the data, the search space and the algorithms …"
 STOP_MESSAGES = {

@@ -20,7 +20,7 @@ def parse_domain(path: str, declared: Any, options: Options | None = None, seed:
     """Return the values declared for a path, and the conditions among its tags, sorted."""
     if isinstance(declared, list | tuple):
         return _choice(path, to_plain(list(declared), path)), []
-    # Hydra's classes are told apart by their attributes, so that this module does not import Hydra
+    # Hydra's classes are distinguished by their attributes, so that this module does not import Hydra
     sweep = parse_sweep(declared, path) if isinstance(declared, str) else declared
     if hasattr(sweep, "include"):
         return _choice(path, _globbed(path, sweep, options)), []

@@ -161,7 +161,7 @@ def best_at_edge(sweep: FinishedSweep) -> Iterator[Finding]:
     own = [trial.values for trial, _ in sweep.scored if trial.key[0] == best.key[0]]
     if len(own) < MIN_RUNS:
         return
-    # one trial at the edge may be chance; several good ones near it point beyond
+    # one trial at the edge may be luck; several good ones near it point beyond
     top = own[: min(MAX_BEST_TRIALS, max(3, len(own) // 10))]
     for dimension in sweep.spaces.get(best.key[0], ()):
         path, domain = dimension.path, dimension.domain

@@ -66,7 +66,7 @@ def recheck(driver: Driver, sweep: FinishedSweep, count: int) -> list[Rechecked]
             log.warning("run %s could not be rechecked: its log is in %s", request.folder.name, request.folder)
     rechecked = []
     for request, (_, _, value) in zip(requests, best, strict=True):
-        # from the file and not from the worker's answer: a former session may have rechecked the trial
+        # from the file and not from the worker's result: a former session may have rechecked the trial
         scores = fold_scores(RunFolder(request.folder), sweep.metric)
         if len(scores) > 1:
             rechecked.append(Rechecked(int(request.folder.name), value, mean(scores), stdev(scores), len(scores)))

@@ -32,7 +32,7 @@ def slices(data: SweepPlotData) -> DrawnPlot | None:
     # Optuna returns one axes for one parameter, and an array of them for several
     found = list(ravel(panels))
     figure, rows = found[0].figure, 1 if len(found) <= 4 else 2
-    figure.axes[-1].remove()  # the colour bar, made anew for two rows
+    figure.axes[-1].remove()  # the colour bar, drawn again for two rows
     across = -(-len(found) // rows)
     grid = figure.add_gridspec(rows, across)
     for place, (axes, column) in enumerate(zip(found, chosen, strict=True)):
@@ -95,7 +95,7 @@ def parallel(data: SweepPlotData) -> DrawnPlot | None:
     made = study(drawn, data.columns, data.directions[:1])
     axes: Any = plot_parallel_coordinate(made, [one.label for one in chosen], target_name=data.metric())
     figure, lines, twins = axes.figure, axes.collections[0], axes.figure.axes[2:]
-    figure.axes[1].remove()  # the colour bar, made anew for the new size
+    figure.axes[1].remove()  # the colour bar, drawn again for the new size
     whole = figure.add_gridspec(1, 1)[0]
     for each in figure.axes:
         each.set_subplotspec(whole)
