@@ -113,9 +113,9 @@ def test_shares_are_the_batch():
 @pytest.mark.parametrize(
     ("device", "devices", "batch", "said"),
     [
-        ("cuda", 99, 512, "compute.devices: 99 are asked for: found 0 GPU"),
-        ("mps", 2, 64, "compute.devices: 2 are asked for: found 1"),
-        ("cpu", 4, 7, "algorithm.batch_size: 7 rows cannot be shared by 4 devices"),
+        ("cuda", 99, 512, "compute.devices: 99 requested, but 0 GPU"),
+        ("mps", 2, 64, "compute.devices: 2 requested, but 1"),
+        ("cpu", 4, 7, "algorithm.batch_size: 7 rows cannot be split across 4 devices"),
     ],
 )
 def test_what_is_not_there_is_refused(device, devices, batch, said, monkeypatch):

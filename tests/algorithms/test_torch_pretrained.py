@@ -203,7 +203,7 @@ def test_a_head_of_another_size_proposes_the_layers_without_it(zoo):
     with pytest.raises(ConfigError) as refused:
         mlp(pretrained="flowers", zoo=str(zoo)).fit(X, THREE)
     said = str(refused.value)
-    assert "algorithm.pretrained_layers: layer 'output.weight' has the shape (3, 16), and (2, 16) in" in said
+    assert "algorithm.pretrained_layers: layer 'output.weight' has shape (3, 16), but (2, 16) in" in said
     assert "'flowers' (TorchMLPClassifier)" in said
     assert "type: 'algorithm.pretrained_layers=[hidden]'" in said
     assert mlp(pretrained="flowers", zoo=str(zoo), pretrained_layers=["hidden"]).fit(X, THREE)
@@ -212,7 +212,7 @@ def test_a_head_of_another_size_proposes_the_layers_without_it(zoo):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"units": 8}, r"layer 'hidden\.0\.weight' has the shape \(8, 5\), and \(16, 5\) in"),
+        ({"units": 8}, r"layer 'hidden\.0\.weight' has shape \(8, 5\), but \(16, 5\) in"),
         ({"layers": 1}, r"layer 'hidden\.3\.\w+' of the weights 'flowers'.* is not in this network"),
         ({"layers": 3}, r"layer 'hidden\.6\.\w+' of this network is not in the weights"),
         (
@@ -220,16 +220,19 @@ def test_a_head_of_another_size_proposes_the_layers_without_it(zoo):
             r"there is no layer 'hiden' in the weights 'flowers' .*\n  did you mean: hidden",
         ),
         ({"pretrained_layers": ["hidden.1"]}, r"there is no layer 'hidden\.1' in"),
-        ({"pretrained_layers": {"a": 1}}, r"algorithm\.pretrained_layers: .* names no layers"),
+        ({"pretrained_layers": {"a": 1}}, r"algorithm\.pretrained_layers: .* is not a list of layers"),
         (
             {"frozen": ["outptu"]},
             r"algorithm\.frozen: there is no layer 'outptu' in the network\n  did you mean: output",
         ),
         ({"frozen": "all"}, r"algorithm\.frozen: no layer is left to train"),
-        ({"pretrained": None, "frozen": "all"}, r"algorithm\.frozen: 'all' is what was loaded, and nothing is"),
+        ({"pretrained": None, "frozen": "all"}, r"algorithm\.frozen: 'all' means all loaded layers, but none are"),
         ({"pretrained": "flower"}, r"unknown zoo entry 'flower'\n  did you mean: flowers"),
-        ({"pretrained": "flowers", "zoo": None}, r"algorithm\.pretrained: 'flowers' is a name in a zoo, and there is"),
-        ({"pretrained": "./nowhere"}, r"algorithm\.pretrained: './nowhere' is no folder of weights"),
+        (
+            {"pretrained": "flowers", "zoo": None},
+            r"algorithm\.pretrained: 'flowers' is the name of a zoo entry, but no zoo is set",
+        ),
+        ({"pretrained": "./nowhere"}, r"algorithm\.pretrained: './nowhere' contains no weights"),
     ],
 )
 def test_what_does_not_fit_is_refused(zoo, changes, said):
@@ -261,15 +264,15 @@ def test_a_flipped_byte_is_refused(zoo, run):
     flip_a_byte(zoo / "flowers" / "weights.safetensors")
     flip_a_byte(run / "model" / "weights.safetensors")
     load_file(zoo / "flowers" / "weights.safetensors")  # the format itself does not notice
-    with pytest.raises(DataError, match=r"weights\.safetensors: not the file that card\.yaml names"):
+    with pytest.raises(DataError, match=r"weights\.safetensors: sha256 differs from card\.yaml"):
         mlp(pretrained="flowers", zoo=str(zoo)).fit(X, Y)
-    with pytest.raises(DataError, match=r"weights\.safetensors: not the file that manifest\.json names"):
+    with pytest.raises(DataError, match=r"weights\.safetensors: sha256 differs from manifest\.json"):
         mlp(pretrained=str(run)).fit(X, Y)
 
 
 def test_a_torn_file_is_refused(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(b"12")
-    with pytest.raises(DataError, match="not a file of safetensors"):
+    with pytest.raises(DataError, match="not a safetensors file"):
         mlp(pretrained=str(tmp_path / "w.safetensors")).fit(X, Y)
 
 

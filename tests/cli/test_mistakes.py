@@ -52,7 +52,7 @@ CASES = [
     (["algorithm=logistic", "algorithm.C=abc"], 2, ["algorithm.C: ", "must be a float", "'abc'"]),
     (["algorithm=logistic", "algorithm.C=-1"], 2, ["algorithm.C: ", "Got -1"]),
     (["compute.threads=0"], 2, ["compute.threads: 0"]),
-    (["compute=gpu"], 2, ["compute: device cuda is not there", "compute=cpu"]),
+    (["compute=gpu"], 2, ["compute: device cuda is not available", "compute=cpu"]),
     (["algorithm=lasso"], 2, ["algorithm=lasso supports regression", "data.task=regression"]),
     (["experiment.name=a/b"], 2, ["experiment.name: 'a/b' is not a valid folder name"]),
     (

@@ -42,7 +42,7 @@ def test_without_a_gpu_the_processor_is_chosen_and_a_gpu_refused(monkeypatch):
     assert Auto().describe()["device"] == "cpu"
     used = {"device": "cpu", "devices": 1, "threads": 2, "cores": available_cores(), "deterministic": False}
     assert Cpu(threads=2).describe() == used
-    with pytest.raises(RequestError, match="compute: device cuda is not there: found no GPU"):
+    with pytest.raises(RequestError, match="compute: device cuda is not available: found no GPU"):
         Gpu()
 
 
@@ -52,9 +52,9 @@ def test_with_gpus_the_first_is_chosen_and_another_one_found(monkeypatch):
     assert Auto().describe()["device"] == "cuda:0"
     assert Gpu(device="cuda:1").describe()["accelerator"] == {"name": "B", "memory_gib": 24.0}
     assert Gpu(devices=2).describe()["devices"] == 2
-    with pytest.raises(RequestError, match=r"compute\.devices: 3 are asked for, and there are 2: cuda:0, cuda:1"):
+    with pytest.raises(RequestError, match=r"compute\.devices: 3 requested, but 2 available: cuda:0, cuda:1"):
         Gpu(devices=3)
-    with pytest.raises(RequestError, match="device cuda:2 is not there: found cuda:0, cuda:1"):
+    with pytest.raises(RequestError, match="device cuda:2 is not available: found cuda:0, cuda:1"):
         Gpu(device="cuda:2")
 
 
@@ -96,7 +96,7 @@ def test_devices_are_a_count(wrong):
 
 def test_an_apple_gpu_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(device, "accelerators", dict)
-    with pytest.raises(RequestError, match="device mps is not there"):
+    with pytest.raises(RequestError, match="device mps is not available"):
         Gpu(device="mps")
 
 

@@ -1,4 +1,4 @@
-"""The options of `compute`: the processor, an accelerator, or an accelerator if there is one."""
+"""The compute options: the CPU, an accelerator, or an accelerator if one is available."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -34,7 +34,7 @@ class Machine:
 
     def __post_init__(self) -> None:
         if self.devices < 1:
-            raise ConfigError(f"compute.devices: {self.devices} is no count from 1")
+            raise ConfigError(f"compute.devices: {self.devices} must be at least 1")
 
     def describe(self) -> Mapping[str, Any]:
         """Return the facts for `environment.json`: the device, threads, cores and the accelerator."""
@@ -49,7 +49,7 @@ class Machine:
         return {**facts, **({"accelerator": accelerator.facts()} if accelerator else {})}
 
     def session(self, seed: int) -> AbstractContextManager[None]:
-        """Return the context of a run: seeded generators, limited threads."""
+        """Seed the generators and limit threads for the duration of a run."""
         return seeded(seed, thread_count(self.threads), self.deterministic)
 
     def _chosen(self) -> Accelerator | None:
@@ -63,7 +63,7 @@ class Cpu(Machine):
 
 @dataclass(frozen=True)
 class Gpu(Machine):
-    """An accelerator; without one, the constructor raises `RequestError`.
+    """An accelerator; raises RequestError on construction if it is not available.
 
     Parameters
     ----------
@@ -80,13 +80,13 @@ class Gpu(Machine):
         if self._wanted not in found:
             seen = f"found {', '.join(found)}" if found else f"found no GPU ({why_none()})"
             raise RequestError(
-                f"compute: device {self.device} is not there: {seen}", "type: compute=cpu, or compute=auto"
+                f"compute: device {self.device} is not available: {seen}", "type: compute=cpu, or compute=auto"
             )
         # "cuda:1" and "cuda" are the same kind: several devices are counted among those of that kind
         same = [name for name in found if name.partition(":")[0] == self.device.partition(":")[0]]
         if self.devices > len(same):
             raise RequestError(
-                f"compute.devices: {self.devices} are asked for, and there are {len(same)}: {', '.join(same)}",
+                f"compute.devices: {self.devices} requested, but {len(same)} available: {', '.join(same)}",
                 f"type: compute.devices={len(same)}",
             )
 

@@ -25,12 +25,12 @@ from runtree.contract.iteration import UNWATCHED, Report
 
 
 def whole(least: int) -> Any:
-    """Allow whole numbers from `least` on."""
+    """Return the constraint "an integer of at least `least`"."""
     return Interval(Integral, least, None, closed="left")
 
 
 def above(bound: float) -> Any:
-    """Allow numbers above a bound."""
+    """Return the constraint "a number greater than `bound`"."""
     return Interval(Real, bound, None, closed="neither")
 
 
@@ -70,50 +70,52 @@ Array = np.ndarray[Any, Any]
 
 
 class Encoder(Protocol):
-    """What was learned of the train rows to make tensors of any rows; its attributes are arrays, numbers and texts."""
+    """Converts rows to tensors as fitted on the train rows; attributes are arrays, numbers and strings only.
+
+    So a saved model needs no pickle for it.
+    """
 
     def encode(self, X: Any) -> "Inputs | Dataset[Any]":
-        """Return tensors whose first axis is the rows, or a dataset that answers an index with such a row."""
+        """Return tensors whose first axis is the rows, or a map-style dataset whose items are tensors of one row."""
         ...
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[misc]
-    """A network for tables, images or sequences, for either task.
+    """Base class of networks for tables, images and sequences.
 
-    A kind of network is a dataclass below this one: its fields are its parameters, and it says how the module is made
-    (`make_module`) and, unless its rows are tables, how rows become tensors (`check_rows`, `learn_inputs`). With
-    `Classification` or `Regression` in front it is an estimator.
+    A subclass is a dataclass whose fields are its parameters. It implements `make_module` and, unless its rows are
+    tables, `check_rows` and `learn_inputs`. With the mix-in `Classification` or `Regression` it is an estimator.
 
     Parameters
     ----------
     max_epochs, batch_size
-        How often every row is seen, and how many rows make one step.
+        Passes over the train rows, and rows per optimizer step.
     optimizer
-        "adamw", "adam", "sgd" (Nesterov momentum 0.9), "rmsprop", or a factory that takes parameters.
+        "adamw", "adam", "sgd" (Nesterov momentum 0.9), "rmsprop", or a callable that takes parameters.
     learning_rate, weight_decay
-        Given to the optimizer.
+        Passed to the optimizer.
     scheduler
-        Of the learning rate: "none", "cosine" and "one_cycle" (down to 0 at `max_epochs`), "plateau" (halved after 5
-        epochs without a better loss), or a factory that takes an optimizer, stepped after each epoch.
+        Learning-rate schedule: "none", "cosine" and "one_cycle" (reach 0 at `max_epochs`), "plateau" (halves the rate
+        after 5 epochs without a lower loss), or a callable that takes an optimizer; it is stepped after each epoch.
     loss
-        A module called with outputs and targets; None: cross-entropy, or the squared error of the standardised target.
+        A module called with outputs and targets; None: cross-entropy, or squared error on the standardised target.
     gradient_clip
-        The length to which longer gradients are cut; None cuts none.
+        Maximum norm of the gradient; None: no clipping.
     precision
-        "float32", "bf16" or "fp16" (accelerators only): of the arithmetic in training; weights stay float32.
+        "float32", "bf16" or "fp16" (accelerators only): of the forward pass in training; weights stay float32.
     compile
-        Whether the training runs through `torch.compile`.
+        Whether to train through `torch.compile`.
     workers
-        Processes that load rows ahead, where rows are loaded lazily; rows in memory need none.
+        Data-loading processes for rows that are read lazily (image files); ignored for rows in memory.
     device
         "auto", "cpu", "cuda", "cuda:1" or "mps".
     devices
-        Processes that share each batch: one for each GPU, or on a processor as many as are asked for.
+        Processes over which each batch is split: one per GPU; on a CPU, any number.
     threads
-        Of torch while it works; None leaves its own setting, -1 is one for each core.
+        Threads of torch during `fit` and prediction; None keeps torch's setting, -1 uses all cores.
     random_state
-        Seeds weights, order and dropout.
+        Seeds initial weights, row order and dropout.
 
     Attributes
     ----------
@@ -121,7 +123,7 @@ class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[mis
     encoder_ : Encoder
     n_outputs_ : int
     n_iter_ : int
-        Epochs done.
+        Completed epochs.
     """
 
     max_epochs: int = 50
@@ -144,57 +146,58 @@ class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[mis
 
     @abstractmethod
     def make_module(self, encoder: Any, outputs: int) -> nn.Module:
-        """Return the module for what the encoder learned; called under the seed, and again when weights are loaded."""
+        """Return a new module; called under the seed in `fit`, and again when weights are loaded."""
 
     def check_rows(self, X: Any, reset: bool) -> Any:
-        """Return X checked; `reset` says that it is the train rows."""
+        """Validate and return X; `reset` is true for the train rows, as in scikit-learn's `validate_data`."""
         return check_table(self, X, reset)
 
     def learn_inputs(self, X: Any) -> Encoder:
-        """Return the encoder of checked rows, learned from the train rows."""
+        """Fit an encoder on validated train rows."""
         return TableEncoder.learn(X)
 
     def augment(self, *inputs: Tensor) -> Inputs:
-        """Return a batch of train rows, changed at random; torch's own generator is seeded."""
+        """Return a randomly augmented batch of train rows; random numbers must come from torch's seeded generator."""
         return inputs
 
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, report: Report = UNWATCHED, validation: Any = None
     ) -> Self:
-        """Train; `validation` holds rows to watch but not to learn from."""
+        """Train; `validation` (X, y) is evaluated after each epoch and not trained on."""
         self._validate_params()
         device = find_device(self.device)
         check_precision(self.precision, device)
-        lesson = self._lesson(X, y, sample_weight, validation)
+        data = self._training_data(X, y, sample_weight, validation)
         settings = self._settings()
         with threads(self.threads):
             with seeded(device, settings.seed, 0):
+                # Epoch 0: the epochs of the training loop, which are seeded alike, count from 1.
                 self.module_ = self.make_module(self.encoder_, self.n_outputs_)
             self.prepare(self.module_)
-            with make_trainer(self.module_, settings, lesson, device, self.devices) as training:
-                run_epochs(training, self, report, lesson.validation is not None)
+            with make_trainer(self.module_, settings, data, device, self.devices) as training:
+                run_epochs(training, self, report, data.validation is not None)
         return self
 
     def outputs(self, X: Any) -> Array:
-        """Return what the module says of rows: float32 of shape (rows, outputs)."""
+        """Run the module on rows; return float32 of shape (rows, outputs): logits, or standardised values."""
         check_is_fitted(self, "module_")
         encoded = self.encoder_.encode(self.check_rows(X, reset=False))
         count = len(encoded[0]) if isinstance(encoded, tuple) else len(encoded)
         with threads(self.threads), torch.inference_mode():
-            said = list(self._said(encoded, count))
-        return torch.cat(said).numpy() if said else np.empty((0, self.n_outputs_), dtype=np.float32)
+            batches = list(self._forward_batches(encoded, count))
+        return torch.cat(batches).numpy() if batches else np.empty((0, self.n_outputs_), dtype=np.float32)
 
-    def _said(self, encoded: Any, count: int) -> Any:
+    def _forward_batches(self, encoded: Any, count: int) -> Any:
         device = device_to_predict(self.device)
         module = self.module_.to(device)
         was_training = module.training
         module.eval()
         for inputs in inputs_of(encoded, in_order(count, encoded), self.workers, device):
             yield module(*(tensor.to(device) for tensor in inputs)).float().cpu()
-        module.train(was_training)
+        module.train(was_training)  # a report may predict in the middle of a fit
 
-    def _lesson(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> TrainingData:
-        """Learn the encoder and the target from the train rows, and make tensors of all rows."""
+    def _training_data(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> TrainingData:
+        """Fit the encoder and the target encoding on the train rows, and convert all rows to tensors."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         rows = self.check_rows(X, reset=True)
@@ -203,10 +206,10 @@ class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[mis
         self.encoder_ = self.learn_inputs(rows)
         weight = self.weigh(rows, y, sample_weight)
         train = Rows(self.encoder_.encode(rows), self.encode_target(y), weight)
-        return TrainingData(train, self._watched(validation), self.loss or self.usual_loss(), self.augment)
+        return TrainingData(train, self._validation_rows(validation), self.loss or self.usual_loss(), self.augment)
 
-    def _watched(self, validation: Any) -> Rows | None:
-        """Return the rows to watch; one whose class the train rows do not have has no loss, and is left out."""
+    def _validation_rows(self, validation: Any) -> Rows | None:
+        """Encode the validation rows, except those whose class is not among the train rows: they have no loss."""
         if validation is None:
             return None
         X, y = validation[0], np.asarray(validation[1])
@@ -222,7 +225,7 @@ class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[mis
         return TrainingSettings(**{name: getattr(self, name) for name in names}, seed=int(seed))
 
     def __sklearn_tags__(self) -> Any:
-        """Say that missing values are taken."""
+        """Declare that missing values are allowed."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags

@@ -1,4 +1,4 @@
-"""Starting from pretrained weights, and freezing layers."""
+"""Initialisation from pretrained weights, and frozen layers."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,65 +12,66 @@ from runtree.algorithms.torch.weight_sources import Weights, find_weights
 from runtree.contract.errors import ConfigError, nearest
 
 
-def begins(name: str, prefix: str) -> bool:
-    """Tell whether a name is a layer, or something below it."""
+def is_below(name: str, prefix: str) -> bool:
+    """Return whether a name is `prefix` or below it: hidden.1.weight is below hidden.1, hidden.10.weight is not."""
     return name == prefix or name.startswith(f"{prefix}.")
 
 
-def matched(prefixes: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Return the names that begin with one of the prefixes, in their order."""
+def names_below(prefixes: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Return the names at or below one of the prefixes, in their order."""
     prefixes = list(prefixes)
-    return [name for name in names if any(begins(name, prefix) for prefix in prefixes)]
+    return [name for name in names if any(is_below(name, prefix) for prefix in prefixes)]
 
 
-def avoiding(names: Iterable[str], avoided: Collection[str]) -> list[str]:
-    """Return the shortest prefixes that together match `names`, less those that are avoided, and nothing avoided."""
-    found = {_shortest(name, avoided): None for name in names if name not in avoided}
-    return list(found)
+def prefixes_without(names: Iterable[str], excluded: Collection[str]) -> list[str]:
+    """Return the shortest prefixes that match all `names` except the excluded ones."""
+    # A dict instead of a set keeps the order of the layers.
+    return list({_shortest(name, excluded): None for name in names if name not in excluded})
 
 
-def _shortest(name: str, avoided: Collection[str]) -> str:
+def _shortest(name: str, excluded: Collection[str]) -> str:
     parts = name.split(".")
     stems = [".".join(parts[: length + 1]) for length in range(len(parts))]
-    return next(stem for stem in stems if not any(begins(other, stem) for other in avoided))
+    return next(stem for stem in stems if not any(is_below(name, stem) for name in excluded))
 
 
-# --- Layers that are not trained: their weights stay, and so do the statistics of those that keep some.
+# --- Frozen layers: neither their weights nor their running statistics change.
 
 
 def freeze(module: nn.Module, names: Collection[str]) -> None:
-    """Leave weights and buffers of these names as they are, however the module is trained.
+    """Exclude the weights and buffers of these names from training.
 
-    A layer whose buffers are among them, as batch normalisation's mean and variance, works as it does when it predicts.
+    A layer whose buffers are among them (mean and variance of batch normalisation) stays in evaluation mode.
     """
     names = set(names)
     for name, parameter in module.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(parameter.requires_grad and name not in names)
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise ConfigError("algorithm.frozen: no layer is left to train", "leave out a layer, such as the last one")
-    still = {name for name, layer in module.named_modules() if keeps_statistics(layer, name, names)}
-    if still:
-        # Whoever trains calls `train()` before each epoch; on the instance, so that names of layers stay what they are.
-        module.train = partial(train_but, module, frozenset(still))  # type: ignore[method-assign]
+    frozen = {name for name, layer in module.named_modules() if keeps_statistics(layer, name, names)}
+    if frozen:
+        # The training loop calls `train()` before each epoch, which would unfreeze the statistics. The override is on
+        # the instance, because a wrapper module would change the names of the layers.
+        module.train = partial(train_except, module, frozenset(frozen))  # type: ignore[method-assign]
 
 
 def keeps_statistics(layer: nn.Module, name: str, names: Collection[str]) -> bool:
-    """Tell whether a layer has buffers of these names: a normalisation, or one that is made of no others."""
-    own = [f"{name}.{buffer}" if name else buffer for buffer, _ in layer.named_buffers(recurse=False)]
-    single = isinstance(layer, _NormBase) or not any(True for _ in layer.children())
-    return single and any(buffer in names for buffer in own)
+    """Return whether a layer without children, or a batch normalisation, has buffers of these names."""
+    buffers = [f"{name}.{buffer}" if name else buffer for buffer, _ in layer.named_buffers(recurse=False)]
+    is_leaf = isinstance(layer, _NormBase) or not any(True for _ in layer.children())
+    return is_leaf and any(buffer in names for buffer in buffers)
 
 
-def train_but(module: nn.Module, still: frozenset[str], mode: bool = True) -> nn.Module:
-    """Do what `module.train` does, but leave some layers as they are when they predict."""
+def train_except(module: nn.Module, frozen: frozenset[str], mode: bool = True) -> nn.Module:
+    """Call `module.train`, but keep some layers in evaluation mode."""
     type(module).train(module, mode)
     for name, layer in module.named_modules(remove_duplicate=False):
-        if name in still:
+        if name in frozen:
             layer.training = False
     return module
 
 
-# --- Starting from weights that were trained before, and leaving layers as they are.
+# --- The parameters of a network that concern pretrained weights and frozen layers.
 
 LAYERS, FROZEN = "algorithm.pretrained_layers", "algorithm.frozen"
 ALL = "all"
@@ -78,23 +79,23 @@ ALL = "all"
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Pretrained:
-    """What a network does with the weights that it starts from.
+    """Mix-in: the parameters for pretrained weights and frozen layers.
 
     Parameters
     ----------
     pretrained
-        Weights to start from: a name in the zoo, or the path of an entry, a .safetensors file or a run; None: none.
+        Initial weights: a name in the zoo, or the path of a zoo entry, a .safetensors file or a run; None: random.
     pretrained_layers
-        Which of them are taken, by how their names begin; "all" takes all. Other layers start from scratch.
+        Prefixes of the layers to load, or "all". Other layers are initialised at random.
     frozen
-        Layers that are not trained, by how their names begin; "all": what was taken. Their statistics stay too.
+        Prefixes of the layers not to train, or "all": every loaded layer. Running statistics are kept too.
     zoo
-        The folder or URL in which `pretrained` is looked up by its name.
+        Folder or URL in which `pretrained` is looked up by name.
 
     Attributes
     ----------
     pretrained_name_, pretrained_sha256_ : str or None
-        What was started from.
+        Name and hash of the initial weights.
     """
 
     pretrained: str | None = None
@@ -106,59 +107,66 @@ class Pretrained:
         super()._validate_params()  # type: ignore[misc]
         prefixes(self.pretrained_layers, LAYERS)
         if prefixes(self.frozen, FROZEN) is None and not self.pretrained:
-            raise ConfigError(f"{FROZEN}: 'all' is what was loaded, and nothing is", "type: algorithm.pretrained=NAME")
+            raise ConfigError(
+                f"{FROZEN}: 'all' means all loaded layers, but none are", "type: algorithm.pretrained=NAME"
+            )
 
     def prepare(self, module: nn.Module) -> None:
-        """Give a new module the weights that it starts from, and freeze what is not to be trained."""
-        taken: list[str] = []
+        """Load the pretrained weights into a new module, then freeze layers."""
+        loaded: list[str] = []
         self.pretrained_name_ = self.pretrained_sha256_ = None
         if self.pretrained:
             weights = find_weights(self.pretrained, self.zoo)
-            taken = take(module, weights, prefixes(self.pretrained_layers, LAYERS))
+            loaded = load_layers(module, weights, prefixes(self.pretrained_layers, LAYERS))
             self.pretrained_name_, self.pretrained_sha256_ = weights.name, weights.sha256
-        asked = prefixes(self.frozen, FROZEN)
+        wanted = prefixes(self.frozen, FROZEN)
         names = [*module.state_dict()]
-        still = taken if asked is None else chosen(asked, names, FROZEN, "the network")
-        if still:
-            freeze(module, still)
+        frozen = loaded if wanted is None else select(wanted, names, FROZEN, "the network")
+        if frozen:
+            freeze(module, frozen)
 
 
 def prefixes(value: Any, path: str) -> list[str] | None:
-    """Return beginnings of layers' names; None for "all"."""
+    """Return a list of layer-name prefixes; None for "all"."""
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, (list, tuple)) or not all(isinstance(item, (str, int, float)) for item in listed):
-        raise ConfigError(f"{path}: {value!r} names no layers", "possible: all, or a list of how layers' names begin")
+        raise ConfigError(f"{path}: {value!r} is not a list of layers", "possible: all, or a list of name prefixes")
+    # `[0]` in a config is a list of an integer, but layer "0" of an `nn.Sequential` is meant.
     return None if ALL in listed else [str(item).rstrip(".") for item in listed]
 
 
-def take(module: nn.Module, weights: Weights, asked: Collection[str] | None) -> list[str]:
-    """Put weights into a module; return the names of those that were taken.
+def load_layers(module: nn.Module, weights: Weights, wanted: Collection[str] | None) -> list[str]:
+    """Copy weights into a module; return the names of the copied tensors.
 
     Raises
     ------
     ConfigError
-        Where a layer that is asked for is missing on one of the two sides, or has another shape.
+        If a wanted layer is missing in the weights or in the module, or has another shape there.
     """
-    own = dict(module.state_dict())
-    names = list(weights.tensors) if asked is None else chosen(asked, weights.tensors, LAYERS, whose(weights))
-    here = own if asked is None else matched(asked, own)
-    misfits = {name: why for name in dict.fromkeys([*here, *names]) if (why := misfit(name, own, weights))}
-    if misfits:
-        layers = {name.rpartition(".")[0] for name in misfits} - {""}  # whose other weights are of no use without
-        possible = avoiding(names, {name for name in own if name.rpartition(".")[0] in layers} | set(misfits))
+    current = dict(module.state_dict())
+    names = list(weights.tensors) if wanted is None else select(wanted, weights.tensors, LAYERS, describe(weights))
+    expected = current if wanted is None else names_below(wanted, current)
+    mismatches = {
+        name: reason for name in dict.fromkeys([*expected, *names]) if (reason := mismatch(name, current, weights))
+    }
+    if mismatches:
+        # Suggest whole layers only: the bias of a layer is of no use if its weight does not fit.
+        layers = {name.rpartition(".")[0] for name in mismatches} - {""}
+        excluded = {name for name in current if name.rpartition(".")[0] in layers} | set(mismatches)
+        possible = prefixes_without(names, excluded)
         raise ConfigError(
-            f"{LAYERS}: {next(iter(misfits.values()))}",
-            f"{len(misfits) - 1} more do not fit" if len(misfits) > 1 else "",
+            f"{LAYERS}: {next(iter(mismatches.values()))}",
+            f"{len(mismatches) - 1} more do not fit" if len(mismatches) > 1 else "",
             f"type: '{LAYERS}=[{','.join(map(quoted, possible))}]'" if possible else "no layer fits: other weights?",
         )
-    module.load_state_dict({**own, **{name: weights.tensors[name] for name in names}})
+    module.load_state_dict({**current, **{name: weights.tensors[name] for name in names}})
     return names
 
 
-def chosen(asked: Collection[str], names: Collection[str], path: str, where: str) -> list[str]:
-    """Return the names that begin with one of `asked`; each of these must begin one."""
-    for prefix in asked:
-        if not matched([prefix], names):
+def select(wanted: Collection[str], names: Collection[str], path: str, where: str) -> list[str]:
+    """Return the names at or below the wanted prefixes; raise ConfigError if a prefix matches none."""
+    for prefix in wanted:
+        if not names_below([prefix], names):
             known = list(dict.fromkeys(".".join(name.split(".")[: n + 1]) for name in names for n in range(9)))
             tops = list(dict.fromkeys(name.split(".")[0] for name in names))
             close = nearest(prefix, known)
@@ -166,25 +174,25 @@ def chosen(asked: Collection[str], names: Collection[str], path: str, where: str
                 f"{path}: there is no layer '{prefix}' in {where}",
                 f"did you mean: {', '.join(close)}?" if close else f"possible: {', '.join(tops[:12])}",
             )
-    return matched(asked, names)
+    return names_below(wanted, names)
 
 
-def misfit(name: str, own: Mapping[str, Tensor], weights: Weights) -> str | None:
-    """Say why a layer's weights cannot be taken; None where they can."""
-    if name not in own:
-        return f"layer '{name}' of {whose(weights)} is not in this network"
+def mismatch(name: str, current: Mapping[str, Tensor], weights: Weights) -> str | None:
+    """Return why a layer's weights cannot be loaded; None if they can."""
+    if name not in current:
+        return f"layer '{name}' of {describe(weights)} is not in this network"
     if name not in weights.tensors:
-        return f"layer '{name}' of this network is not in {whose(weights)}"
-    here, there = tuple(own[name].shape), tuple(weights.tensors[name].shape)
-    return None if here == there else f"layer '{name}' has the shape {here}, and {there} in {whose(weights)}"
+        return f"layer '{name}' of this network is not in {describe(weights)}"
+    shape, loaded = tuple(current[name].shape), tuple(weights.tensors[name].shape)
+    return None if shape == loaded else f"layer '{name}' has shape {shape}, but {loaded} in {describe(weights)}"
 
 
-def whose(weights: Weights) -> str:
-    """Return how weights are spoken of."""
-    made = f" ({weights.architecture.rpartition('.')[2]})" if weights.architecture else ""
-    return f"the weights '{weights.name}'{made}"
+def describe(weights: Weights) -> str:
+    """Return the words for these weights in an error message."""
+    architecture = f" ({weights.architecture.rpartition('.')[2]})" if weights.architecture else ""
+    return f"the weights '{weights.name}'{architecture}"
 
 
 def quoted(prefix: str) -> str:
-    """Return a beginning as it is typed: one of digits would be read as a number."""
+    """Quote a prefix for the command line if it starts with a digit; Hydra would read it as a number."""
     return f'"{prefix}"' if prefix[0].isdigit() else prefix

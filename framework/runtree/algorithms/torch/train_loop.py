@@ -1,4 +1,4 @@
-"""The training loop: weighted loss, epochs of batches, resumable state, and a report of each epoch."""
+"""The training loop: weighted loss, epochs, checkpointable state, and a report after each epoch."""
 
 import copy
 from collections.abc import Callable
@@ -19,79 +19,82 @@ from runtree.contract.iteration import Report
 
 
 class MeanLoss:
-    """The mean over rows of weight times loss; the weights themselves have the mean 1 over all train rows.
+    """Mean of the weighted per-row losses; the weights have mean 1 over the train rows.
 
     Parameters
     ----------
     criterion
-        A loss of torch's, called with outputs and targets.
+        A torch loss, called with outputs and targets.
     weighted
-        Whether rows weigh differently; then `criterion` must have torch's `reduction`.
+        Whether rows have weights; `criterion` must then have a `reduction` attribute, as torch's losses do.
     """
 
     def __init__(self, criterion: nn.Module, weighted: bool) -> None:
         if weighted:
             if not hasattr(criterion, "reduction"):
                 raise ConfigError(
-                    f"algorithm.loss: {type(criterion).__name__} has no 'reduction', which weights of rows need",
-                    "leave out sample_weight and class_weight, or give the loss a 'reduction' as torch's have",
+                    f"algorithm.loss: {type(criterion).__name__} has no 'reduction' attribute, which row weights need",
+                    "leave out sample_weight and class_weight, or use a loss that has 'reduction', as torch's have",
                 )
-            criterion = copy.deepcopy(criterion)
+            criterion = copy.deepcopy(criterion)  # the loss is a parameter of the estimator and must not change
             criterion.reduction = "none"  # type: ignore[assignment]
         self.criterion = criterion
 
     def __call__(self, outputs: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        """Return a tensor of one number; a regression's outputs may lack their last axis of one."""
+        """Return a scalar tensor; outputs of a regression may lack their trailing axis of length 1."""
         outputs = outputs.unsqueeze(-1) if outputs.ndim < target.ndim else outputs
         loss: Tensor = self.criterion(outputs, target)
         return loss if weight is None else (loss.reshape(len(weight), -1).mean(1) * weight).mean()
 
 
-# --- The training of one network: epochs of batches, and the state that lets it go on exactly.
+# --- Epochs of one network and its checkpointable state.
 
 
 @dataclass(frozen=True)
 class BatchShard:
-    """The place of this process among all: together they take each batch, a share each."""
+    """The shard of every batch that this process trains on."""
 
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
     @property
-    def least(self) -> int:
-        """Return how many rows a batch needs: two for each process, for one alone has no variance."""
-        return 2 * self.world
+    def min_batch_rows(self) -> int:
+        """The smallest batch: two rows per process, because batch normalisation of one row has no variance."""
+        return 2 * self.world_size
 
-    def of(self, part: Tensor) -> Tensor:
-        """Return this process's rows of a batch."""
-        return part if self.world == 1 else part[self.rank :: self.world]
+    def rows_of(self, batch_rows: Tensor) -> Tensor:
+        """Return the rows of a batch that belong to this rank."""
+        return batch_rows if self.world_size == 1 else batch_rows[self.rank :: self.world_size]
 
-    def scale(self, own: int, whole: int) -> float:
-        """Return what a loss is multiplied by, so that the mean over processes is the mean over the batch's rows."""
-        return own * self.world / whole
+    def loss_factor(self, shard_rows: int, batch_rows: int) -> float:
+        """Return the factor that makes the mean of the shards' losses the mean over all rows of the batch.
+
+        Shards of the last batch may differ by one row, and DistributedDataParallel averages gradients over processes.
+        """
+        return shard_rows * self.world_size / batch_rows
 
     def mean(self, value: Tensor) -> Tensor:
-        """Return the mean over processes."""
-        if self.world > 1:
+        """Return the mean over processes; a collective call that every rank must make."""
+        if self.world_size > 1:
             distributed.all_reduce(value)
-            value /= self.world
+            value /= self.world_size
         return value
 
     def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
-        """Return a module whose gradients are the mean over processes."""
-        if self.world == 1:
+        """Return the module wrapped so that its gradients are averaged over processes."""
+        if self.world_size == 1:
             return module
-        if device.type == "cuda":  # the other backends have no common batch statistics
+        if device.type == "cuda":  # SyncBatchNorm is implemented for CUDA only
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         return DistributedDataParallel(module, device_ids=[device.index] if device.type == "cuda" else None)
 
 
-ALONE = BatchShard()
+SINGLE_PROCESS = BatchShard()
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a network is trained: the parameters of the estimator that say so, and a seed that is a number."""
+    """The training parameters of an estimator, with `random_state` drawn as an integer seed."""
 
     max_epochs: int
     batch_size: int
@@ -108,7 +111,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a network is trained with: its rows, those that are only watched, and what is done to batches."""
+    """Train rows, optional validation rows, the loss, and the augmentation applied to train batches."""
 
     train: Rows
     validation: Rows | None
@@ -117,59 +120,65 @@ class TrainingData:
 
 
 class LocalTrainer:
-    """A network that is being trained.
+    """Trains a network in this process.
 
-    An epoch draws its order and its dropout from a seed that is made of the run's seed and the number of the epoch, so
-    that nothing needs to be remembered of generators, and nobody's use of them between two epochs is felt.
+    Each epoch seeds its row order and its dropout from the run's seed and the epoch's number. So a checkpoint needs no
+    generator state, and code that draws random numbers between two epochs (a report, a metric) changes nothing.
     """
 
     def __init__(
         self,
         module: nn.Module,
         settings: TrainingSettings,
-        lesson: TrainingData,
+        data: TrainingData,
         device: torch.device,
-        share: BatchShard = ALONE,
+        shard: BatchShard = SINGLE_PROCESS,
     ) -> None:
         self.module = module.to(device)
-        self.settings, self.device, self.share, self.augment = settings, device, share, lesson.augment
-        self.train = lesson.train.to(device)
-        self.validation = None if lesson.validation is None else lesson.validation.to(device)
-        criterion = copy.deepcopy(lesson.criterion).to(device)  # it may hold weights of classes
+        self.settings, self.device, self.shard, self.augment = settings, device, shard, data.augment
+        self.train = data.train.to(device)
+        self.validation = None if data.validation is None else data.validation.to(device)
+        criterion = copy.deepcopy(data.criterion).to(device)  # it may hold class weights, which must be on the device
         self.loss = MeanLoss(criterion, self.train.weight is not None)
-        self.plain_loss = MeanLoss(criterion, False)
+        self.validation_criterion = MeanLoss(criterion, False)  # validation rows have no weights
         self.optimizer = make_optimizer(settings.optimizer, self.module, settings.learning_rate, settings.weight_decay)
-        batches = -(-len(self.train) // settings.batch_size)
+        batches = -(-len(self.train) // settings.batch_size)  # rounded up
         self.schedule = Schedule(settings.scheduler, self.optimizer, settings.max_epochs, batches)
         self.scaler = torch.amp.GradScaler(device.type) if settings.precision == "fp16" else None
-        shared = share.wrap(self.module, device)
-        self.forward: Callable[..., Tensor] = torch.compile(shared) if settings.compile else shared
+        # `self.module` stays unwrapped, so that names of weights are the same with and without DistributedDataParallel.
+        wrapped = shard.wrap(self.module, device)
+        self.forward: Callable[..., Tensor] = torch.compile(wrapped) if settings.compile else wrapped
         self.epochs_done = 0
 
     def epoch(self) -> float:
-        """Learn from every train row once; return the mean loss over them."""
+        """Train on every row once; return the mean loss over the train rows."""
         self.epochs_done += 1
         self.module.train()
         with seeded(self.device, self.settings.seed, self.epochs_done):
-            parts = shuffled(len(self.train), self.settings.batch_size, self.share.least)
-        losses, own = [], [self.share.of(part) for part in parts]
-        with seeded(self.device, self.settings.seed, self.epochs_done, self.share.rank):
-            for batch, part in zip(self.train.batches(own, self.settings.workers), parts, strict=True):
-                losses.append(self.learn(batch, len(part)))
+            # Without the rank in the seed: all ranks must draw the same order, of which each then takes its shard.
+            batches = shuffled(len(self.train), self.settings.batch_size, self.shard.min_batch_rows)
+        losses, shards = [], [self.shard.rows_of(rows) for rows in batches]
+        with seeded(self.device, self.settings.seed, self.epochs_done, self.shard.rank):
+            # With the rank: dropout and augmentation must differ between shards.
+            for batch, rows in zip(self.train.batches(shards, self.settings.workers), batches, strict=True):
+                losses.append(self.train_step(batch, len(rows)))
                 self.schedule.after_batch()
-        loss = float(self.share.mean(self.mean(losses, [len(part) for part in parts])))
-        self.schedule.after_epoch(self.judged(loss) if self.schedule.watches_loss else loss)
+        loss = float(self.shard.mean(self.mean(losses, [len(rows) for rows in batches])))
+        self.schedule.after_epoch(self.scheduler_loss(loss) if self.schedule.watches_loss else loss)
         return loss
 
-    def learn(self, batch: Batch, whole: int) -> Tensor:
-        """Take one step; return the loss without waiting for it. `whole` counts the rows of all shares of the batch."""
+    def train_step(self, batch: Batch, batch_rows: int) -> Tensor:
+        """Take one optimizer step; return the loss as a tensor, because reading its value would wait for the GPU.
+
+        `batch_rows` counts the rows of all shards of the batch.
+        """
         self.optimizer.zero_grad()
-        loss = self.loss_of(batch)
-        if self.share.world > 1:
-            loss = loss * self.share.scale(len(batch.target), whole)
+        loss = self.compute_loss(batch)
+        if self.shard.world_size > 1:
+            loss = loss * self.shard.loss_factor(len(batch.target), batch_rows)
         (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
         if self.settings.gradient_clip is not None:
-            self.clip(self.settings.gradient_clip)
+            self.clip_gradients(self.settings.gradient_clip)
         if self.scaler is None:
             self.optimizer.step()
         else:
@@ -177,25 +186,25 @@ class LocalTrainer:
             self.scaler.update()
         return loss.detach()
 
-    def loss_of(self, batch: Batch) -> Tensor:
-        """Run forward."""
+    def compute_loss(self, batch: Batch) -> Tensor:
         with autocast(self.settings.precision, self.device):
             outputs = self.forward(*self.augment(*batch.inputs))
+        # The loss is computed in float32: sums of half-precision numbers lose digits.
         return self.loss(outputs.float(), batch.target, batch.weight)
 
-    def clip(self, norm: float) -> None:
-        """Shorten the gradient to a length (Pascanu et al. 2013, 1211.5063)."""
-        if self.scaler is not None:
+    def clip_gradients(self, norm: float) -> None:
+        """Rescale the gradient to at most this norm (Pascanu et al. 2013, arXiv 1211.5063)."""
+        if self.scaler is not None:  # fp16 gradients are multiplied by the loss scale until they are unscaled
             self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.module.parameters(), norm)
 
     def mean(self, losses: list[Tensor], sizes: list[int]) -> Tensor:
-        """Return the mean over rows of batches' mean losses."""
+        """Return the mean over rows, from the batches' mean losses and row counts."""
         weights = torch.tensor(sizes, dtype=torch.float32, device=self.device)
         return (torch.stack(losses) * weights).sum() / weights.sum()
 
-    def judged(self, train_loss: float) -> float:
-        """Return the loss that a schedule watches: of the validation rows, or else of the train rows."""
+    def scheduler_loss(self, train_loss: float) -> float:
+        """Return the loss for "plateau": on the validation rows if there are any, else on the train rows."""
         return train_loss if self.validation is None else self.validation_loss()
 
     def validation_loss(self) -> float:
@@ -204,23 +213,23 @@ class LocalTrainer:
         self.module.eval()
         losses, sizes = [], []
         with torch.inference_mode():
-            parts = in_order(len(self.validation), self.validation.inputs)
-            for batch in self.validation.batches(parts, self.settings.workers):
-                losses.append(self.plain_loss(self.module(*batch.inputs), batch.target, None))
+            batches = in_order(len(self.validation), self.validation.inputs)
+            for batch in self.validation.batches(batches, self.settings.workers):
+                losses.append(self.validation_criterion(self.module(*batch.inputs), batch.target, None))
                 sizes.append(len(batch.target))
         return float(self.mean(losses, sizes))
 
     @property
     def learning_rate(self) -> float:
-        """Return what the next epoch begins with."""
+        """The learning rate at the start of the next epoch."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the weights and buffers as they are now, not copied."""
+        """Return the current weights and buffers, not copied."""
         return dict(self.module.state_dict())
 
     def state(self) -> dict[str, Any]:
-        """Return all that a training needs to go on exactly: weights and moments are not copied."""
+        """Return the state that resumes training exactly; weights and optimizer moments are not copied."""
         scheduler = self.schedule.scheduler
         return {
             "epochs_done": self.epochs_done,
@@ -232,8 +241,9 @@ class LocalTrainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Load a state that `state` returned."""
         self.epochs_done = state["epochs_done"]
+        # Epochs draw from the run's seed: a resumed fit needs the one it started with, also where random_state is None.
         self.settings = replace(self.settings, seed=state["seed"])
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -243,24 +253,24 @@ class LocalTrainer:
             self.scaler.load_state_dict(state["scaler"])
 
 
-# --- The walk through the epochs of a fit: each is told of, and the answer may end the fit.
+# --- The loop over epochs, which reports each one; the report may end the fit.
 
 
 class Trainer(Protocol):
-    """A training here, or one in other processes."""
+    """`LocalTrainer`, or `DistributedTrainer` with the same methods in other processes."""
 
     @property
     def epochs_done(self) -> int:
-        """Return how many epochs the weights have seen."""
+        """Number of completed epochs."""
         ...
 
     @property
     def learning_rate(self) -> float:
-        """Return what the next epoch begins with."""
+        """The learning rate at the start of the next epoch."""
         ...
 
     def epoch(self) -> float:
-        """Learn from every train row once; return the mean loss over them."""
+        """Train on every row once; return the mean loss over the train rows."""
         ...
 
     def validation_loss(self) -> float:
@@ -268,54 +278,56 @@ class Trainer(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """Return all that a training needs to go on exactly."""
+        """Return the state that resumes training exactly."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Load a state that `state` returned."""
         ...
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the weights and buffers as they are now, not copied."""
+        """Return the current weights and buffers, not copied."""
         ...
 
 
-def run_epochs(training: Trainer, network: Any, report: Report, watched: bool) -> None:
-    """Train `network` to its last epoch, or until `report` says stop; then the best weights are put back, if asked.
+def run_epochs(training: Trainer, network: Any, report: Report, has_validation: bool) -> None:
+    """Train until `max_epochs` or until `report` returns true; then restore the best weights if `report` kept some.
 
     Parameters
     ----------
     training
-        What learns; `network.module_` holds its weights whenever the report looks.
-    watched
-        Whether there are validation rows, whose loss is told too.
+        The trainer; its weights are copied to `network.module_` before each report.
+    has_validation
+        Whether there are validation rows; their loss is reported too.
     """
     if report.start is not None:
         training.restore(read_state(report.start))
     network.n_iter_ = training.epochs_done
     for step in range(training.epochs_done + 1, network.max_epochs + 1):
-        rate = training.learning_rate
-        told = {"train_loss": training.epoch(), "learning_rate": rate}
+        rate = training.learning_rate  # read before the epoch, after which the schedule has already moved on
+        metrics = {"train_loss": training.epoch(), "learning_rate": rate}
         network.n_iter_ = step
-        if report.due(step) and _tell(report, step, training, network, told, watched):
+        if report.due(step) and _report_epoch(report, step, training, network, metrics, has_validation):
             break
     network.take_weights(_weights_to_keep(report.best, training))
 
 
 def _weights_to_keep(best: Any, training: Trainer) -> dict[str, Tensor]:
-    """Return the last weights, or the best iteration's: a copy, or in a fit that went on a checkpoint's folder."""
+    """Return the last weights, or those of the best epoch: `best` is a copy, or the folder of a checkpoint."""
     if best is None:
         return training.weights()
     weights: dict[str, Tensor] = read_state(best)["module"] if isinstance(best, Path) else best
     return weights
 
 
-def _tell(report: Report, step: int, training: Trainer, network: Any, told: dict[str, float], watched: bool) -> bool:
-    if watched:
-        told["validation_loss"] = training.validation_loss()
+def _report_epoch(
+    report: Report, step: int, training: Trainer, network: Any, metrics: dict[str, float], has_validation: bool
+) -> bool:
+    if has_validation:
+        metrics["validation_loss"] = training.validation_loss()
     network.take_weights(training.weights())
 
     def save(folder: Path) -> None:
         write_state(training.state(), folder)
 
-    return report(step, model=network, snapshot=network.copy_weights, save=save, **told)
+    return report(step, model=network, snapshot=network.copy_weights, save=save, **metrics)

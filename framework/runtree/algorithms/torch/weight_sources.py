@@ -1,7 +1,7 @@
-"""Where pretrained weights come from: a zoo, a file, a run; local, or behind any URL that fsspec knows.
+"""Sources of pretrained weights: a zoo, a file or a run; local, or at a URL that fsspec supports.
 
-Weights are read whole, their hash is checked, and no code is run. A zoo is a folder in which `NAME/card.yaml` describes
-`NAME/weights.safetensors`.
+A file is read completely and its hash verified before it is parsed, and no code in it is executed. A zoo is a folder in
+which `NAME/card.yaml` describes `NAME/weights.safetensors`.
 """
 
 import hashlib
@@ -20,67 +20,65 @@ from runtree.contract.errors import ConfigError, DataError, MissingError, first_
 
 
 class WeightsFolder(Protocol):
-    """A folder that is read from; as a text it is what the user calls it."""
+    """A readable folder; `str` returns the path or URL that the user typed."""
 
     def has(self, file: str) -> bool:
-        """Tell whether there is such a file."""
+        """Return whether the file exists."""
         ...
 
     def read(self, file: str) -> bytes:
-        """Return a file's content."""
+        """Return the content of a file; raise DataError if it cannot be read."""
         ...
 
-    def holding(self, file: str) -> list[str]:
-        """Return the names of the subfolders that hold such a file, sorted."""
+    def subfolders_with(self, file: str) -> list[str]:
+        """Return the sorted names of the subfolders that contain the file."""
         ...
 
-    def below(self, name: str) -> "WeightsFolder":
-        """Return a subfolder."""
+    def subfolder(self, name: str) -> "WeightsFolder":
+        """Return the subfolder of this name."""
         ...
 
 
 @dataclass(frozen=True)
 class LocalFolder:
-    """A folder of this machine."""
+    """A folder on this machine."""
 
     path: Path
 
     def __str__(self) -> str:
-        """Return the path."""
         return str(self.path)
 
     def has(self, file: str) -> bool:
-        """Tell whether there is such a file."""
+        """Return whether the file exists."""
         return (self.path / file).is_file()
 
     def read(self, file: str) -> bytes:
-        """Return a file's content."""
+        """Return the content of a file; raise DataError if it cannot be read."""
         try:
             return (self.path / file).read_bytes()
         except OSError as error:
             raise DataError(f"{self.path / file}: cannot be read ({error.strerror})") from None
 
-    def holding(self, file: str) -> list[str]:
-        """Return the names of the subfolders that hold such a file, sorted."""
-        return sorted(found.parent.name for found in self.path.glob(f"*/{file}") if found.parent.name[0] != ".")
+    def subfolders_with(self, file: str) -> list[str]:
+        """Return the sorted names of the subfolders that contain the file."""
+        return sorted(path.parent.name for path in self.path.glob(f"*/{file}") if path.parent.name[0] != ".")
 
-    def below(self, name: str) -> WeightsFolder:
-        """Return a subfolder."""
+    def subfolder(self, name: str) -> WeightsFolder:
         return LocalFolder(self.path / name)
 
 
 @dataclass(frozen=True)
 class RemoteFolder:
-    """A folder behind a URL.
+    """A folder at a URL.
 
     Attributes
     ----------
     system
         The `fsspec.AbstractFileSystem`.
     path
-        As the file system calls the folder.
+        The path of the folder within the file system.
     url
-        As the user does.
+        The URL that the user typed.
     """
 
     system: Any
@@ -88,35 +86,33 @@ class RemoteFolder:
     url: str
 
     def __str__(self) -> str:
-        """Return the URL."""
         return self.url
 
     def has(self, file: str) -> bool:
-        """Tell whether there is such a file."""
-        return bool(self._ask("isfile", file))
+        """Return whether the file exists."""
+        return bool(self._call("isfile", file))
 
     def read(self, file: str) -> bytes:
-        """Return a file's content."""
-        return bytes(self._ask("cat_file", file))
+        """Return the content of a file; raise DataError if it cannot be read."""
+        return bytes(self._call("cat_file", file))
 
-    def holding(self, file: str) -> list[str]:
-        """Return the names of the subfolders that hold such a file, sorted."""
-        return sorted(found.split("/")[-2] for found in self._ask("glob", f"*/{file}"))
+    def subfolders_with(self, file: str) -> list[str]:
+        """Return the sorted names of the subfolders that contain the file."""
+        return sorted(path.split("/")[-2] for path in self._call("glob", f"*/{file}"))
 
-    def below(self, name: str) -> WeightsFolder:
-        """Return a subfolder."""
+    def subfolder(self, name: str) -> WeightsFolder:
         return RemoteFolder(self.system, f"{self.path}/{name}", f"{self.url}/{name}")
 
-    def _ask(self, method: str, file: str) -> Any:
+    def _call(self, method: str, file: str) -> Any:
         try:
             return getattr(self.system, method)(f"{self.path}/{file}")
-        except Exception as error:  # every file system raises what its library does
-            why = first_line(error) or type(error).__name__
-            raise DataError(f"{self.url}/{file}: cannot be read ({why})") from None
+        except Exception as error:  # each file system raises the exceptions of its own library
+            reason = first_line(error) or type(error).__name__
+            raise DataError(f"{self.url}/{file}: cannot be read ({reason})") from None
 
 
-def place(name: str) -> WeightsFolder:
-    """Return a folder by its path or its URL."""
+def open_folder(name: str) -> WeightsFolder:
+    """Return the folder at a path or a URL."""
     if "://" not in name:
         return LocalFolder(Path(name).expanduser())
     try:
@@ -124,19 +120,19 @@ def place(name: str) -> WeightsFolder:
 
         system, path = url_to_fs(name)
     except ImportError as error:
-        raise MissingError(f"zoo: {name}: {first_line(error)}", "install that, or use a local folder") from None
+        raise MissingError(f"zoo: {name}: {first_line(error)}", "install it, or use a local folder") from None
     except ValueError as error:
         raise DataError(f"zoo: {name}: {first_line(error)}") from None
     return RemoteFolder(system, path.rstrip("/"), name.rstrip("/"))
 
 
-MANIFEST, OF_A_RUN = "manifest.json", f"model/{WEIGHTS}"
+MANIFEST, RUN_WEIGHTS = "manifest.json", f"model/{WEIGHTS}"
 PATH = "algorithm.pretrained"
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a network starts from: layers' tensors by name, and where they are from."""
+    """Pretrained tensors by name, and their origin."""
 
     name: str
     sha256: str
@@ -145,82 +141,88 @@ class Weights:
 
 
 def find_weights(pretrained: str, zoo: str | None) -> Weights:
-    """Return the weights that `pretrained` names: an entry of the zoo, or where there is a slash in it, a path.
+    """Load the weights that `pretrained` names: an entry of the zoo, or a path if it contains a slash.
 
     Raises
     ------
     ConfigError
-        Where there is nothing of that name.
+        If there is no entry, file or run of that name.
     DataError
-        Where a file is not what its card or its run's manifest says.
+        If a file does not have the hash in its card or its run's manifest.
     UntrustedError
-        Where the file could only be unpickled.
+        If the file could only be unpickled.
     """
     refuse_pickles(pretrained, PATH)
     if pretrained.endswith(".safetensors"):
-        return _of_a_file(pretrained)
+        return _from_file(pretrained)
     if "/" in pretrained:
-        return _of_a_folder(place(pretrained), pretrained)
-    return _of_the_zoo(pretrained, zoo)
+        return _from_folder(open_folder(pretrained), pretrained)
+    return _from_zoo(pretrained, zoo)
 
 
-def _of_the_zoo(name: str, zoo: str | None) -> Weights:
+def _from_zoo(name: str, zoo: str | None) -> Weights:
     if zoo is None:
-        raise ConfigError(f"{PATH}: '{name}' is a name in a zoo, and there is none", "type: zoo=FOLDER")
-    root = place(zoo)
+        raise ConfigError(f"{PATH}: '{name}' is the name of a zoo entry, but no zoo is set", "type: zoo=FOLDER")
+    root = open_folder(zoo)
     if not NAME.fullmatch(name) or not root.has(f"{name}/{CARD}"):
         raise unknown(
-            "zoo entry", name, root.holding(CARD), f"{PATH} looks into '{root}'; a path has a slash", error=ConfigError
+            "zoo entry",
+            name,
+            root.subfolders_with(CARD),
+            f"{PATH} searches '{root}'; a path contains a slash",
+            error=ConfigError,
         )
-    return _of_a_folder(root.below(name), name)
+    return _from_folder(root.subfolder(name), name)
 
 
-def _of_a_folder(folder: WeightsFolder, name: str) -> Weights:
+def _from_folder(folder: WeightsFolder, name: str) -> Weights:
     if folder.has(CARD):
         card = ModelCard.parse(folder.read(CARD), f"{folder}/{CARD}")
-        return _checked(folder, WEIGHTS, card.sha256, CARD, card.name, card.architecture)
+        return _verified(folder, WEIGHTS, card.sha256, CARD, card.name, card.architecture)
     if folder.has(MANIFEST):
-        return _checked(folder, OF_A_RUN, _manifest(folder).get(OF_A_RUN), MANIFEST, name, None)
+        return _verified(folder, RUN_WEIGHTS, _manifest(folder).get(RUN_WEIGHTS), MANIFEST, name, None)
     raise ConfigError(
-        f"{PATH}: '{name}' is no folder of weights: it has neither {CARD} nor {MANIFEST}",
-        "possible: an entry of a zoo, a .safetensors file, or the folder of a run",
+        f"{PATH}: '{name}' contains no weights: it has neither {CARD} nor {MANIFEST}",
+        "possible: a zoo entry, a .safetensors file, or the folder of a run",
     )
 
 
 def _manifest(folder: WeightsFolder) -> dict[str, Any]:
     try:
-        found = json.loads(folder.read(MANIFEST))
+        manifest = json.loads(folder.read(MANIFEST))
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise DataError(f"{folder}/{MANIFEST}: not a manifest of sha256 by file")
-    return found
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise DataError(f"{folder}/{MANIFEST}: not a manifest: expected a JSON object of sha256 by file name")
+    return manifest
 
 
-def _checked(
-    folder: WeightsFolder, file: str, sha256: Any, said_by: str, name: str, architecture: str | None
+def _verified(
+    folder: WeightsFolder, file: str, sha256: Any, listed_in: str, name: str, architecture: str | None
 ) -> Weights:
     if sha256 is None:
-        raise ConfigError(f"{PATH}: the run '{name}' kept no {file}", "possible: a completed run of a network in torch")
+        raise ConfigError(f"{PATH}: the run '{name}' has no {file}", "possible: a completed run of a torch network")
+    # Hash and tensors come from the same bytes: a second read could return a file that changed in between.
     content = folder.read(file)
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
         raise DataError(
-            f"{folder}/{file}: not the file that {said_by} names: nothing was loaded",
-            f"its sha256 is {found[:12]}…, and {str(sha256)[:12]}… is expected; fetch it again",
+            f"{folder}/{file}: sha256 differs from {listed_in}; nothing was loaded",
+            f"expected {str(sha256)[:12]}…, got {actual[:12]}…; download the file again",
         )
-    return Weights(name, found, _tensors(content, f"{folder}/{file}"), architecture)
+    return Weights(name, actual, _tensors(content, f"{folder}/{file}"), architecture)
 
 
-def _of_a_file(path: str) -> Weights:
+def _from_file(path: str) -> Weights:
     file = path.rpartition("/")[2]
-    content = place(path.removesuffix(file) or ".").read(file)
+    content = open_folder(path.removesuffix(file) or ".").read(file)
     return Weights(path, hashlib.sha256(content).hexdigest(), _tensors(content, path))
 
 
 def _tensors(content: bytes, path: str) -> dict[str, Tensor]:
     try:
-        found: dict[str, Tensor] = dict(sorted(load(content).items()))  # as read, their order is nobody's
+        # safetensors returns no stable order; error messages and suggestions must not depend on it.
+        tensors: dict[str, Tensor] = dict(sorted(load(content).items()))
     except SafetensorError:
-        raise DataError(f"{path}: not a file of safetensors, or a part of it is missing") from None
-    return found
+        raise DataError(f"{path}: not a safetensors file, or truncated") from None
+    return tensors
