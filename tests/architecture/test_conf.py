@@ -52,7 +52,7 @@ def test_an_option_composes_and_its_target_accepts_its_keys(group, name):
     elif group == "evaluator":
         assert callable(build(evaluator_arguments(node), group, trust).evaluate)
     elif name in ("gpu", "mps"):
-        with pytest.raises(RequestError, match=f"compute: device {node['device']} is not there"):
+        with pytest.raises(RequestError, match=f"compute: device {node['device']} is not available"):
             build(compute_arguments(node), group, trust)
     elif group == "compute":
         assert read_resources(node).at_once >= 1
