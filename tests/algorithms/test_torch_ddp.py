@@ -106,8 +106,8 @@ def test_an_error_in_a_process_is_told():
 def test_shares_are_the_batch():
     part = torch.arange(7)
     shares = [BatchShard(rank, 3) for rank in range(3)]
-    assert sorted(torch.cat([share.of(part) for share in shares]).tolist()) == list(range(7))
-    assert sum(share.scale(len(share.of(part)), 7) for share in shares) == pytest.approx(3)
+    assert sorted(torch.cat([share.rows_of(part) for share in shares]).tolist()) == list(range(7))
+    assert sum(share.loss_factor(len(share.rows_of(part)), 7) for share in shares) == pytest.approx(3)
 
 
 @pytest.mark.parametrize(
