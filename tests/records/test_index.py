@@ -336,3 +336,18 @@ def test_a_place_that_goes_in_the_middle_of_the_walk_is_left_out(tmp_path, monke
 
     monkeypatch.setattr(scan, "list_subfolders", list_subfolders)
     assert [run[0] for run in told(tmp_path)] == ["r9"]
+
+
+@pytest.mark.parametrize("odd", ["half a surrogate pair: \udcff", 2**70])
+def test_a_value_that_sqlite_cannot_store_costs_no_other_run_its_values(tmp_path, odd):
+    """Rows of several shapes are written together: that of the odd value lies between those of another shape."""
+    for number, config in enumerate([{"a": "x"}, {"b": odd}, {"a": "y"}, {"a": "z"}]):
+        put(tmp_path, f"r{number}", config=config)
+    select = lambda runs: select_runs(runs, RunQuery(), dict)  # noqa: E731
+    for _ in range(2):  # while the index is written, and from it
+        found = {run.id: run.config for run in query_index(tmp_path, select).records}
+        assert [found[name].get("a") for name in ("r0", "r2", "r3")] == ["x", "y", "z"]
+    column = dict(
+        zip(open_index(tmp_path).column("id").values(), open_index(tmp_path).column("config:a").values(), strict=True)
+    )
+    assert [column[name] for name in ("r0", "r2", "r3")] == ["x", "y", "z"]

@@ -120,6 +120,15 @@ def test_without_data_a_section_is_absent(write):
     assert ids == ["metrics", "reproduce", "config", "time", "files"]
 
 
+@pytest.mark.parametrize("name", ["data.json", "evaluation.json", "metrics.json", "predictions.parquet", "config.yaml"])
+def test_a_missing_file_costs_its_section_and_never_the_page(write, name):
+    record = write()
+    (record.folder / name).unlink(missing_ok=True)
+    read = page(record)
+    assert "0.9000" in read.text
+    assert "runtree rerun" in read.text
+
+
 def test_what_was_removed_is_said(write):
     record = write()
     folder = RunFolder(record.folder)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from runtree.contract.run import SlotError
+from runtree.contract.run import Deferred, SlotError
 from runtree.training.active_run import ActiveRun
 
 
@@ -23,6 +23,13 @@ def make_run(folder=Path(), **more):
 def test_reading_an_empty_slot_names_the_stage_that_fills_it():
     with pytest.raises(SlotError, match=r"run\.model is empty: the stage 'fit' fills it"):
         make_run().model  # noqa: B018
+
+
+def test_a_key_error_of_a_deferred_value_is_not_an_empty_slot():
+    run = make_run()
+    run.predictions = Deferred(lambda: {}["no such key"])
+    with pytest.raises(KeyError, match="no such key"):
+        run.predictions  # noqa: B018
 
 
 def test_a_slot_is_filled_once():

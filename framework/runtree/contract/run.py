@@ -101,13 +101,14 @@ class Slot(Generic[Value]):
             return self
         try:
             value: Value = run.__dict__[self.name]
-            if isinstance(value, Deferred):
-                value = run.__dict__[self.name] = value.make()
         except KeyError:
             raise SlotError(
                 f"run.{self.name} is empty: the stage '{self.stage}' fills it",
                 f"place your stage after it: Stage(…, after='{self.stage}')",
             ) from None
+        # outside the `try`: a KeyError of the function itself is not an empty slot
+        if isinstance(value, Deferred):
+            value = run.__dict__[self.name] = value.make()
         return value
 
     def __set__(self, run: object, value: Value) -> None:

@@ -575,7 +575,8 @@ class IndexBuilder:
                 self.connection.executemany(sql, zip(*own.values(), strict=True))
             except (OverflowError, UnicodeEncodeError):  # an integer of more than 64 bits, half a surrogate pair
                 # the rows before the one that failed are inserted already, and without a journal there is no rollback
-                self.connection.execute(f"DELETE FROM {table} WHERE row >= ?", (bookkeeping[0][0],))
+                # only those of this shape: rows of other shapes lie between them, and are in the table already
+                self.connection.executemany(f"DELETE FROM {table} WHERE row = ?", zip(own["row"], strict=True))
                 safe = [[_storable(value) for value in column] for column in own.values()]
                 self.connection.executemany(sql, zip(*safe, strict=True))
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from runtree.contract.errors import first_line
+from runtree.contract.errors import RuntreeError, first_line
 from runtree.reports.commands import command_line, outputs_option
 from runtree.reports.elements import Code, Element, Page, Paragraph, Section, Verdict
 from runtree.reports.images import PlotGallery
@@ -40,7 +40,7 @@ LAST_SECTIONS: tuple[tuple[str, str, SectionBuilder], ...] = (
 )
 MAX_ADVICE = 4
 # What reading a file of an unexpected shape raises: a damaged file costs its section and never the page.
-DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OSError)
+DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OSError, RuntreeError)
 UNKNOWN_VERDICT = Verdict("note", "Undecided", "a file of this run is damaged.")
 Part = TypeVar("Part")
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from runtree.contract.errors import RuntreeError
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import sha256
 from runtree.records.reader import RunReader, nested_settings
@@ -98,7 +99,7 @@ def config(content: RunContent, gallery: PlotGallery) -> list[Element]:
     try:
         return [*elements, Details("config.yaml", [Code("", RunReader(content.record.folder).read_config())])]
     # the table above is useful without the file
-    except (LookupError, OSError, RuntimeError, UnicodeDecodeError):
+    except (LookupError, OSError, RuntimeError, RuntreeError, UnicodeDecodeError):
         return elements
 
 
