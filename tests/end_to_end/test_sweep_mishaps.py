@@ -24,6 +24,8 @@ from real_sweeps import (
     words,
 )
 
+# Under a limit of the size of files Python would leave cut bytecode in the package, for every later process to fail on.
+NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 RESUME = ("resume", "latest")
 
 
@@ -119,7 +121,7 @@ def test_a_limit_of_the_size_of_files_ends_a_sweep_in_order(folder):
     def little() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000))
 
-    one = drive(folder, *words("random", 40), preexec_fn=little)
+    one = drive(folder, *words("random", 40), preexec_fn=little, env=NO_BYTECODE)
     assert one.process.returncode == 1, one.said
     assert "the disk takes no more (File too large)" in one.said and "Traceback" not in one.said, one.said
     known = ended(folder)

@@ -8,7 +8,7 @@ from typing import Any
 
 from runtree.app.application import App
 from runtree.app.rerun import refuse_changed_config, typed_overrides
-from runtree.app.train import TrainCallbacks, TrainResult, train
+from runtree.app.train import NO_CALLBACKS, TrainCallbacks, TrainResult, train
 from runtree.config.freeze import FrozenConfig
 from runtree.config.hydra_engine import parse_flags
 from runtree.contract.errors import RequestError
@@ -52,7 +52,7 @@ def check_resume_overrides(overrides: Sequence[str]) -> None:
             )
 
 
-def continue_run(app: App, selector: str, more: Sequence[str], callbacks: TrainCallbacks) -> TrainResult:
+def continue_run(app: App, selector: str, more: Sequence[str], callbacks: TrainCallbacks = NO_CALLBACKS) -> TrainResult:
     """Continue a run from its last checkpoint, or train a completed one further.
 
     Parameters

@@ -41,6 +41,9 @@ class TrainCallbacks:
     choose_folder: Callable[["FrozenConfig", OpenFolder], OpenFolder] = lambda frozen, open_new: open_new
 
 
+NO_CALLBACKS = TrainCallbacks()
+
+
 @dataclass
 class TrainResult:
     """The run or the sweep of a command line.
@@ -58,7 +61,7 @@ class TrainResult:
 def train(
     app: App,
     flags: argparse.Namespace,
-    callbacks: TrainCallbacks = TrainCallbacks(),
+    callbacks: TrainCallbacks = NO_CALLBACKS,
     order: "SweepRequest | None" = None,
 ) -> TrainResult:
     """Run a command line: one run, or with -m a sweep, which `order` configures."""
