@@ -168,4 +168,4 @@ def test_missing_sizes_are_told(write, compared):
 def test_scores_on_the_train_part_are_not_tested(write, compared):
     for name, score in (("ridge", 0.9), ("lasso", 0.8)):
         write(name, config={"algorithm.name": name}, metrics={"train": {"accuracy": score}})
-    assert "say nothing about other rows" in against(compared("e", metric="train.accuracy")).why
+    assert "do not generalize to other rows" in against(compared("e", metric="train.accuracy")).why
