@@ -22,7 +22,7 @@ MODES = {1: "L", 3: "RGB"}
 
 
 class UnreadableError(DataError):
-    """A file that is no picture, told in one line: from a worker, torch hands on the traceback with it as last line."""
+    """A file cannot be decoded as an image. One line: torch passes a worker's traceback on with it as the last line."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message.strip().rpartition(f"{type(self).__name__}: ")[2])

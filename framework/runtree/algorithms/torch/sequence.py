@@ -163,7 +163,7 @@ class TorchSequence(Network):
     dropout
         The share that is left out in training: of each step, between layers, and of what is pooled.
     pooling
-        What of a sequence is told from: the "mean" of all steps, or the "last" one.
+        What the prediction is made from: the "mean" of all steps, or the "last" one.
     tokens
         A text is read by "words" or by "characters"; languages that put no spaces between words need the latter.
     vocabulary, min_count

@@ -62,8 +62,8 @@ class Classification(ClassifierMixin):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> Array:
         """Return float64 of shape (rows, classes); each row sums to 1."""
-        chances: Array = softmax(self.outputs(X).astype(np.float64), axis=1)
-        return chances
+        y_proba: Array = softmax(self.outputs(X).astype(np.float64), axis=1)
+        return y_proba
 
     def predict(self, X: Any) -> Array:
         """Return the likeliest label of each row."""
@@ -90,7 +90,7 @@ class Regression(RegressorMixin):  # type: ignore[misc]
         return torch.from_numpy(((values - self.target_mean_) / self.target_scale_).astype(np.float32)[:, None])
 
     def is_known(self, y: Any) -> Array:
-        """Tell of each value that it can be told of."""
+        """Return True for every value: a regression target has no unknown classes."""
         return np.ones(len(y), dtype=bool)
 
     def weigh(self, X: Any, y: Any, sample_weight: Any) -> Tensor | None:
