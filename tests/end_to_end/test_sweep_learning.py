@@ -7,6 +7,7 @@ import pytest
 import yaml
 from real_sweeps import UNEXAMINED
 
+from runtree.records.layout import sweep_folders
 from runtree.records.ledger import read_ledger
 
 QUICK = [
@@ -23,7 +24,7 @@ def tuned(runtree, folder):
     def run(*words, code=0):
         said = runtree("train", "-m", *QUICK, *words)
         assert said.code == code, said.err + said.out
-        return sorted(folder.glob("outputs/*/*-sweep"))[-1]
+        return sweep_folders(folder / "outputs")[-1].path
 
     return run
 

@@ -27,6 +27,15 @@ def test_a_sweeps_ending_stays_at_the_end(tmp_path):
     assert make_unique_folder(tmp_path, "t", "-sweep").name == "t-2-sweep"
 
 
+def test_the_latest_of_the_sweeps_of_one_second_is_the_one_that_was_made_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "folder_time", lambda: "20261122-031728")
+    made = [folders.make_sweep_folder(tmp_path / experiment) for experiment in "ab" for _ in range(11)]
+    for folder in made:
+        (folder / "ledger.jsonl").touch()
+    assert [sweep.path.name for sweep in folders.sweep_folders(tmp_path)][::2] == [folder.name for folder in made[:11]]
+    assert folders.find_sweep(tmp_path, "latest").path.name == "20261122-031728-11-sweep"
+
+
 def test_a_folder_that_holds_a_run_is_not_taken(tmp_path):
     use_run_folder(tmp_path / "mine")
     with pytest.raises(RequestError, match="already contains a run"):

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -363,7 +364,14 @@ def drop_artifacts(folder: RunFolder, but: Collection[str] = ()) -> None:
 def sweep_folders(outputs: Path) -> list[SweepFolder]:
     """Return every sweep below `outputs`, the oldest first."""
     paths = [path for path in outputs.glob("*/*-sweep") if (path / "ledger.jsonl").is_file()]
-    return [SweepFolder(path) for path in sorted(paths, key=lambda path: path.name)]
+    return [SweepFolder(path) for path in sorted(paths, key=lambda path: _creation_order(path.name))]
+
+
+def _creation_order(sweep: str) -> tuple[str, int, str]:
+    """Return the time in a sweep's name, its number among the sweeps of that second, and the name."""
+    # as text "<time>-2-sweep" would sort before "<time>-sweep", and "-10" before "-2"
+    match = re.match(r"(\d{8}-\d{6})(?:-(\d+))?-sweep$", sweep)
+    return (match[1], int(match[2] or 1), sweep) if match else (sweep, 0, sweep)
 
 
 def find_sweep(outputs: Path, selector: str) -> SweepFolder:
