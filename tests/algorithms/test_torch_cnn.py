@@ -17,7 +17,7 @@ from skops import io
 
 from algorithms.torch_checks import carry_out
 from runtree.algorithms.torch.cnn import TorchCNNClassifier, TorchCNNRegressor
-from runtree.algorithms.torch.image_encoders import Augmentation, read_picture
+from runtree.algorithms.torch.image_encoders import Augmentation, read_image
 from runtree.contract.errors import ConfigError, DataError
 
 SMALL = {"channels": 4, "stages": 2, "device": "cpu", "threads": 1}
@@ -146,13 +146,13 @@ def test_a_torn_file_is_named_in_one_line(files, workers):
     model = TorchCNNClassifier(**QUICK, image_size=8, workers=workers).fit(files.drop(index=7), np.delete(LABELS, 7))
     with pytest.raises(DataError) as told:
         model.predict(files)
-    assert str(told.value).startswith(f"{torn} is no picture that can be read (")
+    assert str(told.value).startswith(f"cannot decode image {torn} (")
     assert len(str(told.value).splitlines()) == 1
 
 
 def test_what_is_no_picture_is_refused(files):
     model = TorchCNNClassifier(**QUICK, image_size=8).fit(files, LABELS)
-    with pytest.raises(DataError, match=r"column 'image': 1 of 2 files are not there: gone\.png"):
+    with pytest.raises(DataError, match=r"column 'image': 1 of 2 files do not exist: gone\.png"):
         model.predict(pd.DataFrame({"image": [files["image"][0], "gone.png"]}))
     with pytest.raises(DataError, match="column 'image': 1 rows have no file name"):
         model.predict(pd.DataFrame({"image": [files["image"][0], None]}))
@@ -167,16 +167,16 @@ def test_what_is_no_picture_is_refused(files):
 def test_any_kind_of_picture_is_read(tmp_path):
     wide = np.arange(0, 60000, 1000, dtype=np.uint16).reshape(6, 10)
     Image.fromarray(wide).save(tmp_path / "deep.png")
-    assert read_picture(str(tmp_path / "deep.png"), [1, 6, 10])[0].tolist() == (wide >> 8).tolist()
+    assert read_image(str(tmp_path / "deep.png"), [1, 6, 10])[0].tolist() == (wide >> 8).tolist()
     palette = Image.new("P", (4, 4), 1)
     palette.putpalette([0, 0, 0, 10, 200, 30])
     palette.save(tmp_path / "palette.png", transparency=bytes([0, 255]))
-    assert read_picture(str(tmp_path / "palette.png"), [3, 2, 2])[:, 0, 0].tolist() == [10, 200, 30]
+    assert read_image(str(tmp_path / "palette.png"), [3, 2, 2])[:, 0, 0].tolist() == [10, 200, 30]
     turned = Image.fromarray(np.array([[0, 255]], dtype=np.uint8))
     exif = turned.getexif()
     exif[0x0112] = 6  # taken with the camera on its side
     turned.save(tmp_path / "turned.png", exif=exif)
-    assert read_picture(str(tmp_path / "turned.png"), [1, 2, 1]).ravel().tolist() == [0, 255]
+    assert read_image(str(tmp_path / "turned.png"), [1, 2, 1]).ravel().tolist() == [0, 255]
 
 
 def test_nothing_changes_where_nothing_may():

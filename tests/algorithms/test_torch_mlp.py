@@ -58,7 +58,7 @@ def test_holes_in_numbers_are_the_median():
 
 def test_dates_are_refused_with_a_way_out():
     frame, target = table()
-    with pytest.raises(DataError, match="column 'day' holds datetime64") as refused:
+    with pytest.raises(DataError, match="column 'day' has dtype datetime64") as refused:
         TorchMLPClassifier(**QUICK).fit(frame.assign(day=pd.Timestamp("2020-01-01")), target)
     assert "preprocess=tabular" in str(refused.value)
 
@@ -125,8 +125,8 @@ def test_bf16_trains_close_to_float32():
     ("parameters", "said"),
     [
         ({"precision": "fp16"}, "algorithm.precision: fp16 needs an accelerator"),
-        ({"device": "cuda:7"}, "algorithm.device: 'cuda:7' is not there: found"),
-        ({"device": "toaster"}, "algorithm.device: 'toaster' is no device"),
+        ({"device": "cuda:7"}, "algorithm.device: 'cuda:7' is not available; found"),
+        ({"device": "toaster"}, "algorithm.device: unknown device 'toaster'"),
     ],
 )
 def test_what_is_not_there_is_refused(parameters, said):

@@ -111,9 +111,9 @@ def test_one_tensor_among_an_answer_is_the_outputs(wrap):
 @pytest.mark.parametrize(
     ("wrap", "said"),
     [
-        (lambda x: (x, x), "Wrapped answers with tuple of 2, not with outputs"),
-        (lambda x: {"a": x, "b": x}, "Wrapped answers with dict of a, b, not with outputs"),
-        (lambda x: None, "Wrapped answers with NoneType, not with outputs"),
+        (lambda x: (x, x), "Wrapped returns tuple of 2, not outputs"),
+        (lambda x: {"a": x, "b": x}, "Wrapped returns dict of a, b, not outputs"),
+        (lambda x: None, "Wrapped returns NoneType, not outputs"),
     ],
 )
 def test_an_answer_that_leaves_a_choice_is_refused(wrap, said):

@@ -173,7 +173,7 @@ TEXTS, LABELS = sentences(20)
             DataError,
             r"3 columns, of text: text, town(.|\n)*data.drop=\[age,town]",
         ),
-        (TEXTS.assign(text=pd.Timestamp("2020-01-01")), {}, DataError, "column 'text' holds datetime64"),
+        (TEXTS.assign(text=pd.Timestamp("2020-01-01")), {}, DataError, "column 'text' has dtype datetime64"),
         (TEXTS.to_numpy(), {}, ConfigError, "preprocess=raw"),
         (TEXTS, {"model": "transformer", "units": 10, "heads": 4}, ConfigError, "algorithm.heads(.|\n)*1, 2, 5, 10"),
         (np.ones((20, 4)), {"channels": 3}, ConfigError, "algorithm.channels: 4 columns"),

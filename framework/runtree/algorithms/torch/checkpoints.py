@@ -1,4 +1,4 @@
-"""Weights as safetensors, and the state of a training on disk. Reading runs no code."""
+"""Weights as safetensors, and the state of a training on disk. Reading executes no code."""
 
 import copy
 import json
@@ -14,14 +14,14 @@ FILE = "weights.safetensors"
 
 
 class SavedWeights:
-    """What a fitted network does with its weights; runtree's contract `HoldsWeights`."""
+    """Mix-in: saving and loading the weights of a fitted network, as the protocol `HoldsWeights` requires."""
 
     module_: nn.Module
     encoder_: Any
     n_outputs_: int
 
     def bare(self) -> Self:
-        """Return the fitted network without its module: what is left is numbers, texts, arrays and lists of them."""
+        """Return the fitted network without its module: only numbers, strings, arrays and lists of them."""
         bare = copy.copy(self)
         del bare.module_
         return bare
@@ -31,7 +31,7 @@ class SavedWeights:
         save_file({name: tensor.cpu() for name, tensor in self.copy_weights().items()}, folder / FILE)
 
     def load_weights(self, folder: Path) -> None:
-        """Make the module anew and give it the weights that `save_weights` wrote."""
+        """Make the module and load the weights that `save_weights` wrote."""
         with torch.random.fork_rng():
             self.module_ = self.make_module(self.encoder_, self.n_outputs_)  # type: ignore[attr-defined]
         self.module_.load_state_dict(load_file(folder / FILE))
@@ -42,13 +42,13 @@ class SavedWeights:
         return {name: tensor.detach().clone() for name, tensor in self.module_.state_dict().items()}
 
     def take_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Put weights and buffers into the module; its own are there already."""
+        """Load weights and buffers into the module, unless they are its own."""
         own = self.module_.state_dict()
         if any(own[name].data_ptr() != tensor.data_ptr() for name, tensor in weights.items()):
             self.module_.load_state_dict(weights)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle holds: the module in the processor's memory, so that it can be read anywhere."""
+        """Return the state for a pickle, with the module on the CPU so that any machine can load it."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
         module = state.get("module_")
         if module is not None and any(tensor.device.type != "cpu" for tensor in module.state_dict().values()):
@@ -56,7 +56,7 @@ class SavedWeights:
         return state
 
 
-# --- The state of a training on disk: tensors as safetensors, the rest as JSON. Reading runs no code.
+# --- The state of a training on disk: tensors as safetensors, the rest as JSON.
 
 TENSORS, REST = "training.safetensors", "training.json"
 
@@ -70,16 +70,16 @@ def write_state(state: Mapping[str, Any], folder: Path) -> None:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Read what `write_state` wrote; tensors come into the processor's memory."""
+    """Return the state that `write_state` wrote, with tensors on the CPU."""
     rest = json.loads((folder / REST).read_text())
     state: dict[str, Any] = _with_tensors(rest, load_file(folder / TENSORS))
     return state
 
 
 def _without_tensors(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """Put tensors aside; mappings become lists of pairs, for JSON knows no key that is a number."""
+    """Move tensors into `tensors`; mappings become lists of pairs, as JSON has no numeric keys."""
     if isinstance(value, Tensor):
-        tensors[path] = value.detach().cpu().clone()  # weights that are tied share memory, which the format refuses
+        tensors[path] = value.detach().cpu().clone()  # cloned: tied weights share memory, which safetensors refuses
         return {"tensor": path}
     if isinstance(value, Mapping):
         return {"pairs": [[key, _without_tensors(below, f"{path}.{key}", tensors)] for key, below in value.items()]}

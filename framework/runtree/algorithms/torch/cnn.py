@@ -1,4 +1,4 @@
-"""A residual convolutional network for pictures."""
+"""A residual convolutional network for images."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,38 +25,38 @@ from runtree.algorithms.torch.table_encoder import Inputs
 from runtree.algorithms.torch.task_heads import Classification, Regression
 from runtree.contract.errors import DataError
 
-ROOM = 2**24  # numbers that a layer puts out at a time, when nothing is learned
+MAX_ACTIVATIONS = 2**24  # of the first layer per batch of a prediction
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchCNN(Network):
-    """Stages of residual blocks, each of twice the channels and half the size of the one before.
+    """Stages of residual blocks, each with twice the channels and half the size of the one before.
 
-    A row is a picture: columns of pixels, channel by channel and row by row, or a frame with one column of file names,
-    which are read when they are needed, by `workers` processes. Pixels are standardised channel by channel.
+    A row is an image: columns of pixels by channel and row, or a single column of file names, which `workers`
+    processes read lazily. Pixels are standardised by channel.
 
-    The source of the architecture: He, Zhang, Ren and Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016,
+    Source: He, Zhang, Ren and Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016,
     arXiv 1603.05027: the network for CIFAR with full pre-activation (section 4.1), here with dropout before its last
     layer.
 
     Parameters
     ----------
     image_shape
-        Channels, height and width of rows of pixels, one of which may be -1: what is left. None: as columns named
-        `pixel_ROW_COLUMN` or `pixel_CHANNEL_ROW_COLUMN` say, or else a grey square.
+        Channels, height and width of rows of pixels; one of them may be -1 and is inferred. None: from columns named
+        `pixel_ROW_COLUMN` or `pixel_CHANNEL_ROW_COLUMN`, else a grey square.
     image_size
-        The side, or height and width, to which pictures in files are brought.
+        Side, or height and width, to which images in files are resized.
     color
-        "rgb" or "grey": how pictures in files are read.
+        "rgb" or "grey": the colours of images in files.
     channels
-        Of the first stage.
+        Channels of the first stage.
     stages, blocks
-        How many stages, and blocks in each.
+        Number of stages, and of blocks in each.
     dropout
-        The share of features that is left out before the last layer.
+        Fraction of features dropped before the last layer.
     shift, rotation, zoom, contrast, flip
-        How much train pictures change at random, in each epoch anew: a share of the size, degrees, a share, a share,
-        and whether they are mirrored.
+        Random augmentation of the train images in each epoch: fraction of the size, degrees, relative size, relative
+        contrast, and whether half of them are mirrored.
     """
 
     image_shape: Any = None
@@ -101,18 +101,18 @@ class TorchCNN(Network):
                 self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=least
             )
         if len(X) < least:
-            raise DataError(f"found {len(X)} row(s), and {least} are needed")
+            raise DataError(f"found {len(X)} row(s), at least {least} required")
         return validate_data(self, X, reset=reset, skip_check_array=True)
 
     def learn_inputs(self, X: Any) -> PixelEncoder | FileEncoder:
-        """Learn the moments of each channel."""
+        """Fit the encoder: mean and standard deviation of each channel."""
         if holds_files(X):
             return FileEncoder.learn(X, [1 if self.color == "grey" else 3, *sides(self.image_size)])
         names = list(getattr(self, "feature_names_in_", ()))
         return PixelEncoder.learn(X, find_shape(lengths(self.image_shape), X.shape[1], names))
 
     def augment(self, *inputs: Tensor) -> Inputs:
-        """Return train pictures changed at random."""
+        """Return train images with random augmentation."""
         change = Augmentation(self.shift, self.rotation, self.zoom, self.contrast, self.flip)
         return (change(inputs[0]),)
 
@@ -122,41 +122,41 @@ class TorchCNN(Network):
 
 
 class CNNModule(nn.Module):
-    """Stages of blocks after one convolution; the mean over the picture of what they say is the last layer's input."""
+    """A convolution, stages of blocks, the mean over all pixels, and a linear layer."""
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, asked: TorchCNN, encoder: PixelEncoder | FileEncoder, outputs: int) -> None:
+    def __init__(self, settings: TorchCNN, encoder: PixelEncoder | FileEncoder, outputs: int) -> None:
         super().__init__()
-        for name, value in (("mean", encoder.mean), ("scale", encoder.scale)):  # of the data, and not among the weights
+        for name, value in (("mean", encoder.mean), ("scale", encoder.scale)):  # not trained
             tensor = torch.as_tensor(value, dtype=torch.float32)[:, None, None]
             self.register_buffer(name, tensor, persistent=False)
-        widths = [asked.channels * 2**stage for stage in range(asked.stages)]
+        widths = [settings.channels * 2**stage for stage in range(settings.stages)]
         self.first = convolution(encoder.shape[0], widths[0])
-        blocks = [Block(widths[0], widths[0]) for _ in range(asked.blocks)]
+        blocks = [Block(widths[0], widths[0]) for _ in range(settings.blocks)]
         for before, after in pairwise(widths):
-            blocks += [Block(before, after, stride=2), *(Block(after, after) for _ in range(asked.blocks - 1))]
+            blocks += [Block(before, after, stride=2), *(Block(after, after) for _ in range(settings.blocks - 1))]
         self.blocks = nn.Sequential(*blocks)
         self.last = nn.BatchNorm2d(widths[-1])
-        self.output = nn.Sequential(nn.Dropout(asked.dropout), nn.Linear(widths[-1], outputs))
+        self.output = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(widths[-1], outputs))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return float32 of shape (rows, outputs); when nothing is learned, for some rows at a time."""
+        """Return float32 of shape (rows, outputs); outside training in batches, to bound memory."""
         if self.training:
-            return self.answer(images)
-        at_once = max(1, ROOM // (self.first.out_channels * images.shape[2] * images.shape[3]))
-        return torch.cat([self.answer(part) for part in torch.split(images, at_once)])
+            return self.outputs(images)
+        at_once = max(1, MAX_ACTIVATIONS // (self.first.out_channels * images.shape[2] * images.shape[3]))
+        return torch.cat([self.outputs(part) for part in torch.split(images, at_once)])
 
-    def answer(self, images: Tensor) -> Tensor:
+    def outputs(self, images: Tensor) -> Tensor:
         """Return float32 of shape (rows, outputs)."""
         features = self.blocks(self.first((images - self.mean) / self.scale))
-        answer: Tensor = self.output(functional.relu(self.last(features)).mean(dim=(2, 3)))
-        return answer
+        outputs: Tensor = self.output(functional.relu(self.last(features)).mean(dim=(2, 3)))
+        return outputs
 
 
 class Block(nn.Module):
-    """x + Conv(ReLU(Norm(Conv(ReLU(Norm(x)))))); where the shape changes, x goes through a convolution of its own."""
+    """x + Conv(ReLU(Norm(Conv(ReLU(Norm(x)))))); where the shape changes, x goes through a 1 x 1 convolution."""
 
     def __init__(self, before: int, after: int, stride: int = 1) -> None:
         super().__init__()
@@ -164,26 +164,26 @@ class Block(nn.Module):
         self.inner = nn.Sequential(
             convolution(before, after, stride), nn.BatchNorm2d(after), nn.ReLU(), convolution(after, after)
         )
-        self.past = None if before == after else nn.Conv2d(before, after, 1, stride=stride, bias=False)
+        self.shortcut = None if before == after else nn.Conv2d(before, after, 1, stride=stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what came in, corrected."""
-        ready = self.first(x)
-        kept = x if self.past is None else self.past(ready)
-        corrected: Tensor = kept + self.inner(ready)
+        """Return x, reshaped where necessary, plus its correction."""
+        activated = self.first(x)
+        kept = x if self.shortcut is None else self.shortcut(activated)
+        corrected: Tensor = kept + self.inner(activated)
         return corrected
 
 
 def convolution(before: int, after: int, stride: int = 1) -> nn.Conv2d:
-    """Return a convolution of 3 x 3; what follows it is normalised, so that it needs no bias."""
+    """Return a 3 x 3 convolution without bias: a normalisation follows each."""
     return nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchCNNClassifier(Classification, TorchCNN):
-    """A residual convolutional network that tells classes."""
+    """A residual convolutional network for classification."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchCNNRegressor(Regression, TorchCNN):
-    """A residual convolutional network that tells numbers."""
+    """A residual convolutional network for regression."""

@@ -19,7 +19,14 @@ from runtree.algorithms.torch.ddp import make_trainer
 from runtree.algorithms.torch.devices import check_precision, device_to_predict, find_device, seeded, threads
 from runtree.algorithms.torch.optimizers import OPTIMIZERS, SCHEDULERS
 from runtree.algorithms.torch.pretrained import Pretrained
-from runtree.algorithms.torch.table_encoder import Inputs, Rows, TableEncoder, check_table, in_order, inputs_of
+from runtree.algorithms.torch.table_encoder import (
+    Inputs,
+    Rows,
+    TableEncoder,
+    check_table,
+    iterate_inputs,
+    sequential_batches,
+)
 from runtree.algorithms.torch.train_loop import TrainingData, TrainingSettings, run_epochs
 from runtree.contract.iteration import UNWATCHED, Report
 
@@ -192,7 +199,7 @@ class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[mis
         module = self.module_.to(device)
         was_training = module.training
         module.eval()
-        for inputs in inputs_of(encoded, in_order(count, encoded), self.workers, device):
+        for inputs in iterate_inputs(encoded, sequential_batches(count, encoded), self.workers, device):
             yield module(*(tensor.to(device) for tensor in inputs)).float().cpu()
         module.train(was_training)  # a report may predict in the middle of a fit
 
@@ -204,9 +211,9 @@ class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[mis
         check_consistent_length(rows, y)
         self.learn_target(y)
         self.encoder_ = self.learn_inputs(rows)
-        weight = self.weigh(rows, y, sample_weight)
+        weight = self.combine_weights(rows, y, sample_weight)
         train = Rows(self.encoder_.encode(rows), self.encode_target(y), weight)
-        return TrainingData(train, self._validation_rows(validation), self.loss or self.usual_loss(), self.augment)
+        return TrainingData(train, self._validation_rows(validation), self.loss or self.default_loss(), self.augment)
 
     def _validation_rows(self, validation: Any) -> Rows | None:
         """Encode the validation rows, except those whose class is not among the train rows: they have no loss."""

@@ -22,110 +22,113 @@ MODES = {1: "L", 3: "RGB"}
 
 
 class UnreadableError(DataError):
-    """A file cannot be decoded as an image. One line: torch passes a worker's traceback on with it as the last line."""
+    """A file cannot be decoded as an image.
+
+    torch re-raises an error of a data-loading worker with its traceback as the message; only the last line is kept.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message.strip().rpartition(f"{type(self).__name__}: ")[2])
 
 
-def read_picture(name: str, shape: Sequence[int]) -> "np.ndarray[Any, Any]":
+def read_image(name: str, shape: Sequence[int]) -> "np.ndarray[Any, Any]":
     """Return uint8 of shape (channels, height, width): the first frame, upright, grey or RGB, resized bilinearly."""
     channels, height, width = shape
     try:
         with Image.open(Path(name).expanduser()) as image:
-            image.draft(MODES[channels], (width, height))  # JPEG is decoded at a fraction of its size, sooner
-            found = plain(ImageOps.exif_transpose(image)).convert(MODES[channels])
-            pixels = np.array(found.resize((width, height), Image.Resampling.BILINEAR))
+            image.draft(MODES[channels], (width, height))  # decodes a JPEG at a fraction of its size
+            upright = to_eight_bits(ImageOps.exif_transpose(image)).convert(MODES[channels])
+            pixels = np.array(upright.resize((width, height), Image.Resampling.BILINEAR))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UnreadableError(f"{name} is no picture that can be read ({first_line(error)})") from None
+        raise UnreadableError(f"cannot decode image {name} ({first_line(error)})") from None
     return np.ascontiguousarray(pixels.reshape(height, width, channels).transpose(2, 0, 1))
 
 
-def plain(image: Image.Image) -> Image.Image:
-    """Return 16 bits a pixel as 8, which Pillow would cut off, and colours that are transparent in a form it reads."""
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """Return an image of 16 bits per pixel with 8, which Pillow would clip, and a palette with transparency as RGBA."""
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGBA") if "transparency" in image.info else image
 
 
-# --- The shape of pictures: as it is asked for, or as their columns tell.
+# --- The shape of images: as configured, or from the names of the columns.
 
-WHOLE = (int, np.integer)
+INTEGERS = (int, np.integer)
 
 
-def find_shape(asked: Sequence[int] | None, columns: int, names: Sequence[str]) -> list[int]:
-    """Return channels, height and width of pictures in so many columns.
+def find_shape(configured: Sequence[int] | None, columns: int, names: Sequence[str]) -> list[int]:
+    """Return channels, height and width of images whose pixels are columns.
 
     Parameters
     ----------
-    asked
-        The shape; one length may be -1. None: as the columns' names say, or else a grey square.
+    configured
+        The configured shape; one length may be -1. None: from the names of the columns, else a grey square.
     names
-        Of the columns: pixel_ROW_COLUMN, or pixel_CHANNEL_ROW_COLUMN.
+        The names of the columns: pixel_ROW_COLUMN, or pixel_CHANNEL_ROW_COLUMN.
     """
-    known = [length for length in asked or () if length != -1]
-    if asked is not None and len(known) == 2 and columns % prod(known) == 0:
-        return [columns // prod(known) if length == -1 else length for length in asked]
+    known = [length for length in configured or () if length != -1]
+    if configured is not None and len(known) == 2 and columns % prod(known) == 0:
+        return [columns // prod(known) if length == -1 else length for length in configured]
     side = round(columns**0.5)
-    shape = list(asked) if asked is not None else named_shape(names) or [1, side, side]
+    shape = list(configured) if configured is not None else named_shape(names) or [1, side, side]
     if prod(shape) == columns and min(shape) > 0:
         return shape
-    said = f"{shape} is {prod(shape)} pixels" if asked is not None else "null stands for a grey square"
+    reason = f"{shape} is {prod(shape)} pixels" if configured is not None else "null stands for a grey square"
     raise ConfigError(
-        f"algorithm.image_shape: {said}, and the rows have {columns} columns",
-        "if a preprocessing left some out, type: preprocess=raw",
-        "if it is another shape, type: algorithm.image_shape=[CHANNELS,HEIGHT,WIDTH]",
+        f"algorithm.image_shape: {reason}, but the rows have {columns} columns",
+        "if the preprocessing dropped some, type: preprocess=raw",
+        "if the shape is another, type: algorithm.image_shape=[CHANNELS,HEIGHT,WIDTH]",
     )
 
 
 def named_shape(names: Sequence[str]) -> list[int] | None:
-    """Return the shape that the names of columns tell, if they are those of pixels in their order."""
+    """Return the shape in the names of the columns, or None if they are not pixels in C order."""
     parts = [name.split("_") for name in names]
     if not parts or len(parts[-1]) not in (3, 4) or not all(text.isdigit() for text in parts[-1][1:]):
         return None
     shape = [int(text) + 1 for text in parts[-1][1:]]
-    places = [tuple(map(str, place)) for place in np.ndindex(*shape)] if prod(shape) == len(names) else []
-    return [1, *shape][-3:] if [tuple(part[1:]) for part in parts] == places else None
+    indices = [tuple(map(str, place)) for place in np.ndindex(*shape)] if prod(shape) == len(names) else []
+    return [1, *shape][-3:] if [tuple(part[1:]) for part in parts] == indices else None
 
 
-def lengths(asked: Any) -> list[int] | None:
-    """Return `image_shape` as three whole numbers of 1 or more, of which one may be -1."""
-    if asked is None:
+def lengths(configured: Any) -> list[int] | None:
+    """Return `image_shape` as three integers of at least 1, of which one may be -1."""
+    if configured is None:
         return None
-    found = list(asked)
-    numbers = all(isinstance(length, WHOLE) and (length == -1 or length >= 1) for length in found)
-    if len(found) != 3 or not numbers or found.count(-1) > 1:
-        raise ConfigError(f"algorithm.image_shape: {found}", "wanted: [CHANNELS,HEIGHT,WIDTH], such as [3,32,32]")
-    return [int(length) for length in found]
+    values = list(configured)
+    numbers = all(isinstance(length, INTEGERS) and (length == -1 or length >= 1) for length in values)
+    if len(values) != 3 or not numbers or values.count(-1) > 1:
+        raise ConfigError(f"algorithm.image_shape: {values}", "expected: [CHANNELS,HEIGHT,WIDTH], such as [3,32,32]")
+    return [int(length) for length in values]
 
 
-def sides(asked: Any) -> list[int]:
+def sides(configured: Any) -> list[int]:
     """Return `image_size` as height and width."""
-    found = [asked, asked] if isinstance(asked, WHOLE) else list(asked)
-    if len(found) != 2 or not all(isinstance(side, WHOLE) and side >= 1 for side in found):
-        raise ConfigError(f"algorithm.image_size: {found}", "wanted: a number of pixels, or [HEIGHT,WIDTH]")
-    return [int(side) for side in found]
+    values = [configured, configured] if isinstance(configured, INTEGERS) else list(configured)
+    if len(values) != 2 or not all(isinstance(side, INTEGERS) and side >= 1 for side in values):
+        raise ConfigError(f"algorithm.image_size: {values}", "expected: a number of pixels, or [HEIGHT,WIDTH]")
+    return [int(side) for side in values]
 
 
-# --- Pictures changed at random, so that a network does not learn where and how they happened to be taken.
+# --- Random augmentation, so that a network does not learn position, angle and exposure.
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much a picture may change; what comes into view at its edges repeats the edge.
+    """Random changes of images. Pixels beyond an edge repeat the edge.
 
-    Nothing depends on the units of pixels. torch's own generator decides: seeded, it gives the same again.
+    Independent of the units of pixels. Uses torch's generator, so a seed reproduces it.
 
     Attributes
     ----------
     shift
-        A share of height and width: at most so far, either way.
+        Largest shift in both directions, as a fraction of height and width.
     rotation
-        Degrees: at most so far, either way.
+        Largest rotation in both directions, in degrees.
     zoom, contrast
-        A share by which size and contrast grow or shrink at most.
+        Largest relative change of size and contrast.
     flip
-        Whether left and right change places in half of the pictures.
+        Whether half of the images are mirrored left to right.
     """
 
     shift: float
@@ -135,19 +138,19 @@ class Augmentation:
     flip: bool
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return float32 of shape (rows, channels, height, width); the pictures as they are if nothing may change."""
+        """Return float32 of shape (rows, channels, height, width); the images unchanged if all changes are off."""
         if self.shift or self.rotation or self.zoom or self.flip:
-            images = self.moved(images.float())
-        return self.with_contrast(images.float()) if self.contrast else images
+            images = self.transform(images.float())
+        return self.change_contrast(images.float()) if self.contrast else images
 
-    def moved(self, images: Tensor) -> Tensor:
-        """Return the pictures shifted, turned, zoomed and flipped, sampled bilinearly."""
-        with torch.autocast(images.device.type, enabled=False):  # half precision would blur the places
-            grid = functional.affine_grid(self.places(images), list(images.shape), align_corners=False)
+    def transform(self, images: Tensor) -> Tensor:
+        """Return the images shifted, rotated, zoomed and flipped, with bilinear sampling."""
+        with torch.autocast(images.device.type, enabled=False):  # half precision would blur the coordinates
+            grid = functional.affine_grid(self.affine_matrices(images), list(images.shape), align_corners=False)
             return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
-    def places(self, images: Tensor) -> Tensor:
-        """Return for each picture the 2 x 3 matrix that leads from its new places to its old ones."""
+    def affine_matrices(self, images: Tensor) -> Tensor:
+        """Return affine matrices of shape (rows, 2, 3) from coordinates in the new image to those in the old one."""
         rows, _, height, width = images.shape
         angle, zoom, right, down = torch.empty(4, rows, device=images.device).uniform_(-1, 1)
         angle, zoom = torch.deg2rad(angle * self.rotation), 1 + zoom * self.zoom
@@ -157,30 +160,30 @@ class Augmentation:
         y = torch.stack([sin * width / height, cos, 2 * down * self.shift], dim=1)
         return torch.stack([x, y], dim=1)
 
-    def with_contrast(self, images: Tensor) -> Tensor:
-        """Return the pictures with more or less contrast, each about its own mean."""
+    def change_contrast(self, images: Tensor) -> Tensor:
+        """Return the images with contrast scaled about the mean of each."""
         mean = images.mean(dim=(1, 2, 3), keepdim=True)
         factor = 1 + self.contrast * torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(-1, 1)
         return torch.lerp(mean, images, factor)
 
 
-# --- Pictures as tensors: columns of pixels, or files that are read when they are needed.
+# --- Images as tensors: columns of pixels, or files that are read lazily.
 
 Array = np.ndarray[Any, Any]
-CHUNK = 4096  # rows whose moments are summed up at a time
-LOOKED_AT = 512  # files from which mean and deviation are learned
+CHUNK_ROWS = 4096  # so that moments are summed without a float64 copy of the whole table
+MAX_FILES_READ = 512  # for mean and standard deviation
 
 
 @dataclass
 class PixelEncoder:
-    """What was learned of columns of pixels.
+    """Encodes columns of pixels.
 
     Attributes
     ----------
     shape
-        Channels, height and width of a picture.
+        Channels, height and width of an image.
     mean, scale
-        Of each channel; a missing pixel becomes the mean.
+        Mean and standard deviation of each channel; a missing pixel becomes the mean.
     """
 
     shape: list[int]
@@ -190,32 +193,32 @@ class PixelEncoder:
     @classmethod
     def learn(cls, X: Array, shape: Sequence[int]) -> Self:
         """Learn from the train rows, of shape (rows, channels * height * width)."""
-        pictures = X.reshape(len(X), shape[0], -1)
-        chunks = (pictures[start : start + CHUNK] for start in range(0, len(X), CHUNK))
+        images = X.reshape(len(X), shape[0], -1)
+        chunks = (images[start : start + CHUNK_ROWS] for start in range(0, len(X), CHUNK_ROWS))
         return cls(list(shape), *moments(chunks))
 
     def encode(self, X: Any) -> Inputs:
-        """Return uint8 where X is that, else float32, of shape (rows, channels, height, width)."""
+        """Return shape (rows, channels, height, width), uint8 if X is uint8, else float32."""
         if isinstance(X, pd.DataFrame):
-            raise DataError("the table holds file names; the model was trained with columns of pixels")
+            raise DataError("the table holds file names, but the model was trained on columns of pixels")
         dtype = np.uint8 if X.dtype == np.uint8 else np.float32
-        pictures = np.array(X, dtype=dtype, order="C").reshape(len(X), *self.shape)
+        images = np.array(X, dtype=dtype, order="C").reshape(len(X), *self.shape)
         if dtype == np.float32:
-            holes = np.isnan(pictures)
-            pictures[holes] = np.broadcast_to(self.mean[:, None, None], pictures.shape)[holes]
-        return (torch.from_numpy(pictures),)
+            missing = np.isnan(images)
+            images[missing] = np.broadcast_to(self.mean[:, None, None], images.shape)[missing]
+        return (torch.from_numpy(images),)
 
 
 @dataclass
 class FileEncoder:
-    """What was learned of a column of file names.
+    """Encodes a column of image file names.
 
     Attributes
     ----------
     shape
-        Channels, height and width to which each file's picture is brought.
+        Channels, height and width to which each image is resized.
     mean, scale
-        Of each channel, over some of the files.
+        Mean and standard deviation of each channel, over at most 512 files.
     """
 
     shape: list[int]
@@ -226,57 +229,62 @@ class FileEncoder:
     def learn(cls, X: pd.DataFrame, shape: Sequence[int]) -> Self:
         """Learn from the train rows: at most 512 files, evenly spaced."""
         files = ImageFiles(file_names(X), list(shape))
-        step = -(-len(files) // LOOKED_AT)
+        step = -(-len(files) // MAX_FILES_READ)
         chunks = (files[place][0].numpy().reshape(1, shape[0], -1) for place in range(0, len(files), step))
         return cls(list(shape), *moments(chunks))
 
     def encode(self, X: Any) -> "ImageFiles":
-        """Return a dataset of the files; those that are not there are named."""
+        """Return a dataset of the files; raise DataError if one does not exist."""
         if not isinstance(X, pd.DataFrame):
-            raise DataError("the table holds numbers; the model was trained with file names")
+            raise DataError("the table holds numbers, but the model was trained on file names")
         return ImageFiles(file_names(X), self.shape)
 
 
 @dataclass(frozen=True)
 class ImageFiles(Dataset[Inputs]):
-    """Pictures in files, each read when it is asked for.
+    """A dataset of image files, each read when indexed.
 
     Attributes
     ----------
     names
-        Of the files.
+        The file names.
     shape
-        Channels, height and width to which each is brought.
+        Channels, height and width to which each image is resized.
     """
 
     names: list[str]
     shape: list[int]
 
     def __len__(self) -> int:
-        """Return the number of files."""
         return len(self.names)
 
     def __getitem__(self, place: int) -> tuple[Tensor]:
         """Return uint8 of shape (channels, height, width)."""
-        return (torch.from_numpy(read_picture(self.names[place], self.shape)),)
+        return (torch.from_numpy(read_image(self.names[place], self.shape)),)
 
 
 def holds_files(X: Any) -> bool:
-    """Tell whether X is a frame with a column of texts; it must be the only one."""
+    """Return whether X is a frame whose only column holds text.
+
+    Raises
+    ------
+    DataError
+        It has a column of text, and others.
+    """
     if not isinstance(X, pd.DataFrame):
         return False
     texts = [str(name) for name, dtype in X.dtypes.items() if is_category(dtype) and not is_bool_dtype(dtype)]
     if texts and X.shape[1] > 1:
         raise DataError(
-            f"column '{texts[0]}' holds text, and there are {X.shape[1] - 1} more columns",
-            "wanted: columns of pixels, or one column of file names",
+            f"column '{texts[0]}' holds text, but is not the only column ({X.shape[1]} in all)",
+            "expected: columns of pixels, or one column of file names",
             "leave the others out: data.drop=[COLUMN]",
         )
     return bool(texts)
 
 
 def file_names(X: pd.DataFrame) -> list[str]:
-    """Return the file names of a frame with one column, if there is a file at each."""
+    """Return the file names in a frame of one column; raise DataError if one is missing or does not exist."""
     column = X.iloc[:, 0]
     if column.isna().any():
         raise DataError(f"column '{column.name}': {int(column.isna().sum())} rows have no file name")
@@ -284,14 +292,17 @@ def file_names(X: pd.DataFrame) -> list[str]:
     missing = [name for name in names if not Path(name).expanduser().is_file()]
     if missing:
         raise DataError(
-            f"column '{column.name}': {len(missing)} of {len(names)} files are not there: {', '.join(missing[:3])}",
-            f"looked from {Path.cwd()}",
+            f"column '{column.name}': {len(missing)} of {len(names)} files do not exist: {', '.join(missing[:3])}",
+            f"relative to {Path.cwd()}",
         )
     return names
 
 
 def moments(chunks: Iterable[Array]) -> tuple[Array, Array]:
-    """Return mean and deviation of each channel, float64 of shape (channels,), over chunks (rows, channels, pixels)."""
+    """Return mean and standard deviation of each channel, float64 of shape (channels,).
+
+    Each chunk has shape (rows, channels, pixels); NaN is left out.
+    """
     count = total = squares = np.zeros(1)
     for chunk in chunks:
         values = chunk.astype(np.float64)
@@ -301,5 +312,5 @@ def moments(chunks: Iterable[Array]) -> tuple[Array, Array]:
     count = np.maximum(count, 1)
     mean = total / count
     scale = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-    scale[scale <= 1e-6 * np.abs(mean)] = 1.0  # constant but for rounding
+    scale[scale <= 1e-6 * np.abs(mean)] = 1.0  # constant up to rounding
     return mean, scale

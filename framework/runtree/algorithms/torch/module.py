@@ -15,78 +15,80 @@ from runtree.algorithms.torch.table_encoder import Inputs
 from runtree.algorithms.torch.task_heads import Classification, Regression
 from runtree.contract.errors import ConfigError
 
-# Package → the number of outputs, which its factories take among their `**keywords`.
+# The name under which the factories of a package take the number of outputs among their `**kwargs`.
 OUTPUTS: Mapping[str, str] = {"torchvision": "num_classes", "timm": "num_classes", "transformers": "num_labels"}
 
 
 def hub_outputs(factory: Any, outputs: int) -> dict[str, int]:
-    """Return the number of outputs by the name that a hub's factory knows, unless it was given that already."""
-    made_by = getattr(factory, "func", factory)
-    name = OUTPUTS.get((getattr(made_by, "__module__", None) or "").partition(".")[0])
+    """Return the number of outputs under the name that a model hub's factory takes, unless it is set already."""
+    function = getattr(factory, "func", factory)
+    name = OUTPUTS.get((getattr(function, "__module__", None) or "").partition(".")[0])
     if name is None or name in getattr(factory, "keywords", {}):
         return {}
-    parameters = inspect.signature(made_by).parameters
+    parameters = inspect.signature(function).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     return {name: outputs} if takes_any and name not in parameters else {}
 
 
-def only_outputs(module: nn.Module, inputs: Any, said: Any) -> Tensor | None:
-    """Return the tensor of outputs in what a module says; a forward hook, for which None leaves all as it is.
+def only_outputs(module: nn.Module, inputs: Any, result: Any) -> Tensor | None:
+    """Return the outputs in the result of a module: its `logits`, or the only tensor of a mapping or sequence.
 
-    It is the answer itself, its `logits`, or the one tensor in a mapping, a list or a tuple.
+    A forward hook of torch; None means that the result is a tensor already and stays.
     """
-    if isinstance(said, Tensor):
+    if isinstance(result, Tensor):
         return None
-    keyed = said.get("logits") if isinstance(said, Mapping) else None
-    found = getattr(said, "logits", keyed)
-    if isinstance(found, Tensor):
-        return found
-    parts = list(said.values()) if isinstance(said, Mapping) else list(said) if isinstance(said, (list, tuple)) else []
+    keyed = result.get("logits") if isinstance(result, Mapping) else None
+    logits = getattr(result, "logits", keyed)
+    if isinstance(logits, Tensor):
+        return logits
+    values = result.values() if isinstance(result, Mapping) else result if isinstance(result, (list, tuple)) else ()
+    parts = list(values)
     if len(parts) == 1 and isinstance(parts[0], Tensor):
         return parts[0]
-    held = f" of {', '.join(map(str, said))}" if isinstance(said, Mapping) else f" of {len(parts)}" if parts else ""
+    content = ", ".join(map(str, result)) if isinstance(result, Mapping) else str(len(parts))
+    content = f" of {content}" if parts else ""
     raise ConfigError(
-        f"algorithm.module: {type(module).__name__} answers with {type(said).__name__}{held}, not with outputs",
-        "possible: a tensor of shape (rows, outputs), or something that has it as 'logits'",
+        f"algorithm.module: {type(module).__name__} returns {type(result).__name__}{content}, not outputs",
+        "expected: a tensor of shape (rows, outputs), or an object with that as `logits`",
     )
 
 
-# --- Rows of any shape as they are: what a module of the user's is handed.
+# --- Rows of any shape, passed to the user's module unchanged.
 
 
 @dataclass
 class IdentityEncoder:
-    """Nothing is learned but the shape.
+    """Passes rows on unchanged; only their shape is learned.
 
     Attributes
     ----------
     shape
-        Of one row: (features,), or (channels, height, width), or whatever it is.
+        Of one row: (features,), (channels, height, width) or any other.
     """
 
     shape: list[int]
 
     def encode(self, X: Any) -> Inputs:
         """Return float32 of shape (rows, …)."""
-        return (torch.from_numpy(np.require(X, np.float32, ("C", "W"))),)  # torch takes no arrays that are read-only
+        return (torch.from_numpy(np.require(X, np.float32, ("C", "W"))),)  # torch warns of arrays that are read-only
 
 
-# --- A module of the user's as an estimator.
+# --- The user's module as an estimator.
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchModule(Network):
-    """Any `torch.nn.Module`: it gets float32 rows as they are, and answers with (rows, outputs).
+    """Any `torch.nn.Module` that maps float32 rows to outputs of shape (rows, outputs).
 
-    Rows are not standardised and must not have holes: that is the preprocessing's part. Outputs are an unnormalised
-    score for each class, or one number for a regression.
+    Rows are neither standardised nor imputed here: the preprocessing has to do that. Outputs are a logit for each
+    class, or one number for a regression.
 
     Parameters
     ----------
     module
-        What returns the module, called in `fit` under the seed: a class, or a function. It is handed `in_features` (the
-        length of a row's first axis) and `out_features` or `num_classes` where it takes them and they are not given;
-        what it makes may answer with something that has `logits`. None: a linear one.
+        A class or function that returns the module, called in `fit` under the seed. It receives `in_features` (the
+        length of a row's first axis) and `out_features` or `num_classes`, if it has such a parameter and the config
+        does not set it. The module may return an object with `logits`. None: a linear layer.
     """
 
     module: Any = None
@@ -106,38 +108,38 @@ class TorchModule(Network):
         factory: Any = nn.Linear if self.module is None else self.module
         if isinstance(factory, nn.Module):
             raise ConfigError(
-                f"algorithm.module: a {type(factory).__name__} was made before the seed could govern its weights",
+                f"algorithm.module: the {type(factory).__name__} was made before the seed was set",
                 "type: algorithm.module._partial_=true",
             )
-        offered = {"in_features": encoder.shape[0], **dict.fromkeys(("out_features", "num_classes"), outputs)}
-        made = factory(**handed(factory, offered), **hub_outputs(factory, outputs))
-        if not isinstance(made, nn.Module):
-            raise ConfigError(f"algorithm.module: it returned {type(made).__name__}, which is no torch.nn.Module")
-        made.register_forward_hook(only_outputs)
-        return made
+        arguments = {"in_features": encoder.shape[0], **dict.fromkeys(("out_features", "num_classes"), outputs)}
+        module = factory(**accepted_arguments(factory, arguments), **hub_outputs(factory, outputs))
+        if not isinstance(module, nn.Module):
+            raise ConfigError(f"algorithm.module: returned {type(module).__name__}, not a torch.nn.Module")
+        module.register_forward_hook(only_outputs)
+        return module
 
     def __sklearn_tags__(self) -> Any:
-        """Say that missing values are not taken."""
+        """Declare that missing values are not supported."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = False
         return tags
 
 
-def handed(factory: Any, offered: dict[str, int]) -> dict[str, int]:
-    """Return what a factory takes of what is offered, unless it was given that already."""
-    given = getattr(factory, "keywords", {})
+def accepted_arguments(factory: Any, arguments: dict[str, int]) -> dict[str, int]:
+    """Return the arguments that a factory has parameters for and that are not set already."""
+    already_set = getattr(factory, "keywords", {})
     try:
-        taken = set(inspect.signature(factory).parameters)
-    except ValueError:  # a class of C's, which has no signature
-        taken = set()
-    return {name: value for name, value in offered.items() if name in taken and name not in given}
+        parameters = set(inspect.signature(factory).parameters)
+    except ValueError:  # a class written in C has no signature
+        parameters = set()
+    return {name: value for name, value in arguments.items() if name in parameters and name not in already_set}
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchModuleClassifier(Classification, TorchModule):
-    """A module of the user's that tells classes."""
+    """The user's module for classification."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchModuleRegressor(Regression, TorchModule):
-    """A module of the user's that tells numbers."""
+    """The user's module for regression."""

@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedules by a name, or by a `_target_` of the user's."""
+"""Optimizers and learning-rate schedules by name, or the user's own by `_target_`."""
 
 import inspect
 import math
@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn, optim
 
 OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
-    "adamw": partial(optim.AdamW, fused=True),  # one kernel for all weights: the same sums, sooner
+    "adamw": partial(optim.AdamW, fused=True),  # one kernel for all weights: same result, faster
     "adam": partial(optim.Adam, fused=True),
     "sgd": partial(optim.SGD, momentum=0.9, nesterov=True, fused=True),
     "rmsprop": optim.RMSprop,
@@ -18,23 +18,23 @@ SCHEDULERS = ("none", "cosine", "one_cycle", "plateau")
 
 
 def make_optimizer(chosen: Any, module: nn.Module, learning_rate: float, weight_decay: float) -> optim.Optimizer:
-    """Make an optimizer of what is not frozen.
+    """Return an optimizer of the weights that are not frozen.
 
-    One of the user's gets `lr` and `weight_decay` where it takes them and says nothing itself.
+    The user's own optimizer gets `lr` and `weight_decay` if it has such parameters and the config does not set them.
     """
     factory = OPTIMIZERS[chosen] if isinstance(chosen, str) else chosen
-    offered = {"lr": learning_rate, "weight_decay": weight_decay}
-    given = getattr(factory, "keywords", {})
-    taken = inspect.signature(getattr(factory, "func", factory)).parameters
-    made: optim.Optimizer = factory(
+    arguments = {"lr": learning_rate, "weight_decay": weight_decay}
+    already_set = getattr(factory, "keywords", {})
+    parameters = inspect.signature(getattr(factory, "func", factory)).parameters
+    optimizer: optim.Optimizer = factory(
         [weights for weights in module.parameters() if weights.requires_grad],
-        **{key: value for key, value in offered.items() if key in taken and key not in given},
+        **{key: value for key, value in arguments.items() if key in parameters and key not in already_set},
     )
-    return made
+    return optimizer
 
 
 class Schedule:
-    """Sets the learning rate: "one_cycle" after each batch, every other schedule after each epoch."""
+    """Steps a learning-rate scheduler: "one_cycle" after each batch, any other after each epoch."""
 
     def __init__(self, chosen: Any, optimizer: optim.Optimizer, epochs: int, batches: int) -> None:
         self.by_batch = chosen == "one_cycle"
@@ -42,16 +42,16 @@ class Schedule:
 
     @property
     def watches_loss(self) -> bool:
-        """Tell whether the loss decides."""
+        """Return whether the scheduler depends on the loss."""
         return isinstance(self.scheduler, optim.lr_scheduler.ReduceLROnPlateau)
 
     def after_batch(self) -> None:
-        """Step, if this schedule does so here."""
+        """Step the scheduler if it is due."""
         if self.by_batch:
             self.scheduler.step()
 
     def after_epoch(self, loss: float) -> None:
-        """Step, if this schedule does so here."""
+        """Step the scheduler if it is due."""
         if self.watches_loss:
             self.scheduler.step(loss)
         elif self.scheduler is not None and not self.by_batch:
@@ -59,7 +59,7 @@ class Schedule:
 
 
 def make_scheduler(chosen: Any, optimizer: optim.Optimizer, steps: int) -> Any:
-    """Make a scheduler of torch's, or return None for "none"."""
+    """Return one of torch's schedulers; None for "none"."""
     if callable(chosen):
         return chosen(optimizer)
     if chosen in (None, "none"):
@@ -71,12 +71,12 @@ def make_scheduler(chosen: Any, optimizer: optim.Optimizer, steps: int) -> Any:
 
 
 def cosine(done: float) -> float:
-    """Return the share of the learning rate when a share of the fit is done (Loshchilov and Hutter, 1608.03983)."""
+    """Return the factor of the learning rate after a fraction of the fit (Loshchilov and Hutter, 1608.03983)."""
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
 def one_cycle(done: float, warm: float = 0.3, start: float = 0.04) -> float:
-    """Rise from a 25th to the whole learning rate, then fall to nothing (Smith and Topin, 1708.07120)."""
+    """Return a factor that rises from 1/25 to 1, then falls to 0 (Smith and Topin, 1708.07120)."""
     if done < warm:
         return start + (1 - start) * cosine(1 - done / warm)
     return cosine((done - warm) / (1 - warm))

@@ -21,7 +21,7 @@ from runtree.contract.errors import ConfigError, DataError
 class Recurrent(nn.Module):
     """Gated recurrent units (Cho et al. 2014, 1406.1078) that read from the first step to the last.
 
-    The padding stands behind a sequence, so that no state of the sequence ever sees it.
+    Padding follows a sequence, so it does not affect the states of the sequence.
     """
 
     def __init__(self, units: int, layers: int, dropout: float) -> None:
@@ -37,7 +37,7 @@ class Recurrent(nn.Module):
 class Transformer(nn.Module):
     """Layers of attention over all steps (Vaswani et al. 2017, 1706.03762).
 
-    Each layer is normalised first, which needs no warm-up of the learning rate (Xiong et al. 2020, 2002.04745).
+    Layers are pre-normalised, which needs no warm-up of the learning rate (Xiong et al. 2020, 2002.04745).
     """
 
     def __init__(self, units: int, layers: int, heads: int, dropout: float) -> None:
@@ -51,7 +51,7 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(units)
 
     def forward(self, steps: Tensor, known: Tensor) -> Tensor:
-        """Return each step in the light of the others: (rows, steps, units)."""
+        """Return a state of each step that depends on all steps: (rows, steps, units)."""
         states = steps + positions(steps.shape[1], steps.shape[2], steps.device)
         for layer in self.layers:
             states = layer(states, src_key_padding_mask=~known)
@@ -60,7 +60,7 @@ class Transformer(nn.Module):
 
 
 def positions(steps: int, units: int, device: torch.device) -> Tensor:
-    """Return sines and cosines of each step's place, (steps, units) (Vaswani et al. 2017, section 3.5)."""
+    """Return sinusoidal position encodings, (steps, units) (Vaswani et al. 2017, section 3.5)."""
     speeds = torch.exp(-math.log(10_000.0) * torch.arange(0, units, 2, device=device) / units)
     angles = torch.arange(steps, device=device)[:, None] * speeds
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :units]
@@ -75,13 +75,13 @@ def pooled(states: Tensor, known: Tensor, how: str) -> Tensor:
     return total / known.sum(dim=1, keepdim=True)
 
 
-# --- Which tables are sequences: one column of text, or numbers in the order of their columns.
+# --- Tables of sequences: a single column of text, or columns of numbers in the order of the steps.
 
 Array = np.ndarray[Any, Any]
 
 
 def holds_text(X: Any) -> bool:
-    """Tell whether X is a frame with a column of text."""
+    """Return whether X is a frame with a column of text."""
     return isinstance(X, pd.DataFrame) and bool(text_columns(X))
 
 
@@ -91,27 +91,27 @@ def text_columns(X: pd.DataFrame) -> list[str]:
 
 
 def check_text(estimator: Any, X: Any, reset: bool) -> pd.DataFrame:
-    """Return a frame of one column, checked; in rows to predict it may have any type, as where all are missing."""
+    """Return a frame of one column. For a prediction it may have any dtype, as an all-missing column has."""
     if not isinstance(X, pd.DataFrame):
-        raise ConfigError(f"the network learned from texts, and was given {type(X).__name__}", "type: preprocess=raw")
+        raise ConfigError(f"the network was trained on text, but got {type(X).__name__}", "type: preprocess=raw")
     if X.shape[1] != 1:
         text = text_columns(X)
         others = [str(name) for name in X.columns if str(name) != text[0]] if text else list(X.columns[1:])
         raise DataError(
-            f"a network for sequences reads one column of text: found {X.shape[1]} columns, of text: {listed(text)}",
-            f"leave the others out: data.drop=[{listed(others, ',')}]",
-            "or learn from all of them: algorithm=torch_mlp preprocess=tabular",
+            f"a network for sequences reads one column of text: found {X.shape[1]} columns, with text: {listed(text)}",
+            f"drop the others: data.drop=[{listed(others, ',')}]",
+            "or use all of them: algorithm=torch_mlp preprocess=tabular",
         )
     least = 2 if reset else 1
     if len(X) < least:
-        raise DataError(f"found {len(X)} row(s), and {least} are needed")
+        raise DataError(f"found {len(X)} row(s), at least {least} required")
     checked: pd.DataFrame = validate_data(estimator, X, reset=reset, skip_check_array=True)
     return checked
 
 
 def check_series(estimator: Any, X: Any, reset: bool, channels: int) -> Array:
     """Return float64 of shape (rows, steps x channels), NaN allowed."""
-    refuse_what_is_no_number(X)
+    refuse_non_numeric(X)
     values: Array = validate_data(
         estimator,
         X,
@@ -122,56 +122,56 @@ def check_series(estimator: Any, X: Any, reset: bool, channels: int) -> Array:
     )
     if values.shape[1] % channels:
         raise ConfigError(
-            f"algorithm.channels: {values.shape[1]} columns are no whole number of steps of {channels} channels",
-            "the columns as they are: preprocess=raw",
+            f"algorithm.channels: {values.shape[1]} columns cannot be split into steps of {channels} channels",
+            "to use the columns unchanged: preprocess=raw",
         )
     return values
 
 
-def refuse_what_is_no_number(X: Any) -> None:
-    """Name what neither a text nor a series can be."""
+def refuse_non_numeric(X: Any) -> None:
+    """Raise an error that names a column or array that is neither text nor a series."""
     if isinstance(X, pd.DataFrame):
         for name, dtype in X.dtypes.items():
             if not types.is_numeric_dtype(dtype):
-                raise DataError(f"column '{name}' holds {dtype}, and the steps of a series are numbers")
+                raise DataError(f"column '{name}' has dtype {dtype}, but the steps of a series are numbers")
     elif isinstance(X, np.ndarray) and X.size and (X.dtype.kind == "U" or isinstance(X.flat[0], str)):
-        raise ConfigError("texts are read from a table with one column, not from an array", "type: preprocess=raw")
+        raise ConfigError("text is read from a table with one column, not from an array", "type: preprocess=raw")
 
 
 def listed(names: list[str], between: str = ", ") -> str:
-    """Return some names, and how many more there are."""
+    """Return the first names, and the number of all if there are more."""
     return between.join(names[:6]) + (f"{between}… ({len(names)} in all)" if len(names) > 6 else "")
 
 
-# --- A network for sequences: texts, or series of numbers.
+# --- The network and its estimators.
 
-AT_ONCE = 32_768  # steps that are predicted at a time: their states fit into a processor's cache, or nearly
+PREDICTED_STEPS = 32_768  # per batch, so that their states nearly fit into the cache of a CPU
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchSequence(Network):
-    """A network that reads steps in their order: the tokens of a text, or the values of a series.
+    """A network for sequences: the tokens of a text, or the values of a series.
 
-    A table of one column of text is read as texts; a table of numbers as series, whose columns are the steps.
+    A table with a single column of text holds texts; a table of numbers holds series, whose columns are the steps.
 
     Parameters
     ----------
     model
         "gru", gated recurrent units, or "transformer", attention.
     layers, units, heads
-        How many layers, how wide each is, and among how many heads of attention a transformer's width is shared.
+        Number of layers, units in each, and attention heads of a transformer.
     dropout
-        The share that is left out in training: of each step, between layers, and of what is pooled.
+        Fraction dropped in training: of each step, between layers, and after pooling.
     pooling
-        What the prediction is made from: the "mean" of all steps, or the "last" one.
+        The state that is the input of the last layer: the "mean" over all steps, or the "last" one.
     tokens
-        A text is read by "words" or by "characters"; languages that put no spaces between words need the latter.
+        "words" or "characters"; the latter for languages without spaces between words.
     vocabulary, min_count
-        How many tokens are known, and how often the train rows must have one; all others are one token, "unknown".
+        Largest number of tokens, and lowest count of a token in the train rows; all others become the token "unknown".
     max_length
-        How many tokens of a text are read.
+        Number of tokens read of a text.
     channels
-        Of a series: how many values a step has; the columns are (step 1, channel 1), (step 1, channel 2), …
+        Values per step of a series; the columns are (step 1, channel 1), (step 1, channel 2), …
     """
 
     model: str = "gru"
@@ -210,7 +210,7 @@ class TorchSequence(Network):
         return check_text(self, X, reset) if text else check_series(self, X, reset, self.channels)
 
     def learn_inputs(self, X: Any) -> Tokenizer | SeriesEncoder:
-        """Learn the tokens of texts, or the mean and deviation of series."""
+        """Fit the encoder: the tokens of texts, or mean and standard deviation of series."""
         if holds_text(X):
             return Tokenizer.learn(X, self.tokens, self.vocabulary, self.min_count, self.max_length)
         return SeriesEncoder.learn(X, self.channels)
@@ -220,45 +220,45 @@ class TorchSequence(Network):
         if self.model == "transformer" and self.units % self.heads:
             possible = ", ".join(str(n) for n in range(1, min(self.units, 32) + 1) if self.units % n == 0)
             raise ConfigError(
-                f"algorithm.heads: {self.heads} heads cannot share {self.units} units evenly", f"possible: {possible}"
+                f"algorithm.heads: {self.heads} heads do not divide {self.units} units", f"possible: {possible}"
             )
         return SequenceModule(self, encoder, outputs)
 
 
 class SequenceModule(nn.Module):
-    """The module, as its estimator's parameters say."""
+    """The module of a `TorchSequence`."""
 
-    def __init__(self, asked: TorchSequence, encoder: Tokenizer | SeriesEncoder, outputs: int) -> None:
+    def __init__(self, settings: TorchSequence, encoder: Tokenizer | SeriesEncoder, outputs: int) -> None:
         super().__init__()
-        self.pooling = asked.pooling
-        self.input = step_input(encoder, asked.units)
+        self.pooling = settings.pooling
+        self.input = step_input(encoder, settings.units)
         self.body: nn.Module = (
-            Recurrent(asked.units, asked.layers, asked.dropout)
-            if asked.model == "gru"
-            else Transformer(asked.units, asked.layers, asked.heads, asked.dropout)
+            Recurrent(settings.units, settings.layers, settings.dropout)
+            if settings.model == "gru"
+            else Transformer(settings.units, settings.layers, settings.heads, settings.dropout)
         )
-        self.thin = nn.Dropout(asked.dropout)
-        self.output = nn.Linear(asked.units, outputs)
+        self.drop = nn.Dropout(settings.dropout)
+        self.output = nn.Linear(settings.units, outputs)
 
     def forward(self, steps: Tensor, lengths: Tensor) -> Tensor:
-        """Return float32 of shape (rows, outputs); thousands of rows to predict are taken some at a time."""
+        """Return float32 of shape (rows, outputs); outside training in batches, to bound memory."""
         if self.training:
-            return self.said(steps, lengths)
-        size = max(1, AT_ONCE // steps.shape[1])
+            return self.batch_outputs(steps, lengths)
+        size = max(1, PREDICTED_STEPS // steps.shape[1])
         parts = zip(torch.split(steps, size), torch.split(lengths, size), strict=True)
-        return torch.cat([self.said(part, its) for part, its in parts])
+        return torch.cat([self.batch_outputs(part, part_lengths) for part, part_lengths in parts])
 
-    def said(self, steps: Tensor, lengths: Tensor) -> Tensor:
-        """Return the outputs of rows; nobody computes what lies behind the longest of them."""
+    def batch_outputs(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        """Return the outputs of one batch; steps after the longest sequence are cut off."""
         longest = int(lengths.max())
         known = torch.arange(longest, device=steps.device) < lengths[:, None]
-        states = self.body(self.thin(self.input(steps[:, :longest])), known)
-        outputs: Tensor = self.output(self.thin(pooled(states, known, self.pooling)))
+        states = self.body(self.drop(self.input(steps[:, :longest])), known)
+        outputs: Tensor = self.output(self.drop(pooled(states, known, self.pooling)))
         return outputs
 
 
 def step_input(encoder: Tokenizer | SeriesEncoder, units: int) -> nn.Module:
-    """Return the first layer: a learned vector for each token, or what a step's values become."""
+    """Return the first layer: an embedding of tokens, or a linear map of the values of a step."""
     if isinstance(encoder, Tokenizer):
         return nn.Embedding(len(encoder.vocabulary) + FIRST, units, padding_idx=0)
     return nn.Linear(len(encoder.mean), units)
@@ -266,9 +266,9 @@ def step_input(encoder: Tokenizer | SeriesEncoder, units: int) -> nn.Module:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchSequenceClassifier(Classification, TorchSequence):
-    """A network for sequences that tells classes."""
+    """A network for sequences, for classification."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchSequenceRegressor(Regression, TorchSequence):
-    """A network for sequences that tells numbers."""
+    """A network for sequences, for regression."""

@@ -18,14 +18,14 @@ Array = np.ndarray[Any, Any]
 
 @dataclass
 class SeriesEncoder:
-    """What was learned of the train rows' series.
+    """Encodes series as standardised steps.
 
     Attributes
     ----------
     steps
-        The columns are steps times channels; the channels of a step stand side by side.
+        Number of steps; the columns are steps times channels, the channels of a step side by side.
     mean, scale
-        Of each channel, over all rows and steps.
+        Mean and standard deviation of each channel, over all rows and steps.
     """
 
     steps: int
@@ -41,14 +41,14 @@ class SeriesEncoder:
         mean = np.where(known, values, 0.0).sum(axis=0) / count
         deviation = np.where(known, values - mean, 0.0)
         scale = np.sqrt((deviation**2).sum(axis=0) / count)
-        scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # constant but for rounding
+        scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # constant up to rounding
         return cls(X.shape[1] // channels, mean, scale)
 
     def encode(self, X: Array) -> Inputs:
-        """Return float32 of shape (rows, steps, channels), and how many steps count: int64 of shape (rows,), 1 or more.
+        """Return float32 of shape (rows, steps, channels), and lengths, int64 of shape (rows,), at least 1.
 
-        A series ends at the last step at which something is known. A hole before that is what was known last, or
-        the mean where nothing was.
+        A series ends at its last step with a value. A missing value before that is the last value before it, or the
+        mean if there is none.
         """
         values = X.reshape(len(X), self.steps, len(self.mean))
         known = ~np.isnan(values)
@@ -60,30 +60,30 @@ class SeriesEncoder:
 
 
 def carried_forward(values: Array, known: Array) -> Array:
-    """Return values in which a hole is the last known one before it; NaN stays where there is none."""
+    """Return values with missing ones replaced by the last value before them; NaN stays where there is none."""
     steps = np.arange(values.shape[1])[None, :, None]
     before = np.maximum.accumulate(np.where(known, steps, 0), axis=1)
     carried: Array = np.take_along_axis(values, before, axis=1)
     return carried
 
 
-# --- Texts as numbers: the tokens that the train rows taught, each with an id.
+# --- Texts as ids of tokens.
 
-UNKNOWN, FIRST = 1, 2  # 0 is what shorter texts are padded with
+UNKNOWN, FIRST = 1, 2  # ids; 0 pads shorter texts
 
 
 @dataclass
 class Tokenizer:
-    """What was learned of the train rows' texts.
+    """Encodes texts as the ids of their tokens.
 
     Attributes
     ----------
     tokens
         "words" or "characters".
     vocabulary
-        The known tokens, the most frequent first, equally frequent ones by the alphabet; their ids begin at 2.
+        The known tokens, most frequent first, ties in alphabetical order; their ids begin at 2.
     length
-        How many tokens of a text are read.
+        Number of tokens read of a text.
     """
 
     tokens: str
@@ -92,19 +92,19 @@ class Tokenizer:
 
     @classmethod
     def learn(cls, X: pd.DataFrame, tokens: str, vocabulary: int, min_count: int, max_length: int) -> Self:
-        """Learn from the train rows: of tokens that are there `min_count` times, the most frequent ones."""
+        """Fit on the train rows: the most frequent of the tokens that occur at least `min_count` times."""
         counts: Counter[str] = Counter()
         longest = 0
         for found in split(texts_of(X), tokens):
             counts.update(found)
             longest = max(longest, len(found))
         if not counts:
-            raise DataError(f"column '{X.columns[0]}' holds no {tokens}: every text of the train part is empty")
+            raise DataError(f"column '{X.columns[0]}' holds no {tokens}: all texts of the train split are empty")
         known = sorted((-count, token) for token, count in counts.items() if count >= min_count)
         return cls(tokens, [token for _, token in known[:vocabulary]], min(longest, max_length))
 
     def encode(self, X: pd.DataFrame) -> Inputs:
-        """Return int32 ids of shape (rows, length), and how many of them count: int64 of shape (rows,), 1 or more."""
+        """Return int32 ids of shape (rows, length), and lengths, int64 of shape (rows,), at least 1."""
         ids = {token: FIRST + place for place, token in enumerate(self.vocabulary)}
         padded, lengths = np.zeros((len(X), self.length), dtype=np.int32), np.ones(len(X), dtype=np.int64)
         for row, found in enumerate(split(texts_of(X), self.tokens)):
@@ -121,7 +121,7 @@ def texts_of(X: pd.DataFrame) -> list[str]:
 
 
 def split(texts: Iterable[str], tokens: str) -> Iterator[list[str]]:
-    """Yield the tokens of each text, in lower case and Unicode's form NFKC, in which equal letters are equal."""
+    """Yield the tokens of each text, in lower case and the Unicode form NFKC, which unifies variants of a letter."""
     spaces = Spaces()
     for text in texts:
         plain = unicodedata.normalize("NFKC", text).lower()
@@ -129,14 +129,14 @@ def split(texts: Iterable[str], tokens: str) -> Iterator[list[str]]:
 
 
 class Spaces(dict[int, str]):
-    """Put spaces around what is a word by itself; filled while it is used, for there are a million characters.
+    """A table for `str.translate` that puts spaces around characters that are words by themselves.
 
-    Letters, marks, digits and "_" make words. Each punctuation mark, symbol and Chinese character is one by itself.
-    Invisible characters (the soft hyphen, joiners) vanish.
+    Letters, marks, digits and "_" form words. Each punctuation mark, symbol and Chinese character is a word by itself.
+    Invisible characters (soft hyphen, joiners) are dropped. Filled on demand, as Unicode has a million characters.
     """
 
     def __missing__(self, code: int) -> str:
-        """Return what a character becomes."""
+        """Return the replacement of a character."""
         character = chr(code)
         self[code] = made = "" if unicodedata.category(character) == "Cf" else spaced(character)
         return made

@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 from runtree.contract.errors import DataError
 
 Inputs = tuple[Tensor, ...]
-IN_MEMORY, LOADED = 4096, 256  # rows that are asked about at a time
+MEMORY_BATCH_ROWS, LAZY_BATCH_ROWS = 4096, 256  # per batch of a prediction
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows: what goes in, what should come out, and what each row weighs."""
+    """Inputs, target and weights of some rows."""
 
     inputs: Inputs
     target: Tensor
@@ -29,17 +29,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows of a part.
+    """All rows of a split.
 
     Attributes
     ----------
     inputs
-        Tensors whose first axis is the rows; or, where they do not fit into memory, a dataset that answers an index
-        with a tuple of tensors, which `workers` processes then load ahead.
+        Tensors whose first axis is the rows; or a map-style dataset of rows that do not fit into memory, which
+        `workers` processes prefetch.
     target
         Of shape (rows, …).
     weight
-        Of shape (rows,) with mean 1, or None where all weigh the same.
+        Of shape (rows,) with mean 1, or None for equal weights.
     """
 
     inputs: "Inputs | Dataset[Any]"
@@ -47,11 +47,10 @@ class Rows:
     weight: Tensor | None = None
 
     def __len__(self) -> int:
-        """Return the number of rows."""
         return len(self.target)
 
     def to(self, device: torch.device) -> "Rows":
-        """Return the rows in the memory of a device; rows that are loaded lazily follow batch by batch."""
+        """Return the rows on a device; rows that are read lazily are moved batch by batch."""
         inputs = tuple(t.to(device) for t in self.inputs) if isinstance(self.inputs, tuple) else self.inputs
         weight = None if self.weight is None else self.weight.to(device)
         return replace(self, inputs=inputs, target=self.target.to(device), weight=weight)
@@ -59,16 +58,16 @@ class Rows:
     def batches(self, parts: list[Tensor], workers: int = 0) -> Iterator[Batch]:
         """Yield a batch for each tensor of row numbers."""
         device = self.target.device
-        for part, inputs in zip(parts, inputs_of(self.inputs, parts, workers, device), strict=True):
+        for part, inputs in zip(parts, iterate_inputs(self.inputs, parts, workers, device), strict=True):
             part = part.to(device)
             weight = None if self.weight is None else self.weight.index_select(0, part)
             yield Batch(inputs, self.target.index_select(0, part), weight)
 
 
-def inputs_of(
+def iterate_inputs(
     inputs: "Inputs | Dataset[Any]", parts: list[Tensor], workers: int, device: torch.device
 ) -> Iterator[Inputs]:
-    """Yield the inputs of each part."""
+    """Yield the inputs of each batch of row numbers."""
     if isinstance(inputs, tuple):
         for part in parts:
             part = part.to(device)
@@ -78,17 +77,17 @@ def inputs_of(
             yield tuple(tensor.to(device, non_blocking=True) for tensor in loaded)
 
 
-def shuffled(rows: int, size: int, least: int = 2) -> list[Tensor]:
-    """Return row numbers in a random order, cut into batches; a last one of less than `least` joins the one before."""
+def shuffled_batches(rows: int, size: int, least: int = 2) -> list[Tensor]:
+    """Return random batches of row numbers; a last one of fewer than `least` rows is merged into the one before."""
     parts = list(torch.split(torch.randperm(rows), size))
     if len(parts) > 1 and len(parts[-1]) < least:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
 
 
-def in_order(rows: int, inputs: "Inputs | Dataset[Any]") -> list[Tensor]:
-    """Return row numbers in their order, cut into batches: smaller ones where rows must be loaded first."""
-    return list(torch.split(torch.arange(rows), IN_MEMORY if isinstance(inputs, tuple) else LOADED))
+def sequential_batches(rows: int, inputs: "Inputs | Dataset[Any]") -> list[Tensor]:
+    """Return batches of row numbers in order; smaller ones for rows that are read lazily."""
+    return list(torch.split(torch.arange(rows), MEMORY_BATCH_ROWS if isinstance(inputs, tuple) else LAZY_BATCH_ROWS))
 
 
 # --- Tables as tensors: numbers standardised, categories as codes.
@@ -98,24 +97,24 @@ MISSING = "<missing>"
 
 
 def check_table(estimator: Any, X: Any, reset: bool) -> Any:
-    """Return a frame if one of its columns holds categories, else float64 of shape (rows, columns), NaN allowed."""
-    least = 2 if reset else 1  # a single row has no deviation
+    """Return X as a frame if it has a categorical column, else as float64 of shape (rows, columns), NaN allowed."""
+    least = 2 if reset else 1  # the standard deviation of a single row is 0
     if not holds_categories(X):
         return validate_data(
             estimator, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=least
         )
     if len(X) < least:
-        raise DataError(f"found {len(X)} row(s), and {least} are needed")
+        raise DataError(f"found {len(X)} row(s), at least {least} required")
     return validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
 def holds_categories(X: Any) -> bool:
-    """Tell whether X is a frame with a column of categories."""
+    """Return whether X is a frame with a categorical column."""
     return isinstance(X, pd.DataFrame) and any(is_category(dtype) for dtype in X.dtypes)
 
 
 def is_category(dtype: Any) -> bool:
-    """Tell whether a column of this type is read as categories: texts, objects, truth values, categories."""
+    """Return whether columns of this type are read as categories: strings, objects, booleans, categories."""
     return (
         isinstance(dtype, pd.CategoricalDtype)
         or types.is_object_dtype(dtype)
@@ -126,16 +125,16 @@ def is_category(dtype: Any) -> bool:
 
 @dataclass
 class TableEncoder:
-    """What was learned of a table's columns, by their places.
+    """Encodes a table: numbers standardised, categories as codes. Columns are known by position.
 
     Attributes
     ----------
     numbers, categories
-        Places of columns.
+        Positions of the numeric and of the categorical columns.
     levels
-        The known texts of each column of categories; the code 0 stands for all others.
+        The categories of each categorical column, as text; code 0 is any other.
     median, mean, scale
-        Of each column of numbers; missing values become the median.
+        Of each numeric column; the median replaces missing values.
     """
 
     numbers: list[int]
@@ -156,12 +155,12 @@ class TableEncoder:
         median = np.array([np.median(v[k]) if k.any() else 0.0 for v, k in zip(values.T, known.T, strict=True)])
         filled = np.where(known, values, median)
         scale = filled.std(axis=0)
-        scale[scale <= 1e-12 * np.abs(filled).max(axis=0, initial=0.0)] = 1.0  # constant but for rounding
+        scale[scale <= 1e-12 * np.abs(filled).max(axis=0, initial=0.0)] = 1.0  # constant up to rounding
         levels = [sorted(set(_texts(frame.iloc[:, place]))) for place in categories]
         return cls(numbers, categories, levels, median, filled.mean(axis=0), scale)
 
     def encode(self, X: Any) -> Inputs:
-        """Return float32 of shape (rows, numbers) and, where there are categories, int64 codes (rows, categories)."""
+        """Return float32 of shape (rows, numbers) and, with categories, int64 codes of shape (rows, categories)."""
         frame = pd.DataFrame(X)
         values = _numbers(frame, self.numbers)
         scaled = (np.where(np.isnan(values), self.median, values) - self.mean) / self.scale
@@ -177,14 +176,16 @@ class TableEncoder:
 
 
 def _numbers(frame: pd.DataFrame, places: list[int]) -> Array:
-    """Return float64 of shape (rows, places) with NaN for what is missing."""
+    """Return float64 of shape (rows, places) with NaN for missing values."""
     chosen = frame.iloc[:, places]
     for name, column in chosen.items():
         if not types.is_numeric_dtype(column.dtype):
-            raise DataError(f"column '{name}' holds {column.dtype}, which no network reads", "use preprocess=tabular")
+            raise DataError(
+                f"column '{name}' has dtype {column.dtype}, which networks cannot read", "type: preprocess=tabular"
+            )
     values: Array = chosen.to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isinf(values).any():
-        raise DataError("the table holds infinity", "make it a missing value or a large number")
+        raise DataError("the table contains infinity", "replace it by a missing value or a large number")
     return values
 
 

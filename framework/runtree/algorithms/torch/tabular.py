@@ -23,10 +23,10 @@ NORMALIZATIONS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm1d, "layer": 
 
 
 class TableInput(nn.Module):
-    """Join the numbers of a row with a learned vector for each of its categories.
+    """Concatenates the numbers of a row with an embedding of each of its categories.
 
-    The length of the vectors grows with the count of levels: min(50, 1.6 n^0.56), the rule of the library fastai.
-    The code 0, a level that the train rows did not have, is the zero vector.
+    The size of an embedding grows with the number of categories n: min(50, 1.6 n^0.56), the rule of the library fastai.
+    Code 0, a category that the train rows do not have, is the zero vector.
     """
 
     def __init__(self, numbers: int, levels: Sequence[int]) -> None:
@@ -45,7 +45,7 @@ class TableInput(nn.Module):
 
 
 def table_input(encoder: TableEncoder) -> TableInput:
-    """Return the first layer for a table whose columns were learned."""
+    """Return the first layer for the columns that an encoder was fitted on."""
     return TableInput(len(encoder.numbers), [len(levels) for levels in encoder.levels])
 
 
@@ -54,18 +54,18 @@ def table_input(encoder: TableEncoder) -> TableInput:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchMLP(Network):
-    """Layers of the same width, each normalised, bent and thinned out.
+    """Hidden layers of one width, each with normalisation, an activation and dropout.
 
-    Numbers are filled with the median and standardised; columns of categories become learned vectors.
+    Missing numbers are imputed with the median, numbers standardised, categories embedded.
 
     Parameters
     ----------
     layers, units
-        How many hidden layers, and how wide each is.
+        Number of hidden layers, and units in each.
     activation
         "relu", "gelu", "silu", "elu" or "tanh".
     dropout
-        The share of units that are left out in training.
+        Fraction of units dropped in training.
     normalization
         "batch", "layer" or "none".
     """
@@ -91,14 +91,14 @@ class TorchMLP(Network):
 
 
 class MLPModule(nn.Module):
-    """The module, as its estimator's parameters say."""
+    """The module of a `TorchMLP`."""
 
-    def __init__(self, asked: TorchMLP, encoder: TableEncoder, outputs: int) -> None:
+    def __init__(self, settings: TorchMLP, encoder: TableEncoder, outputs: int) -> None:
         super().__init__()
         self.input = table_input(encoder)
-        widths = [self.input.features, *[asked.units] * asked.layers]
+        widths = [self.input.features, *[settings.units] * settings.layers]
         self.hidden = nn.Sequential(
-            *(layer for before, after in pairwise(widths) for layer in hidden_layer(asked, before, after))
+            *(layer for before, after in pairwise(widths) for layer in hidden_layer(settings, before, after))
         )
         self.output = nn.Linear(widths[-1], outputs)
 
@@ -108,21 +108,21 @@ class MLPModule(nn.Module):
         return outputs
 
 
-def hidden_layer(asked: TorchMLP, before: int, after: int) -> list[nn.Module]:
-    """Return the parts of one hidden layer that do something."""
-    normalize = [] if asked.normalization == "none" else [NORMALIZATIONS[asked.normalization](after)]
-    thin = [nn.Dropout(asked.dropout)] if asked.dropout else []
-    return [nn.Linear(before, after), *normalize, ACTIVATIONS[asked.activation](), *thin]
+def hidden_layer(settings: TorchMLP, before: int, after: int) -> list[nn.Module]:
+    """Return the modules of one hidden layer; those that would do nothing are omitted."""
+    normalize = [] if settings.normalization == "none" else [NORMALIZATIONS[settings.normalization](after)]
+    dropout = [nn.Dropout(settings.dropout)] if settings.dropout else []
+    return [nn.Linear(before, after), *normalize, ACTIVATIONS[settings.activation](), *dropout]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchMLPClassifier(Classification, TorchMLP):
-    """A multilayer perceptron that tells classes."""
+    """A multilayer perceptron for classification."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchMLPRegressor(Regression, TorchMLP):
-    """A multilayer perceptron that tells numbers."""
+    """A multilayer perceptron for regression."""
 
 
 # --- A residual network for tables.
@@ -130,21 +130,21 @@ class TorchMLPRegressor(Regression, TorchMLP):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchResNet(Network):
-    """Blocks that each add a correction to what the block before said.
+    """Residual blocks: each adds a correction to the output of the one before.
 
-    The source of the architecture: Gorishniy, Rubachev, Khrulkov and Babenko, "Revisiting Deep Learning Models for
+    Source: Gorishniy, Rubachev, Khrulkov and Babenko, "Revisiting Deep Learning Models for
     Tabular Data", NeurIPS 2021, arXiv 2106.11959, section 3.2.
 
     Parameters
     ----------
     blocks, units
-        How many blocks, and how wide the path past them is.
+        Number of blocks, and width of the residual stream.
     hidden_factor
-        How much wider a block is inside.
+        Width inside a block, as a multiple of `units`.
     dropout, residual_dropout
-        The share that is left out inside a block, and of what a block adds.
+        Fractions dropped inside a block, and of what a block adds.
     normalization
-        "batch" as in the source, "layer" or "none".
+        "batch" as in the paper, "layer" or "none".
     """
 
     blocks: int = 2
@@ -172,13 +172,13 @@ class TorchResNet(Network):
 class ResNetModule(nn.Module):
     """Prediction(ResNetBlock(…ResNetBlock(Linear(x)))), Prediction(x) = Linear(ReLU(Norm(x)))."""
 
-    def __init__(self, asked: TorchResNet, encoder: TableEncoder, outputs: int) -> None:
+    def __init__(self, settings: TorchResNet, encoder: TableEncoder, outputs: int) -> None:
         super().__init__()
         self.input = table_input(encoder)
-        self.first = nn.Linear(self.input.features, asked.units)
-        self.blocks = nn.Sequential(*(ResNetBlock(asked) for _ in range(asked.blocks)))
-        normalize = NORMALIZATIONS[asked.normalization](asked.units)
-        self.output = nn.Sequential(normalize, nn.ReLU(), nn.Linear(asked.units, outputs))
+        self.first = nn.Linear(self.input.features, settings.units)
+        self.blocks = nn.Sequential(*(ResNetBlock(settings) for _ in range(settings.blocks)))
+        normalize = NORMALIZATIONS[settings.normalization](settings.units)
+        self.output = nn.Sequential(normalize, nn.ReLU(), nn.Linear(settings.units, outputs))
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return float32 of shape (rows, outputs)."""
@@ -189,29 +189,29 @@ class ResNetModule(nn.Module):
 class ResNetBlock(nn.Module):
     """x + Dropout(Linear(Dropout(ReLU(Linear(Norm(x))))))."""
 
-    def __init__(self, asked: TorchResNet) -> None:
+    def __init__(self, settings: TorchResNet) -> None:
         super().__init__()
-        inside = max(1, round(asked.units * asked.hidden_factor))
+        inside = max(1, round(settings.units * settings.hidden_factor))
         self.inner = nn.Sequential(
-            NORMALIZATIONS[asked.normalization](asked.units),
-            nn.Linear(asked.units, inside),
+            NORMALIZATIONS[settings.normalization](settings.units),
+            nn.Linear(settings.units, inside),
             nn.ReLU(),
-            nn.Dropout(asked.dropout),
-            nn.Linear(inside, asked.units),
-            nn.Dropout(asked.residual_dropout),
+            nn.Dropout(settings.dropout),
+            nn.Linear(inside, settings.units),
+            nn.Dropout(settings.residual_dropout),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what came in, corrected."""
+        """Return x plus its correction, of the same shape."""
         corrected: Tensor = x + self.inner(x)
         return corrected
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchResNetClassifier(Classification, TorchResNet):
-    """A residual network that tells classes."""
+    """A residual network for classification."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TorchResNetRegressor(Regression, TorchResNet):
-    """A residual network that tells numbers."""
+    """A residual network for regression."""

@@ -1,4 +1,4 @@
-"""What a network does for its task: the target it learns, its usual loss, and what its outputs mean."""
+"""The part of a network that depends on the task: encoded target, default loss, meaning of the outputs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Classification(ClassifierMixin):  # type: ignore[misc]
-    """A network with an output for each class.
+    """Mix-in: a network with one output (logit) per class.
 
     Parameters
     ----------
@@ -45,18 +45,18 @@ class Classification(ClassifierMixin):  # type: ignore[misc]
         return torch.from_numpy(np.searchsorted(self.classes_, column_or_1d(y)))
 
     def is_known(self, y: Any) -> Array:
-        """Tell of each label whether the train rows have it."""
+        """Return for each label whether the train rows have it, of shape (rows,)."""
         known: Array = np.isin(column_or_1d(y), self.classes_)
         return known
 
-    def weigh(self, X: Any, y: Any, sample_weight: Any) -> Tensor | None:
-        """Return weights of rows and classes with the mean 1, or None."""
+    def combine_weights(self, X: Any, y: Any, sample_weight: Any) -> Tensor | None:
+        """Return the products of row and class weights, with mean 1; None for equal weights."""
         if self.class_weight is None:
             return row_weights(X, sample_weight)
         by_class = compute_sample_weight(self.class_weight, column_or_1d(y))
         return row_weights(X, by_class if sample_weight is None else by_class * np.asarray(sample_weight))
 
-    def usual_loss(self) -> nn.Module:
+    def default_loss(self) -> nn.Module:
         """Return cross-entropy."""
         return nn.CrossEntropyLoss()
 
@@ -66,7 +66,7 @@ class Classification(ClassifierMixin):  # type: ignore[misc]
         return y_proba
 
     def predict(self, X: Any) -> Array:
-        """Return the likeliest label of each row."""
+        """Return the most probable label of each row."""
         outputs = self.outputs(X)
         labels: Array = self.classes_[outputs.argmax(axis=1)]
         return labels
@@ -74,10 +74,10 @@ class Classification(ClassifierMixin):  # type: ignore[misc]
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Regression(RegressorMixin):  # type: ignore[misc]
-    """A network with one output: the target, standardised by the mean and deviation of the train rows."""
+    """Mix-in: a network with one output, the target standardised with mean and deviation of the train rows."""
 
     def learn_target(self, y: Any) -> None:
-        """Find mean and deviation."""
+        """Learn mean and standard deviation."""
         values = column_or_1d(y, warn=True, dtype=np.float64)
         assert_all_finite(values, input_name="y")
         self.target_mean_ = float(values.mean())
@@ -93,23 +93,23 @@ class Regression(RegressorMixin):  # type: ignore[misc]
         """Return True for every value: a regression target has no unknown classes."""
         return np.ones(len(y), dtype=bool)
 
-    def weigh(self, X: Any, y: Any, sample_weight: Any) -> Tensor | None:
-        """Return weights of rows with the mean 1, or None."""
+    def combine_weights(self, X: Any, y: Any, sample_weight: Any) -> Tensor | None:
+        """Return row weights with mean 1; None for equal weights."""
         return row_weights(X, sample_weight)
 
-    def usual_loss(self) -> nn.Module:
+    def default_loss(self) -> nn.Module:
         """Return the squared error."""
         return nn.MSELoss()
 
     def predict(self, X: Any) -> Array:
-        """Return float64 of shape (rows,), in the target's own units."""
+        """Return float64 of shape (rows,), in the units of the target."""
         outputs = self.outputs(X).astype(np.float64)
         values: Array = outputs.reshape(len(outputs)) * self.target_scale_ + self.target_mean_
         return values
 
 
 def row_weights(X: Any, sample_weight: Any) -> Tensor | None:
-    """Return float32 weights with the mean 1, so that the learning rate means the same; None for none."""
+    """Return float32 weights with mean 1, so that they do not scale the learning rate; None for None."""
     if sample_weight is None:
         return None
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from runtree.algorithms.torch.checkpoints import read_state, write_state
 from runtree.algorithms.torch.devices import autocast, seeded
 from runtree.algorithms.torch.optimizers import Schedule, make_optimizer
-from runtree.algorithms.torch.table_encoder import Batch, Inputs, Rows, in_order, shuffled
+from runtree.algorithms.torch.table_encoder import Batch, Inputs, Rows, sequential_batches, shuffled_batches
 from runtree.contract.errors import ConfigError
 from runtree.contract.iteration import Report
 
@@ -156,7 +156,7 @@ class LocalTrainer:
         self.module.train()
         with seeded(self.device, self.settings.seed, self.epochs_done):
             # Without the rank in the seed: all ranks must draw the same order, of which each then takes its shard.
-            batches = shuffled(len(self.train), self.settings.batch_size, self.shard.min_batch_rows)
+            batches = shuffled_batches(len(self.train), self.settings.batch_size, self.shard.min_batch_rows)
         losses, shards = [], [self.shard.rows_of(rows) for rows in batches]
         with seeded(self.device, self.settings.seed, self.epochs_done, self.shard.rank):
             # With the rank: dropout and augmentation must differ between shards.
@@ -213,7 +213,7 @@ class LocalTrainer:
         self.module.eval()
         losses, sizes = [], []
         with torch.inference_mode():
-            batches = in_order(len(self.validation), self.validation.inputs)
+            batches = sequential_batches(len(self.validation), self.validation.inputs)
             for batch in self.validation.batches(batches, self.settings.workers):
                 losses.append(self.validation_criterion(self.module(*batch.inputs), batch.target, None))
                 sizes.append(len(batch.target))
