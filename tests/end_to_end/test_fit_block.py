@@ -52,7 +52,8 @@ def test_one_fit_ends_by_its_bound_and_one_by_tolerance_at_the_step_computed_by_
 
 
 def test_history_holds_losses_and_metrics_of_both_parts_and_a_picture_shows_them(runtree, folder):
-    assert runtree("train", "algorithm=gradient_boosting", "data=iris", "fit.every=20").code == 0
+    assert runtree("train", "algorithm=gradient_boosting", "data=iris", "fit.every=20", *UNEXAMINED).code == 0
+    assert runtree("report").code == 0
     run = only_run(folder)
     assert [line["step"] for line in history(run)] == [20, 40, 60, 80, 100]
     wanted = {f"{part}_{name}" for part in ("train", "validation") for name in ("loss", "balanced_accuracy")}

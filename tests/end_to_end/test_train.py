@@ -12,7 +12,7 @@ from real_sweeps import RUNTREE, UNEXAMINED
 
 FILES = {
     "config.yaml", "run.json", "metrics.json", "data.json", "environment.json", "predictions.parquet", "model", "log.txt",
-    "manifest.json", "evaluation.json", "plots", "report.html", ".lock",
+    "manifest.json", "evaluation.json", ".lock",
 }  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from runtree.records.record import sweep_path
 from runtree.records.selectors import find_run
 from runtree.reports.render import write_report_elsewhere, write_run_report, write_sweep_report
 from runtree.reports.run.content import read_run_content
-from runtree.training.history import write_learning_curve
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,6 @@ def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
         return WrittenReport(file, record.id, missing)
     # the lock keeps `clean` from removing the folder meanwhile
     with folder.held():
-        if not (folder.plots / "learning_curve.svg").exists():
-            write_learning_curve(folder, record.fit)
         write_run_report(record)
         # only the files made here get a new hash: a model that was changed since the run must still be detected
         amend_manifest(folder, [folder.report, *(plot for plot in folder.plots.glob("*") if plot.is_file())])

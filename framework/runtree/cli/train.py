@@ -163,9 +163,11 @@ def _print_run(run: "ActiveRun") -> None:
     print_warnings(run.folder)
     click.echo()
     click.echo(labelled("run", display_path(run.folder)))
+    steps = ["runtree show latest", "runtree report latest --open", "runtree predict latest ROWS.csv -o OUT.csv"]
     if RunFolder(run.folder).report.exists():
         click.echo(labelled("report", display_path(RunFolder(run.folder).report)))
-    click.echo(next_steps(["runtree show latest", "runtree predict latest ROWS.csv -o OUT.csv", "runtree runs"]))
+        del steps[1]
+    click.echo(next_steps([*steps, "runtree runs"]))
 
 
 def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:

@@ -11,7 +11,6 @@ from runtree.records.writer import write_json
 from runtree.reports.render import write_run_report
 from runtree.training.active_run import ActiveRun
 from runtree.training.decision import DECISION_KEY
-from runtree.training.history import write_learning_curve
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +19,6 @@ def save(run: ActiveRun) -> None:
     """Write the model in the first format that a plugin or runtree supports for it, and `model.json` beside it."""
     folder = RunFolder(run.folder)
     folder.model.mkdir()
-    # here and not in the fit: most runs of a sweep end before this stage, and drawing imports matplotlib
-    write_learning_curve(folder, run.fit_summary)
     # plugins are called before runtree's own hook, so that a plugin can save its own estimators in its own format
     format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
     if format_name is None:
@@ -39,11 +36,11 @@ def save(run: ActiveRun) -> None:
 
 
 def report(run: ActiveRun) -> None:
-    """Write `report.html` unless `evaluator.report` is false.
+    """Write `report.html` if `evaluator.report` is true.
 
     An error is a warning only: the model is saved by now, and the page can be made again from the files of the run.
     """
-    if not run.config.evaluator.get("report", True):
+    if not run.config.evaluator.get("report", False):
         return
     # the record on disk still says "running", as this is a stage of the run; the page shows the state that follows
     record = read_record(RunFolder(run.folder))

@@ -34,7 +34,7 @@ class PlotGallery:
     """
 
     folders: Sequence[Path]
-    known: Mapping[str, tuple[str, str]]
+    known: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     _sizes: dict[str, int] = field(default_factory=dict)
 

@@ -11,7 +11,7 @@ from runtree.records.layout import RunFolder, SweepFolder
 from runtree.records.writer import write_text
 from runtree.reports.elements import Element, Page
 from runtree.reports.images import PlotGallery
-from runtree.reports.plots.draw import KNOWN, draw_run_plots
+from runtree.reports.plots.draw import draw_run_plots
 from runtree.reports.run.content import RunContent, read_run_content
 from runtree.reports.run.page import run_page
 from runtree.reports.sweep.content import read_sweep_content
@@ -38,7 +38,7 @@ def write_report_elsewhere(record: RunRecord, file: Path, plots: Path) -> None:
 def render_run(content: RunContent, plots: Sequence[Path]) -> str:
     """Return the page of a run with the plots of these folders."""
     # the gallery fills while the page is built: sections take their plots, and those left over are shown at the end
-    return render(run_page(content, PlotGallery(plots, KNOWN)))
+    return render(run_page(content, PlotGallery(plots)))
 
 
 def write_sweep_report(folder: SweepFolder, file: Path | None = None) -> Path:

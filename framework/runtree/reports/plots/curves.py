@@ -1,16 +1,53 @@
-"""Curves: the score by the number of rows, and partial dependence."""
+"""Curves: scores by iterations, scores by the number of rows, and partial dependence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runtree.records.plot_writer import COLOURS, DrawnPlot
+from runtree.records.plot_writer import BEST, COLOURS, DrawnPlot
 from runtree.reports.formatting import metric_label
-from runtree.reports.plots.style import BLUE, SLANTED, WIDTH, finish, new_axes, shorten
+from runtree.reports.plots.style import BLUE, HEIGHT, SLANTED, WIDTH, finish, new_axes, new_panels, shorten
 from runtree.reports.run.content import RunContent
+from runtree.training.history import MONITORED_SPLITS, split_name
 
 MAX_PANELS = 6
 MAX_CATEGORIES = 12
 MAX_LEGEND_CLASSES = 4  # in one panel
+MAX_METRICS = 4  # a panel each, the loss first
+MAX_MARKED_POINTS = 30  # markers of more hide the line
+SPLIT_COLOURS = dict(zip(MONITORED_SPLITS, COLOURS, strict=False))
+
+
+def learning_curve(content: RunContent) -> DrawnPlot | None:
+    """Draw the metrics that were monitored during the fit, a panel for each."""
+    lines, fit = content.history, content.record.fit
+    names: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for line in lines for name in line):
+        split, metric = split_name(name)
+        # "seconds" and "learning_rate" are of no split, and have another scale
+        if split:
+            names.setdefault(metric, []).append(name)
+    # a single check is a point, not a curve
+    if len(lines) < 2 or not names:
+        return None
+    shown = sorted(names, key=lambda metric: metric != "loss")[:MAX_METRICS]
+    figure, panels = new_panels(1, len(shown), width=WIDTH * len(shown), height=HEIGHT)
+    for axes, metric in zip(panels, shown, strict=True):
+        _draw_metric(axes, metric, names[metric], lines, fit)
+    caption = "Loss and metrics during the fit."
+    data = {"title": "Learning curve by iterations", "says": caption, "history": list(lines), "ending": dict(fit)}
+    return figure, data
+
+
+def _draw_metric(
+    axes: Any, metric: str, names: Sequence[str], lines: Sequence[Mapping[str, Any]], fit: Mapping[str, Any]
+) -> None:
+    for name in names:
+        points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
+        split, marker = split_name(name)[0], "o" if len(points) < MAX_MARKED_POINTS else None
+        axes.plot(*zip(*points, strict=True), color=SPLIT_COLOURS[split], label=split, marker=marker, markersize=3)
+    if fit.get("best"):
+        axes.axvline(fit["best"], color=BEST, linewidth=1, linestyle="--", label=f"kept: {fit['best']}")
+    finish(axes, metric, str(fit.get("unit", "step")), "")
 
 
 def training_size(content: RunContent) -> DrawnPlot | None:
@@ -45,20 +82,14 @@ def dependence(content: RunContent) -> DrawnPlot | None:
     results = results[:MAX_PANELS]
     if not results:
         return None
-    from matplotlib.figure import Figure
-
     columns = min(2, len(results))
     # rounded up
     rows = -(-len(results) // columns)
-    figure = Figure(figsize=(WIDTH, 1.5 * rows + 0.5))
-    figure.patch.set_alpha(0)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, panels = new_panels(rows, columns, height=1.5 * rows + 0.5)
     for axes, result in zip(panels, results, strict=False):
         _draw_panel(axes, result)
     for axes in panels[len(results) :]:
         axes.remove()
-    # fixed distances instead of a layout engine, which would draw the figure twice
-    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.3, hspace=0.8)
     classes = _classes(results[0])
     several = "probability of each class" if classes else "prediction"
     output = f"probability of {classes[0]}" if len(classes) == 1 else several

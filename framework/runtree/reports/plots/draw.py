@@ -24,10 +24,7 @@ PLOTS: Mapping[str, Callable[[RunContent], DrawnPlot | None]] = {  # None: it do
     "robustness": bars.robustness,
     "dependence": curves.dependence,
     "training_size": curves.training_size,
-}
-KNOWN: Mapping[str, tuple[str, str]] = {  # title and caption; the plots above write theirs into their JSON
-    **{name: (name, "") for name in PLOTS},
-    "learning_curve": ("Learning curve by iterations", "Loss and metrics during the fit."),
+    "learning_curve": curves.learning_curve,
 }
 
 

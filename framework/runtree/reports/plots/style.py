@@ -31,6 +31,18 @@ def new_axes(height: float = HEIGHT, width: float = WIDTH) -> Any:
     return figure.add_axes((0, 0, 1, 1))
 
 
+def new_panels(rows: int, columns: int, height: float, width: float = WIDTH) -> tuple[Any, "Array"]:
+    """Return a new figure and the axes of its panels, row by row."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    figure.patch.set_alpha(0)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    # fixed distances instead of a layout engine, which would draw the figure twice
+    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.3, hspace=0.8)
+    return figure, panels
+
+
 def finish(axes: Any, title: str, x_label: str, y_label: str, legend: bool = True) -> Any:
     """Set title, labels, grid and legend of axes; return the figure."""
     axes.set_title(title, loc="left", fontsize=11)

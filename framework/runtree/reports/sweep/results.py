@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runtree.reports.elements import Element, HtmlTable, Link, Paragraph, table_of
+from runtree.reports.commands import command_line, outputs_option
+from runtree.reports.elements import Code, Element, HtmlTable, Link, Paragraph, table_of
 from runtree.reports.formatting import format_interval, format_number, metric_label
 from runtree.reports.images import PlotGallery
 from runtree.reports.run.content import RunContent
@@ -24,7 +25,7 @@ PLOTS: Mapping[str, tuple[str, str]] = {
 
 
 def best(content: SweepContent, gallery: PlotGallery) -> list[Element]:
-    """Return the best configuration with its scores, and a link to its own page."""
+    """Return the best configuration with its scores, and its report or the command that writes it."""
     run = content.best
     if run is None:
         return [Paragraph("No run completed, so there is no best run.")]
@@ -37,8 +38,9 @@ def best(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     text = f"Run {number} is the best{among}: {algorithm} with {', '.join(settings) or 'its default settings'}."
     elements: list[Element] = [Paragraph(text), *_scores(run)]
     if run.folder.report.exists():
-        elements.append(Link("Report of the best run", f"runs/{number}/report.html"))
-    return elements
+        return [*elements, Link("Report of the best run", f"runs/{number}/report.html")]
+    command = command_line("report", run.record.id, *outputs_option(run.record))
+    return [*elements, Code("write the report of this run", command)]
 
 
 def _scores(run: RunContent) -> list[Element]:
