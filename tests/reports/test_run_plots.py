@@ -14,6 +14,7 @@ ALWAYS = {
     "robustness",
     "dependence",
     "training_size",
+    "learning_curve",
     "calibration",
     "threshold",
 }
@@ -38,14 +39,14 @@ def drawn(record, folder) -> dict[str, dict]:
 def test_each_case_has_the_pictures_that_apply(write, folder, case, caplog):
     record = write(case) if case == "binary" else write(case, found={})
     told = drawn(record, folder / "plots")
-    assert told.keys() == OF_CASE[case] | (ALWAYS if case == "binary" else set())
+    assert told.keys() == OF_CASE[case] | (ALWAYS if case == "binary" else {"learning_curve"})
     assert not caplog.records
     assert all(one["title"] and one["says"] for one in told.values())
     assert all((folder / "plots" / f"{name}.svg").stat().st_size < 200_000 for name in told)
 
 
 def test_without_an_evaluation_only_the_predictions_are_drawn(write, folder):
-    assert drawn(write(found={}), folder / "plots").keys() == OF_CASE["binary"] | {"calibration"}
+    assert drawn(write(found={}), folder / "plots").keys() == OF_CASE["binary"] | {"calibration", "learning_curve"}
 
 
 def test_without_predictions_only_the_evaluation_is_drawn(write, folder):
@@ -59,7 +60,7 @@ def test_a_model_without_chances_has_no_curves(write, folder):
     import pandas as pd
 
     pd.read_parquet(record.folder / file).drop(columns=["p_no", "p_yes"]).to_parquet(record.folder / file)
-    assert drawn(record, folder / "plots").keys() == {"confusion"}
+    assert drawn(record, folder / "plots").keys() == {"confusion", "learning_curve"}
 
 
 def test_the_curves_are_those_of_scikit_learn(write, folder):
