@@ -1,10 +1,11 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from runtree.cli.format import format_bytes
-from runtree.cli.plan import forecast_cost
+from runtree.cli.plan import forecast_cost, format_stop
 from runtree.testing.fixtures import UNEXAMINED
 
 SWEEP = ("algorithm=knn,naive_bayes", "data=iris", "compute.engine=in_process")
@@ -31,6 +32,24 @@ def test_a_tuned_sweep_is_told_and_nothing_is_written(runtree, folder):
     ):
         assert text in said.out
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("stop", "reached", "told"),
+    [
+        ({"max_runs": 5}, True, "max_runs=5; running jobs then finish"),
+        ({"max_seconds": 60}, True, "max_seconds=60; running jobs then finish, but after max_seconds they are ended"),
+        ({"max_seconds": 60}, True, " ended within 10 s"),
+        ({"max_seconds": 60, "running": "finish"}, True, "max_seconds=60; running jobs then finish"),
+        ({"max_seconds": 60, "running": "terminate"}, True, "max_seconds=60; running jobs are then terminated"),
+        ({"max_seconds": 60}, False, "running jobs then finish; max_seconds cannot end a run there"),
+    ],
+)
+def test_what_happens_to_running_jobs_is_told(stop, reached, told):
+    options = SimpleNamespace(stop=stop, grace=10.0)
+    text = format_stop(SimpleNamespace(options=options, size=None, reaches_runs=reached))
+    assert told in text
+    assert ("within" in text) is (reached and stop == {"max_seconds": 60})
 
 
 def test_a_grid_is_counted(runtree):

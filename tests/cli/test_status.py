@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -74,6 +75,31 @@ def test_how_to_go_on_depends_on_what_ended_it(runtree, write_sweep, told, crite
     said = runtree("status").out
     assert f"20260102-030405-sweep   {state}: stopped after run 3: enough" in said
     assert (f"runtree resume 20260102-030405-sweep{further}\n" in said) == (further is not None)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "commands"),
+    [
+        ("space_exhausted", ["--retry failed"]),
+        ("failures", ["'tuner.stop.failures={}'", "--retry failed"]),
+        ("max_seconds", ["tuner.stop.max_seconds=40 --retry stopped", "tuner.stop.max_seconds=40 --retry failed"]),
+    ],
+)
+def test_what_failed_or_was_cut_off_can_be_run_again(runtree, write_sweep, told, criterion, commands):
+    cut = told.ended(1, None, state="stopped", reason="max_seconds")
+    write_sweep(told.opened(), told.failed(0, "no"), cut, told.stopped(criterion), stop={"max_seconds": 20})
+    said = runtree("status").out
+    assert re.findall(r"runtree resume 20260102-030405-sweep (.*)", said) == commands
+
+
+def test_a_run_that_is_tried_again_has_no_end_until_it_ends_again(runtree, write_sweep, told):
+    again = [told.opened(at=2.0), {"event": "retried", "run": 1, "attempt": 2, "at": 2.0}]
+    events = [told.opened(), told.ended(0, 0.5), told.failed(1, "no"), told.stopped("max_runs"), *again]
+    reader = LedgerReader(write_sweep(*events)).read()
+    assert (reader.progress.states["failed"], reader.progress.ended, reader.progress.failures) == (0, 1, {})
+    assert [run.number for run in reader.book.waiting()] == [1]
+    whole = LedgerReader(write_sweep(*events, told.ended(1, 0.9) | {"attempt": 2}, name="20260103-030405-sweep")).read()
+    assert (whole.progress.states["completed"], whole.progress.best[1]) == (2, (0.9,))
 
 
 def test_the_last_session_is_the_one_that_counts(runtree, write_sweep, told):

@@ -114,6 +114,7 @@ def test_failures_are_grouped_and_one_log_is_named(report, write_sweep, told):
         in out
     )
     assert "failed   1 run: ValueError: no" in out
+    assert "runtree resume 20260102-030405-sweep --retry failed\n" in out
 
 
 def test_failures_that_differ_in_a_number_are_one_kind_and_few_kinds_are_shown(report, write_sweep, told):
@@ -171,7 +172,8 @@ def test_lines_fit_a_narrow_terminal(report, write_sweep, told, terminal, width)
         ("completed", None, None, 0),
         ("pruned", "pruned", None, 0),
         ("failed", "error", None, 1),
-        ("stopped", "max_seconds", None, 1),
+        ("stopped", "max_seconds", None, 0),  # the time of the sweep was over
+        ("stopped", "max_seconds: TimeLimit", None, 1),
         ("stopped", "interrupted", None, 0),
         ("completed", None, "stop", 0),
         ("completed", None, "disk", 1),
@@ -181,7 +183,9 @@ def test_lines_fit_a_narrow_terminal(report, write_sweep, told, terminal, width)
 def test_exit_codes(state, reason, leaving, code):
     from types import SimpleNamespace
 
-    entry = RunState(0, ("a", 0), 0, "s", state, result=AttemptResult(state, reason))
+    reason, _, error = (reason or "").partition(": ")
+    result = AttemptResult(state, reason, error={"type": error} if error or state == "failed" else None)
+    entry = RunState(0, ("a", 0), 0, "s", state, result=result)
     book, options = SimpleNamespace(runs={0: entry}), SimpleNamespace(keep="none")
     assert exit_code(SimpleNamespace(stop_cause=leaving, state=book, options=options)) == code
 

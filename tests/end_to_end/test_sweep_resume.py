@@ -143,6 +143,26 @@ def cut(folder, runtree):
     return folder
 
 
+def test_runs_that_failed_are_run_again_in_their_place_once_the_code_is_mended(folder, runtree):
+    lay_out(folder, {"params.do": ["well", "complain", "mumble"]}, {"x": 0.5})
+    said = runtree(*words("grid", None, IN_PROCESS))
+    assert (said.code, "resume latest" in said.out) == (1, False)
+    [typed] = [line.split() for line in said.out.splitlines() if "--retry" in line]
+    assert typed == ["runtree", "resume", sweep_of(folder).path.name, "--retry", "failed"]
+    file = folder / "told.py"
+    file.write_text(file.read_text().replace('raise ValueError("as told")', "return"))
+    sys.modules.pop("told")
+    said = runtree(*typed[1:])
+    assert said.code == 1  # the other one fails still
+    assert {number: record_of(folder, number)["state"] for number in range(3)} == {
+        0: "completed", 1: "completed", 2: "failed",
+    }  # fmt: skip
+    aside = [path.name for path in sorted((sweep_of(folder).path / "attempts").iterdir())]
+    assert aside == ["0001-1", "0002-1"]
+    assert json.loads((sweep_of(folder).path / "attempts" / "0001-1" / "run.json").read_text())["state"] == "failed"
+    assert [(event["run"], event["attempt"]) for event in ended(folder)] == [(0, 1), (1, 1), (2, 1), (1, 2), (2, 2)]
+
+
 def test_a_larger_total_goes_on_and_a_changed_config_space_or_table_is_refused(cut, runtree):
     option = cut / "conf" / "algorithm" / "told.yaml"
     before, asked = option.read_text(), asked_order(cut)

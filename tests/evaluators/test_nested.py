@@ -1,12 +1,14 @@
 """Nested cross-validation is scikit-learn's `cross_val_score(GridSearchCV(…))`, and keeps what was estimated."""
 
 import json
+import math
 
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 
 from runtree.contract.errors import ConfigError, RunFailedError
+from runtree.evaluators.nested_cross_validation import NestedCrossValidation
 from runtree.testing.fixtures import UNEXAMINED, train, write_table
 
 SEED = 7
@@ -84,3 +86,16 @@ def test_candidates_that_cannot_be_fitted_are_passed_over(tmp_path):
     assert run.search_result.values == {"algorithm.n_neighbors": 5}
     with pytest.raises(RunFailedError, match="none of 2 candidates"):
         train(*asked, "algorithm.space={n_neighbors: 'choice(70, 71)'}", folder=tmp_path)
+
+
+def test_a_grid_is_cut_only_by_request_and_that_is_a_warning(tmp_path, caplog):
+    limits = {
+        name: NestedCrossValidation(tuner=name, tuners={name: None}).search.candidates for name in ("grid", "qmc")
+    }
+    assert limits == {"grid": math.inf, "qmc": 20}
+    asked = [*write_table(tmp_path), *NESTED, *KNN, "algorithm.weights=uniform"]
+    for candidates, warned in ((2, True), (3, False)):
+        caplog.clear()
+        run = train(*asked, f"evaluator.candidates={candidates}", folder=tmp_path)
+        assert run.search_result.tried == candidates
+        assert ("the grid has more candidates" in caplog.text) is warned

@@ -111,7 +111,16 @@ def freeze(family: SearchSpace, values: Mapping[str, Any]) -> tuple[FrozenConfig
 
 
 def make(
-    folder, executor, tuner, space=LINE, *, objectives=(("score", "maximize"),), families=None, stop=None, **tuner_node
+    folder,
+    executor,
+    tuner,
+    space=LINE,
+    *,
+    objectives=(("score", "maximize"),),
+    families=None,
+    stop=None,
+    retry=(),
+    **tuner_node,
 ) -> Driver:
     """Return a driver over a ledger in `folder`, which is gone on with where there is one."""
     options = read_loop_options({"stop": stop or {}, "backoff": 0.0, **tuner_node})
@@ -136,6 +145,7 @@ def make(
         tasks=NoFiles(),
         observer=Silent(),
         result_delay=options.lag or executor.slots,
+        retry=frozenset(retry),
     )
     driver.open()
     return driver

@@ -71,7 +71,7 @@ def test_all_rules_are_read():
         ({"convergence": {"window": 1}}, "tuner.stop.convergence.window: 1 is not a whole number from 2"),
         ({"convergence": {"tolerance": 0}}, "tuner.stop.convergence.tolerance: 0 is not a number above 0"),
         ({"failures": {"rate": 1.5}}, "tuner.stop.failures.rate: 1.5 is not a number above 0 up to 1 or null"),
-        ({"running": "kill"}, "tuner.stop.running: 'kill' is not possible\n  possible: finish, terminate"),
+        ({"running": "kill"}, "tuner.stop.running: 'kill' is not possible\n  possible: auto, finish, terminate"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused_by_path(node, told):
@@ -104,7 +104,7 @@ def test_runs_that_come_to_nothing_end_a_sweep_that_only_patience_ends(nothing):
             most,
             23 + most,
         )
-        assert f": {most} runs in a row without a value (patience.runs={runs}), best 0.8" in verdict.explanation
+        assert verdict.explanation.endswith(f": {most} runs in a row without a value (patience.runs={runs})")
     for bound in ({"max_runs": 90}, {"max_seconds": 90}):
         assert told({"patience": {"runs": 5}, **bound}, values).reason is None
     assert told({"patience": {"runs": 5}}, ["interrupted"] * 40).reason is None
@@ -169,7 +169,7 @@ def test_a_pruned_run_never_improves():
 
 def test_the_best_that_is_shown_is_the_best_of_all():
     progress = told({"patience": {"runs": 3, "min_delta": 0.1}}, [0.5, 0.55, 0.52, 0.54])
-    assert progress.reason.explanation == (
+    assert stop_record(progress)["explanation"] == (
         "stopped after run 3: no improvement in 3 runs (patience.runs=3), best 0.55 at run 1"
     )
 
@@ -342,7 +342,7 @@ def test_convergence_at_a_best_of_zero():
 # --- several slots, repeats, resume ----------------------------------------------------------------------------------
 
 
-def test_results_count_in_the_order_in_which_they_are_told():
+def test_results_count_in_the_order_in_which_they_are_told_and_the_best_at_the_end_is_named():
     progress = StopMonitor(read_stop_rules({"patience": {"runs": 2}, "running": "finish"}))
     for number in range(4):
         progress.started(number)
@@ -356,7 +356,8 @@ def test_results_count_in_the_order_in_which_they_are_told():
     progress.ended(1, "completed", 0.9)  # it was let finish, and is the best
     assert progress.counters.best == 0.9
     assert progress.counters.not_improving == 0
-    assert progress.reason.explanation.endswith("best 0.5 at run 2")
+    assert stop_record(progress)["explanation"].endswith("(patience.runs=2), best 0.9 at run 1")
+    assert stop_record(progress)["best"] == {"value": 0.9, "run": 1}
 
 
 def test_several_runs_of_one_configuration_count_once():

@@ -52,6 +52,7 @@ class SweepRequest:
     config_name: str = "config"
     config_dir: str | None = None
     resume: SweepFolder | None = None
+    retry: frozenset[str] = frozenset()  # states of its ended runs that are tried again
     plan_only: bool = False
     observer: Any = field(default_factory=SilentObserver)
 
@@ -66,6 +67,8 @@ class SweepPlan:
         The `tuner` node of the config.
     slots
         How many runs run at once.
+    reaches_runs
+        Whether the executor can end a run: one in a process of its own.
     """
 
     request: SweepRequest
@@ -81,6 +84,7 @@ class SweepPlan:
     hooks: Hooks
     folder: SweepFolder | None = None
     slots: int = 1
+    reaches_runs: bool = True
 
     @property
     def objectives(self) -> Objectives:

@@ -21,8 +21,16 @@ from runtree.training.checkpoints import retarget_checkpoints
 MAY_CHANGE_ON_CONTINUE = ("fit.max_iterations", "fit.max_seconds", "fit.checkpoint", "compute")
 
 
-def resume_sweep(app: App, folder: SweepFolder, overrides: Sequence[str] = (), observer: Any = None) -> TrainResult:
+def resume_sweep(
+    app: App,
+    folder: SweepFolder,
+    overrides: Sequence[str] = (),
+    observer: Any = None,
+    retry: Sequence[str] = (),
+) -> TrainResult:
     """Resume a sweep with its own command line; `overrides` may change its bounds and `compute`, nothing else.
+
+    Its ended runs in the states `retry` ("failed", "stopped") are tried again.
 
     Raises
     ------
@@ -37,7 +45,12 @@ def resume_sweep(app: App, folder: SweepFolder, overrides: Sequence[str] = (), o
     flags = parse_flags(["-m", *earlier["overrides"], *overrides])
     flags.config_name = earlier.get("config_name")
     flags.config_dir = earlier.get("config_dir")
-    request = SweepRequest(app, resume=SweepFolder(Path(folder.path)), observer=observer or SilentObserver())
+    request = SweepRequest(
+        app,
+        resume=SweepFolder(Path(folder.path)),
+        retry=frozenset(retry),
+        observer=observer or SilentObserver(),
+    )
     return train(app, flags, order=request)
 
 

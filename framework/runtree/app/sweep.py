@@ -64,7 +64,7 @@ def run_sweep(
         checker = stack.enter_context(closing(make_preflight_executor(request.app, request.overrides, executor)))
         # before the folder is made: a sweep that is refused leaves nothing behind
         plan = preflight(request, sweeper.config, overrides, composer, checker)
-        plan.slots = executor.slots
+        plan.slots, plan.reaches_runs = executor.slots, isinstance(executor, ProcessExecutor)
         check_executor(executor, plan)
         if request.plan_only:
             return SweepResult(plan)
@@ -170,6 +170,7 @@ def make_driver(plan: SweepPlan, executor: Executor, ledger: Ledger, folder: Swe
         tasks=tasks,
         observer=plan.request.observer,
         result_delay=delay,
+        retry=plan.request.retry,
     )
     if isinstance(executor, InProcessExecutor):  # a run in this process waits inside its report for the reply
         executor.on_report = driver.on_report

@@ -192,8 +192,10 @@ class SweepWorker:
             record = mark_diverged(record, request)
         if run is not None and record.state == "completed" and objectives is not None and request.keep == "best":
             self._add_candidate(request, run, record, objectives)
-        # Another attempt continues from the checkpoints of an interrupted run; nothing else reads them
-        if record.state != "interrupted" and request.keep != "all" and request.number not in self.best_candidates:
+        # Another attempt continues from the checkpoints of an interrupted run; nothing else reads them. One that failed
+        # begins anew: it is tried again when its code has changed
+        dropped = record.state != "interrupted" and request.keep != "all" and request.number not in self.best_candidates
+        if record.state == "failed" or dropped:
             drop_checkpoints(request.folder)
         return AttemptResult.from_record(record, objectives, kept=request.keep == "all")
 

@@ -277,7 +277,7 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
         for text in plan.absent:
             click.echo(text)
         click.echo()
-        click.echo(wrapped("stop", _format_stop(plan)))
+        click.echo(wrapped("stop", format_stop(plan)))
     limits = [] if resources.max_seconds is None else [f"at most {format_duration(resources.max_seconds)} per run"]
     limits += [] if resources.memory is None else [f"at most {resources.memory} per run"]
     threads = f"{pluralize(resources.threads_each, 'thread')} per run"
@@ -299,14 +299,28 @@ def _format_size(plan: "SweepPlan") -> str:
     return f"{bound} (search space: {at_most}{disk_usage}{repeats})"
 
 
-def _format_stop(plan: "SweepPlan") -> str:
+def format_stop(plan: "SweepPlan") -> str:
+    """Return what ends a sweep, and what becomes of the runs that are running then."""
     stop = plan.options.stop or {}
     criteria = {name: stop.get(name) for name in ("max_runs", "max_seconds", "target")}
     criteria |= {f"{name}.{key}": (stop.get(name) or {}).get(key) for name, key in NESTED_CRITERIA}
     texts = [f"{name}={value:g}" for name, value in criteria.items() if value is not None]
     texts += ["when the search space is exhausted"] if plan.size is not None else []
-    is_finishing = stop.get("running", "finish") == "finish"
-    return f"{', or '.join(texts)}; running jobs then {'finish' if is_finishing else 'are terminated'}"
+    return f"{', or '.join(texts)}; {_format_end(plan, stop)}"
+
+
+def _format_end(plan: "SweepPlan", stop: Mapping[str, Any]) -> str:
+    """Return what happens to the runs that are running when a criterion is reached."""
+    running, limited = stop.get("running") or "auto", stop.get("max_seconds") is not None
+    if not plan.reaches_runs:
+        limit = "; max_seconds cannot end a run there" if limited else ""
+        return f"running jobs then finish{limit}"
+    if running == "terminate":
+        return "running jobs are then terminated"
+    if running == "finish" or not limited:
+        return "running jobs then finish"
+    grace = format_duration(float(plan.options.grace))
+    return f"running jobs then finish, but after max_seconds they are ended within {grace}"
 
 
 def _format_forecast(plan: "SweepPlan", forecast: CostForecast) -> str:

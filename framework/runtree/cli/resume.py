@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runtree.cli.completion import complete_resumable, complete_sweep
-from runtree.cli.format import format_state_counts, next_steps, outputs_option, pluralize, sweep_name, wrapped
+from runtree.cli.format import command, format_state_counts, next_steps, outputs_option, pluralize, sweep_name, wrapped
 
 if TYPE_CHECKING:
     from runtree.cli.sweep.ledger_reader import LedgerReader
@@ -14,23 +14,26 @@ if TYPE_CHECKING:
 HELP = """Continue a sweep. Run numbers, budgets and the state of the tuner continue, and no run is repeated.
 
 SWEEP is `latest`, a path, or the beginning of a sweep's name. OVERRIDES may change the stop criteria (tuner.stop…), the
-handling of failures, and compute; other changes are refused.
+handling of failures, and compute; other changes are refused. --retry failed runs those that failed once more, after the
+code was mended; --retry stopped those that a limit or a stop ended. They keep their numbers.
 
 \b
   runtree resume
   runtree resume 20261122-0317 tuner.stop.max_runs=200 compute.slots=4
+  runtree resume latest --retry failed
 """
 
 
 @click.command("resume", help=HELP)
 @click.argument("sweep", default="latest", required=False, shell_complete=complete_sweep)
 @click.argument("overrides", nargs=-1, shell_complete=complete_resumable)
+@click.option("--retry", multiple=True, type=click.Choice(["failed", "stopped"]), help="Run those once more.")
 @outputs_option()
-def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
+def resume_command(sweep: str, overrides: tuple[str, ...], retry: tuple[str, ...], outputs: str) -> int:
     from runtree.app import App
     from runtree.app.resume import check_resume_overrides, resume_sweep
     from runtree.cli.sweep.ledger_reader import LedgerReader
-    from runtree.cli.sweep.report import resume_suggestion
+    from runtree.cli.sweep.report import explain_end, resume_suggestions
     from runtree.cli.train import run_observed_sweep
     from runtree.records.layout import find_sweep
 
@@ -42,15 +45,17 @@ def resume_command(sweep: str, overrides: tuple[str, ...], outputs: str) -> int:
             pass
     # before the app is loaded, which takes seconds
     check_resume_overrides(overrides)
-    if reader.state == "ended" and not overrides and _has_kept_its_best(reader):
+    again = sum(1 for run in reader.book.runs.values() if run.state in retry)
+    if reader.state == "ended" and not overrides and not again and _has_kept_its_best(reader):
         name = sweep_name(reader.folder, outputs)
-        suggestion = resume_suggestion(name, reader.criterion, reader.progress.monitor.rules, outputs)
-        click.echo(wrapped("sweep", f"{name} has ended: {reader.explanation}"))
-        click.echo(next_steps([suggestion or f"runtree status {name}"]))
+        none = f"; none of its runs is {' or '.join(retry)}" if retry else ""
+        click.echo(wrapped("sweep", f"{name} has ended: {explain_end(reader.explanation, reader.progress)}{none}"))
+        suggestions = resume_suggestions(name, reader.criterion, reader.progress, outputs)
+        click.echo(next_steps(suggestions or [command("status", name, outputs=outputs)]))
         return 0
-    click.echo(f"{reader.folder.path.name}: {_format_progress(reader)}", err=True)
+    click.echo(f"{reader.folder.path.name}: {_format_progress(reader, again)}", err=True)
     app = App()
-    return run_observed_sweep(app, lambda request: resume_sweep(app, reader.folder, overrides, request.observer))
+    return run_observed_sweep(app, lambda request: resume_sweep(app, reader.folder, overrides, request.observer, retry))
 
 
 def _has_kept_its_best(reader: "LedgerReader") -> bool:
@@ -60,9 +65,10 @@ def _has_kept_its_best(reader: "LedgerReader") -> bool:
     return str(reader.tuner_config.get("keep")) != "best" or all(run.kept for run in best)
 
 
-def _format_progress(reader: "LedgerReader") -> str:
+def _format_progress(reader: "LedgerReader", again: int) -> str:
     waiting = sum(1 for _ in reader.book.waiting())
     ended, total = reader.progress.ended, reader.progress.total
     runs = f"{ended} of {pluralize(total, 'run')}" if total is not None else pluralize(ended, "run")
     unfinished = f", {waiting} unfinished" if waiting else ""
-    return f"continuing after {runs} ({format_state_counts(reader.progress.states)}{unfinished})"
+    retried = f", {again} to be run again" if again else ""
+    return f"continuing after {runs} ({format_state_counts(reader.progress.states)}{unfinished}{retried})"

@@ -104,15 +104,14 @@ def _print_status(reader: "LedgerReader", outputs: str) -> None:
 
 
 def _suggestions(reader: "LedgerReader", outputs: str) -> Iterator[str]:
-    from runtree.cli.sweep.report import resume_suggestion
+    from runtree.cli.sweep.report import resume_suggestions
 
     name = sweep_name(reader.folder, outputs)
     if reader.state == "running":
         yield command("status", name, "--watch", outputs=outputs)
         yield command("stop", name, outputs=outputs)
         return
-    resume = resume_suggestion(name, reader.criterion, reader.progress.monitor.rules, outputs)
-    yield from [resume] if resume else []
+    yield from resume_suggestions(name, reader.criterion, reader.progress, outputs)
     if name != reader.folder.path.name:  # a folder elsewhere, whose runs the other verbs do not find
         return
     best = reader.progress.best

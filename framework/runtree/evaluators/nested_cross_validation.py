@@ -28,16 +28,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DEFAULT_CANDIDATES = 20  # of a tuner that draws without end
+
 OnCandidate = Callable[[int, float, float], None]
 
 
 @dataclass(frozen=True)
 class Search:
-    """A search over the algorithm's space: a tuner proposes `candidates`, and folds of the train rows score each."""
+    """A search over the algorithm's space: a tuner proposes `candidates`, and folds of the train rows score each.
+
+    `candidates` is infinite for all that a finite tuner has.
+    """
 
     tuner: Tuner
     splitting: Splitting
-    candidates: int
+    candidates: float
 
     def best(self, run: Run, rows: "Rows", on_candidate: OnCandidate = lambda tried, score, best: None) -> SearchResult:
         """Return the candidate with the best mean over the folds of `rows`; of equally good ones the first.
@@ -116,7 +121,7 @@ class NestedCrossValidation:
     tuner, tuners
         The name of the tuner that proposes candidates, one of `tuners`.
     candidates
-        The number of candidates of each search; a grid may have fewer.
+        The number of candidates of each search; None: 20, or the whole of a grid.
     inner_folds
         The number of folds that score each candidate.
     kind, folds, repeats, gap, max_train_size
@@ -125,7 +130,7 @@ class NestedCrossValidation:
 
     tuner: str = "random"
     tuners: Mapping[str, Tuner] = field(default_factory=dict)
-    candidates: int = 20
+    candidates: int | None = None
     inner_folds: int = 5
     kind: str = "auto"
     folds: int = 5
@@ -145,18 +150,28 @@ class NestedCrossValidation:
         """The search of each outer fold."""
         if self.tuner not in self.tuners:
             raise unknown("tuner at evaluator.tuner:", self.tuner, self.tuners, error=ConfigError)
-        if self.candidates < 1:
+        if self.candidates is not None and self.candidates < 1:
             raise ConfigError(f"evaluator.candidates: {self.candidates} is less than 1")
         where = "evaluator.inner_folds"
         inner = Splitting(self.kind, self.inner_folds, 1, self.gap, self.max_train_size, where)
-        return Search(self.tuners[self.tuner], inner, self.candidates)
+        # a grid that is cut is none: the last dimension varies fastest, so the first would keep its first values
+        unset = math.inf if self.tuner == "grid" else DEFAULT_CANDIDATES
+        return Search(self.tuners[self.tuner], inner, unset if self.candidates is None else self.candidates)
 
     def choose(self, run: Run) -> SearchResult:
         """Search on all rows outside the test split, for the model that is saved."""
         # both before the first fit: a kind of folds that does not fit the data, or an empty space, is refused at once
         self.outer.checked(run)
         search_space(run)
-        return self.search.best(run, run.split.train, candidate_reporter(run, 0))
+        search = self.search
+        result = search.best(run, run.split.train, candidate_reporter(run, 0))
+        if self.tuner == "grid" and result.tried == self.candidates and search.tuner.ask(result.tried) is not None:
+            log.warning(
+                "evaluator.candidates=%d: the grid has more candidates, and only its first were tried; "
+                "for all of them: evaluator.candidates=null",
+                self.candidates,
+            )
+        return result
 
     def evaluate(self, run: Run, metrics: Sequence[Metric]) -> Evaluation:
         """Search and fit in each outer fold and score the result; score the run's model on the other splits."""
@@ -189,7 +204,7 @@ class NestedCrossValidation:
             "metric": metric.name,
             "direction": direction,
             "tuner": self.tuner,
-            "candidates": self.candidates,
+            "candidates": result.tried if result else self.candidates,
             "chosen": dict(result.values) if result else {},
             "inner": result.score if result else None,
             "optimism": sign * mean(entry["inner"] - entry["outer"] for entry in entries),

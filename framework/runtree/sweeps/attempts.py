@@ -23,7 +23,11 @@ TRANSIENT_ERRORS = (
 # A worker's error arrives as text: its errno is lost, but not the text that the C library has for it.
 DISK_FULL_MESSAGES = ("No space left on device", "Disk quota exceeded", "File too large", "Read-only file system")
 
-Termination = Literal["interrupt", "stop"]  # why the driver terminated a run: Ctrl-C, or a request to stop
+# Why the driver terminated a run: Ctrl-C, a request to stop or a criterion that terminates, the end of `max_seconds`
+Termination = Literal["interrupt", "stop", "time"]
+
+
+STOP_REASONS: dict[Termination, str] = {"stop": "interrupted", "time": "max_seconds"}
 
 
 def is_disk_full(error: OSError) -> bool:
@@ -39,6 +43,12 @@ def disk_full_message(error: OSError) -> str:
 def error_record(kind: str, message: str, *hints: str) -> dict[str, Any]:
     """Return an error in the form of `run.json`."""
     return {"type": kind, "message": message, "hints": list(hints)}
+
+
+def time_limit_error(seconds: float) -> dict[str, Any]:
+    """Return the error of a run that exceeded its own limit; one that the sweep's time ended has no error."""
+    message = f"it took longer than compute.max_seconds, and was ended after {seconds:.1f} s"
+    return error_record("TimeLimit", message)
 
 
 def result_from_return(value: Any, termination: Termination | None, cause: str | None = None) -> AttemptResult:
@@ -72,8 +82,9 @@ def _interrupted(result: AttemptResult, termination: Termination | None, cause: 
         message = "it was interrupted by a signal from outside of this sweep"
         error = error_record("Crashed", message)
         return AttemptResult("failed", "error", result.seconds, error, retryable=True)
-    reason = "max_seconds" if termination is None else "interrupted"
-    return replace(result, state="stopped", reason=reason, error=None)
+    if termination is None:
+        return replace(result, state="stopped", reason="max_seconds", error=time_limit_error(result.seconds))
+    return replace(result, state="stopped", reason=STOP_REASONS[termination], error=None)
 
 
 def result_from_death(died: JobDied, termination: Termination | None) -> AttemptResult:
@@ -81,11 +92,10 @@ def result_from_death(died: JobDied, termination: Termination | None) -> Attempt
     # first, whatever killed the process: during Ctrl-C a run may die in many ways, and all of them are the user's wish
     if termination == "interrupt":
         return AttemptResult("interrupted", suspends="interrupt")
-    if termination == "stop" or died.cause == "terminated":
-        return AttemptResult("stopped", "interrupted", died.seconds)
+    if termination is not None or died.cause == "terminated":
+        return AttemptResult("stopped", STOP_REASONS[termination or "stop"], died.seconds)
     if died.cause == "max_seconds":
-        message = f"it took longer than compute.max_seconds, and was ended after {died.seconds:.1f} s"
-        return AttemptResult("stopped", "max_seconds", died.seconds, error_record("TimeLimit", message))
+        return AttemptResult("stopped", "max_seconds", died.seconds, time_limit_error(died.seconds))
     if died.cause == "memory":
         # not retryable: the same run would exceed the limit again
         message = f"it took {died.peak / 2**20:,.0f} MiB, more than compute.memory allows"

@@ -52,7 +52,8 @@ def finish(
             _drop_former_best(driver, folder)
     # before the results, which refer to these files
     driver.on_disk(repair_run_files, driver, folder)
-    stop = stop_record(driver.monitor)
+    winners = runs_to_keep(driver) if len(driver.objectives.metrics) == 1 else []
+    stop = stop_record(driver.monitor, winners[0].number if winners else None)
     # Even if a criterion was reached meanwhile, an interrupted sweep has not ended
     if driver.stop_cause and (stop["criterion"] is None or driver.stop_cause in UNFINISHED):
         stop |= {"criterion": STOP_CRITERIA[driver.stop_cause], "explanation": _explain_stop(driver)}

@@ -18,6 +18,7 @@ from runtree.contract.errors import RequestError
 from runtree.records.layout import timestamp
 from runtree.records.ledger import Ledger
 from runtree.sweeps.attempts import (
+    STOP_REASONS,
     Termination,
     disk_full_message,
     is_disk_full,
@@ -29,7 +30,7 @@ from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.proposer import Proposer
 from runtree.sweeps.results import Objectives, ParetoFront, ResultTracker, objective_from_report
 from runtree.sweeps.scheduler import Scheduler
-from runtree.sweeps.state import RunState, SweepState, died_event, ended_event
+from runtree.sweeps.state import RunState, SweepState, died_event, ended_event, retried_event
 from runtree.sweeps.stopping import StopMonitor
 from runtree.sweeps.tasks import Tasks
 from runtree.workers.executor import POLL_SECONDS, Event, Executor, JobDied, JobReported, JobReturned
@@ -63,6 +64,8 @@ class Driver:
         How often Ctrl-C was pressed; SIGTERM and SIGHUP count twice.
     unverified
         Ended runs whose files may be damaged: those of former sessions, and those that could not be kept.
+    retry
+        States of ended runs that this session tries again, such as "failed".
     """
 
     executor: Executor
@@ -80,6 +83,7 @@ class Driver:
     signals: int = 0
     unverified: list[int] = field(default_factory=list)
     disk_message: str = "the disk is full"
+    retry: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         delay = self.result_delay if self.options.deterministic else None
@@ -93,6 +97,7 @@ class Driver:
         self._unconfirmed: list[RunState] = []  # their ends are in the ledger, but not on the disk yet
         self._mean_seconds = 0.0  # of a run, exponentially weighted
         self._terminated: dict[int, Termination] = {}
+        self._was_over = False  # a criterion had been reached before this session
 
     @property
     def front(self) -> ParetoFront:
@@ -105,21 +110,38 @@ class Driver:
         return self._seconds_before + (self._finished_at or time.monotonic()) - self._opened_at
 
     def open(self) -> None:
-        """Begin a session, and take over the state of former ones from the ledger."""
+        """Begin a session, and take over the state of former ones from the ledger.
+
+        Raises
+        ------
+        RequestError
+            The folder cannot be written to, or runs are to be tried again although `max_seconds` have passed.
+        """
+        again = [run for _, run in sorted(self.state.runs.items()) if run.is_without_value and run.state in self.retry]
+        folder, limit = self.ledger.file.parent, self.monitor.rules.max_seconds
+        if again and limit is not None and self.seconds >= limit:
+            raise RequestError(
+                f"tuner.stop.max_seconds: the {limit:g} s of this sweep are over, so no run can be tried again",
+                f"allow more, for example: tuner.stop.max_seconds={2 * limit:g}",
+            )
+        session = {"pid": os.getpid(), "host": socket.gethostname(), "time": timestamp(), "stop": self.options.stop}
+        try:
+            # The first write of a session: if the disk is full or read-only, it shows before any run begins
+            self._append_unsynced({"event": "opened", **session})
+            # before the results are counted, as these runs have none any more
+            for run in again:
+                self._append_unsynced(retried_event(run))
+            self.ledger.sync()
+        except OSError as error:
+            raise RequestError(
+                f"{folder}: cannot be written to ({error.strerror})", f"make room, then: runtree resume {folder.name}"
+            ) from None
         # ended in former sessions: their files were not durable, so they are compared with the ledger at the end
         self.unverified += self.state.ended
         # results first: a retry begins only when the tuners know all that came before it
         self.results.restore(self.scheduler.next_number)
         self.scheduler.restore()
-        session = {"pid": os.getpid(), "host": socket.gethostname(), "time": timestamp(), "stop": self.options.stop}
-        try:
-            # The first write of a session: if the disk is full or read-only, it shows before any run begins
-            self.append({"event": "opened", **session})
-        except OSError as error:
-            folder = self.ledger.file.parent
-            raise RequestError(
-                f"{folder}: cannot be written to ({error.strerror})", f"make room, then: runtree resume {folder.name}"
-            ) from None
+        self._was_over = self.monitor.reason is not None
 
     def run(self) -> None:
         """Run until a criterion is reached, nothing is left to try, or a stop is requested."""
@@ -127,6 +149,7 @@ class Driver:
             # the clock and the signals are looked at before slots are filled: a sweep that is over must not begin
             # another run
             self._poll()
+            self.on_disk(self._give_up_waiting)
             # the wait for the disk comes after the slots are filled, so that workers are busy during it
             self.on_disk(self._fill_slots)
             self.on_disk(self._confirm)
@@ -182,6 +205,11 @@ class Driver:
         if self.running:
             self.scheduler.prefetch(self._mean_seconds)
 
+    def _give_up_waiting(self) -> None:
+        """End the runs that wait for another attempt once the time is over."""
+        while self.monitor.time_is_over and not self.stop_cause and self.scheduler.pause is not None:
+            self._end_attempt(self.scheduler.pop_retry(), AttemptResult("stopped", STOP_REASONS["time"]), None)
+
     def _handle(self, event: Event) -> None:
         if isinstance(event, JobReported):
             self.on_report(event)
@@ -196,16 +224,20 @@ class Driver:
         else:
             self._end_attempt(run, result_from_return(event.result, termination, event.cause), event)
 
-    def _end_attempt(self, run: RunState, result: AttemptResult, event: JobReturned | JobDied) -> None:
-        """Record an attempt: the run has ended, is tried again, or waits for the next session."""
+    def _end_attempt(self, run: RunState, result: AttemptResult, event: JobReturned | JobDied | None) -> None:
+        """Record an attempt: the run has ended, is tried again, or waits for the next session.
+
+        `event` is None for one that did not begin.
+        """
         # no event: for the ledger the run has begun and not ended, which is what makes the next session do it again
         if result.suspends:
             run.state = "queued"
             self.stop_cause = self.stop_cause or result.suspends
             return
-        if result.retryable and run.attempts <= self.options.retries:
+        retries = run.attempts - run.first_attempt
+        if result.retryable and retries < self.options.retries:
             # doubled each time: what a machine lacks (memory, a file server) needs time to come back
-            pause = self.options.backoff * 2 ** (run.attempts - 1)
+            pause = self.options.backoff * 2**retries
             self._append_unsynced(died_event(run, result))
             self.scheduler.retry(run, pause)
             return
@@ -252,7 +284,11 @@ class Driver:
         request = self.tasks.stop_request()
         if request:
             self.stop("stop", at_once=request == "terminate")
-        if self.monitor.reason is not None and self.monitor.rules.running == "terminate" and not self._terminated:
+        rules = self.monitor.rules
+        if self.monitor.time_is_over and rules.running != "finish":
+            self._terminate("time")
+        # not for a reason that ended a former session: what is tried again now is begun on purpose
+        elif rules.running == "terminate" and self.monitor.reason is not None and not self._was_over:
             self._terminate("stop")
         self._show(self.observer.tick)
 

@@ -9,7 +9,7 @@ from runtree.config.build import check_arguments
 from runtree.contract.errors import ConfigError, unknown
 
 STOP_PATH = "tuner.stop"
-Running = Literal["finish", "terminate"]
+Running = Literal["auto", "finish", "terminate"]
 CHOICES: Mapping[str, tuple[str, ...]] = {"on_failure": ("continue", "stop"), "keep": ("all", "best", "none")}
 MINIMA = {"repeats": 1, "retries": 0, "backoff": 0, "grace": 0, "lag": 1, "recheck": 0}
 WARM_START_KEYS = ("from", "kind", "max_runs", "requeue_best")
@@ -77,7 +77,7 @@ class StopCriteria:
     patience: SweepPatience = field(default_factory=SweepPatience)
     convergence: Convergence = field(default_factory=Convergence)
     failures: Failures = field(default_factory=Failures)
-    running: Running = "finish"
+    running: Running = "auto"
 
     @property
     def only_patience(self) -> bool:
@@ -141,7 +141,7 @@ def read_stop_rules(node: Mapping[str, Any] | None) -> StopCriteria:
     kinds = {"patience": SweepPatience, "convergence": Convergence, "failures": Failures}
     rules: dict[str, Any] = {name: kind(**_read_numbers(name, node.get(name))) for name, kind in kinds.items()}
     rules |= _read_numbers("", {key: value for key, value in node.items() if key in STOP_RANGES[""]})
-    running = node.get("running", "finish")
+    running: Any = node.get("running") or "auto"
     if running not in get_args(Running):
         raise ConfigError(
             f"{STOP_PATH}.running: {running!r} is not possible", f"possible: {', '.join(get_args(Running))}"

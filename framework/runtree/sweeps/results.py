@@ -171,7 +171,13 @@ class ParetoFront:
         if score is None or trial.same_as is not None or not self.objectives.is_feasible(runs):
             return False
         metrics = self.objectives.metrics
-        if not is_fully_measured(trial, runs) or any(dominates(best, score, metrics) for _, best in self.best):
+        if not is_fully_measured(trial, runs):
+            return False
+        # of equal trials the one with the lower number, as in the leaderboard, whichever ended first
+        if any(
+            dominates(value, score, metrics) and (value != score or best.runs[0] < trial.runs[0])
+            for best, value in self.best
+        ):
             return False
         self.best = [pair for pair in self.best if not dominates(score, pair[1], metrics)]
         self.best.append((trial, score))
@@ -215,13 +221,14 @@ class ResultTracker:
 
     def restore(self, next_number: int) -> None:
         """Count and report again what the state knows from former sessions."""
-        self.counted = 0 if self.delay is None else max(0, next_number - self.delay)
         # All runs start before any ends: `max_runs` limits how many may start, and unfinished ones have started, too
         for number in sorted(self.state.runs):
             self.monitor.started(number)
-        for number in self.state.ended if self.delay is None else range(self.counted):
-            if number in self.state.runs:
+        if self.delay is None:
+            for number in self.state.ended:
                 self._count(self.state.runs[number])
+        else:
+            self._count_known(next_number - self.delay)
         # Tuners number their proposals, and have to get observations in that order, not in that of the ends
         for trial in sorted(self.state.trials.values(), key=lambda trial: trial.key):
             if trial.same_as is not None:
@@ -231,6 +238,16 @@ class ResultTracker:
             if visible:
                 self.front.add(self.state, trial)
             self.proposer.restore(trial.key[0], observation, self._score(observation))
+
+    def _count_known(self, limit: int) -> None:
+        """Count the runs of former sessions in order, up to one that is tried again."""
+        while self.counted < limit:
+            run = self.state.runs.get(self.counted)  # None: its lines in the ledger are damaged
+            if run is not None and not run.is_finished:
+                break
+            self.counted += 1
+            if run is not None:
+                self._count(run)
 
     def ready(self, next_number: int) -> bool:
         """Count the runs that the proposal of run `next_number` may know; return whether all of them have ended."""

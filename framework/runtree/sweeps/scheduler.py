@@ -60,11 +60,15 @@ class Scheduler:
         """Return the seconds until the next retry, None if there is none."""
         return max(0.0, self._retries[0][0] - time.monotonic()) if self._retries else None
 
+    def pop_retry(self) -> RunState:
+        """Return the run whose retry is next, and forget the retry."""
+        return self.state.runs[heappop(self._retries)[1]]
+
     def next(self) -> RunState | None:
         """Return the next run, None if none may begin now."""
         # a retry before anything new: its trial occupies the tuner as running until it has ended
         if self.pause == 0.0:
-            return self.state.runs[heappop(self._retries)[1]]
+            return self.pop_retry()
         while self._may_start():
             # repeats before new trials: a tuner learns from a trial only after its last repeat
             run = self._next_repeat()

@@ -48,6 +48,8 @@ class RunState:
     ----------
     config_key
         Equal for two runs whose config and seed are the same.
+    first_attempt
+        The attempt from which `tuner.retries` counts: 1, or that which `resume --retry` asked for.
     result
         How its last attempt ended; `NO_RESULT` until then.
     reports
@@ -62,6 +64,7 @@ class RunState:
     config_key: str
     state: str = "queued"
     attempts: int = 1
+    first_attempt: int = 1
     result: AttemptResult = NO_RESULT
     reports: list[tuple[int, float]] = field(default_factory=list)
     kept: bool = False
@@ -71,6 +74,11 @@ class RunState:
     def is_finished(self) -> bool:
         """Return whether it has ended for good."""
         return self.state in FINISHED_STATES
+
+    @property
+    def needs_attention(self) -> bool:
+        """Return whether it failed, or exceeded a limit of its own; one that the sweep stopped did neither."""
+        return self.state == "failed" or (self.state == "stopped" and self.result.error is not None)
 
     @property
     def is_without_value(self) -> bool:
@@ -159,11 +167,30 @@ class SweepState:
             # the next attempt reports its steps again, unless it continues from a checkpoint
             run.reports.clear()
 
+    def _on_retried(self, event: Mapping[str, Any]) -> None:
+        """Let a run that ended without a value wait for another attempt, as if it had not ended."""
+        run = self.runs.get(int(event["run"]))
+        if run is None or not run.is_without_value:
+            return
+        run.state, run.result, run.kept, run.finished_at = "queued", NO_RESULT, False, 0.0
+        run.attempts = run.first_attempt = int(event["attempt"])
+        run.reports.clear()
+        self.ended.remove(run.number)
+
+    def ends_a_run(self, event: Mapping[str, Any]) -> bool:
+        """Return whether an event ends a run that has not ended; a line that the ledger repeats does not."""
+        run = self.runs.get(event["run"]) if event["event"] == "ended" else None
+        return event["event"] == "ended" and (run is None or not run.is_finished)
+
     def _on_ended(self, event: Mapping[str, Any]) -> None:
         self._on_asked(event)  # the event repeats how the run began, in case that line is damaged
         run = self.runs[int(event["run"])]
+        # a later attempt than the one that ended: the line that says it was tried again is damaged
+        if run.is_without_value and int(event.get("attempt") or 1) > run.attempts:
+            self._on_retried(event)
         if run.is_finished:
             return
+        run.attempts = max(run.attempts, int(event.get("attempt") or 1))
         run.result, run.finished_at = AttemptResult.from_event(event), float(event.get("at") or 0.0)
         run.state, run.kept = run.result.state, run.result.kept
         run.reports = [(int(step), float(value)) for step, value in event.get("reports") or ()]
@@ -229,6 +256,11 @@ class SweepState:
     def completed(self) -> list[RunState]:
         """Return the runs that completed, by number."""
         return [run for _, run in sorted(self.runs.items()) if run.state == "completed"]
+
+
+def retried_event(run: RunState) -> dict[str, Any]:
+    """Return the event of a run that ended without a value and is tried again by request."""
+    return {"event": "retried", "run": run.number, "attempt": run.attempts + 1}
 
 
 def died_event(run: RunState, result: AttemptResult) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class StopReason:
     run
         The run that ended last, None if none had ended.
     explanation
-        One line for people.
+        One line for people, without the best: runs that are still running may overtake it.
     """
 
     criterion: str
@@ -199,6 +199,11 @@ class StopMonitor:
         room = self.rules.max_runs is None or len(self.counters.states) < self.rules.max_runs
         return room and self.reason is None and self._exhausted is None
 
+    @property
+    def time_is_over(self) -> bool:
+        """Return whether `max_seconds` have passed, whichever criterion was reached first."""
+        return self.rules.max_seconds is not None and self.counters.seconds >= self.rules.max_seconds
+
     def _check(self) -> None:
         # the first reason stays: runs that end later may satisfy another one, which did not stop the sweep
         if self.reason is not None:
@@ -209,19 +214,28 @@ class StopMonitor:
         self.running_at_stop = self.counters.running if self.reason else ()
 
 
-def stop_record(monitor: StopMonitor) -> dict[str, Any]:
-    """Return the content of `stop.json`; `criterion` is None if the sweep ended without reaching one."""
+def stop_record(monitor: StopMonitor, best_run: int | None = None) -> dict[str, Any]:
+    """Return the content of `stop.json`; `criterion` is None if the sweep ended without reaching one.
+
+    Parameters
+    ----------
+    best_run
+        The run that stands for the best trial; None: the one that ended last of its repeats.
+    """
     reason, counters = monitor.reason, monitor.counters
+    best_run = counters.best_run if best_run is None else best_run
+    # only now: at the time of the reason, runs were still running, and one of them may have become the best
+    best = "" if counters.best is None else f", best {counters.best:.6g} at run {best_run}"
     return {
         "criterion": reason.criterion if reason else None,
         "observed": reason.observed if reason else None,
         "threshold": reason.threshold if reason else None,
         "run": reason.run if reason else None,
-        "explanation": reason.explanation if reason else None,
+        "explanation": f"{reason.explanation}{best}" if reason else None,
         "running_then": list(monitor.running_at_stop),
         "counters": counters.counts,
         "not_improving": counters.not_improving,
-        "best": None if counters.best is None else {"value": counters.best, "run": counters.best_run},
+        "best": None if counters.best is None else {"value": counters.best, "run": best_run},
         "seconds": counters.seconds,
         "run_seconds": counters.run_seconds,
     }
@@ -315,8 +329,7 @@ def _reason(
     when = (
         " before a run ended" if counters.last_run is None else "" if all_ended else f" after run {counters.last_run}"
     )
-    best = "" if counters.best is None else f", best {counters.best:.6g} at run {counters.best_run}"
-    return StopReason(criterion, observed, threshold, counters.last_run, f"stopped{when}: {text}{best}")
+    return StopReason(criterion, observed, threshold, counters.last_run, f"stopped{when}: {text}")
 
 
 # If several are reached at once, the first is named: what the user hoped for comes before what went wrong.

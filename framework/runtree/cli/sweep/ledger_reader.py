@@ -62,6 +62,7 @@ class LedgerReader:
 
     def _recount(self) -> None:
         """Count all runs again: each session may bring other stop criteria."""
+        self._stale = False
         judge = Objectives(self.objectives, read_constraints(self.tuner_config.get("constraints")))
         size, repeats = self.request.get("size"), int(self.tuner_config.get("repeats") or 1)
         monitor = StopMonitor(read_stop_rules(self._stop), judge.metrics[0][1])  # type: ignore[arg-type]
@@ -87,13 +88,15 @@ class LedgerReader:
             event = parse(line) if line else None
             if event is not None:
                 self._apply(event)
+        if self._stale:
+            self._recount()
         return self
 
     def _apply(self, event: Mapping[str, Any]) -> None:
         number, kind = event.get("run"), event["event"]
-        # an end that the ledger repeats is counted once
-        known = self.book.runs.get(number) if number is not None else None
-        ends_now = kind == "ended" and (known is None or not known.is_finished)
+        ends_now = self.book.ends_a_run(event)
+        # runs that are tried again have lost their end: all are counted anew, once the lines are read
+        self._stale |= kind == "retried"
         self.book.apply(event)
         if number is not None and number not in self.book.runs:  # the line that began this run is damaged
             return
@@ -101,8 +104,10 @@ class LedgerReader:
             self.opened = event
             self._stop = event.get("stop") or self._stop
             self._recount()
-        elif kind in ("asked", "died") and number is not None:
+        elif kind in ("asked", "died", "retried") and number is not None:
             self.started_at[int(number)] = float(event.get("at", 0.0))
+        if self._stale:
+            return
         if number is not None and number not in self.progress.monitor.counters.states:
             self.progress.monitor.started(int(number))
         if ends_now and number is not None:

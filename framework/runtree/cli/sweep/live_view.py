@@ -67,6 +67,8 @@ class SweepView:
         message = TERMINATING if driver.signals > 1 else STOP_MESSAGES.get(driver.stop_cause or "")
         if driver.stop_cause == "disk" and driver.signals <= 1:
             message = f"{driver.disk_message}: finishing the running jobs"
+        if not message and driver.monitor.time_is_over and driver.monitor.rules.running != "finish":
+            message = f"{driver.monitor.rules.max_seconds:g} s are over (max_seconds): {TERMINATING}"
         # once for each reason; without running jobs the sweep ends at once, and a note would come too late
         if message and message != self._stop_message and driver.running:
             self.show_note(driver, message)

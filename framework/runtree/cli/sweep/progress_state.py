@@ -55,7 +55,7 @@ class ProgressState:
         """Count a run that has ended."""
         self.counts[entry.state] += 1
         # a run that hit its limit is listed with the failures, because it needs the same attention
-        if entry.state == "failed" or entry.result.reason == "max_seconds":
+        if entry.needs_attention:
             message = format_error(entry)
             first = self._first_messages.setdefault(without_numbers(message), message)
             self.failures.setdefault(first, []).append(entry.number)

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from runtree.app.preflight import SweepPlan
     from runtree.app.sweep import SweepResult
     from runtree.sweeps.loop import Driver
-    from runtree.sweeps.options import StopCriteria
     from runtree.sweeps.results import Objectives
     from runtree.sweeps.state import RunState, SweepState, Trial
 
@@ -90,10 +89,7 @@ def exit_code(driver: "Driver") -> int:
     if driver.stop_cause == "interrupt":
         # as a shell reports SIGINT, so that a script can tell an interruption from a failure
         return 130
-    failed = any(
-        entry.state == "failed" or (entry.state == "stopped" and entry.result.reason == "max_seconds")
-        for entry in driver.state.runs.values()
-    )
+    failed = any(entry.needs_attention for entry in driver.state.runs.values())
     not_kept = driver.options.keep == "best" and not all(entry.kept for entry in runs_to_keep(driver))
     return 1 if failed or not_kept or driver.stop_cause == "disk" else 0
 
@@ -298,22 +294,25 @@ def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, c
     name = sweep_name(plan.folder, outputs)
     is_inside = name == plan.folder.path.name  # else a folder elsewhere, which the other verbs find by path only
     best = _find_best(driver, progress)
-    resume = resume_suggestion(name, criterion, driver.monitor.rules, outputs)
-    commands = [resume] if criterion == "interrupted" and resume else []
+    resume = resume_suggestions(name, criterion, progress, outputs)
+    commands = resume if criterion == "interrupted" else []
     if best is not None:
         run = f"{name}/{best[1].number:04d}" if is_inside else f"{name}/runs/{best[1].number:04d}"
         commands.append(command("show", run, outputs=outputs))
         if best[1].kept:
             commands.append(command("predict", run, "ROWS.csv", "-o", "OUT.csv", outputs=outputs))
-    if resume and resume not in commands:
-        commands.append(resume)
+    commands += [text for text in resume if text not in commands]
     if is_inside:
         commands.append(command("runs", "--where", f"id~{name}", outputs=outputs))
     return commands
 
 
-def resume_suggestion(name: str, criterion: str, rules: "StopCriteria", outputs: str | None = None) -> str | None:
-    """Return the command that continues a sweep that ended by `criterion`; None where the space is exhausted."""
+def resume_suggestions(name: str, criterion: str, progress: ProgressState, outputs: str | None = None) -> list[str]:
+    """Return the commands that continue a sweep that ended by `criterion`, and that run again what failed.
+
+    None of them continues a sweep whose space is exhausted.
+    """
+    rules, runs = progress.monitor.rules, progress.book.runs.values()
     overrides = {
         "max_runs": f"tuner.stop.max_runs={2 * (rules.max_runs or 1)}",
         "max_seconds": f"tuner.stop.max_seconds={2 * (rules.max_seconds or 1):g}",
@@ -323,8 +322,15 @@ def resume_suggestion(name: str, criterion: str, rules: "StopCriteria", outputs:
         "failures": "tuner.stop.failures={}",
         "on_failure": "tuner.on_failure=continue",
     }
-    if criterion == "space_exhausted":
-        return None
     # each override loosens the criterion that ended the sweep, or it would end again at once
     words = [overrides[criterion]] if criterion in overrides else []
-    return command("resume", name, *words, outputs=outputs)
+    out_of_time = criterion == "max_seconds"
+    cut_off = any(run.state == "stopped" and not run.needs_attention for run in runs)
+    retry_stopped = ["--retry", "stopped"] if out_of_time and cut_off else []
+    commands = [command("resume", name, *words, *retry_stopped, outputs=outputs)]
+    if criterion == "space_exhausted":
+        commands = []
+    if any(run.state == "failed" for run in runs):
+        # a run that is tried again needs time, whatever other criterion was reached
+        commands.append(command("resume", name, *(words if out_of_time else []), "--retry", "failed", outputs=outputs))
+    return commands

@@ -117,7 +117,8 @@ def many_failures(sweep: FinishedSweep) -> Iterator[Finding]:
         "failures",
         "warning",
         f"{len(failed)} of {len(ended)} runs failed, {frequency} of them with: {example}",
-        f"remove what fails from the space; the first: runtree show {sweep.name}/{failed[0].number:04d} --log",
+        f"see the first: runtree show {sweep.name}/{failed[0].number:04d} --log; remove what fails from the space, or "
+        f"mend the code and run them again: runtree resume {sweep.name} --retry failed",
         {"failed": len(failed), "runs": len(ended)},
     )
 
