@@ -9,10 +9,10 @@ from runtree.app.application import App
 from runtree.app.train import TrainCallbacks, TrainResult, train
 from runtree.config.freeze import FrozenConfig
 from runtree.config.hydra_engine import parse_flags
-from runtree.config.secrets import HIDDEN
 from runtree.contract.errors import NotFoundError, RequestError
 from runtree.contract.fingerprint import IGNORED_GROUPS
 from runtree.contract.hookspecs import hookimpl
+from runtree.contract.redaction import HIDDEN
 from runtree.contract.run import Run, Stage
 from runtree.contract.types import RunRecord
 from runtree.plugins import installed_plugins_with

@@ -13,6 +13,7 @@ from runtree.app.engines import LauncherExecutor, make_executor, make_preflight_
 from runtree.app.preflight import SweepPlan, SweepRequest, preflight, read_sweep_overrides
 from runtree.app.train import TrainResult
 from runtree.contract.errors import ConfigError, NotFoundError, RequestError
+from runtree.contract.redaction import redact, redact_override
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, SweepFolder, not_writable_error
 from runtree.records.ledger import Ledger, read_ledger
@@ -121,7 +122,6 @@ def execute_plan(plan: SweepPlan, executor: Executor, open_folder: Callable[["Di
 
 def write_sweep_files(plan: SweepPlan, folder: SweepFolder, identity: dict[str, Any], delay: int) -> None:
     """Write what describes the sweep, before its first run."""
-    from runtree.config.secrets import redact_override
     from runtree.records.environment import environment
     from runtree.records.writer import write_json
 
@@ -131,7 +131,7 @@ def write_sweep_files(plan: SweepPlan, folder: SweepFolder, identity: dict[str, 
         "config_name": request.config_name,
         "config_dir": request.config_dir,
         "tuner": plan.node.get("name"),
-        "tuner_node": plan.node,
+        "tuner_node": redact(plan.node),
         "objectives": [list(pair) for pair in plan.preflight.objectives],
         "size": plan.size,
         "lag": delay,

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtree.contract.redaction import redact
+
 if TYPE_CHECKING:
     from runtree.records.layout import SweepFolder
     from runtree.sweeps.state import RunState, Trial
@@ -73,7 +75,7 @@ def shorten_paths(paths: Iterable[str]) -> dict[str, str]:
 def format_values(values: Mapping[str, Any], names: Mapping[str, str] | None = None, limit: int | None = None) -> str:
     """Return ``C=0.36 penalty=l2``; values beyond `limit` are counted: ``C=0.36 (+3)``."""
     names = shorten_paths(values) if names is None else names
-    texts = [f"{names[path]}={format_value(value)}" for path, value in values.items() if path in names]
+    texts = [f"{names[path]}={format_value(redact(value, path))}" for path, value in values.items() if path in names]
     hidden = 0 if limit is None else max(0, len(texts) - limit)
     return " ".join([*texts[: len(texts) - hidden], *([f"(+{hidden})"] if hidden else [])])
 

@@ -11,6 +11,8 @@ from typing import Any
 import click
 
 from runtree.contract.errors import RuntreeError, first_line, nearest
+from runtree.contract.output import SafeStream
+from runtree.contract.redaction import redact_override, redact_text
 
 # Verb → (module of runtree.cli, summary). The summaries stand here since reading them from a verb would import it.
 VERBS: Mapping[str, tuple[str, str]] = {
@@ -197,7 +199,30 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
+@contextmanager
+def safe_streams(arguments: list[str]) -> Iterator[None]:
+    """Let stdout and stderr pass neither secrets nor characters that control the terminal, whoever prints."""
+    for word in arguments:
+        redact_override(word)  # what is typed as `db.password=…` is hidden from here on, in errors of the parser, too
+    streams = sys.stdout, sys.stderr
+    safe = tuple(map(SafeStream, streams))
+    sys.stdout, sys.stderr = safe
+    try:
+        yield
+    finally:
+        # a stream that was replaced meanwhile stays as it is
+        if sys.stdout is safe[0]:
+            sys.stdout = streams[0]
+        if sys.stderr is safe[1]:
+            sys.stderr = streams[1]
+
+
 def _run(arguments: list[str] | None) -> int:
+    with safe_streams(sys.argv[1:] if arguments is None else arguments):
+        return _run_verb(arguments)
+
+
+def _run_verb(arguments: list[str] | None) -> int:
     try:
         # standalone_mode would turn every error into click's format and its exit codes
         result = runtree.main(arguments, prog_name="runtree", standalone_mode=False)
@@ -227,6 +252,6 @@ def _print_error(text: str, error: BaseException | None = None) -> None:
     if error is not None and os.environ.get("RUNTREE_TRACEBACK"):
         import traceback
 
-        click.echo("".join(traceback.format_exception(error)), err=True)
+        click.echo(redact_text("".join(traceback.format_exception(error))), err=True)
     click.secho("error: ", nl=False, err=True, fg=None if "NO_COLOR" in os.environ else "red")
-    click.echo(text, err=True)
+    click.echo(redact_text(text), err=True)

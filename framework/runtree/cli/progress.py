@@ -4,6 +4,9 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from runtree.cli.format import printable
+from runtree.contract.output import SafeStream
+
 if TYPE_CHECKING:
     from runtree.training.active_run import ActiveRun
 
@@ -21,11 +24,9 @@ class Spinner:
         if not sys.stderr.isatty():
             return
         if self._status is None:
-            from rich.console import Console
-
-            self._status = Console(stderr=True).status("")
+            self._status = make_console().status("")
             self._status.start()
-        self._status.update(text)
+        self._status.update(printable(text))
 
     def stop(self) -> None:
         if self._status is not None:
@@ -60,7 +61,7 @@ class RunProgress:
         limit = run.estimator.get_params(deep=False).get(plan.bound) if plan.bound else None
         text = format_iteration(line, plan.iterations.unit, limit, 2 if self._bar.console.width >= WIDE_TERMINAL else 1)
         # rich redraws ten times a second by itself; the first iteration is drawn at once, because the line is empty
-        self._bar.update(self._task, total=limit, completed=step, text=text, refresh=step == 1)
+        self._bar.update(self._task, total=limit, completed=step, text=printable(text), refresh=step == 1)
 
     def on_run_end(self, run: "ActiveRun") -> None:
         self._ended_runs += 1
@@ -71,8 +72,15 @@ class RunProgress:
             self._bar.stop()
 
 
-def _make_bar() -> Any:
+def make_console() -> Any:
+    """Return the console of a bar or a panel on stderr: it may move the cursor, which other output may not."""
     from rich.console import Console
+
+    stream: Any = sys.stderr.with_cursor() if isinstance(sys.stderr, SafeStream) else sys.stderr
+    return Console(file=stream, highlight=False)
+
+
+def _make_bar() -> Any:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
     columns = (
@@ -82,7 +90,7 @@ def _make_bar() -> Any:
         TextColumn("{task.fields[text]}"),
     )
     # stderr, because stdout may be piped; transient: the bar is removed, and the result stands alone
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=make_console(), transient=True)
 
 
 def format_iteration(line: Mapping[str, Any], unit: str, limit: int | None, max_metrics: int = 1) -> str:

@@ -198,15 +198,14 @@ def _watch(reader: "LedgerReader") -> None:
 
 
 def _watch_on_terminal(reader: "LedgerReader") -> None:
-    from rich.console import Console
     from rich.live import Live
 
+    from runtree.cli.progress import make_console
     from runtree.cli.sweep.live_panel import LivePanel
 
     title = f"{reader.folder.path.name}: {reader.request.get('tuner')} (Ctrl-C stops watching only)"
-    console = Console(stderr=True, highlight=False)
     # drawn by this loop: a thread of rich would draw the same panel again and again
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    with Live(console=make_console(), auto_refresh=False, transient=True) as live:
         while reader.read().state == "running":
             panel = LivePanel.of(title, reader.progress, reader.seconds, reader.running)
             live.update(panel, refresh=True)

@@ -12,10 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from runtree.config.catalogue import flatten
-from runtree.config.secrets import keep_reference, redact
+from runtree.config.secrets import keep_reference
 from runtree.contract.errors import ConfigError, first_line, unknown
 from runtree.contract.fingerprint import IGNORED_GROUPS as OUTSIDE
 from runtree.contract.fingerprint import affects_fingerprint
+from runtree.contract.redaction import redact
 
 # no slash, so that a name cannot leave the output folder; no leading dot, because listings ignore hidden folders; and
 # well below the 255 bytes that file systems allow
@@ -86,9 +87,12 @@ def freeze(composed: DictConfig | Mapping[str, Any]) -> FrozenConfig:
         # before resolving: Hydra's own node has interpolations that hold only inside a job
         node = OmegaConf.masked_copy(node, [str(name) for name in node if name not in NOT_OF_RUNS])
     config = _resolve(node)
-    check_root(config)
     # ${secret:NAME} stands for itself here, so that another password gives the same fingerprint
-    return FrozenConfig(config, fingerprint(config, compute_bound(node)))
+    frozen = FrozenConfig(config, fingerprint(config, compute_bound(node)))
+    # evaluated now, because it makes the secrets in it known to the redactor, before anything may fail and quote them
+    frozen.written  # noqa: B018
+    check_root(config)
+    return frozen
 
 
 def register_resolvers() -> None:

@@ -17,6 +17,8 @@ The classes, with the exit code of each::
 
 from collections.abc import Iterable, Sequence
 
+from runtree.contract.redaction import redact_text
+
 __all__ = [
     "ConfigError",
     "DataError",
@@ -43,10 +45,11 @@ class RuntreeError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *hints: str) -> None:
-        super().__init__(message)
-        self.message = message
+        # here, since an error is printed, logged, recorded and sent to trackers: libraries quote the values they refuse
+        self.message = redact_text(message)
+        super().__init__(self.message)
         # callers pass "" for a hint that does not apply
-        self.hints = tuple(hint for hint in hints if hint)
+        self.hints = tuple(redact_text(hint) for hint in hints if hint)
 
     def __str__(self) -> str:
         """Join the message and its hints, one line each."""
@@ -74,7 +77,7 @@ class UnknownKeyError(ConfigError):
 
     def __init__(self, key: str, *known: str) -> None:
         super().__init__(f"unknown config key '{key}'")
-        self.key, self.known = key, known
+        self.key, self.known = redact_text(key), known
 
     def __reduce__(self) -> tuple[type[RuntreeError], tuple[str, ...]]:
         """Keep the key and the known paths."""
@@ -126,7 +129,8 @@ def error_text(error: object, max_length: int = 4000) -> str:
     try:
         # an error of a plugin or a library may fail in its own __str__, and the report of an error must not fail as
         # well
-        text = str(error)
+        # redacted before it is cut, or a half of a secret would be left
+        text = redact_text(str(error))
     except Exception as fault:
         return f"({type(error).__name__} has no printable message: {type(fault).__name__})"
     shown = text if len(text) <= max_length else f"{text[:max_length]} … ({len(text):,} characters)"

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from runtree.config.freeze import FrozenConfig
-from runtree.config.secrets import redact_override
 from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError, error_text, first_line
+from runtree.contract.redaction import redact_override
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.record import new_record

@@ -11,6 +11,7 @@ from runtree.records.writer import write_json
 from runtree.reports.render import write_run_report
 from runtree.training.active_run import ActiveRun
 from runtree.training.decision import DECISION_KEY
+from runtree.training.masking import without_secrets
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,8 @@ def save(run: ActiveRun) -> None:
     folder = RunFolder(run.folder)
     folder.model.mkdir()
     # plugins are called before runtree's own hook, so that a plugin can save its own estimators in its own format
-    format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
+    with without_secrets(run.model):
+        format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
     if format_name is None:
         raise RunFailedError(f"no plugin can save a {type(run.model).__name__}")
     description: dict[str, Any] = {"format": format_name, "task": run.data.task}

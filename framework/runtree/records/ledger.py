@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from runtree.contract.redaction import redact
 from runtree.records.writer import dump_json
 
 log = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
+CHOSEN = ("values", "memo", "observations", "queue")  # keys of an event whose content comes from the search space
 
 
 class Ledger:
@@ -76,8 +78,10 @@ class Ledger:
 
 def line(event: Event) -> bytes:
     """Return an event as its line: JSON whose last key is the checksum of everything before it."""
+    # a sweep over the values of a key such as `password` needs them in memory alone
+    shown = {key: redact(value) if key in CHOSEN else value for key, value in event.items()}
     # the sum stands inside the object, so that a line stays plain JSON for other tools
-    body = dump_json(event)[:-1]
+    body = dump_json(shown)[:-1]
     # CRC-32: it must detect accidents, not forgery, and is computed for each event
     return body + b',"sum":"%08x"}\n' % zlib.crc32(body)
 

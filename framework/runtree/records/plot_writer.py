@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtree.records.writer import jsonable, write_bytes, write_text
+from runtree.records.writer import jsonable, write_text
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def write_plot(folder: Path, name: str, draw: Callable[[], DrawnPlot | None], on
             )
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / f"{name}.json", f"{data}\n", durable=False)
-        write_bytes(folder / f"{name}.svg", svg, durable=False)
+        write_text(folder / f"{name}.svg", svg.decode(), durable=False)
     except Exception as error:
         log.warning("plots/%s is left out: %s: %s", name, type(error).__name__, error)
         return []

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from runtree.contract.output import escape_controls
+from runtree.contract.redaction import redact_text
+
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -20,12 +23,20 @@ class BestEffortFileHandler(logging.FileHandler):
         """Ignore the error."""
 
 
+class SafeFormatter(logging.Formatter):
+    """Formats a record with its traceback, without secrets and control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record."""
+        return escape_controls(redact_text(super().format(record)))
+
+
 @contextmanager
 def log_to_file(file: Path, lowest: int = logging.INFO) -> Iterator[None]:
     """Write the log to a file, within the context. If it cannot be written, the run continues."""
     # delay: the file is opened by the first record, so a run without messages has no empty log
     handler = BestEffortFileHandler(file, encoding="utf-8", errors="backslashreplace", delay=True)
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    handler.setFormatter(SafeFormatter(LOG_FORMAT))
     root, ours = logging.getLogger(), logging.getLogger("runtree")
     level, change = ours.level, ours.getEffectiveLevel() != lowest
     # the root logger, so that warnings of libraries are in the log as well

@@ -10,6 +10,8 @@ from textwrap import indent
 from threading import get_ident
 from typing import Any
 
+from runtree.contract.redaction import holds_secret, redact_values
+
 
 def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
     """Replace a file atomically; on a full disk the old one stays as it was.
@@ -90,8 +92,16 @@ ENCODE_ERRORS = (
 def dump_json(value: Any, spaces: int | None = None) -> bytes:
     """Return a value as JSON on one line, or indented by `spaces` a level; NaN and infinities become null.
 
-    Keys keep their order. Types that JSON does not have (a path, a numpy scalar) become numbers or text.
+    Keys keep their order. Types that JSON does not have (a path, a numpy scalar) become numbers or text. Secrets are
+    hidden.
     """
+    content = _encode_json(value, spaces)
+    # the bytes are searched first, which is fast; only where a secret occurs the value is redacted part by part, since
+    # one that looks like a number must not be cut out of a number
+    return _encode_json(redact_values(json.loads(content)), spaces) if holds_secret(content) else content
+
+
+def _encode_json(value: Any, spaces: int | None) -> bytes:
     # msgspec writes several times as fast as json, on one line; its `format` lays the bytes out again
     encode, layout = _writer()
     try:
@@ -126,13 +136,18 @@ def jsonable(value: Any) -> Any:
 
 
 def encode_text(text: str) -> bytes:
-    """Return text as UTF-8. Half a surrogate pair, as in file names that are not UTF-8, is escaped as in JSON."""
+    """Return text as UTF-8, without secrets. Half a surrogate pair, as in some file names, is escaped as in JSON."""
     # a name of a file that is not UTF-8 must not fail the record of a run
-    return text.encode("utf-8", "backslashreplace")
+    return str(redact_values(text)).encode("utf-8", "backslashreplace")
 
 
 def dump_yaml(content: Mapping[str, Any]) -> str:
-    """Return a mapping as YAML. Keys keep their order."""
+    """Return a mapping as YAML, without secrets. Keys keep their order."""
+    text = _encode_yaml(content)
+    return _encode_yaml(redact_values(json.loads(_packed(content)))) if holds_secret(text) else text
+
+
+def _encode_yaml(content: Mapping[str, Any]) -> str:
     return "".join(_entry(str(key), _packed(value)) for key, value in content.items()) or "{}\n"
 
 

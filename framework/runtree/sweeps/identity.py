@@ -7,9 +7,9 @@ from typing import Any
 
 from runtree.config.catalogue import flatten
 from runtree.config.compose import Composer
-from runtree.config.secrets import HIDDEN, redact
 from runtree.contract.errors import RequestError
 from runtree.contract.fingerprint import IGNORED_GROUPS
+from runtree.contract.redaction import HIDDEN, redact
 from runtree.records.layout import SweepFolder, read_description, timestamp
 from runtree.records.writer import jsonable, write_yaml
 from runtree.sweeps.messages import PreflightResult
@@ -35,9 +35,8 @@ def sweep_identity(
     families = {
         space.name or "all": {
             "space": space.declared,
-            # without secrets, as this is written to sweep.yaml; without `compute` and `outputs`, which may differ on
-            # resume
-            "config": redact(_without_outside(composer.base(_first_options(space)).frozen.config)),
+            # without `compute` and `outputs`, which may differ on resume
+            "config": _without_outside(composer.base(_first_options(space)).frozen.config),
         }
         for space in spaces
     }
@@ -47,8 +46,9 @@ def sweep_identity(
         else {"data": preflight.data, "split": preflight.split, "objectives": preflight.objectives}
     )
     kept = {key: value for key, value in tuner.items() if key not in MAY_CHANGE_ON_RESUME}
-    # as JSON would give it back: otherwise a tuple would differ from the list that is read from the file
-    identity: dict[str, Any] = jsonable({"families": families, "tuner": kept, **comparable})
+    # without secrets, as it is written to sweep.yaml; and as JSON would give it back: otherwise a tuple would differ
+    # from the list that is read from the file
+    identity: dict[str, Any] = jsonable(redact({"families": families, "tuner": kept, **comparable}))
     return identity
 
 

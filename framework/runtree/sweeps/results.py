@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.expression import parse
 from runtree.contract.iteration import is_loss
+from runtree.contract.redaction import redact
 from runtree.contract.search import Observation, TrialState
 from runtree.sweeps.messages import AttemptResult, MetricDirections, dominates
 from runtree.sweeps.state import RunState, SweepState, Trial
@@ -343,7 +344,7 @@ def leaderboard_csv(state: SweepState, objectives: Objectives) -> str:
         numbers = " ".join(f"{run.number:04d}" for run in runs)
         states = "+".join(dict.fromkeys(run.state for run in runs))
         scores: Sequence[float | None] = score if score is not None else [None] * len(metrics)
-        values = [trial.values.get(path) for path in paths]
+        values = list(map(redact({path: trial.values.get(path) for path in paths}).get, paths))
         seconds = round(sum(run.result.seconds for run in runs), 3)
         test: Mapping[str, float] = next(filter(None, (run.result.metrics.get("test") for run in runs)), {})
         row = [rank, numbers, trial.key[0], states, *scores, *values, seconds]

@@ -14,6 +14,7 @@ from zipfile import ZIP_DEFLATED
 from runtree.config.allowlist import EXTRAS, AllowList
 from runtree.contract.errors import MissingError, RequestError, RuntreeError, UntrustedError
 from runtree.training.decision import rewrap, unwrap
+from runtree.training.masking import without_secrets
 
 FORMAT = "skops"
 FILE = "model.skops"
@@ -30,7 +31,8 @@ class SkopsStore:
 
     def dump(self, content: Any, file: Path) -> None:
         """Write an object."""
-        _skops().dump(content, file, compression=ZIP_DEFLATED, compresslevel=1)
+        with without_secrets(content):  # the fit that goes on has its parameters from the config
+            _skops().dump(content, file, compression=ZIP_DEFLATED, compresslevel=1)
 
     def load(self, file: Path) -> Any:
         """Read an object that consists of types that the shipped algorithms save."""

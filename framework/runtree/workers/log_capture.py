@@ -7,6 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from runtree.contract.output import SafeStream
+from runtree.contract.redaction import holds_secret, redact_text, redact_values
 
 MAX_LOG_BYTES = 10_000_000
 
@@ -24,6 +28,8 @@ class LogCapture:
             if isinstance(stream, io.TextIOWrapper):
                 # line buffering: what was printed before a crash is in the log
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        # what Python prints is redacted at once, what C libraries print when the job has ended (`clean_log`)
+        sys.stdout, sys.stderr = _safe(sys.stdout), _safe(sys.stderr)
         self._redirect(self._null)
 
     @contextmanager
@@ -53,6 +59,20 @@ class LogCapture:
         self._fflush(None)
 
 
+def _safe(stream: Any) -> Any:
+    return stream if isinstance(stream, SafeStream) else SafeStream(stream)
+
+
+def clean_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
+    """Hide the secrets in the log of a job that has ended, and cut a log that is too long."""
+    truncate_log(log, max_bytes)
+    with suppress(OSError):
+        content = log.read_bytes()
+        if holds_secret(content):
+            # in place: a process that the job left running may still append
+            log.write_text(redact_values(content.decode("utf-8", "backslashreplace")), encoding="utf-8")
+
+
 def truncate_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
     """Cut the middle out of a log of more than `max_bytes`; processes that append to it continue undisturbed."""
     with suppress(OSError):
@@ -70,4 +90,4 @@ def truncate_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
 def append_to_log(log: Path | None, text: str) -> None:
     if log is not None:
         with suppress(OSError), log.open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(redact_text(text))

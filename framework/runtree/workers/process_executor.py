@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from runtree.workers.executor import Event, Job, JobDied, JobReported, JobReturned, TerminationCause
 from runtree.workers.fork_server import ForkServerClient, write_startup
-from runtree.workers.log_capture import append_to_log, truncate_log
+from runtree.workers.log_capture import append_to_log, clean_log
 from runtree.workers.pool import WorkerHandle, WorkerPool
 
 _LIMIT_CHECK_SECONDS = 0.1
@@ -130,7 +130,7 @@ class ProcessExecutor:
     def _end(self, worker: WorkerHandle, job: Job, event: JobReturned | JobDied) -> None:
         worker.job = None
         if job.log is not None:
-            truncate_log(job.log)
+            clean_log(job.log)
         del self._jobs[job.id]
         self._events.append(event)
 

@@ -11,6 +11,7 @@ from runtree.cli.format import (
     format_trial,
     labelled,
     pluralize,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -137,4 +138,4 @@ class LivePanel:
 def _make_line(text: str, style: str = "") -> "Text":
     from rich.text import Text
 
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+    return Text(printable(text), style=style, no_wrap=True, overflow="ellipsis")

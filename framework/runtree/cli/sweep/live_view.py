@@ -17,6 +17,7 @@ from runtree.cli.format import (
     list_names,
     printable,
 )
+from runtree.cli.progress import make_console
 from runtree.cli.sweep.live_panel import LivePanel, format_progress
 from runtree.cli.sweep.progress_state import ProgressState
 
@@ -96,10 +97,9 @@ class PanelView(SweepView):
 
     def __init__(self, console: Any = None) -> None:
         super().__init__()
-        from rich.console import Console
         from rich.live import Live
 
-        console = console or Console(stderr=True, highlight=False)
+        console = console or make_console()
         # Drawn by the loop of the sweep itself. A thread of rich would hold locks while workers are forked.
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._title, self._note, self._next_draw = "", "", 0.0

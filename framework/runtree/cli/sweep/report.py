@@ -30,6 +30,7 @@ from runtree.cli.format import (
 )
 from runtree.cli.sweep.progress_state import ProgressState
 from runtree.cli.tables import print_table, table_fits
+from runtree.contract.redaction import redact
 
 if TYPE_CHECKING:
     from runtree.app.preflight import SweepPlan
@@ -147,7 +148,7 @@ def _print_scored(driver: "Driver", trials: list[ScoredTrial], limit: int, with_
     names = shorten_paths(_varying_paths(trial for trial in book.trials.values() if trial.runs))
     seconds = {"seconds": columns.pop("seconds")}
     settings = {
-        name: [format_value(trial.values[path]) if path in trial.values else None for trial, _ in shown]
+        name: [format_value(redact(trial.values[path], path)) if path in trial.values else None for trial, _ in shown]
         for path, name in names.items()
     }
     texts = [format_values(trial.values, names) for trial, _ in shown]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.redaction import redact
 from runtree.contract.search import Choice, Dimension, Interval, TrialState, Values
 from runtree.sweeps.results import Objectives, trial_state
 from runtree.sweeps.state import SweepState
@@ -59,9 +60,9 @@ def points(book: SweepState, judge: Objectives) -> list[PlotPoint]:
         state = "failed" if trial_state(entries) == "completed" and not good else trial_state(entries)
         violations = tuple(math.inf if math.isnan(one) else one for one in seen.constraints)
         runs, reports = tuple(trial.runs), tuple(entries[0].reports)
-        score = objectives if good else None
+        score, values = objectives if good else None, redact(trial.values)
         at = max(float(entry.finished_at) for entry in entries)
-        result.append(PlotPoint(runs[0], runs, trial.key[0], state, trial.values, score, violations, reports, at))
+        result.append(PlotPoint(runs[0], runs, trial.key[0], state, values, score, violations, reports, at))
     return sorted(result, key=lambda point: point.run)
 
 
