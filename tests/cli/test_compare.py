@@ -161,6 +161,17 @@ def test_a_narrow_terminal_is_filled_and_no_cell_moves_the_cursor(runtree, three
     assert "\\|y" in runtree("compare", "e", "--markdown").out
 
 
+def test_runs_of_a_tuned_sweep_are_tested_by_the_predictions_that_each_keeps(runtree, copied, real_sweep):
+    lines = json.loads(runtree("compare", real_sweep.name, "--json").out)["lines"]
+    assert [line["against_best"]["over"] for line in lines[1:]] == ["rows"] * 3
+    assert all(isinstance(line["tied"], bool) for line in lines)
+    for number in range(4):
+        copied.run(number).validation.unlink()
+    lines = json.loads(runtree("compare", real_sweep.name, "--json").out)["lines"]
+    # without a test equal scores are a tie all the same
+    assert [line["tied"] for line in lines] == [True if line["mean"] == lines[0]["mean"] else None for line in lines]
+
+
 @pytest.mark.slow
 def test_real_runs_are_compared_fold_by_fold_and_row_by_row(runtree):
     several = [

@@ -91,6 +91,9 @@ class NoFiles:
     def archive_attempt(self, run) -> None:
         pass
 
+    def count_predictions(self, run) -> None:
+        pass
+
     def record_failure(self, run, result, trial) -> None:
         pass
 

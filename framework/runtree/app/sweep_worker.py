@@ -105,6 +105,7 @@ class SweepWorker:
         """
         from runtree.lifecycle.execute import write_environment
         from runtree.lifecycle.stages import stages_before_fit
+        from runtree.records.validation_predictions import predictions_size
         from runtree.statistics import metrics
         from runtree.training.active_run import ActiveRun, RunOptions
 
@@ -122,6 +123,9 @@ class SweepWorker:
         scored = metrics.select_metrics(
             run.config.to_dict()["evaluator"].get("metrics", "auto"), run.data.task, catalogue
         )
+        # what the runs will keep, if their evaluator gives it
+        holds_out = bool(run.evaluator.holds_out)
+        predicted = predictions_size(len(run.split.validation), len(run.data.classes)) if holds_out else 0
         searches = callable(getattr(run.evaluator, "choose", None))
         return PreflightResult(
             task=run.data.task,
@@ -133,6 +137,8 @@ class SweepWorker:
             reports=run.plan.steps or getattr(run.evaluator, "reports", False),
             bytes=int(run.data.features.memory_usage(deep=False).sum()),
             searched=tuple(dimension.path for dimension in run.space()) if searches else (),
+            has_folds=not holds_out,
+            prediction_bytes=predicted,
             metrics=tuple(dict.fromkeys([*(metric.name for metric in scored), run.objective[0].name])),
         )
 
@@ -169,6 +175,7 @@ class SweepWorker:
                         cached=self.cache.get_or_compute,
                         should_prune=channel.report,
                         prunable=request.prunes,
+                        prediction_bytes=request.prediction_bytes,
                         validated=True,  # the preflight has built the algorithms at the ends of the space
                     ),
                 ),

@@ -245,6 +245,7 @@ def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
         "memory": resources.memory,
         "engine": resources.engine,
         "folder": _output_folder(plan, is_single),
+        "predictions": {"bytes_per_run": preflight.prediction_bytes, "limit": plan.options.prediction_bytes},
         "forecast": {
             "seconds": forecast.seconds,
             "bytes": forecast.bytes,
@@ -284,6 +285,9 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
     engine = f"engine {resources.engine}"
     click.echo(wrapped("compute", ", ".join([str(plan.config.compute.get("name")), engine, threads, *limits])))
     click.echo(wrapped("time", _format_forecast(plan, _forecast(plan, is_single))))
+    if not is_single and (most := plan.options.prediction_bytes) and preflight.prediction_bytes:
+        sizes = f"at most {format_bytes(preflight.prediction_bytes)} per run, {format_bytes(most)} in all"
+        click.echo(wrapped("disk", f"{sizes}, for the validation predictions (tuner.predictions)"))
     click.echo(wrapped("folder", _output_folder(plan, is_single)))
     words = ["train", *([] if is_single else ["-m"]), *plan.request.overrides]
     click.echo(f"\nnothing was run\n{next_steps([command(*words)])}")

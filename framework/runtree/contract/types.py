@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from runtree.contract.predictions import Predictions
+
 
 Task = Literal["classification", "regression"]
 Direction = Literal["maximize", "minimize"]
@@ -147,13 +149,15 @@ class Evaluation:
     """The result of an evaluator: metrics by split, predictions row by row, and scores fold by fold.
 
     `predictions` may be a function that makes the table, because most runs of a sweep never need it. `details` holds
-    further content of `metrics.json`, plain JSON under names that are not names of splits.
+    further content of `metrics.json`, plain JSON under names that are not names of splits. `validation` has the
+    predictions on the validation split as they are, which a sweep keeps for tests of its runs; None: it keeps none.
     """
 
     metrics: Mapping[str, Mapping[str, float]]
     predictions: "pd.DataFrame | Callable[[], pd.DataFrame]"
     folds: tuple[Mapping[str, Any], ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    validation: "Predictions | None" = None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Holdout:
             predictions=lambda: predictions_table(
                 [(predicted, rows[split], split) for split, predicted in predictions.items()]
             ),
+            validation=predictions.get("validation"),
         )
 
 

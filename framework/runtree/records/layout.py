@@ -43,6 +43,9 @@ class RunFolder:
     data = FileName("data.json")  # schema, number of rows and fingerprint of the data, and the split
     environment = FileName("environment.json")  # versions, git, hardware
     predictions = FileName("predictions.parquet")  # one row for each row of the data in a split
+    validation = FileName(
+        "validation.npz"
+    )  # the predictions on the validation split, of a sweep's run that is not kept
     model = FileName("model")  # the folder of the fitted model
     plots = FileName("plots")  # the folder of plots, each with its data as JSON
     evaluation = FileName("evaluation.json")  # intervals of the metrics, baseline comparison, findings and advice

@@ -25,6 +25,7 @@ MAY_CHANGE_ON_RESUME = (  # keys of `tuner`
     "report",
     "keep",
     "recheck",
+    "predictions",
 )
 
 

@@ -138,6 +138,8 @@ class Driver:
             ) from None
         # ended in former sessions: their files were not durable, so they are compared with the ledger at the end
         self.unverified += self.state.ended
+        for number in self.state.ended:
+            self.tasks.count_predictions(self.state.runs[number])
         # results first: a retry begins only when the tuners know all that came before it
         self.results.restore(self.scheduler.next_number)
         self.scheduler.restore()
@@ -247,6 +249,7 @@ class Driver:
         # after the files of the run: if this process dies in between, the ledger has no end of the run, and it is done
         # again
         self._append_unsynced(ended_event(run, trial, result))
+        self.tasks.count_predictions(run)
         if result.state == "failed" and self.options.on_failure == "stop":
             self.stop_cause = self.stop_cause or "failure"
         self.results.ended(run)

@@ -41,6 +41,10 @@ class PreflightResult:
         Config paths that the evaluator chooses itself in each run.
     metrics
         Names of the metrics that a run is scored by.
+    has_folds
+        Whether the evaluator scores by folds instead of a validation split.
+    prediction_bytes
+        How many bytes the validation predictions of a run take at most.
     """
 
     task: str
@@ -52,6 +56,8 @@ class PreflightResult:
     bytes: int
     searched: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    has_folds: bool = False
+    prediction_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class RunRequest:
     front
         Objective values of the best runs so far. A worker holds on to a run that none of them dominates, because it
         may be the one to keep.
+    prediction_bytes
+        How many bytes its validation predictions may take; 0: none are written.
     """
 
     number: int
@@ -75,6 +83,7 @@ class RunRequest:
     objectives: MetricDirections = ()
     front: tuple[tuple[float, ...], ...] = ()
     prunes: bool = False
+    prediction_bytes: int = 0
 
 
 @dataclass(frozen=True)

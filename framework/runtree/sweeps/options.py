@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from runtree.config.build import check_arguments
+from runtree.config.resources import parse_size
 from runtree.contract.errors import ConfigError, unknown
 
 STOP_PATH = "tuner.stop"
@@ -194,6 +195,7 @@ class LoopOptions:
     keep: str = "best"
     shares: dict[str, float | int] = field(default_factory=dict)
     warm_start: Any = None
+    predictions: int | str = "100MB"
     plots: bool = True
     recheck: int = 0
     report: bool = True
@@ -206,8 +208,17 @@ class LoopOptions:
         for name, possible in CHOICES.items():
             if getattr(self, name) not in possible:
                 raise ConfigError(f"tuner.{name}: {getattr(self, name)!r} is not one of {', '.join(possible)}")
+        _ = self.prediction_bytes  # raises if it is no size
         if any(share < 0 for share in self.shares.values()) or (self.shares and sum(self.shares.values()) <= 0):
             raise ConfigError("tuner.shares: shares are positive numbers", "e.g. tuner.shares={ridge:0.7,mlp:0.3}")
+
+    @property
+    def prediction_bytes(self) -> int:
+        """Return how many bytes the validation predictions of all runs may take; 0: none are kept beside the models."""
+        # keep=all: each run has its table of predictions
+        if self.keep != "best" or self.predictions in (0, "0"):
+            return 0
+        return parse_size(self.predictions, "tuner.predictions") or 0
 
     @property
     def warm(self) -> WarmStartOptions:

@@ -1,9 +1,11 @@
 """From a run to a job: its config, its folder, its limits; and the record of a run that could not write its own."""
 
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,8 @@ class Tasks:
         self._spaces = {space.name: space for space in self.spaces}
         self._archived: dict[int, Path] = {}  # the folder of a run's former attempt
         self._frozen: tuple[Mapping[str, Any], tuple[FrozenConfig, str]] | None = None
+        self._predictions: list[tuple[float, int, int]] = []  # a heap of (score, number, bytes), the worst first
+        self._predicted = 0  # their bytes in all
         self._composed = {*self.overrides.composed, *(group for space in self.spaces for group in space.choices)}
 
     def freeze(self, space: SearchSpace, values: Mapping[str, Any]) -> tuple[FrozenConfig, str]:
@@ -93,7 +97,25 @@ class Tasks:
             self.objectives,
             front,
             self.prunes,
+            self.options.prediction_bytes,
         )
+
+    def count_predictions(self, run: RunState) -> None:
+        """Count the validation predictions of a run that has ended; beyond the limit those of the worst are removed."""
+        if not self.options.prediction_bytes or run.kept:  # a kept run has them in a file of its own, too
+            return
+        try:
+            size = self.folder.run(run.number).validation.stat().st_size
+        except OSError:  # none were written
+            return
+        sign = 1 if self.objectives[0][1] == "maximize" else -1
+        score = sign * run.objectives[0] if run.objectives else -math.inf
+        heappush(self._predictions, (score, run.number, size))
+        self._predicted += size
+        while self._predicted > self.options.prediction_bytes:
+            _, number, size = heappop(self._predictions)
+            self.folder.run(number).validation.unlink(missing_ok=True)
+            self._predicted -= size
 
     def recheck_request(self, run: RunState, trial: Trial) -> RunRequest:
         """Return the request to cross-validate a trial, in a folder of its own.

@@ -43,6 +43,8 @@ class RunOptions:
         Called with each line of the history.
     slots
         The number of processes the run may use. A run of a sweep has 1: its other slots do other runs.
+    prediction_bytes
+        How many bytes the validation predictions of a sweep's run may take that is not kept; 0: none are written.
     """
 
     overrides: tuple[str, ...] = ()
@@ -53,6 +55,7 @@ class RunOptions:
     validated: bool = False
     on_iteration: "Callable[[ActiveRun, Mapping[str, Any]], None]" = lambda run, line: None
     slots: int = 1
+    prediction_bytes: int = 0
 
 
 class ActiveRun(Run):

@@ -15,7 +15,7 @@ from runtree.records.compare.configurations import (
     group_configurations,
     scored_rows,
 )
-from runtree.records.compare.pairwise_test import PairwiseTest, measure_dispersion, run_pairwise_test
+from runtree.records.compare.pairwise_test import PairwiseTest, have_equal_scores, measure_dispersion, run_pairwise_test
 from runtree.records.compare.run_data import RunData, count_test_accesses
 from runtree.records.compare.table import CompareRequest, ComparisonRow, ComparisonTable, Correction, KnownMetrics
 from runtree.records.index import RunIndex
@@ -126,9 +126,16 @@ def _compare_configurations(
             baseline=baseline_tests[number],
             p=p,
             p_baseline=baseline_p[number],
-            tied=True if number == 0 else None if p is None else p >= request.alpha,
+            tied=number == 0 or _is_tied(p, group, shown[0][2], request.alpha),
             is_baseline=configuration is baseline,
         )
+
+
+def _is_tied(p: float | None, group: Sequence[RunData], best: Sequence[RunData], alpha: float) -> bool | None:
+    if p is not None:
+        return p >= alpha
+    # equal scores of the same rows are a tie, whether or not they can be tested
+    return True if have_equal_scores(group, best) else None
 
 
 def read_run_data(

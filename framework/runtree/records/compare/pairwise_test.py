@@ -56,6 +56,12 @@ def pair_runs(first: Sequence[RunData], second: Sequence[RunData]) -> list[Pair]
     return [(run, by_key[key]) for run in first if (key := _pair_key(run)) in by_key]
 
 
+def have_equal_scores(first: Sequence[RunData], second: Sequence[RunData]) -> bool:
+    """Return whether each run of one configuration has exactly the score of its pair, and all have one."""
+    pairs = pair_runs(first, second)
+    return len(pairs) == len(first) == len(second) and all(a.score == b.score for a, b in pairs)
+
+
 def _pair_key(run: RunData) -> tuple[Any, ...]:
     return repr(run.record.config.get("seed")), *run.place
 

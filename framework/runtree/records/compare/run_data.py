@@ -1,7 +1,8 @@
 """The files of a run that a comparison needs: fold scores, sizes of the splits, predictions. Each is read once."""
 
+import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,12 +104,22 @@ class RunData:
     @cached_property
     def _predictions(self) -> "tuple[Predictions, Any]":
         from runtree.contract.predictions import read_predictions
+        from runtree.records.validation_predictions import read_validation_predictions
 
+        if self.measure.part == "validation" and self.reader.files.validation.is_file():
+            try:
+                return read_validation_predictions(self.reader.files.validation)
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                raise MissingDataError(
+                    f"predictions of {self.record.id} cannot be read ({first_line(error)})"
+                ) from None
         frame = self._read_table().sort_values("row", kind="stable")
         target = self.reader.data.get("target")
         classes = tuple(target.get("classes") or ()) if isinstance(target, Mapping) else ()
         try:
-            return read_predictions(frame, classes), frame["row"].to_numpy()
+            found = read_predictions(frame, classes)
+            # the numbers of the classes, which is all that runs of a sweep keep of them
+            return replace(found, classes=tuple(range(len(classes)))), frame["row"].to_numpy()
         except (KeyError, ValueError, TypeError):
             raise MissingDataError(f"predictions of {self.record.id} have other classes than its data") from None
 
