@@ -84,7 +84,7 @@ def test_parquet_and_csv_give_the_same(trained, predict, folder):
 def test_more_columns_another_order_and_unknown_categories_are_taken(trained, predict, folder):
     _, table = trained
     other = table[table.columns[::-1]].assign(more=1, city="Atlantis", zip="99999", joined="not a date", age=np.nan)
-    said = predict(other, "-o", "out.csv", "--keep", "id")
+    said = predict(other, "-o", "out.csv", "--keep", "id", "--unreadable", "missing")
     assert said.code == 0, said.err
     found = pd.read_csv(folder / "out.csv")
     assert list(found) == ["id", "prediction", "p_no", "p_yes"]

@@ -87,7 +87,7 @@ def _read_config(record: RunRecord) -> Mapping[str, Any]:
 
 def _rows_of_file(predictor: Predictor, file: Path) -> "pd.DataFrame":
     # one row more than allowed is enough to refuse a file
-    rows = next(batches(file, predictor.columns, (), MAX_ROWS + 1), None)
+    rows = next(batches(file, predictor, (), MAX_ROWS + 1), None)
     if rows is None or rows.empty:
         raise DataError(f"{file}: the file has no rows")
     return rows.reset_index(drop=True)

@@ -15,6 +15,7 @@ from runtree.checks.table import (
     check_groups,
     check_identifiers,
     check_missing,
+    check_reading,
     check_time,
 )
 
@@ -49,6 +50,7 @@ class CheckOutcome:
 CHECKS: tuple[Check, ...] = (
     Check("shapes", "Do splits, features and predictions fit together?", check_shapes),
     Check("missing", "Are missing or infinite values left after preprocessing?", check_missing),
+    Check("reading", "Is every column read as the type that it looks like?", check_reading),
     Check("constant", "Does every column vary?", check_constant),
     Check("identifiers", "Is a column an identifier of its rows?", check_identifiers),
     Check("duplicates", "Are rows of other splits also train rows?", check_duplicates),

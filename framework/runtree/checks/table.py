@@ -1,7 +1,7 @@
 """Checks of the table and its split: missing values, useless columns, and rows that must not be in two splits."""
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 from runtree.checks.context import (
@@ -32,9 +32,6 @@ def check_missing(context: CheckContext) -> CheckResult:
     """Fail if missing or infinite values are left after preprocessing, and the algorithm does not accept them."""
     import numpy as np
 
-    target = context.target(context.run.split.train).to_numpy()
-    if target.dtype.kind == "f" and not bool(np.isfinite(target).all()):
-        return failed("the target holds NaN or infinity", "drop those rows before training")
     preprocess, _ = context.prepare(context.train)
     missing, infinite = 0, 0
     for split in context.splits:
@@ -78,6 +75,16 @@ def _rows_to_check(context: CheckContext, split: str) -> "Rows":
     return np.union1d(context.reduce(rows), rows[incomplete][:MAX_INCOMPLETE_ROWS])
 
 
+def check_reading(context: CheckContext) -> CheckResult:
+    """Warn of columns that may be meant otherwise than they were read."""
+    notes = context.run.data.notes
+    if not notes:
+        return passed("no column looks like another type than it was read as")
+    more = f" (and {len(notes) - 1} more notes, which train prints)" if len(notes) > 1 else ""
+    note, _, advice = notes[0].partition("; ")
+    return warned(note + more, advice)
+
+
 def check_constant(context: CheckContext) -> CheckResult:
     """Warn of columns with one value."""
     features = context.features(context.run.split.train)
@@ -106,7 +113,10 @@ def check_identifiers(context: CheckContext) -> CheckResult:
 
 def is_identifier(column: "pd.Series[Any]") -> bool:
     """Return whether whole numbers or short texts differ in every row; of measurements and dates that is normal."""
+    import numpy as np
     from pandas.api import types
+
+    from runtree.tables.dates import find_format
 
     is_date = types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column)
     is_text = not (types.is_numeric_dtype(column) or is_date)
@@ -114,16 +124,10 @@ def is_identifier(column: "pd.Series[Any]") -> bool:
         return False
     if not is_text:
         return True
-    texts = column.head(1000).astype(str)
-    return not _are_dates(texts) and sum(len(text.split()) for text in texts) < SENTENCE_WORDS * len(texts)
-
-
-def _are_dates(texts: "pd.Series[Any]") -> bool:
-    import pandas as pd
-
-    with silent():
-        dated = texts.str.contains(r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", regex=True)
-        return bool(dated.all()) and bool(pd.to_datetime(texts, errors="coerce").notna().mean() > 0.9)
+    texts = column.head(1000).astype(str).tolist()
+    # dates as the preprocessing reads them
+    is_dated = find_format(texts, np.ones(len(texts), dtype=int)) is not None
+    return not is_dated and sum(len(text.split()) for text in texts) < SENTENCE_WORDS * len(texts)
 
 
 def check_classes(context: CheckContext) -> CheckResult:
@@ -174,7 +178,7 @@ def check_groups(context: CheckContext) -> CheckResult:
     column = context.run.data.groups
     if column is None:
         return skipped("data.group names no column")
-    groups = {split: set(values.dropna().tolist()) for split, values in _by_split(context, column)}
+    groups = {split: set(values.tolist()) for split, values in _by_split(context, column)}
     for first, second in combinations(groups, 2):
         shared = groups[first] & groups[second]
         if shared:
@@ -188,22 +192,18 @@ def check_groups(context: CheckContext) -> CheckResult:
 
 
 def check_time(context: CheckContext) -> CheckResult:
-    """Fail if a validation or test row is earlier than a train row."""
+    """Fail if a row of a split is not later than all rows of the splits before it; the times are those of the split."""
     column = context.run.data.times
     if column is None:
         return skipped("data.time names no column")
-    times = {split: values.dropna() for split, values in _by_split(context, column)}
-    if not all(len(values) for values in times.values()):
-        return failed(
-            f"'{column.name}' is missing in a whole split", "fill it, or name another column: data.time=COLUMN"
-        )
-    last = times.pop("train").max()
-    for split, values in times.items():
-        early = int((values < last).sum())
+    for (before, earlier), (split, values) in pairwise(_by_split(context, column)):
+        last = earlier.max()
+        early = int((values <= last).sum())
         if early:
             return failed(
-                f"{early:,} {split} rows are earlier than the last train row ({last})", "type: data.split=time"
+                f"{early:,} {split} rows are not later than the last {before} row ({last})", "type: data.split=time"
             )
+    last = column.iloc[context.run.split.train].max()
     return passed(f"the train split ends with {last}, before the others begin")
 
 

@@ -1,17 +1,20 @@
 """`runtree predict`: predictions for the rows of a file."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.format import outputs_option
+from runtree.cli.format import outputs_option, printable
 
 HELP = """Predict the rows of FILE (.csv or .parquet) with the model of RUN.
 
 RUN is `latest`, a path, or the beginning of a run's id. FILE must have the columns that the model was trained on; other
-columns are ignored, or copied with --keep. Files larger than memory are read and written in batches.
+columns are ignored, or copied with --keep. A text file is read as the table of the run was: with its separator, decimal
+mark and encoding, unless they are given. A value that is no number or date where the model was trained with them is
+refused. Files larger than memory are read and written in batches.
 
 \b
   runtree predict latest customers.csv -o scores.parquet
@@ -25,14 +28,34 @@ columns are ignored, or copied with --keep. Files larger than memory are read an
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("predictions.parquet"), show_default=True)
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy a column of FILE to the output.")
 @click.option("--batch", default=50_000, show_default=True, type=click.IntRange(min=1), help="Rows per batch.")
+@click.option(
+    "--unreadable",
+    type=click.Choice(["refuse", "missing"]),
+    default="refuse",
+    show_default=True,
+    help="What to do with a value that is no number or date where the model needs one.",
+)
+@click.option("--separator", metavar="MARK", help="The separator of FILE, if not that of the run's table.")
+@click.option("--decimal", metavar="MARK", help="Its decimal mark.")
+@click.option("--encoding", metavar="NAME", help="Its encoding.")
 @click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
 @outputs_option()
 def predict_command(
-    run: str, file: Path, output: Path, keep: tuple[str, ...], batch: int, trust: tuple[str, ...], outputs: str
+    run: str,
+    file: Path,
+    output: Path,
+    keep: tuple[str, ...],
+    batch: int,
+    unreadable: str,
+    separator: str | None,
+    decimal: str | None,
+    encoding: str | None,
+    trust: tuple[str, ...],
+    outputs: str,
 ) -> None:
     from runtree.app import rest_idle_threads
     from runtree.config.allowlist import add_import_folder
-    from runtree.lifecycle.predict import load_predictor, predict_file
+    from runtree.lifecycle.predict import load_predictor, predict_file, row_notes
     from runtree.plugins import installed_plugins
     from runtree.records.layout import RunFolder
     from runtree.records.selectors import find_run
@@ -45,6 +68,11 @@ def predict_command(
     began = time.monotonic()
     # the types that plugins and the user allow; all others in the model file are refused
     predictor = load_predictor(RunFolder(record.folder), plugins, plugins.trusted_types(trust))
-    rows = predict_file(predictor, file, output, keep, batch)
-    click.echo(f"predicted {rows:,} rows with {record.id} in {time.monotonic() - began:.1f} s")
+    given = {"separator": separator, "decimal": decimal, "encoding": encoding}
+    csv = replace(predictor.csv, **{key: value for key, value in given.items() if value is not None})
+    predictor = replace(predictor, csv=csv, refuse=unreadable == "refuse")
+    counts = predict_file(predictor, file, output, keep, batch)
+    for note in row_notes(predictor, counts):
+        click.echo(f"note: {printable(note)}", err=True)
+    click.echo(f"predicted {counts.rows:,} rows with {record.id} in {time.monotonic() - began:.1f} s")
     click.echo(f"wrote {output}")

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runtree.config.catalogue import flatten
 from runtree.config.freeze import NOT_OF_RUNS, FrozenConfig, check_root, compute_bound, fingerprint_of_leaves, freeze
-from runtree.config.hydra_engine import OPEN_PREFIX
+from runtree.config.hydra_engine import OPEN_PREFIXES
 from runtree.contract.errors import ConfigError, first_line
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")  # a value that is another key's, unchanged
@@ -60,7 +60,7 @@ class ComposedBase:
 
     def has(self, path: str) -> bool:
         """Return whether a key exists or can be set."""
-        is_open = path.startswith(OPEN_PREFIX) or "[" in path
+        is_open = path.startswith(OPEN_PREFIXES) or "[" in path
         return is_open or _get(self.frozen.config, path) is not None or path in self._leaves
 
     @property
@@ -116,7 +116,7 @@ class ComposedBase:
 
     def _can_be_added(self, path: str, values: Mapping[str, Any]) -> bool:
         """Return whether a key may be added without OmegaConf: into a mapping, and beside all other values."""
-        if not path.startswith(OPEN_PREFIX) or any(_overlap(path, other) for other in values if other != path):
+        if not path.startswith(OPEN_PREFIXES) or any(_overlap(path, other) for other in values if other != path):
             return False
         node: Any = self.frozen.config
         for key in path.split("."):
@@ -130,7 +130,7 @@ class ComposedBase:
         node = deepcopy(self.node)
         for path, value in values.items():
             try:
-                OmegaConf.update(node, path, value, merge=True, force_add=path.startswith(OPEN_PREFIX))
+                OmegaConf.update(node, path, value, merge=True, force_add=path.startswith(OPEN_PREFIXES))
             except (OmegaConfBaseException, TypeError) as error:  # Hydra's own composition refuses it too
                 raise ConfigError(f"{path}: {value!r} is not possible here ({first_line(error)})") from None
         return freeze(node)

@@ -18,7 +18,8 @@ from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
 from runtree.contract.errors import RequestError
 from runtree.contract.types import AlgorithmOption
 
-OPEN_PREFIX = "algorithm.params."  # arguments of an imported estimator: any key may be set
+# mappings in which any key may be set: arguments of an imported estimator, types of columns
+OPEN_PREFIXES = ("algorithm.params.", "data.types.")
 
 
 def hydra_parser() -> argparse.ArgumentParser:
@@ -83,8 +84,8 @@ def repeat_below_swept_groups(overrides: Sequence[str], groups: Iterable[str]) -
 
 
 def force_open_parameters(overrides: Iterable[str]) -> list[str]:
-    """Add Hydra's `++` to `algorithm.params.<key>=…`: in that mapping any key may be set."""
-    return [f"++{text}" if text.startswith(OPEN_PREFIX) else text for text in overrides]
+    """Add Hydra's `++` to `algorithm.params.<key>=…` and the like: in those mappings any key may be set."""
+    return [f"++{text}" if text.startswith(OPEN_PREFIXES) else text for text in overrides]
 
 
 CONFIG_NAME = "config"

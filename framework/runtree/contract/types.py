@@ -112,7 +112,9 @@ class Table:
 
     `features` has one row per observation; `target` is aligned with it. `classes` holds the sorted distinct labels of a
     classification, and is empty for a regression. `fingerprint` hashes the content of both, `reason` explains `task`;
-    `groups` and `times` hold the column to split by, if there is one, `aside` the columns that are not features.
+    `groups` and `times` hold the column to split by, if there is one, as values that can be compared and sorted;
+    `aside` the columns that are not features. `types` are the declared types of columns, by which later rows are read,
+    too, and `notes` says of columns what may be meant otherwise than it was read.
     """
 
     features: "pd.DataFrame"
@@ -125,16 +127,19 @@ class Table:
     groups: "pd.Series[Any] | None" = None
     times: "pd.Series[Any] | None" = None
     aside: "pd.DataFrame | None" = None
+    types: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row positions of each split (disjoint int64 arrays); `id` hashes them."""
+    """Row positions of each split (disjoint int64 arrays); `id` hashes them, `notes` says what is not as requested."""
 
     train: "np.ndarray[Any, Any]"
     validation: "np.ndarray[Any, Any]"
     test: "np.ndarray[Any, Any]"
     id: str
+    notes: tuple[str, ...] = ()
 
     def rows(self, part: str) -> "np.ndarray[Any, Any]":
         """Return the row positions of a split."""

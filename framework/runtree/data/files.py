@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtree.contract.errors import DataError, first_line
+from runtree.tables.csv_files import CsvFormat, Reading, read_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,14 +28,13 @@ class Csv:
     decimal: str = "."
     encoding: str = "utf-8"
 
-    def load(self) -> "pd.DataFrame":
+    def load(self, reading: Reading = Reading()) -> "pd.DataFrame":  # noqa: B008  frozen
         """Return all rows."""
         import pandas as pd
 
         file = require_file(self.path)
         try:
-            # low_memory=False: in chunks, pandas may infer two types for one column and return a mix of both
-            return pd.read_csv(file, sep=self.separator, decimal=self.decimal, encoding=self.encoding, low_memory=False)
+            return read_csv(file, CsvFormat(self.separator, self.decimal, self.encoding), reading)
         except pd.errors.EmptyDataError:
             raise DataError(f"data.path: {self.path} is empty") from None
         except pd.errors.ParserError as error:

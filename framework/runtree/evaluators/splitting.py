@@ -10,6 +10,7 @@ from runtree.contract.run import Run
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     Rows = np.ndarray[Any, Any]
 
@@ -45,8 +46,8 @@ class Splitting:
         kind = self.checked(run)
         data = run.data
         if kind == "time" and data.times is not None:
-            # TimeSeriesSplit cuts by position and knows no column of times, so the rows have to be in order first
-            rows = rows[data.times.iloc[rows].argsort(kind="stable").to_numpy()]
+            yield from self._folds_in_time(data.times, rows)
+            return
         target = data.target.iloc[rows]
         groups = data.groups.iloc[rows] if data.groups is not None and kind in OF_GROUPS else None
         if kind in ("stratified", "stratified_group"):
@@ -62,6 +63,39 @@ class Splitting:
                 yield Fold(rows[train], rows[held_out], number, repeat)
                 number += 1
 
+    def _folds_in_time(self, times: "pd.Series[Any]", rows: "Rows") -> Iterator[Fold]:
+        """Yield TimeSeriesSplit's folds, their borders moved so that rows of one time are on one side.
+
+        Raises
+        ------
+        DataError
+            There are too few different times, so that a fold would be empty.
+        """
+        import numpy as np
+        from sklearn.model_selection import TimeSeriesSplit
+
+        from runtree.tables.roles import nearest_border, sort_by_time, time_borders
+
+        # TimeSeriesSplit cuts by position and knows no column of times, so the rows have to be in order first
+        rows = sort_by_time(times, rows)
+        try:
+            cuts = [held_out[0] for _, held_out in TimeSeriesSplit(self.folds, gap=self.gap).split(rows)]
+        except ValueError as error:
+            raise DataError(f"{self.where}: {first_line(error)}", "ask for fewer folds") from None
+        borders = time_borders(times, rows)
+        starts = [nearest_border(borders, cut) for cut in cuts] if len(borders) else cuts
+        ends = [*starts[1:], len(rows)]
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            last = start - self.gap
+            first = 0 if self.max_train_size is None else max(0, last - self.max_train_size)
+            if last <= 0 or start == end or not len(borders):
+                different = int(times.iloc[rows].nunique())
+                raise DataError(
+                    f"{self.where}: {self.folds} folds, and '{times.name}' has {different} different times",
+                    "rows of one time are not divided; ask for fewer folds",
+                )
+            yield Fold(rows[np.arange(first, last)], rows[np.arange(start, end)], number, 0)
+
     def _splitters(self, kind: str, seed: int) -> Iterator[Any]:
         """Yield a splitter for each repeat. They draw from one generator, as scikit-learn's repeated splitters do."""
         import numpy as np
@@ -70,9 +104,7 @@ class Splitting:
         # RandomState and not a Generator: scikit-learn's splitters accept no other, and the folds must equal theirs
         state = np.random.RandomState(seed)
         for _ in range(self.repeats):
-            if kind == "time":
-                yield of.TimeSeriesSplit(self.folds, gap=self.gap, max_train_size=self.max_train_size)
-            elif kind == "leave_one_group_out":
+            if kind == "leave_one_group_out":
                 yield of.LeaveOneGroupOut()
             elif kind == "group":  # unshuffled, the groups are shared out so that folds are alike in size
                 mixed = {"shuffle": True, "random_state": state} if self.repeats > 1 else {}

@@ -1,8 +1,9 @@
 """The stage load: the keys that all data sources share, and a source's table, checked."""
 
 import hashlib
+import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from runtree.config.build import build, check_arguments
@@ -10,6 +11,7 @@ from runtree.contract.errors import ConfigError, DataError, unknown
 from runtree.contract.protocols import TargetResolver
 from runtree.contract.run import Run
 from runtree.contract.types import TASKS, Table, Task
+from runtree.tables.csv_files import Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,15 @@ class TableOptions:
     split: str = "auto"
     group: str | None = None
     time: str | None = None
+    types: dict[str, Any] = field(default_factory=dict)
+    missing: list[Any] = field(default_factory=lambda: ["auto"])
+
+    @property
+    def reading(self) -> Reading:
+        """Return what the user says about the columns."""
+        # Hydra reads the word null as None
+        words = tuple("null" if word is None else str(word) for word in self.missing)
+        return Reading({name: str(kind) for name, kind in self.types.items()}, words)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -50,7 +61,9 @@ if TYPE_CHECKING:
 
 
 def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
-    """Refuse an empty table, repeated column names and unknown columns."""
+    """Refuse an empty table, repeated column names, unknown columns, and columns of lists."""
+    from runtree.tables.roles import refuse_nested
+
     if len(frame) == 0:
         raise DataError("data: the table has no rows")
     repeated = frame.columns[frame.columns.duplicated()]
@@ -67,16 +80,7 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
         for name in names:
             if name not in columns:
                 raise unknown(f"column at {path}:", name, columns, error=DataError)
-
-
-def check_target(target: "pd.Series[Any]", name: str) -> None:
-    """Refuse a target with missing values."""
-    missing = int(target.isna().sum())
-    if missing:
-        raise DataError(
-            f"data.target: column '{name}' is missing in {missing} of {len(target)} rows",
-            "drop those rows, or fill them, before training",
-        )
+    refuse_nested(frame, options.drop or ())
 
 
 def check_classes(target: "pd.Series[Any]", name: str) -> tuple[Any, ...]:
@@ -117,8 +121,9 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     source = build(source_node(config["data"]), "data", trust)
     if not callable(getattr(source, "load", None)):
         raise ConfigError(f"data: {type(source).__name__} is not a data source: it has no method 'load'")
-    frame = source.load()
-    table = to_table(frame, options, str(config["data"].get("name", "data")), int(config["seed"]))
+    frame = load_frame(source, options.reading)
+    decimal = str(config["data"].get("decimal", "."))
+    table = to_table(frame, options, str(config["data"].get("name", "data")), int(config["seed"]), decimal)
     if not callable(getattr(source, "fingerprint", None)):
         return table
     # a table of file names stays equal when the content of the files changes, so the source adds a hash of the content
@@ -126,13 +131,35 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     return replace(table, fingerprint=hashlib.sha256(both.encode()).hexdigest())
 
 
-def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int) -> Table:
-    """Check a data frame and separate features and target."""
+def load_frame(source: Any, reading: Reading) -> "pd.DataFrame":
+    """Return the rows of a data source, with the words of `data.missing` as missing values."""
+    from runtree.tables.declared import apply_missing
+
+    if "reading" in inspect.signature(source.load).parameters:
+        frame: pd.DataFrame = source.load(reading=reading)
+        return frame
+    return apply_missing(source.load(), reading)
+
+
+def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int, decimal: str = ".") -> Table:
+    """Check a data frame and separate features, target, and the columns to split by; each is read as its type."""
+    from runtree.tables import declared, roles
+    from runtree.tables.notes import column_notes
+
     check_frame(frame, options)
     # sampled before the task is chosen: task, classes and fingerprint describe the rows that are used
     frame = sample_rows(frame, options.sample, seed)
-    target = frame[options.target]
-    check_target(target, options.target)
+    types = dict(options.reading.types)
+    declared.check_types(types, [str(column) for column in frame.columns])
+    frame = declared.apply_types(frame, types, decimal)
+    times = None
+    if options.time:
+        times, kind = roles.read_times(frame[options.time])
+        if kind:
+            # as a feature it is read as it is for the split, and so it will be in later rows
+            types[options.time] = kind
+            frame = frame.assign(**{options.time: times})
+    target = roles.read_target(frame[options.target])
     task, reason = choose_task(target, options)
     # the group column would identify the rows of a group, so it is no feature. The time column stays one unless dropped
     aside = [*(options.drop or ()), *([options.group] if options.group else [])]
@@ -148,9 +175,11 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int)
         fingerprint=table_fingerprint(features, target),
         name=name,
         reason=reason,
-        groups=frame[options.group] if options.group else None,
-        times=frame[options.time] if options.time else None,
+        groups=roles.read_groups(frame[options.group]) if options.group else None,
+        times=times,
         aside=frame[list(dict.fromkeys(aside))] if aside else None,
+        types=types,
+        notes=tuple(column_notes(features, types, decimal)),
     )
 
 
@@ -210,6 +239,7 @@ def describe_table(run: Run) -> dict[str, Any]:
     return {
         "name": table.name,
         "rows": len(table.features),
+        "notes": [*table.notes, *run.split.notes],
         "task": table.task,
         "why": table.reason,
         "target": {"name": str(table.target.name), "dtype": str(table.target.dtype), "classes": list(table.classes)},

@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,29 +14,107 @@ from runtree.contract.protocols import Hooks
 from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest
+from runtree.tables.csv_files import CsvFormat, Reading, csv_batches
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runtree.tables.declared import Misfits
+
 # rows in memory at a time: enough that the cost of a call is negligible, and few enough for a wide table
 BATCH_ROWS = 50_000
 PREDICTION = "prediction"
+OTHERWISE = "if the file is written otherwise, say so: --separator, --decimal, --encoding"
+
+
+@dataclass(frozen=True)
+class ColumnContract:
+    """What the model expects of a column.
+
+    Attributes
+    ----------
+    dtype
+        The type of the column in the training table.
+    kind, detail
+        How the preprocessing reads it: number, date (and its format), few, many, text or dropped; "" if unknown.
+    missing
+        The share of missing values in the training table.
+    """
+
+    name: str
+    dtype: str
+    kind: str = ""
+    detail: str = ""
+    missing: float = 0.0
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values were text."""
+        return self.dtype in ("str", "object", "category", "string")
+
+    @property
+    def expects(self) -> str:
+        """The kind of values that later rows must hold: number, date, or "" for any."""
+        if self.kind:
+            return self.kind if self.kind in ("number", "date") else ""
+        # another preprocessing than ours: what the table held
+        if self.dtype.startswith("datetime"):
+            return "date"
+        return "number" if self.dtype.lower().startswith(("int", "uint", "float", "bool")) else ""
+
+
+@dataclass
+class RowCounts:
+    """What was found in the rows so far.
+
+    Attributes
+    ----------
+    rows
+        The number of rows.
+    missing
+        The number of missing values of each column.
+    unreadable
+        The number of values that are not what the model was trained with, and the first of them, by column.
+    """
+
+    rows: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    unreadable: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add_unreadable(self, misfits: "Misfits") -> None:
+        """Count values of a column, of which the first one is kept as an example."""
+        count, message = self.unreadable.get(misfits.name, (0, misfits.describe(self.rows + 1, several=False)))
+        self.unreadable[misfits.name] = (count + misfits.count, message)
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A run's model, the names and types of the columns that it was trained on, and its classes."""
+    """A run's model, the contract of each column that it was trained on, how its table was read, and its classes.
+
+    With `refuse=False`, values that are no numbers or dates where the model expects them are taken as missing.
+    """
 
     model: Any
-    columns: Mapping[str, str]
+    columns: Mapping[str, ColumnContract]
     classes: tuple[Any, ...]
+    reading: Reading = field(default_factory=Reading)
+    csv: CsvFormat = field(default_factory=CsvFormat)
+    refuse: bool = True
 
-    def predict(self, rows: "pd.DataFrame", keep: Sequence[str] = ()) -> "pd.DataFrame":
-        """Return for each row the columns `keep`, the prediction, and ``p_<class>`` if there are probabilities."""
+    def predict(
+        self, rows: "pd.DataFrame", keep: Sequence[str] = (), counts: RowCounts | None = None
+    ) -> "pd.DataFrame":
+        """Return for each row the columns `keep`, the prediction, and ``p_<class>`` if there are probabilities.
+
+        Parameters
+        ----------
+        counts
+            Of earlier rows of the same file; those of these rows are added.
+        """
         import pandas as pd
         from joblib import parallel_config
 
-        features = self.select_columns(rows)
+        features = self.select_columns(rows, counts)
         with parallel_config("sequential"):  # a forest sums its trees in thread order, which changes the last digit
             columns: dict[str, Any] = {PREDICTION: self.model.predict(features)}
             if self.classes and hasattr(self.model, "predict_proba"):
@@ -44,16 +123,54 @@ class Predictor:
         predictions = pd.DataFrame(columns, index=rows.index)
         return pd.concat([rows[list(keep)], predictions], axis=1) if keep else predictions
 
-    def select_columns(self, rows: "pd.DataFrame") -> "pd.DataFrame":
-        """Return the model's columns in their order; raise `DataError` if some are missing."""
+    def select_columns(self, rows: "pd.DataFrame", counts: RowCounts | None = None) -> "pd.DataFrame":
+        """Return the model's columns in their order, read as in training.
+
+        Raises
+        ------
+        DataError
+            A column is missing, or holds values that are not what the model was trained with.
+        """
         missing = [name for name in self.columns if name not in rows.columns]
         if missing:
             raise DataError(
                 f"the file lacks {len(missing)} of the {len(self.columns)} columns that the model was trained on: "
                 + ", ".join(missing[:5]),
                 f"it has: {', '.join(str(name) for name in rows.columns[:8])}",
+                # a single column: most likely the file has another separator
+                f"it was read with the separator '{self.csv.separator}', {OTHERWISE}" if rows.shape[1] == 1 else "",
             )
-        return rows[list(self.columns)]
+        from runtree.tables.declared import apply_missing
+
+        counts = counts if counts is not None else RowCounts()
+        features = apply_missing(rows[list(self.columns)], self.reading)
+        changed = {name: self._read(features[name], contract, counts) for name, contract in self.columns.items()}
+        changed = {name: column for name, column in changed.items() if column is not features[name]}
+        features = features.assign(**changed) if changed else features
+        counts.rows += len(features)
+        counts.missing.update({str(name): int(count) for name, count in features.isna().sum().items()})
+        return features
+
+    def _read(self, column: "pd.Series[Any]", contract: ColumnContract, counts: RowCounts) -> "pd.Series[Any]":
+        from runtree.tables.declared import as_numbers, find_misfits, read_as
+
+        declared = self.reading.types.get(contract.name)
+        if declared is not None:
+            values, misfits = read_as(column, declared, self.csv.decimal)
+        else:
+            misfits = find_misfits(column, contract.expects, contract.detail, self.csv.decimal)
+            values = column if misfits is None else column.mask(misfits.rows)
+            if contract.expects == "number":
+                values = as_numbers(values, self.csv.decimal)
+        if misfits is not None:
+            if self.refuse:
+                trained = {"number": "numbers", "date": "dates"}[misfits.expected]
+                raise DataError(
+                    f"{misfits.describe(counts.rows + 1)}; the model was trained with {trained}",
+                    "to take such values as missing, add: --unreadable missing",
+                )
+            counts.add_unreadable(misfits)
+        return values
 
 
 def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -> Predictor:
@@ -73,7 +190,10 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
     model = hooks.first("load_model", folder=folder, format=card["format"], trust=tuple(trust))
     if model is None:
         raise MissingError(f"no installed plugin reads the model format '{card['format']}'", "see: runtree plugins")
-    return Predictor(model, {item["name"]: item["dtype"] for item in card["columns"]}, tuple(card["classes"]))
+    columns = {item["name"]: ColumnContract(**item) for item in card["columns"]}
+    reading = dict(card["reading"])
+    declared = Reading(reading.pop("types"), tuple(reading.pop("missing")))
+    return Predictor(model, columns, tuple(card["classes"]), declared, CsvFormat(**reading))
 
 
 def refuse_cleaned(folder: RunFolder) -> None:
@@ -88,54 +208,74 @@ def refuse_cleaned(folder: RunFolder) -> None:
 
 def predict_file(
     predictor: Predictor, source: Path, target: Path, keep: Sequence[str] = (), batch: int = BATCH_ROWS
-) -> int:
-    """Predict every row of a CSV or Parquet file and write a CSV or Parquet file; return the number of rows."""
+) -> RowCounts:
+    """Predict every row of a CSV or Parquet file and write a CSV or Parquet file; return what was found in the rows."""
     if target.suffix not in (".csv", ".parquet"):
         raise RequestError(f"-o {target}: predictions are written as .csv or .parquet")
-    rows = 0
+    counts = RowCounts()
     # the format is checked above, before hours of predictions; a failure in here leaves an existing `target` as it was
     with replace_file(target) as draft:
         writer = _parquet_writer(draft) if target.suffix == ".parquet" else _csv_writer(draft)
         # a generator holds the open file between batches; it has to reach its first `yield` before it takes a batch
         next(writer)
-        for chunk in batches(source, predictor.columns, keep, batch):
+        for chunk in batches(source, predictor, keep, batch):
             # a file may have empty batches, and scikit-learn refuses to predict no rows
             if chunk.empty:
                 continue
-            writer.send(predictor.predict(chunk, keep))
-            rows += len(chunk)
+            writer.send(predictor.predict(chunk, keep, counts))
         # closed before the rename in `written_aside`: a Parquet file is unreadable until its footer is written
         writer.close()
-        if not rows:
+        if not counts.rows:
             raise DataError(f"{source}: the file has no rows")
-    return rows
+    return counts
 
 
-def batches(source: Path, columns: Mapping[str, str], keep: Sequence[str], size: int) -> "Iterator[pd.DataFrame]":
+def row_notes(predictor: Predictor, counts: RowCounts) -> list[str]:
+    """Return a note for each column with unreadable values, or without a single value where training had some."""
+    notes = [
+        f"{message}; {count:,} of {counts.rows:,} values were taken as missing"
+        for count, message in counts.unreadable.values()
+    ]
+    notes += [
+        f"column '{name}' is missing in all {counts.rows:,} rows; in training it was in {contract.missing:.0%}"
+        for name, contract in predictor.columns.items()
+        if counts.missing[name] == counts.rows and contract.missing < 1 and contract.kind != "dropped"
+    ]
+    return notes
+
+
+def batches(source: Path, predictor: Predictor, keep: Sequence[str], size: int) -> "Iterator[pd.DataFrame]":
     """Yield a file's rows in tables of at most `size`; text columns stay text even if a batch holds only digits."""
     if not source.is_file():
         raise DataError(f"no file {source}")
     if source.suffix == ".parquet":
         yield from _parquet_batches(source, size)
     elif source.suffix in (".csv", ".txt", ".gz", ".zip", ".zst"):
-        text = {name: "str" for name, dtype in columns.items() if dtype in ("str", "object", "category", "string")}
-        yield from _csv_batches(source, {**text, **dict.fromkeys(keep, "str")}, size)
+        text = {name for name, contract in predictor.columns.items() if contract.is_text}
+        text |= {name for name, kind in predictor.reading.types.items() if kind != "number"}
+        yield from _csv_batches(source, predictor, {*text, *keep}, size)
     else:
         raise RequestError(f"{source}: rows are read from .csv or .parquet")
 
 
-def _csv_batches(source: Path, types: Mapping[str, str], size: int) -> "Iterator[pd.DataFrame]":
+def _csv_batches(source: Path, predictor: Predictor, texts: Collection[str], size: int) -> "Iterator[pd.DataFrame]":
     import pandas as pd
 
+    csv = predictor.csv
     try:
-        # dtypes of columns that the file has; one that it lacks is reported by `checked`
-        header = pd.read_csv(source, nrows=0).columns
-        dtypes: Any = {name: dtype for name, dtype in types.items() if name in header}
-        yield from pd.read_csv(source, chunksize=size, dtype=dtypes, low_memory=False)
+        yield from csv_batches(source, csv, predictor.reading, texts, size)
     except pd.errors.EmptyDataError:
         raise DataError(f"{source}: the file is empty") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise DataError(f"{source}: not a table: {first_line(error)}") from None
+    except pd.errors.ParserError as error:
+        raise DataError(
+            f"{source}: not a table: {first_line(error)}",
+            f"it is read with the separator '{csv.separator}', {OTHERWISE}",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{source}: not encoded in {csv.encoding} (byte {error.start})",
+            f"the table of the run was; {OTHERWISE}",
+        ) from None
 
 
 def _parquet_batches(source: Path, size: int) -> "Iterator[pd.DataFrame]":

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from runtree.contract.errors import RunFailedError, first_line
+from runtree.lifecycle.load import table_options
 from runtree.lifecycle.outcome import final_record
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
@@ -30,11 +31,34 @@ def save(run: ActiveRun) -> None:
         description[DECISION_KEY] = run.metadata[DECISION_KEY]
     description |= {
         "classes": list(run.data.classes),
-        "columns": [{"name": str(name), "dtype": str(dtype)} for name, dtype in run.data.features.dtypes.items()],
+        "columns": describe_columns(run),
         "target": str(run.data.target.name),
+        "reading": describe_reading(run),
     }
     # last: a folder without it is not taken for a model
     write_json(folder.model / "model.json", description)
+
+
+def describe_columns(run: ActiveRun) -> list[dict[str, Any]]:
+    """Return for each column what later rows must hold: its type, what the preprocessing reads, missing values."""
+    preprocess: Any = run.model[0] if hasattr(run.model, "steps") else None
+    kinds = preprocess.column_kinds() if hasattr(preprocess, "column_kinds") else {}
+    return [
+        {
+            "name": str(name),
+            "dtype": str(column.dtype),
+            "missing": float(column.isna().mean()),
+            **dict(zip(("kind", "detail"), kinds.get(str(name), ()), strict=False)),
+        }
+        for name, column in run.data.features.items()
+    ]
+
+
+def describe_reading(run: ActiveRun) -> dict[str, Any]:
+    """Return how the table was read, so that later rows are read in the same way."""
+    node = run.config.to_dict()["data"]
+    csv = {key: node[key] for key in ("separator", "decimal", "encoding") if key in node}
+    return {**csv, "types": dict(run.data.types), "missing": list(table_options(node).reading.missing)}
 
 
 def report(run: ActiveRun) -> None:

@@ -15,6 +15,7 @@ from runtree.lifecycle.load import TableOptions, table_options
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     Rows = np.ndarray[Any, Any]
 
@@ -35,14 +36,17 @@ def split(table: Table, options: TableOptions, seed: int, holds_out: bool) -> Sp
 
     strategy = choose_strategy(table, options)
     rows = np.arange(len(table.features))
-    rest, test = take_split(table, rows, options.test_size, "data.test_size", strategy, seed)
+    # two times at least, if a validation split is taken from the rest
+    times = 2 if holds_out else 1
+    rest, test = take_split(table, rows, options.test_size, "data.test_size", strategy, seed, times)
     train, validation = rest, rows[:0]
     if holds_out:
         train, validation = take_split(table, rest, options.validation_size, "data.validation_size", strategy, seed)
+    notes = tie_notes(table, options, strategy, validation, test)
     # sorted: a split is a set of rows. In the order of the table, runs see rows in an order that no splitter decides
     train, validation, test = np.sort(train), np.sort(validation), np.sort(test)
     check_train_classes(table, train)
-    return Split(train, validation, test, split_id(train, validation, test))
+    return Split(train, validation, test, split_id(train, validation, test), notes)
 
 
 def choose_strategy(table: Table, options: TableOptions) -> str:
@@ -64,14 +68,22 @@ def choose_strategy(table: Table, options: TableOptions) -> str:
     return chosen
 
 
-def take_split(table: Table, rows: "Rows", size: float, path: str, strategy: str, seed: int) -> "tuple[Rows, Rows]":
-    """Split `rows` in two: (the remaining rows, those of the new split)."""
+def take_split(
+    table: Table, rows: "Rows", size: float, path: str, strategy: str, seed: int, times: int = 1
+) -> "tuple[Rows, Rows]":
+    """Split `rows` in two: (the remaining rows, those of the new split).
+
+    Under "time" rows of one time stay together, and at least `times` different ones remain: the split may be larger or
+    smaller than `size`.
+    """
     groups = table.groups.iloc[rows] if strategy == "group" and table.groups is not None else None
     # a share is one of all rows (or groups), not of the remaining ones: test_size=0.2 and validation_size=0.2 are
     # equally large
     total = int(table.groups.nunique()) if groups is not None and table.groups is not None else len(table.features)
     left = int(groups.nunique()) if groups is not None else len(rows)
     count = split_count(size, total, left, path)
+    if strategy == "time" and table.times is not None:
+        return _take_latest(table.times, rows, count, path, times)
     try:
         return _take(table, rows, count, strategy, seed)
     except ValueError as error:
@@ -91,10 +103,6 @@ def split_count(size: float, total: int, left: int, path: str) -> int:
 def _take(table: Table, rows: "Rows", count: int, strategy: str, seed: int) -> "tuple[Rows, Rows]":
     from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-    if strategy == "time" and table.times is not None:
-        # a stable sort, so that rows of equal time keep the order of the table on every platform
-        ordered = rows[table.times.iloc[rows].argsort(kind="stable").to_numpy()]
-        return ordered[:-count], ordered[-count:]
     if strategy == "group" and table.groups is not None:
         splitter = GroupShuffleSplit(n_splits=1, test_size=count, random_state=seed)
         left, taken = next(splitter.split(rows, groups=table.groups.iloc[rows]))
@@ -102,6 +110,35 @@ def _take(table: Table, rows: "Rows", count: int, strategy: str, seed: int) -> "
     stratify = table.target.iloc[rows] if strategy == "stratified" else None
     left, taken = train_test_split(rows, test_size=count, random_state=seed, stratify=stratify)
     return left, taken
+
+
+def _take_latest(times: "pd.Series[Any]", rows: "Rows", count: int, path: str, remaining: int) -> "tuple[Rows, Rows]":
+    from runtree.tables.roles import nearest_border, sort_by_time, time_borders
+
+    ordered = sort_by_time(times, rows)
+    # the first `remaining - 1` borders would leave too few times on the earlier side
+    borders = time_borders(times, ordered)[remaining - 1 :]
+    if not len(borders):
+        raise DataError(
+            f"{path}: column '{times.name}' has {times.nunique()} different times, too few for the splits",
+            "rows of one time are not divided between splits; type: data.split=random, or name a finer data.time",
+        )
+    border = nearest_border(borders, len(ordered) - count)
+    return ordered[:border], ordered[border:]
+
+
+def tie_notes(table: Table, options: TableOptions, strategy: str, validation: "Rows", test: "Rows") -> tuple[str, ...]:
+    """Return a note for each split whose size differs from the one requested, since rows of one time stay together."""
+    if strategy != "time":
+        return ()
+    notes = []
+    for name, rows, size in (("validation", validation, options.validation_size), ("test", test, options.test_size)):
+        requested = math.ceil(size * len(table.features)) if isinstance(size, float) else size
+        if len(rows) and len(rows) != requested:
+            notes.append(
+                f"rows of one '{options.time}' stay in one split: {name} has {len(rows):,} rows, not {requested:,}"
+            )
+    return tuple(notes)
 
 
 def check_train_classes(table: Table, train: "Rows") -> None:

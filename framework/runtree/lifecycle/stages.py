@@ -120,6 +120,8 @@ def load_stage(run: ActiveRun) -> None:
     run.data = run.cached("data", key, lambda: load.load(config, run.trust))
     log.info("data %s: %d rows x %d columns", run.data.name, *run.data.features.shape)
     log.info("task %s: %s", run.data.task, run.data.reason)
+    for note in run.data.notes:
+        log.info("%s", note)
 
 
 def check_stage(run: ActiveRun) -> None:
@@ -155,6 +157,8 @@ def split_stage(run: ActiveRun) -> None:
     run.metadata["split"] = split.choose_strategy(run.data, options)
     sizes = {name: len(run.split.rows(name)) for name in SPLITS}
     log.info("split %s, seed %d: %s", run.metadata["split"], run.seed, sizes)
+    for note in run.split.notes:
+        log.info("%s", note)
     if run.scored_splits == SPLITS:  # else the run belongs to a sweep, and describes its data only if it is kept
         write_data_summary(run)
 

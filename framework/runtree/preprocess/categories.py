@@ -15,8 +15,8 @@ from sklearn.model_selection import BaseCrossValidator, KFold, StratifiedKFold
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.preprocess.numeric import is_numeric
-from runtree.preprocess.table import factorize_texts
+from runtree.tables.numbers import is_numeric
+from runtree.tables.table import factorize_texts
 
 Array = np.ndarray[Any, Any]
 

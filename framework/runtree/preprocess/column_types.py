@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from runtree.preprocess.dates import find_format
-from runtree.preprocess.numeric import is_numeric
-from runtree.preprocess.table import factorize_texts, sample_evenly
+from runtree.tables.dates import find_format
+from runtree.tables.numbers import is_numeric
+from runtree.tables.table import factorize_texts, sample_evenly
 
 Kind = Literal["number", "date", "few", "many", "text", "dropped"]
 

@@ -1,6 +1,5 @@
 """Columns as numbers, and the preprocessing options for numeric tables: impute and scale, or pass through."""
 
-import math
 from typing import Any, Self
 
 import numpy as np
@@ -12,13 +11,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from runtree.contract.errors import DataError
-from runtree.preprocess.table import as_table, check_rows, distinct_names, factorize_texts, pick
+from runtree.tables.numbers import is_numeric, to_numbers
+from runtree.tables.table import as_table, check_rows, distinct_names, pick
 
 Array = np.ndarray[Any, Any]
-
-NUMERIC_OBJECTS = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"})
-WORDS = {"true": 1.0, "false": 0.0, "": math.nan}
-MAX_SHOWN_CHARACTERS = 40
 
 
 class ImputeScale(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -120,38 +116,6 @@ def _remember_columns(transformer: ImputeScale | Passthrough | Raw, table: pd.Da
     transformer.n_features_in_ = table.shape[1]
 
 
-def is_numeric(column: "pd.Series[Any]") -> bool:
-    """Whether all values that are present are numbers, booleans or durations; text never counts as a number."""
-    dtype = column.dtype
-    # objects are what pandas makes of mixed or missing values: the values decide, not the dtype
-    if types.is_object_dtype(dtype):
-        return types.infer_dtype(column, skipna=True) in NUMERIC_OBJECTS
-    return _is_real(dtype) or types.is_timedelta64_dtype(dtype)
-
-
-def to_numbers(table: pd.DataFrame) -> Array:
-    """Return float64 of shape (rows, columns) with NaN for missing values.
-
-    Raises
-    ------
-    DataError
-        If a value is infinite, or text that is not a number.
-    """
-    if all(isinstance(dtype, np.dtype) and dtype.kind in "iufb" for dtype in table.dtypes):
-        values = table.to_numpy(dtype=np.float64)  # keeps the layout scikit-learn would see: sums are equal to the bit
-    else:
-        # filled column by column: `DataFrame.to_numpy` of mixed dtypes may go through an array of Python objects
-        values = np.empty(table.shape, order="F")
-        for position, (_, column) in enumerate(table.items()):
-            values[:, position] = _read_column(column)
-    # refused here with the name of the column: scikit-learn only says that some value is infinite
-    infinite = np.isinf(values).any(axis=0)
-    if infinite.any():
-        name = table.columns[int(np.argmax(infinite))]
-        raise DataError(f"column '{name}' holds infinity", "replace it by a missing value or a large number")
-    return values
-
-
 def _check_numeric(table: pd.DataFrame, option: str) -> None:
     for name, column in table.items():
         if not is_numeric(column):
@@ -163,30 +127,3 @@ def _describe_content(column: "pd.Series[Any]") -> str:
     if types.is_datetime64_any_dtype(column.dtype):
         return "dates"
     return "categories" if isinstance(column.dtype, pd.CategoricalDtype) else "text"
-
-
-def _is_real(dtype: Any) -> bool:
-    return types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype)
-
-
-def _read_column(column: "pd.Series[Any]") -> Array:
-    if types.is_timedelta64_dtype(column.dtype):
-        column = column.dt.total_seconds()
-    if _is_real(column.dtype):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    if types.is_datetime64_any_dtype(column.dtype) and column.notna().any():
-        raise DataError(f"column '{column.name}' holds dates; the model was trained with numbers")
-    positions, texts = factorize_texts(column)
-    return np.asarray([*(_parse(text, column.name) for text in texts), math.nan]).take(positions)
-
-
-def _parse(text: str, name: Any) -> float:
-    """Return a text as a number: a chunk of a file may be read as text where the train split had numbers."""
-    try:
-        return float(text)
-    except ValueError:
-        word = text.strip().lower()
-        if word in WORDS:
-            return WORDS[word]
-    shown = text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[: MAX_SHOWN_CHARACTERS - 1]}…"
-    raise DataError(f"column '{name}' holds '{shown}', which is not a number; the model was trained with numbers")

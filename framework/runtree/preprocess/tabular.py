@@ -13,8 +13,8 @@ from runtree.preprocess.categories import OneHot, TargetEncoding
 from runtree.preprocess.column_types import ColumnType, infer_column_type
 from runtree.preprocess.dates import DateParts
 from runtree.preprocess.numeric import ImputeScale
-from runtree.preprocess.table import as_table, check_columns, check_rows, distinct_names, pick
 from runtree.preprocess.text import TextTopics
+from runtree.tables.table import as_table, check_columns, check_rows, distinct_names, pick
 
 Array = np.ndarray[Any, Any]
 
@@ -90,6 +90,12 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         # a column that was dropped in training may be missing later
         used = [name for name, kind in self.kinds_.items() if kind != "dropped"]
         return self._encode(check_columns(as_table(X), used), {})
+
+    def column_kinds(self) -> dict[str, tuple[str, str]]:
+        """Return each column's kind, and the format of a date written as text or the reason for dropping it."""
+        check_is_fitted(self)
+        dates = self.encoders_["date"].formats if "date" in self.encoders_ else {}
+        return {name: (kind, dates.get(name) or self.dropped_.get(name, "")) for name, kind in self.kinds_.items()}
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the name of each feature: ``age``, ``age_missing``, ``city_Paris``, ``signed_up_month``, …"""

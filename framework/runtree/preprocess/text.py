@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from runtree.preprocess.table import sample_evenly, to_texts
+from runtree.tables.table import sample_evenly, to_texts
 
 Array = np.ndarray[Any, Any]
 

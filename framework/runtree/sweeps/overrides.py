@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runtree.config.hydra_engine import OPEN_PREFIX
+from runtree.config.hydra_engine import OPEN_PREFIXES
 from runtree.config.resources import SWEEP_KEYS
 from runtree.config.space.domains import parse_domain
 from runtree.config.space.grammar import literal, parse_sweep
@@ -95,7 +95,7 @@ def split_overrides(
 
 def _without_plus(key: str) -> str:
     """Return the key of an open mapping without Hydra's `+`: such a mapping takes any key, so `+` adds nothing."""
-    return key.lstrip("+") if key.lstrip("+").startswith(OPEN_PREFIX) else key
+    return key.lstrip("+") if key.lstrip("+").startswith(OPEN_PREFIXES) else key
 
 
 def _is_of_sweep(name: str) -> bool:

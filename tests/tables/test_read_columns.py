@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from runtree.contract.errors import DataError
-from runtree.preprocess.dates import find_format, parse_dates, read_dates
-from runtree.preprocess.numeric import is_numeric, to_numbers
-from runtree.preprocess.table import as_table, factorize_texts, pick, sample_evenly, to_texts
+from runtree.tables.dates import find_format, parse_dates, read_dates
+from runtree.tables.numbers import is_numeric, to_numbers
+from runtree.tables.table import as_table, factorize_texts, pick, sample_evenly, to_texts
 
 NUMBERS = [1.0, None, 2.0]
 COLUMNS = {

@@ -1,0 +1,166 @@
+"""Reading CSV files: the same values for training and prediction, whatever pandas would guess."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AUTO = "auto"
+# The words of pandas for a missing value, written out, so that a list of the user's can include them.
+MISSING_WORDS = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+CODE = re.compile(r"[+-]?0\d+")
+CHUNK_ROWS = 10_000  # read as text at a time
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the user says about the columns of a table: the keys `data.types` and `data.missing`.
+
+    A data source that reads text may take it as the keyword `reading` of `load`, and then applies `missing` itself.
+
+    Attributes
+    ----------
+    types
+        The type of a column by its name: number, category, date, or the format of a date.
+    missing
+        The words that are a missing value; "auto" among them stands for the usual ones.
+    """
+
+    types: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = (AUTO,)
+
+    @property
+    def words(self) -> list[str]:
+        """The words for a missing value in a text file; an empty cell always is one."""
+        usual = MISSING_WORDS if AUTO in self.missing else ("",)
+        return [*usual, *(word for word in self.missing if word != AUTO)]
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """The format of a CSV file."""
+
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of pandas' `read_csv`."""
+        # low_memory=False: in chunks, pandas may infer two types for one column and return a mix of both. Its parser in
+        # Python, which longer separators need, does not
+        parser: dict[str, Any] = {"low_memory": False} if len(self.separator) == 1 else {"engine": "python"}
+        return {"sep": self.separator, "decimal": self.decimal, "encoding": self.encoding, **parser}
+
+
+def read_csv(file: Path, csv: CsvFormat, reading: Reading) -> "pd.DataFrame":
+    """Return all rows. A column of whole numbers of which some begin with 0, as codes do, is kept as text.
+
+    Raises
+    ------
+    ValueError
+        What pandas cannot read: an empty file, one with another separator or encoding.
+    DataError
+        The header names a column twice.
+    """
+    import pandas as pd
+
+    header = read_header(file, csv, "data.path: ")
+    options = csv.options | _missing_options(header, reading)
+    texts = {name for name, kind in reading.types.items() if kind != "number" and name in header}
+    frame: pd.DataFrame = pd.read_csv(file, dtype=dict.fromkeys(texts, "str"), **options)
+    codes = _code_columns(file, csv, frame)
+    if codes:
+        frame = pd.read_csv(file, dtype=dict.fromkeys({*texts, *codes}, "str"), **options)
+    return frame
+
+
+def csv_batches(
+    file: Path, csv: CsvFormat, reading: Reading, texts: Collection[str], size: int
+) -> "Iterator[pd.DataFrame]":
+    """Yield the rows in tables of at most `size`; the columns `texts` are text even where they hold only digits."""
+    import pandas as pd
+
+    header = read_header(file, csv)
+    types = {name: "str" for name in texts if name in header}
+    yield from pd.read_csv(file, chunksize=size, dtype=types, **csv.options, **_missing_options(header, reading))
+
+
+def read_header(file: Path, csv: CsvFormat, where: str = "") -> list[str]:
+    """Return the names of the columns; a name that stands twice is refused: pandas would number the second one.
+
+    `where` begins the message of the error.
+    """
+    import pandas as pd
+
+    row = pd.read_csv(file, header=None, nrows=1, dtype="str", keep_default_na=False, **csv.options)
+    names = [str(name) for name in row.iloc[0]]
+    repeated = [name for name, count in Counter(names).items() if count > 1 and name]
+    if repeated:
+        raise DataError(
+            f"{where}the header of {file} names '{repeated[0]}' {_times(names.count(repeated[0]))}",
+            "rename one of the columns",
+        )
+    return names
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
+
+
+def _missing_options(header: Sequence[str], reading: Reading) -> dict[str, Any]:
+    # a category keeps its words: NA may be a country
+    categories = [name for name, kind in reading.types.items() if kind == "category" and name in header]
+    if not categories and reading.missing == (AUTO,):
+        return {}
+    words: Any = reading.words
+    if categories:
+        own = [word for word in reading.missing if word != AUTO]
+        words = {name: ["", *own] if name in categories else words for name in header}
+    return {"na_values": words, "keep_default_na": False}
+
+
+def _code_columns(file: Path, csv: CsvFormat, frame: "pd.DataFrame") -> list[str]:
+    """Return the columns that pandas has read as whole numbers, but that have values with leading zeros."""
+    import pandas as pd
+
+    whole = [str(name) for name, column in frame.items() if _holds_whole_numbers(column)]
+    # where the rows have a field more than the header, pandas takes the first one as the index
+    if not whole or not isinstance(frame.index, pd.RangeIndex) or not _may_hold_codes(file, csv):
+        return []
+    found: set[str] = set()
+    for chunk in pd.read_csv(file, usecols=whole, dtype="str", chunksize=CHUNK_ROWS, **csv.options):
+        found |= {name for name in whole if name not in found and chunk[name].str.fullmatch(CODE.pattern).any()}
+    return sorted(found)
+
+
+def _holds_whole_numbers(column: "pd.Series[Any]") -> bool:
+    if column.dtype.kind == "f":  # whole numbers with holes
+        known = column.dropna()
+        return bool(len(known) and (known % 1 == 0).all())
+    return column.dtype.kind in "iu"
+
+
+def _may_hold_codes(file: Path, csv: CsvFormat) -> bool:
+    """Return whether a field of the file is a number with a leading zero; True if that takes more than a search."""
+    import mmap
+
+    # parsing a second time costs as much as the first time; a search in the bytes costs a fraction of it
+    if file.suffix in (".gz", ".zip", ".zst", ".bz2", ".xz") or ",0".encode(csv.encoding) != b",0":
+        return True
+    if len(csv.separator) != 1:
+        return True
+    mark = re.escape(csv.separator.encode(csv.encoding))
+    code = re.compile(rb"""[%b\n\r]["']?[+-]?0\d+["']?(?:[%b\n\r]|\Z)""" % (mark, mark))
+    with file.open("rb") as content, mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return code.search(text) is not None

@@ -1,0 +1,93 @@
+"""CSV files: what pandas would guess away is kept, and what it would rename is refused."""
+
+import gzip
+
+import pandas as pd
+import pytest
+
+from runtree.contract.errors import DataError
+from runtree.tables.csv_files import MISSING_WORDS, CsvFormat, Reading, csv_batches, read_csv
+
+
+@pytest.fixture
+def read(tmp_path):
+    def write_and_read(text, reading=Reading(), csv=CsvFormat(), name="t.csv"):  # noqa: B008  frozen
+        file = tmp_path / name
+        content = text.encode(csv.encoding)
+        file.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        return read_csv(file, csv, reading)
+
+    return write_and_read
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["007", "07", "7"], ["007", "07", "7"]),
+        (["7", "8", "09"], ["7", "8", "09"]),
+        (["7", "", "09"], ["7", None, "09"]),
+        (['"01"', "2", "3"], ["01", "2", "3"]),
+        (["-01", "2", "3"], ["-01", "2", "3"]),
+        (["0", "1", "10"], [0, 1, 10]),
+        (["0.5", "00.5", "1"], [0.5, 0.5, 1.0]),
+        (["0", "", "10"], [0.0, None, 10.0]),
+    ],
+)
+def test_codes_with_leading_zeros_stay_text(read, cells, expected, name):
+    for text in (
+        "c,b\n" + "\n".join(f"{cell},1" for cell in cells) + "\n",
+        "b,c\n" + "\n".join(f"1,{cell}" for cell in cells),
+    ):
+        found = read(text, name=name)["c"]
+        assert [None if pd.isna(value) else value for value in found] == expected
+
+
+def test_codes_are_found_whatever_the_encoding_and_separator(read):
+    for csv in (CsvFormat(";"), CsvFormat("\t"), CsvFormat(",", encoding="utf-16"), CsvFormat("::")):
+        text = "c,b\n1,2\n01,3\n".replace(",", csv.separator)
+        frame = read(text, csv=csv)
+        assert frame["c"].tolist() == ["1", "01"]
+        assert frame["b"].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("header", "says"), [("x,y,y", "'y' twice"), ("\ufeffx,x", "'x' twice"), ("x,x,x", "'x' 3 times")]
+)
+def test_a_repeated_name_in_the_header_is_refused(read, header, says):
+    with pytest.raises(DataError, match=says):
+        read(f"{header}\n1,2,3\n")
+
+
+def test_a_byte_order_mark_and_an_unnamed_column_do_no_harm(read):
+    assert list(read("\ufeffx,y\n1,2\n")) == ["x", "y"]
+    assert list(read(",y\n1,2\n")) == ["Unnamed: 0", "y"]
+
+
+def test_the_usual_words_for_missing_are_those_of_pandas(read):
+    for word in MISSING_WORDS[1:]:
+        assert read(f"x,y\n{word},1\nb,2\n")["x"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("reading", "x", "n"),
+    [
+        (Reading(), [None, None, "a"], ["n/d", "1", None]),
+        (Reading(missing=("auto", "n/d")), [None, None, "a"], [None, 1.0, None]),
+        (Reading(missing=()), ["NA", None, "a"], ["n/d", "1", "NA"]),
+        (Reading({"x": "category"}), ["NA", None, "a"], ["n/d", "1", None]),
+        (Reading({"x": "category"}, ("auto", "n/d", "a")), ["NA", None, None], [None, 1.0, None]),
+    ],
+)
+def test_what_is_missing_is_the_users_to_say(read, reading, x, n):
+    frame = read("x,n\nNA,n/d\n,1\na,NA\n", reading)
+    for name, expected in (("x", x), ("n", n)):
+        assert [None if pd.isna(value) else value for value in frame[name]] == expected
+
+
+def test_batches_are_read_as_the_whole(tmp_path):
+    (tmp_path / "t.csv").write_bytes("ä;n\n1;0,5\n02;NA\nb;1,5\n".encode("cp1252"))
+    csv = CsvFormat(";", ",", "cp1252")
+    chunks = list(csv_batches(tmp_path / "t.csv", csv, Reading(), ["ä"], 1))
+    assert [chunk["ä"].item() for chunk in chunks] == ["1", "02", "b"]
+    assert pd.concat(chunks)["n"].fillna(0).tolist() == [0.5, 0.0, 1.5]
