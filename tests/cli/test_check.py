@@ -22,7 +22,7 @@ def test_a_sound_configuration_passes_and_nothing_is_written(runtree, folder):
         "check    naive_bayes, fitted on 106 rows of the train split",
         "shapes       passed   106/36/36 rows",
         "one batch    skipped  naive_bayes is not trained by gradients",
-        "10 passed, 3 skipped in ",
+        "11 passed, 3 skipped in ",
         "next     runtree train algorithm=naive_bayes data=wine",
     ):
         assert text in said.out
