@@ -1,1 +1,1 @@
-"""Keras 3 on torch as a choice of runtree's: ``runtree train algorithm=keras_mlp``."""
+"""Keras 3 on torch as algorithms of runtree: ``runtree train algorithm=keras_mlp``."""

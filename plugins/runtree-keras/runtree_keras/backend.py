@@ -1,4 +1,4 @@
-"""Keras, running on torch. Whoever imports this module waits for both: some seconds."""
+"""Keras with the torch backend: import, device, threads and seeds. Importing this module takes some seconds."""
 
 import os
 import random
@@ -14,24 +14,24 @@ from runtree.contract.errors import ConfigError, MissingError
 
 
 def import_keras() -> Any:
-    """Import Keras on torch, whatever the environment or `~/.keras/keras.json` name; they are left as they are.
+    """Import Keras with the torch backend, whatever the environment or `~/.keras/keras.json` say; both stay unchanged.
 
     Raises
     ------
     MissingError
-        Keras runs on something else in this process already, and one process has one Keras.
+        This process has imported Keras with another backend, which cannot be changed afterwards.
     """
-    own = os.environ.get("KERAS_BACKEND")
+    previous = os.environ.get("KERAS_BACKEND")
     os.environ["KERAS_BACKEND"] = "torch"
     try:
         import keras
     finally:
         os.environ.pop("KERAS_BACKEND")
-        os.environ.update({} if own is None else {"KERAS_BACKEND": own})
-    if (found := keras.backend.backend()) != "torch":
+        os.environ.update({} if previous is None else {"KERAS_BACKEND": previous})
+    if (backend := keras.backend.backend()) != "torch":
         raise MissingError(
-            f"runtree-keras: keras was imported on the backend '{found}' before, and is needed on torch",
-            "set the backend for whatever imports it first: export KERAS_BACKEND=torch",
+            f"runtree-keras: keras is already imported with the backend '{backend}', but torch is required",
+            "set the backend before the first import: export KERAS_BACKEND=torch",
         )
     return keras
 
@@ -40,30 +40,30 @@ keras = import_keras()
 
 
 def accelerators() -> list[str]:
-    """Return the accelerators that torch sees."""
+    """Return the names of the available accelerators."""
     found = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     return [*found, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
 def find_device(wanted: str) -> str:
-    """Return a device by torch's name for it; "auto" is the first accelerator, or the processor.
+    """Return the torch name of a device; "auto" is the first accelerator, else the CPU.
 
     Raises
     ------
     ConfigError
-        It is not there.
+        The device is not available.
     """
     found = accelerators()
     name = {"auto": next(iter(found), "cpu"), "cuda": "cuda:0"}.get(wanted, wanted)
     if name not in ("cpu", *found):
         raise ConfigError(
-            f"algorithm.device: '{wanted}' is not there: found {', '.join(['cpu', *found])}", "type: compute=auto"
+            f"algorithm.device: '{wanted}' is not available; found: {', '.join(['cpu', *found])}", "type: compute=auto"
         )
     return name
 
 
-def any_device(wanted: str) -> str:
-    """Return a device for predictions: the one that was trained on, or the processor where that is not there."""
+def prediction_device(wanted: str) -> str:
+    """Return the device for predictions: the configured one, or the CPU if that is not available."""
     try:
         return find_device(wanted)
     except ConfigError:
@@ -71,14 +71,14 @@ def any_device(wanted: str) -> str:
 
 
 @contextmanager
-def work(device: str, threads: int | None) -> Iterator[None]:
-    """Let Keras work on a device, with so many threads of torch's; None and -1 leave their number as it is."""
+def on_device(device: str, threads: int | None) -> Iterator[None]:
+    """Set the device of Keras and the threads of torch within the context; None and -1 keep the number of threads."""
     before = torch.get_num_threads()
     try:
         if threads is not None and threads > 0:
             torch.set_num_threads(threads)
         with keras.device(device), warnings.catch_warnings():
-            # Keras hands tensors to NumPy by a protocol that lacks the keyword `copy`; it is given copies all the same.
+            # Keras passes tensors to NumPy by `__array__` without the keyword `copy`, of which NumPy 2 warns.
             warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
             yield
     finally:
@@ -86,8 +86,8 @@ def work(device: str, threads: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def own_randomness(device: str) -> Iterator[None]:
-    """Give Python's, NumPy's and torch's generators back as they were. Keras's own seed stays as it was set last."""
+def restored_generators(device: str) -> Iterator[None]:
+    """Restore the states of Python's, NumPy's and torch's generators afterwards. Keras's global seed cannot be read."""
     python, numpy_state = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
@@ -98,5 +98,5 @@ def own_randomness(device: str) -> Iterator[None]:
 
 
 def seed_all(*entropy: int) -> None:
-    """Seed every generator that a network may draw from: initial weights, dropout, layers of the user's own."""
+    """Seed all generators that a network may use, for initial weights, dropout and custom layers."""
     keras.utils.set_random_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))

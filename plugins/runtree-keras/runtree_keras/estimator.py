@@ -1,4 +1,4 @@
-"""What every estimator of this package does, whatever its network and its task. Keras is loaded when it is needed."""
+"""The base class of the estimators. Keras is imported when it is first used, as it takes seconds."""
 
 from copy import copy
 from numbers import Integral, Real
@@ -19,9 +19,9 @@ OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
 
 
 class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
-    """A Keras network behind scikit-learn's `fit` and `predict`. A task and a network make it whole."""
+    """A Keras network as a scikit-learn estimator; subclasses add a task and a network."""
 
-    many_dimensions: ClassVar[bool] = False  # whether a row may be more than a list of numbers
+    many_dimensions: ClassVar[bool] = False  # whether rows may have more than one axis
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -40,12 +40,12 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X, y
-            Numbers without holes, of shape (rows, features), and labels or numbers of shape (rows,).
+            Numbers without missing values, of shape (rows, features), and labels or numbers of shape (rows,).
         report
-            Told of each epoch; see `runtree.contract.iteration`. Losses of a regression are in units of the target's
-            standard deviation, squared.
+            Called after each epoch; see `runtree.contract.iteration`. The loss of a regression is that of the
+            standardised target.
         validation
-            Rows and their targets to watch, not to learn from.
+            Rows and targets to compute the validation loss on.
         """
         from runtree_keras import backend
 
@@ -53,21 +53,21 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, dtype=np.float32, allow_nd=self.many_dimensions, **self._reads)
         rows = (X, *self._learn_target(y))
         device = backend.find_device(self.device)
-        with backend.work(device, self.threads), backend.own_randomness(device):
+        with backend.on_device(device, self.threads), backend.restored_generators(device):
             self._train(rows, self._watched(validation), report)
         return self
 
     def _train(self, rows: tuple[Any, ...], watched: tuple[Any, Any] | None, report: Report) -> None:
         from runtree_keras.backend import keras, seed_all
-        from runtree_keras.training import Course, train
+        from runtree_keras.training import TrainingPlan, train
 
         seed = int(check_random_state(self.random_state).randint(2**31))
         seed_all(seed)
         self.model_ = self._network(rows[0].shape[1:], self._outputs())
         self.model_.compile(optimizer=self._optimizer(), loss=self._loss(), jit_compile=False)
-        course = Course(self.max_epochs, self.batch_size, seed)
-        self.n_iter_ = train(self.model_, rows, watched, course, report, self)
-        self.model_.compile(optimizer=keras.optimizers.SGD())  # the moments are of no use to a model that is done
+        plan = TrainingPlan(self.max_epochs, self.batch_size, seed)
+        self.n_iter_ = train(self.model_, rows, watched, plan, report, self)
+        self.model_.compile(optimizer=keras.optimizers.SGD())  # frees the moments of the optimizer
 
     def _optimizer(self) -> Any:
         from runtree_keras.backend import keras
@@ -88,15 +88,15 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         return (rows[known], self._encode(target[known])) if known.any() else None
 
     def _scores(self, X: Any) -> Array:
-        """Return the network's last layer, of shape (rows, outputs)."""
+        """Return the outputs of the network, of shape (rows, outputs)."""
         check_is_fitted(self, "model_")
         from runtree_keras import backend
-        from runtree_keras.batches import scores
+        from runtree_keras.batches import network_outputs
 
         X = validate_data(self, X, reset=False, dtype=np.float32, allow_nd=self.many_dimensions)
-        with backend.work(backend.any_device(self.device), self.threads):
-            found: Array = scores(self.model_, X)
-        return found
+        with backend.on_device(backend.prediction_device(self.device), self.threads):
+            outputs: Array = network_outputs(self.model_, X)
+        return outputs
 
     def bare(self) -> "Self":
         """Return the fitted estimator without its network."""
@@ -108,23 +108,23 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """Write `model.keras`."""
         from runtree_keras import backend, model_file
 
-        with backend.work(backend.any_device(self.device), self.threads):
+        with backend.on_device(backend.prediction_device(self.device), self.threads):
             model_file.save(self.model_, folder)
 
     def load_weights(self, folder: Path) -> None:
-        """Read `model.keras`; one that holds code is refused."""
+        """Read `model.keras`; code in it is refused."""
         from runtree_keras import backend, model_file
 
-        with backend.work(backend.any_device(self.device), self.threads):
+        with backend.on_device(backend.prediction_device(self.device), self.threads):
             self.model_ = model_file.load(folder)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what pickle keeps: the network as its file's content."""
+        """Return the state for a pickle, with the network as the content of its file."""
         state: dict[str, Any] = dict(super().__getstate__())
         if "model_" in state:
             from runtree_keras import backend, model_file
 
-            with backend.work(backend.any_device(self.device), self.threads):
+            with backend.on_device(backend.prediction_device(self.device), self.threads):
                 state["model_"] = model_file.to_bytes(self.model_)
         return state
 
@@ -134,5 +134,5 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         if "model_" in state:
             from runtree_keras import backend, model_file
 
-            with backend.work(backend.any_device(self.device), self.threads):
+            with backend.on_device(backend.prediction_device(self.device), self.threads):
                 self.model_ = model_file.from_bytes(state["model_"])

@@ -8,13 +8,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from runtree_keras.estimator import NetworkEstimator
 from runtree_keras.parameters import documented
-from runtree_keras.tasks import Classes, Quantity
+from runtree_keras.tasks import Classification, Regression
 
 ACTIVATIONS = ("relu", "gelu", "silu", "elu", "tanh")
 
 
 class MLP(NetworkEstimator):
-    """Dense layers with dropout and, where asked, normalization."""
+    """Dense layers with dropout and optional normalization."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **NetworkEstimator._parameter_constraints,
@@ -65,13 +65,13 @@ class MLP(NetworkEstimator):
 
 
 @documented
-class MLPRegressor(Quantity, MLP):
-    """A perceptron for a quantity."""
+class MLPRegressor(Regression, MLP):
+    """A multilayer perceptron for regression."""
 
 
 @documented
-class MLPClassifier(Classes, MLP):
-    """A perceptron for classes."""
+class MLPClassifier(Classification, MLP):
+    """A multilayer perceptron for classification."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MLP._parameter_constraints,
@@ -96,6 +96,8 @@ class MLPClassifier(Classes, MLP):
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name not in ("self", "__class__", "class_weight")}
-        super().__init__(**given)
+        parameters = {
+            name: value for name, value in locals().items() if name not in ("self", "__class__", "class_weight")
+        }
+        super().__init__(**parameters)
         self.class_weight = class_weight

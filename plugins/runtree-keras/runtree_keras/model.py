@@ -1,4 +1,4 @@
-"""Networks of the user's own: `algorithm=keras_model`."""
+"""User-defined networks: `algorithm=keras_model`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
@@ -6,14 +6,14 @@ from typing import Any, ClassVar, Self
 from sklearn.utils._param_validation import StrOptions
 
 from runtree.contract.errors import ConfigError
-from runtree_keras import networks  # before a user's module imports keras, so that theirs runs on torch too
+from runtree_keras import networks  # before a user's module imports keras, so that it gets the torch backend, too
 from runtree_keras.estimator import NetworkEstimator
 from runtree_keras.parameters import documented
-from runtree_keras.tasks import Classes, Quantity
+from runtree_keras.tasks import Classification, Regression
 
 
 class Model(NetworkEstimator):
-    """A network that a factory makes."""
+    """A network that a user-defined factory makes."""
 
     many_dimensions = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -48,26 +48,26 @@ class Model(NetworkEstimator):
     def _network(self, input_shape: tuple[int, ...], outputs: int) -> Any:
         if self.network is None:
             raise ConfigError(
-                "algorithm.network: there is no factory of a network; a model that was loaded holds none",
-                "name yours: algorithm.network._target_=my_module.my_factory",
+                "algorithm.network: no network is set; a loaded model has none, as code is not saved",
+                "name your factory: algorithm.network._target_=my_module.my_factory",
             )
-        return networks.made_by(self.network, input_shape, outputs, classes=isinstance(self, Classes))
+        return networks.make_network(self.network, input_shape, outputs, classes=isinstance(self, Classification))
 
     def bare(self) -> "Self":
-        """Return the fitted estimator without its network, nor the code that made it."""
+        """Return the fitted estimator without its network and the factory of it."""
         bare = super().bare()
         bare.network = None
         return bare
 
 
 @documented
-class ModelRegressor(Quantity, Model):
-    """A network of the user's own for a quantity."""
+class ModelRegressor(Regression, Model):
+    """A user-defined network for regression."""
 
 
 @documented
-class ModelClassifier(Classes, Model):
-    """A network of the user's own for classes."""
+class ModelClassifier(Classification, Model):
+    """A user-defined network for classification."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **Model._parameter_constraints,
@@ -88,6 +88,8 @@ class ModelClassifier(Classes, Model):
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name not in ("self", "__class__", "class_weight")}
-        super().__init__(**given)
+        parameters = {
+            name: value for name, value in locals().items() if name not in ("self", "__class__", "class_weight")
+        }
+        super().__init__(**parameters)
         self.class_weight = class_weight

@@ -1,4 +1,4 @@
-"""A network as `model.keras`, Keras's own format, read without running any code that lies in it."""
+"""Networks as `model.keras` files, read without executing code in them."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,21 +22,21 @@ def load(folder: Path) -> Any:
     Raises
     ------
     UntrustedError
-        It holds code (a Lambda, a pickled module), or layers that are neither Keras's nor registered with Keras.
+        It contains code (a Lambda, a pickled module), or layers that are not registered with Keras.
     RequestError
         There is no such file, or it is damaged.
     """
     file = folder / FILE
     if not is_zipfile(file):
-        raise RequestError(f"{file}: no model file of Keras's", "the run saved none, or it is damaged")
+        raise RequestError(f"{file}: not a Keras model file", "it is missing or damaged")
     try:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except (OSError, KeyError) as error:
         raise RequestError(f"{file}: cannot be read: {first_line(error)}") from error
     except (ValueError, TypeError) as error:
         raise UntrustedError(
-            f"{file}: not Keras's own layers alone: {first_line(error).partition('. ')[0]}",
-            "layers of your own must be registered with Keras by a package that is imported by then",
+            f"{file}: contains other layers than Keras's own: {first_line(error).partition('. ')[0]}",
+            "register your layers with Keras in a package that is imported before",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The networks: the multilayer perceptron, and those that a factory of the user's makes."""
+"""Building networks: the multilayer perceptron, and those of a user-defined factory, which are checked."""
 
 import inspect
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 from runtree.contract.errors import ConfigError, first_line
 from runtree_keras.backend import keras
 
-FINISHED = ("softmax", "sigmoid")  # activations that make chances of scores
+PROBABILITY_ACTIVATIONS = ("softmax", "sigmoid")
 
 
 def mlp(
@@ -19,7 +19,7 @@ def mlp(
     dropout: float = 0.0,
     normalization: str = "none",
 ) -> Any:
-    """Make a multilayer perceptron whose last layer gives `outputs` scores."""
+    """Return a multilayer perceptron whose last layer has `outputs` logits."""
     kinds = {"batch": keras.layers.BatchNormalization, "layer": keras.layers.LayerNormalization}
     network = keras.Sequential([keras.Input(input_shape, name="rows")], name="mlp")
     for number in range(1, layers + 1):
@@ -33,13 +33,13 @@ def mlp(
     return network
 
 
-def made_by(factory: Callable[..., Any], input_shape: tuple[int, ...], outputs: int, classes: bool) -> Any:
-    """Make a network by the user's factory, and see that it can be trained, saved and loaded.
+def make_network(factory: Callable[..., Any], input_shape: tuple[int, ...], outputs: int, classes: bool) -> Any:
+    """Return the network of the user's factory, checked to be trainable, saveable and loadable.
 
     Raises
     ------
     ConfigError
-        It is no uncompiled Keras model with `outputs` scores, or it could not be loaded again.
+        It is not an uncompiled Keras model with `outputs` outputs, or could not be loaded.
     """
     try:
         inspect.signature(factory).bind(input_shape=input_shape, outputs=outputs)
@@ -49,46 +49,47 @@ def made_by(factory: Callable[..., Any], input_shape: tuple[int, ...], outputs: 
         ) from None
     network = factory(input_shape=input_shape, outputs=outputs)
     if not isinstance(network, keras.Model):
-        raise ConfigError(f"algorithm.network: it makes a {type(network).__name__}, not a keras.Model")
+        raise ConfigError(f"algorithm.network: returns {type(network).__name__}, not a keras.Model")
     if network.compiled:
         raise ConfigError(
-            "algorithm.network: it makes a compiled model", "leave that out: algorithm.optimizer and others say it"
+            "algorithm.network: returns a compiled model",
+            "do not compile it: algorithm.optimizer configures that",
         )
     if not network.built:
         network.build((None, *input_shape))
-    check_scores(network, outputs, classes)
+    check_outputs(network, outputs, classes)
     check_loadable(network)
     return network
 
 
-def check_scores(network: Any, outputs: int, classes: bool) -> None:
-    """Refuse a network that ends in something else than `outputs` scores."""
+def check_outputs(network: Any, outputs: int, classes: bool) -> None:
+    """Refuse a network whose last layer does not have `outputs` logits."""
     shape = tuple(network.output_shape)
     if shape != (None, outputs):
         raise ConfigError(
-            f"algorithm.network: it gives rows of the shape {shape[1:]}, and {(outputs,)} is wanted",
+            f"algorithm.network: outputs have shape {shape[1:]}, expected {(outputs,)}",
             "end it with: keras.layers.Dense(outputs)",
         )
     last = last_activation(network)
-    if classes and last in FINISHED:
+    if classes and last in PROBABILITY_ACTIVATIONS:
         raise ConfigError(
-            f"algorithm.network: it ends in {last}, and the loss wants scores (logits)",
+            f"algorithm.network: ends in {last}, but the loss needs logits",
             "end it with: keras.layers.Dense(outputs)",
         )
 
 
 def last_activation(network: Any) -> str:
-    """Return the name of the activation that a network ends in: its last layer's, or the last layer itself."""
+    """Return the name of the last activation: that of the last layer, or the layer itself."""
     layer = network.layers[-1]
     return str(getattr(getattr(layer, "activation", None), "__name__", type(layer).__name__.lower()))
 
 
 def check_loadable(network: Any) -> None:
-    """Refuse before the training what no one could load after it: a Lambda, an unregistered layer of one's own."""
+    """Refuse a network that could not be loaded after training: with a Lambda or an unregistered layer."""
     try:
         keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(network), safe_mode=True)
     except (ValueError, TypeError, NotImplementedError) as error:
         raise ConfigError(
-            f"algorithm.network: a saved model of it could not be loaded: {first_line(error).partition('. ')[0]}",
-            "make it of Keras's own layers, or register yours: @keras.saving.register_keras_serializable()",
+            f"algorithm.network: a saved model could not be loaded: {first_line(error).partition('. ')[0]}",
+            "use Keras's layers, or register yours: @keras.saving.register_keras_serializable()",
         ) from error

@@ -1,27 +1,27 @@
-"""What each parameter means, told once: estimators of both options and both tasks show it in their docstrings."""
+"""The descriptions of the parameters, which are added to the docstrings of all estimators."""
 
 import inspect
 
 MEANINGS = {
     "network": (
         "Called as network(input_shape=(features,), outputs=n); returns a keras.Model, not compiled, whose last layer "
-        "gives n scores without an activation: one a class, or one number."
+        "has n outputs without an activation: a logit per class, or one number."
     ),
-    "layers": "Hidden layers; with none it is a linear model.",
+    "layers": "Hidden layers; 0 is a linear model.",
     "units": "Units of each hidden layer.",
-    "activation": "What follows each hidden layer.",
-    "dropout": "The share of units left out in training.",
-    "normalization": "Before each activation.",
-    "optimizer": "Keras's own, with its defaults; sgd has momentum 0.9.",
-    "learning_rate": "Of the optimizer.",
-    "weight_decay": "Decoupled from the gradient, in each optimizer.",
-    "gradient_clip": "The largest norm of all gradients together.",
-    "batch_size": "Rows in a step; a step costs much the same whatever their number.",
+    "activation": "Activation after each hidden layer.",
+    "dropout": "Fraction of units dropped in training.",
+    "normalization": "Normalization before each activation.",
+    "optimizer": "A Keras optimizer with its defaults; sgd has momentum 0.9.",
+    "learning_rate": "Learning rate of the optimizer.",
+    "weight_decay": "Decoupled weight decay.",
+    "gradient_clip": "Maximum global norm of the gradient.",
+    "batch_size": "Rows per step; the time of a step hardly depends on it.",
     "max_epochs": "Passes over the rows.",
-    "class_weight": "How much the rows of each class count; balanced: all classes alike.",
-    "random_state": "Where initial weights, the order of rows and dropout come from.",
+    "class_weight": "Weight of each class, or balanced.",
+    "random_state": "Seeds initial weights, row order and dropout.",
     "device": "auto, cpu, cuda, cuda:1 or mps.",
-    "threads": "Torch's threads while this works; null and -1 leave their number as it is.",
+    "threads": "Threads of torch; null and -1 keep their number.",
 }
 
 

@@ -1,4 +1,4 @@
-"""What this package adds to runtree. Keras and torch are not imported here, so that a command line starts quickly."""
+"""The hooks of this package. Keras and torch are not imported here, so that the command line starts quickly."""
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -65,11 +65,11 @@ def targets(name: str) -> dict[str, str]:
 
 @hookimpl
 def trusted_types() -> Iterable[str]:
-    """Return what a saved model holds beside its `model.keras`: the estimators, without their weights."""
+    """Return the types in a saved model besides `model.keras`: the estimators without their weights."""
     return [name for option in ("mlp.MLP", "model.Model") for name in targets(option).values()]
 
 
 @hookimpl
 def environment_facts() -> Mapping[str, str]:
-    """Return Keras's version, and what it runs on."""
+    """Return the versions of Keras and its backend."""
     return {"keras": version("keras"), "backend": f"torch {version('torch')}"}

@@ -1,4 +1,4 @@
-"""The two tasks: what a network's outputs mean, and how a target is put before it."""
+"""Classification and regression: encoding of the target, loss, and meaning of the outputs."""
 
 from typing import Any, ClassVar
 
@@ -11,13 +11,13 @@ from sklearn.utils.validation import column_or_1d
 from runtree_keras.estimator import Array
 
 
-class Classes(ClassifierMixin):  # type: ignore[misc]
-    """One score a class; softmax makes chances of them."""
+class Classification(ClassifierMixin):  # type: ignore[misc]
+    """Mix-in: one logit per class."""
 
     _reads: ClassVar[dict[str, Any]] = {}
 
     def _learn_target(self, y: Any) -> tuple[Array, ...]:
-        """Return the codes of labels, and the weight of each row where classes have weights."""
+        """Return the codes of the labels and, with class weights, the weight of each row."""
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
@@ -28,7 +28,7 @@ class Classes(ClassifierMixin):  # type: ignore[misc]
         return codes, weights[codes].astype(np.float32)
 
     def _known(self, y: Array) -> Array:
-        """Tell for which rows a loss is defined: a label that no row was learned from has no score."""
+        """Return the rows with a loss: a label that the train rows do not have has no output."""
         return np.isin(y, self.classes_)
 
     def _encode(self, y: Array) -> Array:
@@ -43,20 +43,20 @@ class Classes(ClassifierMixin):  # type: ignore[misc]
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the chance of each class, of shape (rows, classes)."""
+        """Return probabilities of shape (rows, classes)."""
         from scipy.special import softmax
 
-        chances: Array = softmax(self._scores(X), axis=1)
-        return chances
+        y_proba: Array = softmax(self._scores(X), axis=1)
+        return y_proba
 
     def predict(self, X: Any) -> Array:
-        """Return the likeliest label of each row."""
+        """Return the most probable label of each row."""
         codes: Array = self._scores(X).argmax(axis=1)
         return self.classes_[codes]
 
 
-class Quantity(RegressorMixin):  # type: ignore[misc]
-    """One output, which learns the target less its mean, divided by its standard deviation."""
+class Regression(RegressorMixin):  # type: ignore[misc]
+    """Mix-in: one output, the standardised target."""
 
     _reads: ClassVar[dict[str, Any]] = {"y_numeric": True}
 
@@ -82,6 +82,6 @@ class Quantity(RegressorMixin):  # type: ignore[misc]
         return keras.losses.MeanSquaredError()
 
     def predict(self, X: Any) -> Array:
-        """Return a number for each row."""
+        """Return numbers of shape (rows,), in the units of the target."""
         numbers: Array = self._scores(X)[:, 0] * self.target_scale_ + self.target_mean_
         return numbers

@@ -1,4 +1,4 @@
-"""The epochs: Keras's own `fit`, with a callback that seeds each epoch, tells of it, and hears whether to go on."""
+"""Training by Keras's `fit`, with a callback that seeds each epoch, reports it, and stops if requested."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from runtree_keras.batches import Batches
 
 
 @dataclass(frozen=True)
-class Course:
-    """How a network is trained.
+class TrainingPlan:
+    """Epochs, batch size and seed of a fit.
 
     Attributes
     ----------
     epochs
-        How many at most, over the whole life of a fit that goes on.
+        Maximum, including the epochs before a checkpoint.
     size
-        Rows in a batch.
+        Rows per batch.
     seed
-        Where the order of the rows and all else that is random comes from.
+        Seeds row order, dropout and all else that is random.
     """
 
     epochs: int
@@ -30,43 +30,43 @@ class Course:
     seed: int
 
 
-class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
-    """Seeds each epoch from (seed, epoch), so that one that goes on draws what an uninterrupted one would."""
+class EpochCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Seeds each epoch from (seed, epoch), so that a continued fit equals an uninterrupted one."""
 
-    def __init__(self, rows: Batches, course: Course, tell: Callable[[int, float], bool]) -> None:
+    def __init__(self, rows: Batches, plan: TrainingPlan, report_epoch: Callable[[int, float], bool]) -> None:
         super().__init__()
-        self.rows, self.course, self.tell = rows, course, tell
+        self.rows, self.plan, self.report_epoch = rows, plan, report_epoch
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Shuffle the rows."""
-        seed_all(self.course.seed, epoch)
+        seed_all(self.plan.seed, epoch)
         self.rows.shuffle(epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Tell of the epoch."""
-        if self.tell(epoch + 1, float(logs["loss"])):
+        """Report the epoch."""
+        if self.report_epoch(epoch + 1, float(logs["loss"])):
             self.model.stop_training = True
 
 
 def train(
-    network: Any, rows: tuple[Any, ...], watched: tuple[Any, Any] | None, course: Course, report: Report, model: Any
+    network: Any, rows: tuple[Any, ...], watched: tuple[Any, Any] | None, plan: TrainingPlan, report: Report, model: Any
 ) -> int:
-    """Train a compiled network, put the best epoch's back where that is asked, and return the epochs done.
+    """Train a compiled network, restore the best epoch if requested, and return the number of completed epochs.
 
     Parameters
     ----------
     rows, watched
-        Arrays to learn from: inputs, targets, weights; and inputs and targets to watch.
+        Inputs, targets and weights to train on; inputs and targets to validate on.
     report, model
-        Who is told of each epoch, and the algorithm that the network belongs to.
+        Called after each epoch, and the estimator of the network.
     """
-    batches = Batches(rows, course.size, course.seed)
-    held_out = Batches(watched, course.size) if watched else None
-    done = checkpoint.read(network, report.start) if report.start is not None else 0
+    batches = Batches(rows, plan.size, plan.seed)
+    held_out = Batches(watched, plan.size) if watched else None
+    completed = checkpoint.read(network, report.start) if report.start is not None else 0
 
-    def tell(epoch: int, loss: float) -> bool:
-        nonlocal done
-        done = epoch
+    def report_epoch(epoch: int, loss: float) -> bool:
+        nonlocal completed
+        completed = epoch
         return report.due(epoch) and report(
             epoch,
             model=model,
@@ -74,28 +74,28 @@ def train(
             save=lambda folder: checkpoint.write(network, epoch, folder),
             train_loss=loss,
             learning_rate=learning_rate(network),
-            **({"validation_loss": evaluated(network, held_out)} if held_out else {}),
+            **({"validation_loss": validation_loss_of(network, held_out)} if held_out else {}),
         )
 
-    callback = Epochs(batches, course, tell)
-    network.fit(batches, epochs=course.epochs, initial_epoch=done, shuffle=False, verbose=0, callbacks=[callback])
+    callback = EpochCallback(batches, plan, report_epoch)
+    network.fit(batches, epochs=plan.epochs, initial_epoch=completed, shuffle=False, verbose=0, callbacks=[callback])
     restore(network, report.best)
-    return done
+    return completed
 
 
 def learning_rate(network: Any) -> float:
-    """Return the optimizer's rate: 0.001 rather than what float32 makes of it."""
+    """Return the learning rate without the error of float32: 0.001 and not 0.00100000005."""
     return float(f"{float(network.optimizer.learning_rate):.7g}")
 
 
-def evaluated(network: Any, rows: Batches) -> float:
-    """Return the loss on rows that are watched, dropout off."""
+def validation_loss_of(network: Any, rows: Batches) -> float:
+    """Return the validation loss."""
     return float(network.evaluate(rows, verbose=0, return_dict=True)["loss"])
 
 
 def restore(network: Any, best: Any) -> None:
-    """Put the best epoch's variables back: those held in memory, or those of a checkpoint."""
+    """Restore the variables of the best epoch, from memory or from a checkpoint."""
     if isinstance(best, Path):
         checkpoint.read_weights(network, best)
     elif best is not None:
-        checkpoint.put_back(network, best)
+        checkpoint.set_weights(network, best)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runtree_keras.batches import Batches, scores
+from runtree_keras.batches import Batches, network_outputs
 from runtree_keras.networks import mlp
 
 
@@ -43,7 +43,7 @@ def test_unshuffled_rows_keep_their_order() -> None:
 def test_scores_are_put_together_in_order() -> None:
     network = mlp((1,), 2, layers=0)
     numbers = rows(10)[0][:, None]
-    whole, parts = scores(network, numbers, size=100), scores(network, numbers, size=3)
+    whole, parts = network_outputs(network, numbers, size=100), network_outputs(network, numbers, size=3)
     assert whole.shape == (10, 2)
     assert whole.dtype == np.float64
     assert parts == pytest.approx(whole, abs=1e-6)

@@ -125,7 +125,7 @@ def test_a_pickle_is_read_where_keras_was_not_imported_yet(tmp_path: Path) -> No
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"algorithm\.device: 'cuda:77'") as refused:
         classifier(device="cuda:77").fit(*labelled())
-    assert "found cpu" in str(refused.value)
+    assert "found: cpu" in str(refused.value)
 
 
 def test_a_model_of_another_device_predicts_here() -> None:

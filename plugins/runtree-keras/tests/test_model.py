@@ -63,9 +63,9 @@ def compiled(input_shape: Any, outputs: int) -> Any:
 
 REFUSED = {
     "other arguments": (lambda columns=1: "nothing", "unexpected keyword argument 'input_shape'"),
-    "no Keras model": (lambda input_shape, outputs: "a text", "makes a str"),
+    "no Keras model": (lambda input_shape, outputs: "a text", "returns str"),
     "compiled": (compiled, "compiled"),
-    "too few scores": (lambda input_shape, outputs: sequential(input_shape, 2), r"shape \(2,\), and \(3,\) is wanted"),
+    "too few scores": (lambda input_shape, outputs: sequential(input_shape, 2), r"shape \(2,\), expected \(3,\)"),
     "softmax": (lambda input_shape, outputs: sequential(input_shape, 3, layers.Dense(3, "softmax")), "ends in softmax"),
     "Softmax": (lambda input_shape, outputs: sequential(input_shape, 3, layers.Dense(3), layers.Softmax()), "softmax"),
     "Lambda": (

@@ -77,10 +77,10 @@ def test_code_in_the_file_is_refused(layer: Any, tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     bare = classifier(max_epochs=1).fit(*labelled()).bare()
-    with pytest.raises(RequestError, match=r"model\.keras: no model file"):
+    with pytest.raises(RequestError, match=r"model\.keras: not a Keras model file"):
         bare.load_weights(tmp_path)
     (tmp_path / "model.keras").write_bytes(b"PK no zip")
-    with pytest.raises(RequestError, match=r"model\.keras: no model file"):
+    with pytest.raises(RequestError, match=r"model\.keras: not a Keras model file"):
         bare.load_weights(tmp_path)
 
 

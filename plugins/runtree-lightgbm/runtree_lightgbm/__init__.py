@@ -1,1 +1,1 @@
-"""LightGBM as a choice of runtree's: ``runtree train algorithm=lightgbm``."""
+"""LightGBM as an algorithm of runtree: ``runtree train algorithm=lightgbm``."""

@@ -1,6 +1,6 @@
-"""LightGBM's estimators with what runtree asks of an algorithm: reports, early stopping on the run's validation part.
+"""LightGBM's estimators with reports, and early stopping on the validation set.
 
-Only a config that names them imports this module: LightGBM takes a second to load.
+Imported only by a config that names them, as importing LightGBM takes a second.
 """
 
 from typing import Any
@@ -18,15 +18,15 @@ Rows = tuple[Any, Any]
 class Boosting:
     """The constructor and the fit that both tasks share.
 
-    Parameters are LightGBM's own, by the names of its scikit-learn face, and those below.
+    Parameters are those of LightGBM's scikit-learn interface, and the following.
 
     Parameters
     ----------
     early_stopping_rounds
-        Stop when the validation part's loss has not improved for so many rounds, and keep the best round's model.
+        Rounds without improvement of the validation loss after which to stop; the model of the best round is kept.
         None trains all `n_estimators` rounds.
     deterministic, force_row_wise
-        True gives the same model for the same seed, whatever the number of threads.
+        If True, the same seed gives the same model for any number of threads.
     verbosity
         -1 is silent.
     """
@@ -59,41 +59,41 @@ class Boosting:
         force_row_wise: bool = True,
         verbosity: int = -1,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        super().__init__(**given)  # what LightGBM's face does not name, it hands to its core
+        parameters = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        super().__init__(**parameters)  # further parameters go to LightGBM's core library
 
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, report: Report = UNWATCHED, validation: Rows | None = None
     ) -> Any:
-        """Boost, report each round's losses, and stop early where that is asked.
+        """Fit, report the losses of each round, and stop early if configured.
 
         Parameters
         ----------
         report
-            Told of each round with LightGBM's own losses, and with `train_loss` and `validation_loss`: the same.
+            Called after each round with LightGBM's metrics on both sets.
         validation
-            Features and target to watch, not to learn from.
+            Features and target of the validation set.
 
         Raises
         ------
         ConfigError
-            Where it shall stop early and there are no rows to watch.
+            Early stopping is configured, but there is no validation set.
         """
         if self.early_stopping_rounds and validation is None:  # type: ignore[attr-defined]
             raise ConfigError(
-                "algorithm.early_stopping_rounds: there is no validation part to watch",
+                "algorithm.early_stopping_rounds: there is no validation set",
                 "type: evaluator=holdout, or algorithm.early_stopping_rounds=null",
             )
-        watched = {"eval_X": validation[0], "eval_y": _codes(self, y, validation[1])} if validation else {}
+        evaluation_set = {"eval_X": validation[0], "eval_y": _codes(self, y, validation[1])} if validation else {}
         callbacks = [Reporter(report, self)] if report is not UNWATCHED else None
-        super().fit(X, y, sample_weight=sample_weight, callbacks=callbacks, **watched)  # type: ignore[misc]
+        super().fit(X, y, sample_weight=sample_weight, callbacks=callbacks, **evaluation_set)  # type: ignore[misc]
         if report.best is not None:
             self._best_iteration = self.booster_.best_iteration = report.best  # type: ignore[attr-defined]
         return self
 
 
 class Reporter:
-    """A callback of LightGBM's that reports each round as it ends, before early stopping may end the loop."""
+    """A callback of LightGBM that reports each round, before early stopping may end the loop."""
 
     def __init__(self, report: Report, estimator: Any) -> None:
         self.report, self.estimator = report, estimator
@@ -101,42 +101,42 @@ class Reporter:
         self.before_iteration = False
 
     def __call__(self, env: Any) -> None:
-        """Report the losses of one round, and end the fit where that is the answer."""
+        """Report the losses of one round, and stop if the report returns True."""
         step = env.iteration + 1
         if not self.report.due(step):
             return
         train = {f"train_{item.metric_name}": item.metric_value for item in env.model.eval_train()}
         held_out = {f"validation_{item.metric_name}": item.metric_value for item in env.evaluation_result_list}
-        if self.report(step, model=Standing(env.model, self.estimator), snapshot=lambda: step, **train, **held_out):
+        if self.report(step, model=PartialModel(env.model, self.estimator), snapshot=lambda: step, **train, **held_out):
             raise EarlyStopException(env.iteration, env.evaluation_result_list)
 
 
-class Standing:
-    """The trees so far, asked as the estimator will be."""
+class PartialModel:
+    """The model of the rounds so far, with the interface of the estimator."""
 
     def __init__(self, booster: Any, estimator: Any) -> None:
         self.booster = booster
         if isinstance(estimator, LGBMClassifier):
             self.classes_ = estimator._le.classes_
-            self.predict_proba = self._chances
+            self.predict_proba = self._predict_proba
 
     def predict(self, X: Any) -> Any:
         """Return the target of each row."""
         return self.booster.predict(X)
 
-    def _chances(self, X: Any) -> Any:
-        found = self.booster.predict(X)
-        return found if found.ndim == 2 else np.column_stack([1 - found, found])
+    def _predict_proba(self, X: Any) -> Any:
+        y_proba = self.booster.predict(X)
+        return y_proba if y_proba.ndim == 2 else np.column_stack([1 - y_proba, y_proba])
 
 
 def _codes(estimator: Any, y: Any, held_out: Any) -> Any:
-    """Return the held-out target as LightGBM's core wants it: class codes, or numbers."""
+    """Return the validation target as LightGBM's core library expects it: class codes or numbers."""
     return np.searchsorted(np.unique(y), held_out) if isinstance(estimator, LGBMClassifier) else held_out
 
 
 class Classifier(Boosting, LGBMClassifier):  # type: ignore[misc]
-    """Boosted trees for classes."""
+    """Gradient-boosted trees for classification."""
 
 
 class Regressor(Boosting, LGBMRegressor):  # type: ignore[misc]
-    """Boosted trees for a quantity."""
+    """Gradient-boosted trees for regression."""

@@ -1,4 +1,4 @@
-"""What this package adds to runtree. LightGBM itself is not imported here, so that a command line starts quickly."""
+"""The hooks of this package. LightGBM is not imported here, so that the command line starts quickly."""
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -56,7 +56,7 @@ def register_algorithms() -> Iterable[AlgorithmOption]:
 
 @hookimpl
 def trusted_types() -> Iterable[str]:
-    """Return what a saved model holds. A Booster is rebuilt from LightGBM's own text format, not unpickled."""
+    """Return the types in a saved model. A Booster is read from LightGBM's text format, not unpickled."""
     return [
         "collections.OrderedDict",
         "lightgbm.basic.Booster",
