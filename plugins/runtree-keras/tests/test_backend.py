@@ -29,7 +29,9 @@ def test_keras_on_another_backend_is_told(tmp_path: Path) -> None:
     (tmp_path / "keras.py").write_text("class backend:\n    backend = staticmethod(lambda: 'jax')\n")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import keras; import runtree_keras.backend"
     said = python(code).stderr
-    assert "MissingError: runtree-keras: keras is already imported with the backend 'jax', but torch is required" in said
+    assert (
+        "MissingError: runtree-keras: keras is already imported with the backend 'jax', but torch is required" in said
+    )
     assert "export KERAS_BACKEND=torch" in said
 
 

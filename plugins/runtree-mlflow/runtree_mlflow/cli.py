@@ -1,4 +1,4 @@
-"""`runtree mlflow push`: send runs and sweeps from the tree, whatever became of them when they ran."""
+"""`runtree mlflow push`: send runs and sweeps from the output tree."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ SCHEMA = 1
 
 HELP = """Send runs and sweeps to an MLflow tracking store.
 
-WHAT is `latest`, a run's id, a sweep, or an experiment; without it everything is sent. What MLflow has already is not
-sent again, and what is there in part is completed. The store is the one that MLFLOW_TRACKING_URI names, or --uri.
+WHAT is `latest`, a run's id, a sweep, or an experiment; without it, all are sent. Runs that MLflow has are not
+sent again, and incomplete ones are completed. The store is --uri, else MLFLOW_TRACKING_URI.
 
 \b
   runtree mlflow push
@@ -31,56 +31,56 @@ def mlflow_command() -> None:
 
 @mlflow_command.command("push", help=HELP)
 @click.argument("what", required=False)
-@click.option("--uri", metavar="URI", help="The store or the server.")
-@click.option("--experiment", metavar="NAME", help="MLflow's experiment; else the name of runtree's.")
-@click.option("--no-model", is_flag=True, help="Leave the models out.")
+@click.option("--uri", metavar="URI", help="URI of the store or server.")
+@click.option("--experiment", metavar="NAME", help="The MLflow experiment. Default: the experiment of the run.")
+@click.option("--no-model", is_flag=True, help="Do not send models.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @outputs_option()
 def push_command(
     what: str | None, uri: str | None, experiment: str | None, no_model: bool, as_json: bool, as_csv: bool, outputs: str
 ) -> None:
-    """Send, and say what became of each run."""
+    """Send runs and print the result of each."""
     from runtree.cli.tables import print_csv, print_json
     from runtree_mlflow.settings import Settings, set_defaults
 
     set_defaults()
-    folders = chosen(Path(outputs), what)
-    became, shown = send(folders, Settings(uri, experiment, not no_model), again=command("mlflow", "push"))
-    rows = [[run, state] for run, state in became.items()]
+    folders = select_folders(Path(outputs), what)
+    results, shown = send(folders, Settings(uri, experiment, not no_model), again=command("mlflow", "push"))
+    rows = [[run, state] for run, state in results.items()]
     if as_json:
-        print_json({"schema": SCHEMA, "uri": shown, "runs": [{"id": run, "became": state} for run, state in rows]})
+        print_json({"schema": SCHEMA, "uri": shown, "runs": [{"id": run, "result": state} for run, state in rows]})
     elif as_csv:
-        print_csv(["id", "became"], rows)
+        print_csv(["id", "result"], rows)
     else:
         counts = {state: sum(found == state for _, found in rows) for state in ("sent", "completed", "known", "busy")}
-        told = [f"{count:,} {SAID[state]}" for state, count in counts.items() if count]
-        click.echo(f"mlflow  {shown}: {', '.join(told) or 'nothing to send'}")
+        texts = [f"{count:,} {RESULT_TEXTS[state]}" for state, count in counts.items() if count]
+        click.echo(f"mlflow  {shown}: {', '.join(texts) or 'nothing to send'}")
         click.echo(next_steps([f"mlflow ui --backend-store-uri {shown}" if "://" in shown else "mlflow ui"]))
 
 
-SAID = {
+RESULT_TEXTS = {
     "sent": "sent",
     "completed": "completed",
-    "known": "there already",
+    "known": "already there",
     "busy": "being sent by another process",
 }
 
 
-def chosen(outputs: Path, what: str | None) -> list[Path]:
-    """Return the folders of runs and sweeps that are meant.
+def select_folders(outputs: Path, what: str | None) -> list[Path]:
+    """Return the folders of the selected runs and sweeps.
 
     Raises
     ------
     NotFoundError
-        There is none of that name.
+        There is no such run, sweep or experiment.
     """
     from runtree.records.layout import find_sweep
     from runtree.records.selectors import find_run
 
     if what is None or (outputs / what).is_dir():
         places = [outputs / what] if what else sorted(path for path in outputs.glob("*") if path.is_dir())
-        found = [folder for place in places for child in sorted(place.iterdir()) for folder in within(child)]
+        found = [folder for place in places for child in sorted(place.iterdir()) for folder in run_folders(child)]
         if not found:
             raise NotFoundError(f"no runs in {outputs / (what or '')}", "train one: runtree train")
         return found
@@ -88,32 +88,32 @@ def chosen(outputs: Path, what: str | None) -> list[Path]:
         return [find_sweep(outputs, what.rstrip("/")).path]
     found = find_run(outputs, what).folder
     sweep = found.parent.parent
-    return [sweep if (sweep / "ledger.jsonl").is_file() else found]  # a sweep's run is sent with its sweep
+    return [sweep if (sweep / "ledger.jsonl").is_file() else found]  # a run of a sweep is sent with the sweep
 
 
-def within(folder: Path) -> list[Path]:
-    """Return a folder that is a run's or a sweep's; of a sweep by another sweeper than runtree's each run."""
+def run_folders(folder: Path) -> list[Path]:
+    """Return the folder if it is a run or a sweep, else the runs in it, as another Hydra sweeper leaves them."""
     if (folder / "run.json").is_file() or (folder / "ledger.jsonl").is_file():
         return [folder]
     return sorted(file.parent for file in folder.glob("runs/*/run.json"))
 
 
 def send(folders: list[Path], settings: "Settings", again: str) -> tuple[dict[str, str], str]:
-    """Send from each folder; return what became of each run, and where they are, without credentials."""
+    """Send each folder; return the result of each run, and the URI without credentials."""
     from runtree_mlflow.push import open_sender
-    from runtree_mlflow.settings import harmless
+    from runtree_mlflow.settings import redact
     from runtree_mlflow.store import Store
 
-    became: dict[str, str] = {}
+    results: dict[str, str] = {}
     try:
         store = Store(settings)
         for number, folder in enumerate(folders, 1):
-            became |= open_sender(folder, store).send()
+            results |= open_sender(folder, store).send()
             click.echo(f"{number}/{len(folders)}  {folder}", err=True)
     except Exception as error:
-        sent = sum(state in ("sent", "completed") for state in became.values())
+        sent = sum(state in ("sent", "completed") for state in results.values())
         raise RunFailedError(
-            f"mlflow: {harmless(f'{type(error).__name__}: {error}')}",
-            f"{pluralize(sent, 'run')} sent until then; go on with: {again}",
+            f"mlflow: {redact(f'{type(error).__name__}: {error}')}",
+            f"{pluralize(sent, 'run')} sent; continue with: {again}",
         ) from None
-    return became, harmless(store.uri)
+    return results, redact(store.uri)

@@ -1,4 +1,4 @@
-"""What MLflow is told of a run, read from the run's folder."""
+"""The content of an MLflow run, read from the folder of the run."""
 
 import getpass
 import hashlib
@@ -14,14 +14,14 @@ from runtree.records.layout import RunFolder
 from runtree.records.record import FINAL_STATES, read_record
 from runtree_mlflow import limits
 
-# As MLflow's own storage for Optuna has it: what a tuner gave up was killed.
+# As in MLflow's storage for Optuna: a pruned trial is KILLED.
 STATUS = {"completed": "FINISHED", "failed": "FAILED", "running": "RUNNING", "queued": "SCHEDULED"}
 LEFT_OUT = ("trackers", "tracking")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """A run as its folder tells it; `stamp` is a hash of its files, no younger than the record."""
+    """A run as read from its folder; `stamp` is a hash of its files, read before the record."""
 
     folder: RunFolder
     record: RunRecord
@@ -29,17 +29,17 @@ class Facts:
 
     @property
     def key(self) -> str:
-        """What the run is found by again: its id and its beginning."""
+        """Identifies the run in MLflow: a hash of its id and start time."""
         return hashed(f"{self.record.id} {self.record.started}")
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing more happens to it."""
+        """Whether the run has a final state."""
         return self.record.state in FINAL_STATES
 
     @property
     def status(self) -> str:
-        """MLflow's word for the state."""
+        """The state in MLflow's terms."""
         return STATUS.get(self.record.state, "KILLED")
 
     @property
@@ -49,23 +49,23 @@ class Facts:
 
     @property
     def finished(self) -> int:
-        """Milliseconds since 1970; of a run that died when its record was last written."""
+        """Milliseconds since 1970; the start of a run that died."""
         return milliseconds(self.record.finished or self.record.started)
 
     @property
     def mark(self) -> str:
-        """A hash of all that may change of a run that has ended: where it is another, there is more to send."""
+        """A hash of all that can change after the end of a run; if it differs, there is more to send."""
         return hashed(self.record.state, self.stamp)
 
     @property
     def params(self) -> dict[str, str]:
-        """The config, flat."""
+        """The flattened config."""
         config = self.record.config.items()
         return limits.params({path: value for path, value in config if path.partition(".")[0] not in LEFT_OUT})
 
     @property
     def tags(self) -> dict[str, str]:
-        """What else is known of it."""
+        """Id, state, overrides, fingerprints, objective, error, git revision."""
         record = self.record
         error = record.error or {}
         prints = {f"runtree.fingerprint.{name}": value for name, value in record.fingerprints.items()}
@@ -77,18 +77,18 @@ class Facts:
 
     @property
     def _source(self) -> dict[str, Any]:
-        places = (self.folder.path, self.folder.path.parent.parent)  # a sweep's runs share its environment
+        places = (self.folder.path, self.folder.path.parent.parent)  # runs of a sweep share its environment
         return source(next((found for place in places if (found := place / "environment.json").is_file()), None))
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What was found: ``test/accuracy``, and how long each stage took: ``seconds/fit``."""
+        """Metrics by split (``test/accuracy``) and seconds by stage (``seconds/fit``)."""
         parts = {**self.record.metrics, "seconds": {**self.record.stages, "total": self.record.seconds}}
         groups = ((part, found) for part, found in parts.items() if isinstance(found, Mapping))
         return limits.metrics({f"{part}/{name}": value for part, found in groups for name, value in found.items()})
 
     def history(self, begin: int) -> list[dict[str, Any]]:
-        """Return the lines of the history from one on; a last one that is being written is left for later."""
+        """Return the lines of the history from `begin`; an incomplete last line is left for the next call."""
         try:
             whole = self.folder.history.read_bytes().rpartition(b"\n")[0]
         except FileNotFoundError:
@@ -97,15 +97,15 @@ class Facts:
 
     @property
     def kept(self) -> bool:
-        """Tell whether its files are worth sending: a run alone, or one that its sweep kept."""
+        """Whether the files are sent: those of a single run, or of a run that its sweep kept."""
         return self.record.id == self.folder.path.name or self.folder.manifest.is_file()
 
     @property
     def files(self) -> list[Path]:
-        """The files that are sent, plots aside."""
+        """The files to send, without plots."""
         own = self.folder
-        told = (own.config, own.metrics, own.evaluation, own.report, own.data, own.environment, own.log)
-        return [file for file in told if file.is_file()]
+        files = (own.config, own.metrics, own.evaluation, own.report, own.data, own.environment, own.log)
+        return [file for file in files if file.is_file()]
 
 
 def read(folder: Path) -> Facts:
@@ -114,16 +114,16 @@ def read(folder: Path) -> Facts:
     Raises
     ------
     NotFoundError
-        There is none, or none that can be read.
+        There is no readable run.
     """
     found = RunFolder(folder)
     files = (found.record, found.metrics, found.evaluation, found.report)
     stamp = hashed(*(file.read_bytes() if file.is_file() else b"" for file in files))
-    return Facts(found, read_record(found), stamp)  # read later: what changes between the two is sent once more
+    return Facts(found, read_record(found), stamp)  # read last: a change in between is sent again
 
 
 def source(environment: Path | None) -> dict[str, Any]:
-    """Return MLflow's own tags for who ran it, with what code."""
+    """Return MLflow's tags for user and git revision."""
     try:
         known = json.loads(environment.read_bytes()) if environment else {}
     except (OSError, ValueError):
@@ -134,20 +134,20 @@ def source(environment: Path | None) -> dict[str, Any]:
 
 
 def user() -> str:
-    """Return who is logged in, as far as the system knows."""
+    """Return the name of the user, or an empty text."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container whose user has no name
+    except (KeyError, OSError):  # a container without an entry for the user
         return ""
 
 
 def milliseconds(moment: str) -> int:
-    """Return a record's time in milliseconds since 1970."""
+    """Return the time of a record in milliseconds since 1970."""
     return round(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def hashed(*parts: str | bytes) -> str:
-    """Hash some parts."""
+    """Return a hash of texts and bytes."""
     found = hashlib.sha256()
     for part in parts:
         content = part.encode() if isinstance(part, str) else part

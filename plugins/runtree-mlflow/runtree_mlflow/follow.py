@@ -1,4 +1,4 @@
-"""``python -m runtree_mlflow.follow FOLDER``: send what happens there until nothing more can happen."""
+"""``python -m runtree_mlflow.follow FOLDER``: send what is written there until the run or sweep ends."""
 
 import json
 import os
@@ -8,45 +8,45 @@ from contextlib import suppress
 from pathlib import Path
 from select import select
 
-from runtree_mlflow.settings import asked, harmless
+from runtree_mlflow.settings import read_settings, redact
 
-EVERY = 1.0  # seconds between two looks
-LONGEST = 30.0  # seconds, after failures
+POLL_SECONDS = 1.0
+MAX_POLL_SECONDS = 30.0  # after failures
 
 
 def main(folder: Path) -> None:
-    """Follow a run or a sweep, and say in one line of JSON how it went."""
+    """Follow a run or a sweep, and print the error, or null, as one line of JSON."""
     os.nice(10)
-    answer = os.dup(1)
-    os.dup2(2, 1)  # what MLflow prints is no answer
+    output = os.dup(1)
+    os.dup2(2, 1)  # the output of MLflow must not mix with ours
     trouble = follow(folder)
-    with suppress(OSError):  # nobody waits any more
-        os.write(answer, json.dumps({"trouble": trouble}).encode() + b"\n")
-    os._exit(0)  # whatever threads MLflow has
+    with suppress(OSError):  # the other process no longer waits
+        os.write(output, json.dumps({"trouble": trouble}).encode() + b"\n")
+    os._exit(0)  # without waiting for threads of MLflow
 
 
 def follow(folder: Path) -> str | None:
-    """Send until the other side says that this was all, or is gone; return what went wrong the last time."""
-    over, pause, sender = False, EVERY, None
+    """Send until the other process announces the end or dies; return the error of the last attempt."""
+    over, pause, sender = False, POLL_SECONDS, None
     while True:
         begun = time.monotonic()
         try:
             sender = sender or open_sender(folder)
             sender.send()
-            trouble, pause = None, EVERY
-        except Exception as error:  # MLflow, its server, the network, a proxy: whatever it is, the tree has it all
-            trouble, pause = harmless(f"{type(error).__name__}: {error}"), min(2 * pause, LONGEST)
+            trouble, pause = None, POLL_SECONDS
+        except Exception as error:  # of MLflow, server or network: the output tree is complete, and push can send it
+            trouble, pause = redact(f"{type(error).__name__}: {error}"), min(2 * pause, MAX_POLL_SECONDS)
         if over:
             return trouble
         over = bool(select([sys.stdin], [], [], max(0.0, pause - (time.monotonic() - begun)))[0])
 
 
 def open_sender(folder: Path):  # type: ignore[no-untyped-def]
-    """Return who sends a run or a sweep."""
+    """Return the sender of a run or a sweep."""
     from runtree_mlflow.push import open_sender
     from runtree_mlflow.store import Store
 
-    return open_sender(folder, Store(asked(os.environ)))
+    return open_sender(folder, Store(read_settings(os.environ)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The process that follows a run or a sweep: how it is begun, and how it is told that there is no more to come.
+"""Starting and ending the process that follows a run or a sweep.
 
-MLflow takes seconds to load and milliseconds a call, and a server may hang. So whoever trains never speaks to it: the
-follower reads the tree, as `runtree mlflow push` does, and what it does not manage can be sent by that later.
+MLflow takes seconds to import and milliseconds per call, and a server may hang. So the training process never calls it:
+the follower reads the output tree, as `runtree mlflow push` does, which can send later what the follower could not.
 """
 
 import json
@@ -14,11 +14,11 @@ from select import select
 
 from runtree_mlflow.settings import Settings
 
-END = b"end\n"  # what it is told; that its standard input ends says that whoever worked in the folder has died
+END = b"end\n"  # end of file without it means that the training process died
 
 
 class Follower:
-    """Follows what happens in a folder, at low priority, and goes on should this process die."""
+    """Follows a folder at low priority, and continues if this process dies."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         environment = settings.environment()
@@ -29,11 +29,11 @@ class Follower:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
-            start_new_session=True,  # no Ctrl-C that is meant for the run reaches it
+            start_new_session=True,  # Ctrl-C of the run must not reach it
         )
 
     def finish(self, patience: float) -> str | None:
-        """Say that all is on disk, wait so many seconds at most, and return what went wrong."""
+        """Announce that all is on disk, wait at most `patience` seconds, and return the error if there was one."""
         process = self._process
         assert process.stdin is not None and process.stdout is not None
         try:
@@ -43,11 +43,11 @@ class Follower:
             answer = process.stdout.readline() if ready else None
         except BrokenPipeError:
             answer = b""
-        threading.Thread(target=process.wait, daemon=True).start()  # it ends when it is done, and leaves no zombie
+        threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie
         process.stdout.close()
         if answer is None:
-            return "not all is sent yet, that goes on in the background"
+            return "not all is sent yet; sending continues in the background"
         try:
             return json.loads(answer)["trouble"]  # type: ignore[no-any-return]
         except ValueError:
-            return "the process that sends has died"
+            return "the sending process died"

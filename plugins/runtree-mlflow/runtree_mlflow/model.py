@@ -1,4 +1,4 @@
-"""A run's model as one of MLflow's, without a pickle: the model's own folder, and a loader that asks runtree."""
+"""The model of a run as an MLflow model without pickle: its folder, and a loader that calls runtree."""
 
 import tempfile
 import warnings
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PLACE = "model"
-NEEDED = ("runtree", "runtree-mlflow", "scikit-learn", "pandas", "numpy")
+REQUIRED = ("runtree", "runtree-mlflow", "scikit-learn", "pandas", "numpy")
 
 
 def send_model(store: Store, folder: RunFolder, run_id: str) -> None:
@@ -25,35 +25,35 @@ def send_model(store: Store, folder: RunFolder, run_id: str) -> None:
 
 
 def describe(model: Path, target: Path, run_id: str) -> None:
-    """Write MLflow's description of a model, and a copy of the model below it."""
-    needed = [f"{name}=={version(name)}" for name in NEEDED]
+    """Write an MLflow model that contains a copy of the model folder."""
+    requirements = [f"{name}=={version(name)}" for name in REQUIRED]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow warns of its own classes' type hints
+        warnings.simplefilter("ignore")  # MLflow warns about type hints of its own classes
         import mlflow.pyfunc
         from mlflow.models import Model
 
         described = Model(artifact_path=PLACE, run_id=run_id)
         mlflow.pyfunc.save_model(
-            str(target), "runtree_mlflow.model", str(model), pip_requirements=needed, mlflow_model=described
+            str(target), "runtree_mlflow.model", str(model), pip_requirements=requirements, mlflow_model=described
         )
 
 
-class Loaded:
-    """A model as MLflow calls it."""
+class LoadedModel:
+    """The interface that MLflow calls."""
 
     def __init__(self, predictor: Any) -> None:
         self.predictor = predictor
 
     def predict(self, model_input: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":
-        """Return a row for each row: ``prediction``, and ``p_<class>`` where the model gives chances."""
-        found: pd.DataFrame = self.predictor.predict(model_input)
-        return found
+        """Return the column ``prediction``, and ``p_<class>`` if the model predicts probabilities."""
+        predictions: pd.DataFrame = self.predictor.predict(model_input)
+        return predictions
 
 
-def _load_pyfunc(path: str) -> Loaded:
-    """Load what `send_model` sent; MLflow calls it by this name. Nothing is unpickled: runtree's own rules hold."""
+def _load_pyfunc(path: str) -> LoadedModel:
+    """Load the model that `send_model` sent; MLflow calls this name. runtree's allow-list applies."""
     from runtree.lifecycle.predict import read_predictor
     from runtree.plugins import installed_plugins
 
     plugins = installed_plugins()
-    return Loaded(read_predictor(Path(path), plugins, plugins.trusted_types()))
+    return LoadedModel(read_predictor(Path(path), plugins, plugins.trusted_types()))

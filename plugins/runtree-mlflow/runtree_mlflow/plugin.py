@@ -1,4 +1,4 @@
-"""What the package adds: a tracker and a verb. Nothing of MLflow is loaded here."""
+"""The hooks of this package: a tracker and a subcommand. MLflow is not imported here."""
 
 import os
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from runtree import Command, Tracker, hookimpl
 
 @hookimpl
 def register_trackers() -> Iterable[Tracker]:
-    """Return the tracker; it takes part unasked where MLflow's own variable names a place."""
+    """Return the tracker; `trackers=auto` enables it if MLFLOW_TRACKING_URI is set."""
     return [Tracker("mlflow", "runtree_mlflow.tracker.MLflow", lambda: bool(os.environ.get("MLFLOW_TRACKING_URI")))]
 
 

@@ -1,4 +1,4 @@
-"""Send a run from its folder, so often as one likes: what MLflow has already is not sent again."""
+"""Send a run from its folder. Idempotent: what MLflow existing is not sent again."""
 
 import fcntl
 import math
@@ -12,46 +12,46 @@ from runtree_mlflow import limits
 from runtree_mlflow.facts import Facts, read
 from runtree_mlflow.store import Store
 
-MARK = "runtree.mark"  # stands when all of a run was sent
-LINES = "runtree.history"  # how many lines of the history were
-Became = Literal["sent", "completed", "known", "busy"]
+MARK = "runtree.mark"  # set when all of a run was sent
+LINES = "runtree.history"  # number of sent lines of the history
+PushResult = Literal["sent", "completed", "known", "busy"]
 
 
 class Sender(Protocol):
-    """Sends what is new, each time it is asked."""
+    """Sends what is new at each call."""
 
-    def send(self) -> dict[str, Became]:
-        """Return what became of each run that there was something to say of, by its id."""
+    def send(self) -> dict[str, PushResult]:
+        """Send, and return the result of each run by its id."""
         ...
 
 
-class OneRun:
-    """Sends a run; `parent` is MLflow's id of the sweep that it is of."""
+class RunSender:
+    """Sends a run; `parent` is the MLflow id of its sweep."""
 
     def __init__(self, folder: Path, store: Store, parent: str | None = None) -> None:
         self.folder, self.store, self.parent = folder, store, parent
 
-    def send(self) -> dict[str, Became]:
-        """Send what is new of it."""
-        with alone(self.folder) as free:
+    def send(self) -> dict[str, PushResult]:
+        """Send what is new."""
+        with sending_lock(self.folder) as free:
             facts = read(self.folder)
             experiment = self.store.experiment(facts.record.experiment)
             return {facts.record.id: push_run(self.store, facts, experiment, self.parent) if free else "busy"}
 
 
 def open_sender(folder: Path, store: Store) -> Sender:
-    """Return who sends a run or a sweep."""
-    from runtree_mlflow.sweep import OneSweep
+    """Return the sender of a run or a sweep."""
+    from runtree_mlflow.sweep import SweepSender
 
-    return OneSweep(folder, store) if (folder / "ledger.jsonl").is_file() else OneRun(folder, store)
+    return SweepSender(folder, store) if (folder / "ledger.jsonl").is_file() else RunSender(folder, store)
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[bool]:
-    """Tell whether no other process sends this folder, and let none begin."""
+def sending_lock(folder: Path) -> Iterator[bool]:
+    """Lock a folder against second senders; yield whether that succeeded."""
     try:
         handle = os.open(folder / ".mlflow.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError:  # a tree that may only be read is nobody else's to send
+    except OSError:  # a read-only tree cannot be locked
         yield True
         return
     try:
@@ -63,24 +63,24 @@ def alone(folder: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def push_run(store: Store, facts: Facts, experiment: str, parent: str | None = None) -> Became:
-    """Send what MLflow lacks of a run: parameters, history, metrics, files, model, how it ended."""
+def push_run(store: Store, facts: Facts, experiment: str, parent: str | None = None) -> PushResult:
+    """Send what MLflow lacks of a run: parameters, history, metrics, files, model, final state."""
     found = store.find(experiment, facts.key)
     if found is not None and found.data.tags.get(MARK) == facts.mark:
         return "known"
     tags = facts.tags | ({"mlflow.parentRunId": parent} if parent else {})
     run = found or store.make(experiment, facts.key, facts.folder.path.name, facts.started, tags)
-    has = run.data
-    told = {key: value for key, value in facts.params.items() if key not in has.params}
-    lines = facts.history(int(has.tags.get(LINES, 0)))
+    existing = run.data
+    new_params = {key: value for key, value in facts.params.items() if key not in existing.params}
+    lines = facts.history(int(existing.tags.get(LINES, 0)))
     metrics = history(facts, lines)
     if facts.ended:
-        metrics += final(facts.metrics, has.metrics, facts.finished)
-    changed = {key: value for key, value in tags.items() if has.tags.get(key) != value}
+        metrics += final(facts.metrics, existing.metrics, facts.finished)
+    changed = {key: value for key, value in tags.items() if existing.tags.get(key) != value}
     if lines:
-        changed[LINES] = str(int(has.tags.get(LINES, 0)) + len(lines))
-    store.log(run.info.run_id, told, metrics, changed)
-    remember(run, told, changed)
+        changed[LINES] = str(int(existing.tags.get(LINES, 0)) + len(lines))
+    store.log(run.info.run_id, new_params, metrics, changed)
+    remember(run, new_params, changed)
     if facts.ended:
         send_files(store, facts, run.info.run_id)
         store.client.set_terminated(run.info.run_id, facts.status, facts.finished)
@@ -90,7 +90,7 @@ def push_run(store: Store, facts: Facts, experiment: str, parent: str | None = N
 
 
 def history(facts: Facts, lines: list[dict[str, Any]]) -> list[Any]:
-    """Return the metrics of some iterations, at the times when they were told."""
+    """Return the metrics of iterations, with their times."""
     from mlflow.entities import Metric
 
     found = []
@@ -101,26 +101,26 @@ def history(facts: Facts, lines: list[dict[str, Any]]) -> list[Any]:
     return found
 
 
-def final(found: Mapping[str, float], has: Mapping[str, float], moment: int) -> list[Any]:
-    """Return the metrics that MLflow does not have with these values."""
+def final(found: Mapping[str, float], existing: Mapping[str, float], moment: int) -> list[Any]:
+    """Return the metrics that differ from those in MLflow."""
     from mlflow.entities import Metric
 
-    return [Metric(key, value, moment, 0) for key, value in found.items() if not same(value, has.get(key))]
+    return [Metric(key, value, moment, 0) for key, value in found.items() if not same(value, existing.get(key))]
 
 
-def same(one: float, other: float | None) -> bool:
-    """Compare two numbers of which both may be no number."""
-    return other is not None and (one == other or (math.isnan(one) and math.isnan(other)))
+def same(first: float, second: float | None) -> bool:
+    """Return whether two numbers are equal or both NaN."""
+    return second is not None and (first == second or (math.isnan(first) and math.isnan(second)))
 
 
 def remember(run: Any, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-    """Note what was sent on what MLflow has told of a run, instead of asking it anew."""
+    """Update the cached MLflow run with what was sent, which saves a request."""
     run.data.params.update(params)
     run.data.tags.update(tags)
 
 
 def send_files(store: Store, facts: Facts, run_id: str) -> None:
-    """Send the files of a run that was kept."""
+    """Send the files of a single or kept run."""
     from runtree_mlflow.model import send_model
 
     if not facts.kept:

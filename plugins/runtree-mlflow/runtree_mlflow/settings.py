@@ -1,4 +1,4 @@
-"""Where to send, and how that reaches another process: in its environment, where no list of processes shows it."""
+"""The settings, and passing them to the sending process: by environment variables, which process lists do not show."""
 
 import json
 import os
@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-ASKED = "RUNTREE_MLFLOW"
-# A server that is down is to be noticed soon, where MLflow's own values keep trying for minutes, and standard output is
-# for results. What the user has set stays.
-QUICK = {
+SETTINGS_VARIABLE = "RUNTREE_MLFLOW"
+# MLflow's defaults retry for minutes, and it prints to standard output, which is for results. Variables that the user
+# has set stay.
+MLFLOW_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -21,25 +21,25 @@ CREDENTIALS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the config says; None leaves it to MLflow's environment variables."""
+    """The config; None means MLflow's environment variables."""
 
     uri: str | None = None
     experiment: str | None = None
     model: bool = True
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of a process that sends."""
-        own = {**QUICK, **os.environ, ASKED: json.dumps({**asdict(self), "uri": None})}
+        """Return the environment of the sending process."""
+        own = {**MLFLOW_DEFAULTS, **os.environ, SETTINGS_VARIABLE: json.dumps({**asdict(self), "uri": None})}
         return own | ({"MLFLOW_TRACKING_URI": self.uri} if self.uri else {})
 
 
-def asked(environment: Mapping[str, str]) -> Settings:
-    """Return the settings that another process handed over."""
-    return Settings(**json.loads(environment.get(ASKED, "{}")))
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings from the environment of the sending process."""
+    return Settings(**json.loads(environment.get(SETTINGS_VARIABLE, "{}")))
 
 
-def harmless(text: object) -> str:
-    """Return one line of text without credentials; of a long one the beginning and the end, where the cause stands."""
+def redact(text: object) -> str:
+    """Return one line of text without credentials, shortened in the middle."""
     line = re.sub(r"://[^/\s@]+@", "://***@", " ".join(str(text).split()))
     for name in CREDENTIALS:
         line = line.replace(os.environ.get(name) or "\0", "***")
@@ -47,6 +47,6 @@ def harmless(text: object) -> str:
 
 
 def set_defaults() -> None:
-    """Let this process notice soon that a server is down."""
-    for name, value in QUICK.items():
+    """Set MLflow's variables for this process, unless the user has set them."""
+    for name, value in MLFLOW_DEFAULTS.items():
         os.environ.setdefault(name, value)

@@ -1,4 +1,4 @@
-"""An MLflow tracking store: experiments, and runs that are found again by a tag."""
+"""An MLflow tracking store: experiments, and runs identified by a tag."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ PAGE = 1000
 
 
 class Store:
-    """What is asked of MLflow. `known` remembers, by key, the runs that this process has made or found."""
+    """A client of MLflow. `known` caches, by key, the runs that this process created or found."""
 
     def __init__(self, settings: Settings) -> None:
         from mlflow.tracking import MlflowClient
@@ -27,11 +27,11 @@ class Store:
 
     @cached_property
     def uri(self) -> str:
-        """Where it is."""
+        """The tracking URI."""
         return str(self.client.tracking_uri)
 
     def experiment(self, usual: str) -> str:
-        """Return the id of the experiment that the settings or the environment name, else of `usual`; make it."""
+        """Return the id of the configured experiment, else of `usual`; it is created if missing."""
         if not self.settings.experiment and os.environ.get("MLFLOW_EXPERIMENT_ID"):
             return os.environ["MLFLOW_EXPERIMENT_ID"]
         name = self.settings.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or usual
@@ -46,21 +46,21 @@ class Store:
         if found is None:
             try:
                 return str(self.client.create_experiment(name))
-            except MlflowException:  # somebody was quicker
+            except MlflowException:  # created by another process meanwhile
                 found = self.client.get_experiment_by_name(name)
                 if found is None:
                     raise
         return str(found.experiment_id)
 
     def find(self, experiment: str, key: str) -> Any:
-        """Return the run that has a key, or None."""
+        """Return the run with a key, or None."""
         if key not in self.known:
             found = self._search(experiment, f"tags.`{KEY}` = '{key}'")
             self.known[key] = next(found, None)
         return self.known[key]
 
     def find_children(self, experiment: str, parent: str) -> dict[str, Any]:
-        """Return the runs below a run by their keys."""
+        """Return the child runs of a run by their keys."""
         found = self._search(experiment, f"tags.`mlflow.parentRunId` = '{parent}'")
         return {run.data.tags[KEY]: run for run in found if KEY in run.data.tags}
 
@@ -74,12 +74,12 @@ class Store:
                 return
 
     def make(self, experiment: str, key: str, name: str, started: int, tags: Mapping[str, str]) -> Any:
-        """Make a run that can be found again from its first moment."""
+        """Create a run that has its key from the start."""
         own = {**tags, KEY: key}
         self.known[key] = self.client.create_run(experiment, start_time=started, tags=own, run_name=name)
         return self.known[key]
 
     def log(self, run_id: str, params: Mapping[str, str], metrics: Any, tags: Mapping[str, str]) -> None:
-        """Log in as few calls as the limits allow, the tags last."""
+        """Log in as few calls as the limits allow; the tags last."""
         for batch in batches(params, list(metrics), tags):
             self.client.log_batch(run_id, **batch)

@@ -1,4 +1,4 @@
-"""The tracker: it lets a process of its own follow the run or the sweep, and asks it in the end how it went."""
+"""The tracker: starts a process that follows the run or the sweep, and waits for it at the end."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ log = logging.getLogger("runtree.mlflow")
 
 
 class MLflow:
-    """Tells an MLflow tracking store of runs and sweeps, and neither fails nor waits for it.
+    """Sends runs and sweeps to an MLflow tracking store. Neither fails nor delays them.
 
     Parameters
     ----------
     uri
-        The store or server; None: MLFLOW_TRACKING_URI, as MLflow itself reads it.
+        The store or server; None: MLFLOW_TRACKING_URI.
     experiment
-        MLflow's experiment; None: MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME, else the name of runtree's.
+        The MLflow experiment; None: MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME, else the experiment of the run.
     model
-        Whether the model is sent too.
+        Whether to send the model.
     patience
-        Seconds to wait in the end for what is not sent yet; what then is left is sent in the background.
+        Seconds to wait at the end until all is sent; the rest is sent in the background.
     """
 
     def __init__(
@@ -34,24 +34,24 @@ class MLflow:
         self._follower: Follower | None = None
 
     def run_started(self, run: Run) -> None:
-        """Begin to follow a run; those of a sweep are seen to by who follows the sweep."""
+        """Follow a run, unless it belongs to a sweep, whose follower sends it."""
         if not (run.folder.parent.parent / "ledger.jsonl").is_file():
             self._follower = Follower(run.folder, self._settings)
 
     def run_finished(self, run: Run, record: RunRecord) -> None:
-        """Wait for the rest."""
+        """Wait until all is sent."""
         self._end(run.folder, self._patience)
 
     def run_failed(self, run: Run, error: BaseException) -> None:
-        """Wait for the rest; whoever interrupts a run does not want to wait."""
+        """Wait until all is sent, unless the run was interrupted."""
         self._end(run.folder, self._patience if isinstance(error, Exception) else 0.0)
 
     def sweep_started(self, folder: Path) -> None:
-        """Begin to follow a sweep."""
+        """Follow a sweep."""
         self._follower = Follower(folder, self._settings)
 
     def sweep_finished(self, folder: Path, best: Sequence[RunRecord], stop: Mapping[str, Any]) -> None:
-        """Wait for the rest."""
+        """Wait until all is sent."""
         self._end(folder, 0.0 if stop.get("criterion") == "interrupted" else self._patience)
 
     def _end(self, folder: Path, patience: float) -> None:

@@ -65,7 +65,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a tree that holds one run, which nobody was told of."""
     place = tmp_path_factory.mktemp("trained")
     with chdir(place):
-        train_in(place, "fit.max_iterations=4", "algorithm.alpha=0.25", "trackers=[]")
+        train_in(place, "fit.max_iterations=4", "algorithm.alpha=0.25", "evaluator.report=true", "trackers=[]")
     return place
 
 

@@ -17,7 +17,7 @@ PATIENT = "+tracking.mlflow.patience=120"  # the machine may be busy
 
 def test_a_run_is_there_when_it_has_ended(run: Run, server: Server, monkeypatch: Any, caplog: Any) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)  # that alone asks for it
-    [one] = run("fit.max_iterations=3", "experiment.name=one", PATIENT).runs
+    [one] = run("fit.max_iterations=3", "experiment.name=one", "evaluator.report=true", PATIENT).runs
     seen = Seen(server.uri)
     found = seen.one("one")
     assert (found.info.run_name, found.info.status, warnings(caplog)) == (one.folder.name, "FINISHED", [])
@@ -54,7 +54,7 @@ def test_a_sweep_has_its_runs_below_it(run: Run, server: Server, caplog: Any, ca
     assert parent.info.end_time >= max(found.info.end_time for found in runs.values())
     capsys.readouterr()
     assert main(["mlflow", "push", done.folder.name, "--uri", server.uri, "--json"]) == 0
-    assert {one["became"] for one in json.loads(capsys.readouterr().out)["runs"]} == {"known"}
+    assert {one["result"] for one in json.loads(capsys.readouterr().out)["runs"]} == {"known"}
     assert len(seen.runs("six")) == 7
     assert warnings(caplog) == []
 
@@ -71,7 +71,7 @@ def test_a_server_that_is_not_there_costs_a_line(run: Run, monkeypatch: Any, cap
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert main(["mlflow", "push"]) == 1
     said = capsys.readouterr()
-    assert "go on with: runtree mlflow push" in said.err
+    assert "continue with: runtree mlflow push" in said.err
     written = [file.read_bytes() for file in one.folder.rglob("*") if file.is_file()]
     assert not [True for content in (*written, said.err.encode(), line.encode()) if b"hidden-word" in content]
 
@@ -84,7 +84,7 @@ def test_a_server_that_hangs_is_not_waited_for(run: Run, monkeypatch: Any, caplo
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         run("fit.max_iterations=3", "+tracking.mlflow.patience=0")
     [line] = warnings(caplog)
-    assert "goes on in the background" in line
+    assert "continues in the background" in line
 
 
 def test_nobody_is_told_where_the_config_says_so(run: Run, store: str, monkeypatch: Any) -> None:

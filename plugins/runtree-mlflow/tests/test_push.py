@@ -101,7 +101,7 @@ def test_a_second_push_changes_nothing(one: Path, store: str, capsys: pytest.Cap
     before = seen.one()
     capsys.readouterr()
     assert push("--uri", store, "--json") == 0
-    assert [one["became"] for one in json.loads(capsys.readouterr().out)["runs"]] == ["known"]
+    assert [one["result"] for one in json.loads(capsys.readouterr().out)["runs"]] == ["known"]
     after = seen.one()
     assert (after.data.to_dictionary(), after.info.end_time) == (before.data.to_dictionary(), before.info.end_time)
     assert [len(seen.history(after, name)) for name in ("train_loss", "test/accuracy")] == [4, 1]
@@ -126,8 +126,8 @@ def test_what_broke_off_is_completed_without_duplicates(
     with monkeypatch.context() as broken:
         broken.setattr(Store, "log", log)
         with pytest.raises(ConnectionError):
-            pushing.OneRun(one, Store(Settings(store))).send()
-    assert list(pushing.OneRun(one, Store(Settings(store))).send().values()) == [became]
+            pushing.RunSender(one, Store(Settings(store))).send()
+    assert list(pushing.RunSender(one, Store(Settings(store))).send().values()) == [became]
     seen = Seen(store)
     found = seen.one()
     assert found.info.status == "FINISHED"
@@ -155,8 +155,8 @@ def test_what_changes_while_it_is_sent_is_sent_the_next_time(
     retell(one, metrics={part: found for part, found in metrics.items() if part != "test"})
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(Store, "log", log)
-        pushing.OneRun(one, Store(Settings(store))).send()
-    assert list(pushing.OneRun(one, Store(Settings(store))).send().values()) == ["completed"]
+        pushing.RunSender(one, Store(Settings(store))).send()
+    assert list(pushing.RunSender(one, Store(Settings(store))).send().values()) == ["completed"]
     assert Seen(store).one().data.metrics["test/accuracy"] == metrics["test"]["accuracy"]
 
 
@@ -219,7 +219,7 @@ def test_a_report_in_json_is_all_that_stands_in_standard_output(
     one: Path, server: Server, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert push("--uri", server.uri, "--experiment", "json", "--json") == 0
-    assert json.loads(capfd.readouterr().out)["runs"] == [{"id": one.name, "became": "sent"}]
+    assert json.loads(capfd.readouterr().out)["runs"] == [{"id": one.name, "result": "sent"}]
 
 
 def test_what_is_not_there_is_said(folder: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,9 +228,9 @@ def test_what_is_not_there_is_said(folder: Path, store: str, capsys: pytest.Capt
 
 
 def test_two_do_not_send_the_same_run(one: Path, store: str) -> None:
-    with pushing.alone(one) as free:
+    with pushing.sending_lock(one) as free:
         assert free
-        assert list(pushing.OneRun(one, Store(Settings(store))).send().values()) == ["busy"]
+        assert list(pushing.RunSender(one, Store(Settings(store))).send().values()) == ["busy"]
     assert Seen(store).runs() == []
 
 
@@ -241,7 +241,7 @@ def test_a_run_that_goes_on_is_sent_as_far_as_it_is(one: Path, store: str) -> No
     (one / "run.json").write_text(json.dumps({**content, "state": "running", "finished": None, "metrics": {}}))
     (one / "history.jsonl").write_text("".join(lines.splitlines(keepends=True)[:2]) + '{"step": 3, "tr')
     seen = Seen(store)
-    sender = pushing.OneRun(one, Store(Settings(store)))
+    sender = pushing.RunSender(one, Store(Settings(store)))
     with RunFolder(one).held():
         sender.send()
         assert seen.one().info.status == "RUNNING"

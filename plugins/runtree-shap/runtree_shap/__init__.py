@@ -1,1 +1,1 @@
-"""SHAP values for every run of runtree's: what each feature added to each prediction."""
+"""SHAP values for the runs of runtree: the contribution of each feature to each prediction."""

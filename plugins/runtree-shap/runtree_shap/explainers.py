@@ -1,4 +1,4 @@
-"""The ways to explain a model: exactly where it is linear or made of trees, else by asking it many times."""
+"""Explainers: exact ones for linear and tree models, permutations for all others."""
 
 import logging
 import time
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from runtree_shap.outputs import Output, outputs
-from runtree_shap.settings import Settings, share_out
+from runtree_shap.settings import Settings, divide_budget
 
 log = logging.getLogger("runtree.shap")
 
 Array = np.ndarray[Any, Any]
 
 TOLERANCE = 1e-6  # of the largest output
-TREES = ("tree_", "estimators_", "_predictors", "booster_", "get_booster", "get_all_params")  # the last is CatBoost's
+TREES = ("tree_", "estimators_", "_predictors", "booster_", "get_booster", "get_all_params")  # the last is of CatBoost
 
 
 @dataclass(frozen=True)
@@ -27,34 +27,34 @@ class Explanation:
     explains: str
     values: Array
     base: Array
-    additivity: float  # the largest distance of base + sum from the model's own output
+    additivity: float  # the largest difference between base + sum and the model's output
 
 
 def explain(
     model: Any, classes: tuple[Any, ...], train: Array, rows: Array, settings: Settings, seed: int
 ) -> Explanation:
-    """Explain preprocessed rows in the first way that is exact, else by permutations."""
-    known = outputs(model, classes)
+    """Explain preprocessed rows with the first exact explainer, else by permutations."""
+    candidates = outputs(model, classes)
     for explainer, values, base in exact(model, train, rows):
-        if found := matched(explainer, values, base, known, rows):
+        if found := match_output(explainer, values, base, candidates, rows):
             return found
-        log.info("shap: what the %s explainer found does not add up to the model's output", explainer)
-    return by_permutations(known, train, rows, settings, seed)
+        log.info("shap: the values of the %s explainer do not add up to the output of the model", explainer)
+    return by_permutations(candidates, train, rows, settings, seed)
 
 
 def exact(model: Any, train: Array, rows: Array) -> Iterator[tuple[str, Array, Array]]:
-    """Yield (explainer, values, base) for each exact way that fits the model."""
+    """Yield (explainer, values, base) of each exact explainer that supports the model."""
     if hasattr(model, "coef_") and hasattr(model, "intercept_"):
         yield "linear", *linear_values(model, train, rows)
     if any(hasattr(model, name) for name in TREES):
         try:
             yield "tree", *tree_values(model, rows)
-        except Exception as error:  # SHAP has a long list of models that it knows, and errors of many kinds
+        except Exception as error:  # SHAP supports a list of models, and raises errors of many types for others
             log.info("shap: not explained as trees: %s", str(error).partition("\n")[0])
 
 
 def linear_values(model: Any, train: Array, rows: Array) -> tuple[Array, Array]:
-    """Return w · (x - mean of the train part), exact for independent features (Lundberg and Lee 2017, corollary 1)."""
+    """Return w · (x - mean of the train set), exact for independent features (Lundberg and Lee 2017, corollary 1)."""
     weights = np.atleast_2d(np.asarray(model.coef_, dtype=float))
     mean = train.mean(axis=0)
     values = (rows - mean)[:, :, None] * weights.T[None, :, :]
@@ -62,7 +62,7 @@ def linear_values(model: Any, train: Array, rows: Array) -> tuple[Array, Array]:
 
 
 def tree_values(model: Any, rows: Array) -> tuple[Array, Array]:
-    """Return what `shap.TreeExplainer` finds, the trees' own shares of train rows being the background."""
+    """Return values and base of `shap.TreeExplainer`; the background is the number of train rows in each leaf."""
     import shap
 
     explainer = shap.TreeExplainer(model)
@@ -71,33 +71,37 @@ def tree_values(model: Any, rows: Array) -> tuple[Array, Array]:
     return values, np.ravel(explainer.expected_value)[-values.shape[2] :]
 
 
-def matched(explainer: str, values: Array, base: Array, known: Mapping[str, Output], rows: Array) -> Explanation | None:
-    """Find the output that base + sum adds up to; there is none where an explainer misreads a model."""
-    for explains, output in known.items():
+def match_output(
+    explainer: str, values: Array, base: Array, candidates: Mapping[str, Output], rows: Array
+) -> Explanation | None:
+    """Return the explanation with the output that base + sum equals; None if an explainer misinterprets a model."""
+    for explains, output in candidates.items():
         expected = output(rows)
         size = expected.shape[1]
         if values.shape[2] < size or not np.isfinite(expected).all():
             continue
         kept = Explanation(explainer, explains, values[:, :, -size:], base[-size:], 0.0)
-        distance = apart(kept, expected)
+        distance = additivity_error(kept, expected)
         if distance <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
             return Explanation(explainer, explains, kept.values, kept.base, distance)
     return None
 
 
 def by_permutations(
-    known: Mapping[str, Output], train: Array, rows: Array, settings: Settings, seed: int
+    candidates: Mapping[str, Output], train: Array, rows: Array, settings: Settings, seed: int
 ) -> Explanation:
-    """Ask the model itself, for as many rows as the settings allow."""
-    explains, output = next(iter(known.items()))
-    budget = share_out(settings, rows.shape[1])
-    taken = np.random.default_rng(seed).choice(len(train), min(budget.background, len(train)), replace=False)
-    asked = rows[: budget.rows]
-    values, base = permutation_values(output, asked, train[np.sort(taken)], budget.permutations, seed, settings.seconds)
-    if len(values) < len(asked):
-        log.info("shap: %d of %d rows explained in %d seconds", len(values), len(asked), settings.seconds)
+    """Explain by permutations as many rows as the settings allow."""
+    explains, output = next(iter(candidates.items()))
+    budget = divide_budget(settings, rows.shape[1])
+    sampled = np.random.default_rng(seed).choice(len(train), min(budget.background, len(train)), replace=False)
+    explained = rows[: budget.rows]
+    values, base = permutation_values(
+        output, explained, train[np.sort(sampled)], budget.permutations, seed, settings.seconds
+    )
+    if len(values) < len(explained):
+        log.info("shap: %d of %d rows explained in %d seconds", len(values), len(explained), settings.seconds)
     found = Explanation("permutation", explains, values, base, 0.0)
-    return Explanation("permutation", explains, values, base, apart(found, output(asked[: len(values)])))
+    return Explanation("permutation", explains, values, base, additivity_error(found, output(explained[: len(values)])))
 
 
 def permutation_values(
@@ -108,14 +112,14 @@ def permutation_values(
     seed: int,
     seconds: float = float("inf"),
 ) -> tuple[Array, Array]:
-    """Return values of shape (rows, features, outputs) and the base of shape (outputs,), by SHAP's own explainer.
+    """Return values (rows, features, outputs) and the base (outputs,) of `shap.PermutationExplainer`.
 
-    They are exact if features interact in pairs at most. When the time is up, the rows so far are returned.
+    They are exact if features interact at most in pairs. After `seconds`, the rows so far are returned.
 
     Parameters
     ----------
     predict
-        From (rows, features) to (rows, outputs).
+        A function from (rows, features) to (rows, outputs).
     background
         Rows whose values replace those of unknown features.
     permutations
@@ -131,7 +135,7 @@ def permutation_values(
         values: list[Array] = []
         begin = time.monotonic()
         for row in rows:
-            if len(values) == 1:  # SHAP compiles its code for the first row, which must not use up the time
+            if len(values) == 1:  # SHAP compiles code for the first row, which does not count
                 begin = time.monotonic()
             if values and time.monotonic() - begin >= seconds:
                 break
@@ -142,6 +146,6 @@ def permutation_values(
     return np.stack(values), predict(background).mean(axis=0)
 
 
-def apart(found: Explanation, expected: Array) -> float:
-    """Return how far base + sum lies from the model's own output, at most."""
+def additivity_error(found: Explanation, expected: Array) -> float:
+    """Return the largest difference between base + sum and the output of the model."""
     return float(np.abs(found.values.sum(axis=1) + found.base - expected).max())

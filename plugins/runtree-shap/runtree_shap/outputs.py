@@ -1,4 +1,4 @@
-"""What a model says of some rows, as numbers: one column for each output that can be explained."""
+"""The outputs of a model that can be explained, as numbers."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ Output = Callable[[Array], Array]
 
 
 def outputs(model: Any, classes: tuple[Any, ...]) -> dict[str, Output]:
-    """Return what may be explained, by name, what is best explained first. Each gives shape (rows, outputs)."""
+    """Return functions that compute outputs of shape (rows, outputs), by name, the preferred one first."""
     return dict(_classifier(model, classes) if classes else _regressor(model))
 
 
@@ -36,16 +36,16 @@ def _logarithm(values: Array) -> Array:
 
 
 def columns(values: Any, last: bool = False) -> Array:
-    """Return numbers of shape (rows, outputs); of two classes the second alone, for the first is its mirror."""
-    found = np.asarray(values, dtype=float)
-    found = found.reshape(len(found), -1)
-    return found[:, -1:] if last else found
+    """Return numbers of shape (rows, outputs); of two classes only the second, as the first is its complement."""
+    numbers = np.asarray(values, dtype=float)
+    numbers = numbers.reshape(len(numbers), -1)
+    return numbers[:, -1:] if last else numbers
 
 
-def quietly(work: Callable[[], Any]) -> Any:
-    """Do some work without the libraries' warnings, on one thread: forests add up in whatever order threads end."""
+def call_quietly(function: Callable[[], Any]) -> Any:
+    """Call a function without warnings and on one thread: with several, the sums of a forest depend on their order."""
     from joblib import parallel_config
 
     with warnings.catch_warnings(), parallel_config("sequential"):
         warnings.simplefilter("ignore")
-        return work()
+        return function()

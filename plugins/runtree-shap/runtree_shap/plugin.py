@@ -1,4 +1,4 @@
-"""What this package adds to runtree: the stage `explain`, and the config group by which it is set."""
+"""The hooks of this package: the stage `explain` and its config group."""
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -14,7 +14,7 @@ def config_paths() -> Iterable[str]:
 
 @hookimpl
 def register_stages() -> Iterable[Stage]:
-    """Return `explain`, which stands behind `save`: whatever it meets, the model is safe by then."""
+    """Return `explain`. It runs after `save`, so that an error in it cannot lose the model."""
     return [Stage("explain", explain, after="save")]
 
 
@@ -25,7 +25,7 @@ def environment_facts() -> Mapping[str, str]:
 
 
 def explain(run: Run) -> None:
-    """Explain the run's model; numpy and matplotlib are loaded now and not before."""
+    """Explain the model of a run; numpy and matplotlib are imported only here."""
     from runtree_shap.stage import explain_run
 
     explain_run(run)

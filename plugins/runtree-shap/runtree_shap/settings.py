@@ -1,4 +1,4 @@
-"""How much is explained: the keys of the config group `explain`."""
+"""The keys of the config group `explain`, and the budget of a permutation explanation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 
 class Skipped(Exception):
-    """There is no explanation, and this is why."""
+    """Raised with the reason why there is no explanation."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run may set; see `conf/explain/default.yaml`."""
+    """The config; see `conf/explain/default.yaml`."""
 
     rows: int = 200
     background: int = 30
@@ -21,12 +21,12 @@ class Settings:
 
 
 def read_settings(config: Mapping[str, Any]) -> Settings:
-    """Read the settings of a run's config; a run that chose no option of the group `explain` has the defaults."""
+    """Read the settings of a run's config; without the group `explain`, the defaults."""
     node = {key: value for key, value in (config.get("explain") or {}).items() if key != "name"}
-    strange = [key for key in node if key not in Settings.__dataclass_fields__]
-    if strange:
+    unknown = [key for key in node if key not in Settings.__dataclass_fields__]
+    if unknown:
         raise Skipped(
-            f"unknown config key 'explain.{strange[0]}'; possible: {', '.join(Settings.__dataclass_fields__)}"
+            f"unknown config key 'explain.{unknown[0]}'; possible: {', '.join(Settings.__dataclass_fields__)}"
         )
     for key, value in node.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < (0 if key == "rows" else 1):
@@ -36,23 +36,23 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a model-agnostic explanation may spend: rows, background rows and permutations for each row."""
+    """Rows, background rows and permutations per row of a permutation explanation."""
 
     rows: int
     background: int
     permutations: int
 
 
-ROWS = 50  # of a model-agnostic explanation: tens say what matters, and each costs predictions
+MAX_ROWS = 50  # of a permutation explanation: enough for a ranking of the features, and each costs predictions
 
 
-def share_out(settings: Settings, features: int) -> Budget:
-    """Share the predictions out: rows first, then background rows, then permutations.
+def divide_budget(settings: Settings, features: int) -> Budget:
+    """Divide the predictions: rows first, then background rows, then permutations.
 
     A row costs two walks of `features` + 1 predictions for each background row and permutation.
     """
     walk = 2 * (features + 1)
-    rows = min(settings.rows, ROWS, settings.evaluations // walk)
+    rows = min(settings.rows, MAX_ROWS, settings.evaluations // walk)
     if rows < 1:
         raise Skipped(f"{features} features need {walk} predictions a row: raise explain.evaluations")
     background = max(1, min(settings.background, settings.evaluations // (rows * walk)))

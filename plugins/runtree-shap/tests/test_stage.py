@@ -65,7 +65,7 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
 )
 def test_a_wrong_setting_is_told_and_the_run_goes_on(setting: str, why: str, tmp_path: Path) -> None:
     run = train(*write_table(tmp_path), *PLAIN, setting, folder=tmp_path)
-    assert why in read_json(run.folder / "explain" / "skipped.json")["why"]
+    assert why in read_json(run.folder / "explain" / "skipped.json")["reason"]
     assert "is not explained" in (run.folder / "log.txt").read_text()
     assert read_json(run.folder / "run.json")["state"] == "completed"
 
@@ -75,20 +75,20 @@ def broken(*arguments: Any) -> None:
 
 
 def test_a_failure_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtree_shap.found.explain", broken)
+    monkeypatch.setattr("runtree_shap.explanation.explain", broken)
     run = train(*write_table(tmp_path), *PLAIN, folder=tmp_path)
     told = read_json(run.folder / "explain" / "skipped.json")
-    assert told == {"why": "RuntimeError: broken on purpose"}
+    assert told == {"reason": "RuntimeError: broken on purpose"}
     assert [file.name for file in (run.folder / "explain").iterdir()] == ["skipped.json"]
     lines = [line for line in (run.folder / "log.txt").read_text().splitlines() if "WARNING" in line]
     assert len(lines) == 1
 
 
 def test_a_picture_that_fails_leaves_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtree_shap.stage.write_picture", broken)
+    monkeypatch.setattr("runtree_shap.stage.write_plot", broken)
     run = train(*write_table(tmp_path), *PLAIN, folder=tmp_path)
     assert (run.folder / "explain" / "shap_values.parquet").is_file()
-    assert "the picture was not drawn" in (run.folder / "log.txt").read_text()
+    assert "the plot is left out" in (run.folder / "log.txt").read_text()
 
 
 def test_numpy_s_global_generator_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from runtree_shap.explainers import explain, linear_values, permutation_values, tree_values
-from runtree_shap.settings import Settings, Skipped, share_out
+from runtree_shap.settings import Settings, Skipped, divide_budget
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 
@@ -78,11 +78,11 @@ def test_when_time_is_up_the_rows_so_far_are_as_they_would_be() -> None:
 
 @pytest.mark.parametrize("features", [1, 6, 64, 1000, 9000])
 def test_no_more_predictions_than_allowed(features: int) -> None:
-    budget = share_out(Settings(), features)
+    budget = divide_budget(Settings(), features)
     assert budget.rows * 2 * (features + 1) * budget.background * budget.permutations <= Settings().evaluations
     assert min(budget.rows, budget.background, budget.permutations) >= 1
 
 
 def test_too_many_features_are_refused_with_a_way_out() -> None:
     with pytest.raises(Skipped, match=r"raise explain\.evaluations"):
-        share_out(Settings(), 20_000)
+        divide_budget(Settings(), 20_000)

@@ -1,4 +1,4 @@
-"""What the stage finds: an explanation of a sample of the test part, and the names of what it is about."""
+"""Explanation of a sample of the test set, with the names of features and outputs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +13,8 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Found:
-    """An explanation with the names of what it is about."""
+class ExplainedRows:
+    """An explanation with its rows and the names of features and outputs."""
 
     rows: Array  # positions in the data, as in predictions.parquet
     features: tuple[str, ...]
@@ -23,20 +23,20 @@ class Found:
     explanation: Explanation
 
 
-def explained(run: Run, settings: Settings) -> Found:
-    """Explain a seeded sample of the test part, as the algorithm sees it: preprocessed."""
+def explain_test_rows(run: Run, settings: Settings) -> ExplainedRows:
+    """Explain a seeded sample of the test set after preprocessing, which is the input of the algorithm."""
     preprocess, model = run.model[:-1], run.model[-1]
     chosen = np.random.default_rng(run.seed).permutation(run.split.test)[: settings.rows]
     rows = dense(preprocess.transform(run.data.features.iloc[chosen]))
     train = dense(preprocess.transform(run.data.features.iloc[run.split.train]))
-    found = explain(model, run.data.classes, train, rows, settings, run.seed)
-    count = len(found.values)  # a model-agnostic explanation takes fewer rows than it is offered
+    explanation = explain(model, run.data.classes, train, rows, settings, run.seed)
+    count = len(explanation.values)  # a permutation explanation may have fewer rows
     features = tuple(str(name) for name in preprocess.get_feature_names_out())
-    return Found(chosen[:count], features, names(run.data.classes), rows[:count], found)
+    return ExplainedRows(chosen[:count], features, output_names(run.data.classes), rows[:count], explanation)
 
 
-def names(classes: tuple[Any, ...]) -> tuple[str, ...]:
-    """Return the name of each output: a class, or "prediction"; of two classes the second stands for both."""
+def output_names(classes: tuple[Any, ...]) -> tuple[str, ...]:
+    """Return the name of each output: a class, or "prediction"; of two classes only the second."""
     kept = classes[-1:] if len(classes) == 2 else classes
     return tuple(str(label) for label in kept) or ("prediction",)
 

@@ -1,6 +1,6 @@
-"""The picture: a swarm of points for one output, stacked bars for several classes; the plotted data beside it.
+"""The summary plot: a beeswarm for one output, stacked bars for several classes; with the plot_data data as JSON.
 
-Figures are made without pyplot, so nothing is left behind in the process.
+Figures are made without pyplot, which has global state.
 """
 
 import json
@@ -12,34 +12,38 @@ from matplotlib import colormaps, rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
+from runtree_shap.explanation import ExplainedRows
 from runtree_shap.files import importance_table
-from runtree_shap.found import Found
 
 Array = np.ndarray[Any, Any]
 
 NAME = "shap_summary"
-STYLE: Any = {"svg.hashsalt": NAME, "svg.fonttype": "none"}  # the same bytes each time, and text that can be searched
+STYLE: Any = {"svg.hashsalt": NAME, "svg.fonttype": "none"}  # reproducible bytes, searchable text
 BINS, WIDTH = 60, 0.38
 
 
-def write_picture(folder: Path, found: Found, shown: int) -> None:
-    """Write the plotted data and the SVG."""
+def write_plot(folder: Path, explained: ExplainedRows, shown: int) -> None:
+    """Write the plot_data data and the SVG."""
     folder.mkdir(exist_ok=True)
-    data = plotted(found, shown)
+    data = plot_data(explained, shown)
     (folder / f"{NAME}.json").write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
     with rc_context(STYLE):
         draw(data).savefig(folder / f"{NAME}.svg", format="svg", metadata={"Date": None})
 
 
-def plotted(found: Found, shown: int) -> dict[str, Any]:
-    """Return what is drawn: for the most important features values and inputs, or importance by class."""
-    features = importance_table(found)["feature"].tolist()[:shown]
-    places = [found.features.index(name) for name in features]
-    values = found.explanation.values[:, places, :]
-    data: dict[str, Any] = {"explains": found.explanation.explains, "outputs": found.outputs, "features": features}
-    if len(found.outputs) > 1:
+def plot_data(explained: ExplainedRows, shown: int) -> dict[str, Any]:
+    """Return the plot_data data of the most important features: values and inputs, or importance by class."""
+    features = importance_table(explained)["feature"].tolist()[:shown]
+    places = [explained.features.index(name) for name in features]
+    values = explained.explanation.values[:, places, :]
+    data: dict[str, Any] = {
+        "explains": explained.explanation.explains,
+        "outputs": explained.outputs,
+        "features": features,
+    }
+    if len(explained.outputs) > 1:
         return data | {"kind": "bars", "importance": np.abs(values).mean(axis=0).T.tolist()}
-    inputs = found.inputs[:, places].T
+    inputs = explained.inputs[:, places].T
     return data | {
         "kind": "swarm",
         "values": values[:, :, 0].T.tolist(),
@@ -78,7 +82,7 @@ def draw_swarm(figure: Any, axes: Any, data: dict[str, Any]) -> None:
 
 
 def draw_bars(figure: Any, axes: Any, data: dict[str, Any]) -> None:
-    """Draw a bar for each feature, a piece for each class."""
+    """Draw a bar for each feature, stacked by class."""
     colours = colormaps["tab10" if len(data["outputs"]) <= 10 else "tab20"]
     left = np.zeros(len(data["features"]))
     for place, (output, lengths) in enumerate(zip(data["outputs"], data["importance"], strict=True)):
@@ -89,7 +93,7 @@ def draw_bars(figure: Any, axes: Any, data: dict[str, Any]) -> None:
 
 
 def scaled(inputs: list[float | None]) -> Array:
-    """Return a feature's values from 0 to 1, between its 5th and 95th percentile; NaN where it is missing."""
+    """Scale the values of a feature to [0, 1] between its 5th and 95th percentile; NaN if missing."""
     values = np.array(inputs, dtype=float)
     known = values[~np.isnan(values)]
     low, high = np.percentile(known, [5, 95]) if len(known) else (0.0, 0.0)
@@ -99,7 +103,7 @@ def scaled(inputs: list[float | None]) -> Array:
 
 
 def spread(values: Array) -> Array:
-    """Return heights that part points which lie on each other: by turns above and below, the more, the further."""
+    """Return vertical offsets of overlapping points, alternately above and below."""
     span = float(np.ptp(values)) or 1.0
     bins = np.round((values - values.min()) / span * BINS).astype(int)
     heights = np.zeros(len(values))
@@ -111,5 +115,5 @@ def spread(values: Array) -> Array:
 
 
 def shortened(name: str, length: int = 32) -> str:
-    """Return a name that leaves room for the picture."""
+    """Return a name cut to `length` letters."""
     return name if len(name) <= length else f"{name[: length - 1]}…"
