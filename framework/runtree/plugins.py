@@ -15,7 +15,7 @@ import pluggy
 
 from runtree import builtin
 from runtree.contract import hookspecs
-from runtree.contract.errors import MissingError, RuntreeError
+from runtree.contract.errors import MissingError, RunFailedError, RuntreeError, first_line
 from runtree.contract.run import Stage
 from runtree.contract.types import AlgorithmOption, Command, Metric, Tracker
 
@@ -105,6 +105,8 @@ class Plugins:
             except RuntreeError:  # an error that the plugin raised on purpose
                 raise
             except Exception as error:
+                if implementation.plugin_name == BUILTIN:  # not a plugin: what it was given is at fault
+                    raise RunFailedError(f"{name}: {type(error).__name__}: {first_line(error)}") from error
                 raise MissingError(
                     f"plugin '{implementation.plugin_name}' failed in {name}: {type(error).__name__}: {error}",
                     f"leave it out with: runtree --block {implementation.plugin_name} …",

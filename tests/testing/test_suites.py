@@ -113,6 +113,7 @@ FOUND = [
     "TestAlgorithm::test_fit_returns_self_and_keeps_parameters_and_rows[binary]",
     "TestAlgorithm::test_probabilities_sum_to_one[binary]",
     "TestAlgorithm::test_same_seed_same_bytes[binary]",
+    "TestAlgorithm::test_saved_model_is_the_fitted_one_in_a_fresh_state[multiclass]",
     "TestAlgorithm::test_saved_model_predicts_the_same[binary]",
     "TestAlgorithm::test_space_names_keys_that_exist",
     "TestAlgorithm::test_space_ends_are_accepted[classification]",

@@ -18,6 +18,7 @@ from runtree.contract.types import RunRecord
 from runtree.plugins import installed_plugins_with
 from runtree.records.layout import RunFolder, SweepFolder, read_description
 from runtree.records.record import sweep_path
+from runtree.records.user_code import changed_modules
 
 
 def typed_overrides(record: RunRecord) -> list[str]:
@@ -86,18 +87,20 @@ class Rerun:
 
 
 @dataclass(frozen=True)
-class DataChangeListener:
-    """Reports as soon as the data is loaded if it has changed."""
+class ChangeListener:
+    """Reports as soon as the data is loaded, and the config built, if the data or the user's code has changed."""
 
     record: RunRecord
     warn: Callable[[str], None]
 
     @hookimpl
     def stage_finished(self, run: Run, stage: Stage) -> None:
-        """Compare the fingerprints of the data."""
+        """Compare the fingerprints of the data, and the user's own modules with their copies."""
         before = self.record.fingerprints.get("data")
         if stage.name == "load" and before and run.data.fingerprint != before:
             self.warn("the data has changed: the run continues, but its metrics are not comparable")
+        if stage.name == "check" and (changed := changed_modules(RunFolder(self.record.folder).code)):
+            self.warn(f"the code of {', '.join(changed)} has changed: the run continues with the code as it is now")
 
 
 def rerun(record: RunRecord, force: bool, warn: Callable[[str], None], callbacks: TrainCallbacks) -> TrainResult:
@@ -118,7 +121,7 @@ def rerun(record: RunRecord, force: bool, warn: Callable[[str], None], callbacks
     ]
     flags = parse_flags([*words, f"outputs={_quoted(outputs_of(record))}", "hydra.mode=RUN"])
     flags.config_name, flags.config_dir = _config_of_sweep(record)
-    app = App(installed_plugins_with(("rerun", DataChangeListener(record, warn))))
+    app = App(installed_plugins_with(("rerun", ChangeListener(record, warn))))
     return train(app, flags, replace(callbacks, choose_folder=Rerun(record, force).choose_folder))
 
 

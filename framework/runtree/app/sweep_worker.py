@@ -177,6 +177,7 @@ class SweepWorker:
                         prunable=request.prunes,
                         prediction_bytes=request.prediction_bytes,
                         validated=True,  # the preflight has built the algorithms at the ends of the space
+                        saves=request.keep != "none",
                     ),
                 ),
                 self.hooks,

@@ -141,7 +141,8 @@ class HoldsWeights(Protocol):
     """An algorithm whose weights have their own file format: safetensors, `.keras`.
 
     A pipeline that ends in one is saved like any scikit-learn pipeline, with `bare()` as last step, and next to it the
-    files that `save_weights` writes.
+    files that `save_weights` writes. It may also have ``untrained(X, y)``: a copy as it is before the first iteration,
+    which is saved and loaded on trial before a long fit.
     """
 
     def bare(self) -> "HoldsWeights":

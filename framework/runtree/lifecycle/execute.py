@@ -28,6 +28,7 @@ from runtree.records.layout import RunFolder
 from runtree.records.manifest import write_manifest
 from runtree.records.record import write_record
 from runtree.records.run_log import log_to_file
+from runtree.records.user_code import write_sources
 from runtree.records.writer import write_json, write_yaml
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun, RunOptions
@@ -173,6 +174,7 @@ def finalize(run: ActiveRun, stages: Sequence[Stage], hooks: Hooks) -> None:
     run.scored_splits = ("test",)
     score(run)
     write_data_summary(run)
+    write_sources(run.sources, RunFolder(run.folder).code)
     write_environment(RunFolder(run.folder), run, hooks)
     for stage in stages:
         run_stage(stage, run, hooks)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from runtree.contract.iteration import UNWATCHED
+from runtree.lifecycle.replay import try_saving
 from runtree.training.active_run import ActiveRun
 from runtree.training.decision import apply_decision, read_decision
 from runtree.training.fit_plan import fit_parameters
@@ -43,6 +44,7 @@ def fit(run: ActiveRun) -> Any:
     preprocess_config = json.dumps(run.config.to_dict()["preprocess"], sort_keys=True, default=str)
     run.preprocess_key = (run.data.fingerprint, run.split.id, run.data.task, preprocess_config)
     preprocess, features = run.cached("fitted", run.preprocess_key, lambda: fit_preprocess(run))
+    try_saving(run, preprocess)
     target = run.cached("target", run.preprocess_key, lambda: run.data.target.iloc[run.split.train].to_numpy())
     # preprocessing the validation rows costs time, so it is done only if something monitors them during the fit
     wants_validation = plan.steps or "validation" in fit_parameters(algorithm)

@@ -10,6 +10,7 @@ from runtree.contract.redaction import redact_override
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.record import new_record
+from runtree.records.user_code import sources_fingerprint
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun
 
@@ -37,6 +38,7 @@ def final_record(
     fingerprints |= {"split": run.split.id} if run.is_set("split") else {}
     fingerprints |= {"test": run.test_access["rows"]} if run.test_access else {}
     fingerprints |= {"pretrained": run.metadata["pretrained"]} if "pretrained" in run.metadata else {}
+    fingerprints |= {"code": sources_fingerprint(run.sources)} if run.sources else {}
     return replace(
         record,
         state=state,

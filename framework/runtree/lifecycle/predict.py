@@ -1,6 +1,7 @@
 """Predict the rows of a file with the model of a run, in batches: the file may be larger than memory."""
 
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,12 +15,15 @@ from runtree.contract.protocols import Hooks
 from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest
+from runtree.records.user_code import changed_modules
 from runtree.tables.csv_files import CsvFormat, Reading, csv_batches
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from runtree.tables.declared import Misfits
+
+log = logging.getLogger(__name__)
 
 # rows in memory at a time: enough that the cost of a call is negligible, and few enough for a wide table
 BATCH_ROWS = 50_000
@@ -181,7 +185,15 @@ def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -
         raise NotFoundError(f"{folder.path}: this run kept no model", "only completed runs do: runtree runs")
     # hashes come before the first file is parsed: a damaged or exchanged model must not reach a parser
     check_manifest(folder, folder.model)
-    return read_predictor(folder.model, hooks, trust)
+    predictor = read_predictor(folder.model, hooks, trust)
+    # after the load, which imports the modules that the model needs
+    if changed := changed_modules(folder.code):
+        log.warning(
+            "the code of %s has changed since the model was trained, which may change its predictions; as it was: %s",
+            ", ".join(changed),
+            folder.code,
+        )
+    return predictor
 
 
 def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Predictor:

@@ -6,6 +6,7 @@ from typing import Any
 from runtree.contract.errors import RunFailedError, first_line
 from runtree.lifecycle.load import table_options
 from runtree.lifecycle.outcome import final_record
+from runtree.lifecycle.replay import check_saved_model
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
 from runtree.records.writer import write_json
@@ -18,7 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def save(run: ActiveRun) -> None:
-    """Write the model in the first format that a plugin or runtree supports for it, and `model.json` beside it."""
+    """Write the model in the first format that a plugin or runtree supports for it, and `model.json` beside it.
+
+    Then the files are loaded again: a model that does not come back the same fails the run.
+    """
     folder = RunFolder(run.folder)
     folder.model.mkdir()
     # plugins are called before runtree's own hook, so that a plugin can save its own estimators in its own format
@@ -37,6 +41,11 @@ def save(run: ActiveRun) -> None:
     }
     # last: a folder without it is not taken for a model
     write_json(folder.model / "model.json", description)
+    try:
+        check_saved_model(run, folder.model)
+    except RunFailedError:
+        (folder.model / "model.json").unlink()  # the weights may be of use to someone who mends the code
+        raise
 
 
 def describe_columns(run: ActiveRun) -> list[dict[str, Any]]:

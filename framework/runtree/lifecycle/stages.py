@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from runtree.config.allowlist import find_targets
 from runtree.config.build import build, build_algorithm
 from runtree.config.catalogue import differs_by_task
 from runtree.config.space.dimensions import parse_space
@@ -21,6 +22,7 @@ from runtree.lifecycle.load import table_options
 from runtree.lifecycle.save import report, save
 from runtree.lifecycle.score import score
 from runtree.records.layout import RunFolder
+from runtree.records.user_code import find_sources, write_sources
 from runtree.records.writer import write_json
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun
@@ -144,6 +146,12 @@ def check_stage(run: ActiveRun) -> None:
     run.space = partial(algorithm_space, run)
     run.evaluator = build_evaluator(run)
     check_decision(run)
+    # now, and not when the model is saved: the files may be edited while the run lasts
+    named = str(config["algorithm"].get("path") or "").replace(":", ".")
+    targets = (*find_targets(config), *([named] if named else []))
+    run.sources = run.cached("code", targets, lambda: find_sources(targets))
+    if run.records and run.scored_splits == SPLITS:  # a run of a sweep keeps them with its model
+        write_sources(run.sources, RunFolder(run.folder).code)
 
 
 def split_stage(run: ActiveRun) -> None:

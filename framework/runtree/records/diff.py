@@ -7,7 +7,9 @@ from typing import Any
 
 from runtree.contract.fingerprint import affects_fingerprint
 from runtree.contract.types import RunRecord
+from runtree.records.layout import RunFolder
 from runtree.records.reader import RunReader, flatten, read_json
+from runtree.records.user_code import module_hashes
 
 ABSENT = object()
 EVALUATION = "evaluator."  # with another evaluator, a metric of the same name is another metric
@@ -76,7 +78,10 @@ def diff(first: RunRecord, second: RunRecord) -> Diff:
     data, data_notes = _read_both(_read_data, records)
     environments, notes = _read_both(lambda record: RunReader(record.folder).read_environment(), records)
     # the revision has a section of its own, because it needs notes of its own
-    code = [{"git": environment.pop("git", None)} for environment in environments]
+    code = [
+        {"git": environment.pop("git", None), "modules": module_hashes(RunFolder(record.folder).code)}
+        for environment, record in zip(environments, records, strict=True)
+    ]
     sections = (
         _compare("config", [record.config for record in records], nested=False),
         _compare("data", data, data_notes),

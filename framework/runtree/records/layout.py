@@ -42,6 +42,7 @@ class RunFolder:
     checkpoints = FileName("checkpoints")  # states from which the fit can be resumed, a folder each
     data = FileName("data.json")  # schema, number of rows and fingerprint of the data, and the split
     environment = FileName("environment.json")  # versions, git, hardware
+    code = FileName("code")  # the folder of copies of the user's own modules, with their sha256
     predictions = FileName("predictions.parquet")  # one row for each row of the data in a split
     validation = FileName(
         "validation.npz"

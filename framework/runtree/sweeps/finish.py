@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from runtree.contract.errors import NotFoundError, first_line
+from runtree.contract.errors import NotFoundError, RuntreeError, first_line
 from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts, read_description, timestamp
 from runtree.records.record import read_record
 from runtree.records.writer import write_json, write_text
@@ -123,16 +123,19 @@ def keep_run(driver: Driver, run: RunState) -> None:
     # All workers get the request, as the driver does not know which one holds the run: the others return None
     results = _on_workers(driver, [FinalizeRequest(run.number)] * driver.executor.slots)
     result = next((result for result in results if isinstance(result, AttemptResult)), None)
+    # an error about the model itself, such as one that does not come back from its file: another fit would end alike
+    fault = next((result for result in results if isinstance(result, RuntreeError)), None)
     attempts = driver.options.retries + 1
-    while result is None and attempts and driver.signals < 2:
+    while result is None and fault is None and attempts and driver.signals < 2:
         [refitted] = _on_workers(driver, [FinalizeRequest(run.number, refit=driver.repeat_request(run))])
         result, attempts = refitted if isinstance(refitted, AttemptResult) else None, attempts - 1
+        fault = refitted if isinstance(refitted, RuntreeError) else None
     if result is not None and result.state == "completed":
         # in the ledger, too: should the files be damaged later, the test metrics can be restored from it
         event = {"event": "kept", "run": run.number, "metrics": result.metrics, "seconds": result.seconds}
         driver.append(event | {"fingerprints": result.fingerprints, "missed": list(result.failed_gates)})
         return
-    error = str(((result.error if result is not None else None) or {}).get("message", "its process is gone"))
+    error = str(fault or ((result.error if result is not None else None) or {}).get("message", "its process is gone"))
     log.warning("run %d could not be kept: %s", run.number, error)
     # its folder may hold half of an attempt to save it
     driver.unverified.append(run.number)

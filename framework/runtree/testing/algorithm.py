@@ -4,6 +4,7 @@ import inspect
 import json
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import pytest
 from threadpoolctl import threadpool_limits
@@ -14,9 +15,11 @@ from runtree.contract.errors import ConfigError
 from runtree.contract.run import Run
 from runtree.contract.types import TASKS, Task
 from runtree.lifecycle.predict import load_predictor
+from runtree.lifecycle.replay import check_saved_model
 from runtree.testing.fixtures import PLAIN, UNEXAMINED, Case, cases_of, compose, numbers, task_of, train, write_table
 from runtree.testing.space import changes
 from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
+from runtree.training.active_run import ActiveRun
 
 
 @TINY
@@ -66,11 +69,13 @@ class AlgorithmSuite(Suite):
     @classmethod
     def trained(cls, case: Case, folder: Path) -> Run:
         """Train on a tiny table."""
-        return train(
-            *(f"algorithm={cls.option}", *PLAIN, *UNEXAMINED, *write_table(folder, case), *cls.overrides),
-            folder=folder,
-            app=cls.make_app(),
-        )
+        # without the replay, which would fail the run and so all tests that use it: it is a test of its own
+        with patch("runtree.lifecycle.save.check_saved_model"):
+            return train(
+                *(f"algorithm={cls.option}", *PLAIN, *UNEXAMINED, *write_table(folder, case), *cls.overrides),
+                folder=folder,
+                app=cls.make_app(),
+            )
 
     def built(self, node: dict[str, Any], task: str) -> Any:
         """Build the unfitted algorithm."""
@@ -140,6 +145,10 @@ class AlgorithmSuite(Suite):
     def test_same_seed_same_bytes(self, run: Run, case: Case, tmp_path: Path) -> None:
         # a second run in this process: global state that the first one leaves behind shows as well
         assert_same_science(run, self.trained(case, tmp_path))
+
+    def test_saved_model_is_the_fitted_one_in_a_fresh_state(self, run: ActiveRun) -> None:
+        # as at the end of each run, which fails if this does: with other random numbers, and modules imported anew
+        check_saved_model(run, folder_of(run).model)
 
     def test_saved_model_predicts_the_same(self, run: Run) -> None:
         plugins = self.make_app().plugins

@@ -11,6 +11,7 @@ from runtree.contract.run import Deferred, Pruned, Run, Slot
 from runtree.contract.search import SearchResult
 from runtree.contract.types import Evaluation, Metric
 from runtree.records.layout import RunFolder
+from runtree.records.user_code import SourceFile
 from runtree.records.writer import append_line
 from runtree.training.fit_plan import FitPlan
 
@@ -45,6 +46,8 @@ class RunOptions:
         The number of processes the run may use. A run of a sweep has 1: its other slots do other runs.
     prediction_bytes
         How many bytes the validation predictions of a sweep's run may take that is not kept; 0: none are written.
+    saves
+        Whether the run's model may be saved: not that of a run in a sweep which keeps none.
     """
 
     overrides: tuple[str, ...] = ()
@@ -56,6 +59,7 @@ class RunOptions:
     on_iteration: "Callable[[ActiveRun, Mapping[str, Any]], None]" = lambda run, line: None
     slots: int = 1
     prediction_bytes: int = 0
+    saves: bool = True
 
 
 class ActiveRun(Run):
@@ -84,6 +88,8 @@ class ActiveRun(Run):
         One sentence for each quality gate that the run failed.
     stage_seconds
         The duration of each finished stage.
+    sources
+        The modules of the user's own that the config names, as they were when the run began.
     """
 
     estimator = Slot[Any]("check")
@@ -114,6 +120,7 @@ class ActiveRun(Run):
         self.fit_summary: Mapping[str, Any] = {}
         self.failed_gates: tuple[str, ...] = ()
         self.stage_seconds: dict[str, float] = {}
+        self.sources: tuple[SourceFile, ...] = ()
 
     @property
     def iterates(self) -> bool:

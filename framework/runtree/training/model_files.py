@@ -105,6 +105,15 @@ def load_skops(folder: Path, trust: Iterable[str]) -> Any:
     return model
 
 
+def written_types(folder: Path) -> tuple[str, ...]:
+    """Return the types in the model file of a folder; none if its format is another.
+
+    To be trusted only by the process that wrote the file: it holds the objects themselves.
+    """
+    file = folder / FILE
+    return tuple(_skops().get_untrusted_types(file=file)) if file.is_file() else ()
+
+
 def is_torch_type(name: str) -> bool:
     """Return whether a type is a layer, an optimizer or a schedule of torch."""
     try:

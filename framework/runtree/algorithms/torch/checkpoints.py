@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 FILE = "weights.safetensors"
+TRAINING_OBJECTS = ("loss", "optimizer", "scheduler")  # parameters that may be objects; predictions need none
 
 
 class SavedWeights:
@@ -21,17 +22,26 @@ class SavedWeights:
     n_outputs_: int
 
     def bare(self) -> Self:
-        """Return the fitted network without its module: only numbers, strings, arrays and lists of them."""
+        """Return the fitted network without its module and its training: numbers, strings, arrays and lists of them."""
         bare = copy.copy(self)
-        del bare.module_
+        vars(bare).pop("module_", None)
+        # without what only training needs: a loss may be of a type that cannot be written, or that must be trusted
+        for name in TRAINING_OBJECTS:
+            if not isinstance(getattr(bare, name), str | None):
+                setattr(bare, name, type(self).__dataclass_fields__[name].default)  # type: ignore[attr-defined]
         return bare
 
     def save_weights(self, folder: Path) -> None:
         """Write `weights.safetensors`."""
-        save_file({name: tensor.cpu() for name, tensor in self.copy_weights().items()}, folder / FILE)
+        # contiguous, which safetensors requires: weights may be in the memory format channels_last. They get it back
+        # when they are loaded into a new module
+        weights = {name: tensor.cpu().contiguous() for name, tensor in self.copy_weights().items()}
+        save_file(weights, folder / FILE)
 
     def load_weights(self, folder: Path) -> None:
         """Make the module and load the weights that `save_weights` wrote."""
+        # not under the seed of the fit: a module that keeps random numbers outside its weights would be right on this
+        # version of torch only. Such a module is found before its fit
         with torch.random.fork_rng():
             self.module_ = self.make_module(self.encoder_, self.n_outputs_)  # type: ignore[attr-defined]
         self.module_.load_state_dict(load_file(folder / FILE))
@@ -79,7 +89,8 @@ def read_state(folder: Path) -> dict[str, Any]:
 def _without_tensors(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     """Move tensors into `tensors`; mappings become lists of pairs, as JSON has no numeric keys."""
     if isinstance(value, Tensor):
-        tensors[path] = value.detach().cpu().clone()  # cloned: tied weights share memory, which safetensors refuses
+        # cloned: tied weights share memory, which safetensors refuses; and contiguous, which it requires
+        tensors[path] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
         return {"tensor": path}
     if isinstance(value, Mapping):
         return {"pairs": [[key, _without_tensors(below, f"{path}.{key}", tensors)] for key, below in value.items()]}

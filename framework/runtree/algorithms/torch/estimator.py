@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -184,6 +184,17 @@ class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[mis
             with make_trainer(self.module_, settings, data, device, self.devices) as training:
                 run_epochs(training, self, report, data.validation is not None)
         return self
+
+    def untrained(self, X: Any, y: Any) -> Self:
+        """Return a copy that has learnt the shape of rows and target, with the weights that a fit would start from."""
+        network: Self = clone(self)
+        network._validate_params()
+        rows = network._training_data(X, y, None, None).train
+        with threads(self.threads), seeded(torch.device("cpu"), network._settings().seed, 0), torch.no_grad():
+            network.module_ = network.make_module(network.encoder_, network.n_outputs_)
+            for inputs in inputs_of(rows.inputs, in_order(len(rows), rows.inputs), 0, torch.device("cpu")):
+                network.module_.eval()(*inputs)  # lazy layers get their shape from the first rows
+        return network
 
     def outputs(self, X: Any) -> Array:
         """Run the module on rows; return float32 of shape (rows, outputs): logits, or standardised values."""
