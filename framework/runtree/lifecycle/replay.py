@@ -201,6 +201,10 @@ class _Replayed:
     labels: "Array | None"
     numbers: "Array | None"
 
+    @property
+    def shapes(self) -> list[Any]:
+        return [None if part is None else part.shape for part in (self.labels, self.numbers)]
+
 
 def _predict(model: Any, features: "pd.DataFrame", is_classification: bool) -> _Replayed:
     import numpy as np
@@ -219,20 +223,20 @@ def _compare(expected: _Replayed, found: _Replayed) -> str:
     """Return how many predictions differ, and by how much; an empty text if none does."""
     import numpy as np
 
-    differing, largest = np.zeros(0, dtype=bool), ""
-    if expected.labels is not None and found.labels is not None:
-        differing = expected.labels != found.labels
+    if expected.shapes != found.shapes:
+        return f"it predicts values of shape {found.shapes} instead of {expected.shapes}"
+    unequal, largest = [], ""
+    if expected.labels is not None:
+        unequal.append(expected.labels != found.labels)
     if expected.numbers is not None and found.numbers is not None:
-        if expected.numbers.shape != found.numbers.shape:
-            return f"it predicts the shape {found.numbers.shape} instead of {expected.numbers.shape}"
         # of a regression, relative to an ordinary prediction: one near 0 has no digits of its own
         scale = 1.0 if expected.labels is not None else _median_size(expected.numbers)
         tolerance = ABSOLUTE_TOLERANCE * scale
         close = np.isclose(found.numbers, expected.numbers, RELATIVE_TOLERANCE, tolerance, equal_nan=True)
-        unequal = ~close.reshape(len(close), -1).all(axis=1)
-        differing = differing | unequal if len(differing) else unequal
+        unequal.append(~close.reshape(len(close), -1).all(axis=1))
         with np.errstate(invalid="ignore"):  # of infinities
             largest = f", by up to {np.nanmax(np.abs(found.numbers - expected.numbers), initial=0.0):.3g}"
+    differing = np.logical_or.reduce(unequal)
     return f"{differing.sum()} of {len(differing)} predictions differ{largest}" if differing.any() else ""
 
 

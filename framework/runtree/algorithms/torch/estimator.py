@@ -192,7 +192,8 @@ class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[mis
         rows = network._training_data(X, y, None, None).train
         with threads(self.threads), seeded(torch.device("cpu"), network._settings().seed, 0), torch.no_grad():
             network.module_ = network.make_module(network.encoder_, network.n_outputs_)
-            for inputs in inputs_of(rows.inputs, in_order(len(rows), rows.inputs), 0, torch.device("cpu")):
+            batches = sequential_batches(len(rows), rows.inputs)
+            for inputs in iterate_inputs(rows.inputs, batches, 0, torch.device("cpu")):
                 network.module_.eval()(*inputs)  # lazy layers get their shape from the first rows
         return network
 
