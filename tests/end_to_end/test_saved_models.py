@@ -41,11 +41,11 @@ def own(folder):
 
 def train(*, name):
     table = ["data=csv", "data.path=rows.csv", "data.target=y", "data.task=regression", "preprocess=none"]
-    return ["train", *table, "algorithm=import", f"algorithm.path=own_models:{name}", *UNEXAMINED]
+    return ["train", *table, "algorithm=import", f"algorithm.path={name}", *UNEXAMINED]
 
 
 def test_a_model_that_does_not_come_back_fails_the_run_and_its_predictions_stay(runtree, own):
-    said = runtree(*train(name="Forgetful"))
+    said = runtree(*train(name="own_models:Forgetful"))
     assert said.code == 1
     assert "error: the saved model is not the fitted one: 60 of 60 predictions differ" in said.err
     [run] = own.glob("outputs/*/*")
@@ -55,7 +55,7 @@ def test_a_model_that_does_not_come_back_fails_the_run_and_its_predictions_stay(
 
 
 def test_the_code_of_a_model_is_kept_and_a_change_is_told(runtree, own):
-    assert runtree(*train(name="Constant")).code == 0
+    assert runtree(*train(name="own_models:Constant")).code == 0
     [run] = own.glob("outputs/*/*")
     assert (run / "code" / "own_models.py").read_text() == OWN
     assert len(json.loads((run / "run.json").read_text())["fingerprints"]["code"]) == 64
@@ -64,6 +64,12 @@ def test_the_code_of_a_model_is_kept_and_a_change_is_told(runtree, own):
     (own / "own_models.py").write_text(OWN + "# edited\n")
     assert "the code of own_models has changed since the model was trained" in runtree(*predict).err.replace("\n", " ")
     assert "the code of own_models has changed" in runtree("rerun", "latest").err.replace("\n", " ")
+
+
+def test_a_model_that_learns_no_attribute_predicts(runtree, own):
+    said = runtree(*train(name="told:Told"))
+    assert said.code == 0, said.err
+    assert runtree("predict", "latest", "rows.csv", "-o", "out.csv", "--trust", "told.Told").code == 0
 
 
 def test_the_best_of_a_sweep_is_not_fitted_again_for_a_model_that_does_not_come_back(runtree, own):

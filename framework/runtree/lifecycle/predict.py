@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import DataError, MissingError, NotFoundError, RequestError, first_line
+from runtree.contract.predictions import apply_preprocessing
 from runtree.contract.protocols import Hooks
 from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
@@ -118,12 +119,13 @@ class Predictor:
         import pandas as pd
         from joblib import parallel_config
 
-        features = self.select_columns(rows, counts)
+        # as in the run: `Pipeline.predict` would refuse an estimator that learns no attribute
+        model, features = apply_preprocessing(self.model, self.select_columns(rows, counts))
         with parallel_config("sequential"):  # a forest sums its trees in thread order, which changes the last digit
-            columns: dict[str, Any] = {PREDICTION: self.model.predict(features)}
-            if self.classes and hasattr(self.model, "predict_proba"):
-                y_proba = self.model.predict_proba(features)
-                columns |= {f"p_{label}": y_proba[:, code] for code, label in enumerate(self.model.classes_.tolist())}
+            columns: dict[str, Any] = {PREDICTION: model.predict(features)}
+            if self.classes and hasattr(model, "predict_proba"):
+                y_proba = model.predict_proba(features)
+                columns |= {f"p_{label}": y_proba[:, code] for code, label in enumerate(model.classes_.tolist())}
         predictions = pd.DataFrame(columns, index=rows.index)
         return pd.concat([rows[list(keep)], predictions], axis=1) if keep else predictions
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, RunFailedError, UntrustedError, first_line
+from runtree.contract.predictions import apply_preprocessing
 from runtree.contract.protocols import Hooks
 from runtree.contract.types import SPLITS
 from runtree.lifecycle.predict import read_predictor
@@ -212,10 +213,11 @@ def _predict(model: Any, features: "pd.DataFrame", is_classification: bool) -> _
 
     with warnings.catch_warnings(), parallel_config("sequential"):
         warnings.simplefilter("ignore")  # the stage score has shown them
-        predicted = np.asarray(model.predict(features)).ravel()
+        model, rows = apply_preprocessing(model, features)
+        predicted = np.asarray(model.predict(rows)).ravel()
         if not is_classification:
             return _Replayed(None, predicted.astype(float))
-        proba = model.predict_proba(features) if hasattr(model, "predict_proba") else None
+        proba = model.predict_proba(rows) if hasattr(model, "predict_proba") else None
         return _Replayed(predicted.astype(object), None if proba is None else np.asarray(proba, dtype=float))
 
 
