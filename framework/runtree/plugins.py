@@ -15,7 +15,7 @@ import pluggy
 
 from runtree import builtin
 from runtree.contract import hookspecs
-from runtree.contract.errors import MissingError, RunFailedError, RuntreeError, first_line
+from runtree.contract.errors import FOREIGN_ERRORS, MissingError, RunFailedError, RuntreeError, first_line
 from runtree.contract.run import Stage
 from runtree.contract.types import AlgorithmOption, Command, Metric, Tracker
 
@@ -68,7 +68,7 @@ class Plugins:
                 continue
             try:
                 items = _check_items(implementation.function(), CONTRIBUTION_TYPES[name])
-            except Exception as error:
+            except FOREIGN_ERRORS as error:
                 self._break(plugin, f"{name}: {type(error).__name__}: {error}")
                 continue
             yield from ((plugin, item) for item in items)
@@ -87,7 +87,7 @@ class Plugins:
                 continue
             try:
                 implementation.function(*(arguments[argument] for argument in implementation.argnames))
-            except Exception as error:
+            except FOREIGN_ERRORS as error:
                 log.warning(
                     "plugin %s failed in %s: %s: %s", implementation.plugin_name, name, type(error).__name__, error
                 )
@@ -104,7 +104,7 @@ class Plugins:
                 result = implementation.function(*(arguments[argument] for argument in implementation.argnames))
             except RuntreeError:  # an error that the plugin raised on purpose
                 raise
-            except Exception as error:
+            except FOREIGN_ERRORS as error:
                 if implementation.plugin_name == BUILTIN:  # not a plugin: what it was given is at fault
                     raise RunFailedError(f"{name}: {type(error).__name__}: {first_line(error)}") from error
                 raise MissingError(
@@ -161,7 +161,7 @@ def _load(plugins: Plugins, point: EntryPoint) -> None:
     plugins.versions[point.name] = point.dist.version if point.dist else "?"
     try:
         plugin = point.load()
-    except Exception as error:
+    except FOREIGN_ERRORS as error:
         plugins._break(point.name, f"cannot be imported: {type(error).__name__}: {error}")
         return
     _register(plugins, point.name, plugin)

@@ -493,8 +493,8 @@ FAILING = {
     "well": ("completed", None, ""),
     "flood": ("completed", None, ""),
     "long_name": ("completed", None, ""),
-    "nan": ("failed", "diverged", "Diverged"),
-    "infinity": ("failed", "diverged", "Diverged"),
+    "nan": ("failed", "diverged", "DivergedError"),
+    "infinity": ("failed", "diverged", "DivergedError"),
     "infinite": ("completed", None, ""),
     "complain": ("failed", "error", "ValueError"),
     "leave": ("failed", "error", "Crashed"),
@@ -545,7 +545,24 @@ def test_an_objective_that_is_no_finite_number_makes_a_run_a_failed_one(folder, 
     typed = [text for text in words("grid", None, IN_PROCESS) if not text.startswith("objective.")]
     said = runtree(*typed, "objective.metric=rmse", "evaluator.metrics=[rmse]")
     assert said.code == 1, said.err
-    assert states(folder) == {"infinite": ("failed", "diverged", "Diverged"), "well": ("completed", None, "")}
+    assert states(folder) == {"infinite": ("failed", "diverged", "DivergedError"), "well": ("completed", None, "")}
     stop = json.loads(sweep_of(folder).stop.read_text())
     assert (stop["best"]["run"], stop["counters"]["completed"], stop["counters"]["failed"]) == (1, 1, 1)
     assert [row["state"] for row in leaderboard(folder)] == ["completed", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("do", "how", "why"),
+    [
+        ("nan", ("failed", "diverged", "DivergedError"), "the predictions of 12 of 12 rows are not finite"),
+        ("infinity", ("failed", "diverged", "DivergedError"), "the predictions of 12 of 12 rows are not finite"),
+        ("exit", ("failed", "error", "SystemExit"), "called sys.exit(3)"),
+    ],
+)
+def test_one_rule_holds_for_a_run_alone_and_in_a_sweep(folder, runtree, do, how, why):
+    lay_out(folder, {}, {"do": do})
+    typed = [text for text in words("grid") if text != "-m" and not text.startswith("tuner")]
+    said = runtree(*typed)
+    assert (said.code, why in said.err) == (1, True), said.err
+    [record] = [json.loads(file.read_bytes()) for file in folder.glob("outputs/*/*/run.json")]
+    assert (record["state"], record["reason"], record["error"]["type"]) == FAILING[do] == how

@@ -1,8 +1,10 @@
 import json
 
+import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from runtree.records.layout import RunFolder
 from runtree.reports.plots.draw import draw_run_plots
 from runtree.reports.run.content import read_run_content
 
@@ -33,6 +35,17 @@ def drawn(record, folder) -> dict[str, dict]:
         f"{name[:-5]}.svg" for name in names if name.endswith(".json")
     ]
     return {name[:-5]: json.loads((folder / name).read_text()) for name in names if name.endswith(".json")}
+
+
+@pytest.mark.parametrize("case", OF_CASE)
+def test_predictions_that_are_not_finite_are_not_drawn(write, folder, case, caplog):
+    record = write(case, found={})
+    file = RunFolder(record.folder).predictions
+    table = pd.read_parquet(file)
+    table.loc[table["part"] == "test", table.columns[-1]] = float("nan")
+    table.to_parquet(file, index=False)
+    assert not set(drawn(record, folder / "plots")) & OF_CASE[case]
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("case", OF_CASE)

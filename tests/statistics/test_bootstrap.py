@@ -114,7 +114,7 @@ def test_what_cannot_be_compared_says_why():
     answers = classified()
     without = Predictions(answers.y_true, answers.y_pred, None, answers.classes)
     found = bootstrap_difference(answers, without, METRICS["roc_auc"], 100, 0.95, 0)
-    assert "needs probabilities" in found.note
+    assert "predicts no probabilities" in found.note
     with pytest.raises(ValueError, match="same rows"):
         bootstrap_difference(measured(rows=10), measured(rows=11), METRICS["mae"], 100, 0.95, 0)
 

@@ -3,7 +3,6 @@
 import gc
 import math
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -186,9 +185,6 @@ class SweepWorker:
         except KeyboardInterrupt:
             if not records:  # before the run had a folder; else its record says so, and the driver knows why
                 raise
-        # an algorithm that calls sys.exit() must not end the worker; its record says that the run has failed
-        except SystemExit as error:
-            sys.stderr.write(f"the algorithm called sys.exit({error.code})\n")
         except Exception:
             if not records:
                 raise
@@ -196,8 +192,6 @@ class SweepWorker:
 
     def _end_trial(self, request: RunRequest, run: ActiveRun | None, record: RunRecord) -> AttemptResult:
         objectives = objective_values(record, request.objectives)
-        if record.state == "completed" and objectives is None:
-            record = mark_diverged(record, request)
         if run is not None and record.state == "completed" and objectives is not None and request.keep == "best":
             self._add_candidate(request, run, record, objectives)
         # Another attempt continues from the checkpoints of an interrupted run; nothing else reads them. One that failed
@@ -254,15 +248,3 @@ def objective_values(record: RunRecord, objectives: MetricDirections) -> tuple[f
     if any(value is None or not math.isfinite(value) for value in values):
         return None
     return tuple(float(value) for value in values if value is not None)
-
-
-def mark_diverged(record: RunRecord, request: RunRequest) -> RunRecord:
-    """Turn a completed run without a finite objective into a failed one, in its folder, too."""
-    from runtree.records.record import write_record
-
-    names = ", ".join(name for name, _ in request.objectives)
-    error = {"type": "Diverged", "message": f"{names} on the validation split is not a finite number", "hints": []}
-    record = replace(record, state="failed", reason="diverged", error=error)
-    # in the folder, too: `runtree runs` reads it, and must not show a completed run without a value
-    write_record(RunFolder(request.folder), record, durable=False)
-    return record

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from runtree.contract.errors import first_line
+from runtree.contract.errors import FOREIGN_ERRORS, first_line
 from runtree.contract.predictions import Predictions, encode_target, predict
 from runtree.contract.types import SPLITS, Direction, Metric
 from runtree.lifecycle.split import holdout_rows
@@ -75,7 +75,7 @@ def skipped(reason: str) -> CheckResult:
     return CheckResult("skipped", reason)
 
 
-def error_result(error: Exception) -> CheckResult:
+def error_result(error: BaseException) -> CheckResult:
     """Return an error as a failed check; runtree's own errors bring their advice along."""
     hints = getattr(error, "hints", ())
     advice = "; ".join(hints) or "see the traceback: runtree --traceback train …"
@@ -152,7 +152,7 @@ class CheckContext:
         """The error that fitting the pipeline raises, as a failed check."""
         try:
             self.model  # noqa: B018
-        except Exception as error:
+        except FOREIGN_ERRORS as error:
             return error_result(error)
         return None
 

@@ -18,6 +18,7 @@ from runtree.checks.table import (
     check_reading,
     check_time,
 )
+from runtree.contract.errors import FOREIGN_ERRORS
 
 
 @dataclass(frozen=True)
@@ -83,5 +84,5 @@ def run_check(check: Check, context: CheckContext) -> CheckResult:
     try:
         return check.function(context)
     # a check that raises is a finding about the pipeline; the other checks still run
-    except Exception as error:
+    except FOREIGN_ERRORS as error:
         return error_result(error)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MAX_WARNINGS = 2  # printed after training; the line below them says where the others are
+MAX_NAMES = 4  # of metrics on one line
 DASH = "\N{EN DASH}"
 LARGE_NUMBER = 1e5  # from here on three significant digits, not decimals
 FINDING_COLUMNS = ["level", "finding", "says", "advice"]
@@ -58,6 +59,31 @@ def format_interval(limits: Mapping[str, float | None]) -> str | None:
 
 def _is_known(limits: Mapping[str, float | None]) -> bool:
     return limits.get("low") is not None and limits.get("high") is not None
+
+
+def undefined_lines(undefined: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why metrics have no value, and why test metrics have no interval, a line for each reason.
+
+    Parameters
+    ----------
+    undefined
+        Reasons by metric, by split, as `metrics.json` holds them.
+    """
+    found: dict[str, dict[str, None]] = {}  # the names with a reason, in order
+    for split, reasons in undefined.items():
+        for name, reason in reasons.items():
+            # a model is the same on every split, rows are not
+            where = "" if reason.startswith("the model") else f" on {split}"
+            found.setdefault(f"not defined{where}, {reason}", {})[name] = None
+    intervals = evaluation.get("intervals") or {}
+    for name, limits in (intervals.get("test") or {}).items():
+        if limits.get("reason") and name not in (undefined.get("test") or {}):
+            found.setdefault(f"no interval, {limits['reason']}", {})[name] = None
+    for reason, names in found.items():
+        shown = ", ".join([*names][:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
+        yield printable(f"{shown}: {reason}")
+    if intervals.get("note"):
+        yield f"note: {intervals['note']}"
 
 
 def evaluation_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:

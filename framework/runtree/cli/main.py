@@ -242,6 +242,13 @@ def _run_verb(arguments: list[str] | None) -> int:
     except RuntreeError as error:
         _print_error(str(error), error)
         return error.exit_code
+    # code that a verb of ours has called; a verb of a plugin may end as it likes
+    except SystemExit as error:
+        if not VERBS.keys() & {*(sys.argv[1:] if arguments is None else arguments)}:
+            raise
+        text = f"an algorithm or a plugin called sys.exit({error.code!r})\n  for the traceback: runtree --traceback …"
+        _print_error(text, error)
+        return 1
     # an error that nothing above has turned into a message is a bug, and its traceback is one option away
     except Exception as error:
         _print_error(f"{type(error).__name__}: {first_line(error)}\n  for the traceback: runtree --traceback …", error)

@@ -87,6 +87,7 @@ def _make_document(record: "RunRecord") -> dict[str, Any]:
     return {
         **record_fields(record),
         "data": RunReader(record.folder).data,
+        "undefined": RunReader(record.folder).undefined,
         "folds": RunReader(record.folder).folds,
         "history": RunReader(record.folder).history,
         "evaluation": RunReader(record.folder).evaluation,
@@ -205,12 +206,15 @@ def _metric_rows(record: "RunRecord") -> tuple[list[str], list[list[Any]]]:
 
 def _print_metrics(record: "RunRecord", evaluation: Mapping[str, Any]) -> None:
     """Print each metric on each split; an arrow marks the objective."""
-    from runtree.cli.evaluation_summary import with_intervals
+    from runtree.cli.evaluation_summary import undefined_lines, with_intervals
+    from runtree.records.reader import RunReader
 
     headings, rows = with_intervals(*_metric_rows(record), evaluation)
     objective = record.objective
     marks = {objective.get("metric"): f"<- objective: {objective.get('part')}, {objective.get('direction')}"}
     print_table([*headings, ""], [[*row, marks.get(row[0], "")] for row in rows])
+    for line in undefined_lines(RunReader(record.folder).undefined, evaluation):
+        click.echo(line)
 
 
 def _yaml_lines(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -148,7 +148,7 @@ def print_result(result: "TrainResult") -> int:
 
 
 def _print_run(run: "ActiveRun") -> None:
-    from runtree.cli.evaluation_summary import evaluation_lines, print_warnings, with_intervals
+    from runtree.cli.evaluation_summary import evaluation_lines, print_warnings, undefined_lines, with_intervals
     from runtree.records.layout import RunFolder
     from runtree.records.reader import RunReader
 
@@ -157,6 +157,8 @@ def _print_run(run: "ActiveRun") -> None:
     click.echo()
     evaluation = RunReader(run.folder).evaluation
     print_table(*with_intervals(*_metric_table(run), evaluation))
+    for line in undefined_lines(run.undefined, evaluation):
+        click.echo(line)
     lines = list(evaluation_lines(evaluation))
     lines += [format_test_usage(run.test_access)] if run.test_access else []
     for line in lines:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from runtree.contract.redaction import redact_text
 
 __all__ = [
+    "FOREIGN_ERRORS",
     "ConfigError",
     "DataError",
     "DivergedError",
@@ -37,6 +38,11 @@ __all__ = [
     "possible",
     "unknown",
 ]
+
+
+# What the code of a plugin or of a user may raise. SystemExit is no Exception, and would end runtree without a word and
+# with the exit code of somebody else; KeyboardInterrupt is the user's.
+FOREIGN_ERRORS: tuple[type[BaseException], ...] = (Exception, SystemExit)
 
 
 class RuntreeError(Exception):

@@ -1,7 +1,9 @@
 """Predictions of a fitted model for some rows, and the metrics computed from them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.types import Metric
@@ -32,17 +34,44 @@ class Predictions:
     score: "Array | None"
     classes: tuple[Any, ...]
 
+    @cached_property
+    def not_finite(self) -> int:
+        """The number of rows whose predicted value, or one of whose probabilities, is NaN or infinite."""
+        import numpy as np
+
+        predicted = self.score if self.classes else self.y_pred
+        if predicted is None:
+            return 0
+        finite = np.isfinite(predicted)
+        return 0 if finite.all() else int((~finite.reshape(len(predicted), -1)).any(axis=1).sum())
+
+    def undefined_reason(self, metric: Metric) -> str:
+        """Return why a metric has no finite value for these rows."""
+        rows, of_scores = len(self.y_true), bool(self.classes) and metric.needs == "probability"
+        if of_scores and self.score is None:
+            return "the model predicts no probabilities"
+        if self.not_finite and (of_scores or not self.classes):
+            kind = "probabilities" if self.classes else "predictions"
+            return f"the {kind} of {self.not_finite:,} of {rows:,} rows are not finite"
+        absent = [self.classes[code] for code in sorted({*range(len(self.classes))} - {*self.y_true.tolist()})]
+        if absent:
+            return f"no row of class {absent[0]!r}" + (f", nor of {len(absent) - 1} more" if len(absent) > 1 else "")
+        return "a single row" if rows == 1 else f"its value is not finite on these {rows:,} rows"
+
     def value(self, metric: Metric) -> float | None:
-        """Return a metric; None if it needs probabilities and the model gives none."""
+        """Return a metric; None if it needs probabilities and the model gives none.
+
+        NaN where predictions are not finite: some metrics raise then, and others leave out the row or rank it last.
+        """
         if not self.classes:
-            return metric.function(self.y_true, self.y_pred)
+            return math.nan if self.not_finite else metric.function(self.y_true, self.y_pred)
         # all classes of the data, so that a split or resample that lacks one is averaged over the same number of
         # classes
         labels = range(len(self.classes))
         if metric.needs == "prediction":
             return metric.function(self.y_true, self.y_pred, labels=labels)
-        if self.score is None:
-            return None
+        if self.score is None or self.not_finite:
+            return None if self.score is None else math.nan
         # scikit-learn's binary metrics take the probability of the positive class, the second in sorted order
         y_proba = self.score[:, 1] if len(self.classes) == 2 else self.score
         return metric.function(self.y_true, y_proba, labels=labels)

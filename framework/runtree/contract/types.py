@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,6 +67,8 @@ class Metric:
         The tasks it is defined for.
     default
         Whether it is computed when `evaluator.metrics` is "auto".
+    bounds
+        The smallest and largest possible value: limits of an interval beyond them are cut.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Metric:
     needs: Literal["prediction", "probability"] = "prediction"
     tasks: tuple[Task, ...] = TASKS
     default: bool = True
+    bounds: tuple[float, float] = (-inf, inf)
 
 
 @dataclass(frozen=True)

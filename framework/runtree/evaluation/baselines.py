@@ -317,6 +317,7 @@ def compare_on_test(context: EvaluationContext, predictions: Predictions) -> dic
         "high": _finite(high),
         "p": _finite(comparison.p),
         "method": comparison.method,
+        **({"note": comparison.note} if comparison.note else {}),
     }
 
 

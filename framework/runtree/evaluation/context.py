@@ -44,7 +44,20 @@ class EvaluationContext:
 
     @cached_property
     def predictions(self) -> Mapping[str, Predictions]:
-        """Predictions by split; under cross-validation those of "validation" are out-of-fold predictions."""
+        """Predictions by split; under cross-validation those of "validation" are out-of-fold predictions.
+
+        A split with predictions that are not finite is not there, as if it had not been scored: no step of the
+        evaluation has to know of NaN. `not_finite` tells of it.
+        """
+        return {split: own for split, own in self._all_predictions.items() if not own.not_finite}
+
+    @cached_property
+    def not_finite(self) -> Mapping[str, int]:
+        """The number of rows whose predictions are not finite, of the splits that have such rows."""
+        return {split: own.not_finite for split, own in self._all_predictions.items() if own.not_finite}
+
+    @cached_property
+    def _all_predictions(self) -> Mapping[str, Predictions]:
         classes = self.run.data.classes
         return {
             str(split): read_predictions(table, classes)
@@ -90,16 +103,22 @@ class EvaluationContext:
         return np.sort(np.random.default_rng(self.run.seed).choice(count, limit, replace=False))
 
     def standard_error(self, split: str) -> float:
-        """Return the bootstrap standard error of the ranking metric (Efron 1979, doi:10.1214/aos/1176344552)."""
+        """Return the bootstrap standard error of the ranking metric (Efron 1979, doi:10.1214/aos/1176344552).
+
+        NaN where the rows do not determine it.
+        """
         import numpy as np
         import pandas as pd
 
-        from runtree.statistics.resampling import replicate
+        from runtree.statistics.resampling import replicate, too_few_units
 
         chosen, groups = self.sample_rows(split, MAX_BOOTSTRAP_ROWS), self.groups(split)
         # groups may be text with missing values; the resampling needs numbers
         codes = None if groups is None else pd.factorize(groups[chosen])[0]
         sampled = take_rows(self.predictions[split], chosen)
+        # the resamples of one group are all the same: no error, and so any difference would be a finding
+        if too_few_units(len(chosen), codes, self.options.intervals.level):
+            return float("nan")
         resampled = replicate([sampled], [self.metric], STANDARD_ERROR_RESAMPLES, self.run.seed, codes)
         replicates = resampled.get(self.metric.name)
         # a metric that most resamples leave undefined, such as an AUC with a single positive row

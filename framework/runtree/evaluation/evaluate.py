@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from runtree.contract.errors import ConfigError, RuntreeError, first_line, unknown
+from runtree.contract.errors import FOREIGN_ERRORS, ConfigError, RuntreeError, first_line, unknown
 from runtree.contract.run import Stage
 from runtree.evaluation.baselines import BASELINE_NAMES, compare_with_baselines, selected_baselines
 from runtree.evaluation.context import EvaluationContext, make_evaluation_context
@@ -111,7 +111,7 @@ def _run_step(step: EvaluationStep, context: EvaluationContext) -> Any:
         return step.function(context)
     except RuntreeError:
         raise
-    except Exception as error:  # the model is trained and saved by now: a failed step must not fail the run
+    except FOREIGN_ERRORS as error:  # the model is trained and saved by now: a failed step must not fail the run
         log.warning("%s is left out: %s: %s", step.name, type(error).__name__, first_line(error))
         log.debug("", exc_info=error)
         return None
@@ -120,17 +120,23 @@ def _run_step(step: EvaluationStep, context: EvaluationContext) -> Any:
 def metric_intervals(context: EvaluationContext) -> dict[str, Any] | None:
     """Return the bootstrap interval of each test metric; where the table is split by groups, groups are resampled."""
     from runtree.statistics.bootstrap import METHOD, bootstrap
+    from runtree.statistics.resampling import TRUSTED_GROUPS
 
     options = context.options.intervals
     if not options.resamples or "test" not in context.predictions:
         return None
     predictions, groups = context.predictions["test"], context.groups("test")
+    count = 0 if groups is None else len(set(groups.tolist()))
+    note = f"the test split has {count} groups, and intervals from fewer than {TRUSTED_GROUPS} are too narrow"
     intervals = bootstrap(predictions, context.metrics, options.resamples, options.level, context.run.seed, groups)
+    known = any(interval.known for interval in intervals.values())
     return {
         "level": options.level,
         "resamples": options.resamples,
         "method": METHOD,
         "drawn": "rows" if groups is None else "groups",
+        **({"groups": count} if count else {}),
+        **({"note": note} if 0 < count < TRUSTED_GROUPS and known else {}),
         "test": {name: interval.to_dict() for name, interval in intervals.items()},
     }
 

@@ -119,7 +119,7 @@ def _format_value(value: Any) -> str:
 def measure_fairness(context: EvaluationContext) -> list[dict[str, Any]] | None:
     """Return groups and gaps on the test split for each column of `evaluator.fairness.columns`."""
     columns = context.options.fairness.columns
-    return [_measure_column(context, name) for name in columns] if columns else None
+    return [_measure_column(context, name) for name in columns] if columns and "test" in context.predictions else None
 
 
 def _measure_column(context: EvaluationContext, name: str) -> dict[str, Any]:

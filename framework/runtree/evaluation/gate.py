@@ -3,6 +3,7 @@
 Bounds are written in the expression language: ``test.f1 >= 0.9``, ``test.f1.low > 0.85``, ``gain.linear > 0``.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from runtree.contract.errors import ConfigError, NotFoundError, unknown
 from runtree.contract.expression import Bound, parse
 from runtree.contract.predictions import Predictions, read_predictions
 from runtree.contract.types import SPLITS, Metric, RunRecord
-from runtree.evaluation.baselines import compare_on_test, format_gain, is_tie
+from runtree.evaluation.baselines import SKIPPED, compare_on_test, format_gain, is_tie
 from runtree.evaluation.context import EvaluationContext
 from runtree.records.layout import RunFolder
 from runtree.records.selectors import find_run, read_records
@@ -224,7 +225,9 @@ def check_gate(context: EvaluationContext) -> dict[str, Any] | None:
         return None
     champion: dict[str, Any] | None = None
     if options.run is not None:
-        gain = compare_on_test(context, champion_predictions(context.run, options.run, context.rows["test"]))
+        gain: dict[str, Any] = {"metric": context.metric.name, "value": None, "low": None, "high": None}
+        if "test" in context.predictions:
+            gain = compare_on_test(context, champion_predictions(context.run, options.run, context.rows["test"]))
         champion = {"run": find_champion(context.run, options.run).id, "gain": gain}
     results = [_check(context, condition, champion) for condition in conditions]
     failed = [result["reason"] for result in results if not result["passed"]]
@@ -236,7 +239,7 @@ def check_gate(context: EvaluationContext) -> dict[str, Any] | None:
 def _check(context: EvaluationContext, condition: GateCondition, champion: dict[str, Any] | None) -> dict[str, Any]:
     value = _value(context, condition, champion)
     passed = condition.bound.holds(value)
-    reason = "" if passed else _failure(condition, value, champion)
+    reason = "" if passed else _failure(context, condition, value, champion)
     return {"condition": condition.text, "value": value, "passed": passed, "reason": reason}
 
 
@@ -261,8 +264,8 @@ def _interval(context: EvaluationContext, metric: str) -> dict[str, float]:
     from runtree.statistics.bootstrap import bootstrap
 
     recorded: dict[str, float] | None = (context.results.get("intervals") or {}).get("test", {}).get(metric)
-    if recorded is not None:
-        return recorded
+    if recorded is not None or "test" not in context.predictions:
+        return recorded or {}
     options = context.options.intervals
     selected = [candidate for candidate in context.metrics if candidate.name == metric]
     groups = context.groups("test")
@@ -272,10 +275,13 @@ def _interval(context: EvaluationContext, metric: str) -> dict[str, float]:
     return {"low": interval.low, "high": interval.high} if interval is not None else {}
 
 
-def _failure(condition: GateCondition, value: float | None, champion: dict[str, Any] | None) -> str:
+def _failure(
+    context: EvaluationContext, condition: GateCondition, value: float | None, champion: dict[str, Any] | None
+) -> str:
     bound = condition.bound
     if champion is None or condition.parts != (GAIN, CHAMPION):
-        shown = "unknown" if value is None else f"{value:.4g}"
+        why = "" if _is_number(value) else _why_unknown(context, condition)
+        shown = f"{value:.4g}" if value is not None and not why else f"not defined{f' ({why})' if why else ''}"
         return f"{bound.name} is {shown}, required {bound.operator} {bound.limit:g}"
     gain = champion["gain"]
     tie = " (a tie)" if is_tie(gain) else ""
@@ -283,6 +289,23 @@ def _failure(condition: GateCondition, value: float | None, champion: dict[str, 
         f"does not beat {champion['run']}: gain in test {gain['metric']} {format_gain(gain)}{tie}, "
         f"required {condition.text}"
     )
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _why_unknown(context: EvaluationContext, condition: GateCondition) -> str:
+    """Return the reason why a bounded figure is not defined, as it is recorded beside the figure."""
+    split, *names = condition.parts
+    if not names:
+        return ""
+    if split == GAIN:
+        gains = {entry["name"]: entry["gain"].get("note") for entry in context.results.get("baselines") or ()}
+        gains |= {entry["name"]: entry["reason"] for entry in context.results.get(SKIPPED) or ()}
+        return gains.get(names[0]) or "the model was not compared with it"
+    interval = (context.results.get("intervals") or {}).get(split, {}).get(names[0], {})
+    return context.run.undefined.get(split, {}).get(names[0]) or str(interval.get("reason") or "")
 
 
 def failed_gates(context: EvaluationContext) -> tuple[str, ...]:

@@ -137,9 +137,10 @@ def execute(
             write_record(folder, record, durable)
             request.on_end(record)
             hooks.moment("run_failed", run=run, error=error)
-            if isinstance(error, Exception) and not isinstance(error, RuntreeError):
-                raise wrap_error(error, folder) from error
-            raise
+            # whatever foreign code raises, SystemExit too, is an error of the run and not the end of the process
+            if isinstance(error, (KeyboardInterrupt, RuntreeError)):
+                raise
+            raise wrap_error(error, folder) from error
         request.on_end(record)
         hooks.moment("run_finished", run=run, record=record)
     return run

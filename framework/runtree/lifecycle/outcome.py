@@ -75,9 +75,11 @@ def objective_entry(run: ActiveRun) -> dict[str, Any]:
     return {"metric": metric.name, "direction": direction, "part": "validation", "value": value}
 
 
-def wrap_error(error: Exception, folder: RunFolder) -> RunFailedError:
+def wrap_error(error: BaseException, folder: RunFolder) -> RunFailedError:
     """Return the error shown to the user for an unexpected exception of a stage."""
     message = f"the run failed: {type(error).__name__}: {first_line(error)}"
+    if isinstance(error, SystemExit):
+        message = f"the run failed: the algorithm, or a plugin, called sys.exit({error.code!r})"
     return RunFailedError(message, f"the traceback is in {folder.log}")
 
 
@@ -85,4 +87,6 @@ def error_entry(error: BaseException) -> dict[str, Any]:
     """Return an error as `run.json` holds it."""
     hints: Sequence[str] = error.hints if isinstance(error, RuntreeError) else ()
     message = error_text(error.message if isinstance(error, RuntreeError) else error)
+    if isinstance(error, SystemExit):
+        message = f"sys.exit({error.code!r}) was called"
     return {"type": type(error).__name__, "message": message, "hints": list(hints)}

@@ -1,16 +1,26 @@
-"""The stage score: the evaluator's metrics and predictions."""
+"""The stage score: the evaluator's metrics and predictions, and the one rule for figures that are not defined.
 
-from dataclasses import asdict
+A metric without a finite value on a split is left out of the metrics of that split, and `undefined` says why. Without a
+value of an objective on the validation split a run cannot be ranked: it fails, alone as in a sweep, as "diverged" if
+the predictions are not finite. Whether the rows allow a value at all is known before the fit, and checked there.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from runtree.contract.predictions import Predictions
+from runtree.contract.errors import DataError, DivergedError, RunFailedError
+from runtree.contract.predictions import Predictions, encode_target, read_predictions
+from runtree.contract.types import Evaluation, Metric
 from runtree.records.layout import RunFolder
 from runtree.records.test_access import record_access, rows_digest
 from runtree.records.validation_predictions import predictions_size, write_validation_predictions
 from runtree.records.writer import write_json
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun
+from runtree.training.stopping import ADVICE
 
 
 def score(run: ActiveRun) -> None:
@@ -18,11 +28,12 @@ def score(run: ActiveRun) -> None:
     names = run.config.to_dict()["evaluator"].get("metrics", "auto")
     wanted = metrics.select_metrics(names, run.data.task, run.catalogue)
     objective, _ = run.objective
-    # the evaluator of a plugin may have scored all splits at the first call, although only some were requested
-    # the objective is scored even if `evaluator.metrics` leaves it out, as runs are ranked by it
     folder, final = RunFolder(run.folder), "test" in run.scored_splits
+    # the evaluator of a plugin may have scored all splits at the first call, although only some were requested
     if not (run.is_set("metrics") and set(run.scored_splits) <= set(run.metrics)):
-        evaluation = run.evaluator.evaluate(run, wanted if objective in wanted else [*wanted, objective])
+        # objectives are scored even if `evaluator.metrics` leaves them out, as runs are ranked by them
+        scored = list({metric.name: metric for metric in (*wanted, objective, *_objectives(run))}.values())
+        evaluation = drop_undefined(run, run.evaluator.evaluate(run, scored), scored)
         run.add_evaluation(evaluation)
         if not final and evaluation.validation is not None:
             keep_validation(run, evaluation.validation)
@@ -31,10 +42,143 @@ def score(run: ActiveRun) -> None:
         run.test_access = record_test_access(run)
     folds = {"folds": run.folds} if run.folds else {}
     # not durable in a search: its ledger holds the objective, and an fsync for each run would outweigh short fits
-    write_json(folder.metrics, {**run.metrics, **folds, **run.details}, durable=final)
+    undefined = {"undefined": run.undefined} if run.undefined else {}
+    write_json(folder.metrics, {**run.metrics, **folds, **run.details, **undefined}, durable=final)
     # only now is the deferred table of predictions built: most runs of a sweep never need it
     if final:
         run.predictions.to_parquet(folder.predictions, index=False)
+    # after the files are written: they show how far the run came
+    check_objectives(run)
+
+
+def drop_undefined(run: ActiveRun, evaluation: Evaluation, scored: Sequence[Metric]) -> Evaluation:
+    """Return the evaluation without values that are not finite, and record why each missing metric has none."""
+    kept = {split: _finite(values) for split, values in evaluation.metrics.items()}
+    folds = tuple(_finite(line) for line in evaluation.folds)
+    absent = {
+        split: missing
+        for split, values in kept.items()
+        if (missing := [metric for metric in scored if metric.name not in values])
+    }
+    if any(metric.name in evaluation.metrics[split] for split in absent for metric in absent[split]):
+        # only for its reasons: most runs of a sweep never need the table of predictions
+        given = evaluation.predictions
+        evaluation = replace(evaluation, predictions=given() if callable(given) else given)
+    for split, missing in absent.items():
+        reasons = {metric.name: _reason(run, evaluation, split, metric) for metric in missing}
+        run.undefined[split] = {**run.undefined.get(split, {}), **reasons}
+    return replace(evaluation, metrics=kept, folds=folds)
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+    }
+
+
+def _reason(run: ActiveRun, evaluation: Evaluation, split: str, metric: Metric) -> str:
+    if metric.name not in evaluation.metrics[split]:
+        lacking = metric.needs == "probability" and run.data.classes
+        return "the model predicts no probabilities" if lacking else "the evaluator returned no value"
+    predictions = _predictions(run, evaluation.predictions, split)
+    reason = predictions.undefined_reason(metric) if predictions is not None else "its value is not finite"
+    folds = [metric.name in _finite(line) for line in evaluation.folds] if split == "validation" else []
+    if not folds or (predictions is not None and predictions.not_finite):
+        return reason
+    # the mean over folds has no value if one of them has none; which rows that fold held out is not known here
+    return f"not defined on {folds.count(False)} of {len(folds)} folds, whose rows lack a class or are too few"
+
+
+def _predictions(run: ActiveRun, table: Any, split: str) -> Predictions | None:
+    try:
+        return read_predictions(table[table["part"] == split], run.data.classes)
+    except (KeyError, ValueError, TypeError):  # the table of a plugin's evaluator
+        return None
+
+
+def _objectives(run: ActiveRun) -> list[Metric]:
+    """Return the metrics that runs are ranked by."""
+    names = metrics.objectives(run.config.objective, run.data.task, run.catalogue)
+    return [run.catalogue[name] for name, _ in names if name != metrics.FIT_SECONDS]
+
+
+def check_objectives(run: ActiveRun) -> None:
+    """Fail a run without a value of an objective on the validation split.
+
+    Raises
+    ------
+    DivergedError, RunFailedError
+        Some predictions are not finite; or the metric is not defined for another reason.
+    """
+    for metric in _objectives(run):
+        if metric.name in run.metrics.get("validation", {}):
+            continue
+        reason = run.undefined.get("validation", {}).get(metric.name, "the evaluator returned no value")
+        message = f"objective.metric: {metric.name} on the validation split is not defined: {reason}"
+        if _has_diverged(run, metric):
+            raise DivergedError(message, ADVICE)
+        raise RunFailedError(message, "choose another metric: objective.metric=NAME, or another split: data.split")
+
+
+def _has_diverged(run: ActiveRun, metric: Metric) -> bool:
+    """Return whether predictions are not finite, or so large that the metric is not, though the rows define it."""
+    predictions = _predictions(run, run.predictions, "validation")
+    if predictions is None or predictions.not_finite:
+        return predictions is not None
+    value = predictions.values([metric]).get(metric.name, 0.0)
+    return not math.isfinite(value) and len({*predictions.y_true.tolist()}) >= max(len(run.data.classes), 2)
+
+
+def check_objective_rows(run: ActiveRun) -> None:
+    """Refuse objectives that no predictions for the validation rows can give a value."""
+    for metric in _objectives(run):
+        check_rows(run, "validation", metric, "objective.metric")
+
+
+def check_rows(run: ActiveRun, split: str, metric: Metric, where: str) -> None:
+    """Refuse a metric that no predictions for the rows of a split can give a value, such as an AUC of one class.
+
+    Parameters
+    ----------
+    where
+        The config path that asks for the metric.
+
+    Raises
+    ------
+    DataError
+        With what to change.
+    """
+    key = (run.data.fingerprint, run.split.id, split, metric.name)
+    reason = run.cached("undefined", key, lambda: _undefined_on_rows(run, split, metric))
+    if reason:
+        fix = "data.split=stratified" if run.metadata.get("split") == "random" else f"data.{split}_size=0.3"
+        hint = f"choose another metric, or other rows: {fix}"
+        raise DataError(f"{where}: {metric.name} is not defined on the {split} split: {reason}", hint)
+
+
+def _undefined_on_rows(run: ActiveRun, split: str, metric: Metric) -> str:
+    """Return why neither perfect nor constant predictions have a value; empty if one of them has."""
+    import numpy as np
+
+    classes, rows = run.data.classes, len(run.split.rows(split))
+    if not rows:
+        return ""
+    truth = encode_target(run.select(split)[1], classes)
+    # a value exists wherever all classes do, or several values: nothing to compute then
+    if len(np.unique(truth)) >= max(len(classes), 2):
+        return ""
+    identity = np.eye(len(classes))
+    perfect = Predictions(truth, truth, identity[truth] if classes else None, classes)
+    constant = Predictions(
+        truth, np.zeros_like(truth), np.full((rows, len(classes)), 1 / len(classes)) if classes else None, classes
+    )
+    try:
+        values = [predictions.values([metric]).get(metric.name, 0.0) for predictions in (perfect, constant)]
+    except Exception:  # a plugin's metric may refuse such predictions, and be defined for others
+        return ""
+    return "" if any(map(math.isfinite, values)) else perfect.undefined_reason(metric)
 
 
 def keep_validation(run: ActiveRun, predictions: Predictions) -> None:

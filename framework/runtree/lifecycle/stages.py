@@ -20,7 +20,7 @@ from runtree.lifecycle import load, split
 from runtree.lifecycle.fit import fit_stage
 from runtree.lifecycle.load import table_options
 from runtree.lifecycle.save import report, save
-from runtree.lifecycle.score import score
+from runtree.lifecycle.score import check_objective_rows, score
 from runtree.records.layout import RunFolder
 from runtree.records.user_code import find_sources, write_sources
 from runtree.records.writer import write_json
@@ -163,6 +163,8 @@ def split_stage(run: ActiveRun) -> None:
     key = (run.data.fingerprint, options.key, run.seed, holds_out)
     run.split = run.cached("split", key, lambda: split.split(run.data, options, run.seed, holds_out))
     run.metadata["split"] = split.choose_strategy(run.data, options)
+    if holds_out:  # folds are checked when they are scored
+        check_objective_rows(run)
     sizes = {name: len(run.split.rows(name)) for name in SPLITS}
     log.info("split %s, seed %d: %s", run.metadata["split"], run.seed, sizes)
     for note in run.split.notes:

@@ -7,7 +7,7 @@ from typing import Any
 from runtree.config.allowlist import import_object
 from runtree.config.build import check_arguments
 from runtree.config.secrets import reveal
-from runtree.contract.errors import ConfigError, unknown
+from runtree.contract.errors import FOREIGN_ERRORS, ConfigError, unknown
 from runtree.contract.protocols import Hooks
 from runtree.contract.types import Tracker
 
@@ -33,7 +33,7 @@ class WithTrackers:
                     method(**arguments)
             # a service that is down must not end a run of hours; a tracker that has failed is dropped, or it might wait
             # for a time-out at each iteration. KeyboardInterrupt passes
-            except Exception as error:
+            except FOREIGN_ERRORS as error:
                 del self.trackers[tracker_name]
                 log.warning("tracker %s failed in %s: %s: %s", tracker_name, name, type(error).__name__, error)
 

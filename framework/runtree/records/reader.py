@@ -71,6 +71,12 @@ class RunReader:
         return list(read_lines(self.files.folds) or read_json(self.files.metrics)[0].get("folds") or [])
 
     @cached_property
+    def undefined(self) -> dict[str, dict[str, str]]:
+        """Return why metrics of `metrics.json` have no value: reasons by name, by split."""
+        found = read_json(self.files.metrics)[0].get("undefined")
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
     def history(self) -> list[dict[str, Any]]:
         """Return the lines of ``history.jsonl``."""
         return read_lines(self.files.history)

@@ -7,6 +7,7 @@ value less often: in 1,000 simulations of 200 rows 92.5 % of the time for an are
 94.3 %. `scipy.stats.bootstrap` is not used: it knows neither groups nor blocks, and calls a function on each resample.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,15 +16,16 @@ import numpy as np
 
 from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
-from runtree.statistics.comparison import Comparison, ConfidenceInterval, equal, undecided
+from runtree.statistics.comparison import Comparison, ConfidenceInterval, equal, no_interval, undecided
 from runtree.statistics.fast_metrics import builtin_name
 from runtree.statistics.proportions import clopper_pearson
-from runtree.statistics.resampling import replicate
+from runtree.statistics.resampling import replicate, too_few_units
 
 Array = np.ndarray[Any, Any]
 
 METHOD = "bootstrap (BCa)"
 MAX_UNDEFINED_SHARE = 0.1  # of the resamples; with more there is no interval
+NEVER_VARIES = "the value is the same on every resample"
 # relative: replicates of one value differ by rounding, because resamples sum in another order
 ROUNDING = 1e-12
 
@@ -36,7 +38,7 @@ def bootstrap(
     seed: int,
     groups: Array | None = None,
 ) -> Mapping[str, ConfidenceInterval]:
-    """Return the interval of each metric that can be computed.
+    """Return the interval of each metric that can be computed; a metric without a value has none either.
 
     Parameters
     ----------
@@ -47,29 +49,33 @@ def bootstrap(
     groups
         Group of each row, of shape (rows,), where rows of a group are alike: whole groups are drawn.
     """
-    values, replicates = predictions.values(metrics), replicate([predictions], metrics, resamples, seed, groups)
+    values, rows = predictions.values(metrics), len(predictions.y_true)
+    defined = [metric for metric in metrics if math.isfinite(values.get(metric.name, math.nan))]
+    few = too_few_units(rows, groups, level)
+    replicates = {} if few else replicate([predictions], defined, resamples, seed, groups)
     intervals = {}
     for metric in (metric for metric in metrics if metric.name in values):
-        found = replicates[metric.name]
-        interval, _ = bca_interval(values[metric.name], found.drawn[0], found.left_out[0], found.sizes, level)
-        # only accuracy of independent rows is a binomial proportion, which has exact limits
-        exact = builtin_name(metric) == "accuracy" and groups is None
-        intervals[metric.name] = _widen_perfect(interval, metric, len(predictions.y_true), level if exact else None)
+        value, found = values[metric.name], replicates.get(metric.name)
+        if metric not in defined:
+            interval = no_interval(value, predictions.undefined_reason(metric))
+        elif found is None:
+            interval = no_interval(value, few)
+        else:
+            interval, _ = bca_interval(value, found.drawn[0], found.left_out[0], found.sizes, level)
+        # Accuracy of independent rows is a binomial proportion: it has exact limits where resamples show none, because
+        # all rows are right, or there are few. That no error was seen does not mean that there are none.
+        if not interval.known and metric in defined and builtin_name(metric) == "accuracy" and groups is None:
+            interval = ConfidenceInterval(value, *clopper_pearson(round(value * rows), rows, level))
+        # a model that says the same of every row has a balanced accuracy of 0.5 on any rows: that is certain
+        elif interval.reason == NEVER_VARIES and _is_constant(predictions):
+            interval = ConfidenceInterval(value, value, value)
+        intervals[metric.name] = interval
     return intervals
 
 
-def _widen_perfect(
-    interval: ConfidenceInterval, metric: Metric, rows: int, exact_level: float | None
-) -> ConfidenceInterval:
-    """Replace the interval of a perfect score, which no resample changes.
-
-    No error seen does not mean that there are none: accuracy has exact limits, other metrics have none.
-    """
-    best = 1.0 if metric.direction == "maximize" else 0.0
-    if interval.low != interval.high or abs(interval.value - best) > ROUNDING:
-        return interval
-    low, high = clopper_pearson(rows, rows, exact_level) if exact_level is not None else (np.nan, np.nan)
-    return ConfidenceInterval(interval.value, low, high)
+def _is_constant(predictions: Predictions) -> bool:
+    said = predictions.y_pred if predictions.score is None else predictions.score
+    return len(np.unique(said, axis=0)) == 1
 
 
 def bootstrap_difference(
@@ -91,10 +97,14 @@ def bootstrap_difference(
     if not np.array_equal(first.y_true, second.y_true):
         raise ValueError("the predictions of the two models are not for the same rows")
     rows = len(first.y_true)
-    first_value, second_value = (model.values([metric]).get(metric.name) for model in (first, second))
-    if first_value is None or second_value is None:
-        note = f"{metric.name} needs probabilities, and one of the models predicts none"
-        return undecided(METHOD, np.nan, rows, note)
+    values = [model.values([metric]).get(metric.name, math.nan) for model in (first, second)]
+    for model, value in zip((first, second), values, strict=True):
+        if not math.isfinite(value):
+            return undecided(METHOD, np.nan, rows, f"{metric.name} is not defined: {model.undefined_reason(metric)}")
+    first_value, second_value = values
+    few = too_few_units(rows, groups, level)
+    if few:
+        return undecided(METHOD, first_value - second_value, rows, few)
     found = replicate([first, second], [metric], resamples, seed, groups)[metric.name].difference()
     # equal on every resample is certainty, not missing variance: p is 1, and the interval is a point
     if first_value == second_value and not np.nan_to_num(found.drawn).any():
@@ -102,9 +112,7 @@ def bootstrap_difference(
     value = first_value - second_value
     interval, p = bca_interval(value, found.drawn[0], found.left_out[0], found.sizes, level)
     if not interval.known:
-        return undecided(METHOD, interval.value, rows, f"{metric.name} is not defined on too many resamples")
-    if interval.low == interval.high:
-        return undecided(METHOD, interval.value, rows, "the difference is the same on every resample")
+        return undecided(METHOD, interval.value, rows, interval.reason)
     return Comparison(METHOD, interval.value, interval.low, interval.high, p, rows)
 
 
@@ -113,18 +121,22 @@ def bca_interval(
 ) -> tuple[ConfidenceInterval, float]:
     """Return the interval, and the two-sided p value of 0: the smallest level at which the interval contains 0.
 
-    NaN replicates are dropped; if they are more than a tenth, interval and p value are NaN. The p value is never 0 but
-    at least 2 / (B + 1) for B replicates.
+    NaN replicates are dropped; if they are more than a tenth, or all replicates are the same, interval and p value are
+    NaN. The p value is never 0 but at least 2 / (B + 1) for B replicates.
     """
     defined = drawn[~np.isnan(drawn)]
     if len(defined) < 2 or len(defined) < (1 - MAX_UNDEFINED_SHARE) * len(drawn) or np.isnan(value):
-        return ConfidenceInterval(value, np.nan, np.nan), np.nan
+        share = 1 - len(defined) / max(len(drawn), 1)
+        return no_interval(value, f"the value is not defined on {share:.0%} of the resamples"), np.nan
     # ptp instead of equality: sums in another order differ in the last digits
     if np.ptp(defined) <= ROUNDING * max(1.0, abs(value)):
-        return ConfidenceInterval(value, value, value), np.nan
+        return no_interval(value, NEVER_VARIES), np.nan
     correction = bca_correction(value, defined, left_out, sizes)
     shares = correction.percentiles(np.array([(1 - level) / 2, (1 + level) / 2]))
     low, high = (float(limit) for limit in np.quantile(defined, shares))
+    # equal limits of replicates that differ: the few others lie beyond both
+    if high - low <= ROUNDING * max(1.0, abs(value)):
+        return no_interval(value, "the value is the same on nearly every resample"), np.nan
     # Replicates on one side of 0 only say nothing about a tail so far out.
     both_sides = (defined <= 0).any() and (defined >= 0).any()
     one_sided = correction.nominal(_share_below(defined, 0.0)) if both_sides else 0.0

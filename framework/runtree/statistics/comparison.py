@@ -11,19 +11,34 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ConfidenceInterval:
-    """A value with its confidence limits, which are NaN where the data does not determine them."""
+    """A value with its confidence limits; NaN, with a reason, where the data does not determine them."""
 
     value: float
     low: float
     high: float
+    reason: str = ""
 
     @property
     def known(self) -> bool:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
-    def to_dict(self) -> dict[str, float]:
-        """Return the interval as `evaluation.json` keeps it."""
-        return asdict(self)
+    def to_dict(self) -> dict[str, Any]:
+        """Return the interval as `evaluation.json` keeps it; the reason only where there is one."""
+        entry = asdict(self)
+        return entry if self.reason else {key: value for key, value in entry.items() if key != "reason"}
+
+
+def no_interval(value: float, reason: str) -> ConfidenceInterval:
+    """Return a value whose interval the data does not determine."""
+    return ConfidenceInterval(value, math.nan, math.nan, reason)
+
+
+def clip(value: float, bounds: tuple[float, float]) -> float:
+    """Return a limit within the values that a metric can take; NaN stays NaN.
+
+    Student's intervals do not know them. Clipping loses no coverage, because the true value lies within them, too.
+    """
+    return value if math.isnan(value) else min(max(value, bounds[0]), bounds[1])
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ equal weight (macro), and ROC AUC is one-versus-rest.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from runtree.contract.errors import ConfigError, MissingError, unknown
@@ -15,6 +16,7 @@ from runtree.contract.types import Direction, Metric, Task
 
 CLASSIFICATION: tuple[Task, ...] = ("classification",)
 REGRESSION: tuple[Task, ...] = ("regression",)
+SHARE, POSITIVE = (0.0, 1.0), (0.0, inf)  # what a metric can be
 FIT_SECONDS = "fit_seconds"  # an objective that is no metric: how long the fit took
 OBJECTIVES: Mapping[str, str] = {"classification": "balanced_accuracy", "regression": "rmse"}
 
@@ -137,7 +139,8 @@ def _regression(name: str) -> Any:
     def score(y_true: Any, y_pred: Any) -> float:
         from runtree.statistics.fast_metrics import score_rows
 
-        # r2 of one row is undefined, and scikit-learn warns about it
+        if len(y_true) < 2 and name == "r2_score":  # where scikit-learn warns; the run tells the reason
+            return float("nan")
         if len(y_true) > 1 and _is_finite(y_true) and _is_finite(y_pred):
             return score_rows(name, y_true, y_pred)
         import sklearn.metrics  # which says in its own words what is wrong with them
@@ -149,22 +152,22 @@ def _regression(name: str) -> Any:
 
 
 BUILTIN = (
-    Metric("accuracy", accuracy, "maximize", tasks=CLASSIFICATION),
-    Metric("balanced_accuracy", balanced_accuracy, "maximize", tasks=CLASSIFICATION),
-    Metric("precision", precision, "maximize", tasks=CLASSIFICATION),
-    Metric("recall", recall, "maximize", tasks=CLASSIFICATION),
-    Metric("f1", f1, "maximize", tasks=CLASSIFICATION),
-    Metric("roc_auc", roc_auc, "maximize", "probability", CLASSIFICATION),
-    Metric("pr_auc", pr_auc, "maximize", "probability", CLASSIFICATION),
-    Metric("log_loss", log_loss, "minimize", "probability", CLASSIFICATION),
-    Metric("brier", brier, "minimize", "probability", CLASSIFICATION),
-    Metric("mcc", mcc, "maximize", tasks=CLASSIFICATION),
-    Metric("mae", _regression("mean_absolute_error"), "minimize", tasks=REGRESSION),
-    Metric("mse", _regression("mean_squared_error"), "minimize", tasks=REGRESSION),
-    Metric("rmse", _regression("root_mean_squared_error"), "minimize", tasks=REGRESSION),
-    Metric("r2", _regression("r2_score"), "maximize", tasks=REGRESSION),
-    Metric("mape", _regression("mean_absolute_percentage_error"), "minimize", tasks=REGRESSION),
-    Metric("median_ae", _regression("median_absolute_error"), "minimize", tasks=REGRESSION),
+    Metric("accuracy", accuracy, "maximize", tasks=CLASSIFICATION, bounds=SHARE),
+    Metric("balanced_accuracy", balanced_accuracy, "maximize", tasks=CLASSIFICATION, bounds=SHARE),
+    Metric("precision", precision, "maximize", tasks=CLASSIFICATION, bounds=SHARE),
+    Metric("recall", recall, "maximize", tasks=CLASSIFICATION, bounds=SHARE),
+    Metric("f1", f1, "maximize", tasks=CLASSIFICATION, bounds=SHARE),
+    Metric("roc_auc", roc_auc, "maximize", "probability", CLASSIFICATION, bounds=SHARE),
+    Metric("pr_auc", pr_auc, "maximize", "probability", CLASSIFICATION, bounds=SHARE),
+    Metric("log_loss", log_loss, "minimize", "probability", CLASSIFICATION, bounds=POSITIVE),
+    Metric("brier", brier, "minimize", "probability", CLASSIFICATION, bounds=(0.0, 2.0)),
+    Metric("mcc", mcc, "maximize", tasks=CLASSIFICATION, bounds=(-1.0, 1.0)),
+    Metric("mae", _regression("mean_absolute_error"), "minimize", tasks=REGRESSION, bounds=POSITIVE),
+    Metric("mse", _regression("mean_squared_error"), "minimize", tasks=REGRESSION, bounds=POSITIVE),
+    Metric("rmse", _regression("root_mean_squared_error"), "minimize", tasks=REGRESSION, bounds=POSITIVE),
+    Metric("r2", _regression("r2_score"), "maximize", tasks=REGRESSION, bounds=(-inf, 1.0)),
+    Metric("mape", _regression("mean_absolute_percentage_error"), "minimize", tasks=REGRESSION, bounds=POSITIVE),
+    Metric("median_ae", _regression("median_absolute_error"), "minimize", tasks=REGRESSION, bounds=POSITIVE),
 )
 
 

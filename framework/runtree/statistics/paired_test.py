@@ -27,13 +27,19 @@ def compare_predictions(
     """Test first - second by the test that fits the metric.
 
     McNemar for accuracy and DeLong for the area under the ROC curve of two classes, neither of which supports `groups`;
-    otherwise a paired bootstrap. With 0 resamples only the difference is returned, without limits.
+    otherwise a paired bootstrap. With 0 resamples only the difference is returned, without limits. A metric that is not
+    defined for one of the models is not compared.
 
     Raises
     ------
     ValueError
         The rows differ.
     """
+    values = [model.values([metric]).get(metric.name, math.nan) for model in (first, second)]
+    for model, value in zip((first, second), values, strict=True):
+        if not math.isfinite(value):
+            note = f"{metric.name} is not defined: {model.undefined_reason(metric)}"
+            return undecided("difference", math.nan, len(first.y_true), note)
     # both tests assume independent rows, which rows of one group are not
     if groups is None and metric.name == "accuracy" and first.classes:
         return mcnemar(first, second, level)
@@ -41,8 +47,7 @@ def compare_predictions(
         return delong(first, second, level)
     if resamples:
         return bootstrap_difference(first, second, metric, resamples, level, seed, groups)
-    value = (first.value(metric) or 0.0) - (second.value(metric) or 0.0)
-    return Comparison("difference", value, np.nan, np.nan, np.nan, len(first.y_true))
+    return Comparison("difference", values[0] - values[1], np.nan, np.nan, np.nan, len(first.y_true))
 
 
 def corrected_t(differences: Sequence[float], test_share: float, level: float) -> Comparison:

@@ -5,6 +5,7 @@ of a megabyte, so that memory does not depend on the number of resamples. The co
 on what is computed from them (NumPy's PCG64 with a stream each for rows, groups and cells).
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ MAX_ROWS_DRAWN = 200_000_000  # over all resamples: 10,000 resamples up to 20,00
 MAX_ROWS_CALLED = 20_000_000  # the same where a plugin's metric is called on each resample
 # fewer leave the limits of a 95 % interval to a handful of replicates
 MIN_RESAMPLES = 200
+# Below, intervals from groups are too narrow: see docs/statistics.md (Cameron, Gelbach & Miller 2008,
+# doi:10.1162/rest.90.3.414).
+TRUSTED_GROUPS = 20
 # a stream for each purpose, so that adding a metric of another kind changes no interval of the others
 STREAMS = {"rows": 0, "groups": 1, "cells": 2, "parts": 3}
 
@@ -49,6 +53,19 @@ class Replicates:
     def difference(self) -> "Replicates":
         """Return the replicates of the first model minus the second."""
         return Replicates(-np.diff(self.drawn, axis=0), -np.diff(self.left_out, axis=0), self.sizes)
+
+
+def too_few_units(rows: int, groups: Array | None, level: float) -> str:
+    """Return why so few rows, or groups, have no interval; empty if they are enough.
+
+    n units have C(2n - 1, n) different resamples, and an interval at 95 % needs 40 of them for each tail to hold one:
+    5 units have 126, 4 have 35. One unit has a single resample, which suggested certainty.
+    """
+    units = rows if groups is None else len(np.unique(groups))
+    if units and math.comb(2 * units - 1, units) >= 2 / (1 - level):
+        return ""
+    noun = "row" if groups is None else "group"
+    return f"{units} {noun}{' is' if units == 1 else 's are'} too few to resample"
 
 
 def replicate(

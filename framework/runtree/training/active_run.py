@@ -84,6 +84,8 @@ class ActiveRun(Run):
         until it is scored.
     fit_summary
         `iterations`, `unit` and stop `reason` of the fit; empty if nothing iterates.
+    undefined
+        Why a metric has no value: reasons by name, by split. Such metrics are not in `metrics`.
     failed_gates
         One sentence for each quality gate that the run failed.
     stage_seconds
@@ -116,6 +118,7 @@ class ActiveRun(Run):
         self.refit: Callable[..., Any] | None = None
         self.folds: tuple[Mapping[str, Any], ...] = ()
         self.details: Mapping[str, Any] = {}
+        self.undefined: dict[str, dict[str, str]] = {}
         self.test_access: Mapping[str, Any] = {}
         self.fit_summary: Mapping[str, Any] = {}
         self.failed_gates: tuple[str, ...] = ()

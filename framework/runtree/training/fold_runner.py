@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.config.resources import read_resources
-from runtree.contract.errors import RunFailedError, RuntreeError, first_line
+from runtree.contract.errors import FOREIGN_ERRORS, RunFailedError, RuntreeError, first_line
 from runtree.contract.folds import Fold, FoldResult
 from runtree.contract.predictions import Predictions
 from runtree.records.layout import RunFolder
@@ -192,7 +192,7 @@ def make_fold_function(pickled: bytes) -> JobFunction:
             warnings.simplefilter("always")  # the driver's own filters decide which are shown
             try:
                 predictions, seconds = fit_fold(context.with_algorithm(*variant) if variant else context, fold)
-            except Exception as error:
+            except FOREIGN_ERRORS as error:
                 return _FoldOutcome(warned=_picklable(warned), error=_portable_error(error))
         return _FoldOutcome(predictions, seconds, _picklable(warned))
 
@@ -204,9 +204,11 @@ def _picklable(warned: list[warnings.WarningMessage]) -> tuple[warnings.WarningM
     return tuple(warnings.WarningMessage(str(w.message), w.category, w.filename, w.lineno) for w in warned)
 
 
-def _portable_error(error: Exception) -> Exception:
+def _portable_error(error: BaseException) -> Exception:
     """Return an error that the driver can unpickle, with the traceback of this process as its cause."""
     trace = "".join(traceback.format_exception(error))
+    if not isinstance(error, Exception):
+        error = RunFailedError(f"the algorithm called sys.exit({first_line(error)})")
     try:
         copy = pickle.loads(pickle.dumps(error))
     except Exception:  # an exception class with a constructor of its own, say

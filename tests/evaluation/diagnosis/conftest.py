@@ -76,10 +76,11 @@ def context(tmp_path) -> Callable[..., EvaluationContext]:
             ),
             select=lambda name: (table.iloc[rows[name]], target.iloc[rows[name]]),
             refit=None,
+            undefined={},
         )
         ranked = CATALOGUE[metric or metrics.OBJECTIVES[task]]
         found = EvaluationContext(run, EvaluationOptions(diagnose=diagnose), [ranked], ranked, ranked.direction)
-        found.__dict__.update({"predictions": parts, "rows": {part: rows[part] for part in parts}})
+        found.__dict__.update({"_all_predictions": parts, "rows": {part: rows[part] for part in parts}})
         return found
 
     return make

@@ -46,6 +46,8 @@ def fit_findings(context: EvaluationContext) -> Iterator[Finding]:
     if split is None or "train" not in context.predictions:
         return
     skill = _skill_finding(context, split)
+    if skill is None:
+        return
     yield skill
     gap = _overfitting(context, split)
     if gap is not None:
@@ -55,16 +57,21 @@ def fit_findings(context: EvaluationContext) -> Iterator[Finding]:
         yield from _underfitting(context)
 
 
-def _skill_finding(context: EvaluationContext, split: str) -> Finding:
-    """Compare the model with the most common class of the train split, or with its mean."""
+def _skill_finding(context: EvaluationContext, split: str) -> Finding | None:
+    """Compare the model with the most common class of the train split, or with its mean; None without a score."""
     from runtree.statistics.bootstrap import bootstrap_difference
 
     metric, predictions, no_skill = context.metric, context.predictions[split], context.no_skill_predictions(split)
     rows = context.sample_rows(split, MAX_BOOTSTRAP_ROWS)
     pair = (take_rows(predictions, rows), take_rows(no_skill, rows))
-    difference = bootstrap_difference(*pair, metric, STANDARD_ERROR_RESAMPLES, 0.95, context.run.seed)
+    groups = context.groups(split)
+    difference = bootstrap_difference(
+        *pair, metric, STANDARD_ERROR_RESAMPLES, 0.95, context.run.seed, None if groups is None else groups[rows]
+    )
     model, reference = metric_value(predictions, metric), metric_value(no_skill, metric)
     gain = context.gain(model, reference)
+    if not math.isfinite(gain):
+        return None
     # half the width of a 95 % interval, scaled from the sample to all rows
     noise = (difference.high - difference.low) / 2 * math.sqrt(len(rows) / len(predictions.y_true))
     if math.isnan(noise):  # the difference is equal on every resample, so take the error of the model's own score
@@ -74,6 +81,9 @@ def _skill_finding(context: EvaluationContext, split: str) -> Finding:
     scores = f"{metric.name} on {split}: {model:.4g}, and {reference:.4g} for always predicting {constant}"
     if gain > noise:
         return Finding("no skill", "good", scores, values=values)
+    if gain > 0 and math.isnan(noise):
+        advice = "get more rows, or more groups, to tell the difference from noise"
+        return Finding("no skill", "note", f"{scores}; {difference.note}", advice, values)
     if gain > 0:
         advice = f"the difference may be noise: get more rows, or more informative columns; {TUNE_COMMAND}"
         return Finding("no skill", "warning", scores, advice, values)
@@ -153,7 +163,10 @@ def learning_curve(context: EvaluationContext) -> dict[str, Any] | None:
         log.info("learning curve: %d rows in %.2f s", len(rows), time.monotonic() - clock)
     if last is None or previous is None:
         return None
-    return {"metric": context.metric.name, "points": points, "doubling": _last_doubling(context, last, previous)}
+    groups = run.data.groups if run.metadata.get("split") == "group" else None
+    held_out = None if groups is None else groups.iloc[validation].to_numpy()
+    doubling = _last_doubling(context, last, previous, held_out)
+    return {"metric": context.metric.name, "points": points, "doubling": doubling}
 
 
 def nested_samples(rows: "Rows", target: Any, classes: tuple[Any, ...], seed: int) -> "Iterator[Rows]":
@@ -183,11 +196,15 @@ def _predict(context: EvaluationContext, model: Any, rows: "Rows") -> Prediction
     return predict(model[-1], model[:-1].transform(data.features.iloc[rows]), truth, data.classes)
 
 
-def _last_doubling(context: EvaluationContext, last: Predictions, previous: Predictions) -> dict[str, Any]:
+def _last_doubling(
+    context: EvaluationContext, last: Predictions, previous: Predictions, groups: "Rows | None"
+) -> dict[str, Any]:
     """Return the gain of the last doubling of the rows, with a paired bootstrap interval over the validation rows."""
     from runtree.statistics.bootstrap import bootstrap_difference
 
-    difference = bootstrap_difference(last, previous, context.metric, DOUBLING_RESAMPLES, 0.95, context.run.seed)
+    difference = bootstrap_difference(
+        last, previous, context.metric, DOUBLING_RESAMPLES, 0.95, context.run.seed, groups
+    )
     # for a metric to minimize the gain is negated, which exchanges the ends
     low, high = sorted((context.gain(difference.low, 0), context.gain(difference.high, 0)))
     return {"gain": context.gain(difference.value, 0), "low": low, "high": high, "p": difference.p}
@@ -196,7 +213,7 @@ def _last_doubling(context: EvaluationContext, last: Predictions, previous: Pred
 def learning_curve_findings(context: EvaluationContext) -> Iterator[Finding]:
     """Report whether more rows would help, judged by the last doubling."""
     curve = context.results.get("learning_curve")
-    if not curve:
+    if not curve or not math.isfinite(curve["doubling"]["low"]):
         return
     last, gain = curve["points"][-1], curve["doubling"]
     message = (

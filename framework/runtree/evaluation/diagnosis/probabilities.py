@@ -233,7 +233,10 @@ def threshold_findings(context: EvaluationContext) -> Iterator[Finding]:
         for threshold in (DEFAULT_THRESHOLD, curve["chosen"])
     )
     # on the test split: on validation the chosen threshold is the best by construction
-    difference = bootstrap_difference(chosen, default, metric, 4 * STANDARD_ERROR_RESAMPLES, 0.95, context.run.seed)
+    groups = context.groups("test")
+    groups = None if groups is None else groups[context.sample_rows("test")]
+    resamples = 4 * STANDARD_ERROR_RESAMPLES
+    difference = bootstrap_difference(chosen, default, metric, resamples, 0.95, context.run.seed, groups)
     gain = difference.value if metric.direction == "maximize" else -difference.value
     values = {"threshold": curve["chosen"], "metric": metric.name, "gain": gain, "p": difference.p}
     if gain <= 0 or difference.tied:

@@ -17,10 +17,42 @@ MAX_TIE_SHARE = 0.5
 
 def reliability_findings(context: EvaluationContext) -> Iterator[Finding]:
     """Check the metric, the predictions and the splits; nothing is fitted."""
+    yield from _undefined_scores(context)
+    yield from _few_groups(context)
     yield from _metric_finding(context)
     yield from _constant_prediction(context)
     yield from _tied_probabilities(context)
     yield from _split_agreement(context)
+
+
+def _undefined_scores(context: EvaluationContext) -> Iterator[Finding]:
+    """Warn of predictions that are not finite, and of a ranking metric without a value on a split."""
+    for split, rows in context.not_finite.items():
+        yield Finding(
+            "not finite",
+            "warning",
+            f"the predictions of {rows:,} of {len(context.run.split.rows(split)):,} {split} rows are not finite: "
+            "the evaluation leaves this split out",
+            "the fit has diverged, or these rows lie far from those it learned from: preprocess=standard",
+            {"part": split, "rows": rows},
+        )
+    for split, reasons in context.run.undefined.items():
+        if context.metric.name in reasons and split not in context.not_finite:
+            yield Finding(
+                "undefined metric",
+                "warning",
+                f"{context.metric.name} is not defined on {split}: {reasons[context.metric.name]}",
+                f"split otherwise: data.{split}_size=0.3; or choose another metric: objective.metric=NAME",
+                {"part": split},
+            )
+
+
+def _few_groups(context: EvaluationContext) -> Iterator[Finding]:
+    """Note that intervals were resampled from few groups."""
+    intervals = context.results.get("intervals") or {}
+    if intervals.get("note"):
+        advice = "use more groups: a larger data.test_size, or evaluator=cross_validation"
+        yield Finding("few groups", "note", intervals["note"], advice, {"groups": intervals["groups"]})
 
 
 def _metric_finding(context: EvaluationContext) -> Iterator[Finding]:

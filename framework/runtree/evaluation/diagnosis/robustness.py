@@ -1,11 +1,12 @@
 """Robustness: how much skill the model loses if its inputs are noisy, missing, rescaled or mixed up."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import first_line
+from runtree.contract.errors import FOREIGN_ERRORS, first_line
 from runtree.contract.predictions import encode_target, predict
 from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext, metric_value
@@ -57,6 +58,8 @@ def robustness_report(context: EvaluationContext) -> list[dict[str, Any]] | None
             return metric_value(predict(model[-1], model[:-1].transform(rows), truth, classes), metric)
 
     reference = score(features)
+    if not math.isfinite(reference):
+        return None
     report: list[dict[str, Any]] = []
     for name, shift in _shifts(columns):
         entry: dict[str, Any] = {"shift": name, "metric": metric.name, "value": None, "loss": None}
@@ -64,10 +67,13 @@ def robustness_report(context: EvaluationContext) -> list[dict[str, Any]] | None
         shifted = shift(features, np.random.default_rng(context.run.seed))
         try:
             value = score(shifted)
-        except Exception as error:
+        except FOREIGN_ERRORS as error:
             entry["reason"] = f"{type(error).__name__}: {first_line(error)}"
         else:
-            entry |= {"value": value, "loss": context.gain(reference, value)}
+            if math.isfinite(value):
+                entry |= {"value": value, "loss": context.gain(reference, value)}
+            else:
+                entry["reason"] = f"{metric.name} is not defined there: its predictions are not finite"
         report.append(entry)
     return report
 

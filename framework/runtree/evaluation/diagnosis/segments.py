@@ -330,7 +330,8 @@ def _loss_interval(loss: "Array", is_class: bool) -> tuple[float, float]:
     if is_class:
         return clopper_pearson(int(loss.sum()), len(loss), 0.95)
     half = float(t.ppf(0.975, len(loss) - 1) * loss.std(ddof=1) / np.sqrt(len(loss)))
-    return float(loss.mean()) - half, float(loss.mean()) + half
+    # a mean of absolute errors is not negative, which Student's interval does not know
+    return max(float(loss.mean()) - half, 0.0), float(loss.mean()) + half
 
 
 def segment_findings(context: EvaluationContext) -> Iterator[Finding]:

@@ -45,9 +45,23 @@ def run_pairwise_test(
         return PairwiseTest(None, why="no two of their runs have the same seed, data and split")
     if pairs[0][0].measure.part == "train":
         return PairwiseTest(None, why="training scores do not generalize to other rows")
+    metric = metrics.get(pairs[0][0].measure.metric)
     if all(a.folds and len(a.folds) == len(b.folds) for a, b in pairs):
-        return _test_folds(pairs, level)
-    return _test_seeds(pairs, level) if len(pairs) > 1 else _test_rows(pairs[0], metrics, level)
+        return _within_bounds(_test_folds(pairs, level), metric)
+    if len(pairs) > 1:
+        return _within_bounds(_test_seeds(pairs, level), metric)
+    return _test_rows(pairs[0], metrics, level)
+
+
+def _within_bounds(test: PairwiseTest, metric: Metric | None) -> PairwiseTest:
+    """Cut the limits of Student's interval to differences that two values of the metric can have."""
+    from runtree.statistics.comparison import clip
+
+    if test.comparison is None or metric is None:
+        return test
+    largest = metric.bounds[1] - metric.bounds[0]
+    low, high = (clip(limit, (-largest, largest)) for limit in (test.comparison.low, test.comparison.high))
+    return replace(test, comparison=replace(test.comparison, low=low, high=high))
 
 
 def pair_runs(first: Sequence[RunData], second: Sequence[RunData]) -> list[Pair]:
@@ -132,22 +146,29 @@ def measure_dispersion(runs: Sequence[RunData], metrics: Mapping[str, Metric], l
     """
     from runtree.statistics.paired_test import corrected_t, paired_t
 
-    scores = [run.score for run in runs]
+    scores, metric = [run.score for run in runs], metrics.get(runs[0].measure.metric)
     ratio, why = runs[0].test_train_ratio, ""
     if all(run.folds for run in runs) and ratio is not None:
-        limits, over = _limits(corrected_t([score for run in runs for score in run.folds], ratio, level)), "folds"
+        scores_of_folds = [score for run in runs for score in run.folds]
+        (limits, why), over = _limits(corrected_t(scores_of_folds, ratio, level), metric), "folds"
     elif len(runs) == 1:
         limits, over, why = _bootstrap_limits(runs[0], metrics, level)
     elif len({run.place for run in runs}) == 1 or ratio is None:
-        limits, over = _limits(paired_t(scores, level)), "seeds"
+        (limits, why), over = _limits(paired_t(scores, level), metric), "seeds"
     else:
-        limits, over = _limits(corrected_t(scores, ratio, level)), "seeds"
+        (limits, why), over = _limits(corrected_t(scores, ratio, level), metric), "seeds"
     return Dispersion(len(runs), fmean(scores), stdev(scores) if len(scores) > 1 else None, *limits, over, why)
 
 
-def _limits(result: "Comparison") -> Limits:
+def _limits(result: "Comparison", metric: Metric | None) -> tuple[Limits, str]:
+    """Return limits within the values of the metric; where there are none, the reason."""
+    from runtree.statistics.comparison import clip
+
     is_known = math.isfinite(result.low) and result.low < result.high  # equal scores have no spread to infer from
-    return (result.low, result.high) if is_known else (None, None)
+    if not is_known:
+        return (None, None), result.note or "all scores are the same: their spread is unknown"
+    bounds = metric.bounds if metric else (-math.inf, math.inf)
+    return (clip(result.low, bounds), clip(result.high, bounds)), ""
 
 
 def _bootstrap_limits(run: RunData, metrics: Mapping[str, Metric], level: float) -> tuple[Limits, str, str]:
@@ -160,8 +181,12 @@ def _bootstrap_limits(run: RunData, metrics: Mapping[str, Metric], level: float)
         predictions, _ = run.read_predictions()
     except MissingDataError as error:
         return (None, None), "", str(error)
+    if run.record.config.get("data.group") is not None:
+        # the predictions do not say which rows belong together, and an interval over rows would be far too narrow
+        reason = f"rows of one group of {run.record.id} are not independent: compare by folds or seeds"
+        return (None, None), "", reason
     result = bootstrap(predictions, [metric], RESAMPLES, level, seed=0).get(metric.name)
     if result is None or not result.known:
-        reason = f"resamples of {run.record.id} do not vary, or {metric.name} is not defined on them"
-        return (None, None), "", reason
+        reason = result.reason if result else "the model predicts no probabilities"
+        return (None, None), "", f"{metric.name} of {run.record.id} has no interval: {reason}"
     return (result.low, result.high), "rows", ""

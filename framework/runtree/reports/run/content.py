@@ -1,7 +1,7 @@
 """The files of a run, read once for its page and its plots; each missing file is named."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,8 @@ class RunContent:
         The content of the files of these names; empty where there is none.
     missing
         A line for each file that is missing or cannot be read, with the reason.
+    undefined
+        Why a metric has no value: reasons by name, by split.
     """
 
     record: RunRecord
@@ -31,6 +33,7 @@ class RunContent:
     folds: Sequence[Mapping[str, Any]]
     history: Sequence[Mapping[str, Any]]
     missing: Sequence[str]
+    undefined: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> RunFolder:
@@ -89,7 +92,10 @@ class RunContent:
 
     @cached_property
     def predictions(self) -> Predictions | None:
-        """The predictions for the split that counts, with the classes as text; None if they were not kept."""
+        """The predictions for the split that counts, with the classes as text; None if they were not kept.
+
+        None as well if some are not finite: nothing can be drawn from them, and a finding says so.
+        """
         import pandas as pd
 
         try:
@@ -100,7 +106,8 @@ class RunContent:
         frame = frame[frame["part"].astype(str) == self.split]
         if self.classes:  # JSON keeps them as text
             frame = frame.assign(y_true=frame["y_true"].astype(str), y_pred=frame["y_pred"].astype(str))
-        return read_predictions(frame, self.classes) if len(frame) else None
+        predictions = read_predictions(frame, self.classes) if len(frame) else None
+        return predictions if predictions is not None and not predictions.not_finite else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -123,7 +130,16 @@ def read_run_content(record: RunRecord) -> RunContent:
     environment, fault = reader.read_environment()
     missing += [fault] if fault else []
     folds = _mappings(files["metrics"].get("folds"))
-    content = RunContent(record, files["data"], environment, files["evaluation"], folds, reader.history, ())
+    content = RunContent(
+        record,
+        files["data"],
+        environment,
+        files["evaluation"],
+        folds,
+        reader.history,
+        (),
+        _mapping(files["metrics"].get("undefined")),
+    )
     return replace(content, missing=(*missing, *_missing_artifacts(folder)))
 
 

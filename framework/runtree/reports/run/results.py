@@ -12,6 +12,7 @@ from runtree.reports.formatting import (
     format_p_value,
     format_percent,
     format_seconds,
+    join_words,
     metric_label,
     pluralize,
 )
@@ -89,12 +90,28 @@ def metrics(content: RunContent, gallery: PlotGallery) -> list[Element]:
         drawn = f", {resamples:,} resamples of the test rows" if resamples else ""
         text = f"Intervals: {result.get('method', 'bootstrap')}{drawn}. Runs are ranked by the highlighted metric."
         elements.append(Paragraph(text))
+    elements += [Paragraph(line) for line in _undefined(content, intervals)]
     fold_names = list(dict.fromkeys(name for fold in content.folds for name in fold))
     fold_rows = [
         [str(number), *(format_number(fold.get(name)) for name in fold_names)]
         for number, fold in enumerate(content.folds, 1)
     ]
     return elements + table_of("Scores of each fold", ["fold", *map(metric_label, fold_names)], fold_rows)
+
+
+def _undefined(content: RunContent, intervals: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each reason why metrics have no value, or no interval."""
+    found: dict[str, dict[str, None]] = {}
+    for split, reasons in content.undefined.items():
+        for name, reason in reasons.items():
+            found.setdefault(f"not defined on {split}, {reason}", {})[metric_label(name)] = None
+    for name, interval in intervals.items():
+        if interval.get("reason") and name not in (content.undefined.get("test") or {}):
+            found.setdefault(f"no interval, {interval['reason']}", {})[metric_label(name)] = None
+    note = content.result("intervals").get("note")
+    return [f"{join_words([*names])}: {reason}." for reason, names in found.items()] + (
+        [f"{note[:1].upper()}{note[1:]}."] if note else []
+    )
 
 
 def baselines(content: RunContent, gallery: PlotGallery) -> list[Element]:
