@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,8 @@ from runtree.app import App
 from runtree.contract.errors import ConfigError, RunFailedError
 from runtree.contract.types import Split, Table
 from runtree.lifecycle.replay import check_saved_model, find_difference, sample_rows, try_saving
+from runtree.lifecycle.save import save
 from runtree.records.user_code import find_sources
-from runtree.records.writer import write_json
 from runtree.training.active_run import ActiveRun, RunOptions
 from runtree.training.fit_plan import FitOptions, FitPlan, IterationSpec
 
@@ -106,7 +107,7 @@ def make_run(folder, estimator, preprocess=None, rows=ROWS, **options):
     generator = np.random.default_rng(0)
     features = pd.DataFrame(generator.normal(1, 1, size=(rows, 2)), columns=["a", "b"])
     target = pd.Series(np.where(features["a"] > 1, "yes", "no"), name="y")
-    run = ActiveRun({"seed": 0}, folder, HOOKS, None, {}, RunOptions(**options))
+    run = ActiveRun({"seed": 0, "data": {"target": "y"}}, folder, HOOKS, None, {}, RunOptions(**options))
     run.data = Table(features, target, "classification", ("no", "yes"), "fingerprint")
     parts = np.split(np.arange(rows), [rows * 4 // 6, rows * 5 // 6])
     run.split = Split(*parts, "")
@@ -121,9 +122,8 @@ def saved(run, preprocess):
     run.model = Pipeline([("preprocess", preprocess), ("algorithm", run.estimator)])
     features, target = run.select("train")
     run.estimator.fit(preprocess.transform(features), target)
-    format_name = HOOKS.first("save_model", model=run.model, folder=run.folder)
-    columns = [{"name": name, "dtype": "float64"} for name in features]
-    write_json(run.folder / "model.json", {"format": format_name, "classes": ["no", "yes"], "columns": columns})
+    with patch("runtree.lifecycle.save.check_saved_model"):
+        save(run)
     return run
 
 
@@ -140,7 +140,7 @@ def test_an_honest_model_passes(models, tmp_path):
     try_saving(run, preprocess)
     [tried] = models.Honest.rows
     assert tried <= 110  # few rows, both classes among them
-    check_saved_model(saved(run, preprocess), tmp_path)
+    check_saved_model(saved(run, preprocess), tmp_path / "model")
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -155,14 +155,14 @@ def test_a_model_that_does_not_come_back_is_refused_before_its_fit(models, tmp_p
 def test_a_model_that_does_not_come_back_fails_its_run(models, tmp_path, name):
     run = saved(*make_run(tmp_path, getattr(models, name)(), rows=90))  # too few to be tried before
     with pytest.raises(RunFailedError, match=f"the saved model is not the fitted one: .*({FAULTS[name]})"):
-        check_saved_model(run, tmp_path)
+        check_saved_model(run, tmp_path / "model")
 
 
 def test_a_damaged_file_fails_its_run(models, tmp_path):
     run = saved(*make_run(tmp_path, models.Honest()))
-    (tmp_path / "model.skops").write_bytes(b"half")
+    (tmp_path / "model" / "model.skops").write_bytes(b"half")
     with pytest.raises(RunFailedError, match="the saved model cannot be loaded: BadZipFile"):
-        check_saved_model(run, tmp_path)
+        check_saved_model(run, tmp_path / "model")
 
 
 def test_a_parameter_that_cannot_be_written_is_named(models, tmp_path):
@@ -204,7 +204,7 @@ def test_the_trial_is_made_once_in_a_process_that_caches(models, tmp_path):
 def test_generators_and_modules_are_afterwards_as_they_were(models, tmp_path):
     run = saved(*make_run(tmp_path, models.Honest()))
     before = np.random.get_state()[1].tolist()
-    check_saved_model(run, tmp_path)
+    check_saved_model(run, tmp_path / "model")
     assert np.random.get_state()[1].tolist() == before
     assert sys.modules["models_of_a_user"] is models
 
@@ -212,7 +212,7 @@ def test_generators_and_modules_are_afterwards_as_they_were(models, tmp_path):
 def test_code_that_was_edited_during_the_fit_is_not_imported(models, tmp_path):
     run = saved(*make_run(tmp_path, models.Honest()))
     (tmp_path / "models_of_a_user.py").write_text("half an edit (")
-    check_saved_model(run, tmp_path)
+    check_saved_model(run, tmp_path / "model")
 
 
 class Constant:

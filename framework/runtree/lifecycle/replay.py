@@ -19,6 +19,7 @@ from runtree.contract.types import SPLITS
 from runtree.lifecycle.predict import read_predictor
 from runtree.records.user_code import SourceFile
 from runtree.training.active_run import ActiveRun
+from runtree.training.masking import without_secrets
 from runtree.training.model_files import is_torch_type, last_step, written_types
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def _save_and_load(run: ActiveRun, model: Any, features: "pd.DataFrame", subject
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         try:
-            format_name = run.hooks.first("save_model", model=model, folder=folder)
+            with without_secrets(model):
+                format_name = run.hooks.first("save_model", model=model, folder=folder)
             if format_name is None:
                 raise RunFailedError(f"no plugin can save a {type(last_step(model)).__name__}")
             with fresh_state(run.sources):
