@@ -92,6 +92,12 @@ def test_what_failed_or_was_cut_off_can_be_run_again(runtree, write_sweep, told,
     assert re.findall(r"runtree resume 20260102-030405-sweep (.*)", said) == commands
 
 
+def test_what_it_started_with_is_told(runtree, write_sweep, told):
+    warm = {"event": "warmed", "observations": [], "queue": [], "says": ["warm start from X: 0 runs are passed"]}
+    write_sweep(warm, told.opened(), told.ended(0, 0.5))
+    assert "start    warm start from X: 0 runs are passed\n" in runtree("status").out
+
+
 def test_a_run_that_is_tried_again_has_no_end_until_it_ends_again(runtree, write_sweep, told):
     again = [told.opened(at=2.0), {"event": "retried", "run": 1, "attempt": 2, "at": 2.0}]
     events = [told.opened(), told.ended(0, 0.5), told.failed(1, "no"), told.stopped("max_runs"), *again]

@@ -62,12 +62,34 @@ def test_a_resumed_sweep_reads_what_was_judged_before(runtree, folder):
 
 
 def test_where_the_evaluator_has_folds_the_bias_of_the_best_is_told(runtree, folder, caplog):
-    said = runtree(*WORDS, "evaluator=cross_validation", "tuner.recheck=2")
+    said = runtree(*WORDS, "evaluator=cross_validation")
     assert said.code == 0
     found = advice(folder)["optimism"]
     assert "rechecked" not in found
     assert found["selection_bias"] >= 0
     assert "expect" in " ".join(said.out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["evaluator=cross_validation"], "evaluator=cross_validation scores each run by folds"),
+        (["evaluator=nested_cross_validation", "tuner=grid", "seed=1,2"], "evaluator=nested_cross_validation scores"),
+        (
+            ["objective.metric=[accuracy,fit_seconds]", "tuner=nsga"],
+            "tuner.recheck needs a single objective to rank by",
+        ),
+    ],
+)
+def test_a_recheck_that_would_do_nothing_is_refused_before_the_first_run(runtree, folder, words, told):
+    said = runtree(*WORDS, *words, "tuner.recheck=2")
+    assert (said.code, told in said.err) == (2, True), said.err
+    assert list(folder.iterdir()) == []
+
+
+def test_without_models_the_best_are_rechecked_all_the_same(runtree, folder):
+    assert runtree(*WORDS, "tuner.recheck=1", "tuner.keep=none").code == 0
+    assert len(advice(folder)["optimism"]["rechecked"]) == 1
 
 
 def test_a_number_of_rechecks_that_cannot_be_is_refused(runtree, folder):

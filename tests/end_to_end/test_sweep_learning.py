@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -56,8 +57,19 @@ class TestWarmStart:
 
     def test_one_that_is_not_identical_is_refused_where_that_was_asked_for(self, runtree, tuned):
         tuned(*KNN)
+        sweeps = sorted(Path("outputs/default").iterdir())
         said = runtree("train", "-m", *QUICK, *KNN, "seed=4", "tuner.warm_start={from:[latest],kind:identical}")
         assert said.code == 2 and "the split differs" in said.err
+        assert sorted(Path("outputs/default").iterdir()) == sweeps  # it left nothing behind
+
+    def test_what_it_starts_with_is_printed_by_plan_and_at_the_end(self, runtree, tuned):
+        first = tuned(*KNN)
+        typed = [*QUICK, *KNN, "seed=4", "tuner.warm_start.from=latest"]
+        told = f"start    warm start from {first.name}: its best 5 configurations are tried again, as the split differs"
+        for verb in (["plan"], ["train", "-m"]):
+            said = runtree(*verb, *typed)
+            assert told in said.out.replace("\n         ", " "), said.out
+        assert told.removeprefix("start    ") in said.err
 
     def test_what_lies_outside_the_space_is_dropped(self, tuned):
         tuned(*KNN, "algorithm.n_neighbors=range(1,30)")

@@ -1,9 +1,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.lifecycle.load import TableOptions, table_fingerprint, table_options, to_table
+from runtree.lifecycle.load import (
+    MIN_CLASS_ROWS,
+    TableOptions,
+    sample_rows,
+    table_fingerprint,
+    table_options,
+    to_table,
+)
 
 
 def table(frame, **options):
@@ -75,6 +84,38 @@ def test_a_sample_is_a_share_or_a_count_and_repeats(sample, rows):
     assert len(first.features) == rows
     assert first.fingerprint == second.fingerprint
     assert first.features["a"].is_monotonic_increasing
+
+
+@given(sizes=st.lists(st.integers(1, 60), min_size=2, max_size=5), share=st.floats(0.05, 1.0), seed=st.integers(0, 9))
+def test_a_sample_keeps_the_shares_of_the_classes_and_no_class_is_lost(sizes, share, seed):
+    labels = [name for name, size in zip("pqrst", sizes, strict=False) for _ in range(size)]
+    count = max(1, round(share * len(labels)))
+    whole = pd.DataFrame(
+        {"a": np.arange(len(labels), dtype=float), "y": np.random.default_rng(seed).permutation(labels)}
+    )
+    sampled = sample_rows(whole, TableOptions(target="y", sample=count), seed)
+    assert len(sampled) == count and sampled["a"].is_monotonic_increasing and sampled["a"].is_unique
+    assert sampled.equals(sample_rows(whole, TableOptions(target="y", sample=count), seed))
+    if 2 * len(sizes) > count:  # too few rows for shares
+        return
+    kept = sampled["y"].value_counts()
+    assert set(kept.index) == set(whole["y"])
+    least = min(MIN_CLASS_ROWS, count // (2 * len(sizes)))
+    for name, size in whole["y"].value_counts().items():
+        # a share is rounded, and a class below the minimum takes its rows from the others
+        borrowed = sum(max(0.0, min(least, other) - other * count / len(labels)) for other in sizes)
+        assert kept[name] >= min(size, least)
+        assert abs(kept[name] - size * count / len(labels)) < 1 + max(borrowed, least)
+
+
+def test_a_sample_of_a_quantity_is_random_and_one_of_few_whole_numbers_stratified():
+    whole = pd.DataFrame({"a": range(400), "y": [0] * 360 + [1] * 40})
+    assert sample_rows(whole, TableOptions(target="y", sample=0.1), 0)["y"].sum() == 4
+    sums = {
+        sample_rows(whole, TableOptions(target="y", sample=0.1, task="regression"), seed)["y"].sum()
+        for seed in range(9)
+    }
+    assert len(sums) > 1
 
 
 @pytest.mark.parametrize("sample", [0, -1, 1.5])

@@ -6,9 +6,12 @@ from functools import partial
 import optuna
 import pytest
 from harness import LINE, Scripted, history, make, outcome
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.ledger import read_ledger
+from runtree.sweeps.proposer import Study, choose_study
 from runtree.sweeps.results import rank_trials
 from runtree.sweeps.search_space import SearchSpace
 from runtree.tuners.grid import Grid
@@ -123,6 +126,29 @@ def interrupting(told, times, number, values):
 
 def error():
     return outcome(float("nan"), state="failed", reason="error", error={"type": "ValueError", "message": "no"})
+
+
+@given(
+    dimensions=st.lists(st.integers(1, 12), min_size=2, max_size=8),
+    max_runs=st.none() | st.integers(1, 120),
+    seed=st.integers(0, 9),
+)
+def test_each_algorithm_has_the_start_and_the_share_that_the_manual_promises(dimensions, max_runs, seed):
+    chance, count = random.Random(seed), len(dimensions)
+    lines = [tuple(Dimension(f"x{n}", Interval(0.0, 1.0)) for n in range(size)) for size in dimensions]
+    studies = [Study(SearchSpace(str(place), {}, line), None) for place, line in enumerate(lines)]
+    promised = [max(5, size + 1) for size in dimensions]
+    if max_runs is not None:
+        promised = [min(first, max(1, max_runs // (2 * count))) for first in promised]
+    for total in range(1, (max_runs or 150) + 1):
+        study = choose_study(studies, max_runs)
+        study.next_number += 1
+        study.values.append(chance.random() + (study is studies[0]))  # the first is much better than the others
+        trials = [other.next_number for other in studies]
+        if total <= sum(promised):  # nobody gets more than its start before all have theirs
+            assert all(got <= first for got, first in zip(trials, promised, strict=True))
+        share = min(0.1, 0.5 / count)
+        assert total < sum(promised) or min(trials) >= int(share * (total - count))
 
 
 class TestDeterministic:

@@ -69,6 +69,8 @@ class SweepPlan:
         How many runs run at once.
     reaches_runs
         Whether the executor can end a run: one in a process of its own.
+    warm_start
+        A line for each earlier sweep that it starts with; known of a plan that is only shown.
     """
 
     request: SweepRequest
@@ -85,6 +87,7 @@ class SweepPlan:
     folder: SweepFolder | None = None
     slots: int = 1
     reaches_runs: bool = True
+    warm_start: tuple[str, ...] = ()
 
     @property
     def objectives(self) -> Objectives:
@@ -149,6 +152,8 @@ def preflight(
     tuner = build(tuner_arguments(node), "tuner", trust)
     # the task comes from the data, and an algorithm's space may depend on the task
     result = _first_that_works(overrides, composer, executor)
+    swept = overrides.composed.get("evaluator") or [config.evaluator.get("name")]
+    _check_recheck(options.recheck, result, str(swept[0]))
     if tuner.own_space:
         spaces: Sequence[SearchSpace] = spaces_by_algorithm(overrides, composer, result.task)
     else:
@@ -194,6 +199,21 @@ def _first_that_works(overrides: SweepOverrides, composer: Composer, executor: E
         except RuntreeError as error:
             first = first or error
     raise first or RequestError("there is no combination to try")
+
+
+def _check_recheck(count: int, result: PreflightResult, evaluator: str) -> None:
+    """Refuse `tuner.recheck` where it would do nothing."""
+    if count and result.has_folds:
+        raise ConfigError(
+            f"tuner.recheck={count} cross-validates the best runs, and evaluator={evaluator} scores each run by folds",
+            "leave it out: the advice at the end tells by how much the best mean over folds is too good",
+            "or search on one validation split, and recheck by folds: evaluator=holdout",
+        )
+    if count and len(result.objectives) > 1:
+        raise ConfigError(
+            f"tuner.recheck needs a single objective to rank by, and there are {len(result.objectives)}",
+            "leave it out: tuner.recheck=0",
+        )
 
 
 def _refuse_nested_search(space: SearchSpace, result: PreflightResult) -> None:

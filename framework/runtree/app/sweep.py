@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from runtree.sweeps.proposer import Proposer, Study
 from runtree.sweeps.state import SweepState
 from runtree.sweeps.stopping import StopMonitor
 from runtree.sweeps.tasks import Tasks
-from runtree.sweeps.warm_start import load_warm_start
+from runtree.sweeps.warm_start import WarmStart, load_warm_start
 from runtree.workers.executor import Executor, Job, refuse_limits
 from runtree.workers.in_process import InProcessExecutor
 from runtree.workers.process_executor import ProcessExecutor
@@ -68,6 +68,8 @@ def run_sweep(
         plan.slots, plan.reaches_runs = executor.slots, isinstance(executor, ProcessExecutor)
         check_executor(executor, plan)
         if request.plan_only:
+            identity = sweep_identity(plan.spaces, plan.composer, plan.node, plan.preflight)
+            plan.warm_start = tuple(read_warm_start(plan, identity).lines)
             return SweepResult(plan)
         return execute_plan(plan, executor, open_folder)
 
@@ -87,17 +89,16 @@ def check_executor(executor: Executor, plan: SweepPlan) -> None:
 def execute_plan(plan: SweepPlan, executor: Executor, open_folder: Callable[["DictConfig"], Path]) -> SweepResult:
     """Run a sweep, a new one or one that is resumed."""
     request = plan.request
+    identity = sweep_identity(plan.spaces, plan.composer, plan.node, plan.preflight)
+    # before the folder is made: an earlier sweep that does not exist, or does not fit, leaves nothing behind
+    warm = read_warm_start(plan, identity) if request.resume is None else None
     folder = plan.folder = SweepFolder(open_folder(plan.config))
     if request.resume is None and folder.ledger.exists():
         raise RequestError(f"{folder.path} already contains a sweep", f"resume it: runtree resume {folder.path}")
-    identity = sweep_identity(plan.spaces, plan.composer, plan.node, plan.preflight)
-    warm = None
     with ExitStack() as stack:
         stack.enter_context(folder.held())  # a lock that ends with this process
         folder.request.unlink(missing_ok=True)  # of an earlier `runtree stop`
         if request.resume is None:
-            outputs = Path(str(plan.config.outputs))
-            warm = load_warm_start(plan.options.warm, outputs, plan.spaces, identity, plan.objectives)
             delay = plan.options.lag or executor.slots
             write_sweep_files(plan, folder, identity, delay)
         else:
@@ -118,6 +119,12 @@ def execute_plan(plan: SweepPlan, executor: Executor, open_folder: Callable[["Di
         stop = finish(driver, folder, plan.options, request.observer.finishing)
         plan.hooks.moment("sweep_finished", folder=folder.path, best=_best_records(driver, folder), stop=stop)
     return SweepResult(plan, driver, stop)
+
+
+def read_warm_start(plan: SweepPlan, identity: Mapping[str, Any]) -> WarmStart:
+    """Read the earlier sweeps that a new one starts with."""
+    outputs = Path(str(plan.config.outputs))
+    return load_warm_start(plan.options.warm, outputs, plan.spaces, identity, plan.objectives)
 
 
 def write_sweep_files(plan: SweepPlan, folder: SweepFolder, identity: dict[str, Any], delay: int) -> None:

@@ -245,6 +245,7 @@ def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
         "memory": resources.memory,
         "engine": resources.engine,
         "folder": _output_folder(plan, is_single),
+        "warm_start": list(plan.warm_start),
         "predictions": {"bytes_per_run": preflight.prediction_bytes, "limit": plan.options.prediction_bytes},
         "forecast": {
             "seconds": forecast.seconds,
@@ -278,6 +279,8 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
         for text in plan.absent:
             click.echo(text)
         click.echo()
+        for text in plan.warm_start:
+            click.echo(wrapped("start", text))
         click.echo(wrapped("stop", format_stop(plan)))
     limits = [] if resources.max_seconds is None else [f"at most {format_duration(resources.max_seconds)} per run"]
     limits += [] if resources.memory is None else [f"at most {resources.memory} per run"]

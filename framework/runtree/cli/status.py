@@ -87,6 +87,8 @@ def _print_status(reader: "LedgerReader", outputs: str) -> None:
         state = f"running: {process}, started {since}"
     click.echo(wrapped("sweep", f"{sweep_name(reader.folder, outputs)}   {state}"))
     click.echo(wrapped("command", " ".join(["runtree train -m", *(reader.request.get("overrides") or [])])))
+    for text in reader.book.warm.get("says") or ():
+        click.echo(wrapped("start", str(text)))
     counts = format_state_counts(progress.states)
     click.echo(wrapped("runs", f"{format_progress(progress, reader.seconds, reader.state != 'running')}: {counts}"))
     if reader.state == "running":

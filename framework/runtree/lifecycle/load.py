@@ -148,7 +148,7 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int,
 
     check_frame(frame, options)
     # sampled before the task is chosen: task, classes and fingerprint describe the rows that are used
-    frame = sample_rows(frame, options.sample, seed)
+    frame = sample_rows(frame, options, seed)
     types = dict(options.reading.types)
     declared.check_types(types, [str(column) for column in frame.columns])
     frame = declared.apply_types(frame, types, decimal)
@@ -183,16 +183,54 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int,
     )
 
 
-def sample_rows(frame: "pd.DataFrame", sample: int | float | None, seed: int) -> "pd.DataFrame":
-    """Return a seeded sample of rows in their original order; `sample` is a share below 1 or a count."""
+def sample_rows(frame: "pd.DataFrame", options: TableOptions, seed: int) -> "pd.DataFrame":
+    """Return a seeded sample of rows in their original order; each class of a classification keeps its share."""
+    sample = options.sample
     if sample is None:
         # all later stages address rows by position, and `predictions.parquet` names rows by these numbers
         return frame.reset_index(drop=True)
     if sample <= 0 or (isinstance(sample, float) and sample > 1):
         raise ConfigError(f"data.sample: {sample} is neither a share (0 to 1) nor a count of rows")
-    count = round(sample * len(frame)) if isinstance(sample, float) else min(sample, len(frame))
+    count = max(1, round(sample * len(frame)) if isinstance(sample, float) else min(sample, len(frame)))
+    target = frame[options.target]
+    if options.task == "classification" or (
+        options.task == "auto" and choose_task(target, options)[0] == "classification"
+    ):
+        rows = sample_classes(target, count, seed)
+        if rows is not None:
+            sampled: pd.DataFrame = frame.iloc[rows].reset_index(drop=True)
+            return sampled
     # sorted again: the order of rows may carry the time, and a sample must not shuffle it
-    return frame.sample(n=max(count, 1), random_state=seed).sort_index().reset_index(drop=True)
+    return frame.sample(n=count, random_state=seed).sort_index().reset_index(drop=True)
+
+
+MIN_CLASS_ROWS = 3  # of a class in a sample, where the class has as many: one for each part of a stratified split
+
+
+def sample_classes(target: "pd.Series[Any]", count: int, seed: int) -> "Any | None":
+    """Return positions of `count` rows, ascending, in which each class has its share of the table.
+
+    A rare class keeps a few rows all the same. None if there are more classes than half the rows of the sample.
+    """
+    import numpy as np
+    import pandas as pd
+
+    codes, levels = pd.factorize(target, use_na_sentinel=False)
+    sizes, classes = np.bincount(codes), len(levels)
+    if 2 * classes > count:
+        return None
+    share = sizes * (count / len(codes))
+    least = np.minimum(sizes, max(1, min(MIN_CLASS_ROWS, count // (2 * classes))))
+    taken = np.maximum(np.floor(share).astype(int), least)
+    # the rounding is made up for where it is largest
+    while taken.sum() < count:
+        taken[np.argmax(share - taken)] += 1
+    while taken.sum() > count:
+        taken[np.argmax(np.where(taken > least, taken - share, -np.inf))] -= 1
+    shuffled = np.random.default_rng(seed).permutation(len(codes))
+    by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    first = np.cumsum(sizes) - sizes
+    return np.sort(np.concatenate([by_class[at : at + some] for at, some in zip(first, taken, strict=True)]))
 
 
 def choose_task(target: "pd.Series[Any]", options: TableOptions) -> tuple[Task, str]:

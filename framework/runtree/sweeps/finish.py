@@ -96,7 +96,7 @@ def _write_advice(
 ) -> None:
     sweep = FinishedSweep(driver.state, driver.objectives, _spaces(driver), stop, folder, startup_trials(folder))
     rechecked: list[Rechecked] = []
-    if options.recheck and options.keep != "none":
+    if options.recheck:
         on_step(f"cross-validating the best {options.recheck} trials")
         rechecked = recheck(driver, sweep, options.recheck)
     write_json(folder.advice, advise(sweep, rechecked))

@@ -143,27 +143,35 @@ class Proposer:
         study.next_number = max(study.next_number, observation.number + 1)
 
 
+def first_trials(study: Study, studies: int, max_runs: int | None) -> int:
+    """Return how many trials an algorithm gets before any is favoured."""
+    # one more than there are dimensions: with fewer trials a model of the space is not determined
+    first = max(MIN_TRIALS_EACH, len(study.space.space) + 1)
+    # at most half of all runs go into first trials
+    return first if max_runs is None else min(first, max(1, max_runs // (2 * studies)))
+
+
 def choose_study(
     studies: Sequence[Study], max_runs: int | None = None, shares: Mapping[str, float] | None = None
 ) -> Study:
     """Return the algorithm to try next.
 
-    With `shares`, the trials are split accordingly. Without, each algorithm first gets a few trials. From then on, one
-    that has less than a tenth of all trials comes first, and else the one with the highest upper confidence bound
-    (UCB1, Auer, Cesa-Bianchi & Fischer 2002) on the mean rank of its three best trials among all trials.
+    With `shares`, the trials are split accordingly. Without, each algorithm first gets a few trials: five, or one more
+    than it has dimensions, but all of them together at most half of `max_runs`. From then on, one that has less than a
+    tenth of all trials comes first, and else the one with the highest upper confidence bound (UCB1, Auer, Cesa-Bianchi
+    & Fischer 2002) on the mean rank of its three best trials among all trials.
     """
     if len(studies) == 1:
         return studies[0]
     if shares:
         return max(studies, key=lambda study: shares.get(study.space.name, 0.0) / (study.next_number + 1))
-    least = min(studies, key=lambda study: study.next_number)
-    # one more than there are dimensions: with fewer trials a model of the space is not determined
-    first = max(MIN_TRIALS_EACH, len(least.space.space) + 1)
-    if max_runs is not None:  # at most half of all runs go into first trials
-        first = min(first, max(1, max_runs // (2 * len(studies))))
+    fewest = sorted(studies, key=lambda study: study.next_number)
     total = sum(study.next_number for study in studies)
-    if least.next_number < first or least.next_number < min(MIN_SHARE_EACH, 0.5 / len(studies)) * total:
-        return least
+    for study in fewest:
+        if study.next_number < first_trials(study, len(studies), max_runs):
+            return study
+    if fewest[0].next_number < min(MIN_SHARE_EACH, 0.5 / len(studies)) * total:
+        return fewest[0]
     # ranks and not values: an algorithm that diverges once would stretch the scale, and make all others look alike
     values = sorted({value for study in studies for value in study.values})
     ranks = {value: position / max(len(values) - 1, 1) for position, value in enumerate(values)}  # 1 is the best

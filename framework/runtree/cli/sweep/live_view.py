@@ -153,6 +153,8 @@ class LogView(SweepView):
         bound = format_bound(self.progress.total, driver.monitor.rules.max_seconds)
         folder = f", in {display_path(plan.folder.path)}" if plan.folder else ""
         self._print(f"{format_title(plan)}: {bound}{folder}")
+        for text in driver.state.warm.get("says") or ():
+            self._print(str(text))
         self._best = self._current_best()
 
     def show_progress(self, driver: "Driver", entry: "RunState | None") -> None:

@@ -58,6 +58,8 @@ def print_sweep(swept: "SweepResult") -> int:
     click.echo(labelled("sweep", _format_heading(plan, driver, progress)))
     reason = str(swept.stop.get("explanation") or "the reason was not recorded")
     click.echo(wrapped("ended", explain_end(reason, progress)))
+    for text in driver.state.warm.get("says") or ():
+        click.echo(wrapped("start", str(text)))
     _print_trials(driver, progress)
     bounds = driver.objectives.constraints
     if bounds and driver.state.completed() and not driver.front.best:
