@@ -30,7 +30,7 @@ OPTIONS = [
 
 def composed(group, name):
     overrides = [f"{group}={name}", *NEEDED.get(name, [])]
-    config = HydraEngine(APP.folders, APP.algorithms).compose(overrides)
+    config = HydraEngine(APP.folders, APP.algorithms, APP.allow_list()).compose(overrides)
     frozen = freeze(config)
     frozen.config["tuner"] = OmegaConf.to_container(config.tuner, resolve=True)
     return frozen, APP.allow_list(overrides)

@@ -175,7 +175,7 @@ def test_code_that_nobody_vouches_for_is_not_imported(runtree, monkeypatch):
     own("algorithm/evil.yaml", "name: evil\n_target_: evil.Model\n")
     said = runtree("describe", "evil")
     assert said.code == 0
-    assert "'evil.Model' is not code that a config may name" in said.out
+    assert "'evil.Model' is not code that a file or a record may name" in said.out
 
 
 def test_the_keys_of_the_fit_block_that_an_algorithm_honours_are_told(runtree):

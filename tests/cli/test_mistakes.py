@@ -223,8 +223,8 @@ def test_code_that_a_file_names_is_refused_and_the_way_out_is_named(runtree, fol
     (folder / "conf" / "algorithm" / "mine.yaml").write_text("name: mine\n_target_: os.system\ncommand: touch pwned\n")
     said = runtree("train", "algorithm=mine")
     assert said.code == 2
-    assert "'os.system' is not code that a config may name" in said.err
-    assert "algorithm._target_=os.system" in said.err
+    assert "'os.system' is not code that a file or a record may name" in said.err
+    assert "--trust os.system" in said.err
     assert not (folder / "pwned").exists()
 
 

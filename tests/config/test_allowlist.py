@@ -1,6 +1,8 @@
 import pytest
 
-from runtree.config.allowlist import ALLOWED_PREFIXES, AllowList, command_line_targets, find_targets
+from runtree.config.allowlist import ALLOWED_PREFIXES, AllowList
+from runtree.config.calls import find_targets
+from runtree.config.provenance import command_line_targets
 from runtree.contract.errors import MissingError, UntrustedError
 
 HOSTILE = [
@@ -84,9 +86,8 @@ def test_families_are_resolved(target):
 
 
 def test_a_name_that_somebody_vouches_for_is_resolved():
-    assert (
-        AllowList(lambda: ["collections.OrderedDict"]).resolve("collections.OrderedDict", "x").__name__ == "OrderedDict"
-    )
+    allow_list = AllowList(lambda: [{"_target_": "collections.OrderedDict"}])
+    assert allow_list.resolve("collections.OrderedDict", "x").__name__ == "OrderedDict"
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):
@@ -106,8 +107,12 @@ def test_the_command_line_vouches_for_what_is_typed_on_it():
         "algorithm._target_=a.B",
         "+data.extra._target_='c.D'",
         "seed=1",
+        "algorithm._target_.classification=e.F,g.H",
+        "+hydra.callbacks={x: {_target_: i.J}}",
+        "algorithm={path: 'k:L'}",
+        "broken=[_target_",
     ]
-    assert list(command_line_targets(typed)) == ["my.mod.Cls", "a.B", "c.D"]
+    assert list(command_line_targets(typed)) == ["my.mod.Cls", "a.B", "c.D", "e.F", "g.H", "i.J", "k.L"]
 
 
 def test_targets_are_found_at_any_depth():

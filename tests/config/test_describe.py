@@ -141,7 +141,7 @@ def test_an_estimator_is_described_without_importing_it():
 def test_a_target_that_is_not_allowed_is_a_problem():
     problems = []
     assert inspect_target("os.system", "algorithm._target_", App().allow_list(), problems).names == ()
-    assert "is not code that a config may name" in problems[0]
+    assert "is not code that a file or a record may name" in problems[0]
 
 
 @pytest.mark.parametrize(

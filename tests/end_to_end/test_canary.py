@@ -78,8 +78,8 @@ REFUSED = {
 VERBS = [
     ("runs",), ("runs", "--json"), ("runs", "--csv"), ("export", "-o", "runs.csv"), ("show", "latest"),
     ("show", "latest", "--config"), ("show", "latest", "--log"), ("show", "latest", "--json"), ("report", "latest"),
-    ("rerun", "{completed}"), ("rerun", "{failed}"), ("show", "{failed}"), ("diff", "{completed}", "{failed}"),
-    ("compare",), ("best",), ("status", "{sweep}"), ("status", "{sweep}", "--json"), ("resume", "{sweep}"),
+    ("rerun", "{completed}", "--trust", "leaky.Leaky"), ("rerun", "{failed}", "--trust", "leaky.Leaky"), ("show", "{failed}"), ("diff", "{completed}", "{failed}"),
+    ("compare",), ("best",), ("status", "{sweep}"), ("status", "{sweep}", "--json"), ("resume", "{sweep}", "--trust", "leaky.Leaky"),
     ("report", "{sweep}"), ("explain", "{completed}"), ("clean",),
     ("predict", "{completed}", "t.csv", "-o", "predicted.csv", "--trust", "leaky.Leaky"),
     ("train", *LEAKY, *TYPED, "--cfg", "job"), ("plan", *LEAKY, *TYPED, "seed=1,2"),

@@ -146,14 +146,14 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(runtree, folder):
     typed = (*MLP, "experiment.name=cut", "algorithm._target_.classification=slow.Slow")
     code = f"import sys; from runtree.cli.main import main; sys.exit(main({list(typed)!r}))"
     for step in (12, 30):
-        args = [*typed] if step == 12 else ["train", "--continue", "latest"]
+        args = [*typed] if step == 12 else ["train", "--continue", "latest", "--trust", "slow.Slow"]
         code = f"import sys; from runtree.cli.main import main; sys.exit(main({args!r}))"
         worker = subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=subprocess.DEVNULL)
         wait_until(lambda step=step: len(kept(folder)) and max(kept(folder)) >= step, worker)
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
         assert record(only_run(folder, "cut"))["state"] == "running"
-    assert runtree("train", "--continue", "latest").code == 0
+    assert runtree("train", "--continue", "latest", "--trust", "slow.Slow").code == 0
     cut = only_run(folder, "cut")
     assert record(cut)["state"] == "completed"
     assert (cut / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()

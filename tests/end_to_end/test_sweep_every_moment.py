@@ -75,7 +75,7 @@ for line in sys.stdin:
         child(**asked)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
-RESUME = ["resume", "latest", IN_PROCESS]
+RESUME = ["resume", "latest", "--trust", "told.Told", IN_PROCESS]
 SWEEP = words("random", 4, IN_PROCESS, "tuner.report=false")
 
 

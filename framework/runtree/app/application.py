@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.config.catalogue import Catalogue
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, config_folders
+from runtree.contract.errors import RequestError
 from runtree.plugins import Plugins, installed_plugins
 
 if TYPE_CHECKING:
+    import argparse
+
     from runtree.config.allowlist import AllowList
+    from runtree.config.hydra_engine import HydraEngine
+    from runtree.config.provenance import TypedWords
 
 
 @dataclass
@@ -38,27 +43,48 @@ class App:
         """Return every group and option."""
         return Catalogue(self.folders, self.algorithms)
 
-    def allow_list(self, overrides: Sequence[str] = ()) -> "AllowList":
+    def allow_list(self, typed: "TypedWords | Sequence[str]" = ()) -> "AllowList":
         """Return which code a config may name: targets of installed options and those typed on the command line.
 
-        Options in the user's folder add nothing: a folder may be anyone's.
+        Options in the user's folder add nothing: a folder may be anyone's. `typed` must hold no override that was read
+        from a record.
         """
-        from runtree.config.allowlist import AllowList, add_import_folder, command_line_targets, find_targets
+        from runtree.config.allowlist import AllowList, add_import_folder
+        from runtree.config.provenance import TypedWords
 
-        typed = list(command_line_targets(overrides))
+        words = typed if isinstance(typed, TypedWords) else TypedWords(tuple(typed))
         # a class in the working directory can be named on the command line, but only then is the directory searched
-        if typed:
-            add_import_folder(Path.cwd())
+        add_import_folder(Path.cwd(), words.targets)
 
-        # a generator, because reading every option takes longer than a run that names only shipped classes needs
-        def allowed() -> Iterator[str]:
-            yield from typed
+        def installed() -> Iterator[dict[str, Any]]:
             for options in self.catalogue.groups.values():
-                for option in options.values():
-                    if option.provider != USER:
-                        yield from find_targets(option.read())
+                yield from (option.read() for option in options.values() if option.provider != USER)
 
-        return AllowList(allowed)
+        return AllowList(installed, words)
+
+    def engine(self, flags: "argparse.Namespace", allow_list: "AllowList") -> "HydraEngine":
+        """Return Hydra over the config folders and those that the flags name."""
+        from runtree.config.hydra_engine import HydraEngine
+
+        self.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
+        config_dir = existing_folder(flags.config_dir)
+        return HydraEngine(self.folders, self.algorithms, allow_list, flags.config_name or "config", config_dir)
+
+
+def typed_words(flags: "argparse.Namespace") -> "TypedWords":
+    """Return what was typed in this call; overrides that were read from a record are in `flags.recorded`."""
+    from runtree.config.provenance import TypedWords
+
+    return TypedWords(tuple(flags.overrides), tuple(flags.trusted))
+
+
+def existing_folder(config_dir: str | None) -> str | None:
+    """Return the absolute path of ``--config-dir``."""
+    if config_dir is None:
+        return None
+    if not Path(config_dir).is_dir():
+        raise RequestError(f"--config-dir: there is no folder {config_dir}")
+    return str(Path(config_dir).resolve())
 
 
 def rest_idle_threads() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtree.app.application import App, rest_idle_threads
+from runtree.app.application import App, rest_idle_threads, typed_words
 from runtree.checks.context import CheckState
 from runtree.checks.registry import CheckOutcome
 from runtree.contract.errors import RequestError
@@ -64,18 +64,12 @@ def check_config(app: App, flags: argparse.Namespace, on_start: OnStart = lambda
 def compose(app: App, flags: argparse.Namespace) -> "FrozenConfig":
     """Return the config that a run of this command line would have."""
     from runtree.config.freeze import freeze
-    from runtree.config.hydra_engine import HydraEngine, force_open_parameters
+    from runtree.config.hydra_engine import force_open_parameters
     from runtree.config.hydra_errors import translate_error
 
-    app.catalogue.groups  # noqa: B018  refuses two packages that offer one name, before anything else
-    if flags.config_dir is not None and not Path(flags.config_dir).is_dir():
-        raise RequestError(f"--config-dir: no folder {flags.config_dir}")
-    folder = str(Path(flags.config_dir).resolve()) if flags.config_dir else None
-    overrides = force_open_parameters(flags.overrides)
-    app.allow_list(overrides)  # a `_target_` on the command line may name a module of the working directory
-    engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", folder)
+    engine = app.engine(flags, app.allow_list(typed_words(flags)))
     try:
-        return freeze(engine.compose(overrides))
+        return freeze(engine.compose(force_open_parameters(flags.overrides)))
     except Exception as error:
         raise translate_error(error, flags.overrides, app.catalogue) from error
 
@@ -91,7 +85,7 @@ def _run_all(
     from runtree.statistics import metrics
 
     # the stages themselves and not a copy of their checks: what passes here passes at the start of `train`
-    allow_list = app.allow_list(flags.overrides)
+    allow_list = app.allow_list(typed_words(flags))
     compute = build(compute_arguments(frozen.config["compute"]), "compute", allow_list)
     known = metrics.catalogue(app.plugins.contributions("register_metrics"))
     # without a cache and without records: nothing of the run is used a second time

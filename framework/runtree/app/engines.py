@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runtree.app.application import App
 from runtree.app.sweep_worker import WorkerConfig, objective_values
+from runtree.config.provenance import TypedWords
 from runtree.config.resources import read_resources
 from runtree.contract.errors import RunFailedError, RuntreeError
 from runtree.records.layout import RunFolder
@@ -24,7 +25,7 @@ DEFAULT_SUBDIR = "runs/${padded:${hydra.job.num}}"
 RUNTREE_LAUNCHER = "hydra_plugins.runtree_hydra.RuntreeLauncher"
 
 
-def make_executor(app: App, overrides: tuple[str, ...], sweeper: Any) -> Executor:
+def make_executor(app: App, typed: TypedWords, sweeper: Any) -> Executor:
     """Return the executor that a sweep's config selects.
 
     runtree's own workers do not set up Hydra for each run. Where the config uses what needs that, Hydra's launcher
@@ -35,7 +36,7 @@ def make_executor(app: App, overrides: tuple[str, ...], sweeper: Any) -> Executo
     config = sweeper.config
     allowed = read_resources(_container(config.compute))
     options = read_loop_options(_container(config.tuner))
-    setting = worker_config(app, overrides)
+    setting = worker_config(app, typed)
     if config.hydra.launcher.get("_target_") != RUNTREE_LAUNCHER or needs_hydra(config):
         batch_size = sweeper.max_batch_size or launcher_batch_size(config, allowed.at_once)
         return LauncherExecutor(sweeper.launcher, batch_size, InProcessExecutor(WORKER_FACTORY, setting))
@@ -53,15 +54,15 @@ def make_executor(app: App, overrides: tuple[str, ...], sweeper: Any) -> Executo
     )
 
 
-def make_preflight_executor(app: App, overrides: tuple[str, ...], executor: Executor) -> Executor:
+def make_preflight_executor(app: App, typed: TypedWords, executor: Executor) -> Executor:
     """Return the executor of the preflight: the sweep's own, whose worker then has the data cached, or this process."""
     if isinstance(executor, LauncherExecutor):
-        return InProcessExecutor(WORKER_FACTORY, worker_config(app, overrides))
+        return InProcessExecutor(WORKER_FACTORY, worker_config(app, typed))
     return executor
 
 
-def worker_config(app: App, overrides: tuple[str, ...]) -> WorkerConfig:
-    return WorkerConfig(overrides, app.plugins.extra)
+def worker_config(app: App, typed: TypedWords) -> WorkerConfig:
+    return WorkerConfig(typed, app.plugins.extra)
 
 
 def launcher_batch_size(config: "DictConfig", slots: int) -> int:

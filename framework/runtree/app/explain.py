@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App
+from runtree.config.provenance import TypedWords
 from runtree.contract.errors import DataError, NotFoundError, RequestError, unknown
 from runtree.contract.types import RunRecord, Table
 from runtree.evaluation.importance import expected_output, predict_rows
@@ -49,7 +50,7 @@ def explain_rows(
     """
     predictor = load_predictor(RunFolder(record.folder), app.plugins, app.plugins.trusted_types(tuple(trust)))
     config = _read_config(record)
-    table = load(config, app.allow_list(record.overrides))
+    table = load(config, app.allow_list(TypedWords(trusted=tuple(trust))))
     # with another table, row numbers mean other rows, and the background is not what the model has seen
     if table.fingerprint != record.fingerprints.get("data"):
         raise DataError(f"{record.id}: its table has changed since the run", "explain a run trained on the new table")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App
 from runtree.config.compose import ComposedBase, Composer
+from runtree.config.provenance import TypedWords
 from runtree.config.resources import Resources, read_resources
 from runtree.contract.errors import ConfigError, RequestError, RuntreeError
 from runtree.contract.protocols import Hooks
@@ -45,10 +46,17 @@ class SilentObserver:
 
 @dataclass
 class SweepRequest:
-    """A request for a sweep, besides the config that Hydra composes."""
+    """A request for a sweep, besides the config that Hydra composes.
+
+    Attributes
+    ----------
+    overrides
+        All of them: of a sweep that is resumed, those of its record, too.
+    """
 
     app: App
     overrides: tuple[str, ...] = ()
+    typed: TypedWords = field(default_factory=TypedWords)
     config_name: str = "config"
     config_dir: str | None = None
     resume: SweepFolder | None = None
@@ -148,7 +156,7 @@ def preflight(
     options = read_loop_options(node)
     limits = read_resources(OmegaConf.to_container(config.compute, resolve=True))  # type: ignore[arg-type]
     rules = read_stop_rules(options.stop)
-    trust = request.app.allow_list(request.overrides)
+    trust = request.app.allow_list(request.typed)
     tuner = build(tuner_arguments(node), "tuner", trust)
     # the task comes from the data, and an algorithm's space may depend on the task
     result = _first_that_works(overrides, composer, executor)

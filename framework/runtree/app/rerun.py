@@ -1,6 +1,6 @@
 """A rerun: the recorded overrides of a run, composed and trained again in a new folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from runtree.records.record import sweep_path
 from runtree.records.user_code import changed_modules
 
 
-def typed_overrides(record: RunRecord) -> list[str]:
+def recorded_overrides(record: RunRecord) -> list[str]:
     """Return the overrides of a run.
 
     Raises
@@ -65,6 +65,12 @@ def outputs_of(record: RunRecord) -> Path:
     return experiment.parent if experiment.name == record.experiment else Path(str(record.config.get("outputs")))
 
 
+def outputs_override(record: RunRecord) -> str:
+    """Return the override for the output folder that contains a run."""
+    path = str(outputs_of(record)).replace("\\", "\\\\").replace("'", "\\'")
+    return f"outputs='{path}'"
+
+
 SWEEP_GROUPS = ("tuner", "hydra")  # overrides that concern the sweep, not one of its runs
 
 
@@ -103,8 +109,16 @@ class ChangeListener:
             self.warn(f"the code of {', '.join(changed)} has changed: the run continues with the code as it is now")
 
 
-def rerun(record: RunRecord, force: bool, warn: Callable[[str], None], callbacks: TrainCallbacks) -> TrainResult:
+def rerun(
+    record: RunRecord,
+    force: bool,
+    warn: Callable[[str], None],
+    callbacks: TrainCallbacks,
+    trusted: Sequence[str] = (),
+) -> TrainResult:
     """Train the config of a run again, in the same experiment of the same tree.
+
+    Code that the record names is run only if `trusted` names it, too.
 
     Raises
     ------
@@ -116,10 +130,11 @@ def rerun(record: RunRecord, force: bool, warn: Callable[[str], None], callbacks
     # the keys of a sweep would start another sweep, and the output folder is set below
     words = [
         text
-        for text in typed_overrides(record)
+        for text in recorded_overrides(record)
         if _key(text) != "outputs" and _key(text).split(".")[0] not in SWEEP_GROUPS
     ]
-    flags = parse_flags([*words, f"outputs={_quoted(outputs_of(record))}", "hydra.mode=RUN"])
+    flags = parse_flags(["hydra.mode=RUN"])
+    flags.recorded, flags.trusted = (*words, outputs_override(record)), list(trusted)
     flags.config_name, flags.config_dir = _config_of_sweep(record)
     app = App(installed_plugins_with(("rerun", ChangeListener(record, warn))))
     return train(app, flags, replace(callbacks, choose_folder=Rerun(record, force).choose_folder))
@@ -138,7 +153,3 @@ def _config_of_sweep(record: RunRecord) -> tuple[str | None, str | None]:
     except NotFoundError:  # a multirun of Hydra's own sweeper
         description = {}
     return description.get("config_name"), description.get("config_dir")
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App
-from runtree.app.rerun import refuse_changed_config, typed_overrides
+from runtree.app.rerun import outputs_override, recorded_overrides, refuse_changed_config
 from runtree.app.train import NO_CALLBACKS, TrainCallbacks, TrainResult, train
 from runtree.config.freeze import FrozenConfig
 from runtree.config.hydra_engine import parse_flags
@@ -27,10 +27,12 @@ def resume_sweep(
     overrides: Sequence[str] = (),
     observer: Any = None,
     retry: Sequence[str] = (),
+    trusted: Sequence[str] = (),
 ) -> TrainResult:
     """Resume a sweep with its own command line; `overrides` may change its bounds and `compute`, nothing else.
 
-    Its ended runs in the states `retry` ("failed", "stopped") are tried again.
+    Its ended runs in the states `retry` ("failed", "stopped") are tried again. Code that the record names is run only
+    if `trusted` names it, too.
 
     Raises
     ------
@@ -42,7 +44,8 @@ def resume_sweep(
     check_resume_overrides(overrides)
     earlier = read_request(folder)
     # the new overrides come last: of several values for a key, the last one counts
-    flags = parse_flags(["-m", *earlier["overrides"], *overrides])
+    flags = parse_flags(["-m", *overrides])
+    flags.recorded, flags.trusted = tuple(earlier["overrides"]), list(trusted)
     flags.config_name = earlier.get("config_name")
     flags.config_dir = earlier.get("config_dir")
     request = SweepRequest(
@@ -65,8 +68,16 @@ def check_resume_overrides(overrides: Sequence[str]) -> None:
             )
 
 
-def continue_run(app: App, selector: str, more: Sequence[str], callbacks: TrainCallbacks = NO_CALLBACKS) -> TrainResult:
+def continue_run(
+    app: App,
+    selector: str,
+    more: Sequence[str],
+    callbacks: TrainCallbacks = NO_CALLBACKS,
+    trusted: Sequence[str] = (),
+) -> TrainResult:
     """Continue a run from its last checkpoint, or train a completed one further.
+
+    Code that the record names is run only if `trusted` names it, too.
 
     Parameters
     ----------
@@ -82,7 +93,10 @@ def continue_run(app: App, selector: str, more: Sequence[str], callbacks: TrainC
         raise RequestError(
             f"{record.id} has no checkpoint to continue from", "keep some: runtree train … fit.checkpoint.every=10"
         )
-    flags = parse_flags([*typed_overrides(record), *more])
+    flags = parse_flags(more)
+    # a new folder lies beside the run, not where its record says
+    flags.recorded = (*recorded_overrides(record), outputs_override(record))
+    flags.trusted = list(trusted)
     return train(app, flags, replace(callbacks, choose_folder=ContinuedRun(record).choose_folder))
 
 

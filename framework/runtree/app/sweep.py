@@ -60,9 +60,9 @@ def run_sweep(
     """
     with ExitStack() as stack:
         # Its workers import libraries for seconds; they begin to while this process composes the configs
-        executor = stack.enter_context(closing(make_executor(request.app, request.overrides, sweeper)))
+        executor = stack.enter_context(closing(make_executor(request.app, request.typed, sweeper)))
         composer, overrides = read_sweep_overrides(request, sweeper, arguments)
-        checker = stack.enter_context(closing(make_preflight_executor(request.app, request.overrides, executor)))
+        checker = stack.enter_context(closing(make_preflight_executor(request.app, request.typed, executor)))
         # before the folder is made: a sweep that is refused leaves nothing behind
         plan = preflight(request, sweeper.config, overrides, composer, checker)
         plan.slots, plan.reaches_runs = executor.slots, isinstance(executor, ProcessExecutor)

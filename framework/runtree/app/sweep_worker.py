@@ -5,13 +5,14 @@ import math
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App, rest_idle_threads
 from runtree.config.freeze import FrozenConfig
+from runtree.config.provenance import TypedWords
 from runtree.contract.errors import ConfigError, RuntreeError
 from runtree.contract.types import RunRecord
 from runtree.plugins import make_plugins
@@ -39,9 +40,9 @@ MAX_HELD_RUNS = 20  # fitted models that a worker keeps in memory, of a sweep wi
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """The argument of the factory: overrides as typed, and plugins that were registered by hand."""
+    """The argument of the factory: what the user typed, and plugins that were registered by hand."""
 
-    overrides: tuple[str, ...] = ()
+    typed: TypedWords = field(default_factory=TypedWords)
     extra: tuple[tuple[str, object], ...] = ()
 
 
@@ -50,7 +51,7 @@ def make_sweep_worker(config: WorkerConfig) -> "SweepWorker":
     # before any import of scikit-learn, which starts OpenMP with the settings of that moment
     rest_idle_threads()
     app = App(make_plugins(extra=config.extra)) if config.extra else App()
-    worker = SweepWorker(app, config.overrides)
+    worker = SweepWorker(app, config.typed)
     for module in PRELOADED_MODULES:
         import_module(module)
     # collected first, as garbage would be frozen, too. Frozen objects also stay in pages that the forked workers share:
@@ -70,11 +71,11 @@ class SweepWorker:
         is then finalized without a second fit.
     """
 
-    def __init__(self, app: App, overrides: tuple[str, ...]) -> None:
+    def __init__(self, app: App, typed: TypedWords) -> None:
         from runtree.lifecycle.cache import RunCache
 
         self.hooks = app.plugins
-        self.trust = app.allow_list(overrides)
+        self.trust = app.allow_list(typed)
         self.cache = RunCache()
         self.best_candidates: dict[int, tuple[ActiveRun, RunRecord, tuple[float, ...]]] = {}
 

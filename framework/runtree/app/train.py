@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.app.application import App, rest_idle_threads
+from runtree.app.application import App, existing_folder, rest_idle_threads, typed_words
+from runtree.config.provenance import TypedWords
 from runtree.contract.errors import RequestError, RuntreeError, UnknownKeyError
 from runtree.training.active_run import ActiveRun
 
@@ -65,39 +66,44 @@ def train(
     order: "SweepRequest | None" = None,
 ) -> TrainResult:
     """Run a command line: one run, or with -m a sweep, which `order` configures."""
-    from runtree.config.hydra_engine import HydraEngine, force_open_parameters, repeat_below_swept_groups
+    from runtree.config.hydra_engine import force_open_parameters, repeat_below_swept_groups
     from runtree.config.hydra_errors import translate_error, unknown_key_error
+    from runtree.config.provenance import check_recorded
 
     rest_idle_threads()
-    app.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
-    overrides = force_open_parameters(flags.overrides)
-    app.allow_list(overrides)  # a typed `_target_` may be in this folder, and Hydra's callbacks import before the run
+    typed = typed_words(flags)
+    check_recorded(flags.recorded, typed, "the record")
+    words = [*flags.recorded, *flags.overrides]
+    overrides = force_open_parameters(words)
+    engine = app.engine(flags, app.allow_list(typed))
     if flags.multirun:
         overrides = repeat_below_swept_groups(overrides, app.catalogue.groups)
-    engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", existing_folder(flags.config_dir))
     result = TrainResult()
     try:
         composed = engine.compose(overrides, multirun=flags.multirun)
         # `hydra.mode` in a config file starts a multirun without -m
         result.multirun = flags.multirun or str(composed.hydra.mode).endswith("MULTIRUN")
-        task = HydraTask(app, result, callbacks, order, flags)
+        task = HydraTask(app, result, callbacks, order, flags, typed)
+        planned = order is not None and order.plan_only
         if not result.multirun:
             engine.run(composed, task)
         elif composed.hydra.sweeper.get("_target_") == SWEEPER:
-            engine.multirun(overrides, task)
+            (engine.plan if planned else engine.multirun)(overrides, task)
+        elif planned:  # another sweeper would run its jobs
+            raise RequestError("plan needs runtree's own sweeper", "type: hydra/sweeper=runtree")
         else:
             # the folder is made here and passed as an override, because Hydra's sweeper would reuse an existing one
             result.folder = _sweep_folder(composed)
             engine.multirun([*overrides, f"hydra.sweep.dir={_quote(result.folder)}"], task)
     except UnknownKeyError as error:  # a sweep knows its own keys, the catalogue those of other options
-        raise unknown_key_error(error.key, flags.overrides, app.catalogue, error.known) from None
+        raise unknown_key_error(error.key, words, app.catalogue, error.known) from None
     except RuntreeError:
         raise
     except Exception as error:
         # an error of the run is not Hydra's, and its traceback must not be replaced by a hint on overrides
         if not _comes_from_hydra(error):
             raise
-        raise translate_error(error, flags.overrides, app.catalogue, result.multirun or flags.multirun) from error
+        raise translate_error(error, words, app.catalogue, result.multirun or flags.multirun) from error
     return result
 
 
@@ -110,12 +116,13 @@ class HydraTask:
     callbacks: TrainCallbacks = field(default_factory=TrainCallbacks)
     order: "SweepRequest | None" = None
     flags: argparse.Namespace | None = None
+    typed: TypedWords = field(default_factory=TypedWords)
 
     def __reduce__(self) -> Any:
         """Pickle for the process of a Hydra launcher, which makes its own application."""
         # only what the other process cannot find by itself: plugins that were registered by hand, and the folder of the
         # sweep
-        return make_remote_task, (self.app.plugins.extra, self.result.folder, self.result.swept is not None)
+        return make_remote_task, (self.app.plugins.extra, self.result.folder, self.result.swept is not None, self.typed)
 
     def __call__(self, config: "DictConfig") -> Any:
         """Run one job: config in, objective out."""
@@ -127,7 +134,7 @@ class HydraTask:
         from runtree.app.sweep import SweepResult, run_sweep
 
         order = self.order or SweepRequest(self.app)
-        order.overrides = tuple(arguments)
+        order.overrides, order.typed = tuple(arguments), self.typed
         if self.flags is not None:
             order.config_name = self.flags.config_name or "config"
             order.config_dir = existing_folder(self.flags.config_dir)
@@ -145,13 +152,16 @@ class HydraTask:
         return driver.monitor.counters.best if driver else None
 
 
-def make_remote_task(extra: tuple[tuple[str, object], ...], folder: Path | None, of_sweep: bool) -> HydraTask:
+def make_remote_task(
+    extra: tuple[tuple[str, object], ...], folder: Path | None, of_sweep: bool, typed: TypedWords
+) -> HydraTask:
     """Make the task in the process of a Hydra launcher."""
     from runtree.app.sweep import SweepResult
     from runtree.plugins import make_plugins
 
     app = App(make_plugins(extra=extra)) if extra else App()
-    return HydraTask(app, TrainResult(folder=folder, multirun=True, swept=SweepResult() if of_sweep else None))
+    result = TrainResult(folder=folder, multirun=True, swept=SweepResult() if of_sweep else None)
+    return HydraTask(app, result, typed=typed)
 
 
 def run_job(config: "DictConfig", task: HydraTask) -> Any:
@@ -182,7 +192,8 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
     options = RunOptions(overrides, cached=cached, on_iteration=callbacks.on_iteration)
     request = ExecutionRequest(frozen, folder, sweep, keep, options=options)
     try:
-        run = execute(request, task.app.plugins, task.app.allow_list(overrides), callbacks.on_stage)
+        # what was typed, and not the overrides of the job: these come from config files, tuners and records, too
+        run = execute(request, task.app.plugins, task.app.allow_list(task.typed), callbacks.on_stage)
     except Exception as error:
         # in a sweep of runtree's the driver records the failure; under another sweeper the other jobs go on, and all
         # failures are listed at the end
@@ -229,15 +240,6 @@ def _sweep_folder(composed: "DictConfig") -> Path:
 
 def _quote(path: Path) -> str:
     return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def existing_folder(config_dir: str | None) -> str | None:
-    """Return the absolute path of ``--config-dir``."""
-    if config_dir is None:
-        return None
-    if not Path(config_dir).is_dir():
-        raise RequestError(f"--config-dir: there is no folder {config_dir}")
-    return str(Path(config_dir).resolve())
 
 
 def _comes_from_hydra(error: BaseException | None) -> bool:

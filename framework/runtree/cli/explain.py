@@ -59,8 +59,7 @@ def explain_command(
         raise click.UsageError("name the rows: either a FILE, or --row N of the run's own table")
     # before any library starts threads: the setting is read once, when OpenMP is loaded
     rest_idle_threads()
-    if trust:
-        add_import_folder(Path.cwd())  # a type of the user's is likely defined in a module of this folder
+    add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
     record = find_run(Path(outputs), run, completed=True)
     explained = explain_rows(App(), record, file, rows, label, trust)
     if as_json:

@@ -280,6 +280,16 @@ def outputs_option() -> Callable[[Any], Any]:
     )
 
 
+def trust_option() -> Callable[[Any], Any]:
+    """Return the option that allows code which a file or a record names."""
+    return click.option(
+        "--trust",
+        metavar="TARGET",
+        multiple=True,
+        help="Allow a class, or the value of a config path, that the config files or the record name. Repeatable.",
+    )
+
+
 def where_option() -> Callable[[Any], Any]:
     """Return the option that selects runs by an expression."""
     return click.option(

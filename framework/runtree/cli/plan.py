@@ -100,7 +100,6 @@ def _make_plan(app: "App", flags: "argparse.Namespace") -> "SweepPlan":
     from runtree.app import train
     from runtree.app.preflight import SweepRequest
     from runtree.cli.sweep.live_view import make_view
-    from runtree.contract.errors import RequestError
 
     flags.multirun = True  # only a sweep has a preflight; a single run is planned as a sweep of one
     view: Any = make_view()
@@ -109,8 +108,7 @@ def _make_plan(app: "App", flags: "argparse.Namespace") -> "SweepPlan":
         result = train(app, flags, order=SweepRequest(app, plan_only=True))
     finally:
         view.close()
-    if result.swept is None or result.swept.plan is None:
-        raise RequestError("plan needs runtree's own sweeper, and another was chosen")
+    assert result.swept is not None and result.swept.plan is not None
     return result.swept.plan
 
 

@@ -61,8 +61,7 @@ def predict_command(
     from runtree.records.selectors import find_run
 
     rest_idle_threads()
-    if trust:
-        add_import_folder(Path.cwd())  # a type of the user's is likely defined in a module of this folder
+    add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
     record = find_run(Path(outputs), run, completed=True)
     plugins = installed_plugins()
     began = time.monotonic()

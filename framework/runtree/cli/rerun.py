@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.format import command, labelled, next_steps, outputs_option
+from runtree.cli.format import command, labelled, next_steps, outputs_option, trust_option
 from runtree.cli.tables import print_json
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ The exit code is 0 if both are equal, 3 if they differ, 1 if the run fails.
 @click.argument("run", default="latest", shell_complete=complete_run)
 @click.option("--force", is_flag=True, help="Train it although its config has changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@trust_option()
 @outputs_option()
-def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
+def rerun_command(run: str, force: bool, as_json: bool, trust: tuple[str, ...], outputs: str) -> int:
     from runtree.app import TrainCallbacks
     from runtree.app.rerun import rerun
     from runtree.cli.progress import RunProgress
@@ -53,7 +54,7 @@ def rerun_command(run: str, force: bool, as_json: bool, outputs: str) -> int:
     progress = RunProgress()
     try:
         callbacks = TrainCallbacks(progress.on_stage, progress.on_run_end, progress.on_iteration)
-        result = rerun(record, force, _print_note, callbacks)
+        result = rerun(record, force, _print_note, callbacks, trust)
     finally:
         progress.stop()
     differences = diff(record, read_record(RunFolder(result.runs[0].folder)))

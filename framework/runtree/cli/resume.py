@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 import click
 
 from runtree.cli.completion import complete_resumable, complete_sweep
-from runtree.cli.format import command, format_state_counts, next_steps, outputs_option, pluralize, sweep_name, wrapped
+from runtree.cli.format import (
+    command,
+    format_state_counts,
+    next_steps,
+    outputs_option,
+    pluralize,
+    sweep_name,
+    trust_option,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from runtree.cli.sweep.ledger_reader import LedgerReader
@@ -28,8 +37,11 @@ code was mended; --retry stopped those that a limit or a stop ended. They keep t
 @click.argument("sweep", default="latest", required=False, shell_complete=complete_sweep)
 @click.argument("overrides", nargs=-1, shell_complete=complete_resumable)
 @click.option("--retry", multiple=True, type=click.Choice(["failed", "stopped"]), help="Run those once more.")
+@trust_option()
 @outputs_option()
-def resume_command(sweep: str, overrides: tuple[str, ...], retry: tuple[str, ...], outputs: str) -> int:
+def resume_command(
+    sweep: str, overrides: tuple[str, ...], retry: tuple[str, ...], trust: tuple[str, ...], outputs: str
+) -> int:
     from runtree.app import App
     from runtree.app.resume import check_resume_overrides, resume_sweep
     from runtree.cli.sweep.ledger_reader import LedgerReader
@@ -55,7 +67,9 @@ def resume_command(sweep: str, overrides: tuple[str, ...], retry: tuple[str, ...
         return 0
     click.echo(f"{reader.folder.path.name}: {_format_progress(reader, again)}", err=True)
     app = App()
-    return run_observed_sweep(app, lambda request: resume_sweep(app, reader.folder, overrides, request.observer, retry))
+    return run_observed_sweep(
+        app, lambda request: resume_sweep(app, reader.folder, overrides, request.observer, retry, trust)
+    )
 
 
 def _has_kept_its_best(reader: "LedgerReader") -> bool:

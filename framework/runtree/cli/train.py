@@ -32,6 +32,7 @@ OVERRIDES follow Hydra's grammar: group=option chooses, key=value sets, +key=val
   runtree train --cfg job --resolve           print the config without running
   runtree train --info defaults-tree          show how the config is composed
   runtree train --continue latest             continue from the last checkpoint of a run
+  runtree train --trust net.MyNet …           allow a class, or a config path, that files or records name
 
 Hydra's flags: -m, --cfg, --resolve, --package, --info, -cn NAME, -cd FOLDER, --hydra-help.
 """
@@ -65,7 +66,7 @@ def run_training(app: Any, flags: argparse.Namespace) -> int:
         if flags.going_on:
             from runtree.app.resume import continue_run
 
-            result = continue_run(app, flags.going_on, flags.overrides, callbacks)
+            result = continue_run(app, flags.going_on, flags.overrides, callbacks, flags.trusted)
         else:
             result = train(app, flags, callbacks)
     finally:
@@ -95,7 +96,8 @@ def is_hydra_query(flags: argparse.Namespace) -> bool:
 
 def print_hydra_answer(app: Any, flags: argparse.Namespace) -> int:
     """Print the output of Hydra for --cfg, --info, --hydra-help or --shell-completion."""
-    from runtree.config.hydra_engine import HydraEngine, force_open_parameters
+    from runtree.app.application import typed_words
+    from runtree.config.hydra_engine import force_open_parameters
     from runtree.config.hydra_errors import refuse_sweeps, translate_error
 
     overrides = list(flags.overrides)
@@ -103,7 +105,7 @@ def print_hydra_answer(app: Any, flags: argparse.Namespace) -> int:
         refuse_sweeps(overrides)
     # after the check, whose message shows what was typed
     flags.overrides = force_open_parameters(overrides)
-    engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", flags.config_dir)
+    engine = app.engine(flags, app.allow_list(typed_words(flags)))
     try:
         engine.show(flags)
     except Exception as error:

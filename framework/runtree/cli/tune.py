@@ -72,10 +72,11 @@ def _chooses(overrides: Sequence[str], *groups: str) -> bool:
 
 def _compose(app: "App", flags: "argparse.Namespace") -> Any:
     """Return the config without additions, or None where it cannot be composed."""
-    from runtree.config.hydra_engine import HydraEngine, force_open_parameters, repeat_below_swept_groups
+    from runtree.app.application import typed_words
+    from runtree.config.hydra_engine import force_open_parameters, repeat_below_swept_groups
 
     overrides = repeat_below_swept_groups(force_open_parameters(flags.overrides), app.catalogue.groups)
-    engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", flags.config_dir)
+    engine = app.engine(flags, app.allow_list(typed_words(flags)))
     try:
         return engine.compose(overrides, multirun=True)
     except Exception:  # the sweep will fail in the same way, with a hint

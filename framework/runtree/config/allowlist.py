@@ -1,20 +1,24 @@
-"""The allow-list: which code a config may name.
+"""The allow-list: which code a config may name, and with which arguments.
 
 A `_target_` is imported only if it is allowed: scikit-learn's estimators, torch's layers and optimizers, optuna's
 samplers and pruners, runtree's own options, the targets of an installed plugin's options, and what the user types on
-the command line. A config file alone allows nothing.
+the command line. A config file or a record alone allows nothing.
 
 The list maps onto the `execution_whitelist` of Hydra 1.4.
 """
 
+import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from runtree.config.calls import locate_calls, locate_risks, target_names
+from runtree.config.provenance import TypedWords
 from runtree.contract.errors import MissingError, UntrustedError
 
 # dotted prefix → the base classes of which a target below it must be a subclass
@@ -26,21 +30,41 @@ ALLOWED_PREFIXES: Mapping[str, tuple[str, ...]] = {
     "optuna.samplers.": ("optuna.samplers.BaseSampler",),
     "optuna.pruners.": ("optuna.pruners.BasePruner",),
 }
+# Hydra's callbacks that only log or write into the run's folder
+HYDRA_CALLBACKS = (
+    "hydra.experimental.callbacks.LogJobReturnCallback",
+    "hydra.experimental.callbacks.PickleJobInfoCallback",
+)
 # package → the extra that installs it
 EXTRAS = {"torch": "torch", "safetensors": "torch", "PIL": "torch", "tensorboard": "tensorboard"}
+
+Nodes = Callable[[], Iterable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
 class AllowList:
-    """The allowed prefixes, and single names that plugins or the command line add."""
+    """The allowed prefixes, and single names of installed options or of the command line.
 
-    # a function, because plugins contribute names, and a command that builds nothing need not load them
-    allowed: Callable[[], Iterable[str]] = field(default=tuple)
+    Parameters
+    ----------
+    options
+        Returns the config nodes of installed options. They allow the targets that they name, and the arguments that
+        they list.
+    """
+
+    # a function, because reading every option takes longer than a run that names only shipped classes needs
+    options: Nodes = field(default=tuple)
+    typed: TypedWords = field(default_factory=TypedWords)
 
     @cached_property
-    def names(self) -> frozenset[str]:
-        """Return the single names."""
-        return frozenset(self.allowed())
+    def installed(self) -> Mapping[str, frozenset[str]]:
+        """Return the arguments that installed options list, by target."""
+        listed: dict[str, frozenset[str]] = {}
+        for node in self.options():
+            for _, call in locate_calls(node, ""):
+                for name in target_names(call):
+                    listed[name] = listed.get(name, frozenset()).union(call)
+        return listed
 
     @cached_property
     # the runs of a sweep name the same few targets; a cached_property
@@ -48,9 +72,18 @@ class AllowList:
     def _resolved(self) -> dict[str, Any]:
         return {}
 
+    def __reduce__(self) -> Any:
+        """Pickle for the process of a Hydra launcher."""
+        nodes = tuple({"_target_": name, **dict.fromkeys(keys)} for name, keys in self.installed.items())
+        return _make_allow_list, (nodes, self.typed)
+
+    def names(self, target: str) -> bool:
+        """Return whether a single name is allowed: by an installed option, or by the user."""
+        return target in self.typed.targets or target in self.installed
+
     def permits(self, target: str) -> bool:
         """Return whether the name is allowed; the class of the object is checked by `resolve`."""
-        return _prefix(target) is not None or target in self.names
+        return _prefix(target) is not None or self.names(target)
 
     def resolve(self, target: str, path: str) -> Any:
         """Import an allowed target; `path` is the config path for messages.
@@ -69,17 +102,58 @@ class AllowList:
     def _resolve(self, target: str, path: str) -> Any:
         # a single name was allowed by a plugin or by the user, so it
         # may be anything: a function, a class from any package
-        if target in self.names:
+        if target in self.typed.targets:
             return import_object(target, path)
         # refused before the import: importing a module already executes its code
         prefix = _prefix(target)
-        if prefix is None:
-            raise _not_allowed(target, path)
-        # the class is known only after the import, which is harmless below these prefixes
-        resolved = import_object(target, path)
-        if not _is_allowed_class(resolved, prefix):
-            raise _not_allowed(target, path)
-        return resolved
+        if prefix is not None:
+            # the class is known only after the import, which is harmless below these prefixes
+            resolved = import_object(target, path)
+            if _is_allowed_class(resolved, prefix):
+                return resolved
+        if target not in self.installed:
+            raise not_allowed({path: target})
+        return import_object(target, path)
+
+    def authorize(self, node: Mapping[str, Any], path: str) -> None:
+        """Refuse a node if a target in it is not allowed, or an argument that the user has not typed.
+
+        All of them are checked before any is called: a constructor that ran before a later target is refused may have
+        had effects already.
+        """
+        for place, call in locate_calls(node, path):
+            for name in target_names(call):
+                resolved = self.resolve(name, f"{place}._target_")
+                self.check_arguments(name, call, place, _parameter_names(resolved) if "_args_" in call else ())
+
+    def check_arguments(
+        self, target: str, call: Mapping[str, Any], path: str, positional: tuple[str, ...] = ()
+    ) -> None:
+        """Refuse an argument that lets an allowed class read, write or run what a file names.
+
+        It is allowed if the user typed it or trusts the class, and where an installed option lists it.
+        """
+        # the paths of runtree's own classes are checked there: data.path is the file of the table
+        if target in self.typed.trusted or target.startswith("runtree."):
+            return
+        for place, argument in locate_risks(call, path, positional):
+            if argument not in self.installed.get(target, ()) and not self.typed.sets(place):
+                raise UntrustedError(
+                    f"{place}: a file or a record may not set '{argument}' of {target}",
+                    "it names a function, or a path where files are read, written or unpickled",
+                    f"if you trust it, add: --trust {place}",
+                )
+
+
+def _make_allow_list(nodes: tuple[Mapping[str, Any], ...], typed: TypedWords) -> AllowList:
+    return AllowList(lambda: nodes, typed)
+
+
+def _parameter_names(resolved: Any) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(resolved).parameters)
+    except (TypeError, ValueError):  # a class that is written in C
+        return ()
 
 
 def _prefix(target: str) -> str | None:
@@ -88,16 +162,18 @@ def _prefix(target: str) -> str | None:
 
 def _is_allowed_class(resolved: Any, prefix: str) -> bool:
     # a module may re-export foreign code (`sklearn.utils.os`), so the class itself must be defined below the prefix
-    own = isinstance(resolved, type) and resolved.__module__.startswith(prefix.split(".")[0] + ".")
+    own = isinstance(resolved, type) and f"{resolved.__module__}.".startswith(prefix)
     bases = ALLOWED_PREFIXES[prefix]
     return own and (not bases or any(issubclass(resolved, import_object(base, base)) for base in bases))
 
 
-def _not_allowed(target: str, path: str) -> UntrustedError:
+def not_allowed(targets: Mapping[str, str]) -> UntrustedError:
+    """Return the error for targets by config path."""
+    (path, target), *_ = targets.items()
     return UntrustedError(
-        f"{path}: '{target}' is not code that a config may name",
+        f"{path}: '{target}' is not code that a file or a record may name",
         "possible: estimators of scikit-learn, modules and optimizers of torch, what installed plugins offer",
-        f"if you trust it, type it yourself: {path}={target}",
+        f"if you trust it, add: {' '.join(f'--trust {name}' for name in dict.fromkeys(targets.values()))}",
     )
 
 
@@ -132,40 +208,12 @@ def _missing(target: str, path: str, package: str) -> MissingError:
     return MissingError(f"{path}: '{target}' needs the package '{package}', which is not installed", hint)
 
 
-def find_targets(node: Any) -> Iterator[str]:
-    """Yield every `_target_` in a node, those that differ by task included."""
-    return (name for _, name in locate_targets(node, ""))
+def add_import_folder(folder: Path, targets: Iterable[str]) -> None:
+    """Make the modules in a folder importable, as `python` does for the folder it is started in.
 
-
-def locate_targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield every `_target_` in a node, after its config path."""
-    if isinstance(node, Mapping):
-        # a target that differs by task is a mapping, and all its names are checked, not only that of the current task
-        target = node.get("_target_")
-        names = target.values() if isinstance(target, Mapping) else [target] if isinstance(target, str) else []
-        yield from ((f"{path}._target_", name) for name in names)
-        for key, value in node.items():
-            if key != "_target_":
-                yield from locate_targets(value, f"{path}.{key}")
-    elif isinstance(node, (list, tuple)):
-        for item in node:
-            yield from locate_targets(item, path)
-
-
-def add_import_folder(folder: Path) -> None:
-    """Make the modules in a folder importable, as `python` does for the folder it is started in."""
+    Only if one of the targets lies there: a folder from somebody else may hold a `pandas.py`.
+    """
+    own = {target.partition(".")[0] for target in targets if _prefix(target) is None}
     # a console script starts with its own folder at the head of sys.path, not with the working one
-    if str(folder) not in sys.path:
+    if str(folder) not in sys.path and any(PathFinder.find_spec(name, [str(folder)]) for name in own):
         sys.path.insert(0, str(folder))
-
-
-def command_line_targets(overrides: Iterable[str]) -> Iterator[str]:
-    """Yield the targets that the user typed: values of `_target_` keys, and `algorithm.path`."""
-    # typed by the user in this call, and so allowed; the same key
-    # in a config file, which may be someone else's, allows nothing
-    for override in overrides:
-        key, _, value = override.lstrip("+").partition("=")
-        if key.rpartition(".")[2].startswith("_target_") or key.startswith("algorithm._target_."):
-            yield value.strip("'\"")
-        elif key == "algorithm.path":
-            yield value.strip("'\"").replace(":", ".")

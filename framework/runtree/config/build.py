@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any, get_type_hints
 
-from runtree.config.allowlist import locate_targets
+from runtree.config.calls import NOT_ARGUMENTS
 from runtree.config.catalogue import for_task
 from runtree.config.secrets import reveal
 from runtree.contract.errors import FOREIGN_ERRORS, ConfigError, RuntreeError, unknown
 from runtree.contract.protocols import TargetResolver
 
 CALL_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")  # how Hydra makes the call
-NOT_ARGUMENTS = ("_target_", "name", "space", "iterations")  # keys about the option
 
 
 def build(node: Mapping[str, Any], path: str, trust: TargetResolver) -> Any:
@@ -31,9 +30,7 @@ def build(node: Mapping[str, Any], path: str, trust: TargetResolver) -> Any:
     # a mapping by task must have been resolved before, with `for_task`
     if not isinstance(target, str):
         raise ConfigError(f"{path}: '_target_' must be the dotted name of a class, not {target!r}")
-    # nested targets too: a constructor that runs before a later target is refused may have had effects already
-    for place, name in locate_targets(node, path):
-        trust.resolve(name, place)  # all of them before any is called
+    trust.authorize(node, path)
     factory = trust.resolve(target, f"{path}._target_")
     arguments = {key: value for key, value in node.items() if key not in NOT_ARGUMENTS}
     check_arguments(factory, arguments, path)

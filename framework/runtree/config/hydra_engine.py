@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from runtree.config.allowlist import AllowList
 from runtree.config.catalogue import algorithm_node
 from runtree.config.freeze import register_resolvers
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
@@ -36,6 +37,9 @@ def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
     parser = hydra_parser()
     # `continue` is a keyword and could not be read as an attribute
     parser.add_argument("--continue", dest="going_on", metavar="RUN")
+    parser.add_argument("--trust", dest="trusted", metavar="TARGET", action="append", default=[])
+    # overrides that are read from a record, in front of those that are typed
+    parser.set_defaults(recorded=())
     # argparse would print its own usage text and exit
     parser.exit_on_error = False
     try:
@@ -98,18 +102,23 @@ class HydraEngine:
     def __init__(
         self,
         folders: Iterable[ConfigFolder],
-        algorithms: Iterable[tuple[str, AlgorithmOption]] = (),
+        algorithms: Iterable[tuple[str, AlgorithmOption]],
+        allow_list: AllowList,
         config_name: str = CONFIG_NAME,
         config_dir: str | None = None,
     ) -> None:
         self.folders = list(folders)
         self.algorithms = list(algorithms)
+        self.allow_list = allow_list
         self.config_name = config_name
         self.config_dir = config_dir
 
     @contextmanager
-    def session(self) -> Iterator[Any]:
-        """Yield Hydra's engine object. Hydra's process-wide state is cleared before and after."""
+    def session(self, checked: bool = True) -> Iterator[Any]:
+        """Yield Hydra's engine object. Hydra's process-wide state is cleared before and after.
+
+        With `checked` every config is refused that names untrusted code; only to show a config does without.
+        """
         from hydra import version
         from hydra._internal.hydra import Hydra
         from hydra.core.global_hydra import GlobalHydra
@@ -123,16 +132,25 @@ class HydraEngine:
         GlobalHydra.instance().clear()
         self._store_algorithms()
         try:
-            yield Hydra.create_main_hydra2(task_name="runtree", config_search_path=self._search_path())
+            path, installed = self._search_path()
+            hydra = Hydra.create_main_hydra2(task_name="runtree", config_search_path=path)
+            if checked:
+                from runtree.config.hydra_loader import CheckedConfigLoader
+
+                hydra.config_loader = CheckedConfigLoader(path, installed, self.allow_list)
+            yield hydra
         finally:
             GlobalHydra.instance().clear()
 
-    def _search_path(self) -> Any:
+    def _search_path(self) -> tuple[Any, set[str]]:
+        """Return the search path, and the providers of its folders that come with an installed package."""
         from hydra._internal.utils import create_config_search_path
         from hydra.core.config_search_path import SearchPathQuery
 
         # a SearchPathPlugin would be loaded by every Hydra program in this environment
         path = create_config_search_path(str(shipped_conf()))
+        installed = {element.provider for element in path.get_path()}
+        installed |= {folder.provider for folder in self.folders if folder.provider != USER}
         for folder in self.folders:
             # the user's folder comes before the shipped one, plugins' folders after it
             anchor = "main" if folder.provider == USER else "schema"
@@ -142,7 +160,7 @@ class HydraEngine:
                 )
         if self.config_dir is not None:
             path.prepend("command-line", f"file://{self.config_dir}", SearchPathQuery(provider="schema", path=None))
-        return path
+        return path, installed
 
     def _store_algorithms(self) -> None:
         from hydra.core.config_store import ConfigStore
@@ -198,9 +216,22 @@ class HydraEngine:
                 config_name=self.config_name, task_function=task, overrides=[*overrides, "hydra.mode=MULTIRUN"]
             )
 
+    def plan(self, overrides: Sequence[str], task: HydraJob) -> Any:
+        """Pass a sweep to the task, as `multirun` does, without callbacks and without logging."""
+        from hydra._internal.callbacks import Callbacks
+        from hydra.core.plugins import Plugins
+        from hydra.types import HydraContext, RunMode
+
+        with self.session() as hydra, preserve_logging():
+            composed = self._compose(hydra, [*overrides, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN)
+            context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
+            sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=task, config=composed)
+            return sweeper.sweep(arguments=list(composed.hydra.overrides.task))
+
     def show(self, flags: argparse.Namespace) -> None:
         """Print what one of Hydra's flags requests: --cfg, --info, --hydra-help, --shell-completion."""
-        with self.session() as hydra, preserve_logging():
+        # --cfg and --info set up nothing, and are the way to see what a config would do
+        with self.session(checked=not (flags.cfg or flags.info)) as hydra, preserve_logging():
             name, overrides = self.config_name, flags.overrides
             if flags.cfg:
                 hydra.show_cfg(name, overrides, cfg_type=flags.cfg, package=flags.package, resolve=flags.resolve)

@@ -131,3 +131,7 @@ class TargetResolver(Protocol):
     def resolve(self, target: str, path: str) -> Any:
         """Import the target of a `_target_`, or refuse it; `path` is the config path for messages."""
         ...
+
+    def authorize(self, node: Mapping[str, Any], path: str) -> None:
+        """Refuse a node if a target or an argument in it is not allowed."""
+        ...

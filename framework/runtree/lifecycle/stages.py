@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from runtree.config.allowlist import find_targets
 from runtree.config.build import build, build_algorithm
+from runtree.config.calls import find_targets
 from runtree.config.catalogue import differs_by_task
 from runtree.config.space.dimensions import parse_space
 from runtree.contract.errors import ConfigError, MissingError, unknown

@@ -9,7 +9,8 @@ from unittest.mock import patch
 import pytest
 from threadpoolctl import threadpool_limits
 
-from runtree.config.build import NOT_ARGUMENTS, build_algorithm
+from runtree.config.build import build_algorithm
+from runtree.config.calls import NOT_ARGUMENTS
 from runtree.config.catalogue import differs_by_task, flatten, for_task
 from runtree.contract.errors import ConfigError
 from runtree.contract.run import Run

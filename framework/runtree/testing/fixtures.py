@@ -98,7 +98,8 @@ def compose(*overrides: str, app: App | None = None) -> FrozenConfig:
     from omegaconf import OmegaConf
 
     app = app or App()
-    composed = HydraEngine(app.folders, app.algorithms).compose(force_open_parameters(overrides))
+    engine = HydraEngine(app.folders, app.algorithms, app.allow_list(overrides))
+    composed = engine.compose(force_open_parameters(overrides))
     # without Hydra's own node, as in the config that is frozen for a run
     return freeze(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
 

@@ -36,6 +36,10 @@ class DetachedHooks:
         """Refuse every target."""
         raise UntrustedError(f"{path}: '{target}' cannot be built while a fold is fitted")
 
+    def authorize(self, node: Mapping[str, Any], path: str) -> None:
+        """Refuse every node."""
+        raise UntrustedError(f"{path}: it cannot be built while a fold is fitted")
+
 
 @dataclass(frozen=True)
 class FoldContext:

@@ -297,7 +297,7 @@ def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, c
     name = sweep_name(plan.folder, outputs)
     is_inside = name == plan.folder.path.name  # else a folder elsewhere, which the other verbs find by path only
     best = _find_best(driver, progress)
-    resume = resume_suggestions(name, criterion, progress, outputs)
+    resume = resume_suggestions(name, criterion, progress, outputs, _trust_options(plan))
     commands = resume if criterion == "interrupted" else []
     if best is not None:
         run = f"{name}/{best[1].number:04d}" if is_inside else f"{name}/runs/{best[1].number:04d}"
@@ -310,7 +310,16 @@ def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, c
     return commands
 
 
-def resume_suggestions(name: str, criterion: str, progress: ProgressState, outputs: str | None = None) -> list[str]:
+def _trust_options(plan: "SweepPlan") -> list[str]:
+    """Return ``--trust`` with what the user typed in this call and a record alone would not allow."""
+    typed, installed = plan.request.typed, plan.request.app.allow_list()
+    names = {*typed.trusted, *(target for target in typed.targets if not installed.permits(target))}
+    return [word for name in sorted(names) for word in ("--trust", name)]
+
+
+def resume_suggestions(
+    name: str, criterion: str, progress: ProgressState, outputs: str | None = None, options: Sequence[str] = ()
+) -> list[str]:
     """Return the commands that continue a sweep that ended by `criterion`, and that run again what failed.
 
     None of them continues a sweep whose space is exhausted.
@@ -330,10 +339,11 @@ def resume_suggestions(name: str, criterion: str, progress: ProgressState, outpu
     out_of_time = criterion == "max_seconds"
     cut_off = any(run.state == "stopped" and not run.needs_attention for run in runs)
     retry_stopped = ["--retry", "stopped"] if out_of_time and cut_off else []
-    commands = [command("resume", name, *words, *retry_stopped, outputs=outputs)]
+    commands = [command("resume", name, *words, *retry_stopped, *options, outputs=outputs)]
     if criterion == "space_exhausted":
         commands = []
     if any(run.state == "failed" for run in runs):
         # a run that is tried again needs time, whatever other criterion was reached
-        commands.append(command("resume", name, *(words if out_of_time else []), "--retry", "failed", outputs=outputs))
+        words = words if out_of_time else []
+        commands.append(command("resume", name, *words, "--retry", "failed", *options, outputs=outputs))
     return commands
