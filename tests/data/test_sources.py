@@ -5,6 +5,7 @@ from runtree.contract.errors import ConfigError, DataError
 from runtree.data.bundled import Bundled
 from runtree.data.files import Csv, Parquet
 from runtree.data.synthetic import SyntheticClassification, SyntheticRegression
+from runtree.tables.csv_files import Reading
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,17 @@ def test_a_compressed_csv_and_a_parquet_file_are_read(tmp_path):
     frame.to_parquet(tmp_path / "t.parquet")
     assert Csv(str(tmp_path / "t.csv.gz")).load().equals(frame)
     assert Parquet(str(tmp_path / "t.parquet")).load().equals(frame)
+
+
+def test_words_that_were_taken_as_missing_are_told_once_for_all_columns(tmp_path):
+    (tmp_path / "t.csv").write_text("country,size,when,n\nNA,null,,1\nDE,big,NA,NA\n,small,NA,2\n")
+    source = Csv(str(tmp_path / "t.csv"))
+    [note] = source.notes(source.load(), Reading())
+    assert note.startswith("column 'country' and 2 other columns of text: NA, null are taken as missing")
+    assert note.endswith("type: data.types.country=category")
+    everywhere = Reading(dict.fromkeys(["country", "size", "when"], "category"))
+    for reading in (everywhere, Reading(missing=()), Reading(missing=("auto", "NA", "null"))):
+        assert source.notes(source.load(reading=reading), reading) == []
 
 
 def test_a_missing_file_is_answered_with_what_lies_beside_it(tmp_path):

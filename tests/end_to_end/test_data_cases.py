@@ -122,6 +122,7 @@ def test_what_cannot_be_right_is_refused_with_its_column(train, folder, case):
         (table(x=["n/d", *table()["x"].astype(str)[1:]]), "column 'x': 119 numbers and 1 other text ('n/d')"),
         (table(x=[f"{n + 1},257" for n in range(ROWS)]), "column 'x': 120 texts look like numbers ('1,257'"),
         (table(x=table()["x"].astype(str) + "%"), "column 'x': 120 texts look like numbers"),
+        (table(c=["NA", "null", "nan"] * (ROWS // 3)), "column 'c': NA, nan, null are taken as missing"),
         (table(c=["007", "07", "7"] * (ROWS // 3)), "column 'c': codes with leading zeros ('007', '07')"),
     ],
 )

@@ -1,9 +1,14 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from runtree.contract.errors import DataError
+from runtree.lifecycle.predict import ColumnContract, Predictor, RowCounts, batches
+from runtree.tables.csv_files import CsvFormat, Reading
 
 ROWS = 300
 
@@ -163,3 +168,58 @@ def test_a_file_larger_than_memory_is_predicted(trained, folder):
     assert int(done.stdout.splitlines()[-1]) < 64 * 1024, done.stdout  # KiB
     with (folder / "big_out.csv").open() as file:
         assert sum(1 for _ in file) == 1 + 400_000 // ROWS * ROWS
+
+
+def test_declared_types_hold_for_later_rows(tmp_path):
+    """The model of a table whose times are text gets times, in every batch and from a frame, too."""
+
+    class Mirror:
+        def predict(self, features):
+            self.seen = features
+            return features["n"].to_numpy()
+
+    columns = {
+        "t": ColumnContract("t", "datetime64[us]", "date"),
+        "n": ColumnContract("n", "float64", "number"),
+        "c": ColumnContract("c", "str", "few"),
+    }
+    reading = Reading({"t": "%d/%m/%Y", "n": "number", "c": "category"}, ("auto", "n/d"))
+    predictor = Predictor(Mirror(), columns, (), reading, CsvFormat(";", ","))
+    (tmp_path / "rows.csv").write_text("t;n;c\n05/01/2024;1.257,5;007\n06/01/2024;50 %;NA\n2024-01-07;n/d;7\n")
+    chunks = list(batches(tmp_path / "rows.csv", predictor, (), 1))
+    assert [predictor.predict(chunk)["prediction"].item() for chunk in chunks[:2]] == [1257.5, 0.5]
+    assert np.isnan(predictor.predict(chunks[2])["prediction"].item())
+    whole = pd.DataFrame({"t": ["05/01/2024", "06/01/2024"], "n": ["1,5", None], "c": ["007", "NA"]})
+    predictor.predict(whole)
+    assert predictor.model.seen["t"].tolist() == [pd.Timestamp("2024-01-05"), pd.Timestamp("2024-01-06")]
+    assert predictor.model.seen["c"].tolist() == ["007", "NA"]
+    with pytest.raises(DataError, match=r"column 't' holds '31\.12\.2024' in row 1, which is not a date"):
+        predictor.predict(whole.assign(t="31.12.2024").head(1))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind", "values", "says"),
+    [
+        ("float64", "", ["1", "old"], "column 'a' holds 'old' in row 2, which is not a number"),
+        ("int64", "", ["old", "old"], "column 'a' holds 'old' in row 1 (2 such rows), which is not a number"),
+        ("datetime64[us]", "", ["2024-01-01", "soon"], "column 'a' holds 'soon' in row 2, which is not a date"),
+        ("str", "", ["1", "old"], None),
+        ("str", "dropped", ["1", "old"], None),
+    ],
+)
+def test_whatever_preprocesses_the_type_of_the_training_table_holds(dtype, kind, values, says):
+    class Constant:
+        def predict(self, features):
+            return np.zeros(len(features))
+
+    predictor = Predictor(Constant(), {"a": ColumnContract("a", dtype, kind)}, ())
+    rows = pd.DataFrame({"a": values})
+    if says is None:
+        assert len(predictor.predict(rows)) == 2
+        return
+    with pytest.raises(DataError) as caught:
+        predictor.predict(rows)
+    assert says in str(caught.value)
+    counts = RowCounts()
+    replace(predictor, refuse=False).predict(rows, counts=counts)
+    assert counts.unreadable["a"][0] == sum(value in ("old", "soon") for value in values)

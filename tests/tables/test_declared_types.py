@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from runtree.contract.errors import ConfigError, DataError
+from runtree.lifecycle.load import TableOptions, to_table
 from runtree.tables.csv_files import Reading
 from runtree.tables.declared import (
     apply_missing,
@@ -60,6 +61,27 @@ def test_what_does_not_fit_is_named_by_row(values, kind, says):
         typed(values, kind)
     assert says in str(caught.value)
     assert "data.missing=[auto," in str(caught.value)
+
+
+def test_a_target_of_text_that_looks_like_numbers_is_refused_with_what_to_type():
+    frame = pd.DataFrame({"a": range(40), "y": [f"{n + 1},257" for n in range(40)]})
+    for task in ("auto", "regression"):
+        with pytest.raises(DataError, match=r"40 texts look like numbers \('1,257'.*type: data.types.y=number"):
+            to_table(frame, TableOptions(target="y", task=task), "t", seed=0)
+    found = to_table(frame, TableOptions(target="y", types={"y": "number"}), "t", seed=0)
+    assert (found.task, found.target[0], found.notes) == ("regression", 1257.0, ())
+
+
+def test_classes_and_groups_that_differ_in_spaces_are_told():
+    frame = pd.DataFrame({"a": range(8), "g": ["u", "v ", "w", "v"] * 2, "y": ["No", "Yes", "no", "Yes"] * 2})
+    notes = to_table(frame, TableOptions(target="y", group="g"), "t", seed=0).notes
+    assert [note.partition(" are ")[0] for note in notes] == ["column 'y': 'No' and 'no'", "column 'g': 'v ' and 'v'"]
+
+
+@pytest.mark.parametrize("role", ["group", "time"])
+def test_the_target_has_no_other_role(role):
+    with pytest.raises(ConfigError, match=f"data.{role}: column 'y' is the target"):
+        to_table(pd.DataFrame({"a": [1, 2], "y": [1, 2]}), TableOptions(target="y", **{role: "y"}), "t", seed=0)
 
 
 def test_types_are_checked():

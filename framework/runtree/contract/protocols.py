@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 class DataSource(Protocol):
     """A source of rows. The keys of the group `data` that all sources share are not passed to its constructor.
 
-    A source whose rows refer to other content, such as files, may have ``fingerprint(table) -> str``: a hash of it.
+    A source whose rows refer to other content, such as files, may have ``fingerprint(table) -> str``: a hash of it. One
+    that reads text may take the keyword ``reading`` in `load`, a `runtree.tables.csv_files.Reading` with the keys
+    `data.types` and `data.missing`, which it then applies to the words for a missing value; and it may have
+    ``notes(table, reading)``: sentences about what may be meant otherwise than it was read.
     """
 
     def load(self) -> "pd.DataFrame":

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtree.contract.errors import DataError, first_line
-from runtree.tables.csv_files import CsvFormat, Reading, read_csv
+from runtree.tables.csv_files import CsvFormat, Reading, missing_words, read_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,22 @@ class Csv:
                 f"data.path: {self.path} is not encoded in {self.encoding} (byte {error.start})",
                 "try: data.encoding=latin-1",
             ) from None
+
+    def notes(self, frame: "pd.DataFrame", reading: Reading) -> list[str]:
+        """Return a note if words such as NA were taken as missing values in columns of text."""
+        from runtree.tables.declared import type_override
+
+        csv = CsvFormat(self.separator, self.decimal, self.encoding)
+        found = missing_words(require_file(self.path), csv, frame, reading)
+        if not found:
+            return []
+        words = sorted({word for each in found.values() for word in each})
+        first, *others = found
+        more = f" and {len(others)} other column{'' if len(others) == 1 else 's'} of text" if others else ""
+        return [
+            f"column '{first}'{more}: {', '.join(words)} {'is' if len(words) == 1 else 'are'} taken as missing; "
+            f"if they are values, type: {type_override(first, 'category')}"
+        ]
 
 
 @dataclass(frozen=True)

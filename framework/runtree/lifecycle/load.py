@@ -40,7 +40,9 @@ class TableOptions:
     @property
     def key(self) -> tuple[Any, ...]:
         """Return the keys that determine the split, as a cache key."""
-        return (self.target, self.test_size, self.validation_size, self.split, self.group, self.time)
+        # the types decide the order of times, and which rows are one group, also where the column is no feature
+        types = tuple(sorted(self.reading.types.items()))
+        return (self.target, self.test_size, self.validation_size, self.split, self.group, self.time, types)
 
 
 TABLE_KEYS = tuple(TableOptions.__dataclass_fields__)
@@ -80,10 +82,15 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
         for name in names:
             if name not in columns:
                 raise unknown(f"column at {path}:", name, columns, error=DataError)
+    for path in ("data.group", "data.time"):
+        if required[path] == [options.target]:
+            raise ConfigError(
+                f"{path}: column '{options.target}' is the target", f"name another column, or type: {path}=null"
+            )
     refuse_nested(frame, options.drop or ())
 
 
-def check_classes(target: "pd.Series[Any]", name: str) -> tuple[Any, ...]:
+def check_classes(target: "pd.Series[Any]", name: str, *notes: str) -> tuple[Any, ...]:
     """Return the sorted classes; refuse a single class, and a target that looks like a quantity."""
     counts = target.value_counts()
     if len(counts) < 2:
@@ -93,7 +100,7 @@ def check_classes(target: "pd.Series[Any]", name: str) -> tuple[Any, ...]:
     if len(counts) > len(target) / 2:
         raise DataError(
             f"data.target: column '{name}' holds {len(counts)} classes in {len(target)} rows",
-            "if it is a quantity, type: data.task=regression",
+            *(notes or ("if it is a quantity, type: data.task=regression",)),
         )
     try:
         # sorted as scikit-learn's `classes_`, so that a class has the same position in both
@@ -124,6 +131,9 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     frame = load_frame(source, options.reading)
     decimal = str(config["data"].get("decimal", "."))
     table = to_table(frame, options, str(config["data"].get("name", "data")), int(config["seed"]), decimal)
+    if callable(getattr(source, "notes", None)):
+        used = frame.drop(columns=options.drop or [])
+        table = replace(table, notes=(*table.notes, *source.notes(used, options.reading)))
     if not callable(getattr(source, "fingerprint", None)):
         return table
     # a table of file names stays equal when the content of the files changes, so the source adds a hash of the content
@@ -160,26 +170,29 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int,
             types[options.time] = kind
             frame = frame.assign(**{options.time: times})
     target = roles.read_target(frame[options.target])
-    task, reason = choose_task(target, options)
+    # what looks like a quantity but is text would be a class for each value
+    target_notes = column_notes(target.to_frame(), types, decimal)
+    task, reason = choose_task(target, options, *target_notes)
     # the group column would identify the rows of a group, so it is no feature. The time column stays one unless dropped
     aside = [*(options.drop or ()), *([options.group] if options.group else [])]
     excluded = [options.target, *aside]
     features = frame.drop(columns=excluded)
     if features.shape[1] == 0:
         raise DataError("data: no feature columns are left", f"target and dropped: {', '.join(excluded)}")
+    groups = roles.read_groups(frame[options.group]) if options.group else None
     return Table(
         features=features,
         target=target,
         task=task,
-        classes=check_classes(target, options.target) if task == "classification" else (),
+        classes=check_classes(target, options.target, *target_notes) if task == "classification" else (),
         fingerprint=table_fingerprint(features, target),
         name=name,
         reason=reason,
-        groups=roles.read_groups(frame[options.group]) if options.group else None,
+        groups=groups,
         times=times,
         aside=frame[list(dict.fromkeys(aside))] if aside else None,
         types=types,
-        notes=tuple(column_notes(features, types, decimal)),
+        notes=(*target_notes, *roles.spelling_notes(target, groups), *column_notes(features, types, decimal)),
     )
 
 
@@ -233,8 +246,8 @@ def sample_classes(target: "pd.Series[Any]", count: int, seed: int) -> "Any | No
     return np.sort(np.concatenate([by_class[at : at + some] for at, some in zip(first, taken, strict=True)]))
 
 
-def choose_task(target: "pd.Series[Any]", options: TableOptions) -> tuple[Task, str]:
-    """Return the task and the reason for it."""
+def choose_task(target: "pd.Series[Any]", options: TableOptions, *notes: str) -> tuple[Task, str]:
+    """Return the task and the reason for it; an error shows the notes on the target."""
     from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
 
     # pandas counts booleans as numeric, but a boolean target is two classes
@@ -245,8 +258,10 @@ def choose_task(target: "pd.Series[Any]", options: TableOptions) -> tuple[Task, 
         if options.task == "regression" and not numeric:
             raise DataError(
                 f"data.target: column '{options.target}' holds text; a regression needs numbers",
-                f"for example {target.iloc[0]!r}",
-                "type: data.task=classification, or choose another target",
+                *(
+                    notes
+                    or (f"for example {target.iloc[0]!r}", "type: data.task=classification, or choose another target")
+                ),
             )
         return ("regression" if options.task == "regression" else "classification"), "set by data.task"
     levels = int(target.nunique())

@@ -20,6 +20,7 @@ MISSING_WORDS = (
 )  # fmt: skip
 CODE = re.compile(r"[+-]?0\d+")
 CHUNK_ROWS = 10_000  # read as text at a time
+WORD_ROWS = 100_000  # in which words for a missing value are looked for
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,25 @@ def _code_columns(file: Path, csv: CsvFormat, frame: "pd.DataFrame") -> list[str
     for chunk in pd.read_csv(file, usecols=whole, dtype="str", chunksize=CHUNK_ROWS, **csv.options):
         found |= {name for name in whole if name not in found and chunk[name].str.fullmatch(CODE.pattern).any()}
     return sorted(found)
+
+
+def missing_words(file: Path, csv: CsvFormat, frame: "pd.DataFrame", reading: Reading) -> dict[str, list[str]]:
+    """Return, for each column of text, the words such as NA that were taken as missing in the first rows."""
+    import pandas as pd
+
+    texts = [
+        str(name)
+        for name, column in frame.items()
+        # without any value a column of text has no type
+        if column.isna().any() and (pd.api.types.is_string_dtype(column.dtype) or column.isna().all())
+    ]
+    texts = [name for name in texts if reading.types.get(name) != "category"]
+    if not texts or AUTO not in reading.missing or not isinstance(frame.index, pd.RangeIndex):
+        return {}
+    raw = pd.read_csv(file, usecols=texts, dtype="str", keep_default_na=False, nrows=WORD_ROWS, **csv.options)
+    own = {*reading.missing, ""}
+    found = {name: sorted(set(raw[name].unique()) & set(MISSING_WORDS) - own) for name in texts}
+    return {name: words for name, words in found.items() if words}
 
 
 def _holds_whole_numbers(column: "pd.Series[Any]") -> bool:

@@ -94,7 +94,11 @@ def _date_notes(name: str, column: "pd.Series[Any]") -> Iterator[str]:
     if unread.any():
         strays = [text for text, bad in zip(texts, unread, strict=True) if bad]
         rows = int(np.append(unread, False).take(positions).sum())
-        yield f"{rows:,} of {len(column):,} values are no dates ({_examples(strays)}) and count as missing"
+        strict = type_override(name, date_format)
+        yield (
+            f"{rows:,} of {len(column):,} values are no dates ({_examples(strays)}) and count as missing; "
+            f"to refuse such values, type: {strict}"
+        )
     if is_ambiguous(texts, date_format):
         other = swap_day_and_month(date_format)
         override = type_override(name, str(other))

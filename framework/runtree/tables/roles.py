@@ -108,6 +108,22 @@ def _read_time_texts(column: "pd.Series[Any]") -> "tuple[pd.Series[Any], str]":
     return pd.Series(dates[positions], column.index, name=column.name), date_format
 
 
+def spelling_notes(*columns: "pd.Series[Any] | None") -> list[str]:
+    """Return a note for each column, of classes or groups, in which two values differ only in spaces or capitals."""
+    notes = []
+    for column in columns:
+        if column is None or not types.is_string_dtype(column.dtype):
+            continue
+        seen: dict[str, str] = {}
+        for text in map(str, column.unique()):
+            other = seen.setdefault(" ".join(text.split()).casefold(), text)
+            if other != text:
+                pair = f"column '{column.name}': {other!r} and {text!r}"
+                notes.append(f"{pair} are two values; if they mean the same, make them one before training")
+                break
+    return notes
+
+
 def without_unused(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return a column of categories as its values: what was declared and occurs in no row must not count."""
     if not isinstance(column.dtype, pd.CategoricalDtype):
