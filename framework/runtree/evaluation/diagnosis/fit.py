@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.predictions import Predictions, encode_target, predict
@@ -23,6 +24,7 @@ from runtree.evaluation.diagnosis.suggestions import (
     supports_fit_option,
 )
 from runtree.lifecycle.split import holdout_rows
+from runtree.training.monitor import loss
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +40,49 @@ MIN_SKILL = 0.5  # on the train split, between a constant prediction and a perfe
 TRAIN_SHARES = (0.125, 0.25, 0.5, 1.0)  # of the learning curve: each doubles the one before
 MIN_TRAIN_ROWS = 20
 DOUBLING_RESAMPLES = 400
+
+
+def fit_failure_findings(context: EvaluationContext) -> Iterator[Finding]:
+    """Warn of a fit that is no better than knowing nothing on its own train rows: it has diverged, or cannot learn."""
+    run = context.run
+    if "train" not in context.predictions or run.config.algorithm.get("name") == "dummy":
+        return
+    train, no_skill = context.predictions["train"], context.no_skill_predictions("train")
+    metric, classes = context.metric, len(run.data.classes)
+    score, reference = metric_value(train, metric), metric_value(no_skill, metric)
+    fit_loss = loss(train)
+    # without probabilities both losses are error rates
+    constant_loss = loss(replace(no_skill, score=None) if train.score is None else no_skill)
+    values = {"train": score, "constant": reference, "loss": fit_loss}
+    check = f"runtree check algorithm={run.config.algorithm.get('name')}"
+    # a model that ranks rows but predicts one class for all has learned something: it has a finding of its own
+    if context.gain(score, reference) <= 0 and fit_loss >= constant_loss:
+        constant = "the most common class" if classes else "the mean"
+        yield Finding(
+            "failed fit",
+            "warning",
+            f"the fit has learned nothing: {metric.name} {score:.4g} on its own train rows, and {reference:.4g} for "
+            f"always predicting {constant}",
+            " or ".join(filter(None, [*_lower_rates(context), relax_override(context), check])),
+            values,
+        )
+    # not the log loss of the class shares: class weights move probabilities away from them on purpose
+    elif train.score is not None and fit_loss > math.log(classes):
+        yield Finding(
+            "failed fit",
+            "warning",
+            f"the probabilities are worse than none: log loss {fit_loss:.4g} on the train rows, and "
+            f"{math.log(classes):.4g} for {classes} equal ones: the fit has diverged, or is much too sure",
+            " or ".join([*_lower_rates(context), "decision.calibrate=temperature", check]),
+            {**values, "equal": math.log(classes)},
+        )
+
+
+def _lower_rates(context: EvaluationContext) -> list[str]:
+    """Return an override with a tenth of the learning rate, if the algorithm has one."""
+    algorithm = context.run.config.algorithm
+    rates = ((key, algorithm.get(key)) for key in ("learning_rate", "learning_rate_init"))
+    return [f"algorithm.{key}={rate / 10:g}" for key, rate in rates if isinstance(rate, float)]
 
 
 def fit_findings(context: EvaluationContext) -> Iterator[Finding]:

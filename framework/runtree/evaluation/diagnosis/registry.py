@@ -9,7 +9,7 @@ from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext
 from runtree.evaluation.diagnosis.classes import class_findings, class_report
 from runtree.evaluation.diagnosis.convergence import convergence_findings
-from runtree.evaluation.diagnosis.fit import fit_findings, learning_curve, learning_curve_findings
+from runtree.evaluation.diagnosis.fit import fit_failure_findings, fit_findings, learning_curve, learning_curve_findings
 from runtree.evaluation.diagnosis.probabilities import (
     calibration_curve,
     calibration_findings,
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 # in the order in which a reader needs them: first whether the model learned anything, last whether to trust the scores
 FINDERS: tuple[Callable[[EvaluationContext], Iterator[Finding]], ...] = (
+    fit_failure_findings,
     fit_findings,
     baseline_gap_findings,
     convergence_findings,
@@ -45,8 +46,11 @@ FINDERS: tuple[Callable[[EvaluationContext], Iterator[Finding]], ...] = (
 ORDER = ("warning", "note", "good")
 
 
-def collect_findings(context: EvaluationContext) -> list[dict[str, Any]]:
-    """Return the findings of the whole evaluation, warnings first."""
+def collect_findings(context: EvaluationContext) -> list[dict[str, Any]] | None:
+    """Return the findings of the whole evaluation, warnings first; without a diagnosis only those of a failed fit."""
+    if context.options.diagnose == "none":
+        # a model that knows nothing must not pass for a completed run, and two scores of the train rows cost little
+        return [finding.to_dict() for finding in _find(fit_failure_findings, context)] or None
     findings = [finding for finder in FINDERS for finding in _find(finder, context)]
     return [finding.to_dict() for finding in sorted(findings, key=lambda finding: ORDER.index(finding.level))]
 
@@ -77,5 +81,5 @@ DIAGNOSES: Mapping[str, Callable[[EvaluationContext], Any]] = {
     "residuals": unless_disabled(residual_patterns),
     "robustness": unless_disabled(robustness_report),
     "learning_curve": unless_disabled(learning_curve),
-    "findings": unless_disabled(collect_findings),  # the last: it reads the results of all the others
+    "findings": collect_findings,  # the last: it reads the results of all the others
 }
