@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 data = load_breast_cancer(as_frame=True)
 x, test_x, y, test_y = train_test_split(data.data, data.target, test_size=0.2, stratify=data.target, random_state=0)
 x, valid_x, y, valid_y = train_test_split(x, y, test_size=114, stratify=y, random_state=0)
-model = make_pipeline(StandardScaler(), HistGradientBoostingClassifier(early_stopping=False, random_state=0)).fit(x, y)
+model = make_pipeline(StandardScaler(), HistGradientBoostingClassifier(l2_regularization=1.0, random_state=0)).fit(x, y)
 for a, b in ((x, y), (valid_x, valid_y), (test_x, test_y)):
     p = model.predict_proba(a)
     y = model.predict(a)

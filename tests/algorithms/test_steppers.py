@@ -104,6 +104,16 @@ def test_the_model_is_the_one_that_a_fit_in_one_go_gives(name):
     assert (predictions(fitted(name, Listener(every=5))) == predictions(make().fit(*rows))).all()
 
 
+def test_early_stopping_of_scikit_learn_itself_goes_on_from_check_to_check():
+    def make():
+        return HistGradientBoostingClassifier(max_iter=200, early_stopping=True, n_iter_no_change=3, **SEEDED)
+
+    alone, watched, heard = make().fit(*CLASSES), make(), Listener(every=2)
+    WarmStartStepper().fit(watched, *CLASSES, heard, SkopsStore(""))
+    assert heard.steps[-1] == watched.n_iter_ == alone.n_iter_ < 200
+    assert (predictions(watched) == predictions(alone)).all()
+
+
 @TINY
 def test_the_solver_is_not_disturbed_by_being_watched():
     _, make, rows = CASES["logistic"]
@@ -150,7 +160,6 @@ def test_epochs_shuffle_the_rows_anew_each_time():
         (PartialFitStepper(), SGDClassifier(early_stopping=True), "early_stopping=true"),
         (PartialFitStepper(), MLPClassifier(solver="sgd", learning_rate="adaptive"), "learning_rate=adaptive"),
         (MonitorStepper(), GradientBoostingClassifier(n_iter_no_change=3), "n_iter_no_change"),
-        (WarmStartStepper(), HistGradientBoostingClassifier(), "early_stopping"),
         (CallbackStepper(), LogisticRegression(solver="saga"), "solver=saga"),
     ],
 )

@@ -116,12 +116,13 @@ def _learning_rate(algorithm: Any) -> dict[str, float]:
 class WarmStartStepper:
     """Fits by `warm_start` from check to check: the same trees as a single fit, in two to three times its duration.
 
-    Scikit-learn bins the columns again each time, and reports nothing during a single fit.
+    Scikit-learn bins the columns again each time, and reports nothing during a single fit. Its own early stopping goes
+    on from fit to fit: the rows that it holds out and their losses are attributes of the estimator.
     """
 
     def refuses(self, algorithm: Any) -> str | None:
-        """Return why: the algorithm's own early stopping would interfere."""
-        return None if algorithm.early_stopping is False else "algorithm.early_stopping stops the fit itself"
+        """Return None: all parameters are supported."""
+        return None
 
     def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
         """Fit and report the trees that are due."""
@@ -131,20 +132,33 @@ class WarmStartStepper:
         grown = int(algorithm.n_iter_) if report.start is not None else 0
         try:
             while grown < bound:
-                grown = next(step for step in count(grown + 1) if step >= bound or report.due(step))
-                algorithm.set_params(max_iter=grown, warm_start=grown > 0).fit(X, y)
-                if report(
+                due = next(step for step in count(grown + 1) if step >= bound or report.due(step))
+                algorithm.set_params(max_iter=due, warm_start=grown > 0).fit(X, y)
+                grown = int(algorithm.n_iter_)
+                ends = report(
                     grown,
                     model=algorithm,
                     snapshot=lambda: copy_state(algorithm),
                     save=lambda folder: write_estimator(algorithm, None, folder, store),
                     learning_rate=float(algorithm.learning_rate),
-                ):
+                )
+                if ends or stopped_early(algorithm):
                     break
             if report.best is not None:
                 restore_state(algorithm, report.best, store)
         finally:
             algorithm.set_params(max_iter=bound, warm_start=False)
+
+
+def stopped_early(algorithm: Any) -> bool:
+    """Return whether a histogram boosting has met its own criterion, as scikit-learn decides after each tree."""
+    if not algorithm.do_early_stopping_:
+        return False
+    scores = algorithm.validation_score_ if len(algorithm.validation_score_) else algorithm.train_score_
+    if len(scores) <= algorithm.n_iter_no_change:
+        return False
+    recent, reference = scores[-algorithm.n_iter_no_change :], scores[-algorithm.n_iter_no_change - 1]
+    return not bool((recent > reference + algorithm.tol).any())
 
 
 # --- Single trees, by a monitor: gradient boosting calls it after each tree.

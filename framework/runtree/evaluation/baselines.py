@@ -78,6 +78,8 @@ def boosted(task: Task, classes: int, seed: int) -> Any:
     iterations = max(MAX_TREES // (classes if classes > 2 else 1), MIN_ITERATIONS)
     estimator = HistGradientBoostingClassifier if task == "classification" else HistGradientBoostingRegressor
     return estimator(
+        # without it the steps for rare classes have no bound, see conf/algorithm/hist_gradient_boosting.yaml
+        l2_regularization=1.0 if task == "classification" else 0.0,
         max_iter=iterations,
         learning_rate=min(0.3, 10 / iterations),  # fewer iterations need larger steps
         max_leaf_nodes=15,
@@ -222,7 +224,12 @@ class FittedBaseline:
 def _fit_cached(run: ActiveRun, baseline: Baseline, data: BaselineData) -> FittedBaseline:
     if baseline.uses_columns and data.obstacle:
         raise ValueError(data.obstacle)
-    key = (run.preprocess_key, run.seed, baseline.name)  # the runs of a sweep mostly share their preprocessed rows
+    key = (
+        run.preprocess_key,
+        run.data.classes,
+        run.seed,
+        baseline.name,
+    )  # the runs of a sweep mostly share their preprocessed rows
     fitted: FittedBaseline = run.cached("baseline", key, lambda: _fit(run, baseline, data))
     return fitted
 

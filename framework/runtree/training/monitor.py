@@ -218,10 +218,13 @@ def hold_out_rows(run: ActiveRun, train: Rows, validation: Rows | None) -> tuple
 def summarize_fit(algorithm: Any, plan: FitPlan, callback: FitCallback | None) -> Mapping[str, Any]:
     """Return the number of iterations and the reason of the end; without a callback from `n_iter_` and `max_iter`."""
     if callback is not None:
+        reason = callback.reason
+        if reason is None and callback.bound is not None:  # the fit ended by itself
+            reason = "max_iterations" if callback.step >= callback.bound else "tolerance"
         return {
             "unit": plan.iterations.unit,
             "iterations": callback.step,
-            "reason": callback.reason or ("max_iterations" if callback.step == callback.bound else None),
+            "reason": reason,
             **({"best": callback.best_step} if callback.restores else {}),
         }
     limit, done = iteration_limit(algorithm, plan), iterations_of(algorithm)
