@@ -143,7 +143,7 @@ def test_the_train_part_is_encoded_without_its_own_target():
 
 def test_many_levels_need_a_whole_target():
     table, _, _ = many()
-    with pytest.raises(DataError, match="encoding column 'shop', which has many levels, needs the target"):
+    with pytest.raises(DataError, match="encoding column 'shop' needs the target"):
         Tabular().fit(table)
     with pytest.raises(DataError, match="target has missing values"):
         Tabular().fit(table, [None, *np.ones(ROWS - 1)])
@@ -175,22 +175,38 @@ def test_missing_and_unreadable_dates_are_the_median_and_marked():
     assert found["day_missing"].nunique() == 2
 
 
-def test_text_becomes_topics():
+def test_text_becomes_a_score_and_topics():
     rng = np.random.default_rng(0)
     sports, food = ["ball", "goal", "team", "win", "match"], ["soup", "bread", "salt", "cook", "taste"]
     about = rng.integers(0, 2, ROWS)
     reviews = [" ".join(rng.choice(food if which else sports, 6)) + f" {row}" for row, which in enumerate(about)]
-    fitted = Tabular(text_components=3).fit(pd.DataFrame({"review": reviews}))
+    fitted = Tabular(text_components=3).fit(pd.DataFrame({"review": reviews}), about)
     assert fitted.kinds_ == {"review": "text"}
-    assert fitted.get_feature_names_out().tolist() == ["review_topic1", "review_topic2", "review_topic3"]
-    found = fitted.transform(pd.DataFrame({"review": ["goal goal team", "salt soup cook", None, "unheard words only"]}))
-    assert found[0] @ found[1] < 0.5 * min(found[0] @ found[0], found[1] @ found[1])
-    assert not found[2:].any()
+    assert fitted.get_feature_names_out().tolist() == ["review_score", *(f"review_topic{topic}" for topic in (1, 2, 3))]
+    later = pd.DataFrame({"review": ["goal goal team", "salt soup cook", None, "unheard words only"]})
+    scores, topics = np.split(fitted.transform(later), [1], axis=1)
+    assert topics[0] @ topics[1] < 0.5 * min(topics[0] @ topics[0], topics[1] @ topics[1])
+    assert not topics[2:].any()
+    assert scores[0] < scores[2] == scores[3] < scores[1]
+
+
+def test_the_score_of_a_text_is_that_of_a_linear_model_which_has_not_seen_its_row():
+    rng = np.random.default_rng(0)
+    words = [f"w{number}" for number in range(40)]
+    table = pd.DataFrame({"review": [" ".join(rng.choice(words, 8)) for _ in range(ROWS)]})
+    noise = rng.integers(0, 2, ROWS)
+    fitted = Tabular()
+    own = fitted.fit_transform(table, noise)[:, 0]
+    # by its own target a score would know the noise; fold by fold it does not, on later rows it is one fixed model
+    assert abs(np.corrcoef(own, noise)[0, 1]) < 0.3 < np.corrcoef(fitted.transform(table)[:, 0], noise)[0, 1]
+    three = Tabular().fit(table, rng.integers(0, 3, ROWS))
+    assert three.get_feature_names_out()[:3].tolist() == ["review_score_0", "review_score_1", "review_score_2"]
 
 
 def test_text_of_few_words_gives_fewer_topics():
     table = pd.DataFrame({"note": ["a b c!", "a b c?", "a b c.", "a b c;"] * 3})
-    assert Tabular(max_levels=2, text_components=50).fit_transform(table).shape == (12, 3)
+    # a score, and the words a, b, c with the pairs of them
+    assert Tabular(max_levels=2, text_components=50).fit_transform(table, np.arange(12) % 2).shape == (12, 1 + 5)
 
 
 def test_min_frequency_of_zero_knows_no_rare_levels():

@@ -27,7 +27,7 @@ OURS = {
     "runtree.preprocess.numeric.ImputeScale",
     "runtree.preprocess.numeric.Passthrough",
     "runtree.preprocess.tabular.Tabular",
-    "runtree.preprocess.text.TextTopics",
+    "runtree.preprocess.text.TextEncoding",
 }
 
 

@@ -187,7 +187,7 @@ class TargetEncoding(BaseEstimator):  # type: ignore[misc]
         self.classes_ = target.classes
         self.codes_ = LevelCodes(least=2)
         # without `target_type` scikit-learn would infer the task again, and take a few distinct floats for classes
-        self.encoder_ = TargetEncoder(target_type=target.type, cv=_make_folds(target, self.random_state))
+        self.encoder_ = TargetEncoder(target_type=target.type, cv=make_folds(target, self.random_state))
         encoded = self.encoder_.fit_transform(self.codes_.fit_transform(table), target.values)
         self.encoder_.set_params(cv=5)  # the folds have served; a saved model need not carry them
         # scaled: the means of a target in thousands would dominate distances and penalties
@@ -200,10 +200,12 @@ class TargetEncoding(BaseEstimator):  # type: ignore[misc]
 
     def get_feature_names_out(self) -> list[str]:
         """Return ``city``, or ``city_<class>`` for each of three or more classes."""
-        names = self.codes_.names_
-        if len(self.classes_) < 3:
-            return names
-        return [f"{name}_{label}" for name in names for label in self.classes_]
+        return feature_names(self.codes_.names_, self.classes_)
+
+
+def feature_names(names: list[str], classes: list[str]) -> list[str]:
+    """Return the names, or ``<name>_<class>`` for each of three or more classes."""
+    return names if len(classes) < 3 else [f"{name}_{label}" for name in names for label in classes]
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def read_target(y: Any, task: str, columns: list[str]) -> EncodingTarget:
     if task not in TASKS:
         raise ConfigError(f"preprocess.task is '{task}'", f"possible: {', '.join(TASKS)}")
     if y is None:
-        raise DataError(f"encoding column '{columns[0]}', which has many levels, needs the target")
+        raise DataError(f"encoding column '{columns[0]}' needs the target: it has many levels, or is free text")
     if np.ndim(y) != 1:
         raise DataError(f"the target needs one value per row, got shape {np.shape(y)}")
     # without the index: it may have gaps, and pandas would align by it
@@ -257,7 +259,7 @@ def _merge_rare_classes(codes: Array, classes: list[str]) -> EncodingTarget:
     return EncodingTarget(new_codes[codes], [*(classes[code] for code in kept), "other"])
 
 
-def _make_folds(target: EncodingTarget, random_state: int) -> BaseCrossValidator:
+def make_folds(target: EncodingTarget, random_state: int) -> BaseCrossValidator:
     """Return seeded folds, stratified if every class has enough rows for each fold."""
     count = min(N_FOLDS, len(target.values))
     stratify = target.classes and np.bincount(target.values).min() >= count

@@ -13,7 +13,7 @@ from runtree.preprocess.categories import OneHot, TargetEncoding
 from runtree.preprocess.column_types import ColumnType, infer_column_type
 from runtree.preprocess.dates import DateParts
 from runtree.preprocess.numeric import ImputeScale
-from runtree.preprocess.text import TextTopics
+from runtree.preprocess.text import TextEncoding
 from runtree.tables.table import as_table, check_columns, check_rows, distinct_names, pick
 
 Array = np.ndarray[Any, Any]
@@ -25,12 +25,13 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Turn a table of numbers, dates, categories and text, with missing values, into numbers.
 
     Numbers are imputed and scaled, dates become their parts, categories are one-hot encoded if they have few levels
-    and target encoded if they have many, and free text becomes a few topics. Columns without information are dropped.
-    The type of a column is inferred from the train split; later tables are read accordingly, whatever their dtypes.
+    and target encoded if they have many, and free text becomes a score of its words and some topics. Columns without
+    information are dropped. The type of a column is inferred from the train split; later tables are read accordingly,
+    whatever their dtypes.
 
     The encoded rows are written into one array chunk by chunk: scikit-learn's `ColumnTransformer` holds all blocks and
     their concatenation at once; this needs a fraction of the memory. As there, `fit_transform` differs from `fit`
-    followed by `transform` for target encoding: in the train split no row is encoded by its own target.
+    followed by `transform` for target encoding and text: in the train split no row is encoded by its own target.
 
     Parameters
     ----------
@@ -39,13 +40,13 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     min_frequency : float
         Levels in a smaller share of the rows share one feature; 0 merges none.
     max_features : int
-        Size of the vocabulary of a text column.
+        Size of the vocabulary of a text column, words and pairs of words.
     text_components : int
-        Features per text column.
+        Topics per text column.
     task : "auto", "classification" or "regression"
-        The kind of the target, for target encoding; "auto" infers it.
+        The kind of the target, for target encoding and text; "auto" infers it.
     random_state : int
-        Seeds the folds of target encoding and the decomposition of text.
+        Seeds the folds of target encoding and text, and the decomposition of text.
 
     Attributes
     ----------
@@ -63,8 +64,8 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self,
         max_levels: int = 10,
         min_frequency: float = 0.005,
-        max_features: int = 1000,
-        text_components: int = 10,
+        max_features: int = 20_000,
+        text_components: int = 30,
         task: str = "auto",
         random_state: int = 0,
     ) -> None:
@@ -123,7 +124,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "date": DateParts(formats),
             "few": OneHot(self.min_frequency),
             "many": TargetEncoding(self.task, self.random_state),
-            "text": TextTopics(self.max_features, self.text_components, self.random_state),
+            "text": TextEncoding(self.max_features, self.text_components, self.task, self.random_state),
         }
         kinds = set(self.kinds_.values())
         return ((kind, encoder) for kind, encoder in encoders.items() if kind in kinds)
@@ -131,8 +132,8 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _fit(self, kind: str, table: pd.DataFrame, y: Any) -> Array | None:
         columns = pick(table, [name for name, own_kind in self.kinds_.items() if own_kind == kind])
         encoder = self.encoders_[kind]
-        # only target encoding differs between the train split and later rows; the others are applied in `_encode`
-        if kind == "many":
+        # these two know the target and encode the train split fold by fold; the others are applied in `_encode`
+        if kind in ("many", "text"):
             return np.asarray(encoder.fit_transform(columns, y))
         encoder.fit(columns)
         return None

@@ -165,7 +165,7 @@ FAMILIES: dict[str, str] = {
     "runtree.preprocess.dates": "DateParts",
     "runtree.preprocess.numeric": "ImputeScale Passthrough Raw",
     "runtree.preprocess.tabular": "Tabular",
-    "runtree.preprocess.text": "TextTopics",
+    "runtree.preprocess.text": "TextEncoding",
     "sklearn._loss.loss": "HalfTweedieLoss HalfTweedieLossIdentity",
     "sklearn.calibration": "CalibratedClassifierCV _CalibratedClassifier _SigmoidCalibration _TemperatureScaling",
     "sklearn.compose._column_transformer": "ColumnTransformer",
