@@ -71,6 +71,40 @@ def test_bad_data_is_refused(columns, options, says):
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("target", "positive", "classes"),
+    [
+        (["p", "q"] * 6, None, ("p", "q")),
+        (["p", "q"] * 6, "p", ("q", "p")),
+        (["p", "q"] * 6, "q", ("p", "q")),
+        ([0, 1] * 6, 0, (1, 0)),
+        ([0, 1] * 6, "0", (1, 0)),
+        ([True, False] * 6, False, (True, False)),
+        ([True, False] * 6, "false", (True, False)),
+        (["1", "2"] * 6, 1, ("2", "1")),
+    ],
+)
+def test_the_positive_of_two_classes_is_the_last(target, positive, classes):
+    found = table(frame(y=target), positive=positive)
+    assert (found.classes, found.positive) == (classes, classes[1])
+    # the data is the same, and so is the split that is keyed by it
+    assert found.fingerprint == table(frame(y=target)).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("target", "positive", "says"),
+    [
+        (["good", "bad"] * 6, "goood", "unknown class at data.positive: 'goood'"),
+        (["p", "q", "r"] * 4, "p", "data.positive: only one of two classes can be the positive one"),
+        ([0.5, 1.5] * 6, 0.5, "the target holds a quantity, not classes"),
+    ],
+)
+def test_a_positive_class_that_cannot_be_is_refused(target, positive, says):
+    with pytest.raises((ConfigError, DataError)) as caught:
+        table(frame(y=target), positive=positive)
+    assert says in str(caught.value)
+
+
 def test_an_empty_table_and_repeated_columns_are_refused():
     with pytest.raises(DataError, match="no rows"):
         table(frame().iloc[:0])

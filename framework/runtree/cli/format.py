@@ -64,6 +64,12 @@ def format_value(value: Any) -> str:
     return format_cell(format_setting(value))
 
 
+def format_classes(classes: Sequence[Any], positive: Any) -> str:
+    """Return ``3 classes``, or of two classes ``2 classes, positive 'yes'``."""
+    count = f"{len(classes)} classes"
+    return count if positive is None else f"{count}, positive {positive!r}"
+
+
 def shorten_paths(paths: Iterable[str]) -> dict[str, str]:
     """Map each config path to its last part, or to itself where two paths end alike."""
     known = list(dict.fromkeys(paths))

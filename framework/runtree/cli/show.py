@@ -11,6 +11,7 @@ from runtree.cli.completion import complete_run
 from runtree.cli.format import (
     command,
     format_age,
+    format_classes,
     format_seconds,
     format_test_usage,
     labelled,
@@ -175,7 +176,7 @@ def _data_lines(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not data:
         return
     target, split = data.get("target") or {}, data.get("split") or {}
-    classes = f", {len(target['classes'])} classes" if target.get("classes") else ""
+    classes = f", {format_classes(target['classes'], target.get('positive'))}" if target.get("classes") else ""
     sizes = "/".join(str(split.get(part, "?")) for part in ("train", "validation", "test"))
     columns = len(data.get("columns") or ())
     yield (

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.completion import complete_override
-from runtree.cli.format import display_path, format_cell, format_test_usage, labelled, next_steps
+from runtree.cli.format import (
+    display_path,
+    format_cell,
+    format_classes,
+    format_test_usage,
+    labelled,
+    next_steps,
+)
 from runtree.cli.tables import print_table
 from runtree.contract.errors import GateError, RequestError
 
@@ -178,7 +185,7 @@ def _print_run(run: "ActiveRun") -> None:
 def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:
     """Return label and text of the lines on data, algorithm, and how the fit stopped."""
     split, data = run.split, run.data
-    classes = f", {len(data.classes)} classes" if data.classes else ""
+    classes = f", {format_classes(data.classes, data.positive)}" if data.classes else ""
     sizes = f"{len(split.train)}/{len(split.validation)}/{len(split.test)}"
     rows, columns = data.features.shape
     notes = [*data.notes, *split.notes]

@@ -26,7 +26,7 @@ class Predictions:
     score
         Probabilities of shape (rows, classes), or None if the model gives none.
     classes
-        The sorted class labels of the data; empty for regression.
+        The class labels of the data, in its order; empty for regression.
     """
 
     y_true: "Array"
@@ -72,7 +72,7 @@ class Predictions:
             return metric.function(self.y_true, self.y_pred, labels=labels)
         if self.score is None or self.not_finite:
             return None if self.score is None else math.nan
-        # scikit-learn's binary metrics take the probability of the positive class, the second in sorted order
+        # scikit-learn's binary metrics take the probability of the positive class, the second in the data's order
         y_proba = self.score[:, 1] if len(self.classes) == 2 else self.score
         return metric.function(self.y_true, y_proba, labels=labels)
 

@@ -58,7 +58,7 @@ class Metric:
     ----------
     function
         ``function(y_true, y_pred)`` where `needs` is "prediction"; ``function(y_true, y_score)`` where it is
-        "probability": shape (rows,) with the probability of the second class for two classes, else (rows, classes).
+        "probability": shape (rows,) with the probability of the positive class for two classes, else (rows, classes).
         For classification `y_true` and `y_pred` hold class codes 0 … classes-1, and the function also gets
         ``labels=range(classes)``, so that a split in which a class is missing is scored in the same way.
     direction
@@ -114,11 +114,11 @@ class Tracker:
 class Table:
     """The data of a run.
 
-    `features` has one row per observation; `target` is aligned with it. `classes` holds the sorted distinct labels of a
-    classification, and is empty for a regression. `fingerprint` hashes the content of both, `reason` explains `task`;
-    `groups` and `times` hold the column to split by, if there is one, as values that can be compared and sorted;
-    `aside` the columns that are not features. `types` are the declared types of columns, by which later rows are read,
-    too, and `notes` says of columns what may be meant otherwise than it was read.
+    `features` has one row per observation; `target` is aligned with it. `classes` holds the distinct labels of a
+    classification, sorted, but with the positive one of two last; it is empty for a regression. `fingerprint` hashes
+    the content of both, `reason` explains `task`; `groups` and `times` hold the column to split by, if there is one, as
+    values that can be compared and sorted; `aside` the columns that are not features. `types` are the declared types of
+    columns, by which later rows are read, too, and `notes` says of columns what may be meant otherwise than it was read.
     """
 
     features: "pd.DataFrame"
@@ -133,6 +133,11 @@ class Table:
     aside: "pd.DataFrame | None" = None
     types: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def positive(self) -> Any:
+        """The positive class: of two classes the last, else None."""
+        return self.classes[1] if len(self.classes) == 2 else None
 
 
 @dataclass(frozen=True)

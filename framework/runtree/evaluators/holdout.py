@@ -47,7 +47,8 @@ def predict_split(run: Run, split: str) -> Predictions:
 
     Preprocessed rows are cached: in a sweep, often only the algorithm differs between runs.
     """
-    key = (run.data.fingerprint, run.split.id, split)
+    # the classes, because their order, which `data.positive` changes, decides the codes
+    key = (run.data.fingerprint, run.data.classes, run.split.id, split)
     # keyed without the preprocessing: the runs of a sweep share the encoded target even where their features differ
     y_true = run.cached("truth", key, lambda: encode_target(run.select(split)[1], run.data.classes))
     # a run whose pipeline does not come from the stage fit: nothing says when two of its preprocessings are equal

@@ -20,6 +20,7 @@ class TableOptions:
 
     target: str
     task: str = "auto"
+    positive: str | int | float | bool | None = None
     drop: list[str] | None = None
     sample: int | float | None = None
     test_size: float | int = 0.2
@@ -103,10 +104,40 @@ def check_classes(target: "pd.Series[Any]", name: str, *notes: str) -> tuple[Any
             *(notes or ("if it is a quantity, type: data.task=regression",)),
         )
     try:
-        # sorted as scikit-learn's `classes_`, so that a class has the same position in both
+        # sorted as scikit-learn's `classes_`: without `data.positive` a class has the same position in both
         return tuple(sorted(counts.index.tolist()))
     except TypeError:
         raise DataError(f"data.target: column '{name}' mixes text and numbers") from None
+
+
+def put_positive_last(classes: tuple[Any, ...], positive: Any) -> tuple[Any, ...]:
+    """Return the classes with the positive one of two last, where metrics, thresholds and plots read it.
+
+    Raises
+    ------
+    RuntreeError
+        There are not two classes, or none of them is `positive`.
+    """
+    if positive is None:
+        return classes
+    if len(classes) != 2:
+        held = f"{len(classes)} classes" if classes else "a quantity, not classes"
+        raise ConfigError(
+            f"data.positive: only one of two classes can be the positive one; the target holds {held}",
+            "leave it out: data.positive=null",
+        )
+    # by text form: a label typed on the command line is a number or a boolean only if it looks like one
+    labels = {as_text(label): label for label in classes}
+    if as_text(positive) not in labels:
+        raise unknown("class at data.positive:", as_text(positive), labels, error=DataError)
+    return tuple(sorted(classes, key=lambda label: as_text(label) == as_text(positive)))
+
+
+def as_text(label: Any) -> str:
+    """Return a class label as it is typed: 1 for 1.0, true for True."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
 
 
 # --- The stage itself: from a data source to a checked table.
@@ -173,6 +204,7 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int,
     # what looks like a quantity but is text would be a class for each value
     target_notes = column_notes(target.to_frame(), types, decimal)
     task, reason = choose_task(target, options, *target_notes)
+    classes = check_classes(target, options.target, *target_notes) if task == "classification" else ()
     # the group column would identify the rows of a group, so it is no feature. The time column stays one unless dropped
     aside = [*(options.drop or ()), *([options.group] if options.group else [])]
     excluded = [options.target, *aside]
@@ -184,7 +216,7 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int,
         features=features,
         target=target,
         task=task,
-        classes=check_classes(target, options.target, *target_notes) if task == "classification" else (),
+        classes=put_positive_last(classes, options.positive),
         fingerprint=table_fingerprint(features, target),
         name=name,
         reason=reason,
@@ -295,7 +327,12 @@ def describe_table(run: Run) -> dict[str, Any]:
         "notes": [*table.notes, *run.split.notes],
         "task": table.task,
         "why": table.reason,
-        "target": {"name": str(table.target.name), "dtype": str(table.target.dtype), "classes": list(table.classes)},
+        "target": {
+            "name": str(table.target.name),
+            "dtype": str(table.target.dtype),
+            "classes": list(table.classes),
+            "positive": table.positive,
+        },
         "columns": [
             {
                 "name": str(name),

@@ -165,7 +165,9 @@ def _find_obstacles(config: DiffSection, first: Mapping[str, Any], second: Mappi
         yield "another task"
     if differ("fingerprint"):
         yield "other data"
-    if differ("target", "classes"):
+    if differ("target", "positive"):
+        yield "another positive class"
+    elif differ("target", "classes"):
         yield "other classes"
     if differ("split", "id"):
         yield "another split of the rows"

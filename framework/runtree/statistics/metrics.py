@@ -3,7 +3,7 @@
 They are computed without its checks (`statistics.fast_metrics`), which take far longer than the sums.
 
 For classification the functions receive class codes (0 … classes-1) and `labels`. With two classes precision, recall,
-F1 and the curves are those of the second class in sorted order; with more they are averaged over the classes with
+F1 and the curves are those of the positive class, the second; with more they are averaged over the classes with
 equal weight (macro), and ROC AUC is one-versus-rest.
 """
 

@@ -1,4 +1,4 @@
-"""The `decision` block: calibrated probabilities, and the threshold from which a row is of the second class.
+"""The `decision` block: calibrated probabilities, and the threshold from which a row is of the positive class.
 
 Both are scikit-learn meta-estimators around the frozen fitted algorithm. They are part of the fit, so that the wrapped
 estimator is what is scored, saved and served.
@@ -99,18 +99,16 @@ def calibrate(algorithm: Any, method: str, rows: Any, target: Any) -> Any:
     return CalibratedClassifierCV(FrozenEstimator(algorithm), method=method).fit(rows, target)
 
 
-def fix_threshold(algorithm: Any, threshold: float, rows: Any, target: Any) -> Any:
-    """Return a fitted binary classifier that predicts the second class from a probability on.
+def fix_threshold(algorithm: Any, threshold: float, positive: Any, rows: Any, target: Any) -> Any:
+    """Return a fitted binary classifier that predicts the class `positive` from a probability on.
 
     Nothing is learnt from the rows: scikit-learn's `FixedThresholdClassifier` validates their type.
     """
     from sklearn.frozen import FrozenEstimator
     from sklearn.model_selection import FixedThresholdClassifier
 
-    # the class itself and not 1: `pos_label` defaults to 1, which text labels do not have
-    second = algorithm.classes_.tolist()[1]
     wrapper = FixedThresholdClassifier(
-        FrozenEstimator(algorithm), threshold=threshold, pos_label=second, response_method="predict_proba"
+        FrozenEstimator(algorithm), threshold=threshold, pos_label=positive, response_method="predict_proba"
     )
     return wrapper.fit(rows, target)
 
@@ -218,7 +216,7 @@ def apply_decision(run: ActiveRun, algorithm: Any, held_out: tuple[Any, Any]) ->
             threshold = curve.chosen
             facts |= {"by": objective.name, "default_value": curve.usual_value, "chosen_value": curve.chosen_value}
         facts["threshold"] = float(threshold)
-        algorithm = fix_threshold(algorithm, float(threshold), *held_out)
+        algorithm = fix_threshold(algorithm, float(threshold), run.data.positive, *held_out)
     run.metadata[DECISION_KEY] = facts
     log.info("decision: %s", ", ".join(f"{key} {value}" for key, value in facts.items() if value is not None))
     return algorithm
@@ -231,7 +229,7 @@ def reapply_decision(run: ActiveRun, algorithm: Any, rows: tuple[Any, Any]) -> A
     """
     options = read_decision(run)
     if options.is_set and not options.needs_validation:
-        return fix_threshold(algorithm, float(options.threshold or 0.5), *rows)
+        return fix_threshold(algorithm, float(options.threshold or 0.5), run.data.positive, *rows)
     return rewrap(run.model[-1], algorithm)
 
 

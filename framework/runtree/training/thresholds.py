@@ -17,7 +17,7 @@ Number = float | int
 
 @dataclass(frozen=True)
 class ErrorCosts:
-    """The cost of a false positive and of a false negative, in any unit; the second class is the positive one."""
+    """The cost of a false positive and of a false negative, in any unit; the positive class is `data.positive`."""
 
     false_positive: Number | None = None
     false_negative: Number | None = None
@@ -88,7 +88,7 @@ def cost_objective(cost: ErrorCosts) -> ThresholdObjective:
 
 
 def apply_threshold(y_proba: "Array", threshold: float) -> "Array":
-    """Return 1 for each row whose probability of the second class reaches the threshold, else 0."""
+    """Return 1 for each row whose probability of the positive class reaches the threshold, else 0."""
     y_pred: Array = (y_proba >= threshold).astype("int64")
     return y_pred
 
@@ -126,7 +126,7 @@ def confusion_matrices(y_true: "Array", y_proba: "Array", thresholds: "Array") -
 def score_thresholds(
     y_true: "Array", y_proba: "Array", objective: ThresholdObjective, most: int = 200
 ) -> ThresholdCurve:
-    """Evaluate the objective at about `most` thresholds; `y_proba` holds the probability of the second class."""
+    """Evaluate the objective at about `most` thresholds; `y_proba` holds the probability of the positive class."""
     import numpy as np
 
     thresholds = candidate_thresholds(y_proba, most)

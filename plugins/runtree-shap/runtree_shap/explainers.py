@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,22 @@ class Explanation:
 def explain(
     model: Any, classes: tuple[Any, ...], train: Array, rows: Array, settings: Settings, seed: int
 ) -> Explanation:
-    """Explain preprocessed rows with the first exact explainer, else by permutations."""
+    """Explain preprocessed rows with the first exact explainer, else by permutations; of two classes the last one."""
+    # explainers follow the model's own order of the classes, which `data.positive` may reverse
+    own = tuple(np.asarray(getattr(model, "classes_", classes)).tolist()) if len(classes) == 2 else classes
+    explanation = _explain(model, own, train, rows, settings, seed)
+    return explanation if own[-1:] == classes[-1:] else mirror(explanation)
+
+
+def mirror(explanation: Explanation) -> Explanation:
+    """Return the explanation of the other of two classes."""
+    whole = 0.0 if explanation.explains == "decision function" else 1.0
+    return replace(explanation, values=-explanation.values, base=whole - explanation.base)
+
+
+def _explain(
+    model: Any, classes: tuple[Any, ...], train: Array, rows: Array, settings: Settings, seed: int
+) -> Explanation:
     candidates = outputs(model, classes)
     for explainer, values, base in exact(model, train, rows):
         if found := match_output(explainer, values, base, candidates, rows):

@@ -55,6 +55,15 @@ def test_of_two_classes_the_second_is_explained() -> None:
     assert (found.base + found.values.sum(axis=1))[:, 0] == pytest.approx(model.predict_proba(ROWS[:10])[:, 1])
 
 
+@pytest.mark.parametrize("model", [RandomForestClassifier(10, random_state=0), LogisticRegression()])
+def test_of_two_classes_the_positive_is_explained_even_if_it_is_the_models_first(model: Any) -> None:
+    model.fit(ROWS, np.where(SUM > 0, "yes", "no"))
+    found = explain(model, ("yes", "no"), ROWS, ROWS[:10], Settings(), seed=0)
+    forest = isinstance(model, RandomForestClassifier)
+    expected = model.predict_proba(ROWS[:10])[:, 0] if forest else -model.decision_function(ROWS[:10])
+    assert (found.base + found.values.sum(axis=1))[:, 0] == pytest.approx(expected)
+
+
 def pairs(rows: Any) -> Any:
     """Return a function whose features interact in pairs."""
     return np.column_stack([rows[:, 0] * rows[:, 1] + rows[:, 2], rows[:, 3] - rows[:, 4] * rows[:, 0]])

@@ -47,6 +47,17 @@ def test_what_does_compare_is_let_through(write, compared, changes):
     assert not compared("e").obstacles
 
 
+def test_another_positive_class_matters_to_the_metrics_that_are_about_one_class(write, compared):
+    f1 = {
+        "metrics": {"validation": {"f1": 0.5, "roc_auc": 0.5}},
+        "objective": {"metric": "f1", "direction": "maximize", "part": "validation"},
+    }
+    write("r1", **f1), write("r2", config={"data.positive": "no"}, **f1)
+    assert not compared("e", metric="roc_auc").obstacles
+    with pytest.raises(RequestError, match=r"another positive class: null \(1 run, .*no"):
+        compared("e")
+
+
 def test_a_named_metric_compares_runs_of_other_objectives(write, compared):
     write("r1"), write("r2", objective={"metric": "log_loss", "direction": "minimize", "part": "validation"})
     assert compared("e", metric="accuracy").measure.name == "validation.accuracy"

@@ -11,6 +11,9 @@ from runtree.records.compare.configurations import RankingMetric
 from runtree.records.index import RunIndex
 
 SPLIT_KEYS = ("data.split", "data.test_size", "data.validation_size", "data.group", "data.time")
+POSITIVE_KEY = "data.positive"
+# of two classes these are equal whichever is the positive one; plugins' metrics may not be
+SYMMETRIC_METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss", "brier", "mcc")
 HARMLESS_KEYS = ("evaluator.metrics",)  # additional metrics do not change the others
 FINGERPRINT_CHARACTERS = 64
 
@@ -36,7 +39,7 @@ def find_mismatches(
 
     Runs that are ranked by different metrics are not comparable, unless the user named the metric.
     """
-    mismatches = [*_of_facts(runs, rows, measure, is_metric_named), *_of_config(runs, rows)]
+    mismatches = [*_of_facts(runs, rows, measure, is_metric_named), *_of_config(runs, rows, measure)]
     return mismatches or list(_of_splits(runs, rows))
 
 
@@ -69,8 +72,12 @@ def _of_facts(runs: RunIndex, rows: Sequence[int], measure: RankingMetric, is_me
     yield from _differences(f"direction of {measure.metric}", same, ids)
 
 
-def _of_config(runs: RunIndex, rows: Sequence[int]) -> Iterator[Mismatch]:
+def _of_config(runs: RunIndex, rows: Sequence[int], measure: RankingMetric) -> Iterator[Mismatch]:
     ids = runs.column("id")
+    if measure.metric not in SYMMETRIC_METRICS:
+        labels = runs.column(f"config:{POSITIVE_KEY}")
+        positive = {row: "null" if labels[row] is None else labels[row] for row in rows}
+        yield from _differences("another positive class", positive, ids)
     scoring = {
         key
         for key in runs.keys("config")

@@ -37,6 +37,8 @@ def describe_run(content: RunContent) -> str:
     algorithm = content.record.config.get("algorithm.name")
     if content.record.task == "classification":
         classes = f", classes {join_words(list(content.classes), 4)}" if content.classes else ""
+        positive = content.data_entry("target").get("positive")
+        classes += "" if positive is None else f", positive class {positive}"
         return f"Classifies {name}{size} with {algorithm}: target '{target}'{classes}."
     return f"Predicts '{target}' of {name}{size} with {algorithm}."
 
