@@ -118,7 +118,7 @@ class Table:
     classification, sorted, but with the positive one of two last; it is empty for a regression. `fingerprint` hashes
     the content of both, `reason` explains `task`; `groups` and `times` hold the column to split by, if there is one, as
     values that can be compared and sorted; `aside` the columns that are not features. `types` are the declared types of
-    columns, by which later rows are read, too, and `notes` says of columns what may be meant otherwise than it was read.
+    columns, by which later rows are read, too, and `notes` says of columns what may be meant otherwise than was read.
     """
 
     features: "pd.DataFrame"
