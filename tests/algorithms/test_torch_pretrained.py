@@ -129,6 +129,17 @@ def test_a_url_of_fsspec_is_a_zoo(zoo):
         memory.rm("/far", recursive=True)
 
 
+@pytest.mark.parametrize(
+    "url", ["ftp://h", "ssh://h", "sftp://h", "smb://h", "github://a:b@", "zip::ftp://h", "reference://h"]
+)
+def test_no_protocol_reaches_into_other_systems(url, monkeypatch):
+    import fsspec.core
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda name: pytest.fail("it was opened"))
+    with pytest.raises(DataError, match="weights are not read by the protocol"):
+        mlp(pretrained="flowers", zoo=f"{url}/zoo").fit(X, Y)
+
+
 def test_a_protocol_that_nobody_knows_is_told():
     with pytest.raises((DataError, MissingError), match="nowhere"):
         mlp(pretrained="flowers", zoo="nowhere://far").fit(X, Y)

@@ -328,7 +328,7 @@ def test_a_place_that_goes_in_the_middle_of_the_walk_is_left_out(tmp_path, monke
     put(tmp_path, "r9", place="f")
     walk = scan.list_subfolders
 
-    def list_subfolders(folder):
+    def list_subfolders(folder, root=None):
         names = walk(folder)
         if folder.endswith("/e"):
             shutil.rmtree(folder)

@@ -209,3 +209,10 @@ def test_the_environment_of_this_process_is_never_told(write, monkeypatch):
     monkeypatch.setenv("RUNTREE_TEST_TOKEN", "hush-hush")
     record = write()
     assert "hush-hush" not in render_run(read_run_content(record), [record.folder / "plots"])
+
+
+def test_no_mark_that_turns_the_writing_is_in_a_page(write):
+    record = write("binary", column="\u202egnp.exe\u2066\x1b[2J", overrides=["\u202e"], config={"data.name": "\x9b"})
+    html = write_run_report(record).read_text()
+    assert not {"\u202e", "\u2066", "\x1b", "\x9b"} & set(html)
+    assert "\\u202egnp.exe" in html

@@ -1,4 +1,6 @@
+import os
 import warnings
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from runtree.app import App
 from runtree.config.build import build, build_algorithm
 from runtree.contract.errors import RequestError, UntrustedError
 from runtree.contract.types import TASKS
+from runtree.training import model_files
 from runtree.training.model_files import TRUSTED, load_skops, save_skops
 
 APP = App()
@@ -104,3 +107,26 @@ def test_nothing_dangerous_is_in_the_list():
     assert not [
         name for name in TRUSTED if "Function" in name or "Unpickl" in name or name.startswith(("builtins", "os."))
     ]
+
+
+@pytest.mark.parametrize("limit", ["MAX_SCHEMA_BYTES", "MAX_UNPACKED_BYTES"])
+def test_an_archive_that_would_become_too_large_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, limit):
+    with zipfile.ZipFile(tmp_path / "model.skops", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", b"[" * 2_000_000)
+    monkeypatch.setattr(model_files, limit, 1_000_000)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *arguments: pytest.fail("it was read"))
+    with pytest.raises(UntrustedError, match="2,000,000"):
+        load_skops(tmp_path, ())
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "no archive"])
+def test_what_is_no_archive_is_not_read(tmp_path, kind):
+    file = tmp_path / "model.skops"
+    if kind == "fifo":
+        os.mkfifo(file)
+    elif kind == "link":
+        file.symlink_to("/etc/hostname")
+    else:
+        file.write_text("text")
+    with pytest.raises(RequestError, match=r"model\.skops"):
+        load_skops(tmp_path, ())

@@ -20,6 +20,7 @@ from runtree.cli.format import (
 )
 from runtree.cli.tables import fit_columns, print_csv, print_json, print_table, spreadsheet_safe
 from runtree.contract.errors import first_line
+from runtree.contract.files import create_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -298,7 +299,7 @@ def _write_table(table: "pd.DataFrame", file: Path) -> None:
 
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with temporary.open("wb") as target:
+        with os.fdopen(create_file(temporary), "wb") as target:
             if file.suffix == ".parquet":
                 table.to_parquet(target, index=False)
             else:

@@ -11,6 +11,7 @@ from typing import Any
 
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder
 from runtree.contract.errors import ConfigError, MissingError, first_line, unknown
+from runtree.contract.files import MAX_YAML_BYTES, check_yaml, load_yaml, read_regular
 from runtree.contract.types import TASKS, AlgorithmOption
 
 
@@ -177,14 +178,37 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """Read a YAML mapping; the error for invalid YAML names the file and the line."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C is several times as fast
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
+        content = load_yaml(read_regular(file, follow=True))
     except yaml.YAMLError as error:
         raise syntax_error(error, file) from None
+    # ValueError: it is not UTF-8, or its aliases or brackets are a bomb
+    except (OSError, ValueError) as error:
+        raise unreadable(file, error) from None
     if not isinstance(content or {}, dict):
         raise ConfigError(f"{file}: a config file must hold a mapping, got {type(content).__name__}")
     return content or {}
+
+
+def refuse_bombs(folder: Path) -> None:
+    """Refuse a config folder with a file that Hydra could not load in reasonable time and memory.
+
+    Hydra copies what an alias stands for at each alias, and waits for ever for the content of a FIFO.
+    """
+    import yaml
+
+    for file in sorted(folder.glob("**/*.yaml")):
+        try:
+            check_yaml(read_regular(file, MAX_YAML_BYTES, follow=True))
+        except yaml.YAMLError:  # Hydra says so, if it is chosen
+            continue
+        except (OSError, ValueError) as error:
+            raise unreadable(file, error) from None
+
+
+def unreadable(file: Path, error: Exception) -> ConfigError:
+    """Return the error for a config file that is not read."""
+    return ConfigError(f"{file}: cannot be read: {first_line(error)}", "correct the file, or remove it")
 
 
 def syntax_error(error: BaseException, file: Path | str | None = None) -> ConfigError:

@@ -8,12 +8,13 @@ import argparse
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from runtree.config.allowlist import AllowList
-from runtree.config.catalogue import algorithm_node
+from runtree.config.catalogue import algorithm_node, refuse_bombs
 from runtree.config.freeze import register_resolvers
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
 from runtree.contract.errors import RequestError
@@ -112,6 +113,8 @@ class HydraEngine:
         self.allow_list = allow_list
         self.config_name = config_name
         self.config_dir = config_dir
+        own = [folder.path for folder in self.folders if folder.provider == USER]
+        self._untrusted = [*own, *([Path(config_dir)] if config_dir is not None else [])]
 
     @contextmanager
     def session(self, checked: bool = True) -> Iterator[Any]:
@@ -125,6 +128,9 @@ class HydraEngine:
 
         # before any composition: the shipped config uses them
         register_resolvers()
+        for folder in self._untrusted:
+            refuse_bombs(folder)
+        self._untrusted.clear()  # once: a sweep composes many times
         # without a version base Hydra 1.3 behaves like 1.1; 1.4 warns if it is set
         if version.base_at_least is not None and hydra_minor() < 4:
             version.setbase("1.3")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import DataError, MissingError, NotFoundError, RequestError, first_line
+from runtree.contract.files import create_file, read_regular
 from runtree.contract.predictions import apply_preprocessing
 from runtree.contract.protocols import Hooks
 from runtree.records.cleanup import removed_artifacts
@@ -200,14 +201,19 @@ def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -
 
 def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Predictor:
     """Read the folder of a model without a manifest, for example a copy."""
-    card = json.loads((folder / "model.json").read_text())
-    model = hooks.first("load_model", folder=folder, format=card["format"], trust=tuple(trust))
+    try:
+        card = json.loads(read_regular(folder / "model.json"))
+        format_name, classes = card["format"], tuple(card["classes"])
+        columns = {item["name"]: ColumnContract(**item) for item in card["columns"]}
+        reading = dict(card["reading"])
+        declared = Reading(reading.pop("types"), tuple(reading.pop("missing")))
+        csv_format = CsvFormat(**reading)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RequestError(f"{folder / 'model.json'}: does not describe a model ({first_line(error)})") from None
+    model = hooks.first("load_model", folder=folder, format=format_name, trust=tuple(trust))
     if model is None:
-        raise MissingError(f"no installed plugin reads the model format '{card['format']}'", "see: runtree plugins")
-    columns = {item["name"]: ColumnContract(**item) for item in card["columns"]}
-    reading = dict(card["reading"])
-    declared = Reading(reading.pop("types"), tuple(reading.pop("missing")))
-    return Predictor(model, columns, tuple(card["classes"]), declared, CsvFormat(**reading))
+        raise MissingError(f"no installed plugin reads the model format '{format_name}'", "see: runtree plugins")
+    return Predictor(model, columns, classes, declared, csv_format)
 
 
 def refuse_cleaned(folder: RunFolder) -> None:
@@ -311,6 +317,7 @@ def replace_file(target: Path) -> Iterator[Path]:
     # apart
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        os.close(create_file(draft))  # and not by the writer, which would follow a link that somebody has put there
         yield draft
         draft.replace(target)
     except OSError as error:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from runtree.contract.files import read_regular
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.writer import write_json
 
@@ -86,7 +87,7 @@ def remove_artifacts(folder: RunFolder, paths: Sequence[Path]) -> None:
 def removed_artifacts(folder: RunFolder) -> dict[str, Any]:
     """Return the artifacts that were removed from a run, each with its bytes and the time."""
     try:
-        content = json.loads(folder.cleaned.read_bytes())
+        content = json.loads(read_regular(folder.cleaned))
     except (OSError, ValueError, RecursionError):
         return {}
     known = content.items() if isinstance(content, dict) else ()
@@ -96,7 +97,7 @@ def removed_artifacts(folder: RunFolder) -> dict[str, Any]:
 def _delete_from_manifest(folder: RunFolder, names: Sequence[str]) -> None:
     """Delete names from the manifest."""
     try:
-        known = json.loads(folder.manifest.read_bytes())
+        known = json.loads(read_regular(folder.manifest))
     except (OSError, ValueError, RecursionError):  # missing or damaged: it protects nothing any more
         return
     if isinstance(known, dict):

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from runtree.records.files import read_regular
+from runtree.contract.files import read_regular
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 MAX_GIT_FILE_BYTES = 50_000_000  # of `packed-refs`, which has a line for each branch and tag

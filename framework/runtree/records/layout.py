@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate, count
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from runtree.contract.errors import NotFoundError, RequestError, first_line
+from runtree.contract.files import is_within, load_yaml, open_regular, read_regular
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class RunFolder:
         try:
             # without O_CREAT: looking at a run must not leave a file in
             # it, and a run without a lock file was never held
-            handle = os.open(self.lock, os.O_RDWR)
+            handle = open_regular(self.lock, os.O_RDWR | os.O_NOFOLLOW)
         except OSError:
             return False
         try:
@@ -90,7 +91,10 @@ class RunFolder:
         The kernel releases the lock when the process ends, however it ends. A file with a process id would stay behind
         after a kill, and the id may by then be that of another process.
         """
-        handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            handle = open_regular(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+        except OSError as error:
+            raise not_writable_error(self.path, error) from None
         try:
             acquire_lock(handle)
             yield
@@ -160,6 +164,11 @@ def make_unique_folder(parent: Path, name: str, ending: str = "") -> Path:
 
     `mkdir` fails if the folder exists, so of two processes that ask for one name only one gets it.
     """
+    if parent.is_symlink() and not is_within(parent, parent.parent):
+        raise RequestError(
+            f"outputs: {parent} is a link that leaves the output folder",
+            "choose another experiment.name, or make the output folder itself the link",
+        )
     _make(parent)
     for number in count(1):
         # the number stands before the ending: "-sweep" must stay last, because listings recognize sweeps by it
@@ -210,7 +219,6 @@ def not_writable_error(folder: Path, error: OSError) -> RequestError:
 
 INDEX_NAME = ".runs.index"  # in the output folder
 TEST_ACCESS_NAME = "test_looks.jsonl"  # in the output folder
-MAX_BRACKET_DEPTH = 500  # of sweep.yaml
 ARTIFACT_FOLDERS = ("model", "plots", "checkpoints")
 ARTIFACT_FILES = ("predictions.parquet", "manifest.json", "report.html")
 
@@ -265,8 +273,9 @@ class SweepFolder:
             Another process holds it; the error names that process.
         """
         try:
-            # O_CLOEXEC: a process that inherited the handle would keep the lock after the driver's death
-            handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # closed in programs that are started: one that inherited the handle would keep the lock after the driver's
+            # death
+            handle = open_regular(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         except OSError as error:
             raise not_writable_error(self.path, error) from None
         try:
@@ -294,7 +303,7 @@ class SweepFolder:
     def holder(self) -> dict[str, Any] | None:
         """Return the process that holds the sweep (pid, host, since), None if none does."""
         try:
-            handle = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
+            handle = open_regular(self.lock, os.O_RDWR | os.O_NOFOLLOW)
         except OSError:
             return None
         try:
@@ -318,22 +327,12 @@ def read_description(folder: SweepFolder) -> dict[str, Any]:
 
     file = folder.description
     try:
-        text = file.read_bytes()
-        # a crash of the C loader cannot be caught, so the depth is checked before parsing
-        if _depth(text) > MAX_BRACKET_DEPTH:
-            raise ValueError("it is nested too deeply")
-        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = load_yaml(read_regular(file))
         if not isinstance(content, dict) or "overrides" not in content:
             raise ValueError("it does not describe a sweep")
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise NotFoundError(f"{file}: cannot be read ({first_line(error)})") from None
     return content
-
-
-def _depth(text: bytes) -> int:
-    """Return the depth of the brackets. On too many the C loader overflows its stack, which ends this process."""
-    steps = ({91: 1, 123: 1, 93: -1, 125: -1}[byte] for byte in text if byte in b"[]{}")
-    return max(accumulate(steps), default=0)
 
 
 def describe_holder(holder: dict[str, Any] | None) -> str:
@@ -367,7 +366,13 @@ def drop_artifacts(folder: RunFolder, but: Collection[str] = ()) -> None:
 
 def sweep_folders(outputs: Path) -> list[SweepFolder]:
     """Return every sweep below `outputs`, the oldest first."""
-    paths = [path for path in outputs.glob("*/*-sweep") if (path / "ledger.jsonl").is_file()]
+    paths = [
+        path
+        for path in outputs.glob("*/*-sweep")
+        if (path / "ledger.jsonl").is_file()
+        # what a link leads to outside of the tree is not of the tree
+        and (not (path.is_symlink() or path.parent.is_symlink()) or is_within(path, outputs))
+    ]
     return [SweepFolder(path) for path in sorted(paths, key=lambda path: _creation_order(path.name))]
 
 

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from runtree.contract.files import UnsafeFileError, open_regular, read_regular
 from runtree.contract.redaction import redact
 from runtree.records.writer import dump_json
 
 log = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
+MAX_LEDGER_BYTES = 4_000_000_000  # 100,000 runs with a thousand intermediate values each
 CHOSEN = ("values", "memo", "observations", "queue")  # keys of an event whose content comes from the search space
 
 
@@ -28,7 +30,7 @@ class Ledger:
         self.file = file
         self._unsynced = False  # whether lines were appended that a power failure would lose
         # O_APPEND: each write goes to the end of the file, whatever other handles do
-        self._handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._handle = open_regular(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
         self._end_torn_line()
 
     def _end_torn_line(self) -> None:
@@ -100,8 +102,11 @@ def read_ledger(file: Path) -> list[dict[str, Any]]:
     """Return the events of a ledger in their order. A damaged line is one warning."""
     try:
         # not splitlines(), which also splits at a carriage return inside a damaged line
-        lines = file.read_bytes().split(b"\n")
+        lines = read_regular(file, MAX_LEDGER_BYTES).split(b"\n")
     except FileNotFoundError:
+        return []
+    except UnsafeFileError as error:
+        log.warning("%s: left out, it %s", file, error.strerror)
         return []
     events = [(number, raw, parse(raw)) for number, raw in enumerate(lines, 1) if raw]
     for number, raw, event in events:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from runtree.contract.errors import RequestError
+from runtree.contract.files import read_regular
 from runtree.records.layout import RunFolder
 from runtree.records.writer import write_json
 
@@ -30,7 +31,7 @@ def write_manifest(folder: RunFolder) -> None:
 def amend_manifest(folder: RunFolder, files: Iterable[Path]) -> None:
     """Update the manifest for files that were made again, such as a report."""
     try:
-        known = json.loads(folder.manifest.read_bytes())
+        known = json.loads(read_regular(folder.manifest))
     except (OSError, ValueError, RecursionError):  # missing or damaged: it protects nothing any more
         return
     if isinstance(known, dict):
@@ -48,7 +49,10 @@ def check_manifest(folder: RunFolder, below: Path) -> None:
     """
     if not folder.manifest.is_file():
         raise RequestError(f"{folder.path}: there is no manifest.json, so the model cannot be verified")
-    known: dict[str, str] = json.loads(folder.manifest.read_text())
+    try:
+        known: dict[str, str] = dict(json.loads(read_regular(folder.manifest)))
+    except (OSError, ValueError, TypeError, RecursionError):
+        raise RequestError(f"{folder.manifest}: cannot be read, so the model cannot be verified") from None
     files = {file.relative_to(folder.path).as_posix(): file for file in sorted(below.rglob("*")) if file.is_file()}
     # both directions: a file that was added could be loaded with the model, too
     expected = {name for name in known if name.startswith(f"{below.relative_to(folder.path).as_posix()}/")}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.contract.errors import NotFoundError, first_line
+from runtree.contract.files import UnsafeFileError, read_regular
 from runtree.contract.types import TASKS, RunRecord
 from runtree.records.layout import RunFolder
 
@@ -17,7 +18,7 @@ PLACES = ("outputs", "experiment")
 def read_json(file: Path) -> tuple[dict[str, Any], str | None]:
     """Return the mapping in a JSON file, and why it cannot be read, None if it can."""
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(read_regular(file))
     except FileNotFoundError:
         return {}, f"there is no {file.name}"
     # ValueError covers invalid JSON and invalid UTF-8, RecursionError a file that is nested too deeply
@@ -29,8 +30,8 @@ def read_json(file: Path) -> tuple[dict[str, Any], str | None]:
 def read_lines(file: Path) -> list[dict[str, Any]]:
     """Return the mappings of a JSON-lines file. Torn and damaged lines are left out: a kill may tear the last one."""
     try:
-        lines = file.read_bytes().splitlines()
-    except FileNotFoundError:
+        lines = read_regular(file).splitlines()
+    except OSError:  # there is none, or it is not a file that is read
         return []
     return [line for line in map(_parse_line, lines) if line]
 
@@ -38,7 +39,7 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
 def _parse_line(text: bytes) -> dict[str, Any]:
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -98,9 +99,11 @@ class RunReader:
             There is none.
         """
         try:
-            return self.files.log.read_text(encoding="utf-8", errors="replace")
+            return read_regular(self.files.log).decode(errors="replace")
         except FileNotFoundError:
             raise NotFoundError(f"{self.folder}: no log.txt here") from None
+        except UnsafeFileError as error:
+            raise NotFoundError(f"{self.files.log}: {error.strerror}") from None
 
     def read_config(self) -> str:
         """Return ``config.yaml`` as it was written.
@@ -111,9 +114,11 @@ class RunReader:
             There is none.
         """
         try:
-            return self.files.config.read_text(encoding="utf-8")
+            return read_regular(self.files.config).decode(errors="replace")
         except FileNotFoundError:
             raise NotFoundError(f"{self.folder}: no config.yaml here") from None
+        except UnsafeFileError as error:
+            raise NotFoundError(f"{self.files.config}: {error.strerror}") from None
 
 
 def nested_settings(record: RunRecord) -> dict[str, Any]:

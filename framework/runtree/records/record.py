@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runtree.contract.errors import NotFoundError
+from runtree.contract.files import MAX_BYTES, UnsafeFileError, open_regular
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.writer import write_lines
@@ -110,9 +111,11 @@ def _content(file: str) -> tuple[bytes, FileStamp]:
 
     Both come from one open file, so they belong together even if another process replaces the file in between.
     """
-    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    handle = open_regular(file)
     try:
         status = os.fstat(handle)
+        if status.st_size > MAX_BYTES:
+            raise UnsafeFileError(file, f"has {status.st_size:,} bytes")
         # one read of the known size: an open file object would need a
         # buffer and more system calls, for each of 50,000 runs
         return os.read(handle, status.st_size + 1), file_stamp(status)

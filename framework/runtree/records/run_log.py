@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 
+from runtree.contract.files import APPEND, open_regular
 from runtree.contract.output import escape_controls
 from runtree.contract.redaction import redact_text
 
@@ -18,6 +20,11 @@ class BestEffortFileHandler(logging.FileHandler):
         """Write a record; the first one opens the file."""
         with suppress(OSError):
             super().emit(record)
+
+    def _open(self) -> TextIOWrapper:
+        # not by its name alone: a link there would be followed, and a FIFO would block the run
+        handle = open_regular(self.baseFilename, APPEND)
+        return open(handle, "a", encoding=self.encoding, errors=self.errors)  # noqa: PTH123  an open descriptor
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Ignore the error."""

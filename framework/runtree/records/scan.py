@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtree.contract.files import is_within
 from runtree.records.layout import SweepFolder
 from runtree.records.record import FileStamp, file_stamp
 
@@ -28,19 +29,28 @@ class RunsFolder:
 def find_runs_folders(outputs: str) -> Iterator[RunsFolder]:
     """Yield every place, sorted by name. The subfolders of a sweep's ``runs`` are not listed yet."""
     for experiment in list_subfolders(outputs):
-        folders = list_subfolders(f"{outputs}/{experiment}")
+        folders = list_subfolders(f"{outputs}/{experiment}", outputs)
         yield RunsFolder(experiment, False, tuple(name for name in folders if not name.endswith("-sweep")))
         for name in folders:
             if name.endswith("-sweep"):
                 yield RunsFolder(f"{experiment}/{name}/runs", True)
 
 
-def list_subfolders(folder: str) -> list[str]:
-    """Return the names of the folders in a folder, sorted. A folder that cannot be read is a warning."""
+def list_subfolders(folder: str, root: str | None = None) -> list[str]:
+    """Return the names of the folders in a folder, sorted. A folder that cannot be read is a warning.
+
+    Links count where they stay in `root`, by default in the folder itself: what is elsewhere is not of this tree.
+    """
     try:
         with os.scandir(folder) as entries:
             # scandir knows the type of an entry without a stat
-            names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name[0] != "."
+                and entry.is_dir()
+                and (not entry.is_symlink() or is_within(Path(entry.path), Path(root or folder)))
+            )
     except (FileNotFoundError, NotADirectoryError):  # deleted in the middle of the walk
         return []
     except OSError as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.files import open_regular, read_regular
 from runtree.records.layout import TEST_ACCESS_NAME, timestamp
 from runtree.records.ledger import Ledger, parse
 
@@ -61,8 +62,8 @@ def _read(file: Path, rows: str) -> Iterator[dict[str, Any]]:
     """Yield the uses of some rows. Lines about other rows are not even parsed."""
     mark = rows.encode()
     try:
-        lines = file.read_bytes().split(b"\n")
-    except FileNotFoundError:
+        lines = read_regular(file).split(b"\n")
+    except OSError:  # none yet, or not a file that is read
         return
     for line in lines:
         # the file grows for years; a search for bytes is much faster than a checksum for each line
@@ -74,7 +75,7 @@ def _read(file: Path, rows: str) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _locked(file: Path) -> Iterator[Path]:
     """Hold a file by a kernel lock, which is released when the process ends."""
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = open_regular(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield file

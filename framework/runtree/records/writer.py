@@ -10,6 +10,7 @@ from textwrap import indent
 from threading import get_ident
 from typing import Any
 
+from runtree.contract.files import APPEND, create_file, open_regular
 from runtree.contract.redaction import holds_secret, redact_values
 
 
@@ -32,7 +33,7 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
 
 
 def _write_whole(path: Path, content: bytes, durable: bool) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    file = create_file(path)
     try:
         left = memoryview(content)
         while left:  # write() may write less than it is given, without an error
@@ -77,7 +78,7 @@ def write_yaml(path: Path, content: Mapping[str, Any], durable: bool = True) -> 
 def append_line(path: Path, content: Any) -> None:
     """Append one JSON line. Readers skip a torn last line."""
     # opened each time: a handle that is kept would be shared with forked workers
-    with path.open("ab") as file:
+    with os.fdopen(open_regular(path, APPEND), "ab") as file:
         file.write(dump_json(content, spaces=0) + b"\n")
 
 

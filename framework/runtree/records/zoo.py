@@ -10,11 +10,14 @@ from typing import Any
 
 from runtree.contract.card import CARD, NAME, WEIGHTS, ModelCard, refuse_pickles
 from runtree.contract.errors import DataError, NotFoundError, RequestError, unknown
+from runtree.contract.files import read_regular
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest, sha256
 from runtree.records.reader import RunReader
 from runtree.records.writer import sync_folder, write_text
+
+MAX_HEADER_BYTES = 100_000_000  # the limit of safetensors itself
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def read_entry(folder: Path) -> ZooEntry:
     """Read the card of an entry and compare the weights with it."""
     entry, file = ZooEntry(folder.name, folder), folder / WEIGHTS
     try:
-        entry = replace(entry, card=ModelCard.parse((folder / CARD).read_bytes(), CARD))
+        entry = replace(entry, card=ModelCard.parse(read_regular(folder / CARD, follow=True), CARD))
         entry = replace(entry, size=file.stat().st_size)
         # hashed at each reading, because a file can be damaged or exchanged at any time
         same = entry.card is not None and sha256(file) == entry.card.sha256
@@ -66,7 +69,7 @@ def read_entry(folder: Path) -> ZooEntry:
     except DataError as error:
         return replace(entry, fault=error.message)
     except OSError as error:
-        return replace(entry, fault=f"{Path(error.filename).name}: {error.strerror}")
+        return replace(entry, fault=f"{Path(error.filename or folder / CARD).name}: {error.strerror}")
 
 
 def layer_shapes(file: Path) -> dict[str, list[int]]:
@@ -76,11 +79,11 @@ def layer_shapes(file: Path) -> dict[str, list[int]]:
             # the format: 8 bytes of length, then that much JSON, then the arrays
             length = int.from_bytes(content.read(8), "little")
             # the length comes from the file: a false one must not make us read gigabytes
-            header = json.loads(content.read(length) if length < file.stat().st_size else b"")
+            header = json.loads(content.read(length) if length < min(MAX_HEADER_BYTES, file.stat().st_size) else b"")
         return {name: list(layer["shape"]) for name, layer in header.items() if name != "__metadata__"}
     except OSError as error:
         raise RequestError(f"{file}: cannot be read ({error.strerror})") from None
-    except (ValueError, AttributeError, KeyError, TypeError):
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         raise DataError(f"{file}: not a safetensors file") from None
 
 
@@ -180,7 +183,7 @@ def make_run_card(name: str, record: RunRecord) -> ModelCard:
         source=f"run {record.id}",
         licence=None,
         description=None,
-        files={WEIGHTS: json.loads(folder.manifest.read_bytes())[f"{folder.model.name}/{WEIGHTS}"]},
+        files={WEIGHTS: json.loads(read_regular(folder.manifest))[f"{folder.model.name}/{WEIGHTS}"]},
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import ParseError
 
+from runtree.contract.files import read_regular
 from runtree.reports.elements import Figure
 
 # one large plot, such as a cloud of a plugin, must not crowd out the others
@@ -62,7 +63,7 @@ class PlotGallery:
         title = title.replace("_", " ") + (f": {subject.replace('_', ' ')}" if subject else "")
         data = _read_data(file.with_suffix(".json"))
         try:
-            content = file.read_bytes()
+            content = read_regular(file)
             # before the file is parsed: a huge or hostile SVG must cost nothing
             if len(content) > MAX_PLOT_BYTES or sum(self._sizes.values()) + len(content) > MAX_PAGE_BYTES:
                 self._leave_out(name, f"plots/{file.name} is too large for this page; open the file itself")
@@ -93,7 +94,7 @@ def _width(svg: bytes) -> int:
 
 def _read_data(file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        data = json.loads(read_regular(file))
+    except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

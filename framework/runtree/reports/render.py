@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from runtree.contract.output import escape_controls
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, SweepFolder
 from runtree.records.writer import write_text
@@ -50,7 +51,8 @@ def write_sweep_report(folder: SweepFolder, file: Path | None = None) -> Path:
 
 def render(page: Page) -> str:
     """Return a page as HTML that loads nothing and needs no script."""
-    return str(_environment().get_template("page.html").render(page=page))
+    # marks that reverse the direction of writing would let a name of a column show another text than it is
+    return escape_controls(str(_environment().get_template("page.html").render(page=page)))
 
 
 @cache

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from runtree.contract.errors import NotFoundError, RuntreeError, first_line
+from runtree.contract.files import read_regular
 from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts, read_description, timestamp
 from runtree.records.record import read_record
 from runtree.records.writer import write_json, write_text
@@ -171,8 +172,8 @@ def repair_run_files(driver: Driver, folder: SweepFolder) -> None:
 def _matches_ledger(folder: RunFolder, run: RunState) -> bool:
     metrics = run.result.metrics
     try:
-        record, config = read_record(folder), folder.config.read_bytes()
-        scored = json.loads(folder.metrics.read_bytes()) if metrics else {}
+        record, config = read_record(folder), read_regular(folder.config)
+        scored = json.loads(read_regular(folder.metrics)) if metrics else {}
     except (NotFoundError, OSError, ValueError, RecursionError):
         return False
     # metrics.json may hold more than the ledger, such as the scores of folds

@@ -14,6 +14,7 @@ from runtree.config.freeze import FrozenConfig
 from runtree.config.resources import Resources
 from runtree.config.space.grammar import override
 from runtree.contract.errors import ConfigError, NotFoundError
+from runtree.contract.files import read_regular
 from runtree.contract.fingerprint import IGNORED_GROUPS
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, SweepFolder, timestamp
@@ -192,7 +193,7 @@ class Tasks:
         """Return "finish" or "terminate" after `runtree stop`, else None."""
         try:
             # an empty file asks for the milder way
-            return self.folder.request.read_text(encoding="utf-8").strip() or "finish"
+            return read_regular(self.folder.request).decode(errors="replace").strip() or "finish"
         except OSError:
             return None
 

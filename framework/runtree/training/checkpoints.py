@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runtree.contract.files import read_regular
 from runtree.records.writer import sync_folder, write_json
 
 log = logging.getLogger(__name__)
@@ -81,13 +82,13 @@ class Checkpoints:
 
     def _read(self, path: Path) -> SavedCheckpoint | None:
         try:
-            state = json.loads((path / STATE).read_bytes())
+            state = json.loads(read_regular(path / STATE))
             if state["asked"] != self.key:
                 log.warning("checkpoint %s is of another config or data: not used", path)
                 return None
             # hashes are compared because safetensors reads flipped bytes without an error
             damaged = [name for name, known in state["files"].items() if _hash(path / name) != known]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             log.warning("checkpoint %s cannot be read (%s): not used", path, error)
             return None
         if damaged:
@@ -110,7 +111,7 @@ class Checkpoints:
 def retarget_checkpoints(folder: Path, before: str, now: str) -> None:
     """Give copied checkpoints the fingerprint of a config that differs only in how long it is trained."""
     for file in folder.glob(f"[0-9]*/{STATE}"):
-        state = json.loads(file.read_bytes())
+        state = json.loads(read_regular(file))
         # the state is not among the files that it hashes, so it can be rewritten without new hashes
         write_json(file, {**state, "asked": state["asked"].replace(before, now, 1)})
 

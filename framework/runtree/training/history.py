@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from runtree.contract.files import read_regular
 from runtree.records.writer import write_text
 
 
@@ -12,10 +13,10 @@ def read_history(file: Path) -> Iterator[dict[str, Any]]:
     """Yield the lines of a history; an incomplete last line, left by a killed process, is dropped."""
     if not file.is_file():
         return
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in read_regular(file).decode(errors="replace").splitlines():
         try:
             yield json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
 
 

@@ -4,20 +4,26 @@ Loading never unpickles. A file with a type that is neither in the shipped list,
 nor trusted by the user is refused; the message says how to trust it.
 """
 
+import os
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 from runtree.config.allowlist import EXTRAS, AllowList
-from runtree.contract.errors import MissingError, RequestError, RuntreeError, UntrustedError
+from runtree.contract.errors import MissingError, RequestError, RuntreeError, UntrustedError, first_line
+from runtree.contract.files import open_regular
 from runtree.training.decision import rewrap, unwrap
 from runtree.training.masking import without_secrets
 
 FORMAT = "skops"
 FILE = "model.skops"
+SCHEMA = "schema.json"  # in the archive: the tree of types
+MAX_SCHEMA_BYTES = 200_000_000  # a forest of 1,000 trees has some 15,000,000
+MAX_UNPACKED_BYTES = 1_000_000_000
+MAX_COMPRESSION = 200  # deflate reaches 1,000 on zeros, and 10 on the arrays of models
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class SkopsStore:
         """Read an object that consists of types that the shipped algorithms save."""
         # checkpoints are read back by the fit itself, from a folder that may have been copied from elsewhere: so no
         # type beyond the list is trusted here either
+        check_archive(file)
         return _skops().load(file, trusted=sorted(TRUSTED | {self.own}))
 
 
@@ -81,6 +88,7 @@ def load_skops(folder: Path, trust: Iterable[str]) -> Any:
     file = folder / FILE
     if not file.is_file():
         raise RequestError(f"{file}: no such model file", "the run saved no model, or it was removed")
+    check_archive(file)
     allowed = set(trust)
     # skops reads only the schema of the file for this, and creates no object
     untrusted = set(io.get_untrusted_types(file=file)) - allowed
@@ -112,6 +120,23 @@ def written_types(folder: Path) -> tuple[str, ...]:
     """
     file = folder / FILE
     return tuple(_skops().get_untrusted_types(file=file)) if file.is_file() else ()
+
+
+def check_archive(file: Path) -> None:
+    """Refuse a model file that is no archive, or that would become too large when it is unpacked.
+
+    skops reads the whole schema, of whatever size, before anything can be refused.
+    """
+    try:
+        with os.fdopen(open_regular(file), "rb") as content, ZipFile(content) as archive:
+            sizes = {member.filename: member.file_size for member in archive.infolist()}
+    except (OSError, BadZipFile) as error:
+        raise RequestError(f"{file}: is not a model file of skops ({first_line(error)})") from None
+    unpacked, packed = sum(sizes.values()), file.stat().st_size
+    if sizes.get(SCHEMA, 0) > MAX_SCHEMA_BYTES:
+        raise UntrustedError(f"{file}: its {SCHEMA} would take {sizes[SCHEMA]:,} bytes, more than {MAX_SCHEMA_BYTES:,}")
+    if unpacked > max(MAX_UNPACKED_BYTES, MAX_COMPRESSION * packed):
+        raise UntrustedError(f"{file}: {packed:,} bytes that would become {unpacked:,} when they are unpacked")
 
 
 def is_torch_type(name: str) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from runtree.contract.files import APPEND, open_regular, read_regular
 from runtree.contract.output import SafeStream
 from runtree.contract.redaction import holds_secret, redact_text, redact_values
 
@@ -38,7 +39,7 @@ class LogCapture:
         if log is not None:
             with suppress(OSError):  # a log is best effort, the result is not
                 # O_APPEND: the job, its children and the driver write to one file, and the driver may truncate it
-                file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+                file = open_regular(log, APPEND)
                 self._redirect(file)
                 os.close(file)
         try:
@@ -67,10 +68,11 @@ def clean_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
     """Hide the secrets in the log of a job that has ended, and cut a log that is too long."""
     truncate_log(log, max_bytes)
     with suppress(OSError):
-        content = log.read_bytes()
+        content = read_regular(log)
         if holds_secret(content):
             # in place: a process that the job left running may still append
-            log.write_text(redact_values(content.decode("utf-8", "backslashreplace")), encoding="utf-8")
+            with os.fdopen(open_regular(log, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW), "wb") as file:
+                file.write(redact_values(content.decode("utf-8", "backslashreplace")).encode())
 
 
 def truncate_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
@@ -78,16 +80,16 @@ def truncate_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
     with suppress(OSError):
         if log.stat().st_size <= max_bytes:
             return
-        with log.open("r+b") as file:
+        with os.fdopen(open_regular(log, os.O_RDWR | os.O_NOFOLLOW), "r+b") as file:
             file.seek(-(max_bytes // 4), os.SEEK_END)
             # The file grows while it is read. What is written between this read and the truncation is lost.
             tail = file.read(max_bytes)[-max_bytes // 4 :]
             file.truncate(max_bytes // 2)
-        with log.open("ab") as file:
+        with os.fdopen(open_regular(log, APPEND), "ab") as file:
             file.write(b"\n[runtree: cut here, a log holds %d MB at most]\n" % (max_bytes // 1_000_000) + tail)
 
 
 def append_to_log(log: Path | None, text: str) -> None:
     if log is not None:
-        with suppress(OSError), log.open("a", encoding="utf-8") as file:
+        with suppress(OSError), os.fdopen(open_regular(log, APPEND), "a", encoding="utf-8") as file:
             file.write(redact_text(text))

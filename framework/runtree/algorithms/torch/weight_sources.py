@@ -6,6 +6,7 @@ which `NAME/card.yaml` describes `NAME/weights.safetensors`.
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from torch import Tensor
 
 from runtree.contract.card import CARD, NAME, WEIGHTS, ModelCard, refuse_pickles
 from runtree.contract.errors import ConfigError, DataError, MissingError, first_line, unknown
+from runtree.contract.files import read_regular
+
+# object stores and the web; a config file may name any of them, so none that reaches into other systems
+SCHEMES = ("file", "https", "http", "s3", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory")
 
 
 class WeightsFolder(Protocol):
@@ -55,7 +60,7 @@ class LocalFolder:
     def read(self, file: str) -> bytes:
         """Return the content of a file; raise DataError if it cannot be read."""
         try:
-            return (self.path / file).read_bytes()
+            return read_regular(self.path / file, sys.maxsize, follow=True)
         except OSError as error:
             raise DataError(f"{self.path / file}: cannot be read ({error.strerror})") from None
 
@@ -115,6 +120,13 @@ def open_folder(name: str) -> WeightsFolder:
     """Return the folder at a path or a URL."""
     if "://" not in name:
         return LocalFolder(Path(name).expanduser())
+    scheme = name.partition("://")[0].lower()
+    # fsspec has file systems that run commands on hosts, mount archives or chain others (`zip::ftp://…`)
+    if scheme not in SCHEMES:
+        raise DataError(
+            f"zoo: {name}: weights are not read by the protocol '{scheme}'",
+            f"possible: {', '.join(SCHEMES)}, or a folder",
+        )
     try:
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 

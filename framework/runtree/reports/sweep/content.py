@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.contract.errors import NotFoundError
+from runtree.contract.files import read_regular
 from runtree.records.layout import SweepFolder, read_description
 from runtree.records.reader import read_json
 from runtree.records.record import read_record
@@ -93,7 +94,7 @@ def read_sweep_content(folder: SweepFolder) -> SweepContent:
 
 def _read_leaderboard(folder: SweepFolder, missing: list[str]) -> list[LeaderboardRow]:
     try:
-        text = folder.leaderboard.read_text(encoding="utf-8", errors="replace")
+        text = read_regular(folder.leaderboard).decode(errors="replace")
     except OSError:
         missing.append("leaderboard.csv does not exist: the sweep is not finished")
         return []

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from runtree.contract.files import read_regular
 from runtree.reports.commands import command_line, outputs_option
 from runtree.reports.elements import Code, Details, Element, Page, Paragraph, Reason, Verdict, table_of
 from runtree.reports.formatting import format_number, format_seconds, pluralize
@@ -69,7 +70,7 @@ def _resume_overrides(content: SweepContent) -> list[str]:
 
 def config(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     try:
-        return [Details("sweep.yaml", [Code("", content.folder.description.read_text(encoding="utf-8"))])]
+        return [Details("sweep.yaml", [Code("", read_regular(content.folder.description).decode())])]
     except (OSError, UnicodeDecodeError):
         return []
 

@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from runtree.contract.errors import NotFoundError, RuntreeError
+from runtree.contract.files import read_regular
 from runtree.contract.types import Finding
 from runtree.records.layout import RunFolder
 from runtree.records.reader import RunReader
@@ -85,8 +86,8 @@ def _is_done(request: RunRequest) -> bool:
 def fold_scores(folder: RunFolder, metric: str) -> list[float]:
     """Return a run's score on each fold, empty if it has none."""
     try:
-        folds = json.loads(folder.metrics.read_bytes()).get("folds") or []
-    except (OSError, ValueError, AttributeError):
+        folds = json.loads(read_regular(folder.metrics)).get("folds") or []
+    except (OSError, ValueError, AttributeError, RecursionError):
         return []
     scores = [fold.get(metric) for fold in folds]
     return [float(score) for score in scores if score is not None]
