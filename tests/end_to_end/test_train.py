@@ -37,7 +37,7 @@ def test_one_command_leaves_the_tree_of_the_manual(runtree, folder):
         "check",
         "validate_evaluation",
         "split",
-        "validate_champion",
+        "validate_gate",
         "fit",
         "score",
         "save",

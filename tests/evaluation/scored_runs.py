@@ -7,7 +7,7 @@ import pandas as pd
 
 from runtree.app import App
 from runtree.evaluation.context import EvaluationContext, make_evaluation_context
-from runtree.evaluation.evaluate import validate_champion, validate_options
+from runtree.evaluation.evaluate import validate_gate, validate_options
 from runtree.lifecycle.cache import RunCache
 from runtree.lifecycle.fit import fit_stage
 from runtree.lifecycle.score import score
@@ -46,6 +46,6 @@ def scored(folder: Any, *overrides: str, table: pd.DataFrame | None = None) -> E
         known,
         RunOptions(cached=RunCache().get_or_compute),
     )
-    for stage in (load_stage, check_stage, validate_options, split_stage, validate_champion, fit_stage, score):
+    for stage in (load_stage, check_stage, validate_options, split_stage, validate_gate, fit_stage, score):
         stage(run)
     return make_evaluation_context(run)

@@ -138,3 +138,26 @@ def test_only_the_selected_baselines_are_fitted(folder):
     assert compare_with_baselines(context) is None
     chosen = replace(context, options=replace(context.options, baselines=["dummy"]))
     assert [one["name"] for one in compare_with_baselines(chosen)] == ["dummy"]
+
+
+def test_one_row_that_dominates_the_log_loss_is_no_model_that_learned_nothing(folder):
+    """An accuracy far above the dummy's, and one confident error: ranked by log loss the two are tied."""
+    context = scored(folder, "algorithm=logistic", "objective.metric=log_loss", table=people())
+    own = context.predictions["test"]
+    score = own.score.copy()
+    score[0] = np.eye(2)[1 - own.y_true[0]] * (1 - 2e-12) + 1e-12
+    context.__dict__["predictions"] = {**context.predictions, "test": replace(own, score=score)}
+    found = by_name(compare_with_baselines(context))["dummy"]
+    assert found["gain"]["low"] <= 0
+    assert {"accuracy", "roc_auc"} <= {entry["metric"] for entry in found["other_metrics"] if entry["better"]}
+    assert found["finding"]["level"] == "note"
+    assert found["finding"]["says"].startswith("better than dummy by accuracy")
+
+
+def test_a_model_that_guesses_is_better_by_no_metric(folder):
+    table = people().assign(y=np.random.default_rng(3).choice(["no", "yes"], 400))
+    context = scored(folder, "algorithm=logistic", "objective.metric=log_loss", table=table)
+    found = by_name(compare_with_baselines(context))["dummy"]
+    assert not [entry for entry in found.get("other_metrics", ()) if entry["better"]]
+    assert found["finding"]["level"] == "warning"
+    assert "nor by another metric" in found["finding"]["says"]

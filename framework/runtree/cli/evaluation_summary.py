@@ -102,18 +102,33 @@ def evaluation_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
 
 def format_baselines(baselines: Sequence[Mapping[str, Any]]) -> str:
     """Return ``vs baselines (test f1): dummy +0.41, linear +0.01 (tie)``."""
-    lifts = ", ".join(f"{baseline['name']} {format_lift(baseline['gain'])}" for baseline in baselines)
+    lifts = ", ".join(
+        f"{baseline['name']} {format_lift(baseline['gain'], _better_by(baseline))}" for baseline in baselines
+    )
     return f"vs baselines (test {baselines[0]['gain']['metric']}): {lifts}"
 
 
-def format_lift(lift: Mapping[str, Any]) -> str:
-    """Return ``+0.012``; ``-0.003 (tie)`` where the interval contains 0, ``-0.01 (worse)`` where it lies below."""
+def _better_by(baseline: Mapping[str, Any]) -> list[str]:
+    return [str(entry["metric"]) for entry in baseline.get("other_metrics") or () if entry["better"]]
+
+
+def format_lift(lift: Mapping[str, Any], better_by: Sequence[str] = ()) -> str:
+    """Return ``+0.012``, or with a word where the model is not shown to be better.
+
+    ``-0.003 (tie)`` where the interval contains 0, ``-0.01 (worse)`` where it lies below, ``+0.2 (not tested)`` where
+    the rows determine none; `better_by` names other metrics by which it is better.
+    """
     if lift["value"] is None:
-        return "unknown"
+        return f"unknown ({lift['note']})" if lift.get("note") else "unknown"
     low, high = lift["low"], lift["high"]
+    word = "worse" if lift["value"] < 0 else ""
     if low is not None and high is not None and low <= 0 <= high:
-        return f"{lift['value']:+.3g} (tie)"
-    return f"{lift['value']:+.3g}" + (" (worse)" if lift["value"] < 0 else "")
+        word = "tie"
+    elif low is None and lift.get("note"):
+        word = "not tested"
+    words = filter(None, [word, f"better by {', '.join(better_by[:MAX_NAMES])}" if better_by else ""])
+    text = "; ".join(words)
+    return f"{lift['value']:+.3g}" + (f" ({text})" if text else "")
 
 
 def format_gate(name: str, passed: bool, text: str) -> str:

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ MIN_SAMPLED_ROWS = 1_000  # even if the table is so wide that they have more cel
 MAX_COLUMNS = 1_000
 MAX_TREES = 100  # over all classes: boosting grows one tree for each class in every iteration
 MIN_ITERATIONS = 10
+OTHER_RESAMPLES = 1000  # for metrics that runs are not ranked by; Holm's correction over ten of them needs about 400
 SIGNIFICANT_DIGITS = 3  # of gains in sentences
 SKIPPED = "baselines_left_out"  # the key of evaluation.json that holds reasons
 
@@ -273,6 +274,11 @@ def empty_column(rows: Any) -> "Array":
 
 def _result(context: EvaluationContext, baseline: Baseline, fitted: FittedBaseline) -> dict[str, Any]:
     gain = compare_on_test(context, fitted.predictions["test"])
+    others: list[dict[str, Any]] = []
+    if gain["low"] is None or gain["low"] <= 0:
+        own, groups = context.predictions["test"], context.groups("test")
+        compare = compare_by_other_metrics if baseline.uses_columns else compare_with_guessing
+        others = compare(context, own, fitted.predictions["test"], groups)
     return {
         "name": baseline.name,
         "algorithm": fitted.algorithm,
@@ -281,23 +287,32 @@ def _result(context: EvaluationContext, baseline: Baseline, fitted: FittedBaseli
         "seconds": fitted.seconds,
         "metrics": {split: predictions.values(context.metrics) for split, predictions in fitted.predictions.items()},
         "gain": gain,
-        "finding": _finding(context, baseline, gain).to_dict(),
+        **({"other_metrics": others} if others else {}),
+        "finding": _finding(context, baseline, gain, others).to_dict(),
     }
 
 
-def _finding(context: EvaluationContext, baseline: Baseline, gain: dict[str, Any]) -> Finding:
+def _finding(
+    context: EvaluationContext, baseline: Baseline, gain: dict[str, Any], others: Sequence[Mapping[str, Any]]
+) -> Finding:
     name, shown = f"against {baseline.name}", f"test {gain['metric']} {format_gain(gain)}"
     if gain["value"] is None:
         return Finding(name, "note", f"not compared with {baseline.name}: {shown}", "choose another objective.metric")
     if gain["value"] > 0 and not is_tie(gain):
         return Finding(name, "good", f"better than {baseline.name}: {shown}")
     algorithm = baseline.algorithm.get(context.run.data.task)
+    better_by = [str(entry["metric"]) for entry in others if entry["better"]]
+    # a few rows may decide one metric, as one confident error does the log loss: that is no model that learned nothing
+    if better_by and not algorithm:
+        says = f"better than {baseline.name} by {', '.join(better_by)}; not shown by {shown}"
+        return Finding(name, "note", says, f"if another metric matters more: objective.metric={better_by[0]}")
     if algorithm:
         level: Level = "note"
         advice = f"use the simpler model, or tune this one: algorithm={algorithm}"
     else:
         level = "warning"
-        advice = "the model learned nothing from the columns: check target and columns with runtree check"
+        shown = f"{shown}, nor by another metric"
+        advice = "the model is not shown to have learned from the columns: check target and columns with runtree check"
     return Finding(name, level, f"not better than {baseline.name}: {shown}", advice)
 
 
@@ -326,6 +341,50 @@ def compare_on_test(context: EvaluationContext, predictions: Predictions) -> dic
         "method": comparison.method,
         **({"note": comparison.note} if comparison.note else {}),
     }
+
+
+def compare_by_other_metrics(
+    context: EvaluationContext, own: Predictions, other: Predictions, groups: "Array | None"
+) -> list[dict[str, Any]]:
+    """Return the metrics other than the ranking one by which predictions are better or worse beyond chance.
+
+    Paired bootstrap; p is corrected by Holm over all metrics.
+    """
+    from runtree.statistics.bootstrap import bootstrap_differences
+    from runtree.statistics.comparison import holm
+
+    options = context.options.intervals
+    metrics = [metric for metric in context.metrics if metric is not context.metric]
+    if not options.resamples or not metrics:
+        return []
+    resamples = min(options.resamples, OTHER_RESAMPLES)
+    found = bootstrap_differences(own, other, metrics, resamples, options.level, context.run.seed, groups)
+    corrected = holm([found[metric.name].p for metric in metrics])
+    return [
+        {"metric": metric.name, "better": (found[metric.name].value > 0) == (metric.direction == "maximize"), "p": p}
+        for metric, p in zip(metrics, corrected, strict=True)
+        if p < 1 - options.level
+    ]
+
+
+def compare_with_guessing(
+    context: EvaluationContext, own: Predictions, constant: Predictions, groups: "Array | None"
+) -> list[dict[str, Any]]:
+    """Compare with a constant prediction, and by the metrics that seem better with the own predictions, shuffled.
+
+    A constant never predicts the other class, so any guess has a better recall and F1. Shuffled over the rows, the
+    model's own predictions are such a guess: they keep how often it says what, and know nothing of the row.
+    """
+    import numpy as np
+
+    entries = compare_by_other_metrics(context, own, constant, groups)
+    if not any(entry["better"] for entry in entries):
+        return entries
+    order = np.random.default_rng(context.run.seed).permutation(len(own.y_true))
+    score = None if own.score is None else own.score[order]
+    shuffled = Predictions(own.y_true, own.y_pred[order], score, own.classes)
+    known = {entry["metric"] for entry in compare_by_other_metrics(context, own, shuffled, groups) if entry["better"]}
+    return [entry for entry in entries if not entry["better"] or entry["metric"] in known]
 
 
 def _finite(value: float | None) -> float | None:

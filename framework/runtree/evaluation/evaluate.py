@@ -12,7 +12,15 @@ from runtree.evaluation.baselines import BASELINE_NAMES, compare_with_baselines,
 from runtree.evaluation.context import EvaluationContext, make_evaluation_context
 from runtree.evaluation.diagnosis.registry import DIAGNOSES
 from runtree.evaluation.fairness import check_columns, check_metrics, measure_fairness
-from runtree.evaluation.gate import CHAMPION, check_champion, check_condition, check_gate, failed_gates, gate_conditions
+from runtree.evaluation.gate import (
+    CHAMPION,
+    check_champion,
+    check_condition,
+    check_gate,
+    check_gate_rows,
+    failed_gates,
+    gate_conditions,
+)
 from runtree.evaluation.importance import feature_dependence, feature_importance
 from runtree.evaluation.options import EvaluationOptions, read_evaluation_options
 from runtree.records.layout import RunFolder
@@ -36,8 +44,9 @@ def stages() -> list[Stage]:
     return [
         # A gate that cannot be computed must stop a run before its fit: hours later would be too late.
         Stage("validate_evaluation", validate_options, after="check", before="split"),
-        # The champion must have been scored on the same test rows, which are known once the table is split.
-        Stage("validate_champion", validate_champion, after="split", before="fit"),
+        # The champion must have been scored on the same test rows, and a bounded metric must be defined on its rows,
+        # which are known once the table is split.
+        Stage("validate_gate", validate_gate, after="split", before="fit"),
         Stage("evaluate", evaluate, after="save", before="report"),
     ]
 
@@ -83,10 +92,12 @@ def _check_conditions(run: ActiveRun, options: EvaluationOptions) -> None:
         check_condition(condition, scored, known, opponents, intervals=options.intervals.resamples > 0)
 
 
-def validate_champion(run: ActiveRun) -> None:
-    """Refuse a champion that was trained on other data or scored on other test rows."""
+def validate_gate(run: ActiveRun) -> None:
+    """Refuse bounds that no model can meet on these rows, and a champion that was scored on others."""
     node = run.config.to_dict()
-    champion = read_evaluation_options(node["evaluator"]).benchmark.run
+    options = read_evaluation_options(node["evaluator"])
+    champion = options.benchmark.run
+    check_gate_rows(run, gate_conditions(options.benchmark.metrics, champion), options.intervals.level)
     if champion is not None:
         check_champion(run, champion, metrics.objective(node["objective"], run.data.task, run.catalogue)[0])
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import ConfigError, NotFoundError, unknown
+from runtree.contract.errors import ConfigError, DataError, NotFoundError, unknown
 from runtree.contract.expression import Bound, parse
 from runtree.contract.predictions import Predictions, read_predictions
 from runtree.contract.types import SPLITS, Metric, RunRecord
 from runtree.evaluation.baselines import SKIPPED, compare_on_test, format_gain, is_tie
 from runtree.evaluation.context import EvaluationContext
+from runtree.lifecycle.score import check_rows
 from runtree.records.layout import RunFolder
 from runtree.records.selectors import find_run, read_records
 from runtree.statistics.metrics import FIT_SECONDS
@@ -132,6 +133,30 @@ def _check_metric(condition: GateCondition, name: str, scored: Mapping[str, Metr
         raise ConfigError(
             f"{METRICS_PATH}: '{condition.text}': intervals are computed on the test split", f"type: test.{name}.low"
         )
+
+
+def check_gate_rows(run: ActiveRun, conditions: Sequence[GateCondition], level: float) -> None:
+    """Refuse a bound on a figure that the rows of its split do not define, whatever the model.
+
+    Raises
+    ------
+    DataError
+        A metric of a split without some class, or an interval of too few groups.
+    """
+    from runtree.statistics.resampling import too_few_units
+
+    for condition in conditions:
+        split, *names = condition.parts
+        if split not in SPLITS or (split == "validation" and not run.evaluator.holds_out):
+            continue
+        check_rows(run, split, run.catalogue[names[0]], METRICS_PATH)
+        groups = run.data.groups if run.metadata.get("split") == "group" else None
+        if groups is None or not condition.end:
+            continue
+        few = too_few_units(len(run.split.rows(split)), groups.iloc[run.split.rows(split)].to_numpy(), level)
+        if few:
+            hint = "make it larger: data.test_size=0.3; or bound the metric itself"
+            raise DataError(f"{METRICS_PATH}: '{condition.text}' needs an interval, and {few}", hint)
 
 
 def find_champion(run: ActiveRun, name: str | int) -> RunRecord:

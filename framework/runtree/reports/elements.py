@@ -81,7 +81,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Reason:
-    """An argument for or against shipping a model; only "stop" forbids it."""
+    """An argument for or against a model; "stop", a target that is not met, forbids shipping it."""
 
     level: Literal["good", "note", "warning", "stop"]
     says: str
@@ -89,7 +89,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Ship, do not ship, or undecided, with a sentence that says why and all the reasons."""
+    """What was found in a few words, a sentence that says why, and all the reasons."""
 
     level: Level
     word: str

@@ -19,7 +19,7 @@ from runtree.contract.types import Metric
 from runtree.statistics.comparison import Comparison, ConfidenceInterval, equal, no_interval, undecided
 from runtree.statistics.fast_metrics import builtin_name
 from runtree.statistics.proportions import clopper_pearson
-from runtree.statistics.resampling import replicate, too_few_units
+from runtree.statistics.resampling import Replicates, replicate, too_few_units
 
 Array = np.ndarray[Any, Any]
 
@@ -94,18 +94,41 @@ def bootstrap_difference(
     ValueError
         The rows differ.
     """
+    return bootstrap_differences(first, second, [metric], resamples, level, seed, groups)[metric.name]
+
+
+def bootstrap_differences(
+    first: Predictions,
+    second: Predictions,
+    metrics: Sequence[Metric],
+    resamples: int,
+    level: float,
+    seed: int,
+    groups: Array | None = None,
+) -> Mapping[str, Comparison]:
+    """Compare two models by several metrics, which cost little more than one: the resamples are drawn once."""
     if not np.array_equal(first.y_true, second.y_true):
         raise ValueError("the predictions of the two models are not for the same rows")
     rows = len(first.y_true)
-    values = [model.values([metric]).get(metric.name, math.nan) for model in (first, second)]
-    for model, value in zip((first, second), values, strict=True):
-        if not math.isfinite(value):
-            return undecided(METHOD, np.nan, rows, f"{metric.name} is not defined: {model.undefined_reason(metric)}")
-    first_value, second_value = values
-    few = too_few_units(rows, groups, level)
-    if few:
-        return undecided(METHOD, first_value - second_value, rows, few)
-    found = replicate([first, second], [metric], resamples, seed, groups)[metric.name].difference()
+    few, found = too_few_units(rows, groups, level), dict[str, Comparison]()
+    for metric in metrics:
+        values = [model.values([metric]).get(metric.name, math.nan) for model in (first, second)]
+        undefined = [model for model, value in zip((first, second), values, strict=True) if not math.isfinite(value)]
+        if undefined:
+            note = f"{metric.name} is not defined: {undefined[0].undefined_reason(metric)}"
+            found[metric.name] = undecided(METHOD, np.nan, rows, note)
+        elif few:
+            found[metric.name] = undecided(METHOD, values[0] - values[1], rows, few)
+    tested = [metric for metric in metrics if metric.name not in found]
+    replicates = replicate([first, second], tested, resamples, seed, groups) if tested else {}
+    for metric in tested:
+        found[metric.name] = _difference(first, second, metric, replicates[metric.name].difference(), level)
+    return found
+
+
+def _difference(first: Predictions, second: Predictions, metric: Metric, found: Replicates, level: float) -> Comparison:
+    rows = len(first.y_true)
+    first_value, second_value = (model.values([metric])[metric.name] for model in (first, second))
     # equal on every resample is certainty, not missing variance: p is 1, and the interval is a point
     if first_value == second_value and not np.nan_to_num(found.drawn).any():
         return equal(METHOD, rows, "both models have the same score on every resample")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.predictions import Predictions, encode_target, predict
 from runtree.contract.types import Finding
+from runtree.evaluation.baselines import compare_with_guessing
 from runtree.evaluation.context import (
     MAX_BOOTSTRAP_ROWS,
     STANDARD_ERROR_RESAMPLES,
@@ -110,9 +111,8 @@ def _skill_finding(context: EvaluationContext, split: str) -> Finding | None:
     rows = context.sample_rows(split, MAX_BOOTSTRAP_ROWS)
     pair = (take_rows(predictions, rows), take_rows(no_skill, rows))
     groups = context.groups(split)
-    difference = bootstrap_difference(
-        *pair, metric, STANDARD_ERROR_RESAMPLES, 0.95, context.run.seed, None if groups is None else groups[rows]
-    )
+    groups = None if groups is None else groups[rows]
+    difference = bootstrap_difference(*pair, metric, STANDARD_ERROR_RESAMPLES, 0.95, context.run.seed, groups)
     model, reference = metric_value(predictions, metric), metric_value(no_skill, metric)
     gain = context.gain(model, reference)
     if not math.isfinite(gain):
@@ -126,6 +126,10 @@ def _skill_finding(context: EvaluationContext, split: str) -> Finding | None:
     scores = f"{metric.name} on {split}: {model:.4g}, and {reference:.4g} for always predicting {constant}"
     if gain > noise:
         return Finding("no skill", "good", scores, values=values)
+    better_by = [entry["metric"] for entry in compare_with_guessing(context, *pair, groups) if entry["better"]]
+    if better_by:  # a few rows may decide one metric, as one confident error does the log loss
+        advice = f"look at the rows that {metric.name} weighs most, or choose objective.metric={better_by[0]}"
+        return Finding("no skill", "note", f"{scores}; but better by {', '.join(better_by)}", advice, values)
     if gain > 0 and math.isnan(noise):
         advice = "get more rows, or more groups, to tell the difference from noise"
         return Finding("no skill", "note", f"{scores}; {difference.note}", advice, values)

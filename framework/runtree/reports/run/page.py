@@ -1,6 +1,7 @@
 """The page of a run: sections in reading order, first for a decision, then for reproducing the run."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -41,7 +42,7 @@ LAST_SECTIONS: tuple[tuple[str, str, SectionBuilder], ...] = (
 MAX_ADVICE = 4
 # What reading a file of an unexpected shape raises: a damaged file costs its section and never the page.
 DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OSError, RuntreeError)
-UNKNOWN_VERDICT = Verdict("note", "Undecided", "a file of this run is damaged.")
+UNKNOWN_VERDICT = Verdict("note", "Unknown", "a file of this run is damaged.")
 Part = TypeVar("Part")
 
 
@@ -97,17 +98,25 @@ def run_next_steps(content: RunContent) -> list[Element]:
     if record.state != "completed":
         return [*elements, Code("read the log", command_line("show", record.id, "--log", *where))]
     single = "/" not in record.id  # a run of a sweep has been searched for already
-    # only where there is nothing to compare with yet
-    if single and not content.evaluation.keys() & {"baselines", "benchmark"}:
-        bound = f"test.{content.metric} {'>=' if content.maximized else '<='} NUMBER"
+    value = (content.record.metrics.get("test") or {}).get(content.metric)
+    if single and "benchmark" not in content.evaluation and isinstance(value, (int, float)):
+        bound = f"test.{content.metric} {'>=' if content.maximized else '<='} {_within(value, content.maximized):g}"
         command = command_line("train", *record.overrides, f'evaluator.benchmark.metrics=["{bound}"]')
-        elements.append(Code("set a quality gate and train again", command))
+        elements.append(Code("set a target, this score or your own number, and train again", command))
     if single and decide_verdict(content).word != "Ship":
         elements.append(Code("search for a better model", command_line("tune", *record.overrides)))
     if content.folder.model.is_dir():
         command = command_line("predict", record.id, "ROWS.csv", "-o", "OUT.csv", *where)
         return [*elements, Code("predict the rows of a file", command)]
     return [*elements, Code("train the model again", command_line("rerun", record.id, *where))]
+
+
+def _within(value: float, maximized: bool) -> float:
+    """Return a value with two significant digits that it does not fall behind."""
+    if not value:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    return round((math.floor if maximized else math.ceil)(value / unit) * unit, 12)
 
 
 def _advice_line(finding: Mapping[str, Any]) -> str:
