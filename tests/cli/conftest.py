@@ -127,6 +127,9 @@ def plan_of(folder: SweepFolder, *families: str) -> SimpleNamespace:
         node={"name": "tpe"}, spaces=[SimpleNamespace(name=name) for name in families], folder=folder, size=None,
         options=SimpleNamespace(keep="best", repeats=1), slots=2,
         config=SimpleNamespace(outputs="outputs"),
+        request=SimpleNamespace(
+            typed=SimpleNamespace(trusted=(), targets=()), app=SimpleNamespace(allow_list=lambda: None)
+        ),
     )  # fmt: skip
 
 

@@ -1,4 +1,7 @@
 import pytest
+import yaml
+
+from runtree.sweeps.options import read_stop_rules
 
 
 def test_a_sweep_goes_on_to_another_total(runtree, copied, real_sweep):
@@ -54,3 +57,26 @@ def test_names_are_completed(copied, verb):
     if verb == "resume":
         assert "compute.slots=" in completed(["latest"], "comp")
         assert completed(["latest"], "algo") == []
+
+
+@pytest.mark.parametrize(
+    ("criterion", "bound"),
+    [
+        ("max_runs", "max_runs=4"),
+        ("max_seconds", "max_seconds=4"),
+        ("patience", "patience.runs=4"),
+        ("target", "target=4"),
+        ("convergence", "convergence.window=4"),
+        ("failures", "failures.consecutive=4"),
+    ],
+)
+def test_what_is_suggested_loosens_the_criterion_that_ended_the_sweep(runtree, write_sweep, told, criterion, bound):
+    path, _, value = bound.partition("=")
+    node = {criterion: {path.partition(".")[2]: int(value)} if "." in path else int(value)}
+    write_sweep(told.opened(), told.ended(0, 0.5), told.stopped(criterion), stop=node)
+    [words] = [line.split()[-1] for line in runtree("resume").out.splitlines() if " tuner.stop." in line]
+    shown = runtree("train", "--cfg", "job", "data=iris", "tuner=tpe", f"tuner.stop.{bound}", words)
+    rules = read_stop_rules(yaml.safe_load(shown.out)["tuner"]["stop"])
+    for name in path.split("."):
+        rules = getattr(rules, name)
+    assert rules != int(value), shown.out

@@ -81,7 +81,7 @@ def test_how_to_go_on_depends_on_what_ended_it(runtree, write_sweep, told, crite
     ("criterion", "commands"),
     [
         ("space_exhausted", ["--retry failed"]),
-        ("failures", ["'tuner.stop.failures={}'", "--retry failed"]),
+        ("failures", ["tuner.stop.failures=null", "--retry failed"]),
         ("max_seconds", ["tuner.stop.max_seconds=40 --retry stopped", "tuner.stop.max_seconds=40 --retry failed"]),
     ],
 )

@@ -40,6 +40,7 @@ def test_a_real_sweep_is_reported(real_sweep):
         f"next     runtree show {real_sweep.name}/{best}",
         f"         runtree predict {real_sweep.name}/{best} ROWS.csv -o OUT.csv",
         f"         runtree resume {real_sweep.name} tuner.stop.max_runs=8",
+        f"         runtree compare {real_sweep.name}\n",
     ):
         assert text in unwrapped(real_sweep.out)
 
@@ -50,7 +51,7 @@ def unwrapped(out: str) -> str:
 
 
 def test_what_it_says_to_type_next_works(runtree, copied, real_sweep):
-    for line in re.findall(r"(?:next    |        ) runtree (show|runs) (.*)", real_sweep.out):
+    for line in re.findall(r"(?:next    |        ) runtree (show|compare|runs) (.*)", real_sweep.out):
         said = runtree(line[0], *line[1].replace("'", "").split())
         assert said.code == 0, said.err
         assert real_sweep.name in said.out

@@ -167,3 +167,20 @@ def test_what_cannot_work_is_told_before_the_first_run(runtree, folder, mistake)
     assert answer.code == 2, answer.out
     assert said in answer.err and answer.err.count("\n") <= 5
     assert not list(folder.glob("outputs/*/*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["algorithm=knn", "tuner.shares={knn:1}", "tuner=grid"], "tuner.shares divides the runs among several"),
+        (
+            ["algorithm=knn,ridge", "tuner=tpe", "tuner.shares={knn:1,rigde:2}"],
+            "unknown algorithm at tuner.shares: 'rigde'",
+        ),
+        (["algorithm=knn,logistic", "tuner=tpe", "tuner.shares={knn:1}"], "tuner.shares: logistic has no share"),
+        (["algorithm=knn", "tuner=grid", "tuner.warm_start.from=latest"], "tuner=grid tries every configuration"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(runtree, folder, words, told):
+    said = runtree("train", "-m", *QUICK, "tuner.stop.max_runs=8", *words)
+    assert (said.code, told in said.err) == (2, True), said.err

@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from runtree.contract.errors import ConfigError, RunFailedError
 from runtree.evaluators.nested_cross_validation import NestedCrossValidation
 from runtree.testing.fixtures import UNEXAMINED, train, write_table
+from runtree.tuners.grid import Grid
 
 SEED = 7
 NESTED = ["evaluator=nested_cross_validation", "objective.metric=accuracy", f"seed={SEED}", "compute=cpu", *UNEXAMINED]
@@ -89,10 +90,9 @@ def test_candidates_that_cannot_be_fitted_are_passed_over(tmp_path):
 
 
 def test_a_grid_is_cut_only_by_request_and_that_is_a_warning(tmp_path, caplog):
-    limits = {
-        name: NestedCrossValidation(tuner=name, tuners={name: None}).search.candidates for name in ("grid", "qmc")
-    }
-    assert limits == {"grid": math.inf, "qmc": 20}
+    tuners = {"all": Grid(), "some": object()}
+    limits = {name: NestedCrossValidation(tuner=name, tuners=tuners).search.candidates for name in tuners}
+    assert limits == {"all": math.inf, "some": 20}
     asked = [*write_table(tmp_path), *NESTED, *KNN, "algorithm.weights=uniform"]
     for candidates, warned in ((2, True), (3, False)):
         caplog.clear()

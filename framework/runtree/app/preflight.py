@@ -1,6 +1,6 @@
 """The preflight of a sweep: find every error that can be found before its first run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from runtree.app.application import App
 from runtree.config.compose import ComposedBase, Composer
 from runtree.config.provenance import TypedWords
 from runtree.config.resources import Resources, read_resources
-from runtree.contract.errors import ConfigError, RequestError, RuntreeError
+from runtree.contract.errors import ConfigError, RequestError, RuntreeError, unknown
 from runtree.contract.protocols import Hooks
 from runtree.lifecycle.trackers import with_trackers
 from runtree.records.layout import SweepFolder
@@ -168,6 +168,12 @@ def preflight(
         spaces = [joint_space(overrides, composer)]
     for space in spaces:
         _refuse_nested_search(space, result)
+    _check_shares(options.shares, [space.name for space in spaces if space.name])
+    if options.warm.sweeps and getattr(tuner, "exhaustive", False):
+        raise ConfigError(
+            f"tuner.warm_start: tuner={node.get('name')} tries every configuration, whatever earlier sweeps found",
+            "leave it out, or choose a tuner that learns from them: tuner=tpe",
+        )
     # a tuner for each space, as its state belongs to one space
     tuners = [build(tuner_arguments(node), "tuner", trust) for _ in spaces]
     plan = SweepPlan(request, config, overrides, composer, spaces, tuners, node, options, limits, result, hooks)
@@ -185,7 +191,6 @@ def preflight(
     # last, because only now the size of the space is known: a finite one needs no bound
     rules.check(plan.size, [direction for _, direction in result.objectives])
     check_constraint_metrics(plan.objectives.constraints, result.metrics)
-    _ = options.warm  # raises if it is wrong
     return plan
 
 
@@ -221,6 +226,23 @@ def _check_recheck(count: int, result: PreflightResult, evaluator: str) -> None:
         raise ConfigError(
             f"tuner.recheck needs a single objective to rank by, and there are {len(result.objectives)}",
             "leave it out: tuner.recheck=0",
+        )
+
+
+def _check_shares(shares: Mapping[str, float], algorithms: Sequence[str]) -> None:
+    """Refuse `tuner.shares` that would be ignored, and algorithms that would never get a run."""
+    if shares and not algorithms:
+        raise ConfigError(
+            "tuner.shares divides the runs among several algorithms, and there is nothing to divide",
+            "name several under a tuner that searches each one's space: algorithm=ridge,mlp tuner=tpe",
+        )
+    for name in shares:
+        if name not in algorithms:
+            raise unknown("algorithm at tuner.shares:", name, algorithms, error=ConfigError)
+    missing = [name for name in algorithms if shares and name not in shares]
+    if missing:
+        raise ConfigError(
+            f"tuner.shares: {missing[0]} has no share, and would get no run", f"set one: {missing[0]}: 0.1"
         )
 
 

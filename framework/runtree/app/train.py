@@ -189,7 +189,9 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
     keep = later_keep_filter(config, output_dir, int(hydra.job.num), result) if result.swept is not None else None
     folder = callbacks.choose_folder(frozen, open_new)
     cached = RunCache(SINGLE_RUN_BYTES).get_or_compute
-    options = RunOptions(overrides, cached=cached, on_iteration=callbacks.on_iteration)
+    # a run that is not kept keeps what `compare` tests it by; the driver bounds that for the sweep
+    predicted = _prediction_bytes(config) if keep else 0
+    options = RunOptions(overrides, cached=cached, on_iteration=callbacks.on_iteration, prediction_bytes=predicted)
     request = ExecutionRequest(frozen, folder, sweep, keep, options=options)
     try:
         # what was typed, and not the overrides of the job: these come from config files, tuners and records, too
@@ -204,6 +206,14 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
     result.runs.append(run)
     callbacks.on_run_end(run)
     return objective_entry(run)["value"]
+
+
+def _prediction_bytes(config: "DictConfig") -> int:
+    from omegaconf import OmegaConf
+
+    from runtree.sweeps.options import read_loop_options
+
+    return read_loop_options(OmegaConf.to_container(config.tuner, resolve=True)).prediction_bytes  # type: ignore[arg-type]
 
 
 def later_keep_filter(

@@ -21,7 +21,7 @@ from runtree.contract.errors import RequestError
 from runtree.contract.types import AlgorithmOption
 
 # mappings in which any key may be set: arguments of an imported estimator, types of columns
-OPEN_PREFIXES = ("algorithm.params.", "data.types.")
+OPEN_PREFIXES = ("algorithm.params.", "data.types.", "tuner.shares")
 
 
 def hydra_parser() -> argparse.ArgumentParser:

@@ -155,8 +155,9 @@ class NestedCrossValidation:
         where = "evaluator.inner_folds"
         inner = Splitting(self.kind, self.inner_folds, 1, self.gap, self.max_train_size, where)
         # a grid that is cut is none: the last dimension varies fastest, so the first would keep its first values
-        unset = math.inf if self.tuner == "grid" else DEFAULT_CANDIDATES
-        return Search(self.tuners[self.tuner], inner, unset if self.candidates is None else self.candidates)
+        tuner = self.tuners[self.tuner]
+        unset = math.inf if getattr(tuner, "exhaustive", False) else DEFAULT_CANDIDATES
+        return Search(tuner, inner, unset if self.candidates is None else self.candidates)
 
     def choose(self, run: Run) -> SearchResult:
         """Search on all rows outside the test split, for the model that is saved."""
@@ -165,7 +166,8 @@ class NestedCrossValidation:
         search_space(run)
         search = self.search
         result = search.best(run, run.split.train, candidate_reporter(run, 0))
-        if self.tuner == "grid" and result.tried == self.candidates and search.tuner.ask(result.tried) is not None:
+        is_cut = getattr(search.tuner, "exhaustive", False) and result.tried == self.candidates
+        if is_cut and search.tuner.ask(result.tried) is not None:
             log.warning(
                 "evaluator.candidates=%d: the grid has more candidates, and only its first were tried; "
                 "for all of them: evaluator.candidates=null",

@@ -74,11 +74,12 @@ def load_warm_start(
         # scores are taken over only if everything that decides them is equal
         if not reason and options.kind != "transfer":
             warm.results += results[: options.max_runs]
-            what = f"{len(results[: options.max_runs])} runs are passed to the tuner"
+            best = f"its best {options.max_runs} of " if len(results) > options.max_runs else ""
+            what = f"{best}{len(results)} runs are passed to the tuner"
         else:
-            best = [(name, values) for name, values, _ in results[: options.requeue_best]]
-            warm.queue += [pair for pair in best if pair not in warm.queue]
-            what = f"its best {len(best)} configurations are tried again" + (f", as {reason}" if reason else "")
+            tried = [(name, values) for name, values, _ in results[: options.requeue_best]]
+            warm.queue += [pair for pair in tried if pair not in warm.queue]
+            what = f"its best {len(tried)} configurations are tried again" + (f", as {reason}" if reason else "")
         left_out = f"; {outside} lie outside this space" if outside else ""
         warm.lines.append(f"warm start from {folder.path.name}: {what}{left_out}")
     return warm

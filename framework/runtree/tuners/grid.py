@@ -42,6 +42,7 @@ class Grid:
     """
 
     prunes = False
+    exhaustive = True
 
     def __init__(self, own_space: bool = False) -> None:
         self.own_space = own_space

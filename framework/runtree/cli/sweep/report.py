@@ -305,6 +305,8 @@ def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, c
         if best[1].kept:
             commands.append(command("predict", run, "ROWS.csv", "-o", "OUT.csv", outputs=outputs))
     commands += [text for text in resume if text not in commands]
+    if is_inside and best is not None and len(driver.state.completed()) > 1:
+        commands.append(command("compare", name, outputs=outputs))
     if is_inside:
         commands.append(command("runs", "--where", f"id~{name}", outputs=outputs))
     return commands
@@ -331,14 +333,14 @@ def resume_suggestions(
         "patience": f"tuner.stop.patience.runs={2 * (rules.patience.runs or 1)}",
         "target": "tuner.stop.target=null",
         "convergence": "tuner.stop.convergence.window=null",
-        "failures": "tuner.stop.failures={}",
+        "failures": "tuner.stop.failures=null",
         "on_failure": "tuner.on_failure=continue",
     }
     # each override loosens the criterion that ended the sweep, or it would end again at once
     words = [overrides[criterion]] if criterion in overrides else []
     out_of_time = criterion == "max_seconds"
     cut_off = any(run.state == "stopped" and not run.needs_attention for run in runs)
-    retry_stopped = ["--retry", "stopped"] if out_of_time and cut_off else []
+    retry_stopped = ["--retry", "stopped"] if cut_off and criterion in ("max_seconds", "asked") else []
     commands = [command("resume", name, *words, *retry_stopped, *options, outputs=outputs)]
     if criterion == "space_exhausted":
         commands = []
