@@ -18,6 +18,7 @@ Array = np.ndarray[Any, Any]
 
 MIN_DATE_SHARE = 0.95  # of the values that are present; the rest counts as typing errors
 SAMPLE_TEXTS = 50
+AMBIGUOUS_SAMPLE = 1000
 ISO = re.compile(r"\d{4}-\d\d-\d\d")
 FULL_DATE = (("%Y",), ("%m", "%b", "%B"), ("%d",))
 # day and month exchanged; no one writes 2024-31-01
@@ -85,9 +86,13 @@ def is_ambiguous(texts: Sequence[str], date_format: str) -> bool:
     swapped = swap_day_and_month(date_format)
     if swapped is None:
         return False
-    dates, others = parse_dates(texts, date_format), parse_dates(texts, swapped)
-    known = ~np.isnat(dates)
-    return bool(known.any() and not np.isnat(others[known]).any() and (dates[known] != others[known]).any())
+    # a sample first: a single day above 12 shows that it is not
+    for some in (texts[:: max(1, len(texts) // AMBIGUOUS_SAMPLE)], texts):
+        dates, others = parse_dates(some, date_format), parse_dates(some, swapped)
+        known = ~np.isnat(dates)
+        if np.isnat(others[known]).any():
+            return False
+    return bool((dates[known] != others[known]).any())
 
 
 def swap_day_and_month(date_format: str) -> str | None:

@@ -19,6 +19,7 @@ Array = np.ndarray[Any, Any]
 MIN_NUMBERS = 0.5  # share of the rows of a text column, from which its numbers are worth a note
 MAX_EXAMPLES = 3
 SAMPLE_ROWS = 20_000
+SAMPLE_TEXTS = 1000
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
@@ -42,7 +43,12 @@ def _notes(name: str, column: "pd.Series[Any]", decimal: str) -> Iterator[str]:
     positions, texts = factorize_texts(column)
     if not texts:
         return
+    # most columns of text hold no numbers, and a sample shows it
+    sample = texts[:: max(1, len(texts) // SAMPLE_TEXTS)]
     counts = np.bincount(positions[positions >= 0], minlength=len(texts))
+    if len(sample) < len(texts) and not any(_look_of(text, decimal) for text in sample):
+        yield from _date_notes(name, column)
+        return
     looks = [_look_of(text, decimal) for text in texts]
     numbers = np.asarray([bool(look) for look in looks])
     if counts[numbers].sum() < MIN_NUMBERS * counts.sum():
