@@ -1,5 +1,6 @@
 """Tables on which runtree once answered wrongly, each as a user meets it: one command and what it says."""
 
+import html
 import json
 import re
 import shlex
@@ -69,15 +70,25 @@ def test_numbers_kept_as_text_are_in_order_too(train, folder):
     assert first.max() < second.min() <= second.max() < third.min()
 
 
-def test_rows_of_one_day_are_not_divided_and_check_agrees(train, folder):
+def test_rows_of_one_day_are_not_divided_and_check_agrees(train, runtree, folder):
     frame = table(t=np.repeat(["2024-01-01", "2024-01-02", "2024-01-03"], ROWS // 3))
     said = train(frame, "data.time=t")
     assert "note     rows of one 't' stay in one split: test has 40 rows, not 24" in said.out
     assert [set(frame["t"].iloc[rows]) for rows in parts(folder)] == [{f"2024-01-0{day}"} for day in (1, 2, 3)]
     [data] = folder.glob("outputs/*/*/data.json")
-    assert len(json.loads(data.read_text())["notes"]) == 2
+    note, _ = json.loads(data.read_text())["notes"]
+    assert note in runtree("show", "latest").out
+    assert runtree("report", "latest").code == 0
+    [page] = folder.glob("outputs/*/*/report.html")
+    assert note in html.unescape(page.read_text())
     said = train(frame, "data.time=t", verb="check")
     assert re.search(r"time +passed +the train split ends with 2024-01-01", said.out), said.out
+
+
+def test_a_sweep_tells_the_notes_on_its_table_once(train):
+    said = train(table(c=["007", "07", "7"] * (ROWS // 3)), "-m", "seed=0", "algorithm.strategy=prior,most_frequent")
+    assert said.code == 0, said.err
+    assert said.out.count("note     column 'c': codes with leading zeros") == 1
 
 
 REFUSED = {

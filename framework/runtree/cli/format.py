@@ -24,6 +24,7 @@ LABEL_WIDTH = 9  # of the word that a line begins with
 PIPE_WIDTH = 100  # columns of wrapped text where the output goes to a file or a pipe
 MAX_SETTINGS = 6  # shown of a configuration where it must fit into one line
 MAX_SHOWN_NAMES = 5
+MAX_NOTES = 5
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"  # keeps a name and its number on one line
 SELECTION_BIAS_FROM = 5  # configurations scored on one test set, from which on the best score there is optimistic
 
@@ -224,6 +225,12 @@ def terminal_width() -> int | None:
 def labelled(label: str, text: str, width: int = LABEL_WIDTH) -> str:
     """Return a line that begins with a label."""
     return f"{label:<{width}}{printable(text)}"
+
+
+def first_notes(notes: Sequence[str]) -> list[str]:
+    """Return the first notes on a table, and where the others are."""
+    hidden = len(notes) - MAX_NOTES
+    return [*map(str, notes[:MAX_NOTES]), *([f"{hidden} more are in data.json of the run"] if hidden > 0 else [])]
 
 
 def wrapped(label: str, text: str) -> str:

@@ -10,6 +10,7 @@ import click
 from runtree.cli.completion import complete_run
 from runtree.cli.format import (
     command,
+    first_notes,
     format_age,
     format_classes,
     format_seconds,
@@ -185,6 +186,7 @@ def _data_lines(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"target '{target.get('name')}' ({data.get('task')}{classes}), split {sizes}",
     )
     yield "", f"{data.get('task')} since {data.get('why')}; fingerprint {str(data.get('fingerprint'))[:8]}"
+    yield from (("note", note) for note in first_notes(data.get("notes") or ()))
 
 
 def _error_lines(record: "RunRecord") -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ import click
 from runtree.cli.completion import complete_override
 from runtree.cli.format import (
     display_path,
+    first_notes,
     format_cell,
     format_classes,
     format_test_usage,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from runtree.training.active_run import ActiveRun
 
 MAX_GATE_MESSAGES = 3
-MAX_NOTES = 5
 STANDARD_DEVIATION = "± sd"
 
 HELP = """Train, evaluate and record a model.
@@ -188,7 +188,6 @@ def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:
     classes = f", {format_classes(data.classes, data.positive)}" if data.classes else ""
     sizes = f"{len(split.train)}/{len(split.validation)}/{len(split.test)}"
     rows, columns = data.features.shape
-    notes = [*data.notes, *split.notes]
     lines = [
         (
             "data",
@@ -200,9 +199,7 @@ def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:
             f"{run.config.algorithm.name} on {run.device}, evaluator {run.config.evaluator.name}",
         ),
     ]
-    lines[1:1] = [("note", note) for note in notes[:MAX_NOTES]]
-    if len(notes) > MAX_NOTES:
-        lines.insert(1 + MAX_NOTES, ("note", f"{len(notes) - MAX_NOTES} more are in data.json of the run"))
+    lines[1:1] = [("note", note) for note in first_notes([*data.notes, *split.notes])]
     if run.fit_summary.get("reason"):
         lines.append(("stopped", format_fit_end(run.fit_summary)))
     if run.folds:

@@ -89,10 +89,11 @@ class Splitting:
             last = start - self.gap
             first = 0 if self.max_train_size is None else max(0, last - self.max_train_size)
             if last <= 0 or start == end or not len(borders):
-                different = int(times.iloc[rows].nunique())
+                different = times.iloc[rows].nunique()
                 raise DataError(
-                    f"{self.where}: {self.folds} folds, and '{times.name}' has {different} different times",
-                    "rows of one time are not divided; ask for fewer folds",
+                    f"{self.where}: {self.folds} folds, and '{times.name}' has {different} different times outside the "
+                    "test split",
+                    "rows of one time are not divided; ask for fewer folds, or type: data.split=random",
                 )
             yield Fold(rows[np.arange(first, last)], rows[np.arange(start, end)], number, 0)
 

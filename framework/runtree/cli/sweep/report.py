@@ -11,6 +11,7 @@ from runtree.cli.format import (
     NO_BREAK_SPACE,
     command,
     display_path,
+    first_notes,
     format_cell,
     format_duration,
     format_seconds,
@@ -230,7 +231,10 @@ def _find_best(driver: "Driver", progress: ProgressState) -> "tuple[Trial, RunSt
 
 
 def _print_test(plan: "SweepPlan", driver: "Driver", progress: ProgressState) -> None:
-    """Print the best run and its metrics on the test set, the objective first."""
+    """Print the best run, the notes on its table, and its metrics on the test set, the objective first."""
+    from runtree.records.reader import RunReader
+
+    assert plan.folder is not None
     best = _find_best(driver, progress)
     if best is None:
         return
@@ -241,6 +245,8 @@ def _print_test(plan: "SweepPlan", driver: "Driver", progress: ProgressState) ->
     metrics = entry.result.metrics.get("test") or {}
     if not metrics:
         return
+    for note in first_notes(RunReader(plan.folder.run(entry.number).path).data.get("notes") or ()):
+        click.echo(labelled("note", note))
     names = sorted(metrics, key=lambda name: name != objective)
     # the no-break spaces keep name and value on one line, and must not reach a user who copies them
     pairs = ", ".join(f"{name}{NO_BREAK_SPACE}{format_cell(metrics[name])}" for name in names)

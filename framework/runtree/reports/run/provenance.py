@@ -56,7 +56,8 @@ def data(content: RunContent, gallery: PlotGallery) -> list[Element]:
     text = f"{content.data.get('name')}: {pluralize(int(content.data.get('rows') or 0), 'row')}, "
     text += f"{pluralize(len(columns), 'column')}, {gaps}. "
     text += f"Target '{target.get('name')}': {content.data.get('task')}, because {content.data.get('why')}."
-    return [Paragraph(text), *_split(content), *_column_table(columns)]
+    notes = [Paragraph(str(note)) for note in content.data.get("notes") or ()]
+    return [Paragraph(text), *notes, *_split(content), *_column_table(columns)]
 
 
 def _split(content: RunContent) -> list[Element]:
