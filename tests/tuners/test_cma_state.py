@@ -46,6 +46,12 @@ def test_a_restored_optimizer_draws_and_learns_alike(kind):
     assert drawn(later) == drawn(former)
 
 
+def test_a_pickle_in_a_ledger_is_not_passed_to_optuna():
+    text = pickle.dumps(optimizer(cmaes.CMA)).hex()
+    for key in ("cma:optimizer:0", "sepcma:optimizer:0", "cma:optimizer:restart:0"):
+        assert attributes_from_json({key: text, "cma:generation": 3}) == {"cma:generation": 3}
+
+
 def test_nothing_else_is_made():
     with pytest.raises(ValueError, match="get_warm_start_mgd is not an optimizer of cmaes"):
         decode({"class": "get_warm_start_mgd", "state": {}})

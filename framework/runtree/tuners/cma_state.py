@@ -32,7 +32,8 @@ def attributes_from_json(memo: Mapping[str, Any]) -> dict[str, Any]:
         if key.endswith(":optimizer"):
             # one piece instead of several: Optuna joins whatever pieces there are
             result[f"{key}:0"] = pickle.dumps(decode(value)).hex()
-        else:
+        # a pickle in place of that JSON, which Optuna would load: no ledger of runtree's holds one
+        elif ":optimizer" not in key:
             result[key] = value
     return result
 
