@@ -34,7 +34,7 @@ def test_a_check_that_fails_says_what_to_do_and_exits_with_3(runtree, folder, le
     assert said.code == 3
     assert "leakage      failed   'paid' alone reaches balanced accuracy 1.000" in said.out
     assert "    -> if it is not known before the target is, type: data.drop=[paid]" in said.out
-    assert "next     fix what failed, then: runtree check data=csv" in said.out
+    assert "next     runtree check data=csv" in said.out
     assert runtree("check", *leaking, "data.drop=[paid]").code == 0
     assert [file.name for file in folder.iterdir()] == ["leaking.csv"]
 

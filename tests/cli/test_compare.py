@@ -137,7 +137,7 @@ def test_no_runs_is_told(runtree):
 def test_best_names_a_run_and_says_why(runtree, three):
     said = runtree("best", "e")
     assert said.code == 0, said.err
-    assert said.out.startswith("best     20260101-ridge-1   algorithm=ridge\n")
+    assert said.out.startswith("best     20260101-ridge-1\ncommand  runtree train algorithm=ridge seed=1\n")
     assert "reason   rank 1 by validation.f1; the best of its 3 runs" in said.out
     assert runtree("best", "e", "--path").out == "outputs/e/20260101-ridge-1\n"
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import yaml
 
@@ -22,6 +24,17 @@ def test_a_sweep_that_has_ended_says_why_and_how_to_go_on(runtree, copied, real_
     )
     assert f"next     runtree resume {real_sweep.name} tuner.stop.max_runs=8" in said.out
     assert copied.ledger.read_bytes() == before
+
+
+def test_folders_that_changed_places_are_written_again_from_the_ledger(runtree, copied):
+    first, second = (json.loads(copied.run(number).record.read_text()) for number in (0, 1))
+    for source, target in (("0000", "aside"), ("0001", "0000"), ("aside", "0001")):
+        (copied.runs / source).rename(copied.runs / target)
+    assert runtree("resume", "tuner.stop.max_runs=5").code == 0
+    for number, before in enumerate((first, second)):
+        after = json.loads(copied.run(number).record.read_text())
+        keys = ("id", "number", "config", "metrics", "objective", "fingerprints")
+        assert {key: after[key] for key in keys} == {key: before[key] for key in keys}
 
 
 def test_what_would_make_it_another_sweep_is_refused(runtree, copied):

@@ -2,6 +2,9 @@
 
 import json
 import logging
+import pickle
+import sys
+from types import ModuleType
 
 import pytest
 import yaml
@@ -124,6 +127,83 @@ def test_job_logging_and_subdir_are_hydras(runtree, folder):
     assert sorted(path.name for path in (folder / "mine").glob("number-*")) == ["number-0", "number-1"]
     assert list((folder / "mine").glob("number-*/*.log"))
     assert logging.getLogger().handlers == before, "what Hydra sets up for its jobs ends with them"
+    assert sorted(path.parent.name for path in (folder / "mine").glob("runs/*/metrics.json")) == ["0000", "0001"]
+    assert runtree("show", "mine/runs/0001").code == 0
+
+
+@pytest.mark.parametrize("sweeper", ["runtree", "basic"])
+def test_runs_that_would_share_a_folder_are_refused_before_the_first(runtree, folder, sweeper):
+    words = ["algorithm=knn", "algorithm.n_neighbors=1,15", f"hydra/sweeper={sweeper}", "hydra.sweep.subdir=same"]
+    said = runtree("train", "-m", *words, *QUICK)
+    assert said.code == 2
+    assert said.err.startswith("error: hydra.sweep.subdir: every run of this sweep")
+    assert not (folder / "outputs").exists()
+
+
+def test_runs_on_one_folder_of_hydras_keep_results_of_their_own(runtree, folder):
+    words = ["algorithm=dummy,knn", "hydra.sweep.subdir=${data.name}", "tuner.report=false"]
+    assert runtree("train", "-m", *words, *QUICK).code == 0
+    for event in ledger(the_sweep(folder)):
+        record = json.loads((the_sweep(folder) / f"runs/{event['run']:04d}/run.json").read_text())
+        assert (record["number"], record["config"]["algorithm.name"]) == (event["run"], event["values"]["algorithm"])
+        assert record["metrics"]["validation"] == event["metrics"]["validation"]
+
+
+def test_a_resumed_sweep_keeps_hydras_words(runtree, folder):
+    (folder / "listening.py").write_text(CALLBACK)
+    mine = ["+hydra.callbacks.mine._target_=listening.Listener", "hydra.sweep.subdir=number-${hydra.job.num}"]
+    words = ["algorithm=dummy,knn", "tuner.stop.max_runs=1", "tuner.report=false", *mine]
+    assert runtree("train", "-m", *words, *QUICK).code == 0
+    (folder / "said.txt").unlink()
+    said = runtree("resume", "latest", "tuner.stop.max_runs=2", "--trust", "listening.Listener")
+    assert said.code == 0, said.err
+    assert "job 1" in (folder / "said.txt").read_text()
+    assert (the_sweep(folder) / "number-1").is_dir()
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Return what chooses a launcher whose jobs know nothing of this process but what is pickled."""
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+
+    import hydra_plugins
+
+    class PicklingLauncher(BasicLauncher):
+        def launch(self, job_overrides, initial_job_idx):
+            self.task_function = pickle.loads(pickle.dumps(self.task_function))
+            return super().launch(job_overrides, initial_job_idx)
+
+    name = "hydra_plugins.elsewhere.PicklingLauncher"
+    PicklingLauncher.__module__, PicklingLauncher.__qualname__ = name.rsplit(".", 1)
+    module = ModuleType("hydra_plugins.elsewhere")
+    module.PicklingLauncher = PicklingLauncher
+    monkeypatch.setitem(sys.modules, "hydra_plugins.elsewhere", module)
+    monkeypatch.setattr(hydra_plugins, "elsewhere", module, raising=False)
+    monkeypatch.setitem(Plugins.instance().class_name_to_class, name, PicklingLauncher)
+    ConfigStore.instance().store(group="hydra/launcher", name="elsewhere", node={"_target_": name})
+    yield "hydra/launcher=elsewhere"
+    del ConfigStore.instance().repo["hydra"]["launcher"]["elsewhere.yaml"]
+
+
+def test_a_launcher_elsewhere_loses_neither_runs_nor_failures(runtree, folder, elsewhere):
+    words = ["algorithm=knn", "algorithm.n_neighbors=3,-1,5", "hydra/sweeper=basic", elsewhere]
+    said = runtree("train", "-m", *words, *QUICK)
+    assert said.code == 1
+    assert [line.split()[:2] for line in said.out.splitlines() if line.startswith("000")] == [
+        ["0000", "algorithm.n_neighbors=3"],
+        ["0002", "algorithm.n_neighbors=5"],
+    ]
+    assert "failed: algorithm.n_neighbors=-1" in said.err
+
+
+def test_a_launcher_elsewhere_is_told_which_attempt_it_runs(runtree, folder, elsewhere):
+    words = ["algorithm=dummy,knn", elsewhere, "tuner.report=false"]
+    said = runtree("train", "-m", *words, *QUICK)
+    assert said.code == 0, said.err
+    records = [json.loads(path.read_text()) for path in sorted(the_sweep(folder).glob("runs/*/run.json"))]
+    assert [(record["number"], record["attempt"]) for record in records] == [(0, "1.1"), (1, "1.1")]
 
 
 def test_a_key_that_only_some_options_have_is_set_where_it_exists(runtree, folder):

@@ -1,16 +1,17 @@
 """The executor of a sweep: worker processes, this process, or a Hydra launcher."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runtree.app.application import App
 from runtree.app.sweep_worker import WorkerConfig, objective_values
 from runtree.config.provenance import TypedWords
 from runtree.config.resources import read_resources
-from runtree.contract.errors import RunFailedError, RuntreeError
+from runtree.contract.commands import display_path, typed
+from runtree.contract.errors import ConfigError, NotFoundError, RunFailedError, RuntreeError
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
+from runtree.sweeps.attempts import difference_from_request
 from runtree.sweeps.messages import AttemptResult, RunRequest
 from runtree.sweeps.options import read_loop_options
 from runtree.workers.executor import Event, Executor, Job, JobReturned, refuse_limits
@@ -19,6 +20,8 @@ from runtree.workers.process_executor import ProcessExecutor
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from runtree.app.train import HydraTask
 
 WORKER_FACTORY = "runtree.app.sweep_worker:make_sweep_worker"
 DEFAULT_SUBDIR = "runs/${padded:${hydra.job.num}}"
@@ -39,7 +42,8 @@ def make_executor(app: App, typed: TypedWords, sweeper: Any) -> Executor:
     setting = worker_config(app, typed)
     if config.hydra.launcher.get("_target_") != RUNTREE_LAUNCHER or needs_hydra(config):
         batch_size = sweeper.max_batch_size or launcher_batch_size(config, allowed.at_once)
-        return LauncherExecutor(sweeper.launcher, batch_size, InProcessExecutor(WORKER_FACTORY, setting))
+        local = InProcessExecutor(WORKER_FACTORY, setting)
+        return LauncherExecutor(sweeper.launcher, batch_size, local, sweeper.task_function)
     if allowed.engine == "in_process":
         return InProcessExecutor(WORKER_FACTORY, setting)
     # A deterministic sweep prunes at the same step every time: each report has to wait for the pruner's decision
@@ -98,6 +102,23 @@ def needs_hydra(config: "DictConfig") -> bool:
     return any(features) or "${hydra:" in str(raw)
 
 
+def refuse_shared_folder(config: "DictConfig") -> None:
+    """Refuse a `hydra.sweep.subdir` that is the same for all runs of a sweep.
+
+    Raises
+    ------
+    ConfigError
+        Each run would write over what the one before has written there.
+    """
+    subdir = str(_container(config.hydra.sweep, resolve=False).get("subdir"))
+    if "${" not in subdir:
+        own = typed("hydra.sweep.subdir=${hydra.job.num}")
+        raise ConfigError(
+            f"hydra.sweep.subdir: every run of this sweep would be written to the same folder, {subdir}",
+            f"name one for each run: {own}, or leave it out",
+        )
+
+
 def _container(node: Any, resolve: bool = True) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
@@ -121,10 +142,12 @@ class LauncherExecutor:
     ----------
     local
         The executor of all other jobs (finalize, recheck), which have ids below 0: a launcher can only run overrides.
+    task
+        The task that the launcher runs; it is told which attempt of each run it is.
     """
 
-    def __init__(self, launcher: HydraLauncher, slots: int, local: Executor) -> None:
-        self.launcher, self.slots, self.local = launcher, slots, local
+    def __init__(self, launcher: HydraLauncher, slots: int, local: Executor, task: "HydraTask") -> None:
+        self.launcher, self.slots, self.local, self.task = launcher, slots, local, task
         self._jobs: list[Job] = []
 
     def submit(self, job: Job) -> None:
@@ -148,21 +171,25 @@ class LauncherExecutor:
         return events
 
     def _launch(self, batch: Sequence[Job]) -> list[Event]:
+        # a launcher passes nothing but overrides and the task, which it pickles with each batch
+        self.task.attempts = {job.id: job.payload.attempt for job in batch}
         returns = self.launcher.launch([job.payload.overrides for job in batch], initial_job_idx=batch[0].id)
         return [JobReturned(job.id, self._result(job.payload, back)) for job, back in zip(batch, returns, strict=True)]
 
     def _result(self, request: RunRequest, returned: Any) -> Any:
         """Return what a worker would have returned, read from the record in the run's folder."""
-        error = returned._return_value  # `return_value` would raise it
+        error, folder = returned._return_value, RunFolder(request.folder)  # `return_value` would raise the error
         try:
-            folder = RunFolder(Path(returned.hydra_cfg.hydra.runtime.output_dir))
             # from the file, as the launcher may have run the job on another machine, and returns only its objective
             record = read_record(folder)
-            return AttemptResult.from_record(
-                record, objective_values(record, request.objectives), folder.manifest.exists()
-            )
-        except RuntreeError as unreadable:
+        except NotFoundError as unreadable:
             return error if isinstance(error, RuntreeError) else RunFailedError(f"{unreadable.message} ({error})")
+        # a job that was refused, or that a former session left behind, is not this run: its record is no result of it
+        difference = difference_from_request(record, request)
+        if difference:
+            kind = RunFailedError(f"{display_path(folder.path)}: {difference}")
+            return error if isinstance(error, RuntreeError) else kind
+        return AttemptResult.from_record(record, objective_values(record, request.objectives), folder.manifest.exists())
 
     def prune(self, job: int) -> None:
         """Do nothing: the runs of a launcher cannot be reached."""

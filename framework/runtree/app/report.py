@@ -16,11 +16,16 @@ from runtree.reports.run.content import read_run_content
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """The file, the name of the run or sweep, and the sections that are missing."""
+    """The file, what it is of, and the sections that are missing."""
 
     file: Path
-    name: str
+    source: RunRecord | SweepFolder
     missing: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the name of the run or the sweep."""
+        return self.source.path.name if isinstance(self.source, SweepFolder) else self.source.id
 
 
 def write_any_report(outputs: Path, selector: str, file: Path | None = None) -> WrittenReport:
@@ -69,7 +74,7 @@ def _find_run(outputs: Path, selector: str) -> RunRecord | None:
 
 def report_sweep(folder: SweepFolder, file: Path | None) -> WrittenReport:
     """Write the report of a sweep."""
-    return WrittenReport(write_sweep_report(folder, file), folder.path.name)
+    return WrittenReport(write_sweep_report(folder, file), folder)
 
 
 def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
@@ -79,10 +84,10 @@ def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
         # plots that have to be drawn again go to a temporary folder, as the run's own folder must stay as it is
         with TemporaryDirectory() as place:
             write_report_elsewhere(record, file, Path(place))
-        return WrittenReport(file, record.id, missing)
+        return WrittenReport(file, record, missing)
     # the lock keeps `clean` from removing the folder meanwhile
     with folder.held():
         write_run_report(record)
         # only the files made here get a new hash: a model that was changed since the run must still be detected
         amend_manifest(folder, [folder.report, *(plot for plot in folder.plots.glob("*") if plot.is_file())])
-    return WrittenReport(folder.report, record.id, missing)
+    return WrittenReport(folder.report, record, missing)

@@ -1,23 +1,30 @@
 """A rerun: the recorded overrides of a run, composed and trained again in a new folder."""
 
-from collections.abc import Callable, Mapping, Sequence
+import argparse
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App
 from runtree.app.train import TrainCallbacks, TrainResult, train
 from runtree.config.freeze import FrozenConfig
 from runtree.config.hydra_engine import parse_flags
-from runtree.contract.errors import NotFoundError, RequestError
+from runtree.contract.errors import RequestError
 from runtree.contract.fingerprint import IGNORED_GROUPS
 from runtree.contract.hookspecs import hookimpl
 from runtree.contract.redaction import HIDDEN
 from runtree.contract.run import Run, Stage
 from runtree.contract.types import RunRecord
 from runtree.plugins import installed_plugins_with
-from runtree.records.layout import RunFolder, SweepFolder, read_description
-from runtree.records.record import sweep_path
+from runtree.records.commands import (
+    composing_flags,
+    composing_words,
+    is_of_sweep,
+    outputs_of,
+    override_key,
+    run_command,
+)
+from runtree.records.layout import RunFolder
 from runtree.records.user_code import changed_modules
 
 
@@ -58,20 +65,19 @@ def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[st
     return [key for key in keys if first.get(key) != second.get(key) and not key.startswith(("outputs", "experiment"))]
 
 
-def outputs_of(record: RunRecord) -> Path:
-    """Return the output folder that contains a run; the one in its config if the user named the folder of the run."""
-    # from the place of the folder, since a tree may have been moved after the run
-    experiment = (sweep_path(record) or record.folder).parent
-    return experiment.parent if experiment.name == record.experiment else Path(str(record.config.get("outputs")))
-
-
 def outputs_override(record: RunRecord) -> str:
     """Return the override for the output folder that contains a run."""
     path = str(outputs_of(record)).replace("\\", "\\\\").replace("'", "\\'")
     return f"outputs='{path}'"
 
 
-SWEEP_GROUPS = ("tuner", "hydra")  # overrides that concern the sweep, not one of its runs
+def recorded_flags(record: RunRecord, words: Iterable[str], typed: Iterable[str] = ()) -> argparse.Namespace:
+    """Return the flags that compose the config of a run again: its recorded `words`, then those `typed` now."""
+    composed = composing_flags(record)
+    known = composing_words(composed)
+    flags = parse_flags([*(flag for flag in composed if flag not in known), *typed])
+    flags.recorded = (*known, *words, outputs_override(record))
+    return flags
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,8 @@ class Rerun:
 
     def choose_folder(self, frozen: FrozenConfig, open_new: Callable[[], RunFolder]) -> Callable[[], RunFolder]:
         """Return the function that makes the folder, after a check of the config."""
-        hints = (f"see it: runtree show {self.record.id} --config", "with the config as it is now: --force")
+        see = run_command("show", self.record, "--config")
+        hints = (f"see it: {see}", "with the config as it is now: --force")
         if not self.force:
             refuse_changed_config(self.record, frozen, *hints, but=lambda key: key.partition(".")[0] in IGNORED_GROUPS)
             # no key that counts differs, but the fingerprint does: another version of runtree may hash other keys
@@ -128,28 +135,8 @@ def rerun(
     if record.state == "running":
         raise RequestError(f"{record.id} is still running", "wait until it has ended")
     # the keys of a sweep would start another sweep, and the output folder is set below
-    words = [
-        text
-        for text in recorded_overrides(record)
-        if _key(text) != "outputs" and _key(text).split(".")[0] not in SWEEP_GROUPS
-    ]
-    flags = parse_flags(["hydra.mode=RUN"])
-    flags.recorded, flags.trusted = (*words, outputs_override(record)), list(trusted)
-    flags.config_name, flags.config_dir = _config_of_sweep(record)
+    words = [text for text in recorded_overrides(record) if override_key(text) != "outputs" and not is_of_sweep(text)]
+    flags = recorded_flags(record, words, ["hydra.mode=RUN"])
+    flags.trusted = list(trusted)
     app = App(installed_plugins_with(("rerun", ChangeListener(record, warn))))
     return train(app, flags, replace(callbacks, choose_folder=Rerun(record, force).choose_folder))
-
-
-def _key(override: str) -> str:
-    """Return the key or group of an override: `tuner` for ``+tuner@x=tpe``."""
-    return override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")
-
-
-def _config_of_sweep(record: RunRecord) -> tuple[str | None, str | None]:
-    """Return ``--config-name`` and ``--config-dir`` of the sweep that a run belongs to, None if not given."""
-    folder = sweep_path(record)
-    try:
-        description = read_description(SweepFolder(folder)) if folder else {}
-    except NotFoundError:  # a multirun of Hydra's own sweeper
-        description = {}
-    return description.get("config_name"), description.get("config_dir")

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App
-from runtree.app.rerun import outputs_override, recorded_overrides, refuse_changed_config
+from runtree.app.rerun import recorded_flags, recorded_overrides, refuse_changed_config
 from runtree.app.train import NO_CALLBACKS, TrainCallbacks, TrainResult, train
 from runtree.config.freeze import FrozenConfig
 from runtree.config.hydra_engine import parse_flags
+from runtree.contract.commands import command
 from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
+from runtree.records.commands import outputs_of, run_name
 from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts
 from runtree.records.selectors import find_run
 from runtree.sweeps.identity import MAY_CHANGE_ON_RESUME, read_request
@@ -93,9 +95,8 @@ def continue_run(
         raise RequestError(
             f"{record.id} has no checkpoint to continue from", "keep some: runtree train … fit.checkpoint.every=10"
         )
-    flags = parse_flags(more)
     # a new folder lies beside the run, not where its record says
-    flags.recorded = (*recorded_overrides(record), outputs_override(record))
+    flags = recorded_flags(record, recorded_overrides(record), more)
     flags.trusted = list(trusted)
     return train(app, flags, replace(callbacks, choose_folder=ContinuedRun(record).choose_folder))
 
@@ -147,11 +148,12 @@ class ContinuedRun:
         record = self.record
         if record.state == "completed":
             raise RequestError(
-                f"{record.id} has completed", f"to train it further: --continue {record.id} fit.max_iterations=…"
+                f"{record.id} has completed",
+                f"to train it further: runtree train --continue {run_name(record)} fit.max_iterations=…",
             )
         if "/" in record.id:
-            sweep = record.id.partition("/")[0]
-            raise RequestError(f"{record.id} is a run of a sweep", f"resume the sweep: runtree resume {sweep}")
+            resume = command("resume", record.id.partition("/")[0], outputs=outputs_of(record))
+            raise RequestError(f"{record.id} is a run of a sweep", f"resume the sweep: {resume}")
         with self.folder.held():  # refuses a run that another process works on, before anything is removed
             drop_artifacts(self.folder, ("checkpoints",))
         return self.folder

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.app.clean import find_best_runs
-from runtree.app.engines import LauncherExecutor, make_executor, make_preflight_executor
+from runtree.app.engines import LauncherExecutor, make_executor, make_preflight_executor, refuse_shared_folder
 from runtree.app.preflight import SweepPlan, SweepRequest, preflight, read_sweep_overrides
 from runtree.app.train import TrainResult
+from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, NotFoundError, RequestError
 from runtree.contract.redaction import redact, redact_override
 from runtree.contract.types import RunRecord
@@ -67,6 +68,8 @@ def run_sweep(
         plan = preflight(request, sweeper.config, overrides, composer, checker)
         plan.slots, plan.reaches_runs = executor.slots, isinstance(executor, ProcessExecutor)
         check_executor(executor, plan)
+        if plan.size != 1 or plan.options.repeats > 1:
+            refuse_shared_folder(plan.config)
         if request.plan_only:
             identity = sweep_identity(plan.spaces, plan.composer, plan.node, plan.preflight)
             plan.warm_start = tuple(read_warm_start(plan, identity).lines)
@@ -94,7 +97,9 @@ def execute_plan(plan: SweepPlan, executor: Executor, open_folder: Callable[["Di
     warm = read_warm_start(plan, identity) if request.resume is None else None
     folder = plan.folder = SweepFolder(open_folder(plan.config))
     if request.resume is None and folder.ledger.exists():
-        raise RequestError(f"{folder.path} already contains a sweep", f"resume it: runtree resume {folder.path}")
+        raise RequestError(
+            f"{folder.path} already contains a sweep", f"resume it: {command('resume', str(folder.path))}"
+        )
     with ExitStack() as stack:
         stack.enter_context(folder.held())  # a lock that ends with this process
         folder.request.unlink(missing_ok=True)  # of an earlier `runtree stop`
@@ -222,7 +227,7 @@ def failed_gates(done: TrainResult) -> tuple[str, ...]:
         plan = done.swept.plan
         assert plan is not None and plan.folder is not None
         return _gate_sentences(_best_records(done.swept.driver, plan.folder), named=True)
-    records = [read_record(RunFolder(run.folder)) for run in done.runs]
+    records = done.records if done.multirun else [read_record(RunFolder(run.folder)) for run in done.runs]
     best = find_best_runs(records) if done.multirun else {record.folder for record in records}
     return _gate_sentences((record for record in records if record.folder in best), named=done.multirun)
 

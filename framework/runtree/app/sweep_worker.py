@@ -172,6 +172,8 @@ class SweepWorker:
                     on_end=records.append,
                     options=RunOptions(
                         request.overrides,
+                        number=request.number,
+                        attempt=request.attempt,
                         cached=self.cache.get_or_compute,
                         should_prune=channel.report,
                         prunable=request.prunes,

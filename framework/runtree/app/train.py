@@ -1,7 +1,7 @@
 """From a command line to runs: Hydra composes the config and calls the one task that runs it."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App, existing_folder, rest_idle_threads, typed_words
 from runtree.config.provenance import TypedWords
-from runtree.contract.errors import RequestError, RuntreeError, UnknownKeyError
+from runtree.contract.errors import NotFoundError, RequestError, RunFailedError, RuntreeError, UnknownKeyError
+from runtree.contract.types import RunRecord
+from runtree.records.commands import composing_words, flags_for
 from runtree.training.active_run import ActiveRun
 
 if TYPE_CHECKING:
@@ -49,10 +51,11 @@ NO_CALLBACKS = TrainCallbacks()
 class TrainResult:
     """The run or the sweep of a command line.
 
-    Under a sweeper that is not runtree's, `runs` and `failures` (overrides, error) list the runs one by one.
+    Under a sweeper that is not runtree's, `records` and `failures` (overrides, error) list the runs one by one.
     """
 
     runs: list[ActiveRun] = field(default_factory=list)
+    records: list[RunRecord] = field(default_factory=list)
     failures: list[tuple[tuple[str, ...], Exception]] = field(default_factory=list)
     folder: Path | None = None
     multirun: bool = False
@@ -83,7 +86,8 @@ def train(
         composed = engine.compose(overrides, multirun=flags.multirun)
         # `hydra.mode` in a config file starts a multirun without -m
         result.multirun = flags.multirun or str(composed.hydra.mode).endswith("MULTIRUN")
-        task = HydraTask(app, result, callbacks, order, flags, typed)
+        composed_by = (*flags_for(flags.config_name, existing_folder(flags.config_dir)), *composing_words(words))
+        task = HydraTask(app, result, callbacks, order, flags, typed, composed_by)
         planned = order is not None and order.plan_only
         if not result.multirun:
             engine.run(composed, task)
@@ -92,9 +96,14 @@ def train(
         elif planned:  # another sweeper would run its jobs
             raise RequestError("plan needs runtree's own sweeper", "type: hydra/sweeper=runtree")
         else:
+            if names_several_runs(overrides):
+                from runtree.app.engines import refuse_shared_folder
+
+                refuse_shared_folder(composed)
             # the folder is made here and passed as an override, because Hydra's sweeper would reuse an existing one
             result.folder = _sweep_folder(composed)
-            engine.multirun([*overrides, f"hydra.sweep.dir={_quote(result.folder)}"], task)
+            returned = engine.multirun([*overrides, f"hydra.sweep.dir={_quote(result.folder)}"], task)
+            collect_jobs(returned, result)
     except UnknownKeyError as error:  # a sweep knows its own keys, the catalogue those of other options
         raise unknown_key_error(error.key, words, app.catalogue, error.known) from None
     except RuntreeError:
@@ -103,7 +112,8 @@ def train(
         # an error of the run is not Hydra's, and its traceback must not be replaced by a hint on overrides
         if not _comes_from_hydra(error):
             raise
-        raise translate_error(error, words, app.catalogue, result.multirun or flags.multirun) from error
+        multirun, named = result.multirun or flags.multirun, flags_for(flags.config_name, flags.config_dir)
+        raise translate_error(error, words, app.catalogue, multirun, named) from error
     return result
 
 
@@ -117,12 +127,15 @@ class HydraTask:
     order: "SweepRequest | None" = None
     flags: argparse.Namespace | None = None
     typed: TypedWords = field(default_factory=TypedWords)
+    composed_by: tuple[str, ...] = ()  # `RunRecord.flags`
+    attempts: Mapping[int, str] = field(default_factory=dict)  # of the runs of a sweep that are launched, by number
 
     def __reduce__(self) -> Any:
         """Pickle for the process of a Hydra launcher, which makes its own application."""
-        # only what the other process cannot find by itself: plugins that were registered by hand, and the folder of the
-        # sweep
-        return make_remote_task, (self.app.plugins.extra, self.result.folder, self.result.swept is not None, self.typed)
+        # only what the other process cannot find by itself: plugins that were registered by hand, the folder of the
+        # sweep, what was typed, and which attempts are launched
+        place = self.app.plugins.extra, self.result.folder, self.result.swept is not None
+        return make_remote_task, (*place, self.typed, self.composed_by, self.attempts)
 
     def __call__(self, config: "DictConfig") -> Any:
         """Run one job: config in, objective out."""
@@ -134,7 +147,9 @@ class HydraTask:
         from runtree.app.sweep import SweepResult, run_sweep
 
         order = self.order or SweepRequest(self.app)
-        order.overrides, order.typed = tuple(arguments), self.typed
+        # as typed: Hydra leaves its own words, such as hydra/launcher, out of the arguments of a sweeper
+        words = arguments if self.flags is None else [*self.flags.recorded, *self.flags.overrides]
+        order.overrides, order.typed = tuple(words), self.typed
         if self.flags is not None:
             order.config_name = self.flags.config_name or "config"
             order.config_dir = existing_folder(self.flags.config_dir)
@@ -153,7 +168,12 @@ class HydraTask:
 
 
 def make_remote_task(
-    extra: tuple[tuple[str, object], ...], folder: Path | None, of_sweep: bool, typed: TypedWords
+    extra: tuple[tuple[str, object], ...],
+    folder: Path | None,
+    of_sweep: bool,
+    typed: TypedWords,
+    composed_by: tuple[str, ...],
+    attempts: Mapping[int, str],
 ) -> HydraTask:
     """Make the task in the process of a Hydra launcher."""
     from runtree.app.sweep import SweepResult
@@ -161,18 +181,18 @@ def make_remote_task(
 
     app = App(make_plugins(extra=extra)) if extra else App()
     result = TrainResult(folder=folder, multirun=True, swept=SweepResult() if of_sweep else None)
-    return HydraTask(app, result, typed=typed)
+    return HydraTask(app, result, typed=typed, composed_by=composed_by, attempts=attempts)
 
 
 def run_job(config: "DictConfig", task: HydraTask) -> Any:
-    """Run one of Hydra's jobs and return its objective, None if it failed in a multirun that continues."""
+    """Run one of Hydra's jobs and return its objective; its error if it failed in a multirun that continues."""
     from hydra.core.hydra_config import HydraConfig
 
     from runtree.config.freeze import freeze
     from runtree.lifecycle.cache import SINGLE_RUN_BYTES, RunCache
     from runtree.lifecycle.execute import ExecutionRequest, execute
     from runtree.lifecycle.outcome import objective_entry
-    from runtree.records.layout import make_run_folder, use_run_folder
+    from runtree.records.layout import SweepFolder, make_run_folder, use_run_folder
     from runtree.training.active_run import RunOptions
 
     hydra, result, callbacks = HydraConfig.get(), task.result, task.callbacks
@@ -180,29 +200,41 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
     overrides = tuple(str(text) for text in hydra.overrides.task)
     frozen = freeze(config)
     output_dir = Path(hydra.runtime.output_dir)
-    if output_dir == Path.cwd():  # the default of conf/config.yaml: the user named no folder
+    number = int(hydra.job.num) if result.multirun else None
+    if result.swept is not None and result.folder is not None and number is not None:
+        # by the number of the run alone: `hydra.sweep.subdir` is for Hydra's own files, and may be anything
+        open_new: OpenFolder = partial(use_run_folder, SweepFolder(result.folder.absolute()).run(number).path)
+    elif output_dir == Path.cwd():  # the default of conf/config.yaml: the user named no folder
         parent = Path(frozen.config["outputs"]) / str(frozen.config["experiment"]["name"])
-        open_new: OpenFolder = partial(make_run_folder, parent, frozen.fingerprint)
+        open_new = partial(make_run_folder, parent, frozen.fingerprint)
     else:
         open_new = partial(use_run_folder, output_dir)
     sweep = result.folder.name if result.folder else None
-    keep = later_keep_filter(config, output_dir, int(hydra.job.num), result) if result.swept is not None else None
+    keep = later_keep_filter(config) if result.swept is not None else None
     folder = callbacks.choose_folder(frozen, open_new)
     cached = RunCache(SINGLE_RUN_BYTES).get_or_compute
-    # a run that is not kept keeps what `compare` tests it by; the driver bounds that for the sweep
-    predicted = _prediction_bytes(config) if keep else 0
-    options = RunOptions(overrides, cached=cached, on_iteration=callbacks.on_iteration, prediction_bytes=predicted)
+    options = RunOptions(
+        overrides,
+        task.composed_by,
+        number=number,
+        attempt=task.attempts.get(number) if number is not None else None,
+        cached=cached,
+        on_iteration=callbacks.on_iteration,
+        # a run that is not kept keeps what `compare` tests it by; the driver bounds that for the sweep
+        prediction_bytes=_prediction_bytes(config) if keep else 0,
+    )
     request = ExecutionRequest(frozen, folder, sweep, keep, options=options)
     try:
         # what was typed, and not the overrides of the job: these come from config files, tuners and records, too
         run = execute(request, task.app.plugins, task.app.allow_list(task.typed), callbacks.on_stage)
     except Exception as error:
         # in a sweep of runtree's the driver records the failure; under another sweeper the other jobs go on, and all
-        # failures are listed at the end
+        # failures are listed at the end. As a value: Hydra's sweeper would end at the first exception, and the job may
+        # be in another process
         if not result.multirun or result.swept is not None:
             raise
         result.failures.append((overrides, error))
-        return None
+        return error
     result.runs.append(run)
     callbacks.on_run_end(run)
     return objective_entry(run)["value"]
@@ -216,21 +248,56 @@ def _prediction_bytes(config: "DictConfig") -> int:
     return read_loop_options(OmegaConf.to_container(config.tuner, resolve=True)).prediction_bytes  # type: ignore[arg-type]
 
 
-def later_keep_filter(
-    config: "DictConfig", output_dir: Path, number: int, result: TrainResult
-) -> Callable[[ActiveRun], bool] | None:
+def names_several_runs(overrides: Sequence[str]) -> bool:
+    """Return whether a command line names several values, and so several runs."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parser = OverridesParser.create()
+    return any(parser.parse_override(text).is_sweep_override() for text in overrides)
+
+
+def collect_jobs(returned: Any, result: TrainResult) -> None:
+    """Read the records of the jobs that Hydra's own sweeper returned: a launcher may have run them elsewhere.
+
+    A sweeper that returns no jobs, as those that optimize do, ran them in this process or leaves them to be listed.
+    """
+    from runtree.contract.redaction import redact_override
+    from runtree.records.layout import RunFolder
+    from runtree.records.record import read_record
+
+    batches = returned if isinstance(returned, list) else []
+    jobs = [job for batch in batches if isinstance(batch, list | tuple) for job in batch]
+    if not jobs:
+        result.records = [read_record(RunFolder(run.folder)) for run in result.runs]
+    else:
+        result.failures = []  # those of this process, which are among the jobs
+    for job in jobs:
+        overrides, hydra = tuple(str(text) for text in job.overrides), job.hydra_cfg.hydra
+        if isinstance(job._return_value, Exception):
+            result.failures.append((overrides, job._return_value))
+            continue
+        try:
+            record = read_record(RunFolder(Path(str(hydra.runtime.output_dir))))
+        except NotFoundError as error:
+            result.failures.append((overrides, error))
+            continue
+        written = tuple(map(redact_override, overrides))
+        if (record.number, tuple(record.overrides)) == (int(hydra.job.num), written):
+            result.records.append(record)
+        else:
+            message = f"{record.folder}: the record there is of another run"
+            result.failures.append((overrides, RunFailedError(message, "give each run a folder: hydra.sweep.subdir")))
+
+
+def later_keep_filter(config: "DictConfig") -> Callable[[ActiveRun], bool] | None:
     """Return a filter that keeps no artifacts if the sweep's driver runs the best again, to keep theirs.
 
-    None if each run keeps its own: all are wanted, or the driver could not run one again in the same folder.
+    None if each run keeps its own: all are wanted, or the driver could not run one again.
     """
     from omegaconf import OmegaConf
 
-    from runtree.records.layout import SweepFolder
-
-    assert result.folder is not None
-    same_folder = SweepFolder(result.folder.absolute()).run(number).path == output_dir.absolute()
     # the driver composes without Hydra's job, so it cannot resolve interpolations of `hydra:`
-    repeatable = same_folder and "${hydra:" not in str(OmegaConf.to_container(config, resolve=False))
+    repeatable = "${hydra:" not in str(OmegaConf.to_container(config, resolve=False))
     return (lambda run: False) if repeatable and config.tuner.keep != "all" else None
 
 

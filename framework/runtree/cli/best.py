@@ -13,7 +13,7 @@ from runtree.cli.compare import (
     format_limits,
     make_comparison,
     naming_keys,
-    naming_settings,
+    request_words,
     row_document,
 )
 from runtree.cli.format import (
@@ -27,6 +27,7 @@ from runtree.cli.format import (
     pluralize,
 )
 from runtree.cli.tables import print_json
+from runtree.records.commands import run_command, training_command, training_overrides
 
 if TYPE_CHECKING:
     from runtree.records.compare.table import ComparisonTable, CostChoice
@@ -96,21 +97,21 @@ def _make_document(table: "ComparisonTable", choice: "CostChoice") -> dict[str, 
         "by": choice.by,
         "cost": choice.cost,
         "cost_of_best": choice.cost_of_best,
+        "overrides": training_overrides(choice.run),
+        "command": training_command(choice.run),
         "configuration": row_document(choice.line, naming_keys(table.lines)),
     }
 
 
 def _print_choice(table: "ComparisonTable", choice: "CostChoice", outputs: str) -> None:
-    settings = naming_settings(choice.line, naming_keys(table.lines))
-    # as YAML writes them, so that a pair can be typed as an override
-    texts = {key: "null" if value is None else value for key, value in settings.items()}
-    pairs = " ".join(f"{key.removesuffix('.name')}={text}" for key, text in texts.items())
     spread = choice.line.spread
     seeds = f", mean of {spread.n} seeds" if spread.n > 1 else ""
     level = f"{100 * (1 - table.request.alpha):g} %"
     interval = "" if spread.low is None else f", {level} CI {format_limits(choice.line)}"
     lines = {
-        "best": f"{choice.run.id}   {pairs}",
+        "best": choice.run.id,
+        # whole, and not only the settings in which it differs from the next: what is typed again has to be this one
+        "command": training_command(choice.run),
         "score": f"{format_cell(spread.mean)} {table.measure.name}{seeds}{interval}",
         "reason": _format_reason(table, choice),
         "among": format_heading(table),
@@ -121,8 +122,8 @@ def _print_choice(table: "ComparisonTable", choice: "CostChoice", outputs: str) 
     for label, text in lines.items():
         click.echo(labelled(label, text))
     commands = [
-        command("show", choice.run.id, outputs=outputs),
-        command("compare", *table.request.words, outputs=outputs),
+        run_command("show", choice.run),
+        command("compare", *request_words(table.request), outputs=outputs),
     ]
     click.echo(next_steps(commands))
 

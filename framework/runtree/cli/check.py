@@ -7,6 +7,7 @@ import click
 from runtree.cli.completion import complete_override
 from runtree.cli.format import command, format_seconds, labelled, next_steps
 from runtree.cli.tables import print_json, print_table
+from runtree.records.commands import flags_for
 
 if TYPE_CHECKING:
     from runtree.app.check import CheckReport
@@ -50,11 +51,11 @@ def check_command(overrides: tuple[str, ...], as_json: bool) -> int:
     if as_json:
         _print_json(checked)
     else:
-        _print_checks(checked, flags.overrides)
+        _print_checks(checked, [*flags_for(flags.config_name, flags.config_dir), *flags.overrides])
     return 0 if checked.passed else GateError.exit_code
 
 
-def _print_checks(checked: "CheckReport", overrides: list[str]) -> None:
+def _print_checks(checked: "CheckReport", words: list[str]) -> None:
     from runtree.checks.context import CHECK_STATES
     from runtree.cli.train import run_lines
 
@@ -66,10 +67,9 @@ def _print_checks(checked: "CheckReport", overrides: list[str]) -> None:
     notes = {number: f"-> {text}" for number, text in advice.items() if text}
     print_table(["check", "result", "message"], rows, notes)
     counts = ", ".join(f"{checked.count(state)} {state}" for state in CHECK_STATES if checked.count(state))
-    click.echo(f"\n{counts} in {format_seconds(checked.seconds)} s; nothing was written")
-    verb = "train" if checked.passed else "check"
-    prefix = "" if checked.passed else "fix what failed, then: "
-    click.echo(next_steps([f"{prefix}{command(verb, *overrides)}"]))
+    again = "" if checked.passed else "; fix what failed, and check again"
+    click.echo(f"\n{counts} in {format_seconds(checked.seconds)} s; nothing was written{again}")
+    click.echo(next_steps([command("train" if checked.passed else "check", *words)]))
 
 
 def _print_json(checked: "CheckReport") -> None:

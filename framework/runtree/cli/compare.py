@@ -24,6 +24,7 @@ from runtree.cli.format import (
     where_option,
 )
 from runtree.cli.tables import print_csv, print_json, print_table
+from runtree.records.commands import run_command, run_name
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 DEFAULT_LIMIT = 20
+DEFAULT_ALPHA = 0.05
+DEFAULT_CORRECTION = "holm"
 MAX_TESTS = 4  # named in a footnote
 MAX_REASONS = 3
 MAX_NOTES = 2
@@ -69,14 +72,14 @@ def comparison_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--correction",
             type=click.Choice(["holm", "bh", "none"]),
-            default="holm",
+            default=DEFAULT_CORRECTION,
             show_default=True,
             help="Correction for multiple tests: family-wise error (holm) or false discovery rate (bh).",
         ),
         click.option(
             "--alpha",
             type=click.FloatRange(0, 0.5, min_open=True),
-            default=0.05,
+            default=DEFAULT_ALPHA,
             show_default=True,
             help="Significance level; confidence intervals have the level 1 - alpha.",
         ),
@@ -389,10 +392,19 @@ def _left_out(table: "ComparisonTable") -> Iterator[str]:
 
 def _suggestions(table: "ComparisonTable", outputs: str) -> list[str]:
     best, *others = table.lines
-    top = best.top(table.measure).id
-    commands = [command("show", top, outputs=outputs)]
+    top = best.top(table.measure)
+    commands = [run_command("show", top)]
     if others:
-        commands.append(command("diff", top, others[0].top(table.measure).id, outputs=outputs))
+        commands.append(run_command("diff", top, run_name(others[0].top(table.measure))))
     if any(row.tied for row in others):
-        commands.append(command("best", *table.request.words, "--cheapest", outputs=outputs))
+        commands.append(command("best", *request_words(table.request), "--cheapest", outputs=outputs))
     return commands
+
+
+def request_words(request: "CompareRequest") -> list[str]:
+    """Return the words and options that select the same runs and the same metric again."""
+    words = [*request.words, *(["--metric", request.metric] if request.metric else [])]
+    words += [word for condition in request.where for word in ("--where", condition)]
+    words += ["--alpha", f"{request.alpha:g}"] if request.alpha != DEFAULT_ALPHA else []
+    words += ["--correction", request.correction] if request.correction != DEFAULT_CORRECTION else []
+    return [*words, *(["--force"] if request.force else [])]

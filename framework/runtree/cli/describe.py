@@ -57,7 +57,7 @@ def _find_option(catalogue: "Catalogue", what: str) -> "Option":
         default = catalogue.choices().get(group)
         if default is None:
             names = ", ".join(catalogue.groups[group])
-            raise RequestError(f"{group} has no default option", f"possible: {names}", f"see: runtree list {group}")
+            raise RequestError(f"{group} has no default option", f"possible: {names}", f"see: {command('list', group)}")
         return catalogue.option(group, default)
     groups = [group for group, options in catalogue.groups.items() if what in options]
     if len(groups) > 1:

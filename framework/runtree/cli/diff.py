@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.format import command, format_seconds, labelled, next_steps, outputs_option, pluralize, printable
+from runtree.cli.format import format_seconds, labelled, next_steps, outputs_option, pluralize, printable
 from runtree.cli.tables import print_json, print_table
+from runtree.records.commands import run_command
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -77,7 +78,7 @@ def _print_diff(result: "Diff", outputs: str) -> None:
     for label, text in _comparability_lines(result):
         click.echo(labelled(label, text))
     print_sections(result.sections)
-    commands = [command("show", record.id, outputs=outputs) for record in (result.first, result.second)]
+    commands = [run_command("show", record) for record in (result.first, result.second)]
     click.echo(f"\n{next_steps(commands)}")
 
 

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtree.cli.format import command, next_steps, pluralize, printable
+from runtree.cli.format import next_steps, pluralize, printable
 from runtree.cli.tables import print_csv, print_json, print_table
+from runtree.records.commands import run_command, training_command
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -136,11 +136,11 @@ def format_gate(name: str, passed: bool, text: str) -> str:
     return printable(f"gate {name}: passed, {text}" if passed else f"gate {name}: failed")
 
 
-def print_warnings(folder: Path) -> None:
+def print_warnings(record: "RunRecord") -> None:
     """Print the first warnings of the diagnosis, and how to see the others."""
     from runtree.records.reader import RunReader
 
-    findings = RunReader(folder).evaluation.get("findings") or []
+    findings = RunReader(record.folder).evaluation.get("findings") or []
     warnings = [finding for finding in findings if finding.get("level") == "warning"]
     if not warnings:
         return
@@ -148,7 +148,7 @@ def print_warnings(folder: Path) -> None:
     for warning in warnings[:MAX_WARNINGS]:
         click.echo(f"warning: {printable(warning['says'])}")
     hidden = f"{len(warnings) - MAX_WARNINGS} more, and " if len(warnings) > MAX_WARNINGS else ""
-    click.echo(f"         {hidden}what to do: runtree show latest --findings")
+    click.echo(f"         {hidden}what to do: {run_command('show', record, '--findings')}")
 
 
 def print_findings(record: "RunRecord", as_json: bool, as_csv: bool, outputs: str) -> None:
@@ -166,7 +166,7 @@ def print_findings(record: "RunRecord", as_json: bool, as_csv: bool, outputs: st
         rows = [[finding["level"], finding["name"], finding["says"]] for finding in findings]
         notes = {number: f"-> {finding['advice']}" for number, finding in enumerate(findings) if finding["advice"]}
         print_table(FINDING_COLUMNS[:3], rows, notes)
-        commands = [command("show", record.id, outputs=outputs)]
+        commands = [run_command("show", record)]
         if not any(finding["name"] in ("more rows", "robustness") for finding in findings):  # only "full" has these
-            commands.insert(0, command("train", *record.overrides, "evaluator.diagnose=full"))
+            commands.insert(0, training_command(record, "evaluator.diagnose=full"))
         click.echo(f"\n{next_steps(commands)}")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.format import command, next_steps, outputs_option
+from runtree.cli.format import next_steps, outputs_option
 from runtree.cli.tables import print_csv, print_json, print_table
+from runtree.records.commands import run_command
 
 if TYPE_CHECKING:
     from runtree.app.explain import ExplainedRows
@@ -73,7 +74,7 @@ def explain_command(
         print_csv(HEADINGS, cells)
     else:
         _print_rows(explained, top)
-        click.echo(f"\n{next_steps([command('show', record.id, outputs=outputs)])}")
+        click.echo(f"\n{next_steps([run_command('show', record)])}")
 
 
 def _make_documents(explained: "ExplainedRows") -> list[dict[str, Any]]:

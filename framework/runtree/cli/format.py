@@ -1,7 +1,5 @@
 """How values, times, settings and commands are written in the output of the command line."""
 
-import os
-import shlex
 import shutil
 import sys
 import textwrap
@@ -13,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtree.contract.commands import DEFAULT_OUTPUTS as DEFAULT_OUTPUTS
+from runtree.contract.commands import command as command
+from runtree.contract.commands import display_path as display_path
+from runtree.contract.commands import typed as typed
 from runtree.contract.redaction import redact
 
 if TYPE_CHECKING:
     from runtree.records.layout import SweepFolder
     from runtree.sweeps.state import RunState, Trial
 
-DEFAULT_OUTPUTS = "outputs"
 LABEL_WIDTH = 9  # of the word that a line begins with
 PIPE_WIDTH = 100  # columns of wrapped text where the output goes to a file or a pipe
 MAX_SETTINGS = 6  # shown of a configuration where it must fit into one line
@@ -199,18 +200,13 @@ def format_test_usage(usage: Mapping[str, Any]) -> str:
 
 def sweep_name(folder: "SweepFolder", outputs: str | None = None) -> str:
     """Return what to type for a sweep: the name of its folder where that is unambiguous, else its path."""
-    path = folder.path
+    return folder.path.name if is_listed(folder, outputs) else display_path(folder.path)
+
+
+def is_listed(folder: "SweepFolder", outputs: str | None = None) -> bool:
+    """Return whether the verbs find a sweep by its name: only below the output folder."""
     expected = Path(outputs or DEFAULT_OUTPUTS).absolute()
-    # the other verbs find a sweep by its name only below the output folder
-    inside = path.name.endswith("-sweep") and path.absolute().parent.parent == expected
-    return path.name if inside else display_path(path)
-
-
-def display_path(path: Path) -> str:
-    """Return a path as a user would type it: relative if it is below the working directory."""
-    # os.path and not Path.relative_to, which raises for a path that is not below
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
+    return folder.path.name.endswith("-sweep") and folder.path.absolute().parent.parent == expected
 
 
 # Lines
@@ -253,13 +249,6 @@ def indented(text: str, indent: str) -> str:
     # at least 24 columns, since textwrap refuses a width of 0 and below
     lines = textwrap.wrap(format_cell(text), max(width - len(indent), 24), break_on_hyphens=False)
     return "\n".join(indent + line for line in lines)
-
-
-def command(*words: str, outputs: str | None = None) -> str:
-    """Return a command as it is typed; the output folder is named where it is not the default."""
-    # without it the command would look into another folder than the one that suggested it
-    option = ["--outputs", outputs] if outputs and outputs != DEFAULT_OUTPUTS else []
-    return shlex.join(["runtree", *words, *option])
 
 
 def next_steps(commands: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from runtree.cli.format import next_steps
+from runtree.cli.format import command, next_steps
 from runtree.contract.errors import DataError, RequestError, unknown
 
 EXPERIMENT = "baseline"
@@ -108,9 +108,9 @@ def init_command(folder: Path, data: Path | None, target: str | None) -> None:
     for name in kept:
         click.echo(f"kept     {os.path.normpath(folder / name)}, which exists already")
     # an experiment that was kept may choose another table
-    choice = f" data={table.name}" if table and EXPERIMENT_FILE in kept else ""
+    choice = [f"data={table.name}"] if table and EXPERIMENT_FILE in kept else []
     enter = f"cd {shlex.quote(str(folder))} && " if folder.resolve() != Path.cwd() else ""
-    click.echo(f"\n{next_steps([f'{enter}runtree train experiment={EXPERIMENT}{choice}', 'runtree runs'])}")
+    click.echo(f"\n{next_steps([enter + command('train', f'experiment={EXPERIMENT}', *choice), command('runs')])}")
 
 
 def _inspect_table(data: Path | None, target: str | None) -> UserTable | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from runtree.contract.commands import command
 from runtree.contract.errors import RuntreeError, first_line, nearest
 from runtree.contract.output import SafeStream
 from runtree.contract.redaction import redact_override, redact_text
@@ -83,7 +84,7 @@ class VerbGroup(click.Group):
             hint = f"did you mean: {', '.join(close)}?" if close else "see: runtree --help"
             # the most frequent slip: `runtree algorithm=ridge`, as with a plain Hydra application
             if "=" in name:
-                hint = f"did you mean: runtree train {name}?"
+                hint = f"did you mean: {command('train', *args)}"
             raise click.UsageError(f"unknown verb '{name}'\n  {hint}")
         return super().resolve_command(context, args)
 

@@ -21,6 +21,7 @@ from runtree.cli.format import (
     wrapped,
 )
 from runtree.cli.tables import print_json, print_table
+from runtree.records.commands import flags_for
 
 if TYPE_CHECKING:
     import argparse
@@ -290,7 +291,9 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
         sizes = f"at most {format_bytes(preflight.prediction_bytes)} per run, {format_bytes(most)} in all"
         click.echo(wrapped("disk", f"{sizes}, for the validation predictions (tuner.predictions)"))
     click.echo(wrapped("folder", _output_folder(plan, is_single)))
-    words = ["train", *([] if is_single else ["-m"]), *plan.request.overrides]
+    request = plan.request
+    composed_by = flags_for(request.config_name, request.config_dir)
+    words = ["train", *([] if is_single else ["-m"]), *composed_by, *request.overrides]
     click.echo(f"\nnothing was run\n{next_steps([command(*words)])}")
 
 

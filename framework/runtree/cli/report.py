@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runtree.cli.completion import complete_run_or_sweep
-from runtree.cli.format import command, display_path, labelled, next_steps, outputs_option
+from runtree.cli.format import command, display_path, labelled, next_steps, outputs_option, sweep_name
 
 HELP = """Write report.html of a run or a sweep again, from the files in its folder.
 
@@ -26,6 +26,8 @@ or never written. With -o it is written to FILE, and the folder is not changed.
 def report_command(what: str, output: Path | None, show: bool, outputs: str) -> None:
     from runtree.app.report import write_any_report
     from runtree.contract.errors import RequestError
+    from runtree.records.commands import run_name
+    from runtree.records.layout import SweepFolder
 
     try:
         written = write_any_report(Path(outputs), what, output)
@@ -35,7 +37,9 @@ def report_command(what: str, output: Path | None, show: bool, outputs: str) -> 
     click.echo(labelled("report", f"{display_path(written.file)}   ({kilobytes:,.0f} kB) of {written.name}"))
     for line in written.missing:
         click.echo(labelled("missing", line))
-    click.echo(f"\n{next_steps([command('report', written.name, '--open', outputs=outputs)])}")
+    source = written.source
+    name = sweep_name(source, outputs) if isinstance(source, SweepFolder) else run_name(source)
+    click.echo(f"\n{next_steps([command('report', name, '--open', outputs=outputs)])}")
     if show:
         # as a URI: browsers take a path with a # or ? for an address with a fragment
         click.launch(written.file.resolve().as_uri())

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.format import command, labelled, next_steps, outputs_option, trust_option
+from runtree.cli.format import labelled, next_steps, outputs_option, trust_option
 from runtree.cli.tables import print_json
+from runtree.records.commands import run_command, run_name
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -123,7 +124,7 @@ def _print_comparison(differences: "Diff", agreements: "dict[str, Agreement]", o
     print_sections(
         section for section in differences.sections if section.name in OTHER_SECTIONS and section.differences
     )
-    commands = [command("diff", first.id, second.id, outputs=outputs), command("show", second.id, outputs=outputs)]
+    commands = [run_command("diff", first, run_name(second)), run_command("show", second)]
     click.echo(f"\n{next_steps(commands)}")
 
 

@@ -21,6 +21,7 @@ from runtree.cli.format import (
 from runtree.cli.tables import fit_columns, print_csv, print_json, print_table, spreadsheet_safe
 from runtree.contract.errors import first_line
 from runtree.contract.files import create_file
+from runtree.records.commands import run_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +111,9 @@ def runs_command(
     elif as_csv:
         _print_csv(selection.records)
     elif selection.records:
-        _print_table(selection, outputs)
+        words = [*(["--experiment", experiment] if experiment else [])]
+        words += [word for condition in where for word in ("--where", condition)]
+        _print_table(selection, words, outputs)
     else:
         click.echo(f"{selection.counts} match" if selection.total else f"no runs in {outputs} yet")
         for line in selection.hints:
@@ -177,7 +180,7 @@ def _print_csv(records: "Sequence[RunRecord]") -> None:
     print_csv([*names, *(f"fingerprint.{name}" for name in fingerprints), "objective", "error", "folder"], rows)
 
 
-def _print_table(selection: "RunSelection", outputs: str) -> None:
+def _print_table(selection: "RunSelection", filters: Sequence[str], outputs: str) -> None:
     columns, common = _make_columns(selection)
     facts = [selection.counts, _format_order(selection)]
     facts += ["--all shows every run"] if len(selection.records) < selection.matching else []
@@ -194,7 +197,7 @@ def _print_table(selection: "RunSelection", outputs: str) -> None:
     if len(kept) < len(headings):
         hidden = ", ".join(heading for heading in headings if heading not in kept)
         click.echo(f"hidden, since the terminal is too narrow: {hidden} (all columns: --csv)", err=True)
-    click.echo(f"\n{next_steps(_suggestions(selection, outputs))}")
+    click.echo(f"\n{next_steps(_suggestions(selection, filters, outputs))}")
 
 
 def _make_columns(selection: "RunSelection") -> tuple[list[RunColumn], list[str]]:
@@ -285,12 +288,13 @@ def _warn_of_mixed_data(selection: "RunSelection") -> None:
         click.echo(f"note: the runs use {splits} splits of the rows, which explains small differences", err=True)
 
 
-def _suggestions(selection: "RunSelection", outputs: str) -> list[str]:
+def _suggestions(selection: "RunSelection", filters: Sequence[str], outputs: str) -> list[str]:
+    """Return what to type next; `filters` are the options that selected these runs."""
     first, *others = selection.records
     metric = next((record.objective["metric"] for record in selection.records if record.objective), None)
-    commands = [command("show", first.id, outputs=outputs)]
+    commands = [run_command("show", first)]
     if selection.by == "started" and others and metric:
-        commands.append(command("runs", "--sort", f"test.{metric}", outputs=outputs))
+        commands.append(command("runs", *filters, "--sort", f"test.{metric}", outputs=outputs))
     return commands
 
 

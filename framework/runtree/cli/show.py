@@ -1,6 +1,5 @@
 """`runtree show`: one run on a page."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from runtree.cli.format import (
     terminal_width,
 )
 from runtree.cli.tables import print_csv, print_json, print_table
+from runtree.records.commands import run_command, training_command
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -149,10 +149,10 @@ def _print_page(record: "RunRecord", outputs: str) -> None:
     for line in _yaml_lines(nested_settings(record)):
         click.echo(f"  {line}")
     click.echo()
-    click.echo(labelled("command", shlex.join(["runtree", "train", *record.overrides])))
+    click.echo(labelled("command", training_command(record)))
     click.echo(labelled("folder", str(record.folder)))
     if cleaned:
-        text = f"removed by runtree clean: {', '.join(cleaned)}; to restore them: runtree rerun {record.id}"
+        text = f"removed by runtree clean: {', '.join(cleaned)}; to restore them: {run_command('rerun', record)}"
         click.echo(labelled("cleaned", text))
     click.echo(f"\n{next_steps(_suggestions(record, outputs, has_model=not cleaned.get('model')))}")
 
@@ -239,8 +239,8 @@ def _yaml_lines(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _suggestions(record: "RunRecord", outputs: str, has_model: bool) -> list[str]:
     if record.state != "completed":
-        return [command("show", record.id, "--log", outputs=outputs), command("runs", outputs=outputs)]
-    config = command("show", record.id, "--config", outputs=outputs)
+        return [run_command("show", record, "--log"), command("runs", outputs=outputs)]
+    config = run_command("show", record, "--config")
     if not has_model:
-        return [command("rerun", record.id, outputs=outputs), config]
-    return [command("predict", record.id, "ROWS.csv", "-o", "OUT.csv", outputs=outputs), config]
+        return [run_command("rerun", record), config]
+    return [run_command("predict", record, "ROWS.csv", "-o", "OUT.csv"), config]

@@ -15,6 +15,7 @@ from runtree.cli.format import (
     format_age,
     format_cell,
     format_state_counts,
+    is_listed,
     labelled,
     metric_name,
     next_steps,
@@ -25,6 +26,7 @@ from runtree.cli.format import (
 )
 from runtree.cli.tables import print_json, print_table
 from runtree.contract.errors import NotFoundError
+from runtree.records.commands import sweep_command
 
 if TYPE_CHECKING:
     from runtree.cli.sweep.ledger_reader import LedgerReader
@@ -86,7 +88,7 @@ def _print_status(reader: "LedgerReader", outputs: str) -> None:
         process = f"process {reader.holder.get('pid', '?')} on {reader.holder.get('host', '?')}"
         state = f"running: {process}, started {since}"
     click.echo(wrapped("sweep", f"{sweep_name(reader.folder, outputs)}   {state}"))
-    click.echo(wrapped("command", " ".join(["runtree train -m", *(reader.request.get("overrides") or [])])))
+    click.echo(labelled("command", sweep_command(reader.request)))
     for text in reader.book.warm.get("says") or ():
         click.echo(wrapped("start", str(text)))
     counts = format_state_counts(progress.states)
@@ -114,7 +116,7 @@ def _suggestions(reader: "LedgerReader", outputs: str) -> Iterator[str]:
         yield command("stop", name, outputs=outputs)
         return
     yield from resume_suggestions(name, reader.criterion, reader.progress, outputs)
-    if name != reader.folder.path.name:  # a folder elsewhere, whose runs the other verbs do not find
+    if not is_listed(reader.folder, outputs):  # a folder elsewhere, whose runs the other verbs do not find
         return
     best = reader.progress.best
     if best is not None and reader.progress.comparable:

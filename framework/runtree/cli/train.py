@@ -9,6 +9,7 @@ import click
 
 from runtree.cli.completion import complete_override
 from runtree.cli.format import (
+    command,
     display_path,
     first_notes,
     format_cell,
@@ -16,6 +17,7 @@ from runtree.cli.format import (
     format_test_usage,
     labelled,
     next_steps,
+    typed,
 )
 from runtree.cli.tables import print_table
 from runtree.contract.errors import GateError, RequestError
@@ -158,9 +160,12 @@ def print_result(result: "TrainResult") -> int:
 
 def _print_run(run: "ActiveRun") -> None:
     from runtree.cli.evaluation_summary import evaluation_lines, print_warnings, undefined_lines, with_intervals
+    from runtree.records.commands import outputs_of, run_command, run_name
     from runtree.records.layout import RunFolder
     from runtree.records.reader import RunReader
+    from runtree.records.record import read_record
 
+    record = read_record(RunFolder(run.folder))
     for label, text in run_lines(run):
         click.echo(labelled(label, text))
     click.echo()
@@ -172,14 +177,19 @@ def _print_run(run: "ActiveRun") -> None:
     lines += [format_test_usage(run.test_access)] if run.test_access else []
     for line in lines:
         click.echo(f"\n{line}")
-    print_warnings(run.folder)
+    print_warnings(record)
     click.echo()
     click.echo(labelled("run", display_path(run.folder)))
-    steps = ["runtree show latest", "runtree report latest --open", "runtree predict latest ROWS.csv -o OUT.csv"]
+    # by its name and not as `latest`, which another run may be by the time that this is typed
+    commands = [run_command("show", record)]
     if RunFolder(run.folder).report.exists():
         click.echo(labelled("report", display_path(RunFolder(run.folder).report)))
-        del steps[1]
-    click.echo(next_steps([*steps, "runtree runs"]))
+    else:
+        commands.append(run_command("report", record, "--open"))
+    commands.append(run_command("predict", record, "ROWS.csv", "-o", "OUT.csv"))
+    if run_name(record) == record.id:  # else it lies where no listing finds it
+        commands.append(command("runs", outputs=outputs_of(record)))
+    click.echo(next_steps(commands))
 
 
 def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:
@@ -250,10 +260,9 @@ def _metric_table(run: "ActiveRun") -> tuple[list[str], list[list[Any]]]:
 
 def _print_foreign_multirun(result: "TrainResult") -> None:
     """Print a row for each run of a multirun that another sweeper than runtree's has run."""
-    from runtree.records.layout import RunFolder
-    from runtree.records.record import read_record
+    from runtree.records.commands import outputs_of, run_command, run_name
 
-    records = [read_record(RunFolder(run.folder)) for run in result.runs]
+    records = result.records
     # only what differs between the runs is shown
     common = set.intersection(*(set(record.overrides) for record in records)) if len(records) > 1 else set()
     rows = [
@@ -269,7 +278,10 @@ def _print_foreign_multirun(result: "TrainResult") -> None:
     click.echo()
     print_table(["run", "overrides", f"validation.{metric}", "seconds"], rows)
     for overrides, error in result.failures:
-        click.echo(f"\nfailed: {' '.join(overrides)}\n  {error}", err=True)
+        click.echo(f"\nfailed: {typed(*overrides)}\n  {error}", err=True)
     click.echo()
     click.echo(labelled("runs", display_path(result.folder) if result.folder else "-"))
-    click.echo(next_steps([f"runtree runs --sort validation.{metric}", "runtree show latest"]))
+    commands = [run_command("show", record) for record in records[:1]]
+    if records and run_name(records[0]) == records[0].id:  # else they lie where no listing finds them
+        commands.append(command("runs", "--sort", f"validation.{metric}", outputs=outputs_of(records[0])))
+    click.echo(next_steps(commands or [command("runs")]))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder
+from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, MissingError, first_line, unknown
 from runtree.contract.files import MAX_YAML_BYTES, check_yaml, load_yaml, read_regular
 from runtree.contract.types import TASKS, AlgorithmOption
@@ -33,7 +34,7 @@ def for_task(node: Mapping[str, Any], task: str, path: str) -> dict[str, Any]:
         supported = ", ".join(target or {})
         raise ConfigError(
             f"{path}={node.get('name', '?')} supports {supported}, but the task is {task}",
-            f"see which support {task}: runtree list {path}",
+            f"see which support {task}: {command('list', path)}",
             f"or set the task yourself: data.task={supported.split(', ')[0]}",
         )
     return {
@@ -105,7 +106,7 @@ class Catalogue:
             raise unknown("config group", group, self.groups, error=ConfigError)
         if name not in self.groups[group]:
             raise unknown(
-                f"option of {group}", name, self.groups[group], f"see: runtree list {group}", error=ConfigError
+                f"option of {group}", name, self.groups[group], f"see: {command('list', group)}", error=ConfigError
             )
         return self.groups[group][name]
 

@@ -5,6 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 from runtree.config.catalogue import Catalogue, syntax_error
+from runtree.config.space.grammar import quote
+from runtree.contract.commands import command, typed
 from runtree.contract.errors import ConfigError, RuntreeError, nearest, possible, unknown
 
 NOT_SUGGESTED = ("._target_", ".space", ".iterations")  # keys for authors of options, not for the command line
@@ -28,8 +30,9 @@ def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, 
     # only for a key without a dot: with one, the user has already chosen a group
     homes = [path for path in known if not group and "." in path and _matches(_last(path), name)]
     if homes:
-        typed = next((text.partition("=")[2] for text in overrides if text.partition("=")[0] == key), "…")
-        return ConfigError(f"unknown config key '{key}'", f"it lives at {', '.join(homes)}: type {homes[0]}={typed}")
+        value = next((text.partition("=")[2] for text in overrides if text.partition("=")[0] == key), "…")
+        own = f"{homes[0]}={value}" if value == "…" else typed(f"{homes[0]}={value}")
+        return ConfigError(f"unknown config key '{key}'", f"it lives at {', '.join(homes)}: type {own}")
     options = _keys_of_options(catalogue, top)
     elsewhere, here = _elsewhere(name, options, by_initials=not group), _here(key, catalogue, known)
     hints = [elsewhere, here]
@@ -92,21 +95,28 @@ def _similar_elsewhere(group: str, name: str, options: Mapping[str, Sequence[str
 
 def _see(group: str, overrides: Sequence[str], catalogue: Catalogue) -> str:
     """Return the command that describes the chosen option; with … for the option if several are chosen."""
-    typed = [text.partition("=")[2] for text in overrides if text.partition("=")[0] == group]
-    several = any(name not in catalogue.groups.get(group, ()) for name in typed)
-    option = "…" if several else catalogue.choices(overrides).get(group)
-    return f"see: runtree describe {group}={option}" if option else ""
+    named = [text.partition("=")[2] for text in overrides if text.partition("=")[0] == group]
+    several = any(name not in catalogue.groups.get(group, ()) for name in named)
+    if several:
+        return f"see: runtree describe {group}=…"
+    option = catalogue.choices(overrides).get(group)
+    return f"see: {command('describe', f'{group}={option}')}" if option else ""
 
 
 Problem = RuntreeError | None
 
 
 def translate_error(
-    error: BaseException, overrides: Sequence[str], catalogue: Catalogue, multirun: bool = False
+    error: BaseException,
+    overrides: Sequence[str],
+    catalogue: Catalogue,
+    multirun: bool = False,
+    flags: Sequence[str] = (),
 ) -> RuntreeError:
     """Turn an error of Hydra or OmegaConf into a RuntreeError.
 
     Hydra's text is not parsed: the command line is checked against the catalogue, in the order of likely mistakes.
+    `flags` are Hydra's flags on the command line, which a suggested command repeats.
     """
     # an error of runtree or of YAML in the chain is the cause; Hydra's own only says that the composition failed
     chain = list(_chain(error))
@@ -116,7 +126,7 @@ def translate_error(
         if type(link).__module__.startswith("yaml"):
             return syntax_error(link)
     # first the syntax, because a text that does not parse has neither choices nor keys
-    problem = _syntax(overrides) or _choices(overrides, catalogue, multirun) or _keys(overrides, catalogue)
+    problem = _syntax(overrides) or _choices(overrides, catalogue, multirun, flags) or _keys(overrides, catalogue)
     return problem or _other(chain)
 
 
@@ -145,18 +155,23 @@ def _syntax(overrides: Sequence[str]) -> Problem:
             key, _, value = override.partition("=")
             return ConfigError(
                 f"{key}: the value {value!r} cannot be read",
-                f"quote it twice if it holds spaces, brackets, commas or quotes: '{key}={_quote(value)}'",
+                f"quote it twice if it holds spaces, brackets, commas or quotes: {typed(f'{key}={_quote(value)}')}",
             )
     return None
 
 
 def _quote(value: str) -> str:
     """Return a value with quotes for Hydra, around each item if it is a list."""
-    plain = value.strip("\"'")
+    plain = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
     if not (plain.startswith("[") and plain.endswith("]")):
-        return f'"{plain}"'
+        return _quote_text(plain)
     texts = (text.strip(" \"'") for text in plain[1:-1].split(","))
-    return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
+    return "[" + ", ".join(map(_quote_text, texts)) + "]"
+
+
+def _quote_text(text: str) -> str:
+    """Return a text in double quotes, or, if it holds some, in single ones with the backslashes that Hydra needs."""
+    return f'"{text}"' if '"' not in text and not text.endswith("\\") else quote(text)
 
 
 def refuse_sweeps(overrides: Sequence[str]) -> None:
@@ -172,7 +187,7 @@ def refuse_sweeps(overrides: Sequence[str]) -> None:
                 )
 
 
-def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool) -> Problem:
+def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool, flags: Sequence[str]) -> Problem:
     """Find an unknown option, or several values without -m."""
     for override in overrides:
         parsed = _parse(override)
@@ -180,14 +195,18 @@ def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool) -> 
         if parsed.is_sweep_override() and not multirun:
             return ConfigError(
                 f"{key}={text} has several values, but this is a single run",
-                f"to run each of them: runtree train -m {key}={text}",
-                "" if key in catalogue.groups else f"for a list: '{key}=[{text}]'",
+                f"to run each of them: {command('train', '-m', *flags, *overrides)}",
+                "" if key in catalogue.groups else f"for a list: {typed(f'{key}=[{text}]')}",
             )
         if key in catalogue.groups and not parsed.is_delete():
             for name in _values(parsed):
                 if name not in catalogue.groups[key] and name != "null":
                     return unknown(
-                        f"option of {key}", name, catalogue.groups[key], f"see: runtree list {key}", error=ConfigError
+                        f"option of {key}",
+                        name,
+                        catalogue.groups[key],
+                        f"see: {command('list', key)}",
+                        error=ConfigError,
                     )
     return None
 

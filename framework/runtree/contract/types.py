@@ -176,7 +176,17 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The content of `run.json`; `missed` has a sentence for each gate that the run failed."""
+    """The content of `run.json`.
+
+    Attributes
+    ----------
+    missed
+        A sentence for each gate that the run failed.
+    flags
+        Flags and words of Hydra that the config was composed by, besides `overrides`: ``-cn NAME``, ``-cd FOLDER``.
+    number, attempt
+        Of a run of a sweep: which one it is, and ``SESSION.ATTEMPT``. A result is taken for a run only if both agree.
+    """
 
     id: str
     experiment: str
@@ -196,6 +206,9 @@ class RunRecord:
     folder: Path
     fit: Mapping[str, Any] = field(default_factory=dict)
     missed: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    number: int | None = None
+    attempt: str | None = None
 
 
 # --- Findings about a model or a sweep, with advice.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, DataError, NotFoundError, unknown
 from runtree.contract.expression import Bound, parse
 from runtree.contract.predictions import Predictions, read_predictions
@@ -16,6 +17,7 @@ from runtree.contract.types import SPLITS, Metric, RunRecord
 from runtree.evaluation.baselines import SKIPPED, compare_on_test, format_gain, is_tie
 from runtree.evaluation.context import EvaluationContext
 from runtree.lifecycle.score import check_rows
+from runtree.records.commands import run_command
 from runtree.records.layout import RunFolder
 from runtree.records.selectors import find_run, read_records
 from runtree.statistics.metrics import FIT_SECONDS
@@ -182,7 +184,7 @@ def _named_run(outputs: Path, name: str) -> RunRecord:
     try:
         return find_run(outputs, name)
     except NotFoundError as error:
-        raise NotFoundError(f"{RUN_PATH}: {error.message}", "see: runtree runs") from None
+        raise NotFoundError(f"{RUN_PATH}: {error.message}", f"see: {command('runs', outputs=outputs)}") from None
 
 
 def _latest_run(run: ActiveRun, outputs: Path) -> RunRecord:
@@ -217,11 +219,12 @@ def check_champion(run: ActiveRun, name: str | int, metric: Metric) -> None:
             raise ConfigError(
                 f"{RUN_PATH}: {record.id} was scored on other {'data' if key == 'data' else 'rows: its split differs'}",
                 "a champion needs the same test rows: the same data, data.test_size and seed",
-                f"see its config: runtree show {record.id} --config",
+                f"see its config: {run_command('show', record, '--config')}",
             )
     if not RunFolder(record.folder).predictions.is_file():
         in_sweep = "/" in record.id
-        hint = "a sweep keeps those of its best runs only" if in_sweep else f"train it again: runtree rerun {record.id}"
+        again = f"train it again: {run_command('rerun', record)}"
+        hint = "a sweep keeps those of its best runs only" if in_sweep else again
         raise ConfigError(f"{RUN_PATH}: {record.id} kept no predictions to compare with", hint)
     # reads the table: only its columns show whether there are probabilities
     if metric.needs == "probability" and champion_predictions(run, name, run.split.test).score is None:

@@ -105,7 +105,7 @@ def execute(
         run = ActiveRun(request.frozen.config, folder.path, hooks, trust, catalogue, options, records=True)
         # registered after the log is open: the workers of folds append to it until they are closed
         stack.callback(close_fold_runner, run)
-        record = first_record(request.frozen, options.overrides, request.sweep, folder)
+        record = first_record(request.frozen, options, request.sweep, folder)
         # a clock that is never set back: the duration must not be negative when the system time is corrected
         started = time.monotonic()
         try:

@@ -12,21 +12,23 @@ from runtree.records.layout import RunFolder, timestamp
 from runtree.records.record import new_record
 from runtree.records.user_code import sources_fingerprint
 from runtree.statistics import metrics
-from runtree.training.active_run import ActiveRun
+from runtree.training.active_run import ActiveRun, RunOptions
 
 
-def first_record(frozen: FrozenConfig, overrides: Sequence[str], sweep: str | None, folder: RunFolder) -> RunRecord:
+def first_record(frozen: FrozenConfig, options: RunOptions, sweep: str | None, folder: RunFolder) -> RunRecord:
     """Return the record of a run that starts."""
     name = folder.path.name
-    return new_record(
+    record = new_record(
         f"{sweep}/{name}" if sweep else name,
         str(frozen.config["experiment"]["name"]),
         "running",
-        [redact_override(text) for text in overrides],
+        [redact_override(text) for text in options.overrides],
         frozen.flat,
         frozen.fingerprint,
         folder.path,
     )
+    flags = tuple(redact_override(text) for text in options.flags)
+    return replace(record, flags=flags, number=options.number, attempt=options.attempt)
 
 
 def final_record(

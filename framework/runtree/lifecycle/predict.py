@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.commands import command
 from runtree.contract.errors import DataError, MissingError, NotFoundError, RequestError, first_line
 from runtree.contract.files import create_file, read_regular
 from runtree.contract.predictions import apply_preprocessing
@@ -222,7 +223,7 @@ def refuse_cleaned(folder: RunFolder) -> None:
     if removal is not None:
         raise NotFoundError(
             f"{folder.path}: its model was removed by runtree clean on {str(removal.get('removed'))[:10]}",
-            f"train it again: runtree rerun {folder.path}",
+            f"train it again: {command('rerun', str(folder.path))}",
         )
 
 

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from runtree.contract.commands import command, display_path
 from runtree.contract.errors import NotFoundError, RequestError, first_line
 from runtree.contract.files import is_within, load_yaml, open_regular, read_regular
 
@@ -155,7 +156,7 @@ def use_sweep_folder(path: Path) -> Path:
     _make(path)
     # the ledger is what makes a folder a sweep, here as in every listing
     if (path / "ledger.jsonl").exists():
-        raise RequestError(f"{path} already contains a sweep", f"resume it: runtree resume {path}")
+        raise RequestError(f"{path} already contains a sweep", f"resume it: {command('resume', str(path))}")
     return path
 
 
@@ -284,8 +285,8 @@ class SweepFolder:
             except BlockingIOError:
                 raise RequestError(
                     f"{self.path} is in use by another process: {describe_holder(self.holder())}",
-                    f"see its progress: runtree status {self.path.name}",
-                    f"or stop it: runtree stop {self.path.name}",
+                    f"see its progress: {command('status', display_path(self.path))}",
+                    f"or stop it: {command('stop', display_path(self.path))}",
                 ) from None
             try:
                 # the content is for people only; the lock itself is what counts

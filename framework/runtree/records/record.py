@@ -134,6 +134,7 @@ def _checked(content: dict[str, Any], folder: str) -> dict[str, Any]:
             raise TypeError(f"'{key}' is not a mapping")
     content["overrides"] = tuple(content.get("overrides") or ())
     content["missed"] = tuple(content.get("missed") or ())
+    content["flags"] = tuple(content.get("flags") or ())
     # a killed process cannot write its end; the lock, which the kernel releases, is the proof
     if content["state"] == "running" and not RunFolder(Path(folder)).is_held():
         content["state"] = content["reason"] = "interrupted"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from runtree.contract.commands import command
 from runtree.contract.errors import NotFoundError, nearest
 from runtree.contract.types import RunRecord
 from runtree.records.index import RunIndex, query_index
@@ -35,7 +36,7 @@ def find_run(outputs: Path, selector: str, completed: bool = False) -> RunRecord
         return read_record(as_path)
     records = query_index(outputs, lambda runs: runs.read_records([_find_row(runs, selector, completed)]))
     if not records:
-        raise NotFoundError(f"{selector}: its record cannot be read any more", "see: runtree runs")
+        raise NotFoundError(f"{selector}: its record cannot be read any more", _see_runs(outputs))
     return records[0]
 
 
@@ -53,6 +54,10 @@ def select_rows(runs: RunIndex, words: Sequence[str]) -> list[int]:
         return runs.rows()
     # words may overlap, and the order of the words is that of the rows
     return list(dict.fromkeys(row for word in words for row in _rows_of_word(runs, word)))
+
+
+def _see_runs(outputs: Path) -> str:
+    return f"see: {command('runs', outputs=outputs)}"
 
 
 def _find_row(runs: RunIndex, selector: str, completed: bool) -> int:
@@ -73,7 +78,7 @@ def _find_row(runs: RunIndex, selector: str, completed: bool) -> int:
     if matching:
         examples = ", ".join(ids[row] for row in matching[:4])
         raise NotFoundError(f"'{selector}' names {len(matching)} runs: {examples}", "type more of the id")
-    hints = f"the latest is {ids[latest[0]]}", "see: runtree runs"
+    hints = f"the latest is {ids[latest[0]]}", _see_runs(runs.outputs)
     raise NotFoundError(f"no run '{selector}' in {runs.outputs}", *hints)
 
 
@@ -89,7 +94,7 @@ def _rows_of_word(runs: RunIndex, word: str) -> list[int]:
         return rows
     known = {*runs.column("experiment").values(), *(name.partition("/")[0] for name in runs.column("id").values())}
     close = nearest(word, known)
-    hint = f"did you mean: {', '.join(close)}?" if close else "see: runtree runs"
+    hint = f"did you mean: {', '.join(close)}?" if close else _see_runs(runs.outputs)
     raise NotFoundError(f"no run, sweep or experiment '{word}' in {runs.outputs}", hint)
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from runtree.contract.errors import RuntreeError
-from runtree.sweeps.messages import AttemptResult
+from runtree.contract.types import RunRecord
+from runtree.sweeps.messages import AttemptResult, RunRequest
 from runtree.workers.executor import JobDied, describe_exit
 
 # Errors of the machine rather than of the run: another attempt may succeed.
@@ -49,6 +50,23 @@ def time_limit_error(seconds: float) -> dict[str, Any]:
     """Return the error of a run that exceeded its own limit; one that the sweep's time ended has no error."""
     message = f"it took longer than compute.max_seconds, and was ended after {seconds:.1f} s"
     return error_record("TimeLimit", message)
+
+
+def difference_from_request(record: RunRecord, request: RunRequest, attempt: bool = True) -> str:
+    """Return why a record is not of the run that was requested, empty if it is: a folder alone proves nothing.
+
+    Parameters
+    ----------
+    attempt
+        Whether it has to be of the requested attempt, too.
+    """
+    if record.number != request.number:
+        return f"the record there is of run {'?' if record.number is None else record.number}"
+    if record.fingerprints.get("config") != request.fingerprint:
+        return "the record there is of another config"
+    if attempt and record.attempt != request.attempt:
+        return f"the record there is of attempt {record.attempt}, and this is {request.attempt}"
+    return ""
 
 
 def result_from_return(value: Any, termination: Termination | None, cause: str | None = None) -> AttemptResult:

@@ -176,8 +176,11 @@ def _matches_ledger(folder: RunFolder, run: RunState) -> bool:
         scored = json.loads(read_regular(folder.metrics)) if metrics else {}
     except (NotFoundError, OSError, ValueError, RecursionError):
         return False
+    # another run of the same sweep may have the same metrics; and one that never began has no fingerprint
+    fingerprint = run.result.fingerprints.get("config", record.fingerprints.get("config"))
+    same = (record.number, record.fingerprints.get("config")) == (run.number, fingerprint)
     # metrics.json may hold more than the ledger, such as the scores of folds
-    same = (record.state, record.metrics) == (run.state, metrics) and {**scored, **metrics} == scored
+    same &= (record.state, record.metrics) == (run.state, metrics) and {**scored, **metrics} == scored
     # Losing power may leave a file short, or of its full length with zeros
     return same and config.endswith(b"\n") and b"\0" not in config
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from runtree.contract.commands import command, display_path
 from runtree.contract.errors import RequestError
 from runtree.records.layout import timestamp
 from runtree.records.ledger import Ledger
@@ -134,8 +135,10 @@ class Driver:
             self.ledger.sync()
         except OSError as error:
             raise RequestError(
-                f"{folder}: cannot be written to ({error.strerror})", f"make room, then: runtree resume {folder.name}"
+                f"{folder}: cannot be written to ({error.strerror})",
+                f"make room, then: {command('resume', display_path(folder))}",
             ) from None
+        self.tasks.session = self.state.sessions
         # ended in former sessions: their files were not durable, so they are compared with the ledger at the end
         self.unverified += self.state.ended
         for number in self.state.ended:

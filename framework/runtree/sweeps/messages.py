@@ -66,6 +66,8 @@ class RunRequest:
 
     Attributes
     ----------
+    attempt
+        ``SESSION.ATTEMPT``: what another session, or an earlier attempt, wrote of the same run is not its result.
     front
         Objective values of the best runs so far. A worker holds on to a run that none of them dominates, because it
         may be the one to keep.
@@ -78,6 +80,7 @@ class RunRequest:
     fingerprint: str
     folder: Path
     sweep: str
+    attempt: str | None = None
     overrides: tuple[str, ...] = ()
     keep: Keep = "best"
     objectives: MetricDirections = ()

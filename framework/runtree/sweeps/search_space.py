@@ -8,6 +8,7 @@ from typing import Any
 from runtree.config.catalogue import differs_by_task
 from runtree.config.compose import ComposedBase, Composer
 from runtree.config.space.dimensions import dimension_text, parse_dimension, parse_space, sort_by_conditions
+from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, UnknownKeyError
 from runtree.contract.search import Choice, Dimension
 from runtree.sweeps.overrides import SweepOverrides
@@ -143,7 +144,7 @@ def _algorithm_space(name: str, base: ComposedBase, overrides: SweepOverrides, t
     if not space:
         raise ConfigError(
             f"algorithm={label}: there is nothing to tune, it declares no space",
-            f"name a range: 'algorithm.KEY=interval(0, 1)'; its keys: runtree describe algorithm={label}",
+            f"name a range: 'algorithm.KEY=interval(0, 1)'; its keys: {command('describe', f'algorithm={label}')}",
         )
     absent = tuple(f"{path} does not exist for {label}" for path in overrides.ranges if path not in ranges)
     return SearchSpace(label, {"algorithm": name} if name else {}, tuple(sort_by_conditions(space)), absent)

@@ -101,6 +101,8 @@ class SweepState:
         Numbers of runs, in the order in which they ended.
     seconds
         How long the sweep has worked, over all its sessions.
+    sessions
+        How many sessions have begun.
     """
 
     def __init__(self) -> None:
@@ -110,6 +112,7 @@ class SweepState:
         self.stopped: Mapping[str, Any] | None = None
         self.warm: Mapping[str, Any] = {}
         self.seconds = 0.0
+        self.sessions = 0
         self._latest_run: dict[str, int] = {}  # by config key; one that measured something is not replaced
         self._reusing: dict[int, list[TrialKey]] = {}  # trials that reuse the result of a run
 
@@ -138,6 +141,7 @@ class SweepState:
     def _on_opened(self, event: Mapping[str, Any]) -> None:
         # a sweep that is resumed has not stopped, whatever a former session wrote
         self.stopped = None
+        self.sessions += 1
 
     def _on_asked(self, event: Mapping[str, Any]) -> None:
         number = int(event["run"])

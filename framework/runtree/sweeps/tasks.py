@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from pathlib import Path
@@ -20,6 +21,7 @@ from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, SweepFolder, timestamp
 from runtree.records.record import new_record, read_record, write_record
 from runtree.records.writer import write_json, write_yaml
+from runtree.sweeps.attempts import difference_from_request
 from runtree.sweeps.messages import AttemptResult, MetricDirections, RunRequest
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.overrides import SweepOverrides
@@ -42,6 +44,7 @@ class Tasks:
     overrides: SweepOverrides
     objectives: MetricDirections
     prunes: bool = False
+    session: int = 1  # which session of the sweep this is
 
     def __post_init__(self) -> None:
         self._spaces = {space.name: space for space in self.spaces}
@@ -93,6 +96,7 @@ class Tasks:
             frozen.fingerprint,
             self.folder.run(run.number).path.absolute(),
             self.folder.path.name,
+            f"{self.session}.{run.attempts}",
             self.run_overrides(run, trial, frozen),
             self.options.keep,  # type: ignore[arg-type]
             self.objectives,
@@ -135,8 +139,9 @@ class Tasks:
         folder.parent.mkdir(exist_ok=True)
         overrides = (*self.run_overrides(run, trial, frozen), f"evaluator={RECHECK_EVALUATOR}")
         sweep = f"{self.folder.path.name}/rechecked"
+        attempt = f"{self.session}.1"
         return RunRequest(
-            run.number, frozen.config, frozen.fingerprint, folder, sweep, overrides, "none", self.objectives
+            run.number, frozen.config, frozen.fingerprint, folder, sweep, attempt, overrides, "none", self.objectives
         )
 
     def run_overrides(self, run: RunState, trial: Trial, frozen: FrozenConfig) -> tuple[str, ...]:
@@ -167,13 +172,10 @@ class Tasks:
 
     def record_failure(self, run: RunState, result: AttemptResult, trial: Trial) -> None:
         """Write the record of a run whose process could not."""
-        folder = self.folder.run(run.number)
-        frozen = self.config(run, trial)
-        try:
-            # what the run itself has written is kept, such as when it started
-            record = read_record(folder)
-        except NotFoundError:
-            record = _new_record(f"{self.folder.path.name}/{folder.path.name}", frozen, folder.path)
+        folder, request = self.folder.run(run.number), self.run_request(run, trial)
+        frozen = FrozenConfig(dict(request.config), request.fingerprint)
+        # what this attempt itself has written is kept, such as when it started
+        record = _own_record(request, attempt=True)
         folder.path.mkdir(exist_ok=True)
         # Not durable: should the power fail, the ledger knows the run, and `repair_run_files` writes it again
         if not folder.config.exists():
@@ -185,7 +187,7 @@ class Tasks:
             finished=timestamp(),
             seconds=round(result.seconds, 6),
             error=dict(result.error) if result.error else None,
-            overrides=record.overrides or self.run_overrides(run, trial, frozen),
+            overrides=record.overrides or request.overrides,
         )
         write_record(folder, record, durable=False)
 
@@ -205,10 +207,7 @@ def restore_run_files(request: RunRequest, run: RunState) -> None:
         FrozenConfig(dict(request.config), request.fingerprint),
         run.result,
     )
-    try:
-        record = read_record(folder)
-    except NotFoundError:
-        record = _new_record(f"{request.sweep}/{folder.path.name}", frozen, folder.path)
+    record = _own_record(request, attempt=False)
     folder.path.mkdir(parents=True, exist_ok=True)
     # durable: these files replace ones that a loss of power has damaged, and the record comes last
     write_yaml(folder.config, frozen.written)
@@ -236,6 +235,13 @@ def restore_run_files(request: RunRequest, run: RunState) -> None:
     write_record(folder, record)
 
 
-def _new_record(name: str, frozen: FrozenConfig, folder: Path) -> RunRecord:
-    experiment = str(frozen.config["experiment"]["name"])
-    return new_record(name, experiment, "failed", (), frozen.flat, frozen.fingerprint, folder)
+def _own_record(request: RunRequest, attempt: bool) -> RunRecord:
+    """Return the record that a run has written to its folder; a new one if there is none, or one of another run."""
+    folder, frozen = RunFolder(request.folder), FrozenConfig(dict(request.config), request.fingerprint)
+    with suppress(NotFoundError):
+        record = read_record(folder)
+        if not difference_from_request(record, request, attempt):
+            return record
+    name, experiment = f"{request.sweep}/{folder.path.name}", str(frozen.config["experiment"]["name"])
+    record = new_record(name, experiment, "failed", (), frozen.flat, frozen.fingerprint, folder.path)
+    return replace(record, number=request.number, attempt=request.attempt)

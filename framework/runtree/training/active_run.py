@@ -30,8 +30,10 @@ class RunOptions:
 
     Attributes
     ----------
-    overrides, fingerprint
-        The overrides typed, and the fingerprint of the config.
+    overrides, flags, fingerprint
+        The overrides typed, the flags of Hydra that the config was composed by, and its fingerprint.
+    number, attempt
+        Which run of a sweep it is, and which session and attempt of it; None outside of one.
     cached
         Called by `Run.cached`: a cache that outlives the run, such as that of a sweep's worker.
     should_prune
@@ -51,7 +53,10 @@ class RunOptions:
     """
 
     overrides: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
     fingerprint: str = ""
+    number: int | None = None
+    attempt: str | None = None
     cached: Callable[[str, Hashable, Callable[[], Any]], Any] = call_uncached
     should_prune: Callable[[int, Mapping[str, float]], bool] = lambda step, metrics: False
     prunable: bool = False

@@ -20,6 +20,7 @@ from runtree.cli.format import (
     format_trial,
     format_value,
     format_values,
+    is_listed,
     labelled,
     list_names,
     metric_name,
@@ -301,7 +302,7 @@ def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, c
     assert plan.folder is not None
     outputs = str(plan.config.outputs)
     name = sweep_name(plan.folder, outputs)
-    is_inside = name == plan.folder.path.name  # else a folder elsewhere, which the other verbs find by path only
+    is_inside = is_listed(plan.folder, outputs)  # else a folder elsewhere, which the other verbs find by path only
     best = _find_best(driver, progress)
     resume = resume_suggestions(name, criterion, progress, outputs, _trust_options(plan))
     commands = resume if criterion == "interrupted" else []

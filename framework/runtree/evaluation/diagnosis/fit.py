@@ -19,10 +19,11 @@ from runtree.evaluation.context import (
     take_rows,
 )
 from runtree.evaluation.diagnosis.suggestions import (
-    TUNE_COMMAND,
+    check_command,
     regularize_override,
     relax_override,
     supports_fit_option,
+    tuning_advice,
 )
 from runtree.lifecycle.split import holdout_rows
 from runtree.training.monitor import loss
@@ -134,10 +135,9 @@ def _skill_finding(context: EvaluationContext, split: str) -> Finding | None:
         advice = "get more rows, or more groups, to tell the difference from noise"
         return Finding("no skill", "note", f"{scores}; {difference.note}", advice, values)
     if gain > 0:
-        advice = f"the difference may be noise: get more rows, or more informative columns; {TUNE_COMMAND}"
+        advice = f"the difference may be noise: get more rows, or more informative columns; {tuning_advice(context)}"
         return Finding("no skill", "warning", scores, advice, values)
-    algorithm = context.run.config.algorithm.get("name")
-    return Finding("no skill", "warning", scores, f"check the data first: runtree check algorithm={algorithm}", values)
+    return Finding("no skill", "warning", scores, f"check the data first: {check_command(context)}", values)
 
 
 def _overfitting(context: EvaluationContext, split: str) -> Finding | None:
@@ -159,7 +159,7 @@ def _overfitting(context: EvaluationContext, split: str) -> Finding | None:
         return Finding("overfitting", "good", message, "", values)
     overrides = [regularize_override(context)]
     overrides += ["fit.patience.checks=10"] if supports_fit_option(context, "patience") else []
-    advice = " or ".join(filter(None, overrides)) or TUNE_COMMAND
+    advice = " or ".join(filter(None, overrides)) or tuning_advice(context)
     return Finding(
         "overfitting",
         "warning" if lost >= WARNING_LOSS else "note",
@@ -187,7 +187,7 @@ def _underfitting(context: EvaluationContext) -> Iterator[Finding]:
     advice = (
         f"the target is noisy, or the model too simple: try {override}"
         if override
-        else f"the target is noisy, or there are too few columns; {TUNE_COMMAND}"
+        else f"the target is noisy, or there are too few columns; {tuning_advice(context)}"
     )
     yield Finding("underfitting", "note", f"reaches only {skill:.0%} of a perfect fit on train", advice, values)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext, metric_value
+from runtree.evaluation.diagnosis.suggestions import check_command
 from runtree.training.decision import DECISION_KEY
 
 MAX_CLASS_SHARE = 0.8  # of the most common class, from which accuracy says little
@@ -81,12 +82,14 @@ def _constant_prediction(context: EvaluationContext) -> Iterator[Finding]:
     if len(y_pred) < 2 or len(np.unique(y_true)) == 1 or len(np.unique(y_pred)) > 1:
         return
     value = classes[int(y_pred[0])] if classes else float(y_pred[0])
-    fix = "decision.threshold=balanced_accuracy" if len(classes) == 2 else "runtree check"
+    fix = "decision.threshold=balanced_accuracy" if len(classes) == 2 else check_command(context)
     yield Finding(
         "constant prediction",
         "warning",
         f"every row of {split} is predicted as {value!r}",
-        f"the model does not separate the classes at its threshold: {fix}" if classes else "see: runtree check",
+        f"the model does not separate the classes at its threshold: {fix}"
+        if classes
+        else f"see: {check_command(context)}",
         {"prediction": value},
     )
 
@@ -127,7 +130,8 @@ def _split_agreement(context: EvaluationContext) -> Iterator[Finding]:
     scores = f"{metric.name}: {validation:.4g} on validation, {test:.4g} on test"
     if abs(validation - test) > MAX_ERRORS * noise and noise > 0:
         advice = (
-            "the run was selected on too few rows, or the splits differ: evaluator=cross_validation; runtree check"
+            "the run was selected on too few rows, or the splits differ: evaluator=cross_validation; "
+            + check_command(context)
             if context.gain(validation, test) > 0
             else "the splits differ: try another seed, data.split=stratified, or evaluator=cross_validation"
         )
@@ -163,7 +167,7 @@ def baseline_gap_findings(context: EvaluationContext) -> Iterator[Finding]:
             f"(at least {-high:.3g})",
             f"use it, or find out what it learns: algorithm={algorithm}"
             if algorithm
-            else "check the data: runtree check",
+            else f"check the data: {check_command(context)}",
             {"name": baseline["name"], **gain},
         )
 

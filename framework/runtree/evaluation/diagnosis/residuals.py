@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext, take_rows
 from runtree.evaluation.diagnosis.columns import read_columns
-from runtree.evaluation.diagnosis.suggestions import FLEXIBLE_ALGORITHM, TUNE_COMMAND, relax_override
+from runtree.evaluation.diagnosis.suggestions import FLEXIBLE_ALGORITHM, check_command, relax_override, tuning_advice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,7 +168,7 @@ def residual_findings(context: EvaluationContext) -> Iterator[Finding]:
     if not patterns:
         return
     findings = [
-        *_bias_finding(patterns),
+        *_bias_finding(context, patterns),
         *_prediction_finding(context, patterns),
         *_column_findings(patterns),
         *_spread_finding(context, patterns),
@@ -185,14 +185,15 @@ def _direction(mean_residual: float) -> str:
     return f"{'too low' if mean_residual > 0 else 'too high'} by {abs(mean_residual):.3g} on average"
 
 
-def _bias_finding(patterns: Mapping[str, Any]) -> Iterator[Finding]:
+def _bias_finding(context: EvaluationContext, patterns: Mapping[str, Any]) -> Iterator[Finding]:
     bias = patterns["bias"]
     if bias["p"] < ALPHA and abs(bias["value"]) > MIN_BIAS * bias["sd"]:
         yield Finding(
             "bias",
             "note",
             f"predictions are {_direction(bias['value'])} on {patterns['part']} (sd of the residuals {bias['sd']:.3g})",
-            "compare the splits: runtree check; a loss of the median predicts too low where the target is skewed",
+            f"compare the splits: {check_command(context)}; a loss of the median predicts too low where the target is "
+            "skewed",
             dict(bias),
         )
 
@@ -207,7 +208,7 @@ def _prediction_finding(context: EvaluationContext, patterns: Mapping[str, Any])
         "note",
         f"predictions from {worst['low']:.3g} to {worst['high']:.3g} are {_direction(worst['mean'])} "
         f"({worst['rows']} rows; p {p:.1g})",
-        f"the model is too linear or too flexible: try {relax_override(context) or TUNE_COMMAND}",
+        f"the model is too linear or too flexible: try {relax_override(context) or tuning_advice(context)}",
         {"p": p, **worst},
     )
 

@@ -3,7 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from runtree.config.freeze import FrozenConfig
+from runtree.contract.types import RunRecord
 from runtree.evaluation.context import EvaluationContext
+from runtree.lifecycle.outcome import first_record
+from runtree.records.commands import checking_command, tuning_command
+from runtree.records.layout import RunFolder
 
 # (parameter, factor that regularizes the algorithm, whether the parameter is a count)
 # in this order: the first that the algorithm has is suggested, and leaf size works on every kind of tree
@@ -16,7 +21,22 @@ REGULARIZERS: tuple[tuple[str, float, bool], ...] = (
     ("n_neighbors", 3, True),
 )
 FLEXIBLE_ALGORITHM = "algorithm=hist_gradient_boosting"
-TUNE_COMMAND = "runtree train -m tuner=tpe tuner.stop.max_runs=30"
+
+
+def tuning_advice(context: EvaluationContext) -> str:
+    """Return the command that tunes this run's algorithm on its data; another algorithm if it has nothing to tune."""
+    return tuning_command(_record_of(context)) or FLEXIBLE_ALGORITHM
+
+
+def check_command(context: EvaluationContext) -> str:
+    """Return the command that checks the data of this run."""
+    return checking_command(_record_of(context))
+
+
+def _record_of(context: EvaluationContext) -> RunRecord:
+    run = context.run
+    frozen = FrozenConfig(run.config.to_dict(), run.options.fingerprint)
+    return first_record(frozen, run.options, None, RunFolder(run.folder))
 
 
 def regularize_override(context: EvaluationContext) -> str:

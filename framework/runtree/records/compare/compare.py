@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from runtree.contract.commands import command
 from runtree.contract.errors import NotFoundError, RequestError, unknown
 from runtree.contract.types import Metric
 from runtree.records.compare.comparability import find_mismatches, refuse_mismatches
@@ -38,7 +39,9 @@ def compare_runs(runs: RunIndex, request: CompareRequest, known: KnownMetrics) -
     completed = completed_rows(runs, rows)
     scored = scored_rows(runs, completed, measure)
     if not scored:
-        raise NotFoundError(f"none of these runs is completed and has {measure.name}", "see: runtree runs")
+        raise NotFoundError(
+            f"none of these runs is completed and has {measure.name}", f"see: {command('runs', outputs=runs.outputs)}"
+        )
     mismatches = find_mismatches(runs, completed, measure, bool(request.metric))
     if not request.force:
         refuse_mismatches(mismatches)
@@ -46,7 +49,9 @@ def compare_runs(runs: RunIndex, request: CompareRequest, known: KnownMetrics) -
     baseline = _find_baseline(runs, configurations, request.baseline)
     lines = tuple(_compare_configurations(runs, configurations, baseline, measure, known.metrics, request))
     if not lines:
-        raise NotFoundError("the records of these runs cannot be read any more", "see: runtree runs")
+        raise NotFoundError(
+            "the records of these runs cannot be read any more", f"see: {command('runs', outputs=runs.outputs)}"
+        )
     shown = [record for line in lines for record in line.records]
     return ComparisonTable(
         request=request,

@@ -8,6 +8,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
+from runtree.contract.commands import command
 from runtree.contract.errors import RequestError
 from runtree.contract.fingerprint import affects_fingerprint
 from runtree.records.index import RunIndex
@@ -61,7 +62,7 @@ def choose_metric(
     columns = [runs.column(f"objective:{field}") for field in ("part", "metric", "direction")]
     objectives = Counter(values for row in rows if None not in (values := tuple(column[row] for column in columns)))
     if not objectives:
-        raise RequestError("none of these runs is ranked by a metric", "see: runtree runs")
+        raise RequestError("none of these runs is ranked by a metric", f"see: {command('runs', outputs=runs.outputs)}")
     return RankingMetric(*objectives.most_common(1)[0][0])
 
 

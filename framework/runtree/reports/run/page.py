@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from runtree.contract.errors import RuntreeError, first_line
-from runtree.reports.commands import command_line, outputs_option
+from runtree.records.commands import run_command, training_command, tuning_command
 from runtree.reports.elements import Code, Element, Page, Paragraph, Section, Verdict
 from runtree.reports.images import PlotGallery
 from runtree.reports.run import diagnosis, provenance, results
@@ -91,24 +91,25 @@ def build_section(
 
 def run_next_steps(content: RunContent) -> list[Element]:
     """Return what to do next: the advice of the findings, the most serious first, and commands to type."""
-    record, where = content.record, outputs_option(content.record)
+    record = content.record
     # two findings may give the same advice
     advice = dict.fromkeys(map(_advice_line, content.advice))
     elements: list[Element] = [Paragraph(line) for line in list(advice)[:MAX_ADVICE]]
     if record.state != "completed":
-        return [*elements, Code("read the log", command_line("show", record.id, "--log", *where))]
+        return [*elements, Code("read the log", run_command("show", record, "--log"))]
     single = "/" not in record.id  # a run of a sweep has been searched for already
     value = (content.record.metrics.get("test") or {}).get(content.metric)
     if single and "benchmark" not in content.evaluation and isinstance(value, (int, float)):
         bound = f"test.{content.metric} {'>=' if content.maximized else '<='} {_within(value, content.maximized):g}"
-        command = command_line("train", *record.overrides, f'evaluator.benchmark.metrics=["{bound}"]')
-        elements.append(Code("set a target, this score or your own number, and train again", command))
+        gate = training_command(record, f'evaluator.benchmark.metrics=["{bound}"]')
+        elements.append(Code("set a target, this score or your own number, and train again", gate))
     if single and decide_verdict(content).word != "Ship":
-        elements.append(Code("search for a better model", command_line("tune", *record.overrides)))
+        search = tuning_command(record)
+        elements += [Code("search for a better model", search)] if search else []
     if content.folder.model.is_dir():
-        command = command_line("predict", record.id, "ROWS.csv", "-o", "OUT.csv", *where)
-        return [*elements, Code("predict the rows of a file", command)]
-    return [*elements, Code("train the model again", command_line("rerun", record.id, *where))]
+        predict = run_command("predict", record, "ROWS.csv", "-o", "OUT.csv")
+        return [*elements, Code("predict the rows of a file", predict)]
+    return [*elements, Code("train the model again", run_command("rerun", record))]
 
 
 def _within(value: float, maximized: bool) -> float:

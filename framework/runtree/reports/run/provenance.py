@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from runtree.contract.errors import RuntreeError
+from runtree.records.commands import run_command, training_command
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import sha256
 from runtree.records.reader import RunReader, nested_settings
-from runtree.reports.commands import command_line, outputs_option
 from runtree.reports.elements import Code, Details, Element, HtmlTable, Paragraph, table_of
 from runtree.reports.formatting import (
     format_bytes,
@@ -83,12 +83,12 @@ def _column_table(columns: list[Mapping[str, Any]]) -> list[Element]:
 
 def reproduce(content: RunContent, gallery: PlotGallery) -> list[Element]:
     """Return the commands that repeat the run, and the fingerprints that a repetition must have."""
-    record, where = content.record, outputs_option(content.record)
+    record = content.record
     commands = [
-        ("rerun and compare to the last digit", command_line("rerun", record.id, *where)),
-        ("train with the same settings", command_line("train", *record.overrides)),
-        ("show everything that is recorded", command_line("show", record.id, *where)),
-        ("write this page again from the files", command_line("report", record.id, *where)),
+        ("rerun and compare to the last digit", run_command("rerun", record)),
+        ("train with the same settings", training_command(record)),
+        ("show everything that is recorded", run_command("show", record)),
+        ("write this page again from the files", run_command("report", record)),
     ]
     rows = [[FINGERPRINTS.get(name, name), str(value)] for name, value in record.fingerprints.items()]
     table = table_of("Fingerprints", ["of", "sha256"], rows, numeric=frozenset())

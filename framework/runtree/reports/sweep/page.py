@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from runtree.contract.commands import command, display_path
 from runtree.contract.files import read_regular
-from runtree.reports.commands import command_line, outputs_option
+from runtree.records.commands import sweep_command, sweep_verb
 from runtree.reports.elements import Code, Details, Element, Page, Paragraph, Reason, Verdict, table_of
 from runtree.reports.formatting import format_number, format_seconds, pluralize
 from runtree.reports.images import PlotGallery
@@ -44,15 +45,15 @@ def search_space(content: SweepContent, gallery: PlotGallery) -> list[Element]:
 
 
 def commands(content: SweepContent, gallery: PlotGallery) -> list[Element]:
-    where = outputs_option(content.best.record) if content.best else []
-    overrides = [str(text) for text in content.description.get("overrides") or ()]
-    # `tune` adds a tuner and a bound; the overrides of a grid must be repeated without
-    verb = ["tune"] if any(text.startswith("tuner=") for text in overrides) else ["train", "-m"]
+    folder = content.folder
+    listed = folder.path.name.endswith("-sweep")  # of a folder elsewhere the listing knows nothing
+    runs = command("runs", "--where", f"id~{content.name}", outputs=display_path(folder.path.parent.parent))
     return [
-        Code("resume", command_line("resume", content.name, *_resume_overrides(content), *where)),
-        Code("start the same search again", command_line(*verb, *overrides)),
-        Code("list its runs", command_line("runs", "--where", f"id~{content.name}", *where)),
-        Code("write this page again from the files", command_line("report", content.name, *where)),
+        Code("resume", sweep_verb("resume", folder, *_resume_overrides(content))),
+        # not `tune`, which may add a tuner and a bound to what was typed
+        Code("start the same search again", sweep_command(content.description)),
+        *([Code("list its runs", runs)] if listed else []),
+        Code("write this page again from the files", sweep_verb("report", folder)),
     ]
 
 
@@ -152,7 +153,6 @@ def _next_steps(content: SweepContent) -> list[Element]:
     urgent = [finding for finding in content.findings if finding.get("level") != "good" and finding.get("advice")]
     advice = [Paragraph(str(finding["advice"])) for finding in urgent[:MAX_ADVICE]]
     if content.best is None:
-        return [*advice, Code("show the state of its runs", command_line("status", content.name))]
-    where = outputs_option(content.best.record)
-    resume = command_line("resume", content.name, *_resume_overrides(content), *where)
+        return [*advice, Code("show the state of its runs", sweep_verb("status", content.folder))]
+    resume = sweep_verb("resume", content.folder, *_resume_overrides(content))
     return [*advice, *run_next_steps(content.best), Code("continue the search", resume)]

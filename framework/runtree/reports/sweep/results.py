@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runtree.reports.commands import command_line, outputs_option
+from runtree.records.commands import run_command
 from runtree.reports.elements import Code, Element, HtmlTable, Link, Paragraph, table_of
 from runtree.reports.formatting import format_interval, format_number, metric_label
 from runtree.reports.images import PlotGallery
@@ -39,8 +39,7 @@ def best(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     elements: list[Element] = [Paragraph(text), *_scores(run)]
     if run.folder.report.exists():
         return [*elements, Link("Report of the best run", f"runs/{number}/report.html")]
-    command = command_line("report", run.record.id, *outputs_option(run.record))
-    return [*elements, Code("write the report of this run", command)]
+    return [*elements, Code("write the report of this run", run_command("report", run.record))]
 
 
 def _scores(run: RunContent) -> list[Element]:

@@ -8,9 +8,12 @@ from functools import cached_property
 from typing import Any, Literal
 
 from runtree.config.space.domains import domain_text
+from runtree.config.space.grammar import literal
+from runtree.contract.commands import command, display_path, typed
 from runtree.contract.errors import first_line, without_numbers
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.contract.types import Finding
+from runtree.records.commands import sweep_verb
 from runtree.records.layout import SweepFolder
 from runtree.sweeps.results import Objectives, rank_trials
 from runtree.sweeps.state import RunState, SweepState, Trial
@@ -48,10 +51,13 @@ class FinishedSweep:
     folder: SweepFolder
     startup: int = 0
 
-    @property
-    def name(self) -> str:
-        """Return the name of the sweep in commands."""
-        return self.folder.path.name
+    def command(self, verb: str, *words: str) -> str:
+        """Return a command about the sweep."""
+        return sweep_verb(verb, self.folder, *words)
+
+    def run_command(self, verb: str, number: int, *words: str) -> str:
+        """Return a command about one of its runs."""
+        return command(verb, display_path(self.folder.run(number).path), *words)
 
     @property
     def metric(self) -> str:
@@ -77,7 +83,7 @@ def budget_too_small(sweep: FinishedSweep) -> Iterator[Finding]:
     if count < MIN_RUNS or sweep.stop.get("criterion") not in BUDGET_CRITERIA:
         return
     position, before = last_improvement(sweep)
-    resume = f"runtree resume {sweep.name} tuner.stop.{_doubled_budget(sweep)}"
+    resume = sweep.command("resume", f"tuner.stop.{_doubled_budget(sweep)}")
     # each algorithm has a sampler of its own, and each of them draws its first trials at random
     spaces = len({trial.key[0] for trial in sweep.state.trials.values()}) or 1
     if sweep.startup * spaces >= count:
@@ -117,8 +123,8 @@ def many_failures(sweep: FinishedSweep) -> Iterator[Finding]:
         "failures",
         "warning",
         f"{len(failed)} of {len(ended)} runs failed, {frequency} of them with: {example}",
-        f"see the first: runtree show {sweep.name}/{failed[0].number:04d} --log; remove what fails from the space, or "
-        f"mend the code and run them again: runtree resume {sweep.name} --retry failed",
+        f"see the first: {sweep.run_command('show', failed[0].number, '--log')}; remove what fails from the space, or "
+        f"mend the code and run them again: {sweep.command('resume', '--retry', 'failed')}",
         {"failed": len(failed), "runs": len(ended)},
     )
 
@@ -132,7 +138,7 @@ def ties(sweep: FinishedSweep) -> Iterator[Finding]:
     tied = sum(value == best for _, value in sweep.scored)
     if tied > 1:
         text = f"{tied} configurations tie for the best validation {sweep.metric}, {best:.4g}"
-        advice = f"take the cheapest: runtree best {sweep.name} --cheapest; or compare them by folds: "
+        advice = f"take the cheapest: {sweep.command('best', '--cheapest')}; or compare them by folds: "
         yield Finding("ties", "note", text, f"{advice}evaluator=cross_validation", {"tied": tied, "value": best})
 
 
@@ -170,12 +176,15 @@ def best_at_edge(sweep: FinishedSweep) -> Iterator[Finding]:
         if end is None or path not in best.values or isinstance(domain, Choice):
             continue
         value, bound = best.values[path], domain.low if end == "low" else domain.high
-        wider = f"'{path}={domain_text(path, widened(domain, end))}'"
+        wider = typed(
+            f"{path}={domain_text(path, widened(domain, end))}",
+            f"tuner.warm_start.from={literal(display_path(sweep.folder.path), 'tuner.warm_start.from')}",
+        )
         yield Finding(
             "search edge",
             "warning",
             f"the best {path} is {value:.4g}, at the {end} end of its range ({bound:.4g})",
-            f"search beyond it: {wider} tuner.warm_start.from={sweep.name}",
+            f"search beyond it: {wider}",
             {"path": path, "value": value, "end": end, "bound": bound},
         )
 

@@ -15,6 +15,7 @@ from runtree.records.layout import RunFolder
 from runtree.records.reader import RunReader
 from runtree.records.record import read_record
 from runtree.sweeps.advice.search import FinishedSweep
+from runtree.sweeps.attempts import difference_from_request
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import RunRequest
 from runtree.sweeps.state import RunState
@@ -68,7 +69,7 @@ def recheck(driver: Driver, sweep: FinishedSweep, count: int) -> list[Rechecked]
     rechecked = []
     for request, (_, _, value) in zip(requests, best, strict=True):
         # from the file and not from the worker's result: a former session may have rechecked the trial
-        scores = fold_scores(RunFolder(request.folder), sweep.metric)
+        scores = fold_scores(RunFolder(request.folder), sweep.metric) if _is_done(request) else []
         if len(scores) > 1:
             rechecked.append(Rechecked(int(request.folder.name), value, mean(scores), stdev(scores), len(scores)))
     return rechecked
@@ -79,8 +80,8 @@ def _is_done(request: RunRequest) -> bool:
         record = read_record(RunFolder(request.folder))
     except NotFoundError:
         return False
-    # the fingerprint: a folder that was left by another config does not count
-    return record.state == "completed" and record.fingerprints.get("config") == request.fingerprint
+    # a folder that was left by another config does not count
+    return record.state == "completed" and not difference_from_request(record, request, attempt=False)
 
 
 def fold_scores(folder: RunFolder, metric: str) -> list[float]:
@@ -172,7 +173,7 @@ def compare_with_folds(sweep: FinishedSweep, winner: Mapping[str, Any]) -> Itera
     text = f"run {first['run']:04d}: {first['mean']:.4g} over {first['folds']} folds, {first['value']:.4g} in the sweep"
     if leader["run"] != first["run"] and sign * (leader["mean"] - first["mean"]) > error:
         text += f"; run {leader['run']:04d}: {leader['mean']:.4g} over the folds"
-        advice = f"train that one: runtree rerun {sweep.name}/{leader['run']:04d}"
+        advice = f"train that one: {sweep.run_command('rerun', leader['run'])}"
         yield Finding("optimism", "warning", text, advice, values)
     elif loss > 2 * error:
         yield Finding("optimism", "note", text, "expect no more than the score over the folds", values)
