@@ -21,6 +21,7 @@ from runtree.app import App
 from runtree.app.resume import check_resume_overrides
 from runtree.app.train import existing_folder
 from runtree.cli.main import main
+from runtree.cli.resume import resume_command
 from runtree.config.freeze import freeze
 from runtree.config.hydra_engine import HydraEngine, force_open_parameters, parse_flags
 from runtree.contract import commands
@@ -134,12 +135,9 @@ def try_out(verb, words):
     elif verb in ("tune", "plan"):
         compose(["-m", *words])
     elif verb == "resume":
-        name, *rest = words
-        options = [rest.index("--outputs")] if "--outputs" in rest else []
-        overrides = [word for at, word in enumerate(rest) if not any(at in (option, option + 1) for option in options)]
-        check_resume_overrides([word for word in overrides if not word.startswith("--")])
-        outputs = [word for option in options for word in rest[option : option + 2]]
-        assert say("status", name, *outputs)[0] == 0
+        typed = resume_command.make_context(verb, list(words)).params
+        check_resume_overrides(typed["overrides"])
+        assert say("status", typed["sweep"], "--outputs", typed["outputs"])[0] == 0
     elif verb == "rerun":
         assert say("show", *words)[0] == 0
     elif verb == "predict":

@@ -56,7 +56,7 @@ def test_all_sections_of_a_whole_run(whole):
     for text in (
         "Classifies people (600 \N{MULTIPLICATION SIGN} 2) with forest: target 'left', classes no and yes.",
         "Ship", "0.9000", "95% interval: 0.8500 to 0.9400", "test set used once, after selection",
-        "few rows: data.test_size=0.3", "runtree rerun 20260102-030405-c0ffee", "runtree train 'data.path=my file.csv'",
+        "few rows: data.test_size=0.3", "runtree rerun ", "runtree train 'data.path=my file.csv'",
         "age <= 30", "city = 東京 and note is missing", "+0.3000 (+0.2000 to +0.4000)", "2.00 s", "m (few rows)",
     ):  # fmt: skip
         assert text in read.text

@@ -26,7 +26,7 @@ def test_a_whole_sweep(write_sweep):
         "Ship", "run 0001, the best of 3", "95% interval: 0.8500 to 0.9400", "test set used once",
         "Run 0001 is the best: forest with depth = 3", "The best 3 of 3 configurations", "The best configuration of each algorithm",
         "Stopped after run 2.", "range(1, 9)", "runtree resume 20260102-030405-sweep tuner.stop.max_runs=6",
-        "runtree tune tuner=tpe algorithm=forest,tree", "runtree predict 20260102-030405-sweep/0001",
+        "runtree train -m tuner=tpe algorithm=forest,tree", "runtree predict 20260102-030405-sweep/0001",
     ):  # fmt: skip
         assert part in told
     assert "https:" not in told

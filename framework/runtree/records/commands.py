@@ -68,10 +68,13 @@ def checking_command(record: RunRecord) -> str:
     return command("check", *composing_flags(record), *training_overrides(record))
 
 
-def sweep_verb(verb: str, folder: SweepFolder, *words: str) -> str:
-    """Return a command about a sweep, such as ``runtree resume NAME``."""
+def sweep_verb(verb: str, folder: SweepFolder, *words: str, run: int | None = None) -> str:
+    """Return a command about a sweep, or about one of its runs, such as ``runtree resume NAME``."""
     listed = folder.path.name.endswith("-sweep")  # others are found by their path alone
-    name = folder.path.name if listed else display_path(folder.path)
+    if run is None:
+        name = folder.path.name if listed else display_path(folder.path)
+    else:
+        name = f"{folder.path.name}/{run:04d}" if listed else display_path(folder.run(run).path)
     return command(verb, name, *words, outputs=display_path(folder.path.parent.parent) if listed else None)
 
 

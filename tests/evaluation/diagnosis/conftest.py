@@ -15,6 +15,7 @@ from runtree.contract.types import Split, Table
 from runtree.evaluation.context import EvaluationContext
 from runtree.evaluation.options import EvaluationOptions
 from runtree.statistics import metrics
+from runtree.training.active_run import RunOptions
 from runtree.training.fit_plan import FitOptions, IterationSpec
 
 CATALOGUE = {metric.name: metric for metric in metrics.BUILTIN}
@@ -77,6 +78,7 @@ def context(tmp_path) -> Callable[..., EvaluationContext]:
             select=lambda name: (table.iloc[rows[name]], target.iloc[rows[name]]),
             refit=None,
             undefined={},
+            options=RunOptions(("algorithm=any",)),
         )
         ranked = CATALOGUE[metric or metrics.OBJECTIVES[task]]
         found = EvaluationContext(run, EvaluationOptions(diagnose=diagnose), [ranked], ranked, ranked.direction)

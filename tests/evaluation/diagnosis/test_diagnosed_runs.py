@@ -1,6 +1,7 @@
 """Diagnoses of whole runs, and how they are shown."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -94,7 +95,7 @@ def test_warnings_are_printed_after_training_and_all_findings_on_request(runtree
     lines = said.out.splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("warning: "))
     assert 2 <= len([line for line in lines[first : first + 4] if line]) <= 3
-    assert "what to do: runtree show latest --findings" in said.out
+    assert re.search(r"what to do: runtree show [0-9a-f-]+ --findings\n", said.out)
     shown = runtree("show", "latest", "--findings")
     assert "-> " in shown.out
     assert "evaluator.diagnose=full" in shown.out

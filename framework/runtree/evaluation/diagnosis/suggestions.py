@@ -1,14 +1,15 @@
 """Overrides to type next: those that regularize an algorithm, or relax it, from the parameters in its config."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from runtree.config.freeze import FrozenConfig
+from runtree.contract.redaction import redact_override
 from runtree.contract.types import RunRecord
 from runtree.evaluation.context import EvaluationContext
-from runtree.lifecycle.outcome import first_record
 from runtree.records.commands import checking_command, tuning_command
-from runtree.records.layout import RunFolder
+from runtree.records.record import new_record
 
 # (parameter, factor that regularizes the algorithm, whether the parameter is a count)
 # in this order: the first that the algorithm has is suggested, and leaf size works on every kind of tree
@@ -34,9 +35,11 @@ def check_command(context: EvaluationContext) -> str:
 
 
 def _record_of(context: EvaluationContext) -> RunRecord:
-    run = context.run
-    frozen = FrozenConfig(run.config.to_dict(), run.options.fingerprint)
-    return first_record(frozen, run.options, None, RunFolder(run.folder))
+    run, options = context.run, context.run.options
+    frozen = FrozenConfig(run.config.to_dict(), options.fingerprint)
+    overrides = [redact_override(text) for text in options.overrides]
+    record = new_record("", "", "running", overrides, frozen.flat, options.fingerprint, run.folder)
+    return replace(record, flags=options.flags)
 
 
 def regularize_override(context: EvaluationContext) -> str:

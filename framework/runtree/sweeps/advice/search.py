@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from runtree.config.space.domains import domain_text
 from runtree.config.space.grammar import literal
-from runtree.contract.commands import command, display_path, typed
+from runtree.contract.commands import display_path, typed
 from runtree.contract.errors import first_line, without_numbers
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.contract.types import Finding
@@ -57,7 +57,7 @@ class FinishedSweep:
 
     def run_command(self, verb: str, number: int, *words: str) -> str:
         """Return a command about one of its runs."""
-        return command(verb, display_path(self.folder.run(number).path), *words)
+        return sweep_verb(verb, self.folder, *words, run=number)
 
     @property
     def metric(self) -> str:
