@@ -172,8 +172,10 @@ def elsewhere(monkeypatch):
 
     class PicklingLauncher(BasicLauncher):
         def launch(self, job_overrides, initial_job_idx):
-            self.task_function = pickle.loads(pickle.dumps(self.task_function))
-            return super().launch(job_overrides, initial_job_idx)
+            own, self.task_function = self.task_function, pickle.loads(pickle.dumps(self.task_function))
+            returned = super().launch(job_overrides, initial_job_idx)
+            self.task_function = own
+            return returned
 
     name = "hydra_plugins.elsewhere.PicklingLauncher"
     PicklingLauncher.__module__, PicklingLauncher.__qualname__ = name.rsplit(".", 1)
@@ -195,7 +197,7 @@ def test_a_launcher_elsewhere_loses_neither_runs_nor_failures(runtree, folder, e
         ["0000", "algorithm.n_neighbors=3"],
         ["0002", "algorithm.n_neighbors=5"],
     ]
-    assert "failed: algorithm.n_neighbors=-1" in said.err
+    assert "failed: algorithm=knn algorithm.n_neighbors=-1" in said.err
 
 
 def test_a_launcher_elsewhere_is_told_which_attempt_it_runs(runtree, folder, elsewhere):
