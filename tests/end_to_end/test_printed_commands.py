@@ -17,13 +17,12 @@ from types import SimpleNamespace
 import pytest
 
 import runtree as package
-from runtree.app import App
+from runtree.app.application import App, typed_words
 from runtree.app.resume import check_resume_overrides
-from runtree.app.train import existing_folder
 from runtree.cli.main import main
 from runtree.cli.resume import resume_command
 from runtree.config.freeze import freeze
-from runtree.config.hydra_engine import HydraEngine, force_open_parameters, parse_flags
+from runtree.config.hydra_engine import force_open_parameters, parse_flags
 from runtree.contract import commands
 from runtree.testing.fixtures import UNEXAMINED
 
@@ -119,9 +118,8 @@ def split_by_shell(lines):
 
 
 def compose(words):
-    flags = parse_flags(words)
-    app = App()
-    engine = HydraEngine(app.folders, app.algorithms, flags.config_name or "config", existing_folder(flags.config_dir))
+    app, flags = App(), parse_flags(words)
+    engine = app.engine(flags, app.allow_list(typed_words(flags)))
     return engine.compose(force_open_parameters(flags.overrides), multirun=flags.multirun)
 
 
