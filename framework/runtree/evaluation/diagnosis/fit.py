@@ -56,7 +56,7 @@ def fit_failure_findings(context: EvaluationContext) -> Iterator[Finding]:
     # without probabilities both losses are error rates
     constant_loss = loss(replace(no_skill, score=None) if train.score is None else no_skill)
     values = {"train": score, "constant": reference, "loss": fit_loss}
-    check = f"runtree check algorithm={run.config.algorithm.get('name')}"
+    check = check_command(context)
     # a model that ranks rows but predicts one class for all has learned something: it has a finding of its own
     if context.gain(score, reference) <= 0 and fit_loss >= constant_loss:
         constant = "the most common class" if classes else "the mean"
