@@ -118,6 +118,7 @@ def read_sweep_overrides(
 ) -> tuple[Composer, SweepOverrides]:
     """Split the overrides; an option that does not exist is refused before any config is composed."""
     groups = request.app.catalogue.groups
+    arguments = [*arguments, *refit_override(sweeper.config, arguments)]
     overrides = split_overrides(arguments, dict(sweeper.params or {}), groups, lambda group: groups[group])
     for group, options in overrides.composed.items():
         if group in groups:
@@ -128,6 +129,17 @@ def read_sweep_overrides(
     # fraction of the time
     composer = Composer(lambda texts: loader.load_sweep_config(sweeper.config, list(texts)), overrides.fixed)
     return composer, overrides
+
+
+def refit_override(config: "DictConfig", arguments: Sequence[str]) -> list[str]:
+    """Return ``fit.refit=true`` for the runs of a sweep with `tuner.refit`, unless that key was typed.
+
+    As an override of each run, so that a run trained from its own command line is the same.
+    """
+    typed = any(text.lstrip("+").startswith("fit.refit=") for text in arguments)
+    fit = config.get("fit") or {}  # a config of the user's own may lack the key
+    wanted = config.get("tuner") is not None and config.tuner.get("refit", True)
+    return ["fit.refit=true"] if wanted and not typed and fit.get("refit") is False else []
 
 
 def preflight(

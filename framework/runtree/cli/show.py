@@ -158,7 +158,7 @@ def _print_page(record: "RunRecord", outputs: str) -> None:
 
 
 def _run_lines(record: "RunRecord") -> Iterator[tuple[str, str]]:
-    from runtree.cli.train import format_fit_end
+    from runtree.cli.train import format_fit_end, format_refit
 
     reason = f" ({record.reason})" if record.reason and record.reason != record.state else ""
     yield "run", f"{record.id}   {record.state}{reason}"
@@ -167,6 +167,8 @@ def _run_lines(record: "RunRecord") -> Iterator[tuple[str, str]]:
     yield "", f"experiment {record.experiment}, started {started} ({format_age(record.started)}){duration}"
     if record.fit.get("reason"):
         yield "fit", f"stopped {format_fit_end(record.fit)}"
+    if record.fit.get("refit"):
+        yield "refit", format_refit(record.fit)
     yield from (("gate", f"failed: {message}") for message in record.missed)
     if record.stages:
         yield "seconds", ", ".join(f"{name} {format_seconds(value)}" for name, value in record.stages.items())

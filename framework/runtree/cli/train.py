@@ -212,6 +212,8 @@ def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:
     lines[1:1] = [("note", note) for note in first_notes([*data.notes, *split.notes])]
     if run.fit_summary.get("reason"):
         lines.append(("stopped", format_fit_end(run.fit_summary)))
+    if run.fit_summary.get("refit"):
+        lines.append(("refit", format_refit(run.fit_summary)))
     if run.folds:
         lines.append(("folds", f"{len(run.folds)}; ± is the standard deviation over them"))
     if run.search_result:
@@ -226,6 +228,16 @@ def format_fit_end(fit: Mapping[str, Any]) -> str:
         return str(fit.get("reason"))
     kept = f" (the model is that of {unit} {best})" if best and best != count else ""
     return f"after {count:,} {unit}{'' if count == 1 else 's'}: {fit.get('reason')}{kept}"
+
+
+def format_refit(fit: Mapping[str, Any]) -> str:
+    """Return ``on the train and validation split (455 rows), 30 epochs: the test scores are of this model``, or ""."""
+    refit = fit.get("refit")
+    if not isinstance(refit, Mapping):
+        return ""
+    splits, rows, count = refit.get("splits") or (), refit.get("rows"), refit.get("iterations")
+    unit = f", {count:,} {fit.get('unit')}{'' if count == 1 else 's'}" if isinstance(count, int) else ""
+    return f"on the {' and '.join(map(str, splits))} split ({rows} rows){unit}: the test scores are of this model"
 
 
 def _format_search(run: "ActiveRun") -> str:

@@ -161,19 +161,20 @@ class BaselineData:
 
 
 def prepare_data(run: ActiveRun) -> BaselineData:
-    """Preprocess the train split, or a seeded sample of it, and the other splits.
+    """Preprocess the rows that the run's model was fitted on, or a seeded sample of them, and the other splits.
 
-    The whole train split reuses the run's fitted preprocessing and cached rows; a sample gets a fresh copy of it.
+    The whole train split reuses the run's fitted preprocessing and cached rows; other rows get a fresh copy of it.
     """
     import numpy as np
 
-    train, width = run.split.train, run.data.features.shape[1]
+    train, width = fitted_rows(run), run.data.features.shape[1]
     shuffled = np.random.default_rng(run.seed).permutation(train)
     # sorted: the order of the table, in which time series and groups stand together
     chosen = np.sort(shuffled[: max_rows(len(train), width)])
-    # under cross-validation there is no validation split
-    names = [split for split in ("validation", "test") if len(run.split.rows(split))]
-    if len(chosen) == len(train):
+    # under cross-validation there is no validation split, and after a refit it is part of what is fitted
+    held_out = ("test",) if run.is_refitted else ("validation", "test")
+    names = [split for split in held_out if len(run.split.rows(split))]
+    if len(chosen) == len(train) and not run.is_refitted:
         preprocess, rows = run.cached("fitted", run.preprocess_key, lambda: fit_preprocess(run))
         splits = {name: _transform_cached(run, preprocess, name) for name in names}
     else:
@@ -186,6 +187,14 @@ def prepare_data(run: ActiveRun) -> BaselineData:
         kept = np.sort(np.random.default_rng(run.seed).permutation(len(chosen))[:limit])
         rows, target = (rows.iloc[kept] if hasattr(rows, "iloc") else rows[kept]), target[kept]
     return BaselineData(rows, target, splits)
+
+
+def fitted_rows(run: ActiveRun) -> "Array":
+    """Return the positions of the rows that the model was fitted on."""
+    import numpy as np
+
+    rows = [run.split.train, *([run.split.validation] if run.is_refitted else [])]
+    return np.sort(np.concatenate(rows))
 
 
 def max_rows(rows: int, columns: int) -> int:
@@ -283,7 +292,7 @@ def _result(context: EvaluationContext, baseline: Baseline, fitted: FittedBaseli
         "name": baseline.name,
         "algorithm": fitted.algorithm,
         "rows": fitted.rows,
-        "sampled": fitted.rows < len(context.run.split.train),
+        "sampled": fitted.rows < len(fitted_rows(context.run)),
         "seconds": fitted.seconds,
         "metrics": {split: predictions.values(context.metrics) for split, predictions in fitted.predictions.items()},
         "gain": gain,

@@ -48,13 +48,13 @@ class ExplanationSample:
 
 
 def sample_explanation_rows(run: Run, limit: int) -> ExplanationSample:
-    """Return a seeded sample of at most `limit` rows of the validation split; of test where there is no validation.
+    """Return a seeded sample of at most `limit` rows of the validation split; of test where the model was fitted on it.
 
     Columns may be dropped because of what is learned here, so the test split is spared where possible.
     """
     import numpy as np
 
-    split = "validation" if len(run.split.validation) else "test"
+    split = "validation" if len(run.split.validation) and not getattr(run, "is_refitted", False) else "test"
     rows = run.split.rows(split)
     chosen = np.sort(np.random.default_rng(run.seed).permutation(rows)[:limit]) if limit < len(rows) else rows
     features = run.data.features.iloc[chosen].reset_index(drop=True)

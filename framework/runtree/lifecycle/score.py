@@ -14,6 +14,7 @@ from typing import Any
 from runtree.contract.errors import DataError, DivergedError, RunFailedError
 from runtree.contract.predictions import Predictions, encode_target, read_predictions
 from runtree.contract.types import Evaluation, Metric
+from runtree.lifecycle.refit import is_refitted, refit
 from runtree.records.layout import RunFolder
 from runtree.records.test_access import record_access, rows_digest
 from runtree.records.validation_predictions import predictions_size, write_validation_predictions
@@ -33,8 +34,7 @@ def score(run: ActiveRun) -> None:
     if not (run.is_set("metrics") and set(run.scored_splits) <= set(run.metrics)):
         # objectives are scored even if `evaluator.metrics` leaves them out, as runs are ranked by them
         scored = list({metric.name: metric for metric in (*wanted, objective, *_objectives(run))}.values())
-        evaluation = drop_undefined(run, run.evaluator.evaluate(run, scored), scored)
-        run.add_evaluation(evaluation)
+        evaluation = evaluate_refitted(run, scored) if final and is_refitted(run) else evaluate(run, scored)
         if not final and evaluation.validation is not None:
             keep_validation(run, evaluation.validation)
     if "test" in run.metrics and not run.test_access:
@@ -49,6 +49,30 @@ def score(run: ActiveRun) -> None:
         run.predictions.to_parquet(folder.predictions, index=False)
     # after the files are written: they show how far the run came
     check_objectives(run)
+
+
+def evaluate(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:
+    """Score the splits in `run.scored_splits`."""
+    evaluation = drop_undefined(run, run.evaluator.evaluate(run, scored), scored)
+    run.add_evaluation(evaluation)
+    return evaluation
+
+
+def evaluate_refitted(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:
+    """Score train and validation split with the model that was selected by them, and the test split after a refit.
+
+    The model that is kept has seen the validation split: its scores there would say nothing.
+    """
+    splits = run.scored_splits
+    if not run.is_set("metrics"):
+        run.scored_splits = ("train", "validation")
+        evaluation = evaluate(run, scored)
+    if "test" not in run.metrics:  # an evaluator of a plugin may score all splits at once
+        refit(run)
+        run.scored_splits = ("test",)
+        evaluation = evaluate(run, scored)
+    run.scored_splits = splits
+    return evaluation
 
 
 def drop_undefined(run: ActiveRun, evaluation: Evaluation, scored: Sequence[Metric]) -> Evaluation:

@@ -198,6 +198,7 @@ class LoopOptions:
     predictions: int | str = "100MB"
     plots: bool = True
     recheck: int = 0
+    refit: bool = True
     report: bool = True
 
     def __post_init__(self) -> None:

@@ -88,7 +88,7 @@ class ActiveRun(Run):
         How often the test split was scored, this run included: `rows` (a hash), `count`, `configurations`; empty
         until it is scored.
     fit_summary
-        `iterations`, `unit` and stop `reason` of the fit; empty if nothing iterates.
+        `iterations`, `unit` and stop `reason` of the fit, unless nothing iterates; `refit`: the rows of a second one.
     undefined
         Why a metric has no value: reasons by name, by split. Such metrics are not in `metrics`.
     failed_gates
@@ -176,6 +176,18 @@ class ActiveRun(Run):
         first = self.predictions
         self.__dict__["metrics"] = {**self.metrics, **evaluation.metrics}
         self.__dict__["predictions"] = Deferred(lambda: _concatenate(first, predictions.make()))
+
+    def use_refitted(self, model: Any, facts: Mapping[str, Any]) -> None:
+        """Replace the model by one that was fitted on more rows; `facts` say on which."""
+        # below the descriptor, which refuses a second value. Rows that were prepared for the first model are not for it
+        self.__dict__["model"] = model
+        self.preprocess_key = None if self.preprocess_key is None else (self.preprocess_key, "refit")
+        self.fit_summary = {**self.fit_summary, "refit": dict(facts)}
+
+    @property
+    def is_refitted(self) -> bool:
+        """Whether the model was fitted on the validation split, too, after that was scored."""
+        return "refit" in self.fit_summary
 
     def use_search_result(self, result: SearchResult, estimator: Any, plan: FitPlan) -> None:
         """Replace the configured algorithm by the one that a search chose."""

@@ -58,6 +58,7 @@ class FitOptions:
     history: bool | None = None
     metrics: str | list[str] = "auto"
     checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
+    refit: bool = False
 
     def requested(self) -> dict[str, Any]:
         """Return the keys that are set and that an algorithm has to honour."""

@@ -7,10 +7,12 @@ from runtree.config.build import build, parameter_error
 from runtree.contract.errors import DataError, RuntreeError, first_line
 from runtree.contract.iteration import UNWATCHED, Report
 from runtree.training.active_run import ActiveRun
+from runtree.training.callback import FitCallback
 from runtree.training.decision import reapply_decision, unwrap
 from runtree.training.fit_plan import fit_parameters
 from runtree.training.model_files import SkopsStore
 from runtree.training.monitor import Rows, hold_out_rows, make_fold_callback
+from runtree.training.stopping import StopRules
 
 TABULAR = "type: preprocess=tabular"
 
@@ -59,6 +61,26 @@ def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
     train, monitored = hold_out_rows(run, (preprocess.fit_transform(features, target), target), None)
     callback = make_fold_callback(run, train, monitored) if run.plan.steps else None
     fit_algorithm(run, algorithm, train, monitored, callback or UNWATCHED)
+    return Pipeline([("preprocess", preprocess), ("algorithm", reapply_decision(run, algorithm, train))])
+
+
+def refit_pipeline_on(run: ActiveRun, rows: Any, iterations: int | None) -> Any:
+    """Fit a clone of the run's pipeline on rows of its table, given by position, and return it.
+
+    Parameters
+    ----------
+    iterations
+        How many, of an algorithm that is monitored; None: as the algorithm's own parameters say.
+    """
+    from sklearn.base import clone
+    from sklearn.pipeline import Pipeline
+
+    preprocess, algorithm = clone(run.model[0]), clone(unwrap(run.model[-1]))
+    target = run.data.target.iloc[rows].to_numpy()
+    train = preprocess.fit_transform(run.data.features.iloc[rows], target), target
+    # one check, at the last iteration: nothing is recorded, and there are no rows to stop by
+    callback = FitCallback(StopRules(), every=iterations, bound=iterations) if iterations else UNWATCHED
+    fit_algorithm(run, algorithm, train, None, callback)
     return Pipeline([("preprocess", preprocess), ("algorithm", reapply_decision(run, algorithm, train))])
 
 

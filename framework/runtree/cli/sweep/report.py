@@ -251,8 +251,22 @@ def _print_test(plan: "SweepPlan", driver: "Driver", progress: ProgressState) ->
     names = sorted(metrics, key=lambda name: name != objective)
     # the no-break spaces keep name and value on one line, and must not reach a user who copies them
     pairs = ", ".join(f"{name}{NO_BREAK_SPACE}{format_cell(metrics[name])}" for name in names)
+    if text := _describe_refit(plan, entry):
+        click.echo(wrapped("refit", text))
     usage = _describe_test_usage(plan, entry)
     click.echo(wrapped("test", f"{pairs}{f' ({usage})' if usage else ''}").replace(NO_BREAK_SPACE, " "))
+
+
+def _describe_refit(plan: "SweepPlan", entry: "RunState") -> str:
+    from runtree.cli.train import format_refit
+    from runtree.contract.errors import NotFoundError
+    from runtree.records.record import read_record
+
+    assert plan.folder is not None
+    try:
+        return format_refit(read_record(plan.folder.run(entry.number)).fit)
+    except NotFoundError:
+        return ""
 
 
 def _describe_test_usage(plan: "SweepPlan", entry: "RunState") -> str:

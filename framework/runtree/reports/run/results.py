@@ -90,6 +90,8 @@ def metrics(content: RunContent, gallery: PlotGallery) -> list[Element]:
         drawn = f", {resamples:,} resamples of the test rows" if resamples else ""
         text = f"Intervals: {result.get('method', 'bootstrap')}{drawn}. Runs are ranked by the highlighted metric."
         elements.append(Paragraph(text))
+    if isinstance(refit := content.record.fit.get("refit"), Mapping):
+        elements.append(Paragraph(_describe_refit(refit, content.record.fit)))
     elements += [Paragraph(line) for line in _undefined(content, intervals)]
     fold_names = list(dict.fromkeys(name for fold in content.folds for name in fold))
     fold_rows = [
@@ -111,6 +113,15 @@ def _undefined(content: RunContent, intervals: Mapping[str, Any]) -> list[str]:
     note = content.result("intervals").get("note")
     return [f"{join_words([*names])}: {reason}." for reason, names in found.items()] + (
         [f"{note[:1].upper()}{note[1:]}."] if note else []
+    )
+
+
+def _describe_refit(refit: Mapping[str, Any], fit: Mapping[str, Any]) -> str:
+    count, splits = refit.get("iterations"), join_words([str(split) for split in refit.get("splits") or ()])
+    iterations = f", with {pluralize(count, str(fit.get('unit') or 'iteration'))}" if isinstance(count, int) else ""
+    return (
+        f"The saved model was fitted again on the {splits} split ({refit.get('rows')} rows){iterations}. "
+        "Scores on the test split are of this model, those on the other splits of the first one."
     )
 
 
