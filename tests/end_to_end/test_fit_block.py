@@ -247,7 +247,14 @@ def test_a_run_of_a_sweep_whose_worker_dies_goes_on_from_its_checkpoint(runtree,
     typed = (
         *("tune", "algorithm=sgd", "algorithm._target_.classification=counted.Counted", "data=iris"),
         *("algorithm.tol=null", "fit.max_iterations=60", "fit.checkpoint.every=5", "experiment.name=cut"),
-        *("tuner=random", "tuner.stop.max_runs=1", "tuner.backoff=0", "tuner.plots=false", "tuner.refit=false", *UNEXAMINED),
+        *(
+            "tuner=random",
+            "tuner.stop.max_runs=1",
+            "tuner.backoff=0",
+            "tuner.plots=false",
+            "tuner.refit=false",
+            *UNEXAMINED,
+        ),
     )
     code = f"import sys; from runtree.cli.main import main; sys.exit(main({list(typed)!r}))"
     driver = subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=subprocess.DEVNULL)

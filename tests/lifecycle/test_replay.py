@@ -161,7 +161,7 @@ def test_a_model_that_does_not_come_back_fails_its_run(models, tmp_path, name):
 def test_a_damaged_file_fails_its_run(models, tmp_path):
     run = saved(*make_run(tmp_path, models.Honest()))
     (tmp_path / "model" / "model.skops").write_bytes(b"half")
-    with pytest.raises(RunFailedError, match="the saved model cannot be loaded: BadZipFile"):
+    with pytest.raises(RunFailedError, match=r"the saved model cannot be loaded: .*not a zip file"):
         check_saved_model(run, tmp_path / "model")
 
 
