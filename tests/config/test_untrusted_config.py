@@ -104,6 +104,18 @@ FILES = {
         "hydra.sweeper.params.x._target_",
         "joblib.load",
     ),
+    "hydra: {sweeper: {params: {'+hydra.job.env_set.PATH': conf}}}": (
+        "hydra.sweeper.params.+hydra.job.env_set.PATH",
+        "hydra.sweeper.params.+hydra.job.env_set.PATH",
+    ),
+    "hydra: {sweeper: {params: {hydra: {output_subdir: ../PWNED}}}}": (
+        "hydra.sweeper.params.hydra.output_subdir",
+        "hydra.sweeper.params.hydra.output_subdir",
+    ),
+    "hydra: {sweeper: {params: {'+algorithm@hydra.callbacks.x': dummy}}}": (
+        "hydra.sweeper.params.+algorithm@hydra.callbacks.x",
+        "hydra.sweeper.params.+algorithm@hydra.callbacks.x",
+    ),
     "hydra: {job: {env_set: {PATH: conf}}}": ("hydra.job.env_set.PATH", "hydra.job.env_set.PATH"),
     "hydra: {job: {env_set: {LD_PRELOAD: x.so}}}": ("hydra.job.env_set.LD_PRELOAD", "hydra.job.env_set.LD_PRELOAD"),
     "hydra: {job: {env_copy: [AWS_SECRET_ACCESS_KEY]}}": ("hydra.job.env_copy", "hydra.job.env_copy"),

@@ -137,7 +137,8 @@ def test_words_of_hydra_that_run_nothing_are_taken_from_a_record(word):
 
 
 def test_an_option_is_not_placed_where_hydra_makes_objects():
-    with pytest.raises(UntrustedError):
-        check_recorded(["+data@hydra.callbacks.x=mine"], TypedWords(), "the record")
+    for word in ("+data@hydra.callbacks.x=mine", "hydra={output_subdir: ../x}"):
+        with pytest.raises(UntrustedError):
+            check_recorded([word], TypedWords(), "the record")
     with pytest.raises(RequestError):
         check_recorded([7], TypedWords(), "the record")

@@ -155,6 +155,9 @@ def _is_defaults_list(value: Any) -> bool:
 
 def _allows(key: str, path: tuple[str, ...], value: Any) -> bool:
     names = key.split(".")
+    # these are overrides of the jobs, and no line of a file there either
+    if path[:2] == ("sweeper", "params") and re.match(r"[+~\s]*hydra\b|.*@\W*hydra\b", ".".join(path[2:])):
+        return False
     if names[-1] == "**":
         return path[: len(names) - 1] == tuple(names[:-1]) and len(path) >= len(names)
     return (

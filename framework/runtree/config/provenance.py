@@ -4,6 +4,7 @@ Only what is typed now may name code or set keys beyond the allow-list. An overr
 once, by whoever made the record, and counts as a line of a config file.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,11 +108,9 @@ def check_recorded(overrides: Sequence[str], typed: TypedWords, record: str) -> 
         # as a flag it could change anything: --config-dir, or --trust itself
         if not isinstance(text, str) or text.startswith("-"):
             raise RequestError(f"{record} holds {str(text)[:60]!r}, which is no override")
-        key = text.lstrip("+~").partition("=")[0]
-        name, _, package = key.partition("@")
         # an option of another group, placed where Hydra instantiates
-        if package.partition(":")[2].startswith("hydra") or package.startswith("hydra"):
-            raise UntrustedError(f"{name}: {record} places it at {package}", "type it yourself if you need it")
-        if name.partition(".")[0] == "hydra":
-            for parsed, value in _parse(text):
-                check_hydra_keys(_nested(parsed, value)["hydra"], record, typed.sets)
+        if re.search(r"@\W*hydra\b|:\s*hydra\b", text.partition("=")[0]):
+            raise UntrustedError(f"{text.partition('=')[0]}: {record} places it below hydra", "type it if you need it")
+        for key, value in _parse(text):
+            if key.partition(".")[0] == "hydra":
+                check_hydra_keys(_nested(key, value)["hydra"], record, typed.sets)
