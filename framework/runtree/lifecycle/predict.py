@@ -67,7 +67,8 @@ class ColumnContract:
         # another preprocessing than ours: what the table held
         if self.dtype.startswith("datetime"):
             return "date"
-        return "number" if self.dtype.lower().startswith(("int", "uint", "float", "bool")) else ""
+        # truth values are categories to some algorithms, and numbers to others
+        return "number" if self.dtype.lower().startswith(("int", "uint", "float")) else ""
 
 
 @dataclass
