@@ -19,7 +19,7 @@ from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import AttemptResult, FinalizeRequest
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.plots.draw import draw_sweep_plots
-from runtree.sweeps.results import leaderboard_csv
+from runtree.sweeps.results import is_comparable, leaderboard_csv
 from runtree.sweeps.state import RunState
 from runtree.sweeps.stopping import stop_record
 from runtree.sweeps.tasks import restore_run_files
@@ -53,20 +53,22 @@ def finish(
             _drop_former_best(driver, folder)
     # before the results, which refer to these files
     driver.on_disk(repair_run_files, driver, folder)
-    winners = runs_to_keep(driver) if len(driver.objectives.metrics) == 1 else []
-    stop = stop_record(driver.monitor, winners[0].number if winners else None)
+    winners, ranked = runs_to_keep(driver) if len(driver.objectives.metrics) == 1 else [], is_comparable(driver.state)
+    stop = stop_record(driver.monitor, winners[0].number if winners else None, ranked)
     # Even if a criterion was reached meanwhile, an interrupted sweep has not ended
     if driver.stop_cause and (stop["criterion"] is None or driver.stop_cause in UNFINISHED):
         stop |= {"criterion": STOP_CRITERIA[driver.stop_cause], "explanation": _explain_stop(driver)}
     driver.on_disk(_write_results, driver, folder, stop)
     if driver.stop_cause in UNFINISHED:
         return stop
-    # every piece of advice is about one best trial, which a Pareto front does not have
-    if len(driver.objectives.metrics) == 1:
+    # every piece of advice is about one best trial, which a Pareto front, or a sweep over several tables, does not have
+    if len(driver.objectives.metrics) == 1 and ranked:
         driver.on_disk(_write_advice, driver, folder, options, stop, on_step)
     if driver.stop_cause in UNFINISHED:  # the disk is full by now
         return stop
-    if options.plots and len(driver.state.trials) >= MIN_TRIALS_PLOTTED:
+    if not ranked:  # of a session whose runs could still be ranked
+        folder.advice.unlink(missing_ok=True)
+    if options.plots and ranked and len(driver.state.trials) >= MIN_TRIALS_PLOTTED:
         on_step("drawing plots")
         best = [trial for trial, _ in driver.front.best]
         draw_sweep_plots(driver.state, driver.objectives, _spaces(driver), folder.plots, best)

@@ -158,8 +158,27 @@ def objective_from_report(metrics: Mapping[str, float], name: str, direction: st
     return metrics[losses[0]] if direction == "minimize" else -metrics[losses[0]]
 
 
+def scored_on(runs: Sequence[RunState]) -> tuple[str | None, str | None] | None:
+    """Return the fingerprints of data and split that a trial's score was measured on, None if it has no score.
+
+    Only trials for which they are equal may be ranked together: whatever names a best, orders trials or advises on
+    them asks here, or for the `rankings`.
+    """
+    # repeats use other seeds, so other splits, on purpose: the first run stands for the trial
+    first = next((run for run in runs if run.state == "completed" and run.repeat == 0), None)
+    return None if first is None else (first.result.fingerprints.get("data"), first.result.fingerprints.get("split"))
+
+
+def is_comparable(state: SweepState) -> bool:
+    """Return whether all scores of a sweep were measured on the same rows, split alike."""
+    return len({scored_on([run]) for run in state.completed() if run.repeat == 0}) < 2
+
+
 class ParetoFront:
-    """The best trial so far; with several objectives, the trials that no other dominates."""
+    """The best trial so far; with several objectives, the trials that no other dominates.
+
+    Trials that were scored on other data, or another split, have a best of their own.
+    """
 
     def __init__(self, objectives: Objectives) -> None:
         self.objectives = objectives
@@ -174,13 +193,16 @@ class ParetoFront:
         metrics = self.objectives.metrics
         if not is_fully_measured(trial, runs):
             return False
+        own = scored_on(runs)
+        rivals = [pair for pair in self.best if scored_on(state.runs_of(pair[0])) == own]
         # of equal trials the one with the lower number, as in the leaderboard, whichever ended first
         if any(
             dominates(value, score, metrics) and (value != score or best.runs[0] < trial.runs[0])
-            for best, value in self.best
+            for best, value in rivals
         ):
             return False
-        self.best = [pair for pair in self.best if not dominates(score, pair[1], metrics)]
+        beaten = [best.key for best, value in rivals if dominates(score, value, metrics)]
+        self.best = [pair for pair in self.best if pair[0].key not in beaten]
         self.best.append((trial, score))
         return True
 
@@ -330,16 +352,42 @@ def rank_trials(state: SweepState, objectives: Objectives) -> list[tuple[Trial, 
     return sorted(scored, key=rank)
 
 
+def rankings(state: SweepState, objectives: Objectives) -> list[list[tuple[Trial, tuple[float, ...] | None]]]:
+    """Return the ranked trials, those that compare in one ranking: one for each table of a grid over data.
+
+    Trials without a score are last in the first ranking.
+    """
+    ranked = rank_trials(state, objectives)
+    groups: dict[tuple[str | None, str | None], list[tuple[Trial, tuple[float, ...] | None]]] = {}
+    # the rankings in the order of their first runs, so that they do not swap as runs end
+    for trial in sorted((trial for trial, _ in ranked), key=lambda trial: trial.runs[0]):
+        key = scored_on(state.runs_of(trial))
+        if key is not None:
+            groups.setdefault(key, [])
+    if len(groups) < 2:
+        return [ranked]
+    first = next(iter(groups))
+    for pair in ranked:
+        groups[scored_on(state.runs_of(pair[0])) or first].append(pair)
+    return list(groups.values())
+
+
 def leaderboard_csv(state: SweepState, objectives: Objectives) -> str:
-    """Return `leaderboard.csv`: one row per trial, test metrics where a run has them."""
+    """Return `leaderboard.csv`: one row per trial, test metrics where a run has them.
+
+    Where the trials do not all compare, each ranking has its number in the column `ranking`, and ranks of its own.
+    """
+    groups = rankings(state, objectives)
+    numbered = ["ranking"] if len(groups) > 1 else []
     paths = list(dict.fromkeys(path for trial in state.trials.values() if trial.runs for path in trial.values))
     tests = list(dict.fromkeys(name for run in state.completed() for name in run.result.metrics.get("test") or {}))
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     metrics = [f"validation.{name}" for name, _ in objectives.metrics]
     test_metrics = [f"test.{name}" for name in tests]
-    table.writerow(["rank", "runs", "family", "state", *metrics, *paths, "seconds", *test_metrics])
-    for rank, (trial, score) in enumerate(rank_trials(state, objectives), 1):
+    table.writerow([*numbered, "rank", "runs", "family", "state", *metrics, *paths, "seconds", *test_metrics])
+    places = ((number, rank, pair) for number, group in enumerate(groups, 1) for rank, pair in enumerate(group, 1))
+    for number, rank, (trial, score) in places:
         runs = state.runs_of(trial)
         numbers = " ".join(f"{run.number:04d}" for run in runs)
         states = "+".join(dict.fromkeys(run.state for run in runs))
@@ -347,6 +395,6 @@ def leaderboard_csv(state: SweepState, objectives: Objectives) -> str:
         values = list(map(redact({path: trial.values.get(path) for path in paths}).get, paths))
         seconds = round(sum(run.result.seconds for run in runs), 3)
         test: Mapping[str, float] = next(filter(None, (run.result.metrics.get("test") for run in runs)), {})
-        row = [rank, numbers, trial.key[0], states, *scores, *values, seconds]
+        row = [*([number] if numbered else []), rank, numbers, trial.key[0], states, *scores, *values, seconds]
         table.writerow([*row, *(test.get(name) for name in tests)])
     return text.getvalue()

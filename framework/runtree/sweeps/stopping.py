@@ -214,18 +214,21 @@ class StopMonitor:
         self.running_at_stop = self.counters.running if self.reason else ()
 
 
-def stop_record(monitor: StopMonitor, best_run: int | None = None) -> dict[str, Any]:
+def stop_record(monitor: StopMonitor, best_run: int | None = None, ranked: bool = True) -> dict[str, Any]:
     """Return the content of `stop.json`; `criterion` is None if the sweep ended without reaching one.
 
     Parameters
     ----------
     best_run
         The run that stands for the best trial; None: the one that ended last of its repeats.
+    ranked
+        Whether the runs may be ranked; if not, there is no best.
     """
     reason, counters = monitor.reason, monitor.counters
     best_run = counters.best_run if best_run is None else best_run
     # only now: at the time of the reason, runs were still running, and one of them may have become the best
-    best = "" if counters.best is None else f", best {counters.best:.6g} at run {best_run}"
+    has_best = ranked and counters.best is not None
+    best = f", best {counters.best:.6g} at run {best_run}" if has_best else ""
     return {
         "criterion": reason.criterion if reason else None,
         "observed": reason.observed if reason else None,
@@ -235,7 +238,7 @@ def stop_record(monitor: StopMonitor, best_run: int | None = None) -> dict[str, 
         "running_then": list(monitor.running_at_stop),
         "counters": counters.counts,
         "not_improving": counters.not_improving,
-        "best": None if counters.best is None else {"value": counters.best, "run": best_run},
+        "best": {"value": counters.best, "run": best_run} if has_best else None,
         "seconds": counters.seconds,
         "run_seconds": counters.run_seconds,
     }

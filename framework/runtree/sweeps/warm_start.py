@@ -15,7 +15,7 @@ from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.layout import SweepFolder, find_sweep, read_description
 from runtree.records.ledger import read_ledger
 from runtree.sweeps.options import WarmStartOptions
-from runtree.sweeps.results import Objectives, rank_trials
+from runtree.sweeps.results import Objectives, is_comparable, rank_trials, scored_on
 from runtree.sweeps.search_space import SearchSpace
 from runtree.sweeps.state import SweepState
 
@@ -108,12 +108,15 @@ def _results_in_space(
 ) -> tuple[list[EarlierResult], int]:
     """Return an earlier sweep's trials that lie in these spaces, the best first, and the number of those outside."""
     state = SweepState().apply_all(read_ledger(folder.ledger))
-    by_name = {space.name: space for space in spaces}
+    by_name, comparable = {space.name: space for space in spaces}, is_comparable(state)
     results: list[EarlierResult] = []
     outside = 0
     for trial, score in rank_trials(state, objectives):
         name = trial.key[0]
         if score is None or name not in by_name:
+            continue
+        # of a grid over data: the identity is that of its first table, and scores on another one do not compare
+        if not comparable and scored_on(state.runs_of(trial)) != (identity.get("data"), identity.get("split")):
             continue
         # A key that only this sweep searches had one value in the earlier sweep: that of its config
         config = flatten(identity["families"][name or "all"]["config"])

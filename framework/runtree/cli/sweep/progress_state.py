@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runtree.cli.format import format_cell, format_duration, format_error
 from runtree.contract.errors import without_numbers
-from runtree.sweeps.results import is_fully_measured
+from runtree.sweeps.results import is_fully_measured, scored_on
 
 if TYPE_CHECKING:
     from runtree.sweeps.results import Objectives, ParetoFront
@@ -48,7 +48,7 @@ class ProgressState:
     counts: Counter[str] = field(default_factory=Counter)
     algorithms: dict[str, AlgorithmProgress] = field(default_factory=dict)
     failures: dict[str, list[int]] = field(default_factory=dict)
-    data_and_splits: set[tuple[str | None, ...]] = field(default_factory=set)
+    data_and_splits: set[tuple[str | None, ...] | None] = field(default_factory=set)
     _first_messages: dict[str, str] = field(default_factory=dict)
 
     def count(self, entry: "RunState") -> None:
@@ -60,8 +60,7 @@ class ProgressState:
             first = self._first_messages.setdefault(without_numbers(message), message)
             self.failures.setdefault(first, []).append(entry.number)
         if entry.state == "completed" and entry.repeat == 0:  # repeats use other seeds, so other splits, on purpose
-            fingerprints = entry.result.fingerprints
-            self.data_and_splits.add((fingerprints.get("data"), fingerprints.get("split")))
+            self.data_and_splits.add(scored_on([entry]))
         algorithm = self.algorithms.setdefault(entry.trial[0], AlgorithmProgress())
         algorithm.ended += 1
         trial = self.book.trials[entry.trial]

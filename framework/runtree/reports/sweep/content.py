@@ -14,6 +14,7 @@ from runtree.records.record import read_record
 from runtree.reports.run.content import RunContent, read_run_content
 
 LeaderboardRow = Mapping[str, str]
+RANKING = "ranking"  # the column of the leaderboard that numbers the rankings, where there are several
 FIXED_COLUMNS = ("rank", "runs", "family", "state", "seconds")  # of the leaderboard; the others are scores and settings
 
 
@@ -59,8 +60,14 @@ class SweepContent:
     @property
     def settings(self) -> list[str]:
         """The columns of the leaderboard that hold the settings that were searched."""
-        known, columns = {*FIXED_COLUMNS, *self.scores}, self.rows[0] if self.rows else ()
+        known, columns = {*FIXED_COLUMNS, RANKING, *self.scores}, self.rows[0] if self.rows else ()
         return [name for name in columns if name not in known and not name.startswith("test.")]
+
+    @property
+    def rankings(self) -> list[list[LeaderboardRow]]:
+        """The rows of each ranking: several if the runs differ in data or split, so that not all compare."""
+        numbers = dict.fromkeys(row.get(RANKING, "") for row in self.rows)
+        return [[row for row in self.rows if row.get(RANKING, "") == number] for number in numbers]
 
     @property
     def families(self) -> list[str]:
@@ -88,7 +95,8 @@ def read_sweep_content(folder: SweepFolder) -> SweepContent:
         optional = name == "advice" and not folder.advice.exists()  # a small sweep has none
         missing += [fault] if fault and not optional else []
     rows = _read_leaderboard(folder, missing)
-    best = _read_best(folder, rows)
+    # without a ranking of all runs there is no best one
+    best = None if any(row.get(RANKING, "1") != "1" for row in rows) else _read_best(folder, rows)
     return SweepContent(folder, description, files["stop"], files["advice"], files["environment"], rows, best, missing)
 
 

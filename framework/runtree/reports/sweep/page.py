@@ -138,6 +138,8 @@ def _headline_of_best(number: Mapping[str, Any], content: SweepContent) -> Mappi
 
 def _verdict(content: SweepContent) -> Verdict:
     """Return the verdict on the best run, with the warnings about the search as further reasons."""
+    if len(content.rankings) > 1:
+        return Verdict("warning", "No ranking", f"{results.NO_RANKING}.")
     if content.best is None:
         return Verdict("warning", "No model", "no run completed.")
     verdict = decide_verdict(content.best)

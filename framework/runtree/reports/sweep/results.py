@@ -12,6 +12,7 @@ from runtree.reports.run.diagnosis import read_finding
 from runtree.reports.sweep.content import LeaderboardRow, SweepContent
 
 MAX_CONFIGURATIONS = 20  # in the leaderboard of the page
+NO_RANKING = "The runs differ in data or split, so there is no best run of all, and each table has a ranking of its own"
 MAX_SETTING_COLUMNS = 8  # with more settings, all are written into one column
 PLOTS: Mapping[str, tuple[str, str]] = {
     "history": ("Objective by run", "One mark per run; the line is the best value so far."),
@@ -28,7 +29,9 @@ def best(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     """Return the best configuration with its scores, and its report or the command that writes it."""
     run = content.best
     if run is None:
-        return [Paragraph("No run completed, so there is no best run.")]
+        return [
+            Paragraph(f"{NO_RANKING}." if len(content.rankings) > 1 else "No run completed, so there is no best run.")
+        ]
     number = run.folder.path.name
     # a configuration may have several runs, one for each repeat
     row = next((row for row in content.rows if number in row["runs"].split()), {})
@@ -81,6 +84,9 @@ def leaderboard(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     rows = content.rows
     if not rows:
         return []
+    if len(content.rankings) > 1:
+        groups = enumerate(content.rankings, 1)
+        return [_table(f"Ranking {number}", content, group[:MAX_CONFIGURATIONS]) for number, group in groups]
     caption = f"The best {min(MAX_CONFIGURATIONS, len(rows))} of {len(rows):,} configurations"
     elements: list[Element] = [_table(caption, content, rows[:MAX_CONFIGURATIONS])]
     # the rows are ranked, so the first of each algorithm is its best
