@@ -6,6 +6,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from runtree.contract.errors import ConfigError, DataError
+from runtree.preprocess import text
 from runtree.preprocess.categories import MAX_LEVEL_CHARACTERS, LevelCodes, OneHot, read_target
 from runtree.preprocess.tabular import Tabular
 
@@ -201,6 +202,17 @@ def test_the_score_of_a_text_is_that_of_a_linear_model_which_has_not_seen_its_ro
     assert abs(np.corrcoef(own, noise)[0, 1]) < 0.3 < np.corrcoef(fitted.transform(table)[:, 0], noise)[0, 1]
     three = Tabular().fit(table, rng.integers(0, 3, ROWS))
     assert three.get_feature_names_out()[:3].tolist() == ["review_score_0", "review_score_1", "review_score_2"]
+
+
+def test_rows_that_no_score_was_learnt_from_are_scored_as_later_rows_are(monkeypatch):
+    monkeypatch.setattr(text, "SAMPLE_ROWS", ROWS // 4)
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"review": [" ".join(rng.choice(list("abcdefgh"), 6)) for _ in range(ROWS)]})
+    fitted = Tabular(text_components=2)
+    own = fitted.fit_transform(table, rng.normal(size=ROWS))
+    changed = (own != fitted.transform(table)).any(axis=1)
+    assert np.isfinite(own).all()
+    assert np.flatnonzero(changed).tolist() == list(range(0, ROWS, 4))
 
 
 def test_text_of_few_words_gives_fewer_topics():

@@ -133,8 +133,10 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         columns = pick(table, [name for name, own_kind in self.kinds_.items() if own_kind == kind])
         encoder = self.encoders_[kind]
         # these two know the target and encode the train split fold by fold; the others are applied in `_encode`
-        if kind in ("many", "text"):
+        if kind == "many":
             return np.asarray(encoder.fit_transform(columns, y))
+        if kind == "text":
+            return np.asarray(encoder.fit(columns, y))
         encoder.fit(columns)
         return None
 
@@ -148,7 +150,11 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             rows = slice(start, start + CHUNK)
             chunk = table.iloc[rows]
             for kind, place in places.items():
-                block[rows, place] = encoded[kind][rows] if kind in encoded else self.encoders_[kind].transform(chunk)
+                encoder, own = self.encoders_[kind], encoded[kind][rows] if kind in encoded else None
+                if own is None:
+                    block[rows, place] = encoder.transform(chunk)
+                else:  # of a text only the scores are fold by fold: topics of all rows would take their memory twice
+                    block[rows, place] = encoder.transform(chunk, own) if kind == "text" else own
         return block
 
     def _check_parameters(self) -> None:

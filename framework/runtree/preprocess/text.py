@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -54,8 +53,11 @@ class TextEncoding(BaseEstimator):  # type: ignore[misc]
         self.task = task
         self.random_state = random_state
 
-    def fit_transform(self, table: pd.DataFrame, y: Any) -> Array:
-        """Learn the encoding; return the train split encoded, its scores fold by fold."""
+    def fit(self, table: pd.DataFrame, y: Any) -> Array:
+        """Learn the encoding; return the scores of the train split, of shape (rows, scores of all columns).
+
+        Each is by a ridge that has not seen its row; NaN for rows that none was fitted on.
+        """
         self.names_ = [str(name) for name in table.columns]
         target = read_target(y, self.task, self.names_)
         self.classes_ = target.classes
@@ -63,16 +65,26 @@ class TextEncoding(BaseEstimator):  # type: ignore[misc]
         self.ridges_: list[Ridge] = []
         self.scalers_: list[StandardScaler] = []
         self.projections_: list[TruncatedSVD] = []
-        return np.hstack([self._learn(to_texts(table[name]), target) for name in self.names_])
+        # evenly spaced, as in the recognition of text
+        chosen = sample_evenly(pd.Series(np.arange(len(table))), SAMPLE_ROWS).to_numpy()
+        sampled = EncodingTarget(target.values[chosen], target.classes)
+        learned = [self._learn(to_texts(table[name].iloc[chosen]), sampled) for name in self.names_]
+        scores = np.full((len(table), sum(own.shape[1] for own in learned)), np.nan)
+        scores[chosen] = np.hstack(learned)
+        return scores
 
-    def transform(self, table: pd.DataFrame) -> Array:
-        """Return float64 of shape (rows, features)."""
+    def transform(self, table: pd.DataFrame, scores: Array | None = None) -> Array:
+        """Return float64 of shape (rows, features); `scores` are those of `fit` for rows of the train split."""
         steps = zip(self.names_, self.vectorizers_, self.ridges_, self.scalers_, self.projections_, strict=True)
-        blocks = []
+        blocks, start = [], 0
         for name, vectorizer, ridge, scaler, projection in steps:
             weights = vectorizer.transform(to_texts(table[name]))
-            scores = ridge.predict(weights).reshape(len(table), -1)
-            blocks += [scaler.transform(scores), projection.transform(weights)]
+            own = scaler.transform(ridge.predict(weights).reshape(len(table), -1))
+            if scores is not None:
+                unseen = scores[:, start : start + own.shape[1]]
+                own = np.where(np.isnan(unseen), own, unseen)
+            start += own.shape[1]
+            blocks += [own, projection.transform(weights)]
         return np.hstack(blocks)
 
     def get_feature_names_out(self) -> list[str]:
@@ -100,34 +112,26 @@ class TextEncoding(BaseEstimator):  # type: ignore[misc]
             vectorizer.vocabulary_ = {word: place for place, word in enumerate(words)}
 
     def _learn(self, texts: Array, target: EncodingTarget) -> Array:
-        chosen = sample_evenly(pd.Series(np.arange(len(texts))), SAMPLE_ROWS).to_numpy()
+        """Learn the encoding of a column; return the scores of its rows, fold by fold."""
         vectorizer = TfidfVectorizer(
             max_features=self.max_features, token_pattern=TOKEN, ngram_range=(1, 2), sublinear_tf=True
         )
-        sample = vectorizer.fit_transform(texts[chosen])
-        weights = sample if len(chosen) == len(texts) else vectorizer.transform(texts)
+        weights, truth = vectorizer.fit_transform(texts), indicators(target)
         # TruncatedSVD refuses more components than there are words, and more than there are rows have no content
-        projection = TruncatedSVD(min(self.components, *sample.shape), random_state=self.random_state)
+        projection = TruncatedSVD(min(self.components, *weights.shape), random_state=self.random_state)
         with np.errstate(invalid="ignore", divide="ignore"):  # texts of the same words have no variance to explain
-            projection.fit(sample)
-        ridge, scores = self._score(weights, chosen, target)
-        scaler = StandardScaler().fit(scores)
+            projection.fit(weights)
+        scores = np.empty_like(truth)
+        for train, held_out in make_folds(target, self.random_state).split(weights, target.values):
+            predicted = Ridge().fit(weights[train], truth[train]).predict(weights[held_out])
+            scores[held_out] = predicted.reshape(len(held_out), -1)
+        scaler = StandardScaler()
+        scaled: Array = scaler.fit_transform(scores)
         self.vectorizers_.append(vectorizer)
-        self.ridges_.append(ridge)
+        self.ridges_.append(Ridge().fit(weights, truth))
         self.scalers_.append(scaler)
         self.projections_.append(projection)
-        return np.hstack([scaler.transform(scores), projection.transform(weights)])
-
-    def _score(self, weights: csr_matrix, chosen: Array, target: EncodingTarget) -> tuple[Ridge, Array]:
-        """Return the ridge of all chosen rows, and for each row the score of a ridge that has not seen it."""
-        sample, truth = weights[chosen], indicators(target)[chosen]
-        ridge = Ridge().fit(sample, truth)
-        scores = ridge.predict(weights).reshape(weights.shape[0], -1)
-        folds = make_folds(EncodingTarget(target.values[chosen], target.classes), self.random_state)
-        for train, held_out in folds.split(sample, target.values[chosen]):
-            predicted = Ridge().fit(sample[train], truth[train]).predict(sample[held_out])
-            scores[chosen[held_out]] = predicted.reshape(len(held_out), -1)
-        return ridge, scores
+        return scaled
 
 
 def indicators(target: EncodingTarget) -> Array:
