@@ -165,7 +165,8 @@ def make_unique_folder(parent: Path, name: str, ending: str = "") -> Path:
 
     `mkdir` fails if the folder exists, so of two processes that ask for one name only one gets it.
     """
-    if parent.is_symlink() and not is_within(parent, parent.parent):
+    # os.path, which takes a name that is too long for no link: the error for it follows
+    if os.path.islink(parent) and not is_within(parent, parent.parent):  # noqa: PTH114
         raise RequestError(
             f"outputs: {parent} is a link that leaves the output folder",
             "choose another experiment.name, or make the output folder itself the link",
