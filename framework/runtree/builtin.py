@@ -18,13 +18,14 @@ def config_paths() -> Iterable[str]:
 
 @hookimpl
 def register_stages() -> Iterable[Stage]:
-    """Return the stages of the lifecycle, and those of the evaluation, which the lifecycle does not import."""
+    """Return the stages of the lifecycle, and those of evaluation and checks, which the lifecycle does not import."""
     # imported inside the hooks: the command line loads this
     # module at each start, and help and completion need no stages
+    from runtree.checks import notes
     from runtree.evaluation import evaluate
     from runtree.lifecycle import stages
 
-    return [*stages.stages(), *evaluate.stages()]
+    return [*stages.stages(), *evaluate.stages(), *notes.stages()]
 
 
 @hookimpl

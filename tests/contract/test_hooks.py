@@ -13,7 +13,7 @@ from runtree.plugins import make_plugins
 from runtree.testing.fixtures import UNEXAMINED
 
 STAGES = (
-    "load", "check", "validate_evaluation", "split", "validate_gate", "fit", "score", "save", "evaluate", "report",
+    "load", "check", "validate_evaluation", "split", "validate_gate", "check_table", "fit", "score", "save", "evaluate", "report",
 )  # fmt: skip
 
 

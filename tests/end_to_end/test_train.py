@@ -38,6 +38,7 @@ def test_one_command_leaves_the_tree_of_the_manual(runtree, folder):
         "validate_evaluation",
         "split",
         "validate_gate",
+        "check_table",
         "fit",
         "score",
         "save",

@@ -1,5 +1,6 @@
 """The preflight of a sweep: find every error that can be found before its first run."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
@@ -23,6 +24,8 @@ from runtree.workers.executor import Executor, Job, JobDied, JobReported, descri
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
 
 MAX_COMBINATIONS = 20  # of group options that the preflight tries, until one works
 MAX_CRASHES = 3  # worker processes that may die in one preflight: one may be killed by accident
@@ -172,6 +175,8 @@ def preflight(
     tuner = build(tuner_arguments(node), "tuner", trust)
     # the task comes from the data, and an algorithm's space may depend on the task
     result = _first_that_works(overrides, composer, executor)
+    for note in result.notes:
+        log.warning("%s", note)
     swept = overrides.composed.get("evaluator") or [config.evaluator.get("name")]
     _check_recheck(options.recheck, result, str(swept[0]))
     if tuner.own_space:

@@ -103,6 +103,7 @@ class SweepWorker:
         RuntreeError
             As any run of the sweep would, or a value that the algorithm refuses, named by its key in `trials`.
         """
+        from runtree.checks.notes import note_text, table_findings
         from runtree.lifecycle.execute import write_environment
         from runtree.lifecycle.stages import stages_before_fit
         from runtree.records.validation_predictions import predictions_size
@@ -116,6 +117,7 @@ class SweepWorker:
             run = ActiveRun(request.config, Path(folder), self.hooks, self.trust, catalogue, options)
             for stage in stages_before_fit(self.hooks):
                 stage.run(run)
+            notes = tuple(map(note_text, table_findings(run))) if not request.trials else ()
             if request.environment is not None:
                 write_environment(RunFolder(request.environment), run, self.hooks)
         for text, config in request.trials.items():
@@ -137,6 +139,7 @@ class SweepWorker:
             reports=run.plan.steps or getattr(run.evaluator, "reports", False),
             bytes=int(run.data.features.memory_usage(deep=False).sum()),
             searched=tuple(dimension.path for dimension in run.space()) if searches else (),
+            notes=notes,
             has_folds=not holds_out,
             prediction_bytes=predicted,
             metrics=tuple(dict.fromkeys([*(metric.name for metric in scored), run.objective[0].name])),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 MAX_CANDIDATES = 20  # columns that models are fitted on: those with the highest correlation ratio
+MAX_SUSPECTS = 3  # columns that `check_suspects` fits models on, if their correlation ratio is at least
+MIN_RATIO = 0.2
 MIN_ROWS = 30  # with fewer, some column fits by chance
 LEAK_SCORE = 0.99
 EASY_MARGIN = 0.05  # if the median of the other columns comes so close, the task is easy
@@ -46,6 +48,25 @@ def check_leakage(context: CheckContext) -> CheckResult:
     ranked = sorted(columns, key=lambda name: -correlation_ratio(*columns[name], standardized))[:MAX_CANDIDATES]
     scores = {name: predictive_score(*columns[name], target, is_class, context.run.seed) for name in ranked}
     return judge_scores(scores, features.shape[1], "balanced accuracy" if is_class else "R²")
+
+
+def check_suspects(context: CheckContext) -> CheckResult:
+    """Look for a leak among the few columns that tell most of the target, and check all columns only if there is one.
+
+    A column that predicts the target alone has one of the highest correlation ratios.
+    """
+    rows, target = _usable_rows(context)
+    if len(rows) < MIN_ROWS:
+        return skipped(f"{len(rows)} train rows are too few for this check")
+    is_class = bool(context.classes)
+    standardized = standardize_target(target, is_class)
+    columns = {str(name): encode_column(column) for name, column in context.features(rows).items()}
+    ratios = {name: correlation_ratio(*column, standardized) for name, column in columns.items()}
+    suspects = sorted((name for name in ratios if ratios[name] >= MIN_RATIO), key=lambda name: -ratios[name])
+    for name in suspects[:MAX_SUSPECTS]:
+        if predictive_score(*columns[name], target, is_class, context.run.seed) >= LEAK_SCORE:
+            return check_leakage(context)
+    return passed(f"none of the {len(suspects)} columns that tell most of the target predicts it alone")
 
 
 def _usable_rows(context: CheckContext) -> "tuple[Array, Array]":

@@ -141,7 +141,12 @@ def print_warnings(record: "RunRecord") -> None:
     from runtree.records.reader import RunReader
 
     findings = RunReader(record.folder).evaluation.get("findings") or []
-    warnings = [finding for finding in findings if finding.get("level") == "warning"]
+    # what is wrong with the table was printed before the fit
+    warnings = [
+        finding
+        for finding in findings
+        if finding.get("level") == "warning" and not str(finding.get("name")).startswith("table: ")
+    ]
     if not warnings:
         return
     click.echo()

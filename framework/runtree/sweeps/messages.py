@@ -41,6 +41,8 @@ class PreflightResult:
         Config paths that the evaluator chooses itself in each run.
     metrics
         Names of the metrics that a run is scored by.
+    notes
+        What the cheap checks of the table found, a line each.
     has_folds
         Whether the evaluator scores by folds instead of a validation split.
     prediction_bytes
@@ -56,6 +58,7 @@ class PreflightResult:
     bytes: int
     searched: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     has_folds: bool = False
     prediction_bytes: int = 0
 

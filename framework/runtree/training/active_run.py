@@ -9,7 +9,7 @@ from runtree.contract.folds import FoldResult
 from runtree.contract.protocols import Hooks, TargetResolver
 from runtree.contract.run import Deferred, Pruned, Run, Slot
 from runtree.contract.search import SearchResult
-from runtree.contract.types import Evaluation, Metric
+from runtree.contract.types import Evaluation, Finding, Metric
 from runtree.records.layout import RunFolder
 from runtree.records.user_code import SourceFile
 from runtree.records.writer import append_line
@@ -89,6 +89,8 @@ class ActiveRun(Run):
         until it is scored.
     fit_summary
         `iterations`, `unit` and stop `reason` of the fit, unless nothing iterates; `refit`: the rows of a second one.
+    table_findings
+        What the cheap checks of the table found before the fit.
     undefined
         Why a metric has no value: reasons by name, by split. Such metrics are not in `metrics`.
     failed_gates
@@ -123,6 +125,7 @@ class ActiveRun(Run):
         self.refit: Callable[..., Any] | None = None
         self.folds: tuple[Mapping[str, Any], ...] = ()
         self.details: Mapping[str, Any] = {}
+        self.table_findings: tuple[Finding, ...] = ()
         self.undefined: dict[str, dict[str, str]] = {}
         self.test_access: Mapping[str, Any] = {}
         self.fit_summary: Mapping[str, Any] = {}

@@ -79,6 +79,7 @@ def context(tmp_path) -> Callable[..., EvaluationContext]:
             refit=None,
             undefined={},
             options=RunOptions(("algorithm=any",)),
+            table_findings=(),
         )
         ranked = CATALOGUE[metric or metrics.OBJECTIVES[task]]
         found = EvaluationContext(run, EvaluationOptions(diagnose=diagnose), [ranked], ranked, ranked.direction)

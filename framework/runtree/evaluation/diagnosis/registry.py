@@ -51,7 +51,8 @@ def collect_findings(context: EvaluationContext) -> list[dict[str, Any]] | None:
     if context.options.diagnose == "none":
         # a model that knows nothing must not pass for a completed run, and two scores of the train rows cost little
         return [finding.to_dict() for finding in _find(fit_failure_findings, context)] or None
-    findings = [finding for finder in FINDERS for finding in _find(finder, context)]
+    findings = [*context.run.table_findings]
+    findings += [finding for finder in FINDERS for finding in _find(finder, context)]
     return [finding.to_dict() for finding in sorted(findings, key=lambda finding: ORDER.index(finding.level))]
 
 

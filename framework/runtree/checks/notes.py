@@ -1,0 +1,61 @@
+"""The cheap checks that every run makes of its table before the fit: the same functions as those of `runtree check`.
+
+A leak that is known after the fit has cost the fit, and one that only `runtree check` knows is mostly never known.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+from runtree.checks.context import make_check_context
+from runtree.checks.leakage import check_suspects
+from runtree.checks.registry import Check, run_checks
+from runtree.checks.table import check_classes, check_groups, check_identifiers, check_time
+from runtree.contract.run import Stage
+from runtree.contract.types import SPLITS, Finding
+from runtree.training.active_run import ActiveRun
+
+log = logging.getLogger(__name__)
+
+# Together about 1.5 % of a run, small or large: see docs/checks.md.
+CHEAP_CHECKS: tuple[Check, ...] = (
+    Check("leakage", "Does one of the most telling columns predict the target?", check_suspects),
+    Check("identifiers", "Is a column an identifier of its rows?", check_identifiers),
+    Check("classes", "Does every split have every class?", check_classes),
+    Check("groups", "Is every group in one split?", check_groups),
+    Check("time", "Are the train rows earlier than all others?", check_time),
+)
+
+
+def stages() -> list[Stage]:
+    """Return the stage that the checks add to those of a run."""
+    return [Stage("check_table", note_table, after="split", before="fit")]
+
+
+def note_table(run: ActiveRun) -> None:
+    """Print what is wrong with the table of a single run, and keep it for its report.
+
+    A sweep is told of its table once, by its preflight; `runtree check` makes these checks among others.
+    """
+    if not run.records or run.scored_splits != SPLITS:
+        return
+    run.table_findings = tuple(table_findings(run))
+    for finding in run.table_findings:
+        log.warning("%s", note_text(finding))
+
+
+def table_findings(run: ActiveRun) -> Iterator[Finding]:
+    """Yield a finding for each cheap check that a loaded and split run does not pass; none without a diagnosis."""
+    if run.config.to_dict()["evaluator"].get("diagnose") == "none":
+        return
+    context = make_check_context(run, lambda seed: nullcontext())
+    for outcome in run_checks(context, CHEAP_CHECKS):
+        result = outcome.result
+        if result.state in ("warned", "failed"):
+            level = "warning" if result.state == "failed" else "note"
+            yield Finding(f"table: {outcome.check.name}", level, result.message, result.advice)  # type: ignore[arg-type]
+
+
+def note_text(finding: Finding) -> str:
+    """Return a finding on one line."""
+    return f"{finding.name.removeprefix('table: ')}: {finding.says}; {finding.advice}"
