@@ -18,7 +18,7 @@ from runtree.contract.errors import ConfigError, RuntreeError
 from runtree.plugins import make_plugins
 
 APP = App(make_plugins(found=[]))
-ENGINE = HydraEngine(APP.folders, APP.algorithms, APP.allow_list())
+ENGINE = HydraEngine(APP.folders, APP.algorithms, APP.allow_list(["algorithm.path=my.Model"]))
 GROUPS = {
     group: sorted(name for name in APP.catalogue.groups[group])
     for group in ("data", "preprocess", "algorithm", "evaluator", "compute")
