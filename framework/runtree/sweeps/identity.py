@@ -89,8 +89,10 @@ def read_request(folder: SweepFolder) -> dict[str, Any]:
 def check_same(earlier: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
     """Refuse to resume a sweep with another identity; raise RequestError with the first differences."""
     old, new = flatten(earlier), flatten(now)
-    # as text: 1, 1.0 and true are equal in Python, but not the same config
-    differing = [key for key in {**old, **new} if _text(old.get(key)) != _text(new.get(key))]
+    # as text: 1, 1.0 and true are equal in Python, but not the same config. Absent is not null: else the damaged name
+    # of a key whose value is null would pass
+    texts = [{key: _text(value) for key, value in identity.items()} for identity in (old, new)]
+    differing = [key for key in {**old, **new} if texts[0].get(key) != texts[1].get(key)]
     if not differing:
         return
     lines = [f"{key}: {_text(old.get(key))} → {_text(new.get(key))}" for key in differing[:3]]
