@@ -122,7 +122,7 @@ def test_an_own_class_goes_on_once_it_is_trusted(runtree, folder):
     (folder / "own_model.py").write_text(OWN)
     own = "algorithm._target_.classification=own_model.Mine"
     words = [word for word in SWEEP if "sweep.dir" not in word and "seed" not in word]
-    space = "algorithm.strategy=prior,uniform,stratified"
+    space = "algorithm.strategy=prior,most_frequent"
     assert runtree(*words, own, space, "tuner=random", "tuner.stop.max_runs=1").code == 0
     for verb in (("rerun",), ("resume", "latest", "tuner.stop.max_runs=2")):
         said = runtree(*verb)
