@@ -106,6 +106,7 @@ class SweepWorker:
         from runtree.checks.notes import note_text, table_findings
         from runtree.lifecycle.execute import write_environment
         from runtree.lifecycle.stages import stages_before_fit
+        from runtree.records.environment import scoring_providers
         from runtree.records.validation_predictions import predictions_size
         from runtree.statistics import metrics
         from runtree.training.active_run import ActiveRun, RunOptions
@@ -143,6 +144,7 @@ class SweepWorker:
             has_folds=not holds_out,
             prediction_bytes=predicted,
             metrics=tuple(dict.fromkeys([*(metric.name for metric in scored), run.objective[0].name])),
+            scoring=scoring_providers({metric.name: metric.function for metric in scored}, type(run.evaluator)),
         )
 
     def _try_building(self, text: str, config: Mapping[str, Any], task: Any) -> None:

@@ -44,7 +44,12 @@ def sweep_identity(
     comparable = (
         {}
         if preflight is None
-        else {"data": preflight.data, "split": preflight.split, "objectives": preflight.objectives}
+        else {
+            "data": preflight.data,
+            "split": preflight.split,
+            "objectives": preflight.objectives,
+            **({"scoring": preflight.scoring} if preflight.scoring else {}),
+        }
     )
     kept = {key: value for key, value in tuner.items() if key not in MAY_CHANGE_ON_RESUME}
     # without secrets, as it is written to sweep.yaml; and as JSON would give it back: otherwise a tuple would differ

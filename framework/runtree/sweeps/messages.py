@@ -43,6 +43,8 @@ class PreflightResult:
         Names of the metrics that a run is scored by.
     notes
         What the cheap checks of the table found, a line each.
+    scoring
+        Which plugins, of which version, contribute to the scores.
     has_folds
         Whether the evaluator scores by folds instead of a validation split.
     prediction_bytes
@@ -59,6 +61,7 @@ class PreflightResult:
     searched: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    scoring: str = ""
     has_folds: bool = False
     prediction_bytes: int = 0
 

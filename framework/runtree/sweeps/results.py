@@ -158,15 +158,18 @@ def objective_from_report(metrics: Mapping[str, float], name: str, direction: st
     return metrics[losses[0]] if direction == "minimize" else -metrics[losses[0]]
 
 
-def scored_on(runs: Sequence[RunState]) -> tuple[str | None, str | None] | None:
-    """Return the fingerprints of data and split that a trial's score was measured on, None if it has no score.
+COMPARABLE_BY = ("data", "split", "scoring")  # fingerprints: rows, their split, the plugins behind the metrics
+
+
+def scored_on(runs: Sequence[RunState]) -> tuple[str | None, ...] | None:
+    """Return the fingerprints of what a trial's score was measured on and by, None if it has no score.
 
     Only trials for which they are equal may be ranked together: whatever names a best, orders trials or advises on
     them asks here, or for the `rankings`.
     """
     # repeats use other seeds, so other splits, on purpose: the first run stands for the trial
     first = next((run for run in runs if run.state == "completed" and run.repeat == 0), None)
-    return None if first is None else (first.result.fingerprints.get("data"), first.result.fingerprints.get("split"))
+    return None if first is None else tuple(first.result.fingerprints.get(name) for name in COMPARABLE_BY)
 
 
 def is_comparable(state: SweepState) -> bool:
@@ -358,7 +361,7 @@ def rankings(state: SweepState, objectives: Objectives) -> list[list[tuple[Trial
     Trials without a score are last in the first ranking.
     """
     ranked = rank_trials(state, objectives)
-    groups: dict[tuple[str | None, str | None], list[tuple[Trial, tuple[float, ...] | None]]] = {}
+    groups: dict[tuple[str | None, ...], list[tuple[Trial, tuple[float, ...] | None]]] = {}
     # the rankings in the order of their first runs, so that they do not swap as runs end
     for trial in sorted((trial for trial, _ in ranked), key=lambda trial: trial.runs[0]):
         key = scored_on(state.runs_of(trial))

@@ -87,7 +87,12 @@ def load_warm_start(
 
 def difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Return why the scores of two sweeps do not compare, an empty text if they do."""
-    for key, text in (("data", "the data differ"), ("split", "the split differs"), ("objectives", "objectives differ")):
+    for key, text in (
+        ("data", "the data differ"),
+        ("split", "the split differs"),
+        ("objectives", "objectives differ"),
+        ("scoring", "another version of a plugin scored it"),
+    ):
         if earlier.get(key) != now.get(key):
             return text
     for name, space in now["families"].items():
@@ -108,6 +113,7 @@ def _results_in_space(
 ) -> tuple[list[EarlierResult], int]:
     """Return an earlier sweep's trials that lie in these spaces, the best first, and the number of those outside."""
     state = SweepState().apply_all(read_ledger(folder.ledger))
+    own = identity.get("data"), identity.get("split")
     by_name, comparable = {space.name: space for space in spaces}, is_comparable(state)
     results: list[EarlierResult] = []
     outside = 0
@@ -116,7 +122,7 @@ def _results_in_space(
         if score is None or name not in by_name:
             continue
         # of a grid over data: the identity is that of its first table, and scores on another one do not compare
-        if not comparable and scored_on(state.runs_of(trial)) != (identity.get("data"), identity.get("split")):
+        if not comparable and (scored_on(state.runs_of(trial)) or ())[:2] != own:
             continue
         # A key that only this sweep searches had one value in the earlier sweep: that of its config
         config = flatten(identity["families"][name or "all"]["config"])

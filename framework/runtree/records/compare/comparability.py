@@ -65,6 +65,10 @@ def _of_facts(runs: RunIndex, rows: Sequence[int], measure: RankingMetric, is_me
     for reason, key in (("another task", "task"), ("other data", "fingerprint:data")):
         column = runs.column(key)
         yield from _differences(reason, {row: column[row] for row in rows}, ids)
+    scoring = runs.column("fingerprint:scoring")
+    yield from _differences(
+        "another version of a plugin scored them", {row: _scored_by(scoring[row], measure.metric) for row in rows}, ids
+    )
     metrics, directions = runs.column("objective:metric"), runs.column("objective:direction")
     if not is_metric_named:
         yield from _differences("another objective", {row: metrics[row] for row in rows}, ids)
@@ -105,6 +109,12 @@ def _of_splits(runs: RunIndex, rows: Sequence[int]) -> Iterator[Mismatch]:
             same = {other: splits[other] if seeds[other] == seed else None for other in rows}
             yield from _differences(f"another split of the rows with seed {seed}", same, runs.column("id"))
             return
+
+
+def _scored_by(providers: Any, metric: str) -> str | None:
+    """Return those of a run's scoring plugins that a metric depends on, None if there are none."""
+    kept = [text for text in str(providers or "").split("; ") if text.startswith((f"{metric}: ", "evaluator: "))]
+    return "; ".join(kept) or None
 
 
 def _differences(reason: str, values: Mapping[int, Any], ids: Mapping[int, str]) -> Iterator[Mismatch]:
