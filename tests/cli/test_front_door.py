@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -17,3 +18,16 @@ def test_without_a_verb_the_help_is_printed(runtree):
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("Usage: runtree ")
     assert "  completion " in said.out
+
+
+def test_a_reader_that_stops_early_ends_it_quietly(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(
+        [sys.executable, "-c", "import sys; from runtree.cli.main import main; sys.exit(main(['list']))"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    os.close(writer)
+    assert (process.returncode, process.stderr) == (0, b"")

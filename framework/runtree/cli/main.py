@@ -245,6 +245,9 @@ def _run_verb(arguments: list[str] | None) -> int:
         return error.exit_code
     # code that a verb of ours has called; a verb of a plugin may end as it likes
     except SystemExit as error:
+        # click turns a broken pipe into an exit of its own
+        if isinstance(error.__context__, BrokenPipeError):
+            return 0
         if not VERBS.keys() & {*(sys.argv[1:] if arguments is None else arguments)}:
             raise
         text = f"an algorithm or a plugin called sys.exit({error.code!r})\n  for the traceback: runtree --traceback …"
