@@ -224,6 +224,7 @@ def _run(arguments: list[str] | None) -> int:
 
 
 def _run_verb(arguments: list[str] | None) -> int:
+    stdout = sys.stdout
     try:
         # standalone_mode would turn every error into click's format and its exit codes
         result = runtree.main(arguments, prog_name="runtree", standalone_mode=False)
@@ -245,8 +246,8 @@ def _run_verb(arguments: list[str] | None) -> int:
         return error.exit_code
     # code that a verb of ours has called; a verb of a plugin may end as it likes
     except SystemExit as error:
-        # click turns a broken pipe into an exit of its own
-        if isinstance(error.__context__, BrokenPipeError):
+        # click itself exits after a broken pipe (`| head`), with streams that ignore it
+        if sys.stdout is not stdout:
             return 0
         if not VERBS.keys() & {*(sys.argv[1:] if arguments is None else arguments)}:
             raise
