@@ -145,7 +145,10 @@ def test_run_failed(folder):
 def sweep(folder, **hooks):
     app = App(make_plugins(found=[], extra=[("probe", plugin(**hooks))]))
     return train(
-        app, parse_flags(["-m", "algorithm=dummy", "data=iris", "seed=1,2", "compute.engine=in_process", *UNEXAMINED])
+        app,
+        parse_flags(
+            ["-m", "algorithm=knn", "algorithm.n_neighbors=1,5", "data=iris", "compute.engine=in_process", *UNEXAMINED]
+        ),
     ).folder
 
 
@@ -164,11 +167,15 @@ def test_sweep_finished(folder):
 
 
 def test_save_model(folder):
+    saved = []
+
     def save(model, folder):
+        saved.append(model)
         (folder / "mine.txt").write_text("model")
         return "mine"
 
-    found = run(folder, save_model=save)
+    # the saved model is replayed, so it must be readable, too
+    found = run(folder, save_model=save, load_model=lambda folder, format: saved[-1] if format == "mine" else None)
     assert json.loads((found.folder / "model" / "model.json").read_text())["format"] == "mine"
     assert not (found.folder / "model" / "model.skops").exists()
 
