@@ -144,7 +144,7 @@ def cut(folder, runtree):
 
 
 def test_runs_that_failed_are_run_again_in_their_place_once_the_code_is_mended(folder, runtree):
-    lay_out(folder, {"params.do": ["well", "complain", "mumble"]}, {"x": 0.5})
+    lay_out(folder, {"params.do": ["well", "complain", "choke"]}, {"x": 0.5})
     said = runtree(*words("grid", None, IN_PROCESS))
     assert (said.code, "resume latest" in said.out) == (1, False)
     [typed] = [line.split() for line in said.out.splitlines() if "--retry" in line]
