@@ -47,6 +47,7 @@ def test_an_argument_without_a_path_is_allowed(value):
 HARMLESS = {
     **dict.fromkeys(("constant", "outlier_label", "pos_label", "separator", "token_pattern"), "compared or matched"),
     **dict.fromkeys(("encoding", "metric", "scoring", "refit"), "a name in a registry"),
+    "resource": "a parameter of the estimator",  # of the searches that halve, if a test before has enabled them
     **dict.fromkeys(
         ("importance_getter", "threshold", "verbose_feature_names_out"), "an attribute, a number, a format"
     ),
