@@ -11,6 +11,9 @@ import pytest
 
 from runtree.cli.main import main
 
+# a tracker is one of those who must not learn a secret
+pytest.importorskip("tensorboard", reason="pip install 'runtree[tensorboard]'")
+
 MARK = "Kanari"
 # signs that JSON, HTML, YAML, URLs and Python write in other ways
 SECRET = f"{MARK}-4711 <&\"'é%$\\/+"
