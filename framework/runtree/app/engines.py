@@ -143,7 +143,7 @@ class LauncherExecutor:
     local
         The executor of all other jobs (finalize, recheck), which have ids below 0: a launcher can only run overrides.
     task
-        The task that the launcher runs; it is told which attempt of each run it is.
+        The task that the launcher runs; it receives the number of the attempt of each run.
     """
 
     def __init__(self, launcher: HydraLauncher, slots: int, local: Executor, task: "HydraTask") -> None:

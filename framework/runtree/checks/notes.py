@@ -35,7 +35,7 @@ def stages() -> list[Stage]:
 def note_table(run: ActiveRun) -> None:
     """Print what is wrong with the table of a single run, and keep it for its report.
 
-    A sweep is told of its table once, by its preflight; `runtree check` makes these checks among others.
+    In a sweep, the preflight prints them once; `runtree check` makes these checks among others.
     """
     if not run.records or run.scored_splits != SPLITS:
         return

@@ -202,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 @contextmanager
 def safe_streams(arguments: list[str]) -> Iterator[None]:
-    """Let stdout and stderr pass neither secrets nor characters that control the terminal, whoever prints."""
+    """Let stdout and stderr pass neither secrets nor characters that control the terminal."""
     for word in arguments:
         redact_override(word)  # what is typed as `db.password=…` is hidden from here on, in errors of the parser, too
     streams = sys.stdout, sys.stderr

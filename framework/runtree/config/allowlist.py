@@ -211,7 +211,7 @@ def _missing(target: str, path: str, package: str) -> MissingError:
 def add_import_folder(folder: Path, targets: Iterable[str]) -> None:
     """Make the modules in a folder importable, as `python` does for the folder it is started in.
 
-    Only if one of the targets lies there: a folder from somebody else may hold a `pandas.py`.
+    Only if one of the targets lies there: a downloaded folder may hold a `pandas.py`.
     """
     own = {target.partition(".")[0] for target in targets if _prefix(target) is None}
     # a console script starts with its own folder at the head of sys.path, not with the working one

@@ -1,7 +1,7 @@
 """Where a word comes from: typed in this call, a config folder, an installed package, or the record of a run.
 
 Only what is typed now may name code or set keys beyond the allow-list. An override that is read from a record was typed
-once, by whoever made the record, and counts as a line of a config file.
+once, by the author of the record, and counts as a line of a config file.
 """
 
 import re

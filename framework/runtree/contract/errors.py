@@ -41,7 +41,7 @@ __all__ = [
 
 
 # What the code of a plugin or of a user may raise. SystemExit is no Exception, and would end runtree without a word and
-# with the exit code of somebody else; KeyboardInterrupt is the user's.
+# with a foreign exit code; KeyboardInterrupt is the user's.
 FOREIGN_ERRORS: tuple[type[BaseException], ...] = (Exception, SystemExit)
 
 

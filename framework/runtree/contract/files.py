@@ -1,6 +1,6 @@
 """Files of a tree that may be anyone's: what is opened is a regular file of limited size, and no link is followed.
 
-A FIFO would block until somebody writes to it, a device has no end, a link may lead to a file of the user's that is
+A FIFO blocks until a process writes to it, a device has no end, a link may lead to a file of the user that is
 then overwritten or shown, and a few bytes of compressed or self-referring content may become gigabytes.
 """
 
@@ -54,7 +54,7 @@ def open_regular(file: Name, flags: int = os.O_RDONLY | os.O_NOFOLLOW) -> int:
 def create_file(file: Name) -> int:
     """Create a file and return its descriptor. What is in its place is removed, and never written to.
 
-    The names of temporary files can be guessed: somebody else may have put a link there, and a process that was killed
+    The names of temporary files can be guessed: another user may have put a link there, and a process that was killed
     may have left a file.
     """
     try:

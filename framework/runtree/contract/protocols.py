@@ -82,7 +82,7 @@ class Tuner(Protocol):
     A tuner keeps no files and starts no threads. It is restored by `begin`, then `tell` for each proposal of an earlier
     process in the order of their numbers; from then on it proposes what an uninterrupted tuner would have proposed.
 
-    One that tries every configuration, whatever it is told, has ``exhaustive = True``: it takes no warm start, and
+    One that tries every configuration, whatever the results, has ``exhaustive = True``: it takes no warm start, and
     nested cross-validation lets it end by itself.
     """
 

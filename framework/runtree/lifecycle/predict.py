@@ -319,7 +319,7 @@ def replace_file(target: Path) -> Iterator[Path]:
     # apart
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        os.close(create_file(draft))  # and not by the writer, which would follow a link that somebody has put there
+        os.close(create_file(draft))  # and not by the writer, which would follow a link
         yield draft
         draft.replace(target)
     except OSError as error:

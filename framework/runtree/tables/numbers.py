@@ -79,7 +79,7 @@ def _parse(text: str, name: Any) -> float:
 
 def parse_number(text: str, decimal: str = ".") -> float | None:
     """Return a text as a number, NaN for an empty one; None if it is no number."""
-    # Python reads 1_000 as a number, which nobody writes in a table; with a decimal comma, a point groups digits
+    # Python reads 1_000 as a number, a spelling that no table has; with a decimal comma, a point groups digits
     if "_" not in text and (decimal == "." or "." not in text):
         try:
             return float(text.replace(decimal, "."))
