@@ -110,11 +110,11 @@ def test_the_shape_is_asked_for_or_told_by_names(names, asked, shape):
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({}, r"algorithm\.image_shape: null stands for a grey square, and the rows have 35 columns"),
-        ({"image_shape": [3, 4, 4]}, r"algorithm\.image_shape: \[3, 4, 4\] is 48 pixels, and the rows have 35 columns"),
+        ({}, r"algorithm\.image_shape: null stands for a grey square, but the rows have 35 columns"),
+        ({"image_shape": [3, 4, 4]}, r"algorithm\.image_shape: \[3, 4, 4\] is 48 pixels, but the rows have 35 columns"),
         ({"image_shape": [3, 4, -1]}, r"algorithm\.image_shape: \[3, 4, -1\]"),
-        ({"image_shape": [5, 7]}, r"wanted: \[CHANNELS,HEIGHT,WIDTH\]"),
-        ({"image_shape": [1, -1, -1]}, r"wanted: \[CHANNELS,HEIGHT,WIDTH\]"),
+        ({"image_shape": [5, 7]}, r"expected: \[CHANNELS,HEIGHT,WIDTH\]"),
+        ({"image_shape": [1, -1, -1]}, r"expected: \[CHANNELS,HEIGHT,WIDTH\]"),
     ],
 )
 def test_a_shape_that_does_not_fit_is_refused(parameters, said):
@@ -156,9 +156,9 @@ def test_what_is_no_picture_is_refused(files):
         model.predict(pd.DataFrame({"image": [files["image"][0], "gone.png"]}))
     with pytest.raises(DataError, match="column 'image': 1 rows have no file name"):
         model.predict(pd.DataFrame({"image": [files["image"][0], None]}))
-    with pytest.raises(DataError, match="the table holds numbers; the model was trained with file names"):
+    with pytest.raises(DataError, match="the table holds numbers, but the model was trained on file names"):
         model.predict(pd.DataFrame({"image": [1.0]}))
-    with pytest.raises(DataError, match="column 'image' holds text, and there are 1 more columns"):
+    with pytest.raises(DataError, match="column 'image' holds text, but is not the only column"):
         TorchCNNClassifier(**QUICK).fit(files.assign(size=1), LABELS)
     with pytest.raises(ConfigError, match=r"algorithm\.image_size: \[8\]"):
         TorchCNNClassifier(**QUICK, image_size=[8]).fit(files, LABELS)
@@ -287,8 +287,8 @@ def test_many_rows_are_answered_some_at_a_time(monkeypatch):
     model = TorchCNNClassifier(**QUICK).fit(X[:100], y[:100])
     said = model.predict_proba(X[:100])
     sizes = []
-    answer = model.module_.answer
-    monkeypatch.setattr(model.module_, "answer", lambda rows: sizes.append(len(rows)) or answer(rows))
-    monkeypatch.setattr("runtree.algorithms.torch.cnn.ROOM", 4 * 64 * 30)
+    answer = model.module_.outputs
+    monkeypatch.setattr(model.module_, "outputs", lambda rows: sizes.append(len(rows)) or answer(rows))
+    monkeypatch.setattr("runtree.algorithms.torch.cnn.MAX_ACTIVATIONS", 4 * 64 * 30)
     assert model.predict_proba(X[:100]) == pytest.approx(said, abs=1e-6)
     assert sizes == [30, 30, 30, 10]

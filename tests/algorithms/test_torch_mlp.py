@@ -124,7 +124,7 @@ def test_bf16_trains_close_to_float32():
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({"precision": "fp16"}, "algorithm.precision: fp16 needs an accelerator"),
+        ({"precision": "fp16"}, "algorithm.precision: fp16 requires a GPU"),
         ({"device": "cuda:7"}, "algorithm.device: 'cuda:7' is not available; found"),
         ({"device": "toaster"}, "algorithm.device: unknown device 'toaster'"),
     ],

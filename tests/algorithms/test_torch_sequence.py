@@ -102,7 +102,7 @@ def test_many_rows_are_told_in_parts(monkeypatch):
     X, y = sentences(60)
     model = TorchSequenceClassifier(**{**QUICK, "max_epochs": 2}).fit(X, y)
     told = model.predict_proba(X)
-    monkeypatch.setattr("runtree.algorithms.torch.sequence.AT_ONCE", 50)
+    monkeypatch.setattr("runtree.algorithms.torch.sequence.PREDICTED_STEPS", 50)
     assert model.predict_proba(X) == pytest.approx(told, abs=1e-5)
 
 
@@ -171,7 +171,7 @@ TEXTS, LABELS = sentences(20)
             TEXTS.assign(age=1.0, town="Linz"),
             {},
             DataError,
-            r"3 columns, of text: text, town(.|\n)*data.drop=\[age,town]",
+            r"3 columns, with text: text, town(.|\n)*data.drop=\[age,town]",
         ),
         (TEXTS.assign(text=pd.Timestamp("2020-01-01")), {}, DataError, "column 'text' has dtype datetime64"),
         (TEXTS.to_numpy(), {}, ConfigError, "preprocess=raw"),

@@ -177,5 +177,5 @@ def test_no_verb_says_or_writes_a_secret(tree, words):
         *(places.get(word.strip("{}"), word) if word[0] == "{" and word[-1] == "}" else word for word in words)
     )
     assert MARK not in out
-    assert code in (0, 2, 5), out
+    assert code in ((1, 2) if words[0] == "rerun" else (0, 2, 5)), out  # what failed fails again
     assert leaks(outputs) == []
