@@ -34,16 +34,16 @@ def test_a_sweep_has_its_runs_below_it(run: Run, server: Server, caplog: Any, ca
         "fit.max_iterations=3",
         "experiment.name=six",
     ]
-    done = run("-m", "algorithm.alpha=0.001,0.01,0.1", "seed=1,2", *asked)
+    done = run("-m", "algorithm.alpha=0.001,0.01,0.1", "algorithm.penalty=l1,l2", *asked)
     seen = Seen(server.uri)
     runs = {found.info.run_name: found for found in seen.runs("six")}
     parent = runs.pop(done.folder.name)
     assert sorted(runs) == [f"{number:04d}" for number in range(6)]
     assert {found.data.tags["mlflow.parentRunId"] for found in runs.values()} == {parent.info.run_id}
     assert {found.info.status for found in (parent, *runs.values())} == {"FINISHED"}
-    assert sorted((found.data.params["algorithm.alpha"], found.data.params["seed"]) for found in runs.values()) == [
-        (alpha, seed) for alpha in ("0.001", "0.01", "0.1") for seed in ("1", "2")
-    ]
+    assert sorted(
+        (found.data.params["algorithm.alpha"], found.data.params["algorithm.penalty"]) for found in runs.values()
+    ) == [(alpha, penalty) for alpha in ("0.001", "0.01", "0.1") for penalty in ("l1", "l2")]
     stop = json.loads((done.folder / "stop.json").read_text())
     assert (parent.data.metrics["best"], parent.data.metrics["runs/completed"]) == (stop["best"]["value"], 6)
     assert {"sweep.yaml", "leaderboard.csv", "stop.json"} <= seen.files(parent)
