@@ -31,3 +31,13 @@ def test_a_reader_that_stops_early_ends_it_quietly(tmp_path):
     )
     os.close(writer)
     assert (process.returncode, process.stderr) == (0, b"")
+
+
+def test_workers_start_where_the_output_is_thrown_away_and_errors_go_to_a_pipe(tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-m", "runtree", "plan", "algorithm=dummy", "data=iris"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    assert (process.returncode, process.stderr) == (0, b"")

@@ -162,6 +162,8 @@ def main(orders_fd: int) -> NoReturn:
     orders = socket.socket(fileno=orders_fd)
     orders.set_inheritable(False)
     os.dup2(2, 1)  # standard output is for the driver's results
+    # Anew: the stream of the old descriptor may remember that it can seek, as /dev/null can and a pipe cannot
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     become_subreaper()  # before the fork: an orphan of a worker comes here even if the fork server is killed
     driver, supervisor = os.getppid(), os.getpid()
