@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
-from runtree.app import rest_idle_threads
 from runtree.cli.main import main
 from runtree.contract import redaction
+from runtree.plugins import rest_idle_threads
 
 rest_idle_threads()
 settings.register_profile("runtree", deadline=None)  # no test asserts how long something takes

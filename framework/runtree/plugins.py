@@ -133,6 +133,7 @@ def make_plugins(
     found: Iterable[EntryPoint] | None = None, extra: Iterable[tuple[str, object]] = (), blocked: Iterable[str] = ()
 ) -> Plugins:
     """Register runtree's own hooks, those of entry points, and those of `extra` (name, plugin) pairs."""
+    rest_idle_threads()
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     plugins = Plugins(manager, blocked=frozenset(blocked))
@@ -149,6 +150,15 @@ def make_plugins(
     for name, plugin in plugins.extra:
         _register(plugins, name, plugin)
     return plugins
+
+
+def rest_idle_threads() -> None:
+    """Let OpenMP's idle threads sleep instead of spin. A value that the user has set stays.
+
+    Spinning threads take the cores from each other on a busy machine: boosting 341 rows took 28 s instead of 0.3 s on
+    two busy cores. OpenMP reads the variable when the first library loads it, and a plugin's module may import one.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _own_version() -> str:

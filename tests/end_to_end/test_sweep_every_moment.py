@@ -27,7 +27,7 @@ from real_sweeps import (
 
 FORKS = """
 import json, os, signal, sys
-from runtree.app import rest_idle_threads
+from runtree.plugins import rest_idle_threads
 from runtree.cli.main import main
 
 rest_idle_threads()

@@ -1,6 +1,5 @@
 """The application: the plugins of this environment and the options they provide."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -85,12 +84,3 @@ def existing_folder(config_dir: str | None) -> str | None:
     if not Path(config_dir).is_dir():
         raise RequestError(f"--config-dir: there is no folder {config_dir}")
     return str(Path(config_dir).resolve())
-
-
-def rest_idle_threads() -> None:
-    """Let OpenMP's idle threads sleep instead of spin. Call it before scikit-learn is imported.
-
-    Spinning threads take the cores from each other on a busy machine: boosting 341 rows took 28 s instead of 0.3 s on
-    two busy cores. A value that the user has set stays.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtree.app.application import App, rest_idle_threads, typed_words
+from runtree.app.application import App, typed_words
 from runtree.checks.context import CheckState
 from runtree.checks.registry import CheckOutcome
 from runtree.contract.errors import RequestError
@@ -50,7 +50,6 @@ def check_config(app: App, flags: argparse.Namespace, on_start: OnStart = lambda
     RuntreeError
         What `train` would raise before its fit.
     """
-    rest_idle_threads()
     if flags.multirun:
         raise RequestError("check takes one configuration, not a sweep", "leave out -m, and name one value of each key")
     if flags.going_on:

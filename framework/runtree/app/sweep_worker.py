@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from runtree.app.application import App, rest_idle_threads
+from runtree.app.application import App
 from runtree.config.freeze import FrozenConfig
 from runtree.config.provenance import TypedWords
 from runtree.contract.errors import ConfigError, RuntreeError
@@ -48,8 +48,6 @@ class WorkerConfig:
 
 def make_sweep_worker(config: WorkerConfig) -> "SweepWorker":
     """Load plugins and libraries, once for all workers."""
-    # before any import of scikit-learn, which starts OpenMP with the settings of that moment
-    rest_idle_threads()
     app = App(make_plugins(extra=config.extra)) if config.extra else App()
     worker = SweepWorker(app, config.typed)
     for module in PRELOADED_MODULES:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.app.application import App, existing_folder, rest_idle_threads, typed_words
+from runtree.app.application import App, existing_folder, typed_words
 from runtree.config.provenance import TypedWords
 from runtree.contract.errors import NotFoundError, RequestError, RunFailedError, RuntreeError, UnknownKeyError
 from runtree.contract.types import RunRecord
@@ -73,7 +73,6 @@ def train(
     from runtree.config.hydra_errors import translate_error, unknown_key_error
     from runtree.config.provenance import check_recorded
 
-    rest_idle_threads()
     typed = typed_words(flags)
     check_recorded(flags.recorded, typed, "the record")
     words = [*flags.recorded, *flags.overrides]

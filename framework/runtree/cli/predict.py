@@ -53,14 +53,12 @@ def predict_command(
     trust: tuple[str, ...],
     outputs: str,
 ) -> None:
-    from runtree.app import rest_idle_threads
     from runtree.config.allowlist import add_import_folder
     from runtree.lifecycle.predict import load_predictor, predict_file, row_notes
     from runtree.plugins import installed_plugins
     from runtree.records.layout import RunFolder
     from runtree.records.selectors import find_run
 
-    rest_idle_threads()
     add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
     record = find_run(Path(outputs), run, completed=True)
     plugins = installed_plugins()

@@ -140,10 +140,11 @@ class HydraEngine:
         try:
             path, installed = self._search_path()
             hydra = Hydra.create_main_hydra2(task_name="runtree", config_search_path=path)
-            if checked:
-                from runtree.config.hydra_loader import CheckedConfigLoader
+            from runtree.config.hydra_loader import CheckedConfigLoader, NamingConfigLoader
 
-                hydra.config_loader = CheckedConfigLoader(path, installed, self.allow_list)
+            hydra.config_loader = (
+                CheckedConfigLoader(path, installed, self.allow_list) if checked else NamingConfigLoader(path)
+            )
             yield hydra
         finally:
             GlobalHydra.instance().clear()

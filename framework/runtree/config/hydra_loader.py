@@ -10,7 +10,7 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_search_path import ConfigSearchPath
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runtree.config.allowlist import HYDRA_CALLBACKS, AllowList, not_allowed
@@ -21,7 +21,22 @@ PLUGIN_PACKAGES = ("hydra_plugins.", "hydra._internal.core_plugins.")  # where H
 OWN_NODES = ("launcher", "sweeper")
 
 
-class CheckedConfigLoader(ConfigLoaderImpl):
+class NamingConfigLoader(ConfigLoaderImpl):
+    """Hydra's loader, which gives each chosen option a `name`, by which messages and comparisons know it."""
+
+    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
+        """Compose a config."""
+        composed: DictConfig = super().load_configuration(*args, **kwargs)
+        for group, option in composed.hydra.runtime.choices.items():
+            own = option and "@" not in group and not group.startswith("hydra/")  # Hydra instantiates its own nodes
+            node = OmegaConf.select(composed, group.replace("/", ".")) if own else None
+            if isinstance(node, DictConfig) and "name" not in node and "_target_" in node:
+                with open_dict(node):
+                    node.name = option
+        return composed
+
+
+class CheckedConfigLoader(NamingConfigLoader):
     """Hydra's loader, with a check of each file and of each composed config.
 
     Parameters

@@ -6,7 +6,7 @@ The classes, with the exit code of each::
     ├── RequestError        2   an impossible request: a typo, a wrong type, data that does not fit
     │   ├── ConfigError         a config path has an invalid value
     │   │   └── UnknownKeyError     a config path does not exist
-    │   ├── DataError           the data does not fit the request
+    │   ├── DataError           the data does not fit the request; a ValueError, too
     │   └── UntrustedError      it would execute code that is not allowed
     ├── RunFailedError      1   the run itself failed
     │   └── DivergedError       the loss is not a number any more, or exploded
@@ -91,7 +91,8 @@ class UnknownKeyError(ConfigError):
         return type(self), (self.key, *self.known)
 
 
-class DataError(RequestError):
+# ValueError: what scikit-learn's contract, and whoever uses an estimator of runtree outside of it, expects of bad data
+class DataError(RequestError, ValueError):
     """The data does not fit the request."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from statistics import mean
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from runtree.contract.errors import ConfigError, RunFailedError, unknown
+from runtree.contract.errors import ConfigError, DataError, RunFailedError, unknown
 from runtree.contract.folds import Fold
 from runtree.contract.protocols import Tuner
 from runtree.contract.run import Run
@@ -86,6 +86,8 @@ class Search:
         folds = [_with(fold, values) for fold in self.splitting.parts(run, rows)]
         try:
             values_by_fold = [result.predictions.values([metric])[metric.name] for result in run.fit_folds(folds)]
+        except DataError:  # it is no value of a parameter that causes it
+            raise
         # errors that a value of a parameter may cause. A bug in an algorithm (TypeError) and a full disk still end the
         # run
         except (RunFailedError, ValueError, ArithmeticError) as error:
