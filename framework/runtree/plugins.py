@@ -1,23 +1,37 @@
 """The plugin manager: runtree's own hooks, and those of every installed package with an entry point `runtree`.
 
-A plugin that cannot be loaded, or that returns the wrong type from a hook, is named in a warning and left out.
+Every hook is called by pluggy, each implementation within a guard that knows whose it is. A plugin that cannot be
+loaded, or that returns something wrong from a contribution hook, is named in a warning and left out: it is asked
+nothing any more. One that fails in a moment is named once, and one that fails in a decision is passed over.
 """
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 import pluggy
 
 from runtree import builtin
 from runtree.contract import hookspecs
-from runtree.contract.errors import FOREIGN_ERRORS, MissingError, RunFailedError, RuntreeError, first_line
+from runtree.contract.errors import (
+    MissingError,
+    RequestError,
+    RunFailedError,
+    RuntreeError,
+    describe_error,
+    raise_if_ours,
+    unknown,
+)
 from runtree.contract.run import Stage
 from runtree.contract.types import AlgorithmOption, Command, Metric, Tracker
+from runtree.contract.validation import check_name
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +50,43 @@ CONTRIBUTION_TYPES: Mapping[str, type] = {
 }
 
 
+class Given(list[Any]):
+    """What one plugin returned from a contribution hook."""
+
+    def __init__(self, plugin: str, items: Iterable[Any]) -> None:
+        super().__init__(items)
+        self.plugin = plugin
+
+
+@dataclass
+class Decision:
+    """A call of a decision hook that is under way: its arguments, and the plugins that failed in it."""
+
+    hook: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    faults: list[MissingError] = field(default_factory=list)
+
+    def check(self, answer: Any) -> None:
+        """Refuse an answer that is no answer to this hook."""
+        if answer is None:
+            return
+        if self.hook == "load_model":
+            if not callable(getattr(answer, "predict", None)):
+                raise TypeError(f"it returned {answer!r:.80}, which has no method `predict`")
+            return
+        if not isinstance(answer, str) or not answer:
+            raise TypeError(f"it returned {answer!r:.80} instead of the name of a format")
+        if not any(self.arguments["folder"].iterdir()):
+            raise ValueError(f"it returned the format '{answer}', but wrote no file")
+
+    def undo(self) -> None:
+        """Remove what a failed `save_model` has written: the next plugin expects an empty folder."""
+        if self.hook == "save_model":
+            folder: Path = self.arguments["folder"]
+            for place in folder.iterdir():
+                shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
+
+
 @dataclass
 class Plugins:
     """The plugins of a process.
@@ -49,78 +100,172 @@ class Plugins:
     blocked: frozenset[str] = frozenset()
     extra: tuple[tuple[str, object], ...] = ()
 
+    def __post_init__(self) -> None:
+        self._decision = Decision()
+        self._warned: set[tuple[str, str]] = set()
+
     @property
     def names(self) -> list[str]:
-        """Return the names of the active plugins, runtree first."""
-        return [
-            name for name, _ in self.manager.list_name_plugin() if name not in self.broken and name not in self.blocked
-        ]
+        """Return the names of the active plugins, runtree first, then by name."""
+        names = {name for name, plugin in self.manager.list_name_plugin() if plugin is not None}
+        return sorted(names, key=lambda name: (name != BUILTIN, name))
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
-        """Yield (plugin name, item) in the order of registration.
+        """Return (plugin name, item) pairs: runtree's own, then those of plugins by name.
 
         A plugin that raises or returns another type is left out.
         """
-        # pluggy would stop at the first exception, and would not say whose result is whose
-        for implementation in getattr(self.manager.hook, name).get_hookimpls():
-            plugin = implementation.plugin_name
-            if plugin in self.broken:
-                continue
-            try:
-                items = _check_items(implementation.function(), CONTRIBUTION_TYPES[name])
-            except FOREIGN_ERRORS as error:
-                self._break(plugin, f"{name}: {type(error).__name__}: {error}")
-                continue
-            yield from ((plugin, item) for item in items)
-
-    def _break(self, plugin: str, why: str) -> None:
-        # nothing works without runtree's own contributions, and a warning would hide a bug of ours
-        if plugin == BUILTIN:
-            raise RuntreeError(f"runtree itself is broken: {why}")
-        self.broken[plugin] = why
-        log.warning("plugin %s is left out: %s", plugin, why)
+        given = [(items.plugin, item) for items in getattr(self.manager.hook, name)() for item in items]
+        return iter(sorted(given, key=lambda pair: pair[0] != BUILTIN))
 
     def moment(self, name: str, **arguments: Any) -> None:
         """Call a hook of every plugin; an exception is logged with the plugin's name, and the others are called."""
-        for implementation in getattr(self.manager.hook, name).get_hookimpls():
-            if implementation.plugin_name in self.broken:
-                continue
-            try:
-                implementation.function(*(arguments[argument] for argument in implementation.argnames))
-            except FOREIGN_ERRORS as error:
-                log.warning(
-                    "plugin %s failed in %s: %s: %s", implementation.plugin_name, name, type(error).__name__, error
-                )
+        getattr(self.manager.hook, name)(**arguments)
 
     def first(self, name: str, **arguments: Any) -> Any:
-        """Return the first result that is not None; plugins registered last are called first, as in pluggy.
+        """Return the first result that is not None: plugins are asked by name, then runtree itself.
 
-        An exception becomes an error with the plugin's name.
+        A plugin that fails, or whose answer is none, is passed over with a warning; if nobody else answers, it is an
+        error with the plugin's name. A RuntreeError was raised on purpose and ends the search.
         """
-        # pluggy keeps implementations with trylast first and calls
-        # from the end, so runtree's own come after all plugins
-        for implementation in reversed(getattr(self.manager.hook, name).get_hookimpls()):
-            try:
-                result = implementation.function(*(arguments[argument] for argument in implementation.argnames))
-            except RuntreeError:  # an error that the plugin raised on purpose
+        decision = self._decision = Decision(name, arguments)
+        try:
+            result = getattr(self.manager.hook, name)(**arguments)
+        except RuntreeError as error:
+            if not decision.faults:
                 raise
-            except FOREIGN_ERRORS as error:
-                if implementation.plugin_name == BUILTIN:  # not a plugin: what it was given is at fault
-                    raise RunFailedError(f"{name}: {type(error).__name__}: {first_line(error)}") from error
-                raise MissingError(
-                    f"plugin '{implementation.plugin_name}' failed in {name}: {type(error).__name__}: {error}",
-                    f"leave it out with: runtree --block {implementation.plugin_name} …",
-                ) from error
-            if result is not None:
-                return result
-        return None
+            raise decision.faults[0] from error  # runtree itself could not make up for the plugin
+        if result is None and decision.faults:
+            raise decision.faults[0]
+        for fault in decision.faults:
+            log.warning("%s; another one did it", fault.message)
+        return result
 
     def trusted_types(self, more: Iterable[str] = ()) -> tuple[str, ...]:
         """Return every type that a saved model may hold: those that plugins allow, and `more`."""
         return (*(name for _, name in self.contributions("trusted_types")), *more)
 
+    def register(self, name: str, plugin: object) -> None:
+        """Add a plugin; one whose hooks pluggy refuses is left out."""
+        try:
+            self.manager.register(plugin, name)
+            _refuse_unknown_hooks(self.manager, plugin)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            self.leave_out(name, " ".join(str(error).split()))
+            return
+        for caller in self.manager.get_hookcallers(plugin) or ():
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is plugin:
+                    # the function alone is replaced: pluggy has read its arguments by now, and calls it as it is
+                    guard = self._guard_wrapper if _is_wrapper(implementation) else self._guard
+                    setattr(implementation, "function", guard(caller.name, name, implementation.function))  # noqa: B010
+
+    def leave_out(self, plugin: str, why: str) -> None:
+        """Ask a plugin nothing from here on, and say why."""
+        # nothing works without runtree's own contributions, and a warning would hide a bug of ours
+        if plugin == BUILTIN:
+            raise RuntreeError(f"runtree itself is broken: {why}")
+        if self.manager.has_plugin(plugin):
+            self.manager.unregister(name=plugin)
+        self.broken[plugin] = why
+        log.warning("plugin %s is left out: %s", plugin, why)
+
+    def _guard(self, hook: str, plugin: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            try:
+                return self._check_answer(hook, plugin, function(*arguments, **named))
+            except BaseException as error:
+                answer = self._take_fault(hook, plugin, error)
+                if hook == self._decision.hook:
+                    self._decision.undo()
+                return answer
+
+        return call
+
+    def _guard_wrapper(self, hook: str, plugin: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Guard a wrapper: where it fails, the outcome of what it wraps stays as it is."""
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            try:
+                wrapper = function(*arguments, **named)
+                next(wrapper)
+            except BaseException as error:  # StopIteration, too: it does not yield
+                self._take_fault(hook, plugin, error)
+                return (yield)
+            inner: BaseException | None = None
+            outcome: Any = None
+            try:
+                outcome = yield
+            except BaseException as error:  # of runtree's own hooks: those of plugins are within a guard
+                inner = error
+            try:
+                wrapper.send(outcome) if inner is None else wrapper.throw(inner)
+            except StopIteration as done:
+                try:
+                    return self._check_outcome(hook, plugin, done.value)
+                except BaseException as error:
+                    self._take_fault(hook, plugin, error)
+            except BaseException as error:
+                if error is inner:
+                    raise
+                self._take_fault(hook, plugin, error)
+            else:
+                self._take_fault(hook, plugin, RuntimeError("a wrapper must yield once"))
+            if inner is not None:
+                raise inner
+            return outcome
+
+        return call
+
+    def _check_answer(self, hook: str, plugin: str, answer: Any) -> Any:
+        if hook == self._decision.hook:
+            self._decision.check(answer)
+        if hook not in CONTRIBUTION_TYPES:
+            return answer
+        return Given(plugin, _check_items(answer, CONTRIBUTION_TYPES[hook]))
+
+    def _check_outcome(self, hook: str, plugin: str, outcome: Any) -> Any:
+        """Check what a wrapper returns: of a contribution hook the list of what all plugins returned."""
+        if hook not in CONTRIBUTION_TYPES:
+            return self._check_answer(hook, plugin, outcome)
+        if outcome is None:  # of an old wrapper, which returns nothing
+            return None
+        # what it has put in itself is its own
+        owners = [(items.plugin if isinstance(items, Given) else plugin, items) for items in outcome]
+        return [Given(owner, _check_items(items, CONTRIBUTION_TYPES[hook])) for owner, items in owners]
+
+    def _take_fault(self, hook: str, plugin: str, error: BaseException) -> Any:
+        """Deal with what a plugin raised, and return what stands for its answer."""
+        raise_if_ours(error)
+        if hook in CONTRIBUTION_TYPES:
+            self.leave_out(plugin, f"{hook}: {describe_error(error)}")
+            return Given(plugin, ())
+        if hook == self._decision.hook:
+            if isinstance(error, RuntreeError):
+                raise error
+            if plugin == BUILTIN:  # not a plugin: what it was given is at fault
+                raise RunFailedError(f"{hook}: {describe_error(error)}") from error
+            fault = MissingError(
+                f"plugin '{plugin}' failed in {hook}: {describe_error(error)}",
+                f"leave it out with: runtree --block {plugin} …",
+            )
+            fault.__cause__ = error
+            self._decision.faults.append(fault)
+            return None
+        # once: a moment may come thousands of times in a run
+        level = logging.DEBUG if (plugin, hook) in self._warned else logging.WARNING
+        self._warned.add((plugin, hook))
+        log.log(level, "plugin %s failed in %s: %s", plugin, hook, describe_error(error))
+        return None
+
+
+def _is_wrapper(implementation: pluggy.HookImpl) -> bool:
+    return bool(implementation.wrapper or implementation.hookwrapper)
+
 
 def _check_items(returned: Any, kind: type) -> list[Any]:
+    if isinstance(returned, str):  # a text is iterable, letter by letter
+        raise TypeError(f"expected a list, got the text {returned!r}")
     # a generator is consumed here, so that its exceptions count as the plugin's
     items = list(returned.items()) if isinstance(returned, Mapping) else list(returned or ())
     for item in items:
@@ -129,26 +274,39 @@ def _check_items(returned: Any, kind: type) -> list[Any]:
     return items
 
 
+def _refuse_unknown_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
+    """Refuse a hook that does not exist: pluggy would register it silently and never call it."""
+    for caller in manager.get_hookcallers(plugin) or ():
+        if not caller.has_spec():
+            raise ValueError(f"it implements the hook '{caller.name}', which does not exist")
+
+
 def make_plugins(
     found: Iterable[EntryPoint] | None = None, extra: Iterable[tuple[str, object]] = (), blocked: Iterable[str] = ()
 ) -> Plugins:
-    """Register runtree's own hooks, those of entry points, and those of `extra` (name, plugin) pairs."""
+    """Register runtree's own hooks, those of entry points, and those of `extra` (name, plugin) pairs.
+
+    Raises
+    ------
+    RequestError
+        `blocked` names runtree itself.
+    """
     rest_idle_threads()
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    plugins = Plugins(manager, blocked=frozenset(blocked))
+    plugins = Plugins(manager, blocked=frozenset(blocked), extra=tuple(extra))
+    if BUILTIN in plugins.blocked:
+        raise RequestError("--block runtree: runtree's own stages, metrics and options cannot be left out")
     plugins.versions[BUILTIN] = _own_version()
-    manager.register(builtin, BUILTIN)
-    # before loading: a blocked plugin must not even be imported
+    plugins.register(BUILTIN, builtin)
     for name in plugins.blocked:
         manager.set_blocked(name)
-    # not pluggy's `load_setuptools_entrypoints`, which stops at the first plugin that cannot be imported
-    for point in entry_points(group=ENTRY_POINT_GROUP) if found is None else found:
-        if point.name not in plugins.blocked:
-            _load(plugins, point)
-    plugins.extra = tuple(extra)
-    for name, plugin in plugins.extra:
-        _register(plugins, name, plugin)
+    loaded = dict(_load(plugins, _installed() if found is None else found)) | {
+        name: plugin for name, plugin in plugins.extra if name not in plugins.blocked
+    }
+    # pluggy calls the last one first. By name, and not in the order of folders on the disk, which differs by machine
+    for name in sorted(loaded, reverse=True):
+        plugins.register(name, loaded[name])
     return plugins
 
 
@@ -161,38 +319,39 @@ def rest_idle_threads() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def _installed() -> Iterable[EntryPoint]:
+    return entry_points(group=ENTRY_POINT_GROUP)
+
+
 def _own_version() -> str:
     from runtree import __version__
 
     return __version__
 
 
-def _load(plugins: Plugins, point: EntryPoint) -> None:
-    plugins.versions[point.name] = point.dist.version if point.dist else "?"
-    try:
-        plugin = point.load()
-    except FOREIGN_ERRORS as error:
-        plugins._break(point.name, f"cannot be imported: {type(error).__name__}: {error}")
-        return
-    _register(plugins, point.name, plugin)
-
-
-def _register(plugins: Plugins, name: str, plugin: object) -> None:
-    try:
-        plugins.manager.register(plugin, name)
-        _check(plugins.manager, plugin)
-    except (pluggy.PluginValidationError, ValueError) as error:
-        # pluggy registers a plugin before it validates the hooks
-        if plugins.manager.has_plugin(name) and plugins.manager.get_plugin(name) is plugin:
-            plugins.manager.unregister(plugin)
-        plugins._break(name, " ".join(str(error).split()))
-
-
-def _check(manager: pluggy.PluginManager, plugin: object) -> None:
-    """Refuse a hook that does not exist: pluggy would register it silently and never call it."""
-    for caller in manager.get_hookcallers(plugin) or ():
-        if not caller.has_spec():
-            raise ValueError(f"it implements the hook '{caller.name}', which does not exist")
+def _load(plugins: Plugins, found: Iterable[EntryPoint]) -> Iterator[tuple[str, object]]:
+    """Import the plugins of entry points, save blocked ones: those must not even be imported."""
+    # not pluggy's `load_setuptools_entrypoints`, which stops at the first plugin that cannot be imported
+    by_name = defaultdict[str, list[EntryPoint]](list)
+    for point in found:
+        by_name[point.name].append(point)
+    for name, points in sorted(by_name.items()):
+        if name in plugins.blocked:
+            continue
+        owners = [f"{point.dist.name} {point.dist.version}" if point.dist else "?" for point in points]
+        if name == BUILTIN:
+            plugins.leave_out(owners[0], "its entry point is named 'runtree', as runtree itself: choose another name")
+            continue
+        plugins.versions[name] = points[0].dist.version if points[0].dist else "?"
+        try:
+            check_name("entry point", name)
+            if len(points) > 1:  # which of them is found first depends on the machine
+                raise ValueError(f"packages with the same entry point: {', '.join(sorted(owners))}; uninstall one")
+            yield name, points[0].load()
+        except BaseException as error:
+            raise_if_ours(error)
+            why = str(error) if isinstance(error, ValueError) else f"cannot be imported: {describe_error(error)}"
+            plugins.leave_out(name, why)
 
 
 # the only state of the module: entry points are read from the disk, and plugins are imported once
@@ -204,5 +363,29 @@ def installed_plugins() -> Plugins:
 
 def installed_plugins_with(*extra: tuple[str, object]) -> Plugins:
     """Return the installed plugins with more (name, plugin) pairs."""
-    blocked = (name.strip() for name in os.environ.get(BLOCK_VARIABLE, "").split(","))
-    return make_plugins(extra=extra, blocked=[name for name in blocked if name])
+    return make_plugins(extra=extra, blocked=blocked_names())
+
+
+def blocked_names() -> tuple[str, ...]:
+    """Return the names in RUNTREE_BLOCK."""
+    names = (name.strip() for name in os.environ.get(BLOCK_VARIABLE, "").split(","))
+    return tuple(name for name in names if name)
+
+
+def block(names: Iterable[str]) -> None:
+    """Leave plugins out, in this process and in those that it starts.
+
+    Raises
+    ------
+    RequestError
+        There is no plugin of that name, or it is runtree itself.
+    """
+    installed = {point.name for point in _installed()}
+    for name in names:
+        if name == BUILTIN:
+            raise RequestError("--block runtree: runtree's own stages, metrics and options cannot be left out")
+        if name not in installed:
+            raise unknown("plugin", name, installed, "see: runtree plugins")
+    # through the environment, so that the workers of a sweep leave the same plugins out
+    os.environ[BLOCK_VARIABLE] = ",".join(dict.fromkeys([*blocked_names(), *names]))
+    installed_plugins.cache_clear()

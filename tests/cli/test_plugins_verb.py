@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from runtree import plugins
+from runtree.cli import main
 
 HEADER = "from runtree import AlgorithmOption, Command, Metric, Stage, hookimpl\n"
 
@@ -21,6 +22,7 @@ def installed(folder, monkeypatch) -> Iterator[Callable[..., None]]:
             (folder / f"{name}_plugin.py").write_text(HEADER + textwrap.dedent(source))
         points = [EntryPoint(name, f"{name}_plugin", "runtree") for name in sources]
         monkeypatch.setattr(plugins, "entry_points", lambda group: points)
+        monkeypatch.setattr(main, "plugins_installed", lambda: bool(points))
 
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -124,3 +126,80 @@ def test_a_plugin_that_breaks_elsewhere_is_warned_of_in_one_line(runtree, instal
 def test_two_plugins_that_offer_one_name_are_told_of(runtree, installed):
     installed(good=GOOD, twin=GOOD)
     assert "algorithm=stump is provided twice: by 'good' and by 'twin'" in runtree("plugins").out
+
+
+VERB = """
+import click
+@hookimpl
+def register_commands():
+    return [Command("hello", {command}, "Greet.")]
+"""
+HELLO = VERB.format(command="click.Command('hello', callback=lambda: print('hi'))")
+
+
+def test_a_verb_that_two_plugins_offer_is_refused_and_the_others_work(runtree, installed):
+    installed(good=HELLO, twin=HELLO)
+    said = runtree("hello")
+    assert said.code == 4
+    assert said.err.startswith("error: verb 'hello' is registered twice: by 'good' and by 'twin'\n")
+    assert runtree("plugins").out.count("verb 'hello' is registered twice: by 'good' and by 'twin'") == 1
+    assert runtree("list").code == 0
+    assert runtree("--block", "twin", "hello").code == 0
+
+
+def test_a_verb_of_runtree_is_not_replaced(runtree, installed):
+    installed(sly=HELLO.replace('"hello"', '"list"'))
+    assert "algorithm" in runtree("list").out
+    assert listed(runtree)["sly"]["problem"] == "its verb 'list' is left out: runtree has one of that name"
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("lambda: __import__('sys').exit(3)", "plugin 'bad', verb 'hello': it called sys.exit(3)"),
+        ("lambda: 5", "plugin 'bad', verb 'hello': it returned 5, no command"),
+    ],
+)
+def test_a_verb_that_cannot_be_made_is_named(runtree, installed, command, why):
+    installed(bad=VERB.format(command=command))
+    said = runtree("hello")
+    assert (said.code, said.err.splitlines()[0]) == (4, f"error: {why}")
+
+
+def test_a_plugin_that_is_not_there_cannot_be_blocked(runtree, installed):
+    installed(gold=HELLO)
+    said = runtree("--block", "gild", "list")
+    assert (said.code, said.err) == (2, "error: unknown plugin 'gild'\n  did you mean: gold?\n  see: runtree plugins\n")
+    assert runtree("--block", "runtree", "list").code == 2
+
+
+def test_what_is_unknown_may_belong_to_a_plugin_that_is_left_out(runtree, installed):
+    installed(good=GOOD)
+    assert runtree("describe", "algorithm=stump").code == 0
+    said = runtree("--block", "good", "describe", "algorithm=stump")
+    assert said.code == 2
+    assert said.err.splitlines()[-1] == "  plugins left out by --block or RUNTREE_BLOCK: good"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "@hookimpl\ndef config_paths(): return ['pkg://nowhere.conf']",
+        "@hookimpl\ndef config_paths(): return 'pkg://nowhere.conf'",
+        "@hookimpl\ndef config_paths(): return ['spoilt']",
+        "raise SystemExit(3)",
+        "class Odd(BaseException): pass\nraise Odd",
+        "@hookimpl\ndef register_commands(): raise SystemExit(5)",
+        "@hookimpl\ndef register_algorithms(): return [AlgorithmOption('../evil name', 'x.Y')]",
+        "@hookimpl\ndef register_algorithms(): return [5]",
+    ],
+)
+def test_a_mistake_of_one_plugin_stops_nobody(runtree, installed, folder, source):
+    (folder / "spoilt" / "data").mkdir(parents=True)
+    (folder / "spoilt" / "data" / "torn.yaml").write_text("a: [1\n b")
+    installed(bad=source)
+    for words in (["list"], ["--help"], ["train", "--cfg", "job", "algorithm=ridge", "data=diabetes"]):
+        said = runtree(*words)
+        assert said.code == 0, said.err
+        assert len(said.out.splitlines()) > 5
+        assert "bad" in said.err or words != ["train"]

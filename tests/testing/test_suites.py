@@ -6,7 +6,7 @@ FAULTY = """
 import numpy as np
 from itertools import count
 from sklearn.base import BaseEstimator, ClassifierMixin
-from runtree import AlgorithmOption, Metric, Stage, hookimpl
+from runtree import Metric, Stage, hookimpl
 from runtree.testing import AlgorithmSuite, DataSuite, MetricSuite, PreprocessSuite, StageSuite
 
 CALLS = count()
@@ -63,12 +63,6 @@ class Plugin:
 
     @staticmethod
     @hookimpl
-    def register_algorithms():
-        space = {"depth": "range(1, 9)", "width": "choice(1, 2)"}
-        return [AlgorithmOption("faulty", "test_faulty.Faulty", {"depth": 1}, space, tasks=("classification",))]
-
-    @staticmethod
-    @hookimpl
     def register_metrics():
         return [Metric("upside_down", lambda t, p, labels: float((t == p).mean()), "minimize", tasks=("classification",))]
 
@@ -105,6 +99,12 @@ class TestPreprocess(PreprocessSuite):
     option = "greedy"
     plugins = (("faulty", Plugin),)
 """
+OPTION = """
+name: faulty
+_target_: {classification: test_faulty.Faulty}
+depth: 1
+space: {depth: "range(1, 9)", width: "choice(1, 2)"}
+"""
 RESTLESS = "defaults: [_table_, _self_]\nname: restless\n_target_: test_faulty.Restless\ntarget: y\n"
 
 FOUND = [
@@ -135,6 +135,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("faulty")
     (folder / "test_faulty.py").write_text(FAULTY.replace("{folder}", str(folder)))
     for group, name, text in (
+        ("algorithm", "faulty", OPTION),
         ("data", "restless", RESTLESS),
         ("preprocess", "greedy", "_target_: test_faulty.Greedy\n"),
     ):

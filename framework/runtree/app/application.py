@@ -1,6 +1,7 @@
 """The application: the plugins of this environment and the options they provide."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.config.catalogue import Catalogue
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, config_folders
-from runtree.contract.errors import RequestError
+from runtree.contract.errors import ConfigError, RequestError
 from runtree.plugins import Plugins, installed_plugins
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import argparse
@@ -27,10 +30,13 @@ class App:
 
     @cached_property
     def folders(self) -> list[ConfigFolder]:
-        """Return the config folders: the user's, then plugins', then the shipped one."""
+        """Return the config folders: the user's, then plugins', then the shipped one.
+
+        A folder of a plugin that is not there is named in a warning and left out.
+        """
         # the order is that of precedence, so the shipped folder comes last, whenever its plugin was registered
         paths = sorted(self.plugins.contributions("config_paths"), key=lambda pair: pair[0] == SHIPPED)
-        return config_folders(paths)
+        return config_folders(paths, on_missing=lambda error: log.warning("%s; it is left out", error.message))
 
     @cached_property
     def algorithms(self) -> list[tuple[str, Any]]:
@@ -55,11 +61,22 @@ class App:
         # a class in the working directory can be named on the command line, but only then is the directory searched
         add_import_folder(Path.cwd(), words.targets)
 
-        def installed() -> Iterator[dict[str, Any]]:
-            for options in self.catalogue.groups.values():
-                yield from (option.read() for option in options.values() if option.provider != USER)
+        return AllowList(lambda: self.installed_nodes, words)
 
-        return AllowList(installed, words)
+    @cached_property
+    def installed_nodes(self) -> list[dict[str, Any]]:
+        """Return the content of every installed option; a plugin's that cannot be read is named in a warning."""
+        nodes = []
+        for option in (option for options in self.catalogue.groups.values() for option in options.values()):
+            if option.provider == USER:
+                continue
+            try:
+                nodes.append(option.read())
+            except ConfigError as error:
+                if option.provider == SHIPPED:
+                    raise
+                log.warning("plugin '%s': %s; the option is left out", option.provider, error.message)
+        return nodes
 
     def engine(self, flags: "argparse.Namespace", allow_list: "AllowList") -> "HydraEngine":
         """Return Hydra over the config folders and those that the flags name."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from runtree.contract.errors import FOREIGN_ERRORS, first_line
+from runtree.contract.errors import first_line, raise_if_ours
 from runtree.contract.predictions import Predictions, encode_target, predict
 from runtree.contract.types import SPLITS, Direction, Metric
 from runtree.lifecycle.split import holdout_rows
@@ -152,7 +152,8 @@ class CheckContext:
         """The error that fitting the pipeline raises, as a failed check."""
         try:
             self.model  # noqa: B018
-        except FOREIGN_ERRORS as error:
+        except BaseException as error:
+            raise_if_ours(error)
             return error_result(error)
         return None
 

@@ -18,7 +18,7 @@ from runtree.checks.table import (
     check_reading,
     check_time,
 )
-from runtree.contract.errors import FOREIGN_ERRORS
+from runtree.contract.errors import raise_if_ours
 
 
 @dataclass(frozen=True)
@@ -84,5 +84,6 @@ def run_check(check: Check, context: CheckContext) -> CheckResult:
     try:
         return check.function(context)
     # a check that raises is a finding about the pipeline; the other checks still run
-    except FOREIGN_ERRORS as error:
+    except BaseException as error:
+        raise_if_ours(error)
         return error_result(error)

@@ -11,9 +11,18 @@ from typing import Any
 import click
 
 from runtree.contract.commands import command
-from runtree.contract.errors import RuntreeError, first_line, nearest
+from runtree.contract.errors import (
+    MissingError,
+    RequestError,
+    RuntreeError,
+    describe_error,
+    first_line,
+    nearest,
+    raise_if_ours,
+)
 from runtree.contract.output import SafeStream
 from runtree.contract.redaction import redact_override, redact_text
+from runtree.contract.validation import claimed_twice
 
 # Verb → (module of runtree.cli, summary). The summaries stand here since reading them from a verb would import it.
 VERBS: Mapping[str, tuple[str, str]] = {
@@ -70,11 +79,8 @@ class VerbGroup(click.Group):
             # imported only now: `--help` prints the summaries above and loads no verb
             command: click.Command = getattr(import_module(f"runtree.cli.{VERBS[name][0]}"), f"{name}_command")
             return command
-        contributed = _plugin_commands().get(name)
-        if contributed is None:
-            return None
-        # a plugin may give a function, so that its command is imported only when it is called
-        return contributed.command if isinstance(contributed.command, click.Command) else contributed.command()
+        offered = _plugin_commands().get(name)
+        return _make_command(name, offered) if offered else None
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
         # click's own message neither suggests a verb nor explains that an override needs one
@@ -85,16 +91,16 @@ class VerbGroup(click.Group):
             # the most frequent slip: `runtree algorithm=ridge`, as with a plain Hydra application
             if "=" in name:
                 hint = f"did you mean: {command('train', *args)}"
-            raise click.UsageError(f"unknown verb '{name}'\n  {hint}")
+            raise RequestError(f"unknown verb '{name}'", hint)
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
-        contributed = _plugin_commands()
-        if contributed:
+        offered = _plugin_commands()
+        if offered:
             with formatter.section("Verbs of plugins"):
-                formatter.write_dl([(name, command.summary) for name, command in sorted(contributed.items())])
+                formatter.write_dl([(name, given[0][1].summary) for name, given in sorted(offered.items())])
 
 
 def plugins_installed() -> bool:
@@ -111,13 +117,42 @@ def plugins_installed() -> bool:
     return False
 
 
-def _plugin_commands() -> dict[str, Any]:
+def _plugin_commands() -> dict[str, list[tuple[str, Any]]]:
+    """Return the verbs of plugins: for each name the plugins that offer it, with their commands."""
     if not plugins_installed():
         return {}
     from runtree.plugins import installed_plugins
 
     show_warnings()  # of plugins that cannot be loaded
-    return {command.name: command for _, command in installed_plugins().contributions("register_commands")}
+    offered: dict[str, list[tuple[str, Any]]] = {}
+    for plugin, contributed in installed_plugins().contributions("register_commands"):
+        if contributed.name not in VERBS:  # `runtree plugins` says that it is left out
+            offered.setdefault(contributed.name, []).append((plugin, contributed))
+    return offered
+
+
+def _make_command(name: str, offered: list[tuple[str, Any]]) -> click.Command:
+    """Return the command of a plugin's verb.
+
+    Raises
+    ------
+    MissingError
+        Two plugins offer the verb, or the one that offers it cannot make its command.
+    """
+    plugin, contributed = offered[0]
+    if len(offered) > 1:
+        raise claimed_twice("verb", name, (plugin, offered[1][0]))
+    made = contributed.command
+    if not isinstance(made, click.Command):  # a function, so that the command is imported only when it is called
+        leave_out = f"leave it out with: {command('--block', plugin)} …"
+        try:
+            made = made()
+        except BaseException as error:
+            raise_if_ours(error)
+            raise MissingError(f"plugin '{plugin}', verb '{name}': {describe_error(error)}", leave_out) from error
+        if not isinstance(made, click.Command):
+            raise MissingError(f"plugin '{plugin}', verb '{name}': it returned {made!r:.80}, no command", leave_out)
+    return made
 
 
 def show_warnings() -> None:
@@ -158,8 +193,9 @@ def muted_warnings() -> Iterator[None]:
 def _block(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> None:
     """Leave plugins out. The option is eager: the verb that is looked up next may belong to a blocked plugin."""
     if names:
-        # through the environment, so that the workers of a sweep leave the same plugins out
-        os.environ["RUNTREE_BLOCK"] = ",".join(filter(None, [os.environ.get("RUNTREE_BLOCK", ""), *names]))
+        from runtree.plugins import block
+
+        block(names)
 
 
 @click.group(
@@ -242,7 +278,7 @@ def _run_verb(arguments: list[str] | None) -> int:
         sys.stdout = None  # the reader (`| head`) is gone; else Python would fail again when it flushes at exit
         return 0
     except RuntreeError as error:
-        _print_error(str(error), error)
+        _print_error("\n  ".join([str(error), *_blocked_hint(error)]), error)
         return error.exit_code
     # code that a verb of ours has called; a verb of a plugin may end as it likes
     except SystemExit as error:
@@ -254,10 +290,18 @@ def _run_verb(arguments: list[str] | None) -> int:
         text = f"an algorithm or a plugin called sys.exit({error.code!r})\n  for the traceback: runtree --traceback …"
         _print_error(text, error)
         return 1
-    # an error that nothing above has turned into a message is a bug, and its traceback is one option away
-    except Exception as error:
+    # an error that nothing above has turned into a message is a bug, and its traceback is one option away. A plugin may
+    # raise what is no Exception
+    except BaseException as error:
         _print_error(f"{type(error).__name__}: {first_line(error)}\n  for the traceback: runtree --traceback …", error)
         return 1
+
+
+def _blocked_hint(error: RuntreeError) -> list[str]:
+    """Return a hint where what is unknown may belong to a plugin that is left out: it cannot be asked."""
+    blocked = os.environ.get("RUNTREE_BLOCK", "")
+    told = blocked and "unknown" in error.message
+    return [f"plugins left out by --block or RUNTREE_BLOCK: {blocked}"] if told else []
 
 
 def _print_error(text: str, error: BaseException | None = None) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.format import command, indented, next_steps
+from runtree.cli.main import VERBS, muted_warnings
 from runtree.cli.tables import print_json
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ Every hook of every plugin is called, so that a broken plugin is found here and 
 @click.command("plugins", help=HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plugins_command(as_json: bool) -> None:
-    from runtree.cli.main import muted_warnings
     from runtree.plugins import installed_plugins
 
     with muted_warnings():
@@ -67,6 +67,8 @@ def _make_inventory(plugins: "Plugins") -> list[dict[str, Any]]:
     # a copy: a missing folder is a problem of this list, and the plugin's hooks still work
     problems = dict(plugins.broken)
     for plugin, kinds in contributions.items():
+        for verb in sorted(VERBS.keys() & {*kinds.get("verbs", [])}):
+            problems.setdefault(plugin, f"its verb '{verb}' is left out: runtree has one of that name")
         for path in kinds.pop("config", []):
             _add_config_folder(plugin, path, kinds, problems)
     inventory = []
@@ -102,13 +104,17 @@ def _add_config_folder(plugin: str, path: str, kinds: dict[str, list[str]], prob
 
 
 def _find_conflict() -> list[str]:
-    """Return the message, in lines, where two plugins contribute an option of the same name."""
+    """Return the message, in lines, where two plugins claim one name."""
     from runtree.app import App
     from runtree.contract.errors import RuntreeError
+    from runtree.contract.validation import unique_by_name
 
+    app = App()
     try:
-        # reading the property finds the clash
-        App().catalogue.groups  # noqa: B018
+        # reading the property finds a clash of options
+        app.catalogue.groups  # noqa: B018
+        for hook in ("register_stages", "register_metrics", "register_trackers", "register_commands"):
+            unique_by_name(CONTRIBUTIONS[hook][0].removesuffix("s"), app.plugins.contributions(hook))
     except RuntreeError as error:
         return str(error).splitlines()
     return []

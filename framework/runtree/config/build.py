@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 from runtree.config.calls import NOT_ARGUMENTS
 from runtree.config.catalogue import for_task
 from runtree.config.secrets import reveal
-from runtree.contract.errors import FOREIGN_ERRORS, ConfigError, RuntreeError, unknown
+from runtree.contract.errors import ConfigError, RuntreeError, raise_if_ours, unknown
 from runtree.contract.protocols import TargetResolver
 
 CALL_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")  # how Hydra makes the call
@@ -145,5 +145,6 @@ def construct(node: Any, trust: TargetResolver, path: str) -> Any:
     # an error with a config path of its own, from a nested node; any other comes from the constructor
     except RuntreeError:
         raise
-    except FOREIGN_ERRORS as error:
+    except BaseException as error:
+        raise_if_ours(error)
         raise ConfigError(f"{path}: {error}") from error

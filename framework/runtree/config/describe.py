@@ -15,7 +15,7 @@ from runtree.config.allowlist import AllowList
 from runtree.config.catalogue import Catalogue, Option, differs_by_task
 from runtree.config.class_source import NotInSource, find_class
 from runtree.config.yaml_comments import chosen_options, key_comments, key_prefix
-from runtree.contract.errors import FOREIGN_ERRORS, RuntreeError
+from runtree.contract.errors import RuntreeError, raise_if_ours
 from runtree.contract.types import TASKS
 
 ABOUT_OPTION = ("_target_", "name", "space", "iterations", "defaults")  # not arguments of the target
@@ -143,7 +143,8 @@ def inspect_target(target: str, path: str, allow_list: AllowList, problems: list
     except RuntreeError as error:
         problems.extend((error.message, *error.hints))
         return CallableInfo()
-    except FOREIGN_ERRORS as error:  # a package may fail in any way while it is imported
+    except BaseException as error:  # a package may fail in any way while it is imported
+        raise_if_ours(error)
         problems.append(f"{path}: cannot inspect {target}: {type(error).__name__}: {error}")
         return CallableInfo()
     plain = tuple(name.name for name in names if name.kind in (name.POSITIONAL_OR_KEYWORD, name.KEYWORD_ONLY))

@@ -1,6 +1,6 @@
 """The folders of config groups: the user's `conf/`, plugins' folders, the shipped `conf/`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,8 +50,20 @@ def _package_folder(dotted: str) -> Path | None:
     return next((folder for root in roots if (folder := Path(root, *below)).is_dir()), None)
 
 
-def config_folders(plugin_paths: Iterable[tuple[str, str]], user: Path | None = None) -> list[ConfigFolder]:
-    """Return every folder, in the order of precedence; `plugin_paths` holds (plugin name, path) pairs."""
+def config_folders(
+    plugin_paths: Iterable[tuple[str, str]],
+    user: Path | None = None,
+    on_missing: Callable[[MissingError], None] = lambda error: None,
+) -> list[ConfigFolder]:
+    """Return every folder, in the order of precedence; `plugin_paths` holds (plugin name, path) pairs.
+
+    Folders that are not there are left out, each after a call of `on_missing`.
+    """
     first = user_conf(user)
-    plugins = [locate(path, provider) for provider, path in plugin_paths]
-    return [*([first] if first else []), *plugins]
+    folders = [first] if first else []
+    for provider, path in plugin_paths:
+        try:
+            folders.append(locate(path, provider))
+        except MissingError as error:
+            on_missing(error)
+    return folders

@@ -20,29 +20,44 @@ from collections.abc import Iterable, Sequence
 from runtree.contract.redaction import redact_text
 
 __all__ = [
-    "FOREIGN_ERRORS",
     "ConfigError",
     "DataError",
     "DivergedError",
     "GateError",
     "MissingError",
     "NotFoundError",
+    "Pruned",
     "RequestError",
     "RunFailedError",
     "RuntreeError",
     "UnknownKeyError",
     "UntrustedError",
+    "describe_error",
     "error_text",
     "first_line",
     "nearest",
     "possible",
+    "raise_if_ours",
     "unknown",
 ]
 
 
-# What the code of a plugin or of a user may raise. SystemExit is no Exception, and would end runtree without a word and
-# with a foreign exit code; KeyboardInterrupt is the user's.
-FOREIGN_ERRORS: tuple[type[BaseException], ...] = (Exception, SystemExit)
+class Pruned(BaseException):
+    """A tuner pruned the run. Not an `Exception`: an algorithm that catches those must not continue."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"pruned at step {step}")
+        self.step = step
+
+
+def raise_if_ours(error: BaseException) -> None:
+    """Raise what is no failure of foreign code: the user's Ctrl-C, and the pruning of a run.
+
+    The first line after ``except BaseException`` around the code of a plugin or a user: SystemExit and the like are no
+    `Exception`, and would end runtree without a word and with a foreign exit code.
+    """
+    if isinstance(error, (KeyboardInterrupt, Pruned)):
+        raise error
 
 
 class RuntreeError(Exception):
@@ -143,6 +158,13 @@ def error_text(error: object, max_length: int = 4000) -> str:
     shown = text if len(text) <= max_length else f"{text[:max_length]} … ({len(text):,} characters)"
     # lone surrogates, as in file names that are not UTF-8, cannot be written to a file
     return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the type of an error of foreign code, and the first line of its text."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    return f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
 
 
 def without_numbers(message: str) -> str:

@@ -13,6 +13,7 @@ from runtree.contract.errors import RuntreeError
 from runtree.contract.folds import FoldResult, FoldRunner
 from runtree.contract.search import Dimension, SearchResult
 from runtree.contract.types import SPLITS, Direction, Metric, Split, SplitName, Table
+from runtree.contract.validation import check_name, check_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,14 +116,6 @@ class Slot(Generic[Value]):
         if self.name in run.__dict__:
             raise SlotError(f"run.{self.name} is filled already: only the stage '{self.stage}' may fill it, once")
         run.__dict__[self.name] = value
-
-
-class Pruned(BaseException):
-    """A tuner pruned the run. Not an `Exception`: an algorithm that catches those must not continue."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(f"pruned at step {step}")
-        self.step = step
 
 
 class Run:
@@ -234,3 +227,11 @@ class Stage:
     run: Callable[[Any], None]
     after: str | None = None
     before: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name("stage", self.name)
+        owner = f"stage '{self.name}'"
+        check_type(owner, "run", self.run, callable(self.run), "a function")
+        for key in ("after", "before"):
+            value = getattr(self, key)
+            check_type(owner, key, value, value is None or isinstance(value, str), "the name of a stage")

@@ -1,10 +1,15 @@
-"""Frozen dataclasses that pass between rooms and plugins."""
+"""Frozen dataclasses that pass between rooms and plugins.
+
+Those that a plugin contributes refuse what they cannot be, so that the mistake shows where it is made.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from runtree.contract.validation import check_dimension, check_name, check_one_of, check_path, check_tasks, check_type
 
 # pandas takes half a second to import, and every command imports this module
 if TYPE_CHECKING:
@@ -49,6 +54,22 @@ class AlgorithmOption:
     space: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[Task, ...] = TASKS
 
+    def __post_init__(self) -> None:
+        check_name("algorithm", self.name)
+        owner = f"algorithm '{self.name}'"
+        check_tasks(owner, self.tasks, TASKS)
+        targets = self.target if isinstance(self.target, Mapping) else {TASKS[0]: self.target}
+        check_type(owner, "target", self.target, bool(targets), "a dotted path, or one for each task")
+        for task, target in targets.items():
+            check_one_of(owner, "the task in `target`", task, TASKS)
+            check_path(owner, "target", target)
+        for key in ("defaults", "space"):
+            given = getattr(self, key)
+            named = isinstance(given, Mapping) and all(isinstance(name, str) for name in given)
+            check_type(owner, key, given, named, "a mapping with texts as keys")
+        for key, declared in self.space.items():
+            check_dimension(owner, key, declared, self.defaults)
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -59,8 +80,9 @@ class Metric:
     function
         ``function(y_true, y_pred)`` where `needs` is "prediction"; ``function(y_true, y_score)`` where it is
         "probability": shape (rows,) with the probability of the positive class for two classes, else (rows, classes).
-        For classification `y_true` and `y_pred` hold class codes 0 … classes-1, and the function also gets
-        ``labels=range(classes)``, so that a split in which a class is missing is scored in the same way.
+        For classification `y_true` and `y_pred` hold class codes 0 … classes-1, and a function with a parameter
+        `labels` also gets ``labels=range(classes)``, so that a split in which a class is missing is scored in the same
+        way. The arrays of a plugin's metric are read-only.
     direction
         "maximize" or "minimize".
     tasks
@@ -79,6 +101,20 @@ class Metric:
     default: bool = True
     bounds: tuple[float, float] = (-inf, inf)
 
+    def __post_init__(self) -> None:
+        check_name("metric", self.name)
+        owner = f"metric '{self.name}'"
+        check_type(owner, "function", self.function, callable(self.function), "a function")
+        check_one_of(owner, "direction", self.direction, ("maximize", "minimize"))
+        check_one_of(owner, "needs", self.needs, ("prediction", "probability"))
+        check_tasks(owner, self.tasks, TASKS)
+        check_type(owner, "default", self.default, isinstance(self.default, bool), "True or False")
+        try:
+            low, high = map(float, self.bounds)
+        except (TypeError, ValueError):
+            low, high = inf, -inf
+        check_type(owner, "bounds", self.bounds, low < high, "the smallest and the largest value")
+
 
 @dataclass(frozen=True)
 class Command:
@@ -87,6 +123,12 @@ class Command:
     name: str
     command: "click.Command | Callable[[], click.Command]"
     summary: str = ""
+
+    def __post_init__(self) -> None:
+        check_name("verb", self.name)
+        owner = f"verb '{self.name}'"
+        check_type(owner, "command", self.command, callable(self.command), "a click command, or a function")
+        check_type(owner, "summary", self.summary, isinstance(self.summary, str), "a text")
 
 
 @dataclass(frozen=True)
@@ -108,6 +150,13 @@ class Tracker:
     name: str
     target: str | Callable[..., Any]
     automatic: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
+        check_name("tracker", self.name)
+        owner = f"tracker '{self.name}'"
+        if not callable(self.target):
+            check_path(owner, "target", self.target)
+        check_type(owner, "automatic", self.automatic, callable(self.automatic), "a function")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from runtree.contract.errors import FOREIGN_ERRORS, ConfigError, RuntreeError, first_line, unknown
+from runtree.contract.errors import ConfigError, RuntreeError, first_line, raise_if_ours, unknown
 from runtree.contract.run import Stage
 from runtree.evaluation.baselines import BASELINE_NAMES, compare_with_baselines, selected_baselines
 from runtree.evaluation.context import EvaluationContext, make_evaluation_context
@@ -122,7 +122,8 @@ def _run_step(step: EvaluationStep, context: EvaluationContext) -> Any:
         return step.function(context)
     except RuntreeError:
         raise
-    except FOREIGN_ERRORS as error:  # the model is trained and saved by now: a failed step must not fail the run
+    except BaseException as error:  # the model is trained and saved by now: a failed step must not fail the run
+        raise_if_ours(error)
         log.warning("%s is left out: %s: %s", step.name, type(error).__name__, first_line(error))
         log.debug("", exc_info=error)
         return None

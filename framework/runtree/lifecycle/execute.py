@@ -15,9 +15,9 @@ from typing import Any
 from runtree.config.build import build
 from runtree.config.freeze import FrozenConfig
 from runtree.config.resources import compute_arguments, read_resources
-from runtree.contract.errors import RuntreeError
+from runtree.contract.errors import Pruned, RuntreeError
 from runtree.contract.protocols import Hooks, TargetResolver
-from runtree.contract.run import Pruned, Stage
+from runtree.contract.run import Stage
 from runtree.contract.types import RunRecord
 from runtree.lifecycle.outcome import final_record, first_record, wrap_error
 from runtree.lifecycle.score import score

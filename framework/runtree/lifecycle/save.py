@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from runtree.contract.errors import FOREIGN_ERRORS, RunFailedError, first_line
+from runtree.contract.errors import RunFailedError, first_line, raise_if_ours
 from runtree.lifecycle.load import table_options
 from runtree.lifecycle.outcome import final_record
 from runtree.lifecycle.replay import check_saved_model
@@ -82,6 +82,7 @@ def report(run: ActiveRun) -> None:
     try:
         seconds = record.seconds or sum(run.stage_seconds.values())
         write_run_report(final_record(record, run, seconds, "completed"))
-    except FOREIGN_ERRORS as error:
+    except BaseException as error:
+        raise_if_ours(error)
         log.warning("report.html is left out: %s: %s", type(error).__name__, first_line(error))
         log.debug("", exc_info=error)

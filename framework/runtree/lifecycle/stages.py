@@ -16,6 +16,7 @@ from runtree.contract.protocols import Hooks
 from runtree.contract.run import Stage
 from runtree.contract.search import Dimension
 from runtree.contract.types import SPLITS
+from runtree.contract.validation import unique_by_name
 from runtree.lifecycle import load, split
 from runtree.lifecycle.fit import fit_stage
 from runtree.lifecycle.load import table_options
@@ -72,11 +73,7 @@ def order_stages(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:
         Two stages of one name, an unknown name in `after` or `before`, or stages that wait for each other. The message
         names the plugin.
     """
-    owners: dict[str, str] = {}
-    for plugin, stage in stages:
-        if stage.name in owners:
-            raise MissingError(f"stage '{stage.name}' is registered twice: by '{owners[stage.name]}' and by '{plugin}'")
-        owners[stage.name] = plugin
+    owners = {name: plugin for name, (plugin, _) in unique_by_name("stage", stages).items()}
     # a topological sort by hand: `graphlib` gives any valid order, and this one has to be the same each time and keep
     # neighbours together
     by_name = {stage.name: stage for _, stage in stages}

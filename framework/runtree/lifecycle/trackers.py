@@ -7,9 +7,10 @@ from typing import Any
 from runtree.config.allowlist import import_object
 from runtree.config.build import check_arguments
 from runtree.config.secrets import reveal
-from runtree.contract.errors import FOREIGN_ERRORS, ConfigError, unknown
+from runtree.contract.errors import ConfigError, raise_if_ours, unknown
 from runtree.contract.protocols import Hooks
 from runtree.contract.types import Tracker
+from runtree.contract.validation import unique_by_name
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ class WithTrackers:
                     method(**arguments)
             # a service that is down must not end a run of hours; a tracker that has failed is dropped, or it might wait
             # for a time-out at each iteration. KeyboardInterrupt passes
-            except FOREIGN_ERRORS as error:
+            except BaseException as error:
+                raise_if_ours(error)
                 del self.trackers[tracker_name]
                 log.warning("tracker %s failed in %s: %s: %s", tracker_name, name, type(error).__name__, error)
 
@@ -56,7 +58,7 @@ def with_trackers(config: Mapping[str, Any], hooks: Hooks) -> Hooks:
     MissingError
         The package of a tracker is not installed.
     """
-    offered = {tracker.name: tracker for _, tracker in hooks.contributions("register_trackers")}
+    offered = offered_trackers(hooks)
     # names are checked also where the tracker is not selected: a typing error shows before the tracker is needed
     settings = config.get("tracking") or {}
     for name in settings:
@@ -67,6 +69,12 @@ def with_trackers(config: Mapping[str, Any], hooks: Hooks) -> Hooks:
     names = select_names(config.get("trackers", AUTO), offered)
     trackers = {name: build_tracker(offered[name], settings.get(name) or {}) for name in names}
     return WithTrackers(hooks, trackers) if trackers else hooks
+
+
+def offered_trackers(hooks: Hooks) -> dict[str, Tracker]:
+    """Return the trackers by name; two plugins that claim one name are refused."""
+    found = unique_by_name("tracker", hooks.contributions("register_trackers"))
+    return {name: tracker for name, (_, tracker) in found.items()}
 
 
 def select_names(value: Any, offered: Mapping[str, Tracker]) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtree.contract.errors import FOREIGN_ERRORS
+from runtree.contract.errors import raise_if_ours
 from runtree.records.writer import jsonable, write_text
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,8 @@ def write_plot(folder: Path, name: str, draw: Callable[[], DrawnPlot | None], on
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / f"{name}.json", f"{data}\n", durable=False)
         write_text(folder / f"{name}.svg", svg.decode(), durable=False)
-    except FOREIGN_ERRORS as error:
+    except BaseException as error:
+        raise_if_ours(error)
         log.warning("plots/%s is left out: %s: %s", name, type(error).__name__, error)
         return []
     finally:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Any
 
-from runtree.contract.errors import ConfigError, MissingError, unknown
+from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.types import Direction, Metric, Task
+from runtree.contract.validation import unique_by_name
 
 CLASSIFICATION: tuple[Task, ...] = ("classification",)
 REGRESSION: tuple[Task, ...] = ("regression",)
@@ -173,15 +174,7 @@ BUILTIN = (
 
 def catalogue(contributed: Iterable[tuple[str, Metric]]) -> dict[str, Metric]:
     """Return metrics by name; two plugins that claim one name are refused."""
-    metrics: dict[str, Metric] = {}
-    owners: dict[str, str] = {}
-    for plugin, metric in contributed:
-        if metric.name in metrics:
-            raise MissingError(
-                f"metric '{metric.name}' is registered twice: by '{owners[metric.name]}' and by '{plugin}'"
-            )
-        metrics[metric.name], owners[metric.name] = metric, plugin
-    return metrics
+    return {name: metric for name, (_, metric) in unique_by_name("metric", contributed).items()}
 
 
 def select_metrics(wanted: str | Iterable[str], task: Task, known: Mapping[str, Metric]) -> list[Metric]:

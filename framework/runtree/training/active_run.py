@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtree.contract.errors import Pruned
 from runtree.contract.folds import FoldResult
 from runtree.contract.protocols import Hooks, TargetResolver
-from runtree.contract.run import Deferred, Pruned, Run, Slot
+from runtree.contract.run import Deferred, Run, Slot
 from runtree.contract.search import SearchResult
 from runtree.contract.types import Evaluation, Finding, Metric
 from runtree.records.layout import RunFolder

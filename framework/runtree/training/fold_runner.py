@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtree.config.resources import read_resources
-from runtree.contract.errors import FOREIGN_ERRORS, RunFailedError, RuntreeError, first_line
+from runtree.contract.errors import RunFailedError, RuntreeError, first_line, raise_if_ours
 from runtree.contract.folds import Fold, FoldResult
 from runtree.contract.predictions import Predictions
 from runtree.records.layout import RunFolder
@@ -192,7 +192,8 @@ def make_fold_function(pickled: bytes) -> JobFunction:
             warnings.simplefilter("always")  # the driver's own filters decide which are shown
             try:
                 predictions, seconds = fit_fold(context.with_algorithm(*variant) if variant else context, fold)
-            except FOREIGN_ERRORS as error:
+            except BaseException as error:
+                raise_if_ours(error)
                 return _FoldOutcome(warned=_picklable(warned), error=_portable_error(error))
         return _FoldOutcome(predictions, seconds, _picklable(warned))
 

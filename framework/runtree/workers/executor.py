@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from runtree.contract.errors import FOREIGN_ERRORS, ConfigError, RunFailedError, RuntreeError
+from runtree.contract.errors import ConfigError, RunFailedError, RuntreeError, raise_if_ours
 
 POLL_SECONDS = 0.5  # how often a loop that waits for jobs looks at clock, signals and requests
 
@@ -146,7 +146,8 @@ def make_job_function(factory: str, argument: Any) -> JobFunction:
         return pkgutil.resolve_name(factory)(argument)  # type: ignore[no-any-return]
     except RuntreeError:
         raise
-    except FOREIGN_ERRORS as error:
+    except BaseException as error:
+        raise_if_ours(error)
         raise startup_error(f"{type(error).__name__}: {error}") from error
 
 

@@ -9,7 +9,7 @@ from runtree_keras.batches import Batches
 from test_estimators import classifier, regressor
 from watching import Watcher, labelled, measured
 
-from runtree.contract.run import Pruned
+from runtree.contract.errors import Pruned
 
 
 def test_each_epoch_is_told_with_its_losses() -> None:

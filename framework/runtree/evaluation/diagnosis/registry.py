@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from runtree.contract.errors import FOREIGN_ERRORS, first_line
+from runtree.contract.errors import first_line, raise_if_ours
 from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext
 from runtree.evaluation.diagnosis.classes import class_findings, class_report
@@ -59,7 +59,8 @@ def collect_findings(context: EvaluationContext) -> list[dict[str, Any]] | None:
 def _find(finder: Callable[[EvaluationContext], Iterator[Finding]], context: EvaluationContext) -> list[Finding]:
     try:
         return list(finder(context))
-    except FOREIGN_ERRORS as error:  # a finding is advice: one that fails must not hide the others
+    except BaseException as error:  # a finding is advice: one that fails must not hide the others
+        raise_if_ours(error)
         log.warning("%s failed: %s: %s", finder.__name__, type(error).__name__, first_line(error))
         log.debug("", exc_info=error)
         return []

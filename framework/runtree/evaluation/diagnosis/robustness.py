@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import FOREIGN_ERRORS, first_line
+from runtree.contract.errors import first_line, raise_if_ours
 from runtree.contract.predictions import encode_target, predict
 from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext, metric_value
@@ -67,7 +67,8 @@ def robustness_report(context: EvaluationContext) -> list[dict[str, Any]] | None
         shifted = shift(features, np.random.default_rng(context.run.seed))
         try:
             value = score(shifted)
-        except FOREIGN_ERRORS as error:
+        except BaseException as error:
+            raise_if_ours(error)
             entry["reason"] = f"{type(error).__name__}: {first_line(error)}"
         else:
             if math.isfinite(value):
