@@ -97,7 +97,7 @@ CASES = [
     (
         ["-m", "seed=1,2", "--cfg", "job"],
         2,
-        ["seed=1,2 has several values, but only one config can be shown", "runtree plan"],
+        ["--multirun and --cfg cannot be combined", "runtree plan"],
     ),
 ]
 

@@ -11,6 +11,7 @@ from runtree.config.catalogue import Catalogue
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, config_folders
 from runtree.contract.errors import ConfigError, RequestError
 from runtree.plugins import Plugins, installed_plugins
+from runtree.records.commands import flags_for
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,9 @@ class App:
 
         self.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
         config_dir = existing_folder(flags.config_dir)
-        return HydraEngine(self.folders, self.algorithms, allow_list, flags.config_name or "config", config_dir)
+        config_path = existing_folder(flags.config_path, "--config-path")
+        name = flags.config_name or "config"
+        return HydraEngine(self.folders, self.algorithms, allow_list, name, config_dir, config_path)
 
 
 def typed_words(flags: "argparse.Namespace") -> "TypedWords":
@@ -94,10 +97,19 @@ def typed_words(flags: "argparse.Namespace") -> "TypedWords":
     return TypedWords(tuple(flags.overrides), tuple(flags.trusted))
 
 
-def existing_folder(config_dir: str | None) -> str | None:
-    """Return the absolute path of ``--config-dir``."""
-    if config_dir is None:
+def existing_folder(path: str | None, flag: str = "--config-dir") -> str | None:
+    """Return the absolute path of the folder after a flag."""
+    if path is None:
         return None
-    if not Path(config_dir).is_dir():
-        raise RequestError(f"--config-dir: there is no folder {config_dir}")
-    return str(Path(config_dir).resolve())
+    folder = Path(path.removeprefix("file://"))
+    if folder.is_file():
+        raise RequestError(f"{flag}: {path} is a file", f"name its folder: {flag} {folder.parent} -cn {folder.stem}")
+    if not folder.is_dir():
+        raise RequestError(f"{flag}: there is no folder {path}")
+    return str(folder.resolve())
+
+
+def flags_of(flags: "argparse.Namespace") -> tuple[str, ...]:
+    """Return those of Hydra's flags that a config is composed by, as they are recorded."""
+    folder, path = existing_folder(flags.config_dir), existing_folder(flags.config_path, "--config-path")
+    return flags_for(flags.config_name, folder, path)

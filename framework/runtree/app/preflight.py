@@ -62,6 +62,7 @@ class SweepRequest:
     typed: TypedWords = field(default_factory=TypedWords)
     config_name: str = "config"
     config_dir: str | None = None
+    config_path: str | None = None
     resume: SweepFolder | None = None
     retry: frozenset[str] = frozenset()  # states of its ended runs that are tried again
     plan_only: bool = False

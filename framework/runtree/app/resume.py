@@ -49,7 +49,7 @@ def resume_sweep(
     flags = parse_flags(["-m", *overrides])
     flags.recorded, flags.trusted = tuple(earlier["overrides"]), list(trusted)
     flags.config_name = earlier.get("config_name")
-    flags.config_dir = earlier.get("config_dir")
+    flags.config_dir, flags.config_path = earlier.get("config_dir"), earlier.get("config_path")
     request = SweepRequest(
         app,
         resume=SweepFolder(Path(folder.path)),

@@ -59,6 +59,8 @@ def run_sweep(
     open_folder
         Makes the sweep's folder; called after the preflight.
     """
+    if sweeper.config.get("tuner") is None:  # a saved config, or one of the user's own
+        raise ConfigError("tuner: this config has none, and a sweep needs one", "add one: +tuner=grid")
     with ExitStack() as stack:
         # Its workers import libraries for seconds; they begin to while this process composes the configs
         executor = stack.enter_context(closing(make_executor(request.app, request.typed, sweeper)))
@@ -142,6 +144,7 @@ def write_sweep_files(plan: SweepPlan, folder: SweepFolder, identity: dict[str, 
         "overrides": [redact_override(text) for text in request.overrides],
         "config_name": request.config_name,
         "config_dir": request.config_dir,
+        "config_path": request.config_path,
         "tuner": plan.node.get("name"),
         "tuner_node": redact(plan.node),
         "objectives": [list(pair) for pair in plan.preflight.objectives],

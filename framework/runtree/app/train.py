@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.app.application import App, existing_folder, typed_words
+from runtree.app.application import App, existing_folder, flags_of, typed_words
 from runtree.config.provenance import TypedWords
 from runtree.contract.errors import NotFoundError, RequestError, RunFailedError, RuntreeError, UnknownKeyError
 from runtree.contract.types import RunRecord
-from runtree.records.commands import composing_words, flags_for
+from runtree.records.commands import composing_words
 from runtree.training.active_run import ActiveRun
 
 if TYPE_CHECKING:
@@ -72,20 +72,23 @@ def train(
     from runtree.config.hydra_engine import force_open_parameters, repeat_below_swept_groups
     from runtree.config.hydra_errors import translate_error, unknown_key_error
     from runtree.config.provenance import check_recorded
+    from runtree.config.space.grammar import quote
 
     typed = typed_words(flags)
     check_recorded(flags.recorded, typed, "the record")
     words = [*flags.recorded, *flags.overrides]
     overrides = force_open_parameters(words)
     engine = app.engine(flags, app.allow_list(typed))
-    if flags.multirun:
-        overrides = repeat_below_swept_groups(overrides, app.catalogue.groups)
     result = TrainResult()
     try:
-        composed = engine.compose(overrides, multirun=flags.multirun)
+        # as Hydra does it: a file may make several values on the command line a sweep
+        several = flags.multirun or (names_several_runs(overrides) and is_multirun(engine.compose(overrides, True)))
+        if several:
+            overrides = repeat_below_swept_groups(overrides, app.catalogue.groups)
+        composed = engine.compose(overrides, multirun=several)
         # `hydra.mode` in a config file starts a multirun without -m
-        result.multirun = flags.multirun or str(composed.hydra.mode).endswith("MULTIRUN")
-        composed_by = (*flags_for(flags.config_name, existing_folder(flags.config_dir)), *composing_words(words))
+        result.multirun = several or is_multirun(composed)
+        composed_by = (*flags_of(flags), *composing_words(words))
         task = HydraTask(app, result, callbacks, order, flags, typed, composed_by)
         planned = order is not None and order.plan_only
         if not result.multirun:
@@ -101,7 +104,7 @@ def train(
                 refuse_shared_folder(composed)
             # the folder is made here and passed as an override, because Hydra's sweeper would reuse an existing one
             result.folder = _sweep_folder(composed)
-            returned = engine.multirun([*overrides, f"hydra.sweep.dir={_quote(result.folder)}"], task)
+            returned = engine.multirun([*overrides, f"hydra.sweep.dir={quote(str(result.folder))}"], task)
             collect_jobs(returned, result)
     except UnknownKeyError as error:  # a sweep knows its own keys, the catalogue those of other options
         raise unknown_key_error(error.key, words, app.catalogue, error.known) from None
@@ -111,7 +114,7 @@ def train(
         # an error of the run is not Hydra's, and its traceback must not be replaced by a hint on overrides
         if not _comes_from_hydra(error):
             raise
-        multirun, named = result.multirun or flags.multirun, flags_for(flags.config_name, flags.config_dir)
+        multirun, named = result.multirun or flags.multirun, flags_of(flags)
         raise translate_error(error, words, app.catalogue, multirun, named) from error
     return result
 
@@ -144,6 +147,7 @@ class HydraTask:
         """Run a sweep and return the best value of the objective."""
         from runtree.app.preflight import SweepRequest
         from runtree.app.sweep import SweepResult, run_sweep
+        from runtree.config.hydra_versions import set_hydra_dir
 
         order = self.order or SweepRequest(self.app)
         # as typed: Hydra leaves its own words, such as hydra/launcher, out of the arguments of a sweeper
@@ -152,13 +156,13 @@ class HydraTask:
         if self.flags is not None:
             order.config_name = self.flags.config_name or "config"
             order.config_dir = existing_folder(self.flags.config_dir)
+            order.config_path = existing_folder(self.flags.config_path)
 
         def open_folder(config: "DictConfig") -> Path:
             folder = order.resume.path if order.resume else _sweep_folder(config)
             self.result.folder, self.result.swept = folder, SweepResult()
-            # a launcher composes each job again, from these overrides
-            config.hydra.sweep.dir = str(folder)
-            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quote(folder)}")
+            # a launcher composes each job again, from its overrides
+            set_hydra_dir(config, "hydra.sweep.dir", str(folder))
             return folder
 
         self.result.swept = run_sweep(order, sweeper, arguments, open_folder)
@@ -247,6 +251,11 @@ def _prediction_bytes(config: "DictConfig") -> int:
     return read_loop_options(OmegaConf.to_container(config.tuner, resolve=True)).prediction_bytes  # type: ignore[arg-type]
 
 
+def is_multirun(composed: "DictConfig") -> bool:
+    """Return whether `hydra.mode` of a composed config is MULTIRUN."""
+    return str(composed.hydra.mode).endswith("MULTIRUN")
+
+
 def names_several_runs(overrides: Sequence[str]) -> bool:
     """Return whether a command line names several values, and so several runs."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -312,10 +321,6 @@ def _sweep_folder(composed: "DictConfig") -> Path:
     # these keys name the folder, so they are checked before there is one; the seed may be swept, and is checked later
     check_root({"seed": 0, "outputs": composed.outputs, "experiment": {"name": composed.experiment.name}})
     return make_sweep_folder(Path(str(composed.outputs)) / str(composed.experiment.name))
-
-
-def _quote(path: Path) -> str:
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _comes_from_hydra(error: BaseException | None) -> bool:

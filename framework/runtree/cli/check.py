@@ -7,7 +7,6 @@ import click
 from runtree.cli.completion import complete_override
 from runtree.cli.format import command, format_seconds, labelled, next_steps
 from runtree.cli.tables import print_json, print_table
-from runtree.records.commands import flags_for
 
 if TYPE_CHECKING:
     from runtree.app.check import CheckReport
@@ -33,6 +32,7 @@ the rows, and nothing is written. The exit code is 0 if no check failed, else 3.
 def check_command(overrides: tuple[str, ...], as_json: bool) -> int:
     # inside the function, here and in every verb: `--help` and completion import this module, and must not load Hydra
     from runtree.app import App
+    from runtree.app.application import flags_of
     from runtree.app.check import check_config
     from runtree.cli.progress import Spinner
     from runtree.cli.train import is_hydra_query, print_hydra_answer
@@ -51,7 +51,7 @@ def check_command(overrides: tuple[str, ...], as_json: bool) -> int:
     if as_json:
         _print_json(checked)
     else:
-        _print_checks(checked, [*flags_for(flags.config_name, flags.config_dir), *flags.overrides])
+        _print_checks(checked, [*flags_of(flags), *flags.overrides])
     return 0 if checked.passed else GateError.exit_code
 
 

@@ -292,7 +292,7 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
         click.echo(wrapped("disk", f"{sizes}, for the validation predictions (tuner.predictions)"))
     click.echo(wrapped("folder", _output_folder(plan, is_single)))
     request = plan.request
-    composed_by = flags_for(request.config_name, request.config_dir)
+    composed_by = flags_for(request.config_name, request.config_dir, request.config_path)
     words = ["train", *([] if is_single else ["-m"]), *composed_by, *request.overrides]
     click.echo(f"\nnothing was run\n{next_steps([command(*words)])}")
 

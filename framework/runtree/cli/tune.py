@@ -49,7 +49,8 @@ def tune_command(overrides: tuple[str, ...]) -> int:
 
 def missing_overrides(app: "App", flags: "argparse.Namespace") -> list[str]:
     """Return the overrides that make the command line a bounded sweep with a tuner."""
-    if not (flags.config_name or flags.config_dir or _chooses(flags.overrides, "experiment", "data", "algorithm")):
+    named = flags.config_name or flags.config_dir or flags.config_path
+    if not (named or _chooses(flags.overrides, "experiment", "data", "algorithm")):
         return ["experiment=quickstart"]  # which names its own tuner and bound
     config = _compose(app, flags)
     if config is None:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from runtree.config.catalogue import flatten
+from runtree.config.hydra_versions import register_resolver
 from runtree.config.secrets import keep_reference
 from runtree.contract.errors import ConfigError, first_line, unknown
 from runtree.contract.fingerprint import IGNORED_GROUPS as OUTSIDE
@@ -99,8 +100,8 @@ def register_resolvers() -> None:
     """Register ``${secret:NAME}`` and ``${padded:7}`` (0007) with OmegaConf."""
     # OmegaConf keeps resolvers for the whole process, and refuses to register one twice
     if not OmegaConf.has_resolver("secret"):
-        OmegaConf.register_new_resolver("secret", keep_reference)
-        OmegaConf.register_new_resolver("padded", lambda number: f"{int(number):04d}")
+        register_resolver("secret", keep_reference)
+        register_resolver("padded", lambda number: f"{int(number):04d}")
 
 
 def _resolve(node: DictConfig) -> dict[str, Any]:

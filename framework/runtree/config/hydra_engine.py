@@ -1,4 +1,4 @@
-"""Drives Hydra: the only file that uses Hydra's own objects and handles what differs between its versions.
+"""Drives Hydra: the only file that makes Hydra's own objects. What differs between its versions is in `hydra_versions`.
 
 `hydra.main` has no subcommands, drops the task's return value and prints its own errors. So the front controller makes
 Hydra's engine object itself, as other libraries on top of Hydra do, and keeps each of Hydra's flags.
@@ -16,12 +16,19 @@ from omegaconf import DictConfig
 from runtree.config.allowlist import AllowList
 from runtree.config.catalogue import algorithm_node, refuse_bombs
 from runtree.config.freeze import register_resolvers
+from runtree.config.hydra_versions import set_version_base, store_config
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
 from runtree.contract.errors import RequestError
 from runtree.contract.types import AlgorithmOption
 
 # mappings in which any key may be set: arguments of an imported estimator, types of columns
 OPEN_PREFIXES = ("algorithm.params.", "data.types.", "tuner.shares")
+
+# flags of Hydra that do nothing here, and what does it instead
+REFUSED_FLAGS = {
+    "experimental_rerun": "to train the config of a run again: runtree rerun RUN",
+    "shell_completion": "to set up completion: runtree completion",
+}
 
 
 def hydra_parser() -> argparse.ArgumentParser:
@@ -30,6 +37,9 @@ def hydra_parser() -> argparse.ArgumentParser:
 
     # Hydra's own parser, so that flags that a later version adds work without a change here
     parser: argparse.ArgumentParser = get_args_parser()
+    for action in parser._actions:
+        if action.dest in REFUSED_FLAGS:  # for --hydra-help, which prints them all
+            action.help = f"not supported; {REFUSED_FLAGS[action.dest]}"
     return parser
 
 
@@ -48,17 +58,43 @@ def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
         flags, rest = parser.parse_known_intermixed_args(list(arguments))
     except argparse.ArgumentError as error:
         raise RequestError(str(error), "see: runtree train --help") from None
-    # argparse exits nonetheless where it calls `error` itself
-    except SystemExit:
+    except SystemExit as end:
+        if not end.code:  # --version, which prints Hydra's
+            raise
+        # argparse exits nonetheless where it calls `error` itself
         raise RequestError("the flags cannot be combined", "see: runtree train --help") from None
     unknown_flags = [argument for argument in rest if argument.startswith("-")]
     if unknown_flags:
         raise RequestError(f"unknown flag {unknown_flags[0]}", "see: runtree train --help")
-    if flags.resolve and not flags.cfg:
-        raise RequestError("--resolve needs --cfg", "type: --cfg job --resolve")
-    if flags.cfg and flags.info:
-        raise RequestError("--cfg and --info cannot be combined")
+    _check_flags(flags)
+    _read_mode(flags)
     return flags
+
+
+def _check_flags(flags: argparse.Namespace) -> None:
+    """Refuse a flag that would have no effect."""
+    for name, instead in REFUSED_FLAGS.items():
+        if getattr(flags, name):
+            raise RequestError(f"--{name.replace('_', '-')} is not supported", instead)
+    if flags.help:
+        raise RequestError("--help has to stand in front of the overrides", "see: runtree train --help")
+    for name in ("resolve", "package"):
+        if getattr(flags, name) and not flags.cfg:
+            raise RequestError(
+                f"--{name} needs --cfg", f"type: --cfg job --{name}" + (" …" if name == "package" else "")
+            )
+    modes = [f"--{name}" for name in ("run", "multirun", "cfg", "info") if getattr(flags, name)]
+    if len(modes) > 1:
+        plan = "to see what a sweep would try: runtree plan …" if "--multirun" in modes else ""
+        raise RequestError(f"{modes[0]} and {modes[1]} cannot be combined", plan)
+
+
+def _read_mode(flags: argparse.Namespace) -> None:
+    """Let `--run` and a typed `hydra.mode` decide, as `-m` does, whether it is one run or many."""
+    if flags.run:
+        flags.overrides.append("hydra.mode=RUN")
+    modes = [text.partition("=")[2] for text in flags.overrides if text.partition("=")[0] == "hydra.mode"]
+    flags.multirun = flags.multirun or modes[-1:] == ["MULTIRUN"]
 
 
 def repeat_below_swept_groups(overrides: Sequence[str], groups: Iterable[str]) -> list[str]:
@@ -94,6 +130,14 @@ def force_open_parameters(overrides: Iterable[str]) -> list[str]:
 
 
 CONFIG_NAME = "config"
+# groups of Hydra's own node; `output` is a file of the shipped folder
+RUNTREE_DEFAULTS = {
+    "sweeper": "runtree",
+    "launcher": "runtree",
+    "output": "runtree",
+    "hydra_logging": "none",
+    "job_logging": "none",
+}
 HydraJob = Callable[[DictConfig], Any]
 
 
@@ -107,14 +151,16 @@ class HydraEngine:
         allow_list: AllowList,
         config_name: str = CONFIG_NAME,
         config_dir: str | None = None,
+        config_path: str | None = None,
     ) -> None:
         self.folders = list(folders)
         self.algorithms = list(algorithms)
         self.allow_list = allow_list
         self.config_name = config_name
         self.config_dir = config_dir
+        self.config_path = config_path
         own = [folder.path for folder in self.folders if folder.provider == USER]
-        self._untrusted = [*own, *([Path(config_dir)] if config_dir is not None else [])]
+        self._untrusted = [*own, *(Path(folder) for folder in (config_dir, config_path) if folder is not None)]
 
     @contextmanager
     def session(self, checked: bool = True) -> Iterator[Any]:
@@ -122,7 +168,6 @@ class HydraEngine:
 
         With `checked` every config is refused that names untrusted code; only to show a config does without.
         """
-        from hydra import version
         from hydra._internal.hydra import Hydra
         from hydra.core.global_hydra import GlobalHydra
 
@@ -131,9 +176,7 @@ class HydraEngine:
         for folder in self._untrusted:
             refuse_bombs(folder)
         self._untrusted.clear()  # once: a sweep composes many times
-        # without a version base Hydra 1.3 behaves like 1.1; 1.4 warns if it is set
-        if version.base_at_least is not None and hydra_minor() < 4:
-            version.setbase("1.3")
+        set_version_base()
         # Hydra refuses a second engine in one process, and an error in the first would leave it initialized
         GlobalHydra.instance().clear()
         self._store_algorithms()
@@ -145,7 +188,8 @@ class HydraEngine:
             hydra.config_loader = (
                 CheckedConfigLoader(path, installed, self.allow_list) if checked else NamingConfigLoader(path)
             )
-            yield hydra
+            with runtree_defaults():
+                yield hydra
         finally:
             GlobalHydra.instance().clear()
 
@@ -155,28 +199,27 @@ class HydraEngine:
         from hydra.core.config_search_path import SearchPathQuery
 
         # a SearchPathPlugin would be loaded by every Hydra program in this environment
-        path = create_config_search_path(str(shipped_conf()))
+        path = create_config_search_path(f"file://{self.config_path or shipped_conf()}")
         installed = {element.provider for element in path.get_path()}
         installed |= {folder.provider for folder in self.folders if folder.provider != USER}
+        if self.config_path is not None:
+            installed.remove("main")  # the folder of the primary config may be anyone's
         for folder in self.folders:
-            # the user's folder comes before the shipped one, plugins' folders after it
-            anchor = "main" if folder.provider == USER else "schema"
-            if folder.provider != SHIPPED:
-                path.prepend(
-                    folder.provider, f"file://{folder.path.resolve()}", SearchPathQuery(provider=anchor, path=None)
-                )
+            if folder.provider == SHIPPED and self.config_path is None:
+                continue
+            # the user's folder comes before the shipped one, plugins' folders after it; --config-path before them all
+            anchor = "main" if folder.provider == USER and self.config_path is None else "schema"
+            path.prepend(
+                folder.provider, f"file://{folder.path.resolve()}", SearchPathQuery(provider=anchor, path=None)
+            )
         if self.config_dir is not None:
             path.prepend("command-line", f"file://{self.config_dir}", SearchPathQuery(provider="schema", path=None))
         return path, installed
 
     def _store_algorithms(self) -> None:
-        from hydra.core.config_store import ConfigStore
-
         # a registered algorithm has no file: Hydra finds its node in the store under the same group and name
         for provider, option in self.algorithms:
-            ConfigStore.instance().store(
-                group="algorithm", name=option.name, node=algorithm_node(option), provider=provider
-            )
+            store_config("algorithm", option.name, algorithm_node(option), provider)
 
     def compose(self, overrides: Sequence[str], multirun: bool = False) -> DictConfig:
         """Return the composed config, Hydra's own node included."""
@@ -251,6 +294,29 @@ class HydraEngine:
 
 
 @contextmanager
+def runtree_defaults() -> Iterator[None]:
+    """Let Hydra's own node begin with runtree's sweeper, launcher, output folder and logging.
+
+    In Hydra's node and not in `config.yaml`, so that it holds for every primary config: the user's own, or the saved
+    one of a run. Only within an engine: other Hydra programs in this process keep their defaults.
+    """
+    from hydra.conf import HydraConf
+    from hydra.core.config_store import ConfigStore
+
+    group = ConfigStore.instance().repo["hydra"]
+    former = group["config.yaml"]
+    node = HydraConf(output_subdir=None)
+    node.defaults = [
+        {key: RUNTREE_DEFAULTS.get(key, option) for key, option in entry.items()} for entry in node.defaults
+    ]
+    store_config("hydra", "config", node, "runtree")
+    try:
+        yield
+    finally:
+        group["config.yaml"] = former
+
+
+@contextmanager
 def preserve_logging() -> Iterator[None]:
     """Restore the root logger afterwards: --info and `hydra/job_logging` redirect the logs of the whole process."""
     root = logging.getLogger()
@@ -263,10 +329,3 @@ def preserve_logging() -> Iterator[None]:
             handler.close()
         root.handlers[:] = handlers
         root.setLevel(level)
-
-
-def hydra_minor() -> int:
-    """Return the minor version of Hydra."""
-    import hydra
-
-    return int(hydra.__version__.split(".")[1])

@@ -50,9 +50,10 @@ class CheckedConfigLoader(NamingConfigLoader):
         self.trusted = frozenset(trusted)
         self.allow_list = allow_list
 
-    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
-        """Compose a config, and check its targets."""
-        composed = super().load_configuration(*args, **kwargs)
+    def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
+        # the one method that composes every config: Hydra 1.4 no longer calls the public `load_configuration` for the
+        # jobs of a multirun
+        composed = super()._load_configuration_impl(*args, **kwargs)
         check_targets(composed, self.allow_list)
         return composed
 

@@ -80,8 +80,9 @@ def sweep_verb(verb: str, folder: SweepFolder, *words: str, run: int | None = No
 
 def sweep_command(description: Mapping[str, Any]) -> str:
     """Return the command that starts a sweep again, from its `sweep.yaml`."""
-    flags = flags_for(description.get("config_name"), description.get("config_dir"))
-    return command("train", "-m", *flags, *(str(text) for text in description.get("overrides") or ()))
+    return command(
+        "train", "-m", *described_flags(description), *(str(text) for text in description.get("overrides") or ())
+    )
 
 
 def composing_flags(record: RunRecord) -> tuple[str, ...]:
@@ -98,13 +99,21 @@ def composing_flags(record: RunRecord) -> tuple[str, ...]:
 def sweep_flags(description: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the flags and words of Hydra that the runs of a sweep were composed by, from its `sweep.yaml`."""
     words = (str(text) for text in description.get("overrides") or ())
-    return (*flags_for(description.get("config_name"), description.get("config_dir")), *composing_words(words))
+    return (*described_flags(description), *composing_words(words))
 
 
-def flags_for(config_name: str | None, config_dir: str | None) -> tuple[str, ...]:
+def described_flags(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return Hydra's flags of a sweep, from its `sweep.yaml`."""
+    return flags_for(*(description.get(key) for key in ("config_name", "config_dir", "config_path")))
+
+
+def flags_for(
+    config_name: str | None, config_dir: str | None = None, config_path: str | None = None
+) -> tuple[str, ...]:
     """Return Hydra's flags for a config that is not the default one."""
-    name = ("-cn", config_name) if config_name and config_name != "config" else ()
-    return (*name, *(("-cd", config_dir) if config_dir else ()))
+    named = config_name if config_name != "config" else None
+    values = (("-cp", config_path), ("-cn", named), ("-cd", config_dir))
+    return tuple(word for flag, value in values if value for word in (flag, value))
 
 
 def composing_words(overrides: Iterable[str]) -> tuple[str, ...]:
