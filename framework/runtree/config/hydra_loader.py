@@ -24,9 +24,10 @@ OWN_NODES = ("launcher", "sweeper")
 class NamingConfigLoader(ConfigLoaderImpl):
     """Hydra's loader, which gives each chosen option a `name`, by which messages and comparisons know it."""
 
-    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
-        """Compose a config."""
-        composed: DictConfig = super().load_configuration(*args, **kwargs)
+    def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
+        # the one method that composes every config: Hydra 1.4 no longer calls the public `load_configuration` for the
+        # jobs of a multirun
+        composed: DictConfig = super()._load_configuration_impl(*args, **kwargs)
         for group, option in composed.hydra.runtime.choices.items():
             own = option and "@" not in group and not group.startswith("hydra/")  # Hydra instantiates its own nodes
             node = OmegaConf.select(composed, group.replace("/", ".")) if own else None
@@ -51,8 +52,6 @@ class CheckedConfigLoader(NamingConfigLoader):
         self.allow_list = allow_list
 
     def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
-        # the one method that composes every config: Hydra 1.4 no longer calls the public `load_configuration` for the
-        # jobs of a multirun
         composed = super()._load_configuration_impl(*args, **kwargs)
         check_targets(composed, self.allow_list)
         return composed
