@@ -136,7 +136,7 @@ def test_no_protocol_reaches_into_other_systems(url, monkeypatch):
     import fsspec.core
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", lambda name: pytest.fail("it was opened"))
-    with pytest.raises(DataError, match="weights are not read by the protocol"):
+    with pytest.raises(DataError, match="nothing is read by the protocol"):
         mlp(pretrained="flowers", zoo=f"{url}/zoo").fit(X, Y)
 
 

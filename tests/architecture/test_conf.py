@@ -17,7 +17,7 @@ from runtree.lifecycle.stages import evaluator_arguments
 from runtree.sweeps.options import read_loop_options, tuner_arguments
 
 APP = App()
-NEEDED = {"csv": ["data.path=a.csv", "data.target=y"], "parquet": ["data.path=a.parquet", "data.target=y"]}
+NEEDED = {name: ["data.path=a", "data.target=y"] for name in ("csv", "parquet", "arrow", "json", "excel", "file")}
 NEEDED |= {"image_folder": ["data.path=x"], "image_arrays": ["data.path=x.npz"]}
 NEEDED["import"] = ["algorithm.path=sklearn.linear_model:Ridge"]
 OPTIONS = [

@@ -15,9 +15,11 @@ def tables(folder):
     (folder / "one.csv").write_text("\n".join(["x,y", *(f"{n},p" for n in range(60))]))
     (folder / "header.csv").write_text("x,y\n")
     (folder / "empty.csv").write_text("")
+    (folder / "none").mkdir()
     (folder / "ragged.csv").write_text("a,b\n1,2\n1,2,3,4\n")
     (folder / "latin.csv").write_bytes("x,y\n1,é\n".encode("latin-1"))
     (folder / "words.parquet").write_text("no parquet")
+    (folder / "pq.csv").write_bytes(b"PAR1 and so on")
 
 
 CSV = ("data=csv", "algorithm=dummy")
@@ -75,8 +77,13 @@ CASES = [
     ([*CSV, "data.path=empty.csv", "data.target=y"], 2, ["data.path: empty.csv is empty"]),
     ([*CSV, "data.path=header.csv", "data.target=y"], 2, ["data: the table has no rows"]),
     ([*CSV, "data.path=ragged.csv", "data.target=a"], 2, ["ragged.csv is not a table", "data.separator"]),
-    ([*CSV, "data.path=latin.csv", "data.target=y"], 2, ["not encoded in utf-8", "data.encoding=latin-1"]),
-    ([*CSV, "data.path=.", "data.target=y"], 2, ["data.path: . is a folder"]),
+    (
+        [*CSV, "data.path=latin.csv", "data.target=y", "data.encoding=utf-8"],
+        2,
+        ["not encoded in utf-8", "data.encoding=latin-1"],
+    ),
+    ([*CSV, "data.path=pq.csv", "data.target=y"], 2, ["pq.csv is a Parquet file, not a CSV file", "data=parquet"]),
+    ([*CSV, "data.path=none", "data.target=y"], 2, ["none is a folder without a table", ".csv"]),
     (["data=parquet", "data.path=words.parquet", "data.target=y"], 2, ["words.parquet is not a Parquet file"]),
     ([*CSV, "data.path=good.csv", "data.target=Y"], 2, ["unknown column at data.target: 'Y'", "city, x, y"]),
     ([*CSV, "data.path=good.csv", "data.target=y", "data.drop=[citi]"], 2, ["data.drop: 'citi'", "did you mean: city"]),

@@ -59,8 +59,8 @@ HOSTILE = [
     "runtree.app.train",
     "runtree.config.build.build",
     "runtree.training.model_files.load_skops",
-    "runtree.data.files.require_file",
-    "runtree.data.files.Path",
+    "runtree.data.files.local_files",
+    "runtree.data.files.ConfigError",
     "runtree.compute.device.sys",
     "runtree.evaluators.holdout.answer",
     "sklearn",
@@ -79,7 +79,7 @@ def test_hostile_targets_are_refused(target):
 
 
 @pytest.mark.parametrize(
-    "target", ["sklearn.linear_model.Ridge", "runtree.data.files.Csv", "runtree.compute.device.Cpu"]
+    "target", ["sklearn.linear_model.Ridge", "runtree.data.files.TableFile", "runtree.compute.device.Cpu"]
 )
 def test_families_are_resolved(target):
     assert AllowList().resolve(target, "x").__name__ == target.rpartition(".")[2]

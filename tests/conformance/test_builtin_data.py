@@ -7,10 +7,11 @@ from conformance.shipped import class_name, options
 from runtree.testing import DataSuite, tiny_table
 from runtree.testing.fixtures import TARGET, quoted
 
+FROM_FILES = ("csv", "parquet", "arrow", "json", "excel", "file", "image_folder", "image_arrays")  # suites below
 SMALL = {"digits": ["data.sample=300"]}
 
 for _option in options("data"):
-    if _option not in ("csv", "parquet", "image_folder", "image_arrays"):  # these need files, below
+    if _option not in FROM_FILES:
         _name = class_name(_option)
         globals()[_name] = type(
             _name, (DataSuite,), {"option": _option, "overrides": SMALL.get(_option, []), "__module__": __name__}
@@ -37,6 +38,20 @@ class TestParquet(DataSuite):
         file = tmp_path_factory.mktemp("data") / "table.parquet"
         tiny_table("regression").to_parquet(file)
         return ["data=parquet", f"data.path={quoted(file)}", f"data.target={TARGET}"]
+
+
+class TestFile(DataSuite):
+    """Arrow, JSON lines and Excel are options with the same class and another format."""
+
+    option = "file"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source_overrides(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+        folder = tmp_path_factory.mktemp("data")
+        for part in range(2):
+            tiny_table(rows=40, seed=part).to_json(folder / f"{part}.jsonl", orient="records", lines=True)
+        return ["data=file", f"data.path={quoted(folder)}", f"data.target={TARGET}"]
 
 
 class TestImageFolder(DataSuite):

@@ -3,7 +3,7 @@ import pytest
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.data.bundled import Bundled
-from runtree.data.files import Csv, Parquet
+from runtree.data.files import TableFile
 from runtree.data.synthetic import SyntheticClassification, SyntheticRegression
 from runtree.tables.csv_files import Reading
 
@@ -27,7 +27,7 @@ def test_an_unknown_table_is_refused():
 
 def test_a_csv_is_read_as_it_is_written(tmp_path):
     (tmp_path / "t.csv").write_bytes("größe;y\n1,5;a\n2,5;b\n".encode("latin-1"))
-    frame = Csv(str(tmp_path / "t.csv"), separator=";", decimal=",", encoding="latin-1").load()
+    frame = TableFile(str(tmp_path / "t.csv"), separator=";", decimal=",", encoding="latin-1").load()
     assert frame["größe"].tolist() == [1.5, 2.5]
 
 
@@ -35,13 +35,13 @@ def test_a_compressed_csv_and_a_parquet_file_are_read(tmp_path):
     frame = pd.DataFrame({"a": [1, 2], "y": ["p", "q"]})
     frame.to_csv(tmp_path / "t.csv.gz", index=False)
     frame.to_parquet(tmp_path / "t.parquet")
-    assert Csv(str(tmp_path / "t.csv.gz")).load().equals(frame)
-    assert Parquet(str(tmp_path / "t.parquet")).load().equals(frame)
+    assert TableFile(str(tmp_path / "t.csv.gz")).load().equals(frame)
+    assert TableFile(str(tmp_path / "t.parquet")).load().equals(frame)
 
 
 def test_words_that_were_taken_as_missing_are_told_once_for_all_columns(tmp_path):
     (tmp_path / "t.csv").write_text("country,size,when,n\nNA,null,,1\nDE,big,NA,NA\n,small,NA,2\n")
-    source = Csv(str(tmp_path / "t.csv"))
+    source = TableFile(str(tmp_path / "t.csv"))
     [note] = source.notes(source.load(), Reading())
     assert note.startswith("column 'country' and 2 other columns of text: NA, null are taken as missing")
     assert note.endswith("type: data.types.country=category")
@@ -53,7 +53,7 @@ def test_words_that_were_taken_as_missing_are_told_once_for_all_columns(tmp_path
 def test_a_missing_file_is_answered_with_what_lies_beside_it(tmp_path):
     (tmp_path / "sales.csv").write_text("a\n1\n")
     with pytest.raises(DataError, match=r"sales\.csv"):
-        Csv(str(tmp_path / "sale.csv")).load()
+        TableFile(str(tmp_path / "sale.csv")).load()
 
 
 def test_made_up_tables_repeat_and_have_the_size_that_was_asked_for():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 
 from runtree.contract.errors import DataError
@@ -83,6 +84,27 @@ def test_parquet_and_csv_give_the_same(trained, predict, folder):
     _, table = trained
     assert predict(table, "-o", "a.csv", name="rows.parquet").code == 0
     assert predict(table, "-o", "b.csv").code == 0
+    assert (folder / "a.csv").read_bytes() == (folder / "b.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl.gz", "rows.feather", "rows.tsv.zst", "rows-*.csv"])
+def test_rows_of_every_format_are_predicted_as_those_of_csv(trained, predict, runtree, folder, name):
+    _, table = trained
+    assert predict(table, "-o", "a.csv").code == 0
+    if name.endswith(".feather"):
+        table.to_feather(folder / name)
+    elif name.endswith(".gz"):
+        table.to_json(folder / name, orient="records", lines=True)
+    elif name.endswith(".zst"):
+        # the marks of the training table are typed over
+        packed = pyarrow.Codec("zstd").compress(table.to_csv(sep="\t", index=False).encode(), asbytes=True)
+        (folder / name).write_bytes(packed)
+    else:
+        table[:200].to_csv(folder / "rows-1.csv", index=False)
+        table[200:].to_csv(folder / "rows-2.csv", index=False)
+    words = ["--separator", "auto"] if ".tsv" in name else []
+    said = runtree("predict", "latest", name, "-o", "b.csv", "--outputs", str(trained[0]), *words)
+    assert (said.code, said.err) == (0, "")
     assert (folder / "a.csv").read_bytes() == (folder / "b.csv").read_bytes()
 
 

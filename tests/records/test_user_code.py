@@ -28,7 +28,7 @@ def sources(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.import_module("own_net")
-    yield find_sources(["sklearn.linear_model.Ridge", "own_net.Net", "runtree.data.files.Csv"])
+    yield find_sources(["sklearn.linear_model.Ridge", "own_net.Net", "runtree.data.files.TableFile"])
     for name in [name for name in sys.modules if name.partition(".")[0] in ("own_net", "own_layers", "own_pkg")]:
         del sys.modules[name]
 

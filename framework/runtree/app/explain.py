@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App
@@ -32,7 +31,7 @@ class ExplainedRows:
 
 
 def explain_rows(
-    app: App, record: RunRecord, file: Path | None, rows: Sequence[int], label: str | None, trust: Sequence[str] = ()
+    app: App, record: RunRecord, file: str | None, rows: Sequence[int], label: str | None, trust: Sequence[str] = ()
 ) -> ExplainedRows:
     """Explain the rows of a file, or rows of the run's own table by their numbers.
 
@@ -86,7 +85,7 @@ def _read_config(record: RunRecord) -> Mapping[str, Any]:
     return config
 
 
-def _rows_of_file(predictor: Predictor, file: Path) -> "pd.DataFrame":
+def _rows_of_file(predictor: Predictor, file: str) -> "pd.DataFrame":
     # one row more than allowed is enough to refuse a file
     rows = next(batches(file, predictor, (), MAX_ROWS + 1), None)
     if rows is None or rows.empty:

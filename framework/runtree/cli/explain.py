@@ -18,9 +18,9 @@ HEADINGS = ("row", "output", "prediction", "base", "column", "value", "amount", 
 
 HELP = """Explain single predictions.
 
-The rows are those of FILE (.csv or .parquet, at most 20), or with --row those of the table that the run was trained on.
-A prediction is the mean prediction on training rows plus the contribution of each column. Contributions are sampled
-Shapley values, ± their standard error.
+The rows are those of FILE (as `predict` reads it, at most 20), or with --row those of the table that the run was
+trained on. A prediction is the mean prediction on training rows plus the contribution of each column. Contributions are
+sampled Shapley values, ± their standard error.
 
 \b
   runtree explain latest --row 17
@@ -31,7 +31,7 @@ Shapley values, ± their standard error.
 
 @click.command("explain", help=HELP)
 @click.argument("run", shell_complete=complete_run)
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False)
 @click.option("--row", "rows", multiple=True, type=int, metavar="N", help="A row of the run's own table, from 0.")
 @click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="Columns to show for each row.")
 @click.option("--class", "label", metavar="NAME", help="Explain the probability of this class. Default: the predicted.")
@@ -41,7 +41,7 @@ Shapley values, ± their standard error.
 @outputs_option()
 def explain_command(
     run: str,
-    file: Path | None,
+    file: str | None,
     rows: tuple[int, ...],
     top: int,
     label: str | None,

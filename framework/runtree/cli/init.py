@@ -54,7 +54,8 @@ defaults:
   - _table_                 # task, drop, sample, test_size, split … with their defaults
   - _self_
 name: {name}
-_target_: runtree.data.files.{reader}
+_target_: runtree.data.files.TableFile
+format: {format}
 path: {path}
 {separator}target: {target}
 """
@@ -187,7 +188,7 @@ def _make_data_option(folder: Path, table: UserTable) -> str:
         # the name stands in a YAML comment, which a line break would end
         file=" ".join(table.path.name.split()),
         name=table.name,
-        reader="Parquet" if is_parquet else "Csv",
+        format="parquet" if is_parquet else "csv",
         path=quote(shown_path),
         separator="" if is_parquet else f"separator: {quote(table.separator)}\n",
         target=quote(table.target),

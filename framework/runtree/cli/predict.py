@@ -9,12 +9,13 @@ import click
 from runtree.cli.completion import complete_run
 from runtree.cli.format import outputs_option, printable
 
-HELP = """Predict the rows of FILE (.csv or .parquet) with the model of RUN.
+HELP = """Predict the rows of FILE with the model of RUN.
 
 RUN is `latest`, a path, or the beginning of a run's id. FILE must have the columns that the model was trained on; other
-columns are ignored, or copied with --keep. A text file is read as the table of the run was: with its separator, decimal
-mark and encoding, unless they are given. A value that is no number or date where the model was trained with them is
-refused. Files larger than memory are read and written in batches.
+columns are ignored, or copied with --keep. It may be of any format that a table is trained from (CSV, Parquet, Arrow,
+JSON lines, Excel), a folder, a glob in quotes, or a URL. A text file is read as the table of the run was: with its
+separator, decimal mark and encoding, unless they are given. A value that is no number or date where the model was
+trained with them is refused. CSV and Parquet files larger than memory are read and written in batches.
 
 \b
   runtree predict latest customers.csv -o scores.parquet
@@ -24,7 +25,7 @@ refused. Files larger than memory are read and written in batches.
 
 @click.command("predict", help=HELP)
 @click.argument("run", shell_complete=complete_run)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("predictions.parquet"), show_default=True)
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy a column of FILE to the output.")
 @click.option("--batch", default=50_000, show_default=True, type=click.IntRange(min=1), help="Rows per batch.")
@@ -42,7 +43,7 @@ refused. Files larger than memory are read and written in batches.
 @outputs_option()
 def predict_command(
     run: str,
-    file: Path,
+    file: str,
     output: Path,
     keep: tuple[str, ...],
     batch: int,

@@ -168,6 +168,7 @@ class Table:
     the content of both, `reason` explains `task`; `groups` and `times` hold the column to split by, if there is one, as
     values that can be compared and sorted; `aside` the columns that are not features. `types` are the declared types of
     columns, by which later rows are read, too, and `notes` says of columns what may be meant otherwise than was read.
+    `sources` says where the rows came from: kind, name, rows, and of text files the separator and encoding found.
     """
 
     features: "pd.DataFrame"
@@ -182,6 +183,7 @@ class Table:
     aside: "pd.DataFrame | None" = None
     types: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sources: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def positive(self) -> Any:

@@ -1,97 +1,80 @@
-"""Tables in CSV and Parquet files."""
+"""Tables in files: CSV, Parquet, Arrow, JSON lines, Excel; one file, a folder, a glob, or a URL."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import DataError, first_line
-from runtree.tables.csv_files import CsvFormat, Reading, missing_words, read_csv
+from runtree.contract.errors import ConfigError, unknown
+from runtree.tables.csv_files import AUTO, CsvFormat, Reading
+from runtree.tables.file_formats import SUFFIXES, FileOptions, Origin, read_files
+from runtree.tables.places import LIMIT, local_files
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class Csv:
-    """Rows of a text file with a header line.
+@dataclass
+class TableFile:
+    """Rows of files, each with a header or with names of its own.
 
     Parameters
     ----------
     path
-        The file, relative to the folder where runtree was started; compressed ones (.gz, .zip, .zst) are read too.
-    separator, decimal, encoding
-        The format of the file.
+        A file, a folder, a glob such as `orders/*.csv`, or a URL; relative ones begin at the working directory.
+        Text files may be compressed: .gz, .bz2, .xz, .zip, .zst.
+    format
+        csv, parquet, arrow, json or excel; auto: by the suffix.
+    separator, encoding
+        Of text files; auto: as the beginning of the file looks.
+    decimal
+        The decimal mark of text files.
+    sheet
+        Of Excel files: the name of the sheet, or its number, from 0.
+    max_download_mb
+        What a URL may send, in megabytes.
+    storage
+        Arguments of the file system of a URL, such as `{anon: true}`.
     """
 
     path: str
-    separator: str = ","
+    format: str = AUTO
+    separator: str = AUTO
     decimal: str = "."
-    encoding: str = "utf-8"
+    encoding: str = AUTO
+    sheet: str | int = 0
+    max_download_mb: float | int = LIMIT
+    storage: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin | None = field(default=None, init=False, repr=False, compare=False)
 
     def load(self, reading: Reading = Reading()) -> "pd.DataFrame":  # noqa: B008  frozen
         """Return all rows."""
-        import pandas as pd
+        from runtree.tables.declared import apply_missing
 
-        file = require_file(self.path)
-        try:
-            return read_csv(file, CsvFormat(self.separator, self.decimal, self.encoding), reading)
-        except pd.errors.EmptyDataError:
-            raise DataError(f"data.path: {self.path} is empty") from None
-        except pd.errors.ParserError as error:
-            raise DataError(
-                f"data.path: {self.path} is not a table: {first_line(error)}",
-                f"if '{self.separator}' does not separate its columns, type: data.separator=';'",
-            ) from None
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"data.path: {self.path} is not encoded in {self.encoding} (byte {error.start})",
-                "try: data.encoding=latin-1",
-            ) from None
+        if self.format not in (AUTO, *SUFFIXES):
+            raise unknown("format at data.format:", self.format, [AUTO, *SUFFIXES], error=ConfigError)
+        options = FileOptions(self.format, CsvFormat(self.separator, self.decimal, self.encoding), self.sheet)
+        with local_files(self.path, options.suffixes, "data.path", self.max_download_mb, self.storage) as files:
+            frame, self.origin = read_files(files, options, reading, "data.path")
+        # a text file was read by these words
+        return frame if self.origin.csv else apply_missing(frame, reading)
 
     def notes(self, frame: "pd.DataFrame", reading: Reading) -> list[str]:
-        """Return a note if words such as NA were taken as missing values in columns of text."""
-        from runtree.tables.declared import type_override
-
-        csv = CsvFormat(self.separator, self.decimal, self.encoding)
-        found = missing_words(require_file(self.path), csv, frame, reading)
-        if not found:
+        """Return what the last `load` found out: how text was read, and the words taken as missing in these columns."""
+        if self.origin is None:
             return []
-        words = sorted({word for each in found.values() for word in each})
-        first, *others = found
-        more = f" and {len(others)} other column{'' if len(others) == 1 else 's'} of text" if others else ""
-        return [
-            f"column '{first}'{more}: {', '.join(words)} {'is' if len(words) == 1 else 'are'} taken as missing; "
-            f"if they are values, type: {type_override(first, 'category')}"
-        ]
+        return [*self.origin.notes, *_missing_notes(self.origin, frame)]
 
 
-@dataclass(frozen=True)
-class Parquet:
-    """Rows of a Parquet file."""
+def _missing_notes(origin: Origin, frame: "pd.DataFrame") -> list[str]:
+    from runtree.tables.declared import type_override
 
-    path: str
-
-    def load(self) -> "pd.DataFrame":
-        """Return all rows."""
-        import pandas as pd
-        from pyarrow import ArrowInvalid
-
-        try:
-            return pd.read_parquet(require_file(self.path))
-        # pyarrow raises OSError for some kinds of damage
-        except (ArrowInvalid, OSError) as error:
-            raise DataError(f"data.path: {self.path} is not a Parquet file: {str(error).partition('. ')[0]}") from None
-
-
-def require_file(path: str) -> Path:
-    """Return the file at a path; if there is none, raise `DataError` with the names of similar files in its folder."""
-    file = Path(path).expanduser()
-    if file.is_file():
-        return file
-    if file.is_dir():
-        raise DataError(f"data.path: {path} is a folder, not a file")
-    folder = file.parent
-    # files of the same type only: a typing error in the name is the usual cause
-    siblings = sorted(entry.name for entry in folder.glob(f"*{file.suffix}")) if folder.is_dir() else []
-    hint = f"in {folder}: {', '.join(siblings[:5])}" if siblings else f"current folder: {Path.cwd()}"
-    raise DataError(f"data.path: no file {path}", hint)
+    found = {name: words for name, words in origin.missing.items() if name in frame.columns}
+    if not found:
+        return []
+    words = sorted({word for each in found.values() for word in each})
+    first, *others = found
+    more = f" and {len(others)} other column{'' if len(others) == 1 else 's'} of text" if others else ""
+    return [
+        f"column '{first}'{more}: {', '.join(words)} {'is' if len(words) == 1 else 'are'} taken as missing; "
+        f"if they are values, type: {type_override(first, 'category')}"
+    ]

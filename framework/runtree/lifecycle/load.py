@@ -165,6 +165,8 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     if callable(getattr(source, "notes", None)):
         used = frame.drop(columns=options.drop or [])
         table = replace(table, notes=(*table.notes, *source.notes(used, options.reading)))
+    if getattr(source, "origin", None) is not None:
+        table = replace(table, sources=(source.origin.describe(),))
     if not callable(getattr(source, "fingerprint", None)):
         return table
     # a table of file names stays equal when the content of the files changes, so the source adds a hash of the content
@@ -324,6 +326,7 @@ def describe_table(run: Run) -> dict[str, Any]:
     return {
         "name": table.name,
         "rows": len(table.features),
+        "sources": [dict(source) for source in table.sources],
         "notes": [*table.notes, *run.split.notes],
         "task": table.task,
         "why": table.reason,

@@ -4,9 +4,9 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,9 @@ from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest
 from runtree.records.user_code import changed_modules
-from runtree.tables.csv_files import CsvFormat, Reading, csv_batches
+from runtree.tables.csv_files import AUTO, CsvFormat, Reading, find_format
+from runtree.tables.file_formats import FileOptions, choose_kind, file_batches
+from runtree.tables.places import local_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +109,7 @@ class Predictor:
     classes: tuple[Any, ...]
     reading: Reading = field(default_factory=Reading)
     csv: CsvFormat = field(default_factory=CsvFormat)
+    sheet: str | int = 0
     refuse: bool = True
 
     def predict(
@@ -147,7 +150,9 @@ class Predictor:
                 + ", ".join(missing[:5]),
                 f"it has: {', '.join(str(name) for name in rows.columns[:8])}",
                 # a single column: most likely the file has another separator
-                f"it was read with the separator '{self.csv.separator}', {OTHERWISE}" if rows.shape[1] == 1 else "",
+                f"it was read with the separator '{self.csv.separator}', {OTHERWISE}"
+                if rows.shape[1] == 1 and self.csv.separator != AUTO
+                else "",
             )
         from runtree.tables.declared import apply_missing
 
@@ -209,13 +214,15 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
         columns = {item["name"]: ColumnContract(**item) for item in card["columns"]}
         reading = dict(card["reading"])
         declared = Reading(reading.pop("types"), tuple(reading.pop("missing")))
-        csv_format = CsvFormat(**reading)
+        sheet = reading.pop("sheet", 0)
+        # of a table that was no text nothing is known about later text files
+        csv_format = CsvFormat(**{"separator": AUTO, "encoding": AUTO, **reading})
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RequestError(f"{folder / 'model.json'}: does not describe a model ({first_line(error)})") from None
     model = hooks.first("load_model", folder=folder, format=format_name, trust=tuple(trust))
     if model is None:
         raise MissingError(f"no installed plugin reads the model format '{format_name}'", "see: runtree plugins")
-    return Predictor(model, columns, classes, declared, csv_format)
+    return Predictor(model, columns, classes, declared, csv_format, sheet)
 
 
 def refuse_cleaned(folder: RunFolder) -> None:
@@ -229,9 +236,19 @@ def refuse_cleaned(folder: RunFolder) -> None:
 
 
 def predict_file(
-    predictor: Predictor, source: Path, target: Path, keep: Sequence[str] = (), batch: int = BATCH_ROWS
+    predictor: Predictor, source: str | Path, target: Path, keep: Sequence[str] = (), batch: int = BATCH_ROWS
 ) -> RowCounts:
-    """Predict every row of a CSV or Parquet file and write a CSV or Parquet file; return what was found in the rows."""
+    """Predict the rows of files, which are read as a table in training is; write a CSV or Parquet file.
+
+    Parameters
+    ----------
+    source
+        A file, a folder, a glob or a URL.
+
+    Returns
+    -------
+    What was found in the rows.
+    """
     if target.suffix not in (".csv", ".parquet"):
         raise RequestError(f"-o {target}: predictions are written as .csv or .parquet")
     counts = RowCounts()
@@ -266,50 +283,41 @@ def row_notes(predictor: Predictor, counts: RowCounts) -> list[str]:
     return notes
 
 
-def batches(source: Path, predictor: Predictor, keep: Sequence[str], size: int) -> "Iterator[pd.DataFrame]":
-    """Yield a file's rows in tables of at most `size`; text columns stay text even if a batch holds only digits."""
-    if not source.is_file():
-        raise DataError(f"no file {source}")
-    if source.suffix == ".parquet":
-        yield from _parquet_batches(source, size)
-    elif source.suffix in (".csv", ".txt", ".gz", ".zip", ".zst"):
-        text = {name for name, contract in predictor.columns.items() if contract.is_text}
-        text |= {name for name, kind in predictor.reading.types.items() if kind != "number"}
-        yield from _csv_batches(source, predictor, {*text, *keep}, size)
-    else:
-        raise RequestError(f"{source}: rows are read from .csv or .parquet")
+def batches(source: str | Path, predictor: Predictor, keep: Sequence[str], size: int) -> "Iterator[pd.DataFrame]":
+    """Yield the rows in tables of at most `size`; text columns stay text even if a batch holds only digits."""
+    texts = {name for name, contract in predictor.columns.items() if contract.is_text}
+    texts |= {name for name, kind in predictor.reading.types.items() if kind != "number"}
+    options = FileOptions(csv=predictor.csv, sheet=predictor.sheet)
+    with local_files(str(source), options.suffixes, "FILE") as files:
+        for file in files.files:
+            name = files.label(file)
+            with _told(name, file, predictor.csv):
+                form = (
+                    find_format(file, predictor.csv)
+                    if choose_kind(file.name, options, name) == "csv"
+                    else predictor.csv
+                )
+                read = replace(options, csv=form)
+                yield from file_batches(file, name, read, predictor.reading, {*texts, *keep}, size)
 
 
-def _csv_batches(source: Path, predictor: Predictor, texts: Collection[str], size: int) -> "Iterator[pd.DataFrame]":
+@contextmanager
+def _told(name: str, file: Path, csv: CsvFormat) -> Iterator[None]:
+    """Raise a `DataError` for what pandas raises about a CSV file."""
     import pandas as pd
 
-    csv = predictor.csv
     try:
-        yield from csv_batches(source, csv, predictor.reading, texts, size)
+        yield
     except pd.errors.EmptyDataError:
-        raise DataError(f"{source}: the file is empty") from None
+        raise DataError(f"{name}: the file is empty") from None
     except pd.errors.ParserError as error:
         raise DataError(
-            f"{source}: not a table: {first_line(error)}",
-            f"it is read with the separator '{csv.separator}', {OTHERWISE}",
+            f"{name}: not a table: {first_line(error)}", f"it is read with the separator '{csv.separator}', {OTHERWISE}"
         ) from None
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{source}: not encoded in {csv.encoding} (byte {error.start})",
-            f"the table of the run was; {OTHERWISE}",
+            f"{name}: not encoded in {error.encoding} (byte {error.start})", f"the table of the run was; {OTHERWISE}"
         ) from None
-
-
-def _parquet_batches(source: Path, size: int) -> "Iterator[pd.DataFrame]":
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(source) as file:
-            for batch in file.iter_batches(batch_size=size):
-                yield batch.to_pandas()
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{source}: not a Parquet file: {str(error).partition('. ')[0]}") from None
 
 
 @contextmanager

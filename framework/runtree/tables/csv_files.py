@@ -3,9 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from runtree.contract.errors import DataError
 
@@ -21,6 +21,13 @@ MISSING_WORDS = (
 CODE = re.compile(r"0\d+")
 CHUNK_ROWS = 10_000  # read as text at a time
 WORD_ROWS = 100_000  # in which words for a missing value are looked for
+COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+SEPARATORS = ",;\t|"
+ENCODINGS = ("utf-8", "cp1252", "latin-1")  # tried in this order; the last one reads any bytes
+SAMPLE_BYTES = 64 * 1024  # in which the separator is looked for
+SAMPLE_LINES = 50
+SEARCH_BYTES = 1 << 22  # of a compressed file at a time
+LONGEST_CODE = 256
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """The format of a CSV file."""
+    """The format of a CSV file; "auto": as the file looks."""
 
     separator: str = ","
     decimal: str = "."
@@ -63,9 +70,100 @@ class CsvFormat:
         parser: dict[str, Any] = {"low_memory": False} if len(self.separator) == 1 else {"engine": "python"}
         return {"sep": self.separator, "decimal": self.decimal, "encoding": self.encoding, **parser}
 
+    def describe(self) -> str:
+        """Return separator and encoding for a message."""
+        names = {"\t": "a tab"}
+        return f"the separator {names.get(self.separator, repr(self.separator))} and the encoding {self.encoding}"
 
-def read_csv(file: Path, csv: CsvFormat, reading: Reading) -> "pd.DataFrame":
+
+def find_format(file: Path, csv: CsvFormat) -> CsvFormat:
+    """Return the format with the separator and encoding that the beginning of the file shows, where they are "auto"."""
+    if AUTO not in (csv.separator, csv.encoding):
+        return csv
+    with open_bytes(file) as content:
+        sample = content.read(SAMPLE_BYTES)
+    encoding = _find_encoding(sample) if csv.encoding == AUTO else csv.encoding
+    separator = csv.separator
+    if separator == AUTO:
+        lines = sample.decode(encoding, "replace").splitlines()
+        # the last line of the sample is most likely cut
+        separator = _find_separator(
+            lines[: SAMPLE_LINES if len(sample) < SAMPLE_BYTES else min(SAMPLE_LINES, len(lines) - 1)]
+        )
+    return replace(csv, separator=separator, encoding=encoding)
+
+
+def _find_encoding(sample: bytes) -> str:
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if sample.startswith(b"\xef\xbb\xbf"):
+        return "utf-8-sig"
+    for encoding in ENCODINGS:
+        try:
+            sample.decode(encoding)
+        except UnicodeDecodeError as error:
+            # a character of several bytes at the end of the sample is cut, and no fault
+            if encoding == "utf-8" and error.start > len(sample) - 4 and len(sample) == SAMPLE_BYTES:
+                return encoding
+        else:
+            return encoding
+    return ENCODINGS[-1]
+
+
+def _find_separator(lines: Sequence[str]) -> str:
+    """Return the mark that divides the lines into the same number of fields, two at least; a comma if none does."""
+    import csv
+
+    best, chosen = (0.0, 0), SEPARATORS[0]
+    for mark in SEPARATORS:
+        try:
+            rows = [row for row in csv.reader(lines, delimiter=mark) if row]
+        except csv.Error:
+            continue
+        fields = len(rows[0]) if rows else 0
+        if fields < 2:
+            continue
+        score = (round(sum(len(row) == fields for row in rows) / len(rows), 2), fields)
+        if score > best:
+            best, chosen = score, mark
+    return chosen
+
+
+def open_bytes(file: Path) -> BinaryIO:
+    """Open a file, unpacked if its name says that it is compressed."""
+    import bz2
+    import gzip
+    import lzma
+    import zipfile
+
+    if file.suffix == ".zst":
+        import pyarrow
+
+        stream: BinaryIO = pyarrow.input_stream(str(file), compression="zstd")
+        return stream
+    if file.suffix == ".zip":
+        archive = zipfile.ZipFile(file)
+        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+        if len(names) != 1:
+            raise DataError(f"{file.name} holds {len(names)} files", "unpack it, and name the folder or a file in it")
+        return archive.open(names[0])  # type: ignore[return-value]
+    opener: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(file.suffix, open)
+    content: BinaryIO = opener(file, "rb")
+    return content
+
+
+def _packed(file: Path) -> Any:
+    """Return what pandas reads: the name of a file, or an open one where pandas would need another package."""
+    return open_bytes(file) if file.suffix in (".zst", ".zip") else file
+
+
+def read_csv(file: Path, csv: CsvFormat, reading: Reading, texts: Collection[str] = ()) -> "pd.DataFrame":
     """Return all rows. A column of whole numbers of which some begin with 0, as codes do, is kept as text.
+
+    Parameters
+    ----------
+    texts
+        Columns that are text whatever they hold.
 
     Raises
     ------
@@ -78,11 +176,12 @@ def read_csv(file: Path, csv: CsvFormat, reading: Reading) -> "pd.DataFrame":
 
     header = read_header(file, csv, "data.path: ")
     options = csv.options | _missing_options(header, reading)
-    texts = {name for name, kind in reading.types.items() if kind != "number" and name in header}
-    frame: pd.DataFrame = pd.read_csv(file, dtype=dict.fromkeys(texts, "str"), **options)
+    declared = {name for name, kind in reading.types.items() if kind != "number" and name in header}
+    as_text = declared.union(texts)
+    frame: pd.DataFrame = pd.read_csv(_packed(file), dtype=dict.fromkeys(as_text, "str"), **options)
     codes = _code_columns(file, csv, frame)
     if codes:
-        frame = pd.read_csv(file, dtype=dict.fromkeys({*texts, *codes}, "str"), **options)
+        frame = pd.read_csv(_packed(file), dtype=dict.fromkeys({*as_text, *codes}, "str"), **options)
     return frame
 
 
@@ -94,7 +193,9 @@ def csv_batches(
 
     header = read_header(file, csv)
     types = {name: "str" for name in texts if name in header}
-    yield from pd.read_csv(file, chunksize=size, dtype=types, **csv.options, **_missing_options(header, reading))
+    yield from pd.read_csv(
+        _packed(file), chunksize=size, dtype=types, **csv.options, **_missing_options(header, reading)
+    )
 
 
 def read_header(file: Path, csv: CsvFormat, where: str = "") -> list[str]:
@@ -104,15 +205,19 @@ def read_header(file: Path, csv: CsvFormat, where: str = "") -> list[str]:
     """
     import pandas as pd
 
-    row = pd.read_csv(file, header=None, nrows=1, dtype="str", keep_default_na=False, **csv.options)
+    row = pd.read_csv(_packed(file), header=None, nrows=1, dtype="str", keep_default_na=False, **csv.options)
     names = [str(name) for name in row.iloc[0]]
+    check_header(names, f"{where}the header of {file}")
+    return names
+
+
+def check_header(names: Sequence[str], header: str) -> None:
+    """Refuse a name that stands twice in a header: pandas would number the second one."""
     repeated = [name for name, count in Counter(names).items() if count > 1 and name]
     if repeated:
         raise DataError(
-            f"{where}the header of {file} names '{repeated[0]}' {_times(names.count(repeated[0]))}",
-            "rename one of the columns",
+            f"{header} names '{repeated[0]}' {_times(names.count(repeated[0]))}", "rename one of the columns"
         )
-    return names
 
 
 def _times(count: int) -> str:
@@ -140,7 +245,7 @@ def _code_columns(file: Path, csv: CsvFormat, frame: "pd.DataFrame") -> list[str
     if not whole or not isinstance(frame.index, pd.RangeIndex) or not _may_hold_codes(file, csv):
         return []
     found: set[str] = set()
-    for chunk in pd.read_csv(file, usecols=whole, dtype="str", chunksize=CHUNK_ROWS, **csv.options):
+    for chunk in pd.read_csv(_packed(file), usecols=whole, dtype="str", chunksize=CHUNK_ROWS, **csv.options):
         found |= {name for name in whole if name not in found and chunk[name].str.fullmatch(CODE.pattern).any()}
     return sorted(found)
 
@@ -158,7 +263,7 @@ def missing_words(file: Path, csv: CsvFormat, frame: "pd.DataFrame", reading: Re
     texts = [name for name in texts if reading.types.get(name) != "category"]
     if not texts or AUTO not in reading.missing or not isinstance(frame.index, pd.RangeIndex):
         return {}
-    raw = pd.read_csv(file, usecols=texts, dtype="str", keep_default_na=False, nrows=WORD_ROWS, **csv.options)
+    raw = pd.read_csv(_packed(file), usecols=texts, dtype="str", keep_default_na=False, nrows=WORD_ROWS, **csv.options)
     own = {*reading.missing, ""}
     found = {name: sorted(set(raw[name].unique()) & set(MISSING_WORDS) - own) for name in texts}
     return {name: words for name, words in found.items() if words}
@@ -176,17 +281,24 @@ def _may_hold_codes(file: Path, csv: CsvFormat) -> bool:
     import mmap
 
     # parsing a second time costs as much as the first time; a search in the bytes costs a fraction of it
-    if file.suffix in (".gz", ".zip", ".zst", ".bz2", ".xz") or ",0".encode(csv.encoding) != b",0":
-        return True
-    if len(csv.separator) != 1:
+    if ",0".encode(csv.encoding) != b",0" or len(csv.separator) != 1:
         return True
     mark = csv.separator.encode(csv.encoding)
     # a search for a fixed beginning is several times as fast as one for any of them
     codes = [
         re.compile(re.escape(begin) + rb"""0\d+["']?(?:%b|[\r\n]|\Z)""" % re.escape(mark)) for begin in _begins(mark)
     ]
-    with file.open("rb") as content, mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        return any(code.search(text) for code in codes)
+    with open_bytes(file) as content:
+        if file.suffix not in COMPRESSED:
+            with mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                return any(code.search(text) for code in codes)
+        before = b""
+        while block := content.read(SEARCH_BYTES):
+            # a field may begin in one block and end in the next
+            if any(code.search(before + block) for code in codes):
+                return True
+            before = block[-LONGEST_CODE:]
+    return False
 
 
 def _begins(mark: bytes) -> list[bytes]:

@@ -17,11 +17,9 @@ from safetensors.torch import load
 from torch import Tensor
 
 from runtree.contract.card import CARD, NAME, WEIGHTS, ModelCard, refuse_pickles
-from runtree.contract.errors import ConfigError, DataError, MissingError, first_line, unknown
+from runtree.contract.errors import ConfigError, DataError, first_line, unknown
 from runtree.contract.files import read_regular
-
-# object stores and the web; a config file may name any of them, so none that reaches into other systems
-SCHEMES = ("file", "https", "http", "s3", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory")
+from runtree.contract.urls import open_url
 
 
 class WeightsFolder(Protocol):
@@ -120,21 +118,7 @@ def open_folder(name: str) -> WeightsFolder:
     """Return the folder at a path or a URL."""
     if "://" not in name:
         return LocalFolder(Path(name).expanduser())
-    scheme = name.partition("://")[0].lower()
-    # fsspec has file systems that run commands on hosts, mount archives or chain others (`zip::ftp://…`)
-    if scheme not in SCHEMES:
-        raise DataError(
-            f"zoo: {name}: weights are not read by the protocol '{scheme}'",
-            f"possible: {', '.join(SCHEMES)}, or a folder",
-        )
-    try:
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
-
-        system, path = url_to_fs(name)
-    except ImportError as error:
-        raise MissingError(f"zoo: {name}: {first_line(error)}", "install it, or use a local folder") from None
-    except ValueError as error:
-        raise DataError(f"zoo: {name}: {first_line(error)}") from None
+    system, path = open_url(name, "zoo")
     return RemoteFolder(system, path.rstrip("/"), name.rstrip("/"))
 
 
