@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from runtree.config.catalogue import read_yaml
+from runtree.config.config_files import read_yaml
 from runtree.config.search_path import shipped_conf
 
 TABLE = "age;spend;left us\n" + "".join(

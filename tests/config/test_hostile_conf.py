@@ -38,8 +38,10 @@ def test_an_alias_bomb_is_refused_before_hydra_copies_it(conf, place):
 
 def test_a_fifo_is_not_opened(conf):
     os.mkfifo(conf / "team.yaml")
-    with pytest.raises(ConfigError, match=r"team\.yaml is not a regular file"):
-        make_engine(ConfigFolder(conf.parent, USER)).compose([])
+    engine = make_engine(ConfigFolder(conf.parent, USER))
+    with pytest.raises(ConfigError, match=r"team\.yaml: cannot be read: is not a regular file"):
+        engine.compose(["+experiment=team"])
+    assert engine.compose([]).seed == 0
 
 
 @pytest.mark.parametrize("content", [b"\xf6", b"a: [", b"- 1", b""])

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 import yaml
 
-from runtree.config.catalogue import read_yaml
+from runtree.config.config_files import read_yaml
 from runtree.contract.errors import ConfigError, NotFoundError
 from runtree.contract.files import (
     APPEND,

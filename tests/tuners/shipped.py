@@ -6,7 +6,7 @@ import pytest
 
 from runtree.app import App
 from runtree.config.build import build
-from runtree.config.catalogue import read_yaml
+from runtree.config.config_files import read_yaml
 from runtree.contract.protocols import Tuner
 
 APP = App()

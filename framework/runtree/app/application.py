@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.config.catalogue import Catalogue
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, config_folders
-from runtree.contract.errors import ConfigError, RequestError
+from runtree.contract.errors import RequestError
 from runtree.plugins import Plugins, installed_plugins
 from runtree.records.commands import flags_for
 
@@ -67,17 +67,12 @@ class App:
     @cached_property
     def installed_nodes(self) -> list[dict[str, Any]]:
         """Return the content of every installed option; a plugin's that cannot be read is named in a warning."""
-        nodes = []
-        for option in (option for options in self.catalogue.groups.values() for option in options.values()):
-            if option.provider == USER:
-                continue
-            try:
-                nodes.append(option.read())
-            except ConfigError as error:
-                if option.provider == SHIPPED:
-                    raise
-                log.warning("plugin '%s': %s; the option is left out", option.provider, error.message)
-        return nodes
+        return [
+            keys
+            for group in self.catalogue.groups
+            for option, keys in self.catalogue.readable(group)
+            if option.provider != USER
+        ]
 
     def engine(self, flags: "argparse.Namespace", allow_list: "AllowList") -> "HydraEngine":
         """Return Hydra over the config folders and those that the flags name."""

@@ -1,5 +1,6 @@
 """How values, times, settings and commands are written in the output of the command line."""
 
+import logging
 import shutil
 import sys
 import textwrap
@@ -264,9 +265,14 @@ def default_outputs() -> str:
     file = Path("conf", "config.yaml")
     if not file.is_file():  # the usual case must not import YAML: completion and --help come through here
         return DEFAULT_OUTPUTS
-    from runtree.config.catalogue import read_yaml
+    from runtree.config.config_files import read_yaml
+    from runtree.contract.errors import ConfigError
 
-    outputs = read_yaml(file).get("outputs")
+    try:
+        outputs = read_yaml(file).get("outputs")
+    except ConfigError as error:  # listings need no config
+        logging.getLogger(__name__).warning("%s; the output folder is taken to be %s", error.message, DEFAULT_OUTPUTS)
+        return DEFAULT_OUTPUTS
     # an interpolation could only be resolved by Hydra, which takes longer than to list the runs
     return outputs if isinstance(outputs, str) and "${" not in outputs else DEFAULT_OUTPUTS
 

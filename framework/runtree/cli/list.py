@@ -64,9 +64,9 @@ def _option_rows(catalogue: "Catalogue", group: str, task: str | None) -> list[d
     if group not in catalogue.groups:
         raise unknown("config group", group, catalogue.groups, "see: runtree list")
     rows = []
-    for option in catalogue.groups[group].values():
+    for option, keys in catalogue.readable(group):
         default = catalogue.choices().get(group) == option.name
-        tasks = {"tasks": list(option_tasks(option, option.read()))} if group == "algorithm" else {}
+        tasks = {"tasks": list(option_tasks(option, keys))} if group == "algorithm" else {}
         if task is None or task in tasks["tasks"]:
             about = {"provider": option.provider, "summary": option_summary(option)}
             rows.append({"name": option.name, "default": default, **tasks, **about})

@@ -30,10 +30,14 @@ def build(node: Mapping[str, Any], path: str, trust: TargetResolver) -> Any:
     # a mapping by task must have been resolved before, with `for_task`
     if not isinstance(target, str):
         raise ConfigError(f"{path}: '_target_' must be the dotted name of a class, not {target!r}")
+    if node.get("_partial_"):
+        raise ConfigError(f"{path}._partial_: a function would be made, and an object is needed", "leave the key out")
     trust.authorize(node, path)
     factory = trust.resolve(target, f"{path}._target_")
     arguments = {key: value for key, value in node.items() if key not in NOT_ARGUMENTS}
     check_arguments(factory, arguments, path)
+    if "_args_" not in node:
+        check_required(factory, arguments, path)
     # secrets are read here, at the last moment, so that no config that is written or shown contains one
     return construct({"_target_": target, **reveal(arguments, path)}, trust, path)
 
@@ -75,6 +79,14 @@ def check_arguments(factory: Any, arguments: Mapping[str, Any], path: str) -> No
         # most values are of the very type and need no typeguard, which is slow; mappings are nodes of nested objects
         if key in hints and type(value) is not hints[key] and not isinstance(value, (dict, Mapping)):
             check_type(value, hints[key], f"{path}.{key}")
+
+
+def check_required(factory: Any, arguments: Mapping[str, Any], path: str) -> None:
+    """Refuse arguments among which one is missing that has no default."""
+    for name, parameter in _parameters(factory).items():
+        is_variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if name not in arguments and parameter.default is parameter.empty and not is_variable:
+            raise ConfigError(f"{path}.{name}: a value is required", f"set it on the command line: {path}.{name}=…")
 
 
 @lru_cache(maxsize=256)

@@ -3,17 +3,20 @@
 Hydra is not needed to list options, so help and completion start in a tenth of a second.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from runtree.config.config_files import read_yaml
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder
 from runtree.contract.commands import command
-from runtree.contract.errors import ConfigError, MissingError, first_line, unknown
-from runtree.contract.files import MAX_YAML_BYTES, check_yaml, load_yaml, read_regular
+from runtree.contract.errors import ConfigError, MissingError, unknown
 from runtree.contract.types import TASKS, AlgorithmOption
+
+log = logging.getLogger(__name__)
 
 
 def differs_by_task(value: Any) -> bool:
@@ -65,6 +68,7 @@ class Catalogue:
     def __init__(self, folders: Iterable[ConfigFolder], algorithms: Iterable[tuple[str, AlgorithmOption]] = ()) -> None:
         self.folders = list(folders)
         self.algorithms = list(algorithms)
+        self._warned: set[Path | None] = set()
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Option]]:
@@ -110,6 +114,28 @@ class Catalogue:
             )
         return self.groups[group][name]
 
+    def readable(self, group: str) -> Iterator[tuple[Option, dict[str, Any]]]:
+        """Yield the options of a group and their own keys; a file that cannot be read is one warning.
+
+        For what concerns all options of a group: a bad file must not hide the others.
+        """
+        for option in self.groups[group].values():
+            keys = self._read_or_warn(option.read, option.file, option.provider)
+            if keys is not None:
+                yield option, keys
+
+    def _read_or_warn(
+        self, read: Callable[[], dict[str, Any]], file: Path | None, provider: str
+    ) -> dict[str, Any] | None:
+        try:
+            return read()
+        except ConfigError as error:
+            if file not in self._warned:
+                plugin = "" if provider in (USER, SHIPPED) else f"plugin '{provider}': "
+                log.warning("%s%s; left out", plugin, error.message)
+                self._warned.add(file)
+            return None
+
     def node(self, group: str, name: str) -> dict[str, Any]:
         """Return an option's keys, with those of files of the same group that its defaults list names."""
         own = self.option(group, name).read()
@@ -128,9 +154,10 @@ class Catalogue:
 
     @cached_property
     def root(self) -> dict[str, Any]:
-        """Return the primary config, defaults list included."""
-        files = (folder.path / "config.yaml" for folder in self.folders)
-        return read_yaml(next(file for file in files if file.is_file()))
+        """Return the primary config, defaults list included: the first that can be read."""
+        files = [(folder.path / "config.yaml", folder.provider) for folder in self.folders]
+        contents = (self._read_or_warn(partial(read_yaml, file), file, by) for file, by in files if file.is_file())
+        return next((content for content in contents if content is not None), {})
 
     def choices(self, overrides: Iterable[str] = ()) -> dict[str, str]:
         """Return the chosen option of each group: from the defaults list, then from `overrides`."""
@@ -173,53 +200,3 @@ def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a YAML mapping; the error for invalid YAML names the file and the line."""
-    import yaml
-
-    try:
-        content = load_yaml(read_regular(file, follow=True))
-    except yaml.YAMLError as error:
-        raise syntax_error(error, file) from None
-    # ValueError: it is not UTF-8, or its aliases or brackets are a bomb
-    except (OSError, ValueError) as error:
-        raise unreadable(file, error) from None
-    if not isinstance(content or {}, dict):
-        raise ConfigError(f"{file}: a config file must hold a mapping, got {type(content).__name__}")
-    return content or {}
-
-
-def refuse_bombs(folder: Path) -> None:
-    """Refuse a config folder with a file that Hydra could not load in reasonable time and memory.
-
-    Hydra copies what an alias stands for at each alias, and waits for ever for the content of a FIFO.
-    """
-    import yaml
-
-    for file in sorted(folder.glob("**/*.yaml")):
-        try:
-            check_yaml(read_regular(file, MAX_YAML_BYTES, follow=True))
-        except yaml.YAMLError:  # Hydra says so, if it is chosen
-            continue
-        except (OSError, ValueError) as error:
-            raise unreadable(file, error) from None
-
-
-def unreadable(file: Path, error: Exception) -> ConfigError:
-    """Return the error for a config file that is not read."""
-    return ConfigError(f"{file}: cannot be read: {first_line(error)}", "correct the file, or remove it")
-
-
-def syntax_error(error: BaseException, file: Path | str | None = None) -> ConfigError:
-    """Return the error for an invalid YAML file."""
-    mark = getattr(error, "problem_mark", None)
-    place = f"{file or getattr(mark, 'name', 'a config file')}" + (f", line {mark.line + 1}" if mark else "")
-    problem = getattr(error, "problem", None) or first_line(error)
-    return ConfigError(
-        f"{place}: not valid YAML: {problem}", "compare its indentation, quotes and colons with a shipped file"
-    )
-
-
-__all__ = ["SHIPPED", "Catalogue", "Option", "algorithm_node", "flatten", "read_yaml", "syntax_error"]

@@ -97,17 +97,23 @@ def describe(catalogue: Catalogue, option: Option, allow_list: AllowList) -> Des
         targets=targets,
         chooses=tuple(chosen_options(option)),
         parameters=tuple(_parameter(prefix, key, value, infos, comments) for key, value in defaults.items()),
-        space={f"{prefix}{key}": value for key, value in (node.get("space") or {}).items()},
-        honours=dict((node.get("iterations") or {}).get("honours") or {}),
+        space={f"{prefix}{key}": value for key, value in _mapping(node.get("space")).items()},
+        honours=dict(_mapping(_mapping(node.get("iterations")).get("honours"))),
         more=tuple(sorted({name for info in infos.values() for name in info.names} - set(defaults))),
         problems=tuple(dict.fromkeys(problems)),
     )
 
 
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Return a value if it is a mapping; a file may hold anything, and whoever uses the option says so."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def option_targets(node: Mapping[str, Any]) -> dict[str, str]:
     """Return the dotted names of an option by task, by "" if one serves all."""
     target = node.get("_target_")
-    return dict(target) if isinstance(target, Mapping) else {"": target} if isinstance(target, str) else {}
+    by_task = target if isinstance(target, Mapping) else {"": target}
+    return {str(task): name for task, name in by_task.items() if isinstance(name, str)}
 
 
 def option_tasks(option: Option, node: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from runtree.config.catalogue import flatten
 from runtree.config.hydra_versions import register_resolver
 from runtree.config.secrets import keep_reference
+from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, first_line, unknown
 from runtree.contract.fingerprint import IGNORED_GROUPS as OUTSIDE
 from runtree.contract.fingerprint import affects_fingerprint
@@ -24,8 +25,16 @@ from runtree.contract.redaction import redact
 FOLDER_NAME = r"(?!\.)[A-Za-z0-9._-]{1,128}"
 
 
+GROUPS = ("data", "preprocess", "algorithm", "evaluator", "compute", "tuner")
+BLOCKS = ("experiment", "objective", "fit", "decision")  # mappings of which no file is chosen
+
+
 def check_root(config: Mapping[str, Any]) -> None:
     """Check the keys that every config has."""
+    for name in (*GROUPS, *BLOCKS):
+        if name in config and not isinstance(config[name], Mapping):
+            choose = f"choose an option: {command('list', name)}" if name in GROUPS else f"set its keys: {name}.KEY=…"
+            raise ConfigError(f"{name}: {config[name]!r} is no mapping of keys to values", choose)
     seed = config.get("seed")
     # numpy and scikit-learn take seeds of 32 bits
     # bool is a subclass of int: `seed=true` would be 1

@@ -8,13 +8,12 @@ import argparse
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from runtree.config.allowlist import AllowList
-from runtree.config.catalogue import algorithm_node, refuse_bombs
+from runtree.config.catalogue import algorithm_node
 from runtree.config.freeze import register_resolvers
 from runtree.config.hydra_versions import set_version_base, store_config
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
@@ -159,8 +158,6 @@ class HydraEngine:
         self.config_name = config_name
         self.config_dir = config_dir
         self.config_path = config_path
-        own = [folder.path for folder in self.folders if folder.provider == USER]
-        self._untrusted = [*own, *(Path(folder) for folder in (config_dir, config_path) if folder is not None)]
 
     @contextmanager
     def session(self, checked: bool = True) -> Iterator[Any]:
@@ -173,9 +170,6 @@ class HydraEngine:
 
         # before any composition: the shipped config uses them
         register_resolvers()
-        for folder in self._untrusted:
-            refuse_bombs(folder)
-        self._untrusted.clear()  # once: a sweep composes many times
         set_version_base()
         # Hydra refuses a second engine in one process, and an error in the first would leave it initialized
         GlobalHydra.instance().clear()

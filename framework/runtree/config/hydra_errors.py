@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from runtree.config.catalogue import Catalogue, syntax_error
+from runtree.config.catalogue import Catalogue
+from runtree.config.config_files import syntax_error
 from runtree.config.space.grammar import quote
 from runtree.contract.commands import command, typed
 from runtree.contract.errors import ConfigError, RuntreeError, nearest, possible, unknown
@@ -58,9 +59,7 @@ def _matches(name: str, typed: str) -> bool:
 def _keys_of_options(catalogue: Catalogue, top: str) -> dict[str, Sequence[str]]:
     """Return the keys of each option of a group, or of all groups if there is no such group."""
     groups = [top] if top in catalogue.groups else catalogue.groups
-    return {
-        f"{group}={name}": list(option.read()) for group in groups for name, option in catalogue.groups[group].items()
-    }
+    return {f"{group}={option.name}": list(keys) for group in groups for option, keys in catalogue.readable(group)}
 
 
 def _elsewhere(name: str, options: Mapping[str, Sequence[str]], by_initials: bool = False) -> str:
@@ -243,7 +242,9 @@ def _is_open(key: str, known: dict[str, Any]) -> bool:
 
 def _other(chain: Sequence[BaseException]) -> RuntreeError:
     """Return Hydra's own message, without its advice about stack traces."""
-    lines = [line.strip() for line in str(chain[0]).splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
+    # the search path is ours, and names nothing that a user could change
+    text = str(chain[0]).partition("Config search path")[0]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
     place = getattr(chain[-1], "full_key", None)
     message = lines[0] if lines else type(chain[0]).__name__
     return ConfigError(f"{place}: {message}" if place else message, *lines[1:4])

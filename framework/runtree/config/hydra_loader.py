@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_search_path import ConfigSearchPath
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -16,12 +15,13 @@ from omegaconf.errors import OmegaConfBaseException
 from runtree.config.allowlist import HYDRA_CALLBACKS, AllowList, not_allowed
 from runtree.config.calls import locate_calls, target_names
 from runtree.config.hydra_keys import check_hydra_keys
+from runtree.config.hydra_repository import FileCheckingLoader
 
 PLUGIN_PACKAGES = ("hydra_plugins.", "hydra._internal.core_plugins.")  # where Hydra accepts launchers and sweepers
 OWN_NODES = ("launcher", "sweeper")
 
 
-class NamingConfigLoader(ConfigLoaderImpl):
+class NamingConfigLoader(FileCheckingLoader):
     """Hydra's loader, which gives each chosen option a `name`, by which messages and comparisons know it."""
 
     def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runtree.config.catalogue import Catalogue, Option
+from runtree.contract.files import read_regular
 
 PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 SUMMARY = re.compile(r"^#\s*(?!@package)(\S.*)$", re.MULTILINE)
@@ -26,7 +27,11 @@ def option_summary(option: Option) -> str:
 
 
 def _text(option: Option) -> str:
-    return option.file.read_text(encoding="utf-8", errors="replace") if option.file else ""
+    return _decode(option.file) if option.file else ""
+
+
+def _decode(file: Path) -> str:
+    return read_regular(file, follow=True).decode("utf-8-sig", "replace")
 
 
 def key_prefix(option: Option) -> str:
@@ -53,7 +58,7 @@ def read_comments(file: Path) -> dict[str, str]:
     """Return the comments beside keys, by dotted path."""
     texts: dict[str, str] = {}
     parents: list[tuple[int, str]] = []
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in _decode(file).splitlines():
         key = KEY.match(line)
         if key is None:
             continue

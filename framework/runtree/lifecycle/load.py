@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from runtree.config.build import build, check_arguments
+from runtree.config.build import build, check_arguments, check_required
 from runtree.contract.errors import ConfigError, DataError, unknown
 from runtree.contract.protocols import TargetResolver
 from runtree.contract.run import Run
@@ -54,6 +54,7 @@ def table_options(node: Mapping[str, Any]) -> TableOptions:
     common = {key: node[key] for key in TABLE_KEYS if key in node}
     # the dataclass would accept a text for a number; the check compares with the annotations and names the config path
     check_arguments(TableOptions, common, "data")
+    check_required(TableOptions, common, "data")
     return TableOptions(**common)
 
 
