@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import runtree.workers.worker
 from runtree.contract.errors import MissingError
 
 
@@ -48,6 +49,26 @@ def hardly_forking(times):
         return fork()
 
     os.fork = sometimes
+    return make_function(None)
+
+
+def dying(argument):
+    """Kill the fork server, or its supervisor, while it starts: as often as a file says."""
+    whose, left = argument
+    if int(left.read_text()):
+        left.write_text(str(int(left.read_text()) - 1))
+        os.kill(os.getppid() if whose == "supervisor" else os.getpid(), signal.SIGKILL)
+        time.sleep(60)
+    return make_function(None)
+
+
+def unable_to_serve(argument):
+    """Let each worker meet an error of the system at its start."""
+
+    def no_log():
+        raise OSError(24, "Too many open files")
+
+    runtree.workers.worker.LogCapture = no_log
     return make_function(None)
 
 

@@ -90,7 +90,7 @@ def test_a_runtree_error_of_the_factory_is_raised_as_it_is(start):
     [
         ("jobs:failing", "the workers could not start: KeyError: 'x'"),
         ("no.such:module", "the workers could not start: ModuleNotFoundError: No module named 'no'"),
-        ("jobs:crashing", "the process that starts them ended with code 3"),
+        ("jobs:crashing", "the process that starts the workers ended with code 3, 2 times in a row"),
     ],
 )
 def test_any_other_error_of_the_factory_is_one_line(start, factory, reason):

@@ -15,6 +15,7 @@ import pytest
 from process_helpers import fork_server, until, worker_pids
 
 import runtree.workers.fork_server
+import runtree.workers.pool
 from runtree.contract.errors import RunFailedError
 from runtree.workers.executor import Job, JobDied, JobReported, JobReturned
 
@@ -60,6 +61,41 @@ def test_a_failed_fork_is_retried_a_limited_number_of_times(start):
     assert start(factory="jobs:hardly_forking", argument=2).run_job("echo", 1) == [JobReturned(0, 1)]
     with pytest.raises(RunFailedError, match="4 of them ended right after their start, with code 71"):
         start(factory="jobs:hardly_forking", argument=100).run_job("echo", 1)
+
+
+@pytest.mark.parametrize("whose", ["fork server", "supervisor"])
+def test_the_death_of_a_starting_helper_is_told_and_tried_again(start, tmp_path, caplog, whose):
+    left = tmp_path / "left"
+    left.write_text("2")
+    executor = start(factory="jobs:dying", argument=(whose, left))
+    assert executor.run_job("echo", 1) == [JobReturned(0, 1)]
+    assert caplog.text.count("the process that starts the workers ended with code") == 2
+
+
+def test_helpers_that_die_again_and_again_while_they_start_end_the_work(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(runtree.workers.pool, "MAX_FORK_SERVER_KILLS", 2)
+    (tmp_path / "left").write_text("9")
+    with pytest.raises(RunFailedError, match="ended with code 137, 3 times in a row"):
+        start(factory="jobs:dying", argument=("fork server", tmp_path / "left")).run_job("echo", 1)
+    assert (tmp_path / "left").read_text() == "6"
+
+
+def test_a_fork_server_that_the_system_cannot_start_is_tried_again(start, monkeypatch):
+    popen, failures = subprocess.Popen, iter(range(2))
+
+    def hardly(*arguments, **options):
+        if next(failures, None) is not None:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return popen(*arguments, **options)
+
+    monkeypatch.setattr(runtree.workers.pool, "START_RETRY_SECONDS", 0)
+    monkeypatch.setattr(runtree.workers.fork_server.subprocess, "Popen", hardly)
+    assert start().run_job("echo", 1) == [JobReturned(0, 1)]
+
+
+def test_an_error_of_the_system_in_a_starting_worker_is_not_taken_for_the_end_of_the_driver(start):
+    with pytest.raises(RunFailedError, match="4 of them ended right after their start, with code 1"):
+        start(factory="jobs:unable_to_serve").run_job("echo", 1)
 
 
 def test_a_stray_sigterm_ends_an_idle_worker_and_no_later_job(start):

@@ -74,19 +74,23 @@ class ForkServerClient:
     """
 
     def __init__(self, startup: IO[bytes], threads: int | None) -> None:
-        self.ready = False
         self._orders, server_end = socket.socketpair()
         self.connection = Connection(os.dup(self._orders.fileno()))
         # A predecessor has moved the offset, which copies of a descriptor share; `seek` may trust a cached one
         os.lseek(startup.fileno(), 0, os.SEEK_SET)
-        with server_end:
-            self.process = subprocess.Popen(
-                [*_interpreter(), "-c", _PROGRAM, str(server_end.fileno())],
-                stdin=startup,
-                pass_fds=[server_end.fileno()],
-                start_new_session=True,  # no Ctrl-C
-                env=_environment(threads),
-            )
+        try:
+            with server_end:
+                self.process = subprocess.Popen(
+                    [*_interpreter(), "-c", _PROGRAM, str(server_end.fileno())],
+                    stdin=startup,
+                    pass_fds=[server_end.fileno()],
+                    start_new_session=True,  # no Ctrl-C
+                    env=_environment(threads),
+                )
+        except OSError:
+            self._orders.close()
+            self.connection.close()
+            raise
         # A finalizer runs at the exit of the interpreter, too: nothing is left where the driver forgets to close
         self.end = weakref.finalize(self, _end_process, os.getpid(), self.process, self._orders, self.connection)
 
@@ -222,7 +226,6 @@ class _ForkServer:
             function = self._make_function(factory)
             self._child_ended = _child_signal_socket()
             self._spared = set(children(os.getpid()))  # what the factory started is to stay
-            self._connection.send(("ready",))
             self._follow_orders(function)
         except (EOFError, BrokenPipeError):  # the driver is gone
             os._exit(0)

@@ -2,7 +2,7 @@
 
 ===========================  =====================================================================================
 pool → fork server           `ORDER`: FORK (with the worker's end of a socket pair attached), TERM or KILL, and a number
-fork server → pool           ("ready",), ("failed", error, traceback), ("exited", number, exit code, peak bytes)
+fork server → pool           ("failed", error, traceback), ("exited", number, exit code, peak bytes)
 pool → worker                ("run", job id, payload, memory, log), ("prune", job id), ("continue", job id)
 worker → pool                ("ready", pid), ("reported", job id, step, metrics), ("returned", job id, result, leaving)
 ===========================  =====================================================================================

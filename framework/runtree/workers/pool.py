@@ -21,9 +21,11 @@ The life of a worker, as the pool sees it::
 Only the fork server's "exited" ends a job. EOF on the connection means that the worker has closed its end, while
 processes of its job may still write into the run's folder, in which the next attempt may start at once. If the fork
 server itself dies, its supervisor kills all workers; the pool waits for the end of the supervisor, counts all workers
-as gone, and starts another fork server.
+as gone, and starts another fork server. It does so a limited number of times in a row: a worker that has started ends
+the row.
 """
 
+import logging
 import selectors
 import signal
 import socket
@@ -42,7 +44,15 @@ from runtree.workers.log_capture import truncate_log
 from runtree.workers.messages import send_message
 from runtree.workers.process_tree import resident_bytes
 
+log = logging.getLogger(__name__)
+
 MAX_FAILED_STARTS_PER_SLOT = 3
+# In a row, without a worker that started in between. Who is killed from outside, by a person or for want of memory, may
+# live the next time; what crashes by itself will mostly crash again, after seconds of imports.
+MAX_FORK_SERVER_KILLS, MAX_FORK_SERVER_CRASHES = 5, 1
+# Of the supervisor itself, or of the fork server as the supervisor passes it on
+KILLED_CODES = tuple(code for number in (signal.SIGKILL, signal.SIGTERM) for code in (-number, 128 + number))
+START_RETRY_SECONDS = 0.5  # what the system lacks (memory, processes) needs time to come back
 
 
 @dataclass(eq=False)
@@ -137,15 +147,25 @@ class WorkerPool:
         self.failure: RuntreeError | None = None
         self._size, self._start_fork_server = size, start_fork_server
         self._workers: dict[int, WorkerHandle] = {}
-        self._numbers, self.failed_starts = count(), 0
+        self._numbers, self.failed_starts, self._server_deaths = count(), 0, 0
         self._selector = selectors.DefaultSelector()
         self._open()
 
     def _open(self) -> None:
-        self._fork_server = self._start_fork_server()
+        self._fork_server = self._try_start()
         self._selector.register(self._fork_server.connection, selectors.EVENT_READ)
         for _ in range(self._size):  # orders wait in the socket until the fork server has imported everything
             self.spawn()
+
+    def _try_start(self) -> ForkServerClient:
+        while True:
+            try:
+                return self._start_fork_server()
+            except OSError as error:  # too many processes or open files, no memory, no space for its files
+                self._server_deaths += 1
+                if self._server_deaths > MAX_FORK_SERVER_KILLS:
+                    raise startup_error(f"{error.strerror}, {self._server_deaths} times") from error
+                time.sleep(START_RETRY_SECONDS)
 
     def spawn(self) -> None:
         number = next(self._numbers)
@@ -170,7 +190,7 @@ class WorkerPool:
         if message[0] != "ready":
             yield worker, message
             return
-        worker.pid, self.failed_starts = message[1], 0
+        worker.pid, self.failed_starts, self._server_deaths = message[1], 0, 0
         worker.worker_end.close()
         if not worker.gone:
             self.idle.append(worker)
@@ -181,14 +201,18 @@ class WorkerPool:
         except (EOFError, OSError):
             yield from self._restart()
             return
-        if kind == "ready":
-            self._fork_server.ready = True
-        elif kind == "failed":
+        if kind == "failed":
             self.failure, trace = details
             self.failure.__cause__ = RuntimeError(f"in the process that starts the workers:\n{trace}")
         elif kind == "exited":
             number, code, peak = details
-            yield from self.remove(self._workers.pop(number), code, peak)
+            worker = self._workers.pop(number)
+            yield from self.remove(worker, code, peak)
+            self.failed_starts += not worker.pid
+            if self.failed_starts > MAX_FAILED_STARTS_PER_SLOT * self._size:
+                self.failure = startup_error(
+                    f"{self.failed_starts} of them ended right after their start, with code {code}"
+                )
             self.spawn()
 
     def remove(self, worker: WorkerHandle, code: int, peak: int) -> Iterator[WorkerMessage]:
@@ -200,26 +224,24 @@ class WorkerPool:
         while not worker.connection.closed and worker.connection.poll():
             yield from self._receive_from(worker)
         self._disconnect(worker)
-        self.failed_starts += not worker.pid
-        if self.failed_starts > MAX_FAILED_STARTS_PER_SLOT * self._size:
-            self.failure = startup_error(
-                f"{self.failed_starts} of them ended right after their start, with code {code}"
-            )
         yield worker, ("gone", code, peak)
 
     def _restart(self) -> Iterator[WorkerMessage]:
-        """Start another fork server, unless this one has never been ready: the next would fail likewise."""
+        """Start another fork server, whatever ended this one, unless it has told that the factory fails."""
         self._selector.unregister(self._fork_server.connection)
         self._fork_server.end()  # returns when the supervisor has killed every worker
-        for number in list(self._workers):
+        for number in list(self._workers):  # those that it had not forked yet, too: their orders died with it
             yield from self.remove(self._workers.pop(number), -signal.SIGKILL, 0)
         if self.failure is not None:
             return
-        if self._fork_server.ready:
-            self._open()
-        else:
-            code = self._fork_server.process.returncode
-            self.failure = startup_error(f"the process that starts them ended with code {code}")
+        self._server_deaths += 1
+        code = self._fork_server.process.returncode
+        died = f"the process that starts the workers ended with code {code}"
+        if self._server_deaths > (MAX_FORK_SERVER_KILLS if code in KILLED_CODES else MAX_FORK_SERVER_CRASHES):
+            self.failure = startup_error(f"{died}, {self._server_deaths} times in a row")
+            return
+        log.warning("%s, and is started again", died)
+        self._open()
 
     def _disconnect(self, worker: WorkerHandle) -> None:
         if not worker.connection.closed:

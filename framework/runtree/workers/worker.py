@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
 from types import FrameType
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from runtree.workers.executor import JobFunction
 from runtree.workers.log_capture import LogCapture
@@ -30,10 +30,8 @@ def serve_jobs(connection: Connection, function: JobFunction, fork_server: int, 
     die_with_parent(fork_server)
     become_subreaper()
     prefer_oom_kill()
-    try:
-        _Worker(connection, function, sync_reports).run()
-    except (EOFError, OSError):  # the driver is gone
-        os._exit(0)
+    # an error in here is one of this process or this machine: its code tells the pool, which starts another worker
+    _Worker(connection, function, sync_reports).run()
 
 
 class SigtermHandler:
@@ -99,12 +97,24 @@ class _Worker:
 
     def run(self) -> NoReturn:
         self._sigterm.install()
-        send_message(self._connection, "ready", self._pid)
+        self._send("ready", self._pid)
         while True:
             self._sigterm.set_idle()
-            kind, *arguments = self._connection.recv()
+            kind, *arguments = self._receive()
             if kind == "run":  # else a decision about a report of a job that has ended since
                 self._run_job(*arguments)
+
+    def _receive(self) -> Any:
+        try:
+            return self._connection.recv()
+        except (EOFError, OSError):  # the driver is gone
+            os._exit(0)
+
+    def _send(self, *message: Any) -> None:
+        try:
+            send_message(self._connection, *message)
+        except OSError:  # the driver is gone
+            os._exit(0)
 
     def _run_job(self, job: int, payload: bytes, memory: int | None, log: str | None) -> None:
         # What the last job may have changed about this process
@@ -114,7 +124,7 @@ class _Worker:
         with self._output.to(log):
             result = self._call(job, payload, memory)
         leaving = _has_children()
-        send_message(self._connection, "returned", job, result, leaving)
+        self._send("returned", job, result, leaving)
         if leaving:
             # Only a new worker is free of what the job left running: the fork server kills the children once this
             # process is gone, and objects in here that rely on them (a pool of processes) must not meet the next job
