@@ -1,8 +1,8 @@
 """Kills at random moments during a sweep: every run has to end once, whoever is killed.
 
-A sweep of quick runs is driven to its end while its processes are killed (SIGKILL): the driver, the supervisor, the fork
-server and workers, while they work and while they start. After a kill of the driver the sweep is resumed. In the end
-the ledger, the folders and the records are compared.
+A sweep of quick runs is driven to its end while its processes are killed (SIGKILL): the driver, the supervisor, the
+fork server and workers, while they work and while they start. After a kill of the driver the sweep is resumed. In the
+end the ledger, the folders and the records are compared.
 
     python benchmarks/kill_storm.py [--runs 1000] [--kills 100] [--seed 0] [--slots 2] [--folder DIR]
 
@@ -93,9 +93,7 @@ class Storm:
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.kills.items()))
         lines = [f"{self.kills.total()} kills: {kinds}", f"{self.sessions} sessions, {self.seconds:.0f} s"]
         lines += [f"{len(self.events('ended'))} of {self.runs} runs ended, {len(died)} attempts of {len(again)} died"]
-        faults = self.faults()
-        lines += ["lost 0, twice 0, ended by a helper 0, orphans 0"] if not faults else faults
-        return "\n".join(lines)
+        return "\n".join([*lines, *(self.faults() or ["lost 0, twice 0, ended by a helper 0, orphans 0"])])
 
 
 def storm(folder: Path, runs: int, kills: int, seed: int, slots: int, *more: str) -> Storm:

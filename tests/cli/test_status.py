@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import os
 import re
@@ -8,7 +10,9 @@ import time
 
 import pytest
 
+from runtree.cli.resume import _format_progress
 from runtree.cli.sweep.ledger_reader import LedgerReader
+from runtree.records import locks
 
 
 def test_an_ended_sweep_says_why_and_how_to_go_on(runtree, copied, real_sweep):
@@ -221,3 +225,41 @@ def test_neither_status_nor_stop_nor_completion_loads_anything_heavy(copied):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-2:] == [f"['{copied.path.name}']", "[]"]
+
+
+def test_attempts_that_died_are_told_with_their_causes(runtree, write_sweep, told):
+    died = [
+        {"event": "died", "run": run, "attempt": attempt, "cause": f"it held {run}{attempt} MiB", "at": 1.0}
+        for run, attempt in ((0, 1), (0, 2), (1, 1), (1, 1))  # the last line was written twice
+    ]
+    other = {"event": "died", "run": 1, "attempt": 2, "cause": "OSError", "at": 1.0}
+    folder = write_sweep(told.opened(), told.asked(0), told.asked(1), *died, other, told.ended(0, 0.5, attempt=3))
+    text = "4 attempts at 2 runs died and were tried again: it held 01 MiB (3), OSError (1)"
+    assert text in runtree("status").out.replace("\n         ", " ")
+    expected = {"attempts": 4, "runs": 2, "causes": {"it held 01 MiB": 3, "OSError": 1}}
+    assert json.loads(runtree("status", "--json").out)["sweep"]["deaths"] == expected
+    assert text in _format_progress(LedgerReader(folder).read(), 0)  # what `resume` says
+
+
+def test_without_locks_no_sweep_is_said_to_be_running_and_nothing_works_on_it(runtree, write_sweep, told, monkeypatch):
+    def refuse(handle, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    folder = write_sweep(told.opened(), told.asked(0), told.ended(0, 0.5))
+    folder.lock.write_text('{"pid": 7, "host": "here"}')
+    (folder.path / "attempts" / "0000-1").mkdir(parents=True)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    locks._warn_once.cache_clear()
+    said = runtree("status")
+    assert "interrupted: its process ended without recording a reason" in said.out
+    assert runtree("stop").out == "no sweep is running\n"
+    assert "is not running" in runtree("stop", "latest").out
+    cleaned = runtree("clean", "--yes", "--older", "0s")
+    assert "on a file system without locks" in cleaned.out + cleaned.err
+    assert (folder.path / "attempts" / "0000-1").exists()
+    for words in (("resume", "latest", "compute.slots=1"), ("train", "data=iris", "algorithm=dummy")):
+        said = runtree(*words)
+        assert said.code == 2, said
+        assert "without locks (No locks available)" in said.err, said.err
+        assert "Traceback" not in said.err
+    assert [path.name for path in (folder.path.parent).iterdir()] == [folder.path.name]

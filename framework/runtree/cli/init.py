@@ -13,6 +13,7 @@ import click
 
 from runtree.cli.format import command, next_steps
 from runtree.contract.errors import DataError, RequestError, unknown
+from runtree.contract.storage import reason, remedy
 
 EXPERIMENT = "baseline"
 EXPERIMENT_FILE = f"conf/experiment/{EXPERIMENT}.yaml"
@@ -210,5 +211,5 @@ def _write_files(folder: Path, files: Mapping[str, str]) -> tuple[list[str], lis
                 raise RequestError(f"{error.filename} is a file, not a folder") from None
             kept.append(name)
         except OSError as error:
-            raise RequestError(f"{folder / name}: cannot be written ({error.strerror})") from None
+            raise RequestError(f"{folder / name}: cannot be written ({reason(error)})", remedy(error)) from None
     return created, kept

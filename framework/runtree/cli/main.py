@@ -280,6 +280,12 @@ def _run_verb(arguments: list[str] | None) -> int:
     except RuntreeError as error:
         _print_error("\n  ".join([str(error), *_blocked_hint(error)]), error)
         return error.exit_code
+    except OSError as error:
+        from runtree.contract.storage import system_error, system_fault
+
+        fault = system_fault(error)
+        _print_error(str(system_error(fault, "the system")) if fault else _describe_bug(error), error)
+        return 1
     # code that a verb of ours has called; a verb of a plugin may end as it likes
     except SystemExit as error:
         # click itself exits after a broken pipe (`| head`), with streams that ignore it
@@ -293,7 +299,7 @@ def _run_verb(arguments: list[str] | None) -> int:
     # an error that nothing above has turned into a message is a bug, and its traceback is one option away. A plugin may
     # raise what is no Exception
     except BaseException as error:
-        _print_error(f"{type(error).__name__}: {first_line(error)}\n  for the traceback: runtree --traceback …", error)
+        _print_error(_describe_bug(error), error)
         return 1
 
 
@@ -302,6 +308,10 @@ def _blocked_hint(error: RuntreeError) -> list[str]:
     blocked = os.environ.get("RUNTREE_BLOCK", "")
     told = blocked and "unknown" in error.message
     return [f"plugins left out by --block or RUNTREE_BLOCK: {blocked}"] if told else []
+
+
+def _describe_bug(error: BaseException) -> str:
+    return f"{type(error).__name__}: {first_line(error)}\n  for the traceback: runtree --traceback …"
 
 
 def _print_error(text: str, error: BaseException | None = None) -> None:

@@ -26,13 +26,15 @@ or never written. With -o it is written to FILE, and the folder is not changed.
 def report_command(what: str, output: Path | None, show: bool, outputs: str) -> None:
     from runtree.app.report import write_any_report
     from runtree.contract.errors import RequestError
+    from runtree.contract.storage import reason, remedy
     from runtree.records.commands import run_name
     from runtree.records.layout import SweepFolder
 
     try:
         written = write_any_report(Path(outputs), what, output)
     except OSError as error:
-        raise RequestError(f"{error.filename or output}: cannot write the report ({error.strerror})") from None
+        place = error.filename or output
+        raise RequestError(f"{place}: cannot write the report ({reason(error)})", remedy(error)) from None
     kilobytes = written.file.stat().st_size / 1000
     click.echo(labelled("report", f"{display_path(written.file)}   ({kilobytes:,.0f} kB) of {written.name}"))
     for line in written.missing:

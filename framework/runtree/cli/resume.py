@@ -52,9 +52,6 @@ def resume_command(
     if "=" in sweep and not Path(sweep).exists():  # only overrides were typed
         sweep, overrides = "latest", (sweep, *overrides)
     reader = LedgerReader(find_sweep(Path(outputs), sweep)).read()
-    if reader.holder is not None:
-        with reader.folder.held():  # raises the error that names the process, before anything is loaded
-            pass
     # before the app is loaded, which takes seconds
     check_resume_overrides(overrides)
     again = sum(1 for run in reader.book.runs.values() if run.state in retry)
@@ -65,6 +62,8 @@ def resume_command(
         suggestions = resume_suggestions(name, reader.criterion, reader.progress, outputs)
         click.echo(next_steps(suggestions or [command("status", name, outputs=outputs)]))
         return 0
+    with reader.folder.held():  # raises the error that names the process that holds it, before anything is loaded
+        pass
     click.echo(f"{reader.folder.path.name}: {_format_progress(reader, again)}", err=True)
     app = App()
     return run_observed_sweep(
@@ -85,4 +84,5 @@ def _format_progress(reader: "LedgerReader", again: int) -> str:
     runs = f"{ended} of {pluralize(total, 'run')}" if total is not None else pluralize(ended, "run")
     unfinished = f", {waiting} unfinished" if waiting else ""
     retried = f", {again} to be run again" if again else ""
-    return f"continuing after {runs} ({format_state_counts(reader.progress.states)}{unfinished}{retried})"
+    died = f"; {reader.progress.deaths}" if reader.progress.deaths else ""
+    return f"continuing after {runs} ({format_state_counts(reader.progress.states)}{unfinished}{retried}){died}"

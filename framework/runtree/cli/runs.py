@@ -128,6 +128,7 @@ def runs_command(
 @outputs_option()
 def export_command(output: Path, experiment: str | None, where: tuple[str, ...], outputs: str) -> None:
     from runtree.contract.errors import RequestError
+    from runtree.contract.storage import reason, remedy
     from runtree.records.dataframe import load_runs
 
     if output.suffix not in (".parquet", ".csv"):
@@ -138,7 +139,8 @@ def export_command(output: Path, experiment: str | None, where: tuple[str, ...],
     try:
         _write_table(table, output)
     except OSError as error:
-        raise RequestError(f"-o: cannot write {output} ({error.strerror})", "choose another file") from None
+        message = f"-o: cannot write {output} ({reason(error)})"
+        raise RequestError(message, "choose another file", remedy(error) and f"or {remedy(error)}") from None
     click.echo(f"wrote {output}: {pluralize(len(table), 'run')}, {pluralize(table.shape[1], 'column')}")
     click.echo(next_steps([command("runs", outputs=outputs) if len(table) else command("train")]))
 

@@ -97,6 +97,8 @@ def _print_status(reader: "LedgerReader", outputs: str) -> None:
         click.echo(wrapped("running", format_running(progress, reader.running)))
     elif waiting := sum(1 for _ in reader.book.waiting()):
         click.echo(labelled("", f"{pluralize(waiting, 'run')} unfinished"))
+    if progress.deaths:
+        click.echo(wrapped("died", progress.deaths))
     click.echo(wrapped("best", format_best(progress)))
     for name, text in progress.criteria(reader.seconds):
         click.echo(labelled("stop", f"{name}: {text}"))
@@ -176,6 +178,7 @@ def _make_document(reader: "LedgerReader") -> dict[str, Any]:
         "comparable": progress.comparable,
         "counts": {**progress.states, "waiting": sum(1 for _ in reader.book.waiting())},
         "most": progress.total,
+        "deaths": reader.book.count_deaths(),
         "seconds": reader.seconds,
         "seconds_left": progress.seconds_left(reader.seconds) if is_running else None,
         "running": [{"run": number, "seconds": seconds} for number, seconds in reader.running.items()],

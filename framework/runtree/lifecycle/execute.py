@@ -18,13 +18,14 @@ from runtree.config.resources import compute_arguments, read_resources
 from runtree.contract.errors import Pruned, RuntreeError
 from runtree.contract.protocols import Hooks, TargetResolver
 from runtree.contract.run import Stage
+from runtree.contract.storage import system_error, system_fault
 from runtree.contract.types import RunRecord
-from runtree.lifecycle.outcome import final_record, first_record, wrap_error
+from runtree.lifecycle.outcome import describe_state, final_record, first_record, wrap_error
 from runtree.lifecycle.score import score
 from runtree.lifecycle.stages import SAVE, order_stages, write_data_summary
 from runtree.lifecycle.trackers import with_trackers
 from runtree.records.environment import environment
-from runtree.records.layout import RunFolder
+from runtree.records.layout import RunFolder, release_folder
 from runtree.records.manifest import write_manifest
 from runtree.records.record import write_record
 from runtree.records.run_log import log_to_file
@@ -95,7 +96,13 @@ def execute(
     # the config is written before anything can fail, so that even a run that is killed can be repeated from its folder
     folder = request.open_folder()
     durable = request.keep is None
-    write_yaml(folder.config, request.frozen.written, durable)
+    try:
+        write_yaml(folder.config, request.frozen.written, durable)
+    except OSError as error:
+        release_folder(folder)
+        if (fault := system_fault(error)) is None:
+            raise
+        raise system_error(fault, folder.config, "nothing was trained") from error
     folder.folds.unlink(missing_ok=True)  # a resumed run fits all of its folds again
     with ExitStack() as stack:
         # the lock is released last, when the record says how the run ended: until then readers must see a running
@@ -134,16 +141,32 @@ def execute(
             log.error("%s", traceback.format_exc())
             state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             record = final_record(record, run, time.monotonic() - started, state, error)
-            write_record(folder, record, durable)
+            unwritten = try_to_record(folder, record, durable)
+            if unwritten is not None and state == "failed":
+                record = final_record(record, run, time.monotonic() - started, state, unwritten)
             request.on_end(record)
             hooks.moment("run_failed", run=run, error=error)
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            # first what ended the run; that its record could not be written either is in the hints
+            if (fault := system_fault(error) or unwritten) is not None:
+                raise system_error(fault, folder.path, *describe_state(record, written=unwritten is None)) from error
             # whatever foreign code raises, SystemExit too, is an error of the run and not the end of the process
-            if isinstance(error, (KeyboardInterrupt, RuntreeError)):
+            if isinstance(error, RuntreeError):
                 raise
             raise wrap_error(error, folder) from error
         request.on_end(record)
         hooks.moment("run_finished", run=run, record=record)
     return run
+
+
+def try_to_record(folder: RunFolder, record: RunRecord, durable: bool) -> OSError | None:
+    """Write the record of a run that has failed; return why it could not be written, None if it was."""
+    try:
+        write_record(folder, record, durable)
+    except OSError as error:
+        return error
+    return None
 
 
 def run_stages(

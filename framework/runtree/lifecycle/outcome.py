@@ -8,6 +8,7 @@ from runtree.config.freeze import FrozenConfig
 from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError, error_text, first_line
 from runtree.contract.redaction import redact_override
 from runtree.contract.types import RunRecord
+from runtree.records.commands import run_command
 from runtree.records.environment import scoring_providers
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.record import new_record
@@ -82,6 +83,16 @@ def objective_entry(run: ActiveRun) -> dict[str, Any]:
     # split
     value = run.metrics.get("validation", {}).get(metric.name)
     return {"metric": metric.name, "direction": direction, "part": "validation", "value": value}
+
+
+def describe_state(record: RunRecord, written: bool) -> tuple[str, ...]:
+    """Return what became of a run that the disk, or a limit of the system, ended, and how it is done again."""
+    if "/" in record.id:  # in a sweep, which says so itself and is resumed as a whole
+        return ()
+    if not RunFolder(record.folder).record.is_file():
+        return ("the run has no record; to remove what it has written: runtree clean",)
+    state = f"recorded as {record.state}" if written else "listed as interrupted, since its record could not be written"
+    return (f"the run is {state}; to do it again: {run_command('rerun', record)}",)
 
 
 def wrap_error(error: BaseException, folder: RunFolder) -> RunFailedError:

@@ -5,7 +5,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from runtree.contract.errors import DataError, MissingError, NotFoundError, Requ
 from runtree.contract.files import create_file, read_regular
 from runtree.contract.predictions import apply_preprocessing
 from runtree.contract.protocols import Hooks
+from runtree.contract.storage import reason, remedy
 from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest
@@ -331,9 +332,13 @@ def replace_file(target: Path) -> Iterator[Path]:
         yield draft
         draft.replace(target)
     except OSError as error:
-        raise RequestError(f"-o {target}: cannot be written ({error.strerror})") from None
+        # else of another file, such as that of the rows
+        if error.filename in (None, str(draft), str(target)):
+            raise RequestError(f"-o {target}: cannot be written ({reason(error)})", remedy(error)) from None
+        raise
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to tell
+            draft.unlink(missing_ok=True)
 
 
 def _csv_writer(file: Path) -> Any:

@@ -1,9 +1,11 @@
 """The stages save and report: the model with its description, and the page `report.html`."""
 
 import logging
+import shutil
 from typing import Any
 
 from runtree.contract.errors import RunFailedError, first_line, raise_if_ours
+from runtree.contract.storage import naming
 from runtree.lifecycle.load import table_options
 from runtree.lifecycle.outcome import final_record
 from runtree.lifecycle.replay import check_saved_model
@@ -26,8 +28,13 @@ def save(run: ActiveRun) -> None:
     folder = RunFolder(run.folder)
     folder.model.mkdir()
     # plugins are called before runtree's own hook, so that a plugin can save its own estimators in its own format
-    with without_secrets(run.model):
-        format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
+    try:
+        with without_secrets(run.model), naming(folder.model):
+            format_name = run.hooks.first("save_model", model=run.model, folder=folder.model)
+    except Exception:
+        # half a file is of no use, and on a full disk it takes the room that the record needs
+        shutil.rmtree(folder.model, ignore_errors=True)
+        raise
     if format_name is None:
         raise RunFailedError(f"no plugin can save a {type(run.model).__name__}")
     description: dict[str, Any] = {"format": format_name, "task": run.data.task}

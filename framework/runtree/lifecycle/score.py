@@ -13,6 +13,7 @@ from typing import Any
 
 from runtree.contract.errors import DataError, DivergedError, RunFailedError
 from runtree.contract.predictions import Predictions, encode_target, read_predictions
+from runtree.contract.storage import naming
 from runtree.contract.types import Evaluation, Metric
 from runtree.lifecycle.refit import is_refitted, refit
 from runtree.records.layout import RunFolder
@@ -46,7 +47,8 @@ def score(run: ActiveRun) -> None:
     write_json(folder.metrics, {**run.metrics, **folds, **run.details, **undefined}, durable=final)
     # only now is the deferred table of predictions built: most runs of a sweep never need it
     if final:
-        run.predictions.to_parquet(folder.predictions, index=False)
+        with naming(folder.predictions):
+            run.predictions.to_parquet(folder.predictions, index=False)
     # after the files are written: they show how far the run came
     check_objectives(run)
 

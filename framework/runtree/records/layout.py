@@ -1,14 +1,12 @@
 """The output tree: every file name in it, and how a folder is claimed and locked by one process."""
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import socket
-import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -18,6 +16,8 @@ from typing import Any
 from runtree.contract.commands import command, display_path
 from runtree.contract.errors import NotFoundError, RequestError, first_line
 from runtree.contract.files import is_within, load_yaml, open_regular, read_regular
+from runtree.contract.storage import reason, remedy
+from runtree.records.locks import acquire_lock, check_locks, is_locked, open_lock
 
 
 @dataclass(frozen=True)
@@ -69,59 +69,29 @@ class RunFolder:
 
     def is_held(self) -> bool:
         """Return whether a living process holds this folder."""
-        try:
-            # without O_CREAT: looking at a run must not leave a file in
-            # it, and a run without a lock file was never held
-            handle = open_regular(self.lock, os.O_RDWR | os.O_NOFOLLOW)
-        except OSError:
+        handle = open_lock(self.lock)
+        if handle is None:
             return False
         try:
-            # flock and not lockf: POSIX locks belong to the process,
-            # which loses them when it closes any other handle of the file
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
+            return is_locked(handle, self.lock)
         finally:
             os.close(handle)
-        return False
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder by a kernel lock.
-
-        The kernel releases the lock when the process ends, however it ends. A file with a process id would stay behind
-        after a kill, and the id may by then be that of another process.
-        """
+        """Hold the folder by a kernel lock, which the kernel releases when the process ends."""
         try:
             handle = open_regular(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         except OSError as error:
             raise not_writable_error(self.path, error) from None
         try:
-            acquire_lock(handle)
+            try:
+                acquire_lock(handle, self.lock)
+            except BlockingIOError:
+                raise RequestError(f"{self.path}: another process works in this folder") from None
             yield
-        except BlockingIOError:
-            raise RequestError(f"{self.path}: another process works in this folder") from None
         finally:
             os.close(handle)
-
-
-def acquire_lock(handle: int) -> None:
-    """Lock an open file exclusively.
-
-    Raises
-    ------
-    BlockingIOError
-        Another process holds it.
-    """
-    # `is_held` takes the lock for an instant only to see whether that is possible: so a few attempts, 0.2 s in all
-    for pause in (0.001, 0.01, 0.05, 0.14):
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(pause)
-        else:
-            return
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def timestamp() -> str:
@@ -157,6 +127,7 @@ def use_sweep_folder(path: Path) -> Path:
     # the ledger is what makes a folder a sweep, here as in every listing
     if (path / "ledger.jsonl").exists():
         raise RequestError(f"{path} already contains a sweep", f"resume it: {command('resume', str(path))}")
+    _check_locks(path)
     return path
 
 
@@ -172,6 +143,7 @@ def make_unique_folder(parent: Path, name: str, ending: str = "") -> Path:
             "choose another experiment.name, or make the output folder itself the link",
         )
     _make(parent)
+    _check_locks(parent)
     for number in count(1):
         # the number stands before the ending: "-sweep" must stay last, because listings recognize sweeps by it
         folder = parent / (f"{name}{ending}" if number == 1 else f"{name}-{number}{ending}")
@@ -194,6 +166,7 @@ def use_run_folder(path: Path) -> RunFolder:
         It contains a run already, or cannot be written to.
     """
     _make(path)
+    _check_locks(path)
     folder = RunFolder(path)
     try:
         # O_EXCL makes the check and the claim one system call: two processes cannot both find the folder free
@@ -205,6 +178,15 @@ def use_run_folder(path: Path) -> RunFolder:
     return folder
 
 
+def release_folder(folder: RunFolder) -> None:
+    """Remove the folder of a run if nothing was written into it: it is no run, and shows in no listing."""
+    with suppress(OSError):
+        if not folder.config.stat().st_size:  # as `use_run_folder` has claimed it
+            folder.config.unlink()
+    with suppress(OSError):  # not empty
+        folder.path.rmdir()
+
+
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -212,10 +194,19 @@ def _make(folder: Path) -> None:
         raise not_writable_error(folder, error) from None
 
 
+def _check_locks(folder: Path) -> None:
+    try:
+        check_locks(folder)
+    except OSError as error:
+        raise not_writable_error(folder, error) from None
+
+
 def not_writable_error(folder: Path, error: OSError) -> RequestError:
     """Return the error for a folder that cannot be written to."""
     return RequestError(
-        f"outputs: cannot write to {folder} ({error.strerror})", "choose another folder: outputs=/path/to/folder"
+        f"outputs: cannot write to {folder} ({reason(error)})",
+        "choose another folder: outputs=/path/to/folder",
+        remedy(error) and f"or {remedy(error)}",
     )
 
 
@@ -282,7 +273,7 @@ class SweepFolder:
             raise not_writable_error(self.path, error) from None
         try:
             try:
-                acquire_lock(handle)
+                acquire_lock(handle, self.lock)
             except BlockingIOError:
                 raise RequestError(
                     f"{self.path} is in use by another process: {describe_holder(self.holder())}",
@@ -304,17 +295,13 @@ class SweepFolder:
 
     def holder(self) -> dict[str, Any] | None:
         """Return the process that holds the sweep (pid, host, since), None if none does."""
-        try:
-            handle = open_regular(self.lock, os.O_RDWR | os.O_NOFOLLOW)
-        except OSError:
+        handle = open_lock(self.lock)
+        if handle is None:
             return None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return _parse_holder(os.pread(handle, 4096, 0))
+            return _parse_holder(os.pread(handle, 4096, 0)) if is_locked(handle, self.lock) else None
         finally:
             os.close(handle)
-        return None
 
 
 def read_description(folder: SweepFolder) -> dict[str, Any]:

@@ -56,7 +56,8 @@ class Ledger:
             self._unsynced = True
             if durable:
                 self.sync()
-        except OSError:
+        except OSError as error:
+            error.filename = error.filename or str(self.file)
             # a line without its end would merge with the next one
             os.ftruncate(self._handle, size)
             raise

@@ -4,7 +4,6 @@ Choosing by the score on the test set makes a second validation set of it. So ea
 removing runs does not remove the count.
 """
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runtree.contract.files import open_regular, read_regular
 from runtree.records.layout import TEST_ACCESS_NAME, timestamp
 from runtree.records.ledger import Ledger, parse
+from runtree.records.locks import acquire_lock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +77,7 @@ def _locked(file: Path) -> Iterator[Path]:
     """Hold a file by a kernel lock, which is released when the process ends."""
     handle = open_regular(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        acquire_lock(handle, file, wait=True)
         yield file
     finally:
         os.close(handle)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from textwrap import indent
@@ -12,6 +13,7 @@ from typing import Any
 
 from runtree.contract.files import APPEND, create_file, open_regular
 from runtree.contract.redaction import holds_secret, redact_values
+from runtree.contract.storage import naming
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
@@ -25,8 +27,10 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
     try:
         _write_whole(aside, content, durable)
         os.replace(aside, path)  # noqa: PTH105 - Path.replace takes three times as long, for a return value we do not need
-    except OSError:
-        aside.unlink(missing_ok=True)
+    except OSError as error:
+        with suppress(OSError):  # the first error is the one to tell
+            aside.unlink(missing_ok=True)
+        error.filename = str(path)  # it has none, or that of the temporary file
         raise
     if durable:  # the rename is an entry of the folder, which the fsync of the file does not cover
         sync_folder(path.parent)
@@ -78,7 +82,7 @@ def write_yaml(path: Path, content: Mapping[str, Any], durable: bool = True) -> 
 def append_line(path: Path, content: Any) -> None:
     """Append one JSON line. Readers skip a torn last line."""
     # opened each time: a handle that is kept would be shared with forked workers
-    with os.fdopen(open_regular(path, APPEND), "ab") as file:
+    with naming(path), os.fdopen(open_regular(path, APPEND), "ab") as file:
         file.write(dump_json(content, spaces=0) + b"\n")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from runtree.contract.card import CARD, NAME, WEIGHTS, ModelCard, refuse_pickles
 from runtree.contract.errors import DataError, NotFoundError, RequestError, unknown
 from runtree.contract.files import read_regular
+from runtree.contract.storage import reason, remedy
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest, sha256
@@ -139,7 +140,8 @@ def _taken(folder: Path) -> RequestError:
 
 
 def _not_writable(zoo: Path, error: OSError) -> RequestError:
-    return RequestError(f"zoo: cannot write to {zoo} ({error.strerror})", "choose another folder: --zoo DIR")
+    message = f"zoo: cannot write to {zoo} ({reason(error)})"
+    return RequestError(message, "choose another folder: --zoo DIR", remedy(error) and f"or {remedy(error)}")
 
 
 def make_file_card(name: str, file: Path) -> ModelCard:

@@ -1,10 +1,12 @@
 """How an attempt at a run ended when its worker did not say so, and whether the run is tried again."""
 
 import errno
+import os
 from dataclasses import replace
 from typing import Any, Literal
 
 from runtree.contract.errors import RuntreeError
+from runtree.contract.storage import DISK_ERRORS
 from runtree.contract.types import RunRecord
 from runtree.sweeps.messages import AttemptResult, RunRequest
 from runtree.workers.executor import JobDied, describe_exit
@@ -22,7 +24,7 @@ TRANSIENT_ERRORS = (
     "BlockingIOError",
 )
 # A worker's error arrives as text: its errno is lost, but not the text that the C library has for it.
-DISK_FULL_MESSAGES = ("No space left on device", "Disk quota exceeded", "File too large", "Read-only file system")
+DISK_FULL_MESSAGES = tuple(os.strerror(number) for number in DISK_ERRORS)
 
 # Why the driver terminated a run: Ctrl-C, a request to stop or a criterion that terminates, the end of `max_seconds`
 Termination = Literal["interrupt", "stop", "time"]
@@ -33,7 +35,7 @@ STOP_REASONS: dict[Termination, str] = {"stop": "interrupted", "time": "max_seco
 
 def is_disk_full(error: OSError) -> bool:
     """Return whether the disk takes no more: full, over a quota or a limit, read-only by now, or broken."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+    return error.errno in DISK_ERRORS
 
 
 def disk_full_message(error: OSError) -> str:
@@ -77,8 +79,9 @@ def result_from_return(value: Any, termination: Termination | None, cause: str |
     termination, cause
         Why the driver, or the executor, stopped the run; None: it did not.
     """
-    if isinstance(value, RuntreeError):  # the request itself was refused, before any folder was made
-        return AttemptResult("failed", "error", error=error_record(type(value).__name__, value.message, *value.hints))
+    if isinstance(value, RuntreeError):  # the request itself was refused, or not even a record could be written
+        refusal = error_record(type(value).__name__, value.message, *value.hints)
+        value = AttemptResult("failed", "error", error=refusal)
     if not isinstance(value, AttemptResult):
         return AttemptResult("failed", "error", error=error_record("TypeError", f"the worker returned {value!r}"))
     if value.state == "interrupted":

@@ -58,6 +58,7 @@ def finish(
     # Even if a criterion was reached meanwhile, an interrupted sweep has not ended
     if driver.stop_cause and (stop["criterion"] is None or driver.stop_cause in UNFINISHED):
         stop |= {"criterion": STOP_CRITERIA[driver.stop_cause], "explanation": _explain_stop(driver)}
+    stop["deaths"] = driver.state.count_deaths()
     driver.on_disk(_write_results, driver, folder, stop)
     if driver.stop_cause in UNFINISHED:
         return stop

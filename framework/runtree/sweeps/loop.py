@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from runtree.contract.commands import command, display_path
 from runtree.contract.errors import RequestError
+from runtree.contract.storage import reason, remedy
 from runtree.records.layout import timestamp
 from runtree.records.ledger import Ledger
 from runtree.sweeps.attempts import (
@@ -135,8 +136,9 @@ class Driver:
             self.ledger.sync()
         except OSError as error:
             raise RequestError(
-                f"{folder}: cannot be written to ({error.strerror})",
-                f"make room, then: {command('resume', display_path(folder))}",
+                f"{folder}: cannot be written to ({reason(error)})",
+                remedy(error),
+                f"then: {command('resume', display_path(folder))}",
             ) from None
         self.tasks.session = self.state.sessions
         # ended in former sessions: their files were not durable, so they are compared with the ledger at the end

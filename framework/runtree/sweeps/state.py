@@ -4,10 +4,12 @@ A running sweep and a resumed one go through the same code: each event is applie
 read back.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from runtree.contract.errors import without_numbers
 from runtree.sweeps.messages import AttemptResult
 
 FINISHED_STATES = ("completed", "pruned", "failed", "stopped", "interrupted")
@@ -113,6 +115,7 @@ class SweepState:
         self.warm: Mapping[str, Any] = {}
         self.seconds = 0.0
         self.sessions = 0
+        self.deaths: dict[tuple[int, int], str] = {}  # causes, by run and attempt
         self._latest_run: dict[str, int] = {}  # by config key; one that measured something is not replaced
         self._reusing: dict[int, list[TrialKey]] = {}  # trials that reuse the result of a run
 
@@ -165,6 +168,7 @@ class SweepState:
             self._reusing.setdefault(number, []).append(key)
 
     def _on_died(self, event: Mapping[str, Any]) -> None:
+        self.deaths[int(event["run"]), int(event["attempt"])] = str(event.get("cause") or "unknown")
         run = self.runs.get(int(event["run"]))
         if run is not None:  # missing if the line of its begin is damaged
             run.attempts, run.state = int(event["attempt"]) + 1, "queued"
@@ -256,6 +260,16 @@ class SweepState:
     def waiting(self) -> Iterator[RunState]:
         """Yield the runs that have begun and not ended, by number."""
         return (run for _, run in sorted(self.runs.items()) if not run.is_finished)
+
+    def count_deaths(self) -> dict[str, Any]:
+        """Return how many attempts at how many runs died and were tried again, and how often of what.
+
+        Causes that differ only in numbers are one; the first of each kind stands for it.
+        """
+        first: dict[str, str] = {}
+        causes = Counter(first.setdefault(without_numbers(cause), cause) for cause in self.deaths.values())
+        runs = len({run for run, _ in self.deaths})
+        return {"attempts": len(self.deaths), "runs": runs, "causes": dict(causes.most_common())}
 
     def completed(self) -> list[RunState]:
         """Return the runs that completed, by number."""

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runtree.cli.format import format_cell, format_duration, format_error
+from runtree.cli.format import format_cell, format_duration, format_error, pluralize
 from runtree.contract.errors import without_numbers
 from runtree.sweeps.results import is_fully_measured, scored_on
 
@@ -103,6 +103,16 @@ class ProgressState:
     def best(self) -> tuple["Trial", tuple[float, ...]] | None:
         """Return the best trial; with several objectives that with the best first objective."""
         return max(self.front.best, key=lambda pair: self.first_objective_sign * pair[1][0], default=None)
+
+    @property
+    def deaths(self) -> str:
+        """Return how many attempts died and were tried again, and of what; "" where none did."""
+        counts = self.book.count_deaths()
+        if not counts["attempts"]:
+            return ""
+        causes = ", ".join(f"{cause} ({count})" for cause, count in counts["causes"].items())
+        runs = pluralize(counts["runs"], "run")
+        return f"{pluralize(counts['attempts'], 'attempt')} at {runs} died and were tried again: {causes}"
 
     def ranked_algorithms(self) -> list[tuple[str, AlgorithmProgress]]:
         """Return the algorithms, the best first, those without a score last."""

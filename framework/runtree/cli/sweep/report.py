@@ -72,6 +72,8 @@ def print_sweep(swept: "SweepResult") -> int:
         _print_test(plan, driver, progress)
         _print_advice(plan)
     _print_failures(plan, progress)
+    if progress.deaths:
+        click.echo("\n" + wrapped("died", progress.deaths))
     click.echo()
     click.echo(labelled("folder", display_path(plan.folder.path)))
     if any(plan.folder.plots.glob("*.svg")):
