@@ -20,7 +20,7 @@ def keep(number: int, score: float | None = 0.5, days: float = 30, where: str = 
     ranked = {"metric": "accuracy", "direction": "maximize", "part": "validation", "value": score}
     record = {
         "id": path.name, "experiment": "e", "state": "completed", "reason": None, "started": moment,
-        "finished": moment, "config": {}, "objective": ranked, "metrics": {"validation": {"accuracy": score}},
+        "finished": moment, "config": {"algorithm.alpha": number}, "objective": ranked, "metrics": {"validation": {"accuracy": score}},
         "fingerprints": {"config": "c", "data": "d"}, "error": None,
     }  # fmt: skip
     (path / "model").mkdir(parents=True)
@@ -129,7 +129,7 @@ def test_heavy_leaves_go_from_all_but_the_best_and_the_run_stays_as_it_was(runtr
 def test_the_best_is_the_smallest_where_it_is_to_be_minimised(runtree):
     for number, loss in enumerate((0.1, 0.7)):
         ranked = {"metric": "rmse", "direction": "minimize", "part": "validation", "value": loss}
-        keep(number, objective=ranked)
+        keep(number, objective=ranked, metrics={"validation": {"rmse": loss}})
     assert chosen(runtree) == {("artifacts", NAMES[1])}
 
 

@@ -138,7 +138,14 @@ SWEEPS = [
     (["algorithm=interval(0,1)", "tuner=random"], ["algorithm: each value needs a config of its own", "algorithm=A,B"]),
     (["tuner.stop.max_run=3"], ["unknown config key 'tuner.stop.max_run'", "did you mean: tuner.stop.max_runs"]),
     (["tuner.stop.max_runs=0"], ["tuner.stop.max_runs: 0 is not a whole number from 1"]),
-    (["algorithm=logistic", "seed=1,2", "tuner=tpe"], ["seed: a tuner compares scores", "tuner.repeats=3"]),
+    (["algorithm=logistic", "evaluator=holdout,cross_validation", "tuner=tpe"], ["evaluator: a tuner compares scores"]),
+    (["algorithm=logistic", "seed=1,2.5"], ["seed: 1,2.5 is not a list of whole numbers"]),
+    (["algorithm=logistic", "seed=1,2", "tuner.repeats=3"], ["tuner.repeats=3 takes as many seeds", "2 are named"]),
+    *(
+        (["algorithm=knn", swept, f"tuner.stop.{criterion}=2"], [f"tuner.stop.{criterion} needs one ranking", key])
+        for swept, key in (("data=iris,wine", "data"), ("data.test_size=0.2,0.3", "data.test_size"))
+        for criterion in ("patience.runs", "target", "convergence.window")
+    ),
     (["algorithm=logistic", "algorithm.D=1,2"], ["unknown config key 'algorithm.D'", "possible: algorithm.C"]),
     (
         ["tuner=random", "algorithm.C=tag(log,interval(1e-4,1e2))", "tuner.stop.patience.runs=10"],

@@ -54,7 +54,9 @@ def test_what_happens_to_running_jobs_is_told(stop, reached, told):
 
 def test_a_grid_is_counted(runtree):
     said = runtree("plan", "-m", *SWEEP, "seed=1,2,3")
-    assert "plan     grid over knn, naive_bayes: 6 runs (search space: 6 configurations), 1 in parallel" in said.out
+    assert (
+        "plan     grid over knn, naive_bayes: 6 runs (search space: 2 configurations, each with 3 seeds), " in said.out
+    )
     assert "each run is scored on the test set" in said.out
 
 

@@ -165,7 +165,7 @@ def test_an_unreadable_run_is_one_line_of_warning(runtree):
 
 def test_a_ranking_over_several_tables_is_remarked_upon(runtree):
     keep("r1"), keep("r2", fingerprints={"data": "other"})
-    assert "runs on 2 tables are not comparable" in runtree("runs", "--sort", "accuracy").err
+    assert "note: these runs are not comparable: other data: " in runtree("runs", "--sort", "accuracy").err
     assert runtree("runs").err == ""
 
 

@@ -118,7 +118,8 @@ def test_the_last_session_is_the_one_that_counts(runtree, write_sweep, told):
     found = json.loads(runtree("status", "--json").out)["sweep"]
     assert (found["state"], found["most"]) == ("interrupted", 30)
     assert found["counts"]["completed"] == 2
-    assert found["best"] == {"runs": [1], "family": "a", "objectives": [0.7], "values": {"algorithm.x": 0.1}}
+    expected = {"runs": [1], "family": "a", "objectives": [0.7], "values": {"algorithm.x": 0.1}}
+    assert found["best"] == {**expected, "sd": None, "overrides": None, "command": None}, "no run has a record"
 
 
 def test_repeats_count_once_with_their_mean(write_sweep, told):

@@ -95,10 +95,12 @@ def test_several_objectives_are_told_as_a_front(report, write_sweep, told):
 def test_runs_over_several_splits_make_no_ranking(report, write_sweep, told):
     other = {"data": "d", "split": "another"}
     out = report(write_sweep(told.opened(), told.ended(0, 0.5), told.ended(1, 0.9, fingerprints=other)), "")[1]
-    assert "no ranking, since the runs differ in data or split" in out
-    assert "rank" not in out.replace("ranking", "")
-    assert "best" not in out
-    assert out.index("\n0000 ") < out.index("\n0001 ")
+    assert "2 rankings, since the runs differ in data, split or scoring" in out
+    assert [line.split()[:2] for line in out.splitlines() if line.startswith("   1  ")] == [
+        ["1", "0000"],
+        ["1", "0001"],
+    ]
+    assert out.count("\nbest ") == 2, "each ranking has a best of its own"
 
 
 def test_failures_are_grouped_and_one_log_is_named(report, write_sweep, told):

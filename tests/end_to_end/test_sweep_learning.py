@@ -129,7 +129,6 @@ REFUSED = {
     ),
     "no end": (["algorithm=logistic", "tuner=random"], "never end"),
     "data under a tuner": (["data=iris,wine", "algorithm=knn", "tuner=tpe", "tuner.stop.max_runs=5"], "tuner=grid"),
-    "seeds under a tuner": (["seed=1,2", "algorithm=knn", "tuner=tpe", "tuner.stop.max_runs=5"], "tuner.repeats"),
     "a tuner as a range": (["tuner=tpe,random", "algorithm=knn"], "cannot be swept over"),
     "bounds that the algorithm refuses": (
         ["algorithm=knn", "tuner=random", "algorithm.n_neighbors=range(-3,4)", "tuner.stop.max_runs=5"],

@@ -50,7 +50,7 @@ def the_sweep(folder):
 def test_a_plain_grid_is_hydras_in_hydras_order(runtree, folder):
     said = runtree("train", "-m", "algorithm=dummy,knn", "seed=range(0,3)", *QUICK)
     assert said.code == 0, said.err
-    tried = [(event["values"]["algorithm"], event["values"]["seed"]) for event in ledger(the_sweep(folder))]
+    tried = [(event["values"]["algorithm"], event["repeat"]) for event in ledger(the_sweep(folder))]
     assert tried == [(algorithm, seed) for algorithm in ("dummy", "knn") for seed in range(3)]
     for number, (algorithm, seed) in enumerate(tried):
         config = yaml.safe_load((the_sweep(folder) / "runs" / f"{number:04d}" / "config.yaml").read_text())

@@ -142,7 +142,13 @@ def test_multirun_makes_a_sweep_with_a_run_for_each_combination(runtree, folder)
     assert [tuple(record["overrides"][:2]) for record in records] == [
         (f"algorithm={algorithm}", f"seed={seed}") for algorithm in ("dummy", "naive_bayes") for seed in (1, 2)
     ]
-    assert said.out.count("dummy") == 2
+    ranked = [line.split() for line in said.out.splitlines() if line.split()[:1] in (["1"], ["2"])]
+    assert [words[1] for words in ranked] == ["0002-0003", "0000-0001"], "a line for each configuration, not each run"
+    assert "\ncommand  runtree train algorithm=naive_bayes seed=1 data=iris" in said.out
+    best = json.loads(runtree("status", "--json").out)["sweep"]["best"]
+    assert best["overrides"] == records[2]["overrides"] and best["sd"] is not None
+    rows = json.loads(runtree("compare", "--json").out)["lines"]
+    assert [row["overrides"][:2] for row in rows] == [list(records[first]["overrides"][:2]) for first in (2, 0)]
     assert json.loads(runtree("runs", "--json").out)["runs"][0]["state"] == "completed"
 
 

@@ -4,10 +4,10 @@ import pytest
 
 from runtree.contract.errors import RequestError
 from runtree.records import environment
-from runtree.records.compare.comparability import _scored_by
+from runtree.records.compare.comparability import scored_by
 from runtree.statistics.metrics import accuracy
 from runtree.sweeps.identity import check_same
-from runtree.sweeps.results import is_comparable
+from runtree.sweeps.results import Objectives
 from runtree.sweeps.state import SweepState
 from runtree.sweeps.warm_start import difference
 
@@ -29,7 +29,7 @@ def test_what_plugins_contribute_to_scores_is_named_with_its_version(installed):
 
 def test_a_comparison_looks_at_the_metric_that_it_is_made_by():
     text = "gain: kit 1.0; youden: kit 2.0"
-    assert (_scored_by(text, "youden"), _scored_by(text, "f1"), _scored_by(None, "f1")) == (
+    assert (scored_by(text, "youden"), scored_by(text, "f1"), scored_by(None, "f1")) == (
         "youden: kit 2.0",
         None,
         None,
@@ -42,8 +42,11 @@ def test_another_version_is_neither_ranked_nor_resumed_nor_learned_from(tmp_path
         event = {"event": "ended", "run": run, "family": "", "trial": run, "repeat": 0, "of": 1, "values": {}}
         return event | {"same": str(run), "state": "completed", "objectives": [0.5], "fingerprints": fingerprints}
 
-    assert is_comparable(SweepState().apply_all([ended(0, "1.0"), ended(1, "1.0")]))
-    assert not is_comparable(SweepState().apply_all([ended(0, "1.0"), ended(1, "2.0")]))
+    youden, f1 = (Objectives(((name, "maximize"),)) for name in ("youden", "f1"))
+    assert youden.are_comparable(SweepState().apply_all([ended(0, "1.0"), ended(1, "1.0")]))
+    changed = SweepState().apply_all([ended(0, "1.0"), ended(1, "2.0")])
+    assert not youden.are_comparable(changed)
+    assert f1.are_comparable(changed), "as `compare` does, it looks at the metric that it ranks by"
     old, new = ({"families": {}, "scoring": f"youden: kit {version}"} for version in ("1.0", "2.0"))
     with pytest.raises(RequestError, match="scoring"):
         check_same(old, new, tmp_path)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.ledger import read_ledger
+from runtree.sweeps.leaderboard import rank_trials
 from runtree.sweeps.proposer import Study, choose_study
-from runtree.sweeps.results import rank_trials
 from runtree.sweeps.search_space import SearchSpace
 from runtree.tuners.grid import Grid
 from runtree.tuners.optuna_tuner import OptunaTuner

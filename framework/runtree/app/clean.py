@@ -17,6 +17,14 @@ from runtree.records.cleanup import (
     remove_artifacts,
     unfinished_removals,
 )
+from runtree.records.compare.comparability import group_comparable
+from runtree.records.compare.configurations import (
+    RankingMetric,
+    RecordColumns,
+    completed_rows,
+    group_configurations,
+    scored_rows,
+)
 from runtree.records.index import RunIndex, query_index
 from runtree.records.layout import RunFolder, SweepFolder, read_description
 from runtree.records.ledger import read_ledger
@@ -28,41 +36,37 @@ from runtree.sweeps.state import SweepState
 
 
 def find_best_runs(records: Sequence[RunRecord]) -> set[Path]:
-    """Return the folders of the best runs: of each experiment on one table by one metric, and of each sweep.
+    """Return the folders of the best runs: of those of an experiment that may be ranked together, and of each sweep.
 
     Of equally good runs the first one counts. Of a sweep all runs of its best configurations are returned; if these
     cannot be determined, all of its runs, so that nothing is removed by mistake.
     """
-    groups: dict[tuple[object, ...], list[RunRecord]] = {}
+    groups: dict[tuple[str, RankingMetric], list[RunRecord]] = {}
     sweeps: dict[Path, list[RunRecord]] = {}
     for record in records:
-        # scores compare only within one table, metric and direction
-        objective = record.objective
-        ranking = (record.fingerprints.get("data"), objective.get("metric"), objective.get("direction"))
+        objective = [record.objective.get(name) for name in ("part", "metric", "direction")]
         # the best of the experiment as a whole, and of each folder: that of a multirun by Hydra's own sweeper is the
         # folder of its runs
-        for place in dict.fromkeys((record.experiment, record.folder.parent)):
-            groups.setdefault((place, *ranking), []).append(record)
+        for place in {record.experiment, str(record.folder.parent)} if all(objective) else ():
+            groups.setdefault((place, RankingMetric(*map(str, objective))), []).append(record)
         sweep = sweep_path(record)
         if sweep is not None:
             sweeps.setdefault(sweep, []).append(record)
-    best = {folder for group in groups.values() for folder in _best_of_group(group)}
+    best = {folder for (_, measure), group in groups.items() for folder in _best_of_group(group, measure)}
     return best.union(*(_best_of_sweep(SweepFolder(path), runs) for path, runs in sweeps.items()))
 
 
-def _best_of_group(group: Iterable[RunRecord]) -> list[Path]:
-    scored = [record for record in group if record.state == "completed" and _value(record) is not None]
-    if not scored:
-        return []
-    sign = -1 if scored[0].objective.get("direction") == "maximize" else 1
-    # start time and id break ties, so that a second `clean` keeps the same run
-    first = min(scored, key=lambda record: (sign * (_value(record) or 0.0), record.started, record.id))
-    return [first.folder]
-
-
-def _value(record: RunRecord) -> float | None:
-    value = record.objective.get("value")
-    return float(value) if isinstance(value, (int, float)) else None
+def _best_of_group(group: Iterable[RunRecord], measure: RankingMetric) -> Iterator[Path]:
+    """Yield the best run, and that of the best configuration, of each set of runs that may be ranked together."""
+    # by start time and id: of equal runs the first is kept, so that a second `clean` keeps the same one
+    columns = RecordColumns(sorted(group, key=lambda record: (record.started, record.id)))
+    scores = columns.column(f"metrics:{measure.name}")
+    for rows in group_comparable(
+        columns, scored_rows(columns, completed_rows(columns, columns.rows()), measure), measure
+    ):
+        # `runtree best` selects by the mean over seeds, and of several runs of one seed knows the newest alone
+        for candidates in (rows, group_configurations(columns, rows, measure)[0].rows):
+            yield columns.records[max(candidates, key=lambda row: (measure.sign * scores[row], -row))].folder
 
 
 def _best_of_sweep(sweep: SweepFolder, runs: Sequence[RunRecord]) -> set[Path]:

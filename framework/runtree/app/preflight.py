@@ -169,6 +169,8 @@ def preflight(
     # first what costs nothing: trackers, options and limits are checked before a worker loads the data
     hooks = with_trackers(_tracker_config(config), request.app.plugins)
     node: dict[str, Any] = OmegaConf.to_container(config.tuner, resolve=True)  # type: ignore[assignment]
+    if overrides.seeds:
+        node["repeats"] = _count_seeds(node, overrides)
     options = read_loop_options(node)
     limits = read_resources(OmegaConf.to_container(config.compute, resolve=True))  # type: ignore[arg-type]
     rules = read_stop_rules(options.stop)
@@ -207,7 +209,7 @@ def preflight(
     for space in buildable:
         _check_space(plan, space, executor, prunes=tuner.prunes)
     # last, because only now the size of the space is known: a finite one needs no bound
-    rules.check(plan.size, [direction for _, direction in result.objectives])
+    rules.check(plan.size, [direction for _, direction in result.objectives], overrides.incomparable)
     check_constraint_metrics(plan.objectives.constraints, result.metrics)
     return plan
 
@@ -230,6 +232,16 @@ def _first_that_works(overrides: SweepOverrides, composer: Composer, executor: E
         except RuntreeError as error:
             first = first or error
     raise first or RequestError("there is no combination to try")
+
+
+def _count_seeds(node: Mapping[str, Any], overrides: SweepOverrides) -> int:
+    """Return how often each configuration is run where the command line names the seeds."""
+    if (node.get("repeats") or 1) != 1:
+        raise ConfigError(
+            f"tuner.repeats={node['repeats']} takes as many seeds from `seed` on, and {len(overrides.seeds)} are named",
+            "leave one of the two out: the named seeds are the repeats",
+        )
+    return len(overrides.seeds)
 
 
 def _check_recheck(count: int, result: PreflightResult, evaluator: str) -> None:

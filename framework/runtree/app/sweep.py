@@ -73,7 +73,7 @@ def run_sweep(
         if plan.size != 1 or plan.options.repeats > 1:
             refuse_shared_folder(plan.config)
         if request.plan_only:
-            identity = sweep_identity(plan.spaces, plan.composer, plan.node, plan.preflight)
+            identity = sweep_identity(plan.spaces, plan.composer, plan.node, plan.preflight, plan.overrides.seeds)
             plan.warm_start = tuple(read_warm_start(plan, identity).lines)
             return SweepResult(plan)
         return execute_plan(plan, executor, open_folder)
@@ -94,7 +94,7 @@ def check_executor(executor: Executor, plan: SweepPlan) -> None:
 def execute_plan(plan: SweepPlan, executor: Executor, open_folder: Callable[["DictConfig"], Path]) -> SweepResult:
     """Run a sweep, a new one or one that is resumed."""
     request = plan.request
-    identity = sweep_identity(plan.spaces, plan.composer, plan.node, plan.preflight)
+    identity = sweep_identity(plan.spaces, plan.composer, plan.node, plan.preflight, plan.overrides.seeds)
     # before the folder is made: an earlier sweep that does not exist, or does not fit, leaves nothing behind
     warm = read_warm_start(plan, identity) if request.resume is None else None
     folder = plan.folder = SweepFolder(open_folder(plan.config))

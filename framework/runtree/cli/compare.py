@@ -24,7 +24,7 @@ from runtree.cli.format import (
     where_option,
 )
 from runtree.cli.tables import print_csv, print_json, print_table
-from runtree.records.commands import run_command, run_name
+from runtree.records.commands import run_command, run_name, training_command, training_overrides
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -181,6 +181,9 @@ def row_document(row: "ComparisonRow", keys: Sequence[str]) -> dict[str, Any]:
     return {
         "rank": row.rank,
         "settings": naming_settings(row, keys),
+        # whole, and not only what distinguishes it here: what is typed again has to be this configuration
+        "overrides": training_overrides(row.records[0]),
+        "command": training_command(row.records[0]),
         "n": spread.n,
         "mean": spread.mean,
         "sd": spread.sd,

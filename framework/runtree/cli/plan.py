@@ -88,7 +88,7 @@ def plan_command(overrides: tuple[str, ...], as_json: bool) -> int:
     typed_multirun = bool(flags.multirun)
     plan = _make_plan(app, flags)
     has_space = any(family.space for family in plan.spaces)
-    is_single = not typed_multirun and plan.node.get("name") == "grid" and not has_space
+    is_single = not typed_multirun and plan.node.get("name") == "grid" and not has_space and plan.options.repeats == 1
     if as_json:
         print_json({"schema": SCHEMA, "plan": _make_document(plan, is_single)})
     else:
@@ -236,6 +236,7 @@ def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
         "absent": plan.absent,
         "configurations": plan.size,
         "repeats": plan.options.repeats,
+        "seeds": list(plan.overrides.seeds),
         "most_runs": 1 if is_single else _max_runs(plan),
         "stop": plan.options.stop,
         "slots": plan.slots,
@@ -274,7 +275,8 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
         rows = [row if several else row[1:] for family in plan.spaces for row in _space_rows(family)]
         headings = ["algorithm", "path", "values", "space"]
         click.echo()
-        print_table(headings if several else headings[1:], rows)
+        if rows:  # none where only seeds are named
+            print_table(headings if several else headings[1:], rows)
         for text in plan.absent:
             click.echo(text)
         click.echo()
@@ -300,6 +302,8 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
 def _format_size(plan: "SweepPlan") -> str:
     """Return ``at most 50 runs (search space: 9 configurations, each 3 times)``."""
     repeats = f", each {plan.options.repeats} times" if plan.options.repeats > 1 else ""
+    if plan.overrides.seeds:
+        repeats = f", each with {pluralize(len(plan.overrides.seeds), 'seed')}"
     conditional = any(dimension.when is not None for family in plan.spaces for dimension in family.space)
     disk_usage = "continuous" if plan.size is None else pluralize(plan.size, "configuration")
     at_most = "at most " if plan.size is not None and conditional else ""

@@ -187,7 +187,7 @@ def _print_table(selection: "RunSelection", filters: Sequence[str], outputs: str
     facts = [selection.counts, _format_order(selection)]
     facts += ["--all shows every run"] if len(selection.records) < selection.matching else []
     click.echo(", ".join(facts) + (f"   ({', '.join(common)})" if common else "") + "\n")
-    _warn_of_mixed_data(selection)
+    _warn_of_mismatches(selection)
     headings = [column.heading for column in columns]
     rows = [[column.cell(record) for column in columns] for record in selection.records]
     errors = {number: _format_error(record) for number, record in enumerate(selection.records) if record.error}
@@ -276,17 +276,23 @@ def _format_error(record: "RunRecord") -> str:
     return f"{error.get('type')}: {first_line(error.get('message'))}"
 
 
-def _warn_of_mixed_data(selection: "RunSelection") -> None:
-    """Warn where one ranking contains runs on several tables, or on several splits of one."""
+def _warn_of_mismatches(selection: "RunSelection") -> None:
+    """Warn where one ranking contains runs that may not be ranked together, or runs on several splits of one table."""
+    from runtree.records.compare.comparability import find_mismatches
+    from runtree.records.compare.configurations import RankingMetric, RecordColumns
     from runtree.records.query import is_metric, record_value
 
     if not is_metric(selection.by):
         return
     ranked = [record for record in selection.records if record_value(record, selection.by) is not None]
-    tables, splits = (len({record.fingerprints.get(kind) for record in ranked}) for kind in ("data", "split"))
-    if tables > 1:
-        click.echo(f"note: runs on {tables} tables are not comparable; select one: --where data=NAME", err=True)
-    elif splits > 1:
+    part, _, metric = selection.by.partition(".")
+    columns, direction = RecordColumns(ranked), "maximize" if selection.largest_first else "minimize"
+    mismatches = find_mismatches(columns, columns.rows(), RankingMetric(part, metric, direction), is_metric_named=True)
+    if mismatches:
+        tables = len({record.fingerprints.get("data") for record in ranked})
+        example = "data=NAME" if tables > 1 else "KEY=VALUE"
+        click.echo(f"note: these runs are not comparable: {mismatches[0].line}; select: --where {example}", err=True)
+    elif (splits := len({record.fingerprints.get("split") for record in ranked})) > 1:
         click.echo(f"note: the runs use {splits} splits of the rows, which explains small differences", err=True)
 
 

@@ -26,11 +26,13 @@ from runtree.cli.format import (
 )
 from runtree.cli.tables import print_json, print_table
 from runtree.contract.errors import NotFoundError
-from runtree.records.commands import sweep_command
+from runtree.records.commands import sweep_command, training_command, training_overrides
 
 if TYPE_CHECKING:
     from runtree.cli.sweep.ledger_reader import LedgerReader
+    from runtree.contract.types import RunRecord
     from runtree.records.layout import SweepFolder
+    from runtree.sweeps.state import Trial
 
 SCHEMA = 1
 DRAW_SECONDS = 0.5  # between two drawings on a terminal
@@ -78,7 +80,13 @@ def status_command(sweep: str, watch: bool, everything: bool, as_json: bool, out
 
 
 def _print_status(reader: "LedgerReader", outputs: str) -> None:
-    from runtree.cli.sweep.live_panel import algorithm_lines, format_best, format_progress, format_running
+    from runtree.cli.sweep.live_panel import (
+        algorithm_lines,
+        format_best,
+        format_progress,
+        format_running,
+        format_trial_score,
+    )
     from runtree.cli.sweep.report import explain_end
 
     progress = reader.progress
@@ -100,6 +108,12 @@ def _print_status(reader: "LedgerReader", outputs: str) -> None:
     if progress.deaths:
         click.echo(wrapped("died", progress.deaths))
     click.echo(wrapped("best", format_best(progress)))
+    for trial, score in progress.bests:
+        if not progress.comparable:
+            click.echo(wrapped("", format_trial_score(progress, trial, score)))
+        # the settings above are those that were searched: what is typed again has to be this configuration
+        for text in filter(None, [_training_command(reader, trial)]):
+            click.echo(labelled("", text))
     for name, text in progress.criteria(reader.seconds):
         click.echo(labelled("stop", f"{name}: {text}"))
     for line in algorithm_lines(progress):
@@ -107,6 +121,22 @@ def _print_status(reader: "LedgerReader", outputs: str) -> None:
     for message, runs in progress.failures.items():
         click.echo(wrapped("failed", f"{pluralize(len(runs), 'run')}, e.g. {runs[0]:04d}: {message}"))
     click.echo(f"\n{next_steps(list(_suggestions(reader, outputs)))}")
+
+
+def _training_command(reader: "LedgerReader", trial: "Trial") -> str:
+    """Return the command that trains the configuration of a trial again; empty where its record cannot be read."""
+    record = _best_record(reader, trial)
+    return "" if record is None else training_command(record)
+
+
+def _best_record(reader: "LedgerReader", trial: "Trial") -> "RunRecord | None":
+    from runtree.records.record import read_record
+
+    completed = [run.number for run in reader.book.runs_of(trial) if run.state == "completed"]
+    try:
+        return read_record(reader.folder.run(completed[0])) if completed else None
+    except NotFoundError:
+        return None
 
 
 def _suggestions(reader: "LedgerReader", outputs: str) -> Iterator[str]:
@@ -120,9 +150,8 @@ def _suggestions(reader: "LedgerReader", outputs: str) -> Iterator[str]:
     yield from resume_suggestions(name, reader.criterion, reader.progress, outputs)
     if not is_listed(reader.folder, outputs):  # a folder elsewhere, whose runs the other verbs do not find
         return
-    best = reader.progress.best
-    if best is not None and reader.progress.comparable:
-        yield command("show", f"{name}/{best[0].runs[0]:04d}", outputs=outputs)
+    for trial, _ in reader.progress.bests[:1]:
+        yield command("show", f"{name}/{trial.runs[0]:04d}", outputs=outputs)
     if reader.book.runs:
         yield command("runs", "--where", f"id~{name}", outputs=outputs)
 
@@ -159,11 +188,7 @@ def _print_list(readers: "Sequence[LedgerReader]", outputs: str) -> None:
 def _make_document(reader: "LedgerReader") -> dict[str, Any]:
     progress = reader.progress
     is_running = reader.state == "running"
-    best = None
-    if progress.best is not None and progress.comparable:
-        trial, score = progress.best
-        values = dict(trial.values)
-        best = {"runs": trial.runs, "family": trial.key[0] or None, "objectives": score, "values": values}
+    bests = [_best_document(reader, trial, score) for trial, score in progress.bests]
     return {
         "name": reader.folder.path.name,
         "folder": str(reader.folder.path),
@@ -182,7 +207,8 @@ def _make_document(reader: "LedgerReader") -> dict[str, Any]:
         "seconds": reader.seconds,
         "seconds_left": progress.seconds_left(reader.seconds) if is_running else None,
         "running": [{"run": number, "seconds": seconds} for number, seconds in reader.running.items()],
-        "best": best,
+        "best": bests[0] if bests and progress.comparable else None,
+        "rankings": [] if progress.comparable else bests,
         "criteria": dict(progress.criteria(reader.seconds)),
         "families": {
             name: {"ended": algorithm.ended, "best": algorithm.best}
@@ -190,6 +216,19 @@ def _make_document(reader: "LedgerReader") -> dict[str, Any]:
             if name
         },
         "failures": [{"message": message, "runs": runs} for message, runs in progress.failures.items()],
+    }
+
+
+def _best_document(reader: "LedgerReader", trial: "Trial", score: Sequence[float]) -> dict[str, Any]:
+    record = _best_record(reader, trial)
+    return {
+        "runs": trial.runs,
+        "family": trial.key[0] or None,
+        "objectives": score,
+        "sd": reader.progress.judge.deviation(reader.book.runs_of(trial)),
+        "values": dict(trial.values),
+        "overrides": None if record is None else training_overrides(record),
+        "command": None if record is None else training_command(record),
     }
 
 

@@ -15,11 +15,11 @@ from runtree.sweeps.advice import advise
 from runtree.sweeps.advice.search import FinishedSweep
 from runtree.sweeps.advice.winner import Rechecked, recheck
 from runtree.sweeps.attempts import DISK_FULL_MESSAGES
+from runtree.sweeps.leaderboard import leaderboard_csv
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import AttemptResult, FinalizeRequest
 from runtree.sweeps.options import LoopOptions
 from runtree.sweeps.plots.draw import draw_sweep_plots
-from runtree.sweeps.results import is_comparable, leaderboard_csv
 from runtree.sweeps.state import RunState
 from runtree.sweeps.stopping import stop_record
 from runtree.sweeps.tasks import restore_run_files
@@ -53,8 +53,11 @@ def finish(
             _drop_former_best(driver, folder)
     # before the results, which refer to these files
     driver.on_disk(repair_run_files, driver, folder)
-    winners, ranked = runs_to_keep(driver) if len(driver.objectives.metrics) == 1 else [], is_comparable(driver.state)
-    stop = stop_record(driver.monitor, winners[0].number if winners else None, ranked)
+    single, ranked = len(driver.objectives.metrics) == 1, driver.objectives.are_comparable(driver.state)
+    bests = _describe_bests(driver) if single else []
+    stop = stop_record(driver.monitor, bests[0] if bests else None, ranked)
+    if not ranked:
+        stop["rankings"] = bests
     # Even if a criterion was reached meanwhile, an interrupted sweep has not ended
     if driver.stop_cause and (stop["criterion"] is None or driver.stop_cause in UNFINISHED):
         stop |= {"criterion": STOP_CRITERIA[driver.stop_cause], "explanation": _explain_stop(driver)}
@@ -63,7 +66,7 @@ def finish(
     if driver.stop_cause in UNFINISHED:
         return stop
     # every piece of advice is about one best trial, which a Pareto front, or a sweep over several tables, does not have
-    if len(driver.objectives.metrics) == 1 and ranked:
+    if single and ranked:
         driver.on_disk(_write_advice, driver, folder, options, stop, on_step)
     if driver.stop_cause in UNFINISHED:  # the disk is full by now
         return stop
@@ -77,6 +80,19 @@ def finish(
     if options.report:
         write_report(folder)
     return stop
+
+
+def _describe_bests(driver: Driver) -> list[dict[str, Any]]:
+    """Return the best trial of each ranking: its value, its run, and of a trial with repeats their spread."""
+    bests = []
+    for (trial, score), run in zip(driver.front.best, runs_to_keep(driver), strict=True):
+        best: dict[str, Any] = {"value": score[0], "run": run.number}
+        if trial.repeats > 1:
+            completed = [other for other in driver.state.runs_of(trial) if other.state == "completed"]
+            deviation = driver.objectives.deviation(completed)
+            best |= {"sd": deviation and deviation[0], "runs": [other.number for other in completed]}
+        bests.append(best)
+    return bests
 
 
 def write_report(folder: SweepFolder) -> None:

@@ -30,9 +30,13 @@ MAY_CHANGE_ON_RESUME = (  # keys of `tuner`
 
 
 def sweep_identity(
-    spaces: Sequence[SearchSpace], composer: Composer, tuner: Mapping[str, Any], preflight: PreflightResult | None
+    spaces: Sequence[SearchSpace],
+    composer: Composer,
+    tuner: Mapping[str, Any],
+    preflight: PreflightResult | None,
+    seeds: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """Return what must not change when a sweep is resumed: space, config, tuner, data, split and objectives."""
+    """Return what must not change when a sweep is resumed: space, seeds, config, tuner, data, split and objectives."""
     families = {
         space.name or "all": {
             "space": space.declared,
@@ -41,7 +45,7 @@ def sweep_identity(
         }
         for space in spaces
     }
-    comparable = (
+    comparable: dict[str, Any] = (
         {}
         if preflight is None
         else {
@@ -52,6 +56,7 @@ def sweep_identity(
         }
     )
     kept = {key: value for key, value in tuner.items() if key not in MAY_CHANGE_ON_RESUME}
+    comparable |= {"seeds": list(seeds)} if seeds else {}
     # without secrets, as it is written to sweep.yaml; and as JSON would give it back: otherwise a tuple would differ
     # from the list that is read from the file
     identity: dict[str, Any] = jsonable(redact({"families": families, "tuner": kept, **comparable}))

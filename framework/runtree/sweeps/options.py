@@ -89,8 +89,11 @@ class StopCriteria:
         """Return whether the sweep ends: by a bound, by patience, or because the space is finite (None: it is not)."""
         return space_size is not None or self.only_patience or self.max_runs is not None or self.max_seconds is not None
 
-    def check(self, space_size: int | None, directions: Sequence[str]) -> None:
-        """Refuse a sweep without an end, and with several objectives the criteria that need a single one."""
+    def check(self, space_size: int | None, directions: Sequence[str], incomparable: Sequence[str] = ()) -> None:
+        """Refuse a sweep without an end, and criteria that need one best run where there is none.
+
+        There is none with several objectives, nor where swept keys make several rankings (`incomparable`).
+        """
         if not self.is_bounded(space_size):
             raise ConfigError(
                 f"{STOP_PATH}: this sweep would never end: its space is continuous and nothing bounds it",
@@ -106,6 +109,11 @@ class StopCriteria:
                 raise ConfigError(
                     f"{STOP_PATH}.{name} needs a single objective, and there are {len(directions)}",
                     f"remove it: {STOP_PATH}.{name}=null, and bound the sweep with {STOP_PATH}.max_runs",
+                )
+            if value is not None and incomparable:
+                raise ConfigError(
+                    f"{STOP_PATH}.{name} needs one ranking of all runs, and each {incomparable[0]} has its own",
+                    f"remove it: {STOP_PATH}.{name}=null, or begin a sweep for each {incomparable[0]}",
                 )
 
 

@@ -9,6 +9,8 @@ from runtree.config.resources import SWEEP_KEYS
 from runtree.config.space.domains import parse_domain
 from runtree.config.space.grammar import literal, parse_sweep
 from runtree.contract.errors import ConfigError
+from runtree.records.compare.comparability import decides_scores
+from runtree.records.compare.configurations import SEED
 
 # A sweep has one of each of these groups, so they cannot be swept over; below some of them, no key can either
 SWEEP_GROUPS = ("tuner", "compute", "experiment", "trackers", "tracking", "outputs", "zoo", "hydra")
@@ -30,16 +32,25 @@ class SweepOverrides:
         Config path → the range declared for it, whose values are set on a composed config.
     order
         The keys of `composed` and `ranges` in the order of the command line.
+    seeds
+        What `seed=1,2,3` names: no dimension of the space, as each configuration is run with each of them.
     """
 
     fixed: tuple[str, ...]
     composed: Mapping[str, tuple[str, ...]]
     ranges: Mapping[str, Any]
     order: tuple[str, ...]
+    seeds: tuple[int, ...] = ()
 
     def swept(self, group: str) -> tuple[str, ...]:
         """Return the options of a group that are swept over, empty if it is not."""
         return self.composed.get(group, ())
+
+    @property
+    def incomparable(self) -> list[str]:
+        """Return the swept keys that give each of their values a ranking of its own: scores on other rows, say."""
+        names = [key.lstrip("+") for key in (*self.composed, *self.ranges)]
+        return [name for name in names if name.partition(".")[0] == "data" or decides_scores(name, metric="")]
 
 
 def split_overrides(
@@ -65,8 +76,9 @@ def split_overrides(
     fixed: dict[str, str] = {}
     composed: dict[str, tuple[str, ...]] = {}
     ranges: dict[str, Any] = {}
+    seeds: dict[str, tuple[int, ...]] = {}
     for key, declared, text in declarations:
-        for former in (fixed, composed, ranges):  # the last declaration of a key wins
+        for former in (fixed, composed, ranges, seeds):  # the last declaration of a key wins
             former.pop(key, None)
         key = _without_plus(key) if text is None else key
         name = key.lstrip("+~").partition("@")[0]
@@ -74,6 +86,8 @@ def split_overrides(
             fixed[key] = text
         elif _is_of_sweep(name):
             raise _single_value_error(key, name, declared)
+        elif name == SEED:
+            seeds[key] = _read_seeds(declared)
         elif name in groups or key != name:
             domain, _ = parse_domain(key, declared, lambda path: list(options(name)))  # noqa: B023  called at once
             # each value of such a key has to be composed by Hydra before the sweep begins, so there must be finitely
@@ -88,9 +102,17 @@ def split_overrides(
         else:
             ranges[key] = declared
     order = dict.fromkeys(_without_plus(key) for key, _, text in declarations if text is None)
-    return SweepOverrides(
-        tuple(fixed.values()), composed, ranges, tuple(key for key in order if key in composed or key in ranges)
-    )
+    kept = tuple(key for key in order if key in composed or key in ranges)
+    return SweepOverrides(tuple(fixed.values()), composed, ranges, kept, next(iter(seeds.values()), ()))
+
+
+def _read_seeds(declared: Any) -> tuple[int, ...]:
+    """Return the seeds that a list or a range names, each once."""
+    domain, _ = parse_domain(SEED, declared, lambda path: [])
+    values = () if domain.size is None else tuple(domain.values)
+    if not values or not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        raise ConfigError(f"{SEED}: {declared} is not a list of whole numbers", f"for example: {SEED}=1,2,3")
+    return tuple(dict.fromkeys(values))
 
 
 def _without_plus(key: str) -> str:

@@ -1,18 +1,17 @@
-"""From the metrics of runs to results: objective values, the Pareto front, observations for tuners, the leaderboard."""
+"""From the metrics of runs to results: objective values, the Pareto front, observations for tuners."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import stdev
 from typing import TYPE_CHECKING
 
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.expression import parse
 from runtree.contract.iteration import is_loss
-from runtree.contract.redaction import redact
 from runtree.contract.search import Observation, TrialState
+from runtree.records.compare.comparability import decides_scores, scored_by
 from runtree.sweeps.messages import AttemptResult, MetricDirections, dominates
 from runtree.sweeps.state import RunState, SweepState, Trial
 from runtree.sweeps.stopping import StopMonitor
@@ -100,6 +99,36 @@ class Objectives:
         values = [run.objectives for run in runs if run.state == "completed" and run.objectives is not None]
         return tuple(sum(column) / len(values) for column in zip(*values, strict=True)) if values else None
 
+    def deviation(self, runs: Sequence[RunState]) -> tuple[float, ...] | None:
+        """Return the standard deviations (n - 1) over the runs that completed, None for fewer than two."""
+        values = [run.objectives for run in runs if run.state == "completed" and run.objectives is not None]
+        return tuple(map(stdev, zip(*values, strict=True))) if len(values) > 1 else None
+
+    def ranking_key(self, state: SweepState, trial: Trial) -> tuple[str | None, ...] | None:
+        """Return what a trial's score was measured on and by, None if it has no score, or none of its first repeat.
+
+        Only trials for which it is equal may be ranked together: whatever names a best, orders trials or advises on
+        them asks here, or for the `rankings`. All trials have one base config, so that of it the swept keys are enough.
+        """
+        # repeats use other seeds, so other splits, on purpose: the first run stands for the trial
+        runs = (run for run in state.runs_of(trial) if run.state == "completed" and run.repeat == 0)
+        first = next(runs, None)
+        if first is None:
+            return None
+        known, names = first.result.fingerprints, [name for name, _ in self.metrics]
+        swept = {
+            path: value
+            for path, value in trial.values.items()
+            if any(decides_scores(path.lstrip("+"), name) for name in names)
+        }
+        scoring = (scored_by(known.get("scoring"), name) for name in names)
+        return (known.get("data"), known.get("split"), *scoring, str(swept) if swept else None)
+
+    def are_comparable(self, state: SweepState) -> bool:
+        """Return whether all trials that have a score may be ranked together."""
+        keys = {self.ranking_key(state, trial) for trial in state.trials.values() if trial.runs}
+        return len(keys - {None}) < 2
+
     def violations(self, run: RunState) -> tuple[float, ...]:
         """Return by how much a run violates each constraint."""
         return tuple(constraint.violation(run.result) for constraint in self.constraints)
@@ -143,6 +172,11 @@ def is_fully_measured(trial: Trial, runs: Sequence[RunState]) -> bool:
     )
 
 
+def count_completed(runs: Sequence[RunState]) -> int:
+    """Return of how many runs a trial's mean is."""
+    return sum(run.state == "completed" for run in runs)
+
+
 def objective_from_report(metrics: Mapping[str, float], name: str, direction: str) -> float | None:
     """Return the intermediate value of an objective from what a run reported, None if nothing stands for it.
 
@@ -156,25 +190,6 @@ def objective_from_report(metrics: Mapping[str, float], name: str, direction: st
     if not losses:
         return None
     return metrics[losses[0]] if direction == "minimize" else -metrics[losses[0]]
-
-
-COMPARABLE_BY = ("data", "split", "scoring")  # fingerprints: rows, their split, the plugins behind the metrics
-
-
-def scored_on(runs: Sequence[RunState]) -> tuple[str | None, ...] | None:
-    """Return the fingerprints of what a trial's score was measured on and by, None if it has no score.
-
-    Only trials for which they are equal may be ranked together: whatever names a best, orders trials or advises on
-    them asks here, or for the `rankings`.
-    """
-    # repeats use other seeds, so other splits, on purpose: the first run stands for the trial
-    first = next((run for run in runs if run.state == "completed" and run.repeat == 0), None)
-    return None if first is None else tuple(first.result.fingerprints.get(name) for name in COMPARABLE_BY)
-
-
-def is_comparable(state: SweepState) -> bool:
-    """Return whether all scores of a sweep were measured on the same rows, split alike."""
-    return len({scored_on([run]) for run in state.completed() if run.repeat == 0}) < 2
 
 
 class ParetoFront:
@@ -196,15 +211,20 @@ class ParetoFront:
         metrics = self.objectives.metrics
         if not is_fully_measured(trial, runs):
             return False
-        own = scored_on(runs)
-        rivals = [pair for pair in self.best if scored_on(state.runs_of(pair[0])) == own]
+        own, measured = self.objectives.ranking_key(state, trial), count_completed(runs)
+        keys = {best.key: self.objectives.ranking_key(state, best) for best, _ in self.best}
+        rivals = [pair for pair in self.best if own is None or keys[pair[0].key] in (own, None)]
+        # the mean of fewer repeats, as some failed, is of other seeds: such a trial is best only as long as all are so
+        fewer = {best.key for best, _ in rivals if count_completed(state.runs_of(best)) < measured}
+        more = any(count_completed(state.runs_of(best)) > measured for best, _ in rivals)
         # of equal trials the one with the lower number, as in the leaderboard, whichever ended first
-        if any(
+        if more or any(
             dominates(value, score, metrics) and (value != score or best.runs[0] < trial.runs[0])
             for best, value in rivals
+            if best.key not in fewer
         ):
             return False
-        beaten = [best.key for best, value in rivals if dominates(score, value, metrics)]
+        beaten = [best.key for best, value in rivals if best.key in fewer or dominates(score, value, metrics)]
         self.best = [pair for pair in self.best if pair[0].key not in beaten]
         self.best.append((trial, score))
         return True
@@ -333,71 +353,3 @@ class ResultTracker:
             return None
         value = observation.objectives[0]
         return value if self.objectives.maximizes else -value
-
-
-def rank_trials(state: SweepState, objectives: Objectives) -> list[tuple[Trial, tuple[float, ...] | None]]:
-    """Return the trials that were run and their scores, the best by the first objective first, then by the others.
-
-    After the feasible ones come those that violate a constraint, then those that are not fully measured, last those
-    without a score.
-    """
-    scored = [(trial, objectives.mean(state.runs_of(trial))) for trial in state.trials.values() if trial.runs]
-    signs = [-1 if direction == "maximize" else 1 for _, direction in objectives.metrics]
-
-    def rank(pair: tuple[Trial, tuple[float, ...] | None]) -> tuple[bool, bool, bool, tuple[float, ...], int]:
-        trial, score = pair
-        runs = state.runs_of(trial)
-        losses = tuple(sign * value for sign, value in zip(signs, score or (), strict=False))
-        partial, infeasible = not is_fully_measured(trial, runs), not objectives.is_feasible(runs)
-        # False sorts before True; the number of the first run makes the order total, so that equal trials do not swap
-        return score is None, partial, infeasible, losses, trial.runs[0]
-
-    return sorted(scored, key=rank)
-
-
-def rankings(state: SweepState, objectives: Objectives) -> list[list[tuple[Trial, tuple[float, ...] | None]]]:
-    """Return the ranked trials, those that compare in one ranking: one for each table of a grid over data.
-
-    Trials without a score are last in the first ranking.
-    """
-    ranked = rank_trials(state, objectives)
-    groups: dict[tuple[str | None, ...], list[tuple[Trial, tuple[float, ...] | None]]] = {}
-    # the rankings in the order of their first runs, so that they do not swap as runs end
-    for trial in sorted((trial for trial, _ in ranked), key=lambda trial: trial.runs[0]):
-        key = scored_on(state.runs_of(trial))
-        if key is not None:
-            groups.setdefault(key, [])
-    if len(groups) < 2:
-        return [ranked]
-    first = next(iter(groups))
-    for pair in ranked:
-        groups[scored_on(state.runs_of(pair[0])) or first].append(pair)
-    return list(groups.values())
-
-
-def leaderboard_csv(state: SweepState, objectives: Objectives) -> str:
-    """Return `leaderboard.csv`: one row per trial, test metrics where a run has them.
-
-    Where the trials do not all compare, each ranking has its number in the column `ranking`, and ranks of its own.
-    """
-    groups = rankings(state, objectives)
-    numbered = ["ranking"] if len(groups) > 1 else []
-    paths = list(dict.fromkeys(path for trial in state.trials.values() if trial.runs for path in trial.values))
-    tests = list(dict.fromkeys(name for run in state.completed() for name in run.result.metrics.get("test") or {}))
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    metrics = [f"validation.{name}" for name, _ in objectives.metrics]
-    test_metrics = [f"test.{name}" for name in tests]
-    table.writerow([*numbered, "rank", "runs", "family", "state", *metrics, *paths, "seconds", *test_metrics])
-    places = ((number, rank, pair) for number, group in enumerate(groups, 1) for rank, pair in enumerate(group, 1))
-    for number, rank, (trial, score) in places:
-        runs = state.runs_of(trial)
-        numbers = " ".join(f"{run.number:04d}" for run in runs)
-        states = "+".join(dict.fromkeys(run.state for run in runs))
-        scores: Sequence[float | None] = score if score is not None else [None] * len(metrics)
-        values = list(map(redact({path: trial.values.get(path) for path in paths}).get, paths))
-        seconds = round(sum(run.result.seconds for run in runs), 3)
-        test: Mapping[str, float] = next(filter(None, (run.result.metrics.get("test") for run in runs)), {})
-        row = [*([number] if numbered else []), rank, numbers, trial.key[0], states, *scores, *values, seconds]
-        table.writerow([*row, *(test.get(name) for name in tests)])
-    return text.getvalue()

@@ -13,9 +13,6 @@ from runtree.contract.errors import ConfigError, UnknownKeyError
 from runtree.contract.search import Choice, Dimension
 from runtree.sweeps.overrides import SweepOverrides
 
-# Keys that change the score of the same model: a tuner would learn from scores that do not compare
-INCOMPARABLE_KEYS = ("data", "seed")
-
 
 @dataclass(frozen=True)
 class SearchSpace:
@@ -107,16 +104,15 @@ def spaces_by_algorithm(overrides: SweepOverrides, composer: Composer, task: str
     Raises
     ------
     ConfigError
-        A key that no algorithm has, an algorithm without any space, or data and seeds among the swept keys.
+        A key that no algorithm has, an algorithm without any space, or a swept key that changes the scores of the same
+        model, such as `data`.
     """
-    for key in (*overrides.composed, *overrides.ranges):
-        if key.partition(".")[0] in INCOMPARABLE_KEYS:
-            hint = "for the mean of several seeds: tuner.repeats=3" if key == "seed" else "begin a sweep for each"
-            raise ConfigError(
-                f"{key}: a tuner compares scores, and those of other {key.partition('.')[0]} do not compare",
-                hint,
-                "or try every combination: tuner=grid",
-            )
+    for key in overrides.incomparable:
+        raise ConfigError(
+            f"{key}: a tuner compares scores, and those of another {key} do not compare",
+            "begin a sweep for each",
+            "or try every combination: tuner=grid",
+        )
     names = overrides.swept("algorithm")
     bases = {name: composer.base({"algorithm": name} if name else {}) for name in names or ("",)}
     for path in overrides.ranges:

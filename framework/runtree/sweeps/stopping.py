@@ -6,7 +6,7 @@ the calls again and stands where it stood.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -214,34 +214,41 @@ class StopMonitor:
         self.running_at_stop = self.counters.running if self.reason else ()
 
 
-def stop_record(monitor: StopMonitor, best_run: int | None = None, ranked: bool = True) -> dict[str, Any]:
+def stop_record(monitor: StopMonitor, best: Mapping[str, Any] | None = None, ranked: bool = True) -> dict[str, Any]:
     """Return the content of `stop.json`; `criterion` is None if the sweep ended without reaching one.
 
     Parameters
     ----------
-    best_run
-        The run that stands for the best trial; None: the one that ended last of its repeats.
+    best
+        Value and run of the best trial, and of one with repeats `sd` and `runs`; None: as the monitor counted them.
     ranked
         Whether the runs may be ranked; if not, there is no best.
     """
     reason, counters = monitor.reason, monitor.counters
-    best_run = counters.best_run if best_run is None else best_run
     # only now: at the time of the reason, runs were still running, and one of them may have become the best
     has_best = ranked and counters.best is not None
-    best = f", best {counters.best:.6g} at run {best_run}" if has_best else ""
+    if has_best:
+        best = best or {"value": counters.best, "run": counters.best_run}
+    text = f", best {_format_best(best)}" if has_best and best else ""
     return {
         "criterion": reason.criterion if reason else None,
         "observed": reason.observed if reason else None,
         "threshold": reason.threshold if reason else None,
         "run": reason.run if reason else None,
-        "explanation": f"{reason.explanation}{best}" if reason else None,
+        "explanation": f"{reason.explanation}{text}" if reason else None,
         "running_then": list(monitor.running_at_stop),
         "counters": counters.counts,
         "not_improving": counters.not_improving,
-        "best": {"value": counters.best, "run": best_run} if has_best else None,
+        "best": dict(best) if has_best and best else None,
         "seconds": counters.seconds,
         "run_seconds": counters.run_seconds,
     }
+
+
+def _format_best(best: Mapping[str, Any]) -> str:
+    spread = "" if best.get("sd") is None else f" ± {best['sd']:.2g}"
+    repeats = f", the mean of {len(best['runs'])} runs" if len(best.get("runs") or ()) > 1 else ""
+    return f"{best['value']:.6g}{spread} at run {best['run']}{repeats}"
 
 
 # --- the criteria

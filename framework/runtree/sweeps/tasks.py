@@ -71,11 +71,11 @@ class Tasks:
 
     def config(self, run: RunState, trial: Trial) -> FrozenConfig:
         """Return the config of a run: that of its trial; a repeat has its own seed."""
-        space = self._spaces[trial.key[0]]
+        space, seeds = self._spaces[trial.key[0]], self.overrides.seeds
         frozen, _ = self.freeze(space, trial.values)
-        if not run.repeat:
+        if not run.repeat and not seeds:
             return frozen
-        seed = int(frozen.config["seed"]) + run.repeat
+        seed = seeds[run.repeat] if seeds else int(frozen.config["seed"]) + run.repeat
         return self.freeze(space, {**trial.values, "seed": seed})[0]
 
     def make_job(self, run: RunState, trial: Trial, front: tuple[tuple[float, ...], ...]) -> Job:
@@ -131,9 +131,10 @@ class Tasks:
             The sweep cross-validates already, or sets a key that this evaluator does not have.
         """
         space = self._spaces[trial.key[0]]
-        if "cross_validation" in str(self.config(run, trial).config["evaluator"].get("_target_")):
+        config = self.config(run, trial).config
+        if "cross_validation" in str(config["evaluator"].get("_target_")):
             raise ConfigError("the evaluator has folds already")
-        values = {**space.choices, **trial.values, "evaluator": RECHECK_EVALUATOR}
+        values = {**space.choices, **trial.values, "seed": config["seed"], "evaluator": RECHECK_EVALUATOR}
         frozen = self.composer.freeze(values, self._composed | {"evaluator"})
         folder = self.folder.rechecked(run.number).path.absolute()
         folder.parent.mkdir(exist_ok=True)
@@ -147,7 +148,7 @@ class Tasks:
     def run_overrides(self, run: RunState, trial: Trial, frozen: FrozenConfig) -> tuple[str, ...]:
         """Return the overrides that run this run alone."""
         values = {**self._spaces[trial.key[0]].choices, **trial.values}
-        if run.repeat:
+        if run.repeat or self.overrides.seeds:
             values["seed"] = frozen.config["seed"]
         texts = (
             f"{path}={value}" if path in self._composed else override(path, value) for path, value in values.items()

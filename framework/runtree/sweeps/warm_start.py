@@ -14,8 +14,9 @@ from runtree.contract.errors import ConfigError
 from runtree.contract.search import Choice, Dimension, Interval
 from runtree.records.layout import SweepFolder, find_sweep, read_description
 from runtree.records.ledger import read_ledger
+from runtree.sweeps.leaderboard import rank_trials
 from runtree.sweeps.options import WarmStartOptions
-from runtree.sweeps.results import Objectives, is_comparable, rank_trials, scored_on
+from runtree.sweeps.results import Objectives
 from runtree.sweeps.search_space import SearchSpace
 from runtree.sweeps.state import SweepState
 
@@ -90,6 +91,7 @@ def difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     for key, text in (
         ("data", "the data differ"),
         ("split", "the split differs"),
+        ("seeds", "the seeds differ"),
         ("objectives", "objectives differ"),
         ("scoring", "another version of a plugin scored it"),
     ):
@@ -114,7 +116,7 @@ def _results_in_space(
     """Return an earlier sweep's trials that lie in these spaces, the best first, and the number of those outside."""
     state = SweepState().apply_all(read_ledger(folder.ledger))
     own = identity.get("data"), identity.get("split")
-    by_name, comparable = {space.name: space for space in spaces}, is_comparable(state)
+    by_name, comparable = {space.name: space for space in spaces}, objectives.are_comparable(state)
     results: list[EarlierResult] = []
     outside = 0
     for trial, score in rank_trials(state, objectives):
@@ -122,7 +124,7 @@ def _results_in_space(
         if score is None or name not in by_name:
             continue
         # of a grid over data: the identity is that of its first table, and scores on another one do not compare
-        if not comparable and (scored_on(state.runs_of(trial)) or ())[:2] != own:
+        if not comparable and (objectives.ranking_key(state, trial) or ())[:2] != own:
             continue
         # A key that only this sweep searches had one value in the earlier sweep: that of its config
         config = flatten(identity["families"][name or "all"]["config"])

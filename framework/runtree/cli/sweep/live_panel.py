@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from runtree.cli.sweep.progress_state import ProgressState
+    from runtree.sweeps.state import Trial
 
 MAX_ALGORITHMS = 5
 MAX_RUNNING = 4
@@ -41,7 +42,7 @@ def format_progress(progress: "ProgressState", seconds: float, has_ended: bool =
 def format_best(progress: "ProgressState") -> str:
     """Return score, run and settings of the best so far; of several objectives the size of the Pareto front."""
     if not progress.comparable:
-        return "not comparable: the runs differ in data or split"
+        return f"{len(progress.ranking_keys)} rankings, since the runs differ in data, split or scoring"
     if progress.best is None:
         return "none yet"
     trial, score = progress.best
@@ -49,7 +50,13 @@ def format_best(progress: "ProgressState") -> str:
     if len(names) > 1:
         values = ", ".join(f"{name} {format_cell(value)}" for name, value in zip(names, score, strict=True))
         return f"{pluralize(len(progress.front.best), 'run')} on the Pareto front, e.g. run {trial.runs[0]}: {values}"
-    return f"{format_cell(score[0])} {names[0]}, run {trial.runs[0]}: {format_trial(trial, MAX_SETTINGS)}"
+    return format_trial_score(progress, trial, score)
+
+
+def format_trial_score(progress: "ProgressState", trial: "Trial", score: tuple[float, ...]) -> str:
+    """Return ``0.9778 ± 0.0385 over 3 seeds balanced_accuracy, run 0: C=0.1``."""
+    text, name = progress.format_score(trial, score), progress.judge.metrics[0][0]
+    return f"{text} {name}, run {trial.runs[0]}: {format_trial(trial, MAX_SETTINGS)}"
 
 
 def format_running(progress: "ProgressState", running: Mapping[int, float]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runtree.cli.format import format_cell, format_duration, format_error, pluralize
 from runtree.contract.errors import without_numbers
-from runtree.sweeps.results import is_fully_measured, scored_on
+from runtree.sweeps.results import is_fully_measured
 
 if TYPE_CHECKING:
     from runtree.sweeps.results import Objectives, ParetoFront
@@ -36,8 +36,8 @@ class ProgressState:
     failures
         Numbers of the failed runs, by the first message of each kind. Messages are of one kind if they differ only in
         numbers.
-    data_and_splits
-        Fingerprints of data and split of the completed runs. Several make the scores incomparable.
+    ranking_keys
+        On and by what the scores were measured. Several make the scores incomparable.
     """
 
     book: "SweepState"
@@ -48,7 +48,7 @@ class ProgressState:
     counts: Counter[str] = field(default_factory=Counter)
     algorithms: dict[str, AlgorithmProgress] = field(default_factory=dict)
     failures: dict[str, list[int]] = field(default_factory=dict)
-    data_and_splits: set[tuple[str | None, ...] | None] = field(default_factory=set)
+    ranking_keys: set[tuple[str | None, ...] | None] = field(default_factory=set)
     _first_messages: dict[str, str] = field(default_factory=dict)
 
     def count(self, entry: "RunState") -> None:
@@ -59,8 +59,8 @@ class ProgressState:
             message = format_error(entry)
             first = self._first_messages.setdefault(without_numbers(message), message)
             self.failures.setdefault(first, []).append(entry.number)
-        if entry.state == "completed" and entry.repeat == 0:  # repeats use other seeds, so other splits, on purpose
-            self.data_and_splits.add(scored_on([entry]))
+        if entry.state == "completed" and entry.repeat == 0:
+            self.ranking_keys.add(self.judge.ranking_key(self.book, self.book.trials[entry.trial]))
         algorithm = self.algorithms.setdefault(entry.trial[0], AlgorithmProgress())
         algorithm.ended += 1
         trial = self.book.trials[entry.trial]
@@ -75,8 +75,8 @@ class ProgressState:
 
     @property
     def comparable(self) -> bool:
-        """Return whether all scores were measured on the same rows, split alike."""
-        return len(self.data_and_splits) < 2
+        """Return whether all runs may be ranked together."""
+        return len(self.ranking_keys) < 2
 
     @property
     def ended(self) -> int:
@@ -113,6 +113,22 @@ class ProgressState:
         causes = ", ".join(f"{cause} ({count})" for cause, count in counts["causes"].items())
         runs = pluralize(counts["runs"], "run")
         return f"{pluralize(counts['attempts'], 'attempt')} at {runs} died and were tried again: {causes}"
+
+    @property
+    def bests(self) -> list[tuple["Trial", tuple[float, ...]]]:
+        """Return the best trial, or where not all runs may be ranked together, those of each ranking."""
+        if self.comparable:
+            return [self.best] if self.best is not None else []
+        return sorted(self.front.best, key=lambda pair: pair[0].runs[0])
+
+    def format_score(self, trial: "Trial", score: tuple[float, ...]) -> str:
+        """Return the first objective of a trial, and of one with several runs mean and standard deviation."""
+        runs = self.book.runs_of(trial)
+        deviation = self.judge.deviation(runs)
+        if trial.repeats < 2 or deviation is None:
+            return format_cell(score[0])
+        count = sum(run.state == "completed" for run in runs)
+        return f"{format_cell(score[0])} \N{PLUS-MINUS SIGN} {format_cell(deviation[0])} over {count} seeds"
 
     def ranked_algorithms(self) -> list[tuple[str, AlgorithmProgress]]:
         """Return the algorithms, the best first, those without a score last."""

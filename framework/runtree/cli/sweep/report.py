@@ -1,6 +1,7 @@
 """The output at the end of a sweep: why it ended, the best configurations, failures, and next steps."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ from runtree.cli.format import (
 from runtree.cli.sweep.progress_state import ProgressState
 from runtree.cli.tables import print_table, table_fits
 from runtree.contract.redaction import redact
+from runtree.records.commands import training_command
 
 if TYPE_CHECKING:
     from runtree.app.preflight import SweepPlan
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
     from runtree.sweeps.state import RunState, SweepState, Trial
 
 MAX_RANKED = 10  # rows of the leaderboard
-MAX_UNRANKED = 30  # rows of a Pareto front, or of runs that cannot be ranked
+MAX_UNRANKED = 30  # rows of a Pareto front
+MAX_RANKINGS = 5
 MAX_ADVICE = 3
 MAX_FAILURES = 5  # kinds
 
@@ -69,7 +72,9 @@ def print_sweep(swept: "SweepResult") -> int:
         click.echo("\n" + wrapped("bounds", f"no configuration satisfies tuner.constraints ({text}), so none is best"))
     if progress.comparable:
         _print_algorithms(driver, progress)
-        _print_test(plan, driver, progress)
+    for best in _find_bests(driver, progress)[:MAX_RANKINGS]:
+        _print_best(plan, driver, *best)
+    if progress.comparable:
         _print_advice(plan)
     _print_failures(plan, progress)
     if progress.deaths:
@@ -114,17 +119,21 @@ def _format_heading(plan: "SweepPlan", driver: "Driver", progress: ProgressState
 
 
 def _print_trials(driver: "Driver", progress: ProgressState) -> None:
-    """Print the best trials; with several objectives the Pareto front."""
-    from runtree.sweeps.results import rank_trials
+    """Print the best trials; with several objectives the Pareto front; a table for each ranking."""
+    from runtree.sweeps.leaderboard import rank_trials, rankings
 
     judge, book = driver.objectives, driver.state
     if not book.runs:
         return
     click.echo()
     if not progress.comparable:
-        click.echo("no ranking, since the runs differ in data or split; in the order of their runs:\n")
-        trials = sorted((trial for trial in book.trials.values() if trial.runs), key=lambda trial: trial.runs[0])
-        _print_scored(driver, [(trial, judge.mean(book.runs_of(trial))) for trial in trials], MAX_UNRANKED)
+        groups = rankings(book, judge)
+        click.echo(f"{len(groups)} rankings, since the runs differ in data, split or scoring")
+        for number, (group, label) in enumerate(zip(groups[:MAX_RANKINGS], _label_rankings(groups), strict=False), 1):
+            click.echo(f"\nranking {number}: {label}")
+            _print_scored(driver, [pair for pair in group if pair[1] is not None], MAX_RANKED, with_rank=True)
+        if len(groups) > MAX_RANKINGS:
+            click.echo(f"\n… {len(groups) - MAX_RANKINGS} more rankings in leaderboard.csv")
     elif len(judge.metrics) > 1:
         names = ", ".join(f"{name} ({direction})" for name, direction in judge.metrics)
         count = pluralize(len(driver.front.best), "configuration")
@@ -136,6 +145,17 @@ def _print_trials(driver: "Driver", progress: ProgressState) -> None:
         scored = [pair for pair in rank_trials(book, judge) if pair[1] is not None]
         scored.sort(key=lambda pair: not judge.is_feasible(book.runs_of(pair[0])))  # those that violate a bound last
         _print_scored(driver, scored, MAX_RANKED, with_rank=True)
+
+
+def _label_rankings(groups: Sequence[Sequence[ScoredTrial]]) -> list[str]:
+    """Return for each ranking the settings that all of its trials have, and those of another ranking do not."""
+    trials = [[trial for trial, score in group if score is not None] for group in groups]
+    paths = _varying_paths(trial for group in trials for trial in group)
+    shared = [
+        path for path in paths if all(len({str(trial.values.get(path)) for trial in group}) == 1 for group in trials)
+    ]
+    names = shorten_paths(shared)
+    return [format_values({path: group[0].values.get(path) for path in shared}, names) for group in trials]
 
 
 def _print_scored(driver: "Driver", trials: list[ScoredTrial], limit: int, with_rank: bool = False) -> None:
@@ -187,6 +207,10 @@ def _make_columns(
         columns["bounds"] = ["satisfied" if is_satisfied else "violated" for is_satisfied in satisfied]
     for position, (name, _) in enumerate(judge.metrics):
         columns[metric_name(name)] = [None if score is None else score[position] for score in scores]
+        if any(trial.repeats > 1 for trial in trials):
+            deviations = [judge.deviation(entries) for entries in runs]
+            heading = "sd" if len(judge.metrics) == 1 else f"sd {name}"
+            columns[heading] = [None if spread is None else spread[position] for spread in deviations]
     seconds = (sum(float(entry.result.seconds) for entry in entries) for entries in runs)
     columns["seconds"] = [format_seconds(value) for value in seconds]
     return columns
@@ -223,28 +247,29 @@ def _print_algorithms(driver: "Driver", progress: ProgressState) -> None:
 # The best
 
 
-def _find_best(driver: "Driver", progress: ProgressState) -> "tuple[Trial, RunState] | None":
-    """Return the best trial, and of its runs the one whose artifacts were kept."""
-    if progress.best is None or not progress.comparable:
-        return None
-    trial = progress.best[0]
-    completed = [entry for entry in driver.state.runs_of(trial) if entry.state == "completed"]
-    # of several repeats the one with a model, which the suggested commands need
-    return trial, next((entry for entry in completed if entry.kept), completed[0])
+def _find_bests(driver: "Driver", progress: ProgressState) -> "list[tuple[Trial, RunState]]":
+    """Return the best trial of each ranking, and of its runs the one whose artifacts were kept."""
+    bests = []
+    for trial, _ in progress.bests:
+        completed = [entry for entry in driver.state.runs_of(trial) if entry.state == "completed"]
+        # of several repeats the one with a model, which the suggested commands need
+        bests.append((trial, next((entry for entry in completed if entry.kept), completed[0])))
+    return bests
 
 
-def _print_test(plan: "SweepPlan", driver: "Driver", progress: ProgressState) -> None:
+def _print_best(plan: "SweepPlan", driver: "Driver", trial: "Trial", entry: "RunState") -> None:
     """Print the best run, the notes on its table, and its metrics on the test set, the objective first."""
+    from runtree.contract.errors import NotFoundError
     from runtree.records.reader import RunReader
+    from runtree.records.record import read_record
 
     assert plan.folder is not None
-    best = _find_best(driver, progress)
-    if best is None:
-        return
-    trial, entry = best
     objective = driver.objectives.metrics[0][0]
     by = f" (by {objective})" if len(driver.objectives.metrics) > 1 else ""
     click.echo("\n" + wrapped("best", f"run {entry.number:04d}{by}: {format_trial(trial)}"))
+    with suppress(NotFoundError):
+        # whole, and not only what was searched: what is typed again has to be this configuration
+        click.echo(labelled("command", training_command(read_record(plan.folder.run(entry.number)))))
     metrics = entry.result.metrics.get("test") or {}
     if not metrics:
         return
@@ -319,7 +344,7 @@ def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, c
     outputs = str(plan.config.outputs)
     name = sweep_name(plan.folder, outputs)
     is_inside = is_listed(plan.folder, outputs)  # else a folder elsewhere, which the other verbs find by path only
-    best = _find_best(driver, progress)
+    best = next(iter(_find_bests(driver, progress)), None)
     resume = resume_suggestions(name, criterion, progress, outputs, _trust_options(plan))
     commands = resume if criterion == "interrupted" else []
     if best is not None:
@@ -328,7 +353,7 @@ def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, c
         if best[1].kept:
             commands.append(command("predict", run, "ROWS.csv", "-o", "OUT.csv", outputs=outputs))
     commands += [text for text in resume if text not in commands]
-    if is_inside and best is not None and len(driver.state.completed()) > 1:
+    if is_inside and best is not None and progress.comparable and len(driver.state.completed()) > 1:
         commands.append(command("compare", name, outputs=outputs))
     if is_inside:
         commands.append(command("runs", "--where", f"id~{name}", outputs=outputs))

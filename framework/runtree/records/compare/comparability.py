@@ -1,4 +1,8 @@
-"""Why runs are not comparable: another task, other data, another split, another way of scoring."""
+"""Which runs may be ranked together: of one task, one table, one split and one way of scoring.
+
+Whatever ranks runs asks here: `compare` and `best` for the reasons, `runs --sort` for a note, `clean` for the groups
+that each have a best, a sweep for the swept keys that give each of their values a ranking of its own.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,8 +11,7 @@ from typing import Any
 
 from runtree.contract.errors import RequestError
 from runtree.contract.fingerprint import affects_fingerprint
-from runtree.records.compare.configurations import RankingMetric
-from runtree.records.index import RunIndex
+from runtree.records.compare.configurations import RankingMetric, RunColumns
 
 SPLIT_KEYS = ("data.split", "data.test_size", "data.validation_size", "data.group", "data.time")
 POSITIVE_KEY = "data.positive"
@@ -32,15 +35,52 @@ class Mismatch:
         return f"{self.reason}: {'; '.join(shown)}{' …' if len(self.sides) > 3 else ''}"
 
 
+def decides_scores(key: str, metric: str) -> bool:
+    """Return whether runs with other values at a config key, or of another option of a group, have scores of their own.
+
+    Such a key says how rows are split or scored. Data is compared by its fingerprint, as paths do not tell.
+    """
+    if key == POSITIVE_KEY:
+        return metric not in SYMMETRIC_METRICS
+    if key == "evaluator" or key in SPLIT_KEYS:
+        return True
+    is_evaluator = key.startswith("evaluator.") and not key.endswith("_target_")
+    return is_evaluator and key not in HARMLESS_KEYS and affects_fingerprint(key)
+
+
+def scored_by(providers: Any, metric: str) -> str | None:
+    """Return those of a run's scoring plugins that a metric depends on, None if there are none."""
+    kept = [text for text in str(providers or "").split("; ") if text.startswith((f"{metric}: ", "evaluator: "))]
+    return "; ".join(kept) or None
+
+
 def find_mismatches(
-    runs: RunIndex, rows: Sequence[int], measure: RankingMetric, is_metric_named: bool
+    runs: RunColumns, rows: Sequence[int], measure: RankingMetric, is_metric_named: bool
 ) -> list[Mismatch]:
     """Return why runs are not comparable; empty if they are. An unknown value is never a mismatch.
 
     Runs that are ranked by different metrics are not comparable, unless the user named the metric.
     """
-    mismatches = [*_of_facts(runs, rows, measure, is_metric_named), *_of_config(runs, rows, measure)]
+    ids, facts = runs.column("id"), _facts(runs, rows, measure, is_metric_named)
+    mismatches = [found for reason, values in facts for found in _differences(reason, values, ids)]
     return mismatches or list(_of_splits(runs, rows))
+
+
+def group_comparable(runs: RunColumns, rows: Sequence[int], measure: RankingMetric) -> list[list[int]]:
+    """Return the rows that may be ranked together by a metric; an unknown value is a group of its own."""
+    keys: dict[int, list[str]] = {row: [] for row in rows}
+    for _, values in _facts(runs, rows, measure, is_metric_named=True):
+        for row, value in values.items():
+            keys[row].append(str(value))
+    seeds, splits = runs.column("config:seed"), runs.column("fingerprint:split")
+    variants: dict[str, list[Any]] = {}  # of one seed; runs of different seeds have different splits on purpose
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for row in rows:
+        known = variants.setdefault(str([seeds[row], *keys[row]]), [])
+        if splits[row] not in known:
+            known.append(splits[row])
+        groups.setdefault((*keys[row], str(known.index(splits[row]))), []).append(row)
+    return list(groups.values())
 
 
 def refuse_mismatches(mismatches: Sequence[Mismatch]) -> None:
@@ -60,46 +100,32 @@ def refuse_mismatches(mismatches: Sequence[Mismatch]) -> None:
         )
 
 
-def _of_facts(runs: RunIndex, rows: Sequence[int], measure: RankingMetric, is_metric_named: bool) -> Iterator[Mismatch]:
-    ids = runs.column("id")
+def _facts(
+    runs: RunColumns, rows: Sequence[int], measure: RankingMetric, is_metric_named: bool
+) -> Iterator[tuple[str, Mapping[int, Any]]]:
+    """Yield (reason, values by row): rows may be ranked together if they have the same values."""
     for reason, key in (("another task", "task"), ("other data", "fingerprint:data")):
         column = runs.column(key)
-        yield from _differences(reason, {row: column[row] for row in rows}, ids)
+        yield reason, {row: column[row] for row in rows}
     scoring = runs.column("fingerprint:scoring")
-    yield from _differences(
-        "another version of a plugin scored them", {row: _scored_by(scoring[row], measure.metric) for row in rows}, ids
-    )
+    providers = {row: scored_by(scoring[row], measure.metric) or "built in" for row in rows}
+    yield "another plugin, or version of one, scored them", providers
     metrics, directions = runs.column("objective:metric"), runs.column("objective:direction")
     if not is_metric_named:
-        yield from _differences("another objective", {row: metrics[row] for row in rows}, ids)
+        yield "another objective", {row: metrics[row] for row in rows}
     same = {row: directions[row] if metrics[row] == measure.metric else None for row in rows}
-    yield from _differences(f"direction of {measure.metric}", same, ids)
-
-
-def _of_config(runs: RunIndex, rows: Sequence[int], measure: RankingMetric) -> Iterator[Mismatch]:
-    ids = runs.column("id")
-    if measure.metric not in SYMMETRIC_METRICS:
-        labels = runs.column(f"config:{POSITIVE_KEY}")
-        positive = {row: "null" if labels[row] is None else labels[row] for row in rows}
-        yield from _differences("another positive class", positive, ids)
-    scoring = {
-        key
-        for key in runs.keys("config")
-        if key.startswith("evaluator.")
-        and key not in HARMLESS_KEYS
-        and affects_fingerprint(key)
-        and not key.endswith("_target_")
-    }
-    keys = [f"config:{key}" for key in runs.keys("config") if key in scoring or key in SPLIT_KEYS]
+    yield f"direction of {measure.metric}", same
+    keys = [key for key in runs.keys("config") if decides_scores(key, measure.metric)]
     every, wanted = runs.rows(), set(rows)
-    for name, column in runs.columns(keys):
+    for name, settings in runs.columns([f"config:{key}" for key in keys]):
         key = name.removeprefix("config:")
-        pairs = ((row, value) for row, value in zip(every, column, strict=True) if row in wanted)
-        values = {row: "null" if value is None else value for row, value in pairs}
-        yield from _differences(f"another {'evaluator' if key in scoring else 'split'}, {key}", values, ids)
+        pairs = ((row, value) for row, value in zip(every, settings, strict=True) if row in wanted)
+        kind = "evaluator" if key.startswith("evaluator.") else "split"
+        reason = "another positive class" if key == POSITIVE_KEY else f"another {kind}, {key}"
+        yield reason, {row: "null" if value is None else value for row, value in pairs}
 
 
-def _of_splits(runs: RunIndex, rows: Sequence[int]) -> Iterator[Mismatch]:
+def _of_splits(runs: RunColumns, rows: Sequence[int]) -> Iterator[Mismatch]:
     """Yield a mismatch if runs of one seed and one config have different splits all the same."""
     seeds, splits = runs.column("config:seed"), runs.column("fingerprint:split")
     first: dict[str, Any] = {}
@@ -109,12 +135,6 @@ def _of_splits(runs: RunIndex, rows: Sequence[int]) -> Iterator[Mismatch]:
             same = {other: splits[other] if seeds[other] == seed else None for other in rows}
             yield from _differences(f"another split of the rows with seed {seed}", same, runs.column("id"))
             return
-
-
-def _scored_by(providers: Any, metric: str) -> str | None:
-    """Return those of a run's scoring plugins that a metric depends on, None if there are none."""
-    kept = [text for text in str(providers or "").split("; ") if text.startswith((f"{metric}: ", "evaluator: "))]
-    return "; ".join(kept) or None
 
 
 def _differences(reason: str, values: Mapping[int, Any], ids: Mapping[int, str]) -> Iterator[Mismatch]:

@@ -2,23 +2,68 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol
 
 from runtree.contract.commands import command
 from runtree.contract.errors import RequestError
 from runtree.contract.fingerprint import affects_fingerprint
+from runtree.contract.types import RunRecord
 from runtree.records.index import RunIndex
-from runtree.records.query import is_metric, resolve_name
+from runtree.records.query import is_metric, record_value, resolve_name
 
 SEED = "seed"
 COPIES = {"n_jobs": "compute.threads", "device": "compute.device"}  # keys that take their value from another by default
 COPIED = ("copied",)  # stands for a value that another key has, too
 # by key: the value of each row, and whether it equals the seed of its run
 Doubtful = dict[str, tuple[Mapping[int, Hashable], Mapping[int, bool]]]
+
+
+class RunColumns(Protocol):
+    """The columns of runs by row: of the index, or of records."""
+
+    def rows(self) -> list[int]: ...
+
+    def keys(self, section: str | None = None) -> list[str]: ...
+
+    def column(self, key: str) -> Mapping[int, Any]: ...
+
+    def columns(self, keys: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]: ...
+
+
+class RecordColumns:
+    """The columns of records that were read already; a row is the place of its record."""
+
+    def __init__(self, records: Sequence[RunRecord]) -> None:
+        self.records = records
+
+    def rows(self) -> list[int]:
+        """Return all rows."""
+        return list(range(len(self.records)))
+
+    def keys(self, section: str | None = None) -> list[str]:
+        """Return the config paths that any record has."""
+        return list(dict.fromkeys(key for record in self.records for key in record.config))
+
+    def column(self, key: str) -> dict[int, Any]:
+        """Return the values by row, None where a record has none."""
+        return dict(enumerate(self._values(key)))
+
+    def columns(self, keys: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+        """Yield (key, values)."""
+        return ((key, self._values(key)) for key in keys)
+
+    def _values(self, key: str) -> list[Any]:
+        section, separator, name = key.partition(":")
+        if not separator:
+            return [getattr(record, key) for record in self.records]
+        if section == "metrics":
+            return [record_value(record, name) for record in self.records]
+        field = "fingerprints" if section == "fingerprint" else section
+        return [getattr(record, field).get(name) for record in self.records]
 
 
 @dataclass(frozen=True)
@@ -66,13 +111,13 @@ def choose_metric(
     return RankingMetric(*objectives.most_common(1)[0][0])
 
 
-def completed_rows(runs: RunIndex, rows: Sequence[int]) -> list[int]:
+def completed_rows(runs: RunColumns, rows: Sequence[int]) -> list[int]:
     """Return the rows of completed runs."""
     states = runs.column("state")
     return [row for row in rows if states[row] == "completed"]
 
 
-def scored_rows(runs: RunIndex, rows: Sequence[int], measure: RankingMetric) -> list[int]:
+def scored_rows(runs: RunColumns, rows: Sequence[int], measure: RankingMetric) -> list[int]:
     """Return the rows that have a number as their metric."""
     values = runs.column(f"metrics:{measure.name}")
     return [row for row in rows if isinstance(values[row], int | float)]
@@ -104,7 +149,7 @@ class Configuration:
         return fmean(self.scores)
 
 
-def group_configurations(runs: RunIndex, rows: Sequence[int], measure: RankingMetric) -> list[Configuration]:
+def group_configurations(runs: RunColumns, rows: Sequence[int], measure: RankingMetric) -> list[Configuration]:
     """Group runs into configurations, the best first."""
     seeds, scores = runs.column(f"config:{SEED}"), runs.column(f"metrics:{measure.name}")
     started, data, splits = (runs.column(key) for key in ("started", "fingerprint:data", "fingerprint:split"))
@@ -130,7 +175,9 @@ def _seed_order(seed: Any) -> tuple[float, str]:
     return (float(seed), "") if isinstance(seed, int | float) else (0.0, str(seed))
 
 
-def group_rows(runs: RunIndex, rows: Sequence[int], seeds: Mapping[int, Any]) -> list[tuple[list[int], frozenset[str]]]:
+def group_rows(
+    runs: RunColumns, rows: Sequence[int], seeds: Mapping[int, Any]
+) -> list[tuple[list[int], frozenset[str]]]:
     """Return the rows of each configuration, with the keys that follow the seed there.
 
     A record holds values, not where they came from. So a key that equals the seed in some run is examined separately:
@@ -155,7 +202,7 @@ def _doubtful_values(settings: Doubtful, row: int) -> tuple[Any, ...]:
 
 
 def _compared_columns(
-    runs: RunIndex, rows: Sequence[int], seeds: Mapping[int, Any]
+    runs: RunColumns, rows: Sequence[int], seeds: Mapping[int, Any]
 ) -> tuple[list[Mapping[int, Hashable]], Doubtful]:
     """Return the columns that distinguish configurations, and separately those that equal the seed in some run."""
     fixed: list[Mapping[int, Hashable]] = []

@@ -15,6 +15,7 @@ from runtree.reports.run.content import RunContent, read_run_content
 
 LeaderboardRow = Mapping[str, str]
 RANKING = "ranking"  # the column of the leaderboard that numbers the rankings, where there are several
+DEVIATION = ".sd"  # the end of a column: the standard deviation of a metric over the runs of a configuration
 FIXED_COLUMNS = ("rank", "runs", "family", "state", "seconds")  # of the leaderboard; the others are scores and settings
 
 
@@ -58,14 +59,19 @@ class SweepContent:
         return [f"validation.{name}" for name, _ in self.objectives]
 
     @property
+    def deviations(self) -> list[str]:
+        """The columns of the leaderboard with standard deviations; none without repeats."""
+        return [f"{name}{DEVIATION}" for name in self.scores if self.rows and f"{name}{DEVIATION}" in self.rows[0]]
+
+    @property
     def settings(self) -> list[str]:
         """The columns of the leaderboard that hold the settings that were searched."""
-        known, columns = {*FIXED_COLUMNS, RANKING, *self.scores}, self.rows[0] if self.rows else ()
+        known, columns = {*FIXED_COLUMNS, RANKING, *self.scores, *self.deviations}, self.rows[0] if self.rows else ()
         return [name for name in columns if name not in known and not name.startswith("test.")]
 
     @property
     def rankings(self) -> list[list[LeaderboardRow]]:
-        """The rows of each ranking: several if the runs differ in data or split, so that not all compare."""
+        """The rows of each ranking: several if the runs differ in data, split or scoring, so that not all compare."""
         numbers = dict.fromkeys(row.get(RANKING, "") for row in self.rows)
         return [[row for row in self.rows if row.get(RANKING, "") == number] for number in numbers]
 

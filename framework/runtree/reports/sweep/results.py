@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runtree.records.commands import run_command
+from runtree.records.commands import run_command, training_command
 from runtree.reports.elements import Code, Element, HtmlTable, Link, Paragraph, table_of
 from runtree.reports.formatting import format_interval, format_number, metric_label
 from runtree.reports.images import PlotGallery
@@ -12,7 +12,10 @@ from runtree.reports.run.diagnosis import read_finding
 from runtree.reports.sweep.content import LeaderboardRow, SweepContent
 
 MAX_CONFIGURATIONS = 20  # in the leaderboard of the page
-NO_RANKING = "The runs differ in data or split, so there is no best run of all, and each table has a ranking of its own"
+NO_RANKING = (
+    "The runs differ in data, split or scoring, so there is no best run of all, and those that compare have a ranking "
+    "of their own"
+)
 MAX_SETTING_COLUMNS = 8  # with more settings, all are written into one column
 PLOTS: Mapping[str, tuple[str, str]] = {
     "history": ("Objective by run", "One mark per run; the line is the best value so far."),
@@ -39,7 +42,17 @@ def best(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     among = " by the first of several objectives" if len(content.objectives) > 1 else ""
     algorithm = run.record.config.get("algorithm.name")
     text = f"Run {number} is the best{among}: {algorithm} with {', '.join(settings) or 'its default settings'}."
-    elements: list[Element] = [Paragraph(text), *_scores(run)]
+    for score, deviation in zip(content.scores[:1], content.deviations, strict=False):
+        mean, count = (
+            f"{_cell(row.get(score, ''))} \N{PLUS-MINUS SIGN} {_cell(row.get(deviation, ''))}",
+            len(row["runs"].split()),
+        )
+        text += f" Its {score.replace('_', ' ')} over {count} seeds: {mean} (mean and standard deviation)."
+    elements: list[Element] = [
+        Paragraph(text),
+        Code("train this configuration again", training_command(run.record)),
+        *_scores(run),
+    ]
     if run.folder.report.exists():
         return [*elements, Link("Report of the best run", f"runs/{number}/report.html")]
     return [*elements, Code("write the report of this run", run_command("report", run.record))]
@@ -103,7 +116,8 @@ def _table(caption: str, content: SweepContent, rows: Sequence[LeaderboardRow]) 
     columns = names if len(names) <= MAX_SETTING_COLUMNS else []
     several = len(content.families) > 1
     headings = ["rank", "run", *(["algorithm"] if several else [])]
-    headings += [metric_label(name.partition(".")[2]) for name in content.scores] + ["seconds"]
+    headings += [metric_label(name.partition(".")[2]) for name in content.scores]
+    headings += ["sd"] * len(content.deviations) + ["seconds"]
     headings += [name.rpartition(".")[2] for name in columns] or (["settings"] if names else [])
     lines = []
     for row in rows:
@@ -111,6 +125,7 @@ def _table(caption: str, content: SweepContent, rows: Sequence[LeaderboardRow]) 
         if names and not columns:
             settings = [", ".join(f"{name.rpartition('.')[2]}={_cell(row[name])}" for name in names if row[name])]
         scores = [_cell(row.get(name, "")) or row["state"] for name in content.scores]
+        scores += [_cell(row.get(name, "")) for name in content.deviations]
         family = [row["family"]] if several else []
         lines.append([row["rank"], row["runs"], *family, *scores, _seconds(row["seconds"]), *settings])
     numeric = {place for place in range(2, len(headings)) if all(_is_number(line[place]) for line in lines)}

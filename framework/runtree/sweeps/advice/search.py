@@ -15,7 +15,8 @@ from runtree.contract.search import Choice, Dimension, Interval
 from runtree.contract.types import Finding
 from runtree.records.commands import sweep_verb
 from runtree.records.layout import SweepFolder
-from runtree.sweeps.results import Objectives, rank_trials
+from runtree.sweeps.leaderboard import rank_trials
+from runtree.sweeps.results import Objectives
 from runtree.sweeps.state import RunState, SweepState, Trial
 
 End = Literal["low", "high"]
