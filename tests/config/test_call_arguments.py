@@ -77,4 +77,9 @@ def test_resolvers_run_no_code():
     register_resolvers()
     # what a ${name:…} in a file may call; each returns texts, parts of the config, or variables of the environment
     known = {f"oc.{name}" for name in ("create", "decode", "deprecated", "dict.keys", "dict.values", "env", "select")}
-    assert set(BaseContainer._resolvers) - {"now", "hydra", "python_version"} == known | {"secret", "padded"}
+    assert set(BaseContainer._resolvers) - {"now", "hydra", "python_version"} == {
+        *known,
+        "secret",
+        "padded",
+        "if_iterates",
+    }

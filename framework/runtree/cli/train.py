@@ -180,6 +180,8 @@ def _print_run(run: "ActiveRun") -> None:
     print_warnings(record)
     click.echo()
     click.echo(labelled("run", display_path(run.folder)))
+    if RunFolder(run.folder).profile.exists():
+        click.echo(labelled("profile", display_path(RunFolder(run.folder).profile)))
     # by its name and not as `latest`, which another run may be by the time that this is typed
     commands = [run_command("show", record)]
     if RunFolder(run.folder).report.exists():

@@ -4,6 +4,7 @@ Hydra is not needed to list options, so help and completion start in a tenth of 
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from runtree.config.config_files import read_yaml
+from runtree.config.migration import missing_plugin
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder
 from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, MissingError, unknown
+from runtree.contract.files import read_regular
 from runtree.contract.types import TASKS, AlgorithmOption
 
 log = logging.getLogger(__name__)
+
+GLOBAL_PACKAGE = re.compile(rb"^\s*#\s*@package\s+_global_\s*$", re.MULTILINE)
 
 
 def differs_by_task(value: Any) -> bool:
@@ -60,6 +65,11 @@ class Option:
     def read(self) -> dict[str, Any]:
         """Return the option's own keys."""
         return read_yaml(self.file) if self.file else dict(self.node)
+
+    @property
+    def is_preset(self) -> bool:
+        """Whether its file sets keys of the whole config, and has none of its own."""
+        return self.file is not None and bool(GLOBAL_PACKAGE.search(read_regular(self.file, follow=True)))
 
 
 class Catalogue:
@@ -109,7 +119,7 @@ class Catalogue:
         if group not in self.groups:
             raise unknown("config group", group, self.groups, error=ConfigError)
         if name not in self.groups[group]:
-            raise unknown(
+            raise missing_plugin(group, name) or unknown(
                 f"option of {group}", name, self.groups[group], f"see: {command('list', group)}", error=ConfigError
             )
         return self.groups[group][name]
@@ -176,7 +186,7 @@ class Catalogue:
         """Return every config path that can be set with these overrides, and its value before interpolation."""
         keys = flatten({key: value for key, value in self.root.items() if key not in ("defaults", "hydra")})
         for group, name in self.choices(overrides).items():
-            if group != "experiment":  # its file sets keys of the whole config, and has none of its own
+            if not self.option(group, name).is_preset:
                 node = self.node(group, name)
                 keys |= flatten({key: None if differs_by_task(value) else value for key, value in node.items()}, group)
         return keys

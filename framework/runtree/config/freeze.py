@@ -106,11 +106,18 @@ def freeze(composed: DictConfig | Mapping[str, Any]) -> FrozenConfig:
 
 
 def register_resolvers() -> None:
-    """Register ``${secret:NAME}`` and ``${padded:7}`` (0007) with OmegaConf."""
+    """Register ``${secret:NAME}``, ``${padded:7}`` (0007) and ``${if_iterates:3}`` with OmegaConf."""
     # OmegaConf keeps resolvers for the whole process, and refuses to register one twice
     if not OmegaConf.has_resolver("secret"):
         register_resolver("secret", keep_reference)
         register_resolver("padded", lambda number: f"{int(number):04d}")
+        register_resolver("if_iterates", _if_iterates)
+
+
+def _if_iterates(value: Any, *, _root_: DictConfig) -> Any:
+    """Return the value if the algorithm's iterations can be limited, else None: a preset is for any algorithm."""
+    own = OmegaConf.select(_root_, "algorithm.iterations.honours")
+    return value if own is not None and "max_iterations" in own else None
 
 
 def _resolve(node: DictConfig) -> dict[str, Any]:

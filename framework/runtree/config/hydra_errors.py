@@ -6,8 +6,9 @@ from typing import Any
 
 from runtree.config.catalogue import Catalogue
 from runtree.config.config_files import syntax_error
+from runtree.config.migration import find_answer, migration_error, missing_plugin
 from runtree.config.space.grammar import quote
-from runtree.contract.commands import command, typed
+from runtree.contract.commands import command, override_key, typed
 from runtree.contract.errors import ConfigError, RuntreeError, nearest, possible, unknown
 
 NOT_SUGGESTED = ("._target_", ".space", ".iterations")  # keys for authors of options, not for the command line
@@ -30,10 +31,16 @@ def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, 
     # `lr=0.1` most likely means a key of an option: show where it is
     # only for a key without a dot: with one, the user has already chosen a group
     homes = [path for path in known if not group and "." in path and _matches(_last(path), name)]
+    answer = find_answer(key)
+    # of keys with these initials the one that is meant everywhere: lr is a learning rate
+    homes = [path for path in homes if answer and path in answer.keys] or homes
     if homes:
         value = next((text.partition("=")[2] for text in overrides if text.partition("=")[0] == key), "…")
         own = f"{homes[0]}={value}" if value == "…" else typed(f"{homes[0]}={value}")
         return ConfigError(f"unknown config key '{key}'", f"it lives at {', '.join(homes)}: type {own}")
+    value = next((text.partition("=")[2] for text in overrides if override_key(text) == key), "")
+    if migrated := migration_error(key, value, catalogue.groups, known):
+        return migrated
     options = _keys_of_options(catalogue, top)
     elsewhere, here = _elsewhere(name, options, by_initials=not group), _here(key, catalogue, known)
     hints = [elsewhere, here]
@@ -126,7 +133,7 @@ def translate_error(
             return syntax_error(link)
     # first the syntax, because a text that does not parse has neither choices nor keys
     problem = _syntax(overrides) or _choices(overrides, catalogue, multirun, flags) or _keys(overrides, catalogue)
-    return problem or _other(chain)
+    return problem or _migrated(overrides, catalogue) or _other(chain)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -200,7 +207,7 @@ def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool, fla
         if key in catalogue.groups and not parsed.is_delete():
             for name in _values(parsed):
                 if name not in catalogue.groups[key] and name != "null":
-                    return unknown(
+                    return missing_plugin(key, name) or unknown(
                         f"option of {key}",
                         name,
                         catalogue.groups[key],
@@ -233,6 +240,14 @@ def _keys(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
         if key not in known and key not in sections and key not in catalogue.groups and not _is_open(key, known):
             return unknown_key_error(key, overrides, catalogue, known)
     return None
+
+
+def _migrated(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
+    """Find a key of another program among Hydra's own: hydra/sweeper=optuna."""
+    words = ((override_key(text), text) for text in overrides)
+    hydra = [(path, text.partition("=")[2]) for path, text in words if path.partition(".")[0] == "hydra"]
+    answers = (migration_error(path, value) for path, value in hydra if value not in ("runtree", "basic"))
+    return next(filter(None, answers), None)
 
 
 def _is_open(key: str, known: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The keys of `compute` that belong to a sweep rather than to a run: slots, limits, engine."""
+"""The keys of `compute` that runtree reads itself: slots, limits, engine, profile."""
 
 import re
 from collections.abc import Mapping
@@ -17,13 +17,14 @@ ENGINES = ("processes", "in_process")
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """How many runs of a sweep run in parallel, and the limits of each; -1 means every core."""
+    """How many runs of a sweep run in parallel, the limits of each, and whether it is profiled; -1: every core."""
 
     slots: int = 1
     max_seconds: float | int | None = None
     memory: int | str | None = None
     engine: str = "processes"
     threads: int = -1
+    profile: bool = False
 
     def __post_init__(self) -> None:
         if self.slots == 0 or self.slots < -1:
@@ -53,18 +54,19 @@ class Resources:
 
 
 SWEEP_KEYS = ("slots", "max_seconds", "memory", "engine")
+OWN_KEYS = (*SWEEP_KEYS, "profile")  # that the compute object does not get
 
 
 def read_resources(node: Mapping[str, Any]) -> Resources:
-    """Read the keys that belong to a sweep."""
-    values = {key: node[key] for key in (*SWEEP_KEYS, "threads") if key in node}
+    """Read the keys that runtree reads itself."""
+    values = {key: node[key] for key in (*OWN_KEYS, "threads") if key in node}
     check_arguments(Resources, values, "compute")
     return Resources(**values)
 
 
 def compute_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys that the compute object is built with."""
-    return {key: value for key, value in node.items() if key not in SWEEP_KEYS}
+    return {key: value for key, value in node.items() if key not in OWN_KEYS}
 
 
 def parse_size(text: int | str | None, path: str) -> int | None:

@@ -27,3 +27,8 @@ def display_path(path: str | Path) -> str:
     # os.path and not Path.relative_to, which raises for a path that is not below
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
+
+
+def override_key(override: str) -> str:
+    """Return the key or group of an override: `tuner` for ``+tuner@x=tpe``."""
+    return override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")

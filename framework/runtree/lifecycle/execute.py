@@ -4,10 +4,11 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -30,11 +31,14 @@ from runtree.records.manifest import write_manifest
 from runtree.records.record import write_record
 from runtree.records.run_log import log_to_file
 from runtree.records.user_code import write_sources
-from runtree.records.writer import write_json, write_yaml
+from runtree.records.writer import write_json, write_text, write_yaml
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun, RunOptions
 
 log = logging.getLogger(__name__)
+
+PROFILE_ROWS = 30
+PROFILE_LIMITS = "Threads and other processes, such as those of folds, are not in it: compute=cpu compute.slots=1."
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ def execute(
     catalogue = metrics.catalogue(hooks.contributions("register_metrics"))
     hooks = with_trackers(request.frozen.config, hooks)
     # a run of a sweep fits its folds one after another: the other slots are taken by other runs
-    slots = read_resources(request.frozen.config["compute"]).at_once if request.sweep is None else 1
+    resources = read_resources(request.frozen.config["compute"])
+    slots = resources.at_once if request.sweep is None else 1
     options = replace(request.options, fingerprint=request.frozen.fingerprint, slots=slots)
     # the config is written before anything can fail, so that even a run that is killed can be repeated from its folder
     folder = request.open_folder()
@@ -124,7 +129,7 @@ def execute(
             if durable:
                 write_environment(folder, run, hooks)
             hooks.moment("run_started", run=run)
-            with compute.session(run.seed):
+            with compute.session(run.seed), profiled(run, resources.profile):
                 kept = run_stages(run, stages, hooks, on_stage, request.keep)
             # the manifest comes after all artifacts, but before the record: `completed` implies that the files can be
             # verified
@@ -244,6 +249,47 @@ def write_environment(folder: RunFolder, run: ActiveRun, hooks: Hooks) -> None:
     for plugin, item in hooks.contributions("environment_facts"):
         facts.setdefault(plugin, {}).update([item])
     write_json(folder.environment, {**environment(), "compute": dict(run.metadata), "plugins": facts})
+
+
+@contextmanager
+def profiled(run: ActiveRun, wanted: bool) -> Iterator[None]:
+    """Write `profile.txt`, which says where the time of a run went, also if it fails."""
+    if not wanted:
+        yield
+        return
+    import cProfile
+
+    profile = cProfile.Profile()
+    try:
+        with profile:
+            yield
+    finally:
+        write_text(RunFolder(run.folder).profile, format_profile(profile, run.stage_seconds))
+
+
+def format_profile(profile: Any, stages: Mapping[str, float]) -> str:
+    """Return the seconds of stages and of functions as text: by own time, and by the time with all that they call."""
+    import pstats
+
+    functions: list[tuple[float, float, int, str]] = [
+        (own, total, calls, _function_name(*place))
+        for place, (_, calls, own, total, _) in pstats.Stats(profile).stats.items()  # type: ignore[attr-defined]
+    ]
+    lines = ["Where the time went, measured by cProfile, which makes Python code slower.", PROFILE_LIMITS, ""]
+    lines += [f"{'stage':<22}{'seconds':>9}", *(f"{name:<22}{value:>9.3f}" for name, value in stages.items())]
+    by_own = sorted(functions, key=lambda entry: -entry[0])[:PROFILE_ROWS]
+    by_total = sorted(functions, key=lambda entry: -entry[1])[:PROFILE_ROWS]
+    for title, ranked in (("in the function itself", by_own), ("with all that it calls", by_total)):
+        lines += ["", f"by the time {title}", f"{'itself':>9}{'with calls':>12}{'calls':>10}  function"]
+        lines += [f"{own:>9.3f}{total:>12.3f}{calls:>10,}  {name}" for own, total, calls, name in ranked]
+    return "\n".join(lines) + "\n"
+
+
+def _function_name(file: str, line: int, name: str) -> str:
+    if file == "~":  # written in C
+        return name
+    root = max((place for place in sys.path if file.startswith(f"{place}/")), key=len, default="")
+    return f"{file.removeprefix(f'{root}/')}:{line}({name})"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 from runtree.config.allowlist import import_object
 from runtree.config.build import check_arguments
+from runtree.config.migration import missing_plugin
 from runtree.config.secrets import reveal
 from runtree.contract.errors import ConfigError, raise_if_ours, unknown
 from runtree.contract.protocols import Hooks
@@ -56,14 +57,14 @@ def with_trackers(config: Mapping[str, Any], hooks: Hooks) -> Hooks:
     ConfigError
         A tracker that no plugin registers, or a setting that it does not have.
     MissingError
-        The package of a tracker is not installed.
+        The package of a tracker, or the plugin that has it, is not installed.
     """
     offered = offered_trackers(hooks)
     # names are checked also where the tracker is not selected: a typing error shows before the tracker is needed
     settings = config.get("tracking") or {}
     for name in settings:
         if name not in offered:
-            raise unknown(
+            raise missing_plugin("trackers", name) or unknown(
                 "config key", f"tracking.{name}", [f"tracking.{tracker}" for tracker in offered], error=ConfigError
             )
     names = select_names(config.get("trackers", AUTO), offered)
@@ -86,7 +87,9 @@ def select_names(value: Any, offered: Mapping[str, Tracker]) -> list[str]:
         raise ConfigError(f"trackers: {value!r} is not a list of names", "type: trackers=[tensorboard]")
     for name in names:
         if name not in offered:
-            raise unknown("tracker", str(name), offered, "installed ones: runtree plugins", error=ConfigError)
+            raise missing_plugin("trackers", str(name)) or unknown(
+                "tracker", str(name), offered, "installed ones: runtree plugins", error=ConfigError
+            )
     return list(dict.fromkeys(names))
 
 

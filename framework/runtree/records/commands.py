@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.contract.commands import command, display_path
+from runtree.contract.commands import override_key as override_key
 from runtree.contract.errors import NotFoundError
 from runtree.contract.types import RunRecord
 from runtree.records.layout import SweepFolder, read_description
@@ -124,8 +125,3 @@ def composing_words(overrides: Iterable[str]) -> tuple[str, ...]:
 def is_of_sweep(override: str) -> bool:
     """Return whether an override concerns a sweep, or Hydra, and not the config of a run."""
     return override_key(override).partition(".")[0] in SWEEP_GROUPS
-
-
-def override_key(override: str) -> str:
-    """Return the key or group of an override: `tuner` for ``+tuner@x=tpe``."""
-    return override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")

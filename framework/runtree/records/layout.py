@@ -54,6 +54,7 @@ class RunFolder:
     evaluation = FileName("evaluation.json")  # intervals of the metrics, baseline comparison, findings and advice
     report = FileName("report.html")  # the report, one HTML page
     log = FileName("log.txt")  # the log of the run
+    profile = FileName("profile.txt")  # where the time went, with compute.profile
     manifest = FileName("manifest.json")  # the sha256 of every file
     cleaned = FileName("cleaned.json")  # the artifacts that were removed later, to free disk space
     events = FileName("tensorboard")  # the event files of TensorBoard, if that tracker is on
