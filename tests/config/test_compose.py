@@ -36,7 +36,7 @@ values = scalars | st.lists(scalars, max_size=3)
 
 @pytest.fixture(scope="module")
 def composer():
-    return Composer(ENGINE.compose, ())
+    return Composer(ENGINE.compose)
 
 
 def text(value):
@@ -110,7 +110,7 @@ def test_adding_keys_on_a_copy_equals_composing_anew(wanted):
 
 @cache
 def imported():
-    base = Composer(ENGINE.compose, IMPORTED).base({})
+    base = Composer(ENGINE.compose, lambda choices: IMPORTED).base({})
     base._set_on_node = lambda values: pytest.fail(f"{values} took the slow path")
     return base
 

@@ -87,3 +87,18 @@ def test_secrets_are_written_nowhere(monkeypatch):
     assert "tweet" not in written
     assert "hunter2" not in written
     assert frozen.config["data"]["path"] == "${secret:CANARY}"
+
+
+@pytest.mark.parametrize("text", ["${hydra:runtime.output_dir}", "${hydra:job.num}", "${now:%H-%M-%S-%f}"])
+def test_the_fingerprint_is_blind_to_the_place_and_the_time_of_a_run(text):
+    from runtree.app import App
+    from runtree.config.hydra_engine import HydraEngine
+    from runtree.plugins import make_plugins
+
+    app = App(make_plugins(found=[]))
+    compose = HydraEngine(app.folders, (), app.allow_list()).compose
+    frozen = freeze(compose([f"+own.dir={text}", "+own.log=${own.dir}/log"]))
+    other = freeze(compose(["+own.dir=elsewhere", "+own.log=x"]))
+    assert frozen.flat["own.log"] == f"{frozen.flat['own.dir']}/log"
+    assert frozen.fingerprint == freeze(compose([f"+own.dir={text}", "+own.log=${own.dir}/other"])).fingerprint
+    assert frozen.fingerprint != other.fingerprint  # a plain value counts

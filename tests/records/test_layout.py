@@ -11,7 +11,14 @@ import pytest
 
 from runtree.contract.errors import RequestError
 from runtree.records import layout as folders
-from runtree.records.layout import RunFolder, SweepFolder, make_run_folder, make_unique_folder, use_run_folder
+from runtree.records.layout import (
+    RunFolder,
+    SweepFolder,
+    join_folders,
+    make_run_folder,
+    make_unique_folder,
+    use_run_folder,
+)
 
 
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch):
@@ -92,3 +99,23 @@ def test_to_look_whether_somebody_holds_a_folder_does_not_keep_its_owner_out(tmp
             assert looked.done()
             with pytest.raises(RequestError), kind(tmp_path).held():
                 pass
+
+
+def test_hydras_folder_of_a_run_becomes_that_of_the_run(tmp_path):
+    sweep = SweepFolder(tmp_path)
+    named = tmp_path / "lr=1" / "3"
+    sweep.run(3).path.mkdir(parents=True)
+    named.mkdir(parents=True)
+    (named / "job.log").write_text("x")
+    assert join_folders(sweep, 3, named) == sweep.run(3)
+    assert named.is_symlink() and named.resolve() == sweep.run(3).path.resolve()
+    assert (sweep.run(3).path / "job.log").read_text() == "x"
+    assert join_folders(sweep, 3, named) == sweep.run(3)  # of another attempt
+
+
+@pytest.mark.parametrize("place", ["runs/0003", "..", "."])
+def test_a_folder_that_is_not_of_one_run_of_the_sweep_stays(tmp_path, place):
+    sweep = SweepFolder(tmp_path / "sweep")
+    sweep.run(3).path.mkdir(parents=True)
+    assert join_folders(sweep, 3, (sweep.path / place).resolve()) == sweep.run(3)
+    assert not any(path.is_symlink() for path in tmp_path.rglob("*"))

@@ -58,7 +58,7 @@ class Launching:
 
 def launched(request, record, returned=0.9):
     task = SimpleNamespace(attempts={})
-    executor = LauncherExecutor(Launching(record, returned), 1, None, task)
+    executor = LauncherExecutor(SimpleNamespace(launcher=Launching(record, returned)), 1, None, task)
     executor.submit(Job(request.number, request))
     [event] = executor.wait()
     assert task.attempts == {3: "2.1"}

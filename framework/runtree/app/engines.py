@@ -43,7 +43,7 @@ def make_executor(app: App, typed: TypedWords, sweeper: Any) -> Executor:
     if config.hydra.launcher.get("_target_") != RUNTREE_LAUNCHER or needs_hydra(config):
         batch_size = sweeper.max_batch_size or launcher_batch_size(config, allowed.at_once)
         local = InProcessExecutor(WORKER_FACTORY, setting)
-        return LauncherExecutor(sweeper.launcher, batch_size, local, sweeper.task_function)
+        return LauncherExecutor(sweeper, batch_size, local, sweeper.task_function)
     if allowed.engine == "in_process":
         return InProcessExecutor(WORKER_FACTORY, setting)
     # A deterministic sweep prunes at the same step every time: each report has to wait for the pruner's decision
@@ -127,6 +127,12 @@ def _container(node: Any, resolve: bool = True) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()}
 
 
+class HydraSweeper(Protocol):
+    """The attribute of `hydra.plugins.sweeper.Sweeper` that is used here."""
+
+    launcher: "HydraLauncher"
+
+
 class HydraLauncher(Protocol):
     """The method of `hydra.plugins.launcher.Launcher` that is used here."""
 
@@ -140,14 +146,16 @@ class LauncherExecutor:
 
     Parameters
     ----------
+    sweeper
+        Has the launcher, which is made again as soon as the folder of the sweep is known.
     local
         The executor of all other jobs (finalize, recheck), which have ids below 0: a launcher can only run overrides.
     task
         The task that the launcher runs; it receives the number of the attempt of each run.
     """
 
-    def __init__(self, launcher: HydraLauncher, slots: int, local: Executor, task: "HydraTask") -> None:
-        self.launcher, self.slots, self.local, self.task = launcher, slots, local, task
+    def __init__(self, sweeper: HydraSweeper, slots: int, local: Executor, task: "HydraTask") -> None:
+        self.sweeper, self.slots, self.local, self.task = sweeper, slots, local, task
         self._jobs: list[Job] = []
 
     def submit(self, job: Job) -> None:
@@ -173,7 +181,7 @@ class LauncherExecutor:
     def _launch(self, batch: Sequence[Job]) -> list[Event]:
         # a launcher passes nothing but overrides and the task, which it pickles with each batch
         self.task.attempts = {job.id: job.payload.attempt for job in batch}
-        returns = self.launcher.launch([job.payload.overrides for job in batch], initial_job_idx=batch[0].id)
+        returns = self.sweeper.launcher.launch([job.payload.overrides for job in batch], initial_job_idx=batch[0].id)
         return [JobReturned(job.id, self._result(job.payload, back)) for job, back in zip(batch, returns, strict=True)]
 
     def _result(self, request: RunRequest, returned: Any) -> Any:

@@ -131,7 +131,12 @@ def read_sweep_overrides(
     loader = sweeper.hydra_context.config_loader
     # Hydra's loader composes a base once for each set of options; values are set on copies of it, which takes a
     # fraction of the time
-    composer = Composer(lambda texts: loader.load_sweep_config(sweeper.config, list(texts)), overrides.fixed)
+    composer = Composer(
+        lambda texts: loader.load_sweep_config(sweeper.config, list(texts)),
+        overrides.arrange,
+        overrides.ranges,
+        overrides.first_value,
+    )
     return composer, overrides
 
 

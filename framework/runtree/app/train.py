@@ -1,7 +1,9 @@
 """From a command line to runs: Hydra composes the config and calls the one task that runs it."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -92,7 +94,8 @@ def train(
         task = HydraTask(app, result, callbacks, order, flags, typed, composed_by)
         planned = order is not None and order.plan_only
         if not result.multirun:
-            engine.run(composed, task)
+            with placed_run(composed, task):
+                engine.run(composed, task)
         elif composed.hydra.sweeper.get("_target_") == SWEEPER:
             (engine.plan if planned else engine.multirun)(overrides, task)
         elif planned:  # another sweeper would run its jobs
@@ -131,6 +134,7 @@ class HydraTask:
     typed: TypedWords = field(default_factory=TypedWords)
     composed_by: tuple[str, ...] = ()  # `RunRecord.flags`
     attempts: Mapping[int, str] = field(default_factory=dict)  # of the runs of a sweep that are launched, by number
+    placed: "RunFolder | None" = None  # of a single run, if it was made before Hydra's job began
 
     def __reduce__(self) -> Any:
         """Pickle for the process of a Hydra launcher, which makes its own application."""
@@ -147,7 +151,7 @@ class HydraTask:
         """Run a sweep and return the best value of the objective."""
         from runtree.app.preflight import SweepRequest
         from runtree.app.sweep import SweepResult, run_sweep
-        from runtree.config.hydra_versions import set_hydra_dir
+        from runtree.config.hydra_versions import hydra_values, set_hydra_dir
 
         order = self.order or SweepRequest(self.app)
         # as typed: Hydra leaves its own words, such as hydra/launcher, out of the arguments of a sweeper
@@ -163,11 +167,57 @@ class HydraTask:
             self.result.folder, self.result.swept = folder, SweepResult()
             # a launcher composes each job again, from its overrides
             set_hydra_dir(config, "hydra.sweep.dir", str(folder))
+            renew_launcher(sweeper)
             return folder
 
-        self.result.swept = run_sweep(order, sweeper, arguments, open_folder)
+        with hydra_values(sweeper.config):
+            self.result.swept = run_sweep(order, sweeper, arguments, open_folder)
         driver = self.result.swept.driver
         return driver.monitor.counters.best if driver else None
+
+
+def renew_launcher(sweeper: Any) -> None:
+    """Make the launcher of a sweep again: some keep files in `hydra.sweep.dir`, which is known only now."""
+    from hydra.core.plugins import Plugins
+
+    from runtree.app.engines import RUNTREE_LAUNCHER
+
+    if sweeper.config.hydra.launcher.get("_target_") != RUNTREE_LAUNCHER:
+        sweeper.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=sweeper.hydra_context, task_function=sweeper.task_function, config=sweeper.config
+        )
+
+
+@contextmanager
+def placed_run(composed: "DictConfig", task: HydraTask) -> Iterator[None]:
+    """Make the folder of a single run before Hydra's job begins, if Hydra writes into it or the config names it.
+
+    Else the run makes it later, when it is known to be possible.
+    """
+    from runtree.app.engines import needs_hydra
+    from runtree.config.freeze import freeze
+    from runtree.config.hydra_versions import set_hydra_dir
+
+    if str(composed.hydra.run.dir) != "." or not needs_hydra(composed):
+        yield
+        return
+    if composed.hydra.job.get("chdir"):  # the run works in its folder
+        composed.outputs = str(Path(str(composed.outputs)).absolute())
+    frozen = freeze(composed)
+    task.placed = task.callbacks.choose_folder(frozen, _new_folder(frozen))()
+    set_hydra_dir(composed, "hydra.run.dir", str(task.placed.path.absolute()))
+    try:
+        yield
+    finally:
+        if not task.placed.config.exists():  # it was refused before it began
+            shutil.rmtree(task.placed.path, ignore_errors=True)
+
+
+def _new_folder(frozen: "FrozenConfig") -> OpenFolder:
+    from runtree.records.layout import make_run_folder
+
+    parent = Path(frozen.config["outputs"]) / str(frozen.config["experiment"]["name"])
+    return partial(make_run_folder, parent, frozen.fingerprint)
 
 
 def make_remote_task(
@@ -190,31 +240,35 @@ def make_remote_task(
 def run_job(config: "DictConfig", task: HydraTask) -> Any:
     """Run one of Hydra's jobs and return its objective; its error if it failed in a multirun that continues."""
     from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
 
     from runtree.config.freeze import freeze
     from runtree.lifecycle.cache import SINGLE_RUN_BYTES, RunCache
     from runtree.lifecycle.execute import ExecutionRequest, execute
     from runtree.lifecycle.outcome import objective_entry
-    from runtree.records.layout import SweepFolder, make_run_folder, use_run_folder
+    from runtree.records.layout import RunFolder, SweepFolder, join_folders, use_run_folder
     from runtree.training.active_run import RunOptions
 
     hydra, result, callbacks = HydraConfig.get(), task.result, task.callbacks
     # as Hydra has them: of a multirun with the values of this job
-    overrides = tuple(str(text) for text in hydra.overrides.task)
+    # unresolved: a recorded ${hydra:…} has to have another value in another run
+    overrides = tuple(map(str, OmegaConf.to_container(hydra.overrides.task, resolve=False)))  # type: ignore[arg-type]
     frozen = freeze(config)
     output_dir = Path(hydra.runtime.output_dir)
     number = int(hydra.job.num) if result.multirun else None
     if result.swept is not None and result.folder is not None and number is not None:
-        # by the number of the run alone: `hydra.sweep.subdir` is for Hydra's own files, and may be anything
-        open_new: OpenFolder = partial(use_run_folder, SweepFolder(result.folder.absolute()).run(number).path)
-    elif output_dir == Path.cwd():  # the default of conf/config.yaml: the user named no folder
-        parent = Path(frozen.config["outputs"]) / str(frozen.config["experiment"]["name"])
-        open_new = partial(make_run_folder, parent, frozen.fingerprint)
+        # by the number of the run alone: the user's name for it, of `hydra.sweep.subdir`, becomes a link to it
+        place = SweepFolder(result.folder.absolute())
+        open_new: OpenFolder = partial(use_run_folder, join_folders(place, number, output_dir).path)
+    elif task.placed is not None:
+        open_new = partial(RunFolder, task.placed.path)
+    elif output_dir == Path.cwd():  # the default: the user named no folder
+        open_new = _new_folder(frozen)
     else:
         open_new = partial(use_run_folder, output_dir)
     sweep = result.folder.name if result.folder else None
     keep = later_keep_filter(config) if result.swept is not None else None
-    folder = callbacks.choose_folder(frozen, open_new)
+    folder = callbacks.choose_folder(frozen, open_new) if task.placed is None else open_new
     cached = RunCache(SINGLE_RUN_BYTES).get_or_compute
     options = RunOptions(
         overrides,

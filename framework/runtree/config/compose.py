@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runtree.config.catalogue import flatten
-from runtree.config.freeze import NOT_OF_RUNS, FrozenConfig, check_root, compute_bound, fingerprint_of_leaves, freeze
+from runtree.config.freeze import NOT_OF_RUNS, FrozenConfig, check_root, fingerprint_of_leaves, freeze, uncounted_paths
 from runtree.config.hydra_engine import OPEN_PREFIXES
 from runtree.contract.errors import ConfigError, first_line
 
@@ -42,7 +42,7 @@ class ComposedBase:
         self.frozen = freeze(node)
         raw = OmegaConf.to_container(node, resolve=False)
         assert isinstance(raw, dict)
-        self._compute_bound = compute_bound(node)
+        self._uncounted = uncounted_paths(node)
         self._leaves = flatten(self.frozen.config)
         # `random_state: ${seed}` follows the seed: key → the keys that copy its value
         self._followers: dict[str, list[str]] = {}
@@ -94,7 +94,7 @@ class ComposedBase:
             # an empty mapping is a leaf until a key is added to it
             for parent in (path[:end] for end, character in enumerate(path) if character == "."):
                 leaves.pop(parent, None)
-        return FrozenConfig(dict(config), fingerprint_of_leaves(leaves, self._compute_bound - set(values)))
+        return FrozenConfig(dict(config), fingerprint_of_leaves(leaves, self._uncounted - set(values)))
 
     def _follow(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Yield the values and those of the keys that follow them; a key that is set itself no longer follows."""
@@ -143,13 +143,21 @@ class Composer:
     ----------
     load
         Composes with Hydra: override strings in, the whole config out.
-    fixed
-        The overrides that hold for every run.
+    arrange
+        Returns the overrides of a config, from those of the chosen options by key.
+    swept
+        The paths whose values are set later. A mandatory one (`???`) gets `first_value` of it: a base has to be whole.
     """
 
-    def __init__(self, load: Load, fixed: Sequence[str]) -> None:
-        self.load = load
-        self.fixed = tuple(fixed)
+    def __init__(
+        self,
+        load: Load,
+        arrange: Callable[[Mapping[str, str]], Sequence[str]] = lambda choices: list(choices.values()),
+        swept: Collection[str] = (),
+        first_value: Callable[[str], Any] = lambda path: None,
+    ) -> None:
+        self.load, self.arrange = load, arrange
+        self.swept, self.first_value = tuple(swept), first_value
         self._bases: dict[tuple[tuple[str, str], ...], ComposedBase] = {}
 
     def base(self, choices: Mapping[str, str]) -> ComposedBase:
@@ -157,11 +165,14 @@ class Composer:
         # sorted: the order in which a tuner chooses must not lead to a second composition
         key = tuple(sorted(choices.items()))
         if key not in self._bases:
-            composed = self.load([*self.fixed, *(f"{group}={option}" for group, option in key)])
+            composed = self.load(self.arrange({group: f"{group}={option}" for group, option in key}))
             # Hydra composes in struct mode, in which keys cannot be removed
             with open_dict(composed):
                 for name in NOT_OF_RUNS:
                     composed.pop(name, None)
+            for path in self.swept:
+                if _is_missing(composed, path):
+                    OmegaConf.update(composed, path, self.first_value(path))
             self._bases[key] = ComposedBase(composed)
         return self._bases[key]
 
@@ -169,6 +180,12 @@ class Composer:
         """Return the config for options and values together; `groups` are the paths that are groups."""
         choices = {path: str(value) for path, value in values.items() if path in groups}
         return self.base(choices).with_values({path: value for path, value in values.items() if path not in groups})
+
+
+def _is_missing(composed: DictConfig, path: str) -> bool:
+    parent, _, key = path.rpartition(".")
+    node = OmegaConf.select(composed, parent) if parent else composed
+    return isinstance(node, DictConfig) and OmegaConf.is_missing(node, key)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from runtree.config.catalogue import flatten
-from runtree.config.hydra_versions import register_resolver
+from runtree.config.hydra_versions import hydra_values, register_resolver
 from runtree.config.secrets import keep_reference
 from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, first_line, unknown
@@ -67,6 +67,7 @@ def check_objective(objective: Mapping[str, Any]) -> None:
             raise ConfigError(f"objective.direction: {direction!r} is not one of auto, maximize, minimize")
 
 
+JOB_VALUE = re.compile(r"\$\{(hydra|now):")
 NOT_OF_RUNS = ("hydra", "tuner")  # keys of Hydra and of sweeps
 
 
@@ -96,9 +97,10 @@ def freeze(composed: DictConfig | Mapping[str, Any]) -> FrozenConfig:
     if any(name in node for name in NOT_OF_RUNS):
         # before resolving: Hydra's own node has interpolations that hold only inside a job
         node = OmegaConf.masked_copy(node, [str(name) for name in node if name not in NOT_OF_RUNS])
-    config = _resolve(node)
+    with hydra_values(composed):
+        config = _resolve(node)
     # ${secret:NAME} stands for itself here, so that another password gives the same fingerprint
-    frozen = FrozenConfig(config, fingerprint(config, compute_bound(node)))
+    frozen = FrozenConfig(config, fingerprint(config, uncounted_paths(node)))
     # evaluated now, because it makes the secrets in it known to the redactor, before anything may fail and quote them
     frozen.written  # noqa: B018
     check_root(config)
@@ -134,15 +136,25 @@ def _resolve(node: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def compute_bound(node: DictConfig) -> set[str]:
-    """Return the paths whose value is interpolated from keys outside the fingerprint, such as `algorithm.n_jobs`."""
+def uncounted_paths(node: DictConfig) -> set[str]:
+    """Return the paths whose value is interpolated from keys outside the fingerprint, such as `algorithm.n_jobs`.
+
+    `${hydra:…}` and `${now:…}` are outside, too: the folder of a run, its number, the time.
+    """
     # resolved values no longer show where they come from
     raw = OmegaConf.to_container(node, resolve=False)
     assert isinstance(raw, dict)
+    leaves = flatten({str(key): value for key, value in raw.items()})
+    texts = {path: value for path, value in leaves.items() if isinstance(value, str) and "${" in value}
     # `n_jobs: ${compute.threads}` depends on the machine, and the same run elsewhere must have the same fingerprint
     references = tuple(f"${{{name}" for name in OUTSIDE)
-    leaves = flatten({str(key): value for key, value in raw.items()})
-    return {path for path, value in leaves.items() if isinstance(value, str) and value.startswith(references)}
+    found = {path for path, value in texts.items() if value.startswith(references) or JOB_VALUE.search(value)}
+    new = found
+    while new:  # and what refers to those in turn
+        marks = [f"${{{path}}}" for path in new]
+        new = {path for path, value in texts.items() if any(mark in value for mark in marks)} - found
+        found |= new
+    return found
 
 
 def fingerprint(config: Mapping[str, Any], without: Collection[str] = ()) -> str:

@@ -1,6 +1,8 @@
 """What differs between the versions of Hydra (1.3, 1.4) and of OmegaConf (2.3, 2.4) that are supported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import omegaconf
@@ -39,6 +41,33 @@ def set_hydra_dir(composed: DictConfig, key: str, folder: str) -> None:
     with read_write(composed.hydra):
         OmegaConf.update(composed, key, folder)
         composed.hydra.overrides.hydra.append(f"{key}={quote(folder)}")
+
+
+@contextmanager
+def hydra_values(config: Any) -> Iterator[None]:
+    """Let ``${hydra:…}`` have a value outside of a job of Hydra's: from a composed config, as in its first job."""
+    if not isinstance(config, DictConfig) or "hydra" not in config:
+        yield
+        return
+    from hydra.core.hydra_config import HydraConfig
+
+    instance: Any = HydraConfig.instance()
+    former = instance.cfg
+    if former is not None and not OmegaConf.is_missing(former.hydra.job, "num"):  # within a job of a sweep
+        yield
+        return
+    values = OmegaConf.masked_copy(config, ["hydra"])
+    with read_write(values.hydra), read_write(values.hydra.job), read_write(values.hydra.runtime):
+        for node, key, value in ((values.hydra.job, "num", 0), (values.hydra.job, "id", "0")):
+            if OmegaConf.is_missing(node, key):
+                node[key] = value
+        if OmegaConf.is_missing(values.hydra.runtime, "output_dir"):
+            values.hydra.runtime.output_dir = str(Path.cwd())
+    instance.set_config(values)
+    try:
+        yield
+    finally:
+        instance.cfg = former
 
 
 def register_resolver(name: str, resolver: Callable[..., Any]) -> None:

@@ -305,6 +305,22 @@ class SweepFolder:
             os.close(handle)
 
 
+def join_folders(sweep: SweepFolder, number: int, output_dir: Path) -> RunFolder:
+    """Make one folder of that of a run and of Hydra's output folder for it; its name for Hydra becomes a link.
+
+    Hydra has begun to write into its folder, and may work in it: so that one is kept, under the name of the run.
+    """
+    folder = sweep.run(number)
+    below = is_within(output_dir, sweep.path) and output_dir != sweep.path
+    if not below or output_dir.is_symlink() or output_dir.resolve() == folder.path.resolve():
+        return folder
+    with suppress(OSError):  # not empty, or a file system without links: then there are two folders
+        folder.path.rmdir()
+        output_dir.rename(folder.path)
+        output_dir.symlink_to(os.path.relpath(folder.path, output_dir.parent), target_is_directory=True)
+    return folder
+
+
 def read_description(folder: SweepFolder) -> dict[str, Any]:
     """Read ``sweep.yaml``.
 

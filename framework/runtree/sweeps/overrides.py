@@ -34,6 +34,8 @@ class SweepOverrides:
         The keys of `composed` and `ranges` in the order of the command line.
     seeds
         What `seed=1,2,3` names: no dimension of the space, as each configuration is run with each of them.
+    words
+        The command line: (key, text of an override with one value, None for one of `order`).
     """
 
     fixed: tuple[str, ...]
@@ -41,6 +43,23 @@ class SweepOverrides:
     ranges: Mapping[str, Any]
     order: tuple[str, ...]
     seeds: tuple[int, ...] = ()
+    words: tuple[tuple[str, str | None], ...] = ()
+
+    def arrange(self, values: Mapping[str, str]) -> list[str]:
+        """Return the overrides of one run in the order of the command line, in which the last one of a key wins.
+
+        `values` holds the override for each key that is swept, and those that the tuner adds, such as the seed of a
+        repeat.
+        """
+        texts = {key: values.get(key, text) for key, text in self.words} | {
+            key: text for key, text in values.items() if key not in dict(self.words)
+        }
+        return [text for text in texts.values() if text is not None]
+
+    def first_value(self, path: str) -> Any:
+        """Return a value of a range."""
+        domain, _ = parse_domain(path, self.ranges[path])
+        return domain.values[0] if domain.size else domain.low  # type: ignore[union-attr]
 
     def swept(self, group: str) -> tuple[str, ...]:
         """Return the options of a group that are swept over, empty if it is not."""
@@ -77,10 +96,16 @@ def split_overrides(
     composed: dict[str, tuple[str, ...]] = {}
     ranges: dict[str, Any] = {}
     seeds: dict[str, tuple[int, ...]] = {}
+    words: dict[str, str | None] = {}
     for key, declared, text in declarations:
-        for former in (fixed, composed, ranges, seeds):  # the last declaration of a key wins
+        for former in (fixed, composed, ranges, seeds, words):  # the last declaration of a key wins
             former.pop(key, None)
         key = _without_plus(key) if text is None else key
+        if text is not None:
+            for swept in [swept for swept in words if words[swept] is None and _replaces(key, swept)]:
+                for former in (composed, ranges, seeds, words):
+                    former.pop(swept, None)
+        words[key] = text
         name = key.lstrip("+~").partition("@")[0]
         if text is not None:
             fixed[key] = text
@@ -103,7 +128,8 @@ def split_overrides(
             ranges[key] = declared
     order = dict.fromkeys(_without_plus(key) for key, _, text in declarations if text is None)
     kept = tuple(key for key in order if key in composed or key in ranges)
-    return SweepOverrides(tuple(fixed.values()), composed, ranges, kept, next(iter(seeds.values()), ()))
+    first = next(iter(seeds.values()), ())
+    return SweepOverrides(tuple(fixed.values()), composed, ranges, kept, first, tuple(words.items()))
 
 
 def _read_seeds(declared: Any) -> tuple[int, ...]:
@@ -113,6 +139,11 @@ def _read_seeds(declared: Any) -> tuple[int, ...]:
     if not values or not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
         raise ConfigError(f"{SEED}: {declared} is not a list of whole numbers", f"for example: {SEED}=1,2,3")
     return tuple(dict.fromkeys(values))
+
+
+def _replaces(fixed: str, swept: str) -> bool:
+    """Return whether a later value for the key `fixed` leaves nothing of the values of `swept`: ``++a=1,2 a=5``."""
+    return not fixed.startswith("~") and fixed.lstrip("+") == swept.lstrip("+")
 
 
 def _without_plus(key: str) -> str:

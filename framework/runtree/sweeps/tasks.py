@@ -150,10 +150,11 @@ class Tasks:
         values = {**self._spaces[trial.key[0]].choices, **trial.values}
         if run.repeat or self.overrides.seeds:
             values["seed"] = frozen.config["seed"]
-        texts = (
-            f"{path}={value}" if path in self._composed else override(path, value) for path, value in values.items()
-        )
-        return (*texts, *self.overrides.fixed)
+        texts = {
+            path: f"{path}={value}" if path in self._composed else override(path, value)
+            for path, value in values.items()
+        }
+        return tuple(self.overrides.arrange(texts))
 
     def archive_attempt(self, run: RunState) -> None:
         """Move the folder that an earlier attempt left, if there is one."""
