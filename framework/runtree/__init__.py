@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runtree.contract.errors import ConfigError, DataError
     from runtree.contract.hookspecs import hookimpl
     from runtree.contract.run import Run, Stage
     from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Table, Tracker
@@ -19,6 +20,8 @@ __version__ = "0.1.0"
 __all__ = [
     "AlgorithmOption",
     "Command",
+    "ConfigError",
+    "DataError",
     "Metric",
     "Run",
     "RunRecord",
@@ -32,6 +35,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ConfigError": "contract.errors",
+    "DataError": "contract.errors",
     "hookimpl": "contract.hookspecs",
     "Run": "contract.run",
     "Stage": "contract.run",

@@ -29,7 +29,8 @@ from runtree.contract.errors import (
     raise_if_ours,
     unknown,
 )
-from runtree.contract.run import Stage
+from runtree.contract.faults import warn_of_fault
+from runtree.contract.run import Stage, lent_arguments
 from runtree.contract.types import AlgorithmOption, Command, Metric, Tracker
 from runtree.contract.validation import check_name
 
@@ -120,7 +121,10 @@ class Plugins:
 
     def moment(self, name: str, **arguments: Any) -> None:
         """Call a hook of every plugin; an exception is logged with the plugin's name, and the others are called."""
-        getattr(self.manager.hook, name)(**arguments)
+        hook = getattr(self.manager.hook, name)
+        if hook.get_hookimpls():
+            with lent_arguments(arguments) as lent:
+                hook(**lent)
 
     def first(self, name: str, **arguments: Any) -> Any:
         """Return the first result that is not None: plugins are asked by name, then runtree itself.
@@ -138,7 +142,7 @@ class Plugins:
         if result is None and decision.faults:
             raise decision.faults[0]
         for fault in decision.faults:
-            log.warning("%s; another one did it", fault.message)
+            warn_of_fault(log, f"{fault.message}; another one did it")
         return result
 
     def trusted_types(self, more: Iterable[str] = ()) -> tuple[str, ...]:
@@ -168,7 +172,7 @@ class Plugins:
         if self.manager.has_plugin(plugin):
             self.manager.unregister(name=plugin)
         self.broken[plugin] = why
-        log.warning("plugin %s is left out: %s", plugin, why)
+        warn_of_fault(log, f"plugin {plugin} is left out: {why}")
 
     def _guard(self, hook: str, plugin: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
@@ -253,9 +257,9 @@ class Plugins:
             self._decision.faults.append(fault)
             return None
         # once: a moment may come thousands of times in a run
-        level = logging.DEBUG if (plugin, hook) in self._warned else logging.WARNING
-        self._warned.add((plugin, hook))
-        log.log(level, "plugin %s failed in %s: %s", plugin, hook, describe_error(error))
+        if (plugin, hook) not in self._warned:
+            self._warned.add((plugin, hook))
+            warn_of_fault(log, f"plugin {plugin} failed in {hook}: {describe_error(error)}")
         return None
 
 

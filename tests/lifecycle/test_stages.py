@@ -1,10 +1,12 @@
+from contextlib import nullcontext, suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtree.contract.errors import MissingError
+from runtree.contract.errors import MissingError, Pruned, RunFailedError
 from runtree.contract.run import Stage
-from runtree.lifecycle.stages import order_stages, stages
+from runtree.lifecycle.stages import order_stages, run_stage, stages
 
 BUILTIN = [("runtree", stage) for stage in stages()]
 
@@ -69,3 +71,63 @@ def test_every_wish_is_granted_and_the_order_is_stable(data):
         assert stage.after is None or place(stage.after) < place(stage.name)
         assert stage.before is None or place(stage.name) < place(stage.before)
     assert names(*more) == found
+
+
+class Running:
+    """What `run_stage` uses of a run."""
+
+    def __init__(self):
+        self.pruned = None
+
+    def lent(self):
+        return nullcontext()
+
+    def report(self):
+        self.pruned = Pruned(3)
+        raise self.pruned
+
+
+def stage_of(plugin, function):
+    [found] = [stage for stage in order_stages([*BUILTIN, (plugin, Stage("mine", function))]) if stage.name == "mine"]
+    return found
+
+
+@pytest.mark.parametrize("error", [ValueError("boom"), SystemExit(0), GeneratorExit()])
+def test_a_stage_of_a_plugin_fails_alone(caplog, error):
+    def fail(run):
+        raise error
+
+    assert run_stage(stage_of("bad", fail), Running()) is False
+    assert caplog.text.count("stage 'mine' of the plugin 'bad' failed: ") == 1
+    assert run_stage(stage_of("good", nothing), Running()) is True
+    with pytest.raises(type(error)):
+        run_stage(Stage("mine", fail), Running())  # runtree's own
+
+
+@pytest.mark.parametrize("error", [RunFailedError("the gate is closed"), KeyboardInterrupt()])
+def test_an_error_for_the_user_and_ctrl_c_end_the_run(error):
+    def fail(run):
+        raise error
+
+    with pytest.raises(type(error)):
+        run_stage(stage_of("good", fail), Running())
+
+
+def swallow(run):
+    with suppress(BaseException):
+        run.report()
+
+
+def wrap(run):
+    try:
+        run.report()
+    except BaseException:
+        raise RuntimeError("helpers.cpp:58: Traceback (most recent call last):") from None
+
+
+@pytest.mark.parametrize("function", [swallow, wrap, Running.report])
+@pytest.mark.parametrize("plugin", ["good", "runtree"])
+def test_a_pruned_run_ends_whatever_becomes_of_the_exception(function, plugin):
+    stage = stage_of("good", function) if plugin == "good" else Stage("mine", function)
+    with pytest.raises(Pruned):
+        run_stage(stage, Running())

@@ -3,7 +3,7 @@
 import pytest
 
 from runtree import Tracker
-from runtree.contract.errors import ConfigError
+from runtree.contract.errors import ConfigError, MissingError, RunFailedError
 from runtree.lifecycle.trackers import WithTrackers, with_trackers
 from runtree.testing import FakePlugins
 
@@ -90,3 +90,37 @@ def test_one_that_fails_is_named_once_and_hears_no_more(caplog):
     found.moment("run_finished", run=3, record=4)
     assert [record.message for record in caplog.records] == ["tracker broken failed in run_finished: OSError: gone"]
     assert other.heard == [(1, 2), (3, 4)]
+
+
+def faulty(error):
+    def fail(*arguments):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), SystemExit(2), MissingError("needs a package")])
+def test_one_that_nobody_asked_for_is_left_out_where_it_fails(caplog, error):
+    plugins = FakePlugins(
+        register_trackers=[
+            Tracker("unsure", Board, faulty(error)),
+            Tracker("unmade", faulty(error), lambda: True),
+            Tracker("board", Board, lambda: True),
+        ]
+    )
+    assert list(with_trackers({"trackers": "auto"}, plugins).trackers) == ["board"]
+    first, second = (record.message for record in caplog.records)
+    assert first.startswith("tracker 'unsure' failed in `automatic`: ")
+    assert second.startswith("tracker 'unmade' cannot be made: ")
+    with pytest.raises((RunFailedError, MissingError)) as refused:
+        with_trackers({"trackers": ["unmade"]}, plugins)
+    assert refused.value is error or refused.value.message.startswith("tracker 'unmade' cannot be made: ")
+
+
+def test_two_of_one_name_are_refused_with_both_plugins():
+    class Twice(FakePlugins):
+        def contributions(self, name):
+            return iter([("runtree", Tracker("board", Board)), ("mine", Tracker("board", Board))])
+
+    with pytest.raises(MissingError, match="tracker 'board' is registered twice: by 'runtree' and by 'mine'"):
+        with_trackers({"trackers": []}, Twice())

@@ -1,9 +1,11 @@
 """The loop, on an algorithm whose losses are given."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
 
+from runtree.contract.errors import ConfigError, DivergedError, Pruned
 from runtree.training.callback import FitCallback
 from runtree.training.checkpoints import Checkpoints
 from runtree.training.fit_plan import CheckpointOptions
@@ -111,3 +113,42 @@ def again_from(step, every):
     """Return the last iteration up to `step` that left a checkpoint: a due one, or one that was the best."""
     best = [number for number in range(1, len(LOSSES) + 1) if LOSSES[number - 1] == min(LOSSES[:number])]
     return max([number for number in range(1, step + 1) if number % every == 0 or number in best], default=0)
+
+
+def cut_at(step, error):
+    def check(reported, metrics):
+        if reported == step:
+            raise error
+
+    return FitCallback(StopRules(), on_check=check)
+
+
+def swallowing(report):
+    for step in range(1, 9):
+        with suppress(BaseException):
+            if report(step, train_loss=1.0):
+                return step
+    return 0
+
+
+def wrapping(report):
+    try:
+        report(1, train_loss=1.0)
+        report(2, train_loss=1.0)
+    except BaseException as error:
+        raise RuntimeError("helpers.cpp:58: Traceback (most recent call last):") from error
+
+
+@pytest.mark.parametrize("error", [Pruned(2), DivergedError("nan"), ConfigError("no such metric"), KeyboardInterrupt()])
+def test_what_is_raised_in_a_report_is_raised_after_the_fit(error):
+    loop = cut_at(2, error)
+    assert swallowing(loop) == 3  # told to stop at the next report
+    with pytest.raises(type(error)):
+        loop.end_fit(None)
+    loop = cut_at(2, error)
+    with pytest.raises(RuntimeError) as wrapped:
+        wrapping(loop)
+    with pytest.raises(type(error)):
+        loop.end_fit(wrapped.value)
+    loop.end_fit(error)  # it has arrived as it is
+    cut_at(9, error).end_fit(ValueError("of the algorithm itself"))

@@ -80,18 +80,18 @@ def _run_all(
     from runtree.checks.registry import run_checks
     from runtree.config.build import build
     from runtree.config.resources import compute_arguments
-    from runtree.lifecycle.stages import stages_before_fit
+    from runtree.lifecycle.stages import run_stage, stages_before_fit
     from runtree.statistics import metrics
 
     # the stages themselves and not a copy of their checks: what passes here passes at the start of `train`
     allow_list = app.allow_list(typed_words(flags))
     compute = build(compute_arguments(frozen.config["compute"]), "compute", allow_list)
-    known = metrics.catalogue(app.plugins.contributions("register_metrics"))
+    known = metrics.catalogue(app.plugins.contributions("register_metrics"), frozen.config)
     # without a cache and without records: nothing of the run is used a second time
     run = ActiveRun(frozen.config, folder, app.plugins, allow_list, known)
     run.metadata |= compute.describe()
     for stage in stages_before_fit(app.plugins):
         on_start(stage.name)
-        stage.run(run)
+        run_stage(stage, run)
     context = make_check_context(run, compute.session)
     return CheckReport(run, tuple(run_checks(context, on_start=on_start)), len(context.train))

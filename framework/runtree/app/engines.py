@@ -47,7 +47,7 @@ def make_executor(app: App, typed: TypedWords, sweeper: Any) -> Executor:
     if allowed.engine == "in_process":
         return InProcessExecutor(WORKER_FACTORY, setting)
     # A deterministic sweep prunes at the same step every time: each report has to wait for the pruner's decision
-    sync = options.deterministic and OmegaConf.select(config, "tuner.pruner") is not None
+    sync = options.deterministic and (is_of_plugin(config) or OmegaConf.select(config, "tuner.pruner") is not None)
     return ProcessExecutor(
         allowed.at_once,
         WORKER_FACTORY,
@@ -63,6 +63,11 @@ def make_preflight_executor(app: App, typed: TypedWords, executor: Executor) -> 
     if isinstance(executor, LauncherExecutor):
         return InProcessExecutor(WORKER_FACTORY, worker_config(app, typed))
     return executor
+
+
+def is_of_plugin(config: "DictConfig") -> bool:
+    """Return whether the tuner is not runtree's own: nothing is known of its settings, so it may learn and prune."""
+    return not str(config.tuner.get("_target_")).startswith("runtree.")
 
 
 def worker_config(app: App, typed: TypedWords) -> WorkerConfig:
@@ -83,7 +88,7 @@ def launcher_batch_size(config: "DictConfig", slots: int) -> int:
         from joblib import effective_n_jobs
 
         return int(effective_n_jobs(launcher.n_jobs))
-    learns = "sampler" in config.tuner
+    learns = "sampler" in config.tuner or is_of_plugin(config)
     return 1 if learns else int(launcher.get("array_parallelism") or 1)  # hydra-submitit-launcher
 
 

@@ -4,26 +4,30 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from runtree.app.application import App
 from runtree.config.compose import ComposedBase, Composer
 from runtree.config.provenance import TypedWords
 from runtree.config.resources import Resources, read_resources
 from runtree.contract.errors import ConfigError, RequestError, RuntreeError, unknown
-from runtree.contract.protocols import Hooks
+from runtree.contract.protocols import Hooks, Tuner
+from runtree.contract.types import Direction
 from runtree.lifecycle.trackers import with_trackers
 from runtree.records.layout import SweepFolder
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import PreflightRequest, PreflightResult
 from runtree.sweeps.options import LoopOptions, read_loop_options, read_stop_rules, tuner_arguments
 from runtree.sweeps.overrides import SweepOverrides, split_overrides
+from runtree.sweeps.plugin_tuner import guarded
 from runtree.sweeps.results import Objectives, check_constraint_metrics, read_constraints
 from runtree.sweeps.search_space import SearchSpace, joint_space, space_bounds, spaces_by_algorithm
 from runtree.workers.executor import Executor, Job, JobDied, JobReported, describe_exit
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from runtree.config.allowlist import AllowList
 
 log = logging.getLogger(__name__)
 
@@ -169,8 +173,6 @@ def preflight(
     """
     from omegaconf import OmegaConf
 
-    from runtree.config.build import build
-
     # first what costs nothing: trackers, options and limits are checked before a worker loads the data
     hooks = with_trackers(_tracker_config(config), request.app.plugins)
     node: dict[str, Any] = OmegaConf.to_container(config.tuner, resolve=True)  # type: ignore[assignment]
@@ -180,7 +182,7 @@ def preflight(
     limits = read_resources(OmegaConf.to_container(config.compute, resolve=True))  # type: ignore[arg-type]
     rules = read_stop_rules(options.stop)
     trust = request.app.allow_list(request.typed)
-    tuner = build(tuner_arguments(node), "tuner", trust)
+    tuner = make_tuner(node, trust)
     # the task comes from the data, and an algorithm's space may depend on the task
     result = _first_that_works(overrides, composer, executor)
     for note in result.notes:
@@ -200,14 +202,14 @@ def preflight(
             "leave it out, or choose a tuner that learns from them: tuner=tpe",
         )
     # a tuner for each space, as its state belongs to one space
-    tuners = [build(tuner_arguments(node), "tuner", trust) for _ in spaces]
+    tuners = [make_tuner(node, trust) for _ in spaces]
     plan = SweepPlan(request, config, overrides, composer, spaces, tuners, node, options, limits, result, hooks)
     seed = config.get("seed", 0)
     for built, space in zip(tuners, spaces, strict=True):
         # begun here, so that a space which the tuner cannot search is refused now; the loop passes the results on later
         built.begin(
             space.space,
-            [direction for _, direction in result.objectives],
+            [cast(Direction, direction) for _, direction in result.objectives],
             int(seed) if isinstance(seed, int) else 0,  # a swept seed is a text here
         )
     buildable = spaces if tuner.own_space else _space_of_each_algorithm(plan, spaces[0], executor, tuner.prunes)
@@ -217,6 +219,13 @@ def preflight(
     rules.check(plan.size, [direction for _, direction in result.objectives], overrides.incomparable)
     check_constraint_metrics(plan.objectives.constraints, result.metrics)
     return plan
+
+
+def make_tuner(node: Mapping[str, Any], trust: "AllowList") -> Tuner:
+    """Build the tuner of a config."""
+    from runtree.config.build import build
+
+    return guarded(build(tuner_arguments(node), "tuner", trust), str(node.get("name")))
 
 
 def _tracker_config(config: "DictConfig") -> dict[str, Any]:

@@ -14,8 +14,9 @@ from runtree.app.application import App
 from runtree.config.freeze import FrozenConfig
 from runtree.config.provenance import TypedWords
 from runtree.contract.errors import ConfigError, RuntreeError
+from runtree.contract.faults import collected_faults
 from runtree.contract.types import RunRecord
-from runtree.plugins import make_plugins
+from runtree.plugins import installed_plugins_with
 from runtree.records.layout import RunFolder
 from runtree.sweeps.attempts import error_record, is_disk_full
 from runtree.sweeps.messages import (
@@ -48,7 +49,7 @@ class WorkerConfig:
 
 def make_sweep_worker(config: WorkerConfig) -> "SweepWorker":
     """Load plugins and libraries, once for all workers."""
-    app = App(make_plugins(extra=config.extra)) if config.extra else App()
+    app = App(installed_plugins_with(*config.extra)) if config.extra else App()
     worker = SweepWorker(app, config.typed)
     for module in PRELOADED_MODULES:
         import_module(module)
@@ -64,6 +65,8 @@ class SweepWorker:
 
     Attributes
     ----------
+    told
+        Faults of plugins that the driver knows of.
     best_candidates
         Runs whose fitted model is kept in memory, by number: at the end of the sweep one of them may be the best, and
         is then finalized without a second fit.
@@ -75,10 +78,20 @@ class SweepWorker:
         self.hooks = app.plugins
         self.trust = app.allow_list(typed)
         self.cache = RunCache()
+        self.told: set[str] = set()
         self.best_candidates: dict[int, tuple[ActiveRun, RunRecord, tuple[float, ...]]] = {}
 
     def __call__(self, payload: Any, channel: Channel) -> Any:
         """Handle a request. An error that the user can mend is returned; one that is raised ends the worker."""
+        with collected_faults() as faults:
+            result = self._handle(payload, channel)
+        new = tuple(text for text in dict.fromkeys(faults) if text not in self.told)
+        self.told.update(new)
+        if isinstance(result, PreflightResult):
+            return replace(result, notes=(*result.notes, *new))
+        return replace(result, warnings=new) if isinstance(result, AttemptResult) else result
+
+    def _handle(self, payload: Any, channel: Channel) -> Any:
         try:
             if isinstance(payload, PreflightRequest):
                 return self.preflight(payload)
@@ -103,19 +116,19 @@ class SweepWorker:
         """
         from runtree.checks.notes import note_text, table_findings
         from runtree.lifecycle.execute import write_environment
-        from runtree.lifecycle.stages import stages_before_fit
+        from runtree.lifecycle.stages import run_stage, stages_before_fit
         from runtree.records.environment import scoring_providers
         from runtree.records.validation_predictions import predictions_size
         from runtree.statistics import metrics
         from runtree.training.active_run import ActiveRun, RunOptions
 
-        catalogue = metrics.catalogue(self.hooks.contributions("register_metrics"))
+        catalogue = metrics.catalogue(self.hooks.contributions("register_metrics"), request.config)
         with tempfile.TemporaryDirectory() as folder:
             # with the worker's cache: the table that is loaded here is that of its first run
             options = RunOptions(cached=self.cache.get_or_compute, prunable=request.prunes)
             run = ActiveRun(request.config, Path(folder), self.hooks, self.trust, catalogue, options)
             for stage in stages_before_fit(self.hooks):
-                stage.run(run)
+                run_stage(stage, run)
             notes = tuple(map(note_text, table_findings(run))) if not request.trials else ()
             if request.environment is not None:
                 write_environment(RunFolder(request.environment), run, self.hooks)

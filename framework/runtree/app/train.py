@@ -230,9 +230,9 @@ def make_remote_task(
 ) -> HydraTask:
     """Make the task in the process of a Hydra launcher."""
     from runtree.app.sweep import SweepResult
-    from runtree.plugins import make_plugins
+    from runtree.plugins import installed_plugins_with
 
-    app = App(make_plugins(extra=extra)) if extra else App()
+    app = App(installed_plugins_with(*extra)) if extra else App()
     result = TrainResult(folder=folder, multirun=True, swept=SweepResult() if of_sweep else None)
     return HydraTask(app, result, typed=typed, composed_by=composed_by, attempts=attempts)
 

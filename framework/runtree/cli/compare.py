@@ -138,11 +138,12 @@ def make_comparison(outputs: Path, request: "CompareRequest") -> "tuple[Comparis
     from runtree.records.compare.compare import compare_runs
     from runtree.records.compare.table import KnownMetrics
     from runtree.records.index import query_index
+    from runtree.statistics.metrics import catalogue
 
     def run_comparison(runs: "RunIndex") -> "tuple[ComparisonTable, KnownMetrics]":
         # a test recomputes the metric on resamples, so its function is needed and not only its name
-        contributed = installed_plugins().contributions("register_metrics")
-        metrics = KnownMetrics(metric_directions(runs), {metric.name: metric for _, metric in contributed})
+        known = catalogue(installed_plugins().contributions("register_metrics"))
+        metrics = KnownMetrics(metric_directions(runs), known)
         return compare_runs(runs, request, metrics), metrics
 
     # everything happens inside: if the index proves stale, the whole comparison is made again without it

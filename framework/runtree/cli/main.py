@@ -161,18 +161,26 @@ def show_warnings() -> None:
 
     logger = logging.getLogger("runtree")
     # named, so that a second call in the same process, as in tests, adds no second handler
-    if any(handler.name == "stderr" for handler in logger.handlers):
-        return
+    for known in logger.handlers:
+        if known.name == "stderr":
+            vars(known)["shown"].clear()
+            return
 
     class StderrHandler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            # errors reach the user as exceptions, and less than a warning is for the log of a run
-            if record.levelno == logging.WARNING:
-                click.echo(f"warning: {' '.join(record.getMessage().split())}", err=True)
+        def __init__(self) -> None:
+            super().__init__(logging.WARNING)
+            self.name = "stderr"
+            self.shown: set[str] = set()
 
-    handler = StderrHandler(logging.WARNING)
-    handler.name = "stderr"
-    logger.addHandler(handler)
+        def emit(self, record: logging.LogRecord) -> None:
+            text = " ".join(record.getMessage().split())
+            # errors reach the user as exceptions, and less than a warning is for the log of a run. Each once: a plugin
+            # may fail in each of a hundred runs
+            if record.levelno == logging.WARNING and text not in self.shown:
+                self.shown.add(text)
+                click.echo(f"warning: {text}", err=True)
+
+    logger.addHandler(StderrHandler())
 
 
 @contextmanager

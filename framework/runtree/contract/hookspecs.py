@@ -140,7 +140,10 @@ def run_iterated(run: Run, step: int, metrics: Mapping[str, float]) -> None:
 
 @hookspec
 def run_finished(run: Run, record: RunRecord) -> None:
-    """Called when a run has completed; its metrics and record are on disk."""
+    """Called when a run has completed or was pruned (`record.state`); its metrics and record are on disk.
+
+    A run of a sweep that is not kept has no test scores.
+    """
 
 
 @hookspec

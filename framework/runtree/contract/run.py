@@ -5,7 +5,10 @@ runtree's own internals are on the subclass `runtree.training.active_run.ActiveR
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -16,6 +19,7 @@ from runtree.contract.types import SPLITS, Direction, Metric, Split, SplitName, 
 from runtree.contract.validation import check_name, check_type
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 Value = TypeVar("Value")
@@ -201,6 +205,17 @@ class Run:
         """Append the scores of a fold to `folds.jsonl`, and return them as `Evaluation.folds` holds them."""
         return result.fold.line(scores)
 
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let foreign code read tables, row numbers and scores: what it writes into them stays its own."""
+        own = {name: self.__dict__[name] for name in ("data", "split", "predictions", "metrics") if self.is_set(name)}
+        # copied where they are read, which is seldom
+        self.__dict__ |= {name: Deferred(partial(_lend, own, name)) for name in own}
+        try:
+            yield
+        finally:
+            self.__dict__ |= own
+
     def report(self, step: int, **metrics: float) -> None:
         """Report the metrics of one iteration to `history.jsonl`, the hook `run_iterated` and the tuner.
 
@@ -209,6 +224,50 @@ class Run:
         Pruned
             The tuner prunes the run.
         """
+
+
+TABLES = ("features", "target", "groups", "times", "aside")  # of `Table`
+
+
+def _lend(own: dict[str, Any], slot: str) -> Any:
+    """Return a copy of the content of a slot."""
+    if isinstance(own[slot], Deferred):
+        own[slot] = own[slot].make()
+    value = own[slot]
+    if isinstance(value, Table):
+        tables: dict[str, Any] = {name: getattr(value, name) for name in TABLES}
+        copies: dict[str, Any] = {name: None if one is None else _copy_table(one) for name, one in tables.items()}
+        return replace(value, **copies)
+    if isinstance(value, Split):
+        rows: dict[str, Any] = {name: read_only(value.rows(name)) for name in SPLITS}
+        return replace(value, **rows)
+    if isinstance(value, Mapping):
+        return {split: dict(scores) for split, scores in value.items()}
+    return _copy_table(value)
+
+
+def _copy_table(table: Any) -> Any:
+    import pandas as pd
+
+    # from version 3 on, a write into a shallow copy copies first
+    return table.copy(deep=int(pd.__version__.partition(".")[0]) < 3)
+
+
+def read_only(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Return a view of an array that cannot be written to."""
+    view = values.view()
+    view.setflags(write=False)
+    return view
+
+
+@contextmanager
+def lent_arguments(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the arguments of a hook, as foreign code may have them: it cannot change the run, its record or scores."""
+    run = arguments.get("run")
+    with run.lent() if isinstance(run, Run) else nullcontext():
+        # a stage and an error are not written anywhere, and may hold what cannot be copied
+        kept = ("run", "stage", "error")
+        yield {name: value if name in kept else deepcopy(value) for name, value in arguments.items()}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from runtree.contract.storage import system_error, system_fault
 from runtree.contract.types import RunRecord
 from runtree.lifecycle.outcome import describe_state, final_record, first_record, wrap_error
 from runtree.lifecycle.score import score
-from runtree.lifecycle.stages import SAVE, order_stages, write_data_summary
+from runtree.lifecycle.stages import SAVE, order_stages, run_stage, write_data_summary
 from runtree.lifecycle.trackers import with_trackers
 from runtree.records.environment import environment
 from runtree.records.layout import RunFolder, release_folder
@@ -92,7 +92,7 @@ def execute(
     # all that can be refused is checked before the folder is made, so that a typo leaves no folder behind
     compute = build(compute_arguments(request.frozen.config["compute"]), "compute", trust)
     stages = order_stages(list(hooks.contributions("register_stages")))
-    catalogue = metrics.catalogue(hooks.contributions("register_metrics"))
+    catalogue = metrics.catalogue(hooks.contributions("register_metrics"), request.frozen.config)
     hooks = with_trackers(request.frozen.config, hooks)
     # a run of a sweep fits its folds one after another: the other slots are taken by other runs
     resources = read_resources(request.frozen.config["compute"])
@@ -193,7 +193,7 @@ def run_stages(
             finalize(run, stages[position:], hooks)
             return True
         on_stage(stage.name)
-        run_stage(stage, run, hooks)
+        finish_stage(stage, run, hooks)
     return True
 
 
@@ -206,7 +206,7 @@ def finalize(run: ActiveRun, stages: Sequence[Stage], hooks: Hooks) -> None:
     write_sources(run.sources, RunFolder(run.folder).code)
     write_environment(RunFolder(run.folder), run, hooks)
     for stage in stages:
-        run_stage(stage, run, hooks)
+        finish_stage(stage, run, hooks)
 
 
 def finalize_later(run: ActiveRun, record: RunRecord, hooks: Hooks, trust: TargetResolver) -> RunRecord:
@@ -233,11 +233,12 @@ def close_fold_runner(run: ActiveRun) -> None:
         run.fit_folds.close()
 
 
-def run_stage(stage: Stage, run: ActiveRun, hooks: Hooks) -> None:
+def finish_stage(stage: Stage, run: ActiveRun, hooks: Hooks) -> None:
     """Run one stage, record its duration and call the hook `stage_finished`."""
     started = time.monotonic()
-    stage.run(run)
-    # not in a `finally`: a stage that raises has no duration, so the record shows which stages are finished
+    # a stage that fails has no duration, so the record shows which stages are finished
+    if not run_stage(stage, run):
+        return
     seconds = run.stage_seconds[stage.name] = time.monotonic() - started
     log.info("stage %s: %.3f s", stage.name, seconds)
     hooks.moment("stage_finished", run=run, stage=stage, seconds=seconds)

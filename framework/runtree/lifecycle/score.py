@@ -11,7 +11,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from runtree.contract.errors import DataError, DivergedError, RunFailedError
+from runtree.contract.errors import (
+    DataError,
+    DivergedError,
+    RunFailedError,
+    RuntreeError,
+    describe_error,
+    raise_if_ours,
+)
 from runtree.contract.predictions import Predictions, encode_target, read_predictions
 from runtree.contract.storage import naming
 from runtree.contract.types import Evaluation, Metric
@@ -21,6 +28,7 @@ from runtree.records.test_access import record_access, rows_digest
 from runtree.records.validation_predictions import predictions_size, write_validation_predictions
 from runtree.records.writer import write_json
 from runtree.statistics import metrics
+from runtree.statistics.plugin_metrics import failure_of
 from runtree.training.active_run import ActiveRun
 from runtree.training.stopping import ADVICE
 
@@ -55,8 +63,25 @@ def score(run: ActiveRun) -> None:
 
 def evaluate(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:
     """Score the splits in `run.scored_splits`."""
-    evaluation = drop_undefined(run, run.evaluator.evaluate(run, scored), scored)
+    evaluation = drop_undefined(run, _call_evaluator(run, scored), scored)
     run.add_evaluation(evaluation)
+    return evaluation
+
+
+def _call_evaluator(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:
+    """Call the evaluator; what one of a plugin raises, or returns instead of an evaluation, is told with its name."""
+    name = f"evaluator={run.config.evaluator.get('name', type(run.evaluator).__name__)}"
+    try:
+        evaluation = run.evaluator.evaluate(run, scored)
+    except RuntreeError:
+        raise
+    except BaseException as error:
+        raise_if_ours(error)
+        if type(run.evaluator).__module__.startswith("runtree."):
+            raise
+        raise RunFailedError(f"{name} failed: {describe_error(error)}") from error
+    if not isinstance(evaluation, Evaluation):
+        raise RunFailedError(f"{name} returned {evaluation!r:.80} instead of an Evaluation")
     return evaluation
 
 
@@ -108,6 +133,8 @@ def _reason(run: ActiveRun, evaluation: Evaluation, split: str, metric: Metric) 
     if metric.name not in evaluation.metrics[split]:
         lacking = metric.needs == "probability" and run.data.classes
         return "the model predicts no probabilities" if lacking else "the evaluator returned no value"
+    if failure := failure_of(metric):
+        return failure
     predictions = _predictions(run, evaluation.predictions, split)
     reason = predictions.undefined_reason(metric) if predictions is not None else "its value is not finite"
     folds = [metric.name in _finite(line) for line in evaluation.folds] if split == "validation" else []

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,8 @@ from runtree.config.build import build, build_algorithm
 from runtree.config.calls import find_targets
 from runtree.config.catalogue import differs_by_task
 from runtree.config.space.dimensions import parse_space
-from runtree.contract.errors import ConfigError, MissingError, unknown
+from runtree.contract.errors import ConfigError, MissingError, RuntreeError, describe_error, raise_if_ours, unknown
+from runtree.contract.faults import warn_of_fault
 from runtree.contract.fingerprint import EVALUATION_KEYS
 from runtree.contract.protocols import Hooks
 from runtree.contract.run import Stage
@@ -58,9 +60,9 @@ def stages_before_fit(hooks: Hooks) -> list[Stage]:
 def order_stages(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:
     """Return stages in the order they run in.
 
-    A plugin's stage runs right after, or right before, the stage it names. A stage that names none runs last, but
-    before the report, which shows the files that the others write. Stages that name the same one keep the order of
-    registration.
+    A plugin's stage runs right after, or right before, the stage it names, and says whose it is (`PluginStage`). One
+    that names none runs last, but before the report, which shows the files that the others write. Stages that name the
+    same one keep the order of their plugins.
 
     Parameters
     ----------
@@ -92,7 +94,49 @@ def order_stages(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:
         following = (placed or sorted(ready, key=lambda stage: stage.name == REPORT))[0]
         remaining.remove(following)
         ordered.append(following)
-    return ordered
+    return [
+        stage if owners[stage.name] == builtin else replace(stage, run=PluginStage(owners[stage.name], stage.run))
+        for stage in ordered
+    ]
+
+
+@dataclass(frozen=True)
+class PluginStage:
+    """The function of a plugin's stage, and whose it is."""
+
+    plugin: str
+    function: Callable[[Any], None]
+
+    def __call__(self, run: Any) -> None:
+        """Run the stage."""
+        self.function(run)
+
+
+def run_stage(stage: Stage, run: ActiveRun) -> bool:
+    """Run a stage and return whether it succeeded.
+
+    A plugin's stage that fails is left out with a warning. A RuntreeError was raised on purpose, such as by a gate, and
+    fails the run. A pruned run ends, whatever has become of the exception on its way through foreign code.
+    """
+    try:
+        if not isinstance(stage.run, PluginStage):
+            stage.run(run)
+        else:
+            with run.lent():
+                stage.run(run)
+    except BaseException as error:
+        if run.pruned is not None and run.pruned is not error:
+            raise run.pruned from error
+        if isinstance(error, RuntreeError) or not isinstance(stage.run, PluginStage):
+            raise
+        raise_if_ours(error)
+        failure = f"stage '{stage.name}' of the plugin '{stage.run.plugin}' failed: {describe_error(error)}"
+        warn_of_fault(log, f"{failure}; it is left out")
+        log.debug("", exc_info=error)
+        return False
+    if run.pruned is not None:
+        raise run.pruned
+    return True
 
 
 def _predecessors(stage: Stage, by_name: Mapping[str, Stage], owners: Mapping[str, str]) -> set[str]:

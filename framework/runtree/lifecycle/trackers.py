@@ -8,8 +8,17 @@ from runtree.config.allowlist import import_object
 from runtree.config.build import check_arguments
 from runtree.config.migration import missing_plugin
 from runtree.config.secrets import reveal
-from runtree.contract.errors import ConfigError, raise_if_ours, unknown
+from runtree.contract.errors import (
+    ConfigError,
+    RunFailedError,
+    RuntreeError,
+    describe_error,
+    raise_if_ours,
+    unknown,
+)
+from runtree.contract.faults import warn_of_fault
 from runtree.contract.protocols import Hooks
+from runtree.contract.run import lent_arguments
 from runtree.contract.types import Tracker
 from runtree.contract.validation import unique_by_name
 
@@ -32,13 +41,14 @@ class WithTrackers:
             method = getattr(tracker, name, None)
             try:
                 if method is not None:
-                    method(**arguments)
+                    with lent_arguments(arguments) as lent:
+                        method(**lent)
             # a service that is down must not end a run of hours; a tracker that has failed is dropped, or it might wait
             # for a time-out at each iteration. KeyboardInterrupt passes
             except BaseException as error:
                 raise_if_ours(error)
                 del self.trackers[tracker_name]
-                log.warning("tracker %s failed in %s: %s: %s", tracker_name, name, type(error).__name__, error)
+                warn_of_fault(log, f"tracker {tracker_name} failed in {name}: {describe_error(error)}")
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
         """Yield the contributions of plugins; trackers have none."""
@@ -68,8 +78,33 @@ def with_trackers(config: Mapping[str, Any], hooks: Hooks) -> Hooks:
                 "config key", f"tracking.{name}", [f"tracking.{tracker}" for tracker in offered], error=ConfigError
             )
     names = select_names(config.get("trackers", AUTO), offered)
-    trackers = {name: build_tracker(offered[name], settings.get(name) or {}) for name in names}
+    asked = config.get("trackers", AUTO) != AUTO
+    trackers: dict[str, Any] = {}
+    for name in names:
+        try:
+            trackers[name] = build_tracker(offered[name], settings.get(name) or {})
+        except BaseException as error:
+            _take_fault(f"tracker '{name}' cannot be made", error, asked)
     return WithTrackers(hooks, trackers) if trackers else hooks
+
+
+def _take_fault(what: str, error: BaseException, asked: bool) -> None:
+    """Raise an error for a tracker that the config names; warn of one that only the environment requests."""
+    raise_if_ours(error)
+    if asked and isinstance(error, RuntreeError):
+        raise error
+    if asked:
+        raise RunFailedError(f"{what}: {describe_error(error)}", "without it: trackers=[]") from error
+    why = str(error) if isinstance(error, RuntreeError) else describe_error(error)
+    warn_of_fault(log, f"{what}: {why}; it is left out")
+
+
+def _is_automatic(tracker: Tracker) -> bool:
+    try:
+        return bool(tracker.automatic())
+    except BaseException as error:
+        _take_fault(f"tracker '{tracker.name}' failed in `automatic`", error, asked=False)
+        return False
 
 
 def offered_trackers(hooks: Hooks) -> dict[str, Tracker]:
@@ -81,7 +116,7 @@ def offered_trackers(hooks: Hooks) -> dict[str, Tracker]:
 def select_names(value: Any, offered: Mapping[str, Tracker]) -> list[str]:
     """Return the names of the selected trackers; "auto" selects those that are `automatic()`."""
     if value == AUTO:
-        return [name for name, tracker in offered.items() if tracker.automatic()]
+        return [name for name, tracker in offered.items() if _is_automatic(tracker)]
     names = [value] if isinstance(value, str) else value or []
     if not isinstance(names, (list, tuple)):
         raise ConfigError(f"trackers: {value!r} is not a list of names", "type: trackers=[tensorboard]")

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from runtree.contract.errors import RunFailedError
 from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
+from runtree.statistics.plugin_metrics import strict
 
 Array = np.ndarray[Any, Any]
 Scorer = Callable[[Array], Array]  # counts of shape (resamples, rows): how often each row is drawn → (resamples,)
@@ -344,7 +346,7 @@ def _call(predictions: Predictions, metric: Metric, counts: Array) -> float:
     score = None if predictions.score is None else predictions.score[rows]
     resample = Predictions(predictions.y_true[rows], predictions.y_pred[rows], score, predictions.classes)
     try:
-        value = resample.value(metric)
-    except (ValueError, ZeroDivisionError):  # a class is missing, or nothing varies
+        value = resample.value(strict(metric))
+    except (ValueError, ZeroDivisionError, RunFailedError):  # a class is missing, or nothing varies
         return np.nan
     return np.nan if value is None else float(value)

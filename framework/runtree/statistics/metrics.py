@@ -14,10 +14,12 @@ from typing import Any
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.types import Direction, Metric, Task
 from runtree.contract.validation import unique_by_name
+from runtree.statistics.plugin_metrics import of_plugin
 
 CLASSIFICATION: tuple[Task, ...] = ("classification",)
 REGRESSION: tuple[Task, ...] = ("regression",)
 SHARE, POSITIVE = (0.0, 1.0), (0.0, inf)  # what a metric can be
+OWN = "runtree"  # the plugin that contributes the metrics below
 FIT_SECONDS = "fit_seconds"  # an objective that is no metric: how long the fit took
 OBJECTIVES: Mapping[str, str] = {"classification": "balanced_accuracy", "regression": "rmse"}
 
@@ -172,9 +174,15 @@ BUILTIN = (
 )
 
 
-def catalogue(contributed: Iterable[tuple[str, Metric]]) -> dict[str, Metric]:
-    """Return metrics by name; two plugins that claim one name are refused."""
-    return {name: metric for name, (_, metric) in unique_by_name("metric", contributed).items()}
+def catalogue(contributed: Iterable[tuple[str, Metric]], config: Mapping[str, Any] | None = None) -> dict[str, Metric]:
+    """Return metrics by name; two plugins that claim one name are refused.
+
+    Those of plugins are guarded: one that fails has no value in a run whose config does not name it.
+    """
+    return {
+        name: metric if plugin == OWN else of_plugin(plugin, metric, config)
+        for name, (plugin, metric) in unique_by_name("metric", contributed).items()
+    }
 
 
 def select_metrics(wanted: str | Iterable[str], task: Task, known: Mapping[str, Metric]) -> list[Metric]:

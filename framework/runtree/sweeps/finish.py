@@ -127,9 +127,10 @@ def _spaces(driver: Driver) -> dict[str, Any]:
 
 
 def startup_trials(folder: SweepFolder) -> int:
-    """Return how many trials the sampler draws at random first; 0 for one without that setting."""
-    sampler = (read_description(folder).get("tuner_node") or {}).get("sampler") or {}
-    return int(sampler.get("n_startup_trials") or 0)
+    """Return how many trials the sampler, or a plugin's tuner, draws at random first; 0 without that setting."""
+    node = read_description(folder).get("tuner_node") or {}
+    first = (node.get("sampler") or node).get("n_startup_trials")
+    return first if isinstance(first, int) else 0
 
 
 def runs_to_keep(driver: Driver) -> list[RunState]:
@@ -166,7 +167,10 @@ def keep_run(driver: Driver, run: RunState) -> None:
 
 
 def _on_workers(driver: Driver, payloads: list[Any]) -> list[Any]:
-    return run_on_workers(driver.executor, payloads, cancelled=lambda: driver.signals > 1)
+    results = run_on_workers(driver.executor, payloads, cancelled=lambda: driver.signals > 1)
+    for result in results:
+        driver.tell_warnings(result)
+    return results
 
 
 def _drop_former_best(driver: Driver, folder: SweepFolder) -> None:

@@ -6,6 +6,7 @@ the death of this process as soon as it is appended, and a loss of power once th
 the free slots before it waits for that, and shows a run as ended after it.
 """
 
+import logging
 import os
 import socket
 import time
@@ -36,6 +37,8 @@ from runtree.sweeps.state import RunState, SweepState, died_event, ended_event, 
 from runtree.sweeps.stopping import StopMonitor
 from runtree.sweeps.tasks import Tasks
 from runtree.workers.executor import POLL_SECONDS, Event, Executor, JobDied, JobReported, JobReturned
+
+log = logging.getLogger(__name__)
 
 
 class SweepObserver(Protocol):
@@ -99,6 +102,7 @@ class Driver:
         self._unconfirmed: list[RunState] = []  # their ends are in the ledger, but not on the disk yet
         self._mean_seconds = 0.0  # of a run, exponentially weighted
         self._terminated: dict[int, Termination] = {}
+        self._warned: set[str] = set()
         self._was_over = False  # a criterion had been reached before this session
 
     @property
@@ -226,10 +230,19 @@ class Driver:
         # of the recent runs rather than of all: a tuner may move to slower configurations
         self._mean_seconds = 0.9 * self._mean_seconds + 0.1 * seconds if self._mean_seconds else seconds
         termination = self._terminated.pop(run.number, None)
+        if isinstance(event, JobReturned):
+            self.tell_warnings(event.result)
         if isinstance(event, JobDied):
             self._end_attempt(run, result_from_death(event, termination), event)
         else:
             self._end_attempt(run, result_from_return(event.result, termination, event.cause), event)
+
+    def tell_warnings(self, result: Any) -> None:
+        """Show the faults of plugins that a worker tells of, each once."""
+        for text in getattr(result, "warnings", ()):
+            if text not in self._warned:
+                self._warned.add(text)
+                log.warning("%s", text)
 
     def _end_attempt(self, run: RunState, result: AttemptResult, event: JobReturned | JobDied | None) -> None:
         """Record an attempt: the run has ended, is tried again, or waits for the next session.

@@ -110,6 +110,8 @@ class AttemptResult:
         Values of the sweep's objectives, of a completed run.
     kept
         Whether the run's model and predictions are saved.
+    warnings
+        Faults of plugins in this worker that it has not told of yet. They are not written to the ledger.
     retryable
         Whether the machine was at fault rather than the run, so that another attempt may succeed.
     suspends
@@ -129,6 +131,7 @@ class AttemptResult:
     failed_gates: tuple[str, ...] = ()
     retryable: bool = False
     suspends: Literal["interrupt", "disk"] | None = None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def from_record(cls, record: RunRecord, objectives: tuple[float, ...] | None, kept: bool) -> "AttemptResult":

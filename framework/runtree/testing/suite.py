@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from runtree.app import App
-from runtree.plugins import Plugins, make_plugins
+from runtree.plugins import Plugins, blocked_names, make_plugins
 from runtree.records.layout import RunFolder
 
 Plugin = tuple[str, object]
@@ -18,10 +18,14 @@ Plugin = tuple[str, object]
 TINY = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-@lru_cache(maxsize=8)
 def plugins_with(extra: tuple[Plugin, ...], blocked: tuple[str, ...] = ()) -> Plugins:
-    """Return the installed plugins and `extra` ones, without those that are blocked."""
-    # cached: finding entry points and importing plugins takes longer than most tests of a suite
+    """Return the installed plugins and `extra` ones, without those that are blocked here or by RUNTREE_BLOCK."""
+    return _make_plugins(extra, (*blocked, *blocked_names()))
+
+
+# cached: finding entry points and importing plugins takes longer than most tests of a suite
+@lru_cache(maxsize=8)
+def _make_plugins(extra: tuple[Plugin, ...], blocked: tuple[str, ...]) -> Plugins:
     return make_plugins(extra=extra, blocked=blocked)
 
 

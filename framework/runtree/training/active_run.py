@@ -96,6 +96,8 @@ class ActiveRun(Run):
         Why a metric has no value: reasons by name, by split. Such metrics are not in `metrics`.
     failed_gates
         One sentence for each quality gate that the run failed.
+    pruned
+        The decision of the tuner to end the run, once it is made.
     stage_seconds
         The duration of each finished stage.
     sources
@@ -131,6 +133,7 @@ class ActiveRun(Run):
         self.test_access: Mapping[str, Any] = {}
         self.fit_summary: Mapping[str, Any] = {}
         self.failed_gates: tuple[str, ...] = ()
+        self.pruned: Pruned | None = None
         self.stage_seconds: dict[str, float] = {}
         self.sources: tuple[SourceFile, ...] = ()
 
@@ -155,6 +158,8 @@ class ActiveRun(Run):
 
     def report(self, step: int, **metrics: float) -> None:
         """Report one iteration to the history, the hooks and the tuner, in this order."""
+        if self.pruned is not None:  # foreign code has swallowed the exception
+            raise self.pruned
         values = {name: float(value) for name, value in metrics.items()}
         if self.records:
             # the file first: a run that is pruned or killed at this step has its last iteration in the history
@@ -164,7 +169,9 @@ class ActiveRun(Run):
         self.hooks.moment("run_iterated", run=self, step=step, metrics=metrics)
         # last, because pruning leaves the fit by an exception: history and trackers know the step by then
         if self.options.should_prune(int(step), values):
-            raise Pruned(int(step))
+            # remembered, because code between here and the stage may wrap or swallow the exception
+            self.pruned = Pruned(int(step))
+            raise self.pruned
 
     def add_evaluation(self, evaluation: Evaluation) -> None:
         """Take the evaluator's metrics and predictions; splits scored later are added to those scored first."""

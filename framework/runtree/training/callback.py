@@ -41,6 +41,8 @@ class FitCallback:
         Called with the metrics of each check: for the history, the hooks and the tuner. Raises `Pruned`.
     restores
         Whether the model of the best iteration is restored.
+    verdict
+        What was raised here. `end_fit` raises it after the fit, since an algorithm may wrap or swallow it.
     checkpoint_options, checkpoints
         How often a checkpoint is written, and where.
     """
@@ -54,6 +56,7 @@ class FitCallback:
     checkpoint_options: CheckpointOptions = field(default_factory=CheckpointOptions)
     checkpoints: Checkpoints | None = None
     reason: str | None = None
+    verdict: BaseException | None = None
     step: int = 0
     start: Path | None = None
     clock: Callable[[], float] = time.monotonic
@@ -106,6 +109,22 @@ class FitCallback:
         **metrics: float,
     ) -> bool:
         """Take an iteration, and return whether it is the last."""
+        if self.verdict is not None:  # the algorithm has caught what was raised: it must end, too
+            return True
+        try:
+            return self._take(step, model, snapshot, save, metrics)
+        except BaseException as error:
+            self.verdict = error
+            raise
+
+    def _take(
+        self,
+        step: int,
+        model: Any,
+        snapshot: Callable[[], Any] | None,
+        save: Callable[[Path], None] | None,
+        metrics: Mapping[str, float],
+    ) -> bool:
         self.step = int(step)
         # an algorithm may report every iteration; scoring a model is often slower than an iteration, hence `every`
         if not self.due(self.step):
@@ -126,6 +145,11 @@ class FitCallback:
         if self.reason is None and self.step == self.bound:
             self.reason = "max_iterations"
         return self.reason is not None
+
+    def end_fit(self, fault: BaseException | None) -> None:
+        """Raise what was raised in a report, if the fit has ended in another way: without an error, or with `fault`."""
+        if self.verdict is not None and self.verdict is not fault:
+            raise self.verdict from fault
 
     def _save_if_due(
         self, save: Callable[[Path], None] | None, values: Mapping[str, float], improved: bool = False

@@ -39,11 +39,19 @@ def fit_algorithm(run: ActiveRun, algorithm: Any, train: Rows, monitored: Rows |
     extra: dict[str, Any] = {"report": report} if "report" in parameters and run.plan.steps else {}
     if "validation" in parameters and monitored is not None:
         extra["validation"] = monitored
-    if stepper is not None:
-        store = SkopsStore(f"{type(algorithm).__module__}.{type(algorithm).__qualname__}")
-        _explain_errors(lambda: stepper.fit(algorithm, rows, target, report, store), run, algorithm)
-    else:
-        _explain_errors(lambda: algorithm.fit(rows, target, **extra), run, algorithm)
+    fault: BaseException | None = None
+    try:
+        if stepper is not None:
+            store = SkopsStore(f"{type(algorithm).__module__}.{type(algorithm).__qualname__}")
+            _explain_errors(lambda: stepper.fit(algorithm, rows, target, report, store), run, algorithm)
+        else:
+            _explain_errors(lambda: algorithm.fit(rows, target, **extra), run, algorithm)
+    except BaseException as error:
+        fault = error
+        raise
+    finally:
+        if isinstance(report, FitCallback):
+            report.end_fit(fault)
 
 
 def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
