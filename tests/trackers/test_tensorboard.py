@@ -66,7 +66,7 @@ def test_parameters_are_read_back(folder):
 
 def test_a_failed_run_says_so(folder):
     def fail(run):
-        raise ValueError("no")
+        raise RunFailedError("no")
 
     from runtree import hookimpl
     from runtree.plugins import make_plugins

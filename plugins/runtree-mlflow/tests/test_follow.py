@@ -95,7 +95,7 @@ def test_nobody_is_told_where_the_config_says_so(run: Run, store: str, monkeypat
 
 def test_a_failed_run_is_told_as_such(run: Run, store: str, monkeypatch: Any) -> None:
     def fail(run: Any) -> None:
-        raise ValueError("no")
+        raise RunFailedError("no")
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     with pytest.raises(Exception, match="no"):
