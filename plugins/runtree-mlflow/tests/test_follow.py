@@ -10,6 +10,7 @@ import pytest
 
 from conftest import Seen, Server, stage, warnings
 from runtree.cli.main import main
+from runtree.contract.errors import RunFailedError
 
 Run = Callable[..., Any]
 PATIENT = "+tracking.mlflow.patience=120"  # the machine may be busy
