@@ -23,7 +23,21 @@ PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").gl
 ABOUT_EVALUATION = {"docs/evaluation.md", "docs/diagnosis.md", "docs/trust.md", "docs/report.md", "docs/statistics.md"}
 LOOKS_BACK = {
     **dict.fromkeys(
-        ("show", "predict", "explain", "runs", "export", "diff", "rerun", "clean", "compare", "best", "report"), "run"
+        (
+            "show",
+            "predict",
+            "evaluate",
+            "explain",
+            "runs",
+            "export",
+            "diff",
+            "rerun",
+            "clean",
+            "compare",
+            "best",
+            "report",
+        ),
+        "run",
     ),
     **dict.fromkeys(("status", "resume"), "sweep"),
 }

@@ -48,7 +48,7 @@ def explain_rows(
         The run has no model, its table has changed, a row or class does not exist, or there are too many rows.
     """
     predictor = load_predictor(RunFolder(record.folder), app.plugins, app.plugins.trusted_types(tuple(trust)))
-    config = _read_config(record)
+    config = read_run_config(record)
     table = load(config, app.allow_list(TypedWords(trusted=tuple(trust))))
     # with another table, row numbers mean other rows, and the background is not what the model has seen
     if table.fingerprint != record.fingerprints.get("data"):
@@ -76,7 +76,8 @@ def explain_rows(
     return ExplainedRows(tuple(outputs), tuple(explanations))
 
 
-def _read_config(record: RunRecord) -> Mapping[str, Any]:
+def read_run_config(record: RunRecord) -> Mapping[str, Any]:
+    """Return the config of a run, as it was written."""
     import yaml
 
     config = yaml.safe_load(RunReader(record.folder).read_config())

@@ -69,7 +69,10 @@ class Option:
     @property
     def is_preset(self) -> bool:
         """Whether its file sets keys of the whole config, and has none of its own."""
-        return self.file is not None and bool(GLOBAL_PACKAGE.search(read_regular(self.file, follow=True)))
+        try:
+            return self.file is not None and bool(GLOBAL_PACKAGE.search(read_regular(self.file, follow=True)))
+        except OSError:  # it is named where it is read
+            return False
 
 
 class Catalogue:

@@ -155,7 +155,7 @@ ANSWERS: Mapping[str, Answer] = {
     "logger": _train("trackers send runs elsewhere; each run has its history.jsonl", "trackers=[{}]",
                      example="tensorboard", values={"mlflow": "mlflow"}),
     "logger.*": _train("tracking holds the settings of trackers, docs/trackers.md", "trackers=[tensorboard]"),
-    "ckpt_path": Answer("a run is continued by train --continue, and its model used by runtree predict",
+    "ckpt_path": Answer("a run is continued by train --continue, scored by runtree evaluate, used by runtree predict",
                         ("train", "--continue", "latest")),
     "model": _train("the model is the option of algorithm", "algorithm={}", example="torch_mlp", values=NETWORKS),
     "model.*": OPTIMIZER,
@@ -174,6 +174,8 @@ ANSWERS: Mapping[str, Answer] = {
     "task_name": _train("experiment.name names the folder of runs", "experiment.name={}", example="mine"),
     "paths.data_dir": DATA,
     "paths.*": OUTPUTS,
+    "train": Answer("train and evaluate are two verbs", ("evaluate", "latest", "FILE.csv")),
+    "test": Answer("every run scores its test split; other rows by evaluate", ("evaluate", "latest", "FILE.csv")),
     "print_config": _train("--cfg prints the config", "--cfg", "job", "--resolve"),
     # what is typed everywhere
     "epochs": ITERATIONS,

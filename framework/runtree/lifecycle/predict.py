@@ -102,7 +102,8 @@ class RowCounts:
 class Predictor:
     """A run's model, the contract of each column that it was trained on, how its table was read, and its classes.
 
-    With `refuse=False`, values that are no numbers or dates where the model expects them are taken as missing.
+    With `refuse=False`, values that are no numbers or dates where the model expects them are taken as missing, and so
+    are columns that are not there.
     """
 
     model: Any
@@ -144,8 +145,9 @@ class Predictor:
         DataError
             A column is missing, or holds values that are not what the model was trained with.
         """
-        missing = [name for name in self.columns if name not in rows.columns]
-        if missing:
+        absent = [name for name in self.columns if name not in rows.columns]
+        missing = [name for name in absent if self.columns[name].kind != "dropped"]
+        if missing and self.refuse:
             raise DataError(
                 f"the file lacks {len(missing)} of the {len(self.columns)} columns that the model was trained on: "
                 + ", ".join(missing[:5]),
@@ -153,12 +155,14 @@ class Predictor:
                 # a single column: most likely the file has another separator
                 f"it was read with the separator '{self.csv.separator}', {OTHERWISE}"
                 if rows.shape[1] == 1 and self.csv.separator != AUTO
-                else "",
+                else "to take them as missing values, add: --unreadable missing",
             )
         from runtree.tables.declared import apply_missing
 
         counts = counts if counts is not None else RowCounts()
-        features = apply_missing(rows[list(self.columns)], self.reading)
+        # a column that preprocessing dropped need not be there
+        selected = rows.reindex(columns=list(self.columns)) if absent else rows[list(self.columns)]
+        features = apply_missing(selected, self.reading)
         changed = {name: self._read(features[name], contract, counts) for name, contract in self.columns.items()}
         changed = {name: column for name, column in changed.items() if column is not features[name]}
         features = features.assign(**changed) if changed else features

@@ -58,6 +58,7 @@ class RunFolder:
     manifest = FileName("manifest.json")  # the sha256 of every file
     cleaned = FileName("cleaned.json")  # the artifacts that were removed later, to free disk space
     events = FileName("tensorboard")  # the event files of TensorBoard, if that tracker is on
+    evaluations = FileName("evaluations")  # a folder for each time that its model was scored on other rows, later
     lock = FileName(".lock")  # the file whose kernel lock the process of the run holds
 
     def files(self) -> Iterator[Path]:
@@ -65,7 +66,8 @@ class RunFolder:
         for file in sorted(self.path.rglob("*")):
             # these change after the manifest is written
             state = (self.manifest, self.log, self.record, self.cleaned)
-            if file.is_file() and not file.name.startswith(".") and file not in state and file.parent != self.events:
+            later = file.parent == self.events or self.evaluations in file.parents
+            if file.is_file() and not file.name.startswith(".") and file not in state and not later:
                 yield file
 
     def is_held(self) -> bool:
@@ -93,6 +95,16 @@ class RunFolder:
             yield
         finally:
             os.close(handle)
+
+
+@dataclass(frozen=True)
+class EvaluationFolder:
+    """The folder of one evaluation of a saved model on labelled rows."""
+
+    path: Path
+
+    result = FileName("scores.json")  # scores, their differences from the run's own, what was found in the rows
+    predictions = FileName("predictions.parquet")  # one row for each row that was scored
 
 
 def timestamp() -> str:

@@ -42,10 +42,13 @@ class Reading:
         The type of a column by its name: number, category, date, or the format of a date.
     missing
         The words that are a missing value; "auto" among them stands for the usual ones.
+    texts
+        Columns of a text file that are text even if all of its values are digits, as they were text in training.
     """
 
     types: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = (AUTO,)
+    texts: frozenset[str] = frozenset()
 
     @property
     def words(self) -> list[str]:
@@ -176,8 +179,8 @@ def read_csv(file: Path, csv: CsvFormat, reading: Reading, texts: Collection[str
 
     header = read_header(file, csv, "data.path: ")
     options = csv.options | _missing_options(header, reading)
-    declared = {name for name, kind in reading.types.items() if kind != "number" and name in header}
-    as_text = declared.union(texts)
+    declared = {name for name, kind in reading.types.items() if kind != "number"}
+    as_text = ({*declared, *reading.texts} & {*header}).union(texts)
     frame: pd.DataFrame = pd.read_csv(_packed(file), dtype=dict.fromkeys(as_text, "str"), **options)
     codes = _code_columns(file, csv, frame)
     if codes:

@@ -1,0 +1,156 @@
+"""`runtree evaluate`: the scores of a saved model on labelled rows, beside those of its run."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtree.cli.completion import complete_run
+from runtree.cli.evaluation_summary import evaluation_lines, format_interval
+from runtree.cli.format import display_path, labelled, next_steps, outputs_option, printable
+from runtree.cli.tables import print_json, print_table
+from runtree.contract.errors import GateError
+
+if TYPE_CHECKING:
+    from runtree.app.evaluate import EvaluationResult
+
+HELP = """Score the model of RUN on labelled rows, and compare with the run's own test scores.
+
+The rows are those of FILE (CSV, Parquet, Arrow, JSON lines, Excel; a folder, a glob, a URL), or of any table of the
+group `data`. They are read as the table of the run was: target, types, words for missing values, separator. Keys of
+`data`, `evaluator` and `objective` may differ from those of the run; nothing is trained, and the run is not changed.
+
+\b
+  runtree evaluate latest new.csv
+  runtree evaluate latest data.path=new.csv data.target=outcome
+  runtree evaluate latest data=parquet data.path=new.parquet
+  runtree evaluate latest new.csv "evaluator.benchmark.metrics=['test.f1 >= 0.8']"
+
+Exit code 3: a bound of evaluator.benchmark.metrics, the run's or one that is typed, does not hold on these rows.
+"""
+
+
+@click.command("evaluate", help=HELP)
+@click.argument("run", shell_complete=complete_run)
+@click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]...")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The folder of the result. [default: below the run's]"
+)
+@click.option(
+    "--unreadable",
+    type=click.Choice(["refuse", "missing"]),
+    default="refuse",
+    show_default=True,
+    help="What to do with a value that is no number or date where the model needs one, or a missing column.",
+)
+@click.option(
+    "--trained/--no-trained",
+    default=True,
+    help="Whether to read the run's own table again, to find rows that the model was made with. [default: yes]",
+)
+@click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@outputs_option()
+def evaluate_command(
+    run: str,
+    words: tuple[str, ...],
+    output: Path | None,
+    unreadable: str,
+    trained: bool,
+    trust: tuple[str, ...],
+    as_json: bool,
+    outputs: str,
+) -> None:
+    from runtree.app import App
+    from runtree.app.evaluate import EvaluationRequest, evaluate_run
+    from runtree.config.allowlist import add_import_folder
+    from runtree.records.selectors import find_run
+
+    files = [word for word in words if "=" not in word]
+    if len(files) > 1:
+        raise click.UsageError(f"one file at a time, not {', '.join(files)}; or their folder, or a glob in quotes")
+    overrides = tuple(word for word in words if "=" in word)
+    add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
+    record = find_run(Path(outputs), run, completed=True)
+    request = EvaluationRequest(
+        record, next(iter(files), None), overrides, trust, unreadable == "refuse", trained, output
+    )
+    result = evaluate_run(App(), request)
+    if as_json:
+        print_json({**result.content, "folder": display_path(result.folder.path), "failed": list(result.failed)})
+    else:
+        print_evaluation(result)
+    if result.failed:
+        raise GateError(*result.failed)
+
+
+def print_evaluation(result: "EvaluationResult") -> None:
+    """Print the scores beside those of the run, and what was found in the rows."""
+    content = result.content
+    data = content["data"]
+    place = str(data.get("path") or data.get("name"))
+    click.echo(labelled("run", f"{content['run']}: {content['algorithm']}"))
+    click.echo(labelled("rows", f"{place}: {content['rows']:,} rows, target '{content['target']}'"))
+    for note in content["notes"]:
+        click.echo(labelled("note", note))
+    click.echo()
+    print_table(*_score_table(content))
+    for reason in dict.fromkeys(content["undefined"].values()):
+        names = [name for name, own in content["undefined"].items() if own == reason]
+        click.echo(f"{', '.join(names)}: not defined, {printable(reason)}")
+    for line in _lines(content):
+        click.echo(f"\n{printable(line)}")
+    click.echo()
+    click.echo(labelled("scores", display_path(result.folder.result)))
+    click.echo(next_steps([f"runtree show {content['run']}"]))
+
+
+def _score_table(content: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    own, intervals = content["run_metrics"], content.get("intervals") or {}
+    limits, level = intervals.get("test") or {}, f"{100 * intervals.get('level', 0.95):g} % CI"
+    headings = ["metric", "test of the run", "these rows", level, "difference", f"its {level}"]
+    rows = []
+    for name, value in content["metrics"].items():
+        change = content["differences"].get(name) or {}
+        row = [name, own.get(name), value, format_interval(limits.get(name) or {}), change.get("value")]
+        rows.append([*row, format_interval(change)])
+    return headings, rows
+
+
+def _lines(content: Mapping[str, Any]) -> Iterator[str]:
+    yield from _verdict(content)
+    without = content.get("without_seen")
+    if without:
+        name = content["objective"]["metric"]
+        value = without["metrics"].get(name)
+        shown = "not defined" if value is None else f"{value:.4f}"
+        yield f"without the rows that the model was made with ({without['rows']:,} rows): {name} {shown}"
+    yield from evaluation_lines(content)
+    calibration, threshold = content.get("calibration"), content.get("threshold")
+    if calibration:
+        yield (
+            f"calibration error {calibration['ece']:.2g}; a perfectly calibrated model would show up to "
+            f"{calibration['noise']:.2g} on this many rows"
+        )
+    if threshold:
+        yield (
+            f"threshold {threshold['used']:.3g}: {threshold['by']} {threshold['value']:.4f}; the best on these rows, "
+            f"{threshold['best']:.3g}: {threshold['best_value']:.4f}"
+        )
+
+
+def _verdict(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield whether the objective differs from that of the test split beyond chance."""
+    name, direction = content["objective"]["metric"], content["objective"]["direction"]
+    change = content["differences"].get(name)
+    if not change:
+        return
+    low, high = change["low"], change["high"]
+    if low is None or high is None:
+        yield f"{name} is {change['value']:+.3g} of that on the test split; by chance or not is not known"
+    elif low <= 0 <= high:
+        yield f"{name} is not shown to differ from that on the test split"
+    else:
+        better = (change["value"] > 0) == (direction == "maximize")
+        yield f"{name} is {'better' if better else 'worse'} than on the test split, beyond chance"
