@@ -18,6 +18,7 @@ from runtree.sweeps.options import read_loop_options, tuner_arguments
 
 APP = App()
 NEEDED = {name: ["data.path=a", "data.target=y"] for name in ("csv", "parquet", "arrow", "json", "excel", "file")}
+NEEDED["sql"] = ["data.url=sqlite:///a.db", "data.table=t", "data.target=y"]
 NEEDED |= {"image_folder": ["data.path=x"], "image_arrays": ["data.path=x.npz"]}
 NEEDED["import"] = ["algorithm.path=sklearn.linear_model:Ridge"]
 OPTIONS = [

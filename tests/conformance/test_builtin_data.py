@@ -1,5 +1,7 @@
 """Each shipped data source passes the suite that a third party's has to pass."""
 
+import sqlite3
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from conformance.shipped import class_name, options
 from runtree.testing import DataSuite, tiny_table
 from runtree.testing.fixtures import TARGET, quoted
 
-FROM_FILES = ("csv", "parquet", "arrow", "json", "excel", "file", "image_folder", "image_arrays")  # suites below
+FROM_FILES = ("csv", "parquet", "arrow", "json", "excel", "file", "sql", "image_folder", "image_arrays")  # suites below
 SMALL = {"digits": ["data.sample=300"]}
 
 for _option in options("data"):
@@ -52,6 +54,19 @@ class TestFile(DataSuite):
         for part in range(2):
             tiny_table(rows=40, seed=part).to_json(folder / f"{part}.jsonl", orient="records", lines=True)
         return ["data=file", f"data.path={quoted(folder)}", f"data.target={TARGET}"]
+
+
+class TestSql(DataSuite):
+    option = "sql"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source_overrides(cls, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+        file = tmp_path_factory.mktemp("data") / "shop.db"
+        with sqlite3.connect(file) as connection:
+            tiny_table().to_sql("orders", connection, index=False)
+        connection.close()
+        return ["data=sql", f"data.url={quoted(f'sqlite:///{file}')}", "data.table=orders", f"data.target={TARGET}"]
 
 
 class TestImageFolder(DataSuite):

@@ -406,6 +406,7 @@ def _read_excel(file: Path, options: FileOptions, label: str) -> "pd.DataFrame":
 
 def plain_types(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return a table of Python objects in types of pandas; a column of texts and other values is text."""
+    import pandas as pd
     from pandas.api import types
 
     from runtree.tables.table import to_texts
@@ -418,7 +419,9 @@ def plain_types(frame: "pd.DataFrame") -> "pd.DataFrame":
             if not any(isinstance(value, (list, dict)) for value in column):
                 changed[name] = column.where(column.isna(), to_texts(column)).astype("str")
         elif kind in ("date", "datetime"):
-            changed[name] = column.astype("datetime64[us]")
+            # times with several offsets, as one clock
+            aware = any(getattr(value, "tzinfo", None) for value in column)
+            changed[name] = pd.to_datetime(column, utc=aware)
         elif kind == "decimal":
             changed[name] = column.astype("float64")
     return frame.assign(**changed) if changed else frame
