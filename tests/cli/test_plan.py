@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from runtree.cli.format import format_bytes
-from runtree.cli.plan import forecast_cost, format_stop
+from runtree.cli.plan import AlgorithmCost, CostForecast, forecast_cost, format_stop, with_later_fits
 from runtree.testing.fixtures import UNEXAMINED
 
 SWEEP = ("algorithm=knn,naive_bayes", "data=iris", "compute.engine=in_process")
@@ -26,6 +26,7 @@ def test_a_tuned_sweep_is_told_and_nothing_is_written(runtree, folder):
         "algorithm.C does not exist for knn",
         "stop     max_runs=6, or patience.runs=3; running jobs then finish",
         "time     no estimate, since there is no earlier run",
+        "after    one more fit of the best, on train and validation rows (tuner.refit)\n",
         "folder   outputs/default/<time>-sweep, with a folder runs/0000 … for each run",
         "nothing was run",
         "next     runtree train -m algorithm=knn,logistic",
@@ -86,7 +87,9 @@ def test_the_plan_as_json(runtree):
             {"path": "algorithm", "values": "2", "space": "choice(knn, naive_bayes)"}
         ]}
     ]  # fmt: skip
-    assert told["forecast"] == {"seconds": None, "bytes": None, "judged_by": {}, "unknown": ["knn", "naive_bayes"]}
+    forecast = told["forecast"]
+    assert forecast.pop("seconds_after_search") is None
+    assert forecast == {"seconds": None, "bytes": None, "judged_by": {}, "unknown": ["knn", "naive_bayes"]}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +132,27 @@ def test_time_and_disk_are_judged_by_earlier_runs(folder):
     assert forecast_cost(folder / "outputs", ["iris"], ["ridge"], 10, 2, "all").bytes == 10 * 5000
     assert forecast_cost(folder / "outputs", ["iris"], ["ridge"], None, 2, "all").seconds is None
     assert forecast_cost(folder / "nowhere", ["iris"], ["ridge"], 10, 2, "all").costs == {}
+
+
+@pytest.mark.parametrize(
+    ("keep", "refit", "folds", "recheck", "seconds"),
+    [
+        ("best", True, False, 0, 3.0),
+        ("best", True, True, 0, 0.0),
+        ("best", False, False, 2, 30.0),
+        ("all", True, False, 0, 0.0),
+    ],
+)
+def test_what_is_fitted_after_the_search_is_counted(keep, refit, folds, recheck, seconds):
+    base = SimpleNamespace(frozen=SimpleNamespace(config={"fit": {"refit": refit}}))
+    plan = SimpleNamespace(
+        options=SimpleNamespace(keep=keep, recheck=recheck),
+        overrides=SimpleNamespace(composed={}),
+        composer=SimpleNamespace(base=lambda options: base),
+        preflight=SimpleNamespace(has_folds=folds),
+    )
+    forecast = with_later_fits(plan, CostForecast({"knn": AlgorithmCost(1, 3.0, None, None)}))
+    assert forecast.after == seconds
 
 
 def test_sizes():

@@ -183,3 +183,19 @@ def test_the_fingerprint_sees_values_names_types_and_order():
 def test_types_of_the_common_keys_are_checked():
     with pytest.raises(ConfigError, match=r"data\.test_size: 'half' is not of the type float \| int"):
         table_options({"target": "y", "test_size": "half"})
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "noted"),
+    [
+        ([str(number) for number in range(10)], "auto", False),  # as numbers they would be classes, too
+        (["-1", "1"], "auto", False),
+        (["007", "7"], "auto", True),
+        ([str(number) for number in range(30)], "auto", True),  # as numbers they would be a quantity
+        (["1.5", "2.5"], "auto", True),
+        (["1", "2", "n/d"], "auto", True),
+    ],
+)
+def test_a_note_on_a_target_of_text_is_about_another_task(labels, task, noted):
+    rows = pd.DataFrame({"a": range(3 * len(labels)), "y": labels * 3})
+    assert any("'y'" in note for note in table(rows, task=task).notes) == noted

@@ -1,7 +1,7 @@
 """`runtree plan`: the runs that a sweep would start, with an estimate of time and disk, and the output folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MAX_MEASURED_FOLDERS = 50  # of each algorithm, the latest: measuring a folder reads the size of each file in it
+RECHECK_FOLDS = 5  # `evaluator=cross_validation`, by which `tuner.recheck` scores
 NESTED_CRITERIA = (("patience", "runs"), ("convergence", "window"), ("failures", "consecutive"), ("failures", "rate"))
 SELECTION = {
     "best": "; the best run is scored on the test set once",
@@ -64,13 +65,15 @@ class AlgorithmCost:
 class CostForecast:
     """Expected seconds and bytes of a sweep.
 
-    `costs` are those of the algorithms that ran before, on which it is based; `unknown` are the others.
+    `costs` are those of the algorithms that ran before, on which it is based; `unknown` are the others. `seconds` are
+    those of the search; `after` those of what comes after it.
     """
 
     costs: Mapping[str, AlgorithmCost] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     seconds: float | None = None
     bytes: float | None = None
+    after: float | None = None
 
 
 @click.command("plan", help=HELP, context_settings={"ignore_unknown_options": True})
@@ -163,7 +166,34 @@ def _forecast(plan: "SweepPlan", is_single: bool) -> CostForecast:
     outputs, data, algorithms = Path(str(plan.config.outputs)), _data_names(plan), _algorithm_names(plan)
     if is_single:
         return forecast_cost(outputs, data, algorithms, runs=1, slots=1, keep="all")
-    return forecast_cost(outputs, data, algorithms, _max_runs(plan), plan.slots, plan.options.keep)
+    return with_later_fits(
+        plan, forecast_cost(outputs, data, algorithms, _max_runs(plan), plan.slots, plan.options.keep)
+    )
+
+
+def with_later_fits(plan: "SweepPlan", forecast: CostForecast) -> CostForecast:
+    """Add the seconds of what is fitted after the search."""
+    if not forecast.costs:
+        return forecast
+    seconds = fmean(cost.seconds for cost in forecast.costs.values())
+    # the folds of a recheck take about as long as a run each
+    fits = int(_is_refitted(plan)) + RECHECK_FOLDS * plan.options.recheck
+    return replace(forecast, after=fits * seconds)
+
+
+def _is_refitted(plan: "SweepPlan") -> bool:
+    """Return whether the best run is fitted once more after the search, on more rows."""
+    fit = plan.composer.base(_first_combination(plan)).frozen.config.get("fit") or {}
+    return plan.options.keep == "best" and bool(fit.get("refit")) and not plan.preflight.has_folds
+
+
+def _format_after(plan: "SweepPlan", forecast: CostForecast) -> str:
+    """Return what is fitted once the search is over, which no limit on its time counts."""
+    steps = ["one more fit of the best, on train and validation rows (tuner.refit)"] if _is_refitted(plan) else []
+    recheck = plan.options.recheck
+    steps += [f"a cross-validation of the best {pluralize(recheck, 'trial')} (tuner.recheck)"] if recheck else []
+    seconds = f": about {format_duration(forecast.after)}" if steps and forecast.after else ""
+    return f"{', '.join(steps)}{seconds}"
 
 
 def forecast_cost(
@@ -249,6 +279,7 @@ def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
         "predictions": {"bytes_per_run": preflight.prediction_bytes, "limit": plan.options.prediction_bytes},
         "forecast": {
             "seconds": forecast.seconds,
+            "seconds_after_search": forecast.after,
             "bytes": forecast.bytes,
             "judged_by": {name: vars(cost) for name, cost in forecast.costs.items()},
             "unknown": list(forecast.unknown),
@@ -288,7 +319,10 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
     threads = f"{pluralize(resources.threads_each, 'thread')} per run"
     engine = f"engine {resources.engine}"
     click.echo(wrapped("compute", ", ".join([str(plan.config.compute.get("name")), engine, threads, *limits])))
-    click.echo(wrapped("time", _format_forecast(plan, _forecast(plan, is_single))))
+    forecast = _forecast(plan, is_single)
+    click.echo(wrapped("time", _format_forecast(plan, forecast)))
+    if not is_single and (after := _format_after(plan, forecast)):
+        click.echo(wrapped("after", after))
     if not is_single and (most := plan.options.prediction_bytes) and preflight.prediction_bytes:
         sizes = f"at most {format_bytes(preflight.prediction_bytes)} per run, {format_bytes(most)} in all"
         click.echo(wrapped("disk", f"{sizes}, for the validation predictions (tuner.predictions)"))

@@ -205,7 +205,8 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int,
             frame = frame.assign(**{options.time: times})
     target = roles.read_target(frame[options.target])
     # what looks like a quantity but is text would be a class for each value
-    target_notes = column_notes(target.to_frame(), types, decimal)
+    are_classes = options.task != "regression" and holds_few_whole_numbers(target)
+    target_notes = () if are_classes else column_notes(target.to_frame(), types, decimal)
     task, reason = choose_task(target, options, *target_notes)
     classes = check_classes(target, options.target, *target_notes) if task == "classification" else ()
     # the group column would identify the rows of a group, so it is no feature. The time column stays one unless dropped
@@ -305,6 +306,14 @@ def choose_task(target: "pd.Series[Any]", options: TableOptions, *notes: str) ->
     if is_integer_dtype(target) and levels <= MAX_INTEGER_CLASSES:
         return "classification", f"'{options.target}' holds {levels} distinct whole numbers"
     return "regression", f"'{options.target}' is numeric with {levels} distinct values"
+
+
+def holds_few_whole_numbers(target: "pd.Series[Any]") -> bool:
+    """Return whether a target of text holds so few plain whole numbers that they would be classes as numbers, too."""
+    labels = [str(label).removeprefix("-") for label in target.dropna().unique()[: MAX_INTEGER_CLASSES + 1]]
+    # 007 is a code, and as a number another label
+    plain = all(label.isdecimal() and (label == "0" or label[0] != "0") for label in labels)
+    return plain and len(labels) <= MAX_INTEGER_CLASSES
 
 
 def table_fingerprint(features: "pd.DataFrame", target: "pd.Series[Any]") -> str:

@@ -3,14 +3,20 @@
 A metric without a finite value on a split is left out of the metrics of that split, and `undefined` says why. Without a
 value of an objective on the validation split a run cannot be ranked: it fails, alone as in a sweep, as "diverged" if
 the predictions are not finite. Whether the rows allow a value at all is known before the fit, and checked there.
+
+With `fit.refit` the model that is kept is fitted once more, on the train and the validation split, between these scores
+and those of the test split.
 """
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from runtree.config.build import build
+from runtree.config.resources import compute_arguments
 from runtree.contract.errors import (
     DataError,
     DivergedError,
@@ -22,7 +28,6 @@ from runtree.contract.errors import (
 from runtree.contract.predictions import Predictions, encode_target, read_predictions
 from runtree.contract.storage import naming
 from runtree.contract.types import Evaluation, Metric
-from runtree.lifecycle.refit import is_refitted, refit
 from runtree.records.layout import RunFolder
 from runtree.records.test_access import record_access, rows_digest
 from runtree.records.validation_predictions import predictions_size, write_validation_predictions
@@ -30,7 +35,10 @@ from runtree.records.writer import write_json
 from runtree.statistics import metrics
 from runtree.statistics.plugin_metrics import failure_of
 from runtree.training.active_run import ActiveRun
+from runtree.training.pipeline import refit_pipeline_on
 from runtree.training.stopping import ADVICE
+
+log = logging.getLogger(__name__)
 
 
 def score(run: ActiveRun) -> None:
@@ -100,6 +108,36 @@ def evaluate_refitted(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:
         evaluation = evaluate(run, scored)
     run.scored_splits = splits
     return evaluation
+
+
+def is_refitted(run: ActiveRun) -> bool:
+    """Return whether the model that is kept is to be fitted on more rows than the one that was selected by.
+
+    Under cross-validation the model has all rows outside the test split, unless the fit holds some out to stop by.
+    """
+    options = run.plan.options
+    holds_out = run.plan.steps and options.validation_fraction is not None
+    return options.refit and bool(len(run.split.validation) or holds_out)
+
+
+def refit(run: ActiveRun) -> None:
+    """Replace the run's model by one that is fitted on the train and the validation split.
+
+    The number of iterations is the one that the first fit found: there are no rows left to stop by. Calibration and
+    threshold stay as well.
+    """
+    import numpy as np
+
+    rows = np.sort(np.concatenate([run.split.train, run.split.validation]))
+    iterations = (run.fit_summary.get("best") or run.fit_summary.get("iterations")) if run.plan.steps else None
+    # with the seed of the run, as the first fit had it: a run that is finalized later draws the same numbers
+    compute = build(compute_arguments(run.config.to_dict()["compute"]), "compute", run.trust)
+    with compute.session(run.seed):
+        model = refit_pipeline_on(run, rows, iterations)
+    splits = [split for split in ("train", "validation") if len(run.split.rows(split))]
+    facts = {"splits": splits, "rows": len(rows), **({"iterations": iterations} if iterations else {})}
+    run.use_refitted(model, facts)
+    log.info("refit on %d rows: %s", len(rows), facts)
 
 
 def drop_undefined(run: ActiveRun, evaluation: Evaluation, scored: Sequence[Metric]) -> Evaluation:
