@@ -18,9 +18,12 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     import argparse
 
+    from runtree.app.consent import Consent
     from runtree.config.allowlist import AllowList
     from runtree.config.hydra_engine import HydraEngine
     from runtree.config.provenance import TypedWords
+    from runtree.contract.types import RunRecord
+    from runtree.lifecycle.predict import Predictor
 
 
 @dataclass
@@ -52,8 +55,8 @@ class App:
     def allow_list(self, typed: "TypedWords | Sequence[str]" = ()) -> "AllowList":
         """Return which code a config may name: targets of installed options and those typed on the command line.
 
-        Options in the user's folder add nothing: a folder may be anyone's. `typed` must hold no override that was read
-        from a record.
+        Options in the user's folder add nothing, as a folder may be anyone's, unless the user has allowed its files as
+        they are. `typed` must hold no override that was read from a record.
         """
         from runtree.config.allowlist import AllowList, add_import_folder
         from runtree.config.provenance import TypedWords
@@ -61,8 +64,29 @@ class App:
         words = typed if isinstance(typed, TypedWords) else TypedWords(tuple(typed))
         # a class in the working directory can be named on the command line, but only then is the directory searched
         add_import_folder(Path.cwd(), words.targets)
+        add_import_folder(self.consent.folder, self.consent.targets)
+        return AllowList(lambda: self.installed_nodes, words, lambda: self.consent.own_code)
 
-        return AllowList(lambda: self.installed_nodes, words)
+    @cached_property
+    def consent(self) -> "Consent":
+        """Return whether the user has allowed the ``conf/`` of the working directory."""
+        from runtree.app.consent import working_consent
+
+        return working_consent()
+
+    def load_predictor(self, record: "RunRecord", trusted: Sequence[str] = ()) -> "Predictor":
+        """Load the model of a run. It may hold types of plugins, after ``--trust``, and of an allowed ``conf/``."""
+        from runtree.config.allowlist import add_import_folder
+        from runtree.contract.errors import UntrustedError
+        from runtree.lifecycle.predict import load_predictor
+        from runtree.records.layout import RunFolder
+
+        names = (*trusted, *self.consent.targets)
+        add_import_folder(self.consent.folder, names)  # a type of the user's is likely defined in a module there
+        try:
+            return load_predictor(RunFolder(record.folder), self.plugins, self.plugins.trusted_types(names))
+        except UntrustedError as error:
+            raise self.consent.explain(error) from None
 
     @cached_property
     def installed_nodes(self) -> list[dict[str, Any]]:

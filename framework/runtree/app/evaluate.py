@@ -31,7 +31,7 @@ from runtree.lifecycle.labelled_rows import (
     read_labelled,
 )
 from runtree.lifecycle.load import TABLE_KEYS, table_options
-from runtree.lifecycle.predict import Predictor, load_predictor
+from runtree.lifecycle.predict import Predictor
 from runtree.records.layout import EvaluationFolder, RunFolder, folder_time, make_unique_folder, timestamp
 from runtree.records.reader import RunReader
 from runtree.records.writer import write_json
@@ -92,7 +92,7 @@ def evaluate_run(app: App, request: EvaluationRequest) -> EvaluationResult:
     trust = app.allow_list(TypedWords(request.overrides, request.trusted))
     own = read_run_config(record)
     config = with_overrides(app, request, own)
-    predictor = load_predictor(RunFolder(record.folder), app.plugins, app.plugins.trusted_types(request.trusted))
+    predictor = app.load_predictor(record, request.trusted)
     predictor = replace(predictor, refuse=request.refuse)
     card = json.loads(read_regular(RunFolder(record.folder).model / "model.json"))
     rows = read_labelled(config, predictor, trust, str(card.get("target")))

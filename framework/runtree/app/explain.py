@@ -11,7 +11,7 @@ from runtree.contract.types import RunRecord, Table
 from runtree.evaluation.importance import expected_output, predict_rows
 from runtree.evaluation.shapley import RowExplanation, explain_row
 from runtree.lifecycle.load import load
-from runtree.lifecycle.predict import Predictor, batches, load_predictor
+from runtree.lifecycle.predict import Predictor, batches
 from runtree.records.layout import RunFolder
 from runtree.records.reader import RunReader
 
@@ -47,7 +47,7 @@ def explain_rows(
     RuntreeError
         The run has no model, its table has changed, a row or class does not exist, or there are too many rows.
     """
-    predictor = load_predictor(RunFolder(record.folder), app.plugins, app.plugins.trusted_types(tuple(trust)))
+    predictor = app.load_predictor(record, trust)
     config = read_run_config(record)
     table = load(config, app.allow_list(TypedWords(trusted=tuple(trust))))
     # with another table, row numbers mean other rows, and the background is not what the model has seen

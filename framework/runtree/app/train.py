@@ -233,6 +233,7 @@ def make_remote_task(
     from runtree.plugins import installed_plugins_with
 
     app = App(installed_plugins_with(*extra)) if extra else App()
+    _ = app.consent  # before `hydra.job.chdir` leaves the folder that it is about
     result = TrainResult(folder=folder, multirun=True, swept=SweepResult() if of_sweep else None)
     return HydraTask(app, result, typed=typed, composed_by=composed_by, attempts=attempts)
 

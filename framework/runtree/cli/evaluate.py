@@ -64,14 +64,12 @@ def evaluate_command(
 ) -> None:
     from runtree.app import App
     from runtree.app.evaluate import EvaluationRequest, evaluate_run
-    from runtree.config.allowlist import add_import_folder
     from runtree.records.selectors import find_run
 
     files = [word for word in words if "=" not in word]
     if len(files) > 1:
         raise click.UsageError(f"one file at a time, not {', '.join(files)}; or their folder, or a glob in quotes")
     overrides = tuple(word for word in words if "=" in word)
-    add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
     record = find_run(Path(outputs), run, completed=True)
     request = EvaluationRequest(
         record, next(iter(files), None), overrides, trust, unreadable == "refuse", trained, output

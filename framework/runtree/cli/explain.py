@@ -52,13 +52,11 @@ def explain_command(
 ) -> None:
     from runtree.app import App
     from runtree.app.explain import explain_rows
-    from runtree.config.allowlist import add_import_folder
     from runtree.records.selectors import find_run
 
     # exactly one of the two: click cannot express that
     if (file is None) == (not rows):
         raise click.UsageError("name the rows: either a FILE, or --row N of the run's own table")
-    add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
     record = find_run(Path(outputs), run, completed=True)
     explained = explain_rows(App(), record, file, rows, label, trust)
     if as_json:

@@ -49,6 +49,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "list": ("list", "List config groups, or the options of one."),
     "describe": ("describe", "Describe an option: parameters, types, defaults, search space."),
     "plugins": ("plugins", "List installed plugins and what each adds."),
+    "allow": ("allow", "Let the conf/ of this folder name its own modules."),
     "init": ("init", "Create a project: conf/, an example experiment, .gitignore."),
     "completion": ("completion", "Print the line that enables completion in your shell."),
 }

@@ -54,18 +54,13 @@ def predict_command(
     trust: tuple[str, ...],
     outputs: str,
 ) -> None:
-    from runtree.config.allowlist import add_import_folder
-    from runtree.lifecycle.predict import load_predictor, predict_file, row_notes
-    from runtree.plugins import installed_plugins
-    from runtree.records.layout import RunFolder
+    from runtree.app import App
+    from runtree.lifecycle.predict import predict_file, row_notes
     from runtree.records.selectors import find_run
 
-    add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
     record = find_run(Path(outputs), run, completed=True)
-    plugins = installed_plugins()
     began = time.monotonic()
-    # the types that plugins and the user allow; all others in the model file are refused
-    predictor = load_predictor(RunFolder(record.folder), plugins, plugins.trusted_types(trust))
+    predictor = App().load_predictor(record, trust)
     given = {"separator": separator, "decimal": decimal, "encoding": encoding}
     csv = replace(predictor.csv, **{key: value for key, value in given.items() if value is not None})
     predictor = replace(predictor, csv=csv, refuse=unreadable == "refuse")

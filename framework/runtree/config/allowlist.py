@@ -9,7 +9,7 @@ The list maps onto the `execution_whitelist` of Hydra 1.4.
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -42,6 +42,32 @@ Nodes = Callable[[], Iterable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
+class OwnCode:
+    """The code that the user's own ``conf/`` names.
+
+    Attributes
+    ----------
+    calls
+        Each dotted name that the user has allowed, with the nodes that name it.
+    hints
+        What to type for each dotted name that is not.
+    """
+
+    calls: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+    def sets(self, target: str, keys: Sequence[str], call: Mapping[str, Any]) -> bool:
+        """Return whether ``conf/`` itself gives an argument of an allowed target the value that a call has."""
+        return any(_value_at(node, keys) == _value_at(call, keys) is not None for node in self.calls.get(target, ()))
+
+
+def _value_at(node: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node
+
+
+@dataclass(frozen=True)
 class AllowList:
     """The allowed prefixes, and single names of installed options or of the command line.
 
@@ -50,11 +76,19 @@ class AllowList:
     options
         Returns the config nodes of installed options. They allow the targets that they name, and the arguments that
         they list.
+    read_own
+        Returns the code that the user's own ``conf/`` names.
     """
 
     # a function, because reading every option takes longer than a run that names only shipped classes needs
     options: Nodes = field(default=tuple)
     typed: TypedWords = field(default_factory=TypedWords)
+    read_own: Callable[[], OwnCode] = OwnCode
+
+    @cached_property
+    def own(self) -> OwnCode:
+        """Return the code that the user's own ``conf/`` names; it is read where nothing else allows a name."""
+        return self.read_own()
 
     @cached_property
     def installed(self) -> Mapping[str, frozenset[str]]:
@@ -75,11 +109,11 @@ class AllowList:
     def __reduce__(self) -> Any:
         """Pickle for the process of a Hydra launcher."""
         nodes = tuple({"_target_": name, **dict.fromkeys(keys)} for name, keys in self.installed.items())
-        return _make_allow_list, (nodes, self.typed)
+        return _make_allow_list, (nodes, self.typed, OwnCode(self.own.calls))
 
     def names(self, target: str) -> bool:
         """Return whether a single name is allowed: by an installed option, or by the user."""
-        return target in self.typed.targets or target in self.installed
+        return target in self.typed.targets or target in self.installed or target in self.own.calls
 
     def permits(self, target: str) -> bool:
         """Return whether the name is allowed; the class of the object is checked by `resolve`."""
@@ -111,8 +145,8 @@ class AllowList:
             resolved = import_object(target, path)
             if _is_allowed_class(resolved, prefix):
                 return resolved
-        if target not in self.installed:
-            raise not_allowed({path: target})
+        if target not in self.installed and target not in self.own.calls:
+            raise not_allowed({path: target}, self.own)
         return import_object(target, path)
 
     def authorize(self, node: Mapping[str, Any], path: str) -> None:
@@ -137,7 +171,9 @@ class AllowList:
         if target in self.typed.trusted or target.startswith("runtree."):
             return
         for place, argument in locate_risks(call, path, positional):
-            if argument not in self.installed.get(target, ()) and not self.typed.sets(place):
+            keys = place.removeprefix(f"{path}.").split(".")
+            listed = argument in self.installed.get(target, ()) or self.own.sets(target, keys, call)
+            if not listed and not self.typed.sets(place):
                 raise UntrustedError(
                     f"{place}: a file or a record may not set '{argument}' of {target}",
                     "it names a function, or a path where files are read, written or unpickled",
@@ -145,8 +181,8 @@ class AllowList:
                 )
 
 
-def _make_allow_list(nodes: tuple[Mapping[str, Any], ...], typed: TypedWords) -> AllowList:
-    return AllowList(lambda: nodes, typed)
+def _make_allow_list(nodes: tuple[Mapping[str, Any], ...], typed: TypedWords, own: OwnCode) -> AllowList:
+    return AllowList(lambda: nodes, typed, lambda: own)
 
 
 def _parameter_names(resolved: Any) -> tuple[str, ...]:
@@ -167,13 +203,14 @@ def _is_allowed_class(resolved: Any, prefix: str) -> bool:
     return own and (not bases or any(issubclass(resolved, import_object(base, base)) for base in bases))
 
 
-def not_allowed(targets: Mapping[str, str]) -> UntrustedError:
-    """Return the error for targets by config path."""
+def not_allowed(targets: Mapping[str, str], own: OwnCode) -> UntrustedError:
+    """Return the error for targets by config path, with what to type if the user's own ``conf/`` names them."""
     (path, target), *_ = targets.items()
     return UntrustedError(
         f"{path}: '{target}' is not code that a file or a record may name",
         "possible: estimators of scikit-learn, modules and optimizers of torch, what installed plugins offer",
         f"if you trust it, add: {' '.join(f'--trust {name}' for name in dict.fromkeys(targets.values()))}",
+        next((own.hints[name] for name in targets.values() if name in own.hints), ""),
     )
 
 

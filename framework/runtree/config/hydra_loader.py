@@ -103,7 +103,7 @@ def check_targets(composed: DictConfig, allow_list: AllowList) -> None:
         path: name for path, name in named if name != "???" and "${" not in name and not allow_list.permits(name)
     }
     if refused:
-        raise not_allowed(refused)
+        raise not_allowed(refused, allow_list.own)
     for path, call in locate_calls(callbacks, "hydra.callbacks"):
         for name in target_names(call):
             allow_list.check_arguments(name, call, path)

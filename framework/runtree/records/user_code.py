@@ -62,7 +62,7 @@ def find_sources(targets: Iterable[str]) -> tuple[SourceFile, ...]:
 
     Only modules that are imported already are found: it is their code that the run executes.
     """
-    waiting = [name for target in targets for name in _modules_of(target)]
+    waiting = [name for target in targets for name in module_prefixes(target)]
     found: dict[str, SourceFile] = {}
     while waiting and len(found) < MAX_FILES:
         name = waiting.pop(0)
@@ -77,11 +77,11 @@ def find_sources(targets: Iterable[str]) -> tuple[SourceFile, ...]:
         is_package = file.name == "__init__.py"
         place = f"{name.replace('.', '/')}/__init__.py" if is_package else f"{name.replace('.', '/')}.py"
         found[name] = SourceFile(name, place, file, content)
-        waiting += _imports(content, name, is_package)
+        waiting += imported_names(content, name, is_package)
     return tuple(found.values())
 
 
-def _modules_of(target: str) -> Iterator[str]:
+def module_prefixes(target: str) -> Iterator[str]:
     """Yield each prefix of a dotted name: a package's ``__init__`` runs before its modules."""
     parts = target.split(".")
     yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))
@@ -112,8 +112,8 @@ def _plugin_packages() -> frozenset[str]:
     return frozenset(point.value.partition(":")[0].partition(".")[0] for point in entry_points(group=PROJECT))
 
 
-def _imports(content: bytes, module: str, is_package: bool) -> Iterator[str]:
-    """Yield the names of modules that a source may import."""
+def imported_names(content: bytes, module: str, is_package: bool) -> Iterator[str]:
+    """Yield the names of modules that a source may import, each with its packages."""
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError):  # it was edited after the import
@@ -122,13 +122,13 @@ def _imports(content: bytes, module: str, is_package: bool) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield from _modules_of(alias.name)
+                yield from module_prefixes(alias.name)
         elif isinstance(node, ast.ImportFrom):
             # each dot of a relative import after the first one is one package up
             base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             origin = ".".join([*base, *([node.module] if node.module else [])])
             for alias in node.names:  # what is imported may be a module itself
-                yield from _modules_of(f"{origin}.{alias.name}" if origin else alias.name)
+                yield from module_prefixes(f"{origin}.{alias.name}" if origin else alias.name)
 
 
 def sources_fingerprint(sources: Iterable[SourceFile]) -> str:
