@@ -129,6 +129,16 @@ def test_what_is_odd_in_the_rows_is_counted_and_told(tree, evaluate, runtree):
     assert "whether rows" not in text
     shown = runtree("evaluate", "c", "new.csv", "--no-trained").out
     assert "made with" not in shown and "test of the run" in shown and "vs baselines" in shown
+    assert "on the same 400 rows of new.csv" in shown
+
+
+def test_what_the_rows_do_not_determine_is_told_and_no_number(tree, evaluate, runtree):
+    new = rows(30, 9)
+    new[new["y"] == "yes"].to_csv(tree / "new.csv", **WRITTEN)
+    told = evaluate("c", "new.csv")
+    assert "roc_auc" not in told["metrics"] and told["undefined"]["roc_auc"] == "no row of class 'no'"
+    shown = runtree("evaluate", "c", "new.csv").out
+    assert "nan" not in shown and "no row of class 'no'" in shown
 
 
 def test_values_that_do_not_fit_are_refused_or_counted(tree, evaluate, runtree):

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.evaluation_summary import evaluation_lines, format_interval
-from runtree.cli.format import display_path, labelled, next_steps, outputs_option, printable
+from runtree.cli.evaluation_summary import evaluation_lines, format_interval, undefined_lines
+from runtree.cli.format import display_path, format_age, labelled, next_steps, outputs_option, printable
 from runtree.cli.tables import print_json, print_table
 from runtree.contract.errors import GateError
 
 if TYPE_CHECKING:
     from runtree.app.evaluate import EvaluationResult
+
+MAX_EARLIER = 3
 
 HELP = """Score the model of RUN on labelled rows, and compare with the run's own test scores.
 
@@ -94,12 +96,13 @@ def print_evaluation(result: "EvaluationResult") -> None:
         click.echo(labelled("note", note))
     click.echo()
     print_table(*_score_table(content))
-    for reason in dict.fromkeys(content["undefined"].values()):
-        names = [name for name, own in content["undefined"].items() if own == reason]
-        click.echo(f"{', '.join(names)}: not defined, {printable(reason)}")
+    for line in undefined_lines({"test": content["undefined"]}, content):
+        click.echo(line)
     for line in _lines(content):
         click.echo(f"\n{printable(line)}")
     click.echo()
+    for line in _earlier_lines(result):
+        click.echo(labelled("earlier", line))
     click.echo(labelled("scores", display_path(result.folder.result)))
     click.echo(next_steps([f"runtree show {content['run']}"]))
 
@@ -138,6 +141,24 @@ def _lines(content: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _earlier_lines(result: "EvaluationResult") -> Iterator[str]:
+    """Yield the objective in the last evaluations of this run, as they lie beside the new one."""
+    from runtree.records.layout import EvaluationFolder
+    from runtree.records.reader import read_json
+
+    name = result.content["objective"]["metric"]
+    # by name: it begins with the time
+    folders = sorted(path for path in result.folder.path.parent.iterdir() if path.name < result.folder.path.name)
+    for folder in folders[-MAX_EARLIER:]:
+        content = read_json(EvaluationFolder(folder).result)[0]
+        value = (content.get("metrics") or {}).get(name) if content.get("run") == result.content["run"] else None
+        if isinstance(value, float):
+            data = content.get("data") or {}
+            same = (content.get("fingerprints") or {}).get("rows") == result.content["fingerprints"]["rows"]
+            rows = f"{'the same ' if same else ''}{content.get('rows')} rows of {data.get('path') or data.get('name')}"
+            yield f"{name} {value:.4f} on {rows}, {format_age(str(content.get('evaluated')))}"
+
+
 def _verdict(content: Mapping[str, Any]) -> Iterator[str]:
     """Yield whether the objective differs from that of the test split beyond chance."""
     name, direction = content["objective"]["metric"], content["objective"]["direction"]
@@ -146,7 +167,8 @@ def _verdict(content: Mapping[str, Any]) -> Iterator[str]:
         return
     low, high = change["low"], change["high"]
     if low is None or high is None:
-        yield f"{name} is {change['value']:+.3g} of that on the test split; by chance or not is not known"
+        side = "above" if change["value"] > 0 else "below"
+        yield f"{name} is {abs(change['value']):.3g} {side} that on the test split; whether by chance is not known"
     elif low <= 0 <= high:
         yield f"{name} is not shown to differ from that on the test split"
     else:

@@ -64,7 +64,7 @@ def evaluate_rows(
     results, notes = context.results, []
     results["metrics"] = context.run.metrics[SPLIT]
     results["undefined"] = context.run.undefined[SPLIT]
-    results["intervals"] = metric_intervals(context)
+    results["intervals"] = _without_nan(metric_intervals(context))
     results["run_metrics"] = dict(test_scores)
     limits = (results["intervals"] or {}).get(SPLIT, {})
     results["differences"] = {
@@ -84,6 +84,13 @@ def evaluate_rows(
         notes.append(f"not checked, as they are about the training: {', '.join(left_out)}")
     results["notes"] = notes
     return results
+
+
+def _without_nan(node: Any) -> Any:
+    """Return nested results as a file has them: null for what is not known."""
+    if isinstance(node, dict):
+        return {key: _without_nan(value) for key, value in node.items()}
+    return None if isinstance(node, float) and not math.isfinite(node) else node
 
 
 def difference(

@@ -263,6 +263,8 @@ def compare_with_trained(
         for name in ("train", "validation")
     }
     found = {name: np.isin(keys, trained_keys[place]) for name, place in positions.items()}
+    # under cross-validation the same rows are in both
+    found["validation"] &= ~found["train"]
     learned = np.unique(np.concatenate([positions["train"], positions["validation"]]))
     unseen = _unseen_levels(rows.table.features, trained.iloc[learned], predictor)
     counts = {**{name: int(mask.sum()) for name, mask in found.items()}, "unseen": unseen}
