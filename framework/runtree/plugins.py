@@ -76,8 +76,9 @@ class Decision:
                 raise TypeError(f"it returned {answer!r:.80}, which has no method `predict`")
             return
         if not isinstance(answer, str) or not answer:
-            raise TypeError(f"it returned {answer!r:.80} instead of the name of a format")
-        if not any(self.arguments["folder"].iterdir()):
+            wanted = "the name of a format" if self.hook == "save_model" else "a reason"
+            raise TypeError(f"it returned {answer!r:.80} instead of {wanted}")
+        if self.hook == "save_model" and not any(self.arguments["folder"].iterdir()):
             raise ValueError(f"it returned the format '{answer}', but wrote no file")
 
     def undo(self) -> None:
@@ -119,14 +120,14 @@ class Plugins:
         given = [(items.plugin, item) for items in getattr(self.manager.hook, name)() for item in items]
         return iter(sorted(given, key=lambda pair: pair[0] != BUILTIN))
 
-    def moment(self, name: str, **arguments: Any) -> None:
+    def moment(self, name: str, /, **arguments: Any) -> None:
         """Call a hook of every plugin; an exception is logged with the plugin's name, and the others are called."""
         hook = getattr(self.manager.hook, name)
         if hook.get_hookimpls():
             with lent_arguments(arguments) as lent:
                 hook(**lent)
 
-    def first(self, name: str, **arguments: Any) -> Any:
+    def first(self, name: str, /, **arguments: Any) -> Any:
         """Return the first result that is not None: plugins are asked by name, then runtree itself.
 
         A plugin that fails, or whose answer is none, is passed over with a warning; if nobody else answers, it is an

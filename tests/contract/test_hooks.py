@@ -4,12 +4,14 @@ import json
 
 import pytest
 
+from registered_runs import write_run
 from runtree import AlgorithmOption, Command, Metric, Stage, Tracker, hookimpl
 from runtree.app import App, train
 from runtree.config.hydra_engine import parse_flags
 from runtree.contract import hookspecs
-from runtree.contract.errors import MissingError, RunFailedError
+from runtree.contract.errors import GateError, MissingError, RunFailedError
 from runtree.plugins import make_plugins
+from runtree.registry.store import Registry
 from runtree.testing.fixtures import UNEXAMINED
 
 STAGES = (
@@ -187,6 +189,39 @@ def test_load_model(folder):
 
     plugins = make_plugins(found=[], extra=[("probe", plugin(load_model=lambda folder, format: Model()))])
     assert isinstance(plugins.first("load_model", folder=folder, format="mine", trust=()), Model)
+
+
+def registered(tmp_path, **hooks):
+    """Register a run with these hooks, and let the alias `new` mean the version."""
+    plugins = make_plugins(found=[], extra=[("probe", plugin(**hooks))])
+    registry = Registry(tmp_path / "registry", plugins, "anna")
+    registry.register("churn", write_run(tmp_path / "r1"), {})
+    return registry.move_alias("churn", "1", "new")
+
+
+def test_model_registered(tmp_path):
+    seen = []
+    registered(tmp_path, model_registered=lambda version: seen.append((version.reference, version.folder.is_dir())))
+    assert seen == [("models:/churn/1", True)]
+
+
+def test_alias_moved(tmp_path):
+    seen = []
+    registered(tmp_path, alias_moved=lambda name, alias, version: seen.append((name, alias, version.number)))
+    assert seen == [("churn", "new", 1)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        (lambda version: f"{version.run} was not reviewed", GateError, "new stays as it is: r1 was not reviewed"),
+        (lambda: False, MissingError, "plugin 'probe' failed in may_promote: TypeError: it returned False"),
+        (lambda: 1 / 0, MissingError, "plugin 'probe' failed in may_promote: ZeroDivisionError"),
+    ],
+)
+def test_may_promote(tmp_path, answer, error, message):
+    with pytest.raises(error, match=message):
+        registered(tmp_path, may_promote=answer)
 
 
 def test_the_order_of_all_moments_in_one_run(folder):

@@ -45,6 +45,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "best": ("best", "Select the best run, or the cheapest of those tied with it."),
     "rerun": ("rerun", "Train a run again and compare the results."),
     "clean": ("clean", "List what can be removed from the output folder; --yes removes it."),
+    "models": ("models", "Register models; approve, promote and roll back versions."),
     "zoo": ("zoo", "List pretrained weights; add those of a run."),
     "list": ("list", "List config groups, or the options of one."),
     "describe": ("describe", "Describe an option: parameters, types, defaults, search space."),

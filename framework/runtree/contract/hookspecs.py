@@ -16,6 +16,7 @@ from typing import Any
 
 import pluggy
 
+from runtree.contract.model_version import ModelVersion
 from runtree.contract.run import Run, Stage
 from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Tracker
 
@@ -180,4 +181,27 @@ def load_model(folder: Path, format: str, trust: tuple[str, ...]) -> Any | None:
     """Load the model that `save_model` wrote; return None if the format is not yours.
 
     `trust` holds the dotted names that the user allows on the command line.
+    """
+
+
+@hookspec
+def model_registered(version: ModelVersion) -> None:
+    """Called when a version of a model was registered; its files are in `version.folder`."""
+
+
+@hookspec
+def alias_moved(name: str, alias: str, version: ModelVersion) -> None:
+    """Called when an alias of the registered model `name` means another version from now on."""
+
+
+@hookspec(firstresult=True)
+def may_promote(version: ModelVersion, alias: str) -> str | None:
+    """Return why an alias must not move to a version, or None if nothing speaks against it. Called before it moves.
+
+    ::
+
+        @hookimpl
+        def may_promote(version, alias):
+            if alias == "champion" and version.tags.get("reviewed") != "yes":
+                return "tag it reviewed=yes first"
     """

@@ -118,7 +118,7 @@ class Tuner(Protocol):
 class Hooks(Protocol):
     """The calls to plugins that lower rooms need, without importing the plugin manager."""
 
-    def moment(self, name: str, **arguments: Any) -> None:
+    def moment(self, name: str, /, **arguments: Any) -> None:
         """Call a hook of every plugin; the failure of one is logged with its name, and the others are still called."""
         ...
 
@@ -126,7 +126,7 @@ class Hooks(Protocol):
         """Yield (plugin name, item) for each item that plugins contribute through a hook."""
         ...
 
-    def first(self, name: str, **arguments: Any) -> Any:
+    def first(self, name: str, /, **arguments: Any) -> Any:
         """Return the first result that is not None."""
         ...
 

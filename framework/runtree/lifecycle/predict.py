@@ -49,6 +49,9 @@ class ColumnContract:
         How the preprocessing reads it: number, date (and its format), few, many, text or dropped; "" if unknown.
     missing
         The share of missing values in the training table.
+    low, high, typical, values
+        What the train split held: range, median or most frequent value, and the categories, the most frequent first;
+        None and empty where nothing is kept.
     """
 
     name: str
@@ -56,6 +59,10 @@ class ColumnContract:
     kind: str = ""
     detail: str = ""
     missing: float = 0.0
+    low: Any = None
+    high: Any = None
+    typical: Any = None
+    values: Sequence[Any] = ()
 
     @property
     def is_text(self) -> bool:
@@ -228,6 +235,17 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
     if model is None:
         raise MissingError(f"no installed plugin reads the model format '{format_name}'", "see: runtree plugins")
     return Predictor(model, columns, classes, declared, csv_format, sheet)
+
+
+def typical_row(predictor: Predictor) -> "pd.DataFrame":
+    """Return one row with the typical value of each column, missing where none is kept."""
+    import pandas as pd
+
+    columns = {}
+    for name, contract in predictor.columns.items():
+        text = contract.is_text or contract.dtype.startswith("datetime") or contract.typical is None
+        columns[name] = pd.Series([contract.typical], dtype="object" if text else contract.dtype)
+    return pd.DataFrame(columns)
 
 
 def refuse_cleaned(folder: RunFolder) -> None:

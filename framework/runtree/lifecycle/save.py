@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import RunFailedError, first_line, raise_if_ours
 from runtree.contract.storage import naming
@@ -17,7 +17,12 @@ from runtree.training.active_run import ActiveRun
 from runtree.training.decision import DECISION_KEY
 from runtree.training.masking import without_secrets
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 log = logging.getLogger(__name__)
+
+MAX_KEPT_CATEGORIES = 100  # of a column, in `model.json`
 
 
 def save(run: ActiveRun) -> None:
@@ -56,18 +61,46 @@ def save(run: ActiveRun) -> None:
 
 
 def describe_columns(run: ActiveRun) -> list[dict[str, Any]]:
-    """Return for each column what later rows must hold: its type, what the preprocessing reads, missing values."""
+    """Return for each column what later rows must hold: its type, what the preprocessing reads, what training saw."""
     preprocess: Any = run.model[0] if hasattr(run.model, "steps") else None
     kinds = preprocess.column_kinds() if hasattr(preprocess, "column_kinds") else {}
+    train = run.data.features.iloc[run.split.train]
     return [
         {
             "name": str(name),
             "dtype": str(column.dtype),
             "missing": float(column.isna().mean()),
             **dict(zip(("kind", "detail"), kinds.get(str(name), ()), strict=False)),
+            **seen_values(train[name]),
         }
         for name, column in run.data.features.items()
     ]
+
+
+def seen_values(column: "pd.Series[Any]") -> dict[str, Any]:
+    """Return what a column of the train split held: the range of numbers and dates, few categories, a typical value.
+
+    Of texts and of many categories nothing is kept: they may name people.
+    """
+    from pandas.api import types
+
+    known = column.dropna()
+    if known.empty:
+        return {}
+    if types.is_bool_dtype(known.dtype):
+        return {"values": [False, True], "typical": bool(known.mode().iloc[0])}
+    if types.is_numeric_dtype(known.dtype) and not types.is_complex_dtype(known.dtype):
+        # an observed value and not the mean of two: the median of whole numbers stays a whole number
+        typical = known.quantile(0.5, interpolation="lower")
+        return {"low": known.min(), "high": known.max(), "typical": typical}
+    if types.is_datetime64_any_dtype(known.dtype):
+        ends: list[Any] = [known.min(), known.max(), known.quantile(0.5, interpolation="lower")]
+        return dict(zip(("low", "high", "typical"), (moment.isoformat() for moment in ends), strict=True))
+    texts = known[known.map(lambda value: isinstance(value, str))]
+    if len(texts) < len(known):
+        return {}
+    counts = texts.value_counts()
+    return {"values": list(counts.index), "typical": counts.index[0]} if len(counts) <= MAX_KEPT_CATEGORIES else {}
 
 
 def describe_reading(run: ActiveRun) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class WithTrackers:
     def __init__(self, hooks: Hooks, trackers: Mapping[str, Any]) -> None:
         self.hooks, self.trackers = hooks, dict(trackers)
 
-    def moment(self, name: str, **arguments: Any) -> None:
+    def moment(self, name: str, /, **arguments: Any) -> None:
         """Call a hook of the plugins, then of the trackers."""
         self.hooks.moment(name, **arguments)
         # a copy, because a tracker that fails is removed within the loop
@@ -54,7 +54,7 @@ class WithTrackers:
         """Yield the contributions of plugins; trackers have none."""
         return self.hooks.contributions(name)
 
-    def first(self, name: str, **arguments: Any) -> Any:
+    def first(self, name: str, /, **arguments: Any) -> Any:
         """Return the first result of a plugin that is not None."""
         return self.hooks.first(name, **arguments)
 

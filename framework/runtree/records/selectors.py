@@ -5,9 +5,11 @@ from pathlib import Path
 
 from runtree.contract.commands import command
 from runtree.contract.errors import NotFoundError, nearest
+from runtree.contract.model_version import SCHEME
 from runtree.contract.types import RunRecord
 from runtree.records.index import RunIndex, query_index
 from runtree.records.layout import RunFolder
+from runtree.records.model_versions import find_version, registry_root
 from runtree.records.record import read_record
 
 
@@ -24,6 +26,8 @@ def run_ids(outputs: Path) -> list[str]:
 def find_run(outputs: Path, selector: str, completed: bool = False) -> RunRecord:
     """Return the run that `selector` means: `latest`, a path, or the unique beginning of an id or a fingerprint.
 
+    ``models:/NAME@ALIAS`` means the copy of a run in the registry.
+
     With `completed`, `latest` is the latest completed run, which has a model, if there is any.
 
     Raises
@@ -31,6 +35,8 @@ def find_run(outputs: Path, selector: str, completed: bool = False) -> RunRecord
     NotFoundError
         The selector means no run, or more than one.
     """
+    if selector.startswith(SCHEME):
+        return read_record(RunFolder(find_version(registry_root(), selector).folder))
     as_path = RunFolder(Path(selector))
     if as_path.record.is_file():
         return read_record(as_path)

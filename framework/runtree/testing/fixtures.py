@@ -117,7 +117,7 @@ class FakePlugins:
         self.results = results
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
 
-    def moment(self, name: str, **arguments: Any) -> None:
+    def moment(self, name: str, /, **arguments: Any) -> None:
         """Record the call."""
         self.calls.append((name, arguments))
 
@@ -125,6 +125,6 @@ class FakePlugins:
         """Yield the items of a hook."""
         return iter([("fake", item) for item in self.results.get(name, ())])
 
-    def first(self, name: str, **arguments: Any) -> Any:
+    def first(self, name: str, /, **arguments: Any) -> Any:
         """Return the result of a hook."""
         return self.results.get(name)

@@ -21,14 +21,14 @@ THREAD_PARAMETERS = ("n_jobs", "threads")  # of algorithms whose config refers t
 class DetachedHooks:
     """Hooks and target resolver of a fold: a copy reports to no plugin, and is not built from a config."""
 
-    def moment(self, name: str, **arguments: Any) -> None:
+    def moment(self, name: str, /, **arguments: Any) -> None:
         """Notify no plugin."""
 
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
         """Yield nothing."""
         return iter(())
 
-    def first(self, name: str, **arguments: Any) -> Any:
+    def first(self, name: str, /, **arguments: Any) -> Any:
         """Return None."""
         return None
 

@@ -1,0 +1,482 @@
+"""`runtree models`: registered models, their versions, aliases and history."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtree.cli.completion import complete_run
+from runtree.cli.format import (
+    command,
+    format_age,
+    labelled,
+    next_steps,
+    outputs_option,
+    pluralize,
+    trust_option,
+    wrapped,
+)
+from runtree.cli.tables import print_json, print_table
+
+if TYPE_CHECKING:
+    from runtree.contract.model_version import ModelVersion
+    from runtree.records.model_versions import RegisteredModel
+    from runtree.registry.store import Registry
+
+SCHEMA = 1
+LABEL_WIDTH = 12
+SEAL_LENGTH = 16  # of the 64 digits; enough to recognize a line
+
+HELP = """List registered models; register, approve, promote and roll back versions.
+
+A version is a copy of a run's model that never changes. An alias, such as `champion`, is a name that moves from one
+version to another. Wherever a run is expected, `models:/NAME@ALIAS` and `models:/NAME/NUMBER` mean a version.
+
+\b
+  runtree models register latest churn
+  runtree models approve churn/1 --reason 'checked on the accounts of October'
+  runtree models promote churn@1 champion
+  runtree predict models:/churn@champion ROWS.csv -o OUT.csv
+  runtree models rollback churn champion --reason 'complaints from the branch in Bern'
+"""
+
+
+def registry_option(show: bool = False) -> Callable[[Any], Any]:
+    """Return the option for the folder of registered models. It is valid before and after a subcommand."""
+    return click.option(
+        "--registry",
+        metavar="DIR",
+        help="The folder of the registry. Also: RUNTREE_REGISTRY.  [default: registry]"
+        if show
+        else "The folder of the registry.",
+    )
+
+
+def by_option() -> Callable[[Any], Any]:
+    """Return the option that names who acts."""
+    return click.option("--by", metavar="NAME", help="Who does it.  [default: the user of this process]")
+
+
+def reason_option() -> Callable[[Any], Any]:
+    """Return the option for a reason, which is kept in the history."""
+    return click.option("--reason", metavar="TEXT", default="", help="Why; it is kept in the history.")
+
+
+@click.group("models", help=HELP, invoke_without_command=True)
+@registry_option(show=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def models_command(context: click.Context, registry: str | None, as_json: bool) -> None:
+    # click also calls the group before its subcommand
+    if context.invoked_subcommand is None:
+        _print_models(_root(context, registry), as_json)
+
+
+@models_command.command("register")
+@click.argument("run", shell_complete=complete_run)
+@click.argument("name")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of the version. Repeatable.")
+@by_option()
+@reason_option()
+@registry_option()
+@outputs_option()
+@click.pass_context
+def register_model(
+    context: click.Context,
+    run: str,
+    name: str,
+    tags: tuple[str, ...],
+    by: str | None,
+    reason: str,
+    registry: str | None,
+    outputs: str,
+) -> None:
+    """Copy the model of RUN into the registry as the next version of NAME, with its lineage and a model card."""
+    from runtree.records.selectors import find_run
+
+    record = find_run(Path(outputs), run, completed=True)
+    version = _registry(context, registry, by).register(name, record, _tags(tags), reason)
+    click.echo(f"registered run {record.id} as {version.reference}")
+    for missed in record.missed:
+        click.echo(wrapped("warning", f"it failed a gate of its run: {missed}"))
+    click.echo(labelled("card", str(version.folder / "card.md")))
+    steps = [
+        command("models", "approve", f"{name}/{version.number}", "--reason", "…"),
+        command("models", "promote", f"{name}@{version.number}", "champion"),
+        command("predict", version.reference, "ROWS.csv", "-o", "OUT.csv"),
+    ]
+    click.echo(next_steps(steps))
+
+
+@models_command.command("show")
+@click.argument("model")
+@click.option("--card", is_flag=True, help="Print the model card.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@registry_option()
+@click.pass_context
+def show_model(context: click.Context, model: str, card: bool, as_json: bool, registry: str | None) -> None:
+    """Show a model (NAME), or one version of it (NAME@ALIAS, NAME/NUMBER)."""
+    from runtree.records.model_versions import parse_reference
+
+    name, word = parse_reference(model)
+    found = _find(context, registry, name)
+    if word is None and not card:
+        _print_model(found, as_json)
+        return
+    version = found.version(word)
+    if card:
+        click.echo((version.folder / "card.md").read_text(encoding="utf-8"), nl=False)
+    elif as_json:
+        print_json({"schema": SCHEMA, **version.to_dict()})
+    else:
+        _print_version(version)
+
+
+@models_command.command("approve")
+@click.argument("version")
+@by_option()
+@reason_option()
+@registry_option()
+@click.pass_context
+def approve_version(context: click.Context, version: str, by: str | None, reason: str, registry: str | None) -> None:
+    """Approve VERSION (NAME/NUMBER), which a protected alias needs."""
+    _decide(context, registry, version, "approve", by, reason)
+
+
+@models_command.command("reject")
+@click.argument("version")
+@by_option()
+@reason_option()
+@registry_option()
+@click.pass_context
+def reject_version(context: click.Context, version: str, by: str | None, reason: str, registry: str | None) -> None:
+    """Reject VERSION (NAME/NUMBER): no protected alias may move to it."""
+    _decide(context, registry, version, "reject", by, reason)
+
+
+@models_command.command("promote")
+@click.argument("version")
+@click.argument("alias")
+@click.option("--data", "rows", type=click.Path(path_type=Path), help="A labelled file on which both are compared.")
+@trust_option()
+@by_option()
+@reason_option()
+@registry_option()
+@click.pass_context
+def promote_version(
+    context: click.Context,
+    version: str,
+    alias: str,
+    rows: Path | None,
+    trust: tuple[str, ...],
+    by: str | None,
+    reason: str,
+    registry: str | None,
+) -> None:
+    """Let ALIAS mean VERSION (NAME@NUMBER); a protected alias, such as champion, needs an approval and the gate."""
+    from runtree.config.allowlist import add_import_folder
+    from runtree.records.model_versions import parse_reference
+    from runtree.registry.gate import GateInputs
+
+    name, word = parse_reference(version)
+    add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
+    moved = _registry(context, registry, by).move_alias(name, word, alias, reason, GateInputs(rows, trust))
+    click.echo(f"{alias} of {name} is now version {moved.number}")
+    _print_gate(_find(context, registry, name), moved.number, alias)
+    click.echo(
+        next_steps([command("predict", f"models:/{name}@{alias}", "ROWS.csv"), command("models", "history", name)])
+    )
+
+
+@models_command.command("rollback")
+@click.argument("name")
+@click.argument("alias")
+@by_option()
+@reason_option()
+@registry_option()
+@click.pass_context
+def roll_back_alias(
+    context: click.Context, name: str, alias: str, by: str | None, reason: str, registry: str | None
+) -> None:
+    """Let ALIAS of NAME mean the version again that it meant before."""
+
+    moved = _registry(context, registry, by).roll_back(name, alias, reason)
+    click.echo(f"{alias} of {name} is version {moved.number} again")
+
+
+@models_command.command("unset")
+@click.argument("name")
+@click.argument("alias")
+@by_option()
+@reason_option()
+@registry_option()
+@click.pass_context
+def unset_alias(
+    context: click.Context, name: str, alias: str, by: str | None, reason: str, registry: str | None
+) -> None:
+    """Remove ALIAS of NAME."""
+
+    _registry(context, registry, by).remove_alias(name, alias, reason)
+    click.echo(f"{name} has no {alias} any more")
+
+
+@models_command.command("tag")
+@click.argument("version")
+@click.argument("tags", nargs=-1, required=True, metavar="KEY=VALUE...")
+@by_option()
+@registry_option()
+@click.pass_context
+def tag_version(
+    context: click.Context, version: str, tags: tuple[str, ...], by: str | None, registry: str | None
+) -> None:
+    """Set tags of VERSION (NAME/NUMBER); `KEY=` removes one."""
+    from runtree.records.model_versions import parse_reference
+
+    name, word = parse_reference(version)
+    tagged = _registry(context, registry, by).tag(name, word, _tags(tags))
+    click.echo(f"{tagged.reference}: {_format_tags(tagged.tags) or 'no tags'}")
+
+
+@models_command.command("policy")
+@click.argument("name")
+@click.argument("changes", nargs=-1, metavar="[KEY=VALUE]...")
+@by_option()
+@reason_option()
+@registry_option()
+@click.pass_context
+def change_policy(
+    context: click.Context, name: str, changes: tuple[str, ...], by: str | None, reason: str, registry: str | None
+) -> None:
+    """Show or change what a version of NAME must meet before a protected alias moves to it.
+
+    \b
+    protected    aliases that need an approved version and the gate
+    require      bounds: test.f1, test.f1.low, change, change.low, change.relative, fairness_gap, latency_ms, size_mb
+    approvers    who may approve; anyone if empty
+    \b
+      runtree models policy churn 'require=["test.f1 >= 0.9","change.low > 0"]' approvers=[anna,ben]
+    """
+
+    if changes:
+        _registry(context, registry, by).set_policy(name, _policy_changes(changes), reason)
+    policy = _find(context, registry, name).policy
+    for key in ("protected", "require", "approvers"):
+        click.echo(labelled(key, ", ".join(getattr(policy, key)) or "none", LABEL_WIDTH))
+
+
+@models_command.command("history")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@registry_option()
+@click.pass_context
+def show_history(context: click.Context, name: str, as_json: bool, registry: str | None) -> None:
+    """Show all that was done with NAME: when, by whom and why."""
+    from runtree.records.model_versions import describe_entry
+    from runtree.registry.verify import seal
+
+    model = _find(context, registry, name)
+    if as_json:
+        print_json({"schema": SCHEMA, "name": name, "entries": list(model.entries), "faults": list(model.faults)})
+        return
+    rows = [[e["number"], e["time"][:19].replace("T", " "), e["by"], describe_entry(e)] for e in model.entries]
+    print_table(("line", "time (UTC)", "by", "what"), rows)
+    _warn_of_faults(model)
+    click.echo(f"\n{labelled('seal', seal(model)[:SEAL_LENGTH])}")
+    click.echo(next_steps([command("models", "verify", name, "--head", seal(model)[:SEAL_LENGTH])]))
+
+
+@models_command.command("at")
+@click.argument("name")
+@click.argument("date")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@registry_option()
+@click.pass_context
+def show_past(context: click.Context, name: str, date: str, as_json: bool, registry: str | None) -> None:
+    """Show versions and aliases of NAME as they were at the end of DATE (2026-11-28, or 2026-11-28T14:30, in UTC)."""
+    from runtree.records.model_versions import at_end_of, find_model
+
+    _print_model(find_model(_root(context, registry), name, at_end_of(date)), as_json)
+
+
+@models_command.command("verify")
+@click.argument("name", required=False)
+@click.option("--head", metavar="SEAL", help="A seal that `history` printed earlier: the log must still contain it.")
+@registry_option()
+@click.pass_context
+def verify_models(context: click.Context, name: str | None, head: str | None, registry: str | None) -> None:
+    """Check that the log and all files of NAME, or of every model, are as they were written. Exit code 3 if not."""
+    from runtree.contract.errors import GateError, RequestError
+    from runtree.records.model_versions import find_model, model_folders, read_model
+    from runtree.registry.verify import find_faults
+
+    root = _root(context, registry)
+    if head is not None and name is None:
+        raise RequestError(
+            "--head: is the seal of one model", f"type: {command('models', 'verify', 'NAME', '--head', head)}"
+        )
+    models = [find_model(root, name)] if name else [read_model(folder) for folder in model_folders(root)]
+    faults = [fault for model in models for fault in find_faults(model, head)]
+    if faults:
+        raise GateError(f"{pluralize(len(faults), 'change')} found", *faults)
+    versions = pluralize(sum(len(model.versions) for model in models), "version")
+    lines = pluralize(sum(len(model.entries) for model in models), "line")
+    click.echo(f"{pluralize(len(models), 'model')}, {versions}, {lines} of history: all as they were written")
+
+
+def _root(context: click.Context, registry: str | None) -> Path:
+    """Return the registry: `--registry` after the subcommand, else before it, else the default."""
+    from runtree.records.model_versions import registry_root
+
+    name = registry or (context.parent.params.get("registry") if context.parent else None)
+    return Path(name) if name else registry_root()
+
+
+def _registry(context: click.Context, registry: str | None, by: str | None) -> "Registry":
+    from runtree.plugins import installed_plugins
+    from runtree.registry.store import Registry, user_name
+
+    return Registry(_root(context, registry), installed_plugins(), by or user_name())
+
+
+def _find(context: click.Context, registry: str | None, name: str) -> "RegisteredModel":
+    from runtree.records.model_versions import find_model
+
+    return find_model(_root(context, registry), name)
+
+
+def _decide(context: click.Context, registry: str | None, word: str, act: str, by: str | None, reason: str) -> None:
+    from runtree.records.model_versions import parse_reference
+
+    name, number = parse_reference(word)
+    version = _registry(context, registry, by).decide(name, number, act, reason)
+    click.echo(f"{version.reference} is {version.state}")
+    if act == "approve":
+        click.echo(next_steps([command("models", "promote", f"{name}@{version.number}", "champion")]))
+
+
+def _tags(words: tuple[str, ...]) -> dict[str, str]:
+    from runtree.contract.errors import RequestError
+
+    for word in words:
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,128}=.{0,1000}", word, re.DOTALL):
+            raise RequestError(f"tag '{word}' is not KEY=VALUE", "type: team=credit")
+    return dict(word.split("=", 1) for word in words)
+
+
+def _policy_changes(words: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the lists of ``require=["test.f1 >= 0.9"]`` or ``protected=champion`` by key."""
+    import yaml
+
+    from runtree.contract.errors import RequestError
+
+    changes = {}
+    for word in words:
+        key, mark, text = word.partition("=")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = None
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        if not mark or (value is None and text.strip() not in ("", "null", "[]")):
+            raise RequestError(f"'{word}' is not KEY=[VALUE,…]", "type: 'require=[\"test.f1 >= 0.9\"]'")
+        changes[key] = [str(item) for item in values]
+    return changes
+
+
+def _format_tags(tags: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in sorted(tags.items()))
+
+
+def _print_models(root: Path, as_json: bool) -> None:
+    from runtree.records.model_versions import model_folders, read_model
+
+    models = [read_model(folder) for folder in model_folders(root)]
+    if as_json:
+        print_json({"schema": SCHEMA, "registry": str(root), "models": [_document(model) for model in models]})
+        return
+    if not models:
+        click.echo(f"no registered models in {root}")
+        click.echo(next_steps([command("models", "register", "latest", "NAME")]))
+        return
+    rows = []
+    for model in models:
+        aliases = ", ".join(f"{alias} {number}" for alias, number in model.aliases.items())
+        latest = model.versions.get(model.latest)
+        age = format_age(latest.registered) if latest else None
+        rows.append([model.name, len(model.versions), model.latest, age, aliases or None])
+    faults = {number: f"-> {model.faults[0]}" for number, model in enumerate(models) if model.faults}
+    print_table(("model", "versions", "latest", "registered", "aliases"), rows, faults)
+    click.echo(f"\n{next_steps([command('models', 'show', models[0].name)])}")
+
+
+def _document(model: "RegisteredModel") -> dict[str, Any]:
+    versions = [version.to_dict() for version in model.versions.values()]
+    policy = {key: list(getattr(model.policy, key)) for key in ("protected", "require", "approvers")}
+    facts = {"aliases": dict(model.aliases), "policy": policy, "faults": list(model.faults)}
+    return {"name": model.name, "versions": versions, **facts}
+
+
+def _print_model(model: "RegisteredModel", as_json: bool) -> None:
+    if as_json:
+        print_json({"schema": SCHEMA, **_document(model)})
+        return
+    if not model.versions:
+        click.echo(f"{model.name} had no version then")
+        return
+    rows = []
+    for version in reversed(list(model.versions.values())):
+        metric, value = _objective(version)
+        cells = [version.number, version.state, ", ".join(version.aliases) or None, metric, value, version.run]
+        rows.append([*cells, format_age(version.registered), _format_tags(version.tags) or None])
+    print_table(("version", "state", "aliases", "metric", "test", "run", "registered", "tags"), rows)
+    _warn_of_faults(model)
+    steps = [command("models", "show", f"{model.name}/{model.latest}"), command("models", "history", model.name)]
+    click.echo(f"\n{next_steps(steps)}")
+
+
+def _objective(version: "ModelVersion") -> tuple[str | None, float | None]:
+    """Return the metric by which the run of a version was ranked, and its value on the test split."""
+    from runtree.contract.errors import NotFoundError
+    from runtree.records.layout import RunFolder
+    from runtree.records.record import read_record
+
+    try:
+        record = read_record(RunFolder(version.folder))
+    except NotFoundError:
+        return None, None
+    name = record.objective.get("metric")
+    return name, record.metrics.get("test", {}).get(name)
+
+
+def _print_version(version: "ModelVersion") -> None:
+    facts = {
+        "version": version.reference,
+        "state": version.state,
+        "aliases": ", ".join(version.aliases) or "none",
+        "run": version.run,
+        "registered": f"{version.registered[:19].replace('T', ' ')} UTC by {version.by}",
+        "tags": _format_tags(version.tags) or "none",
+        "content": version.content,
+        "folder": str(version.folder),
+    }
+    for label, text in facts.items():
+        click.echo(labelled(label, text, LABEL_WIDTH))
+    steps = [
+        command("models", "show", f"{version.name}/{version.number}", "--card"),
+        command("show", version.reference),
+    ]
+    click.echo(next_steps(steps))
+
+
+def _print_gate(model: "RegisteredModel", number: int, alias: str) -> None:
+    """Print the conditions that the version has just passed, if the alias is protected."""
+    gates = [e for e in model.entries if e["act"] == "gate" and e["version"] == number and e["alias"] == alias]
+    for condition in gates[-1]["gate"]["conditions"] if gates and alias in model.policy.protected else ():
+        click.echo(labelled("gate", f"{condition['condition']}: {condition['value']:.4g}"))
+
+
+def _warn_of_faults(model: "RegisteredModel") -> None:
+    for fault in model.faults:
+        click.echo(f"warning: {model.folder.log}: {fault}", err=True)

@@ -1,0 +1,248 @@
+"""The gate before a protected alias moves: bounds of the policy, and a comparison with the version it means now."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.errors import ConfigError, RequestError
+from runtree.contract.expression import Bound, parse
+from runtree.contract.model_version import ModelVersion
+from runtree.contract.predictions import Predictions, read_predictions
+from runtree.contract.protocols import Hooks
+from runtree.contract.types import SPLITS, Metric, RunRecord
+from runtree.records.layout import RunFolder
+from runtree.records.model_versions import RegisteredModel
+from runtree.records.reader import RunReader
+from runtree.records.record import read_record
+from runtree.statistics.metrics import FIT_SECONDS, catalogue
+
+if TYPE_CHECKING:
+    pass
+
+PATH = "policy.require"
+# where the policy has no bound on the change, a version that replaces another must not be worse beyond chance
+NOT_WORSE = "change.high >= 0"
+LEVEL, RESAMPLES, SEED = 0.95, 2000, 0
+CHANGES = ("change", "change.low", "change.high", "change.relative")
+FACTS = ("latency_ms", "size_mb", "fairness_gap", FIT_SECONDS)
+TIMED_CALLS = 30
+POSSIBLE = (
+    "possible: SPLIT.METRIC, test.METRIC.low, change, change.low, change.relative, fairness_gap, latency_ms, size_mb",
+    'for example: require=\'["test.f1 >= 0.9","change.low > 0","latency_ms < 20"]\'',
+)
+
+
+@dataclass(frozen=True)
+class GateInputs:
+    """What the gate is given by the user.
+
+    Attributes
+    ----------
+    rows
+        A labelled file on which both versions are scored; without it, the test rows of both, if they are the same.
+    trust
+        The types that a model may hold besides those of runtree and of plugins.
+    """
+
+    rows: Path | None = None
+    trust: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A bound of the policy as it was typed, and as it was parsed."""
+
+    text: str
+    bound: Bound
+
+
+def parse_requirement(text: str) -> Requirement:
+    """Parse ``change.low > 0``.
+
+    Raises
+    ------
+    ConfigError
+        It is no bound, or names a figure that the gate does not know.
+    """
+    bound = parse(str(text), source=PATH, error=ConfigError).bound
+    if bound is None:
+        raise ConfigError(f"{PATH}: '{text}' is not a bound", *POSSIBLE)
+    split, _, rest = bound.name.partition(".")
+    if bound.name not in (*CHANGES, *FACTS) and not (split in SPLITS and rest):
+        raise ConfigError(f"{PATH}: the gate knows no '{bound.name}'", *POSSIBLE)
+    return Requirement(str(text).strip(), bound)
+
+
+def check_gate(
+    model: RegisteredModel, version: ModelVersion, alias: str, hooks: Hooks, inputs: "GateInputs"
+) -> dict[str, Any]:
+    """Return each condition of the policy with its value, and whether all are met."""
+    present = model.aliases.get(alias)
+    other = model.versions[present] if present is not None else None
+    figures = Figures(version, other, hooks, inputs)
+    conditions = [parse_requirement(text) for text in model.policy.require]
+    if other is not None and not any(condition.bound.name in CHANGES for condition in conditions):
+        conditions.append(parse_requirement(NOT_WORSE))
+    if other is None:
+        # nothing to compare with: the first champion is the best there is
+        conditions = [condition for condition in conditions if condition.bound.name not in CHANGES]
+    results = [_check(condition, figures) for condition in conditions]
+    failed = [result["reason"] for result in results if not result["passed"]]
+    explanation = "; ".join(failed) or (f"all {len(results)} conditions are met" if results else "no condition is set")
+    gate: dict[str, Any] = {"passed": not failed, "conditions": results, "explanation": explanation}
+    if other is not None:
+        gate["present"] = other.number
+        if any(condition.bound.name in CHANGES for condition in conditions):
+            gate["change"] = figures.change
+    return gate
+
+
+def _check(condition: Requirement, figures: "Figures") -> dict[str, Any]:
+    bound = condition.bound
+    value, why = figures.value(bound.name)
+    passed = bound.holds(value)
+    shown = f"{value:.4g}" if value is not None and math.isfinite(value) else f"not known ({why or 'no such figure'})"
+    reason = "" if passed else f"{bound.name} is {shown}, required {bound.operator} {bound.limit:g}"
+    return {"condition": condition.text, "value": value, "passed": passed, "reason": reason}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures that conditions of the gate may bound, each computed when it is asked for."""
+
+    version: ModelVersion
+    other: ModelVersion | None
+    hooks: Hooks
+    inputs: GateInputs
+
+    def value(self, name: str) -> tuple[float | None, str]:
+        """Return a figure, None if it is not known, and then the reason."""
+        if name in CHANGES:
+            key = name.partition(".")[2] or "value"
+            return self.change.get(key), str(self.change.get("note") or "")
+        computed: Mapping[str, Callable[[], tuple[float | None, str]]] = {
+            "latency_ms": self._latency,
+            "size_mb": lambda: (_folder_bytes(RunFolder(self.version.folder).model) / 1e6, ""),
+            "fairness_gap": self._fairness_gap,
+            FIT_SECONDS: lambda: (self.record.stages.get("fit"), ""),
+        }
+        if name in computed:
+            return computed[name]()
+        return self._metric(name)
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """The record of the run that trained the version."""
+        return read_record(RunFolder(self.version.folder))
+
+    @cached_property
+    def change(self) -> dict[str, Any]:
+        """What the version gains over the other one in the ranking metric, on the same rows: above 0 is better.
+
+        `relative` is the gain as a share of the other's score; of a score of 0 any gain is infinite.
+        """
+        from runtree.statistics.paired_test import compare_predictions
+
+        assert self.other is not None
+        metric, direction = self._objective()
+        found = self._predictions(metric)
+        if isinstance(found, str):
+            return {"metric": metric.name, "note": found}
+        own, others, about = found
+        comparison = compare_predictions(own, others, metric, RESAMPLES, LEVEL, SEED)
+        sign = 1.0 if direction == "maximize" else -1.0
+        ends = sorted((sign * comparison.low, sign * comparison.high))
+        gain, reference = sign * comparison.value, others.values([metric]).get(metric.name, math.nan)
+        relative = gain / abs(reference) if reference else math.copysign(math.inf, gain) if gain else 0.0
+        return {
+            "metric": metric.name,
+            "value": gain,
+            "low": ends[0] if math.isfinite(ends[0]) else gain,
+            "high": ends[1] if math.isfinite(ends[1]) else gain,
+            "relative": relative,
+            "rows": about,
+            "method": comparison.method,
+            **({"note": comparison.note} if comparison.note else {}),
+        }
+
+    def _objective(self) -> tuple[Metric, str]:
+        known = catalogue(self.hooks.contributions("register_metrics"))
+        name = str(self.record.objective.get("metric"))
+        if name not in known:
+            raise RequestError(f"{self.version.reference}: no installed plugin has its metric '{name}'")
+        return known[name], str(self.record.objective.get("direction") or known[name].direction)
+
+    def _predictions(self, metric: Metric) -> tuple[Predictions, Predictions, str] | str:
+        """Return the predictions of both on the same rows and what rows these are, or why there are none."""
+        assert self.other is not None
+        other = read_record(RunFolder(self.other.folder))
+        for key, what in (("data", "other data"), ("split", "other test rows")):
+            if self.record.fingerprints.get(key) != other.fingerprints.get(key):
+                return f"version {self.other.number} was scored on {what}; name labelled rows for both: --data FILE"
+        tables = [_test_predictions(version) for version in (self.version, self.other)]
+        if any(table is None for table in tables):
+            return "a version kept no predictions; name labelled rows for both: --data FILE"
+        own, others = tables
+        assert own is not None and others is not None
+        if metric.needs == "probability" and (own.score is None or others.score is None):
+            return f"a version has no probabilities, and {metric.name} needs them"
+        return own, others, f"the {len(own.y_true):,} test rows of both"
+
+    def _metric(self, name: str) -> tuple[float | None, str]:
+        """Return ``test.f1``, or the end of its interval ``test.f1.low``."""
+        split, _, rest = name.partition(".")
+        metric, _, end = rest.partition(".")
+        if not end:
+            value = self.record.metrics.get(split, {}).get(metric)
+            return value, "" if value is not None else f"the run was not scored by it on {split}"
+        intervals = self._evaluation.get("intervals") or {}
+        value = intervals.get(split, {}).get(metric, {}).get(end)
+        return value, "" if value is not None else "the run has no such interval"
+
+    @cached_property
+    def _evaluation(self) -> dict[str, Any]:
+        return RunReader(self.version.folder).evaluation
+
+    def _fairness_gap(self) -> tuple[float | None, str]:
+        """Return the largest gap between groups that the run measured."""
+        gaps = [
+            float(gap)
+            for column in self._evaluation.get("fairness") or ()
+            for gap in (column.get("gaps") or {}).values()
+            if isinstance(gap, (int, float))
+        ]
+        return (max(gaps), "") if gaps else (None, "the run measured none: evaluator.fairness.columns=[COLUMN]")
+
+    def _latency(self) -> tuple[float | None, str]:
+        """Return the median milliseconds of a prediction for one row, on this machine now."""
+        from runtree.lifecycle.predict import load_predictor, typical_row
+
+        trusted = [name for _, name in self.hooks.contributions("trusted_types")]
+        predictor = load_predictor(RunFolder(self.version.folder), self.hooks, (*trusted, *self.inputs.trust))
+        row = typical_row(predictor)
+        seconds = []
+        for _ in range(TIMED_CALLS):
+            began = time.perf_counter()
+            predictor.predict(row)
+            seconds.append(time.perf_counter() - began)
+        return 1000 * sorted(seconds)[TIMED_CALLS // 2], ""
+
+
+def _test_predictions(version: ModelVersion) -> Predictions | None:
+    import pandas as pd
+
+    file = RunFolder(version.folder).predictions
+    if not file.is_file():
+        return None
+    table = pd.read_parquet(file)
+    rows = table[table["part"] == "test"].sort_values("row")  # so that both versions have the rows in one order
+    classes = (RunReader(version.folder).data.get("target") or {}).get("classes") or ()
+    return read_predictions(rows, tuple(classes)) if len(rows) else None
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,125 @@
+"""Whatever is changed in a registry afterwards is found and named, and a log that was changed is not continued."""
+
+import json
+
+import pytest
+
+from registered_runs import QuietHooks, write_run
+from runtree.contract.errors import RequestError
+from runtree.records.model_versions import at_end_of, find_model, find_version
+from runtree.registry.store import Registry
+from runtree.registry.verify import find_faults, seal
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    days = (f"2026-11-{day:02d}T10:00:00.000+00:00" for day in range(1, 31))
+    monkeypatch.setattr("runtree.records.model_log.timestamp", lambda: next(days))
+    registry = Registry(tmp_path / "registry", QuietHooks(), "anna")
+    registry.register("churn", write_run(tmp_path / "r1"), {})
+    registry.decide("churn", "1", "approve", "checked")
+    registry.move_alias("churn", "1", "champion")
+    return registry
+
+
+def faults(registry, head=None):
+    return list(find_faults(find_model(registry.root, "churn"), head))
+
+
+def test_nothing_is_found_where_nothing_was_changed(registry):
+    assert faults(registry) == []
+    assert faults(registry, seal(find_model(registry.root, "churn"))[:16]) == []
+
+
+@pytest.mark.parametrize("name", ["model/weights.bin", "run.json", "predictions.parquet", "card.md", "data.json"])
+def test_a_changed_file_of_a_version_is_named(registry, name):
+    file = registry.root / "churn/versions/1" / name
+    file.write_bytes(file.read_bytes() + b" ")
+    assert faults(registry) == [f"{file}: was changed"]
+
+
+def test_files_that_are_missing_or_new_are_named(registry):
+    folder = registry.root / "churn/versions/1"
+    (folder / "card.md").unlink()
+    (folder / "model/more.bin").write_bytes(b"")
+    assert faults(registry) == [f"{folder / 'card.md'}: is missing", f"{folder / 'model/more.bin'}: was added"]
+
+
+def test_a_manifest_that_fits_the_changed_files_is_found_by_the_log(registry):
+    folder = registry.root / "churn/versions/1"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"card.md": "0" * 64}))
+    assert faults(registry) == [f"{folder / 'manifest.json'}: not the manifest that was registered"]
+
+
+def test_versions_that_are_gone_or_put_in_by_hand_are_named(registry):
+    (registry.root / "churn/versions/1").rename(registry.root / "churn/versions/7")
+    assert faults(registry) == [
+        f"{registry.root}/churn/versions/1: is missing",
+        f"{registry.root}/churn/versions/7: no version of that number was registered",
+    ]
+
+
+def changed(lines, how):
+    """Return the lines of a log, changed in one of the ways that a person or a disk may."""
+    match how:
+        case "a word":
+            return [*lines[:2], lines[2].replace(b"champion", b"challenger"), *lines[3:]]
+        case "a line less":
+            return [lines[0], *lines[2:]]
+        case "two lines exchanged":
+            return [lines[0], lines[2], lines[1], *lines[3:]]
+        case "a line twice":
+            return [*lines[:2], *lines[1:]]
+        case _:
+            return [*lines[:2], b"{}", *lines[2:]]
+
+
+@pytest.mark.parametrize("how", ["a word", "a line less", "two lines exchanged", "a line twice", "a line more"])
+def test_a_changed_log_is_found_and_neither_continued_nor_followed(registry, how):
+    log = registry.root / "churn/log.jsonl"
+    before = log.read_bytes().rstrip(b"\n").split(b"\n")
+    log.write_bytes(b"\n".join(changed(before, how)) + b"\n")
+    found = faults(registry)
+    assert len(found) == 1
+    assert str(log) in found[0] and "line " in found[0]
+    content = log.read_bytes()
+    with pytest.raises(RequestError, match=r"log\.jsonl"):
+        registry.tag("churn", "1", {"a": "b"})
+    with pytest.raises(RequestError, match="models verify churn"):
+        find_version(registry.root, "models:/churn@champion")
+    assert log.read_bytes() == content
+
+
+def test_a_log_that_was_cut_shows_by_a_seal_that_was_noted(registry):
+    noted = seal(find_model(registry.root, "churn"))[:16]
+    log = registry.root / "churn/log.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    assert faults(registry) == []
+    assert "the log was cut, or written anew" in faults(registry, noted)[0]
+
+
+def test_a_line_that_a_kill_tore_never_happened_and_the_log_goes_on(registry):
+    log = registry.root / "churn/log.jsonl"
+    with log.open("ab") as file:
+        file.write(b'{"number":5,"act":"rej')
+    assert faults(registry) == []
+    registry.tag("churn", "1", {"a": "b"})
+    assert find_model(registry.root, "churn").versions[1].tags == {"a": "b"}
+    assert faults(registry) == []
+
+
+@pytest.mark.parametrize(
+    ("date", "state", "aliases"),
+    [("2026-11-01", "pending", {}), ("2026-11-02T09:00", "pending", {}), ("2026-11-02", "approved", {})]
+    + [(date, "approved", {"champion": 1}) for date in ("2026-11-04", "2026-11-04T11:00+01:00", "2027-01-01")],
+)
+def test_the_past_is_read_as_it_was(registry, date, state, aliases):
+    then = find_model(registry.root, "churn", until=at_end_of(date))
+    assert (then.versions[1].state, dict(then.aliases)) == (state, aliases)
+
+
+def test_before_it_was_registered_there_was_no_version(registry):
+    assert find_model(registry.root, "churn", until=at_end_of("2026-10-31")).versions == {}
+    with pytest.raises(RequestError, match="'soon' is not a date"):
+        at_end_of("soon")
