@@ -1,0 +1,95 @@
+"""`runtree models` from the command line: what is printed, the exit codes, and a real model behind an alias."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from registered_runs import write_run
+from runtree.testing.fixtures import UNEXAMINED
+
+
+@pytest.fixture
+def registered(runtree, folder):
+    record = write_run(folder / "r1")
+    assert runtree("models", "register", str(record.folder), "churn", "--by", "anna").code == 0
+    return record
+
+
+def test_an_empty_registry_says_how_to_fill_it(runtree):
+    said = runtree("models")
+    assert (said.code, said.out.splitlines()[0]) == (0, "no registered models in registry")
+    assert "runtree models register latest NAME" in said.out
+    assert runtree("models", "show", "churn").code == 5
+
+
+def test_what_was_done_is_listed_for_people_and_for_programs(runtree, registered):
+    for words in (
+        ["approve", "churn/1", "--reason", "ok"],
+        ["promote", "churn@1", "champion"],
+        ["tag", "churn/1", "a=b"],
+    ):
+        assert runtree("models", *words, "--by", "ben").code == 0
+    listed = json.loads(runtree("models", "--json").out)["models"]
+    assert [(model["name"], model["aliases"], len(model["versions"])) for model in listed] == [
+        ("churn", {"champion": 1}, 1)
+    ]
+    version = json.loads(runtree("models", "show", "churn@champion", "--json").out)
+    assert (version["reference"], version["state"], version["tags"]) == ("models:/churn/1", "approved", {"a": "b"})
+    acts = [entry["act"] for entry in json.loads(runtree("models", "history", "churn", "--json").out)["entries"]]
+    assert acts == ["register", "approve", "gate", "alias", "tag"]
+    assert "accuracy" in runtree("models", "show", "churn").out
+    assert runtree("models", "show", "churn/1", "--card").out.startswith("# churn, version 1")
+    assert "1 model, 1 version, 5 lines of history" in runtree("models", "verify").out
+
+
+def test_a_run_in_the_registry_is_shown_like_any_other(runtree, registered):
+    said = runtree("show", "models:/churn/1")
+    assert (said.code, "registry/churn/versions/1" in said.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["promote", "churn@1", "champion"], 2, "models:/churn/1 is pending, and champion is protected"),
+        (["approve", "churn/1"], 2, "approve: a reason is needed"),
+        (["approve", "churn/2", "--reason", "x"], 5, "churn has no version 2"),
+        (["show", "chrun"], 5, "did you mean: churn?"),
+        (["show", "churn@"], 2, "possible: models:/NAME@ALIAS"),
+        (["show", "models:/churn@champ"], 5, "unknown alias of churn 'champ'"),
+        (["rollback", "churn", "champion"], 5, "unknown alias of churn 'champion'"),
+        (["policy", "churn", "requires=[]"], 2, "did you mean: require?"),
+        (["policy", "churn", "require=[test.f1]"], 2, "policy.require: 'test.f1' is not a bound"),
+        (["tag", "churn/1", "a"], 2, "tag 'a' is not KEY=VALUE"),
+        (["at", "churn", "soon"], 2, "'soon' is not a date"),
+        (["verify", "--head", "abc"], 2, "--head: is the seal of one model"),
+    ],
+)
+def test_a_mistake_is_answered_with_the_way_out(runtree, registered, words, code, message):
+    said = runtree("models", *words)
+    assert (said.code, message in said.err) == (code, True), said.err
+    assert len(said.err.splitlines()) <= 5
+
+
+def test_a_changed_file_is_found_with_exit_code_3(runtree, registered, folder):
+    (folder / "registry/churn/versions/1/card.md").write_text("better")
+    said = runtree("models", "verify", "churn")
+    assert (said.code, "card.md: was changed" in said.err) == (3, True)
+
+
+def test_a_real_model_predicts_by_its_alias_once_it_was_quick_enough(runtree, folder, monkeypatch):
+    monkeypatch.setenv("RUNTREE_REGISTRY", str(folder / "elsewhere"))
+    assert runtree("train", "data=iris", "algorithm=naive_bayes", *UNEXAMINED).code == 0
+    assert runtree("models", "register", "latest", "iris").code == 0
+    assert runtree("models", "policy", "iris", "require=[latency_ms < 1e4]").code == 0
+    assert runtree("models", "approve", "iris/1", "--reason", "ok").code == 0
+    said = runtree("models", "promote", "iris/1", "champion")
+    assert (said.code, "gate     latency_ms < 1e4: " in said.out) == (0, True), said.err
+    for run in (folder / "outputs").glob("*/*"):
+        (run / "model/model.json").unlink()
+    columns = json.loads((folder / "elsewhere/iris/versions/1/model/model.json").read_text())["columns"]
+    pd.DataFrame([{column["name"]: column["typical"] for column in columns}]).to_csv(folder / "rows.csv", index=False)
+    said = runtree("predict", "models:/iris@champion", "rows.csv", "-o", "out.csv")
+    assert said.code == 0, said.err
+    assert pd.read_csv(folder / "out.csv")["prediction"].tolist() == ["versicolor"]
+    assert all(column["low"] <= column["typical"] <= column["high"] for column in columns)
