@@ -1,8 +1,8 @@
 """runtree trains and evaluates models from one tree of YAML, and keeps every run in plain files.
 
-The public API for plugin authors, and `load_runs` for analysis in Python. Names are imported on first access, because
-the command line imports this package too and must start fast. None imports Hydra or scikit-learn; only `load_runs`
-imports pandas.
+The functions for Python and notebooks (`train`, `tune`, `load_model`, …), and the types for plugin authors. Names are
+imported on first access, because the command line imports this package too and must start fast; and no function
+imports Hydra, scikit-learn or pandas before it is called, but for `load_runs`, which imports pandas.
 """
 
 from importlib import import_module
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtree.contract.errors import ConfigError, DataError
+    from runtree.api import compare, load_model, load_run, load_sweep, train, tune
     from runtree.contract.hookspecs import hookimpl
     from runtree.contract.run import Run, Stage
     from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Table, Tracker
@@ -30,8 +31,14 @@ __all__ = [
     "Table",
     "Tracker",
     "__version__",
+    "compare",
     "hookimpl",
+    "load_model",
+    "load_run",
     "load_runs",
+    "load_sweep",
+    "train",
+    "tune",
 ]
 
 _MODULES = {
@@ -41,6 +48,7 @@ _MODULES = {
     "Run": "contract.run",
     "Stage": "contract.run",
     "load_runs": "records.dataframe",
+    **dict.fromkeys(("compare", "load_model", "load_run", "load_sweep", "train", "tune"), "api"),
 }
 
 
@@ -49,3 +57,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'runtree' has no attribute '{name}'")
     return getattr(import_module(f"runtree.{_MODULES.get(name, 'contract.types')}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, whether they were imported already or not."""
+    return sorted(__all__)

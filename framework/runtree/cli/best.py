@@ -11,7 +11,6 @@ from runtree.cli.compare import (
     describe_ties,
     format_heading,
     format_limits,
-    make_comparison,
     naming_keys,
     request_words,
     row_document,
@@ -68,6 +67,7 @@ def best_command(
     as_json: bool,
     outputs: str,
 ) -> None:
+    from runtree.app.compare import make_comparison
     from runtree.records.compare.table import CompareRequest, choose_configuration
 
     # --by alone means --cheapest: naming a cost says what is wanted

@@ -29,8 +29,7 @@ from runtree.records.commands import run_command, run_name, training_command, tr
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
     from runtree.records.compare.pairwise_test import PairwiseTest
-    from runtree.records.compare.table import CompareRequest, ComparisonRow, ComparisonTable, KnownMetrics
-    from runtree.records.index import RunIndex
+    from runtree.records.compare.table import CompareRequest, ComparisonRow, ComparisonTable
 
 SCHEMA = 1
 DEFAULT_LIMIT = 20
@@ -115,6 +114,7 @@ def compare_command(
     as_markdown: bool,
     outputs: str,
 ) -> None:
+    from runtree.app.compare import make_comparison
     from runtree.records.compare.table import CompareRequest
 
     most = limit if limit is not None else None if everything else DEFAULT_LIMIT
@@ -129,25 +129,6 @@ def compare_command(
         _print_markdown(table)
     else:
         _print_page(table, outputs)
-
-
-def make_comparison(outputs: Path, request: "CompareRequest") -> "tuple[ComparisonTable, KnownMetrics]":
-    """Compare runs of the output folder; return the comparison and the metrics that runs and plugins declare."""
-    from runtree.cli.runs import metric_directions
-    from runtree.plugins import installed_plugins
-    from runtree.records.compare.compare import compare_runs
-    from runtree.records.compare.table import KnownMetrics
-    from runtree.records.index import query_index
-    from runtree.statistics.metrics import catalogue
-
-    def run_comparison(runs: "RunIndex") -> "tuple[ComparisonTable, KnownMetrics]":
-        # a test recomputes the metric on resamples, so its function is needed and not only its name
-        known = catalogue(installed_plugins().contributions("register_metrics"))
-        metrics = KnownMetrics(metric_directions(runs), known)
-        return compare_runs(runs, request, metrics), metrics
-
-    # everything happens inside: if the index proves stale, the whole comparison is made again without it
-    return query_index(outputs, run_comparison)
 
 
 # The rows

@@ -159,7 +159,6 @@ def reject_version(context: click.Context, version: str, by: str | None, reason:
 @models_command.command("promote")
 @click.argument("version")
 @click.argument("alias")
-@click.option("--data", "rows", type=click.Path(path_type=Path), help="A labelled file on which both are compared.")
 @trust_option()
 @by_option()
 @reason_option()
@@ -169,7 +168,6 @@ def promote_version(
     context: click.Context,
     version: str,
     alias: str,
-    rows: Path | None,
     trust: tuple[str, ...],
     by: str | None,
     reason: str,
@@ -178,11 +176,10 @@ def promote_version(
     """Let ALIAS mean VERSION (NAME@NUMBER); a protected alias, such as champion, needs an approval and the gate."""
     from runtree.config.allowlist import add_import_folder
     from runtree.records.model_versions import parse_reference
-    from runtree.registry.gate import GateInputs
 
     name, word = parse_reference(version)
     add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
-    moved = _registry(context, registry, by).move_alias(name, word, alias, reason, GateInputs(rows, trust))
+    moved = _registry(context, registry, by).move_alias(name, word, alias, reason, trust)
     click.echo(f"{alias} of {name} is now version {moved.number}")
     _print_gate(_find(context, registry, name), moved.number, alias)
     click.echo(

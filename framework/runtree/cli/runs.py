@@ -1,7 +1,7 @@
 """`runtree runs` lists, filters and sorts runs; `runtree export` writes them into one table."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runtree.contract.types import RunRecord
-    from runtree.records.index import RunIndex
     from runtree.records.query import RunSelection
 
 SCHEMA = 1
@@ -98,6 +97,7 @@ def runs_command(
     as_csv: bool,
     outputs: str,
 ) -> None:
+    from runtree.app.compare import metric_directions
     from runtree.records.index import query_index
     from runtree.records.query import RunQuery, select_runs
 
@@ -143,15 +143,6 @@ def export_command(output: Path, experiment: str | None, where: tuple[str, ...],
         raise RequestError(message, "choose another file", remedy(error) and f"or {remedy(error)}") from None
     click.echo(f"wrote {output}: {pluralize(len(table), 'run')}, {pluralize(table.shape[1], 'column')}")
     click.echo(next_steps([command("runs", outputs=outputs) if len(table) else command("train")]))
-
-
-def metric_directions(runs: "RunIndex") -> Mapping[str, str]:
-    """Return "maximize" or "minimize" by metric: as plugins declare it, and as the objectives of the runs do."""
-    from runtree.plugins import installed_plugins
-
-    declared = {metric.name: metric.direction for _, metric in installed_plugins().contributions("register_metrics")}
-    # what runs have recorded wins: a metric of a plugin may not be installed any more
-    return declared | runs.directions()
 
 
 def record_fields(record: "RunRecord") -> dict[str, Any]:

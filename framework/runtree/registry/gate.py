@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,26 +30,11 @@ LEVEL, RESAMPLES, SEED = 0.95, 2000, 0
 CHANGES = ("change", "change.low", "change.high", "change.relative")
 FACTS = ("latency_ms", "size_mb", "fairness_gap", FIT_SECONDS)
 TIMED_CALLS = 30
+SAME_ROWS = "both need the same table, data.test_size and seed"
 POSSIBLE = (
     "possible: SPLIT.METRIC, test.METRIC.low, change, change.low, change.relative, fairness_gap, latency_ms, size_mb",
     'for example: require=\'["test.f1 >= 0.9","change.low > 0","latency_ms < 20"]\'',
 )
-
-
-@dataclass(frozen=True)
-class GateInputs:
-    """What the gate is given by the user.
-
-    Attributes
-    ----------
-    rows
-        A labelled file on which both versions are scored; without it, the test rows of both, if they are the same.
-    trust
-        The types that a model may hold besides those of runtree and of plugins.
-    """
-
-    rows: Path | None = None
-    trust: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,12 +63,18 @@ def parse_requirement(text: str) -> Requirement:
 
 
 def check_gate(
-    model: RegisteredModel, version: ModelVersion, alias: str, hooks: Hooks, inputs: "GateInputs"
+    model: RegisteredModel, version: ModelVersion, alias: str, hooks: Hooks, trust: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Return each condition of the policy with its value, and whether all are met."""
+    """Return each condition of the policy with its value, and whether all are met.
+
+    Parameters
+    ----------
+    trust
+        The types that the model may hold besides those of runtree and of plugins.
+    """
     present = model.aliases.get(alias)
     other = model.versions[present] if present is not None else None
-    figures = Figures(version, other, hooks, inputs)
+    figures = Figures(version, other, hooks, tuple(trust))
     conditions = [parse_requirement(text) for text in model.policy.require]
     if other is not None and not any(condition.bound.name in CHANGES for condition in conditions):
         conditions.append(parse_requirement(NOT_WORSE))
@@ -117,7 +108,7 @@ class Figures:
     version: ModelVersion
     other: ModelVersion | None
     hooks: Hooks
-    inputs: GateInputs
+    trust: tuple[str, ...] = ()
 
     def value(self, name: str) -> tuple[float | None, str]:
         """Return a figure, None if it is not known, and then the reason."""
@@ -182,10 +173,10 @@ class Figures:
         other = read_record(RunFolder(self.other.folder))
         for key, what in (("data", "other data"), ("split", "other test rows")):
             if self.record.fingerprints.get(key) != other.fingerprints.get(key):
-                return f"version {self.other.number} was scored on {what}; name labelled rows for both: --data FILE"
+                return f"version {self.other.number} was scored on {what}; {SAME_ROWS}"
         tables = [_test_predictions(version) for version in (self.version, self.other)]
         if any(table is None for table in tables):
-            return "a version kept no predictions; name labelled rows for both: --data FILE"
+            return f"a version kept no predictions; {SAME_ROWS}"
         own, others = tables
         assert own is not None and others is not None
         if metric.needs == "probability" and (own.score is None or others.score is None):
@@ -222,7 +213,7 @@ class Figures:
         from runtree.lifecycle.predict import load_predictor, typical_row
 
         trusted = [name for _, name in self.hooks.contributions("trusted_types")]
-        predictor = load_predictor(RunFolder(self.version.folder), self.hooks, (*trusted, *self.inputs.trust))
+        predictor = load_predictor(RunFolder(self.version.folder), self.hooks, (*trusted, *self.trust))
         row = typical_row(predictor)
         seconds = []
         for _ in range(TIMED_CALLS):

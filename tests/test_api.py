@@ -1,0 +1,121 @@
+"""From Python a run is the same run: equal bytes, equal errors; and what is returned reads the files."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import runtree as rt
+from runtree.contract.errors import DataError, NotFoundError, RequestError
+from runtree.testing.fixtures import UNEXAMINED
+
+ROOT = Path(__file__).parents[1]
+PLAIN = " ".join(UNEXAMINED)
+
+
+def rows():
+    """Return a table with numbers, categories and holes."""
+    numbers = list(range(90))
+    table = {"area": [40.5 + n % 30 for n in numbers], "side": [("north", "south", None)[n % 3] for n in numbers]}
+    return pd.DataFrame({**table, "price": [100.0 * (n % 30) + n % 7 for n in numbers]})
+
+
+def same(one, other):
+    """Assert that two runs have the same metrics, predictions and table, to the byte."""
+    for name in ("metrics.json", "predictions.parquet"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    first, second = (json.loads((folder / "run.json").read_text())["fingerprints"] for folder in (one, other))
+    assert first["data"] == second["data"]
+    assert first["split"] == second["split"]
+    return first["config"] == second["config"]
+
+
+@pytest.mark.parametrize("algorithm", ["ridge", "decision_tree"])
+def test_a_run_from_python_is_that_of_the_command_line(runtree, folder, algorithm):
+    rows().to_csv("rows.csv", index=False)
+    words = [f"algorithm={algorithm}", "data=csv", "data.path=rows.csv", "data.target=price", "seed=3", *UNEXAMINED]
+    assert runtree("train", *words).code == 0
+    [typed] = (folder / "outputs/default").iterdir()
+    from_file = rt.train(PLAIN, {"algorithm": algorithm}, data="rows.csv", target="price", seed=3)
+    assert same(typed, from_file.folder)
+    from_frame = rt.train(PLAIN, data=pd.read_csv("rows.csv"), target="price", seed=3, algorithm=algorithm)
+    assert not same(typed, from_frame.folder)  # the config names another file
+    assert runtree("rerun", from_frame.id).code == 0
+
+
+def test_what_is_returned_reads_the_files(folder):
+    run = rt.train(f"algorithm=ridge {PLAIN}", data=rows(), target="price")
+    assert run.state == "completed"
+    assert run.metrics["test"]["rmse"] < 500
+    assert run.config["algorithm"]["name"] == "ridge"
+    assert set(run.predictions["part"]) == {"train", "validation", "test"}
+    assert repr(run).startswith(f"<run {run.id}: completed, rmse train ")
+    assert "<td>rmse</td>" in run._repr_html_()
+    new = rows()[["side", "area"]].head(4).assign(more=1)
+    predicted = run.model.predict(new)
+    assert predicted.shape == (4,)
+    assert (rt.load_model("latest").predict(new) == predicted).all()
+    assert rt.load_run("latest").folder.resolve() == run.folder.resolve()
+    with pytest.raises(DataError, match="lacks 1 of the 2 columns"):
+        run.model.predict(new[["area"]])
+    with pytest.raises(RequestError, match="this model has no probabilities"):
+        run.model.predict_proba(new)
+
+
+def test_a_sweep_from_python_has_a_best_run_and_trials(folder):
+    options = "compute.engine=in_process tuner.report=false"
+    values = {"algorithm.alpha": "interval(0.1,10)"}
+    sweep = rt.tune(f"{PLAIN} {options}", values, data=rows(), target="price", algorithm="ridge", max_runs=3)
+    assert len(sweep.runs) == len(sweep.trials()) == 3
+    assert sweep.stop["criterion"] == "max_runs"
+    assert sweep.best.metrics["test"]
+    assert rt.load_sweep("latest").folder.resolve() == sweep.folder.resolve()
+    compared = rt.compare([sweep.folder.name])
+    assert compared["rank"].tolist() == [1, 2, 3]
+    assert compared["run"][0] == sweep.best.id
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values", "message"),
+    [
+        (["algorithm=rigde"], {}, "did you mean: ridge?"),
+        (["algorithm=ridge"], {"data": "no_such.csv", "target": "y"}, r"data\.path: no file no_such\.csv"),
+        ([{"algorithm.alhpa": 1}], {"data": "diabetes", "algorithm": "ridge"}, "alhpa"),
+        ([7], {}, "7 is no override"),
+        (["-m"], {}, r"rt\.tune"),
+        (["algorithm=ridge,lasso"], {}, "several"),
+        ([], {"data": pd.DataFrame({"x": [1, "a"], "y": [1, 2]}), "target": "y"}, "cannot be kept as Parquet"),
+        ([], {"data": pd.DataFrame({"x": [1.0], "y": [1.0]}), "target": "z"}, r"data\.target"),
+        ([], {"data": rows(), "target": "price", "seed": object()}, "seed: .* cannot be written"),
+    ],
+)
+def test_a_mistake_is_answered_as_on_the_command_line(folder, arguments, values, message):
+    with pytest.raises(RequestError, match=message):
+        rt.train(*arguments, **values)
+
+
+def test_what_is_not_there_is_told(folder):
+    for load in (rt.load_run, rt.load_sweep, rt.load_model):
+        with pytest.raises(NotFoundError):
+            load("latest")
+
+
+def test_the_names_are_listed_and_importing_them_is_cheap():
+    assert {"train", "tune", "load_model", "load_run", "load_runs", "load_sweep", "compare"} <= set(dir(rt))
+    heavy = "[name for name in ('hydra', 'pandas', 'sklearn', 'torch') if name in sys.modules]"
+    code = f"import sys, runtree as rt; dir(rt); rt.train; rt.load_model; print({heavy})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_page_run(folder, capsys):
+    space = {}
+    for example in re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs/python.md").read_text(), re.MULTILINE | re.DOTALL
+    ):
+        exec(example, space)
+    assert "('class_0', 'class_1', 'class_2') (2, 3)" in capsys.readouterr().out
