@@ -5,7 +5,6 @@ removed or inserted later breaks the chain at that place. Lines are only ever ap
 is the commit point of an act: a version whose line is missing was never registered.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,7 +17,9 @@ from typing import Any
 
 from runtree.contract.errors import RequestError
 from runtree.contract.files import open_regular, read_regular
-from runtree.records.layout import FileName, RunFolder, not_writable_error, timestamp
+from runtree.contract.storage import reason, remedy
+from runtree.records.layout import FileName, RunFolder, timestamp
+from runtree.records.locks import acquire_lock
 from runtree.records.writer import dump_json
 
 Entry = Mapping[str, Any]
@@ -61,28 +62,35 @@ class ModelFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             handle = open_regular(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         except OSError as error:
-            raise not_writable_error(self.path, error) from None
+            raise _not_writable(self.path, error) from None
         try:
-            if not _lock(handle, time.monotonic() + seconds):
+            if not _lock(handle, self.lock, time.monotonic() + seconds):
                 raise RequestError(
                     f"{self.path}: another process has been changing this model for {seconds:.0f} s",
                     "try again when it has finished",
                 )
             yield
         except OSError as error:
-            raise not_writable_error(self.path, error) from None
+            raise _not_writable(self.path, error) from None
         finally:
             os.close(handle)
 
 
-def _lock(handle: int, deadline: float) -> bool:
+def _not_writable(folder: Path, error: OSError) -> RequestError:
+    return RequestError(
+        f"registry: cannot write to {folder} ({reason(error)})",
+        "choose another folder: --registry /path/to/folder",
+        remedy(error) and f"or {remedy(error)}",
+    )
+
+
+def _lock(handle: int, file: Path, deadline: float) -> bool:
     while True:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            acquire_lock(handle, file)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.02)
         else:
             return True
 
