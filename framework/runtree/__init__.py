@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runtree.contract.errors import ConfigError, DataError
     from runtree.api import compare, load_model, load_run, load_sweep, train, tune
+    from runtree.contract.errors import ConfigError, DataError
     from runtree.contract.hookspecs import hookimpl
     from runtree.contract.run import Run, Stage
     from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Table, Tracker
