@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -302,7 +302,7 @@ def make_plugins(
     plugins = Plugins(manager, blocked=frozenset(blocked), extra=tuple(extra))
     if BUILTIN in plugins.blocked:
         raise RequestError("--block runtree: runtree's own stages, metrics and options cannot be left out")
-    plugins.versions[BUILTIN] = _own_version()
+    plugins.versions[BUILTIN] = version(BUILTIN)
     plugins.register(BUILTIN, builtin)
     for name in plugins.blocked:
         manager.set_blocked(name)
@@ -326,12 +326,6 @@ def rest_idle_threads() -> None:
 
 def _installed() -> Iterable[EntryPoint]:
     return entry_points(group=ENTRY_POINT_GROUP)
-
-
-def _own_version() -> str:
-    from runtree import __version__
-
-    return __version__
 
 
 def _load(plugins: Plugins, found: Iterable[EntryPoint]) -> Iterator[tuple[str, object]]:
