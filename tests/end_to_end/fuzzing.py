@@ -430,7 +430,7 @@ def parquet_table(chance: random.Random) -> bytes:
     makers: tuple[Callable[[int], Any], ...] = (
         lambda n: n / 7, lambda n: n, lambda n: "pq"[n % 2], lambda n: [n, n], lambda n: {"a": n}, lambda n: decimal.Decimal(n) / 4, lambda n: datetime.datetime(2024, 1, 1) + datetime.timedelta(hours=n),
         lambda n: datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(days=n), lambda n: datetime.timedelta(seconds=n), lambda n: datetime.date(2024, 1, 1 + n % 28), lambda n: datetime.time(n % 24),
-        lambda n: b"\xff" * n, lambda n: None, lambda n: n % 2 == 0, lambda n: float("nan"), lambda n: float("inf"), lambda n: n if n % 3 else None, lambda n: None if n % 3 else "a", lambda n: 2**63 + n, lambda n: datetime.date(1, 1, 1 + n % 28),
+        lambda n: b"\xff" * n, lambda n: None, lambda n: n % 2 == 0, lambda n: float("nan"), lambda n: float("inf"), lambda n: n if n % 3 else None, lambda n: None if n % 3 else "a", lambda n: 2**62 + n, lambda n: datetime.date(1, 1, 1 + n % 28),
         lambda n: "x" * 3000, lambda n: n % 3,
     )  # fmt: skip
     arrays, names = [], []

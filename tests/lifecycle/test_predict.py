@@ -141,7 +141,7 @@ def test_files_that_are_not_there_or_no_tables_are_told(trained, runtree, folder
     outputs = str(trained[0])
     assert "no file nope.csv" in runtree("predict", "latest", "nope.csv", "--outputs", outputs).err
     (folder / "empty.csv").write_text("")
-    assert "the file is empty" in runtree("predict", "latest", "empty.csv", "--outputs", outputs).err
+    assert "empty.csv is empty" in runtree("predict", "latest", "empty.csv", "--outputs", outputs).err
     (folder / "x.parquet").write_text("words")
     assert "not a Parquet file" in runtree("predict", "latest", "x.parquet", "--outputs", outputs).err
     assert runtree("predict", "nosuchrun", "empty.csv", "--outputs", outputs).code == 5

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 from runtree.config.calls import NOT_ARGUMENTS
 from runtree.config.catalogue import for_task
 from runtree.config.secrets import reveal
+from runtree.config.value_types import check_type, is_node
 from runtree.contract.errors import ConfigError, RuntreeError, raise_if_ours, unknown
 from runtree.contract.protocols import TargetResolver
 
@@ -76,8 +77,8 @@ def check_arguments(factory: Any, arguments: Mapping[str, Any], path: str) -> No
     # dataclasses do not check types themselves, and a wrong type would fail far from its config path
     hints = _hints(factory)
     for key, value in arguments.items():
-        # most values are of the very type and need no typeguard, which is slow; mappings are nodes of nested objects
-        if key in hints and type(value) is not hints[key] and not isinstance(value, (dict, Mapping)):
+        # most values are of the very type and need no typeguard, which is slow
+        if key in hints and type(value) is not hints[key] and not is_node(value, hints[key]):
             check_type(value, hints[key], f"{path}.{key}")
 
 
@@ -100,18 +101,6 @@ def _hints(factory: Any) -> dict[str, Any]:
         return get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
     except (NameError, TypeError):  # annotations that only a type checker can read
         return {}
-
-
-def check_type(value: Any, hint: Any, path: str) -> None:
-    """Refuse a value that is not of the annotated type."""
-    from typeguard import CollectionCheckStrategy, TypeCheckError
-    from typeguard import check_type as matches
-
-    try:
-        matches(value, hint, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
-    except TypeCheckError:
-        shown = getattr(hint, "__name__", None) if inspect.isclass(hint) else str(hint).replace("typing.", "")
-        raise ConfigError(f"{path}: {value!r} is not of the type {shown}") from None
 
 
 def validate_parameters(algorithm: Any, path: str) -> None:

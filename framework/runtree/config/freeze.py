@@ -14,6 +14,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from runtree.config.catalogue import flatten
 from runtree.config.hydra_versions import hydra_values, register_resolver
 from runtree.config.secrets import keep_reference
+from runtree.config.value_types import how_to_write
 from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, first_line, unknown
 from runtree.contract.fingerprint import IGNORED_GROUPS as OUTSIDE
@@ -39,19 +40,24 @@ def check_root(config: Mapping[str, Any]) -> None:
     # numpy and scikit-learn take seeds of 32 bits
     # bool is a subclass of int: `seed=true` would be 1
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise ConfigError(f"seed: {seed!r} is not an integer from 0 to 4294967295")
+        message = f"seed: {seed!r} is not an integer from 0 to 4294967295"
+        raise ConfigError(message, "" if isinstance(seed, int) else how_to_write(seed, (int,), "seed"))
     check_name("experiment.name", (config.get("experiment") or {}).get("name"))
     check_objective(config.get("objective") or {})
-    if not isinstance(config.get("outputs"), str):
-        raise ConfigError(f"outputs: {config.get('outputs')!r} is not a folder")
+    outputs = config.get("outputs")
+    if not isinstance(outputs, str):
+        raise ConfigError(f"outputs: {outputs!r} is not a folder", how_to_write(outputs, (str,), "outputs"))
 
 
 def check_name(path: str, name: Any) -> None:
     """Refuse a name that is not valid for a folder."""
     # YAML reads `experiment.name=7` as a number
     if not isinstance(name, (str, int)) or not re.fullmatch(FOLDER_NAME, str(name)):
+        is_name = name is None or isinstance(name, str)
         raise ConfigError(
-            f"{path}: {name!r} is not a valid folder name", "use letters, digits, '.', '_' and '-', and no leading dot"
+            f"{path}: {name!r} is not a valid folder name",
+            "use letters, digits, '.', '_' and '-', and no leading dot",
+            "" if is_name else how_to_write(name, (str,), path),
         )
 
 

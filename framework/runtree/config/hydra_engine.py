@@ -124,8 +124,9 @@ def repeat_below_swept_groups(overrides: Sequence[str], groups: Iterable[str]) -
 
 
 def force_open_parameters(overrides: Iterable[str]) -> list[str]:
-    """Add Hydra's `++` to `algorithm.params.<key>=…` and the like: in those mappings any key may be set."""
-    return [f"++{text}" if text.startswith(OPEN_PREFIXES) else text for text in overrides]
+    """Add Hydra's `++` to `algorithm.params.<key>=…`, `data.types={…}` and the like: any key may be set there."""
+    wholes = tuple(f"{prefix.removesuffix('.')}={{" for prefix in OPEN_PREFIXES)
+    return [f"++{text}" if text.startswith((*OPEN_PREFIXES, *wholes)) else text for text in overrides]
 
 
 CONFIG_NAME = "config"

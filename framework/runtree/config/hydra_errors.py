@@ -9,7 +9,7 @@ from runtree.config.config_files import syntax_error
 from runtree.config.migration import find_answer, migration_error, missing_plugin
 from runtree.config.space.grammar import quote
 from runtree.contract.commands import command, override_key, typed
-from runtree.contract.errors import ConfigError, RuntreeError, nearest, possible, unknown
+from runtree.contract.errors import ConfigError, RuntreeError, first_line, nearest, possible, unknown
 
 NOT_SUGGESTED = ("._target_", ".space", ".iterations")  # keys for authors of options, not for the command line
 MAX_OPTIONS = 6
@@ -159,11 +159,29 @@ def _syntax(overrides: Sequence[str]) -> Problem:
             if "=" not in override:
                 return ConfigError(f"'{override}' is not an override", "overrides look like key=value, e.g. seed=7")
             key, _, value = override.partition("=")
+            if not _can_parse(f"{key}=1"):
+                group, _, name = key.rpartition(".")
+                nested = f"{group}={{{name}: {value}}}"
+                return ConfigError(
+                    f"the key '{key}' cannot be read",
+                    "keys are letters, digits and '_', with dots between them",
+                    f"for another one: {typed(nested)}" if group and _can_parse(nested) else "",
+                )
             return ConfigError(
                 f"{key}: the value {value!r} cannot be read",
                 f"quote it twice if it holds spaces, brackets, commas or quotes: {typed(f'{key}={_quote(value)}')}",
             )
     return None
+
+
+def _can_parse(override: str) -> bool:
+    from hydra.errors import HydraException
+
+    try:
+        _parse(override)
+    except HydraException:
+        return False
+    return True
 
 
 def _quote(value: str) -> str:
@@ -205,7 +223,10 @@ def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool, fla
                 "" if key in catalogue.groups else f"for a list: {typed(f'{key}=[{text}]')}",
             )
         if key in catalogue.groups and not parsed.is_delete():
-            for name in _values(parsed):
+            names = _values(parsed)
+            if names == ["None"] and key != "experiment":
+                return ConfigError(f"{key}: one option is needed, got null", f"see: {command('list', key)}")
+            for name in names:
                 if name not in catalogue.groups[key] and name != "null":
                     return missing_plugin(key, name) or unknown(
                         f"option of {key}",
@@ -260,6 +281,13 @@ def _other(chain: Sequence[BaseException]) -> RuntreeError:
     # the search path is ours, and names nothing that a user could change
     text = str(chain[0]).partition("Config search path")[0]
     lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
+    if lines and lines[0].startswith("Error merging override ") and len(chain) > 1:
+        # Hydra repeats what was typed; the reason is in OmegaConf's error
+        override = lines[0].removeprefix("Error merging override ")
+        value = _parse(override).value()
+        reason = {list: "a list is not possible here", dict: "a mapping is not possible here"}.get(type(value), "")
+        key = override.lstrip("+").partition("=")[0]
+        return ConfigError(f"{key}: {reason or first_line(chain[-1])}", f"typed: {typed(override)}")
     place = getattr(chain[-1], "full_key", None)
     message = lines[0] if lines else type(chain[0]).__name__
     return ConfigError(f"{place}: {message}" if place else message, *lines[1:4])

@@ -11,6 +11,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
+from hydra.errors import ConfigCompositionException, HydraException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -19,7 +20,7 @@ from yaml import YAMLError
 from runtree.config.config_files import find_cycle, read_yaml, syntax_error, unreadable
 from runtree.config.search_path import shipped_conf
 from runtree.contract.commands import display_path
-from runtree.contract.errors import ConfigError
+from runtree.contract.errors import ConfigError, RuntreeError, first_line
 
 
 class CheckedRepository(ConfigRepository):
@@ -75,18 +76,23 @@ class FileCheckingLoader(ConfigLoaderImpl):
         self.repository = CheckedRepository(search_path)
 
     def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
-        with self._cycles_named():
+        with self._named_errors():
             return super()._load_configuration_impl(*args, **kwargs)
 
     def compute_defaults_list(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the defaults list, for `--info`."""
-        with self._cycles_named():
+        with self._named_errors():
             return super().compute_defaults_list(*args, **kwargs)
 
     @contextmanager
-    def _cycles_named(self) -> Iterator[None]:
+    def _named_errors(self) -> Iterator[None]:
         try:
             yield
+        except (HydraException, OmegaConfBaseException, RuntreeError):
+            raise
+        # of an override that Hydra has not checked, such as algorithm=null or algorithm=1
+        except (ValueError, TypeError, AssertionError, AttributeError, KeyError) as error:
+            raise ConfigCompositionException(first_line(error)) from error
         except RecursionError:
             folders = [Path(source.path) for source in self.repository.get_sources() if source.scheme() == "file"]
             cycle = find_cycle(folders)

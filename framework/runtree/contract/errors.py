@@ -195,7 +195,8 @@ def unknown(
     kind: str, name: str, known: Iterable[str], *hints: str, error: type[RuntreeError] = RequestError
 ) -> RuntreeError:
     """Return the error for an unknown name, with the most similar known ones."""
-    known = sorted(set(known))
+    # a name of a config may be a number: evaluator.metrics=[1]
+    name, known = str(name), sorted(set(known))
     close = nearest(name, known)
     if close:
         suggestion = f"did you mean: {', '.join(close)}?"

@@ -20,8 +20,9 @@ from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest
 from runtree.records.user_code import changed_modules
-from runtree.tables.csv_files import AUTO, CsvFormat, Reading, find_format
-from runtree.tables.file_formats import FileOptions, choose_kind, file_batches
+from runtree.tables.csv_files import AUTO, CsvFormat, Reading, check_format, find_format
+from runtree.tables.file_formats import FileOptions, choose_kind, csv_errors, file_batches
+from runtree.tables.file_signatures import refuse_other_kind
 from runtree.tables.places import local_files
 
 if TYPE_CHECKING:
@@ -310,37 +311,17 @@ def batches(source: str | Path, predictor: Predictor, keep: Sequence[str], size:
     """Yield the rows in tables of at most `size`; text columns stay text even if a batch holds only digits."""
     texts = {name for name, contract in predictor.columns.items() if contract.is_text}
     texts |= {name for name, kind in predictor.reading.types.items() if kind != "number"}
+    check_format(predictor.csv, ("--separator", "--decimal", "--encoding"))
     options = FileOptions(csv=predictor.csv, sheet=predictor.sheet)
     with local_files(str(source), options.suffixes, "FILE") as files:
         for file in files.files:
             name = files.label(file)
-            with _told(name, file, predictor.csv):
-                form = (
-                    find_format(file, predictor.csv)
-                    if choose_kind(file.name, options, name) == "csv"
-                    else predictor.csv
-                )
+            kind = choose_kind(file.name, options, name)
+            refuse_other_kind(file, name, kind, predictor.csv.encoding, chosen_by="")
+            with csv_errors(name, predictor.csv, f"it is read as {predictor.csv.describe()}, {OTHERWISE}"):
+                form = find_format(file, predictor.csv) if kind == "csv" else predictor.csv
                 read = replace(options, csv=form)
                 yield from file_batches(file, name, read, predictor.reading, {*texts, *keep}, size)
-
-
-@contextmanager
-def _told(name: str, file: Path, csv: CsvFormat) -> Iterator[None]:
-    """Raise a `DataError` for what pandas raises about a CSV file."""
-    import pandas as pd
-
-    try:
-        yield
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{name}: the file is empty") from None
-    except pd.errors.ParserError as error:
-        raise DataError(
-            f"{name}: not a table: {first_line(error)}", f"it is read with the separator '{csv.separator}', {OTHERWISE}"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name}: not encoded in {error.encoding} (byte {error.start})", f"the table of the run was; {OTHERWISE}"
-        ) from None
 
 
 @contextmanager

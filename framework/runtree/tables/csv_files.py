@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from runtree.contract.errors import DataError
+from runtree.contract.errors import ConfigError, DataError
+from runtree.tables.file_signatures import encoding_of_begin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,8 @@ SAMPLE_BYTES = 64 * 1024  # in which the separator is looked for
 SAMPLE_LINES = 50
 SEARCH_BYTES = 1 << 22  # of a compressed file at a time
 LONGEST_CODE = 256
+FORMAT_KEYS = ("data.separator", "data.decimal", "data.encoding")
+COMMON = ("utf-8", "cp1252", "latin-1", "utf-16", "auto")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,42 @@ class CsvFormat:
         return f"the separator {names.get(self.separator, repr(self.separator))} and the encoding {self.encoding}"
 
 
+def check_format(csv: CsvFormat, names: Sequence[str] = FORMAT_KEYS) -> None:
+    """Refuse a format that no file can have.
+
+    Parameters
+    ----------
+    names
+        What sets separator, decimal mark and encoding: config paths or options, for the message.
+
+    Raises
+    ------
+    ConfigError
+        With what is possible.
+    """
+    import codecs
+
+    separator, decimal, encoding = names
+    if csv.encoding != AUTO:
+        try:
+            is_text = codecs.lookup(csv.encoding)._is_text_encoding
+        except (LookupError, ValueError):
+            is_text = False
+        if not is_text:
+            raise ConfigError(f"{encoding}: {csv.encoding!r} is no encoding", f"for example: {', '.join(COMMON)}")
+    if len(csv.decimal) != 1 or csv.decimal.isalnum() or csv.decimal in '"\r\n+-' or csv.decimal == csv.separator:
+        raise ConfigError(f"{decimal}: {csv.decimal!r} cannot be the decimal mark", 'a point or a comma: "." or ","')
+    try:
+        re.compile(csv.separator)  # a longer one is a pattern
+        possible = csv.separator == AUTO or (csv.separator != "" and not set(csv.separator) & {"\r", "\n", '"'})
+    except re.error:
+        possible = len(csv.separator) == 1
+    if not possible:
+        raise ConfigError(
+            f"{separator}: {csv.separator!r} cannot divide columns", 'for example "," ";" or a tab: "\\t"'
+        )
+
+
 def find_format(file: Path, csv: CsvFormat) -> CsvFormat:
     """Return the format with the separator and encoding that the beginning of the file shows, where they are "auto"."""
     if AUTO not in (csv.separator, csv.encoding):
@@ -97,10 +136,9 @@ def find_format(file: Path, csv: CsvFormat) -> CsvFormat:
 
 
 def _find_encoding(sample: bytes) -> str:
-    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    if sample.startswith(b"\xef\xbb\xbf"):
-        return "utf-8-sig"
+    shown = encoding_of_begin(sample)
+    if shown is not None:
+        return shown
     for encoding in ENCODINGS:
         try:
             sample.decode(encoding)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import DataError, MissingError, first_line, possible, unknown
+from runtree.contract.errors import DataError, MissingError, RuntreeError, first_line, possible, unknown
 from runtree.contract.redaction import redact_text
 from runtree.tables.csv_files import (
     AUTO,
@@ -23,6 +23,7 @@ from runtree.tables.csv_files import (
     ENCODINGS,
     CsvFormat,
     Reading,
+    check_format,
     check_header,
     csv_batches,
     find_format,
@@ -30,6 +31,7 @@ from runtree.tables.csv_files import (
     open_bytes,
     read_csv,
 )
+from runtree.tables.file_signatures import article, refuse_other_kind
 from runtree.tables.places import DataFiles, file_name
 
 if TYPE_CHECKING:
@@ -43,7 +45,6 @@ SUFFIXES = {
     "excel": (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"),
 }
 PACKED = ("csv", "json")  # formats of text, which may be compressed
-TITLES = {"csv": "CSV", "parquet": "Parquet", "arrow": "Arrow", "json": "JSON lines", "excel": "Excel"}
 PACKING_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 EXCEL_HINT = "install it: pip install 'runtree[excel]'"
 
@@ -131,26 +132,6 @@ def choose_kind(name: str, options: FileOptions, where: str) -> str:
     return found
 
 
-# What files of other formats begin with; text that begins so is no table.
-SIGNATURES = {
-    b"PAR1": "parquet",
-    b"ARROW1": "arrow",
-    b"PK\x03\x04": "excel",
-    b"\xd0\xcf\x11\xe0": "excel",
-}
-
-
-def refuse_other_format(file: Path, label: str) -> None:
-    """Refuse a file as CSV that begins as one of another format does."""
-    with file.open("rb") as content:
-        begin = content.read(8)
-    other = next((kind for signature, kind in SIGNATURES.items() if begin.startswith(signature)), None)
-    if other is not None and file.suffix != ".zip":
-        raise DataError(
-            f"{label} is {_article(TITLES[other])} {TITLES[other]} file, not a CSV file", f"type: data={other}"
-        )
-
-
 # --- Whole tables.
 
 
@@ -163,6 +144,9 @@ def read_files(files: DataFiles, options: FileOptions, reading: Reading, where: 
         A file cannot be read, or the columns of the files differ.
     """
     kind = choose_kind(str(files.files[0]), options, where)
+    check_format(options.csv)
+    for file in files.files:
+        refuse_other_kind(file, f"{where}: {files.label(file)}", kind, options.csv.encoding)
     origin = Origin(kind, files.name, files=len(files.files), bytes=files.bytes)
     if kind == "csv":
         frame, origin = _read_csv_files(files, options.csv, reading, origin, where)
@@ -186,8 +170,7 @@ def _read_csv_files(
     formats, frames = {}, {}
     for file in files.files:
         label = files.label(file)
-        with _csv_errors(f"{where}: {label}", csv):
-            refuse_other_format(file, f"{where}: {label}")
+        with csv_errors(f"{where}: {label}", csv):
             found = find_format(file, csv)
             try:
                 frames[label] = read_csv(file, found, reading)
@@ -234,28 +217,42 @@ def _format_notes(formats: dict[str, CsvFormat], csv: CsvFormat) -> list[str]:
 
 
 @contextmanager
-def _csv_errors(label: str, csv: CsvFormat) -> Iterator[None]:
-    """Raise a `DataError` for what pandas raises about a CSV file; `label` is the config path and the file."""
+def csv_errors(label: str, csv: CsvFormat, otherwise: str = "") -> Iterator[None]:
+    """Raise a `DataError` for what pandas raises about a CSV file.
+
+    Parameters
+    ----------
+    label
+        The config path and the file.
+    otherwise
+        What to type if the file has another format; by default the keys of `data`.
+    """
+    from csv import Error as CsvError
+
     import pandas as pd
 
     try:
         yield
+    except RuntreeError:
+        raise
     except pd.errors.EmptyDataError:
         raise DataError(f"{label} is empty") from None
-    except pd.errors.ParserError as error:
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{label} is not encoded in {error.encoding} (byte {error.start})",
+            otherwise or "try: data.encoding=latin-1",
+        ) from None
+    except UnicodeError as error:  # utf-16 without the mark that it begins with
+        raise DataError(f"{label} is not encoded in {csv.encoding} ({first_line(error)})", otherwise) from None
+    except PACKING_ERRORS as error:
+        raise DataError(f"{label} cannot be unpacked ({first_line(error)})") from None
+    # the parser of pandas, or the one of Python that it uses for long separators
+    except (ValueError, OverflowError, CsvError) as error:
         mark = "" if csv.separator == AUTO else f" if '{csv.separator}' does not separate its columns,"
         raise DataError(
             f"{label} is not a table: {first_line(error)}",
-            f"{mark} type: data.separator=';', or another mark".strip(),
+            otherwise or f"{mark} type: data.separator=';', or another mark".strip(),
         ) from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{label} is not encoded in {error.encoding} (byte {error.start})", "try: data.encoding=latin-1"
-        ) from None
-    except UnicodeError as error:  # utf-16 without the mark that it begins with
-        raise DataError(f"{label} is not encoded in {csv.encoding} ({first_line(error)})") from None
-    except PACKING_ERRORS as error:
-        raise DataError(f"{label} cannot be unpacked ({first_line(error)})") from None
 
 
 def _read_parquet(files: DataFiles, where: str) -> "pd.DataFrame":
@@ -325,12 +322,10 @@ def arrow_errors(label: str, kind: str) -> Iterator[None]:
 
     try:
         yield
+    except DataError:  # a ValueError, too
+        raise
     except (ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{label} is not {_article(kind)} {kind} file: {str(error).partition('. ')[0]}") from None
-
-
-def _article(kind: str) -> str:
-    return "an" if kind[0] in "AE" else "a"
+        raise DataError(f"{label} is not {article(kind)} {kind} file: {str(error).partition('. ')[0]}") from None
 
 
 def _read_arrow(file: Path, options: FileOptions, label: str) -> "pd.DataFrame":
@@ -399,6 +394,8 @@ def _read_excel(file: Path, options: FileOptions, label: str) -> "pd.DataFrame":
             header = [str(name) for name in read(header=None, nrows=1).iloc[:1].to_numpy().ravel()]
             check_header(header, label)
             frame: pd.DataFrame = read()
+    except DataError:  # a ValueError, too
+        raise
     except (python_calamine.CalamineError, ValueError, OSError) as error:
         raise DataError(f"{label} is not an Excel file: {first_line(error)}") from None
     return plain_types(frame)
