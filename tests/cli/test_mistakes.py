@@ -19,7 +19,7 @@ def tables(folder):
     (folder / "ragged.csv").write_text("a,b\n1,2\n1,2,3,4\n")
     (folder / "latin.csv").write_bytes("x,y\n1,é\n".encode("latin-1"))
     (folder / "words.parquet").write_text("no parquet")
-    (folder / "pq.csv").write_bytes(b"PAR1 and so on")
+    (folder / "pq.csv").write_bytes(b"PAR1\x15\x04\x15")
 
 
 CSV = ("data=csv", "algorithm=dummy")

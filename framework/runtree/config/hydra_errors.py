@@ -285,7 +285,8 @@ def _other(chain: Sequence[BaseException]) -> RuntreeError:
         # Hydra repeats what was typed; the reason is in OmegaConf's error
         override = lines[0].removeprefix("Error merging override ")
         value = _parse(override).value()
-        reason = {list: "a list is not possible here", dict: "a mapping is not possible here"}.get(type(value), "")
+        kind = "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else ""
+        reason = f"{kind} is not possible here" if kind else ""
         key = override.lstrip("+").partition("=")[0]
         return ConfigError(f"{key}: {reason or first_line(chain[-1])}", f"typed: {typed(override)}")
     place = getattr(chain[-1], "full_key", None)

@@ -26,7 +26,7 @@ AS_TABLE = "write its rows as CSV or Parquet"
 # (how a file begins, what it is, the data source that reads it, what to do if none does); more than the letters of a
 # signature where they might be the name of a column
 SIGNATURES = (
-    (rb"PAR1[\x00-\x08\x0e-\x1f\x80-\xff]", "a Parquet file", "parquet", ""),
+    (rb"PAR1(?:\Z|[\x00-\x08\x0e-\x1f\x80-\xff])", "a Parquet file", "parquet", ""),
     (rb"ARROW1\0", "an Arrow file", "arrow", ""),
     (rb"(?s)PK\x03\x04.*(?:xl/|\[Content_Types\]|mimetype)", "an Excel file", "excel", ""),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file", "excel", ""),
