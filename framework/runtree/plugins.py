@@ -8,10 +8,11 @@ nothing any more. One that fails in a moment is named once, and one that fails i
 import logging
 import os
 import shutil
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import pluggy
 
 from runtree import builtin
+from runtree.config.plugin_options import option_types, options_by_plugin
 from runtree.contract import hookspecs
 from runtree.contract.errors import (
     MissingError,
@@ -31,8 +33,9 @@ from runtree.contract.errors import (
 )
 from runtree.contract.faults import warn_of_fault
 from runtree.contract.run import Stage, lent_arguments
-from runtree.contract.types import AlgorithmOption, Command, Metric, Tracker
+from runtree.contract.types import AlgorithmOption, Command, Metric, PluginIdentity, Tracker
 from runtree.contract.validation import check_name
+from runtree.records.plugin_identity import identify
 
 log = logging.getLogger(__name__)
 
@@ -93,11 +96,22 @@ class Decision:
 class Plugins:
     """The plugins of a process.
 
-    `broken` maps plugins that are left out to the reason; `extra` are (name, plugin) pairs without an entry point.
+    Attributes
+    ----------
+    points
+        The entry points, those of plugins that are left out or blocked included.
+    import_seconds
+        How long each import took in this process: of a library that several plugins need, the first one paid.
+    broken
+        The plugins that are left out, with the reason.
+    extra
+        (name, plugin) pairs without an entry point.
     """
 
     manager: pluggy.PluginManager
     versions: dict[str, str] = field(default_factory=dict)
+    points: dict[str, EntryPoint] = field(default_factory=dict)
+    import_seconds: dict[str, float] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     blocked: frozenset[str] = frozenset()
     extra: tuple[tuple[str, object], ...] = ()
@@ -147,8 +161,36 @@ class Plugins:
         return result
 
     def trusted_types(self, more: Iterable[str] = ()) -> tuple[str, ...]:
-        """Return every type that a saved model may hold: those that plugins allow, and `more`."""
-        return (*(name for _, name in self.contributions("trusted_types")), *more)
+        """Return every type that a saved model may hold: those that plugins allow or have options for, and `more`."""
+        return (*(name for _, name in self.contributions("trusted_types")), *option_types(*self._provided()), *more)
+
+    @property
+    def identities(self) -> dict[str, PluginIdentity]:
+        """Return distribution and version of each plugin, blocked and broken ones included; not of runtree itself."""
+        broken = {name: f"broken ({why})" for name, why in self.broken.items()}
+        problems = dict.fromkeys(self.blocked, PluginIdentity.BLOCKED) | broken
+        found = self._identified
+        return {name: replace(identity, problem=problems.get(name, "")) for name, identity in found.items()}
+
+    @cached_property
+    def _identified(self) -> dict[str, PluginIdentity]:
+        origins = {name: (point.module, point.dist) for name, point in self.points.items()}
+        for name, plugin in self.extra:  # of a rerun, for example, one of runtree's own
+            module = str(getattr(plugin, "__name__", "") or type(plugin).__module__)
+            origins |= {} if module.partition(".")[0] == BUILTIN else {name: (module, None)}
+        options, active = options_by_plugin(*self._provided()), self.names
+        return {
+            name: identify(name, *origin, self._listens(name) if name in active else (), options.get(name, ()))
+            for name, origin in sorted(origins.items())
+        }
+
+    def _listens(self, name: str) -> list[str]:
+        """Return the moment and decision hooks that a plugin implements."""
+        callers = self.manager.get_hookcallers(self.manager.get_plugin(name)) or []
+        return [caller.name for caller in callers if caller.name not in CONTRIBUTION_TYPES]
+
+    def _provided(self) -> tuple[list[tuple[str, str]], list[tuple[str, AlgorithmOption]]]:
+        return list(self.contributions("config_paths")), list(self.contributions("register_algorithms"))
 
     def register(self, name: str, plugin: object) -> None:
         """Add a plugin; one whose hooks pluggy refuses is left out."""
@@ -335,6 +377,7 @@ def _load(plugins: Plugins, found: Iterable[EntryPoint]) -> Iterator[tuple[str, 
     for point in found:
         by_name[point.name].append(point)
     for name, points in sorted(by_name.items()):
+        plugins.points[name] = points[0]
         if name in plugins.blocked:
             continue
         owners = [f"{point.dist.name} {point.dist.version}" if point.dist else "?" for point in points]
@@ -346,7 +389,10 @@ def _load(plugins: Plugins, found: Iterable[EntryPoint]) -> Iterator[tuple[str, 
             check_name("entry point", name)
             if len(points) > 1:  # which of them is found first depends on the machine
                 raise ValueError(f"packages with the same entry point: {', '.join(sorted(owners))}; uninstall one")
-            yield name, points[0].load()
+            started = time.perf_counter()
+            plugin = points[0].load()
+            plugins.import_seconds[name] = time.perf_counter() - started
+            yield name, plugin
         except BaseException as error:
             raise_if_ours(error)
             why = str(error) if isinstance(error, ValueError) else f"cannot be imported: {describe_error(error)}"

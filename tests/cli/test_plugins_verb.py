@@ -8,6 +8,7 @@ import pytest
 
 from runtree import plugins
 from runtree.cli import main
+from runtree.cli.plugins import heavy_imports
 
 HEADER = "from runtree import AlgorithmOption, Command, Metric, Stage, hookimpl\n"
 
@@ -203,3 +204,27 @@ def test_a_mistake_of_one_plugin_stops_nobody(runtree, installed, folder, source
         assert said.code == 0, said.err
         assert len(said.out.splitlines()) > 5
         assert "bad" in said.err or words != ["train"]
+
+
+def test_heavy_imports_of_a_module_are_named_with_their_milliseconds(runtree, installed, folder):
+    (folder / "slow_library.py").write_text("import time\ntime.sleep(0.12)\n")
+    installed(slow="import slow_library\n" + textwrap.dedent(GOOD), good=GOOD)
+    found = listed(runtree)
+    assert list(found["slow"]["imports"]) == ["slow_library"]
+    assert found["slow"]["imports"]["slow_library"] >= 120
+    assert found["good"]["imports"] == {}
+
+
+def test_the_time_of_an_import_counts_once_and_with_all_that_it_imports():
+    table = """import time: self [us] | cumulative | imported package
+import time:       100 |        100 |       numpy.core
+import time:       100 |      60000 |     numpy
+import time:       100 |      90000 |   pandas
+import time:       100 |     300000 |   json
+import time:       100 |      70000 |     pandas.extra
+import time:       100 |      71000 |   mine.data
+import time:       100 |     500000 | mine
+import time:       100 |      80000 |   pluggy
+import time:       100 |      90000 | runtree.plugins
+"""
+    assert heavy_imports(table, {"mine"}) == {"pandas": 160}

@@ -8,17 +8,21 @@ from typing import Literal
 import pytest
 
 from runtree.app import App
+from runtree.config.allowlist import AllowList
+from runtree.config.catalogue import Catalogue
 from runtree.config.class_source import NotInSource, find_class
 from runtree.config.describe import (
     accepted_types,
     constrained_types,
+    describe,
     first_sentence,
     inspect_target,
     join_constraints,
     option_targets,
     parameter_docs,
 )
-from runtree.config.yaml_comments import read_comments
+from runtree.config.yaml_comments import option_summary, read_comments
+from runtree.contract.types import AlgorithmOption
 
 
 @dataclass
@@ -169,3 +173,26 @@ def test_comments_beside_keys_are_found_by_path(tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text('# top\na: 1  # first\nb:\n  c: "#"  # inner\n  d: x#y\ne: 2 # last\n')
     assert read_comments(file) == {"a": "first", "b.c": "inner", "e": "last"}
+
+
+def test_an_algorithm_of_a_plugin_is_described_as_one_of_a_file(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    documented = 'class Stump:\n    """A tree of one `split`. It is small."""\n    def __init__(self, depth=1): pass\n'
+    (tmp_path / "described_trees.py").write_text(documented)
+    target, defaults = "described_trees.Stump", {"depth": 1}
+    spoken = AlgorithmOption(
+        "spoken", target, defaults, summary="Splits once.", help={"depth": "levels below the root"}
+    )
+    options = [spoken, AlgorithmOption("silent", target), AlgorithmOption("absent", "no_such_module.Stump")]
+    groups = Catalogue([], [("mine", option) for option in options]).groups["algorithm"]
+    assert {name: option_summary(option) for name, option in groups.items()} == {
+        "spoken": "Splits once.",
+        "silent": "A tree of one split",  # from the source: listing imports nothing
+        "absent": "no_such_module.Stump",
+    }
+    assert "described_trees" not in sys.modules
+    catalogue, allowed = Catalogue([], [("mine", spoken)]), AllowList(lambda: [groups["spoken"].node])
+    [depth] = describe(catalogue, groups["spoken"], allowed).parameters
+    assert depth.note == "levels below the root"
+    with pytest.raises(ValueError, match="a key of `help` is 'dept'; possible: depth"):
+        AlgorithmOption("wrong", target, defaults, help={"dept": "…"})

@@ -91,7 +91,9 @@ def test_trusted_types():
 
 def test_environment_facts(folder):
     found = run(folder, environment_facts=lambda: {"mylib": "1.2"})
-    assert json.loads((found.folder / "environment.json").read_text())["plugins"] == {"probe": {"mylib": "1.2"}}
+    probe = json.loads((found.folder / "environment.json").read_text())["plugins"]["probe"]
+    assert probe["mylib"] == "1.2"
+    assert probe["installed"]  # distribution and version
 
 
 def test_run_started(folder):

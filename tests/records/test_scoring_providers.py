@@ -3,28 +3,31 @@
 import pytest
 
 from runtree.contract.errors import RequestError
-from runtree.records import environment
+from runtree.contract.types import Metric, PluginIdentity
 from runtree.records.compare.comparability import scored_by
-from runtree.statistics.metrics import accuracy
 from runtree.sweeps.identity import check_same
 from runtree.sweeps.results import Objectives
 from runtree.sweeps.state import SweepState
 from runtree.sweeps.warm_start import difference
-
-
-def youden(y_true, y_pred):
-    return 0.0
+from runtree.training.contributors import Contributors
 
 
 @pytest.fixture
-def installed(monkeypatch):
-    monkeypatch.setattr(environment, "_plugin_versions", lambda: {youden.__module__.partition(".")[0]: "kit 2.0"})
+def contributors():
+    """Return what a plugin `kit` registered: a metric, and the evaluator that is `SweepState` here."""
+    identities = {"kit": PluginIdentity("kit", "runtree-kit", "2.0", packages=frozenset({"kit"}))}
+    return Contributors(identities, metrics={"youden": "kit", "accuracy": "runtree"})
 
 
-def test_what_plugins_contribute_to_scores_is_named_with_its_version(installed):
-    scored = {"youden": youden, "accuracy": accuracy}
-    assert environment.scoring_providers(scored, SweepState) == "youden: kit 2.0"
-    assert environment.scoring_providers({"accuracy": accuracy}, SweepState) == ""
+def measures(*names):
+    return [Metric(name, lambda y_true, y_pred: 0.0, "maximize") for name in names]
+
+
+def test_what_plugins_contribute_to_scores_is_named_with_its_version(contributors):
+    assert contributors.scoring(measures("youden", "accuracy"), SweepState) == "youden: runtree-kit 2.0"
+    assert contributors.scoring(measures("accuracy"), SweepState) == ""
+    halves = type("Halves", (), {"__module__": "kit.halves"})
+    assert contributors.scoring(measures("accuracy"), halves) == "evaluator: runtree-kit 2.0"
 
 
 def test_a_comparison_looks_at_the_metric_that_it_is_made_by():
@@ -50,5 +53,5 @@ def test_another_version_is_neither_ranked_nor_resumed_nor_learned_from(tmp_path
     old, new = ({"families": {}, "scoring": f"youden: kit {version}"} for version in ("1.0", "2.0"))
     with pytest.raises(RequestError, match="scoring"):
         check_same(old, new, tmp_path)
-    assert difference(old, new) == "another version of a plugin scored it"
+    assert difference(old, new) == "another version or setting of a metric of a plugin"
     assert difference(old, old) == ""

@@ -50,7 +50,10 @@ class App:
     @cached_property
     def catalogue(self) -> Catalogue:
         """Return every group and option."""
-        return Catalogue(self.folders, self.algorithms)
+        absent = [f"{name} (blocked)" for name in sorted(self.plugins.blocked)]
+        return Catalogue(
+            self.folders, self.algorithms, [*absent, *(f"{name} (broken)" for name in self.plugins.broken)]
+        )
 
     def allow_list(self, typed: "TypedWords | Sequence[str]" = ()) -> "AllowList":
         """Return which code a config may name: targets of installed options and those typed on the command line.

@@ -90,7 +90,7 @@ def _run_all(
     # without a cache and without records: nothing of the run is used a second time
     run = ActiveRun(frozen.config, folder, app.plugins, allow_list, known)
     run.metadata |= compute.describe()
-    for stage in stages_before_fit(app.plugins):
+    for stage in stages_before_fit(app.plugins, frozen.config):
         on_start(stage.name)
         run_stage(stage, run)
     context = make_check_context(run, compute.session)

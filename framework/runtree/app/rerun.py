@@ -1,6 +1,7 @@
 """A rerun: the recorded overrides of a run, composed and trained again in a new folder."""
 
 import argparse
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +26,10 @@ from runtree.records.commands import (
     run_command,
 )
 from runtree.records.layout import RunFolder
+from runtree.records.plugin_identity import compare_plugins, is_needed_by
 from runtree.records.user_code import changed_modules
+
+log = logging.getLogger(__name__)
 
 
 def recorded_overrides(record: RunRecord) -> list[str]:
@@ -63,6 +67,24 @@ def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[st
     """Return the keys in which two flat configs differ, without those that say where the run is written."""
     keys = dict.fromkeys([*first, *second])
     return [key for key in keys if first.get(key) != second.get(key) and not key.startswith(("outputs", "experiment"))]
+
+
+def check_recorded_plugins(
+    app: App,
+    recorded: Mapping[str, Any],
+    config: Mapping[str, Any],
+    subject: str,
+    warn: Callable[[str], None] = log.warning,
+) -> None:
+    """Report plugins that are installed in another version now; refuse where one is missing that the config needs.
+
+    Raises
+    ------
+    MissingError
+        With the command that installs it.
+    """
+    for note in compare_plugins(recorded, app.plugins.identities, subject, is_needed_by(config)):
+        warn(note)
 
 
 def outputs_override(record: RunRecord) -> str:
@@ -139,4 +161,5 @@ def rerun(
     flags = recorded_flags(record, words, ["hydra.mode=RUN"])
     flags.trusted = list(trusted)
     app = App(installed_plugins_with(("rerun", ChangeListener(record, warn))))
+    check_recorded_plugins(app, record.plugins, record.config, "the run was made", warn)
     return train(app, flags, replace(callbacks, choose_folder=Rerun(record, force).choose_folder))

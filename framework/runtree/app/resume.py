@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App
-from runtree.app.rerun import recorded_flags, recorded_overrides, refuse_changed_config
+from runtree.app.rerun import check_recorded_plugins, recorded_flags, recorded_overrides, refuse_changed_config
 from runtree.app.train import NO_CALLBACKS, TrainCallbacks, TrainResult, train
+from runtree.config.catalogue import flatten
 from runtree.config.freeze import FrozenConfig
 from runtree.config.hydra_engine import parse_flags
 from runtree.contract.commands import command
@@ -45,6 +46,8 @@ def resume_sweep(
 
     check_resume_overrides(overrides)
     earlier = read_request(folder)
+    config: dict[str, Any] = next((family["config"] for family in earlier["identity"]["families"].values()), {})
+    check_recorded_plugins(app, earlier.get("plugins") or {}, flatten(config), "the sweep began")
     # the new overrides come last: of several values for a key, the last one counts
     flags = parse_flags(["-m", *overrides])
     flags.recorded, flags.trusted = tuple(earlier["overrides"]), list(trusted)
@@ -95,6 +98,7 @@ def continue_run(
         raise RequestError(
             f"{record.id} has no checkpoint to continue from", "keep some: runtree train … fit.checkpoint.every=10"
         )
+    check_recorded_plugins(app, record.plugins, record.config, "the run was made")
     # a new folder lies beside the run, not where its record says
     flags = recorded_flags(record, recorded_overrides(record), more)
     flags.trusted = list(trusted)

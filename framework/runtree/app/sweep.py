@@ -28,6 +28,7 @@ from runtree.sweeps.state import SweepState
 from runtree.sweeps.stopping import StopMonitor
 from runtree.sweeps.tasks import Tasks
 from runtree.sweeps.warm_start import WarmStart, load_warm_start
+from runtree.training.contributors import Contributors
 from runtree.workers.executor import Executor, Job, refuse_limits
 from runtree.workers.in_process import InProcessExecutor
 from runtree.workers.process_executor import ProcessExecutor
@@ -150,6 +151,7 @@ def write_sweep_files(plan: SweepPlan, folder: SweepFolder, identity: dict[str, 
         "objectives": [list(pair) for pair in plan.preflight.objectives],
         "size": plan.size,
         "lag": delay,
+        "plugins": _find_plugins(plan),
     }
     try:
         # not `exist_ok`: a folder with runs and without a ledger is not this sweep's
@@ -161,6 +163,16 @@ def write_sweep_files(plan: SweepPlan, folder: SweepFolder, identity: dict[str, 
         Ledger(folder.ledger).close()
     except OSError as error:
         raise not_writable_error(folder.path, error) from None
+
+
+def _find_plugins(plan: SweepPlan) -> dict[str, Any]:
+    """Return the plugins that take part in the sweep: those of its runs, and the one that the tuner comes from."""
+    plugins = {name: dict(entry) for name, entry in plan.preflight.plugins.items()}
+    of_tuner = Contributors(plan.request.app.plugins.identities).entries({"tuner": plan.node}, ())
+    for name, entry in of_tuner.items():
+        adds = plugins.setdefault(name, entry)["adds"]
+        plugins[name]["adds"] = sorted({*adds, *entry["adds"]})
+    return plugins
 
 
 def make_driver(plan: SweepPlan, executor: Executor, ledger: Ledger, folder: SweepFolder, delay: int) -> Driver:

@@ -115,19 +115,22 @@ class SweepWorker:
             As any run of the sweep would, or a value that the algorithm refuses, named by its key in `trials`.
         """
         from runtree.checks.notes import note_text, table_findings
-        from runtree.lifecycle.execute import write_environment
-        from runtree.lifecycle.stages import run_stage, stages_before_fit
-        from runtree.records.environment import scoring_providers
+        from runtree.lifecycle.execute import find_contributors, write_environment
+        from runtree.lifecycle.stages import choose_stages, run_stage, stages_before_fit
         from runtree.records.validation_predictions import predictions_size
         from runtree.statistics import metrics
         from runtree.training.active_run import ActiveRun, RunOptions
 
-        catalogue = metrics.catalogue(self.hooks.contributions("register_metrics"), request.config)
+        contributed = list(self.hooks.contributions("register_metrics"))
+        catalogue = metrics.catalogue(contributed, request.config)
+        registered = list(self.hooks.contributions("register_stages"))
+        stages = choose_stages(registered, request.config)
+        contributors = find_contributors(self.hooks, stages, registered, contributed)
         with tempfile.TemporaryDirectory() as folder:
             # with the worker's cache: the table that is loaded here is that of its first run
             options = RunOptions(cached=self.cache.get_or_compute, prunable=request.prunes)
             run = ActiveRun(request.config, Path(folder), self.hooks, self.trust, catalogue, options)
-            for stage in stages_before_fit(self.hooks):
+            for stage in stages_before_fit(self.hooks, request.config):
                 run_stage(stage, run)
             notes = tuple(map(note_text, table_findings(run))) if not request.trials else ()
             if request.environment is not None:
@@ -155,7 +158,8 @@ class SweepWorker:
             has_folds=not holds_out,
             prediction_bytes=predicted,
             metrics=tuple(dict.fromkeys([*(metric.name for metric in scored), run.objective[0].name])),
-            scoring=scoring_providers({metric.name: metric.function for metric in scored}, type(run.evaluator)),
+            scoring=contributors.scoring(scored, type(run.evaluator)),
+            plugins=contributors.entries(run.config.to_dict(), [metric.name for metric in scored]),
         )
 
     def _try_building(self, text: str, config: Mapping[str, Any], task: Any) -> None:

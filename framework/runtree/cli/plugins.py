@@ -1,6 +1,10 @@
 """`runtree plugins`: the installed plugins, what each adds, and which are broken."""
 
-from collections.abc import Callable, Mapping
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,14 +18,18 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 LABEL_WIDTH = 14
+HEAVY_SECONDS = 0.05  # what a plugin may add to each start of runtree
+IMPORT_TIMEOUT_SECONDS = 120
+# a line of `python -X importtime`: own and cumulative microseconds, two spaces for each level, the module
+IMPORT_LINE = re.compile(r"import time:\s+\d+ \|\s+(\d+) \| ( *)(\S+)")
 MAX_TYPES = 12  # that are listed one by one
 MAX_OPTIONS = 4  # of a group that are listed one by one
 # Contribution hook → kind and text of its items.
 CONTRIBUTIONS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "register_algorithms": ("algorithms", lambda item: item.name),
     "config_paths": ("config", str),
-    "register_stages": ("stages", lambda item: item.name),
-    "register_metrics": ("metrics", lambda item: item.name),
+    "register_stages": ("stages", lambda item: _with_settings(item)),
+    "register_metrics": ("metrics", lambda item: _with_settings(item)),
     "register_commands": ("verbs", lambda item: item.name),
     "register_trackers": ("trackers", lambda item: item.name),
     "trusted_types": ("types", str),
@@ -72,6 +80,7 @@ def _make_inventory(plugins: "Plugins") -> list[dict[str, Any]]:
         for path in kinds.pop("config", []):
             _add_config_folder(plugin, path, kinds, problems)
     inventory = []
+    imports = _measure_imports(plugins)
     for name in dict.fromkeys([*plugins.names, *plugins.broken, *sorted(plugins.blocked)]):
         problem = problems.get(name)
         state = "blocked" if name in plugins.blocked else "broken" if problem else "ok"
@@ -82,10 +91,51 @@ def _make_inventory(plugins: "Plugins") -> list[dict[str, Any]]:
                 "version": plugins.versions.get(name),
                 "state": state,
                 "problem": problem,
+                "imports": imports.get(name, {}),
                 "adds": {kind: items for kind, items in adds.items() if items},
             }
         )
     return inventory
+
+
+def _measure_imports(plugins: "Plugins") -> dict[str, dict[str, int]]:
+    """Return the packages that the modules of plugins import, and their milliseconds, where it takes long.
+
+    Measured in a new process for each plugin: in this one the first plugin that needs a library pays for all.
+    """
+    if max(plugins.import_seconds.values(), default=0.0) < HEAVY_SECONDS:
+        return {}
+    measured = {}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    for name in plugins.import_seconds:
+        # runtree first: it is there whenever a plugin is loaded
+        words = [sys.executable, "-X", "importtime", "-c", f"import runtree.plugins, {plugins.points[name].module}"]
+        try:
+            done = subprocess.run(
+                words, env=environment, capture_output=True, text=True, timeout=IMPORT_TIMEOUT_SECONDS
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue
+        measured[name] = heavy_imports(done.stderr, {plugins.points[name].module.partition(".")[0]})
+    return measured
+
+
+def heavy_imports(importtime: str, own: Collection[str]) -> dict[str, int]:
+    """Return the milliseconds of each foreign package, with all that it imports itself, from Python's own table."""
+    lines = [IMPORT_LINE.match(line) for line in importtime.splitlines()]
+    totals: dict[str, int] = {}
+    parents: list[tuple[int, str]] = []
+    # from the end: a module follows those that it imports
+    for cumulative, indent, module in (match.groups() for match in reversed(lines) if match):
+        level, package = len(indent), module.partition(".")[0]
+        parents = [parent for parent in parents if parent[0] < level]
+        # what a library, or runtree, imports itself is in their time
+        known = {*own, *sys.stdlib_module_names}
+        if package not in {*known, "runtree"} and {parent for _, parent in parents} <= known:
+            totals[package] = totals.get(package, 0) + int(cumulative)
+        parents.append((level, package))
+    heavy = {package: round(total / 1000) for package, total in totals.items() if total >= HEAVY_SECONDS * 1e6}
+    return dict(sorted(heavy.items(), key=lambda pair: -pair[1]))
 
 
 def _add_config_folder(plugin: str, path: str, kinds: dict[str, list[str]], problems: dict[str, str]) -> None:
@@ -101,6 +151,12 @@ def _add_config_folder(plugin: str, path: str, kinds: dict[str, list[str]], prob
         return
     kinds.setdefault("config", []).append(str(path))
     kinds.setdefault("options", []).extend(f"{group}={name}" for group, options in groups.items() for name in options)
+
+
+def _with_settings(item: Any) -> str:
+    """Return the name of a stage or a metric, with its settings and their defaults."""
+    settings = ", ".join(f"{key}={value}" for key, value in item.settings.items())
+    return f"{item.name} ({settings})" if settings else str(item.name)
 
 
 def _find_conflict() -> list[str]:
@@ -135,6 +191,9 @@ def _print_plugin(plugin: dict[str, Any]) -> None:
         click.echo(f"  to leave it out: runtree --block {plugin['name']} …   or: export RUNTREE_BLOCK={plugin['name']}")
     if plugin["state"] == "blocked":
         click.echo("  left out by --block or RUNTREE_BLOCK; none of its hooks was called")
+    if plugin["imports"]:
+        listed = ", ".join(f"{package} {milliseconds} ms" for package, milliseconds in plugin["imports"].items())
+        click.echo(f"  slow: its module imports {listed} at each start of runtree; import them where they are used")
     for kind, items in plugin["adds"].items():
         # other items stay in the order in which they take effect
         texts = _group_options(items) if kind == "options" else sorted(items) if kind == "types" else items

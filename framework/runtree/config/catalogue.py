@@ -15,7 +15,7 @@ from runtree.config.config_files import read_yaml
 from runtree.config.migration import missing_plugin
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder
 from runtree.contract.commands import command
-from runtree.contract.errors import ConfigError, MissingError, unknown
+from runtree.contract.errors import ConfigError, MissingError, RuntreeError, unknown
 from runtree.contract.files import read_regular
 from runtree.contract.types import TASKS, AlgorithmOption
 
@@ -54,13 +54,18 @@ def for_task(node: Mapping[str, Any], task: str, path: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a group: its provider, and its content or the file that contains it."""
+    """One option of a group: its provider, and its content or the file that contains it.
+
+    `summary`, and `help` by key, are what a plugin says of an option without a file, in which they are comments.
+    """
 
     group: str
     name: str
     provider: str
     file: Path | None = None
     node: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    help: Mapping[str, str] = field(default_factory=dict)
 
     def read(self) -> dict[str, Any]:
         """Return the option's own keys."""
@@ -76,12 +81,21 @@ class Option:
 
 
 class Catalogue:
-    """Every group and option of a list of folders; earlier folders take precedence."""
+    """Every group and option of a list of folders; earlier folders take precedence.
 
-    def __init__(self, folders: Iterable[ConfigFolder], algorithms: Iterable[tuple[str, AlgorithmOption]] = ()) -> None:
+    `absent` names the plugins that are blocked or left out: an option that is not found may be one of theirs.
+    """
+
+    def __init__(
+        self,
+        folders: Iterable[ConfigFolder],
+        algorithms: Iterable[tuple[str, AlgorithmOption]] = (),
+        absent: Iterable[str] = (),
+    ) -> None:
         self.folders = list(folders)
         self.algorithms = list(algorithms)
         self._warned: set[Path | None] = set()
+        self.absent = tuple(absent)
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Option]]:
@@ -106,7 +120,8 @@ class Catalogue:
                 if not file.stem.startswith("_") and not group.startswith("hydra"):
                     yield Option(group, file.stem, folder.provider, file)
         for provider, algorithm in self.algorithms:
-            yield Option("algorithm", algorithm.name, provider, node=algorithm_node(algorithm))
+            node, about = algorithm_node(algorithm), (algorithm.summary, algorithm.help)
+            yield Option("algorithm", algorithm.name, provider, None, node, *about)
 
     @staticmethod
     def _refuse_clash(first: Option | None, second: Option) -> None:
@@ -122,10 +137,16 @@ class Catalogue:
         if group not in self.groups:
             raise unknown("config group", group, self.groups, error=ConfigError)
         if name not in self.groups[group]:
-            raise missing_plugin(group, name) or unknown(
-                f"option of {group}", name, self.groups[group], f"see: {command('list', group)}", error=ConfigError
-            )
+            raise self.unknown_option(group, name)
         return self.groups[group][name]
+
+    def unknown_option(self, group: str, name: str) -> RuntreeError:
+        """Return the error for an option that a group does not have."""
+        if not self.absent and (missing := missing_plugin(group, name)) is not None:
+            return missing
+        absent = f"left out are the options of the plugins {', '.join(self.absent)}" if self.absent else ""
+        see = f"see: {command('list', group)}"
+        return unknown(f"option of {group}", name, self.groups[group], absent, see, error=ConfigError)
 
     def readable(self, group: str) -> Iterator[tuple[Option, dict[str, Any]]]:
         """Yield the options of a group and their own keys; a file that cannot be read is one warning.

@@ -20,8 +20,8 @@ from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
 from runtree.contract.errors import RequestError
 from runtree.contract.types import AlgorithmOption
 
-# mappings in which any key may be set: arguments of an imported estimator, types of columns
-OPEN_PREFIXES = ("algorithm.params.", "data.types.", "tuner.shares")
+# mappings in which any key may be set: arguments of an imported estimator, types of columns, settings of plugins
+OPEN_PREFIXES = ("algorithm.params.", "data.types.", "tuner.shares", "stages.", "metrics.")
 
 # flags of Hydra that do nothing here, and what does it instead
 REFUSED_FLAGS = {

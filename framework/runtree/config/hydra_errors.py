@@ -6,10 +6,10 @@ from typing import Any
 
 from runtree.config.catalogue import Catalogue
 from runtree.config.config_files import syntax_error
-from runtree.config.migration import find_answer, migration_error, missing_plugin
+from runtree.config.migration import find_answer, migration_error
 from runtree.config.space.grammar import quote
 from runtree.contract.commands import command, override_key, typed
-from runtree.contract.errors import ConfigError, RuntreeError, first_line, nearest, possible, unknown
+from runtree.contract.errors import ConfigError, RuntreeError, first_line, nearest, possible
 
 NOT_SUGGESTED = ("._target_", ".space", ".iterations")  # keys for authors of options, not for the command line
 MAX_OPTIONS = 6
@@ -228,13 +228,7 @@ def _choices(overrides: Sequence[str], catalogue: Catalogue, multirun: bool, fla
                 return ConfigError(f"{key}: one option is needed, got null", f"see: {command('list', key)}")
             for name in names:
                 if name not in catalogue.groups[key] and name != "null":
-                    return missing_plugin(key, name) or unknown(
-                        f"option of {key}",
-                        name,
-                        catalogue.groups[key],
-                        f"see: {command('list', key)}",
-                        error=ConfigError,
-                    )
+                    return catalogue.unknown_option(key, name)
     return None
 
 

@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from runtree.config.calls import target_names
 from runtree.config.catalogue import Catalogue, Option
+from runtree.config.class_source import NotInSource, find_class
+from runtree.contract.errors import RuntreeError
 from runtree.contract.files import read_regular
 
 PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
@@ -15,15 +19,24 @@ KEY = re.compile(r"^(\s*)([\w-]+):")
 
 
 def option_summary(option: Option) -> str:
-    """Return the first comment of an option's file, or the target of an algorithm that a plugin registered."""
-    if option.file is None:
-        target = option.node.get("_target_")
-        return " / ".join(dict.fromkeys(target.values())) if isinstance(target, Mapping) else str(target or "")
+    """Return what its plugin, or the first comment of its file, says of an option; else the docstring of its class."""
     # the head ends at the first blank line: a later comment is about the key below it
     lines = _text(option).split("\n\n")[0].splitlines()
-    head = "\n".join(line for line in lines if line.startswith("#"))
-    match = SUMMARY.search(head)
-    return match[1].strip() if match else ""
+    match = SUMMARY.search("\n".join(line for line in lines if line.startswith("#")))
+    if option.summary or match:
+        return option.summary or (match[1].strip() if match else "")
+    with suppress(RuntreeError):  # it cannot be read, which is said where that matters
+        targets = list(dict.fromkeys(target_names(option.read())))
+        return next(filter(None, map(_docstring_sentence, targets)), " / ".join(targets))
+    return ""
+
+
+def _docstring_sentence(target: str) -> str:
+    """Return the first sentence of a class's docstring from its source, empty if that is not plain enough."""
+    with suppress(NotInSource, OSError, SyntaxError, ValueError):
+        paragraph = " ".join(find_class(target).docstring.partition("\n\n")[0].split())
+        return paragraph.partition(". ")[0].replace("`", "")
+    return ""
 
 
 def _text(option: Option) -> str:
@@ -51,7 +64,8 @@ def chosen_options(option: Option) -> Iterator[str]:
 
 def key_comments(catalogue: Catalogue, option: Option) -> dict[str, str]:
     """Return the comments beside an option's keys, including those of files that its defaults list names."""
-    return {key: note for file in option_files(catalogue, option) for key, note in read_comments(file).items()}
+    notes = {key: note for file in option_files(catalogue, option) for key, note in read_comments(file).items()}
+    return {**notes, **option.help}
 
 
 def read_comments(file: Path) -> dict[str, str]:

@@ -7,11 +7,15 @@ IGNORED_GROUPS = ("compute", "outputs", "zoo", "experiment", "trackers", "tracki
 # keys of the evaluator that are used after the model is scored; `evaluation/options.py` reads them
 EVALUATION_KEYS = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 
+CONTRIBUTED = ("stages", "metrics")  # settings of what plugins contribute: they count where they are set
+
 
 @lru_cache(maxsize=4096)  # all runs of a sweep ask for the same paths
 def affects_fingerprint(path: str) -> bool:
     """Return whether a change at this config path makes two runs incomparable."""
     # spaces do not count: what a tuner could have tried does not change the result of this run
     group, _, key = path.partition(".")
+    if not key and group in CONTRIBUTED:
+        return False  # nothing is set
     is_evaluation = group == "evaluator" and key.partition(".")[0] in EVALUATION_KEYS
     return group not in IGNORED_GROUPS and not is_evaluation and ".space." not in f"{path}."

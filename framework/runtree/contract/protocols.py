@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from runtree.contract.search import Dimension, Observation, Proposal
-from runtree.contract.types import Direction, Evaluation, Metric
+from runtree.contract.types import Direction, Evaluation, Metric, PluginIdentity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +117,11 @@ class Tuner(Protocol):
 
 class Hooks(Protocol):
     """The calls to plugins that lower rooms need, without importing the plugin manager."""
+
+    @property
+    def identities(self) -> Mapping[str, PluginIdentity]:
+        """The installed plugins by name, those that are blocked or broken included; not runtree itself."""
+        ...
 
     def moment(self, name: str, /, **arguments: Any) -> None:
         """Call a hook of every plugin; the failure of one is logged with its name, and the others are still called."""

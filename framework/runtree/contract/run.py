@@ -7,7 +7,7 @@ runtree's own internals are on the subclass `runtree.training.active_run.ActiveR
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from runtree.contract.errors import RuntreeError
 from runtree.contract.folds import FoldResult, FoldRunner
 from runtree.contract.search import Dimension, SearchResult
+from runtree.contract.settings import check_settings
 from runtree.contract.types import SPLITS, Direction, Metric, Split, SplitName, Table
 from runtree.contract.validation import check_name, check_type
 
@@ -280,17 +281,22 @@ class Stage:
         Called with the `Run`; fills the slots of the stage.
     after, before
         The name of another stage to stand right after or right before.
+    settings
+        Keywords of `run` with their default values; each is a config key ``stages.<name>.<key>``.
+        ``stages.<name>.enabled=false`` leaves the stage out.
     """
 
     name: str
-    run: Callable[[Any], None]
+    run: Callable[..., None]
     after: str | None = None
     before: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name("stage", self.name)
         owner = f"stage '{self.name}'"
         check_type(owner, "run", self.run, callable(self.run), "a function")
+        check_settings(owner, self.run, self.settings)
         for key in ("after", "before"):
             value = getattr(self, key)
             check_type(owner, key, value, value is None or isinstance(value, str), "the name of a stage")

@@ -7,9 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from runtree.contract.validation import check_dimension, check_name, check_one_of, check_path, check_tasks, check_type
+from runtree.contract.settings import check_settings
+from runtree.contract.validation import (
+    check_dimension,
+    check_name,
+    check_one_of,
+    check_path,
+    check_tasks,
+    check_type,
+    key_paths,
+)
 
 # pandas takes half a second to import, and every command imports this module
 if TYPE_CHECKING:
@@ -46,6 +55,10 @@ class AlgorithmOption:
         Ranges for tuners in Hydra's sweep grammar, keyed by the path below ``algorithm``.
     tasks
         The tasks that it supports.
+    summary
+        One sentence for `runtree list` and `describe`; without it the first of the class's docstring.
+    help
+        A sentence for each key of `defaults` that needs one, beside what the class's docstring says of it.
     """
 
     name: str
@@ -53,6 +66,8 @@ class AlgorithmOption:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     space: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[Task, ...] = TASKS
+    summary: str = ""
+    help: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name("algorithm", self.name)
@@ -69,6 +84,11 @@ class AlgorithmOption:
             check_type(owner, key, given, named, "a mapping with texts as keys")
         for key, declared in self.space.items():
             check_dimension(owner, key, declared, self.defaults)
+        check_type(owner, "summary", self.summary, isinstance(self.summary, str), "a text")
+        named = isinstance(self.help, Mapping) and all(isinstance(text, str) for text in self.help.values())
+        check_type(owner, "help", self.help, named, "a mapping from keys to texts")
+        for key in self.help:
+            check_one_of(owner, "a key of `help`", key, key_paths(self.defaults))
 
 
 @dataclass(frozen=True)
@@ -91,6 +111,9 @@ class Metric:
         Whether it is computed when `evaluator.metrics` is "auto".
     bounds
         The smallest and largest possible value: limits of an interval beyond them are cut.
+    settings
+        Keywords of the function with their default values; each is a config key ``metrics.<name>.<key>``. Scores by
+        different settings are not compared.
     """
 
     name: str
@@ -100,11 +123,13 @@ class Metric:
     tasks: tuple[Task, ...] = TASKS
     default: bool = True
     bounds: tuple[float, float] = (-inf, inf)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name("metric", self.name)
         owner = f"metric '{self.name}'"
         check_type(owner, "function", self.function, callable(self.function), "a function")
+        check_settings(owner, self.function, self.settings)
         check_one_of(owner, "direction", self.direction, ("maximize", "minimize"))
         check_one_of(owner, "needs", self.needs, ("prediction", "probability"))
         check_tasks(owner, self.tasks, TASKS)
@@ -157,6 +182,43 @@ class Tracker:
         if not callable(self.target):
             check_path(owner, "target", self.target)
         check_type(owner, "automatic", self.automatic, callable(self.automatic), "a function")
+
+
+@dataclass(frozen=True)
+class PluginIdentity:
+    """A plugin of this environment.
+
+    Attributes
+    ----------
+    distribution, version
+        Of the package that it comes with; the name of its module and "?" if it comes with none.
+    source
+        A hash of its code where the version does not identify it: installed from a folder, or editable.
+    packages
+        The top-level modules of the distribution.
+    hooks
+        The moment and decision hooks that it implements.
+    options
+        The config options that it provides, as ``group=name``.
+    problem
+        "blocked", or why it cannot be used; empty: it takes part.
+    """
+
+    BLOCKED: ClassVar[str] = "blocked"
+
+    name: str
+    distribution: str
+    version: str
+    source: str = ""
+    packages: frozenset[str] = frozenset()
+    hooks: tuple[str, ...] = ()
+    options: frozenset[str] = frozenset()
+    problem: str = ""
+
+    @property
+    def text(self) -> str:
+        """Distribution and version."""
+        return f"{self.distribution} {self.version}" + (f" (source {self.source})" if self.source else "")
 
 
 @dataclass(frozen=True)
@@ -260,6 +322,7 @@ class RunRecord:
     flags: tuple[str, ...] = ()
     number: int | None = None
     attempt: str | None = None
+    plugins: Mapping[str, Any] = field(default_factory=dict)
 
 
 # --- Findings about a model or a sweep, with advice.

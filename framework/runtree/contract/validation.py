@@ -45,7 +45,7 @@ def check_path(owner: str, key: str, path: object) -> None:
 
 def check_dimension(owner: str, key: str, declared: Any, defaults: Mapping[str, Any]) -> None:
     """Check a key of a space and the form of its declaration; its values are parsed before the first run."""
-    if key not in _paths(defaults):
+    if key not in key_paths(defaults):
         raise ValueError(f"{owner}: the space has the key '{key}', which has no value in `defaults`")
     check_type(owner, f"space['{key}']", declared, isinstance(declared, (str, list, tuple, Mapping)), "a text")
     # no more than the function: parsing needs Hydra, which takes longer to import than `runtree list` may
@@ -56,11 +56,11 @@ def check_dimension(owner: str, key: str, declared: Any, defaults: Mapping[str, 
             raise ValueError(f"{owner}: space['{key}'] is {declared!r}: its parentheses do not match")
 
 
-def _paths(node: Mapping[str, Any], prefix: str = "") -> set[str]:
+def key_paths(node: Mapping[str, Any], prefix: str = "") -> set[str]:
     """Return the dotted paths of all keys of a nested mapping."""
     paths: set[str] = set()
     for key, value in node.items():
-        paths |= {f"{prefix}{key}"} | (_paths(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
+        paths |= {f"{prefix}{key}"} | (key_paths(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
     return paths
 
 

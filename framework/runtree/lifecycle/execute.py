@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,11 +20,11 @@ from runtree.contract.errors import Pruned, RuntreeError
 from runtree.contract.protocols import Hooks, TargetResolver
 from runtree.contract.run import Stage
 from runtree.contract.storage import system_error, system_fault
-from runtree.contract.types import RunRecord
+from runtree.contract.types import Metric, RunRecord
 from runtree.lifecycle.outcome import describe_state, final_record, first_record, wrap_error
 from runtree.lifecycle.score import score
-from runtree.lifecycle.stages import SAVE, order_stages, run_stage, write_data_summary
-from runtree.lifecycle.trackers import with_trackers
+from runtree.lifecycle.stages import SAVE, choose_stages, run_stage, write_data_summary
+from runtree.lifecycle.trackers import WithTrackers, with_trackers
 from runtree.records.environment import environment
 from runtree.records.layout import RunFolder, release_folder
 from runtree.records.manifest import write_manifest
@@ -34,6 +34,7 @@ from runtree.records.user_code import write_sources
 from runtree.records.writer import write_json, write_text, write_yaml
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun, RunOptions
+from runtree.training.contributors import Contributors
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +92,9 @@ def execute(
     """
     # all that can be refused is checked before the folder is made, so that a typo leaves no folder behind
     compute = build(compute_arguments(request.frozen.config["compute"]), "compute", trust)
-    stages = order_stages(list(hooks.contributions("register_stages")))
-    catalogue = metrics.catalogue(hooks.contributions("register_metrics"), request.frozen.config)
+    registered = list(hooks.contributions("register_stages")), list(hooks.contributions("register_metrics"))
+    stages = choose_stages(registered[0], request.frozen.config)
+    catalogue = metrics.catalogue(registered[1], request.frozen.config)
     hooks = with_trackers(request.frozen.config, hooks)
     # a run of a sweep fits its folds one after another: the other slots are taken by other runs
     resources = read_resources(request.frozen.config["compute"])
@@ -115,6 +117,7 @@ def execute(
         stack.enter_context(folder.held())
         stack.enter_context(log_to_file(folder.log, logging.INFO if durable else logging.WARNING))
         run = ActiveRun(request.frozen.config, folder.path, hooks, trust, catalogue, options, records=True)
+        run.contributors = find_contributors(hooks, stages, *registered)
         # registered after the log is open: the workers of folds append to it until they are closed
         stack.callback(close_fold_runner, run)
         record = first_record(request.frozen, options, request.sweep, folder)
@@ -174,6 +177,24 @@ def try_to_record(folder: RunFolder, record: RunRecord, durable: bool) -> OSErro
     return None
 
 
+def find_contributors(
+    hooks: Hooks,
+    stages: Sequence[Stage],
+    registered: Iterable[tuple[str, Stage]],
+    contributed: Iterable[tuple[str, Metric]],
+) -> Contributors:
+    """Return the plugins, and which of them registered what; `stages` are those of the run."""
+    active = {stage.name for stage in stages}
+    active_stages = {stage.name: plugin for plugin, stage in registered if stage.name in active}
+    trackers = hooks.owners if isinstance(hooks, WithTrackers) else {}
+    return Contributors(
+        hooks.identities,
+        stages=active_stages,
+        metrics={metric.name: plugin for plugin, metric in contributed},
+        trackers=trackers,
+    )
+
+
 def run_stages(
     run: ActiveRun,
     stages: Sequence[Stage],
@@ -212,7 +233,7 @@ def finalize(run: ActiveRun, stages: Sequence[Stage], hooks: Hooks) -> None:
 def finalize_later(run: ActiveRun, record: RunRecord, hooks: Hooks, trust: TargetResolver) -> RunRecord:
     """Finalize a completed run of a sweep as `execute` does for a run that is kept, and return its record."""
     compute = build(compute_arguments(run.config.to_dict()["compute"]), "compute", trust)
-    stages = order_stages(list(hooks.contributions("register_stages")))
+    stages = choose_stages(list(hooks.contributions("register_stages")), run.config.to_dict())
     run.stage_seconds |= record.stages
     started = time.monotonic()
     # the lock is taken again, as the run has released it: `clean` and readers must not take the folder for idle
@@ -249,7 +270,11 @@ def write_environment(folder: RunFolder, run: ActiveRun, hooks: Hooks) -> None:
     facts: dict[str, Any] = {}
     for plugin, item in hooks.contributions("environment_facts"):
         facts.setdefault(plugin, {}).update([item])
-    write_json(folder.environment, {**environment(), "compute": dict(run.metadata), "plugins": facts})
+    active = {name: identity.text for name, identity in hooks.identities.items() if not identity.problem}
+    plugins = {name: {"installed": text} for name, text in active.items()}
+    for name, own in facts.items():
+        plugins.setdefault(name, {}).update(own)
+    write_json(folder.environment, {**environment(), "compute": dict(run.metadata), "plugins": plugins})
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError,
 from runtree.contract.redaction import redact_override
 from runtree.contract.types import RunRecord
 from runtree.records.commands import run_command
-from runtree.records.environment import scoring_providers
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.record import new_record
 from runtree.records.user_code import sources_fingerprint
@@ -41,11 +40,11 @@ def final_record(
     fingerprints = {"data": run.data.fingerprint} if run.is_set("data") else {}
     fingerprints |= {"split": run.split.id} if run.is_set("split") else {}
     fingerprints |= {"test": run.test_access["rows"]} if run.test_access else {}
+    scored = {name for values in run.metrics.values() for name in values} if run.is_set("metrics") else set()
     if run.is_set("metrics") and run.is_set("evaluator"):
         # a metric of a plugin's next version may be another one under the same name
-        names = {name for values in run.metrics.values() for name in values} & run.catalogue.keys()
-        scored = {name: run.catalogue[name].function for name in names}
-        scoring = scoring_providers(scored, type(run.evaluator))
+        measures = [run.catalogue[name] for name in scored if name in run.catalogue]
+        scoring = run.contributors.scoring(measures, type(run.evaluator))
         fingerprints |= {"scoring": scoring} if scoring else {}
     fingerprints |= {"pretrained": run.metadata["pretrained"]} if "pretrained" in run.metadata else {}
     fingerprints |= {"code": sources_fingerprint(run.sources)} if run.sources else {}
@@ -64,6 +63,7 @@ def final_record(
         error=error_entry(error) if error is not None and state == "failed" else None,
         fit=dict(run.fit_summary),
         missed=run.failed_gates,
+        plugins=run.contributors.entries(run.config.to_dict(), scored),
     )
 
 

@@ -19,11 +19,13 @@ from runtree.contract.storage import reason, remedy
 from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest
+from runtree.records.plugin_identity import compare_plugins
 from runtree.records.user_code import changed_modules
 from runtree.tables.csv_files import AUTO, CsvFormat, Reading, check_format, find_format
 from runtree.tables.file_formats import FileOptions, choose_kind, csv_errors, file_batches
 from runtree.tables.file_signatures import refuse_other_kind
 from runtree.tables.places import local_files
+from runtree.training.model_files import compare_libraries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,6 +234,10 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
         csv_format = CsvFormat(**{"separator": AUTO, "encoding": AUTO, **reading})
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RequestError(f"{folder / 'model.json'}: does not describe a model ({first_line(error)})") from None
+    # before the first file of the model is opened: what is missing is named by its plugin, and not by its classes
+    notes = compare_plugins(card.get("plugins"), hooks.identities, "the model was trained")
+    for note in (*notes, *compare_libraries(card.get("libraries"))):
+        log.warning("%s; its predictions may differ", note)
     model = hooks.first("load_model", folder=folder, format=format_name, trust=tuple(trust))
     if model is None:
         raise MissingError(f"no installed plugin reads the model format '{format_name}'", "see: runtree plugins")

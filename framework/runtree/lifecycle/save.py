@@ -16,6 +16,7 @@ from runtree.reports.render import write_run_report
 from runtree.training.active_run import ActiveRun
 from runtree.training.decision import DECISION_KEY
 from runtree.training.masking import without_secrets
+from runtree.training.model_files import describe_libraries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,8 @@ def save(run: ActiveRun) -> None:
         "columns": describe_columns(run),
         "target": str(run.data.target.name),
         "reading": describe_reading(run),
+        "plugins": run.contributors.of_model(run.config.to_dict()),
+        "libraries": describe_libraries(run.model, run.contributors.packages),
     }
     # last: a folder without it is not taken for a model
     write_json(folder.model / "model.json", description)

@@ -17,6 +17,7 @@ from runtree.contract.fingerprint import EVALUATION_KEYS
 from runtree.contract.protocols import Hooks
 from runtree.contract.run import Stage
 from runtree.contract.search import Dimension
+from runtree.contract.settings import SWITCH, read_settings
 from runtree.contract.types import SPLITS
 from runtree.contract.validation import unique_by_name
 from runtree.lifecycle import load, split
@@ -51,10 +52,37 @@ def stages() -> list[Stage]:
     ]
 
 
-def stages_before_fit(hooks: Hooks) -> list[Stage]:
+def stages_before_fit(hooks: Hooks, config: Mapping[str, Any]) -> list[Stage]:
     """Return the stages that load, check and split the table, those of plugins among them, in their order."""
-    ordered = order_stages(list(hooks.contributions("register_stages")))
+    ordered = choose_stages(list(hooks.contributions("register_stages")), config)
     return ordered[: [stage.name for stage in ordered].index("fit")]
+
+
+def choose_stages(stages: Sequence[tuple[str, Stage]], config: Mapping[str, Any]) -> list[Stage]:
+    """Return the stages of a run in their order, with their settings, and without those that the config switches off.
+
+    Raises
+    ------
+    ConfigError
+        A setting that no stage declares, or one of runtree's own stages.
+    """
+    chosen, builtin = config.get("stages"), next((plugin for plugin, _ in stages), "")
+    own = [stage.name for plugin, stage in stages if plugin == builtin]
+    for name in chosen if isinstance(chosen, Mapping) else ():
+        if name in own:
+            raise ConfigError(
+                f"stages.{name}: this stage is runtree's own, and no run is without it",
+                "what it does is set by the keys of data, fit, decision and evaluator",
+            )
+    declared = {stage.name: stage.settings for plugin, stage in stages if plugin != builtin}
+    settings = read_settings("stages", chosen, declared)
+    ordered = order_stages([(plugin, _configure(stage, settings.get(stage.name, {}))) for plugin, stage in stages])
+    return [stage for stage in ordered if settings.get(stage.name, {}).get(SWITCH, True)]
+
+
+def _configure(stage: Stage, values: Mapping[str, Any]) -> Stage:
+    settings = {**stage.settings, **{key: value for key, value in values.items() if key != SWITCH}}
+    return replace(stage, run=partial(stage.run, **settings), settings=settings) if settings else stage
 
 
 def order_stages(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:
@@ -105,11 +133,11 @@ class PluginStage:
     """The function of a plugin's stage, and whose it is."""
 
     plugin: str
-    function: Callable[[Any], None]
+    function: Callable[..., None]
 
-    def __call__(self, run: Any) -> None:
+    def __call__(self, run: Any, **settings: Any) -> None:
         """Run the stage."""
-        self.function(run)
+        self.function(run, **settings)
 
 
 def run_stage(stage: Stage, run: ActiveRun) -> bool:

@@ -19,7 +19,7 @@ from runtree.contract.errors import (
 from runtree.contract.faults import warn_of_fault
 from runtree.contract.protocols import Hooks
 from runtree.contract.run import lent_arguments
-from runtree.contract.types import Tracker
+from runtree.contract.types import PluginIdentity, Tracker
 from runtree.contract.validation import unique_by_name
 
 log = logging.getLogger(__name__)
@@ -28,10 +28,18 @@ AUTO = "auto"
 
 
 class WithTrackers:
-    """Hooks that also call the trackers; a tracker that raises is logged and not called again."""
+    """Hooks that also call the trackers; a tracker that raises is logged and not called again.
 
-    def __init__(self, hooks: Hooks, trackers: Mapping[str, Any]) -> None:
-        self.hooks, self.trackers = hooks, dict(trackers)
+    `owners` maps the trackers to the plugins that registered them.
+    """
+
+    def __init__(self, hooks: Hooks, trackers: Mapping[str, Any], owners: Mapping[str, str] | None = None) -> None:
+        self.hooks, self.trackers, self.owners = hooks, dict(trackers), dict(owners or {})
+
+    @property
+    def identities(self) -> Mapping[str, PluginIdentity]:
+        """The installed plugins."""
+        return self.hooks.identities
 
     def moment(self, name: str, /, **arguments: Any) -> None:
         """Call a hook of the plugins, then of the trackers."""
@@ -85,7 +93,8 @@ def with_trackers(config: Mapping[str, Any], hooks: Hooks) -> Hooks:
             trackers[name] = build_tracker(offered[name], settings.get(name) or {})
         except BaseException as error:
             _take_fault(f"tracker '{name}' cannot be made", error, asked)
-    return WithTrackers(hooks, trackers) if trackers else hooks
+    owners = {item.name: plugin for plugin, item in hooks.contributions("register_trackers") if item.name in trackers}
+    return WithTrackers(hooks, trackers, owners) if trackers else hooks
 
 
 def _take_fault(what: str, error: BaseException, asked: bool) -> None:

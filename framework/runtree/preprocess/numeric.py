@@ -31,6 +31,12 @@ class ImputeScale(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Fitted on the imputed columns and the indicators.
     """
 
+    def __sklearn_tags__(self) -> Any:
+        """Say what the input may hold."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn medians, means and deviations; raise `DataError` if a column is not numeric."""
         table = check_rows(as_table(X))
@@ -47,7 +53,7 @@ class ImputeScale(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> Array:
         """Return float64 of shape (rows, features): the columns, then the indicators."""
         check_is_fitted(self)
-        table = pick(as_table(X), self.feature_names_in_)
+        table = pick(_as_later_table(self, X), self.feature_names_in_)
         # scikit-learn's transformers refuse an empty array, but a file may have an empty batch
         if not len(table):
             return np.empty((0, self.scaler_.n_features_in_))
@@ -70,6 +76,12 @@ class Passthrough(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         The columns of the train split, and their number.
     """
 
+    def __sklearn_tags__(self) -> Any:
+        """Say what the input may hold."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Remember the columns; raise `DataError` if one is not numeric."""
         table = check_rows(as_table(X))
@@ -81,7 +93,7 @@ class Passthrough(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> Array:
         """Return float64 of shape (rows, features), NaN for missing values."""
         check_is_fitted(self)
-        return np.ascontiguousarray(to_numbers(pick(as_table(X), self.feature_names_in_)))
+        return np.ascontiguousarray(to_numbers(pick(_as_later_table(self, X), self.feature_names_in_)))
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         check_is_fitted(self)
@@ -97,6 +109,13 @@ class Raw(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         The columns of the train split, and their number.
     """
 
+    def __sklearn_tags__(self) -> Any:
+        """Say what the input may hold."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = []  # a table comes out, each column with its own
+        return tags
+
     def fit(self, X: Any, y: Any = None) -> Self:
         _remember_columns(self, check_rows(as_table(X)))
         return self
@@ -104,7 +123,7 @@ class Raw(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> pd.DataFrame:
         """Return the columns of the train split in its order; raise `DataError` if one is missing."""
         check_is_fitted(self)
-        return pick(as_table(X), self.feature_names_in_.tolist()).copy(deep=False)
+        return pick(_as_later_table(self, X), self.feature_names_in_.tolist()).copy(deep=False)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         check_is_fitted(self)
@@ -114,6 +133,10 @@ class Raw(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def _remember_columns(transformer: ImputeScale | Passthrough | Raw, table: pd.DataFrame) -> None:
     transformer.feature_names_in_ = np.asarray(table.columns, dtype=object)
     transformer.n_features_in_ = table.shape[1]
+
+
+def _as_later_table(transformer: ImputeScale | Passthrough | Raw, X: Any) -> pd.DataFrame:
+    return as_table(X, transformer.n_features_in_, type(transformer).__name__)
 
 
 def _check_numeric(table: pd.DataFrame, option: str) -> None:

@@ -76,6 +76,12 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.task = task
         self.random_state = random_state
 
+    def __sklearn_tags__(self) -> Any:
+        """Say what the input may hold."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        return tags
+
     def fit(self, X: Any, y: Any = None) -> Self:
         self._learn(as_table(X), y)
         return self
@@ -90,7 +96,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         # a column that was dropped in training may be missing later
         used = [name for name, kind in self.kinds_.items() if kind != "dropped"]
-        return self._encode(check_columns(as_table(X), used), {})
+        return self._encode(check_columns(as_table(X, self.n_features_in_, "Tabular"), used), {})
 
     def column_kinds(self) -> dict[str, tuple[str, str]]:
         """Return each column's kind, and the format of a date written as text or the reason for dropping it."""
@@ -113,7 +119,8 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         }
         self.feature_names_in_, self.n_features_in_ = np.asarray(table.columns, dtype=object), table.shape[1]
         if len(self.dropped_) == len(types):
-            raise DataError("no feature columns are left", *_dropped_reasons(self.dropped_))
+            rows = ": nothing varies in 1 sample" if len(table) == 1 else ""
+            raise DataError(f"no feature columns are left{rows}", *_dropped_reasons(self.dropped_))
         self.encoders_ = dict(self._encoders(types))
         return {kind: block for kind in self.encoders_ if (block := self._fit(kind, table, y)) is not None}
 

@@ -8,6 +8,7 @@ from typing import Any
 from runtree.contract.fingerprint import affects_fingerprint
 from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder
+from runtree.records.plugin_identity import entry_text
 from runtree.records.reader import RunReader, flatten, read_json
 from runtree.records.user_code import module_hashes
 
@@ -79,7 +80,11 @@ def diff(first: RunRecord, second: RunRecord) -> Diff:
     environments, notes = _read_both(lambda record: RunReader(record.folder).read_environment(), records)
     # the revision has a section of its own, because it needs notes of its own
     code = [
-        {"git": environment.pop("git", None), "modules": module_hashes(RunFolder(record.folder).code)}
+        {
+            "git": environment.pop("git", None),
+            "modules": module_hashes(RunFolder(record.folder).code),
+            "plugins": {name: entry_text(entry) for name, entry in record.plugins.items() if isinstance(entry, dict)},
+        }
         for environment, record in zip(environments, records, strict=True)
     ]
     sections = (

@@ -5,10 +5,8 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -44,24 +42,6 @@ def environment() -> dict[str, Any]:
         # the name alone: a path often contains the name of the user
         "executable": Path(sys.executable).name,
     }
-
-
-def provider(item: object) -> str:
-    """Return distribution and version of the plugin that defines a function or class, empty for runtree's own."""
-    root = str(getattr(item, "__module__", "")).partition(".")[0]
-    return "" if root == "runtree" else _plugin_versions().get(root, "")
-
-
-@lru_cache(maxsize=1)
-def _plugin_versions() -> dict[str, str]:
-    points = [point for point in entry_points(group="runtree") if point.dist is not None]
-    return {point.module.partition(".")[0]: f"{point.dist.name} {point.dist.version}" for point in points if point.dist}
-
-
-def scoring_providers(metrics: Mapping[str, object], evaluator: object) -> str:
-    """Return ``METRIC: DISTRIBUTION VERSION; …`` for what plugins contribute to the scores; empty if they do not."""
-    known = {**{name: provider(function) for name, function in metrics.items()}, "evaluator": provider(evaluator)}
-    return "; ".join(f"{name}: {text}" for name, text in sorted(known.items()) if text)
 
 
 def _version(name: str) -> str | None:

@@ -128,7 +128,7 @@ def _checked(content: dict[str, Any], folder: str) -> dict[str, Any]:
     for key in ("id", "experiment", "state", "started"):
         # checked by hand: a schema library would take longer than parsing
         content[key] = str(content[key])
-    for key in ("config", "metrics", "objective", "fingerprints", "stages", "fit"):
+    for key in ("config", "metrics", "objective", "fingerprints", "stages", "fit", "plugins"):
         content[key] = content.get(key) or {}
         if not isinstance(content[key], dict):
             raise TypeError(f"'{key}' is not a mapping")

@@ -8,10 +8,13 @@ equal weight (macro), and ROC AUC is one-versus-rest.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Any
 
 from runtree.contract.errors import ConfigError, unknown
+from runtree.contract.settings import SWITCH, read_settings
 from runtree.contract.types import Direction, Metric, Task
 from runtree.contract.validation import unique_by_name
 from runtree.statistics.plugin_metrics import of_plugin
@@ -175,14 +178,27 @@ BUILTIN = (
 
 
 def catalogue(contributed: Iterable[tuple[str, Metric]], config: Mapping[str, Any] | None = None) -> dict[str, Metric]:
-    """Return metrics by name; two plugins that claim one name are refused.
+    """Return metrics by name, each with its settings; two plugins that claim one name are refused.
 
     Those of plugins are guarded: one that fails has no value in a run whose config does not name it.
     """
+    known = unique_by_name("metric", contributed)
+    chosen = (config or {}).get("metrics")
+    settings = read_settings("metrics", chosen, {name: metric.settings for name, (_, metric) in known.items()})
+    configured = {name: _configure(metric, settings.get(name, {})) for name, (_, metric) in known.items()}
     return {
-        name: metric if plugin == OWN else of_plugin(plugin, metric, config)
-        for name, (plugin, metric) in unique_by_name("metric", contributed).items()
+        name: metric if known[name][0] == OWN else of_plugin(known[name][0], metric, config)
+        for name, metric in configured.items()
     }
+
+
+def _configure(metric: Metric, values: Mapping[str, Any]) -> Metric:
+    """Return a metric with the settings that a config chooses; `enabled` decides whether it is computed by default."""
+    settings = {**metric.settings, **values}
+    default = settings.pop(SWITCH, metric.default)
+    if not settings:
+        return metric if default is metric.default else replace(metric, default=default)
+    return replace(metric, function=partial(metric.function, **settings), default=default, settings=settings)
 
 
 def select_metrics(wanted: str | Iterable[str], task: Task, known: Mapping[str, Metric]) -> list[Metric]:

@@ -45,6 +45,8 @@ class PreflightResult:
         What the cheap checks of the table found, a line each.
     scoring
         Which plugins, of which version, contribute to the scores.
+    plugins
+        The plugins that take part in the runs, as a record holds them.
     has_folds
         Whether the evaluator scores by folds instead of a validation split.
     prediction_bytes
@@ -62,6 +64,7 @@ class PreflightResult:
     metrics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     scoring: str = ""
+    plugins: Mapping[str, Any] = field(default_factory=dict)
     has_folds: bool = False
     prediction_bytes: int = 0
 
@@ -129,6 +132,7 @@ class AttemptResult:
     task: str | None = None
     kept: bool = False
     failed_gates: tuple[str, ...] = ()
+    plugins: Mapping[str, Any] = field(default_factory=dict)
     retryable: bool = False
     suspends: Literal["interrupt", "disk"] | None = None
     warnings: tuple[str, ...] = ()
@@ -149,6 +153,7 @@ class AttemptResult:
             task=record.task,
             kept=kept,
             failed_gates=record.missed,
+            plugins=record.plugins,
         )
 
     @classmethod
@@ -167,6 +172,7 @@ class AttemptResult:
             task=event.get("task"),
             kept=bool(event.get("kept")),
             failed_gates=tuple(event.get("missed") or ()),
+            plugins=event.get("plugins") or {},
         )
 
     def to_event(self) -> dict[str, Any]:
@@ -175,7 +181,8 @@ class AttemptResult:
         event |= {"seconds": self.seconds, "error": self.error}
         event |= {"objectives": self.objectives, "metrics": self.metrics, "stages": self.stages}
         event |= {"fingerprints": self.fingerprints, "task": self.task, "kept": self.kept}
-        return event | ({"missed": list(self.failed_gates)} if self.failed_gates else {})
+        event |= {"missed": list(self.failed_gates)} if self.failed_gates else {}
+        return event | ({"plugins": dict(self.plugins)} if self.plugins else {})
 
 
 @dataclass(frozen=True)

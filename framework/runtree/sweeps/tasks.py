@@ -233,6 +233,7 @@ def restore_run_files(request: RunRequest, run: RunState) -> None:
         task=result.task or record.task,
         error=result.error,
         missed=result.failed_gates,
+        plugins=result.plugins or record.plugins,
     )
     write_record(folder, record)
 

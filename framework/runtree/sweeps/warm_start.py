@@ -93,7 +93,7 @@ def difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         ("split", "the split differs"),
         ("seeds", "the seeds differ"),
         ("objectives", "objectives differ"),
-        ("scoring", "another version of a plugin scored it"),
+        ("scoring", "another version or setting of a metric of a plugin"),
     ):
         if earlier.get(key) != now.get(key):
             return text

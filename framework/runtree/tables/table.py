@@ -18,9 +18,17 @@ MAX_LISTED_COLUMNS = 10  # in messages
 Rows = TypeVar("Rows", pd.DataFrame, "pd.Series[Any]")
 
 
-def as_table(X: Any) -> pd.DataFrame:
-    """Return X as a frame with distinct text names; the columns of an array are named x0, x1, …"""
+def as_table(X: Any, expected: int | None = None, reader: str = "") -> pd.DataFrame:
+    """Return X as a frame with distinct text names; the columns of an array are named x0, x1, …
+
+    An array has no names to find its columns by: `reader` refuses one with another number than the `expected` one.
+    """
     table = X if isinstance(X, pd.DataFrame) else _from_array(X)
+    if expected is not None and table is not X and table.shape[1] != expected:
+        # scikit-learn's own words, which its checks look for, here and below
+        raise DataError(f"X has {table.shape[1]} features, but {reader} is expecting {expected} features as input")
+    if any(dtype.kind == "c" for dtype in table.dtypes):
+        raise DataError("Complex data not supported", "use the real and the imaginary part as two columns")
     # as text: the columns of a frame may be integers, and those of a saved model are read from JSON as texts
     names = [str(name) for name in table.columns]
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
@@ -55,7 +63,8 @@ def check_rows(table: pd.DataFrame) -> pd.DataFrame:
     if not len(table):
         raise DataError("the table has no rows to learn from")
     if not table.shape[1]:
-        raise DataError("the table has no columns to learn from")
+        shape = f"0 feature(s) (shape={table.shape}) while a minimum of 1 is required."
+        raise DataError(f"the table has no columns to learn from: {shape}")
     return table
 
 
@@ -123,9 +132,12 @@ def _hashable(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _from_array(X: Any) -> pd.DataFrame:
+    if hasattr(X, "toarray"):  # a matrix of scipy, which is imported only by who has one
+        raise DataError("sparse input is not supported: a table is dense", "convert it: X.toarray()")
     array = np.asarray(X)
     if array.ndim != 2:
-        raise DataError(f"a table needs two dimensions, got an array of shape {array.shape}")
+        remedy = "Reshape your data: X.reshape(1, -1) is one row"
+        raise DataError(f"a table needs two dimensions, got an array of shape {array.shape}. {remedy}")
     return pd.DataFrame(array, columns=[f"x{position}" for position in range(array.shape[1])])
 
 

@@ -14,6 +14,7 @@ from runtree.contract.types import Evaluation, Finding, Metric
 from runtree.records.layout import RunFolder
 from runtree.records.user_code import SourceFile
 from runtree.records.writer import append_line
+from runtree.training.contributors import Contributors
 from runtree.training.fit_plan import FitPlan
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class ActiveRun(Run):
         The duration of each finished stage.
     sources
         The modules of the user's own that the config names, as they were when the run began.
+    contributors
+        The plugins, and what they registered.
     """
 
     estimator = Slot[Any]("check")
@@ -136,6 +139,7 @@ class ActiveRun(Run):
         self.pruned: Pruned | None = None
         self.stage_seconds: dict[str, float] = {}
         self.sources: tuple[SourceFile, ...] = ()
+        self.contributors = Contributors()
 
     @property
     def iterates(self) -> bool:

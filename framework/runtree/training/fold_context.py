@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from runtree.config.build import build, build_algorithm
@@ -10,6 +11,7 @@ from runtree.config.resources import compute_arguments, read_resources
 from runtree.contract.errors import UntrustedError
 from runtree.contract.folds import Fold
 from runtree.contract.predictions import Predictions, predict_table
+from runtree.contract.types import PluginIdentity
 from runtree.training.active_run import ActiveRun
 from runtree.training.decision import rewrap, unwrap
 from runtree.training.fit_plan import make_fit_plan, resolve_fit_options
@@ -20,6 +22,8 @@ THREAD_PARAMETERS = ("n_jobs", "threads")  # of algorithms whose config refers t
 
 class DetachedHooks:
     """Hooks and target resolver of a fold: a copy reports to no plugin, and is not built from a config."""
+
+    identities: Mapping[str, PluginIdentity] = MappingProxyType({})
 
     def moment(self, name: str, /, **arguments: Any) -> None:
         """Notify no plugin."""

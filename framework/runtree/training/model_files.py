@@ -5,9 +5,11 @@ nor trusted by the user is refused; the message says how to trust it.
 """
 
 import os
-from collections.abc import Iterable
+import warnings
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
@@ -23,6 +25,7 @@ FILE = "model.skops"
 SCHEMA = "schema.json"  # in the archive: the tree of types
 MAX_SCHEMA_BYTES = 200_000_000  # a forest of 1,000 trees has some 15,000,000
 MAX_UNPACKED_BYTES = 1_000_000_000
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # of modules whose distribution has another name
 MAX_COMPRESSION = 200  # deflate reaches 1,000 on zeros, and 10 on the arrays of models
 
 
@@ -100,9 +103,14 @@ def load_skops(folder: Path, trust: Iterable[str]) -> Any:
             "loading them could run code; if you trust the source of the file, add:",
             "  " + " ".join(f"--trust {name}" for name in refused),
         )
+    from sklearn.exceptions import InconsistentVersionWarning
+
     try:
-        # only now, when every type is trusted, objects are created
-        model = io.load(file, trusted=sorted(allowed))
+        with warnings.catch_warnings():
+            # one for each step and tree; `compare_libraries` says it once
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            # only now, when every type is trusted, objects are created
+            model = io.load(file, trusted=sorted(allowed))
     except ModuleNotFoundError as error:
         raise MissingError(
             f"{file}: the model needs the package '{error.name}', which is not installed", install_hint(str(error.name))
@@ -153,6 +161,37 @@ def install_hint(package: str) -> str:
     """Return the command that installs a missing package."""
     extra = EXTRAS.get(package.split(".")[0])
     return f"install it: pip install 'runtree[{extra}]'" if extra else f"install it: pip install {package}"
+
+
+def describe_libraries(model: Any, without: Collection[str] = ()) -> dict[str, str]:
+    """Return the versions of the libraries whose classes the model and its algorithm are, or derive from.
+
+    `without` are modules that are no library here: those of plugins.
+    """
+    last = last_step(model)
+    modules = {base.__module__.partition(".")[0] for part in (model, last) for base in type(part).__mro__}
+    # runtree's own networks derive from no class of torch, but hold its modules
+    modules |= {"torch"} if hasattr(last, "save_weights") else set()
+    names = sorted(DISTRIBUTIONS.get(name, name) for name in modules - {"runtree", *without})
+    return {name: found for name in names if (found := _installed_version(name))}
+
+
+def compare_libraries(recorded: Any) -> list[str]:
+    """Return a sentence for each library that is installed in another version than the model was trained with."""
+    versions = recorded.items() if isinstance(recorded, Mapping) else ()
+    installed = [(name, before, _installed_version(str(name))) for name, before in versions]
+    return [
+        f"the model was trained with {name} {before}, and {now} is installed"
+        for name, before, now in installed
+        if now and now != before
+    ]
+
+
+def _installed_version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except (PackageNotFoundError, ValueError):  # of the standard library, for example; or no name at all
+        return None
 
 
 def _skops() -> Any:
