@@ -11,8 +11,10 @@ from runtree.contract.errors import ConfigError
 from runtree.records.compare.comparability import find_mismatches
 from runtree.records.compare.configurations import RankingMetric, RecordColumns
 from runtree.records.layout import SweepFolder
-from runtree.records.record import new_record
+from runtree.records.record import new_record, write_record
+from runtree.reports.elements import Code
 from runtree.reports.sweep.content import SweepContent
+from runtree.reports.sweep.results import best
 from runtree.sweeps.leaderboard import leaderboard_csv, rankings
 from runtree.sweeps.options import StopCriteria
 from runtree.sweeps.overrides import split_overrides
@@ -80,6 +82,15 @@ def test_the_page_has_a_table_for_each_ranking(tmp_path):
     content = SweepContent(SweepFolder(tmp_path), description, {}, {}, {}, rows, None, ())
     assert [[row["runs"] for row in group] for group in content.rankings] == [["0000", "0002"], ["0003", "0001"]]
     assert content.settings == ["data"]
+    for number in (0, 3):
+        folder = content.folder.run(number)
+        folder.path.mkdir(parents=True)
+        record = new_record(
+            f"a-sweep/000{number}", "e", "completed", (f"algorithm.alpha={number}",), {}, "c", folder.path
+        )
+        write_record(folder, record)
+    commands = [element.text for element in best(content, None) if isinstance(element, Code)]
+    assert commands == ["runtree train algorithm.alpha=0", "runtree train algorithm.alpha=3"], "one for each ranking"
 
 
 # what two runs differ in, as a sweep knows it (fingerprints, swept values), and whether they may be ranked together

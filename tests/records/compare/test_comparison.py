@@ -116,6 +116,12 @@ def test_what_does_not_count_is_counted(four, write, compared):
     assert "ridge9" in [record.id for record in table.lines[0].records]
 
 
+def test_the_run_that_stands_for_a_configuration_has_a_model(write, compared):
+    write("r1", seed=0, score=0.7, bytes=10), write("r2", seed=1, score=0.9)
+    table = compared("e")
+    assert choose_configuration(table, None, KnownMetrics({}, {})).run.id == "r1", "a sweep keeps the model of one seed"
+
+
 def test_conditions_narrow_it(four, compared):
     assert names(compared("e", where=("algorithm.name in ['ridge', 'tree'] and seed < 3",))) == ["ridge", "tree"]
 

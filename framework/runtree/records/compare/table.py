@@ -88,8 +88,11 @@ class ComparisonRow:
         return fmean(sizes) if sizes else None
 
     def top(self, measure: RankingMetric) -> RunRecord:
-        """Return the run with the best score."""
-        return max(self.records, key=lambda record: measure.sign * float(record.metrics[measure.part][measure.metric]))
+        """Return the run with the best score; of those with a model if there are any, as a sweep keeps few models."""
+        kept = [record for record in self.records if RunFolder(record.folder).model.is_dir()]
+        return max(
+            kept or self.records, key=lambda record: measure.sign * float(record.metrics[measure.part][measure.metric])
+        )
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 """Sections of a sweep's page on its results: the best run, the leaderboard, advice, plots."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
+from runtree.contract.errors import NotFoundError
 from runtree.records.commands import run_command, training_command
+from runtree.records.record import read_record
 from runtree.reports.elements import Code, Element, HtmlTable, Link, Paragraph, table_of
 from runtree.reports.formatting import format_interval, format_number, metric_label
 from runtree.reports.images import PlotGallery
@@ -12,6 +16,7 @@ from runtree.reports.run.diagnosis import read_finding
 from runtree.reports.sweep.content import LeaderboardRow, SweepContent
 
 MAX_CONFIGURATIONS = 20  # in the leaderboard of the page
+MAX_RANKINGS = 5  # whose best configuration has its command on the page
 NO_RANKING = (
     "The runs differ in data, split or scoring, so there is no best run of all, and those that compare have a ranking "
     "of their own"
@@ -31,10 +36,10 @@ PLOTS: Mapping[str, tuple[str, str]] = {
 def best(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     """Return the best configuration with its scores, and its report or the command that writes it."""
     run = content.best
+    if len(content.rankings) > 1:
+        return [Paragraph(f"{NO_RANKING}."), *_best_of_each_ranking(content)]
     if run is None:
-        return [
-            Paragraph(f"{NO_RANKING}." if len(content.rankings) > 1 else "No run completed, so there is no best run.")
-        ]
+        return [Paragraph("No run completed, so there is no best run.")]
     number = run.folder.path.name
     # a configuration may have several runs, one for each repeat
     row = next((row for row in content.rows if number in row["runs"].split()), {})
@@ -43,11 +48,9 @@ def best(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     algorithm = run.record.config.get("algorithm.name")
     text = f"Run {number} is the best{among}: {algorithm} with {', '.join(settings) or 'its default settings'}."
     for score, deviation in zip(content.scores[:1], content.deviations, strict=False):
-        mean, count = (
-            f"{_cell(row.get(score, ''))} \N{PLUS-MINUS SIGN} {_cell(row.get(deviation, ''))}",
-            len(row["runs"].split()),
-        )
-        text += f" Its {score.replace('_', ' ')} over {count} seeds: {mean} (mean and standard deviation)."
+        name, count = metric_label(score.partition(".")[2]), len(str(row.get("runs", "")).split())
+        mean, sd = (_cell(row.get(column, "")) for column in (score, deviation))
+        text += f" Validation {name} over {count} seeds: mean {mean}, standard deviation {sd}."
     elements: list[Element] = [
         Paragraph(text),
         Code("train this configuration again", training_command(run.record)),
@@ -56,6 +59,17 @@ def best(content: SweepContent, gallery: PlotGallery) -> list[Element]:
     if run.folder.report.exists():
         return [*elements, Link("Report of the best run", f"runs/{number}/report.html")]
     return [*elements, Code("write the report of this run", run_command("report", run.record))]
+
+
+def _best_of_each_ranking(content: SweepContent) -> Iterator[Element]:
+    """Yield the command that trains the best configuration of each ranking again."""
+    for number, rows in enumerate(content.rankings[:MAX_RANKINGS], 1):
+        completed = (row for row in rows if row["state"].startswith("completed"))
+        for row in islice(completed, 1):
+            run = row["runs"].split()[0]
+            with suppress(NotFoundError, ValueError):
+                again = training_command(read_record(content.folder.run(int(run))))
+                yield Code(f"ranking {number}: train its best configuration, that of run {run}, again", again)
 
 
 def _scores(run: RunContent) -> list[Element]:

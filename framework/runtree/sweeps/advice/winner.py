@@ -149,11 +149,13 @@ def compare_with_test(sweep: FinishedSweep, winner: Mapping[str, Any]) -> Iterat
         return
     if value > high if sweep.objectives.maximizes else value < low:
         text = f"validation {sweep.metric} {value:.4g}, test {winner['test']:.4g}"
+        repeated = any(trial.repeats > 1 for trial, _ in sweep.scored[:1])
+        repeats = "" if repeated else ", or tuner.repeats=3"
         yield Finding(
             "optimism",
             "warning",
             f"{text} [{low:.4g}, {high:.4g}]: part of the winning score was luck",
-            "rely on the test score; select by folds next time: evaluator=cross_validation, or tuner.repeats=3",
+            f"rely on the test score; select by folds next time: evaluator=cross_validation{repeats}",
             {"validation": value, "test": winner["test"], "low": low, "high": high},
         )
 
