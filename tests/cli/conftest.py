@@ -115,9 +115,13 @@ def driver_of(folder: SweepFolder, **more: Any) -> SimpleNamespace:
     """Return what a report and a scene look at, as the ledger tells it."""
     seen = LedgerReader(folder).read()
     standing, options = seen.progress, SimpleNamespace(repeats=1, keep="best", stop={})
-    told = {"stop_cause": None, "running": {}, "seconds": seen.book.seconds, "options": options, "signals": 0}
+    told = {"stop_cause": None, "running": {}, "seconds": seen.sweep_state.seconds, "options": options, "signals": 0}
     return SimpleNamespace(
-        state=seen.book, objectives=standing.judge, front=standing.front, monitor=standing.monitor, **told | more
+        state=seen.sweep_state,
+        objectives=standing.objectives,
+        front=standing.front,
+        monitor=standing.monitor,
+        **told | more,
     )
 
 

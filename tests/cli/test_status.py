@@ -107,7 +107,7 @@ def test_a_run_that_is_tried_again_has_no_end_until_it_ends_again(runtree, write
     events = [told.opened(), told.ended(0, 0.5), told.failed(1, "no"), told.stopped("max_runs"), *again]
     reader = LedgerReader(write_sweep(*events)).read()
     assert (reader.progress.states["failed"], reader.progress.ended, reader.progress.failures) == (0, 1, {})
-    assert [run.number for run in reader.book.waiting()] == [1]
+    assert [run.number for run in reader.sweep_state.waiting()] == [1]
     whole = LedgerReader(write_sweep(*events, told.ended(1, 0.9) | {"attempt": 2}, name="20260103-030405-sweep")).read()
     assert (whole.progress.states["completed"], whole.progress.best[1]) == (2, (0.9,))
 

@@ -54,7 +54,7 @@ def resume_command(
     reader = LedgerReader(find_sweep(Path(outputs), sweep)).read()
     # before the app is loaded, which takes seconds
     check_resume_overrides(overrides)
-    again = sum(1 for run in reader.book.runs.values() if run.state in retry)
+    again = sum(1 for run in reader.sweep_state.runs.values() if run.state in retry)
     if reader.state == "ended" and not overrides and not again and _has_kept_its_best(reader):
         name = sweep_name(reader.folder, outputs)
         none = f"; none of its runs is {' or '.join(retry)}" if retry else ""
@@ -74,12 +74,12 @@ def resume_command(
 def _has_kept_its_best(reader: "LedgerReader") -> bool:
     """Return whether the artifacts of the best run exist. If keeping them failed, it is worth another attempt."""
     trials = (trial for trial, _ in reader.progress.front.best)
-    best = (next(run for run in reader.book.runs_of(trial) if run.state == "completed") for trial in trials)
+    best = (next(run for run in reader.sweep_state.runs_of(trial) if run.state == "completed") for trial in trials)
     return str(reader.tuner_config.get("keep")) != "best" or all(run.kept for run in best)
 
 
 def _format_progress(reader: "LedgerReader", again: int) -> str:
-    waiting = sum(1 for _ in reader.book.waiting())
+    waiting = sum(1 for _ in reader.sweep_state.waiting())
     ended, total = reader.progress.ended, reader.progress.total
     runs = f"{ended} of {pluralize(total, 'run')}" if total is not None else pluralize(ended, "run")
     unfinished = f", {waiting} unfinished" if waiting else ""

@@ -97,13 +97,13 @@ def _print_status(reader: "LedgerReader", outputs: str) -> None:
         state = f"running: {process}, started {since}"
     click.echo(wrapped("sweep", f"{sweep_name(reader.folder, outputs)}   {state}"))
     click.echo(labelled("command", sweep_command(reader.request)))
-    for text in reader.book.warm.get("says") or ():
+    for text in reader.sweep_state.warm.get("says") or ():
         click.echo(wrapped("start", str(text)))
     counts = format_state_counts(progress.states)
     click.echo(wrapped("runs", f"{format_progress(progress, reader.seconds, reader.state != 'running')}: {counts}"))
     if reader.state == "running":
         click.echo(wrapped("running", format_running(progress, reader.running)))
-    elif waiting := sum(1 for _ in reader.book.waiting()):
+    elif waiting := sum(1 for _ in reader.sweep_state.waiting()):
         click.echo(labelled("", f"{pluralize(waiting, 'run')} unfinished"))
     if progress.deaths:
         click.echo(wrapped("died", progress.deaths))
@@ -132,7 +132,7 @@ def _training_command(reader: "LedgerReader", trial: "Trial") -> str:
 def _best_record(reader: "LedgerReader", trial: "Trial") -> "RunRecord | None":
     from runtree.records.record import read_record
 
-    completed = [run.number for run in reader.book.runs_of(trial) if run.state == "completed"]
+    completed = [run.number for run in reader.sweep_state.runs_of(trial) if run.state == "completed"]
     try:
         return read_record(reader.folder.run(completed[0])) if completed else None
     except NotFoundError:
@@ -152,7 +152,7 @@ def _suggestions(reader: "LedgerReader", outputs: str) -> Iterator[str]:
         return
     for trial, _ in reader.progress.bests[:1]:
         yield command("show", f"{name}/{trial.runs[0]:04d}", outputs=outputs)
-    if reader.book.runs:
+    if reader.sweep_state.runs:
         yield command("runs", "--where", f"id~{name}", outputs=outputs)
 
 
@@ -177,7 +177,7 @@ def _print_list(readers: "Sequence[LedgerReader]", outputs: str) -> None:
         runs = f"{progress.ended}/{progress.total}" if progress.total else str(progress.ended)
         best = progress.best if progress.comparable else None
         value = ", ".join(map(format_cell, best[1])) if best else None
-        objectives = ", ".join(metric_name(name) for name, _ in progress.judge.metrics)
+        objectives = ", ".join(metric_name(name) for name, _ in progress.objectives.metrics)
         started = format_age(str(reader.request.get("begun", "")))
         name, tuner = reader.folder.path.name, reader.request.get("tuner")
         rows.append([name, reader.state, tuner, runs, objectives, value, started])
@@ -199,11 +199,11 @@ def _make_document(reader: "LedgerReader") -> dict[str, Any]:
         "begun": reader.request.get("begun"),
         "overrides": reader.request.get("overrides"),
         "tuner": reader.request.get("tuner"),
-        "objectives": [{"metric": name, "direction": way} for name, way in progress.judge.metrics],
+        "objectives": [{"metric": name, "direction": way} for name, way in progress.objectives.metrics],
         "comparable": progress.comparable,
-        "counts": {**progress.states, "waiting": sum(1 for _ in reader.book.waiting())},
+        "counts": {**progress.states, "waiting": sum(1 for _ in reader.sweep_state.waiting())},
         "most": progress.total,
-        "deaths": reader.book.count_deaths(),
+        "deaths": reader.sweep_state.count_deaths(),
         "seconds": reader.seconds,
         "seconds_left": progress.seconds_left(reader.seconds) if is_running else None,
         "running": [{"run": number, "seconds": seconds} for number, seconds in reader.running.items()],
@@ -225,7 +225,7 @@ def _best_document(reader: "LedgerReader", trial: "Trial", score: Sequence[float
         "runs": trial.runs,
         "family": trial.key[0] or None,
         "objectives": score,
-        "sd": reader.progress.judge.deviation(reader.book.runs_of(trial)),
+        "sd": reader.progress.objectives.deviation(reader.sweep_state.runs_of(trial)),
         "values": dict(trial.values),
         "overrides": None if record is None else training_overrides(record),
         "command": None if record is None else training_command(record),

@@ -44,7 +44,7 @@ class LedgerReader:
             raise NotFoundError(message, "it is damaged, or of another version") from None
 
     def _reset(self) -> None:
-        self._offset, self.book = 0, SweepState()
+        self._offset, self.sweep_state = 0, SweepState()
         self.started_at: dict[int, float] = {}  # seconds of the sweep's life, by run
         self.opened: Mapping[str, Any] = {}
         self._stop: Any = self.tuner_config.get("stop")
@@ -63,16 +63,16 @@ class LedgerReader:
     def _recount(self) -> None:
         """Count all runs again: each session may bring other stop criteria."""
         self._stale = False
-        judge = Objectives(self.objectives, read_constraints(self.tuner_config.get("constraints")))
+        objectives = Objectives(self.objectives, read_constraints(self.tuner_config.get("constraints")))
         size, repeats = self.request.get("size"), int(self.tuner_config.get("repeats") or 1)
-        monitor = StopMonitor(read_stop_rules(self._stop), judge.metrics[0][1])  # type: ignore[arg-type]
+        monitor = StopMonitor(read_stop_rules(self._stop), objectives.metrics[0][1])  # type: ignore[arg-type]
         runs = None if size is None else int(size) * repeats
-        self.progress = ProgressState(self.book, judge, ParetoFront(judge), monitor, runs)
+        self.progress = ProgressState(self.sweep_state, objectives, ParetoFront(objectives), monitor, runs)
         # in the order of their numbers, in which the driver started them
-        for number in sorted(self.book.runs):
+        for number in sorted(self.sweep_state.runs):
             monitor.started(number)
-        for number in self.book.ended:
-            self._count(self.book.runs[number])
+        for number in self.sweep_state.ended:
+            self._count(self.sweep_state.runs[number])
 
     def read(self) -> "LedgerReader":
         """Read the lines that were added since the last call, and find the process that works on the sweep."""
@@ -94,11 +94,11 @@ class LedgerReader:
 
     def _apply(self, event: Mapping[str, Any]) -> None:
         number, kind = event.get("run"), event["event"]
-        ends_now = self.book.ends_a_run(event)
+        ends_now = self.sweep_state.ends_a_run(event)
         # runs that are tried again have lost their end: all are counted anew, once the lines are read
         self._stale |= kind == "retried"
-        self.book.apply(event)
-        if number is not None and number not in self.book.runs:  # the line that began this run is damaged
+        self.sweep_state.apply(event)
+        if number is not None and number not in self.sweep_state.runs:  # the line that began this run is damaged
             return
         if kind == "opened":
             self.opened = event
@@ -111,28 +111,28 @@ class LedgerReader:
         if number is not None and number not in self.progress.monitor.counters.states:
             self.progress.monitor.started(int(number))
         if ends_now and number is not None:
-            self._count(self.book.runs[int(number)])
+            self._count(self.sweep_state.runs[int(number)])
 
     def _count(self, entry: RunState) -> None:
         """Count a run as the driver does: the runs of a trial count once, when the last of them has ended."""
         progress = self.progress
-        trial = self.book.trials[entry.trial]
-        entries = self.book.runs_of(trial)
+        trial = self.sweep_state.trials[entry.trial]
+        entries = self.sweep_state.runs_of(trial)
         counted = progress.monitor.counters.states
         others = [other for other in entries if other != entry]
         is_last = len(entries) == trial.repeats and all(counted.get(other.number) for other in others)
-        score = progress.judge.mean(entries) if is_last and progress.judge.is_feasible(entries) else None
-        value = score[0] if score is not None and len(progress.judge.metrics) == 1 else None
+        score = progress.objectives.mean(entries) if is_last and progress.objectives.is_feasible(entries) else None
+        value = score[0] if score is not None and len(progress.objectives.metrics) == 1 else None
         seconds = float(entry.result.seconds)
         progress.monitor.ended(entry.number, entry.state, value, seconds, counts=is_last)  # type: ignore[arg-type]
         progress.count(entry)
         if is_last:
-            progress.front.add(self.book, trial)
+            progress.front.add(self.sweep_state, trial)
 
     @property
     def criterion(self) -> str:
         """Return the stop criterion that ended the sweep, or "interrupted"."""
-        return str((self.book.stopped or {}).get("criterion") or "interrupted")
+        return str((self.sweep_state.stopped or {}).get("criterion") or "interrupted")
 
     @property
     def state(self) -> str:
@@ -142,18 +142,18 @@ class LedgerReader:
     @property
     def explanation(self) -> str:
         """Return in one line why the sweep ended."""
-        text = str((self.book.stopped or {}).get("explanation") or "")
+        text = str((self.sweep_state.stopped or {}).get("explanation") or "")
         return text or "its process ended without recording a reason"
 
     @property
     def seconds(self) -> float:
         """Return the seconds that the sweep has run, over all sessions."""
         if self.holder is None or "time" not in self.opened:
-            return self.book.seconds
+            return self.sweep_state.seconds
         # by wall-clock time, because monotonic clocks of two processes on two machines have different origins
         passed = (datetime.now(UTC) - datetime.fromisoformat(str(self.opened["time"]))).total_seconds()
         # never less than what is recorded, even if the clocks of two machines differ
-        return max(self.book.seconds, float(self.opened.get("at", 0.0)) + passed)
+        return max(self.sweep_state.seconds, float(self.opened.get("at", 0.0)) + passed)
 
     @property
     def running(self) -> dict[int, float]:
@@ -161,6 +161,6 @@ class LedgerReader:
         if self.holder is None:
             return {}
         now, opened_at = self.seconds, float(self.opened.get("at", 0.0))
-        waiting = [entry.number for entry in self.book.waiting()]
+        waiting = [entry.number for entry in self.sweep_state.waiting()]
         # a run of an earlier session begins again with this one
         return {number: max(0.0, now - max(opened_at, self.started_at.get(number, now))) for number in waiting}

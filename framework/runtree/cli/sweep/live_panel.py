@@ -46,7 +46,7 @@ def format_best(progress: "ProgressState") -> str:
     if progress.best is None:
         return "none yet"
     trial, score = progress.best
-    names = [name for name, _ in progress.judge.metrics]
+    names = [name for name, _ in progress.objectives.metrics]
     if len(names) > 1:
         values = ", ".join(f"{name} {format_cell(value)}" for name, value in zip(names, score, strict=True))
         return f"{pluralize(len(progress.front.best), 'run')} on the Pareto front, e.g. run {trial.runs[0]}: {values}"
@@ -55,7 +55,7 @@ def format_best(progress: "ProgressState") -> str:
 
 def format_trial_score(progress: "ProgressState", trial: "Trial", score: tuple[float, ...]) -> str:
     """Return ``0.9778 ± 0.0385 over 3 seeds balanced_accuracy, run 0: C=0.1``."""
-    text, name = progress.format_score(trial, score), progress.judge.metrics[0][0]
+    text, name = progress.format_score(trial, score), progress.objectives.metrics[0][0]
     return f"{text} {name}, run {trial.runs[0]}: {format_trial(trial, MAX_SETTINGS)}"
 
 
@@ -63,7 +63,7 @@ def format_running(progress: "ProgressState", running: Mapping[int, float]) -> s
     """Return the running runs with algorithm and duration; `running` holds the seconds of each."""
     texts = []
     for number, seconds in list(running.items())[:MAX_RUNNING]:
-        entry = progress.book.runs.get(number)
+        entry = progress.sweep_state.runs.get(number)
         algorithm = f" {entry.trial[0]}" if entry is not None and entry.trial[0] else ""
         texts.append(f"run {number}{algorithm} {format_duration(seconds)}")
     hidden = [f"{len(running) - MAX_RUNNING} more"] if len(running) > MAX_RUNNING else []

@@ -168,7 +168,7 @@ class LogView(SweepView):
         if entry is not None and best is not None and best != self._best:
             self._best = best
             trial, score = best
-            pairs = zip(score, self.progress.judge.metrics, strict=True)
+            pairs = zip(score, self.progress.objectives.metrics, strict=True)
             values = ", ".join(f"{format_cell(value)} {name}" for value, (name, _) in pairs)
             self._print(f"run {trial.runs[0]}: best so far {values}, {format_trial(trial, MAX_SETTINGS)} ({status})")
         elif time.monotonic() - self._last_line > LINE_SECONDS and driver.running:

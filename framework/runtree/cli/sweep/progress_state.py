@@ -40,8 +40,8 @@ class ProgressState:
         On and by what the scores were measured. Several make the scores incomparable.
     """
 
-    book: "SweepState"
-    judge: "Objectives"
+    sweep_state: "SweepState"
+    objectives: "Objectives"
     front: "ParetoFront"
     monitor: "StopMonitor"
     size: int | None = None
@@ -60,17 +60,17 @@ class ProgressState:
             first = self._first_messages.setdefault(without_numbers(message), message)
             self.failures.setdefault(first, []).append(entry.number)
         if entry.state == "completed" and entry.repeat == 0:
-            self.ranking_keys.add(self.judge.ranking_key(self.book, self.book.trials[entry.trial]))
+            self.ranking_keys.add(self.objectives.ranking_key(self.sweep_state, self.sweep_state.trials[entry.trial]))
         algorithm = self.algorithms.setdefault(entry.trial[0], AlgorithmProgress())
         algorithm.ended += 1
-        trial = self.book.trials[entry.trial]
-        entries = self.book.runs_of(trial)
+        trial = self.sweep_state.trials[entry.trial]
+        entries = self.sweep_state.runs_of(trial)
         # with repeats a trial has a score only when the last has
         # ended: a mean of fewer would be noisier than the others
-        score = self.judge.mean(entries) if is_fully_measured(trial, entries) else None
-        if score is None or not self.judge.is_feasible(entries):
+        score = self.objectives.mean(entries) if is_fully_measured(trial, entries) else None
+        if score is None or not self.objectives.is_feasible(entries):
             return
-        if algorithm.best is None or self.judge.is_better(score[0], algorithm.best):
+        if algorithm.best is None or self.objectives.is_better(score[0], algorithm.best):
             algorithm.best, algorithm.trial = score[0], trial
 
     @property
@@ -97,7 +97,7 @@ class ProgressState:
     @property
     def first_objective_sign(self) -> int:
         """Return 1 where a larger first objective is better, else -1."""
-        return 1 if self.judge.metrics[0][1] == "maximize" else -1
+        return 1 if self.objectives.metrics[0][1] == "maximize" else -1
 
     @property
     def best(self) -> tuple["Trial", tuple[float, ...]] | None:
@@ -107,7 +107,7 @@ class ProgressState:
     @property
     def deaths(self) -> str:
         """Return how many attempts died and were tried again, and of what; "" where none did."""
-        counts = self.book.count_deaths()
+        counts = self.sweep_state.count_deaths()
         if not counts["attempts"]:
             return ""
         causes = ", ".join(f"{cause} ({count})" for cause, count in counts["causes"].items())
@@ -123,8 +123,8 @@ class ProgressState:
 
     def format_score(self, trial: "Trial", score: tuple[float, ...]) -> str:
         """Return the first objective of a trial, and of one with several runs mean and standard deviation."""
-        runs = self.book.runs_of(trial)
-        deviation = self.judge.deviation(runs)
+        runs = self.sweep_state.runs_of(trial)
+        deviation = self.objectives.deviation(runs)
         if trial.repeats < 2 or deviation is None:
             return format_cell(score[0])
         count = sum(run.state == "completed" for run in runs)

@@ -122,28 +122,29 @@ def _print_trials(driver: "Driver", progress: ProgressState) -> None:
     """Print the best trials; with several objectives the Pareto front; a table for each ranking."""
     from runtree.sweeps.leaderboard import rank_trials, rankings
 
-    judge, book = driver.objectives, driver.state
-    if not book.runs:
+    objectives, state = driver.objectives, driver.state
+    if not state.runs:
         return
     click.echo()
     if not progress.comparable:
-        groups = rankings(book, judge)
+        groups = rankings(state, objectives)
         click.echo(f"{len(groups)} rankings, since the runs differ in data, split or scoring")
         for number, (group, label) in enumerate(zip(groups[:MAX_RANKINGS], _label_rankings(groups), strict=False), 1):
             click.echo(f"\nranking {number}: {label}")
             _print_scored(driver, [pair for pair in group if pair[1] is not None], MAX_RANKED, with_rank=True)
         if len(groups) > MAX_RANKINGS:
             click.echo(f"\n… {len(groups) - MAX_RANKINGS} more rankings in leaderboard.csv")
-    elif len(judge.metrics) > 1:
-        names = ", ".join(f"{name} ({direction})" for name, direction in judge.metrics)
+    elif len(objectives.metrics) > 1:
+        names = ", ".join(f"{name} ({direction})" for name, direction in objectives.metrics)
         count = pluralize(len(driver.front.best), "configuration")
         click.echo(wrapped("front", f"{count} on the Pareto front of {names}"))
         sign = progress.first_objective_sign
         front = sorted(driver.front.best, key=lambda pair: -sign * pair[1][0])
         _print_scored(driver, [*front], MAX_UNRANKED)
     else:
-        scored = [pair for pair in rank_trials(book, judge) if pair[1] is not None]
-        scored.sort(key=lambda pair: not judge.is_feasible(book.runs_of(pair[0])))  # those that violate a bound last
+        scored = [pair for pair in rank_trials(state, objectives) if pair[1] is not None]
+        # those that violate a bound last
+        scored.sort(key=lambda pair: not objectives.is_feasible(state.runs_of(pair[0])))
         _print_scored(driver, scored, MAX_RANKED, with_rank=True)
 
 
@@ -166,12 +167,12 @@ def _print_scored(driver: "Driver", trials: list[ScoredTrial], limit: int, with_
     """
     if not trials:
         return
-    book, shown = driver.state, trials[:limit]
-    several = len({trial.key[0] for trial in book.trials.values()}) > 1
-    columns = _make_columns(book, driver.objectives, [pair[0] for pair in shown], [pair[1] for pair in shown], several)
+    state, shown = driver.state, trials[:limit]
+    several = len({trial.key[0] for trial in state.trials.values()}) > 1
+    columns = _make_columns(state, driver.objectives, [pair[0] for pair in shown], [pair[1] for pair in shown], several)
     if with_rank:
         columns = {"rank": list(range(1, len(shown) + 1)), **columns}
-    names = shorten_paths(_varying_paths(trial for trial in book.trials.values() if trial.runs))
+    names = shorten_paths(_varying_paths(trial for trial in state.trials.values() if trial.runs))
     seconds = {"seconds": columns.pop("seconds")}
     settings = {
         name: [format_value(redact(trial.values[path], path)) if path in trial.values else None for trial, _ in shown]
@@ -193,23 +194,23 @@ def _print_scored(driver: "Driver", trials: list[ScoredTrial], limit: int, with_
 
 
 def _make_columns(
-    book: "SweepState", judge: "Objectives", trials: Sequence["Trial"], scores: Sequence[Any], several: bool
+    sweep_state: "SweepState", objectives: "Objectives", trials: Sequence["Trial"], scores: Sequence[Any], several: bool
 ) -> dict[str, list[Any]]:
-    runs = [book.runs_of(trial) for trial in trials]
+    runs = [sweep_state.runs_of(trial) for trial in trials]
     columns: dict[str, list[Any]] = {"run": [_format_runs(entries) for entries in runs]}
     if several:
         columns["algorithm"] = [trial.key[0] for trial in trials]
     states = ["+".join(dict.fromkeys(entry.state for entry in entries)) for entries in runs]
     if set(states) != {"completed"}:
         columns["state"] = states
-    satisfied = [judge.is_feasible(entries) for entries in runs]
+    satisfied = [objectives.is_feasible(entries) for entries in runs]
     if not all(satisfied):
         columns["bounds"] = ["satisfied" if is_satisfied else "violated" for is_satisfied in satisfied]
-    for position, (name, _) in enumerate(judge.metrics):
+    for position, (name, _) in enumerate(objectives.metrics):
         columns[metric_name(name)] = [None if score is None else score[position] for score in scores]
         if any(trial.repeats > 1 for trial in trials):
-            deviations = [judge.deviation(entries) for entries in runs]
-            heading = "sd" if len(judge.metrics) == 1 else f"sd {name}"
+            deviations = [objectives.deviation(entries) for entries in runs]
+            heading = "sd" if len(objectives.metrics) == 1 else f"sd {name}"
             columns[heading] = [None if spread is None else spread[position] for spread in deviations]
     seconds = (sum(float(entry.result.seconds) for entry in entries) for entries in runs)
     columns["seconds"] = [format_seconds(value) for value in seconds]
@@ -374,7 +375,7 @@ def resume_suggestions(
 
     None of them continues a sweep whose space is exhausted.
     """
-    rules, runs = progress.monitor.rules, progress.book.runs.values()
+    rules, runs = progress.monitor.rules, progress.sweep_state.runs.values()
     overrides = {
         "max_runs": f"tuner.stop.max_runs={2 * (rules.max_runs or 1)}",
         "max_seconds": f"tuner.stop.max_seconds={2 * (rules.max_seconds or 1):g}",

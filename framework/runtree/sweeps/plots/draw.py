@@ -23,8 +23,8 @@ MAX_FAMILIES = 6  # the best algorithms have plots of their own
 
 
 def draw_sweep_plots(
-    book: SweepState,
-    judge: Objectives,
+    state: SweepState,
+    objectives: Objectives,
     families: Mapping[str, Sequence[Dimension]],
     folder: Path,
     best: Sequence[Trial],
@@ -33,7 +33,10 @@ def draw_sweep_plots(
     written: list[str] = []
     try:
         data = SweepPlotData(
-            points(book, judge), judge, tuple(families), frozenset(trial.runs[0] for trial in best if trial.runs)
+            points(state, objectives),
+            objectives,
+            tuple(families),
+            frozenset(trial.runs[0] for trial in best if trial.runs),
         )
         if not data.completed:
             return written
@@ -51,7 +54,7 @@ def _plan(
     data: SweepPlotData, families: Mapping[str, Sequence[Dimension]]
 ) -> Iterator[tuple[str, Callable[[], DrawnPlot | None]]]:
     """Yield the name of each plot and the function that draws it; plots of parameters need a single objective."""
-    names = [name for name, _ in data.judge.metrics]
+    names = [name for name, _ in data.objectives.metrics]
     several = len(names) > 1
     for index, name in enumerate(names):
         yield _file("history", name if several else ""), partial(history, data, index)

@@ -79,7 +79,7 @@ def intermediate(data: SweepPlotData) -> DrawnPlot | None:
     from optuna.visualization.matplotlib import plot_intermediate_values
 
     reporting = [point for point in data.points if point.reports and point.state != "failed"]
-    drawn = sampled(reporting, data.judge, data.best, MAX_CURVES)
+    drawn = sampled(reporting, data.objectives, data.best, MAX_CURVES)
     if not drawn:
         return None
     axes = plot_intermediate_values(study(drawn, (), data.directions))

@@ -89,7 +89,7 @@ def parallel(data: SweepPlotData) -> DrawnPlot | None:
     low, high = reach([point.value() for point in data.completed], data.directions[0])
     within = [point for point in data.completed if low <= point.value() <= high]
     # sorted by value, so that the best lines are drawn last and lie on top
-    drawn = sorted(sampled(within, data.judge, data.kept, MAX_LINES), key=PlotPoint.value, reverse=turned)
+    drawn = sorted(sampled(within, data.objectives, data.kept, MAX_LINES), key=PlotPoint.value, reverse=turned)
     if len(drawn) < 2 or len(chosen) < 2:
         return None
     made = study(drawn, data.columns, data.directions[:1])

@@ -47,22 +47,22 @@ class PlotPoint:
         )
 
 
-def points(book: SweepState, judge: Objectives) -> list[PlotPoint]:
+def points(state: SweepState, objectives: Objectives) -> list[PlotPoint]:
     """Return the configurations whose runs have all finished, in order; reused results are left out."""
     result = []
-    for trial in book.trials.values():
-        entries = book.runs_of(trial) if trial.runs else []
+    for trial in state.trials.values():
+        entries = state.runs_of(trial) if trial.runs else []
         if not entries or not all(entry.is_finished for entry in entries):
             continue
-        seen = judge.observation(book, trial)
-        objectives = seen.objectives if seen.state == "completed" else None
-        good = objectives is not None and all(map(math.isfinite, objectives))
-        state = "failed" if trial_state(entries) == "completed" and not good else trial_state(entries)
+        seen = objectives.observation(state, trial)
+        measured = seen.objectives if seen.state == "completed" else None
+        good = measured is not None and all(map(math.isfinite, measured))
+        end = "failed" if trial_state(entries) == "completed" and not good else trial_state(entries)
         violations = tuple(math.inf if math.isnan(one) else one for one in seen.constraints)
         runs, reports = tuple(trial.runs), tuple(entries[0].reports)
-        score, values = objectives if good else None, redact(trial.values)
+        score, values = measured if good else None, redact(trial.values)
         at = max(float(entry.finished_at) for entry in entries)
-        result.append(PlotPoint(runs[0], runs, trial.key[0], state, values, score, violations, reports, at))
+        result.append(PlotPoint(runs[0], runs, trial.key[0], end, values, score, violations, reports, at))
     return sorted(result, key=lambda point: point.run)
 
 
@@ -73,12 +73,12 @@ def best_of(points: Sequence[PlotPoint], direction: str, index: int = 0) -> Plot
 
 
 def sampled(
-    points: Sequence[PlotPoint], judge: Objectives, best: Collection[int], most: int = MAX_POINTS
+    points: Sequence[PlotPoint], objectives: Objectives, best: Collection[int], most: int = MAX_POINTS
 ) -> list[PlotPoint]:
     """Return the best points, those that were the best when they finished, and an even sample of the rest."""
     if len(points) <= most:
         return list(points)
-    records = {run for index, (_, sign) in enumerate(judge.metrics) for run in _records(points, index, sign)}
+    records = {run for index, (_, sign) in enumerate(objectives.metrics) for run in _records(points, index, sign)}
     kept = {point.run for point in _evenly([p for p in points if p.run in best], most)}
     # half of the room for former records: the line of the best so far must be exact, but not crowd out the rest
     kept |= {point.run for point in _evenly([p for p in points if p.run in records - kept], (most - len(kept)) // 2)}
@@ -254,7 +254,7 @@ class SweepPlotData:
     """The data of a sweep or of one algorithm in it; `best` holds the first runs of the best configurations."""
 
     points: Sequence[PlotPoint]
-    judge: Objectives
+    objectives: Objectives
     names: tuple[str, ...]
     best: frozenset[int]
     space: Sequence[Dimension] = ()
@@ -264,7 +264,7 @@ class SweepPlotData:
     def part(self, family: str, space: Sequence[Dimension]) -> "SweepPlotData":
         """Return the data of one algorithm."""
         own = [point for point in self.points if point.family == family]
-        return SweepPlotData(own, self.judge, self.names, self.best, space, family, MAX_FAMILY_POINTS)
+        return SweepPlotData(own, self.objectives, self.names, self.best, space, family, MAX_FAMILY_POINTS)
 
     def leading(self, most: int) -> list[str]:
         """Return the algorithms with the best configurations, in the order of the config."""
@@ -281,7 +281,7 @@ class SweepPlotData:
     @cached_property
     def shown(self) -> list[PlotPoint]:
         """The points that are drawn."""
-        return sampled(self.points, self.judge, self.kept, self.most)
+        return sampled(self.points, self.objectives, self.kept, self.most)
 
     @property
     def kept(self) -> frozenset[int]:
@@ -315,7 +315,7 @@ class SweepPlotData:
     @property
     def directions(self) -> list[str]:
         """The directions of the objectives."""
-        return [direction for _, direction in self.judge.metrics]
+        return [direction for _, direction in self.objectives.metrics]
 
     def of(self, name: str, shown: int = 0, among: int = 0) -> str:
         """Return a title that names the algorithm if there are several, and says if only a sample is shown."""
@@ -325,7 +325,7 @@ class SweepPlotData:
 
     def metric(self, index: int = 0) -> str:
         """Return the label of an objective."""
-        name, direction = self.judge.metrics[index]
+        name, direction = self.objectives.metrics[index]
         full = "seconds of the fit" if name == "fit_seconds" else f"validation {short(name)}"
         return f"{full} ({direction})"
 
