@@ -247,7 +247,7 @@ def test_a_removal_that_is_killed_leaves_no_run_that_looks_whole(runtree, monkey
     keep(2, 0.9)
 
     class Killed(BaseException):
-        """What no verb catches, as it does not live to see it."""
+        """What no verb catches, only the front door, which turns it into a message."""
 
     def killed(path, *more, **options):
         raise Killed
@@ -255,8 +255,7 @@ def test_a_removal_that_is_killed_leaves_no_run_that_looks_whole(runtree, monkey
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", killed)
         for only in ("failed", "artifacts"):
-            with pytest.raises(Killed):
-                runtree("clean", "--yes", "--only", only)
+            assert runtree("clean", "--yes", "--only", only).code == 1
     assert not failed.exists()
     assert [run["id"] for run in json.loads(runtree("runs", "--json").out)["runs"]] == [NAMES[2], NAMES[1]]
     assert not (other / "model").exists()

@@ -11,9 +11,11 @@ from runtree.cli.evaluation_summary import evaluation_lines, format_interval, un
 from runtree.cli.format import display_path, format_age, labelled, next_steps, outputs_option, printable
 from runtree.cli.tables import print_json, print_table
 from runtree.contract.errors import GateError
+from runtree.records.commands import run_command
 
 if TYPE_CHECKING:
     from runtree.app.evaluate import EvaluationResult
+    from runtree.contract.types import RunRecord
 
 MAX_EARLIER = 3
 
@@ -80,12 +82,12 @@ def evaluate_command(
     if as_json:
         print_json({**result.content, "folder": display_path(result.folder.path), "failed": list(result.failed)})
     else:
-        print_evaluation(result)
+        print_evaluation(result, record)
     if result.failed:
         raise GateError(*result.failed)
 
 
-def print_evaluation(result: "EvaluationResult") -> None:
+def print_evaluation(result: "EvaluationResult", record: "RunRecord") -> None:
     """Print the scores beside those of the run, and what was found in the rows."""
     content = result.content
     data = content["data"]
@@ -104,7 +106,7 @@ def print_evaluation(result: "EvaluationResult") -> None:
     for line in _earlier_lines(result):
         click.echo(labelled("earlier", line))
     click.echo(labelled("scores", display_path(result.folder.result)))
-    click.echo(next_steps([f"runtree show {content['run']}"]))
+    click.echo(next_steps([run_command("show", record)]))
 
 
 def _score_table(content: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
