@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as scores
+from sklearn.datasets import load_iris
 
 from runtree.cli.main import main
 from runtree.evaluation.new_rows import difference
@@ -181,6 +182,8 @@ def test_a_gate_fails_on_these_rows_with_exit_code_3(tree, evaluate, runtree):
         "c", "new.csv", "evaluator.benchmark.metrics=['gain.dummy > -1','fit_seconds < 9','gain.linear > 0']"
     )
     assert told["benchmark"]["passed"] and any("fit_seconds < 9, gain.linear > 0" in note for note in told["notes"])
+    told = evaluate("c", "new.csv", "evaluator.benchmark.metrics=['fit_seconds < 9']", "evaluator.benchmark.run=latest")
+    assert "benchmark" not in told and told["failed"] == []
     said = runtree("evaluate", "c", "new.csv", "evaluator.benchmark.metrics=['test.rmse < 1']")
     assert said.code == 2 and "rmse" in said.err
 
@@ -190,6 +193,8 @@ def test_a_gate_fails_on_these_rows_with_exit_code_3(tree, evaluate, runtree):
     [
         ((), "which rows?"),
         (("new.csv", "algorithm.C=3"), "the model is trained"),
+        (("new.csv", "evaluator=cross_validation"), "the model is trained"),
+        (("new.csv", "evaluator.benchmark.metrics=['test.mcc >= 2','test.rmse < 1']"), "rmse"),
         (("new.csv", "data.targt=y"), "did you mean: data.target"),
         (("new.csv", "data.target=nope"), "unknown column at data.target: 'nope'"),
         (("nope.csv",), "nope.csv"),
@@ -203,7 +208,7 @@ def test_mistakes_are_answered_and_leave_no_folder(tree, runtree, words, says):
     rows(20, 7).to_csv(tree / "new.csv", **WRITTEN)
     said = runtree("evaluate", "c", *words)
     assert said.code == 2 and says in said.err and len(said.err.splitlines()) <= 5, said.err
-    assert not list((tree / "c").glob("evaluations/*/*"))
+    assert not list((tree / "c").glob("evaluations/*"))
 
 
 def test_a_source_that_a_record_names_is_no_licence_to_run_it(tree, runtree):
@@ -219,6 +224,21 @@ def test_the_best_of_a_sweep_is_scored_on_a_bundled_table(copied, runtree):
     said = runtree("evaluate", str(best), "data=iris", "--json")
     told = json.loads(said.out)
     assert said.code == 0 and told["rows"] == 150 and told["found"]["train"] > 0
+    # the table of the run was no file: one is read by its suffix
+    pd.DataFrame(load_iris(as_frame=True).frame).assign(target="setosa").to_csv("iris.csv", index=False)
+    said = runtree("evaluate", str(best), "data.path=iris.csv")
+    assert said.code == 0 and "150 rows" in said.out, said
+
+
+def test_fairness_is_measured_where_it_is_bounded(tree, evaluate):
+    pytest.importorskip("fairlearn")
+    rows(90, 10).to_csv(tree / "new.csv", **WRITTEN)
+    bounded = ["evaluator.fairness.columns=[city]", "evaluator.fairness.max_gap=0.0001"]
+    told = evaluate("c", "new.csv", *bounded, code=3)
+    assert told["fairness"][0]["column"] == "city" and "max_gap" in told["failed"][0]
+    # of another target the column may be missing: a gate that could not be measured is no passed one
+    told = evaluate("c", "new.csv", "evaluator.fairness.columns=[town]", "evaluator.fairness.max_gap=1", code=3)
+    assert any("fairness is not measured" in note for note in told["notes"])
 
 
 @pytest.mark.parametrize(

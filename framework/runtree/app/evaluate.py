@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from runtree.contract.redaction import HIDDEN, redact
 from runtree.contract.types import RunRecord
 from runtree.evaluation.context import EvaluationContext
 from runtree.evaluation.gate import failed_gates
-from runtree.evaluation.new_rows import SPLIT, check_bounds, evaluate_rows, make_context
+from runtree.evaluation.new_rows import SPLIT, check_bounds, evaluate_rows, make_context, with_applicable_gate
 from runtree.lifecycle.labelled_rows import (
     LabelledRows,
     TrainedRows,
@@ -98,10 +99,13 @@ def evaluate_run(app: App, request: EvaluationRequest) -> EvaluationResult:
     rows = read_labelled(config, predictor, trust, str(card.get("target")))
     # before the predictions, which may take long
     folder = _open_folder(request, rows)
-    context = _make_context(app, request, config, predictor, trust, rows, card)
-    trained = TrainedRows()
-    if request.trained:
-        trained = compare_with_trained(rows, predictor, record, own, trust)
+    try:
+        context = _make_context(app, request, config, predictor, trust, rows, card)
+        trained = compare_with_trained(rows, predictor, record, own, trust) if request.trained else TrainedRows()
+    except BaseException:
+        with suppress(OSError):  # one that the user named may hold other files
+            folder.path.rmdir()
+        raise
     reader = RunReader(record.folder)
     limits = (reader.evaluation.get("intervals") or {}).get(SPLIT)
     results = evaluate_rows(context, _trained_target(record, predictor), record.metrics.get(SPLIT) or {}, limits)
@@ -122,7 +126,7 @@ def evaluate_run(app: App, request: EvaluationRequest) -> EvaluationResult:
     }
     write_json(folder.result, content)
     context.run.predictions.assign(part="new").to_parquet(folder.predictions, index=False)
-    return EvaluationResult(content, folder, failed_gates(context))
+    return EvaluationResult(content, folder, failed_gates(with_applicable_gate(context)))
 
 
 def _make_context(
@@ -199,7 +203,8 @@ def with_overrides(app: App, request: EvaluationRequest, own: Mapping[str, Any])
         Neither a file nor keys of `data` are named, or a key is none of `data`, `evaluator` and `objective`.
     """
     for text in request.overrides:
-        if override_key(text).partition(".")[0] not in GROUPS or text.startswith("~"):
+        group, dot, _ = override_key(text).partition(".")
+        if group not in GROUPS or text.startswith("~") or (not dot and group != "data"):
             raise ConfigError(
                 f"{text}: the model is trained; evaluate takes keys of {', '.join(GROUPS)}",
                 f"to train with other settings: {command('train', text)}",
@@ -211,7 +216,8 @@ def with_overrides(app: App, request: EvaluationRequest, own: Mapping[str, Any])
     node = dict(own["data"])
     chosen = next((text.partition("=")[2] for text in words if override_key(text) == "data"), None)
     is_file = {"path", "format"} <= node.keys()
-    if chosen is None and request.file is not None and not is_file:
+    names_file = request.file is not None or any(override_key(text) == "data.path" for text in words)
+    if chosen is None and names_file and not is_file:
         chosen = ANY_FILE
     if chosen is not None and chosen != node.get("name"):
         node = _compose_data(app, request, chosen, own)

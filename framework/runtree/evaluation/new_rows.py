@@ -78,8 +78,8 @@ def evaluate_rows(
         results["threshold"] = threshold_report(context)
     notes += _add_fairness(context)
     # last, as it reads the others
-    conditions, left_out = applicable_conditions(context.options.benchmark)
-    results["benchmark"] = check_gate(_with_gate(context, conditions))
+    results["benchmark"] = check_gate(with_applicable_gate(context))
+    _, left_out = applicable_conditions(context.options.benchmark)
     if left_out:
         notes.append(f"not checked, as they are about the training: {', '.join(left_out)}")
     results["notes"] = notes
@@ -174,11 +174,10 @@ def check_bounds(context: EvaluationContext, known: Collection[str]) -> None:
         check_condition(condition, scored, known, [BASELINE], context.options.intervals.resamples > 0)
 
 
-def _with_gate(context: EvaluationContext, conditions: list[str]) -> EvaluationContext:
-    options = replace(context.options, benchmark=GateOptions(conditions))
-    return EvaluationContext(
-        context.run, options, context.metrics, context.metric, context.direction, results=context.results
-    )
+def with_applicable_gate(context: EvaluationContext) -> EvaluationContext:
+    """Return the same context with those bounds of the gate alone that new rows can meet."""
+    conditions, _ = applicable_conditions(context.options.benchmark)
+    return replace(context, options=replace(context.options, benchmark=GateOptions(conditions)))
 
 
 def _add_fairness(context: EvaluationContext) -> list[str]:
