@@ -138,7 +138,7 @@ def _make_context(
     rows: LabelledRows,
     card: Mapping[str, Any],
 ) -> EvaluationContext:
-    catalogue = metrics.catalogue(app.plugins.contributions("register_metrics"))
+    catalogue = metrics.catalogue(app.plugins.contributions("register_metrics"), config)
     run = ActiveRun(config, request.record.folder, app.plugins, trust, catalogue)
     if card.get(DECISION_KEY):
         run.metadata[DECISION_KEY] = card[DECISION_KEY]
