@@ -1,6 +1,7 @@
 """From Python a run is the same run: equal bytes, equal errors; and what is returned reads the files."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -60,6 +61,12 @@ def test_what_is_returned_reads_the_files(folder):
     assert predicted.shape == (4,)
     assert (rt.load_model("latest").predict(new) == predicted).all()
     assert rt.load_run("latest").folder.resolve() == run.folder.resolve()
+    scores = rt.evaluate(run, rows(), "evaluator.intervals.resamples=0")
+    assert scores["rows"] == 90
+    assert (
+        rt.evaluate("latest", Path("outputs", ".frames", next(os.walk("outputs/.frames"))[2][0]))["metrics"]
+        == scores["metrics"]
+    )
     with pytest.raises(DataError, match="lacks 1 of the 2 columns"):
         run.model.predict(new[["area"]])
     with pytest.raises(RequestError, match="this model has no probabilities"):

@@ -172,6 +172,51 @@ def load_model(run: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS, trust
     return RecordedRun(find_run(Path(outputs), run, completed=True).folder).load_model(trust)
 
 
+def evaluate(
+    run: "str | RecordedRun" = "latest",
+    data: "pd.DataFrame | str | Path | None" = None,
+    *overrides: str | Mapping[str, Any],
+    outputs: str | Path = DEFAULT_OUTPUTS,
+    trust: Sequence[str] = (),
+    **values: Any,
+) -> dict[str, Any]:
+    """Score the model of a run on labelled rows, as `runtree evaluate` does; nothing is trained or changed.
+
+    Parameters
+    ----------
+    run
+        As in `load_run`, or a run.
+    data
+        A data frame or a file with the columns and the target of the run, or an option of the group `data`.
+    overrides, values
+        Keys of `data`, `evaluator` and `objective` that differ from those of the run.
+
+    Returns
+    -------
+    dict
+        The content of `scores.json`: "metrics", "intervals", "differences" from the run's own test scores, "notes", …;
+        and "failed", a sentence for each bound that these rows do not meet.
+
+    Raises
+    ------
+    RuntreeError
+        The run has no model, or the rows do not fit it.
+    """
+    from runtree.app import App
+    from runtree.app.evaluate import EvaluationRequest, evaluate_run
+
+    record = run.record if isinstance(run, RecordedRun) else load_run(run, outputs).record
+    words, file = list(_words(overrides, values)), None
+    if data is not None and not isinstance(data, (str, Path)):
+        file = str(_keep_frame(data, Path(outputs)))
+    elif data is not None and Path(data).suffix:
+        file = str(data)
+    elif data is not None:
+        words.insert(0, f"data={data}")
+    result = evaluate_run(App(), EvaluationRequest(record, file, tuple(words), tuple(trust)))
+    return {**result.content, "folder": str(result.folder.path), "failed": list(result.failed)}
+
+
 def compare(
     runs: Sequence[str] = (),
     metric: str | None = None,

@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+import sklearn.datasets
 
 from registered_runs import write_run
 from runtree.testing.fixtures import UNEXAMINED
@@ -93,3 +94,32 @@ def test_a_real_model_predicts_by_its_alias_once_it_was_quick_enough(runtree, fo
     assert said.code == 0, said.err
     assert pd.read_csv(folder / "out.csv")["prediction"].tolist() == ["versicolor"]
     assert all(column["low"] <= column["typical"] <= column["high"] for column in columns)
+
+
+def test_a_version_of_another_table_is_compared_on_labelled_rows(runtree, folder):
+    frame = sklearn.datasets.load_iris(as_frame=True).frame
+    frame.to_csv(folder / "all.csv", index=False)
+    words = ["algorithm=naive_bayes", "data=csv", "data.target=target", *UNEXAMINED]
+    for number, seed in ((1, 1), (2, 2)):
+        frame.sample(90, random_state=seed).to_csv(folder / f"{number}.csv", index=False)
+        assert runtree("train", *words, f"data.path={number}.csv").code == 0
+        assert runtree("models", "register", "latest", "iris").code == 0
+        assert runtree("models", "approve", f"iris/{number}", "--reason", "ok").code == 0
+    assert runtree("models", "promote", "iris/1", "champion").code == 0
+    refused = runtree("models", "promote", "iris/2", "champion")
+    assert (refused.code, "scored on other data" in refused.err) == (3, True)
+    assert "--data FILE" in refused.err
+    said = runtree("models", "promote", "iris/2", "champion", "--data", "all.csv")
+    assert said.code == 0, said.err
+    change = json.loads(runtree("models", "history", "iris", "--json").out)["entries"][-2]["gate"]["change"]
+    assert change["rows"] == "the 150 rows of all.csv"
+    scores = [
+        json.loads(runtree("evaluate", f"models:/iris/{number}", "all.csv", "--json", "--no-trained").out)
+        for number in (1, 2)
+    ]
+    name = change["metric"]
+    assert change["value"] == pytest.approx(scores[1]["metrics"][name] - scores[0]["metrics"][name])
+    assert scores[1]["folder"].startswith("registry/iris/evaluations/")
+    assert runtree("models", "verify").code == 0
+    said = runtree("models", "promote", "iris/1", "challenger", "--data", "all.csv")
+    assert (said.code, "is not protected" in said.err) == (2, True)

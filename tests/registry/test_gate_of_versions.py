@@ -96,7 +96,7 @@ def test_versions_that_were_scored_on_other_rows_are_not_compared(registry, tmp_
     promote(registry, write_run(tmp_path / "r1"))
     gate = promote(registry, write_run(tmp_path / "r2", fingerprints={"data": "d2", "split": "s1"}))
     assert not gate["passed"]
-    assert "both need the same table" in gate["explanation"]
+    assert "--data FILE" in gate["explanation"]
 
 
 @pytest.mark.parametrize("text", ["test.f1", "f1 > 2", "change.lower > 0", "test.f1 > 0 and change > 0", "1 > 2"])

@@ -34,6 +34,7 @@ from runtree.lifecycle.labelled_rows import (
 from runtree.lifecycle.load import TABLE_KEYS, table_options
 from runtree.lifecycle.predict import Predictor
 from runtree.records.layout import EvaluationFolder, RunFolder, folder_time, make_unique_folder, timestamp
+from runtree.records.model_versions import registered_in
 from runtree.records.reader import RunReader
 from runtree.records.writer import write_json
 from runtree.statistics import metrics
@@ -173,7 +174,9 @@ def _without_seen(context: EvaluationContext, trained: TrainedRows) -> dict[str,
 
 def _open_folder(request: EvaluationRequest, rows: LabelledRows) -> EvaluationFolder:
     if request.output is None:
-        parent = RunFolder(request.record.folder).evaluations
+        registered = registered_in(request.record.folder)
+        # a version never changes, and its files are what `runtree models verify` checks
+        parent = registered.evaluations if registered else RunFolder(request.record.folder).evaluations
         return EvaluationFolder(make_unique_folder(parent, f"{folder_time()}-{rows.table.fingerprint[:8]}"))
     folder = EvaluationFolder(request.output)
     try:

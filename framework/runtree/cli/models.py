@@ -23,6 +23,7 @@ from runtree.cli.tables import print_json, print_table
 if TYPE_CHECKING:
     from runtree.contract.model_version import ModelVersion
     from runtree.records.model_versions import RegisteredModel
+    from runtree.registry.gate import ScoredRows
     from runtree.registry.store import Registry
 
 SCHEMA = 1
@@ -159,6 +160,7 @@ def reject_version(context: click.Context, version: str, by: str | None, reason:
 @models_command.command("promote")
 @click.argument("version")
 @click.argument("alias")
+@click.option("--data", "file", metavar="FILE", help="Labelled rows on which both versions are scored.")
 @trust_option()
 @by_option()
 @reason_option()
@@ -168,6 +170,7 @@ def promote_version(
     context: click.Context,
     version: str,
     alias: str,
+    file: str | None,
     trust: tuple[str, ...],
     by: str | None,
     reason: str,
@@ -179,7 +182,8 @@ def promote_version(
 
     name, word = parse_reference(version)
     add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
-    moved = _registry(context, registry, by).move_alias(name, word, alias, reason, trust)
+    scored = _score(_find(context, registry, name), word, alias, file, trust) if file is not None else None
+    moved = _registry(context, registry, by).move_alias(name, word, alias, reason, scored, trust)
     click.echo(f"{alias} of {name} is now version {moved.number}")
     _print_gate(_find(context, registry, name), moved.number, alias)
     click.echo(
@@ -328,6 +332,21 @@ def _root(context: click.Context, registry: str | None) -> Path:
 
     name = registry or (context.parent.params.get("registry") if context.parent else None)
     return Path(name) if name else registry_root()
+
+
+def _score(
+    model: "RegisteredModel", word: str | None, alias: str, file: str, trust: tuple[str, ...]
+) -> "ScoredRows | None":
+    """Score a version and the one that the alias means now on a labelled file."""
+    from runtree.app import App
+    from runtree.app.promote import score_versions
+    from runtree.contract.errors import RequestError
+
+    if alias not in model.policy.protected:
+        raise RequestError(f"--data: {alias} of {model.name} is not protected, and moves without a comparison")
+    if alias not in model.aliases:
+        raise RequestError(f"--data: {model.name} has no {alias} yet to compare with", "leave it out")
+    return score_versions(App(), model.version(word), model.version(alias), file, trust)
 
 
 def _registry(context: click.Context, registry: str | None, by: str | None) -> "Registry":

@@ -38,6 +38,7 @@ class ModelFolder:
 
     log = FileName("log.jsonl")  # what was done with it, by whom and why
     versions = FileName("versions")  # a folder for each version, named by its number
+    evaluations = FileName("evaluations")  # a folder for each time that a version was scored on other rows
     lock = FileName(".lock")  # the file whose kernel lock a process holds while it changes the model
 
     @property

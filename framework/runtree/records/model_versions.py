@@ -112,6 +112,12 @@ def model_folders(root: Path) -> Iterator[ModelFolder]:
             yield ModelFolder(path)
 
 
+def registered_in(folder: Path) -> ModelFolder | None:
+    """Return the registered model that a folder is a version of, None if it is none."""
+    model = ModelFolder(folder.parent.parent)
+    return model if folder.parent == model.versions and model.log.is_file() else None
+
+
 def read_model(folder: ModelFolder, until: str | None = None) -> RegisteredModel:
     """Read a model from its log; with `until`, an ISO 8601 moment in UTC, as it was then."""
     entries, faults = read_log(folder)

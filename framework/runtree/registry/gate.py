@@ -30,11 +30,22 @@ LEVEL, RESAMPLES, SEED = 0.95, 2000, 0
 CHANGES = ("change", "change.low", "change.high", "change.relative")
 FACTS = ("latency_ms", "size_mb", "fairness_gap", FIT_SECONDS)
 TIMED_CALLS = 30
-SAME_ROWS = "both need the same table, data.test_size and seed"
+SAME_ROWS = "name labelled rows for both: --data FILE"
 POSSIBLE = (
     "possible: SPLIT.METRIC, test.METRIC.low, change, change.low, change.relative, fairness_gap, latency_ms, size_mb",
     'for example: require=\'["test.f1 >= 0.9","change.low > 0","latency_ms < 20"]\'',
 )
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """The predictions of two versions, by number, for the same labelled rows; `about` says which rows."""
+
+    number: int
+    other: int
+    predictions: Predictions
+    others: Predictions
+    about: str
 
 
 @dataclass(frozen=True)
@@ -63,18 +74,29 @@ def parse_requirement(text: str) -> Requirement:
 
 
 def check_gate(
-    model: RegisteredModel, version: ModelVersion, alias: str, hooks: Hooks, trust: Iterable[str] = ()
+    model: RegisteredModel,
+    version: ModelVersion,
+    alias: str,
+    hooks: Hooks,
+    scored: ScoredRows | None = None,
+    trust: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return each condition of the policy with its value, and whether all are met.
 
     Parameters
     ----------
+    scored
+        Predictions of both versions on new rows; without them the test rows of both count, if they are the same.
     trust
         The types that the model may hold besides those of runtree and of plugins.
     """
     present = model.aliases.get(alias)
     other = model.versions[present] if present is not None else None
-    figures = Figures(version, other, hooks, tuple(trust))
+    # of a version that is not the present one any more they say nothing
+    fitting = (
+        scored if other is not None and scored and (scored.number, scored.other) == (version.number, present) else None
+    )
+    figures = Figures(version, other, hooks, fitting, tuple(trust))
     conditions = [parse_requirement(text) for text in model.policy.require]
     if other is not None and not any(condition.bound.name in CHANGES for condition in conditions):
         conditions.append(parse_requirement(NOT_WORSE))
@@ -108,6 +130,7 @@ class Figures:
     version: ModelVersion
     other: ModelVersion | None
     hooks: Hooks
+    scored: ScoredRows | None = None
     trust: tuple[str, ...] = ()
 
     def value(self, name: str) -> tuple[float | None, str]:
@@ -170,6 +193,8 @@ class Figures:
     def _predictions(self, metric: Metric) -> tuple[Predictions, Predictions, str] | str:
         """Return the predictions of both on the same rows and what rows these are, or why there are none."""
         assert self.other is not None
+        if self.scored is not None:
+            return self._with_scores(metric, self.scored.predictions, self.scored.others, self.scored.about)
         other = read_record(RunFolder(self.other.folder))
         for key, what in (("data", "other data"), ("split", "other test rows")):
             if self.record.fingerprints.get(key) != other.fingerprints.get(key):
@@ -179,9 +204,14 @@ class Figures:
             return f"a version kept no predictions; {SAME_ROWS}"
         own, others = tables
         assert own is not None and others is not None
+        return self._with_scores(metric, own, others, f"the {len(own.y_true):,} test rows of both")
+
+    def _with_scores(
+        self, metric: Metric, own: Predictions, others: Predictions, about: str
+    ) -> tuple[Predictions, Predictions, str] | str:
         if metric.needs == "probability" and (own.score is None or others.score is None):
             return f"a version has no probabilities, and {metric.name} needs them"
-        return own, others, f"the {len(own.y_true):,} test rows of both"
+        return own, others, about
 
     def _metric(self, name: str) -> tuple[float | None, str]:
         """Return ``test.f1``, or the end of its interval ``test.f1.low``."""

@@ -21,7 +21,7 @@ from runtree.records.model_versions import Policy, RegisteredModel, find_model, 
 from runtree.records.reader import RunReader
 from runtree.records.writer import sync_folder, write_json, write_text
 from runtree.registry.card import CARD_NAME, model_card
-from runtree.registry.gate import check_gate, parse_requirement
+from runtree.registry.gate import ScoredRows, check_gate, parse_requirement
 
 RESERVED = ("latest",)  # what it means is decided by the numbers alone
 # of a run's folder, what a version keeps; what is missing is left out
@@ -169,12 +169,25 @@ class Registry:
         return policy
 
     def move_alias(
-        self, name: str, word: str | None, alias: str, reason: str = "", trust: Iterable[str] = ()
+        self,
+        name: str,
+        word: str | None,
+        alias: str,
+        reason: str = "",
+        scored: ScoredRows | None = None,
+        trust: Iterable[str] = (),
     ) -> ModelVersion:
         """Let an alias mean a version.
 
         A protected alias moves only to an approved version that passes the gate, and no alias moves where a plugin
         objects. The result of the gate is in the log, passed or not.
+
+        Parameters
+        ----------
+        scored
+            Predictions on new rows of this version and of the one that the alias means now.
+        trust
+            Types that the model may hold besides those of runtree and of plugins.
 
         Raises
         ------
@@ -193,7 +206,7 @@ class Registry:
         if present == version.number:
             raise RequestError(f"{alias} is {version.reference} already")
         if alias in model.policy.protected:
-            self._pass_gate(model, version, alias, trust)
+            self._pass_gate(model, version, alias, scored, trust)
         if (objection := self.hooks.first("may_promote", version=version, alias=alias)) is not None:
             raise GateError(f"{alias} stays as it is: {objection}", "a plugin objects; see: runtree plugins")
         with folder.held():
@@ -206,14 +219,16 @@ class Registry:
         self.hooks.moment("alias_moved", name=name, alias=alias, version=moved)
         return moved
 
-    def _pass_gate(self, model: RegisteredModel, version: ModelVersion, alias: str, trust: Iterable[str]) -> None:
+    def _pass_gate(
+        self, model: RegisteredModel, version: ModelVersion, alias: str, scored: ScoredRows | None, trust: Iterable[str]
+    ) -> None:
         if version.state != "approved":
             raise RequestError(
                 f"{version.reference} is {version.state}, and {alias} is protected",
                 f"first: {command('models', 'approve', f'{model.name}/{version.number}', '--reason', '…')}",
             )
         # without the lock: to score two models may take minutes
-        gate = check_gate(model, version, alias, self.hooks, trust)
+        gate = check_gate(model, version, alias, self.hooks, scored, trust)
         with model.folder.held():
             append_entry(model.folder, "gate", self.by, version=version.number, alias=alias, gate=gate)
         if not gate["passed"]:
