@@ -138,7 +138,7 @@ def load_run(run: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS) -> "Rec
     NotFoundError
         There is no such run, or there are several.
     """
-    from runtree.records.selectors import find_run
+    from runtree.records.find import find_run
 
     return RecordedRun(find_run(Path(outputs), run).folder)
 
@@ -167,9 +167,9 @@ def load_model(run: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS, trust
     RuntreeError
         There is no such run, it kept no model, or the files were changed since.
     """
-    from runtree.records.selectors import find_run
+    from runtree.records.find import find_run
 
-    return RecordedRun(find_run(Path(outputs), run, completed=True).folder).load_model(trust)
+    return RecordedRun(find_run(Path(outputs), run, needs="model").folder).load_model(trust)
 
 
 def evaluate(

@@ -10,11 +10,12 @@ import pytest
 
 from runtree.contract.types import RunRecord
 from runtree.records import index, scan
+from runtree.records.find import find_run
 from runtree.records.index import INDEX_NAME, RunIndex, open_index, query_index
 from runtree.records.layout import RunFolder
 from runtree.records.query import RunQuery, select_runs
 from runtree.records.record import write_record
-from runtree.records.selectors import find_run, read_records
+from runtree.records.selectors import read_records
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from runtree.contract.errors import NotFoundError
 from runtree.contract.types import RunRecord
+from runtree.records.find import find_run
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record, write_record
-from runtree.records.selectors import find_run, read_records
+from runtree.records.selectors import read_records
 
 STRANGE = b'{"id": "x", "experiment": "e", "state": "failed", "started": "2026", "config": 7}'
 texts = st.text("abcé 0", max_size=6)

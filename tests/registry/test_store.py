@@ -9,9 +9,9 @@ import pytest
 
 from registered_runs import QuietHooks, write_run
 from runtree.contract.errors import GateError, NotFoundError, RequestError
+from runtree.records.find import find_run
 from runtree.records.model_log import ModelFolder, read_log
 from runtree.records.model_versions import find_model, find_version
-from runtree.records.selectors import find_run
 from runtree.registry.store import Registry
 
 

@@ -6,10 +6,10 @@ from tempfile import TemporaryDirectory
 
 from runtree.contract.errors import NotFoundError
 from runtree.contract.types import RunRecord
+from runtree.records.find import LATEST, find_run, is_chosen
 from runtree.records.layout import RunFolder, SweepFolder, find_sweep, sweep_folders
 from runtree.records.manifest import amend_manifest
 from runtree.records.record import sweep_path
-from runtree.records.selectors import find_run
 from runtree.reports.render import write_report_elsewhere, write_run_report, write_sweep_report
 from runtree.reports.run.content import read_run_content
 
@@ -51,7 +51,7 @@ def select_reported(outputs: Path, selector: str) -> RunRecord | SweepFolder:
     # a path comes first: it is unambiguous, and may lie outside the output tree
     if (Path(selector) / "ledger.jsonl").is_file():
         return SweepFolder(Path(selector))
-    if selector != "latest":
+    if not is_chosen(selector):
         matching = [sweep for sweep in sweep_folders(outputs) if sweep.path.name.startswith(selector)]
         # an exact name of a sweep wins over runs whose names begin with it
         exact = any(sweep.path.name == selector for sweep in matching)
@@ -61,7 +61,7 @@ def select_reported(outputs: Path, selector: str) -> RunRecord | SweepFolder:
         if matching:
             raise NotFoundError(f"'{selector}' names a run and a sweep", "type more of the name")
     record = find_run(outputs, selector)
-    sweep = sweep_path(record) if selector == "latest" else None
+    sweep = sweep_path(record) if selector == LATEST else None
     return SweepFolder(sweep) if sweep and (sweep / "ledger.jsonl").is_file() else record
 
 

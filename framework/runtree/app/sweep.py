@@ -16,6 +16,7 @@ from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, NotFoundError, RequestError
 from runtree.contract.redaction import redact, redact_override
 from runtree.contract.types import RunRecord
+from runtree.records.find import find_run, is_chosen
 from runtree.records.layout import RunFolder, SweepFolder, not_writable_error
 from runtree.records.ledger import Ledger, read_ledger
 from runtree.records.record import read_record
@@ -98,6 +99,7 @@ def execute_plan(plan: SweepPlan, executor: Executor, open_folder: Callable[["Di
     identity = sweep_identity(plan.spaces, plan.composer, plan.node, plan.preflight, plan.overrides.seeds)
     # before the folder is made: an earlier sweep that does not exist, or does not fit, leaves nothing behind
     warm = read_warm_start(plan, identity) if request.resume is None else None
+    champion = find_champion(plan) if request.resume is None else read_request(request.resume).get("champion")
     folder = plan.folder = SweepFolder(open_folder(plan.config))
     if request.resume is None and folder.ledger.exists():
         raise RequestError(
@@ -108,7 +110,7 @@ def execute_plan(plan: SweepPlan, executor: Executor, open_folder: Callable[["Di
         folder.request.unlink(missing_ok=True)  # of an earlier `runtree stop`
         if request.resume is None:
             delay = plan.options.lag or executor.slots
-            write_sweep_files(plan, folder, identity, delay)
+            write_sweep_files(plan, folder, identity, delay, champion)
         else:
             earlier = read_request(folder)
             check_same(earlier["identity"], identity, folder.path)
@@ -120,6 +122,7 @@ def execute_plan(plan: SweepPlan, executor: Executor, open_folder: Callable[["Di
         if warm is not None and warm.lines:
             ledger.append(warm.event)
         driver = make_driver(plan, executor, ledger, folder, delay)
+        driver.tasks.champion = champion
         stack.enter_context(handle_signals(driver))
         request.observer.began(plan, driver)
         plan.hooks.moment("sweep_started", folder=folder.path)
@@ -135,7 +138,17 @@ def read_warm_start(plan: SweepPlan, identity: Mapping[str, Any]) -> WarmStart:
     return load_warm_start(plan.options.warm, outputs, plan.spaces, identity, plan.objectives)
 
 
-def write_sweep_files(plan: SweepPlan, folder: SweepFolder, identity: dict[str, Any], delay: int) -> None:
+def find_champion(plan: SweepPlan) -> str | None:
+    """Return the id of the run that `latest` or `best` means as champion now; None if it is not asked for."""
+    from omegaconf import OmegaConf
+
+    name = str(OmegaConf.select(plan.config, "evaluator.benchmark.run"))
+    return find_run(Path(str(plan.config.outputs)), name, "table of predictions").id if is_chosen(name) else None
+
+
+def write_sweep_files(
+    plan: SweepPlan, folder: SweepFolder, identity: dict[str, Any], delay: int, champion: str | None
+) -> None:
     """Write what describes the sweep, before its first run."""
     from runtree.records.environment import environment
     from runtree.records.writer import write_json
@@ -152,6 +165,7 @@ def write_sweep_files(plan: SweepPlan, folder: SweepFolder, identity: dict[str, 
         "size": plan.size,
         "lag": delay,
         "plugins": _find_plugins(plan),
+        "champion": champion,
     }
     try:
         # not `exist_ok`: a folder with runs and without a ledger is not this sweep's

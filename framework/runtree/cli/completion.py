@@ -68,7 +68,7 @@ def complete_group(context: click.Context, parameter: click.Parameter, incomplet
 def complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from runtree.records.selectors import run_ids
 
-    return _matching(["latest", *run_ids(_outputs(context))], incomplete)
+    return _matching(["latest", "best", *run_ids(_outputs(context))], incomplete)
 
 
 def complete_sweep(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -19,8 +19,8 @@ SCHEMA = 1
 
 HELP = """Show the differences between two runs: config, data, environment, code, metrics, seconds, and how they ended.
 
-A and B are runs as in `runtree show`: `latest`, a path, or the beginning of an id. Metrics on other data, classes,
-splits or evaluators are not comparable, and the output says so. Missing or damaged files are reported.
+A and B are runs as in `runtree show`: `latest`, `best`, a path, or the beginning of an id. Metrics on other data,
+classes, splits or evaluators are not comparable, and the output says so. Missing or damaged files are reported.
 
 \b
   runtree diff 20261122-0317 latest
@@ -35,7 +35,7 @@ splits or evaluators are not comparable, and the output says so. Missing or dama
 @outputs_option()
 def diff_command(first: str, second: str, as_json: bool, outputs: str) -> None:
     from runtree.records.diff import diff
-    from runtree.records.selectors import find_run
+    from runtree.records.find import find_run
 
     result = diff(find_run(Path(outputs), first), find_run(Path(outputs), second))
     if as_json:

@@ -68,13 +68,13 @@ def evaluate_command(
 ) -> None:
     from runtree.app import App
     from runtree.app.evaluate import EvaluationRequest, evaluate_run
-    from runtree.records.selectors import find_run
+    from runtree.records.find import find_run
 
     files = [word for word in words if "=" not in word]
     if len(files) > 1:
         raise click.UsageError(f"one file at a time, not {', '.join(files)}; or their folder, or a glob in quotes")
     overrides = tuple(word for word in words if "=" in word)
-    record = find_run(Path(outputs), run, completed=True)
+    record = find_run(Path(outputs), run, needs="model")
     request = EvaluationRequest(
         record, next(iter(files), None), overrides, trust, unreadable == "refuse", trained, output
     )

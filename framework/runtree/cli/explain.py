@@ -52,12 +52,12 @@ def explain_command(
 ) -> None:
     from runtree.app import App
     from runtree.app.explain import explain_rows
-    from runtree.records.selectors import find_run
+    from runtree.records.find import find_run
 
     # exactly one of the two: click cannot express that
     if (file is None) == (not rows):
         raise click.UsageError("name the rows: either a FILE, or --row N of the run's own table")
-    record = find_run(Path(outputs), run, completed=True)
+    record = find_run(Path(outputs), run, needs="model")
     explained = explain_rows(App(), record, file, rows, label, trust)
     if as_json:
         print_json({"schema": SCHEMA, "run": record.id, "rows": _make_documents(explained)})

@@ -95,9 +95,9 @@ def register_model(
     outputs: str,
 ) -> None:
     """Copy the model of RUN into the registry as the next version of NAME, with its lineage and a model card."""
-    from runtree.records.selectors import find_run
+    from runtree.records.find import find_run
 
-    record = find_run(Path(outputs), run, completed=True)
+    record = find_run(Path(outputs), run, needs="model")
     version = _registry(context, registry, by).register(name, record, _tags(tags), reason)
     click.echo(f"registered run {record.id} as {version.reference}")
     for missed in record.missed:

@@ -11,11 +11,11 @@ from runtree.cli.format import outputs_option, printable
 
 HELP = """Predict the rows of FILE with the model of RUN.
 
-RUN is `latest`, a path, or the beginning of a run's id. FILE must have the columns that the model was trained on; other
-columns are ignored, or copied with --keep. It may be of any format that a table is trained from (CSV, Parquet, Arrow,
-JSON lines, Excel), a folder, a glob in quotes, or a URL. A text file is read as the table of the run was: with its
-separator, decimal mark and encoding, unless they are given. A value that is no number or date where the model was
-trained with them is refused. CSV and Parquet files larger than memory are read and written in batches.
+RUN is `latest`, `best`, a path, or the beginning of a run's id. FILE must have the columns that the model was trained
+on; other columns are ignored, or copied with --keep. It may be of any format that a table is trained from (CSV,
+Parquet, Arrow, JSON lines, Excel), a folder, a glob in quotes, or a URL. A text file is read as the table of the run
+was: with its separator, decimal mark and encoding, unless they are given. A value that is no number or date where the
+model was trained with them is refused. CSV and Parquet files larger than memory are read and written in batches.
 
 \b
   runtree predict latest customers.csv -o scores.parquet
@@ -56,9 +56,9 @@ def predict_command(
 ) -> None:
     from runtree.app import App
     from runtree.lifecycle.predict import predict_file, row_notes
-    from runtree.records.selectors import find_run
+    from runtree.records.find import find_run
 
-    record = find_run(Path(outputs), run, completed=True)
+    record = find_run(Path(outputs), run, needs="model")
     began = time.monotonic()
     predictor = App().load_predictor(record, trust)
     given = {"separator": separator, "decimal": decimal, "encoding": encoding}

@@ -9,8 +9,8 @@ from runtree.cli.format import command, display_path, labelled, next_steps, outp
 
 HELP = """Write report.html of a run or a sweep again, from the files in its folder.
 
-WHAT is `latest`, a path, or the beginning of a run's id or a sweep's name. The report names the files that were removed
-or never written. With -o it is written to FILE, and the folder is not changed.
+WHAT is `latest`, `best`, a path, or the beginning of a run's id or a sweep's name. The report names the files that were
+removed or never written. With -o it is written to FILE, and the folder is not changed.
 
 \b
   runtree report latest --open

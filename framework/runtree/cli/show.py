@@ -31,9 +31,9 @@ YAML_WIDTH = 120  # columns where the output goes to a file or a pipe
 
 HELP = """Show one run: state, data, metrics and settings.
 
-RUN is `latest`, a path, or an unambiguous beginning of a run's id or fingerprint. With --config, --history, --log or
---findings only this part is printed: the whole config as YAML, the metrics of each iteration, the log, or the findings
-of the diagnosis with advice.
+RUN is `latest`, `best`, `SWEEP/best`, a path, or an unambiguous beginning of a run's id or fingerprint. With --config,
+--history, --log or --findings only this part is printed: the whole config as YAML, the metrics of each iteration, the
+log, or the findings of the diagnosis with advice.
 
 \b
   runtree show latest
@@ -55,8 +55,8 @@ def show_command(
     run: str, config: bool, history: bool, log: bool, findings: bool, as_json: bool, as_csv: bool, outputs: str
 ) -> None:
     from runtree.cli.evaluation_summary import print_findings
+    from runtree.records.find import find_run
     from runtree.records.reader import RunReader
-    from runtree.records.selectors import find_run
 
     flags = {"--config": config, "--history": history, "--log": log, "--findings": findings}
     chosen = [flag for flag, is_set in flags.items() if is_set]

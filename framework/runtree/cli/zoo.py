@@ -99,14 +99,14 @@ def _zoo_folder(context: click.Context, zoo: str | None) -> Path:
 def _make_card(name: str, source: str, outputs: str) -> "tuple[ModelCard, Path]":
     """Return the card and the weights of a file or of a run."""
     from runtree.contract.card import refuse_pickles
-    from runtree.records.selectors import find_run
+    from runtree.records.find import find_run
     from runtree.records.zoo import make_file_card, make_run_card, weights_file
 
     # before a run of that name is looked for: the message about pickles is the helpful one
     refuse_pickles(source, "zoo")
     if source.endswith(".safetensors"):
         return make_file_card(name, Path(source)), Path(source)
-    record = find_run(Path(outputs), source, completed=True)
+    record = find_run(Path(outputs), source, needs="model")
     return make_run_card(name, record), weights_file(record)
 
 

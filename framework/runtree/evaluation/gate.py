@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.commands import command
-from runtree.contract.errors import ConfigError, DataError, NotFoundError, unknown
+from runtree.contract.errors import ConfigError, DataError, NotFoundError, RequestError, unknown
 from runtree.contract.expression import Bound, parse
 from runtree.contract.predictions import Predictions, read_predictions
 from runtree.contract.types import SPLITS, Metric, RunRecord
@@ -18,8 +18,8 @@ from runtree.evaluation.baselines import SKIPPED, compare_on_test, format_gain, 
 from runtree.evaluation.context import EvaluationContext
 from runtree.lifecycle.score import check_rows
 from runtree.records.commands import run_command
+from runtree.records.find import find_run, is_chosen
 from runtree.records.layout import RunFolder
-from runtree.records.selectors import find_run, read_records
 from runtree.statistics.metrics import FIT_SECONDS
 from runtree.training.active_run import ActiveRun
 
@@ -162,7 +162,7 @@ def check_gate_rows(run: ActiveRun, conditions: Sequence[GateCondition], level: 
 
 
 def find_champion(run: ActiveRun, name: str | int) -> RunRecord:
-    """Return the champion by its name; `latest` is the last completed run with predictions outside this run's sweep.
+    """Return the champion by its name; `latest` and `best` are looked for outside this run's sweep.
 
     Raises
     ------
@@ -171,31 +171,23 @@ def find_champion(run: ActiveRun, name: str | int) -> RunRecord:
     """
     # YAML reads a run's id that consists of digits as a number
     outputs, name = Path(str(run.config["outputs"])), str(name)
+    own = _outer_folder(run.folder)
 
     def search() -> RunRecord:
-        return _latest_run(run, outputs) if name == "latest" else _named_run(outputs, name)
+        try:
+            # a run of the same sweep is no champion: the comparison would depend on the order in which runs end
+            return find_run(outputs, name, "table of predictions", lambda folder: _outer_folder(folder) != own)
+        except NotFoundError as error:
+            if is_chosen(name):
+                message = f"{RUN_PATH}: {outputs} has no completed run to compare with"
+                raise ConfigError(message, "train one first, or name another run") from None
+            raise NotFoundError(f"{RUN_PATH}: {error.message}", f"see: {command('runs', outputs=outputs)}") from None
+        except RequestError as error:
+            raise ConfigError(f"{RUN_PATH}: {error.message}", *error.hints) from None
 
-    # the run that is latest when a sweep begins stays the champion of all its runs
+    # one champion for all runs of a worker, whatever ends meanwhile
     record: RunRecord = run.cached("champion", (name, str(outputs)), search)
     return record
-
-
-def _named_run(outputs: Path, name: str) -> RunRecord:
-    try:
-        return find_run(outputs, name)
-    except NotFoundError as error:
-        raise NotFoundError(f"{RUN_PATH}: {error.message}", f"see: {command('runs', outputs=outputs)}") from None
-
-
-def _latest_run(run: ActiveRun, outputs: Path) -> RunRecord:
-    for record in sorted(read_records(outputs), key=lambda record: (record.started, record.id), reverse=True):
-        # a run of the same sweep is no champion: the comparison would depend on the order in which runs end
-        own = _outer_folder(record.folder) == _outer_folder(run.folder)
-        if record.state == "completed" and not own and RunFolder(record.folder).predictions.is_file():
-            return record
-    raise ConfigError(
-        f"{RUN_PATH}: {outputs} has no completed run to compare with", "train one first, or name another run"
-    )
 
 
 def _outer_folder(folder: Path) -> Path:

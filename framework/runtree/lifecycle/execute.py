@@ -16,17 +16,17 @@ from typing import Any
 from runtree.config.build import build
 from runtree.config.freeze import FrozenConfig
 from runtree.config.resources import compute_arguments, read_resources
-from runtree.contract.errors import Pruned, RuntreeError
+from runtree.contract.errors import MissingError, NotFoundError, Pruned, RequestError, RuntreeError
 from runtree.contract.protocols import Hooks, TargetResolver
 from runtree.contract.run import Stage
 from runtree.contract.storage import system_error, system_fault
 from runtree.contract.types import Metric, RunRecord
 from runtree.lifecycle.outcome import describe_state, final_record, first_record, wrap_error
 from runtree.lifecycle.score import score
-from runtree.lifecycle.stages import SAVE, choose_stages, run_stage, write_data_summary
+from runtree.lifecycle.stages import FIT, SAVE, choose_stages, run_stage, write_data_summary
 from runtree.lifecycle.trackers import WithTrackers, with_trackers
 from runtree.records.environment import environment
-from runtree.records.layout import RunFolder, release_folder
+from runtree.records.layout import FolderState, RunFolder, discard_folder, folder_state, release_folder
 from runtree.records.manifest import write_manifest
 from runtree.records.record import write_record
 from runtree.records.run_log import log_to_file
@@ -103,6 +103,7 @@ def execute(
     # the config is written before anything can fail, so that even a run that is killed can be repeated from its folder
     folder = request.open_folder()
     durable = request.keep is None
+    before = folder_state(folder)
     try:
         write_yaml(folder.config, request.frozen.written, durable)
     except OSError as error:
@@ -156,6 +157,9 @@ def execute(
             hooks.moment("run_failed", run=run, error=error)
             if isinstance(error, KeyboardInterrupt):
                 raise
+            # a run of a sweep is counted there, and has its record
+            if request.sweep is None and is_refusal(error) and not has_learnt(run, before):
+                discard_folder(folder, before)
             # first what ended the run; that its record could not be written either is in the hints
             if (fault := system_fault(error) or unwritten) is not None:
                 raise system_error(fault, folder.path, *describe_state(record, written=unwritten is None)) from error
@@ -166,6 +170,17 @@ def execute(
         request.on_end(record)
         hooks.moment("run_finished", run=run, record=record)
     return run
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Return whether an error says that the request cannot be done, rather than that a run went wrong."""
+    return isinstance(error, RequestError | MissingError | NotFoundError)
+
+
+def has_learnt(run: ActiveRun, before: FolderState) -> bool:
+    """Return whether a run has fitted anything that is worth to be kept: a model, an iteration, a fold."""
+    after = folder_state(RunFolder(run.folder))
+    return FIT in run.stage_seconds or (after.history, after.folds) != (before.history, before.folds)
 
 
 def try_to_record(folder: RunFolder, record: RunRecord, durable: bool) -> OSError | None:

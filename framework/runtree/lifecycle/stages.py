@@ -35,6 +35,7 @@ from runtree.training.fit_plan import make_fit_plan, resolve_fit_options
 
 log = logging.getLogger(__name__)
 
+FIT = "fit"
 SAVE = "save"  # a run of a sweep that is not kept ends before this stage
 REPORT = "report"
 
@@ -45,8 +46,8 @@ def stages() -> list[Stage]:
         Stage("load", load_stage),
         Stage("check", check_stage, after="load"),
         Stage("split", split_stage, after="check"),
-        Stage("fit", fit_stage, after="split"),
-        Stage("score", score, after="fit"),
+        Stage(FIT, fit_stage, after="split"),
+        Stage("score", score, after=FIT),
         Stage(SAVE, save, after="score"),
         Stage(REPORT, report, after=SAVE),
     ]
@@ -55,7 +56,7 @@ def stages() -> list[Stage]:
 def stages_before_fit(hooks: Hooks, config: Mapping[str, Any]) -> list[Stage]:
     """Return the stages that load, check and split the table, those of plugins among them, in their order."""
     ordered = choose_stages(list(hooks.contributions("register_stages")), config)
-    return ordered[: [stage.name for stage in ordered].index("fit")]
+    return ordered[: [stage.name for stage in ordered].index(FIT)]
 
 
 def choose_stages(stages: Sequence[tuple[str, Stage]], config: Mapping[str, Any]) -> list[Stage]:

@@ -191,6 +191,33 @@ def use_run_folder(path: Path) -> RunFolder:
     return folder
 
 
+@dataclass(frozen=True)
+class FolderState:
+    """What a folder holds when a run begins in it: names of its files, and the bytes of two that grow with the fit."""
+
+    names: frozenset[str]
+    history: int
+    folds: int
+
+
+def folder_state(folder: RunFolder) -> FolderState:
+    """Return what a folder holds now."""
+    sizes = [file.stat().st_size if file.is_file() else 0 for file in (folder.history, folder.folds)]
+    return FolderState(frozenset(path.name for path in folder.path.iterdir()), *sizes)
+
+
+def discard_folder(folder: RunFolder, before: FolderState) -> None:
+    """Remove what a run that was refused has written; that of an earlier run, or of the user, stays."""
+    if RunFolder.record.name in before.names:  # a run that was to be continued
+        return
+    for path in list(folder.path.iterdir()):
+        if path.name not in before.names or path == folder.config:
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    with suppress(OSError):  # not empty
+        folder.path.rmdir()
+
+
 def release_folder(folder: RunFolder) -> None:
     """Remove the folder of a run if nothing was written into it: it is no run, and shows in no listing."""
     with suppress(OSError):

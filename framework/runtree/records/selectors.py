@@ -1,16 +1,12 @@
-"""The runs that words on a command line mean: `latest`, paths, names of experiments and sweeps, beginnings of ids."""
+"""The runs that words on a command line mean: paths, names of experiments and sweeps, beginnings of ids."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runtree.contract.commands import command
 from runtree.contract.errors import NotFoundError, nearest
-from runtree.contract.model_version import SCHEME
 from runtree.contract.types import RunRecord
 from runtree.records.index import RunIndex, query_index
-from runtree.records.layout import RunFolder
-from runtree.records.model_versions import find_version, registry_root
-from runtree.records.record import read_record
 
 
 def read_records(outputs: Path) -> Iterator[RunRecord]:
@@ -21,29 +17,6 @@ def read_records(outputs: Path) -> Iterator[RunRecord]:
 def run_ids(outputs: Path) -> list[str]:
     """Return the id of every run."""
     return query_index(outputs, lambda runs: list(runs.column("id").values()))
-
-
-def find_run(outputs: Path, selector: str, completed: bool = False) -> RunRecord:
-    """Return the run that `selector` means: `latest`, a path, or the unique beginning of an id or a fingerprint.
-
-    ``models:/NAME@ALIAS`` means the copy of a run in the registry.
-
-    With `completed`, `latest` is the latest completed run, which has a model, if there is any.
-
-    Raises
-    ------
-    NotFoundError
-        The selector means no run, or more than one.
-    """
-    if selector.startswith(SCHEME):
-        return read_record(RunFolder(find_version(registry_root(), selector).folder))
-    as_path = RunFolder(Path(selector))
-    if as_path.record.is_file():
-        return read_record(as_path)
-    records = query_index(outputs, lambda runs: runs.read_records([_find_row(runs, selector, completed)]))
-    if not records:
-        raise NotFoundError(f"{selector}: its record cannot be read any more", _see_runs(outputs))
-    return records[0]
 
 
 def select_rows(runs: RunIndex, words: Sequence[str]) -> list[int]:
@@ -66,14 +39,17 @@ def _see_runs(outputs: Path) -> str:
     return f"see: {command('runs', outputs=outputs)}"
 
 
-def _find_row(runs: RunIndex, selector: str, completed: bool) -> int:
+def find_row(runs: RunIndex, selector: str) -> int:
+    """Return the row whose id is `selector`, or the only one whose id or fingerprint begins with it.
+
+    Raises
+    ------
+    NotFoundError
+        There is none, or more than one.
+    """
     latest = runs.rows(sort="started", limit=1)
     if not latest:
         raise NotFoundError(f"no runs in {runs.outputs}", "train one: runtree train")
-    if selector == "latest":
-        states = runs.column("state") if completed else {}
-        done = (row for row in runs.rows(sort="started") if states[row] == "completed") if completed else iter(latest)
-        return next(done, latest[0])
     ids, fingerprints = runs.column("id"), runs.column("fingerprint:config")
     # a whole id wins over the beginning of another: -2 is appended to an id whose second was taken
     matching = _filter(ids, lambda name: name == selector) or [
@@ -90,9 +66,7 @@ def _find_row(runs: RunIndex, selector: str, completed: bool) -> int:
 
 def _rows_of_word(runs: RunIndex, word: str) -> list[int]:
     rows = (
-        runs.rows(sort="started", limit=1)
-        if word == "latest"
-        else _rows_below(runs, word)
+        _rows_below(runs, word)
         or _filter(runs.column("experiment"), lambda name: name == word)
         or _rows_of_id(runs, word)
     )

@@ -18,6 +18,7 @@ from runtree.contract.errors import ConfigError, NotFoundError
 from runtree.contract.files import read_regular
 from runtree.contract.fingerprint import IGNORED_GROUPS
 from runtree.contract.types import RunRecord
+from runtree.records.find import is_chosen
 from runtree.records.layout import RunFolder, SweepFolder, timestamp
 from runtree.records.record import new_record, read_record, write_record
 from runtree.records.writer import write_json, write_yaml
@@ -34,7 +35,16 @@ RECHECK_EVALUATOR = "cross_validation"  # `tuner.recheck` evaluates the best tri
 
 @dataclass
 class Tasks:
-    """Makes the jobs of a sweep, and does the file work of its runs."""
+    """Makes the jobs of a sweep, and does the file work of its runs.
+
+    Attributes
+    ----------
+    session
+        Which session of the sweep this is.
+    champion
+        The run that `latest` or `best` in ``evaluator.benchmark.run`` meant when the sweep began: its workers look for
+        it at different times.
+    """
 
     composer: Composer
     spaces: Sequence[SearchSpace]
@@ -44,7 +54,8 @@ class Tasks:
     overrides: SweepOverrides
     objectives: MetricDirections
     prunes: bool = False
-    session: int = 1  # which session of the sweep this is
+    session: int = 1
+    champion: str | None = None
 
     def __post_init__(self) -> None:
         self._spaces = {space.name: space for space in self.spaces}
@@ -92,7 +103,7 @@ class Tasks:
         frozen = self.config(run, trial)
         return RunRequest(
             run.number,
-            frozen.config,
+            self._with_champion(frozen.config),
             frozen.fingerprint,
             self.folder.run(run.number).path.absolute(),
             self.folder.path.name,
@@ -104,6 +115,13 @@ class Tasks:
             self.prunes,
             self.options.prediction_bytes,
         )
+
+    def _with_champion(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        benchmark = config["evaluator"].get("benchmark") or {}
+        if self.champion is None or not is_chosen(str(benchmark.get("run"))):
+            return config
+        named = {**benchmark, "run": self.champion}  # evaluations do not belong to the fingerprint
+        return {**config, "evaluator": {**config["evaluator"], "benchmark": named}}
 
     def count_predictions(self, run: RunState) -> None:
         """Count the validation predictions of a run that has ended; beyond the limit those of the worst are removed."""

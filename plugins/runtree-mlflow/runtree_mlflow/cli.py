@@ -75,8 +75,8 @@ def select_folders(outputs: Path, what: str | None) -> list[Path]:
     NotFoundError
         There is no such run, sweep or experiment.
     """
+    from runtree.records.find import find_run
     from runtree.records.layout import find_sweep
-    from runtree.records.selectors import find_run
 
     if what is None or (outputs / what).is_dir():
         places = [outputs / what] if what else sorted(path for path in outputs.glob("*") if path.is_dir())

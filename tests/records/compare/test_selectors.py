@@ -1,12 +1,12 @@
-"""What words mean: `latest`, paths, experiments, sweeps, beginnings of ids."""
+"""What words mean: `latest`, `best`, paths, experiments, sweeps, beginnings of ids."""
 
 from pathlib import Path
 
 import pytest
 
-from runtree.contract.errors import NotFoundError
+from runtree.contract.errors import NotFoundError, RequestError
+from runtree.records.find import find_rows, find_run
 from runtree.records.index import open_index
-from runtree.records.selectors import select_rows
 
 SWEEP = "20260101-000000-sweep"
 IDS = ["20260101-000000-aaaa0000", "20260102-000000-bbbb0000"]
@@ -22,7 +22,7 @@ def tree(write):
 
 
 def ids(runs, *words):
-    return [runs.column("id")[row] for row in select_rows(runs, words)]
+    return [runs.column("id")[row] for row in find_rows(runs, words)]
 
 
 OF_SWEEP = [f"{SWEEP}/000{number}" for number in range(3)]
@@ -32,6 +32,9 @@ OF_SWEEP = [f"{SWEEP}/000{number}" for number in range(3)]
     ("words", "expected"),
     [
         (["latest"], [IDS[1]]),
+        (["churn/latest"], [OF_SWEEP[2]]),
+        ([f"{SWEEP}/latest"], [OF_SWEEP[2]]),
+        ([f"outputs/churn/{SWEEP}/latest", "0001"], OF_SWEEP[1:]),
         (["churn"], [*OF_SWEEP, IDS[0]]),
         ([SWEEP], OF_SWEEP),
         (["20260101-000000-s"], OF_SWEEP),
@@ -73,4 +76,45 @@ def test_a_run_of_another_tree_is_told_of(tree, write):
 
 def test_nothing_to_compare_is_told(folder):
     with pytest.raises(NotFoundError, match="no runs in outputs"):
-        select_rows(open_index(Path("outputs")), ["latest"])
+        find_rows(open_index(Path("outputs")), ["latest"])
+
+
+@pytest.fixture
+def scored(write):
+    """Write four completed runs of one table, of which the third is the best, and a later one that failed."""
+    for number, score in enumerate((0.5, 0.7, 0.9, 0.6)):
+        write(f"2026010{number + 1}-000000-aaaa0000", score=score, config={"algorithm.alpha": number})
+    write("20260109-000000-bbbb0000", config={"algorithm.alpha": 9}, state="failed", metrics={})
+    return Path("outputs")
+
+
+def test_best_is_the_run_that_the_verb_selects_wherever_latest_is_taken(scored, runtree):
+    best, latest = "20260103-000000-aaaa0000", "20260109-000000-bbbb0000"
+    assert find_run(scored, "best").id == best
+    assert find_run(scored, "latest").id == latest
+    assert f"best     {best}" in runtree("best").out
+    assert best in runtree("show", "best").out
+    said = runtree("diff", "best", "latest").out
+    assert best in said and latest in said
+    assert best in runtree("compare", "best", "20260101").out
+    assert best in runtree("rerun", "best").err + runtree("report", "best").out
+
+
+def test_what_a_verb_needs_decides_among_the_latest_and_the_best_and_is_told(scored, caplog):
+    for name in ("20260101-000000-aaaa0000", "20260103-000000-aaaa0000"):
+        [folder] = scored.glob(f"*/{name}")
+        (folder / "model").mkdir()
+        (folder / "model" / "model.json").write_text("{}")
+    assert find_run(scored, "best", "model").id == "20260103-000000-aaaa0000"
+    assert caplog.text == ""
+    assert find_run(scored, "latest", "model").id == "20260103-000000-aaaa0000"
+    assert "20260109-000000-bbbb0000, which began later, is failed" in caplog.text
+    others = find_run(scored, "latest", "model", lambda folder: not folder.name.startswith("20260103"))
+    assert others.id == "20260101-000000-aaaa0000"
+
+
+def test_no_best_among_runs_that_are_not_comparable(scored, write):
+    write("20260108-000000-cccc0000", place="outputs/loans", experiment="loans", fingerprints={"data": "other"})
+    with pytest.raises(RequestError, match=r"best: these runs are not comparable"):
+        find_run(scored, "best")
+    assert find_run(scored, "loans/best").id == "20260108-000000-cccc0000"

@@ -19,9 +19,9 @@ from runtree.records.compare.configurations import (
 from runtree.records.compare.pairwise_test import PairwiseTest, have_equal_scores, measure_dispersion, run_pairwise_test
 from runtree.records.compare.run_data import RunData, count_test_accesses
 from runtree.records.compare.table import CompareRequest, ComparisonRow, ComparisonTable, Correction, KnownMetrics
+from runtree.records.find import find_rows
 from runtree.records.index import RunIndex
 from runtree.records.query import RunQuery, matching_rows
-from runtree.records.selectors import select_rows
 
 DUMMY = "dummy"
 
@@ -67,12 +67,12 @@ def compare_runs(runs: RunIndex, request: CompareRequest, known: KnownMetrics) -
 
 
 def _select_rows(runs: RunIndex, request: CompareRequest) -> list[int]:
-    rows = select_rows(runs, request.words)
+    rows = find_rows(runs, request.words)
     if request.where:
         matching = set(matching_rows(runs, RunQuery(where=request.where)))
         rows = [row for row in rows if row in matching]
     if request.baseline and not _rows_of_algorithm(runs, rows, request.baseline):
-        rows = list(dict.fromkeys([*rows, *select_rows(runs, [request.baseline])]))
+        rows = list(dict.fromkeys([*rows, *find_rows(runs, [request.baseline])]))
     return rows
 
 
@@ -86,7 +86,7 @@ def _find_baseline(runs: RunIndex, configurations: Sequence[Configuration], name
     rows = [row for configuration in configurations for row in configuration.rows]
     wanted = set(_rows_of_algorithm(runs, rows, name or DUMMY))
     if name and not wanted:
-        wanted = set(select_rows(runs, [name]))
+        wanted = set(find_rows(runs, [name]))
     matching = [configuration for configuration in configurations if wanted & set(configuration.rows)]
     if name and not matching:
         raise unknown("baseline", name, {str(name) for name in runs.column("config:algorithm.name").values()})
