@@ -130,3 +130,24 @@ def test_what_is_no_archive_is_not_read(tmp_path, kind):
         file.write_text("text")
     with pytest.raises(RequestError, match=r"model\.skops"):
         load_skops(tmp_path, ())
+
+
+def test_the_archive_is_what_skops_itself_writes_but_for_its_layout(tmp_path):
+    """Ids of objects name the members, so two archives of one model differ in these alone."""
+    import json
+
+    import skops.io
+
+    model, features = a_model("random_forest", "classification")
+    save_skops(model, tmp_path)
+    skops.io.dump(model, tmp_path / "theirs.skops")
+    schemas = []
+    for file in (tmp_path / "model.skops", tmp_path / "theirs.skops"):
+        with zipfile.ZipFile(file) as archive:
+            assert archive.testzip() is None
+            schemas.append((len(archive.namelist()), json.loads(archive.read("schema.json"))))
+    (ours, schema), (theirs, their_schema) = schemas
+    assert ours == theirs
+    assert schema.keys() == their_schema.keys()
+    loaded = skops.io.load(tmp_path / "model.skops", trusted=sorted(TRUSTED))
+    np.testing.assert_array_equal(loaded.predict_proba(features), model.predict_proba(features))
