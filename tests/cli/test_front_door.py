@@ -41,3 +41,8 @@ def test_workers_start_where_the_output_is_thrown_away_and_errors_go_to_a_pipe(t
         cwd=tmp_path,
     )
     assert (process.returncode, process.stderr) == (0, b"")
+
+
+def test_the_version_that_hydras_parser_prints_is_no_failure(runtree):
+    said = runtree("train", "seed=1", "--version")
+    assert (said.code, said.err) == (0, "")

@@ -9,6 +9,7 @@ from runtree.config.hydra_engine import force_open_parameters
 from runtree.config.value_types import as_number, check_type, is_node
 from runtree.contract.errors import ConfigError, unknown
 from runtree.lifecycle.load import TableOptions, table_options
+from runtree.sweeps.options import LoopOptions
 
 # the key of `data`, what arrived, what the message offers
 MEANT = [
@@ -86,3 +87,9 @@ def test_a_mapping_without_fixed_keys_can_be_typed_as_a_whole():
         "++data.types.a=number",
         "data.target=y",
     ]
+
+
+@pytest.mark.parametrize("value", ["20260101-000000-sweep", ["a"], 5])
+def test_a_block_that_is_no_mapping_says_which_key_was_meant(value):
+    with pytest.raises(ConfigError, match=r"^tuner\.warm_start: .* is not a mapping\n.*tuner\.warm_start\.from="):
+        LoopOptions(warm_start=value).warm  # noqa: B018

@@ -203,7 +203,7 @@ def commands_case(chance: random.Random, tree: Path) -> Iterator[Sequence[str]]:
                 words += ["compute.engine=in_process", "tuner.stop.max_runs=2", "tuner.plots=false"] * (verb == "tune")
             yield [verb, *words]
         else:
-            verb = chance.choice([name for name in VERBS if name not in ("init", "stop")])
+            verb = chance.choice([name for name in VERBS if name not in ("init", "stop", "train", "tune")])
             words = verb_words(chance, verb)
             if chance.random() < 0.3:
                 words.insert(chance.randint(0, len(words)), override(chance))

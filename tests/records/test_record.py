@@ -93,3 +93,12 @@ def test_a_selector_that_names_several_runs_or_none_is_refused(tmp_path):
 def test_the_record_is_one_json_document(tmp_path):
     record = keep(tmp_path, "r")
     assert json.loads((record.folder / "run.json").read_text())["schema"] == 1
+
+
+@pytest.mark.parametrize("key", ["overrides", "flags", "missed"])
+@pytest.mark.parametrize("value", [5, "seed=1", [1], [None], {"a": 1}])
+def test_a_record_whose_lists_hold_no_texts_is_damaged(tmp_path, key, value):
+    content = {"id": "a", "experiment": "e", "state": "completed", "started": "", key: value}
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(NotFoundError, match=f"'{key}' is not a list of texts"):
+        read_record(RunFolder(tmp_path))

@@ -302,7 +302,10 @@ def _run_verb(arguments: list[str] | None) -> int:
         # click itself exits after a broken pipe (`| head`), with streams that ignore it
         if sys.stdout is not stdout:
             return 0
-        if not VERBS.keys() & {*(sys.argv[1:] if arguments is None else arguments)}:
+        words = sys.argv[1:] if arguments is None else arguments
+        if "--version" in words and not error.code:  # Hydra's parser has printed it
+            return 0
+        if not VERBS.keys() & {*words}:
             raise
         text = f"an algorithm or a plugin called sys.exit({error.code!r})\n  for the traceback: runtree --traceback …"
         _print_error(text, error)

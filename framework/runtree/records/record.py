@@ -132,9 +132,11 @@ def _checked(content: dict[str, Any], folder: str) -> dict[str, Any]:
         content[key] = content.get(key) or {}
         if not isinstance(content[key], dict):
             raise TypeError(f"'{key}' is not a mapping")
-    content["overrides"] = tuple(content.get("overrides") or ())
-    content["missed"] = tuple(content.get("missed") or ())
-    content["flags"] = tuple(content.get("flags") or ())
+    for key in ("overrides", "flags", "missed"):
+        texts = content.get(key) or ()
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"'{key}' is not a list of texts")
+        content[key] = tuple(texts)
     # a killed process cannot write its end; the lock, which the kernel releases, is the proof
     if content["state"] == "running" and not RunFolder(Path(folder)).is_held():
         content["state"] = content["reason"] = "interrupted"

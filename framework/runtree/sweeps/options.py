@@ -232,6 +232,9 @@ class LoopOptions:
     @property
     def warm(self) -> WarmStartOptions:
         """Read `tuner.warm_start`; raise ConfigError for an unknown key or kind."""
+        if not isinstance(self.warm_start, Mapping | None):
+            message = f"tuner.warm_start: {self.warm_start!r} is not a mapping"
+            raise ConfigError(message, "name the sweep: tuner.warm_start.from=SWEEP")
         node = dict(self.warm_start or {})
         _check_keys("tuner.warm_start", node, WARM_START_KEYS)
         sweeps = node.pop("from", None) or []
