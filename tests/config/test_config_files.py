@@ -136,3 +136,9 @@ def test_a_primary_config_that_cannot_be_read_breaks_no_listing(runtree, conf):
 def test_a_group_or_block_that_is_no_mapping_is_told(name, value):
     with pytest.raises(ConfigError, match=rf"^{name}: .* is no mapping"):
         check_root({"seed": 0, "outputs": "o", "experiment": {"name": "x"}, name: value})
+
+
+def test_a_sweep_refuses_it_too(runtree, folder):
+    said = runtree("train", "-m", "data=iris", "algorithm=dummy", "++fit=1.0", "seed=1,2", "compute.engine=in_process")
+    assert (said.code, said.err.partition("\n")[0]) == (2, "error: fit: 1.0 is no mapping of keys to values")
+    assert not (folder / "outputs").exists()

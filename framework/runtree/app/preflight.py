@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from runtree.app.application import App
 from runtree.config.compose import ComposedBase, Composer
+from runtree.config.freeze import check_blocks
 from runtree.config.provenance import TypedWords
 from runtree.config.resources import Resources, read_resources
 from runtree.contract.errors import ConfigError, RequestError, RuntreeError, unknown
@@ -126,6 +127,7 @@ def read_sweep_overrides(
 ) -> tuple[Composer, SweepOverrides]:
     """Split the overrides; an option that does not exist is refused before any config is composed."""
     groups = request.app.catalogue.groups
+    check_blocks(sweeper.config)
     arguments = [*arguments, *refit_override(sweeper.config, arguments)]
     overrides = split_overrides(arguments, dict(sweeper.params or {}), groups, lambda group: groups[group])
     for group, options in overrides.composed.items():

@@ -30,12 +30,17 @@ GROUPS = ("data", "preprocess", "algorithm", "evaluator", "compute", "tuner")
 BLOCKS = ("experiment", "objective", "fit", "decision")  # mappings of which no file is chosen
 
 
-def check_root(config: Mapping[str, Any]) -> None:
-    """Check the keys that every config has."""
+def check_blocks(config: Mapping[str, Any]) -> None:
+    """Refuse a group or block of keys that is something else, such as ``fit=1``."""
     for name in (*GROUPS, *BLOCKS):
         if name in config and not isinstance(config[name], Mapping):
             choose = f"choose an option: {command('list', name)}" if name in GROUPS else f"set its keys: {name}.KEY=…"
             raise ConfigError(f"{name}: {config[name]!r} is no mapping of keys to values", choose)
+
+
+def check_root(config: Mapping[str, Any]) -> None:
+    """Check the keys that every config has."""
+    check_blocks(config)
     seed = config.get("seed")
     # numpy and scikit-learn take seeds of 32 bits
     # bool is a subclass of int: `seed=true` would be 1
