@@ -9,10 +9,10 @@ from runtree.lifecycle.load import (
     MIN_CLASS_ROWS,
     TableOptions,
     sample_rows,
-    table_fingerprint,
     table_options,
     to_table,
 )
+from runtree.tables.fingerprint import hash_table
 
 
 def table(frame, **options):
@@ -168,7 +168,7 @@ def test_groups_are_no_feature_and_times_are():
 def test_the_fingerprint_sees_values_names_types_and_order():
     base = frame()
     prints = {
-        table_fingerprint(each.drop(columns="y"), each["y"])
+        hash_table(each.drop(columns="y"), each["y"])[0]
         for each in (
             base,
             base.rename(columns={"a": "b"}),

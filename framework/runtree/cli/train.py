@@ -21,6 +21,7 @@ from runtree.cli.format import (
 )
 from runtree.cli.tables import print_table
 from runtree.contract.errors import GateError, RequestError
+from runtree.contract.types import SPLITS
 
 if TYPE_CHECKING:
     from runtree.app import TrainResult
@@ -199,12 +200,13 @@ def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:
     split, data = run.split, run.data
     classes = f", {format_classes(data.classes, data.positive)}" if data.classes else ""
     sizes = f"{len(split.train)}/{len(split.validation)}/{len(split.test)}"
+    how = "predefined" if len(split.given) == len(SPLITS) else run.metadata["split"]
     rows, columns = data.features.shape
     lines = [
         (
             "data",
             f"{data.name}: {rows:,} rows, {columns} columns, target '{data.target.name}' ({data.task}{classes}), "
-            f"{run.metadata['split']} split {sizes}, seed {run.seed}",
+            f"{how} split {sizes}, seed {run.seed}",
         ),
         (
             "fit",

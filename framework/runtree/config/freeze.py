@@ -109,13 +109,27 @@ def freeze(composed: DictConfig | Mapping[str, Any]) -> FrozenConfig:
         # before resolving: Hydra's own node has interpolations that hold only inside a job
         node = OmegaConf.masked_copy(node, [str(name) for name in node if name not in NOT_OF_RUNS])
     with hydra_values(composed):
-        config = _resolve(node)
+        config = _resolve(_with_train_part(node))
     # ${secret:NAME} stands for itself here, so that another password gives the same fingerprint
     frozen = FrozenConfig(config, fingerprint(config, uncounted_paths(node)))
     # evaluated now, because it makes the secrets in it known to the redactor, before anything may fail and quote them
     frozen.written  # noqa: B018
     check_root(config)
     return frozen
+
+
+def _with_train_part(node: DictConfig) -> DictConfig:
+    """Return a config in which a required `data.path` that is not set is that of the train part, if there is one."""
+    data = OmegaConf.select(node, "data")
+    if not OmegaConf.is_dict(data) or not OmegaConf.is_missing(data, "path"):
+        return node
+    train = OmegaConf.select(data, "parts.train")
+    path = train.get("path") if OmegaConf.is_dict(train) else train
+    if not path:
+        return node
+    filled = OmegaConf.masked_copy(node, [str(name) for name in node])
+    OmegaConf.update(filled, "data.path", path)
+    return filled
 
 
 def register_resolvers() -> None:

@@ -20,8 +20,17 @@ from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
 from runtree.contract.errors import RequestError
 from runtree.contract.types import AlgorithmOption
 
-# mappings in which any key may be set: arguments of an imported estimator, types of columns, settings of plugins
-OPEN_PREFIXES = ("algorithm.params.", "data.types.", "tuner.shares", "stages.", "metrics.")
+# mappings in which any key may be set: arguments of an imported estimator, types of columns, keys of other sources,
+# settings of plugins
+OPEN_PREFIXES = (
+    "algorithm.params.",
+    "data.types.",
+    "data.parts",
+    "data.storage",
+    "tuner.shares",
+    "stages.",
+    "metrics.",
+)
 
 # flags of Hydra that do nothing here, and what does it instead
 REFUSED_FLAGS = {

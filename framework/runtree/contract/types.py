@@ -231,6 +231,8 @@ class Table:
     values that can be compared and sorted; `aside` the columns that are not features. `types` are the declared types of
     columns, by which later rows are read, too, and `notes` says of columns what may be meant otherwise than was read.
     `sources` says where the rows came from: kind, name, rows, and of text files the separator and encoding found.
+    `parts` holds for each row the split that `data.parts` puts it in; `sketch` the hashes of columns and blocks of rows
+    by which a later table is compared with this one.
     """
 
     features: "pd.DataFrame"
@@ -246,6 +248,8 @@ class Table:
     types: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     sources: tuple[Mapping[str, Any], ...] = ()
+    parts: "pd.Series[Any] | None" = None
+    sketch: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def positive(self) -> Any:
@@ -255,13 +259,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Split:
-    """Row positions of each split (disjoint int64 arrays); `id` hashes them, `notes` says what is not as requested."""
+    """Row positions of each split (disjoint int64 arrays).
+
+    `id` hashes them, `notes` says what is not as requested, `given` names those that `data.parts` gives.
+    """
 
     train: "np.ndarray[Any, Any]"
     validation: "np.ndarray[Any, Any]"
     test: "np.ndarray[Any, Any]"
     id: str
     notes: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
 
     def rows(self, part: str) -> "np.ndarray[Any, Any]":
         """Return the row positions of a split."""

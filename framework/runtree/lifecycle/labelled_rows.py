@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from runtree.config.build import build
-from runtree.contract.errors import ConfigError, DataError, RuntreeError, first_line, unknown
+from runtree.contract.errors import DataError, RuntreeError, first_line, unknown
 from runtree.contract.predictions import Predictions, apply_preprocessing, predict
 from runtree.contract.protocols import TargetResolver
 from runtree.contract.types import RunRecord, Table
@@ -13,14 +12,14 @@ from runtree.lifecycle.load import (
     TableOptions,
     as_text,
     load,
-    load_frame,
     sample_rows,
     source_node,
-    table_fingerprint,
     table_options,
 )
 from runtree.lifecycle.predict import BATCH_ROWS, Predictor, RowCounts, row_notes
+from runtree.lifecycle.sources import read_sources
 from runtree.records.layout import RunFolder
+from runtree.tables.fingerprint import hash_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,14 +88,12 @@ def read_labelled(
         The rows cannot be read, lack columns or the target, or hold values that the model was not trained with.
     """
     options = table_options(config["data"])
-    source = build(source_node(config["data"]), "data", trust)
-    if not callable(getattr(source, "load", None)):
-        raise ConfigError(f"data: {type(source).__name__} is not a data source: it has no method 'load'")
     # what was text in training is text here too, where a file holds digits alone
     texts = {name for name, contract in predictor.columns.items() if contract.is_text}
     texts |= {options.target} if predictor.classes and isinstance(predictor.classes[0], str) else set()
     reading = replace(predictor.reading, texts=frozenset(texts))
-    frame = load_frame(source, reading)
+    # the tables that were joined in training are joined here too; which rows were of which part is of no use
+    frame = read_sources(source_node(config["data"]), {}, options.join, reading, (), trust).frame
     frame = frame.rename(columns=str)
     if not len(frame):
         raise DataError("data: the table has no rows")
@@ -128,7 +125,7 @@ def _make_table(
         target=target,
         task="classification" if predictor.classes else "regression",
         classes=predictor.classes,
-        fingerprint=table_fingerprint(features, target),
+        fingerprint=hash_table(features, target)[0],
         name=name,
         groups=read_groups(frame[options.group]) if options.group in frame.columns else None,
         aside=frame.drop(columns=[options.target, *(column for column in features if column in frame)]),

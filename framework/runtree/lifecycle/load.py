@@ -1,17 +1,18 @@
 """The stage load: the keys that all data sources share, and a source's table, checked."""
 
 import hashlib
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from runtree.config.build import build, check_arguments, check_required
+from runtree.config.build import check_arguments, check_required
 from runtree.contract.errors import ConfigError, DataError, unknown
 from runtree.contract.protocols import TargetResolver
 from runtree.contract.run import Run
-from runtree.contract.types import TASKS, Table, Task
+from runtree.contract.types import SPLITS, TASKS, Table, Task
+from runtree.lifecycle.sources import read_sources
 from runtree.tables.csv_files import Reading
+from runtree.tables.fingerprint import hash_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,9 @@ class TableOptions:
     time: str | None = None
     types: dict[str, Any] = field(default_factory=dict)
     missing: list[Any] = field(default_factory=lambda: ["auto"])
+    parts: dict[str, Any] = field(default_factory=dict)
+    join: list[Any] = field(default_factory=list)
+    fingerprint: str | int | None = None
 
     @property
     def reading(self) -> Reading:
@@ -146,6 +150,7 @@ def as_text(label: Any) -> str:
 if TYPE_CHECKING:
     import pandas as pd
 
+PART = "\0part"  # the column with the parts of rows, while they are sampled
 MAX_INTEGER_CLASSES = 20  # an integer target with more distinct values is a regression
 
 
@@ -157,42 +162,35 @@ def source_node(node: Mapping[str, Any]) -> dict[str, Any]:
 def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     """Build the data source and return its table."""
     options = table_options(config["data"])
-    source = build(source_node(config["data"]), "data", trust)
-    if not callable(getattr(source, "load", None)):
-        raise ConfigError(f"data: {type(source).__name__} is not a data source: it has no method 'load'")
-    frame = load_frame(source, options.reading)
+    node = source_node(config["data"])
+    rows = read_sources(node, options.parts, options.join, options.reading, options.drop or (), trust)
     decimal = str(config["data"].get("decimal", "."))
-    table = to_table(frame, options, str(config["data"].get("name", "data")), int(config["seed"]), decimal)
-    if callable(getattr(source, "notes", None)):
-        used = frame.drop(columns=options.drop or [])
-        table = replace(table, notes=(*table.notes, *source.notes(used, options.reading)))
-    if getattr(source, "origin", None) is not None:
-        table = replace(table, sources=(source.origin.describe(),))
-    if not callable(getattr(source, "fingerprint", None)):
+    name = str(config["data"].get("name", "data"))
+    table = to_table(rows.frame, options, name, int(config["seed"]), decimal, rows.parts)
+    table = replace(table, notes=(*table.notes, *rows.notes), sources=rows.sources)
+    if not rows.content:
         return table
     # a table of file names stays equal when the content of the files changes, so the source adds a hash of the content
-    both = f"{table.fingerprint}:{source.fingerprint(frame)}"
+    both = f"{table.fingerprint}:{rows.content}"
     return replace(table, fingerprint=hashlib.sha256(both.encode()).hexdigest())
 
 
-def load_frame(source: Any, reading: Reading) -> "pd.DataFrame":
-    """Return the rows of a data source, with the words of `data.missing` as missing values."""
-    from runtree.tables.declared import apply_missing
-
-    if "reading" in inspect.signature(source.load).parameters:
-        frame: pd.DataFrame = source.load(reading=reading)
-        return frame
-    return apply_missing(source.load(), reading)
-
-
-def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int, decimal: str = ".") -> Table:
+def to_table(
+    frame: "pd.DataFrame",
+    options: TableOptions,
+    name: str,
+    seed: int,
+    decimal: str = ".",
+    parts: "pd.Series[Any] | None" = None,
+) -> Table:
     """Check a data frame and separate features, target, and the columns to split by; each is read as its type."""
     from runtree.tables import declared, roles
     from runtree.tables.notes import column_notes
 
     check_frame(frame, options)
     # sampled before the task is chosen: task, classes and fingerprint describe the rows that are used
-    frame = sample_rows(frame, options, seed)
+    frame = sample_rows(frame if parts is None else frame.assign(**{PART: parts.to_numpy()}), options, seed)
+    parts = None if parts is None else frame.pop(PART)
     types = dict(options.reading.types)
     declared.check_types(types, [str(column) for column in frame.columns])
     frame = declared.apply_types(frame, types, decimal)
@@ -216,12 +214,17 @@ def to_table(frame: "pd.DataFrame", options: TableOptions, name: str, seed: int,
     if features.shape[1] == 0:
         raise DataError("data: no feature columns are left", f"target and dropped: {', '.join(excluded)}")
     groups = roles.read_groups(frame[options.group]) if options.group else None
+    fingerprint, sketch = hash_table(features, target)
+    if parts is not None:
+        fingerprint = hashlib.sha256(f"{fingerprint}:{','.join(parts)}".encode()).hexdigest()
     return Table(
         features=features,
         target=target,
         task=task,
         classes=put_positive_last(classes, options.positive),
-        fingerprint=table_fingerprint(features, target),
+        fingerprint=fingerprint,
+        sketch=sketch,
+        parts=parts,
         name=name,
         reason=reason,
         groups=groups,
@@ -316,28 +319,20 @@ def holds_few_whole_numbers(target: "pd.Series[Any]") -> bool:
     return plain and len(labels) <= MAX_INTEGER_CLASSES
 
 
-def table_fingerprint(features: "pd.DataFrame", target: "pd.Series[Any]") -> str:
-    """Hash names, types and values: sha256 over pandas' row hashes."""
-    from pandas.util import hash_pandas_object
-
-    # the dtype is hashed too, since the row hashes of an int8 and an int64 are equal. The NUL keeps the target apart
-    # from a feature of the same name
-    digest = hashlib.sha256()
-    for name, column in [*features.items(), ("\0target", target)]:
-        digest.update(f"{name}:{column.dtype}\n".encode())
-        # row hashes instead of the values' bytes: text columns hold pointers, whose bytes differ in each process
-        digest.update(hash_pandas_object(column, index=False).to_numpy().tobytes())
-    return digest.hexdigest()
-
-
 def describe_table(run: Run) -> dict[str, Any]:
     """Return the content of `data.json`."""
-    table = run.data
+    parts = {part: len(run.split.rows(part)) for part in SPLITS}
+    notes = [*run.data.notes, *run.split.notes]
+    return {**describe_content(run.data), "notes": notes, "split": {"id": run.split.id, **parts}}
+
+
+def describe_content(table: Table) -> dict[str, Any]:
+    """Return what `data.json` says about a table before it is split."""
     return {
         "name": table.name,
         "rows": len(table.features),
         "sources": [dict(source) for source in table.sources],
-        "notes": [*table.notes, *run.split.notes],
+        "notes": list(table.notes),
         "task": table.task,
         "why": table.reason,
         "target": {
@@ -356,5 +351,5 @@ def describe_table(run: Run) -> dict[str, Any]:
             for name, column in table.features.items()
         ],
         "fingerprint": table.fingerprint,
-        "split": {"id": run.split.id, **{part: len(run.split.rows(part)) for part in ("train", "validation", "test")}},
+        "sketch": dict(table.sketch),
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.run import Run
-from runtree.contract.types import Split, Table
+from runtree.contract.types import SPLITS, Split, Table
 from runtree.lifecycle.load import TableOptions, table_options
 
 if TYPE_CHECKING:
@@ -35,18 +35,34 @@ def split(table: Table, options: TableOptions, seed: int, holds_out: bool) -> Sp
     import numpy as np
 
     strategy = choose_strategy(table, options)
-    rows = np.arange(len(table.features))
-    # two times at least, if a validation split is taken from the rest
-    times = 2 if holds_out else 1
-    rest, test = take_split(table, rows, options.test_size, "data.test_size", strategy, seed, times)
-    train, validation = rest, rows[:0]
-    if holds_out:
-        train, validation = take_split(table, rest, options.validation_size, "data.validation_size", strategy, seed)
-    notes = tie_notes(table, options, strategy, validation, test)
+    train = np.arange(len(table.features))
+    given = given_rows(table)
+    train, validation = given.get("train", train), given.get("validation", train[:0])
+    if "test" in given:
+        test = given["test"]
+    else:
+        # two times at least, if a validation split is taken from the rest
+        times = 2 if holds_out and "validation" not in given else 1
+        train, test = take_split(table, train, options.test_size, "data.test_size", strategy, seed, times)
+    if not holds_out:
+        train, validation = np.concatenate([train, validation]), validation[:0]
+    elif "validation" not in given:
+        train, validation = take_split(table, train, options.validation_size, "data.validation_size", strategy, seed)
+    taken = {"validation": validation, "test": test} | dict.fromkeys(given, train[:0])
+    notes = tie_notes(table, options, strategy, taken["validation"], taken["test"])
     # sorted: a split is a set of rows. In the order of the table, runs see rows in an order that no splitter decides
     train, validation, test = np.sort(train), np.sort(validation), np.sort(test)
     check_train_classes(table, train)
-    return Split(train, validation, test, split_id(train, validation, test), notes)
+    return Split(train, validation, test, split_id(train, validation, test), notes, tuple(given))
+
+
+def given_rows(table: Table) -> "dict[str, Rows]":
+    """Return the rows of each split that `data.parts` gives; the train part is what the others are taken from."""
+    import numpy as np
+
+    if table.parts is None:
+        return {}
+    return {part: np.flatnonzero(table.parts == part) for part in SPLITS if (table.parts == part).any()}
 
 
 def choose_strategy(table: Table, options: TableOptions) -> str:

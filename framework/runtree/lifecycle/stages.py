@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from runtree.config.build import build, build_algorithm
@@ -26,9 +27,11 @@ from runtree.lifecycle.load import table_options
 from runtree.lifecycle.save import report, save
 from runtree.lifecycle.score import check_objective_rows, score
 from runtree.records.layout import RunFolder
+from runtree.records.tables import pinned_table
 from runtree.records.user_code import find_sources, write_sources
 from runtree.records.writer import write_json
 from runtree.statistics import metrics
+from runtree.tables.fingerprint import check_pin
 from runtree.training.active_run import ActiveRun
 from runtree.training.decision import check_decision, read_decision
 from runtree.training.fit_plan import make_fit_plan, resolve_fit_options
@@ -190,6 +193,9 @@ def load_stage(run: ActiveRun) -> None:
     # the whole node is the key: two runs share a table only if every option of the source is equal
     key = json.dumps([config["data"], seed], sort_keys=True, default=str)
     run.data = run.cached("data", key, lambda: load.load(config, run.trust))
+    if (pin := table_options(config["data"]).fingerprint) is not None:
+        description = load.describe_content(run.data)
+        check_pin(pin, run.data.fingerprint, description, lambda: pinned_table(Path(config["outputs"]), str(pin)))
     log.info("data %s: %d rows x %d columns", run.data.name, *run.data.features.shape)
     log.info("task %s: %s", run.data.task, run.data.reason)
     for note in run.data.notes:

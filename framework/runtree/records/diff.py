@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runtree.contract.fingerprint import affects_fingerprint
@@ -11,6 +11,7 @@ from runtree.records.layout import RunFolder
 from runtree.records.plugin_identity import entry_text
 from runtree.records.reader import RunReader, flatten, read_json
 from runtree.records.user_code import module_hashes
+from runtree.tables.fingerprint import describe_changes
 
 ABSENT = object()
 EVALUATION = "evaluator."  # with another evaluator, a metric of the same name is another metric
@@ -77,6 +78,7 @@ def diff(first: RunRecord, second: RunRecord) -> Diff:
     """Compare two runs. A file that is missing or damaged is a note, never an error."""
     records = (first, second)
     data, data_notes = _read_both(_read_data, records)
+    table = _compare("data", data, data_notes)
     environments, notes = _read_both(lambda record: RunReader(record.folder).read_environment(), records)
     # the revision has a section of its own, because it needs notes of its own
     code = [
@@ -89,7 +91,7 @@ def diff(first: RunRecord, second: RunRecord) -> Diff:
     ]
     sections = (
         _compare("config", [record.config for record in records], nested=False),
-        _compare("data", data, data_notes),
+        replace(table, notes=(*table.notes, *_table_changes(records))),
         _compare("environment", environments, notes),
         _compare("code", code, _code_notes(code)),
         _compare("metrics", [record.metrics for record in records]),
@@ -110,7 +112,20 @@ def _read_data(record: RunRecord) -> Part:
         return known | {"task": record.task}, fault
     columns = content.get("columns")
     named = [column for column in columns if isinstance(column, dict)] if isinstance(columns, list) else []
-    return {**content, "columns": {str(column.get("name")): {**column, "name": None} for column in named}}, None
+    # hashes say nothing to a reader; what they tell is in the notes
+    shown = {key: value for key, value in content.items() if key != "sketch"}
+    return {**shown, "columns": {str(column.get("name")): {**column, "name": None} for column in named}}, None
+
+
+def _table_changes(records: Sequence[RunRecord]) -> tuple[str, ...]:
+    """Return what changed between the tables of two runs, by the hashes that they keep of them."""
+    before, now = (RunReader(record.folder).data for record in records)
+    if not before or not now or before.get("fingerprint") == now.get("fingerprint"):
+        return ()
+    try:
+        return tuple(describe_changes(before, now))
+    except (AttributeError, KeyError, TypeError, ValueError):  # a file that someone changed
+        return ()
 
 
 def _read_both(

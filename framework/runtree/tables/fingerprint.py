@@ -1,0 +1,164 @@
+"""The fingerprint of a table, a sketch of its rows by which a later table is compared with it, and the pinned one."""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+MAX_BLOCKS = 128  # of rows in a sketch
+MASK = (1 << 64) - 1
+SHOWN = 12  # digits of a fingerprint in a message
+
+
+def hash_table(features: "pd.DataFrame", target: "pd.Series[Any]") -> tuple[str, dict[str, Any]]:
+    """Return the fingerprint of a table, and a sketch of its rows.
+
+    The fingerprint is sha256 over names, types and pandas' row hashes. The sketch has a hash of each column and of each
+    block of rows, at most `MAX_BLOCKS`. Blocks have a power of two rows, and the hash of a block is a sum, so that the
+    sketch of a table can be compared with that of one that has grown.
+    """
+    import numpy as np
+
+    rows, size = len(target), 1
+    while rows > size * MAX_BLOCKS:
+        size *= 2
+    digest = hashlib.sha256()
+    total = np.zeros(rows, dtype=np.uint64)
+    by_column: dict[str, str] = {}
+    with np.errstate(over="ignore"):
+        positions = np.arange(rows, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(1)
+        # the NUL keeps the target apart from a feature of the same name
+        for place, (name, column) in enumerate([*features.items(), ("\0target", target)]):
+            hashes = _update(digest, name, column)
+            # by position: else two rows that change places would be as before
+            mixed = (hashes ^ positions) * np.uint64(2 * place + 0x2545F4914F6CDD1D)
+            by_column[str(column.name)] = f"{int(mixed.sum(dtype=np.uint64)):016x}"
+            total += mixed
+        blocks = np.add.reduceat(total, np.arange(0, rows, size)) if rows else total
+    sketch = {"block": size, "rows": [f"{int(block):016x}" for block in blocks], "columns": by_column}
+    return digest.hexdigest(), sketch
+
+
+def frame_fingerprint(frame: "pd.DataFrame") -> str:
+    """Hash names, types and values of a table without a target."""
+    digest = hashlib.sha256()
+    for name, column in frame.items():
+        _update(digest, name, column)
+    return digest.hexdigest()
+
+
+def _update(digest: Any, name: Any, column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
+    """Add a column to a hash, and return the hashes of its rows."""
+    from pandas.util import hash_pandas_object
+
+    # row hashes instead of the values' bytes: text columns hold pointers, whose bytes differ in each process
+    hashes: np.ndarray[Any, Any] = hash_pandas_object(column, index=False).to_numpy()
+    # the dtype is hashed too, since the row hashes of an int8 and an int64 are equal
+    digest.update(f"{name}:{column.dtype}\n".encode())
+    digest.update(hashes.tobytes())
+    return hashes
+
+
+# --- Comparing with an earlier table: what changed shows from the sketches, without the rows of either.
+
+
+def equal_beginning(before: Mapping[str, Any], now: Mapping[str, Any], rows: int) -> int:
+    """Return how many of the first `rows` rows two tables with the same columns share, as far as blocks can tell."""
+    size = max(int(before["block"]), int(now["block"]))
+    one, two = (_coarser(sketch, size) for sketch in (before, now))
+    same = next((place for place, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+    return min(same * size, rows)
+
+
+def _coarser(sketch: Mapping[str, Any], size: int) -> list[int]:
+    blocks = [int(block, 16) for block in sketch["rows"]]
+    step = size // int(sketch["block"])
+    return [sum(blocks[start : start + step]) & MASK for start in range(0, len(blocks), step)]
+
+
+def check_pin(
+    pin: str | int, fingerprint: str, now: Mapping[str, Any], find: Callable[[], Mapping[str, Any] | None]
+) -> None:
+    """Refuse a table that is not the pinned one, and say what changed.
+
+    Parameters
+    ----------
+    pin
+        `data.fingerprint`: the beginning of a fingerprint.
+    now
+        The description of this table as `data.json` has it.
+    find
+        Returns that of the pinned table; None if no run has used it.
+    """
+    if fingerprint.startswith(str(pin).lower()):
+        return
+    if not re.fullmatch(r"[0-9a-fA-F]{6,64}", str(pin)):
+        raise DataError(
+            f"data.fingerprint: '{pin}' is not a fingerprint: 6 to 64 hexadecimal digits",
+            f"that of this table: {pin_override(fingerprint)}",
+        )
+    says = f"data.fingerprint: the table is not {str(pin)[:SHOWN]}, but {fingerprint[:SHOWN]}"
+    before = find()
+    changes = describe_changes(before, now) if before else ["no run in this folder has used the pinned table"]
+    changes = changes or ["rows and columns are as before; the parts, or the files that rows name, are not"]
+    raise DataError(says, *changes[:3], f"if the new one is meant, type: {pin_override(fingerprint)}")
+
+
+def pin_override(fingerprint: str) -> str:
+    """Return the override that pins a fingerprint; so many digits that YAML takes it for no number."""
+    digits = SHOWN
+    while re.fullmatch(r"\d+(e\d+)?", fingerprint[:digits]) and digits < len(fingerprint):
+        digits += 1
+    return f"data.fingerprint={fingerprint[:digits]}"
+
+
+def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what changed between two tables, in at most four sentences: columns, types, rows, values."""
+    one, two = (_types(description) for description in (before, now))
+    gone, new = [name for name in one if name not in two], [name for name in two if name not in one]
+    changed = [name for name in one if name in two and one[name] != two[name]]
+    says = []
+    if gone or new:
+        lists = [f"without {_quoted(gone)}"] * bool(gone) + [f"with {_quoted(new)}"] * bool(new)
+        says.append(f"columns: {' and '.join(lists)}")
+    if changed:
+        first = changed[0]
+        more = f", and of {len(changed) - 1} more" if len(changed) > 1 else ""
+        says.append(f"types: '{first}' was {one[first]} and is {two[first]}{more}")
+    rows = describe_rows(before, now, same_columns=not (gone or new or changed))
+    return says + ([rows] if rows else [])
+
+
+def describe_rows(before: Mapping[str, Any], now: Mapping[str, Any], same_columns: bool = True) -> str:
+    """Return ``rows: 120 added, the first 1,000 are as before``, or where the first rows differ."""
+    one, two = int(before.get("rows", 0)), int(now.get("rows", 0))
+    counts = "" if one == two else f"{abs(two - one):,} {'added' if two > one else 'fewer'}"
+    if not same_columns or not before.get("sketch") or not now.get("sketch"):
+        return f"rows: {counts}" if counts else ""
+    equal = equal_beginning(before["sketch"], now["sketch"], min(one, two))
+    size = max(int(before["sketch"]["block"]), int(now["sketch"]["block"]))
+    if one == two and equal >= one:
+        return ""
+    # the last block of the shorter table may be only a part of one of the longer
+    if min(one, two) - equal < size and one != two:
+        return f"rows: {counts}, the first {equal:,} are as before"
+    values = [name for name, mark in before["sketch"]["columns"].items() if now["sketch"]["columns"].get(name) != mark]
+    where = f"row {equal + 1:,}" if size == 1 else f"rows {equal + 1:,} to {min(equal + size, max(one, two)):,}"
+    what = f" (values of {_quoted(values)})" if one == two and len(values) < len(before["sketch"]["columns"]) else ""
+    return f"rows: {counts}{', ' if counts else ''}the first that differs is {'in ' if size > 1 else ''}{where}{what}"
+
+
+def _types(description: Mapping[str, Any]) -> dict[str, str]:
+    target = description.get("target") or {}
+    columns = {str(column["name"]): str(column["dtype"]) for column in description.get("columns") or []}
+    return {**columns, **({str(target["name"]): str(target["dtype"])} if "name" in target else {})}
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names[:4]) + (f", … ({len(names)} in all)" if len(names) > 4 else "")
