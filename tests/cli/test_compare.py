@@ -103,7 +103,9 @@ def test_what_does_not_compare_is_refused_unless_forced(runtree, three):
     refused = runtree("compare", "e")
     assert refused.code == 2
     assert refused.out == ""
-    assert f"other data: d (9 runs, e.g. 20260101-dummy-0); elsewhere (1 run, e.g. {other.name})" in refused.err
+    assert (
+        f"other data: iris d (9 runs, e.g. 20260101-dummy-0); iris elsewhere (1 run, e.g. {other.name})" in refused.err
+    )
     assert len(refused.err.splitlines()) <= 5
     forced = runtree("compare", "e", "--force")
     assert forced.code == 0

@@ -327,16 +327,18 @@ def _may_hold_codes(file: Path, csv: CsvFormat) -> bool:
     mark = csv.separator.encode(csv.encoding)
     # a search for a fixed beginning is several times as fast as one for any of them
     codes = [
-        re.compile(re.escape(begin) + rb"""0\d+["']?(?:%b|[\r\n]|\Z)""" % re.escape(mark)) for begin in _begins(mark)
+        (begin + b"0", re.compile(re.escape(begin) + rb"""0\d+["']?(?:%b|[\r\n]|\Z)""" % re.escape(mark)))
+        for begin in _begins(mark)
     ]
     with open_bytes(file) as content:
         if file.suffix not in COMPRESSED:
             with mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as text:
-                return any(code.search(text) for code in codes)
+                # `find` is quicker still, and most files have no fields in quotes
+                return any(text.find(begin) >= 0 and code.search(text) for begin, code in codes)
         before = b""
         while block := content.read(SEARCH_BYTES):
             # a field may begin in one block and end in the next
-            if any(code.search(before + block) for code in codes):
+            if any(begin in (part := before + block) and code.search(part) for begin, code in codes):
                 return True
             before = block[-LONGEST_CODE:]
     return False

@@ -174,6 +174,14 @@ def file_name(path: str) -> str:
     return PurePosixPath(urlsplit(path).path if scheme_of(path) else path).name or "data"
 
 
+def table_stem(path: str) -> str:
+    """Return the name of the table that a path means: orders for `orders.csv.gz` and `orders/*.csv`."""
+    plain = urlsplit(path).path if scheme_of(path) else path
+    parts = [part for part in PurePosixPath(plain).parts if not any(sign in part for sign in GLOB) and part != "/"]
+    last = parts[-1] if parts else path
+    return last.partition(".")[0] or last
+
+
 def _copy(system: Any, source: str, target: Path, left: int, where: str, limit: float) -> int:
     copied = 0
     with system.open(source, "rb", block_size=BLOCK) as remote, target.open("wb") as file:

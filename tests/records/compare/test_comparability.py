@@ -9,7 +9,10 @@ from runtree.contract.errors import RequestError
     ("changes", "reason"),
     [
         ({"task": "regression"}, r"another task: .*regression \(1 run, e.g. r2\)"),
-        ({"fingerprints": {"config": "c", "data": "other", "split": "s0"}}, r"other data: d \(1 run, .*other"),
+        (
+            {"fingerprints": {"config": "c", "data": "other", "split": "s0"}},
+            r"other data: iris d \(1 run, .*iris other",
+        ),
         ({"config": {"data.test_size": 0.3}}, r"another split, data.test_size: 0.2 \(1 run.*0.3"),
         ({"config": {"data.group": "customer"}}, "another split, data.group: null.*customer"),
         ({"fingerprints": {"config": "c", "data": "d", "split": "x"}}, "another split of the rows with seed 0"),

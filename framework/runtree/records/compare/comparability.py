@@ -12,6 +12,7 @@ from typing import Any
 from runtree.contract.errors import RequestError
 from runtree.contract.fingerprint import affects_fingerprint
 from runtree.records.compare.configurations import RankingMetric, RunColumns
+from runtree.records.tables import table_names
 
 SPLIT_KEYS = ("data.split", "data.test_size", "data.validation_size", "data.group", "data.time")
 POSITIVE_KEY = "data.positive"
@@ -19,6 +20,7 @@ POSITIVE_KEY = "data.positive"
 SYMMETRIC_METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss", "brier", "mcc")
 HARMLESS_KEYS = ("evaluator.metrics",)  # additional metrics do not change the others
 FINGERPRINT_CHARACTERS = 64
+OTHER_DATA = "other data"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,16 @@ def find_mismatches(
     Runs that are ranked by different metrics are not comparable, unless the user named the metric.
     """
     ids, facts = runs.column("id"), _facts(runs, rows, measure, is_metric_named)
-    mismatches = [found for reason, values in facts for found in _differences(reason, values, ids)]
+    names = table_names(runs)
+    mismatches: list[Mismatch] = []
+    for reason, values in facts:
+        if reason == OTHER_DATA and len(set(values.values()) - {None}) > 1:
+            # a table is called by its name; the fingerprint tells its versions apart
+            values = {
+                row: None if value is None else f"{names.get(row, '')} {_shorten(value)}".lstrip()
+                for row, value in values.items()
+            }
+        mismatches += _differences(reason, values, ids)
     return mismatches or list(_of_splits(runs, rows))
 
 
@@ -104,7 +115,7 @@ def _facts(
     runs: RunColumns, rows: Sequence[int], measure: RankingMetric, is_metric_named: bool
 ) -> Iterator[tuple[str, Mapping[int, Any]]]:
     """Yield (reason, values by row): rows may be ranked together if they have the same values."""
-    for reason, key in (("another task", "task"), ("other data", "fingerprint:data")):
+    for reason, key in (("another task", "task"), (OTHER_DATA, "fingerprint:data")):
         column = runs.column(key)
         yield reason, {row: column[row] for row in rows}
     scoring = runs.column("fingerprint:scoring")
