@@ -97,8 +97,11 @@ def test_the_fingerprint_is_blind_to_the_place_and_the_time_of_a_run(text):
 
     app = App(make_plugins(found=[]))
     compose = HydraEngine(app.folders, (), app.allow_list()).compose
-    frozen = freeze(compose([f"+own.dir={text}", "+own.log=${own.dir}/log"]))
-    other = freeze(compose(["+own.dir=elsewhere", "+own.log=x"]))
-    assert frozen.flat["own.log"] == f"{frozen.flat['own.dir']}/log"
-    assert frozen.fingerprint == freeze(compose([f"+own.dir={text}", "+own.log=${own.dir}/other"])).fingerprint
+    frozen = freeze(compose([f"+algorithm.dir={text}", "+algorithm.log=${algorithm.dir}/log"]))
+    other = freeze(compose(["+algorithm.dir=elsewhere", "+algorithm.log=x"]))
+    assert frozen.flat["algorithm.log"] == f"{frozen.flat['algorithm.dir']}/log"
+    assert (
+        frozen.fingerprint
+        == freeze(compose([f"+algorithm.dir={text}", "+algorithm.log=${algorithm.dir}/other"])).fingerprint
+    )
     assert frozen.fingerprint != other.fingerprint  # a plain value counts

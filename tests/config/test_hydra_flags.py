@@ -134,6 +134,8 @@ def test_a_typed_mode_is_that_of_the_flag():
 def test_a_config_without_a_tuner_is_answered_in_a_sweep(place):
     from runtree.app import train
 
+    groups = ("preprocess", "algorithm", "evaluator", "compute")
+    Path("saved/config.yaml").write_text(SAVED + "".join(f"{group}: {{name: x}}\n" for group in groups))
     with pytest.raises(ConfigError) as error:
         train(App(), parse_flags(["-m", "-cp", "saved", "seed=1,2"]))
     assert error.value.hints == ("add one: +tuner=grid",)

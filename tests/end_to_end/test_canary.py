@@ -57,24 +57,24 @@ LEAKY = (
     *DATA, *QUICK,
 )  # fmt: skip
 TYPED = (
-    f"+db={{user:x,password:{MARK}-typed-1}}", f"+url='https://host/x?token={MARK}-typed-2'",
-    f"+other.passphrase={MARK}-typed-3", f"+dsn='Server=a;Password={MARK}-typed-4'",
+    f"+extras.db={{user:x,password:{MARK}-typed-1}}", f"+extras.url='https://host/x?token={MARK}-typed-2'",
+    f"+extras.other.passphrase={MARK}-typed-3", f"+extras.dsn='Server=a;Password={MARK}-typed-4'",
 )  # fmt: skip
 RUNS = {
     "completed": ("train", *LEAKY, *TYPED),
     "failed": ("train", *LEAKY, "+algorithm.params.fail=true"),
     "sweep": (
         "train", "-m", *LEAKY, "+algorithm.params.native=true", "+algorithm.params.fail=false,true",
-        f"+db.password={MARK}-typed-5,other",
+        f"+extras.db.password={MARK}-typed-5,other",
     ),
 }  # fmt: skip
 REFUSED = {
     "data": ("train", *DATA, "data.path=/nowhere/${secret:CANARY}/t.csv"),
     "parameter": ("train", *DATA, "algorithm=logistic", "algorithm.C=${secret:CANARY}"),
     "unknown key": ("train", *DATA, f"algorithm.password={MARK}-typed-6"),
-    "syntax": ("train", *DATA, f"+db.password={MARK}-typed-7 x]"),
+    "syntax": ("train", *DATA, f"+extras.db.password={MARK}-typed-7 x]"),
     "verb": ("trian", f"db.password={MARK}-typed-8"),
-    "space": ("tune", *DATA, "algorithm=logistic", "algorithm.C=interval(0)", f"+db.password={MARK}-typed-9"),
+    "space": ("tune", *DATA, "algorithm=logistic", "algorithm.C=interval(0)", f"+extras.db.password={MARK}-typed-9"),
     "traceback": ("--traceback", "train", *DATA, "algorithm=logistic", "algorithm.C=${secret:CANARY}"),
     "check": ("check", *DATA, "algorithm=logistic", "algorithm.C=${secret:CANARY}"),
 }

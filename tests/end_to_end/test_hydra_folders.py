@@ -13,7 +13,7 @@ from runtree.testing.fixtures import UNEXAMINED
 WORDS = (
     *("data=iris", "algorithm=dummy", "tuner.plots=false", "tuner.refit=false"),
     *UNEXAMINED,
-    *("+own.dir=${hydra:runtime.output_dir}", "hydra.output_subdir=.hydra", "hydra/job_logging=default"),
+    *("+extras.dir=${hydra:runtime.output_dir}", "hydra.output_subdir=.hydra", "hydra/job_logging=default"),
 )
 PICKLES = "+hydra.callbacks.pickle._target_=hydra.experimental.callbacks.PickleJobInfoCallback"
 
@@ -26,7 +26,7 @@ def place(tmp_path_factory):
         app = App(make_plugins(found=[]))
         train(app, parse_flags([*WORDS, PICKLES]))
         swept = ["seed=1,2", "hydra.sweep.dir=logs", "hydra.sweep.subdir=${seed}/${hydra.job.num}"]
-        train(app, parse_flags(["-m", *WORDS, *swept, "+own.num=${hydra:job.num}"]))
+        train(app, parse_flags(["-m", *WORDS, *swept, "+extras.num=${hydra:job.num}"]))
         train(app, parse_flags(["-m", *WORDS, "seed=1,2", "hydra/sweeper=basic", "hydra.sweep.dir=basic"]))
     return folder
 
@@ -41,12 +41,12 @@ def folders(place):
 
 
 def test_the_folder_that_a_config_names_is_that_of_the_run(place):
-    named = [Path(config(folder)["own.dir"]) for folder in folders(place)]
+    named = [Path(config(folder)["extras.dir"]) for folder in folders(place)]
     assert [path.resolve() for path in named] == [folder.resolve() for folder in folders(place)]
 
 
 def test_the_number_of_a_run_has_a_value(place):
-    assert [config(folder)["own.num"] for folder in folders(place)[1:3]] == [0, 1]
+    assert [config(folder)["extras.num"] for folder in folders(place)[1:3]] == [0, 1]
 
 
 def test_hydra_writes_into_the_folder_of_the_run_and_nowhere_else(place):
@@ -64,7 +64,7 @@ def test_the_users_name_for_a_run_is_a_link_to_its_folder(place):
 
 def test_an_interpolation_is_recorded_as_it_was_typed(place):
     record = json.loads((folders(place)[0] / "run.json").read_text())
-    assert "+own.dir=${hydra:runtime.output_dir}" in record["overrides"]
+    assert "+extras.dir=${hydra:runtime.output_dir}" in record["overrides"]
 
 
 def test_a_run_that_is_refused_leaves_no_folder(tmp_path, monkeypatch):

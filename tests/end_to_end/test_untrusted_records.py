@@ -28,7 +28,7 @@ CODE = {
     "hydra.output_subdir=../../PWNED": "hydra.output_subdir",
     "++algorithm._target_.classification=joblib.load": "joblib.load",
     "+algorithm.inner={_target_: joblib.load}": "joblib.load",
-    f"+nobody.reads={LOAD}": "joblib.load",
+    f"+extras.reads={LOAD}": "joblib.load",
     "+data.reader={_target_: subprocess.getoutput, cmd: touch PWNED}": "subprocess.getoutput",
 }
 

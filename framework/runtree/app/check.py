@@ -65,10 +65,14 @@ def compose(app: App, flags: argparse.Namespace) -> "FrozenConfig":
     from runtree.config.freeze import freeze
     from runtree.config.hydra_engine import force_open_parameters
     from runtree.config.hydra_errors import translate_error
+    from runtree.config.root_keys import check_choices, check_root_keys
 
+    check_choices(flags.overrides, app.catalogue)
     engine = app.engine(flags, app.allow_list(typed_words(flags)))
     try:
-        return freeze(engine.compose(force_open_parameters(flags.overrides)))
+        composed = engine.compose(force_open_parameters(flags.overrides))
+        check_root_keys(composed, app.catalogue)
+        return freeze(composed)
     except Exception as error:
         raise translate_error(error, flags.overrides, app.catalogue) from error
 

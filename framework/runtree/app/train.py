@@ -74,6 +74,7 @@ def train(
     from runtree.config.hydra_engine import force_open_parameters, repeat_below_swept_groups
     from runtree.config.hydra_errors import translate_error, unknown_key_error
     from runtree.config.provenance import check_recorded
+    from runtree.config.root_keys import check_choices, check_root_keys
     from runtree.config.space.grammar import quote
 
     typed = typed_words(flags)
@@ -82,12 +83,14 @@ def train(
     overrides = force_open_parameters(words)
     engine = app.engine(flags, app.allow_list(typed))
     result = TrainResult()
+    check_choices(words, app.catalogue)
     try:
         # as Hydra does it: a file may make several values on the command line a sweep
         several = flags.multirun or (names_several_runs(overrides) and is_multirun(engine.compose(overrides, True)))
         if several:
             overrides = repeat_below_swept_groups(overrides, app.catalogue.groups)
         composed = engine.compose(overrides, multirun=several)
+        check_root_keys(composed, app.catalogue)
         # `hydra.mode` in a config file starts a multirun without -m
         result.multirun = several or is_multirun(composed)
         composed_by = (*flags_of(flags), *composing_words(words))

@@ -109,10 +109,12 @@ def print_hydra_answer(app: Any, flags: argparse.Namespace) -> int:
     from runtree.app.application import typed_words
     from runtree.config.hydra_engine import force_open_parameters
     from runtree.config.hydra_errors import refuse_sweeps, translate_error
+    from runtree.config.root_keys import check_choices
 
     overrides = list(flags.overrides)
     if flags.cfg or flags.info:
         refuse_sweeps(overrides)
+    check_choices(overrides, app.catalogue)
     # after the check, whose message shows what was typed
     flags.overrides = force_open_parameters(overrides)
     engine = app.engine(flags, app.allow_list(typed_words(flags)))

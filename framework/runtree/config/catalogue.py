@@ -13,7 +13,7 @@ from typing import Any
 
 from runtree.config.config_files import read_yaml
 from runtree.config.migration import missing_plugin
-from runtree.config.search_path import SHIPPED, USER, ConfigFolder
+from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
 from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, MissingError, RuntreeError, unknown
 from runtree.contract.files import read_regular
@@ -22,6 +22,7 @@ from runtree.contract.types import TASKS, AlgorithmOption
 log = logging.getLogger(__name__)
 
 GLOBAL_PACKAGE = re.compile(rb"^\s*#\s*@package\s+_global_\s*$", re.MULTILINE)
+EXTENDED = "runtree"  # the shipped config.yaml, as a config.yaml of the user's own may name it in its defaults list
 
 
 def differs_by_task(value: Any) -> bool:
@@ -187,11 +188,20 @@ class Catalogue:
         return read_yaml(file) if file else {}
 
     @cached_property
+    def shipped_root(self) -> dict[str, Any]:
+        """Return the primary config that runtree ships."""
+        return read_yaml(shipped_conf() / "config.yaml")
+
+    @cached_property
     def root(self) -> dict[str, Any]:
         """Return the primary config, defaults list included: the first that can be read."""
         files = [(folder.path / "config.yaml", folder.provider) for folder in self.folders]
         contents = (self._read_or_warn(partial(read_yaml, file), file, by) for file, by in files if file.is_file())
-        return next((content for content in contents if content is not None), {})
+        content = next((content for content in contents if content is not None), {})
+        if EXTENDED not in (content.get("defaults") or ()):
+            return content
+        defaults = [*self.shipped_root["defaults"], *content["defaults"]]
+        return self.shipped_root | content | {"defaults": defaults}
 
     def choices(self, overrides: Iterable[str] = ()) -> dict[str, str]:
         """Return the chosen option of each group: from the defaults list, then from `overrides`."""

@@ -172,7 +172,8 @@ def uncounted_paths(node: DictConfig) -> set[str]:
     leaves = flatten({str(key): value for key, value in raw.items()})
     texts = {path: value for path, value in leaves.items() if isinstance(value, str) and "${" in value}
     # `n_jobs: ${compute.threads}` depends on the machine, and the same run elsewhere must have the same fingerprint
-    references = tuple(f"${{{name}" for name in OUTSIDE)
+    # a key of the user's own counts where it is used: ${extras.folder}/train.csv
+    references = tuple(f"${{{name}" for name in OUTSIDE if name != "extras")
     found = {path for path, value in texts.items() if value.startswith(references) or JOB_VALUE.search(value)}
     new = found
     while new:  # and what refers to those in turn

@@ -13,16 +13,18 @@ from typing import Any
 from omegaconf import DictConfig
 
 from runtree.config.allowlist import AllowList
-from runtree.config.catalogue import algorithm_node
+from runtree.config.catalogue import EXTENDED, algorithm_node
+from runtree.config.config_files import read_yaml
 from runtree.config.freeze import register_resolvers
 from runtree.config.hydra_versions import set_version_base, store_config
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
 from runtree.contract.errors import RequestError
 from runtree.contract.types import AlgorithmOption
 
-# mappings in which any key may be set: arguments of an imported estimator, types of columns, keys of other sources,
+# mappings in which any key may be set: the user's own keys, arguments of an imported estimator, types of columns, keys of other sources,
 # settings of plugins
 OPEN_PREFIXES = (
+    "extras.",
     "algorithm.params.",
     "data.types.",
     "data.parts",
@@ -183,7 +185,7 @@ class HydraEngine:
         set_version_base()
         # Hydra refuses a second engine in one process, and an error in the first would leave it initialized
         GlobalHydra.instance().clear()
-        self._store_algorithms()
+        self._store_configs()
         try:
             path, installed = self._search_path()
             hydra = Hydra.create_main_hydra2(task_name="runtree", config_search_path=path)
@@ -220,7 +222,9 @@ class HydraEngine:
             path.prepend("command-line", f"file://{self.config_dir}", SearchPathQuery(provider="schema", path=None))
         return path, installed
 
-    def _store_algorithms(self) -> None:
+    def _store_configs(self) -> None:
+        # a config.yaml in the user's folder hides the shipped one, and may extend it by this name
+        store_config(None, EXTENDED, read_yaml(shipped_conf() / "config.yaml"), "runtree")
         # a registered algorithm has no file: Hydra finds its node in the store under the same group and name
         for provider, option in self.algorithms:
             store_config("algorithm", option.name, algorithm_node(option), provider)

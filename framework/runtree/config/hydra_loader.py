@@ -16,6 +16,7 @@ from runtree.config.allowlist import HYDRA_CALLBACKS, AllowList, not_allowed
 from runtree.config.calls import locate_calls, target_names
 from runtree.config.hydra_keys import check_hydra_keys
 from runtree.config.hydra_repository import FileCheckingLoader
+from runtree.config.root_keys import BASE_FILE
 
 PLUGIN_PACKAGES = ("hydra_plugins.", "hydra._internal.core_plugins.")  # where Hydra accepts launchers and sweepers
 OWN_NODES = ("launcher", "sweeper")
@@ -35,6 +36,11 @@ class NamingConfigLoader(FileCheckingLoader):
                 with open_dict(node):
                     node.name = option
         return composed
+
+    def get_group_options(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Return the options of a group, without the files that options share."""
+        options: list[str] = super().get_group_options(*args, **kwargs)
+        return [name for name in options if not BASE_FILE.fullmatch(name)]
 
 
 class CheckedConfigLoader(NamingConfigLoader):

@@ -26,7 +26,7 @@ def set_version_base() -> None:
         version.setbase("1.3")
 
 
-def store_config(group: str, name: str, node: Any, provider: str) -> None:
+def store_config(group: str | None, name: str, node: Any, provider: str) -> None:
     """Put a config into Hydra's store, in place of one of the same name."""
     from hydra.core.config_store import ConfigStore
 

@@ -2,8 +2,8 @@
 
 from functools import lru_cache
 
-# where a run executes, where it is stored, who is notified: none of these changes its metrics
-IGNORED_GROUPS = ("compute", "outputs", "zoo", "experiment", "trackers", "tracking", "hydra")
+# where a run executes, where it is stored, who is notified, the user's own keys: none of these changes its metrics
+IGNORED_GROUPS = ("compute", "outputs", "zoo", "experiment", "trackers", "tracking", "extras", "hydra")
 # keys of the evaluator that are used after the model is scored; `evaluation/options.py` reads them
 EVALUATION_KEYS = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 
