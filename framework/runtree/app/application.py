@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.config.catalogue import Catalogue
-from runtree.config.search_path import SHIPPED, USER, ConfigFolder, config_folders
+from runtree.config.search_path import SHIPPED, USER, ConfigFolder, config_folders, named_folders
 from runtree.contract.errors import RequestError
 from runtree.plugins import Plugins, installed_plugins
 from runtree.records.commands import flags_for
@@ -31,6 +31,14 @@ class App:
     """The plugins of this environment and the options they provide."""
 
     plugins: Plugins = field(default_factory=installed_plugins)
+    named_folders: tuple[ConfigFolder, ...] = ()  # by flags and words of a command line; they may be anyone's
+
+    def with_folders_of(self, flags: "argparse.Namespace") -> "App":
+        """Return the application with the options of the folders that a command line names."""
+        words = [*flags.recorded, *flags.overrides]
+        paths = [existing_folder(flags.config_path, "--config-path"), existing_folder(flags.config_dir)]
+        folders = named_folders([*(path for path in paths if path), *search_path_of(words)])
+        return replace(self, named_folders=folders) if folders else self
 
     @cached_property
     def folders(self) -> list[ConfigFolder]:
@@ -51,9 +59,8 @@ class App:
     def catalogue(self) -> Catalogue:
         """Return every group and option."""
         absent = [f"{name} (blocked)" for name in sorted(self.plugins.blocked)]
-        return Catalogue(
-            self.folders, self.algorithms, [*absent, *(f"{name} (broken)" for name in self.plugins.broken)]
-        )
+        absent += [f"{name} (broken)" for name in self.plugins.broken]
+        return Catalogue([*self.folders, *self.named_folders], self.algorithms, absent)
 
     def allow_list(self, typed: "TypedWords | Sequence[str]" = ()) -> "AllowList":
         """Return which code a config may name: targets of installed options and those typed on the command line.
@@ -129,6 +136,12 @@ def existing_folder(path: str | None, flag: str = "--config-dir") -> str | None:
     if not folder.is_dir():
         raise RequestError(f"{flag}: there is no folder {path}")
     return str(folder.resolve())
+
+
+def search_path_of(overrides: Sequence[str]) -> list[str]:
+    """Return the folders of ``hydra.searchpath=[…]``."""
+    values = [text.partition("=")[2] for text in overrides if text.lstrip("+").startswith("hydra.searchpath=")]
+    return [path.strip(" '\"") for path in values[-1].strip("[]").split(",")] if values else []
 
 
 def flags_of(flags: "argparse.Namespace") -> tuple[str, ...]:

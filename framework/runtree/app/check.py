@@ -67,6 +67,7 @@ def compose(app: App, flags: argparse.Namespace) -> "FrozenConfig":
     from runtree.config.hydra_errors import translate_error
     from runtree.config.root_keys import check_choices, check_root_keys
 
+    app = app.with_folders_of(flags)
     check_choices(flags.overrides, app.catalogue)
     engine = app.engine(flags, app.allow_list(typed_words(flags)))
     try:

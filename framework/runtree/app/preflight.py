@@ -129,7 +129,12 @@ def read_sweep_overrides(
     groups = request.app.catalogue.groups
     check_blocks(sweeper.config)
     arguments = [*arguments, *refit_override(sweeper.config, arguments)]
-    overrides = split_overrides(arguments, dict(sweeper.params or {}), groups, lambda group: groups[group])
+    params = dict(sweeper.params or {})
+    overrides = split_overrides(arguments, params, groups, lambda group: groups[group])
+    if overrides.swept("experiment") and "experiment.name" not in dict(overrides.words):
+        # presets may name an experiment each, and the runs of one sweep are in one
+        arguments = [*arguments, f"experiment.name={sweeper.config.experiment.name}"]
+        overrides = split_overrides(arguments, params, groups, lambda group: groups[group])
     for group, options in overrides.composed.items():
         if group in groups:
             for name in options:

@@ -77,6 +77,7 @@ def train(
     from runtree.config.root_keys import check_choices, check_root_keys
     from runtree.config.space.grammar import quote
 
+    app = app.with_folders_of(flags)
     typed = typed_words(flags)
     check_recorded(flags.recorded, typed, "the record")
     words = [*flags.recorded, *flags.overrides]
@@ -104,6 +105,7 @@ def train(
         elif planned:  # another sweeper would run its jobs
             raise RequestError("plan needs runtree's own sweeper", "type: hydra/sweeper=runtree")
         else:
+            refuse_unused_tuner(composed)
             if names_several_runs(overrides):
                 from runtree.app.engines import refuse_shared_folder
 
@@ -157,6 +159,7 @@ class HydraTask:
         from runtree.config.hydra_versions import hydra_values, set_hydra_dir
 
         order = self.order or SweepRequest(self.app)
+        order.app = self.app  # which has the options of the folders that the command line names
         # as typed: Hydra leaves its own words, such as hydra/launcher, out of the arguments of a sweeper
         words = arguments if self.flags is None else [*self.flags.recorded, *self.flags.overrides]
         order.overrides, order.typed = tuple(words), self.typed
@@ -307,6 +310,16 @@ def _prediction_bytes(config: "DictConfig") -> int:
     from runtree.sweeps.options import read_loop_options
 
     return read_loop_options(OmegaConf.to_container(config.tuner, resolve=True)).prediction_bytes  # type: ignore[arg-type]
+
+
+def refuse_unused_tuner(composed: "DictConfig") -> None:
+    """Refuse a tuner beside a sweeper that is not runtree's, and would not use it."""
+    chosen = composed.hydra.runtime.choices
+    if chosen.get("tuner") not in (None, "grid"):
+        raise RequestError(
+            f"tuner={chosen['tuner']} has no effect with hydra/sweeper={chosen['hydra/sweeper']}",
+            "leave one of the two out",
+        )
 
 
 def is_multirun(composed: "DictConfig") -> bool:

@@ -111,7 +111,7 @@ def print_hydra_answer(app: Any, flags: argparse.Namespace) -> int:
     from runtree.config.hydra_errors import refuse_sweeps, translate_error
     from runtree.config.root_keys import check_choices
 
-    overrides = list(flags.overrides)
+    app, overrides = app.with_folders_of(flags), list(flags.overrides)
     if flags.cfg or flags.info:
         refuse_sweeps(overrides)
     check_choices(overrides, app.catalogue)

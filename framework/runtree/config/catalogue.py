@@ -5,6 +5,7 @@ Hydra is not needed to list options, so help and completion start in a tenth of 
 
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -110,6 +111,8 @@ class Catalogue:
             self._refuse_clash(known.get(option.name), option)
             # the first one stays, because folders come in the order of precedence
             known.setdefault(option.name, option)
+        for option in _stored_options():
+            groups.setdefault(option.group, {}).setdefault(option.name, option)
         return {group: dict(sorted(options.items())) for group, options in sorted(groups.items())}
 
     def _options(self) -> Iterator[Option]:
@@ -224,6 +227,28 @@ class Catalogue:
                 node = self.node(group, name)
                 keys |= flatten({key: None if differs_by_task(value) else value for key, value in node.items()}, group)
         return keys
+
+
+def _stored_options() -> Iterator[Option]:
+    """Yield the options in Hydra's store, such as a plugin's structured configs."""
+    # a plugin that stores some has imported Hydra; without, this must not take the time to
+    module = sys.modules.get("hydra.core.config_store")
+    if module is not None:
+        yield from _options_below(module.ConfigStore.instance().repo, ())
+
+
+def _options_below(repository: Mapping[str, Any], parts: tuple[str, ...]) -> Iterator[Option]:
+    for name, item in repository.items():
+        if isinstance(item, Mapping):
+            # Hydra's own groups are not those of runs
+            if (*parts, name)[0] != "hydra":
+                yield from _options_below(item, (*parts, name))
+        elif parts and not name.startswith("_"):
+            from omegaconf import OmegaConf
+
+            node = OmegaConf.to_container(item.node, resolve=False)
+            content = {str(key): value for key, value in node.items()} if isinstance(node, dict) else {}
+            yield Option("/".join(parts), name.removesuffix(".yaml"), item.provider or "ConfigStore", node=content)
 
 
 def algorithm_node(option: AlgorithmOption) -> dict[str, Any]:

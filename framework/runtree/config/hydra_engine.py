@@ -185,16 +185,17 @@ class HydraEngine:
         set_version_base()
         # Hydra refuses a second engine in one process, and an error in the first would leave it initialized
         GlobalHydra.instance().clear()
-        self._store_configs()
+        from runtree.config.hydra_loader import CheckedConfigLoader, NamingConfigLoader
+
         try:
             path, installed = self._search_path()
-            hydra = Hydra.create_main_hydra2(task_name="runtree", config_search_path=path)
-            from runtree.config.hydra_loader import CheckedConfigLoader, NamingConfigLoader
-
-            hydra.config_loader = (
-                CheckedConfigLoader(path, installed, self.allow_list) if checked else NamingConfigLoader(path)
-            )
-            with runtree_defaults():
+            # after Hydra has loaded its plugins, which store configs that have to stay
+            with own_store():
+                self._store_configs()
+                hydra = Hydra.create_main_hydra2(task_name="runtree", config_search_path=path)
+                hydra.config_loader = (
+                    CheckedConfigLoader(path, installed, self.allow_list) if checked else NamingConfigLoader(path)
+                )
                 yield hydra
         finally:
             GlobalHydra.instance().clear()
@@ -223,6 +224,15 @@ class HydraEngine:
         return path, installed
 
     def _store_configs(self) -> None:
+        from hydra.conf import HydraConf
+
+        # In Hydra's own node and not in `config.yaml`: so runtree's sweeper, launcher, output folder and logging hold
+        # for every primary config, be it the user's own or the saved one of a run
+        node = HydraConf(output_subdir=None)
+        node.defaults = [
+            {key: RUNTREE_DEFAULTS.get(key, option)} for entry in node.defaults for key, option in entry.items()
+        ]
+        store_config("hydra", "config", node, "runtree")
         # a config.yaml in the user's folder hides the shipped one, and may extend it by this name
         store_config(None, EXTENDED, read_yaml(shipped_conf() / "config.yaml"), "runtree")
         # a registered algorithm has no file: Hydra finds its node in the store under the same group and name
@@ -302,26 +312,20 @@ class HydraEngine:
 
 
 @contextmanager
-def runtree_defaults() -> Iterator[None]:
-    """Let Hydra's own node begin with runtree's sweeper, launcher, output folder and logging.
-
-    In Hydra's node and not in `config.yaml`, so that it holds for every primary config: the user's own, or the saved
-    one of a run. Only within an engine: other Hydra programs in this process keep their defaults.
-    """
-    from hydra.conf import HydraConf
+def own_store() -> Iterator[None]:
+    """Keep what is put into Hydra's store from other Hydra programs in this process, and from the next engine."""
     from hydra.core.config_store import ConfigStore
 
-    group = ConfigStore.instance().repo["hydra"]
-    former = group["config.yaml"]
-    node = HydraConf(output_subdir=None)
-    node.defaults = [
-        {key: RUNTREE_DEFAULTS.get(key, option) for key, option in entry.items()} for entry in node.defaults
-    ]
-    store_config("hydra", "config", node, "runtree")
+    store = ConfigStore.instance()
+    former, store.repo = store.repo, _copy_groups(store.repo)
     try:
         yield
     finally:
-        group["config.yaml"] = former
+        store.repo = former
+
+
+def _copy_groups(repository: dict[str, Any]) -> dict[str, Any]:
+    return {name: _copy_groups(item) if isinstance(item, dict) else item for name, item in repository.items()}
 
 
 @contextmanager

@@ -67,3 +67,15 @@ def config_folders(
         except MissingError as error:
             on_missing(error)
     return folders
+
+
+def named_folders(paths: Iterable[str]) -> tuple[ConfigFolder, ...]:
+    """Return the folders of a search path of Hydra's that exist: ``file:///x``, ``pkg://package.conf``, a path."""
+    found = (
+        _package_folder(path.removeprefix("pkg://"))
+        if path.startswith("pkg://")
+        else Path(path.removeprefix("file://"))
+        for path in paths
+    )
+    # as the user's own: they may be anyone's, and may have an option that a package has, too
+    return tuple(ConfigFolder(folder, USER) for folder in found if folder is not None and folder.is_dir())

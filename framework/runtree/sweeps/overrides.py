@@ -153,6 +153,8 @@ def _without_plus(key: str) -> str:
 
 def _is_of_sweep(name: str) -> bool:
     """Return whether a sweep has a single value for this key or group."""
+    if name == "experiment":  # presets are options like any other; what they say of the sweep itself is not read
+        return False
     below = name.replace("/", ".").partition(".")[0] in SWEEP_GROUPS_WITH_KEYS
     return below or name in (*SWEEP_GROUPS, *SWEEP_COMPUTE_KEYS, "objective.metric", "objective.direction")
 
