@@ -81,7 +81,10 @@ def test_all_presets_of_a_folder_are_one_sweep(place):
         Path(f"more/experiment/preset_{name}.yaml").write_text(text)
     found = plan("-cd", "more", "data=diabetes", "experiment=glob(preset_*)")
     assert found.overrides.composed["experiment"] == ("preset_a", "preset_b")
-    bases = [found.composer.base({"experiment": name}) for name in found.overrides.composed["experiment"]]
+    app = App(make_plugins(found=[]))
+    # as the runs are composed, in the session of the sweep
+    with app.engine(parse_flags([]), app.allow_list()).session():
+        bases = [found.composer.base({"experiment": name}) for name in found.overrides.composed["experiment"]]
     assert [base.value("algorithm.name") for base in bases] == ["ridge", "knn"]
     assert {base.value("experiment.name") for base in bases} == {"default"}  # of the sweep
     assert found.size == 2
