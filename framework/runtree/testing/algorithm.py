@@ -2,6 +2,9 @@
 
 import inspect
 import json
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
@@ -12,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from runtree.config.build import build_algorithm
 from runtree.config.calls import NOT_ARGUMENTS
 from runtree.config.catalogue import differs_by_task, flatten, for_task
-from runtree.contract.errors import ConfigError
+from runtree.contract.errors import ConfigError, Pruned
 from runtree.contract.run import Run
 from runtree.contract.types import TASKS, Task
 from runtree.lifecycle.predict import load_predictor
@@ -32,9 +35,18 @@ class AlgorithmSuite(Suite):
         class TestLightgbm(AlgorithmSuite):
             option = "lightgbm"
             overrides = ["algorithm.n_estimators=10"]
+
+    Attributes
+    ----------
+    fails_checks
+        Those of scikit-learn's checks of an estimator that cannot hold, by name, each with its reason.
+    checked_elsewhere
+        Where these checks are run instead, if not here.
     """
 
     option: ClassVar[str]
+    fails_checks: ClassVar[Mapping[str, str]] = {}
+    checked_elsewhere: ClassVar[str] = ""
 
     @classmethod
     def tasks(cls) -> tuple[Task, ...]:
@@ -168,6 +180,44 @@ class AlgorithmSuite(Suite):
             assert steps
             assert steps == sorted(set(steps))
 
+    def test_ends_when_a_report_says_so(self, node: dict[str, Any], case: Case) -> None:
+        features, target = numbers(case)
+        for raises in (True, False):
+            algorithm = self.built(node, task_of(case))
+            if "report" not in inspect.signature(algorithm.fit).parameters:
+                return
+            report = Ending(raises)
+            # a library between the two may wrap or swallow what is raised: the run is pruned all the same, but the fit
+            # has to end
+            with suppress(Pruned, Exception), threadpool_limits(1):
+                algorithm.fit(features, target, report=report)
+            assert report.calls <= 3, "it went on after the report had ended the fit"
+
+    def test_predicts_nothing_before_it_is_fitted(self, node: dict[str, Any], case: Case) -> None:
+        from sklearn.exceptions import NotFittedError
+        from sklearn.utils import get_tags
+
+        algorithm = self.built(node, task_of(case))
+        if get_tags(algorithm).requires_fit:
+            with pytest.raises(NotFittedError):
+                algorithm.predict(numbers(case)[0])
+
+    def test_passes_scikit_learns_checks(self, node: dict[str, Any], task: Task) -> None:
+        from sklearn.base import BaseEstimator, clone
+        from sklearn.utils.estimator_checks import check_estimator
+
+        algorithm = self.built(node, task)
+        root = type(algorithm).__module__.partition(".")[0]
+        # those of scikit-learn and of runtree are checked by their own tests
+        if root in ("sklearn", "runtree") or self.checked_elsewhere or not isinstance(algorithm, BaseEstimator):
+            return
+        with warnings.catch_warnings(), threadpool_limits(1):
+            warnings.simplefilter("ignore")  # of tables that no estimator converges on
+            expected = dict(self.fails_checks)
+            results = check_estimator(clone(algorithm), expected_failed_checks=expected, on_skip=None, on_fail=None)
+        failed = [f"{one['check_name']}: {one['exception']}" for one in results if one["status"] == "failed"]
+        assert failed == []
+
     def test_space_names_keys_that_exist(self, node: dict[str, Any]) -> None:
         keys = {*node, *flatten(node)}
         assert [key for key in node.get("space") or () if key not in keys] == []
@@ -181,3 +231,24 @@ class AlgorithmSuite(Suite):
             with pytest.raises(ConfigError, match="supports") as refused:
                 self.built(node, task)
             assert task in str(refused.value)
+
+
+class Ending:
+    """A report that ends the fit at its second call: by an exception, as where a run is pruned, or by its answer."""
+
+    start: Path | None = None
+    best: Any = None
+
+    def __init__(self, raises: bool) -> None:
+        self.raises, self.calls = raises, 0
+
+    def due(self, step: int) -> bool:
+        """Return True: each iteration is reported."""
+        return True
+
+    def __call__(self, step: int, **more: Any) -> bool:
+        """Take an iteration; return whether it is the last."""
+        self.calls += 1
+        if self.raises and self.calls == 2:
+            raise Pruned(step)
+        return self.calls > 1

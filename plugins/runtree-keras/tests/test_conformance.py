@@ -7,9 +7,11 @@ QUICK = ("algorithm.max_epochs=4", "algorithm.batch_size=16", "algorithm.learnin
 
 class TestKerasMlp(AlgorithmSuite):
     option = "keras_mlp"
+    checked_elsewhere = "tests/test_checks.py"
     overrides = (*QUICK, "algorithm.units=16", "algorithm.normalization=batch")
 
 
 class TestKerasModel(AlgorithmSuite):
     option = "keras_model"
+    checked_elsewhere = "tests/test_checks.py"
     overrides = (*QUICK, "algorithm.network._target_=runtree_keras.networks.mlp", "+algorithm.network.units=16")
