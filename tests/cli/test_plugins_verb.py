@@ -85,6 +85,10 @@ def test_what_a_plugin_adds_is_told(runtree, installed):
             "@hookimpl\ndef register_stages(): return ['x']",
             "register_stages: TypeError: expected items of the type Stage",
         ),
+        (
+            "@hookimpl\ndef register_algorithms(): return [AlgorithmOption('a', 'x.A', {'b': 1}, {'b': 'interval(1, x)'})]",
+            "algorithm.b: 'interval(1, x)' cannot be parsed",
+        ),
         ("@hookimpl\ndef environment_facts(): raise OSError('gone')", "environment_facts: OSError: gone"),
         ("@hookimpl\ndef register_algoritms(): return []", "register_algoritms"),
         (
@@ -228,3 +232,19 @@ import time:       100 |      80000 |   pluggy
 import time:       100 |      90000 | runtree.plugins
 """
     assert heavy_imports(table, {"mine"}) == {"pandas": 160}
+
+
+@pytest.mark.parametrize(
+    ("callback", "code", "says"),
+    [
+        ("lambda: 1 // 0", 1, "verb 'hello' of the plugin 'bad' failed: ZeroDivisionError: "),
+        ("lambda: sys.exit(3)", 1, "verb 'hello' of the plugin 'bad' called sys.exit(3)"),
+        ("lambda: sys.exit(0)", 0, ""),
+        ("lambda: (_ for _ in ()).throw(GeneratorExit())", 1, "verb 'hello' of the plugin 'bad' failed: GeneratorExit"),
+    ],
+)
+def test_a_verb_that_fails_is_named_and_takes_none_of_our_exit_codes(runtree, installed, callback, code, says):
+    installed(bad="import sys\n" + VERB.format(command=f"click.Command('hello', callback={callback})"))
+    said = runtree("hello")
+    assert said.code == code
+    assert said.err.startswith(f"error: {says}" if says else "")

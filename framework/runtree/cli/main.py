@@ -298,7 +298,7 @@ def _run_verb(arguments: list[str] | None) -> int:
         fault = system_fault(error)
         _print_error(str(system_error(fault, "the system")) if fault else _describe_bug(error), error)
         return 1
-    # code that a verb of ours has called; a verb of a plugin may end as it likes
+    # of code that a verb has called, or of a plugin's verb
     except SystemExit as error:
         # click itself exits after a broken pipe (`| head`), with streams that ignore it
         if sys.stdout is not stdout:
@@ -306,16 +306,29 @@ def _run_verb(arguments: list[str] | None) -> int:
         words = sys.argv[1:] if arguments is None else arguments
         if "--version" in words and not error.code:  # Hydra's parser has printed it
             return 0
-        if not VERBS.keys() & {*words}:
-            raise
-        text = f"an algorithm or a plugin called sys.exit({error.code!r})\n  for the traceback: runtree --traceback …"
-        _print_error(text, error)
+        # a verb may end so, if not with an exit code that means something else here
+        owner = _owner_of_verb(words)
+        if owner and not error.code:
+            return 0
+        text = f"{owner or 'an algorithm or a plugin'} called sys.exit({error.code!r})"
+        _print_error(f"{text}\n  for the traceback: runtree --traceback …", error)
         return 1
     # an error that nothing above has turned into a message is a bug, and its traceback is one option away. A plugin may
     # raise what is no Exception
     except BaseException as error:
-        _print_error(_describe_bug(error), error)
+        owner = _owner_of_verb(sys.argv[1:] if arguments is None else arguments)
+        told = f"{owner} failed: {describe_error(error)}\n  for the traceback: runtree --traceback …"
+        _print_error(told if owner else _describe_bug(error), error)
         return 1
+
+
+def _owner_of_verb(arguments: list[str]) -> str:
+    """Return which verb of which plugin was called; empty if it is one of runtree's own."""
+    words = [word for word in arguments if not word.startswith("-")]
+    if VERBS.keys() & {*words}:
+        return ""
+    offered = _plugin_commands()
+    return next((f"verb '{word}' of the plugin '{offered[word][0][0]}'" for word in words if word in offered), "")
 
 
 def _blocked_hint(error: RuntreeError) -> list[str]:

@@ -74,6 +74,9 @@ def _make_inventory(plugins: "Plugins") -> list[dict[str, Any]]:
             contributions.setdefault(plugin, {}).setdefault(kind, []).append(format_item(item))
     # a copy: a missing folder is a problem of this list, and the plugin's hooks still work
     problems = dict(plugins.broken)
+    for plugin, option in plugins.contributions("register_algorithms"):
+        if why := _find_space_error(option):
+            problems.setdefault(plugin, why)
     for plugin, kinds in contributions.items():
         for verb in sorted(VERBS.keys() & {*kinds.get("verbs", [])}):
             problems.setdefault(plugin, f"its verb '{verb}' is left out: runtree has one of that name")
@@ -136,6 +139,21 @@ def heavy_imports(importtime: str, own: Collection[str]) -> dict[str, int]:
         parents.append((level, package))
     heavy = {package: round(total / 1000) for package, total in totals.items() if total >= HEAVY_SECONDS * 1e6}
     return dict(sorted(heavy.items(), key=lambda pair: -pair[1]))
+
+
+def _find_space_error(option: Any) -> str:
+    """Return why a space cannot be parsed, which would only show in a sweep; empty if it can."""
+    from runtree.config.catalogue import algorithm_node
+    from runtree.config.space.dimensions import parse_space
+    from runtree.contract.errors import RuntreeError
+
+    node = algorithm_node(option)
+    try:
+        for task in option.tasks:
+            parse_space(node["space"], "algorithm.", task, {"algorithm": node})
+    except RuntreeError as error:
+        return error.message
+    return ""
 
 
 def _add_config_folder(plugin: str, path: str, kinds: dict[str, list[str]], problems: dict[str, str]) -> None:

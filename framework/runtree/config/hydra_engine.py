@@ -21,8 +21,8 @@ from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
 from runtree.contract.errors import RequestError
 from runtree.contract.types import AlgorithmOption
 
-# mappings in which any key may be set: the user's own keys, arguments of an imported estimator, types of columns, keys of other sources,
-# settings of plugins
+# mappings in which any key may be set: the user's own keys, arguments of an imported estimator, types of columns, keys
+# of other sources, settings of plugins
 OPEN_PREFIXES = (
     "extras.",
     "algorithm.params.",

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from runtree.config.calls import NOT_ARGUMENTS
 from runtree.config.catalogue import differs_by_task
 from runtree.config.compose import ComposedBase, Composer
 from runtree.config.space.dimensions import dimension_text, parse_dimension, parse_space, sort_by_conditions
 from runtree.contract.commands import command
-from runtree.contract.errors import ConfigError, UnknownKeyError
+from runtree.contract.errors import ConfigError, UnknownKeyError, unknown
 from runtree.contract.search import Choice, Dimension
 from runtree.sweeps.overrides import SweepOverrides
 
@@ -118,7 +119,21 @@ def spaces_by_algorithm(overrides: SweepOverrides, composer: Composer, task: str
     for path in overrides.ranges:
         if not any(base.has(path) for base in bases.values()):
             raise _unknown_key(path, bases.values())
+    for name, base in bases.items():
+        for key in _own_space(base):
+            # of several algorithms some may lack a key, as with a range of the command line
+            if not any(other.has(f"algorithm.{key}") for other in bases.values()):
+                known = [name for name in base.frozen.config["algorithm"] if name not in NOT_ARGUMENTS]
+                raise unknown(f"key in algorithm.space of {name or _name(base)}:", key, known, error=ConfigError)
     return [_algorithm_space(name, base, overrides, task) for name, base in bases.items()]
+
+
+def _own_space(base: ComposedBase) -> Mapping[str, Any]:
+    return base.frozen.config["algorithm"].get("space") or {}
+
+
+def _name(base: ComposedBase) -> str:
+    return str(base.frozen.config["algorithm"].get("name"))
 
 
 def _algorithm_space(name: str, base: ComposedBase, overrides: SweepOverrides, task: str) -> SearchSpace:
@@ -128,21 +143,23 @@ def _algorithm_space(name: str, base: ComposedBase, overrides: SweepOverrides, t
     fixed = {text.partition("=")[0].lstrip("+") for text in overrides.fixed}
     own = {
         key: declared
-        for key, declared in (config["algorithm"].get("space") or {}).items()
-        if f"algorithm.{key}" not in ranges and f"algorithm.{key}" not in fixed
+        for key, declared in _own_space(base).items()
+        if base.has(f"algorithm.{key}") and f"algorithm.{key}" not in ranges and f"algorithm.{key}" not in fixed
     }
     space = [
         *(_composed_dimension(key, overrides) for key in overrides.composed if key != "algorithm"),
         *parse_space(own, "algorithm.", task, defaults),
         *(parse_dimension(path, declared, defaults) for path, declared in ranges.items()),
     ]
-    label = name or str(config["algorithm"].get("name"))
+    label = name or _name(base)
     if not space:
         raise ConfigError(
             f"algorithm={label}: there is nothing to tune, it declares no space",
             f"name a range: 'algorithm.KEY=interval(0, 1)'; its keys: {command('describe', f'algorithm={label}')}",
         )
-    absent = tuple(f"{path} does not exist for {label}" for path in overrides.ranges if path not in ranges)
+    lacking = [f"algorithm.{key}" for key in _own_space(base) if not base.has(f"algorithm.{key}")]
+    lacking += [path for path in overrides.ranges if path not in ranges]
+    absent = tuple(f"{path} does not exist for {label}" for path in lacking)
     return SearchSpace(label, {"algorithm": name} if name else {}, tuple(sort_by_conditions(space)), absent)
 
 
