@@ -166,11 +166,11 @@ def test_sizes():
 
 
 def test_a_key_of_the_space_that_no_algorithm_has_is_refused_and_one_that_some_lack_is_told(runtree, folder):
-    misspelt, lacking = "+algorithm.space.n_neighbours='choice(1,2)'", "+algorithm.space.p='choice(1,2)'"
+    misspelt, lacking = "+algorithm.space.n_neighbours='choice(1,2)'", "+algorithm.space.metric='choice(l1,l2)'"
     said = runtree("plan", *TUNED, misspelt)
     assert said.code == 2
     assert said.err.startswith(
         "error: unknown key in algorithm.space of knn: 'n_neighbours'\n  did you mean: n_neighbors"
     )
-    assert "algorithm.p does not exist for logistic" in runtree("plan", *TUNED, lacking).out
+    assert "algorithm.metric does not exist for logistic" in runtree("plan", *TUNED, lacking).out
     assert not Path("outputs").exists()
