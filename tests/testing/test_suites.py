@@ -163,3 +163,12 @@ def test_a_sound_part_of_a_faulty_plugin_passes(outcome: str) -> None:
     assert "TestStage::test_stands_where_it_asked_to" not in outcome
     assert "TestAlgorithm::test_target_accepts_every_key" not in outcome
     assert "ERROR" not in outcome
+
+
+def test_a_plugin_that_the_environment_leaves_out_is_not_in_the_suites(monkeypatch: pytest.MonkeyPatch) -> None:
+    from runtree.testing.suite import plugins_with
+
+    extra = (("faulty", type("Probe", (), {})),)
+    assert "faulty" in plugins_with(extra).names
+    monkeypatch.setenv("RUNTREE_BLOCK", "faulty")
+    assert "faulty" not in plugins_with(extra).names

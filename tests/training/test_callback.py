@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from runtree.contract.errors import ConfigError, DivergedError, Pruned
 from runtree.training.callback import FitCallback
 from runtree.training.checkpoints import Checkpoints
 from runtree.training.fit_plan import CheckpointOptions
+from runtree.training.pipeline import fit_algorithm
 from runtree.training.stopping import NoImprovement, StopRules
 
 LOSSES = [0.9, 0.7, 0.8, 0.6, 0.65, 0.64, 0.66, 0.5]
@@ -152,3 +154,27 @@ def test_what_is_raised_in_a_report_is_raised_after_the_fit(error):
         loop.end_fit(wrapped.value)
     loop.end_fit(error)  # it has arrived as it is
     cut_at(9, error).end_fit(ValueError("of the algorithm itself"))
+
+
+class Wrapping:
+    def fit(self, X, y, report=None):
+        wrapping(report)
+
+
+class Swallowing:
+    def fit(self, X, y, report=None):
+        swallowing(report)
+
+
+class Honest:
+    def fit(self, X, y, report=None):
+        report(2, train_loss=1.0)
+
+
+@pytest.mark.parametrize("algorithm", [Wrapping(), Swallowing(), Honest()])
+@pytest.mark.parametrize("error", [Pruned(2), DivergedError("nan")])
+def test_a_fit_ends_as_its_last_report_did(algorithm, error):
+    run = SimpleNamespace(plan=SimpleNamespace(stepper=None, steps=True), config=SimpleNamespace(algorithm={}))
+    with pytest.raises(type(error)) as raised:
+        fit_algorithm(run, algorithm, ([[0.0]], [0]), None, cut_at(2, error))
+    assert raised.value is error

@@ -6,8 +6,11 @@ import time
 from functools import partial
 from typing import Any
 
+from runtree.contract.errors import RunFailedError
 from runtree.contract.iteration import UNWATCHED
+from runtree.contract.search import SearchResult
 from runtree.lifecycle.replay import try_saving
+from runtree.lifecycle.score import naming_evaluator
 from runtree.training.active_run import ActiveRun
 from runtree.training.decision import apply_decision, read_decision
 from runtree.training.fit_plan import fit_parameters
@@ -25,7 +28,10 @@ def fit_stage(run: ActiveRun) -> None:
     # the search comes before the fit of the model that is kept, so that the outer folds estimate the same procedure
     choose = getattr(run.evaluator, "choose", None)
     if choose is not None:
-        result = choose(run)
+        with naming_evaluator(run) as name:
+            result = choose(run)
+        if not isinstance(result, SearchResult):
+            raise RunFailedError(f"{name} returned {result!r:.80} from `choose`, not a SearchResult")
         run.use_search_result(result, *build_variant(run, result.values))
         fold_runner.reset_algorithm()  # folds are fitted with the parameters chosen, not the configured ones
         log.info("chosen of %d candidates: %s (%.6g)", result.tried, dict(result.values), result.score)

@@ -10,7 +10,8 @@ and those of the test split.
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -77,10 +78,19 @@ def evaluate(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:
 
 
 def _call_evaluator(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:
-    """Call the evaluator; what one of a plugin raises, or returns instead of an evaluation, is told with its name."""
+    with naming_evaluator(run) as name:
+        evaluation = run.evaluator.evaluate(run, scored)
+    if not isinstance(evaluation, Evaluation):
+        raise RunFailedError(f"{name} returned {evaluation!r:.80} instead of an Evaluation")
+    return evaluation
+
+
+@contextmanager
+def naming_evaluator(run: ActiveRun) -> Iterator[str]:
+    """Yield what the config calls the evaluator; whatever one of a plugin raises is told with it."""
     name = f"evaluator={run.config.evaluator.get('name', type(run.evaluator).__name__)}"
     try:
-        evaluation = run.evaluator.evaluate(run, scored)
+        yield name
     except RuntreeError:
         raise
     except BaseException as error:
@@ -88,9 +98,6 @@ def _call_evaluator(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:
         if type(run.evaluator).__module__.startswith("runtree."):
             raise
         raise RunFailedError(f"{name} failed: {describe_error(error)}") from error
-    if not isinstance(evaluation, Evaluation):
-        raise RunFailedError(f"{name} returned {evaluation!r:.80} instead of an Evaluation")
-    return evaluation
 
 
 def evaluate_refitted(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:
