@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from runtree.contract.errors import MissingError, Pruned, RunFailedError
 from runtree.contract.run import Stage
-from runtree.lifecycle.stages import order_stages, run_stage, stages
+from runtree.lifecycle.stages import choose_stages, order_stages, run_stage, stages
 
 BUILTIN = [("runtree", stage) for stage in stages()]
 
@@ -131,3 +131,17 @@ def test_a_pruned_run_ends_whatever_becomes_of_the_exception(function, plugin):
     stage = stage_of("good", function) if plugin == "good" else Stage("mine", function)
     with pytest.raises(Pruned):
         run_stage(stage, Running())
+
+
+def test_a_stage_that_the_config_names_fails_the_run():
+    def fail(run, size):
+        raise ValueError("boom")
+
+    given = [*BUILTIN, ("bad", Stage("mine", fail, settings={"size": 1}))]
+    for config, asked in (({}, False), ({"stages": {"mine": {"size": 2}}}, True)):
+        [stage] = [stage for stage in choose_stages(given, config) if stage.name == "mine"]
+        if asked:
+            with pytest.raises(RunFailedError, match="stage 'mine' of the plugin 'bad' failed: ValueError: boom"):
+                run_stage(stage, Running())
+        else:
+            assert run_stage(stage, Running()) is False

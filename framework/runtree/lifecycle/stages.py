@@ -12,7 +12,15 @@ from runtree.config.build import build, build_algorithm
 from runtree.config.calls import find_targets
 from runtree.config.catalogue import differs_by_task
 from runtree.config.space.dimensions import parse_space
-from runtree.contract.errors import ConfigError, MissingError, RuntreeError, describe_error, raise_if_ours, unknown
+from runtree.contract.errors import (
+    ConfigError,
+    MissingError,
+    RunFailedError,
+    RuntreeError,
+    describe_error,
+    raise_if_ours,
+    unknown,
+)
 from runtree.contract.faults import warn_of_fault
 from runtree.contract.fingerprint import EVALUATION_KEYS
 from runtree.contract.protocols import Hooks
@@ -81,7 +89,13 @@ def choose_stages(stages: Sequence[tuple[str, Stage]], config: Mapping[str, Any]
     declared = {stage.name: stage.settings for plugin, stage in stages if plugin != builtin}
     settings = read_settings("stages", chosen, declared)
     ordered = order_stages([(plugin, _configure(stage, settings.get(stage.name, {}))) for plugin, stage in stages])
-    return [stage for stage in ordered if settings.get(stage.name, {}).get(SWITCH, True)]
+    kept = [stage for stage in ordered if settings.get(stage.name, {}).get(SWITCH, True)]
+    return [_ask_for(stage) if isinstance(chosen, Mapping) and stage.name in chosen else stage for stage in kept]
+
+
+def _ask_for(stage: Stage) -> Stage:
+    """Return a stage that the config names: it must not be left out if it fails."""
+    return replace(stage, run=replace(stage.run, asked=True)) if isinstance(stage.run, PluginStage) else stage
 
 
 def _configure(stage: Stage, values: Mapping[str, Any]) -> Stage:
@@ -134,10 +148,11 @@ def order_stages(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:
 
 @dataclass(frozen=True)
 class PluginStage:
-    """The function of a plugin's stage, and whose it is."""
+    """The function of a plugin's stage, whose it is, and whether the config names it."""
 
     plugin: str
     function: Callable[..., None]
+    asked: bool = False
 
     def __call__(self, run: Any, **settings: Any) -> None:
         """Run the stage."""
@@ -147,8 +162,9 @@ class PluginStage:
 def run_stage(stage: Stage, run: ActiveRun) -> bool:
     """Run a stage and return whether it succeeded.
 
-    A plugin's stage that fails is left out with a warning. A RuntreeError was raised on purpose, such as by a gate, and
-    fails the run. A pruned run ends, whatever has become of the exception on its way through foreign code.
+    A plugin's stage that fails is left out with a warning, unless the config names it. A RuntreeError was raised on
+    purpose, such as by a gate, and fails the run. A pruned run ends, whatever has become of the exception on its way
+    through foreign code.
     """
     try:
         if not isinstance(stage.run, PluginStage):
@@ -163,6 +179,8 @@ def run_stage(stage: Stage, run: ActiveRun) -> bool:
             raise
         raise_if_ours(error)
         failure = f"stage '{stage.name}' of the plugin '{stage.run.plugin}' failed: {describe_error(error)}"
+        if stage.run.asked:
+            raise RunFailedError(failure, f"without it: stages.{stage.name}.{SWITCH}=false") from error
         warn_of_fault(log, f"{failure}; it is left out")
         log.debug("", exc_info=error)
         return False

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # where a config names metrics
-GROUPS = ("objective", "evaluator", "fit", "decision", "tuner")
+GROUPS = ("objective", "evaluator", "fit", "decision", "tuner", "metrics")
 
 
 class PluginMetric:
