@@ -58,9 +58,8 @@ class App:
     @cached_property
     def catalogue(self) -> Catalogue:
         """Return every group and option."""
-        absent = [f"{name} (blocked)" for name in sorted(self.plugins.blocked)]
-        absent += [f"{name} (broken)" for name in self.plugins.broken]
-        return Catalogue([*self.folders, *self.named_folders], self.algorithms, absent)
+        # of blocked ones the command line speaks under every error of a request
+        return Catalogue([*self.folders, *self.named_folders], self.algorithms, self.plugins.broken)
 
     def allow_list(self, typed: "TypedWords | Sequence[str]" = ()) -> "AllowList":
         """Return which code a config may name: targets of installed options and those typed on the command line.

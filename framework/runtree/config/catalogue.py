@@ -85,7 +85,7 @@ class Option:
 class Catalogue:
     """Every group and option of a list of folders; earlier folders take precedence.
 
-    `absent` names the plugins that are blocked or left out: an option that is not found may be one of theirs.
+    `absent` names the plugins that are broken: an option that is not found may be one of theirs.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Catalogue:
         """Return the error for an option that a group does not have."""
         if not self.absent and (missing := missing_plugin(group, name)) is not None:
             return missing
-        absent = f"left out are the options of the plugins {', '.join(self.absent)}" if self.absent else ""
+        absent = f"plugins left out as broken: {', '.join(self.absent)}" if self.absent else ""
         see = f"see: {command('list', group)}"
         return unknown(f"option of {group}", name, self.groups[group], absent, see, error=ConfigError)
 

@@ -37,8 +37,9 @@ class Contributors:
 
     def of_model(self, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the plugins whose code is in the saved model, or writes it."""
-        adds = self._adds_of_config(config).items()
-        kept = {name: [text for text in texts if text in MODEL_GROUPS] for name, texts in adds}
+        # an option of a plugin may name a class of another package: then its model is loaded without the plugin
+        code = self._code_of_config(config).items()
+        kept = {name: [text for text in texts if text in MODEL_GROUPS] for name, texts in code}
         return {name: entry(self.identities[name], texts) for name, texts in sorted(kept.items()) if texts}
 
     @property
@@ -61,17 +62,22 @@ class Contributors:
 
     def _adds_of_config(self, config: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return the config groups that plugins have code or options for, by plugin."""
-        adds: dict[str, list[str]] = {}
-        for path, call in locate_calls(config, ""):
-            for target in target_names(call):
-                if (plugin := self._owner_of(target)) is not None:
-                    adds.setdefault(plugin, []).append(path.partition(".")[0])
+        adds = self._code_of_config(config)
         for group, node in config.items():
             option = f"{group}={node.get('name')}" if isinstance(node, Mapping) else ""
             for name, identity in self._active().items():
                 if option in identity.options:
                     adds.setdefault(name, []).append(str(group))
         return adds
+
+    def _code_of_config(self, config: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return the config groups whose targets are code of plugins, by plugin."""
+        code: dict[str, list[str]] = {}
+        for path, call in locate_calls(config, ""):
+            for target in target_names(call):
+                if (plugin := self._owner_of(target)) is not None:
+                    code.setdefault(plugin, []).append(path.partition(".")[0])
+        return code
 
     def _active(self) -> dict[str, PluginIdentity]:
         return {name: identity for name, identity in self.identities.items() if not identity.problem}
