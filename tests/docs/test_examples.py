@@ -58,7 +58,9 @@ def sessions(page: str) -> list[list[tuple[str, str]]]:
     return [list(zip(found[1::2], found[2::2], strict=True)) for found in parts]
 
 
-TYPED = {line: page for page in reversed(PAGES) for line in commands(page)}
+# CI types it as it stands, in an environment and a folder of its own: .ci/run
+BY_CI = "runtree tune"
+TYPED = {line: page for page in reversed(PAGES) for line in commands(page) if line != BY_CI}
 SESSIONS = [pytest.param(session, id=f"{page}-{n}") for page in PAGES for n, session in enumerate(sessions(page))]
 TABLE = ["data=csv", "data.path=house_prices.csv", "data.target=price"]
 TUNED = ["algorithm=logistic", "tuner=tpe", "tuner.stop.max_runs=12", "compute.engine=in_process"]

@@ -156,7 +156,7 @@ def test_full_at_any_page_a_disk_loses_no_run_that_was_counted(folder, small_dis
     assert forks(SWEEP) == 0, forks.said.read_text()
     now = os.statvfs(small_disk)
     used, total = (now.f_blocks - now.f_bavail) * now.f_frsize, now.f_blocks * now.f_frsize
-    sizes = used // (50 if EXHAUSTIVE else 10)
+    sizes = used // (50 if EXHAUSTIVE else 6)
     for free in range(0, used, max(4096, sizes // 4096 * 4096)):
         empty(small_disk)
         (small_disk / "ballast").write_bytes(b"x" * (total - free))
