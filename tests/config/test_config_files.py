@@ -109,6 +109,7 @@ def test_what_editors_on_windows_write_is_read(conf, ends):
     "files",
     [
         {"fz": "[fz]"},
+        {"fz": "[fz.yaml]"},
         {"fz": "[gz]", "gz": "[/algorithm/fz]"},
         {"fz": "[{/algorithm@x: gz}]", "gz": "[_self_, {/algorithm@y: [fz]}]"},
     ],

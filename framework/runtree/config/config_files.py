@@ -125,5 +125,5 @@ def _references(name: str, file: Path) -> Iterator[str]:
         for leaf in option if isinstance(option, list) else [option]:
             # of `override /group@package`; relative to the folder of the file unless it begins with a slash
             parts = [part.split(" ")[-1].partition("@")[0] for part in (str(group), str(leaf))]
-            path = "/".join(filter(None, parts))
+            path = "/".join(filter(None, parts)).removesuffix(".yaml")  # which Hydra takes for the name without it
             yield path[1:] if path.startswith("/") else "/".join(filter(None, (name.rpartition("/")[0], path)))

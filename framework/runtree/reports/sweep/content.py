@@ -112,8 +112,14 @@ def _read_leaderboard(folder: SweepFolder, missing: list[str]) -> list[Leaderboa
     except OSError:
         missing.append("leaderboard.csv does not exist: the sweep is not finished")
         return []
+    try:
+        # newline="": as the reader of CSV needs it, or a carriage return in a damaged file is an error
+        lines = list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error as error:  # a field of more than 131,072 letters
+        missing.append(f"leaderboard.csv cannot be read ({error})")
+        return []
     # csv.DictReader uses the key None for cells beyond the header, and the value None for missing ones
-    rows = [{str(key): str(value or "") for key, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
+    rows = [{str(key): str(value or "") for key, value in row.items()} for row in lines]
     # a file that was edited by hand may lack columns
     return [row for row in rows if set(FIXED_COLUMNS) <= set(row)]
 
