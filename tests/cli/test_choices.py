@@ -137,7 +137,7 @@ def test_a_dataclass_is_described_by_hints_docstring_and_comments(runtree):
     parameters = described(runtree, "csv")["parameters"]
     assert parameters["data.path"]["type"] == "str"
     assert parameters["data.path"]["default"] == "???"
-    assert parameters["data.separator"]["meaning"] == "The format of the file."
+    assert parameters["data.separator"]["meaning"] == "Of text files; auto: as the beginning of the file looks."
     assert parameters["data.drop"]["note"] == "columns to ignore"
     text = runtree("describe", "csv").out
     assert "data.path = (required)" in text

@@ -40,7 +40,3 @@ def test_options_of_the_users_own_folder_are_offered(folder):
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_line_for_the_shell_is_printed(runtree, shell):
     assert f"_RUNTREE_COMPLETE={shell}_source runtree" in runtree("completion", shell).out
-
-
-def test_hydras_own_completion_script_is_there_too(runtree):
-    assert "hydra_bash_completion" in runtree("train", "-sc", "install=bash").out

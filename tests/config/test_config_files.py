@@ -141,5 +141,5 @@ def test_a_group_or_block_that_is_no_mapping_is_told(name, value):
 
 def test_a_sweep_refuses_it_too(runtree, folder):
     said = runtree("train", "-m", "data=iris", "algorithm=dummy", "++fit=1.0", "seed=1,2", "compute.engine=in_process")
-    assert (said.code, said.err.partition("\n")[0]) == (2, "error: fit: 1.0 is no mapping of keys to values")
+    assert (said.code, said.err.partition("\n")[0]) == (2, "error: fit: 1.0 is not possible here")
     assert not (folder / "outputs").exists()

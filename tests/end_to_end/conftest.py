@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-CANARY_NAME, CANARY = "RUNTREE_TEST_CANARY", "kanari-in-the-environment-5120"
+# in two pieces, since the sdist that a test unpacks has this file, too
+CANARY_NAME, CANARY = "RUNTREE_TEST_CANARY", "-".join(("kanari", "in-the-environment-5120"))
 
 
 def files_with(folder: Path, content: bytes) -> list[str]:

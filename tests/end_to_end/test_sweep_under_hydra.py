@@ -103,7 +103,8 @@ def test_a_launcher_of_hydras_works_on_the_runs(runtree, folder, tuner):
     ],
 )
 def test_a_launchers_batch_is_what_was_asked_for_or_what_it_can_take(launcher, tuner, slots, batch):
-    config = OmegaConf.create({"hydra": {"launcher": {"_target_": "any", **launcher}}, "tuner": tuner})
+    own = {"_target_": "runtree.tuners.grid.Grid", **tuner}  # of another's tuner it is not known whether it learns
+    config = OmegaConf.create({"hydra": {"launcher": {"_target_": "any", **launcher}}, "tuner": own})
     assert launcher_batch_size(config, slots) == batch
 
 
