@@ -307,7 +307,7 @@ def start() -> None:
             subprocess.run(front, cwd=folder, check=True, capture_output=True)
             seconds["runtree train"].append(time.perf_counter() - clock)
             clock = time.perf_counter()
-            words = [*front, "-m", "seed=range(0,3000)", "outputs=sweep"]
+            words = [*front, "-m", "algorithm.random_state=range(0,3000)", "outputs=sweep"]
             process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             while not list(Path(folder).glob("sweep/*/*/runs/0000/metrics.json")):
                 time.sleep(0.005)

@@ -90,6 +90,7 @@ def test_the_record_names_each_plugin_and_what_it_added(finished):
     adds = ["algorithm", "hook run_finished", "metric gain", "stage balance", "tracker board"]
     assert record.plugins == {"gold": {"distribution": "dist-gold", "version": "0.1.0", "adds": adds}}
     assert record.fingerprints["scoring"] == "gain: dist-gold 0.1.0"
+    assert record.fingerprints["plugins"] == "algorithm: dist-gold 0.1.0"
     environment = json.loads(finished[1].environment.read_text())
     assert environment["plugins"]["gold"]["installed"] == "dist-gold 0.1.0"
 

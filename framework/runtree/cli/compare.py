@@ -24,6 +24,7 @@ from runtree.cli.format import (
     where_option,
 )
 from runtree.cli.tables import print_csv, print_json, print_table
+from runtree.contract.fingerprint import PLUGINS, affects_fingerprint
 from runtree.records.commands import run_command, run_name, training_command, training_overrides
 
 if TYPE_CHECKING:
@@ -136,7 +137,6 @@ def compare_command(
 
 def naming_keys(rows: "Sequence[ComparisonRow]") -> list[str]:
     """Return the config keys in which the configurations differ; the algorithm's name where they differ in none."""
-    from runtree.contract.fingerprint import affects_fingerprint
     from runtree.records.diff import varying_keys
 
     # Runs of one configuration differ in the seed and in what follows it. These keys vary, but do not distinguish rows.
@@ -147,14 +147,16 @@ def naming_keys(rows: "Sequence[ComparisonRow]") -> list[str]:
         typed = tuple(text for text in record.overrides if text.lstrip("+~").partition("=")[0] not in row.followers)
         return replace(record, config=config, overrides=typed)
 
-    return [key for key in varying_keys([without_seeds(row) for row in rows]) if affects_fingerprint(key)] or [
-        "algorithm.name"
-    ]
+    keys = [key for key in varying_keys([without_seeds(row) for row in rows]) if affects_fingerprint(key)]
+    versions = {row.records[0].fingerprints.get(PLUGINS) for row in rows}
+    return [*keys, *([PLUGINS] if len(versions) > 1 else [])] or ["algorithm.name"]
 
 
 def naming_settings(row: "ComparisonRow", keys: Sequence[str]) -> dict[str, Any]:
     """Return the settings by which a configuration differs from the others."""
-    return {key: row.records[0].config.get(key) for key in keys if key not in row.followers}
+    record = row.records[0]
+    values = {**record.config, PLUGINS: record.fingerprints.get(PLUGINS)}
+    return {key: values.get(key) for key in keys if key not in row.followers}
 
 
 def row_document(row: "ComparisonRow", keys: Sequence[str]) -> dict[str, Any]:

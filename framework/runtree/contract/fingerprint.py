@@ -7,6 +7,8 @@ IGNORED_GROUPS = ("compute", "outputs", "zoo", "experiment", "trackers", "tracki
 # keys of the evaluator that are used after the model is scored; `evaluation/options.py` reads them
 EVALUATION_KEYS = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 
+PLUGINS = "plugins"  # the fingerprint of a run that names the plugins whose code prepared its rows, or learnt
+
 CONTRIBUTED = ("stages", "metrics")  # settings of what plugins contribute: they count where they are set
 
 

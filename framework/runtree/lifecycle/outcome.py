@@ -6,6 +6,7 @@ from typing import Any
 
 from runtree.config.freeze import FrozenConfig
 from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError, error_text, first_line
+from runtree.contract.fingerprint import PLUGINS
 from runtree.contract.redaction import redact_override
 from runtree.contract.types import RunRecord
 from runtree.records.commands import run_command
@@ -46,6 +47,8 @@ def final_record(
         measures = [run.catalogue[name] for name in scored if name in run.catalogue]
         scoring = run.contributors.scoring(measures, type(run.evaluator))
         fingerprints |= {"scoring": scoring} if scoring else {}
+    code = run.contributors.code(run.config.to_dict())
+    fingerprints |= {PLUGINS: code} if code else {}
     fingerprints |= {"pretrained": run.metadata["pretrained"]} if "pretrained" in run.metadata else {}
     fingerprints |= {"code": sources_fingerprint(run.sources)} if run.sources else {}
     return replace(

@@ -10,6 +10,7 @@ from runtree.contract.types import Metric, PluginIdentity
 from runtree.records.plugin_identity import entry
 
 MODEL_GROUPS = ("algorithm", "preprocess")  # whose code is in the saved model
+CODE_GROUPS = (*MODEL_GROUPS, "data")  # whose code decides what is learnt
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Contributors:
         code = self._code_of_config(config).items()
         kept = {name: [text for text in texts if text in MODEL_GROUPS] for name, texts in code}
         return {name: entry(self.identities[name], texts) for name, texts in sorted(kept.items()) if texts}
+
+    def code(self, config: Mapping[str, Any]) -> str:
+        """Return ``GROUP: DISTRIBUTION VERSION; …`` for the plugins whose code prepares or learns, "" for none."""
+        pairs = sorted((group, name) for name, groups in self._code_of_config(config).items() for group in groups)
+        return "; ".join(f"{group}: {self.identities[name].text}" for group, name in pairs if group in CODE_GROUPS)
 
     @property
     def packages(self) -> frozenset[str]:

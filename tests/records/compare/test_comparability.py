@@ -2,6 +2,7 @@
 
 import pytest
 
+from runtree.cli.compare import naming_keys, naming_settings
 from runtree.contract.errors import RequestError
 
 
@@ -48,6 +49,19 @@ def test_what_does_not_compare_is_refused(write, compared, changes, reason):
 def test_what_does_compare_is_let_through(write, compared, changes):
     write("r1"), write("r2", **changes)
     assert not compared("e").obstacles
+
+
+def test_seeds_of_two_versions_of_a_plugin_are_two_configurations(write, compared):
+    for seed, version in enumerate(("0.1.0", "0.1.0", "0.2.0")):
+        prints = {"config": "c", "data": "d", "split": f"s{seed}", "plugins": f"algorithm: gold {version}"}
+        write(f"r{seed}", seed=seed, fingerprints=prints)
+    lines = compared("e").lines
+    assert sorted(len(line.records) for line in lines) == [1, 2]
+    assert naming_keys(lines) == ["plugins"]
+    assert {naming_settings(line, ["plugins"])["plugins"] for line in lines} == {
+        "algorithm: gold 0.1.0",
+        "algorithm: gold 0.2.0",
+    }
 
 
 def test_another_positive_class_matters_to_the_metrics_that_are_about_one_class(write, compared):

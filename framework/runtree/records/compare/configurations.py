@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from runtree.contract.commands import command
 from runtree.contract.errors import RequestError
-from runtree.contract.fingerprint import affects_fingerprint
+from runtree.contract.fingerprint import PLUGINS, affects_fingerprint
 from runtree.contract.types import RunRecord
 from runtree.records.index import RunIndex
 from runtree.records.query import is_metric, record_value, resolve_name
@@ -184,6 +184,8 @@ def group_rows(
     it follows the seed if it does so in all runs that are equal otherwise, or if its name says that it is a seed.
     """
     fixed, doubtful = _compared_columns(runs, rows, seeds)
+    # another version of a plugin may be another algorithm under the same name
+    fixed.append(runs.column(f"fingerprint:{PLUGINS}"))
     found = []
     for group in _group_by(rows, lambda row: tuple(column[row] for column in fixed)):
         followers = {key for key, (_, equal) in doubtful.items() if _follows_seed(key, group, equal, seeds)}
