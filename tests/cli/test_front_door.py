@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 
 def test_python_m_is_the_same_command_line_with_the_same_exit_codes(folder):
     def typed(*words):
@@ -46,3 +48,18 @@ def test_workers_start_where_the_output_is_thrown_away_and_errors_go_to_a_pipe(t
 def test_the_version_that_hydras_parser_prints_is_no_failure(runtree):
     said = runtree("train", "seed=1", "--version")
     assert (said.code, said.err) == (0, "")
+
+
+def test_a_verb_of_subcommands_alone_prints_its_help(runtree):
+    said = runtree("data")
+    assert (said.code, said.err) == (0, "")
+    assert "versions" in said.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["runs", "--limit"], ["compare", "--limit"], ["explain", "latest", "--row"], ["predict", "r", "f", "--batch"]],
+)
+def test_a_number_that_no_library_can_hold_is_refused(runtree, words):
+    said = runtree(*words, "9" * 20)
+    assert (said.code, "2147483647" in said.err) == (2, True), said.err

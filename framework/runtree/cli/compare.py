@@ -22,6 +22,7 @@ from runtree.cli.format import (
     pluralize,
     printable,
     where_option,
+    whole_number,
 )
 from runtree.cli.tables import print_csv, print_json, print_table
 from runtree.contract.fingerprint import PLUGINS, affects_fingerprint
@@ -94,7 +95,7 @@ def comparison_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("compare", help=HELP)
 @comparison_options
 @click.option("--baseline", metavar="NAME|RUN", help="Also test against this algorithm or run. Default: dummy.")
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Show and test at most N configurations.")
+@click.option("--limit", metavar="N", type=whole_number(1), help="Show and test at most N configurations.")
 @click.option("--all", "everything", is_flag=True, help="Show and test every configuration.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, numbers in full.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.format import next_steps, outputs_option
+from runtree.cli.format import next_steps, outputs_option, whole_number
 from runtree.cli.tables import print_csv, print_json, print_table
 from runtree.records.commands import run_command
 
@@ -32,8 +32,10 @@ sampled Shapley values, ± their standard error.
 @click.command("explain", help=HELP)
 @click.argument("run", shell_complete=complete_run)
 @click.argument("file", required=False)
-@click.option("--row", "rows", multiple=True, type=int, metavar="N", help="A row of the run's own table, from 0.")
-@click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="Columns to show for each row.")
+@click.option(
+    "--row", "rows", multiple=True, type=whole_number(), metavar="N", help="A row of the run's own table, from 0."
+)
+@click.option("--top", default=5, show_default=True, type=whole_number(1), help="Columns to show for each row.")
 @click.option("--class", "label", metavar="NAME", help="Explain the probability of this class. Default: the predicted.")
 @click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with every column.")

@@ -260,6 +260,11 @@ def next_steps(commands: Sequence[str]) -> str:
 # Options that several verbs share
 
 
+def whole_number(least: int | None = None) -> click.IntRange:
+    """Return the type of an option that counts: numbers that SQLite and NumPy can hold as well."""
+    return click.IntRange(least, 2**31 - 1)
+
+
 def default_outputs() -> str:
     """Return the output folder: that of the user's own `conf/config.yaml`, else `outputs`."""
     file = Path("conf", "config.yaml")

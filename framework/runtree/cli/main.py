@@ -283,6 +283,9 @@ def _run_verb(arguments: list[str] | None) -> int:
         click.echo("interrupted", err=True)
         # 128 + SIGINT, as shells report it
         return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else HELP)  # a verb with subcommands alone is a question, too
+        return 0
     except click.ClickException as error:
         _print_error(error.format_message())
         return 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.format import outputs_option, printable
+from runtree.cli.format import outputs_option, printable, whole_number
 
 HELP = """Predict the rows of FILE with the model of RUN.
 
@@ -28,7 +28,7 @@ model was trained with them is refused. CSV and Parquet files larger than memory
 @click.argument("file")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("predictions.parquet"), show_default=True)
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy a column of FILE to the output.")
-@click.option("--batch", default=50_000, show_default=True, type=click.IntRange(min=1), help="Rows per batch.")
+@click.option("--batch", default=50_000, show_default=True, type=whole_number(1), help="Rows per batch.")
 @click.option(
     "--unreadable",
     type=click.Choice(["refuse", "missing"]),

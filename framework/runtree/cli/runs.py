@@ -17,6 +17,7 @@ from runtree.cli.format import (
     outputs_option,
     pluralize,
     where_option,
+    whole_number,
 )
 from runtree.cli.tables import fit_columns, print_csv, print_json, print_table, spreadsheet_safe
 from runtree.contract.errors import first_line
@@ -81,7 +82,7 @@ FIELD_COLUMNS = {
 @click.option("--sort", metavar="NAME", help="Sort by a metric or a key.")
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
 @where_option()
-@click.option("--limit", metavar="N", type=click.IntRange(min=0), help="Show at most N runs.")
+@click.option("--limit", metavar="N", type=whole_number(0), help="Show at most N runs.")
 @click.option("--all", "everything", is_flag=True, help="Show every run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV, numbers in full.")
