@@ -50,7 +50,7 @@ def text(value):
 
 @settings(
     deadline=None,
-    max_examples=60,
+    max_examples=30,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -90,7 +90,7 @@ def test_setting_values_on_a_copy_equals_composing_anew(composer, data):
     assert quick.fingerprint == slow.fingerprint
 
 
-@settings(deadline=None, max_examples=80, phases=[Phase.generate])
+@settings(deadline=None, max_examples=40, phases=[Phase.generate])
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -1,7 +1,7 @@
 """Faults F4 and F5 at many moments: killed between two system calls that write, and full at any page of the disk.
 
-Each moment costs a fork of a process that has imported everything. Every run of the suite kills once before each kind of call
-(the system call and the function that makes it); RUNTREE_TESTS=all kills before every single one.
+Each moment costs a fork of a process that has imported everything. Every run of the suite kills once before each third kind of
+call (the system call and the function that makes it), and test_kill_storm.py at random; RUNTREE_TESTS=all kills before every single one.
 """
 
 import json
@@ -123,7 +123,7 @@ def moments(calls: list[str]) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.exhaustive) for part in (1, 2))])
 def test_a_sweep_killed_between_two_calls_that_write_resumes_to_the_same_end(folder, forks, part):
     assert forks(SWEEP) == 0, forks.said.read_text()
     values = {event["run"]: event["objectives"] for event in ended(folder)}
