@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runtree.api import compare, evaluate, load_model, load_run, load_sweep, train, tune
+    from runtree.api.functions import compare, evaluate, load_model, load_run, load_sweep, train, tune
     from runtree.contract.errors import ConfigError, DataError
     from runtree.contract.hookspecs import hookimpl
     from runtree.contract.run import Run, Stage
@@ -49,7 +49,7 @@ _MODULES = {
     "Run": "contract.run",
     "Stage": "contract.run",
     "load_runs": "records.dataframe",
-    **dict.fromkeys(("compare", "evaluate", "load_model", "load_run", "load_sweep", "train", "tune"), "api"),
+    **dict.fromkeys(("compare", "evaluate", "load_model", "load_run", "load_sweep", "train", "tune"), "api.functions"),
 }
 
 

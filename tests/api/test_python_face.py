@@ -14,7 +14,7 @@ import runtree as rt
 from runtree.contract.errors import DataError, NotFoundError, RequestError
 from runtree.testing.fixtures import UNEXAMINED
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PLAIN = " ".join(UNEXAMINED)
 
 

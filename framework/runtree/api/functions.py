@@ -1,0 +1,242 @@
+"""The functions: train, tune, evaluate, load, compare."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtree.api.overrides import data_words, keep_frame, override_words, parse_words
+from runtree.api.recorded import LoadedModel, RecordedRun, RecordedSweep
+from runtree.contract.commands import DEFAULT_OUTPUTS
+from runtree.contract.errors import RequestError, RunFailedError
+from runtree.records.layout import find_sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def train(
+    *overrides: str | Mapping[str, Any],
+    data: "pd.DataFrame | str | Path | None" = None,
+    target: str | None = None,
+    trust: Sequence[str] = (),
+    **values: Any,
+) -> "RecordedRun":
+    """Train, evaluate and record a model, as `runtree train` does.
+
+    Parameters
+    ----------
+    overrides
+        As they are typed (``"algorithm=ridge algorithm.alpha=2"``), or mappings of config paths to values
+        (``{"algorithm.alpha": 2}``).
+    data
+        A data frame, the path of a file, or the name of an option of the group `data`. A data frame is kept below the
+        output folder, so that the run can be repeated.
+    target
+        The column to predict.
+    trust
+        Classes of your own that config files name.
+    values
+        Values of config keys and options of groups: ``seed=1``, ``algorithm="ridge"``.
+
+    Returns
+    -------
+    RecordedRun
+        The finished run, read from its files. Where a quality gate failed, `run.missed` says why.
+
+    Raises
+    ------
+    RuntreeError
+        The request is wrong (`RequestError`), or the run failed.
+    """
+    from runtree.app import App, train
+
+    flags = parse_words((*override_words(overrides, values), *data_words(data, target, values)), trust)
+    if flags.multirun:
+        raise RequestError("rt.train: is one run", "for several: rt.tune(…)")
+    result = train(App(), flags)
+    if result.multirun:
+        raise RequestError("rt.train: the overrides name several runs", "for several: rt.tune(…)")
+    return RecordedRun(Path(result.runs[0].folder))
+
+
+def tune(
+    *overrides: str | Mapping[str, Any],
+    data: "pd.DataFrame | str | Path | None" = None,
+    target: str | None = None,
+    max_runs: int | None = None,
+    max_seconds: float | None = None,
+    slots: int | None = None,
+    trust: Sequence[str] = (),
+    **values: Any,
+) -> "RecordedSweep":
+    """Search for the best configuration, as `runtree tune` does; ranges are written as on the command line.
+
+    Parameters
+    ----------
+    max_runs, max_seconds
+        When the search stops: `tuner.stop.max_runs` and `tuner.stop.max_seconds`.
+    slots
+        Runs at a time: `compute.slots`.
+    overrides, data, target, trust, values
+        As in `train`; several values, as in ``algorithm="ridge,lasso"``, are searched.
+
+    Returns
+    -------
+    RecordedSweep
+        The finished sweep. A first Ctrl-C lets the runs that work finish, a second one ends them; what was done stays,
+        and ``runtree resume`` goes on.
+
+    Raises
+    ------
+    RuntreeError
+        The request is wrong, or no run completed.
+    """
+    from runtree.app import App, train
+    from runtree.app.default_tuner import missing_overrides
+    from runtree.app.preflight import SweepRequest
+
+    stop = {"tuner.stop.max_runs": max_runs, "tuner.stop.max_seconds": max_seconds, "compute.slots": slots}
+    given = {path: value for path, value in stop.items() if value is not None}
+    words = [*override_words((*overrides, given), values, ranges=True), *data_words(data, target, values)]
+    app, flags = App(), parse_words(words, trust)
+    flags.multirun = True
+    # in front, so that what was given takes precedence
+    flags.overrides = [*missing_overrides(app, flags), *flags.overrides]
+    result = train(app, flags, order=SweepRequest(app))
+    if result.folder is None:
+        raise RunFailedError("rt.tune: the sweep was not started")
+    return RecordedSweep(result.folder)
+
+
+def load_run(run: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS) -> "RecordedRun":
+    """Return a recorded run: `latest`, a path, the beginning of an id, or ``models:/NAME@ALIAS``.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such run, or there are several.
+    """
+    from runtree.records.find import find_run
+
+    return RecordedRun(find_run(Path(outputs), run).folder)
+
+
+def load_sweep(sweep: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS) -> "RecordedSweep":
+    """Return a recorded sweep: `latest`, a path, or the beginning of its name.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such sweep, or there are several.
+    """
+    return RecordedSweep(find_sweep(Path(outputs), sweep).path)
+
+
+def load_model(run: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS, trust: Sequence[str] = ()) -> "LoadedModel":
+    """Return the model of a run or of the registry: ``rt.load_model("models:/churn@champion")``.
+
+    Parameters
+    ----------
+    trust
+        Classes of your own that the model holds; all others but those of runtree, scikit-learn and plugins are refused.
+
+    Raises
+    ------
+    RuntreeError
+        There is no such run, it kept no model, or the files were changed since.
+    """
+    from runtree.records.find import find_run
+
+    return RecordedRun(find_run(Path(outputs), run, needs="model").folder).load_model(trust)
+
+
+def evaluate(
+    run: "str | RecordedRun" = "latest",
+    data: "pd.DataFrame | str | Path | None" = None,
+    *overrides: str | Mapping[str, Any],
+    outputs: str | Path = DEFAULT_OUTPUTS,
+    trust: Sequence[str] = (),
+    **values: Any,
+) -> dict[str, Any]:
+    """Score the model of a run on labelled rows, as `runtree evaluate` does; nothing is trained or changed.
+
+    Parameters
+    ----------
+    run
+        As in `load_run`, or a run.
+    data
+        A data frame or a file with the columns and the target of the run, or an option of the group `data`.
+    overrides, values
+        Keys of `data`, `evaluator` and `objective` that differ from those of the run.
+
+    Returns
+    -------
+    dict
+        The content of `scores.json`: "metrics", "intervals", "differences" from the run's own test scores, "notes", …;
+        and "failed", a sentence for each bound that these rows do not meet.
+
+    Raises
+    ------
+    RuntreeError
+        The run has no model, or the rows do not fit it.
+    """
+    from runtree.app import App
+    from runtree.app.evaluate import EvaluationRequest, evaluate_run
+
+    record = run.record if isinstance(run, RecordedRun) else load_run(run, outputs).record
+    words, file = list(override_words(overrides, values)), None
+    if data is not None and not isinstance(data, (str, Path)):
+        file = str(keep_frame(data, Path(outputs)))
+    elif data is not None and Path(data).suffix:
+        file = str(data)
+    elif data is not None:
+        words.insert(0, f"data={data}")
+    result = evaluate_run(App(), EvaluationRequest(record, file, tuple(words), tuple(trust)))
+    return {**result.content, "folder": str(result.folder.path), "failed": list(result.failed)}
+
+
+def compare(
+    runs: Sequence[str] = (),
+    metric: str | None = None,
+    where: str | Sequence[str] = (),
+    outputs: str | Path = DEFAULT_OUTPUTS,
+    alpha: float = 0.05,
+    baseline: str | None = None,
+) -> "pd.DataFrame":
+    """Compare configurations as `runtree compare` does; runs that differ only in the seed are one configuration.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each configuration, the best first: rank, run, n, the mean of the metric with its sd, low and high,
+        the p value of the difference from the best, corrected by Holm, and whether it is tied with it (None: not
+        testable).
+
+    Raises
+    ------
+    RequestError
+        The runs are not comparable: other data, split, evaluator or objective.
+    """
+    import pandas as pd
+
+    from runtree.app.compare import make_comparison
+    from runtree.records.compare.table import CompareRequest
+
+    conditions = (where,) if isinstance(where, str) else tuple(where)
+    request = CompareRequest(tuple(runs), metric, baseline, conditions, alpha, most=None)
+    table, _ = make_comparison(Path(outputs), request)
+    rows = [
+        {
+            "rank": line.rank,
+            "run": line.top(table.measure).id,
+            "runs": len(line.records),
+            "mean": line.spread.mean,
+            "sd": line.spread.sd,
+            "low": line.spread.low,
+            "high": line.spread.high,
+            "p": line.p,
+            "tied": line.tied,
+        }
+        for line in table.lines
+    ]
+    return pd.DataFrame(rows)

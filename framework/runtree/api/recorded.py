@@ -1,0 +1,265 @@
+"""Runs, sweeps and models as a user of Python holds them: read from their files when something is asked for."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.errors import NotFoundError, RequestError
+from runtree.contract.types import RunRecord
+from runtree.records.layout import RunFolder, SweepFolder
+from runtree.records.reader import RunReader, nested_settings
+from runtree.records.record import read_record
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from runtree.lifecycle.predict import Predictor
+
+    Array = np.ndarray[Any, Any]
+
+SHOWN_RUNS = 10  # of a sweep, in a notebook
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run as its files tell it. Everything is read when it is asked for.
+
+    Attributes
+    ----------
+    folder
+        The folder of the run.
+    """
+
+    folder: Path
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """The content of `run.json`."""
+        return read_record(RunFolder(self.folder))
+
+    @property
+    def id(self) -> str:
+        """The id of the run."""
+        return self.record.id
+
+    @property
+    def state(self) -> str:
+        """Its state: queued, running, completed, pruned, stopped, failed or interrupted."""
+        return self.record.state
+
+    @property
+    def metrics(self) -> Mapping[str, Mapping[str, float]]:
+        """The metrics by split: ``run.metrics["test"]["rmse"]``."""
+        return self.record.metrics
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """A sentence for each quality gate that the run failed."""
+        return self.record.missed
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved config, nested by group."""
+        return nested_settings(self.record)
+
+    @property
+    def findings(self) -> list[Mapping[str, Any]]:
+        """What was found about the model, each with advice: name, level, says, advice."""
+        return list(self._reader.evaluation.get("findings") or ())
+
+    @cached_property
+    def predictions(self) -> "pd.DataFrame":
+        """The predictions: a row for each row of a split, with row, part, y_true, y_pred and ``p_<class>``."""
+        import pandas as pd
+
+        file = RunFolder(self.folder).predictions
+        if not file.is_file():
+            raise NotFoundError(f"{self.folder}: this run kept no predictions", "a sweep keeps those of its best runs")
+        return pd.read_parquet(file)
+
+    @cached_property
+    def history(self) -> "pd.DataFrame":
+        """One row for each reported iteration: step, and the metrics then."""
+        import pandas as pd
+
+        return pd.DataFrame(self._reader.history)
+
+    @cached_property
+    def model(self) -> "LoadedModel":
+        """The fitted model."""
+        return self.load_model()
+
+    def load_model(self, trust: Sequence[str] = ()) -> "LoadedModel":
+        """Return the model; `trust` names classes of your own that it holds."""
+        from runtree.config.allowlist import add_import_folder
+        from runtree.lifecycle.predict import load_predictor
+        from runtree.plugins import installed_plugins
+
+        add_import_folder(Path.cwd(), tuple(trust))
+        plugins = installed_plugins()
+        return LoadedModel(load_predictor(RunFolder(self.folder), plugins, plugins.trusted_types(trust)))
+
+    def report(self) -> Path:
+        """Write the page `report.html` of the run, and return the file."""
+        from runtree.app.report import report_run
+
+        return report_run(self.record, None).file
+
+    @property
+    def _reader(self) -> RunReader:
+        return RunReader(self.folder)
+
+    def __repr__(self) -> str:
+        return f"<run {self.id}: {self.state}{_scores(self.record)}>"
+
+    def _repr_html_(self) -> str:
+        """Return the metrics as a table, for a notebook."""
+        parts = list(self.metrics)
+        names = dict.fromkeys(name for values in self.metrics.values() for name in values)
+        rows = [[name, *(self.metrics[part].get(name) for part in parts)] for name in names]
+        missed = "".join(f"<p>gate failed: {html.escape(text)}</p>" for text in self.missed)
+        advice = "".join(f"<li>{html.escape(str(found.get('says')))}</li>" for found in self.findings)
+        head = f"<p><b>{html.escape(self.id)}</b> {html.escape(self.state)}</p>{missed}"
+        return head + _html_table(["metric", *parts], rows) + (f"<ul>{advice}</ul>" if advice else "")
+
+
+@dataclass(frozen=True)
+class RecordedSweep:
+    """A sweep as its files tell it.
+
+    Attributes
+    ----------
+    folder
+        The folder of the sweep.
+    """
+
+    folder: Path
+
+    @property
+    def stop(self) -> dict[str, Any]:
+        """The content of `stop.json`: the criterion that ended it, and the best runs."""
+        from runtree.records.reader import read_json
+
+        return read_json(SweepFolder(self.folder).stop)[0]
+
+    @property
+    def runs(self) -> list[RecordedRun]:
+        """Its runs, by number."""
+        return [RecordedRun(path.parent) for path in sorted(SweepFolder(self.folder).runs.glob("*/run.json"))]
+
+    @property
+    def best(self) -> RecordedRun:
+        """The best run.
+
+        Raises
+        ------
+        NotFoundError
+            No run completed, or they cannot be ranked together.
+        """
+        found = self.stop.get("best")
+        number = found.get("run") if isinstance(found, Mapping) else None
+        if number is None:
+            raise NotFoundError(f"{self.folder}: has no best run", "none completed, or they differ in data or split")
+        return RecordedRun(SweepFolder(self.folder).run(int(number)).path)
+
+    def trials(self) -> "pd.DataFrame":
+        """Return the leaderboard: a row for each run, the best first, with its settings and metrics."""
+        import pandas as pd
+
+        file = SweepFolder(self.folder).leaderboard
+        return pd.read_csv(file) if file.is_file() else pd.DataFrame()
+
+    def report(self) -> Path:
+        """Write the page `report.html` of the sweep, and return the file."""
+        from runtree.app.report import report_sweep
+
+        return report_sweep(SweepFolder(self.folder), None).file
+
+    def __repr__(self) -> str:
+        return f"<sweep {self.folder.name}: {len(self.runs)} runs, stopped by {self.stop.get('criterion')}>"
+
+    def _repr_html_(self) -> str:
+        head = (
+            f"<p><b>{html.escape(self.folder.name)}</b> stopped by {html.escape(str(self.stop.get('criterion')))}</p>"
+        )
+        return head + self.trials().head(SHOWN_RUNS).to_html(index=False, escape=True)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A fitted model with the contract of its columns: rows are read, checked and converted as in training.
+
+    Attributes
+    ----------
+    predictor
+        What `runtree predict` uses.
+    """
+
+    predictor: "Predictor"
+
+    @property
+    def pipeline(self) -> Any:
+        """The fitted scikit-learn pipeline."""
+        return self.predictor.model
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that rows must have; others are ignored."""
+        return tuple(self.predictor.columns)
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The classes, in the order of the columns of `predict_proba`; empty for a regression."""
+        return self.predictor.classes
+
+    def predict(self, rows: "pd.DataFrame") -> "Array":
+        """Return the prediction for each row, shape (rows,).
+
+        Raises
+        ------
+        DataError
+            A column is missing, or holds values that are not what the model was trained with.
+        """
+        from runtree.lifecycle.predict import PREDICTION
+
+        return self.predictor.predict(rows)[PREDICTION].to_numpy()
+
+    def predict_proba(self, rows: "pd.DataFrame") -> "Array":
+        """Return the probability of each class, shape (rows, classes), in the order of `classes`.
+
+        Raises
+        ------
+        DataError
+            As `predict` does.
+        RequestError
+            The model has no probabilities.
+        """
+        table = self.predictor.predict(rows)
+        names = [f"p_{label}" for label in self.classes]
+        if not names or not set(names) <= set(table.columns):
+            raise RequestError("predict_proba: this model has no probabilities", "choose an algorithm that has them")
+        return table[names].to_numpy()
+
+    def __repr__(self) -> str:
+        kind = f"{len(self.classes)} classes" if self.classes else "regression"
+        return f"<model: {kind}, {len(self.columns)} columns, {type(self.pipeline).__name__}>"
+
+
+def _scores(record: RunRecord) -> str:
+    name = str(record.objective.get("metric"))
+    scored = {part: values[name] for part, values in record.metrics.items() if name in values}
+    shown = ", ".join(f"{part} {value:.4g}" for part, value in scored.items() if isinstance(value, (int, float)))
+    return f", {name} {shown}" if shown else ""
+
+
+def _html_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    def cell(value: Any) -> str:
+        return f"{value:.4f}" if isinstance(value, float) else html.escape("" if value is None else str(value))
+
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{cell(value)}</td>' for value in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
