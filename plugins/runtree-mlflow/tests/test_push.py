@@ -38,7 +38,7 @@ def milliseconds(moment: str) -> int:
 
 
 def fail(run: Any) -> None:
-    raise ValueError("größer als 3")
+    raise RunFailedError("größer als 3")
 
 
 def test_all_of_a_run_is_there(one: Path, store: str) -> None:
@@ -167,7 +167,7 @@ def test_a_failed_run_says_why(run: Run, store: str) -> None:
     seen = Seen(store)
     found = seen.one()
     assert found.info.status == "FAILED"
-    assert found.data.tags["runtree.error"] == "ValueError: größer als 3"
+    assert found.data.tags["runtree.error"] == "RunFailedError: größer als 3"
     assert {"config.yaml", "log.txt"} <= seen.files(found)
 
 
