@@ -12,6 +12,7 @@ import os
 import time
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 
 from runtree.contract.errors import RequestError
 from runtree.contract.files import create_file, open_regular
@@ -82,7 +83,7 @@ def check_locks(folder: Path) -> None:
         The folder cannot be written to.
     """
     # named like the temporary files of writers, which are removed if a kill leaves one behind
-    file = folder / f".locks.{os.getpid()}.part"
+    file = folder / f".locks.{os.getpid()}-{get_ident()}.part"  # processes and threads may look at once
     handle = create_file(file)
     try:
         acquire_lock(handle, file)
