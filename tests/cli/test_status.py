@@ -12,7 +12,10 @@ import pytest
 
 from runtree.cli.resume import _format_progress
 from runtree.cli.sweep.ledger_reader import LedgerReader
+from runtree.contract.errors import NotFoundError
 from runtree.records import locks
+from runtree.records.layout import SweepFolder
+from runtree.records.ledger import line
 
 
 def test_an_ended_sweep_says_why_and_how_to_go_on(runtree, copied, real_sweep):
@@ -264,3 +267,10 @@ def test_without_locks_no_sweep_is_said_to_be_running_and_nothing_works_on_it(ru
         assert "without locks (No locks available)" in said.err, said.err
         assert "Traceback" not in said.err
     assert [path.name for path in (folder.path.parent).iterdir()] == [folder.path.name]
+
+
+def test_an_event_that_no_version_writes_is_told_with_the_ledger(tmp_path):
+    (tmp_path / "sweep.yaml").write_text("overrides: []\n")
+    (tmp_path / "ledger.jsonl").write_bytes(line({"event": "asked", "run": None, "trial": None}))
+    with pytest.raises(NotFoundError, match=r"ledger\.jsonl: an event has a form that is not known"):
+        LedgerReader(SweepFolder(tmp_path)).read()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runtree.app.application import App
 from runtree.config.provenance import TypedWords
 from runtree.contract.errors import DataError, NotFoundError, RequestError, unknown
+from runtree.contract.files import load_yaml
 from runtree.contract.types import RunRecord, Table
 from runtree.evaluation.importance import expected_output, predict_rows
 from runtree.evaluation.shapley import RowExplanation, explain_row
@@ -80,7 +81,11 @@ def read_run_config(record: RunRecord) -> Mapping[str, Any]:
     """Return the config of a run, as it was written."""
     import yaml
 
-    config = yaml.safe_load(RunReader(record.folder).read_config())
+    try:
+        # the run may be anyone's: by the reader that refuses what would become too large
+        config = load_yaml(RunReader(record.folder).read_config().encode())
+    except (ValueError, yaml.YAMLError):
+        config = None
     if not isinstance(config, dict) or "data" not in config:
         raise NotFoundError(f"{record.id}: cannot read its config.yaml")
     return config

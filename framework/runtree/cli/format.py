@@ -224,8 +224,10 @@ def labelled(label: str, text: str, width: int = LABEL_WIDTH) -> str:
     return f"{label:<{width}}{printable(text)}"
 
 
-def first_notes(notes: Sequence[str]) -> list[str]:
-    """Return the first notes on a table, and where the others are."""
+def first_notes(notes: Any) -> list[str]:
+    """Return the first notes on a table, and where the others are; none where a damaged file holds something else."""
+    if not isinstance(notes, (list, tuple)):
+        return []
     hidden = len(notes) - MAX_NOTES
     return [*map(str, notes[:MAX_NOTES]), *([f"{hidden} more are in data.json of the run"] if hidden > 0 else [])]
 

@@ -87,10 +87,19 @@ class LedgerReader:
         for line in complete.split(b"\n"):
             event = parse(line) if line else None
             if event is not None:
-                self._apply(event)
+                self._try_to_apply(event)
         if self._stale:
             self._recount()
         return self
+
+    def _try_to_apply(self, event: Mapping[str, Any]) -> None:
+        try:
+            self._apply(event)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # its checksum is right, its content is not
+            raise NotFoundError(
+                f"{self.folder.ledger}: an event has a form that is not known ({first_line(error)})",
+                "the ledger was changed by hand, or written by another version",
+            ) from error
 
     def _apply(self, event: Mapping[str, Any]) -> None:
         number, kind = event.get("run"), event["event"]
