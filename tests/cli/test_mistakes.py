@@ -26,6 +26,7 @@ CSV = ("data=csv", "algorithm=dummy")
 CASES = [
     # what is typed, exit code, what must be said
     (["algoritm=ridge"], 2, ["unknown config key 'algoritm'", "did you mean: algorithm"]),
+    (["extra.note=1"], 2, ["unknown config key 'extra.note'", "did you mean: extras.note?"]),
     (["algorithm=rigde"], 2, ["unknown option of algorithm 'rigde'", "did you mean: ridge", "runtree list algorithm"]),
     (
         ["algorithm=random_forest", "algorithm.n_estimator=5"],

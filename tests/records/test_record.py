@@ -9,6 +9,7 @@ from runtree.contract.errors import NotFoundError
 from runtree.contract.types import RunRecord
 from runtree.records.find import find_run
 from runtree.records.layout import RunFolder
+from runtree.records.reader import RunReader
 from runtree.records.record import read_record, write_record
 from runtree.records.selectors import read_records
 
@@ -102,3 +103,26 @@ def test_a_record_whose_lists_hold_no_texts_is_damaged(tmp_path, key, value):
     (tmp_path / "run.json").write_text(json.dumps(content))
     with pytest.raises(NotFoundError, match=f"'{key}' is not a list of texts"):
         read_record(RunFolder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("error", 5), ("error", "no"), ("seconds", "1.5"), ("seconds", True), ("reason", 7), ("task", []), ("finished", 0),
+        ("stages", {"fit": "long"}), ("stages", {"fit": None}),
+    ],
+)  # fmt: skip
+def test_a_record_whose_values_have_another_type_is_damaged(tmp_path, caplog, key, value):
+    keep(tmp_path, "good")
+    bad = keep(tmp_path, "bad")
+    file = bad.folder / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+    with pytest.raises(NotFoundError, match=f"cannot be read .*'{key}'"):
+        read_record(RunFolder(bad.folder))
+    assert [record.id for record in read_records(tmp_path)] == ["good"]
+
+
+def test_a_result_of_another_shape_counts_as_missing(tmp_path):
+    content = {"test_looks": "many", "intervals": [], "baselines": {}, "findings": 3, "benchmark": None, "other": 1}
+    (tmp_path / "evaluation.json").write_text(json.dumps(content))
+    assert RunReader(tmp_path).evaluation == {"benchmark": None, "other": 1}

@@ -7,6 +7,7 @@ from typing import Any
 from runtree.config.catalogue import Catalogue
 from runtree.config.config_files import syntax_error
 from runtree.config.migration import find_answer, migration_error
+from runtree.config.root_keys import EXTRAS
 from runtree.config.space.grammar import quote
 from runtree.contract.commands import command, override_key, typed
 from runtree.contract.errors import ConfigError, RuntreeError, first_line, nearest, possible
@@ -44,6 +45,8 @@ def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, 
     options = _keys_of_options(catalogue, top)
     elsewhere, here = _elsewhere(name, options, by_initials=not group), _here(key, catalogue, known)
     hints = [elsewhere, here]
+    if not any(hints) and (root := _nearest_root(top, catalogue, known)) and group:
+        hints = [f"did you mean: {root}{key.removeprefix(top)}?"]
     # similar names elsewhere come last, because they are the weakest guess
     if not any(hints) and group:
         hints = [_similar_elsewhere(group, name, options)]
@@ -52,6 +55,12 @@ def unknown_key_error(key: str, overrides: Sequence[str], catalogue: Catalogue, 
         inside = [path for path in known if group and path.startswith(f"{top}.")]
         hints = [possible(inside or sorted({*catalogue.groups, *(path for path in known if "." not in path)}))]
     return ConfigError(f"unknown config key '{key}'", *hints, see)
+
+
+def _nearest_root(top: str, catalogue: Catalogue, known: Iterable[str]) -> str:
+    """Return the root key that a misspelt one is nearest to; empty if it is right, or like none."""
+    roots = {*catalogue.groups, *(path.partition(".")[0] for path in known), EXTRAS}
+    return "" if top in roots else next(iter(nearest(top, roots)), "")
 
 
 def _last(path: str) -> str:

@@ -13,6 +13,11 @@ from runtree.contract.types import TASKS, RunRecord
 from runtree.records.layout import RunFolder
 
 PLACES = ("outputs", "experiment")
+# the results of the evaluation that every reader expects in one shape; a damaged one counts as missing
+SHAPES: Mapping[str, type] = {
+    **dict.fromkeys(("test_looks", "intervals", "benchmark"), dict),
+    **dict.fromkeys(("baselines", "findings", "fairness"), list),
+}
 
 
 def read_json(file: Path) -> tuple[dict[str, Any], str | None]:
@@ -62,8 +67,9 @@ class RunReader:
 
     @cached_property
     def evaluation(self) -> dict[str, Any]:
-        """Return ``evaluation.json``."""
-        return read_json(self.files.evaluation)[0]
+        """Return ``evaluation.json``, without results that have another shape than they are written in."""
+        content = read_json(self.files.evaluation)[0]
+        return {key: value for key, value in content.items() if isinstance(value, SHAPES.get(key, object) | None)}
 
     @cached_property
     def folds(self) -> list[Mapping[str, Any]]:

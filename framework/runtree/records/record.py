@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import UnionType
 from typing import Any, NamedTuple
 
 from runtree.contract.errors import NotFoundError
@@ -16,6 +17,12 @@ from runtree.records.writer import write_lines
 SCHEMA = 1
 # states of a run that no process works on
 FINAL_STATES = ("completed", "pruned", "stopped", "failed", "interrupted")
+# values that may be missing, by their type
+OPTIONAL: Mapping[str, type | UnionType] = {
+    "error": dict,
+    "seconds": int | float,
+    **dict.fromkeys(("reason", "task", "finished"), str),
+}
 RECORD_FIELDS = tuple(field.name for field in fields(RunRecord) if field.name != "folder")
 SUMMARY_FIELDS = ("id", "experiment", "state", "reason", "task", "started", "finished", "seconds")
 JsonReader = Callable[[bytes], Any]
@@ -132,6 +139,11 @@ def _checked(content: dict[str, Any], folder: str) -> dict[str, Any]:
         content[key] = content.get(key) or {}
         if not isinstance(content[key], dict):
             raise TypeError(f"'{key}' is not a mapping")
+    for key, kind in OPTIONAL.items():
+        if content.get(key) is not None and (not isinstance(content[key], kind) or isinstance(content[key], bool)):
+            raise TypeError(f"'{key}' is {content[key]!r:.40}")
+    if not all(isinstance(value, int | float) for value in content["stages"].values()):
+        raise TypeError("'stages' are not seconds")
     for key in ("overrides", "flags", "missed"):
         texts = content.get(key) or ()
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
