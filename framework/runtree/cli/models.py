@@ -1,7 +1,7 @@
 """`runtree models`: registered models, their versions, aliases and history."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ import click
 from runtree.cli.completion import complete_run
 from runtree.cli.format import (
     command,
-    format_age,
     labelled,
     next_steps,
     outputs_option,
@@ -18,16 +17,23 @@ from runtree.cli.format import (
     trust_option,
     wrapped,
 )
+from runtree.cli.model_tables import (
+    LABEL_WIDTH,
+    SCHEMA,
+    format_tags,
+    print_gate,
+    print_model,
+    print_models,
+    print_version,
+    warn_of_faults,
+)
 from runtree.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
-    from runtree.contract.model_version import ModelVersion
     from runtree.records.model_versions import RegisteredModel
     from runtree.registry.gate import ScoredRows
     from runtree.registry.store import Registry
 
-SCHEMA = 1
-LABEL_WIDTH = 12
 SEAL_LENGTH = 16  # of the 64 digits; enough to recognize a line
 
 HELP = """List registered models; register, approve, promote and roll back versions.
@@ -72,7 +78,7 @@ def reason_option() -> Callable[[Any], Any]:
 def models_command(context: click.Context, registry: str | None, as_json: bool) -> None:
     # click also calls the group before its subcommand
     if context.invoked_subcommand is None:
-        _print_models(_root(context, registry), as_json)
+        print_models(_root(context, registry), as_json)
 
 
 @models_command.command("register")
@@ -124,7 +130,7 @@ def show_model(context: click.Context, model: str, card: bool, as_json: bool, re
     name, word = parse_reference(model)
     found = _find(context, registry, name)
     if word is None and not card:
-        _print_model(found, as_json)
+        print_model(found, as_json)
         return
     version = found.version(word)
     if card:
@@ -132,7 +138,7 @@ def show_model(context: click.Context, model: str, card: bool, as_json: bool, re
     elif as_json:
         print_json({"schema": SCHEMA, **version.to_dict()})
     else:
-        _print_version(version)
+        print_version(version)
 
 
 @models_command.command("approve")
@@ -185,7 +191,7 @@ def promote_version(
     scored = _score(_find(context, registry, name), word, alias, file, trust) if file is not None else None
     moved = _registry(context, registry, by).move_alias(name, word, alias, reason, scored, trust)
     click.echo(f"{alias} of {name} is now version {moved.number}")
-    _print_gate(_find(context, registry, name), moved.number, alias)
+    print_gate(_find(context, registry, name), moved.number, alias)
     click.echo(
         next_steps([command("predict", f"models:/{name}@{alias}", "ROWS.csv"), command("models", "history", name)])
     )
@@ -237,7 +243,7 @@ def tag_version(
 
     name, word = parse_reference(version)
     tagged = _registry(context, registry, by).tag(name, word, _tags(tags))
-    click.echo(f"{tagged.reference}: {_format_tags(tagged.tags) or 'no tags'}")
+    click.echo(f"{tagged.reference}: {format_tags(tagged.tags) or 'no tags'}")
 
 
 @models_command.command("policy")
@@ -283,7 +289,7 @@ def show_history(context: click.Context, name: str, as_json: bool, registry: str
         return
     rows = [[e["number"], e["time"][:19].replace("T", " "), e["by"], describe_entry(e)] for e in model.entries]
     print_table(("line", "time (UTC)", "by", "what"), rows)
-    _warn_of_faults(model)
+    warn_of_faults(model)
     click.echo(f"\n{labelled('seal', seal(model)[:SEAL_LENGTH])}")
     click.echo(next_steps([command("models", "verify", name, "--head", seal(model)[:SEAL_LENGTH])]))
 
@@ -298,7 +304,7 @@ def show_past(context: click.Context, name: str, date: str, as_json: bool, regis
     """Show versions and aliases of NAME as they were at the end of DATE (2026-11-28, or 2026-11-28T14:30, in UTC)."""
     from runtree.records.model_versions import at_end_of, find_model
 
-    _print_model(find_model(_root(context, registry), name, at_end_of(date)), as_json)
+    print_model(find_model(_root(context, registry), name, at_end_of(date)), as_json)
 
 
 @models_command.command("verify")
@@ -399,100 +405,3 @@ def _policy_changes(words: tuple[str, ...]) -> dict[str, list[str]]:
             raise RequestError(f"'{word}' is not KEY=[VALUE,…]", "type: 'require=[\"test.f1 >= 0.9\"]'")
         changes[key] = [str(item) for item in values]
     return changes
-
-
-def _format_tags(tags: Mapping[str, str]) -> str:
-    return " ".join(f"{key}={value}" for key, value in sorted(tags.items()))
-
-
-def _print_models(root: Path, as_json: bool) -> None:
-    from runtree.records.model_versions import model_folders, read_model
-
-    models = [read_model(folder) for folder in model_folders(root)]
-    if as_json:
-        print_json({"schema": SCHEMA, "registry": str(root), "models": [_document(model) for model in models]})
-        return
-    if not models:
-        click.echo(f"no registered models in {root}")
-        click.echo(next_steps([command("models", "register", "latest", "NAME")]))
-        return
-    rows = []
-    for model in models:
-        aliases = ", ".join(f"{alias} {number}" for alias, number in model.aliases.items())
-        latest = model.versions.get(model.latest)
-        age = format_age(latest.registered) if latest else None
-        rows.append([model.name, len(model.versions), model.latest, age, aliases or None])
-    faults = {number: f"-> {model.faults[0]}" for number, model in enumerate(models) if model.faults}
-    print_table(("model", "versions", "latest", "registered", "aliases"), rows, faults)
-    click.echo(f"\n{next_steps([command('models', 'show', models[0].name)])}")
-
-
-def _document(model: "RegisteredModel") -> dict[str, Any]:
-    versions = [version.to_dict() for version in model.versions.values()]
-    policy = {key: list(getattr(model.policy, key)) for key in ("protected", "require", "approvers")}
-    facts = {"aliases": dict(model.aliases), "policy": policy, "faults": list(model.faults)}
-    return {"name": model.name, "versions": versions, **facts}
-
-
-def _print_model(model: "RegisteredModel", as_json: bool) -> None:
-    if as_json:
-        print_json({"schema": SCHEMA, **_document(model)})
-        return
-    if not model.versions:
-        click.echo(f"{model.name} had no version then")
-        return
-    rows = []
-    for version in reversed(list(model.versions.values())):
-        metric, value = _objective(version)
-        cells = [version.number, version.state, ", ".join(version.aliases) or None, metric, value, version.run]
-        rows.append([*cells, format_age(version.registered), _format_tags(version.tags) or None])
-    print_table(("version", "state", "aliases", "metric", "test", "run", "registered", "tags"), rows)
-    _warn_of_faults(model)
-    steps = [command("models", "show", f"{model.name}/{model.latest}"), command("models", "history", model.name)]
-    click.echo(f"\n{next_steps(steps)}")
-
-
-def _objective(version: "ModelVersion") -> tuple[str | None, float | None]:
-    """Return the metric by which the run of a version was ranked, and its value on the test split."""
-    from runtree.contract.errors import NotFoundError
-    from runtree.records.layout import RunFolder
-    from runtree.records.record import read_record
-
-    try:
-        record = read_record(RunFolder(version.folder))
-    except NotFoundError:
-        return None, None
-    name = record.objective.get("metric")
-    return name, record.metrics.get("test", {}).get(name)
-
-
-def _print_version(version: "ModelVersion") -> None:
-    facts = {
-        "version": version.reference,
-        "state": version.state,
-        "aliases": ", ".join(version.aliases) or "none",
-        "run": version.run,
-        "registered": f"{version.registered[:19].replace('T', ' ')} UTC by {version.by}",
-        "tags": _format_tags(version.tags) or "none",
-        "content": version.content,
-        "folder": str(version.folder),
-    }
-    for label, text in facts.items():
-        click.echo(labelled(label, text, LABEL_WIDTH))
-    steps = [
-        command("models", "show", f"{version.name}/{version.number}", "--card"),
-        command("show", version.reference),
-    ]
-    click.echo(next_steps(steps))
-
-
-def _print_gate(model: "RegisteredModel", number: int, alias: str) -> None:
-    """Print the conditions that the version has just passed, if the alias is protected."""
-    gates = [e for e in model.entries if e["act"] == "gate" and e["version"] == number and e["alias"] == alias]
-    for condition in gates[-1]["gate"]["conditions"] if gates and alias in model.policy.protected else ():
-        click.echo(labelled("gate", f"{condition['condition']}: {condition['value']:.4g}"))
-
-
-def _warn_of_faults(model: "RegisteredModel") -> None:
-    for fault in model.faults:
-        click.echo(f"warning: {model.folder.log}: {fault}", err=True)
