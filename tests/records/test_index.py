@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtree.contract.types import RunRecord
-from runtree.records import index, scan
+from runtree.records import index, index_builder, scan
 from runtree.records.find import find_run
 from runtree.records.index import INDEX_NAME, RunIndex, open_index, query_index
 from runtree.records.layout import RunFolder
@@ -98,8 +98,8 @@ def test_runs_of_many_shapes_have_the_same_columns_whatever_the_batch(tmp_path, 
         put(tmp_path, f"r{number}", config=more, metrics={"test": {"f1": number / 7}} if number % 4 else {})
     monkeypatch.setattr(index, "MIN_CHANGES_TO_WRITE", 10**6)
     one_batch = open_index(tmp_path)
-    monkeypatch.setattr(index, "BATCH_RUNS", 2)
-    monkeypatch.setattr(index, "MAX_COLUMNS", 8)  # so that a second table begins
+    monkeypatch.setattr(index_builder, "BATCH_RUNS", 2)
+    monkeypatch.setattr(index_builder, "MAX_COLUMNS", 8)  # so that a second table begins
     monkeypatch.setattr(index, "MAX_RECORDS_IN_MEMORY", 4)
     many = open_index(tmp_path)
     assert contents(one_batch) == contents(many)
@@ -226,13 +226,13 @@ def test_a_damaged_index_is_passed_over_and_written_anew(tmp_path, damage):
     elif damage == "head":
         content[10] ^= 1
     elif damage == "pages":
-        content[index.PAGE_BYTES :] = bytes(byte ^ 1 for byte in content[index.PAGE_BYTES :])
+        content[index_builder.PAGE_BYTES :] = bytes(byte ^ 1 for byte in content[index_builder.PAGE_BYTES :])
     elif damage == "schema":
         content[60:64] = (7).to_bytes(4, "big")  # PRAGMA user_version
     elif damage == "cut":
-        content = content[: index.PAGE_BYTES + 100]
+        content = content[: index_builder.PAGE_BYTES + 100]
     elif damage == "torn":
-        content[-2 * index.PAGE_BYTES :] = bytes(2 * index.PAGE_BYTES)
+        content[-2 * index_builder.PAGE_BYTES :] = bytes(2 * index_builder.PAGE_BYTES)
     file.unlink()
     if damage == "folder":
         file.mkdir()
@@ -259,7 +259,7 @@ def test_a_tree_that_cannot_be_written_to_is_listed(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(index, "write_bytes", refuse)
+    monkeypatch.setattr(index_builder, "write_bytes", refuse)
     for number in range(4):
         put(tmp_path, f"r{number}")
     assert len(told(tmp_path)) == len(told(tmp_path)) == 4

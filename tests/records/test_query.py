@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from runtree.contract.errors import RequestError
 from runtree.contract.expression import Expression
 from runtree.contract.types import RunRecord
-from runtree.records.index import IndexBuilder, RunIndex, open_in_memory
+from runtree.records.index import RunIndex
+from runtree.records.index_builder import IndexBuilder, open_in_memory
 from runtree.records.query import (
     RunQuery,
     RunSelection,

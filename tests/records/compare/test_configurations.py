@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtree.records.compare.configurations import Configuration, RankingMetric, group_configurations
-from runtree.records.index import IndexBuilder, RunIndex, open_in_memory
+from runtree.records.index import RunIndex
+from runtree.records.index_builder import IndexBuilder, open_in_memory
 from runtree.records.record import RecordFile
 
 MEASURE = RankingMetric("validation", "accuracy", "maximize")
