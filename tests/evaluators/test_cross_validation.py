@@ -9,6 +9,7 @@ from sklearn import model_selection as of
 from sklearn.base import clone
 
 from runtree.contract.errors import ConfigError, DataError
+from runtree.contract.run import FrozenMapping
 from runtree.evaluators.splitting import Splitting
 from runtree.testing.fixtures import UNEXAMINED, quoted, train
 
@@ -70,8 +71,9 @@ def test_fold_scores_equal_scikit_learns(kind, tmp_path):
 
 def looked_at(split="random", groups=None, times=None, classes=("no", "yes")):
     target = pd.Series(["yes", "no"] * 10 if classes else np.arange(20.0))
-    data = SimpleNamespace(target=target, classes=classes, groups=groups, times=times)
-    return SimpleNamespace(metadata={"split": split}, data=data, seed=0)
+    data = SimpleNamespace(target=target, classes=classes, groups=groups, times=times, firsts=None, given=None)
+    config = FrozenMapping({"data": {}})
+    return SimpleNamespace(metadata={"split": split}, data=data, seed=0, config=config)
 
 
 FEW = pd.Series(["a", "b", "c"] * 6 + ["a", "b"])
@@ -85,7 +87,7 @@ DAYS = pd.Series(range(20))
         ({"kind": "groups"}, looked_at(), ConfigError, "did you mean: group"),
         ({"kind": "group"}, looked_at(), ConfigError, "data.group=COLUMN"),
         ({"kind": "time"}, looked_at(), ConfigError, "data.time=COLUMN"),
-        ({"kind": "stratified"}, looked_at(classes=()), ConfigError, "regression"),
+        ({"kind": "predefined"}, looked_at(), ConfigError, "data.split_column=COLUMN"),
         ({"kind": "random"}, looked_at("group", groups=FEW), ConfigError, "keeps together"),
         ({"kind": "random"}, looked_at("time", times=DAYS), ConfigError, "possible: auto, time"),
         ({"repeats": 2}, looked_at("time", times=DAYS), ConfigError, "evaluator.repeats=1"),

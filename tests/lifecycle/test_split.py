@@ -82,10 +82,12 @@ def test_senseless_splits_are_refused(options, says):
     assert says in str(caught.value)
 
 
-def test_a_regression_cannot_be_stratified():
+def test_a_regression_is_stratified_by_bins_of_its_target():
     frame = pd.DataFrame({"a": range(50), "y": np.linspace(0, 1, 50)})
-    with pytest.raises(ConfigError, match="stratified needs classes"):
-        parted(frame=frame, split="stratified")
+    table, found = parted(frame=frame, split="stratified")
+    for part in ("train", "validation", "test"):
+        values = table.target.iloc[found.rows(part)].to_numpy()
+        assert np.histogram(values, bins=10, range=(0, 1))[0].tolist() == [len(values) // 10] * 10
 
 
 def test_a_class_with_a_single_row_is_told_of():

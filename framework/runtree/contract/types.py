@@ -35,6 +35,7 @@ SplitName = Literal["train", "validation", "test"]
 
 TASKS: tuple[Task, ...] = ("classification", "regression")
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+WHOLE_GROUPS = ("group", "stratified_group", "predefined")  # strategies that divide no group of `data.group`
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,9 @@ class Table:
     values that can be compared and sorted; `aside` the columns that are not features. `types` are the declared types of
     columns, by which later rows are read, too, and `notes` says of columns what may be meant otherwise than was read.
     `sources` says where the rows came from: kind, name, rows, and of text files the separator and encoding found.
-    `parts` holds for each row the split that `data.parts` puts it in; `sketch` the hashes of columns and blocks of rows
+    `parts` holds for each row the split that `data.parts` puts it in; `given` the split or the fold that a column or
+    a file gives it; `firsts` the position of the first row with the same features, where equal rows are to be in one
+    split; `repeated` counts the rows that repeat an earlier one. `sketch` has the hashes of columns and blocks of rows
     by which a later table is compared with this one.
     """
 
@@ -249,6 +252,9 @@ class Table:
     notes: tuple[str, ...] = ()
     sources: tuple[Mapping[str, Any], ...] = ()
     parts: "pd.Series[Any] | None" = None
+    given: "pd.Series[Any] | None" = None
+    firsts: "np.ndarray[Any, Any] | None" = None
+    repeated: int = 0
     sketch: Mapping[str, Any] = field(default_factory=dict)
 
     @property

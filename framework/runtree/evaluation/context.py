@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.predictions import Predictions, encode_target, read_predictions
-from runtree.contract.types import Direction, Metric
+from runtree.contract.types import WHOLE_GROUPS, Direction, Metric
 from runtree.evaluation.options import EvaluationOptions, read_evaluation_options
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun
@@ -73,7 +73,7 @@ class EvaluationContext:
 
     def groups(self, split: str) -> "Array | None":
         """Return the group of each row, if the table is split by groups: the rows of a group are not independent."""
-        if self.run.data.groups is None or self.run.metadata.get("split") != "group":
+        if self.run.data.groups is None or self.run.metadata.get("split") not in WHOLE_GROUPS:
             return None
         groups: Array = self.run.data.groups.iloc[self.rows[split]].to_numpy()
         return groups

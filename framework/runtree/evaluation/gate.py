@@ -13,7 +13,7 @@ from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, DataError, NotFoundError, RequestError, unknown
 from runtree.contract.expression import Bound, parse
 from runtree.contract.predictions import Predictions, read_predictions
-from runtree.contract.types import SPLITS, Metric, RunRecord
+from runtree.contract.types import SPLITS, WHOLE_GROUPS, Metric, RunRecord
 from runtree.evaluation.baselines import SKIPPED, compare_on_test, format_gain, is_tie
 from runtree.evaluation.context import EvaluationContext
 from runtree.lifecycle.score import check_rows
@@ -152,7 +152,7 @@ def check_gate_rows(run: ActiveRun, conditions: Sequence[GateCondition], level: 
         if split not in SPLITS or (split == "validation" and not run.evaluator.holds_out):
             continue
         check_rows(run, split, run.catalogue[names[0]], METRICS_PATH)
-        groups = run.data.groups if run.metadata.get("split") == "group" else None
+        groups = run.data.groups if run.metadata.get("split") in WHOLE_GROUPS else None
         if groups is None or not condition.end:
             continue
         few = too_few_units(len(run.split.rows(split)), groups.iloc[run.split.rows(split)].to_numpy(), level)

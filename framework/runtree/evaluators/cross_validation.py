@@ -26,19 +26,20 @@ class CrossValidation:
     Parameters
     ----------
     kind
-        random, stratified, group, stratified_group, leave_one_group_out, time; "auto": like the test split.
+        random, stratified, group, stratified_group, leave_one_group_out, time, predefined; "auto": like the test split.
     folds
         The number of folds, at least 2; `leave_one_group_out` has one for each group.
     repeats
         The number of times that the rows are split into folds.
     gap, max_train_size
-        For folds in time: rows left out before each fold, and the maximum number of train rows before the gap.
+        For folds in time: rows, or a duration, left out before each fold (None: `data.gap`), and the maximum number of
+        train rows before the gap.
     """
 
     kind: str = "auto"
     folds: int = 5
     repeats: int = 1
-    gap: int = 0
+    gap: int | str | None = None
     max_train_size: int | None = None
     holds_out: ClassVar[bool] = False
     reports: ClassVar[bool] = True

@@ -137,7 +137,7 @@ class NestedCrossValidation:
     kind: str = "auto"
     folds: int = 5
     repeats: int = 1
-    gap: int = 0
+    gap: int | str | None = None
     max_train_size: int | None = None
     holds_out: ClassVar[bool] = False
     reports: ClassVar[bool] = True

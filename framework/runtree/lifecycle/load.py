@@ -29,6 +29,10 @@ class TableOptions:
     split: str = "auto"
     group: str | None = None
     time: str | None = None
+    gap: int | str = 0
+    split_column: str | None = None
+    split_file: str | None = None
+    duplicates: str = "auto"
     types: dict[str, Any] = field(default_factory=dict)
     missing: list[Any] = field(default_factory=lambda: ["auto"])
     parts: dict[str, Any] = field(default_factory=dict)
@@ -47,7 +51,8 @@ class TableOptions:
         """Return the keys that determine the split, as a cache key."""
         # the types decide the order of times, and which rows are one group, also where the column is no feature
         types = tuple(sorted(self.reading.types.items()))
-        return (self.target, self.test_size, self.validation_size, self.split, self.group, self.time, types)
+        given = self.split_column, self.split_file, self.duplicates, self.gap
+        return (self.target, self.test_size, self.validation_size, self.split, self.group, self.time, *given, types)
 
 
 TABLE_KEYS = tuple(TableOptions.__dataclass_fields__)
@@ -83,12 +88,13 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
     required |= {
         "data.group": [options.group] if options.group else [],
         "data.time": [options.time] if options.time else [],
+        "data.split_column": [options.split_column] if options.split_column else [],
     }
     for path, names in required.items():
         for name in names:
             if name not in columns:
                 raise unknown(f"column at {path}:", name, columns, error=DataError)
-    for path in ("data.group", "data.time"):
+    for path in ("data.group", "data.time", "data.split_column"):
         if required[path] == [options.target]:
             raise ConfigError(
                 f"{path}: column '{options.target}' is the target", f"name another column, or type: {path}=null"
@@ -150,7 +156,7 @@ def as_text(label: Any) -> str:
 if TYPE_CHECKING:
     import pandas as pd
 
-PART = "\0part"  # the column with the parts of rows, while they are sampled
+PART, GIVEN = "\0part", "\0given"  # columns with the parts of rows, and with their splits, while they are sampled
 MAX_INTEGER_CLASSES = 20  # an integer target with more distinct values is a regression
 
 
@@ -166,7 +172,8 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     rows = read_sources(node, options.parts, options.join, options.reading, options.drop or (), trust)
     decimal = str(config["data"].get("decimal", "."))
     name = str(config["data"].get("name", "data"))
-    table = to_table(rows.frame, options, name, int(config["seed"]), decimal, rows.parts)
+    given = read_split_file(rows.frame, options) if options.split_file else None
+    table = to_table(rows.frame, options, name, int(config["seed"]), decimal, rows.parts, given)
     table = replace(table, notes=(*table.notes, *rows.notes), sources=rows.sources)
     if not rows.content:
         return table
@@ -182,15 +189,19 @@ def to_table(
     seed: int,
     decimal: str = ".",
     parts: "pd.Series[Any] | None" = None,
+    given: "pd.Series[Any] | None" = None,
 ) -> Table:
     """Check a data frame and separate features, target, and the columns to split by; each is read as its type."""
     from runtree.tables import declared, roles
     from runtree.tables.notes import column_notes
+    from runtree.tables.strata import read_given
 
     check_frame(frame, options)
     # sampled before the task is chosen: task, classes and fingerprint describe the rows that are used
-    frame = sample_rows(frame if parts is None else frame.assign(**{PART: parts.to_numpy()}), options, seed)
+    beside = {name: column.to_numpy() for name, column in ((PART, parts), (GIVEN, given)) if column is not None}
+    frame = sample_rows(frame.assign(**beside) if beside else frame, options, seed)
     parts = None if parts is None else frame.pop(PART)
+    given = frame.pop(GIVEN).rename(given.name) if given is not None else None
     types = dict(options.reading.types)
     declared.check_types(types, [str(column) for column in frame.columns])
     frame = declared.apply_types(frame, types, decimal)
@@ -208,7 +219,10 @@ def to_table(
     task, reason = choose_task(target, options, *target_notes)
     classes = check_classes(target, options.target, *target_notes) if task == "classification" else ()
     # the group column would identify the rows of a group, so it is no feature. The time column stays one unless dropped
-    aside = [*(options.drop or ()), *([options.group] if options.group else [])]
+    if options.split_column:
+        given = read_given(frame[options.split_column], "data.split_column")
+    roles_aside = [name for name in (options.group, options.split_column) if name]
+    aside = [*(options.drop or ()), *roles_aside]
     excluded = [options.target, *aside]
     features = frame.drop(columns=excluded)
     if features.shape[1] == 0:
@@ -217,6 +231,7 @@ def to_table(
     fingerprint, sketch = hash_table(features, target)
     if parts is not None:
         fingerprint = hashlib.sha256(f"{fingerprint}:{','.join(parts)}".encode()).hexdigest()
+    firsts, repeated = find_repeats(features, options.duplicates)
     return Table(
         features=features,
         target=target,
@@ -229,10 +244,61 @@ def to_table(
         reason=reason,
         groups=groups,
         times=times,
+        given=given,
+        firsts=firsts,
+        repeated=repeated,
         aside=frame[list(dict.fromkeys(aside))] if aside else None,
         types=types,
         notes=(*target_notes, *roles.spelling_notes(target, groups), *column_notes(features, types, decimal)),
     )
+
+
+DUPLICATES = ("auto", "together", "split")
+
+
+def find_repeats(features: "pd.DataFrame", policy: str) -> "tuple[Any | None, int]":
+    """Return for each row the first with equal features, if such rows are to be in one split, and how many repeat."""
+    import numpy as np
+
+    from runtree.tables.strata import MAX_REPEATED, repeated_rows
+
+    if policy not in DUPLICATES:
+        raise unknown("value at data.duplicates:", policy, DUPLICATES, error=ConfigError)
+    if policy == "split":
+        return None, 0
+    firsts = repeated_rows(features)
+    repeated = int((firsts != np.arange(len(firsts))).sum())
+    kept = repeated and (policy == "together" or repeated <= MAX_REPEATED * len(firsts))
+    return firsts if kept else None, repeated
+
+
+def read_split_file(frame: "pd.DataFrame", options: TableOptions) -> "pd.Series[Any]":
+    """Return what `data.split_file` says of each row: a split, or the number of a fold.
+
+    The file has a column ``part`` or ``fold``, and ``row``, the position in the table from 0, unless it has one line
+    for each row in their order. So `predictions.parquet` of an earlier run gives its split again.
+    """
+    from runtree.tables.file_formats import FileOptions, read_files
+    from runtree.tables.places import local_files
+    from runtree.tables.strata import read_given
+
+    path = "data.split_file"
+    if options.split_column:
+        raise ConfigError(f"{path}: data.split_column gives the split already", f"type: {path}=null")
+    with local_files(str(options.split_file), FileOptions().suffixes, path) as files:
+        listed = read_files(files, FileOptions(), Reading(), path)[0]
+    label = next((name for name in ("part", "fold") if name in listed.columns), None)
+    if label is None:
+        raise DataError(f"{path}: {options.split_file} has no column part or fold", "columns: row and part")
+    if "row" in listed.columns:
+        pairs = listed[["row", label]].drop_duplicates()
+        listed = pairs.set_index("row").reindex(range(len(frame))) if pairs["row"].is_unique else pairs
+    if len(listed) != len(frame):
+        raise DataError(
+            f"{path}: {options.split_file} has {len(listed):,} rows, and the table {len(frame):,}",
+            "a line for each row of the table, in their order, or a column row with their positions from 0",
+        )
+    return read_given(listed[label].reset_index(drop=True), path)
 
 
 def sample_rows(frame: "pd.DataFrame", options: TableOptions, seed: int) -> "pd.DataFrame":
@@ -250,10 +316,22 @@ def sample_rows(frame: "pd.DataFrame", options: TableOptions, seed: int) -> "pd.
     ):
         rows = sample_classes(target, count, seed)
         if rows is not None:
-            sampled: pd.DataFrame = frame.iloc[rows].reset_index(drop=True)
-            return sampled
+            return frame.iloc[rows].reset_index(drop=True)
+    if numeric_and_known(target):
+        from runtree.tables.strata import strata
+
+        rows = sample_classes(strata(target, False), count, seed)
+        if rows is not None:
+            return frame.iloc[rows].reset_index(drop=True)
     # sorted again: the order of rows may carry the time, and a sample must not shuffle it
     return frame.sample(n=count, random_state=seed).sort_index().reset_index(drop=True)
+
+
+def numeric_and_known(target: "pd.Series[Any]") -> bool:
+    """Return whether a target holds numbers in every row, and so has bins."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    return is_numeric_dtype(target) and not is_bool_dtype(target) and bool(target.notna().all())
 
 
 MIN_CLASS_ROWS = 3  # of a class in a sample, where the class has as many: one for each part of a stratified split

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.predictions import Predictions, encode_target, predict
-from runtree.contract.types import Finding
+from runtree.contract.types import WHOLE_GROUPS, Finding
 from runtree.evaluation.baselines import compare_with_guessing
 from runtree.evaluation.context import (
     MAX_BOOTSTRAP_ROWS,
@@ -212,7 +212,7 @@ def learning_curve(context: EvaluationContext) -> dict[str, Any] | None:
         log.info("learning curve: %d rows in %.2f s", len(rows), time.monotonic() - clock)
     if last is None or previous is None:
         return None
-    groups = run.data.groups if run.metadata.get("split") == "group" else None
+    groups = run.data.groups if run.metadata.get("split") in WHOLE_GROUPS else None
     held_out = None if groups is None else groups.iloc[validation].to_numpy()
     doubling = _last_doubling(context, last, previous, held_out)
     return {"metric": context.metric.name, "points": points, "doubling": doubling}

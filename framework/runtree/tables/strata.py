@@ -1,0 +1,190 @@
+"""What splits and folds have in common: strata of the target, rows that repeat each other, and given splits."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from runtree.contract.errors import ConfigError, DataError
+from runtree.contract.types import SPLITS
+
+Array = np.ndarray[Any, Any]
+
+MAX_BINS = 10  # of a numeric target
+MIN_BIN_ROWS = 5  # a bin of fewer rows cannot be shared out to five folds
+
+
+def strata(target: "pd.Series[Any]", is_classification: bool, least: int = MIN_BIN_ROWS) -> "pd.Series[Any]":
+    """Return the stratum of each row: its class, or the bin of a numeric target.
+
+    Bins hold equally many rows, at least `least`; equal values are in one bin, so there may be fewer than `MAX_BINS`.
+    """
+    if is_classification:
+        return target
+    bins = min(MAX_BINS, max(len(target) // max(least, 1), 1))
+    ranks = target.rank(method="min").to_numpy() - 1
+    codes = (ranks * bins // len(target)).astype(int)
+    # a bin that many equal values have emptied or thinned out joins the one before it
+    counts = np.bincount(codes, minlength=bins)
+    joined, place, size = np.zeros(bins, dtype=int), 0, 0
+    for code, count in enumerate(counts):
+        if size >= least and counts[code:].sum() >= least:
+            place, size = place + 1, 0
+        joined[code], size = place, size + count
+    return pd.Series(joined[codes], target.index)
+
+
+# --- Rows that repeat each other.
+
+MAX_REPEATED = 0.2  # where more rows repeat others, equal rows are what the table is made of
+
+
+def repeated_rows(features: pd.DataFrame) -> Array:
+    """Return for each row the first row with the same features, of shape (rows,), by 64-bit hashes of the values."""
+    from pandas.util import hash_pandas_object
+
+    hashes = hash_pandas_object(features, index=False).to_numpy()
+    codes, first = pd.factorize(hashes)[0], np.unique(hashes, return_index=True)[1]
+    return np.sort(first)[codes]
+
+
+def keep_together(sides: Array, firsts: Array, stratum: Array, seed: int) -> Array:
+    """Return sides on which rows that repeat each other are together, as large as before where that is possible.
+
+    Parameters
+    ----------
+    sides
+        The side of each row, as a small number: 0 and 1 of a hold-out, or the number of a fold.
+    firsts
+        For each row a number that repeated rows share.
+    stratum
+        For each row its class or bin: where a row moves to another side, one of the same stratum moves back.
+    """
+    order = np.argsort(firsts, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(firsts[order]) != 0])
+    sizes = np.diff(np.r_[starts, len(order)])
+    lowest, highest = np.minimum.reduceat(sides[order], starts), np.maximum.reduceat(sides[order], starts)
+    torn = np.flatnonzero(lowest != highest)
+    if not len(torn):
+        return sides
+    sides, shuffled = sides.copy(), np.random.default_rng(seed).permutation(order[starts[sizes == 1]])
+    free: dict[tuple[Any, int], list[int]] = {}
+    for row in shuffled.tolist():
+        free.setdefault((stratum[row], int(sides[row])), []).append(row)
+    for at in torn.tolist():
+        rows = order[starts[at] : starts[at] + sizes[at]]
+        values, counts = np.unique(sides[rows], return_counts=True)
+        home = int(values[counts.argmax()])
+        for row in rows[sides[rows] != home].tolist():
+            back = free.get((stratum[row], home))
+            if back:
+                sides[back.pop()] = sides[row]
+            sides[row] = home
+    return sides
+
+
+# --- A split that the table, or a file beside it, gives.
+
+WORDS = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "valid": "validation"}
+WORDS |= {"dev": "validation", "test": "test"}
+ALWAYS_TRAIN = -1  # as in scikit-learn's PredefinedSplit
+
+
+def read_given(column: "pd.Series[Any]", path: str) -> "pd.Series[Any]":
+    """Return for each row ``train``, ``validation``, ``test``, or the number of its fold as text; ``-1``: train.
+
+    Raises
+    ------
+    DataError
+        A row without a value, or with another one.
+    """
+    missing = int(column.isna().sum())
+    if missing:
+        raise DataError(f"{path}: '{column.name}' is missing in {missing:,} of {len(column):,} rows", _values_hint())
+    texts = column.map(lambda value: str(value).strip().lower().removesuffix(".0"))
+    read = texts.map(lambda text: WORDS.get(text, text if re.fullmatch(r"-1|\d{1,6}", text) else None))
+    if read.isna().any():
+        bad = column[read.isna()].iloc[0]
+        raise DataError(
+            f"{path}: '{column.name}' holds {bad!r}, which is no split and no number of a fold", _values_hint()
+        )
+    return read
+
+
+def _values_hint() -> str:
+    return f"possible: {', '.join(SPLITS)}, or the numbers of folds: 0, 1, 2 …"
+
+
+def fold_numbers(given: "pd.Series[Any]") -> Array:
+    """Return the number of each row's fold; `ALWAYS_TRAIN` where it has none."""
+    return given.where(given.str.fullmatch(r"\d+"), str(ALWAYS_TRAIN)).astype(int).to_numpy()
+
+
+def given_splits(given: "pd.Series[Any]", holds_out: bool) -> tuple[dict[str, Array], list[str]]:
+    """Return the rows of each split that is given, and notes; without words the last folds are held out."""
+    numbers = fold_numbers(given)
+    rows = {name: np.flatnonzero(given == name) for name in SPLITS if (given == name).any()}
+    left, notes = sorted(set(numbers.tolist()) - {ALWAYS_TRAIN}), []
+    for name in ("test", "validation") if holds_out else ("test",):
+        # two at least: one to be held out, and one to learn from
+        if name not in rows and (len(left) > 1 or (left and "train" in rows)):
+            number = left.pop()
+            rows[name] = np.flatnonzero(numbers == number)
+            notes.append(f"fold {number} is the {name} split, as no row is '{name}'")
+    others = np.flatnonzero(np.isin(numbers, [*left, ALWAYS_TRAIN]) & ~given.isin(SPLITS).to_numpy())
+    rows["train"] = np.sort(np.concatenate([rows.get("train", others[:0]), others]))
+    return rows, notes
+
+
+# --- Gaps in time.
+
+UNITS = {"s": "s", "m": "min", "min": "min", "h": "h", "d": "D", "w": "W"}
+
+
+def read_gap(gap: Any, path: str) -> "int | pd.Timedelta":
+    """Return a gap as a number of rows, or a duration such as ``7d``, ``12h``, ``30min``, ``2w``.
+
+    Raises
+    ------
+    ConfigError
+        It is neither.
+    """
+    if isinstance(gap, int) and not isinstance(gap, bool) and gap >= 0:
+        return gap
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]+)", str(gap).strip().lower())
+    if found is None or found[2] not in UNITS:
+        raise ConfigError(
+            f"{path}: {gap!r} is neither a number of rows nor a duration", f"such as {path}=100, {path}=7d"
+        )
+    return pd.Timedelta(float(found[1]), UNITS[found[2]])
+
+
+def before_gap(times: "pd.Series[Any]", rows: Array, border: int, gap: "int | pd.Timedelta", path: str) -> int:
+    """Return the place at which the earlier rows end, with `gap` left out before `border`.
+
+    Parameters
+    ----------
+    rows
+        In the order of their times.
+    """
+    if isinstance(gap, int):
+        return max(border - gap, 0)
+    if not pd.api.types.is_datetime64_any_dtype(times.dtype):
+        raise ConfigError(
+            f"{path}: '{times.name}' holds numbers, and {gap} is a duration", f"name a number of rows: {path}=100"
+        )
+    values = times.iloc[rows].to_numpy()
+    return int(np.searchsorted(values[:border], values[border] - gap.to_timedelta64(), side="right"))
+
+
+def split_size(size: float, total: int) -> int:
+    """Return a share of `total` as a count, rounded up as scikit-learn does; a count stays as it is."""
+    return math.ceil(size * total) if isinstance(size, float) else size
+
+
+def shown_classes(labels: Sequence[Any]) -> str:
+    """Return some classes for a message."""
+    return ", ".join(repr(label) for label in labels[:3]) + (", …" if len(labels) > 3 else "")
