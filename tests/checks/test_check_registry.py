@@ -8,7 +8,8 @@ def test_every_check_has_a_result_and_is_announced(make_context):
     started = []
     found = list(run_checks(make_context("iris"), on_start=started.append))
     assert started == [check.name for check in CHECKS] == [one.check.name for one in found]
-    assert {one.result.state for one in found} == {"passed", "skipped", "warned"}
+    # the pair of equal rows of iris is on one side, so nothing is warned of
+    assert {one.result.state for one in found} == {"passed", "skipped"}
     assert all(one.result.advice for one in found if one.result.state == "warned")
 
 

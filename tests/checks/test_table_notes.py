@@ -34,7 +34,7 @@ def test_an_index_column_and_a_rare_class_are_notes(make_context, tables):
     table = tables()
     assert levels(make_context(table.assign(number=range(len(table))))) == {"table: identifiers": "note"}
     rare = table.assign(y=["odd"] * 3 + table["y"].tolist()[3:])
-    assert "table: classes" in levels(make_context(rare, "data.split=random"))
+    assert "table: classes" in levels(make_context(rare))
 
 
 def test_a_sound_table_is_not_talked_about(make_context, tables):
