@@ -201,7 +201,7 @@ def to_table(
     beside = {name: column.to_numpy() for name, column in ((PART, parts), (GIVEN, given)) if column is not None}
     frame = sample_rows(frame.assign(**beside) if beside else frame, options, seed)
     parts = None if parts is None else frame.pop(PART)
-    given = frame.pop(GIVEN).rename(given.name) if given is not None else None
+    given = frame.pop(GIVEN).rename(str(given.name)) if given is not None else None
     types = dict(options.reading.types)
     declared.check_types(types, [str(column) for column in frame.columns])
     frame = declared.apply_types(frame, types, decimal)
@@ -316,15 +316,21 @@ def sample_rows(frame: "pd.DataFrame", options: TableOptions, seed: int) -> "pd.
     ):
         rows = sample_classes(target, count, seed)
         if rows is not None:
-            return frame.iloc[rows].reset_index(drop=True)
+            return take_rows(frame, rows)
     if numeric_and_known(target):
         from runtree.tables.strata import strata
 
         rows = sample_classes(strata(target, False), count, seed)
         if rows is not None:
-            return frame.iloc[rows].reset_index(drop=True)
+            return take_rows(frame, rows)
     # sorted again: the order of rows may carry the time, and a sample must not shuffle it
     return frame.sample(n=count, random_state=seed).sort_index().reset_index(drop=True)
+
+
+def take_rows(frame: "pd.DataFrame", rows: Any) -> "pd.DataFrame":
+    """Return some rows by position, numbered anew."""
+    taken: pd.DataFrame = frame.iloc[rows].reset_index(drop=True)
+    return taken
 
 
 def numeric_and_known(target: "pd.Series[Any]") -> bool:

@@ -126,7 +126,7 @@ def fold_numbers(given: "pd.Series[Any]") -> Array:
 def given_splits(given: "pd.Series[Any]", holds_out: bool) -> tuple[dict[str, Array], list[str]]:
     """Return the rows of each split that is given, and notes; without words the last folds are held out."""
     numbers = fold_numbers(given)
-    rows = {name: np.flatnonzero(given == name) for name in SPLITS if (given == name).any()}
+    rows: dict[str, Array] = {name: np.flatnonzero(given == name) for name in SPLITS if (given == name).any()}
     left, notes = sorted(set(numbers.tolist()) - {ALWAYS_TRAIN}), []
     for name in ("test", "validation") if holds_out else ("test",):
         # two at least: one to be held out, and one to learn from
@@ -141,7 +141,7 @@ def given_splits(given: "pd.Series[Any]", holds_out: bool) -> tuple[dict[str, Ar
 
 # --- Gaps in time.
 
-UNITS = {"s": "s", "m": "min", "min": "min", "h": "h", "d": "D", "w": "W"}
+UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}  # in seconds
 
 
 def read_gap(gap: Any, path: str) -> "int | pd.Timedelta":
@@ -159,7 +159,7 @@ def read_gap(gap: Any, path: str) -> "int | pd.Timedelta":
         raise ConfigError(
             f"{path}: {gap!r} is neither a number of rows nor a duration", f"such as {path}=100, {path}=7d"
         )
-    return pd.Timedelta(float(found[1]), UNITS[found[2]])
+    return pd.Timedelta(seconds=float(found[1]) * UNITS[found[2]])
 
 
 def before_gap(times: "pd.Series[Any]", rows: Array, border: int, gap: "int | pd.Timedelta", path: str) -> int:
