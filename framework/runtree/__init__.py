@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runtree.api.functions import compare, evaluate, load_model, load_run, load_sweep, train, tune
+    from runtree.api.functions import compare, evaluate, load_model, load_run, load_sweep, resume, train, tune
     from runtree.contract.errors import ConfigError, DataError
     from runtree.contract.hookspecs import hookimpl
     from runtree.contract.run import Run, Stage
     from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Split, Table, Tracker
     from runtree.records.dataframe import load_runs
+    from runtree.sweeps.function_space import SpaceTrial
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "Metric",
     "Run",
     "RunRecord",
+    "SpaceTrial",
     "Split",
     "Stage",
     "Table",
@@ -38,6 +40,7 @@ __all__ = [
     "load_run",
     "load_runs",
     "load_sweep",
+    "resume",
     "train",
     "tune",
 ]
@@ -49,7 +52,10 @@ _MODULES = {
     "Run": "contract.run",
     "Stage": "contract.run",
     "load_runs": "records.dataframe",
-    **dict.fromkeys(("compare", "evaluate", "load_model", "load_run", "load_sweep", "train", "tune"), "api.functions"),
+    "SpaceTrial": "sweeps.function_space",
+    **dict.fromkeys(
+        ("compare", "evaluate", "load_model", "load_run", "load_sweep", "resume", "train", "tune"), "api.functions"
+    ),
 }
 
 

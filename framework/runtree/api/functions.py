@@ -1,6 +1,8 @@
-"""The functions: train, tune, evaluate, load, compare."""
+"""The functions: train, tune, resume, evaluate, load, compare."""
 
-from collections.abc import Mapping, Sequence
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +15,21 @@ from runtree.records.layout import find_sweep
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runtree.app import App, TrainResult
+    from runtree.app.preflight import SweepRequest
+    from runtree.sweeps.function_space import SpaceFunction
+
+# Hydra's state, the seeds of the random generators and the limits on threads belong to the process: of several threads
+# one works at a time. The same thread may enter again: an algorithm may train another one within its own fit.
+_at_work = threading.RLock()
+
 
 def train(
     *overrides: str | Mapping[str, Any],
     data: "pd.DataFrame | str | Path | None" = None,
     target: str | None = None,
     trust: Sequence[str] = (),
+    progress: bool = True,
     **values: Any,
 ) -> "RecordedRun":
     """Train, evaluate and record a model, as `runtree train` does.
@@ -35,6 +46,8 @@ def train(
         The column to predict.
     trust
         Classes of your own that config files name.
+    progress
+        Whether to show the stage and the iterations, on a terminal or in a notebook, while it works.
     values
         Values of config keys and options of groups: ``seed=1``, ``algorithm="ridge"``.
 
@@ -48,64 +61,152 @@ def train(
     RuntreeError
         The request is wrong (`RequestError`), or the run failed.
     """
-    from runtree.app import App, train
+    from runtree.api.notebook import run_progress
+    from runtree.app import App, TrainCallbacks, train
 
     flags = parse_words((*override_words(overrides, values), *data_words(data, target, values)), trust)
     if flags.multirun:
         raise RequestError("rt.train: is one run", "for several: rt.tune(…)")
-    result = train(App(), flags)
+    shown = run_progress(progress)
+    with _at_work:
+        try:
+            result = train(App(), flags, TrainCallbacks(shown.on_stage, shown.on_run_end, shown.on_iteration))
+        finally:
+            shown.stop()
     if result.multirun:
         raise RequestError("rt.train: the overrides name several runs", "for several: rt.tune(…)")
-    return RecordedRun(Path(result.runs[0].folder))
+    return RecordedRun(Path(result.runs[0].folder), tuple(trust))
 
 
 def tune(
     *overrides: str | Mapping[str, Any],
     data: "pd.DataFrame | str | Path | None" = None,
     target: str | None = None,
+    space: "SpaceFunction | None" = None,
     max_runs: int | None = None,
     max_seconds: float | None = None,
     slots: int | None = None,
     trust: Sequence[str] = (),
+    progress: bool = True,
     **values: Any,
 ) -> "RecordedSweep":
     """Search for the best configuration, as `runtree tune` does; ranges are written as on the command line.
 
     Parameters
     ----------
+    space
+        A function that gets a `SpaceTrial` and returns the values of a trial by config path, in place of declared
+        ranges: ``lambda trial: {"algorithm.C": trial.suggest_float("C", 1e-3, 10, log=True)}``. It may choose options,
+        too (``{"algorithm": trial.suggest_categorical("algorithm", ["svm", "ridge"]), …}``), and suggest what depends
+        on them.
     max_runs, max_seconds
         When the search stops: `tuner.stop.max_runs` and `tuner.stop.max_seconds`.
     slots
         Runs at a time: `compute.slots`.
+    progress
+        Whether to show a bar while it works: in a notebook, on a terminal, or as lines.
     overrides, data, target, trust, values
         As in `train`; several values, as in ``algorithm="ridge,lasso"``, are searched.
 
     Returns
     -------
     RecordedSweep
-        The finished sweep. A first Ctrl-C lets the runs that work finish, a second one ends them; what was done stays,
-        and ``runtree resume`` goes on.
+        The finished sweep. A first Ctrl-C lets the runs that work finish, and the sweep is returned; what was done
+        stays, and `resume` goes on.
 
     Raises
     ------
     RuntreeError
         The request is wrong, or no run completed.
+    KeyboardInterrupt
+        A second Ctrl-C ended the runs that worked.
     """
     from runtree.app import App, train
     from runtree.app.default_tuner import missing_overrides
-    from runtree.app.preflight import SweepRequest
 
     stop = {"tuner.stop.max_runs": max_runs, "tuner.stop.max_seconds": max_seconds, "compute.slots": slots}
     given = {path: value for path, value in stop.items() if value is not None}
     words = [*override_words((*overrides, given), values, ranges=True), *data_words(data, target, values)]
     app, flags = App(), parse_words(words, trust)
     flags.multirun = True
-    # in front, so that what was given takes precedence
-    flags.overrides = [*missing_overrides(app, flags), *flags.overrides]
-    result = train(app, flags, order=SweepRequest(app))
-    if result.folder is None:
-        raise RunFailedError("rt.tune: the sweep was not started")
-    return RecordedSweep(result.folder)
+    with _at_work:
+        # in front, so that what was given takes precedence
+        flags.overrides = [*missing_overrides(app, flags), *flags.overrides]
+        return _sweep(app, space, progress, lambda request: train(app, flags, order=request))
+
+
+def resume(
+    sweep: str | Path = "latest",
+    *overrides: str | Mapping[str, Any],
+    space: "SpaceFunction | None" = None,
+    retry: Sequence[str] = (),
+    outputs: str | Path = DEFAULT_OUTPUTS,
+    trust: Sequence[str] = (),
+    progress: bool = True,
+) -> "RecordedSweep":
+    """Continue a sweep, as `runtree resume` does.
+
+    Parameters
+    ----------
+    sweep
+        As in `load_sweep`.
+    overrides
+        Stop criteria and `compute` may change: ``"tuner.stop.max_runs=200"``.
+    space
+        The function that the sweep began with, if its space was one. What it makes of the recorded trials is compared;
+        `sweep.yaml` has its source, should it be lost.
+    retry
+        ``"failed"`` or ``"stopped"``: such runs are tried again.
+
+    Raises
+    ------
+    RuntreeError
+        There is no such sweep, another process works on it, or its config or space has changed.
+    """
+    from runtree.app import App
+    from runtree.app.resume import resume_sweep
+
+    folder, app = find_sweep(Path(outputs), str(sweep)), App()
+    words = list(override_words(overrides, {}))
+    with _at_work:
+        return _sweep(
+            app,
+            space,
+            progress,
+            lambda request: resume_sweep(app, folder, words, request.observer, retry, trust, request.space),
+        )
+
+
+def _sweep(
+    app: "App", space: "SpaceFunction | None", progress: bool, begin: "Callable[[SweepRequest], TrainResult]"
+) -> "RecordedSweep":
+    from runtree.api.notebook import sweep_view
+    from runtree.app.preflight import SweepRequest
+
+    view = sweep_view(progress)
+    with warnings.catch_warnings():
+        # of tqdm, which Optuna imports and which has no part in this
+        warnings.filterwarnings("ignore", "IProgress not found")
+        try:
+            view.preparing()
+            result = begin(SweepRequest(app, space=space, observer=view))
+        finally:
+            view.close()
+    driver = result.swept.driver if result.swept else None
+    if result.folder is None or driver is None:
+        raise RequestError("rt.tune: needs runtree's own sweeper", "type: hydra/sweeper=runtree")
+    sweep = RecordedSweep(result.folder)
+    if driver.signals > 1:  # whoever asks twice means the program or the cell that is at work, too
+        raise KeyboardInterrupt(f"the sweep was stopped; to go on: rt.resume('{result.folder}')")
+    failed = [run for run in driver.state.runs.values() if run.state == "failed"]
+    if failed and not driver.state.completed() and driver.stop_cause is None:
+        error = failed[0].result.error or {}
+        raise RunFailedError(
+            f"rt.tune: no run of {result.folder} completed",
+            f"the first failed: {error.get('message') or error.get('type') or 'see its log'}",
+            f"after it is mended: rt.resume('{result.folder}', retry=['failed'])",
+        )
+    return sweep
 
 
 def load_run(run: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS) -> "RecordedRun":

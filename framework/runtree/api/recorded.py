@@ -1,9 +1,9 @@
 """Runs, sweeps and models as a user of Python holds them: read from their files when something is asked for."""
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,11 @@ from runtree.records.record import read_record
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from runtree.lifecycle.predict import Predictor
 
     Array = np.ndarray[Any, Any]
-
-SHOWN_RUNS = 10  # of a sweep, in a notebook
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,12 @@ class RecordedRun:
     ----------
     folder
         The folder of the run.
+    trust
+        Classes of your own that its model may hold.
     """
 
     folder: Path
+    trust: tuple[str, ...] = ()
 
     @cached_property
     def record(self) -> RunRecord:
@@ -99,9 +101,38 @@ class RecordedRun:
         from runtree.lifecycle.predict import load_predictor
         from runtree.plugins import installed_plugins
 
-        add_import_folder(Path.cwd(), tuple(trust))
+        names = (*self.trust, *trust)
+        add_import_folder(Path.cwd(), names)
         plugins = installed_plugins()
-        return LoadedModel(load_predictor(RunFolder(self.folder), plugins, plugins.trusted_types(trust)))
+        return LoadedModel(load_predictor(RunFolder(self.folder), plugins, plugins.trusted_types(names)))
+
+    def explain(
+        self, rows: "pd.DataFrame | int | Sequence[int]", label: str | None = None, trust: Sequence[str] = ()
+    ) -> "pd.DataFrame":
+        """Explain single predictions, as `runtree explain` does: the contribution of each column.
+
+        Parameters
+        ----------
+        rows
+            At most 20 rows to explain, or numbers of rows in the table of the run, from 0.
+        label
+            The class whose probability is explained; None for the predicted one.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Sampled Shapley values, a row for each row and column, the largest first: row, output, prediction, base,
+            column, value, amount, error. ``base`` plus the amounts of a row is its prediction.
+        """
+        import pandas as pd
+
+        from runtree.app import App
+        from runtree.app.explain import CELLS, explain_rows
+
+        table = rows if isinstance(rows, pd.DataFrame) else None
+        numbers = [] if isinstance(rows, pd.DataFrame) else [rows] if isinstance(rows, int) else list(rows)
+        explained = explain_rows(App(), self.record, table, numbers, label, (*self.trust, *trust))
+        return pd.DataFrame(explained.cells(), columns=list(CELLS))
 
     def report(self) -> Path:
         """Write the page `report.html` of the run, and return the file."""
@@ -117,14 +148,10 @@ class RecordedRun:
         return f"<run {self.id}: {self.state}{_scores(self.record)}>"
 
     def _repr_html_(self) -> str:
-        """Return the metrics as a table, for a notebook."""
-        parts = list(self.metrics)
-        names = dict.fromkeys(name for values in self.metrics.values() for name in values)
-        rows = [[name, *(self.metrics[part].get(name) for part in parts)] for name in names]
-        missed = "".join(f"<p>gate failed: {html.escape(text)}</p>" for text in self.missed)
-        advice = "".join(f"<li>{html.escape(str(found.get('says')))}</li>" for found in self.findings)
-        head = f"<p><b>{html.escape(self.id)}</b> {html.escape(self.state)}</p>{missed}"
-        return head + _html_table(["metric", *parts], rows) + (f"<ul>{advice}</ul>" if advice else "")
+        """Return metrics with intervals, the curve of the fit, findings and next steps, for a notebook."""
+        from runtree.api.notebook import run_html
+
+        return run_html(self.record, self._reader)
 
 
 @dataclass(frozen=True)
@@ -173,6 +200,34 @@ class RecordedSweep:
         file = SweepFolder(self.folder).leaderboard
         return pd.read_csv(file) if file.is_file() else pd.DataFrame()
 
+    def plot_history(self) -> "Figure":
+        """Draw the objective by run, and the best so far.
+
+        Raises
+        ------
+        NotFoundError
+            No run has completed.
+        """
+        from matplotlib import pyplot
+
+        from runtree.cli.sweep.ledger_reader import LedgerReader
+        from runtree.sweeps.plots.draw import undisturbed
+        from runtree.sweeps.plots.history import history
+        from runtree.sweeps.plots.plot_data import SweepPlotData, points
+
+        reader = LedgerReader(SweepFolder(self.folder)).read()
+        progress, state = reader.progress, reader.sweep_state
+        best = frozenset(trial.runs[0] for trial, _ in progress.bests if trial.runs)
+        names = tuple(dict.fromkeys(space for space, _ in state.trials))
+        data = SweepPlotData(points(state, progress.objectives), progress.objectives, names, best)
+        if not data.completed:
+            raise NotFoundError(f"{self.folder}: has no completed run to plot")
+        with undisturbed():
+            figure: Figure = history(data, 0)[0]
+            pyplot.close(figure)  # a notebook would show it a second time
+        vars(figure)["_repr_png_"] = partial(_png, figure)  # for a notebook that has not been told to show figures
+        return figure
+
     def report(self) -> Path:
         """Write the page `report.html` of the sweep, and return the file."""
         from runtree.app.report import report_sweep
@@ -183,10 +238,9 @@ class RecordedSweep:
         return f"<sweep {self.folder.name}: {len(self.runs)} runs, stopped by {self.stop.get('criterion')}>"
 
     def _repr_html_(self) -> str:
-        head = (
-            f"<p><b>{html.escape(self.folder.name)}</b> stopped by {html.escape(str(self.stop.get('criterion')))}</p>"
-        )
-        return head + self.trials().head(SHOWN_RUNS).to_html(index=False, escape=True)
+        from runtree.api.notebook import sweep_html
+
+        return sweep_html(self.folder.name, self.stop, self.trials())
 
 
 @dataclass(frozen=True)
@@ -249,17 +303,14 @@ class LoadedModel:
         return f"<model: {kind}, {len(self.columns)} columns, {type(self.pipeline).__name__}>"
 
 
+def _png(figure: "Figure") -> bytes:
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=100)
+    return content.getvalue()
+
+
 def _scores(record: RunRecord) -> str:
     name = str(record.objective.get("metric"))
     scored = {part: values[name] for part, values in record.metrics.items() if name in values}
     shown = ", ".join(f"{part} {value:.4g}" for part, value in scored.items() if isinstance(value, (int, float)))
     return f", {name} {shown}" if shown else ""
-
-
-def _html_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    def cell(value: Any) -> str:
-        return f"{value:.4f}" if isinstance(value, float) else html.escape("" if value is None else str(value))
-
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
-    body = "".join(f"<tr>{''.join(f'<td>{cell(value)}</td>' for value in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

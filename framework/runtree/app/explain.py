@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 20  # of one request: each takes 20,000 predictions
 BACKGROUND_ROWS = 500
+CELLS = ("row", "output", "prediction", "base", "column", "value", "amount", "error")
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,24 @@ class ExplainedRows:
     outputs: tuple[str, ...]
     rows: tuple[RowExplanation, ...]
 
+    def cells(self) -> list[list[Any]]:
+        """Return a line for each row and column, the largest contribution of a row first, as `CELLS` names them."""
+        return [
+            [row.row, output, row.prediction, row.base, item.column, item.value, item.amount, item.error]
+            for output, row in zip(self.outputs, self.rows, strict=True)
+            for item in row.largest(len(row.contributions))
+        ]
+
 
 def explain_rows(
-    app: App, record: RunRecord, file: str | None, rows: Sequence[int], label: str | None, trust: Sequence[str] = ()
+    app: App,
+    record: RunRecord,
+    file: "str | pd.DataFrame | None",
+    rows: Sequence[int],
+    label: str | None,
+    trust: Sequence[str] = (),
 ) -> ExplainedRows:
-    """Explain the rows of a file, or rows of the run's own table by their numbers.
+    """Explain the rows of a file or a data frame, or rows of the run's own table by their numbers.
 
     The run's table is loaded again, because the background is a sample of its train rows.
 
@@ -91,7 +105,9 @@ def read_run_config(record: RunRecord) -> Mapping[str, Any]:
     return config
 
 
-def _rows_of_file(predictor: Predictor, file: str) -> "pd.DataFrame":
+def _rows_of_file(predictor: Predictor, file: "str | pd.DataFrame") -> "pd.DataFrame":
+    if not isinstance(file, str):
+        return file.reset_index(drop=True)
     # one row more than allowed is enough to refuse a file
     rows = next(batches(file, predictor, (), MAX_ROWS + 1), None)
     if rows is None or rows.empty:

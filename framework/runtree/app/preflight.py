@@ -1,7 +1,7 @@
 """The preflight of a sweep: find every error that can be found before its first run."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any, cast
@@ -12,17 +12,18 @@ from runtree.config.freeze import check_blocks
 from runtree.config.provenance import TypedWords
 from runtree.config.resources import Resources, read_resources
 from runtree.contract.errors import ConfigError, RequestError, RuntreeError, unknown
-from runtree.contract.protocols import Hooks, Tuner
+from runtree.contract.protocols import Hooks, SuggestingTuner, Tuner
 from runtree.contract.types import Direction
 from runtree.lifecycle.trackers import with_trackers
 from runtree.records.layout import SweepFolder
+from runtree.sweeps.function_space import FunctionTuner, SpaceFunction
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import PreflightRequest, PreflightResult
 from runtree.sweeps.options import LoopOptions, read_loop_options, read_stop_rules, tuner_arguments
 from runtree.sweeps.overrides import SweepOverrides, split_overrides
 from runtree.sweeps.plugin_tuner import guarded
 from runtree.sweeps.results import Objectives, check_constraint_metrics, read_constraints
-from runtree.sweeps.search_space import SearchSpace, joint_space, space_bounds, spaces_by_algorithm
+from runtree.sweeps.search_space import SearchSpace, function_spaces, joint_space, space_bounds, spaces_by_algorithm
 from runtree.workers.executor import Executor, Job, JobDied, JobReported, describe_exit
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class SweepRequest:
     resume: SweepFolder | None = None
     retry: frozenset[str] = frozenset()  # states of its ended runs that are tried again
     plan_only: bool = False
+    space: SpaceFunction | None = None  # from Python: it makes the values of each trial
     observer: Any = field(default_factory=SilentObserver)
 
 
@@ -196,8 +198,11 @@ def preflight(
         log.warning("%s", note)
     swept = overrides.composed.get("evaluator") or [config.evaluator.get("name")]
     _check_recheck(options.recheck, result, str(swept[0]))
-    if tuner.own_space:
-        spaces: Sequence[SearchSpace] = spaces_by_algorithm(overrides, composer, result.task)
+    if request.space is not None:
+        spaces: Sequence[SearchSpace] = function_spaces(request.space, overrides, composer, request.app.catalogue)
+        _refuse_without_suggestions(node, tuner, options)
+    elif tuner.own_space:
+        spaces = spaces_by_algorithm(overrides, composer, result.task)
     else:
         spaces = [joint_space(overrides, composer)]
     for space in spaces:
@@ -209,7 +214,7 @@ def preflight(
             "leave it out, or choose a tuner that learns from them: tuner=tpe",
         )
     # a tuner for each space, as its state belongs to one space
-    tuners = [make_tuner(node, trust) for _ in spaces]
+    tuners = [_tuner_of(space, make_tuner(node, trust)) for space in spaces]
     plan = SweepPlan(request, config, overrides, composer, spaces, tuners, node, options, limits, result, hooks)
     seed = config.get("seed", 0)
     for built, space in zip(tuners, spaces, strict=True):
@@ -219,7 +224,9 @@ def preflight(
             [cast(Direction, direction) for _, direction in result.objectives],
             int(seed) if isinstance(seed, int) else 0,  # a swept seed is a text here
         )
-    buildable = spaces if tuner.own_space else _space_of_each_algorithm(plan, spaces[0], executor, tuner.prunes)
+    buildable: Iterable[SearchSpace] = spaces
+    if not tuner.own_space and request.space is None:
+        buildable = _space_of_each_algorithm(plan, spaces[0], executor, tuner.prunes)
     for space in buildable:
         _check_space(plan, space, executor, prunes=tuner.prunes)
     # last, because only now the size of the space is known: a finite one needs no bound
@@ -233,6 +240,27 @@ def make_tuner(node: Mapping[str, Any], trust: "AllowList") -> Tuner:
     from runtree.config.build import build
 
     return guarded(build(tuner_arguments(node), "tuner", trust), str(node.get("name")))
+
+
+def _tuner_of(space: SearchSpace, tuner: Tuner) -> Tuner:
+    if space.function is None:
+        return tuner
+    assert isinstance(tuner, SuggestingTuner)  # `_refuse_without_suggestions` has seen to it
+    return FunctionTuner(tuner, space.function)
+
+
+def _refuse_without_suggestions(node: Mapping[str, Any], tuner: Tuner, options: LoopOptions) -> None:
+    """Refuse what needs a declared space where the space is a function."""
+    if not isinstance(tuner, SuggestingTuner):
+        raise ConfigError(
+            f"tuner={node.get('name')} needs a declared space, and this one is a function",
+            "possible: tuner=tpe, tuner=random, tuner=gp, tuner=cmaes, tuner=asha",
+        )
+    if options.warm.sweeps:
+        raise ConfigError(
+            "tuner.warm_start: a space that is a function has no ranges in which earlier trials would lie",
+            "leave it out, or declare the space: 'algorithm.C=interval(0.1, 10)'",
+        )
 
 
 def _tracker_config(config: "DictConfig") -> dict[str, Any]:
@@ -331,10 +359,33 @@ def _base(plan: SweepPlan, space: SearchSpace) -> ComposedBase:
 
 def _check_space(plan: SweepPlan, space: SearchSpace, executor: Executor, prunes: bool) -> None:
     """Build the algorithm with both ends of each range, and check that it reports if the tuner prunes."""
+    if space.function is not None:
+        _check_function(plan, space, executor, prunes)
+        return
     base = _base(plan, space)
     bounds = space_bounds(space)
     # both ends of each range: an algorithm that accepts these rarely refuses a value between
     trials = {text: base.with_values(values).config for text, values in bounds if base.has(next(iter(values)))}
+    _check_trials(plan, base, trials, executor, prunes)
+
+
+def _check_function(plan: SweepPlan, space: SearchSpace, executor: Executor, prunes: bool) -> None:
+    """Build the algorithm of some trials of a function, and check for each that it reports if the tuner prunes."""
+    assert space.function is not None
+    groups = space.groups
+    trials: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
+    for text, values in space.function.probe():
+        choices = {**space.choices, **{path: str(value) for path, value in values.items() if path in groups}}
+        base = plan.composer.base(choices)
+        frozen = base.with_values({path: value for path, value in values.items() if path not in groups})
+        trials.setdefault(tuple(sorted(choices.items())), {})[text] = frozen.config
+    for chosen, configs in trials.items():
+        _check_trials(plan, plan.composer.base(dict(chosen)), configs, executor, prunes)
+
+
+def _check_trials(
+    plan: SweepPlan, base: ComposedBase, trials: Mapping[str, Mapping[str, Any]], executor: Executor, prunes: bool
+) -> None:
     result = run_preflight(executor, PreflightRequest(base.frozen.config, trials, prunes=prunes))
     if prunes and not result.reports:
         raise ConfigError(

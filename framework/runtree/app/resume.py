@@ -1,23 +1,27 @@
 """Continues an interrupted sweep to its original total, or a run from its last checkpoint."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App
 from runtree.app.rerun import check_recorded_plugins, recorded_flags, recorded_overrides, refuse_changed_config
 from runtree.app.train import NO_CALLBACKS, TrainCallbacks, TrainResult, train
+from runtree.config.allowlist import add_import_folder
 from runtree.config.catalogue import flatten
 from runtree.config.freeze import FrozenConfig
 from runtree.config.hydra_engine import parse_flags
-from runtree.contract.commands import command
+from runtree.contract.commands import command, display_path
 from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
 from runtree.records.commands import outputs_of, run_name
 from runtree.records.find import find_run
 from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts
+from runtree.sweeps.function_space import SpaceFunction
 from runtree.sweeps.identity import MAY_CHANGE_ON_RESUME, read_request
 from runtree.training.checkpoints import retarget_checkpoints
 
@@ -31,9 +35,11 @@ def resume_sweep(
     observer: Any = None,
     retry: Sequence[str] = (),
     trusted: Sequence[str] = (),
+    space: SpaceFunction | None = None,
 ) -> TrainResult:
     """Resume a sweep with its own command line; `overrides` may change its bounds and `compute`, nothing else.
 
+    `space` is the function that the sweep began with, if its space was one; a module's is found if `trusted` names it.
     Its ended runs in the states `retry` ("failed", "stopped") are tried again. Code that the record names is run only
     if `trusted` names it, too.
 
@@ -58,8 +64,44 @@ def resume_sweep(
         resume=SweepFolder(Path(folder.path)),
         retry=frozenset(retry),
         observer=observer or SilentObserver(),
+        space=_find_space(folder, earlier.get("space"), trusted, space),
     )
     return train(app, flags, order=request)
+
+
+def _find_space(
+    folder: SweepFolder, recorded: Mapping[str, str] | None, trusted: Sequence[str], space: SpaceFunction | None
+) -> SpaceFunction | None:
+    """Return the space function of a sweep.
+
+    Raises
+    ------
+    RequestError
+        It is needed and was not passed, or was passed to a sweep whose space is declared.
+    """
+    if recorded is None and space is not None:
+        raise RequestError("space: this sweep began with a declared space, not with a function", "leave it out")
+    if recorded is None or space is not None:
+        return space
+    name = str(recorded.get("function"))
+    if name in trusted:
+        add_import_folder(Path.cwd(), (name,))
+        module, _, attribute = name.rpartition(".")
+        with suppress(ImportError, AttributeError):
+            function: SpaceFunction = getattr(import_module(module), attribute)
+            return function
+        raise RequestError(f"--trust {name}: there is no such function", *_resume_hints(folder, name)[:1])
+    raise RequestError(f"space: this sweep needs the function that makes it, {name}", *_resume_hints(folder, name))
+
+
+def _resume_hints(folder: SweepFolder, name: str) -> list[str]:
+    importable = not name.startswith("__main__.") and "<" not in name
+    place = display_path(folder.path)
+    return [
+        f'from Python: rt.resume("{place}", space=…)',
+        f"its source is in {display_path(folder.description)}",
+        *([f"or let it be imported: {command('resume', place, '--trust', name)}"] if importable else []),
+    ]
 
 
 def check_resume_overrides(overrides: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ from runtree.records.layout import RunFolder, SweepFolder, not_writable_error
 from runtree.records.ledger import Ledger, read_ledger
 from runtree.records.record import read_record
 from runtree.sweeps.finish import finish, runs_to_keep
+from runtree.sweeps.function_space import FunctionTuner, describe_function
 from runtree.sweeps.identity import check_same, read_request, sweep_identity, write_description
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.options import read_stop_rules
@@ -167,6 +168,8 @@ def write_sweep_files(
         "plugins": _find_plugins(plan),
         "champion": champion,
     }
+    if request.space is not None:
+        description["space"] = describe_function(request.space)
     try:
         # not `exist_ok`: a folder with runs and without a ledger is not this sweep's
         folder.runs.mkdir()
@@ -194,6 +197,11 @@ def make_driver(plan: SweepPlan, executor: Executor, ledger: Ledger, folder: Swe
     # for a new sweep, too: both kinds begin by reading the ledger, so there is one way to be tested
     state = SweepState().apply_all(read_ledger(ledger.file))
     objectives, options = plan.objectives, plan.options
+    for tuner in plan.tuners:
+        if isinstance(tuner, FunctionTuner):
+            for trial in state.trials.values():
+                if trial.key[0] == tuner.space.algorithm:
+                    tuner.check_same(trial)
     studies = [Study(space, tuner) for space, tuner in zip(plan.spaces, plan.tuners, strict=True)]
     rules = read_stop_rules(options.stop)
     prunes = any(tuner.prunes for tuner in plan.tuners)

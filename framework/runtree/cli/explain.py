@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from runtree.app.explain import ExplainedRows
 
 SCHEMA = 1
-HEADINGS = ("row", "output", "prediction", "base", "column", "value", "amount", "error")
 
 HELP = """Explain single predictions.
 
@@ -53,7 +52,7 @@ def explain_command(
     outputs: str,
 ) -> None:
     from runtree.app import App
-    from runtree.app.explain import explain_rows
+    from runtree.app.explain import CELLS, explain_rows
     from runtree.records.find import find_run
 
     # exactly one of the two: click cannot express that
@@ -64,12 +63,7 @@ def explain_command(
     if as_json:
         print_json({"schema": SCHEMA, "run": record.id, "rows": _make_documents(explained)})
     elif as_csv:
-        cells = [
-            [row.row, output, row.prediction, row.base, item.column, item.value, item.amount, item.error]
-            for output, row in zip(explained.outputs, explained.rows, strict=True)
-            for item in row.largest(len(row.contributions))
-        ]
-        print_csv(HEADINGS, cells)
+        print_csv(CELLS, explained.cells())
     else:
         _print_rows(explained, top)
         click.echo(f"\n{next_steps([run_command('show', record)])}")

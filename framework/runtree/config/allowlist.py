@@ -234,7 +234,16 @@ def import_object(target: str, path: str) -> Any:
 def _get_attribute(parent: Any, names: list[str], target: str, path: str) -> Any:
     for name in names:
         if not hasattr(parent, name):
-            raise MissingError(f"{path}: '{target}' does not exist ({parent.__name__} has no '{name}')")
+            message = f"{path}: '{target}' does not exist ({parent.__name__} has no '{name}')"
+            # what a notebook or a script defines is in the module of its own process, and no worker imports that
+            if target.startswith("__main__."):
+                raise MissingError(
+                    message,
+                    "a worker process has another __main__: write the code to a file beside it, such as my_code.py",
+                    f"(in a notebook: %%writefile my_code.py), and name my_code.{target.removeprefix('__main__.')}",
+                    "or stay in this process: compute.engine=in_process",
+                )
+            raise MissingError(message)
         parent = getattr(parent, name)
     return parent
 

@@ -1,10 +1,10 @@
 """A Protocol for each kind of component. Classes need not inherit from them: having the methods is enough."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from runtree.contract.search import Dimension, Observation, Proposal
+from runtree.contract.search import Dimension, Observation, Proposal, Suggest, Values
 from runtree.contract.types import Direction, Evaluation, Metric, PluginIdentity
 
 if TYPE_CHECKING:
@@ -112,6 +112,18 @@ class Tuner(Protocol):
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Add an intermediate objective of a running proposal; return whether to prune it."""
+        ...
+
+
+@runtime_checkable
+class SuggestingTuner(Tuner, Protocol):
+    """A tuner that also searches a space that is a function: it learns of each parameter when a value is asked for.
+
+    It is begun with an empty space, and its observations name the parameters that their trial had.
+    """
+
+    def suggest(self, number: int, choose: Callable[[Suggest], Values]) -> Proposal:
+        """Return proposal `number`, with the values that `choose` returns; it calls its argument for each parameter."""
         ...
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Values = Mapping[str, Any]
+Suggest = Callable[["Dimension"], Any]  # returns a value that a tuner chooses for a parameter
 Scale = Literal["linear", "log", "reverse_log"]
 TrialState = Literal["running", "completed", "pruned", "failed"]
 
@@ -113,6 +114,8 @@ class Observation:
         Positive numbers are violations.
     reports
         (step, value) pairs, ascending steps.
+    dimensions
+        The parameters of this trial, by which `values` are named, in a space that is a function; else none.
     """
 
     number: int
@@ -122,6 +125,7 @@ class Observation:
     constraints: tuple[float, ...] = ()
     reports: tuple[tuple[int, float], ...] = ()
     memo: Mapping[str, Any] = field(default_factory=dict)
+    dimensions: tuple[Dimension, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,9 @@ def sweep_verb(verb: str, folder: SweepFolder, *words: str, run: int | None = No
 
 def sweep_command(description: Mapping[str, Any]) -> str:
     """Return the command that starts a sweep again, from its `sweep.yaml`."""
+    # a search space that is a function cannot be typed
+    if description.get("space"):
+        return "rt.tune(…, space=…) from Python, with the function in sweep.yaml"
     return command(
         "train", "-m", *described_flags(description), *(str(text) for text in description.get("overrides") or ())
     )

@@ -15,6 +15,7 @@ from runtree.sweeps.advice import advise
 from runtree.sweeps.advice.search import FinishedSweep
 from runtree.sweeps.advice.winner import Rechecked, recheck
 from runtree.sweeps.attempts import DISK_FULL_MESSAGES
+from runtree.sweeps.function_space import observed_space
 from runtree.sweeps.leaderboard import leaderboard_csv
 from runtree.sweeps.loop import Driver
 from runtree.sweeps.messages import AttemptResult, FinalizeRequest
@@ -75,7 +76,7 @@ def finish(
     if options.plots and ranked and len(driver.state.trials) >= MIN_TRIALS_PLOTTED:
         on_step("drawing plots")
         best = [trial for trial, _ in driver.front.best]
-        draw_sweep_plots(driver.state, driver.objectives, _spaces(driver), folder.plots, best)
+        draw_sweep_plots(driver.state, driver.objectives, _plotted_spaces(driver), folder.plots, best)
     # last, as the page shows plots, advice and leaderboard from their files
     if options.report:
         write_report(folder)
@@ -124,6 +125,15 @@ def _write_advice(
 
 def _spaces(driver: Driver) -> dict[str, Any]:
     return {name: study.space.space for name, study in driver.proposer.studies.items()}
+
+
+def _plotted_spaces(driver: Driver) -> dict[str, Any]:
+    """Return the dimensions to plot: those declared, or what the trials of a function had."""
+    studies = driver.proposer.studies
+    return {
+        name: space if studies[name].space.function is None else observed_space(driver.state, name)
+        for name, space in _spaces(driver).items()
+    }
 
 
 def startup_trials(folder: SweepFolder) -> int:

@@ -69,7 +69,30 @@ class SweepOverrides:
     def incomparable(self) -> list[str]:
         """Return the swept keys that give each of their values a ranking of its own: scores on other rows, say."""
         names = [key.lstrip("+") for key in (*self.composed, *self.ranges)]
-        return [name for name in names if name.partition(".")[0] == "data" or decides_scores(name, metric="")]
+        return [name for name in names if _is_incomparable(name)]
+
+
+def _is_incomparable(name: str) -> bool:
+    return name.partition(".")[0] == "data" or decides_scores(name, metric="")
+
+
+def incomparable_error(key: str) -> ConfigError:
+    """Return the error of a tuner that would choose a key on which scores depend."""
+    return ConfigError(
+        f"{key}: a tuner compares scores, and those of another {key} do not compare",
+        "begin a sweep for each",
+        "or try every combination: tuner=grid",
+    )
+
+
+def check_searchable(path: str) -> None:
+    """Refuse a config path that a space function cannot choose: one of the sweep, or one that decides the scores."""
+    if path == SEED:
+        raise ConfigError(f"{SEED}: a space does not choose it", "for several seeds each: tuner.repeats=3")
+    if _is_of_sweep(path):
+        raise _single_value_error(path, path, "")
+    if _is_incomparable(path):
+        raise incomparable_error(path)
 
 
 def split_overrides(

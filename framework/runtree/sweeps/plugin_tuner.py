@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from runtree.contract.errors import RunFailedError, RuntreeError, describe_error, raise_if_ours
-from runtree.contract.protocols import Tuner
-from runtree.contract.search import Choice, Dimension, Interval, Observation, Proposal, Values
+from runtree.contract.protocols import SuggestingTuner, Tuner
+from runtree.contract.search import Choice, Dimension, Interval, Observation, Proposal, Suggest, Values
 from runtree.contract.types import Direction
 
 
@@ -29,6 +30,8 @@ class PluginTuner:
         self.own_space, self.prunes = bool(tuner.own_space), bool(tuner.prunes)
         self.exhaustive = bool(getattr(tuner, "exhaustive", False))
         self.space: tuple[Dimension, ...] = ()
+        if isinstance(tuner, SuggestingTuner):
+            self.suggest = partial(self._suggest, tuner)
 
     def begin(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
         """Start a search."""
@@ -48,6 +51,12 @@ class PluginTuner:
             raise self._fault(f"was asked for proposal {number} and returned number {proposal.number!r}")
         if wrong := find_misfit(proposal.values, self.space):
             raise self._fault(f"proposed what is not in the space: {wrong}")
+        return proposal
+
+    def _suggest(self, tuner: SuggestingTuner, number: int, choose: Callable[[Suggest], Values]) -> Proposal:
+        proposal = self._call("suggest", lambda: tuner.suggest(number, choose))
+        if not isinstance(proposal, Proposal) or proposal.number != number:
+            raise self._fault(f"returned {proposal!r:.80} from `suggest`, not proposal {number}")
         return proposal
 
     def tell(self, observation: Observation) -> None:

@@ -6,13 +6,14 @@ from math import prod
 from typing import Any
 
 from runtree.config.calls import NOT_ARGUMENTS
-from runtree.config.catalogue import differs_by_task
+from runtree.config.catalogue import Catalogue, differs_by_task
 from runtree.config.compose import ComposedBase, Composer
 from runtree.config.space.dimensions import dimension_text, parse_dimension, parse_space, sort_by_conditions
 from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, UnknownKeyError, unknown
 from runtree.contract.search import Choice, Dimension
-from runtree.sweeps.overrides import SweepOverrides
+from runtree.sweeps.function_space import FunctionSpace, SpaceFunction
+from runtree.sweeps.overrides import SweepOverrides, incomparable_error
 
 
 @dataclass(frozen=True)
@@ -25,23 +26,34 @@ class SearchSpace:
         Group → option, that all of its trials have.
     absent
         A message for each requested key that does not exist here.
+    function
+        What makes the values of a trial, instead of a declared space.
     """
 
     name: str
     choices: Mapping[str, str]
     space: tuple[Dimension, ...]
     absent: tuple[str, ...] = ()
+    function: FunctionSpace | None = None
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Return the groups whose options its trials choose, beside those of composed dimensions."""
+        return frozenset(self.choices) if self.function is None else self.function.groups
 
     @property
     def size(self) -> int | None:
         """Return how many configurations there are at most, None for infinitely many."""
         sizes = [dimension.domain.size for dimension in self.space]
+        if self.function is not None:
+            return None
         return None if any(size is None for size in sizes) else prod(size or 0 for size in sizes)
 
     @property
     def declared(self) -> dict[str, str]:
         """Return name → declaration of each dimension; a path that occurs twice is numbered."""
-        declared = {}
+        # not by its name, which may change: what it makes of recorded suggestions is compared when a sweep is resumed
+        declared = {} if self.function is None else {"space": "a function of Python"}
         for dimension in self.space:
             alike = [other for other in self.space if other.path == dimension.path]
             name = dimension.path if len(alike) == 1 else f"{dimension.path}#{alike.index(dimension)}"
@@ -90,6 +102,42 @@ def _conditional_dimension(path: str, declared: Any, bases: Mapping[str, Compose
     return parse_dimension(path, {**own, "when": both}, defaults)
 
 
+def function_spaces(
+    function: SpaceFunction, overrides: SweepOverrides, composer: Composer, catalogue: Catalogue
+) -> list[SearchSpace]:
+    """Return the space that a function makes, or one for each algorithm that the command line names.
+
+    Raises
+    ------
+    ConfigError
+        The command line declares ranges, too.
+    """
+    for key in overrides.order:
+        if key != "algorithm":
+            raise ConfigError(
+                f"{key}: the space is a function, so the overrides name no ranges beside it",
+                f'let the function return it: {{"{key}": trial.suggest_categorical("{key}", [...])}}',
+            )
+
+    def space(name: str) -> SearchSpace:
+        choices = {"algorithm": name} if name else {}
+
+        def check(values: Mapping[str, Any]) -> None:
+            chosen = {path: str(value) for path, value in values.items() if path in catalogue.groups}
+            for group, option in chosen.items():
+                catalogue.option(group, option)
+            base = composer.base({**choices, **chosen})
+            for path in values:
+                if path not in chosen and not base.has(path):
+                    raise _unknown_key(path, [base])
+
+        return SearchSpace(
+            name, choices, (), function=FunctionSpace(function, check, frozenset(catalogue.groups), name)
+        )
+
+    return [space(name) for name in overrides.swept("algorithm") or ("",)]
+
+
 def _absences(overrides: SweepOverrides, bases: Mapping[str, Mapping[str, ComposedBase]]) -> Iterator[str]:
     for path in overrides.ranges:
         lacking = [option for option, base in bases[path.partition(".")[0]].items() if not base.has(path)]
@@ -109,11 +157,7 @@ def spaces_by_algorithm(overrides: SweepOverrides, composer: Composer, task: str
         model, such as `data`.
     """
     for key in overrides.incomparable:
-        raise ConfigError(
-            f"{key}: a tuner compares scores, and those of another {key} do not compare",
-            "begin a sweep for each",
-            "or try every combination: tuner=grid",
-        )
+        raise incomparable_error(key)
     names = overrides.swept("algorithm")
     bases = {name: composer.base({"algorithm": name} if name else {}) for name in names or ("",)}
     for path in overrides.ranges:

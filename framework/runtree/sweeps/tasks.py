@@ -63,7 +63,7 @@ class Tasks:
         self._frozen: tuple[Mapping[str, Any], tuple[FrozenConfig, str]] | None = None
         self._predictions: list[tuple[float, int, int]] = []  # a heap of (score, number, bytes), the worst first
         self._predicted = 0  # their bytes in all
-        self._composed = {*self.overrides.composed, *(group for space in self.spaces for group in space.choices)}
+        self._composed = {*self.overrides.composed, *(group for space in self.spaces for group in space.groups)}
 
     def freeze(self, space: SearchSpace, values: Mapping[str, Any]) -> tuple[FrozenConfig, str]:
         """Return the config of a trial, and its config key: equal for two trials with the same config.

@@ -12,15 +12,15 @@ from typing import Any
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
 from runtree.contract.errors import ConfigError, MissingError
-from runtree.contract.search import Choice, Dimension, Observation, Proposal, Values
+from runtree.contract.search import Choice, Dimension, Observation, Proposal, Suggest, Values
 from runtree.contract.types import Direction
 from runtree.tuners.bounded_study import BoundedStudy
 from runtree.tuners.cma_state import attributes_from_json, attributes_to_json
 from runtree.tuners.parameters import OptunaParameter, make_parameters, raw_values
-from runtree.tuners.sobol import PARAMETERS
+from runtree.tuners.sobol import PARAMETERS, Sobol
 
 STUDY_ID = 0  # of the only study in a storage
 # Optional packages: (sampler, package, command)
@@ -95,6 +95,47 @@ class OptunaTuner:
 
     def ask(self, number: int) -> Proposal:
         """Return the sampler's suggestion."""
+
+        def choose(trial: optuna.Trial) -> Values:
+            values: dict[str, Any] = {}
+            for parameter in self.parameters_:
+                if parameter.dimension.path not in values and parameter.dimension.holds(values):
+                    values[parameter.dimension.path] = parameter.suggest(trial)
+            return values
+
+        values, memo = self._propose(number, choose, lambda: self.parameters_)
+        return Proposal(number, values, memo)
+
+    def suggest(self, number: int, choose: Callable[[Suggest], Values]) -> Proposal:
+        """Return the values of a space that is a function; the sampler suggests one parameter at a time."""
+        suggested: dict[str, tuple[OptunaParameter, Any]] = {}
+        returned: Values = {}
+
+        def choose_each(trial: optuna.Trial) -> Values:
+            nonlocal returned
+
+            def value_for(dimension: Dimension) -> Any:
+                [parameter] = make_parameters([dimension])
+                try:
+                    value = parameter.suggest(trial)
+                except ValueError as error:  # Optuna refuses, for example, another number of choices under one name
+                    raise ConfigError(f"space: {dimension.path}: {error}", "give it another name") from None
+                suggested[dimension.path] = parameter, value
+                return value
+
+            returned = choose(value_for)
+            return {name: value for name, (_, value) in suggested.items()}
+
+        _, memo = self._propose(number, choose_each, lambda: [parameter for parameter, _ in suggested.values()])
+        return Proposal(number, returned, memo)
+
+    def _propose(
+        self,
+        number: int,
+        choose: Callable[[optuna.Trial], Values],
+        parameters: Callable[[], Sequence[OptunaParameter]],
+    ) -> tuple[Values, dict[str, Any]]:
+        """Let `choose` ask a new trial for values, and return these with the memo of the proposal."""
         # the state of a sampler that has drawn n times cannot be restored; a new one for each number makes its draws
         # depend on nothing but that number and the trials
         if self.reseed:
@@ -102,15 +143,12 @@ class OptunaTuner:
         self.storage_.fill_up_to(STUDY_ID, number)
         before = self.storage_.get_study_system_attrs(STUDY_ID)
         trial = self.study_.ask()
-        values: dict[str, Any] = {}
-        for parameter in self.parameters_:
-            if parameter.dimension.path not in values and parameter.dimension.holds(values):
-                values[parameter.dimension.path] = parameter.suggest(trial)
+        values = choose(trial)
         memo = self._memo(number, before)
         # the trial is replaced by what a ledger would restore: so an uninterrupted tuner and a restored one see
         # the same
-        self._take(number, values, memo)
-        return Proposal(number, values, memo)
+        self._take(number, values, memo, parameters())
+        return values, memo
 
     def _reseed(self, seed: int) -> None:
         sampler = self.study_.sampler
@@ -130,27 +168,31 @@ class OptunaTuner:
         kept = attributes_to_json({key: value for key, value in own.items() if "relative_params" not in key})
         return {key: value for key, value in (("trial", kept), ("study", changed)) if value}
 
-    def _take(self, number: int, values: Values, memo: Mapping[str, Any]) -> None:
+    def _take(
+        self, number: int, values: Values, memo: Mapping[str, Any], parameters: Sequence[OptunaParameter]
+    ) -> None:
         """Store a proposal as a running trial."""
         self.storage_.fill_up_to(STUDY_ID, number + 1)
         for key, value in memo.get("study", {}).items():
             self.storage_.set_study_system_attr(STUDY_ID, key, value)
-        raw = raw_values(self.parameters_, values)
+        raw = raw_values(parameters, values)
         if raw is None:  # from another space: the sampler cannot learn from it
             return
-        self.storage_.put(number, self._trial(TrialState.RUNNING, raw, attributes_from_json(memo.get("trial", {}))))
-
-    def _trial(self, state: TrialState, raw: Mapping[str, Any], attrs: Mapping[str, Any], **more: Any) -> FrozenTrial:
-        distributions = {each.name: each.distribution for each in self.parameters_ if each.name in raw}
-        return create_trial(
-            state=state, params=dict(raw), distributions=distributions, system_attrs=dict(attrs), **more
+        distributions = {each.name: each.distribution for each in parameters if each.name in raw}
+        running = create_trial(
+            state=TrialState.RUNNING,
+            params=raw,
+            distributions=distributions,
+            system_attrs=attributes_from_json(memo.get("trial", {})),
         )
+        self.storage_.put(number, running)
 
     def tell(self, observation: Observation) -> None:
         """Learn the result of a proposal; further results of the same proposal are ignored."""
         number = observation.number
         if number >= self.storage_.count:
-            self._take(number, observation.values, observation.memo)
+            named = make_parameters(observation.dimensions) or self.parameters_
+            self._take(number, observation.values, observation.memo, named)
         trial = self.storage_.get_trial(number)
         if trial.state != TrialState.RUNNING:
             return
@@ -167,10 +209,11 @@ class OptunaTuner:
         # Optuna rejects NaN, and a sampler must not learn from a value that is missing
         if state == TrialState.COMPLETE and not _usable(objectives, len(self.study_.directions)):
             state = TrialState.FAIL
-        ended = self._trial(
-            state,
-            trial.params,
-            trial.system_attrs,
+        ended = create_trial(
+            state=state,
+            params=trial.params,
+            distributions=trial.distributions,
+            system_attrs=trial.system_attrs,
             values=objectives if state == TrialState.COMPLETE else None,
             intermediate_values=trial.intermediate_values,
             constraints=_constraints(observation) if state != TrialState.FAIL else None,
@@ -245,7 +288,13 @@ def check_sampler(
     several = len(directions) > 1
     if several and prunes:
         raise ConfigError("tuner.pruner: runs of several objectives cannot be pruned", "type: tuner.pruner=null")
-    if not isinstance(sampler, CmaEsSampler):
+    # a space that is a function has no parameters yet
+    if isinstance(sampler, Sobol) and not parameters:
+        raise ConfigError(
+            "tuner: a Sobol sequence has to know all parameters before, and a function tells of them one by one",
+            "possible: tuner=random, tuner=tpe",
+        )
+    if not isinstance(sampler, CmaEsSampler) or not parameters:
         return
     if several:
         raise ConfigError(

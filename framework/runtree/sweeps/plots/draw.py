@@ -41,7 +41,7 @@ def draw_sweep_plots(
         if not data.completed:
             return written
         folder.mkdir(parents=True, exist_ok=True)
-        with _undisturbed():
+        with undisturbed():
             for name, picture in _plan(data, families):
                 written += write_plot(folder, _free(name, written), picture)
     # plots are made after the results are written: an error in one must not fail a sweep of hours
@@ -85,7 +85,7 @@ def _free(name: str, written: Sequence[str]) -> str:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Let Optuna draw with pyplot, whose backend, figures and settings may be the user's: all are restored."""
     import matplotlib
     import optuna
