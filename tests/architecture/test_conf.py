@@ -14,6 +14,7 @@ from runtree.contract.protocols import Tuner
 from runtree.contract.types import TASKS
 from runtree.lifecycle.load import source_node, table_options
 from runtree.lifecycle.stages import evaluator_arguments
+from runtree.serving.settings import read_settings
 from runtree.sweeps.options import read_loop_options, tuner_arguments
 
 APP = App()
@@ -39,7 +40,7 @@ def composed(group, name):
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS, ids=[f"{group}={name}" for group, name in OPTIONS])
 def test_an_option_composes_and_its_target_accepts_its_keys(group, name):
-    frozen, trust = composed(group, name)
+    frozen, trust = composed(*(("compute", "auto") if group == "serve" else (group, name)))
     node = frozen.config.get(group, {})
     if name.startswith("torch_"):
         pytest.importorskip("torch")
@@ -63,6 +64,8 @@ def test_an_option_composes_and_its_target_accepts_its_keys(group, name):
     elif group == "tuner":
         assert read_loop_options(node).repeats == 1
         assert isinstance(build(tuner_arguments(node), group, trust), Tuner)
+    elif group == "serve":
+        assert read_settings(APP.catalogue, [f"serve={name}"]).name == name
     else:
         assert group in ("experiment", "debug")  # presets: they set keys of the whole config
 

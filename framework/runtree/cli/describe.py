@@ -154,4 +154,5 @@ def _suggestions(description: "Description", catalogue: "Catalogue") -> list[str
     # the default table is one of classification
     if description.tasks == ("regression",) and "diabetes" in catalogue.groups.get("data", {}):
         overrides = ["data=diabetes", *overrides]
-    return [command("train", option, *overrides), command("list", description.option.group)]
+    words = ("serve", "latest") if description.option.group == "serve" else ("train",)
+    return [command(*words, option, *overrides), command("list", description.option.group)]

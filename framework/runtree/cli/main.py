@@ -34,6 +34,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "status": ("status", "Show the progress of a sweep; --watch follows it."),
     "stop": ("stop", "Stop a running sweep."),
     "predict": ("predict", "Predict the rows of a file with the model of a run."),
+    "serve": ("serve", "Serve a model: REST and a web form."),
     "evaluate": ("evaluate", "Score the model of a run on labelled rows."),
     "explain": ("explain", "Explain single predictions."),
     "runs": ("runs", "List, filter and sort runs."),

@@ -13,6 +13,7 @@ from runtree.contract.errors import ConfigError, nearest, possible
 EXTRAS = "extras"
 REQUIRED_GROUPS = ("data", "preprocess", "algorithm", "evaluator", "compute")
 REQUIRED_SECTIONS = ("experiment", "objective")
+OTHER_GROUPS = ("serve",)  # of other verbs: no run has them
 BASE_FILE = re.compile(r"_\w*_")  # holds keys that options share
 
 
@@ -75,7 +76,8 @@ def check_root_keys(composed: DictConfig, catalogue: Catalogue) -> None:
 
 def known_roots(catalogue: Catalogue) -> set[str]:
     """Return the keys that a config may have at its root: those of the shipped one, groups, and `extras`."""
-    return {*catalogue.shipped_root, *(group.partition("/")[0] for group in catalogue.groups), EXTRAS, "hydra"}
+    groups = {group.partition("/")[0] for group in catalogue.groups} - set(OTHER_GROUPS)
+    return {*catalogue.shipped_root, *groups, EXTRAS, "hydra"}
 
 
 def _absent(name: str, *hints: str) -> ConfigError:

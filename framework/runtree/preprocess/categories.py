@@ -98,7 +98,12 @@ def _encode_column(column: "pd.Series[Any]", levels: Array, missing_code: int, k
 
 def _to_fixed_width(texts: list[str]) -> Array:
     """Return texts as an array of limited width: NumPy would store all of them as wide as the longest."""
-    return np.asarray([text if len(text) <= MAX_LEVEL_CHARACTERS else _shorten(text) for text in texts], dtype=np.str_)
+    return np.asarray([stored_form(text) for text in texts], dtype=np.str_)
+
+
+def stored_form(text: str) -> str:
+    """Return a text as a level is stored: a long one is shortened."""
+    return text if len(text) <= MAX_LEVEL_CHARACTERS else _shorten(text)
 
 
 def _shorten(text: str) -> str:
@@ -136,7 +141,16 @@ class OneHot(BaseEstimator):  # type: ignore[misc]
 
     def transform(self, table: pd.DataFrame) -> Array:
         """Return float64 of shape (rows, features)."""
-        return np.asarray(self.encoder_.transform(self.codes_.transform(table)))
+        return self.encode(self.codes_.transform(table))
+
+    def encode(self, codes: Array) -> Array:
+        """Return float64 of shape (rows, features) for codes of levels."""
+        return np.asarray(self.encoder_.transform(codes))
+
+    def widths(self) -> list[int]:
+        """Return the number of features of each column."""
+        rare = [self._rare_codes(position) for position in range(len(self.codes_.names_))]
+        return [len(self.codes_.level_names(place)) - len(few) + bool(few) for place, few in enumerate(rare)]
 
     def get_feature_names_out(self) -> list[str]:
         """Return ``city_Paris``, ``city_missing`` and, for the rare levels together, ``city_other``."""
@@ -196,7 +210,15 @@ class TargetEncoding(BaseEstimator):  # type: ignore[misc]
 
     def transform(self, table: pd.DataFrame) -> Array:
         """Return float64 of shape (rows, features)."""
-        return np.asarray(self.scaler_.transform(self.encoder_.transform(self.codes_.transform(table)), copy=False))
+        return self.encode(self.codes_.transform(table))
+
+    def encode(self, codes: Array) -> Array:
+        """Return float64 of shape (rows, features) for codes of levels."""
+        return np.asarray(self.scaler_.transform(self.encoder_.transform(codes), copy=False))
+
+    def widths(self) -> list[int]:
+        """Return the number of features of each column."""
+        return [len(feature_names([name], self.classes_)) for name in self.codes_.names_]
 
     def get_feature_names_out(self) -> list[str]:
         """Return ``city``, or ``city_<class>`` for each of three or more classes."""

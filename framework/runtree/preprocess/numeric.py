@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from runtree.contract.errors import DataError
+from runtree.preprocess.rows import Encode, encode_numbers, take_numbers
 from runtree.tables.numbers import is_numeric, to_numbers
 from runtree.tables.table import as_table, check_rows, distinct_names, pick
 
@@ -60,6 +61,12 @@ class ImputeScale(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         filled = self.imputer_.transform(to_numbers(table))
         return np.ascontiguousarray(self.scaler_.transform(filled, copy=False))
 
+    def row_encoder(self) -> Encode:
+        """Return a function that encodes a few rows of plain values as `transform` encodes their table."""
+        check_is_fitted(self)
+        width = len(self.feature_names_in_)
+        return encode_numbers(self, range(width), width)
+
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the name of each feature: ``age``, then ``age_missing``."""
         check_is_fitted(self)
@@ -94,6 +101,12 @@ class Passthrough(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return float64 of shape (rows, features), NaN for missing values."""
         check_is_fitted(self)
         return np.ascontiguousarray(to_numbers(pick(_as_later_table(self, X), self.feature_names_in_)))
+
+    def row_encoder(self) -> Encode:
+        """Return a function that encodes a few rows of plain values as `transform` encodes their table."""
+        check_is_fitted(self)
+        width = len(self.feature_names_in_)
+        return take_numbers(range(width), width)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         check_is_fitted(self)

@@ -1,6 +1,7 @@
 """The default preprocessing: any table becomes numbers, each column by an encoder for its type."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from runtree.preprocess.categories import OneHot, TargetEncoding
 from runtree.preprocess.column_types import ColumnType, infer_column_type
 from runtree.preprocess.dates import DateParts
 from runtree.preprocess.numeric import ImputeScale
+from runtree.preprocess.rows import Encode, encode_categories, encode_numbers, encode_table, join_blocks
 from runtree.preprocess.text import TextEncoding
 from runtree.tables.table import as_table, check_columns, check_rows, distinct_names, pick
 
@@ -109,6 +111,28 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return distinct_names(name for encoder in self.encoders_.values() for name in encoder.get_feature_names_out())
 
+    def row_encoder(self) -> Encode:
+        """Return a function that encodes a few rows of plain values as `transform` encodes their table."""
+        check_is_fitted(self)
+        names = self.feature_names_in_.tolist()
+        blocks: list[tuple[Encode, slice]] = []
+        for kind, place in self._places().items():
+            encoder, own = self.encoders_[kind], [name for name in names if self.kinds_[name] == kind]
+            positions = [names.index(name) for name in own]
+            if kind == "number":
+                block = encode_numbers(encoder, positions, len(names))
+            elif kind in ("few", "many"):
+                block = encode_categories(encoder, positions)
+            else:
+                block = encode_table(encoder, own, positions)
+            blocks.append((block, place))
+        return join_blocks(blocks, blocks[-1][1].stop)
+
+    def _places(self) -> dict[str, slice]:
+        """Return where the features of each encoder stand."""
+        ends = np.cumsum([0, *(len(encoder.get_feature_names_out()) for encoder in self.encoders_.values())]).tolist()
+        return {kind: slice(*place) for kind, place in zip(self.encoders_, pairwise(ends), strict=True)}
+
     def _learn(self, table: pd.DataFrame, y: Any) -> dict[str, Array]:
         """Fit the encoder of each kind; return the blocks that fitting has encoded already."""
         self._check_parameters()
@@ -149,10 +173,9 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _encode(self, table: pd.DataFrame, encoded: Mapping[str, Array]) -> Array:
         """Encode chunk by chunk into one array. Nothing learned here sums over rows, so chunks change no value."""
-        ends = np.cumsum([len(encoder.get_feature_names_out()) for encoder in self.encoders_.values()])
-        places = {kind: slice(start, end) for kind, start, end in zip(self.encoders_, [0, *ends], ends, strict=False)}
+        places = self._places()
         # allocated once: a list of blocks and their concatenation would need twice the memory
-        block = np.empty((len(table), ends[-1]))
+        block = np.empty((len(table), max(place.stop for place in places.values())))
         for start in range(0, len(table), CHUNK):
             rows = slice(start, start + CHUNK)
             chunk = table.iloc[rows]

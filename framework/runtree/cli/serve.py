@@ -1,0 +1,100 @@
+"""`runtree serve`: a model as a service."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from runtree.cli.completion import complete_run
+from runtree.cli.format import command, labelled, next_steps, outputs_option, whole_number
+
+if TYPE_CHECKING:
+    from runtree.serving.service import Service
+
+EXTRA = ("fastapi", "uvicorn", "uvloop", "httptools", "prometheus_client")
+LABEL_WIDTH = 9
+
+HELP = """Serve the model of RUN: REST, the Open Inference Protocol, a web form.
+
+RUN is what `predict` takes; models:/NAME@ALIAS is exchanged while it serves when the alias moves. Settings are those
+of the config group serve: `runtree describe serve=default`.
+
+\b
+  runtree serve latest
+  runtree serve models:/churn@champion --port 8000 --workers 2
+  runtree serve models:/churn@champion --canary models:/churn@challenger=10%
+  runtree serve latest serve.policy.range=refuse serve.batch.max_rows=64
+"""
+
+
+@click.command("serve", help=HELP)
+@click.argument("run", shell_complete=complete_run)
+@click.argument("settings", nargs=-1, metavar="[serve.KEY=VALUE]...")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at: 0.0.0.0 is all.")
+@click.option("--workers", default=1, show_default=True, type=whole_number(1), help="Processes behind the port.")
+@click.option(
+    "--canary", "canaries", multiple=True, metavar="RUN=SHARE", help="Let RUN answer a share of the requests."
+)
+@click.option(
+    "--shadow", "shadows", multiple=True, metavar="RUN", help="Let RUN predict all requests, for the log alone."
+)
+@click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
+@outputs_option()
+def serve_command(
+    run: str,
+    settings: tuple[str, ...],
+    port: int,
+    host: str,
+    workers: int,
+    canaries: tuple[str, ...],
+    shadows: tuple[str, ...],
+    trust: tuple[str, ...],
+    outputs: str,
+) -> int:
+    _require_extra()
+    from runtree.app import App
+    from runtree.app.serve import ModelLoader, ServeRequest
+    from runtree.contract.errors import RequestError
+    from runtree.serving.server import Place, listen, run_service
+    from runtree.serving.settings import read_settings
+    from runtree.serving.traffic import parse_canary
+
+    read = read_settings(App().catalogue, settings)
+    shares = [parse_canary(text) for text in canaries]
+    if sum(share for _, share in shares) >= 1:
+        raise RequestError("--canary: the shares leave nothing for the model itself", f"of {run}")
+    request = ServeRequest(run, ModelLoader(outputs, read.policy, trust), read, shares, shadows)
+    listener, place = listen(Place(host, port, workers, float(read.drain)))
+    with listener:
+        # here, so that what is wrong with a model is told before anything is answered
+        service = request.load()
+        _announce(service, place.url, workers)
+        if workers > 1:
+            return run_service(request.in_workers().make, place, listener)
+        from runtree.serving.routes import make_app
+
+        return run_service(lambda: make_app(service), place, listener)
+
+
+def _announce(service: "Service", url: str, workers: int) -> None:
+    model = service.model
+    served = f"{model.name} version {model.version}" if model.version != "run" else f"run {model.name}"
+    click.echo(labelled("serving", f"{served}, {model.facts['algorithm']}", LABEL_WIDTH))
+    for target in service.traffic.targets[1:]:
+        share = f" for {target.share:.3g} of the requests" if target.share else ""
+        click.echo(labelled(target.kind, f"{target.reference}, version {target.model.version}{share}", LABEL_WIDTH))
+    processes = f", {workers} processes" if workers > 1 else ""
+    click.echo(labelled("at", f"{url}{processes}; to stop it: Ctrl-C", LABEL_WIDTH))
+    click.echo(next_steps([f"curl {url}/openapi.json", command("describe", "serve=default")]))
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    from runtree.contract.errors import MissingError
+
+    missing = [name for name in EXTRA if find_spec(name) is None]
+    if missing:
+        raise MissingError(
+            f"serve: the package '{missing[0]}' is not installed", "install it: pip install 'runtree[serve]'"
+        )

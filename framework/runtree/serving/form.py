@@ -1,0 +1,85 @@
+"""The web form for people: a field for each column of the model, the prediction, and what it is made of."""
+
+import base64
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from runtree.contract.output import escape_controls
+from runtree.serving.row_schema import RowField, example_value
+from runtree.serving.served_model import ServedModel
+
+TEMPLATES = Path(__file__).parent / "templates"
+MAX_LISTED = 30  # categories of a list to choose from; more are suggested while one types
+
+
+def form_page(model: ServedModel) -> tuple[str, str]:
+    """Return the page, which loads nothing from elsewhere, and its content security policy."""
+    style, script = (_read(name) for name in ("form.css", "form.js"))
+    fields = [_describe(one) for one in model.schema.fields if one.type != "any"]
+    # in a script element the text is not escaped, and must not end it
+    data = json.dumps({"classes": model.class_names, "target": model.target}).replace("<", "\\u003c")
+    page = (
+        _environment()
+        .get_template("form.html")
+        .render(
+            model=model, fields=fields, style=style, script=script, data=data, is_served_version=model.version != "run"
+        )
+    )
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; connect-src 'self';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return escape_controls(page), policy
+
+
+def _describe(one: RowField) -> dict[str, Any]:
+    """Return what the template needs of a field."""
+    choices = sorted(one.levels)
+    if one.type == "boolean":
+        kind, choices = "choice", ["true", "false"]
+    elif choices and len(choices) <= MAX_LISTED:
+        kind = "choice"
+    else:
+        kind = {"number": "number", "date": "date"}.get(one.type, "text")
+    value, hint = example_value(one), ""
+    if one.type == "number" and one.low is not None:
+        hint = f"{one.low:g} to {one.high:g}"
+    if one.type == "date":
+        hint = f"as {one.contract.detail or '2026-01-31'}"
+    text = str(value).lower() if one.type == "boolean" else f"{value:g}" if one.type == "number" else str(value)
+    # the typical value has too many digits for :g to be exact
+    text = repr(value).removesuffix(".0") if one.type == "number" else text
+    return {
+        "name": one.name,
+        "type": one.type,
+        "kind": kind,
+        "value": text,
+        "choices": choices,
+        "hint": hint,
+        "is_optional": one.is_optional,
+    }
+
+
+@cache
+def _read(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("runtree.serving", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

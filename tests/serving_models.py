@@ -1,0 +1,144 @@
+"""Models for tests of the service: fitted in this process on a few rows, and served without a server."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from runtree.lifecycle.predict import ColumnContract, Predictor
+from runtree.serving.fast_path import fold
+from runtree.serving.row_schema import make_schema
+from runtree.serving.served_model import ServedModel
+from runtree.serving.settings import PolicyOptions, ServeSettings
+
+
+def customers(rows=80, seed=0):
+    """Return a table of numbers, categories, truth values, dates and missing values, and a target of two classes."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(18, 80, rows).astype(float)
+    frame = pd.DataFrame(
+        {
+            "age": np.where(rng.random(rows) < 0.1, np.nan, age),
+            "income": rng.normal(3000, 800, rows).round(2),
+            "city": rng.choice(["Bonn", "Köln", "Ulm"], rows),
+            "member": rng.random(rows) < 0.5,
+        }
+    )
+    noise = rng.normal(0, 8, rows)
+    return frame, pd.Series(np.where(age + noise + 10 * frame["member"] > 50, "yes", "no"), name="churn")
+
+
+def contracts(frame, preprocess=None):
+    """Return the contract of each column, as `model.json` has it."""
+    from runtree.lifecycle.save import seen_values
+
+    kinds = preprocess.column_kinds() if hasattr(preprocess, "column_kinds") else {}
+    return {
+        name: ColumnContract(
+            name=name,
+            dtype=str(column.dtype),
+            missing=float(column.isna().mean()),
+            **dict(zip(("kind", "detail"), kinds.get(name, ()), strict=False)),
+            **json.loads(json.dumps(seen_values(column), default=float)),
+        )
+        for name, column in frame.items()
+    }
+
+
+def served(algorithm=None, preprocess=None, table=None, policy=PolicyOptions(), tags=None, **facts):
+    """Return a fitted model that answers, as version 1 of ``churn``."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import Pipeline
+
+    from runtree.preprocess.tabular import Tabular
+
+    frame, target = table or customers()
+    model = Pipeline([("preprocess", preprocess or Tabular()), ("algorithm", algorithm or LogisticRegression())])
+    model.fit(frame, target)
+    classes = tuple(sorted(target.unique())) if target.dtype.kind not in "f" else ()
+    predictor = Predictor(model, contracts(frame, model[0]), classes)
+    schema = make_schema(predictor, tags or {}, policy)
+    with_proba = bool(classes) and hasattr(model[-1], "predict_proba")
+    given = {
+        "name": "churn",
+        "version": "1",
+        "reference": "models:/churn@champion",
+        "threshold": 0.5 if with_proba and len(classes) == 2 else None,
+        **facts,
+    }
+    return ServedModel(
+        run="r1",
+        predictor=predictor,
+        schema=schema,
+        score=fold(predictor, schema),
+        target=str(target.name),
+        has_probabilities=with_proba,
+        facts={"task": "classification" if classes else "regression", "algorithm": type(model[-1]).__name__},
+        **given,
+    )
+
+
+@asynccontextmanager
+async def running(model, settings=None, **parts):
+    """Run a service in this event loop, and yield it with its application."""
+    from runtree.serving.routes import make_app
+    from runtree.serving.service import Service
+    from runtree.serving.traffic import PRIMARY, Target, Traffic
+
+    source = parts.pop("source", None)
+    traffic = Traffic(source, Target(PRIMARY, model.reference, model), **parts)
+    service = Service(settings or ServeSettings(reload=0), traffic, on_fault=lambda: None)
+    app = make_app(service)
+    await service.start()
+    try:
+        yield SimpleNamespace(service=service, app=app)
+    finally:
+        await service.stop()
+
+
+async def call(app, path, document=None, method=None, headers=(), body=None):
+    """Return status, headers and content of what an application answers."""
+    content = body if body is not None else b"" if document is None else json.dumps(document).encode()
+    sent = []
+    given = [(b"content-type", b"application/json"), (b"host", b"localhost"), *headers]
+    scope = {
+        "type": "http",
+        "method": method or ("GET" if document is None and body is None else "POST"),
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": given,
+        "http_version": "1.1",
+        "scheme": "http",
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
+        "root_path": "",
+    }
+    messages = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def receive():
+        return messages.pop(0) if messages else await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    await app(scope, receive, send)
+    found = b"".join(message.get("body", b"") for message in sent[1:])
+    kinds = dict(sent[0]["headers"])
+    kind = kinds.get(b"content-type", b"")
+    return SimpleNamespace(
+        status=sent[0]["status"], headers=kinds, content=json.loads(found) if b"json" in kind else found.decode()
+    )
+
+
+def ask(model, path, document=None, settings=None, **more):
+    """Return what a service of a model answers to one request."""
+
+    async def work():
+        async with running(model, settings) as found:
+            return await call(found.app, path, document, **more)
+
+    return asyncio.run(work())
