@@ -48,7 +48,7 @@ def contracts(frame, preprocess=None):
     }
 
 
-def served(algorithm=None, preprocess=None, table=None, policy=PolicyOptions(), tags=None, **facts):
+def served(algorithm=None, preprocess=None, table=None, policy=None, tags=None, **facts):
     """Return a fitted model that answers, as version 1 of ``churn``."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
@@ -60,7 +60,7 @@ def served(algorithm=None, preprocess=None, table=None, policy=PolicyOptions(), 
     model.fit(frame, target)
     classes = tuple(sorted(target.unique())) if target.dtype.kind not in "f" else ()
     predictor = Predictor(model, contracts(frame, model[0]), classes)
-    schema = make_schema(predictor, tags or {}, policy)
+    schema = make_schema(predictor, tags or {}, policy or PolicyOptions())
     with_proba = bool(classes) and hasattr(model[-1], "predict_proba")
     given = {
         "name": "churn",
