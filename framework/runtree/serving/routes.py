@@ -24,7 +24,7 @@ from runtree.serving.batcher import RETRY_SECONDS, OverloadedError
 from runtree.serving.form import form_page
 from runtree.serving.inference_protocol import protocol_routes
 from runtree.serving.openapi import openapi_document
-from runtree.serving.service import Answer, Service
+from runtree.serving.service import ServedAnswer, Service
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -85,7 +85,7 @@ def read_rows(document: Any, limit: int) -> list[Any]:
     return rows
 
 
-def predictions_of(answer: Answer) -> dict[str, Any]:
+def predictions_of(answer: ServedAnswer) -> dict[str, Any]:
     """Return an answer as `/predict` writes it."""
     model = answer.model
     document: dict[str, Any] = {"request_id": answer.request_id, "model": model.name, "version": model.version}
@@ -111,13 +111,13 @@ class Api:
         return text if REQUEST_ID.fullmatch(text) else f"{self._prefix}-{next(self._numbers):x}"
 
     async def predict(self, body: bytes, request_id: str) -> tuple[int, Any]:
-        """Answer `/predict`: 200 if all rows are predicted, else 422 with the predictions of those that are."""
+        """ServedAnswer `/predict`: 200 if all rows are predicted, else 422 with the predictions of those that are."""
         rows = read_rows(read_body(body), self.service.settings.batch.queue_rows)
         answer = await self.service.answer(rows, request_id)
         return 422 if answer.failed else 200, predictions_of(answer)
 
     async def explain(self, body: bytes, request_id: str) -> tuple[int, Any]:
-        """Answer `/explain`: what each field of one row adds to its prediction."""
+        """ServedAnswer `/explain`: what each field of one row adds to its prediction."""
         document = read_body(body)
         if type(document) is not dict or not {"row"} <= document.keys() <= {"row", "class"}:
             raise BadRequest(422, "the body must be an object with a row", 'such as {"row": {…}, "class": "yes"}')

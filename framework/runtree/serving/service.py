@@ -23,7 +23,7 @@ WATCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServedAnswer:
     """What became of the rows of a request: for each a prediction, or an error; in their order.
 
     Attributes
@@ -64,7 +64,7 @@ class Service:
     settings: ServeSettings
     traffic: Traffic
     telemetry: Telemetry = field(default_factory=Telemetry)
-    listeners: list[Callable[[Answer], None]] = field(default_factory=list)
+    listeners: list[Callable[[ServedAnswer], None]] = field(default_factory=list)
     closers: list[Callable[[], None]] = field(default_factory=list)
     on_fault: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM)
     parent: int | None = None
@@ -110,7 +110,7 @@ class Service:
             await asyncio.to_thread(close)
         self.telemetry.close()
 
-    async def answer(self, records: Sequence[Any], request_id: str) -> Answer:
+    async def answer(self, records: Sequence[Any], request_id: str) -> ServedAnswer:
         """Return the predictions of records; one that does not fit fails alone.
 
         Raises
@@ -126,7 +126,7 @@ class Service:
             task.add_done_callback(self._shadows.discard)
         return answer
 
-    async def _predict(self, model: ServedModel, route: str, records: Sequence[Any], request_id: str) -> Answer:
+    async def _predict(self, model: ServedModel, route: str, records: Sequence[Any], request_id: str) -> ServedAnswer:
         began = time.perf_counter()
         outputs: list[Output] = []
         checked, places = [], []
@@ -143,7 +143,7 @@ class Service:
         if checked:
             for place, output in zip(places, await self.batcher.submit(model, checked), strict=True):
                 outputs[place] = {**output, **outputs[place]}
-        answer = Answer(request_id, model, route, records, outputs, time.perf_counter() - began)
+        answer = ServedAnswer(request_id, model, route, records, outputs, time.perf_counter() - began)
         failed = answer.failed
         for outcome, count in (("predicted", len(outputs) - failed), ("failed", failed)):
             if count:
