@@ -6,9 +6,10 @@ import pytest
 
 from registered_runs import QuietHooks, write_run
 from runtree.contract.errors import RequestError
+from runtree.records.model_log import AuditFolder, read_log
 from runtree.records.model_versions import at_end_of, find_model, find_version
 from runtree.registry.store import Registry
-from runtree.registry.verify import find_faults, seal
+from runtree.registry.verify import find_audit_faults, find_faults, seal
 
 
 @pytest.fixture
@@ -123,3 +124,28 @@ def test_before_it_was_registered_there_was_no_version(registry):
     assert find_model(registry.root, "churn", until=at_end_of("2026-10-31")).versions == {}
     with pytest.raises(RequestError, match="'soon' is not a date"):
         at_end_of("soon")
+
+
+def audit_faults(registry):
+    audited = read_log(AuditFolder(registry.root))
+    return list(find_audit_faults(AuditFolder(registry.root), audited, [find_model(registry.root, "churn")]))
+
+
+def test_the_audit_log_notices_a_log_that_was_cut_and_a_model_that_was_removed(registry):
+    assert audit_faults(registry) == []
+    log = registry.root / "churn/log.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    assert faults(registry) == []
+    assert "log.jsonl: lacks its line 4, which line 4 of audit.jsonl notes" in audit_faults(registry)[0]
+    audited = read_log(AuditFolder(registry.root))
+    assert "churn: was removed" in next(find_audit_faults(AuditFolder(registry.root), audited, []))
+
+
+def test_an_audit_log_that_was_changed_is_named_and_not_continued(registry):
+    log = AuditFolder(registry.root).log
+    log.write_text(log.read_text().replace('"act":"register"', '"act":"approve"'))
+    assert audit_faults(registry)[0].endswith("audit.jsonl: line 1 was changed after it was written")
+    before = (registry.root / "churn/log.jsonl").read_bytes()
+    with pytest.raises(RequestError, match=r"audit\.jsonl: line 1 was changed"):
+        registry.tag("churn", "1", {"a": "b"})
+    assert (registry.root / "churn/log.jsonl").read_bytes() == before  # the act did not happen

@@ -316,20 +316,25 @@ def verify_models(context: click.Context, name: str | None, head: str | None, re
     """Check that the log and all files of NAME, or of every model, are as they were written. Exit code 3 if not."""
     from runtree.contract.errors import GateError, RequestError
     from runtree.records.model_versions import find_model, model_folders, read_model
-    from runtree.registry.verify import find_faults
+    from runtree.records.model_log import AuditFolder, read_log
+    from runtree.registry.verify import find_audit_faults, find_faults
 
     root = _root(context, registry)
     if head is not None and name is None:
         raise RequestError(
             "--head: is the seal of one model", f"type: {command('models', 'verify', 'NAME', '--head', head)}"
         )
+    audited = read_log(AuditFolder(root))
     models = [find_model(root, name)] if name else [read_model(folder) for folder in model_folders(root)]
     faults = [fault for model in models for fault in find_faults(model, head)]
+    if name is None:
+        faults += find_audit_faults(AuditFolder(root), audited, models)
     if faults:
         raise GateError(f"{pluralize(len(faults), 'change')} found", *faults)
     versions = pluralize(sum(len(model.versions) for model in models), "version")
     lines = pluralize(sum(len(model.entries) for model in models), "line")
-    click.echo(f"{pluralize(len(models), 'model')}, {versions}, {lines} of history: all as they were written")
+    acts = "" if name else f", {pluralize(len(audited[0]), 'audited act')}"
+    click.echo(f"{pluralize(len(models), 'model')}, {versions}, {lines} of history{acts}: all as they were written")
 
 
 def _root(context: click.Context, registry: str | None) -> Path:

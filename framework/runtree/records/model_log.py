@@ -1,5 +1,7 @@
 """``log.jsonl`` of a registered model: all that was ever done with it, one line each, each sealed by the one before.
 
+The registry has such a log of its own, ``audit.jsonl``: the acts on all models, and those of the services.
+
 A line carries the sha256 of its own text, which contains the sha256 of the line before. So a line that is changed,
 removed or inserted later breaks the chain at that place. Lines are only ever appended, under a kernel lock, and a line
 is the commit point of an act: a version whose line is missing was never registered.
@@ -31,24 +33,13 @@ SEAL = b',"sha256":"'
 
 
 @dataclass(frozen=True)
-class ModelFolder:
-    """The folder of a registered model. This class alone knows the names of its files."""
+class LogFolder:
+    """A folder with a log of sealed lines, which one process at a time continues."""
 
     path: Path
 
     log = FileName("log.jsonl")  # what was done with it, by whom and why
-    versions = FileName("versions")  # a folder for each version, named by its number
-    evaluations = FileName("evaluations")  # a folder for each time that a version was scored on other rows
-    lock = FileName(".lock")  # the file whose kernel lock a process holds while it changes the model
-
-    @property
-    def name(self) -> str:
-        """The name of the model."""
-        return self.path.name
-
-    def version(self, number: int) -> RunFolder:
-        """Return the folder of a version: that of a run, with the card of the model."""
-        return RunFolder(self.versions / str(number))
+    lock = FileName(".lock")  # the file whose kernel lock a process holds while it changes the folder
 
     @contextmanager
     def held(self, seconds: float = LOCK_SECONDS) -> Iterator[None]:
@@ -67,7 +58,7 @@ class ModelFolder:
         try:
             if not _lock(handle, self.lock, time.monotonic() + seconds):
                 raise RequestError(
-                    f"{self.path}: another process has been changing this model for {seconds:.0f} s",
+                    f"{self.path}: another process has been changing this folder for {seconds:.0f} s",
                     "try again when it has finished",
                 )
             yield
@@ -75,6 +66,44 @@ class ModelFolder:
             raise _not_writable(self.path, error) from None
         finally:
             os.close(handle)
+
+
+@dataclass(frozen=True)
+class ModelFolder(LogFolder):
+    """The folder of a registered model. This class alone knows the names of its files."""
+
+    versions = FileName("versions")  # a folder for each version, named by its number
+    evaluations = FileName("evaluations")  # a folder for each time that a version was scored on other rows
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self.path.name
+
+    def version(self, number: int) -> RunFolder:
+        """Return the folder of a version: that of a run, with the card of the model."""
+        return RunFolder(self.versions / str(number))
+
+
+@dataclass(frozen=True)
+class AuditFolder(LogFolder):
+    """The folder of the registry with its audit log."""
+
+    log = FileName("audit.jsonl")  # every act on a model, and of a service
+    keys = FileName("keys.json")  # the hashes of the API keys of services
+
+
+def audit(root: Path, act: str, by: str, **facts: Any) -> None:
+    """Append an act to the audit log of a registry.
+
+    Raises
+    ------
+    RequestError
+        The log was changed by something else than runtree, or cannot be written.
+    """
+    folder = AuditFolder(root)
+    with folder.held():
+        append_entry(folder, act, by, **facts)
 
 
 def _not_writable(folder: Path, error: OSError) -> RequestError:
@@ -96,8 +125,10 @@ def _lock(handle: int, file: Path, deadline: float) -> bool:
             return True
 
 
-def append_entry(folder: ModelFolder, act: str, by: str, **facts: Any) -> dict[str, Any]:
+def append_entry(folder: LogFolder, act: str, by: str, moment: str = "", **facts: Any) -> dict[str, Any]:
     """Append what was done, durably, and return the line. The caller holds the lock of the folder.
+
+    `moment` is its time, by default now.
 
     Raises
     ------
@@ -106,14 +137,9 @@ def append_entry(folder: ModelFolder, act: str, by: str, **facts: Any) -> dict[s
     OSError
         The disk is full, for example; the log is then as it was.
     """
-    entries, faults = read_log(folder)
-    if faults:
-        raise RequestError(
-            f"{folder.log}: {faults[0]}",
-            "the log is evidence: restore it from a backup, or move the model aside and register it anew",
-        )
+    entries = read_whole_log(folder)
     previous = entries[-1]["sha256"] if entries else START
-    entry = {"number": len(entries) + 1, "time": timestamp(), "act": act, "by": by, **facts, "previous": previous}
+    entry = {"number": len(entries) + 1, "time": moment or timestamp(), "act": act, "by": by, **facts, "previous": previous}
     body = dump_json(entry)[:-1]
     digest = hashlib.sha256(body).hexdigest()
     handle = open_regular(folder.log, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
@@ -128,6 +154,23 @@ def append_entry(folder: ModelFolder, act: str, by: str, **facts: Any) -> dict[s
     finally:
         os.close(handle)
     return {**json.loads(body + b"}"), "sha256": digest}
+
+
+def read_whole_log(folder: LogFolder) -> list[dict[str, Any]]:
+    """Return all lines of a log.
+
+    Raises
+    ------
+    RequestError
+        The log was changed by something else than runtree, and must not be continued.
+    """
+    entries, faults = read_log(folder)
+    if faults:
+        raise RequestError(
+            f"{folder.log}: {faults[0]}",
+            "the log is evidence: restore it from a backup, or move it aside and begin anew",
+        )
+    return entries
 
 
 def _drop_torn_line(handle: int) -> int:
@@ -147,7 +190,7 @@ def _write(handle: int, content: bytes) -> None:
         left = left[os.write(handle, left) :]
 
 
-def read_log(folder: ModelFolder) -> tuple[list[dict[str, Any]], list[str]]:
+def read_log(folder: LogFolder) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the lines up to the first that is not as it was written, and what is wrong from there on.
 
     A last line without its end is left out: the process was killed before the act counted.

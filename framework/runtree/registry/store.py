@@ -16,7 +16,7 @@ from runtree.contract.types import RunRecord
 from runtree.lifecycle.predict import refuse_cleaned
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest, sha256
-from runtree.records.model_log import ModelFolder, append_entry
+from runtree.records.model_log import AuditFolder, LogFolder, ModelFolder, append_entry, read_whole_log
 from runtree.records.model_versions import Policy, RegisteredModel, find_model, read_model, see_model
 from runtree.records.reader import RunReader
 from runtree.records.writer import sync_folder, write_json, write_text
@@ -76,10 +76,9 @@ class Registry:
             _refuse_twice(model, record)
             number = model.latest + 1
             manifest = self._copy(source, folder, number, record)
-            append_entry(
+            self._append(
                 folder,
                 "register",
-                self.by,
                 version=number,
                 run=record.id,
                 content=manifest,
@@ -135,7 +134,7 @@ class Registry:
                     f"{version.reference} is {held[0]}, and a rejected version cannot be",
                     f"first: {command('models', 'rollback', name, held[0])}",
                 )
-            append_entry(folder, act, self.by, version=version.number, reason=reason)
+            self._append(folder, act, version=version.number, reason=reason)
         return read_model(folder).version(version.number)
 
     def tag(self, name: str, word: str | None, tags: Mapping[str, str]) -> ModelVersion:
@@ -143,7 +142,7 @@ class Registry:
         folder = find_model(self.root, name).folder
         with folder.held():
             version = _writable(folder).version(word)
-            append_entry(folder, "tag", self.by, version=version.number, tags=dict(tags))
+            self._append(folder, "tag", version=version.number, tags=dict(tags))
         return read_model(folder).version(version.number)
 
     def set_policy(self, name: str, changes: Mapping[str, Iterable[str]], reason: str = "") -> Policy:
@@ -165,7 +164,7 @@ class Registry:
             for text in policy.require:
                 parse_requirement(text)
             lists = {key: list(value) for key, value in asdict(policy).items()}
-            append_entry(folder, "policy", self.by, policy=lists, reason=reason)
+            self._append(folder, "policy", policy=lists, reason=reason)
         return policy
 
     def move_alias(
@@ -230,7 +229,7 @@ class Registry:
         # without the lock: to score two models may take minutes
         gate = check_gate(model, version, alias, self.hooks, scored, trust)
         with model.folder.held():
-            append_entry(model.folder, "gate", self.by, version=version.number, alias=alias, gate=gate)
+            self._append(model.folder, "gate", version=version.number, alias=alias, gate=gate)
         if not gate["passed"]:
             raise GateError(f"{alias} stays as it is: {gate['explanation']}", see_model(model.name))
 
@@ -263,11 +262,21 @@ class Registry:
             present = _writable(folder).version(alias).number
             self._append_move(folder, alias, present, None, reason)
 
+    def _append(self, folder: ModelFolder, act: str, **facts: Any) -> None:
+        """Append an act to the log of a model, and its seal to the audit log of the registry."""
+        registry: LogFolder = AuditFolder(self.root)
+        with registry.held():
+            read_whole_log(registry)  # before the act counts
+            entry = append_entry(folder, act, self.by, **facts)
+            # so that a log of a model which is cut off, or removed with it, is noticed
+            place = {"model": folder.name, "line": entry["number"], "seal": entry["sha256"]}
+            append_entry(registry, act, self.by, moment=entry["time"], **place)
+
     def _append_move(
         self, folder: ModelFolder, alias: str, present: int | None, to: int | None, reason: str, **more: Any
     ) -> None:
         # `from` is a word of Python, and cannot be a named argument
-        append_entry(folder, "alias", self.by, alias=alias, **{"from": present}, to=to, reason=reason, **more)
+        self._append(folder, "alias", alias=alias, **{"from": present}, to=to, reason=reason, **more)
 
 
 def _writable(folder: ModelFolder) -> RegisteredModel:

@@ -1,11 +1,11 @@
 """Whether registered models are still as they were registered: the chain of the log, and the files of each version."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import sha256
-from runtree.records.model_log import START
+from runtree.records.model_log import START, AuditFolder, Entry
 from runtree.records.model_versions import RegisteredModel
 from runtree.records.reader import read_json
 
@@ -30,6 +30,31 @@ def find_faults(model: RegisteredModel, head: str | None = None) -> Iterator[str
     for place in places:
         if place.name not in known and not place.name.startswith("."):
             yield f"{place}: no version of that number was registered"
+
+
+def find_audit_faults(
+    folder: AuditFolder, audited: tuple[Sequence[Entry], Sequence[str]], models: Iterable[RegisteredModel]
+) -> Iterator[str]:
+    """Yield where the audit log of a registry was changed, and what it notes of models that their logs lack.
+
+    Parameters
+    ----------
+    audited
+        What `read_log` returned for it, before the models were read: they may have been continued since.
+    """
+    entries, faults = audited
+    yield from (f"{folder.log}: {fault}" for fault in faults)
+    logs = {model.name: model for model in models}
+    acts = [entry for entry in entries if "line" in entry]  # those of services are on no line of a model
+    for name in sorted({entry["model"] for entry in acts}):
+        if name not in logs:
+            yield f"{folder.path / name}: was removed"
+            continue
+        seals = {entry["sha256"] for entry in logs[name].entries}
+        lost = [entry for entry in acts if entry["model"] == name and entry["seal"] not in seals]
+        if lost and not logs[name].faults:
+            noted = f"line {lost[0]['number']} of {folder.log.name}"
+            yield f"{logs[name].folder.log}: lacks its line {lost[0]['line']}, which {noted} notes"
 
 
 def _version_faults(folder: RunFolder, content: str) -> Iterator[str]:
