@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
+from postgresql import postgresql_server  # noqa: F401
 from runtree.cli.main import main
 from runtree.contract import redaction
 from runtree.plugins import rest_idle_threads

@@ -1,27 +1,18 @@
 """Rows of SQLite, and of a PostgreSQL server that is started for the tests where its programs are installed."""
 
-import ctypes
-import os
-import shutil
-import signal
-import socket
 import sqlite3
-import subprocess
-import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from postgresql import PASSWORD
 from runtree.contract.errors import ConfigError, DataError, MissingError
 from runtree.data import sql
 from runtree.data.sql import Database, refuse_writes
 from runtree.tables.csv_files import Reading
 from runtree.testing.fixtures import UNEXAMINED
-
-PASSWORD = "s3cr3t-w0rd-of-the-shop"
 
 
 @pytest.fixture
@@ -102,68 +93,8 @@ def test_a_mistake_is_told_in_the_words_of_the_database(shop, options, error, sa
 # --- PostgreSQL.
 
 
-def find_program(name):
-    found = shutil.which(name) or next(iter(sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))), None)
-    return found or pytest.skip("PostgreSQL is not installed")
-
-
-@pytest.fixture(scope="module")
-def server():
-    """Start a server on loopback as an unprivileged user; it ends with the tests, also when they are killed."""
-    pytest.importorskip("psycopg")
-    initdb, postgres = find_program("initdb"), find_program("postgres")
-    # PostgreSQL refuses to run as root, and the folders of pytest are root's alone
-    other = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory(prefix="runtree-pg-") as place:
-        (Path(place) / "password").write_text(PASSWORD)
-        for path in (place, f"{place}/password"):
-            os.chown(path, other.get("user", -1), other.get("group", -1))
-        make = [initdb, "-D", f"{place}/data", "-U", "shop", "-A", "scram-sha-256", "--pwfile", f"{place}/password"]
-        subprocess.run([*make, "-E", "UTF8", "--no-sync"], check=True, capture_output=True, cwd=place, **other)
-        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=10"]
-        started = subprocess.Popen(
-            [postgres, "-D", f"{place}/data", "-p", str(port), *(word for item in settings for word in ("-c", item))],
-            stderr=subprocess.DEVNULL,
-            cwd=place,
-            preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGQUIT),  # sent when this process ends
-            **other,
-        )
-        try:
-            yield fill(port)
-        finally:
-            started.send_signal(signal.SIGINT)
-            started.wait(20)
-
-
-def fill(port):
-    import psycopg
-
-    for attempt in range(100):
-        try:
-            connection = psycopg.connect(f"host=127.0.0.1 port={port} user=shop dbname=postgres password={PASSWORD}")
-            break
-        except psycopg.OperationalError:
-            assert attempt < 99
-            time.sleep(0.1)
-    with connection:
-        connection.execute("create sequence counter")
-        connection.execute(
-            "create table orders (id int primary key, n bigint, price numeric(8,2), paid boolean, day date, "
-            "at timestamptz, churned text)"
-        )
-        connection.execute(
-            "insert into orders select n, nullif(n, 2), n / 4.0, case when n <> 5 then n % 3 = 0 end, date '2024-01-01' + n, "
-            "timestamptz '2024-01-01 12:00+00' + n * interval '12 hours', case n % 2 when 0 then 'no' else 'yes' end "
-            "from generate_series(60, 1, -1) as n"
-        )
-    return f"postgresql+psycopg://shop:{{}}@127.0.0.1:{port}/postgres"
-
-
-def test_the_types_of_postgresql_are_kept(server):
-    frame = Database(server.format(PASSWORD), table="orders").load()
+def test_the_types_of_postgresql_are_kept(postgresql_server):
+    frame = Database(postgresql_server.format(PASSWORD), table="orders").load()
     assert frame["id"].tolist() == list(range(1, 61))
     assert frame["price"].tolist()[:3] == [0.25, 0.5, 0.75]
     assert frame["n"].isna().sum() == 1
@@ -171,31 +102,31 @@ def test_the_types_of_postgresql_are_kept(server):
     assert (frame["day"].dtype.kind, str(frame["day"][0].date())) == ("M", "2024-01-02")
     assert isinstance(frame["at"].dtype, pd.DatetimeTZDtype)
     like = Database(
-        server.format(PASSWORD), query="select count(*) as rows from public.orders where churned like 'y%s'"
+        postgresql_server.format(PASSWORD), query="select count(*) as rows from public.orders where churned like 'y%s'"
     )
     assert like.load()["rows"].tolist() == [30]
 
 
-def test_postgresql_is_only_read(server):
+def test_postgresql_is_only_read(postgresql_server):
     with pytest.raises(DataError, match=r"data\.query: cannot execute nextval.* in a read-only transaction"):
-        Database(server.format(PASSWORD), query="select nextval('counter')").load()
+        Database(postgresql_server.format(PASSWORD), query="select nextval('counter')").load()
     with pytest.raises(DataError, match=r"data\.query: .* must not contain data-modifying"):
         Database(
-            server.format(PASSWORD), query="with gone as (delete from orders returning *) select * from gone"
+            postgresql_server.format(PASSWORD), query="with gone as (delete from orders returning *) select * from gone"
         ).load()
     with pytest.raises(DataError, match=r'data\.query: column "nope" does not exist'):
-        Database(server.format(PASSWORD), query="select nope from orders").load()
+        Database(postgresql_server.format(PASSWORD), query="select nope from orders").load()
 
 
-def test_no_password_is_in_a_file_a_log_or_an_error(server, runtree, folder, monkeypatch):
+def test_no_password_is_in_a_file_a_log_or_an_error(postgresql_server, runtree, folder, monkeypatch):
     words = ["train", "data=sql", "data.table=orders", "data.target=churned", "algorithm=dummy", *UNEXAMINED]
-    url = "data.url='{}'".format(server.format("${secret:SHOP_PASSWORD}"))
+    url = "data.url='{}'".format(postgresql_server.format("${secret:SHOP_PASSWORD}"))
     monkeypatch.setenv("SHOP_PASSWORD", PASSWORD)
     said = runtree(*words, url)
     assert said.code == 0, said.err
     monkeypatch.setenv("SHOP_PASSWORD", wrong := "another-w0rd-not-of-the-shop")
     refused = runtree(*words, url)
-    typed = runtree(*words, "data.url='{}'".format(server.format("typed-w0rd-on-the-line")), "--traceback")
+    typed = runtree(*words, "data.url='{}'".format(postgresql_server.format("typed-w0rd-on-the-line")), "--traceback")
     gone = runtree(*words, url.replace("127.0.0.1", "127.0.0.2"))
     assert [each.code for each in (refused, typed, gone)] == [2, 2, 2]
     assert "data.url: cannot connect to postgresql+psycopg://***@127.0.0.1" in refused.err

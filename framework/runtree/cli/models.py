@@ -315,8 +315,8 @@ def show_past(context: click.Context, name: str, date: str, as_json: bool, regis
 def verify_models(context: click.Context, name: str | None, head: str | None, registry: str | None) -> None:
     """Check that the log and all files of NAME, or of every model, are as they were written. Exit code 3 if not."""
     from runtree.contract.errors import GateError, RequestError
-    from runtree.records.model_versions import find_model, model_folders, read_model
     from runtree.records.model_log import AuditFolder, read_log
+    from runtree.records.model_versions import find_model, model_folders, read_model
     from runtree.registry.verify import find_audit_faults, find_faults
 
     root = _root(context, registry)

@@ -139,7 +139,14 @@ def append_entry(folder: LogFolder, act: str, by: str, moment: str = "", **facts
     """
     entries = read_whole_log(folder)
     previous = entries[-1]["sha256"] if entries else START
-    entry = {"number": len(entries) + 1, "time": moment or timestamp(), "act": act, "by": by, **facts, "previous": previous}
+    entry = {
+        "number": len(entries) + 1,
+        "time": moment or timestamp(),
+        "act": act,
+        "by": by,
+        **facts,
+        "previous": previous,
+    }
     body = dump_json(entry)[:-1]
     digest = hashlib.sha256(body).hexdigest()
     handle = open_regular(folder.log, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)

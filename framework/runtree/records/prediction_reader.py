@@ -1,0 +1,237 @@
+"""Read a prediction log, with the late truths: batches of rows in constant memory, from files or a database.
+
+The labels are put into a table of SQLite on disk, in which those of each batch are looked up: they may be millions, and
+come long after their predictions, in any order.
+"""
+
+import json
+import sqlite3
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.errors import NotFoundError
+from runtree.records.prediction_segments import (
+    LABELS,
+    LINES,
+    ROLLED,
+    count_entries,
+    open_parquet,
+    read_segment,
+    to_table,
+)
+from runtree.records.sealed import SealKey
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 65_536
+KEY = ("request_id", "row")
+KEEP_LAST = (
+    "insert into labels values (?, ?, ?, ?) on conflict do update set label = excluded.label, time = excluded.time"
+    " where excluded.time >= time"
+)
+LOOKED_UP = "select asked.number, labels.label from asked join labels using (request_id, row)"
+
+
+def read_prediction_log(
+    place: str | Path,
+    columns: Collection[str] | None = None,
+    since: str = "",
+    key: SealKey | None = None,
+    batch_rows: int = BATCH_ROWS,
+) -> Iterator["pa.RecordBatch"]:
+    """Yield the predictions of a log, each with its `label` (a text; null where none came).
+
+    A column that is not in all files is null where it is missing; one of several types is text. Rows of one process are
+    in the order of their time.
+
+    Parameters
+    ----------
+    place
+        A folder, or the URL of a database.
+    columns
+        Those to read, such as ``["time", "inputs.age", "outputs.prediction"]``; None for all.
+    since
+        ISO 8601, UTC: earlier predictions are left out.
+    key
+        Of a sealed log; None for one that the environment holds.
+
+    Raises
+    ------
+    NotFoundError
+        There is no log.
+    RequestError
+        A file is sealed with another key, or was changed.
+    """
+    if "://" in str(place):
+        yield from _from_database(str(place), columns, since, key, batch_rows)
+        return
+    folder = Path(place)
+    if not folder.is_dir():
+        raise NotFoundError(f"{folder}: there is no prediction log", "a service writes it: runtree serve MODEL")
+    schema = _schema(_sources(folder, key))
+    wanted = None if columns is None else {*columns, *KEY, "time"}
+    with tempfile.TemporaryDirectory(prefix="runtree-") as place_of_labels:
+        labels = _Labels(Path(place_of_labels) / "labels.db", folder / LABELS, key)
+        for source in _sources(folder, key):
+            for batch in _batches(source, schema, wanted, since, batch_rows):
+                joined = labels.join(batch)
+                names = joined.schema.names if columns is None else [n for n in joined.schema.names if n in columns]
+                yield joined.select(names if columns is None or "label" in names else [*names, "label"])
+        labels.close()
+
+
+def _sources(folder: Path, key: SealKey | None) -> Iterator[Any]:
+    """Yield each segment: a table if it is still written to, else what pyarrow reads as Parquet."""
+    rolled = {file.stem for file in folder.glob(f"*{ROLLED}")}
+    names = sorted(rolled | {file.stem for file in folder.glob(f"*{LINES}")})
+    for name in names:
+        try:
+            if name in rolled:
+                yield open_parquet(folder / f"{name}{ROLLED}", key)
+            else:
+                yield to_table(read_segment(folder / f"{name}{LINES}", key).lines)
+        except FileNotFoundError:  # rolled in this moment
+            yield open_parquet(folder / f"{name}{ROLLED}", key)
+
+
+def _schema(sources: Iterator[Any]) -> "pa.Schema":
+    """Return the columns of all sources; one whose types differ is a number if all are numbers, else text."""
+    import pyarrow as pa
+    from pyarrow import parquet, types
+
+    kinds: dict[str, set[pa.DataType]] = {}
+    for source in sources:
+        schema = source.schema if isinstance(source, pa.Table) else parquet.read_schema(source)
+        for field in schema:
+            kinds.setdefault(field.name, set()).add(field.type)
+
+    def common(found: set[pa.DataType]) -> pa.DataType:
+        known = [kind for kind in found if not types.is_null(kind)]
+        if len(known) <= 1:
+            return known[0] if known else pa.string()
+        return pa.float64() if all(types.is_integer(k) or types.is_floating(k) for k in known) else pa.string()
+
+    return pa.schema([(name, common(found)) for name, found in kinds.items()])
+
+
+def _batches(
+    source: Any, schema: "pa.Schema", wanted: Collection[str] | None, since: str, rows: int
+) -> Iterator["pa.RecordBatch"]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import parquet
+
+    if isinstance(source, pa.Table):
+        found = source.to_batches(max_chunksize=rows)
+    else:
+        file = parquet.ParquetFile(source)
+        names = [name for name in file.schema_arrow.names if wanted is None or name in wanted]
+        found = file.iter_batches(rows, columns=names)
+    fields = [field for field in schema if wanted is None or field.name in wanted]
+    for batch in found:
+        arrays = [
+            batch.column(field.name).cast(field.type)
+            if field.name in batch.schema.names
+            else pa.nulls(len(batch), field.type)
+            for field in fields
+        ]
+        made = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+        if since:
+            made = made.filter(pc.greater_equal(made.column("time"), pa.scalar(_moment(since), made["time"].type)))
+        if len(made):
+            yield made
+
+
+def _moment(since: str) -> datetime:
+    moment = datetime.fromisoformat(since)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class _Labels:
+    """The last label of each predicted row, in a file of SQLite."""
+
+    def __init__(self, file: Path, folder: Path, key: SealKey | None) -> None:
+        self._database = sqlite3.connect(file)
+        self._database.executescript(
+            "pragma journal_mode=off; pragma synchronous=off;"
+            "create table labels (request_id text, row int, label text, time int, primary key (request_id, row))"
+            " without rowid;"
+            "create temp table asked (number int, request_id text, row int);"
+        )
+        self.any = False
+        for source in _sources(folder, key) if folder.is_dir() else ():
+            for batch in _batches(source, _schema(iter([source])), (*KEY, "label", "time"), "", BATCH_ROWS):
+                times = batch.column("time").cast("int64").to_pylist()
+                values = zip(*(batch.column(name).to_pylist() for name in (*KEY, "label")), times, strict=True)
+                self._database.executemany(KEEP_LAST, values)
+                self.any = True
+
+    def join(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
+        """Return a batch with a column for the labels."""
+        import pyarrow as pa
+
+        found: list[str | None] = [None] * len(batch)
+        if self.any:
+            ids, rows = (batch.column(name).to_pylist() for name in KEY)
+            self._database.execute("delete from asked")
+            self._database.executemany(
+                "insert into asked values (?, ?, ?)", zip(range(len(found)), ids, rows, strict=True)
+            )
+            for number, label in self._database.execute(LOOKED_UP):
+                found[number] = plain_label(label)
+        fields = [*batch.schema, pa.field("label", pa.string())]
+        return pa.RecordBatch.from_arrays([*batch.columns, pa.array(found, pa.string())], schema=pa.schema(fields))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def plain_label(text: str | None) -> str | None:
+    """Return a label as text, from the JSON in which it is logged."""
+    value = json.loads(text) if text is not None else None
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _from_database(
+    url: str, columns: Collection[str] | None, since: str, key: SealKey | None, batch_rows: int
+) -> Iterator["pa.RecordBatch"]:
+
+    from runtree.records.prediction_database import PredictionDatabase
+
+    database = PredictionDatabase(url)
+    entries = database.entries(_moment(since).astimezone(UTC).isoformat() if since else "", key)
+    try:
+        while part := list(islice(entries, batch_rows)):
+            yield _to_batch(part, columns)
+    finally:
+        entries.close()  # type: ignore[attr-defined]
+        database.close()
+
+
+def _to_batch(entries: Sequence[dict[str, Any]], columns: Collection[str] | None) -> "pa.RecordBatch":
+    from runtree.records.prediction_segments import _mixed_table
+
+    for entry in entries:
+        entry["label"] = plain_label(entry["label"])
+    table = _mixed_table(entries)
+    names = [name for name in table.column_names if columns is None or name in (*columns, "label")]
+    return table.select(names).combine_chunks().to_batches()[0]
+
+
+def count_log(place: str | Path, key: SealKey | None = None) -> Any:
+    """Return what a log received, wrote, dropped and lost."""
+    if "://" not in str(place):
+        return count_entries(Path(place), key)
+    from runtree.records.prediction_database import PredictionDatabase
+
+    database = PredictionDatabase(str(place))
+    try:
+        return database.counts()
+    finally:
+        database.close()
