@@ -101,6 +101,9 @@ def test_the_key_is_found_in_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("CHURN_KEY", TEXT)
     file = make(tmp_path, b"x", key_of({"key": "${secret:CHURN_KEY}", "file": None}))
     assert opened(file, None) == b"x"
+    monkeypatch.setenv(KEY_VARIABLE, TEXT)
+    assert key_of({"key": "${secret:OF_ANOTHER_MACHINE}"}).source == KEY_VARIABLE
+    monkeypatch.delenv(KEY_VARIABLE)
     monkeypatch.delenv("CHURN_KEY")
     with pytest.raises(RequestError, match="export CHURN_KEY="):
         opened(file, None)

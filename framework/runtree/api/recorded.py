@@ -12,6 +12,7 @@ from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder, SweepFolder
 from runtree.records.reader import RunReader, nested_settings
 from runtree.records.record import read_record
+from runtree.records.sealed import plain_source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +82,7 @@ class RecordedRun:
         file = RunFolder(self.folder).predictions
         if not file.is_file():
             raise NotFoundError(f"{self.folder}: this run kept no predictions", "a sweep keeps those of its best runs")
-        return pd.read_parquet(file)
+        return pd.read_parquet(plain_source(file))
 
     @cached_property
     def history(self) -> "pd.DataFrame":

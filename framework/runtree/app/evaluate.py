@@ -1,6 +1,5 @@
 """`runtree evaluate`: the model of a run, scored on labelled rows that are read as its own table was."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ from runtree.config.hydra_errors import translate_error
 from runtree.config.provenance import TypedWords, check_recorded
 from runtree.contract.commands import command, override_key
 from runtree.contract.errors import ConfigError, RequestError, unknown
-from runtree.contract.files import read_regular
 from runtree.contract.redaction import HIDDEN, redact
 from runtree.contract.types import RunRecord
 from runtree.evaluation.context import EvaluationContext
@@ -36,6 +34,7 @@ from runtree.lifecycle.predict import Predictor
 from runtree.records.layout import EvaluationFolder, RunFolder, folder_time, make_unique_folder, timestamp
 from runtree.records.model_versions import registered_in
 from runtree.records.reader import RunReader
+from runtree.records.sealed import plain_source
 from runtree.records.writer import write_json
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun
@@ -96,12 +95,11 @@ def evaluate_run(app: App, request: EvaluationRequest) -> EvaluationResult:
     config = with_overrides(app, request, own)
     predictor = app.load_predictor(record, request.trusted)
     predictor = replace(predictor, refuse=request.refuse)
-    card = json.loads(read_regular(RunFolder(record.folder).model / "model.json"))
-    rows = read_labelled(config, predictor, trust, str(card.get("target")))
+    rows = read_labelled(config, predictor, trust, str(predictor.card.get("target")))
     # before the predictions, which may take long
     folder = _open_folder(request, rows)
     try:
-        context = _make_context(app, request, config, predictor, trust, rows, card)
+        context = _make_context(app, request, config, predictor, trust, rows)
         trained = compare_with_trained(rows, predictor, record, own, trust) if request.trained else TrainedRows()
     except BaseException:
         with suppress(OSError):  # one that the user named may hold other files
@@ -137,12 +135,11 @@ def _make_context(
     predictor: Predictor,
     trust: AllowList,
     rows: LabelledRows,
-    card: Mapping[str, Any],
 ) -> EvaluationContext:
     catalogue = metrics.catalogue(app.plugins.contributions("register_metrics"), config)
     run = ActiveRun(config, request.record.folder, app.plugins, trust, catalogue)
-    if card.get(DECISION_KEY):
-        run.metadata[DECISION_KEY] = card[DECISION_KEY]
+    if predictor.card.get(DECISION_KEY):
+        run.metadata[DECISION_KEY] = predictor.card[DECISION_KEY]
     run.model = predictor.model
     context = make_context(run, rows.table, predict_labelled(predictor, rows.table.features, rows.y_true))
     check_bounds(context, [name for name, metric in catalogue.items() if rows.table.task in metric.tasks])
@@ -154,7 +151,7 @@ def _trained_target(record: RunRecord, predictor: Predictor) -> Any:
     import pandas as pd
 
     try:
-        table = pd.read_parquet(RunFolder(record.folder).predictions, columns=["part", "y_true"])
+        table = pd.read_parquet(plain_source(RunFolder(record.folder).predictions), columns=["part", "y_true"])
     except (OSError, ValueError):
         return None
     # under cross-validation the train rows are those that the folds were scored on

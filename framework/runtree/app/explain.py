@@ -15,6 +15,7 @@ from runtree.lifecycle.load import load
 from runtree.lifecycle.predict import Predictor, batches
 from runtree.records.layout import RunFolder
 from runtree.records.reader import RunReader
+from runtree.records.sealed import plain_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +143,7 @@ def _sample_background(record: RunRecord, table: Table, seed: int) -> "pd.DataFr
     import numpy as np
     import pandas as pd
 
-    predictions = pd.read_parquet(RunFolder(record.folder).predictions, columns=["row", "part"])
+    predictions = pd.read_parquet(plain_source(RunFolder(record.folder).predictions), columns=["row", "part"])
     rows = predictions["row"][predictions["part"] == "train"].to_numpy()
     if not len(rows):  # under cross-validation the train rows are those that the folds were scored on
         rows = predictions["row"][predictions["part"] != "test"].unique()

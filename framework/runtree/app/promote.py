@@ -1,13 +1,10 @@
 """Two versions of a registered model, scored on the same labelled rows before an alias moves from one to the other."""
 
-import json
-
 from runtree.app.application import App
 from runtree.app.evaluate import EvaluationRequest, with_overrides
 from runtree.app.explain import read_run_config
 from runtree.config.provenance import TypedWords
 from runtree.contract.errors import DataError
-from runtree.contract.files import read_regular
 from runtree.contract.model_version import ModelVersion
 from runtree.contract.predictions import Predictions
 from runtree.lifecycle.labelled_rows import predict_labelled, read_labelled
@@ -39,7 +36,6 @@ def _predict(app: App, version: ModelVersion, file: str, trusted: tuple[str, ...
     record = read_record(RunFolder(version.folder))
     request = EvaluationRequest(record, file, trusted=trusted)
     predictor = app.load_predictor(record, trusted)
-    card = json.loads(read_regular(RunFolder(version.folder).model / "model.json"))
     config = with_overrides(app, request, read_run_config(record))
-    rows = read_labelled(config, predictor, app.allow_list(TypedWords((), trusted)), str(card.get("target")))
+    rows = read_labelled(config, predictor, app.allow_list(TypedWords((), trusted)), str(predictor.card.get("target")))
     return predict_labelled(predictor, rows.table.features, rows.y_true)

@@ -305,6 +305,12 @@ def trust_option() -> Callable[[Any], Any]:
     )
 
 
+def encrypt_option(what: str) -> Callable[[Any], Any]:
+    """Return the option that names a key."""
+    hint = "with the key in this environment variable or file.  [default: `encrypt` of the run's config]"
+    return click.option("--encrypt", metavar="NAME|FILE", help=f"{what} {hint}")
+
+
 def where_option() -> Callable[[Any], Any]:
     """Return the option that selects runs by an expression."""
     return click.option(

@@ -47,6 +47,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "rerun": ("rerun", "Train a run again and compare the results."),
     "clean": ("clean", "List what can be removed from the output folder; --yes removes it."),
     "models": ("models", "Register models; approve, promote and roll back versions."),
+    "unseal": ("unseal", "Decrypt a file of predictions or of a registered model."),
     "data": ("data", "List the tables that runs have used, and their versions."),
     "zoo": ("zoo", "List pretrained weights; add those of a run."),
     "list": ("list", "List config groups, or the options of one."),

@@ -10,6 +10,7 @@ import click
 from runtree.cli.completion import complete_run
 from runtree.cli.format import (
     command,
+    encrypt_option,
     labelled,
     next_steps,
     outputs_option,
@@ -87,6 +88,7 @@ def models_command(context: click.Context, registry: str | None, as_json: bool) 
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of the version. Repeatable.")
 @by_option()
 @reason_option()
+@encrypt_option("Encrypt the model and its predictions")
 @registry_option()
 @outputs_option()
 @click.pass_context
@@ -97,14 +99,17 @@ def register_model(
     tags: tuple[str, ...],
     by: str | None,
     reason: str,
+    encrypt: str | None,
     registry: str | None,
     outputs: str,
 ) -> None:
     """Copy the model of RUN into the registry as the next version of NAME, with its lineage and a model card."""
     from runtree.records.find import find_run
+    from runtree.records.sealed import named_key
 
     record = find_run(Path(outputs), run, needs="model")
-    version = _registry(context, registry, by).register(name, record, _tags(tags), reason)
+    key = named_key(encrypt, "--encrypt") if encrypt else None
+    version = _registry(context, registry, by).register(name, record, _tags(tags), reason, key)
     click.echo(f"registered run {record.id} as {version.reference}")
     for missed in record.missed:
         click.echo(wrapped("warning", f"it failed a gate of its run: {missed}"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.format import outputs_option, printable, whole_number
+from runtree.cli.format import command, encrypt_option, outputs_option, printable, whole_number
 
 HELP = """Predict the rows of FILE with the model of RUN.
 
@@ -40,6 +40,7 @@ model was trained with them is refused. CSV and Parquet files larger than memory
 @click.option("--decimal", metavar="MARK", help="Its decimal mark.")
 @click.option("--encoding", metavar="NAME", help="Its encoding.")
 @click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
+@encrypt_option("Encrypt the output")
 @outputs_option()
 def predict_command(
     run: str,
@@ -52,20 +53,24 @@ def predict_command(
     decimal: str | None,
     encoding: str | None,
     trust: tuple[str, ...],
+    encrypt: str | None,
     outputs: str,
 ) -> None:
     from runtree.app import App
     from runtree.lifecycle.predict import predict_file, row_notes
     from runtree.records.find import find_run
+    from runtree.records.sealed import named_key
+    from runtree.registry.store import run_key
 
     record = find_run(Path(outputs), run, needs="model")
+    key = named_key(encrypt, "--encrypt") if encrypt else run_key(record)
     began = time.monotonic()
     predictor = App().load_predictor(record, trust)
     given = {"separator": separator, "decimal": decimal, "encoding": encoding}
     csv = replace(predictor.csv, **{key: value for key, value in given.items() if value is not None})
     predictor = replace(predictor, csv=csv, refuse=unreadable == "refuse")
-    counts = predict_file(predictor, file, output, keep, batch)
+    counts = predict_file(predictor, file, output, keep, batch, key)
     for note in row_notes(predictor, counts):
         click.echo(f"note: {printable(note)}", err=True)
     click.echo(f"predicted {counts.rows:,} rows with {record.id} in {time.monotonic() - began:.1f} s")
-    click.echo(f"wrote {output}")
+    click.echo(f"wrote {output}{', encrypted; to open it: ' + command('unseal', str(output)) if key else ''}")

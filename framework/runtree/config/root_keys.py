@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -9,6 +10,7 @@ from runtree.config.catalogue import EXTENDED, Catalogue
 from runtree.config.migration import migration_error
 from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, nearest, possible
+from runtree.contract.redaction import REFERENCE, remember_secret
 
 EXTRAS = "extras"
 REQUIRED_GROUPS = ("data", "preprocess", "algorithm", "evaluator", "compute")
@@ -60,6 +62,12 @@ def check_root_keys(composed: DictConfig, catalogue: Catalogue) -> None:
             value = None if OmegaConf.is_missing(composed, key) else composed.get(key)
             text = "" if OmegaConf.is_config(value) or value is None else str(value)
             raise _unknown_root_key(str(key), text, catalogue)
+    if OmegaConf.is_dict(composed.get("encrypt")):
+        plain: Any = OmegaConf.to_container(composed.encrypt, resolve=False)
+        named = str(plain.get("key") or "")
+        if named and not REFERENCE.fullmatch(named):
+            remember_secret(named)  # before anything is written
+            raise ConfigError("encrypt.key: a key is not typed, but named", "type: 'encrypt.key=${secret:NAME}'")
     for group in REQUIRED_GROUPS:
         if not OmegaConf.is_config(composed.get(group)):
             raise _absent(

@@ -3,7 +3,18 @@
 from functools import lru_cache
 
 # where a run executes, where it is stored, who is notified, the user's own keys: none of these changes its metrics
-IGNORED_GROUPS = ("compute", "outputs", "zoo", "experiment", "trackers", "tracking", "extras", "hydra")
+IGNORED_GROUPS = (
+    "compute",
+    "outputs",
+    "zoo",
+    "experiment",
+    "trackers",
+    "tracking",
+    "extras",
+    "registry",
+    "encrypt",
+    "hydra",
+)
 # keys of the evaluator that are used after the model is scored; `evaluation/options.py` reads them
 EVALUATION_KEYS = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 

@@ -20,6 +20,7 @@ from runtree.lifecycle.score import check_rows
 from runtree.records.commands import run_command
 from runtree.records.find import find_run, is_chosen
 from runtree.records.layout import RunFolder
+from runtree.records.sealed import plain_source
 from runtree.statistics.metrics import FIT_SECONDS
 from runtree.training.active_run import ActiveRun
 
@@ -227,7 +228,7 @@ def champion_predictions(run: ActiveRun, name: str | int, rows: "Array") -> Pred
     """Return the champion's predictions for test rows, in the order of `rows`."""
     import pandas as pd
 
-    table = pd.read_parquet(RunFolder(find_champion(run, name).folder).predictions)
+    table = pd.read_parquet(plain_source(RunFolder(find_champion(run, name).folder).predictions))
     return read_predictions(align_rows(table[table["part"] == "test"], rows), run.data.classes)
 
 

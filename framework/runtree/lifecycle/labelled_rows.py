@@ -19,6 +19,7 @@ from runtree.lifecycle.load import (
 from runtree.lifecycle.predict import BATCH_ROWS, Predictor, RowCounts, row_notes
 from runtree.lifecycle.sources import read_sources
 from runtree.records.layout import RunFolder
+from runtree.records.sealed import plain_source
 from runtree.tables.fingerprint import hash_table
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def compare_with_trained(
         table = load(config, trust)
         if table.fingerprint != record.fingerprints.get("data"):
             return TrainedRows(notes=("the table of the run has changed: whether rows were trained on is not known",))
-        parts = pd.read_parquet(RunFolder(record.folder).predictions, columns=["row", "part"])
+        parts = pd.read_parquet(plain_source(RunFolder(record.folder).predictions), columns=["row", "part"])
         trained = replace(predictor, refuse=False).select_columns(table.features)
     except (RuntreeError, OSError, ValueError, KeyError) as error:
         # files of the run that were moved or removed say nothing about these rows

@@ -20,6 +20,7 @@ from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest
 from runtree.records.plugin_identity import compare_plugins
+from runtree.records.sealed import SealKey, registered_place, seal_file, unsealed_folder
 from runtree.records.user_code import changed_modules
 from runtree.tables.csv_files import AUTO, CsvFormat, Reading, check_format, find_format
 from runtree.tables.file_formats import FileOptions, choose_kind, csv_errors, file_batches
@@ -123,6 +124,7 @@ class Predictor:
     csv: CsvFormat = field(default_factory=CsvFormat)
     sheet: str | int = 0
     refuse: bool = True
+    card: Mapping[str, Any] = field(default_factory=dict, repr=False)  # all of `model.json`
 
     def predict(
         self, rows: "pd.DataFrame", keep: Sequence[str] = (), counts: RowCounts | None = None
@@ -210,7 +212,8 @@ def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -
         raise NotFoundError(f"{folder.path}: this run kept no model", "only completed runs do: runtree runs")
     # hashes come before the first file is parsed: a damaged or exchanged model must not reach a parser
     check_manifest(folder, folder.model)
-    predictor = read_predictor(folder.model, hooks, trust)
+    with unsealed_folder(folder.model, registered_place(folder.model)) as model:
+        predictor = read_predictor(model, hooks, trust)
     # after the load, which imports the modules that the model needs
     if changed := changed_modules(folder.code):
         log.warning(
@@ -241,7 +244,7 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
     model = hooks.first("load_model", folder=folder, format=format_name, trust=tuple(trust))
     if model is None:
         raise MissingError(f"no installed plugin reads the model format '{format_name}'", "see: runtree plugins")
-    return Predictor(model, columns, classes, declared, csv_format, sheet)
+    return Predictor(model, columns, classes, declared, csv_format, sheet, card=card)
 
 
 def typical_row(predictor: Predictor) -> "pd.DataFrame":
@@ -266,7 +269,12 @@ def refuse_cleaned(folder: RunFolder) -> None:
 
 
 def predict_file(
-    predictor: Predictor, source: str | Path, target: Path, keep: Sequence[str] = (), batch: int = BATCH_ROWS
+    predictor: Predictor,
+    source: str | Path,
+    target: Path,
+    keep: Sequence[str] = (),
+    batch: int = BATCH_ROWS,
+    key: SealKey | None = None,
 ) -> RowCounts:
     """Predict the rows of files, which are read as a table in training is; write a CSV or Parquet file.
 
@@ -274,6 +282,8 @@ def predict_file(
     ----------
     source
         A file, a folder, a glob or a URL.
+    key
+        With one the predictions are sealed.
 
     Returns
     -------
@@ -296,6 +306,8 @@ def predict_file(
         writer.close()
         if not counts.rows:
             raise DataError(f"{source}: the file has no rows")
+        if key:
+            seal_file(draft, draft, key, target.name)
     return counts
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from runtree.contract.commands import command
-from runtree.contract.errors import NotFoundError, RequestError, unknown
+from runtree.contract.errors import NotFoundError, RequestError, first_line, unknown
+from runtree.contract.files import load_yaml, read_regular
 from runtree.contract.model_version import MODEL_NAME, SCHEME, ModelVersion
 from runtree.records.model_log import Entry, ModelFolder, read_log
 
@@ -101,8 +102,24 @@ def see_model(name: str) -> str:
 
 
 def registry_root() -> Path:
-    """Return the folder of registered models: RUNTREE_REGISTRY, else ``registry`` in the working folder."""
-    return Path(os.environ.get(REGISTRY_VARIABLE) or DEFAULT_REGISTRY)
+    """Return the folder of registered models: RUNTREE_REGISTRY, else that of the user's own ``conf/config.yaml``."""
+    return Path(os.environ.get(REGISTRY_VARIABLE) or _configured_root() or DEFAULT_REGISTRY)
+
+
+def _configured_root() -> str:
+    file = Path("conf", "config.yaml")
+    if not file.is_file():  # the usual case must not import YAML
+        return ""
+    import yaml
+
+    try:
+        config = load_yaml(read_regular(file, follow=True))
+    except (OSError, ValueError, yaml.YAMLError) as error:  # a command on models needs no config
+        log.warning("%s: %s; the registry is taken to be %s", file, first_line(error), DEFAULT_REGISTRY)
+        return ""
+    named = config.get("registry") if isinstance(config, dict) else None
+    # an interpolation could only be resolved by Hydra
+    return named if isinstance(named, str) and "${" not in named else ""
 
 
 def model_folders(root: Path) -> Iterator[ModelFolder]:

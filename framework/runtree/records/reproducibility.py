@@ -9,6 +9,7 @@ from runtree.contract.types import RunRecord
 from runtree.records.diff import Diff, Difference
 from runtree.records.layout import RunFolder
 from runtree.records.reader import flatten
+from runtree.records.sealed import plain_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,7 @@ def _read_predictions(record: RunRecord) -> "tuple[pd.DataFrame | None, str]":
     if not file.is_file():
         return None, "has no predictions"
     try:
-        table = pd.read_parquet(file)
+        table = pd.read_parquet(plain_source(file))
         # two categorical columns compare only if their categories are the same, in the same order
         return table.astype({name: object for name in table if table[name].dtype == "category"}), ""
     except (OSError, ValueError) as error:  # pyarrow's own errors derive from these

@@ -8,6 +8,7 @@ each chunk.
 """
 
 import base64
+import io
 import json
 import os
 import secrets
@@ -22,6 +23,7 @@ from typing import IO, Any
 
 from runtree.contract.errors import ConfigError, MissingError, RequestError
 from runtree.contract.files import create_file, open_regular, read_regular
+from runtree.contract.model_version import SCHEME
 from runtree.contract.redaction import REFERENCE, remember_secret
 
 MAGIC = b'{"sealed":1,'
@@ -103,6 +105,8 @@ def key_of(options: Mapping[str, Any] | None, path: str = "encrypt") -> SealKey 
         remember_secret(str(given["key"]))
         raise ConfigError(f"{path}.key: a key is not typed, but named", f"type: '{path}.key=${{secret:NAME}}'")
     if name[1] not in os.environ:
+        if keys := known_keys():  # on another machine it may have another name
+            return keys[0]
         raise ConfigError(f"{path}.key: the secret {name[1]} is not set", f"export {name[1]}=…", MAKE_KEY)
     return parse_key(os.environ[name[1]], f"{path}.key: {name[1]}", name[1])
 
@@ -117,6 +121,17 @@ def read_key_file(file: Path, path: str) -> SealKey:
     if mode & 0o077:
         raise ConfigError(f"{path}: others may read {file}", f"type: chmod 600 {file}")
     return parse_key(content.decode("utf-8", "replace"), f"{path}: {file}", str(file.expanduser().absolute()))
+
+
+def named_key(word: str, option: str) -> SealKey:
+    """Return the key in the file or the environment variable that a word on the command line names."""
+    if "/" in word or Path(word).is_file():
+        return read_key_file(Path(word), option)
+    if word not in os.environ:
+        raise ConfigError(
+            f"{option} {word}: is neither a file nor set in the environment", f"export {word}=…", MAKE_KEY
+        )
+    return parse_key(os.environ[word], f"{option} {word}", word)
 
 
 def known_keys(source: str = "") -> list[SealKey]:
@@ -326,3 +341,19 @@ def unsealed_folder(folder: Path, place: str | None) -> Iterator[Path]:
                 # else a file of somebody without the key could take the place of a sealed one
                 raise RequestError(f"{file}: is not sealed, and its folder is", "restore it from a backup")
         yield Path(copy)
+
+
+def plain_source(file: Path) -> Path | io.BytesIO:
+    """Return what a library reads a file of a run from: itself, or its content in memory if it is sealed."""
+    if not is_sealed(file):
+        return file
+    return io.BytesIO(b"".join(unsealed_chunks(file, registered_place(file))))
+
+
+def registered_place(path: Path) -> str | None:
+    """Return the place of a file or folder of a registered version (``models:/churn/3/model``), None if it is none."""
+    parts = path.absolute().parts
+    for number in range(len(parts) - 1, 1, -1):
+        if parts[number].isdigit() and parts[number - 1] == "versions":
+            return SCHEME + "/".join((parts[number - 2], *parts[number:]))
+    return None

@@ -18,6 +18,7 @@ from runtree.records.layout import RunFolder
 from runtree.records.model_versions import RegisteredModel
 from runtree.records.reader import RunReader
 from runtree.records.record import read_record
+from runtree.records.sealed import plain_source
 from runtree.statistics.metrics import FIT_SECONDS, catalogue
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def _test_predictions(version: ModelVersion) -> Predictions | None:
     file = RunFolder(version.folder).predictions
     if not file.is_file():
         return None
-    table = pd.read_parquet(file)
+    table = pd.read_parquet(plain_source(file))
     rows = table[table["part"] == "test"].sort_values("row")  # so that both versions have the rows in one order
     classes = (RunReader(version.folder).data.get("target") or {}).get("classes") or ()
     return read_predictions(rows, tuple(classes)) if len(rows) else None

@@ -1,6 +1,7 @@
 """What may be done with registered models. Each act is one line of the model's log, which is its commit point."""
 
 import getpass
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 from runtree.contract.commands import command
 from runtree.contract.errors import GateError, NotFoundError, RequestError, unknown
-from runtree.contract.model_version import MODEL_NAME, ModelVersion
+from runtree.contract.model_version import MODEL_NAME, SCHEME, ModelVersion
 from runtree.contract.protocols import Hooks
 from runtree.contract.types import RunRecord
 from runtree.lifecycle.predict import refuse_cleaned
@@ -19,6 +20,7 @@ from runtree.records.manifest import check_manifest, sha256
 from runtree.records.model_log import AuditFolder, LogFolder, ModelFolder, append_entry, read_whole_log
 from runtree.records.model_versions import Policy, RegisteredModel, find_model, read_model, see_model
 from runtree.records.reader import RunReader
+from runtree.records.sealed import SealKey, key_of, seal_file
 from runtree.records.writer import sync_folder, write_json, write_text
 from runtree.registry.card import CARD_NAME, model_card
 from runtree.registry.gate import ScoredRows, check_gate, parse_requirement
@@ -26,6 +28,7 @@ from runtree.registry.gate import ScoredRows, check_gate, parse_requirement
 RESERVED = ("latest",)  # what it means is decided by the numbers alone
 # of a run's folder, what a version keeps; what is missing is left out
 COPIED = ("config", "record", "metrics", "data", "evaluation", "predictions", "model", "code")
+SEALED = ("model", "predictions.parquet")  # of the copy, with a key; the rest holds no rows
 
 
 def user_name() -> str:
@@ -50,11 +53,18 @@ class Registry:
     hooks: Hooks
     by: str
 
-    def register(self, name: str, record: RunRecord, tags: Mapping[str, str], reason: str = "") -> ModelVersion:
+    def register(
+        self, name: str, record: RunRecord, tags: Mapping[str, str], reason: str = "", key: SealKey | None = None
+    ) -> ModelVersion:
         """Copy the model of a completed run into the registry as the next version, and return it.
 
         Processes that register at once get consecutive numbers. A process that is killed registers nothing: the
         version counts from its line in the log on.
+
+        Parameters
+        ----------
+        key
+            Seals the model and the predictions; None for that of the run's config, if it names one.
 
         Raises
         ------
@@ -71,11 +81,12 @@ class Registry:
             raise NotFoundError(f"{source.path}: this run kept no model", "only completed runs do: runtree runs")
         check_manifest(source, source.model)
         folder = ModelFolder(self.root / name)
+        key = key or run_key(record)
         with folder.held():
             model = _writable(folder)
             _refuse_twice(model, record)
             number = model.latest + 1
-            manifest = self._copy(source, folder, number, record)
+            manifest = self._copy(source, folder, number, record, key)
             self._append(
                 folder,
                 "register",
@@ -85,18 +96,24 @@ class Registry:
                 fingerprints=dict(record.fingerprints),
                 tags=dict(tags),
                 reason=reason,
+                # the files of a sealed copy do not tell whether the model is registered
+                **({"key": key.id, "model": _model_digest(source)} if key else {}),
             )
         registered = read_model(folder).version(number)
         self.hooks.moment("model_registered", version=registered)
         return registered
 
-    def _copy(self, source: RunFolder, folder: ModelFolder, number: int, record: RunRecord) -> str:
+    def _copy(self, source: RunFolder, folder: ModelFolder, number: int, record: RunRecord, key: SealKey | None) -> str:
         """Make the folder of a version, complete and durable; return the hash of its manifest."""
         draft, target = folder.versions / f".{number}.part", folder.version(number)
         shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
         _copy_files(source, draft)
         write_text(draft / CARD_NAME, model_card(draft, folder.name, number, record, self.by))
         files = [file for file in sorted(draft.rglob("*")) if file.is_file()]
+        for file in files if key else ():
+            place = file.relative_to(draft)
+            if place.parts[0] in SEALED and key:
+                seal_file(file, file, key, f"{SCHEME}{folder.name}/{number}/{place.as_posix()}")
         write_json(RunFolder(draft).manifest, {file.relative_to(draft).as_posix(): sha256(file) for file in files})
         # the folder of a version without a line in the log was left by a process that was killed in between
         shutil.rmtree(target.path, ignore_errors=True)
@@ -289,18 +306,26 @@ def _writable(folder: ModelFolder) -> RegisteredModel:
 
 def _refuse_twice(model: RegisteredModel, record: RunRecord) -> None:
     """Refuse to register what is registered: two numbers for one model would be compared with each other."""
-    files = _model_hashes(RunFolder(record.folder))
+    digest = _model_digest(RunFolder(record.folder))
+    sealed = {entry["version"]: entry.get("model") for entry in model.entries if entry["act"] == "register"}
     for version in model.versions.values():
-        if version.run == record.id and _model_hashes(RunFolder(version.folder)) == files:
+        known = sealed.get(version.number) or _model_digest(RunFolder(version.folder))
+        if version.run == record.id and known == digest:
             raise RequestError(
                 f"{version.reference} is the model of run {record.id} already",
                 f"to give it a name: {command('models', 'promote', f'{model.name}@{version.number}', 'ALIAS')}",
             )
 
 
-def _model_hashes(folder: RunFolder) -> dict[str, str]:
+def _model_digest(folder: RunFolder) -> str:
     files = (file for file in sorted(folder.model.rglob("*")) if file.is_file())
-    return {file.relative_to(folder.model).as_posix(): sha256(file) for file in files}
+    lines = [f"{file.relative_to(folder.model).as_posix()} {sha256(file)}\n" for file in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def run_key(record: RunRecord) -> SealKey | None:
+    """Return the key that a run's config names for what becomes of its model, None if it names none."""
+    return key_of({name: record.config.get(f"encrypt.{name}") for name in ("key", "file")})
 
 
 def _copy_files(source: RunFolder, draft: Path) -> None:

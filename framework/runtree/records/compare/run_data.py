@@ -11,6 +11,7 @@ from runtree.contract.errors import first_line
 from runtree.contract.types import RunRecord
 from runtree.records.compare.configurations import RankingMetric
 from runtree.records.reader import RunReader
+from runtree.records.sealed import plain_source
 from runtree.records.test_access import count_accesses
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class RunData:
         if not file.is_file():
             raise MissingDataError(f"{self.record.id} has no predictions")
         try:
-            frame = pd.read_parquet(file, filters=[("part", "==", self.measure.part)])
+            frame = pd.read_parquet(plain_source(file), filters=[("part", "==", self.measure.part)])
         except (OSError, ValueError) as error:  # pyarrow's own errors derive from these
             raise MissingDataError(f"predictions of {self.record.id} cannot be read ({first_line(error)})") from None
         if not len(frame) or not {"row", "y_true", "y_pred"} <= set(frame.columns):

@@ -10,6 +10,7 @@ from runtree.contract.types import RunRecord
 from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
 from runtree.records.reader import RunReader, read_json
+from runtree.records.sealed import plain_source
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class RunContent:
         import pandas as pd
 
         try:
-            frame = pd.read_parquet(self.folder.predictions)
+            frame = pd.read_parquet(plain_source(self.folder.predictions))
         except (OSError, ValueError):
             return None
         # as text: the column may be stored as a category
