@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runtree.api.estimators import RuntreeClassifier, RuntreeRegressor
     from runtree.api.functions import compare, evaluate, load_model, load_run, load_sweep, resume, train, tune
+    from runtree.api.recorded import LoadedModel, RecordedRun, RecordedSweep
     from runtree.contract.errors import ConfigError, DataError
     from runtree.contract.hookspecs import hookimpl
     from runtree.contract.run import Run, Stage
@@ -24,9 +26,14 @@ __all__ = [
     "Command",
     "ConfigError",
     "DataError",
+    "LoadedModel",
     "Metric",
+    "RecordedRun",
+    "RecordedSweep",
     "Run",
     "RunRecord",
+    "RuntreeClassifier",
+    "RuntreeRegressor",
     "SpaceTrial",
     "Split",
     "Stage",
@@ -53,6 +60,8 @@ _MODULES = {
     "Stage": "contract.run",
     "load_runs": "records.dataframe",
     "SpaceTrial": "sweeps.function_space",
+    **dict.fromkeys(("LoadedModel", "RecordedRun", "RecordedSweep"), "api.recorded"),
+    **dict.fromkeys(("RuntreeClassifier", "RuntreeRegressor"), "api.estimators"),
     **dict.fromkeys(
         ("compare", "evaluate", "load_model", "load_run", "load_sweep", "resume", "train", "tune"), "api.functions"
     ),

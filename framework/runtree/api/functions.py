@@ -157,6 +157,8 @@ def resume(
         `sweep.yaml` has its source, should it be lost.
     retry
         ``"failed"`` or ``"stopped"``: such runs are tried again.
+    outputs, trust, progress
+        As in `load_run` and `tune`.
 
     Raises
     ------
@@ -210,7 +212,14 @@ def _sweep(
 
 
 def load_run(run: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS) -> "RecordedRun":
-    """Return a recorded run: `latest`, a path, the beginning of an id, or ``models:/NAME@ALIAS``.
+    """Return a recorded run.
+
+    Parameters
+    ----------
+    run
+        `latest`, a path, the beginning of an id, or ``models:/NAME@ALIAS``.
+    outputs
+        The output folder, in which it is looked for.
 
     Raises
     ------
@@ -223,7 +232,14 @@ def load_run(run: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS) -> "Rec
 
 
 def load_sweep(sweep: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS) -> "RecordedSweep":
-    """Return a recorded sweep: `latest`, a path, or the beginning of its name.
+    """Return a recorded sweep.
+
+    Parameters
+    ----------
+    sweep
+        `latest`, a path, or the beginning of its name.
+    outputs
+        The output folder, in which it is looked for.
 
     Raises
     ------
@@ -238,6 +254,8 @@ def load_model(run: str = "latest", outputs: str | Path = DEFAULT_OUTPUTS, trust
 
     Parameters
     ----------
+    run, outputs
+        As in `load_run`.
     trust
         Classes of your own that the model holds; all others but those of runtree, scikit-learn and plugins are refused.
 
@@ -269,6 +287,8 @@ def evaluate(
         A data frame or a file with the columns and the target of the run, or an option of the group `data`.
     overrides, values
         Keys of `data`, `evaluator` and `objective` that differ from those of the run.
+    outputs, trust
+        As in `load_run` and `load_model`.
 
     Returns
     -------
@@ -305,6 +325,21 @@ def compare(
     baseline: str | None = None,
 ) -> "pd.DataFrame":
     """Compare configurations as `runtree compare` does; runs that differ only in the seed are one configuration.
+
+    Parameters
+    ----------
+    runs
+        Ids, beginnings of them, folders, or names of sweeps; none: all runs that are comparable.
+    metric
+        ``"test.rmse"``, or the name alone for the validation split; None: the objective of the runs.
+    where
+        Conditions that the runs meet: ``"algorithm.name=ridge"``.
+    outputs
+        The output folder.
+    alpha
+        The level of intervals and tests.
+    baseline
+        The run that the others are tested against; None: the best.
 
     Returns
     -------

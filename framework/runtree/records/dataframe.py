@@ -21,6 +21,8 @@ def load_runs(
 
     Parameters
     ----------
+    outputs
+        The output folder.
     where
         Conditions as `runtree runs --where` takes them: ``"algorithm.name=ridge"``, ``"test.accuracy>0.9"``. All must
         hold.
