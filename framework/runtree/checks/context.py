@@ -14,6 +14,7 @@ from runtree.lifecycle.split import holdout_rows
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun
 from runtree.training.pipeline import make_preprocess
+from runtree.training.target import learn_target, transform_target, wrap_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -194,8 +195,11 @@ class CheckContext:
 
         with self.session(seed), silent():
             preprocess, prepared = self.prepare(rows, target)
-            algorithm.fit(prepared, target.to_numpy())
-        return Pipeline([("preprocess", preprocess), ("algorithm", algorithm)])
+            values = target.to_numpy()
+            transformer = learn_target(self.run, values)
+            algorithm.fit(prepared, values if transformer is None else transform_target(transformer, values))
+            last = wrap_target(self.run, algorithm, values)
+        return Pipeline([("preprocess", preprocess), ("algorithm", last)])
 
     def predict(self, model: "Pipeline", rows: "Rows") -> Predictions:
         """Return a pipeline's predictions for some rows."""

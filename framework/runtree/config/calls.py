@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, repeat
 from typing import Any
 
-NOT_ARGUMENTS = ("_target_", "name", "space", "iterations")  # keys about the option
+NOT_ARGUMENTS = ("_target_", "name", "space", "iterations", "target_transform")  # keys about the option
 # what joblib evaluates besides a number of jobs is an expression
 PRE_DISPATCH = re.compile(r"all|(\d+ ?\* ?)?n_jobs")
 # words of an argument's name that mean a path: the class reads, writes or unpickles what lies there

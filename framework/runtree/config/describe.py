@@ -18,7 +18,14 @@ from runtree.config.yaml_comments import chosen_options, key_comments, key_prefi
 from runtree.contract.errors import RuntreeError, raise_if_ours
 from runtree.contract.types import TASKS
 
-ABOUT_OPTION = ("_target_", "name", "space", "iterations", "defaults")  # not arguments of the target
+ABOUT_OPTION = (
+    "_target_",
+    "name",
+    "space",
+    "iterations",
+    "target_transform",
+    "defaults",
+)  # not arguments of the target
 # the Parameters section of a NumPy docstring, up to the next underlined heading
 SECTION = re.compile(r"^Parameters\n-{3,}\n(.*?)(?=^\S[^\n]*\n-{3,}\n|\Z)", re.MULTILINE | re.DOTALL)
 # :class:`~sklearn.tree.Tree`, :func:`text <target>`: the roles of Sphinx, of which only the last name is shown

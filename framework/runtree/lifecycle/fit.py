@@ -18,6 +18,7 @@ from runtree.training.fold_context import build_variant
 from runtree.training.fold_runner import PipelineFoldRunner
 from runtree.training.monitor import Rows, check_monitored, hold_out_rows, make_callback, summarize_fit
 from runtree.training.pipeline import fit_algorithm, fit_preprocess, refit_pipeline
+from runtree.training.target import wrap_target
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def fit(run: ActiveRun) -> Any:
 def _apply_decision(run: ActiveRun, algorithm: Any, preprocess: Any, train: Rows) -> Any:
     options = read_decision(run)
     if not options.is_set:
-        return algorithm
+        return wrap_target(run, algorithm, train[1])
     # calibration and threshold are learnt from rows that the algorithm has not seen; a fixed threshold needs any rows
     validation = _validation_rows(run, preprocess) if options.needs_validation else None
     return apply_decision(run, algorithm, validation or train)

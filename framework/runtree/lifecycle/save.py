@@ -17,6 +17,7 @@ from runtree.training.active_run import ActiveRun
 from runtree.training.decision import DECISION_KEY
 from runtree.training.masking import without_secrets
 from runtree.training.model_files import describe_libraries
+from runtree.training.target import NONE, TARGET_KEY, target_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,8 @@ def save(run: ActiveRun) -> None:
     description: dict[str, Any] = {"format": format_name, "task": run.data.task}
     if DECISION_KEY in run.metadata:
         description[DECISION_KEY] = run.metadata[DECISION_KEY]
+    if (kind := target_kind(run)) != NONE:
+        description[TARGET_KEY] = kind
     description |= {
         "classes": list(run.data.classes),
         "columns": describe_columns(run),

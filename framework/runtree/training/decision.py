@@ -83,7 +83,13 @@ def _check(options: DecisionOptions) -> None:
         )
 
 
-WRAPPERS = ("CalibratedClassifierCV", "FixedThresholdClassifier", "FrozenEstimator")
+# scikit-learn's wrappers around a fitted algorithm, and the attribute that holds it
+WRAPPERS = {
+    "CalibratedClassifierCV": "estimator",
+    "FixedThresholdClassifier": "estimator",
+    "FrozenEstimator": "estimator",
+    "TransformedTargetRegressor": "regressor",
+}
 
 
 def calibrate(algorithm: Any, method: str, rows: Any, target: Any) -> Any:
@@ -118,16 +124,19 @@ def unwrap_layers(last: Any) -> Iterator[Any]:
     yield last
     # by name: to compare with the classes would import sklearn.calibration for every model
     if type(last).__name__ in WRAPPERS and type(last).__module__.startswith("sklearn."):
-        yield from unwrap_layers(last.estimator)
+        inner = getattr(last, WRAPPERS[type(last).__name__])
+        # around an algorithm that is not frozen it is the user's own algorithm
+        if type(last).__name__ != "TransformedTargetRegressor" or type(inner).__name__ == "FrozenEstimator":
+            yield from unwrap_layers(inner)
 
 
 def unwrap(last: Any) -> Any:
-    """Return the algorithm within calibration and threshold."""
+    """Return the algorithm within calibration, threshold and transformation of the target."""
     return list(unwrap_layers(last))[-1]
 
 
 def rewrap(last: Any, algorithm: Any) -> Any:
-    """Return another algorithm within the calibration and threshold of `last`."""
+    """Return another algorithm within the wrappers of `last`."""
     wrapped = unwrap(last)
     # the memo of deepcopy replaces one object in the copy, however deep the wrappers hold it
     return algorithm if last is wrapped else deepcopy(last, {id(wrapped): algorithm})

@@ -99,7 +99,7 @@ def write_archive(content: Any, file: Path) -> None:
 
 
 def last_step(model: Any) -> Any:
-    """Return the algorithm of a pipeline, or the model itself, without calibration and threshold."""
+    """Return the algorithm of a pipeline, or the model itself, without calibration, threshold and target transform."""
     return unwrap(model[-1] if hasattr(model, "steps") else model)
 
 
@@ -261,6 +261,7 @@ FAMILIES: dict[str, str] = {
     "sklearn._loss.loss": "HalfTweedieLoss HalfTweedieLossIdentity",
     "sklearn.calibration": "CalibratedClassifierCV _CalibratedClassifier _SigmoidCalibration _TemperatureScaling",
     "sklearn.compose._column_transformer": "ColumnTransformer",
+    "sklearn.compose._target": "TransformedTargetRegressor",
     "sklearn.decomposition._truncated_svd": "TruncatedSVD",
     "sklearn.discriminant_analysis": "LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis",
     "sklearn.dummy": "DummyClassifier DummyRegressor",
@@ -303,8 +304,9 @@ FAMILIES: dict[str, str] = {
     "sklearn.neural_network._multilayer_perceptron": "MLPClassifier MLPRegressor",
     "sklearn.neural_network._stochastic_optimizers": "AdamOptimizer SGDOptimizer",
     "sklearn.pipeline": "Pipeline",
-    "sklearn.preprocessing._data": "StandardScaler",
+    "sklearn.preprocessing._data": "PowerTransformer StandardScaler",
     "sklearn.preprocessing._encoders": "OneHotEncoder OrdinalEncoder",
+    "sklearn.preprocessing._function_transformer": "FunctionTransformer",
     "sklearn.preprocessing._label": "LabelBinarizer LabelEncoder",
     "sklearn.preprocessing._target_encoder": "TargetEncoder",
     "sklearn.svm._classes": "LinearSVC LinearSVR SVC SVR",

@@ -16,6 +16,7 @@ from runtree.training.checkpoints import Checkpoints
 from runtree.training.fit_plan import FitOptions, FitPlan
 from runtree.training.history import split_name, trim_history
 from runtree.training.stopping import DEFAULT_DIVERGENCE_FACTOR, Divergence, NoImprovement, StopRules
+from runtree.training.target import learn_target, original_units
 
 Rows = tuple[Any, Any]
 
@@ -23,11 +24,14 @@ Rows = tuple[Any, Any]
 def make_scorer(
     run: ActiveRun, chosen: Sequence[Metric], splits: Mapping[str, Rows]
 ) -> Callable[[Any], dict[str, float]]:
-    """Return a function that scores a model on the monitored splits: ``train_loss``, ``validation_roc_auc`` …"""
+    """Return a function that scores a model on the monitored splits: ``train_loss``, ``validation_roc_auc`` …
+
+    Where the algorithm learns a transformed target, its predictions are scored in original units.
+    """
     from joblib import parallel_config
     from sklearn import config_context
 
-    classes = run.data.classes
+    classes, transformer = run.data.classes, learn_target(run, splits["train"][1])
     # encoded once before the fit and not in each check
     encoded = {
         split: (rows, encode_labels(target, classes) if classes else target.astype(float))
@@ -39,7 +43,7 @@ def make_scorer(
         # one thread and no validation: a check of few rows would spend most of its time in either
         with parallel_config("sequential"), config_context(assume_finite=True, skip_parameter_validation=True):
             for split, (rows, y_true) in encoded.items():
-                predictions = predict_once(model, rows, y_true, classes)
+                predictions = predict_once(model, rows, y_true, classes, transformer)
                 values[f"{split}_loss"] = loss(predictions)
                 values |= {f"{split}_{name}": value for name, value in predictions.values(chosen).items()}
         return values
@@ -47,14 +51,14 @@ def make_scorer(
     return score
 
 
-def predict_once(model: Any, rows: Any, y_true: Any, classes: tuple[Any, ...]) -> Predictions:
+def predict_once(model: Any, rows: Any, y_true: Any, classes: tuple[Any, ...], transformer: Any = None) -> Predictions:
     """Predict rows once: the class with the highest probability is the prediction, which saves a second pass."""
     score = predict_proba(model, rows, classes) if classes else None
     if score is not None:
         # ties go to the first class, as by the argmax in scikit-learn's own `predict`
         return Predictions(y_true, score.argmax(axis=1), score, classes)
     y_pred = model.predict(rows)
-    y_pred = encode_labels(y_pred, classes) if classes else y_pred.astype(float).ravel()
+    y_pred = encode_labels(y_pred, classes) if classes else original_units(transformer, y_pred.astype(float).ravel())
     return Predictions(y_true, y_pred, None, classes)
 
 

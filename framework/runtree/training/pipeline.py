@@ -13,6 +13,7 @@ from runtree.training.fit_plan import fit_parameters
 from runtree.training.model_files import SkopsStore
 from runtree.training.monitor import Rows, hold_out_rows, make_fold_callback
 from runtree.training.stopping import StopRules
+from runtree.training.target import learn_target, transform_target, wrap_target
 
 TABULAR = "type: preprocess=tabular"
 
@@ -33,8 +34,15 @@ def make_preprocess(run: ActiveRun) -> Any:
 
 
 def fit_algorithm(run: ActiveRun, algorithm: Any, train: Rows, monitored: Rows | None, report: Report) -> None:
-    """Fit an algorithm by its own `fit`, or iteration by iteration with the stepper of its fit plan."""
+    """Fit an algorithm by its own `fit`, or iteration by iteration with the stepper of its fit plan.
+
+    It learns the transformed target, if `target.transform` asks for one; `monitored` and `report` have the original.
+    """
     (rows, target), stepper = train, run.plan.stepper
+    transformer = learn_target(run, target)
+    if transformer is not None:
+        target = transform_target(transformer, target)
+        monitored = monitored and (monitored[0], transform_target(transformer, monitored[1]))
     parameters = fit_parameters(algorithm)
     extra: dict[str, Any] = {"report": report} if "report" in parameters and run.plan.steps else {}
     if "validation" in parameters and monitored is not None:
@@ -69,7 +77,7 @@ def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
     train, monitored = hold_out_rows(run, (preprocess.fit_transform(features, target), target), None)
     callback = make_fold_callback(run, train, monitored) if run.plan.steps else None
     fit_algorithm(run, algorithm, train, monitored, callback or UNWATCHED)
-    return Pipeline([("preprocess", preprocess), ("algorithm", reapply_decision(run, algorithm, train))])
+    return Pipeline([("preprocess", preprocess), ("algorithm", _wrap_again(run, algorithm, train))])
 
 
 def refit_pipeline_on(run: ActiveRun, rows: Any, iterations: int | None) -> Any:
@@ -89,7 +97,12 @@ def refit_pipeline_on(run: ActiveRun, rows: Any, iterations: int | None) -> Any:
     # one check, at the last iteration: nothing is recorded, and there are no rows to stop by
     callback = FitCallback(StopRules(), every=iterations, bound=iterations) if iterations else UNWATCHED
     fit_algorithm(run, algorithm, train, None, callback)
-    return Pipeline([("preprocess", preprocess), ("algorithm", reapply_decision(run, algorithm, train))])
+    return Pipeline([("preprocess", preprocess), ("algorithm", _wrap_again(run, algorithm, train))])
+
+
+def _wrap_again(run: ActiveRun, algorithm: Any, train: Rows) -> Any:
+    """Return an algorithm that was fitted again: its target is learnt anew, calibration and threshold are not."""
+    return reapply_decision(run, algorithm, train) if run.data.classes else wrap_target(run, algorithm, train[1])
 
 
 def _explain_errors(work: Callable[[], Any], run: ActiveRun, algorithm: Any) -> None:
