@@ -69,7 +69,7 @@ class PartialFitStepper:
             return f"algorithm.{name}={str(value).lower()} is not supported when epochs are monitored"
         return None
 
-    def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
+    def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store, sample_weight: Any = None) -> None:
         """Fit and report each epoch."""
         seed, generator = algorithm.random_state, check_random_state(algorithm.random_state)
         if report.start is not None:
@@ -77,17 +77,19 @@ class PartialFitStepper:
             generator = read_generator(report.start)
         algorithm.random_state = generator
         try:
-            self._epochs(algorithm, X, y, report, store, seed)
+            self._epochs(algorithm, X, y, report, store, seed, _weights(sample_weight))
             if report.best is not None:
                 restore_state(algorithm, report.best, store)
         finally:
             algorithm.random_state = seed
 
-    def _epochs(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store, seed: Any) -> None:
+    def _epochs(
+        self, algorithm: Any, X: Any, y: Any, report: Report, store: Store, seed: Any, weights: dict[str, Any]
+    ) -> None:
         classes = {"classes": np.unique(y)} if is_classifier(algorithm) else {}
         done = int(getattr(algorithm, "epochs_", 0)) if report.start is not None else 0
         for step in range(done + 1, algorithm.max_iter + 1):
-            algorithm.partial_fit(X, y, **classes)
+            algorithm.partial_fit(X, y, **classes, **weights)
             algorithm.epochs_ = step
 
             def save(folder: Path) -> None:
@@ -101,6 +103,11 @@ class PartialFitStepper:
                 step, model=algorithm, snapshot=lambda: copy_state(algorithm), save=save, **_learning_rate(algorithm)
             ):
                 return
+
+
+def _weights(sample_weight: Any) -> dict[str, Any]:
+    """Return the keyword of a fit; none for rows that count alike, as a few parameters refuse any weights."""
+    return {} if sample_weight is None else {"sample_weight": sample_weight}
 
 
 def _learning_rate(algorithm: Any) -> dict[str, float]:
@@ -124,7 +131,7 @@ class WarmStartStepper:
         """Return None: all parameters are supported."""
         return None
 
-    def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
+    def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store, sample_weight: Any = None) -> None:
         """Fit and report the trees that are due."""
         bound = algorithm.max_iter
         if report.start is not None:
@@ -133,7 +140,7 @@ class WarmStartStepper:
         try:
             while grown < bound:
                 due = next(step for step in count(grown + 1) if step >= bound or report.due(step))
-                algorithm.set_params(max_iter=due, warm_start=grown > 0).fit(X, y)
+                algorithm.set_params(max_iter=due, warm_start=grown > 0).fit(X, y, **_weights(sample_weight))
                 grown = int(algorithm.n_iter_)
                 ends = report(
                     grown,
@@ -173,7 +180,7 @@ class MonitorStepper:
             return "algorithm.n_iter_no_change stops the fit itself"
         return None
 
-    def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
+    def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store, sample_weight: Any = None) -> None:
         """Fit and report each tree."""
         if report.start is not None:
             restore_state(algorithm, report.start, store)
@@ -192,7 +199,7 @@ class MonitorStepper:
             )
 
         try:
-            algorithm.fit(X, y, monitor=monitor)
+            algorithm.fit(X, y, monitor=monitor, **_weights(sample_weight))
         finally:
             algorithm.warm_start = False
         if isinstance(report.best, Path):
@@ -228,14 +235,14 @@ class CallbackStepper:
         """Return why: scikit-learn supports callbacks for one solver only."""
         return None if algorithm.solver == "lbfgs" else f"algorithm.solver={algorithm.solver} reports no iterations"
 
-    def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store) -> None:
+    def fit(self, algorithm: Any, X: Any, y: Any, report: Report, store: Store, sample_weight: Any = None) -> None:
         """Fit and report each iteration."""
         listener = IterationCallback(report)
         algorithm.set_callbacks(listener)
         try:
             with catch_warnings():
                 filterwarnings("ignore", message="(?s).*StopIteration", category=ConvergenceWarning)
-                algorithm.fit(X, y)
+                algorithm.fit(X, y, **_weights(sample_weight))
         finally:
             algorithm.set_callbacks()
         if report.best is not None:

@@ -216,6 +216,9 @@ def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:
         ),
     ]
     lines[1:1] = [("note", note) for note in first_notes([*data.notes, *split.notes])]
+    if sampled := run.metadata.get("imbalance"):
+        rows_of_classes = ", ".join(f"{count:,} of {label}" for label, count in sampled["classes"].items())
+        lines.append(("resample", f"{sampled['method']}: {sampled['rows']:,} train rows, then {rows_of_classes}"))
     if run.fit_summary.get("reason"):
         lines.append(("stopped", format_fit_end(run.fit_summary)))
     if run.fit_summary.get("refit"):

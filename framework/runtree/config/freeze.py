@@ -27,7 +27,7 @@ FOLDER_NAME = r"(?!\.)[A-Za-z0-9._-]{1,128}"
 
 
 GROUPS = ("data", "preprocess", "algorithm", "evaluator", "compute", "tuner")
-BLOCKS = ("experiment", "objective", "fit", "decision", "target")  # mappings of which no file is chosen
+BLOCKS = ("experiment", "objective", "fit", "decision", "target", "imbalance")  # mappings of which no file is chosen
 
 
 def check_blocks(config: Mapping[str, Any]) -> None:

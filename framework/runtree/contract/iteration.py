@@ -126,7 +126,11 @@ class Store(Protocol):
 
 
 class Stepper(Protocol):
-    """Fits a third-party algorithm step by step; `algorithm.iterations._target_` names it."""
+    """Fits a third-party algorithm step by step; `algorithm.iterations._target_` names it.
+
+    Its `fit` may take one more keyword, ``sample_weight`` of shape (rows,); without it `imbalance.class_weight` is
+    refused.
+    """
 
     def refuses(self, algorithm: Any) -> str | None:
         """Return why this algorithm has no steps with its parameters; None if it has."""

@@ -16,6 +16,7 @@ from runtree.training.decision import apply_decision, read_decision
 from runtree.training.fit_plan import fit_parameters
 from runtree.training.fold_context import build_variant
 from runtree.training.fold_runner import PipelineFoldRunner
+from runtree.training.imbalance import resample_rows
 from runtree.training.monitor import Rows, check_monitored, hold_out_rows, make_callback, summarize_fit
 from runtree.training.pipeline import fit_algorithm, fit_preprocess, refit_pipeline
 from runtree.training.target import wrap_target
@@ -57,6 +58,7 @@ def fit(run: ActiveRun) -> Any:
     wants_validation = plan.steps or "validation" in fit_parameters(algorithm)
     validation = _validation_rows(run, preprocess) if wants_validation else None
     train, monitored = hold_out_rows(run, (features, target), validation)
+    train = resample_rows(run, train)
     check_monitored(plan.options, monitored is not None)
     callback = make_callback(run, train, monitored) if plan.steps else None
     fit_algorithm(run, algorithm, train, monitored, callback or UNWATCHED)

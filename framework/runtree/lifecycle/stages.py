@@ -43,6 +43,7 @@ from runtree.tables.fingerprint import check_pin
 from runtree.training.active_run import ActiveRun
 from runtree.training.decision import check_decision, read_decision
 from runtree.training.fit_plan import make_fit_plan, resolve_fit_options
+from runtree.training.imbalance import check_imbalance
 from runtree.training.target import check_target
 
 log = logging.getLogger(__name__)
@@ -242,6 +243,7 @@ def check_stage(run: ActiveRun) -> None:
     run.evaluator = build_evaluator(run)
     check_decision(run)
     check_target(run)
+    check_imbalance(run)
     # now, and not when the model is saved: the files may be edited while the run lasts
     named = str(config["algorithm"].get("path") or "").replace(":", ".")
     targets = (*find_targets(config), *([named] if named else []))

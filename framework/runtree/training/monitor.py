@@ -15,6 +15,7 @@ from runtree.training.callback import FitCallback
 from runtree.training.checkpoints import Checkpoints
 from runtree.training.fit_plan import FitOptions, FitPlan
 from runtree.training.history import split_name, trim_history
+from runtree.training.imbalance import class_weights
 from runtree.training.stopping import DEFAULT_DIVERGENCE_FACTOR, Divergence, NoImprovement, StopRules
 from runtree.training.target import learn_target, original_units
 
@@ -32,6 +33,9 @@ def make_scorer(
     from sklearn import config_context
 
     classes, transformer = run.data.classes, learn_target(run, splits["train"][1])
+    weights = class_weights(run, splits["train"][1])
+    # in the order of the codes; without, all rows of the loss count alike
+    by_code = None if weights is None else [weights.get(label, 0.0) for label in classes]
     # encoded once before the fit and not in each check
     encoded = {
         split: (rows, encode_labels(target, classes) if classes else target.astype(float))
@@ -44,7 +48,7 @@ def make_scorer(
         with parallel_config("sequential"), config_context(assume_finite=True, skip_parameter_validation=True):
             for split, (rows, y_true) in encoded.items():
                 predictions = predict_once(model, rows, y_true, classes, transformer)
-                values[f"{split}_loss"] = loss(predictions)
+                values[f"{split}_loss"] = loss(predictions, by_code)
                 values |= {f"{split}_{name}": value for name, value in predictions.values(chosen).items()}
         return values
 
@@ -62,8 +66,8 @@ def predict_once(model: Any, rows: Any, y_true: Any, classes: tuple[Any, ...], t
     return Predictions(y_true, y_pred, None, classes)
 
 
-def loss(predictions: Predictions) -> float:
-    """Return the loss for an algorithm that does not report its own.
+def loss(predictions: Predictions, weights: Sequence[float] | None = None) -> float:
+    """Return the loss for an algorithm that does not report its own; `weights` are those of the classes, by code.
 
     For classification the log loss, with probabilities clipped at the type's epsilon, or the error rate if the model
     gives no probabilities. For regression the mean squared error, in squared units of the target.
@@ -72,10 +76,14 @@ def loss(predictions: Predictions) -> float:
 
     if not predictions.classes:
         return float(np.mean((predictions.y_true - predictions.y_pred) ** 2))
+    row_weights = None if weights is None else np.asarray(weights)[predictions.y_true]
+    if row_weights is not None and not row_weights.any():  # rows of classes without weight
+        row_weights = None
     if predictions.score is None:
-        return float(np.mean(predictions.y_true != predictions.y_pred))
+        return float(np.average(predictions.y_true != predictions.y_pred, weights=row_weights))
     of_true_class = predictions.score[np.arange(len(predictions.y_true)), predictions.y_true]
-    return float(-np.mean(np.log(np.clip(of_true_class, np.finfo(of_true_class.dtype).eps, 1.0))))
+    logs = np.log(np.clip(of_true_class, np.finfo(of_true_class.dtype).eps, 1.0))
+    return float(-np.average(logs, weights=row_weights))
 
 
 def monitored_metrics(options: FitOptions, run: ActiveRun) -> list[Metric]:

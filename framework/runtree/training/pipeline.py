@@ -10,6 +10,7 @@ from runtree.training.active_run import ActiveRun
 from runtree.training.callback import FitCallback
 from runtree.training.decision import reapply_decision, unwrap
 from runtree.training.fit_plan import fit_parameters
+from runtree.training.imbalance import resample_rows, row_weights
 from runtree.training.model_files import SkopsStore
 from runtree.training.monitor import Rows, hold_out_rows, make_fold_callback
 from runtree.training.stopping import StopRules
@@ -44,14 +45,17 @@ def fit_algorithm(run: ActiveRun, algorithm: Any, train: Rows, monitored: Rows |
         target = transform_target(transformer, target)
         monitored = monitored and (monitored[0], transform_target(transformer, monitored[1]))
     parameters = fit_parameters(algorithm)
-    extra: dict[str, Any] = {"report": report} if "report" in parameters and run.plan.steps else {}
+    weights = row_weights(run, train[1])
+    extra: dict[str, Any] = {} if weights is None else {"sample_weight": weights}
+    of_stepper = dict(extra)
+    extra |= {"report": report} if "report" in parameters and run.plan.steps else {}
     if "validation" in parameters and monitored is not None:
         extra["validation"] = monitored
     fault: BaseException | None = None
     try:
         if stepper is not None:
             store = SkopsStore(f"{type(algorithm).__module__}.{type(algorithm).__qualname__}")
-            _explain_errors(lambda: stepper.fit(algorithm, rows, target, report, store), run, algorithm)
+            _explain_errors(lambda: stepper.fit(algorithm, rows, target, report, store, **of_stepper), run, algorithm)
         else:
             _explain_errors(lambda: algorithm.fit(rows, target, **extra), run, algorithm)
     except BaseException as error:
@@ -75,6 +79,7 @@ def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
     # the rows to monitor come out of the fold's train rows, after a preprocessing that has seen them: monitored rows
     # stop the fit, and do not judge the model
     train, monitored = hold_out_rows(run, (preprocess.fit_transform(features, target), target), None)
+    train = resample_rows(run, train)
     callback = make_fold_callback(run, train, monitored) if run.plan.steps else None
     fit_algorithm(run, algorithm, train, monitored, callback or UNWATCHED)
     return Pipeline([("preprocess", preprocess), ("algorithm", _wrap_again(run, algorithm, train))])
@@ -93,7 +98,7 @@ def refit_pipeline_on(run: ActiveRun, rows: Any, iterations: int | None) -> Any:
 
     preprocess, algorithm = clone(run.model[0]), clone(unwrap(run.model[-1]))
     target = run.data.target.iloc[rows].to_numpy()
-    train = preprocess.fit_transform(run.data.features.iloc[rows], target), target
+    train = resample_rows(run, (preprocess.fit_transform(run.data.features.iloc[rows], target), target))
     # one check, at the last iteration: nothing is recorded, and there are no rows to stop by
     callback = FitCallback(StopRules(), every=iterations, bound=iterations) if iterations else UNWATCHED
     fit_algorithm(run, algorithm, train, None, callback)

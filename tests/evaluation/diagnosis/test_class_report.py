@@ -28,12 +28,12 @@ def test_a_weak_class_is_named_with_the_class_it_is_predicted_as(context, answer
     predicted[60:100] = 2
     told = {
         one.name: one
-        for one in class_findings(made(context, answers, truth, predicted, algorithm={"class_weight": None}))
+        for one in class_findings(made(context, answers, truth, predicted, algorithm={"name": "logistic"}))
     }
     assert told["weak class"].level == "warning"
     assert "recall of 'pear' is 33%" in told["weak class"].says
     assert "mostly predicted as 'plum'" in told["weak class"].says
-    assert told["weak class"].advice.endswith("algorithm.class_weight=balanced")
+    assert told["weak class"].advice.endswith("imbalance.class_weight=balanced")
     assert told["confused pair"].values["classes"] == ["pear", "plum"]
 
 

@@ -1,10 +1,11 @@
 """Precision and recall of each class, classes with low recall, and the pair of classes that is confused most."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.types import Finding
 from runtree.evaluation.context import EvaluationContext
+from runtree.training.imbalance import WEIGHTED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,9 +118,11 @@ def _weak_classes(context: EvaluationContext, report: "list[ClassRow]", split: s
 
 
 def _recall_advice(context: EvaluationContext) -> str:
-    node: Mapping[str, Any] = context.run.config.to_dict()["algorithm"]
-    if "class_weight" in node and node["class_weight"] is None:
-        return "give rare classes more weight: algorithm.class_weight=balanced"
+    config = context.run.config.to_dict()
+    block = config.get("imbalance") or {}
+    weighted = any((config["algorithm"].get("class_weight"), block.get("class_weight"), block.get("resample")))
+    if not weighted and config["algorithm"].get("name") in WEIGHTED:
+        return "give rare classes more weight: imbalance.class_weight=balanced"
     if len(context.run.data.classes) == 2 and not context.run.metadata.get("decision"):
         return "predict it from a lower probability: decision.threshold=balanced_accuracy"
     return "get more rows of it, or columns that separate it from the other"
