@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from runtree.checks.rows import check_duplicates
 from runtree.checks.table import (
     check_classes,
     check_constant,
-    check_duplicates,
     check_groups,
     check_identifiers,
     check_missing,

@@ -10,7 +10,7 @@ from scored_runs import people, scored
 
 from runtree.contract.errors import ConfigError, MissingError
 from runtree.contract.predictions import Predictions
-from runtree.evaluation.fairness import gap_interval, group_labels, measure_fairness, resample_groups
+from runtree.evaluation.fairness import gap_interval, measure_fairness, resample_groups
 from runtree.statistics.metrics import BUILTIN
 
 CATALOGUE = {metric.name: metric for metric in BUILTIN}
@@ -100,36 +100,6 @@ def test_where_no_two_groups_can_be_compared_the_gate_is_shut(frame, folder):
     more = ["evaluator.fairness.columns=[same]", "evaluator.fairness.max_gap=0.5"]
     [found] = measure_fairness(scored(folder, "algorithm=logistic", *more, table=people().assign(same="x")))
     assert (found["passed"], found["gaps"]) == (False, [])
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (pd.Series(["a", None, "b"]), ["a", "missing", "b"]),
-        (pd.Series([True, False]), ["True", "False"]),
-        (pd.Series([1, 2, 1]), ["1", "2", "1"]),
-        (pd.Series([0.5, None]), ["0.5", "missing"]),
-        (pd.Series([0.05068011873981862]), ["0.0506801"]),
-    ],
-)
-def test_few_values_are_groups_themselves(values, expected):
-    assert group_labels(values).tolist() == expected
-
-
-def test_many_numbers_are_binned_by_quarters_and_rare_levels_gathered():
-    numbers = group_labels(pd.Series([*range(100), None]))
-    assert numbers.value_counts().to_dict() == {
-        "<= 24.75": 25,
-        "24.75 to 49.5": 25,
-        "49.5 to 74.25": 25,
-        "> 74.25": 25,
-        "missing": 1,
-    }
-    days = group_labels(pd.Series(pd.date_range("2026-01-01", periods=40)))
-    assert days.iloc[0] == "<= 2026-01-10 18:00:00"
-    words = group_labels(pd.Series([f"level {min(row // 4, 29)}" for row in range(200)]))
-    assert words.nunique() == 20
-    assert "others" in set(words)
 
 
 @pytest.mark.slow

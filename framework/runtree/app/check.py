@@ -11,6 +11,7 @@ from runtree.app.application import App, typed_words
 from runtree.checks.context import CheckState
 from runtree.checks.registry import CheckOutcome
 from runtree.contract.errors import RequestError
+from runtree.contract.types import Table
 from runtree.training.active_run import ActiveRun
 
 if TYPE_CHECKING:
@@ -78,11 +79,25 @@ def compose(app: App, flags: argparse.Namespace) -> "FrozenConfig":
         raise translate_error(error, flags.overrides, app.catalogue) from error
 
 
+def load_table(app: App, flags: argparse.Namespace) -> Table:
+    """Return the table of a command line, read as a run reads it.
+
+    Raises
+    ------
+    RuntreeError
+        What `train` would raise before its split.
+    """
+    from runtree.lifecycle.load import load
+
+    return load(compose(app, flags).config, app.allow_list(typed_words(flags)))
+
+
 def _run_all(
     app: App, frozen: "FrozenConfig", flags: argparse.Namespace, folder: Path, on_start: OnStart
 ) -> CheckReport:
     from runtree.checks.context import make_check_context
     from runtree.checks.registry import run_checks
+    from runtree.checks.schema import STAGE as SCHEMA
     from runtree.config.build import build
     from runtree.config.resources import compute_arguments
     from runtree.lifecycle.stages import run_stage, stages_before_fit
@@ -95,7 +110,8 @@ def _run_all(
     # without a cache and without records: nothing of the run is used a second time
     run = ActiveRun(frozen.config, folder, app.plugins, allow_list, known)
     run.metadata |= compute.describe()
-    for stage in stages_before_fit(app.plugins, frozen.config):
+    # the schema is one of the checks here, and not the end of them
+    for stage in (one for one in stages_before_fit(app.plugins, frozen.config) if one.name != SCHEMA):
         on_start(stage.name)
         run_stage(stage, run)
     context = make_check_context(run, compute.session)

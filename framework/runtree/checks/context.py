@@ -143,6 +143,12 @@ class CheckContext:
         """The splits that have rows of their own: no validation split under cross-validation."""
         return [split for split in SPLITS if split != "validation" or self.run.evaluator.holds_out]
 
+    @property
+    def sensitive(self) -> tuple[str, ...]:
+        """The columns whose groups are compared: `evaluator.fairness.columns`."""
+        fairness = self.run.config.to_dict()["evaluator"].get("fairness") or {}
+        return tuple(map(str, fairness.get("columns") or ()))
+
     @cached_property
     def model(self) -> "Pipeline":
         """The pipeline, fitted on the sampled train rows."""

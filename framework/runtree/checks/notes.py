@@ -6,11 +6,16 @@ A leak that is known after the fit has cost the fit, and one that only `runtree 
 import logging
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 
 from runtree.checks.context import make_check_context
 from runtree.checks.leakage import check_suspects
 from runtree.checks.registry import Check, run_checks
+from runtree.checks.rows import MIN_TOLD_SHARE, check_contradictions, check_duplicates, check_imbalance
+from runtree.checks.schema import STAGE as SCHEMA
+from runtree.checks.schema import hold_to_schema
 from runtree.checks.table import check_classes, check_groups, check_identifiers, check_time
+from runtree.checks.values import check_outliers
 from runtree.contract.run import Stage
 from runtree.contract.types import SPLITS, Finding
 from runtree.training.active_run import ActiveRun
@@ -21,6 +26,18 @@ log = logging.getLogger(__name__)
 CHEAP_CHECKS: tuple[Check, ...] = (
     Check("leakage", "Does one of the most telling columns predict the target?", check_suspects),
     Check("identifiers", "Is a column an identifier of its rows?", check_identifiers),
+    Check("outliers", "Are numbers far outside the others of their column?", check_outliers),
+    Check(
+        "contradictions",
+        "Have many rows with the same features another target?",
+        partial(check_contradictions, least=MIN_TOLD_SHARE),
+    ),
+    Check(
+        "duplicates",
+        "Are many rows of other splits also train rows?",
+        partial(check_duplicates, least=MIN_TOLD_SHARE),
+    ),
+    Check("imbalance", "Is a class rare?", check_imbalance),
     Check("classes", "Does every split have every class?", check_classes),
     Check("groups", "Is every group in one split?", check_groups),
     Check("time", "Are the train rows earlier than all others?", check_time),
@@ -28,8 +45,11 @@ CHEAP_CHECKS: tuple[Check, ...] = (
 
 
 def stages() -> list[Stage]:
-    """Return the stage that the checks add to those of a run."""
-    return [Stage("check_table", note_table, after="split", before="fit")]
+    """Return the stages that the checks add to those of a run."""
+    return [
+        Stage(SCHEMA, hold_to_schema, after="load", before="check"),
+        Stage("check_table", note_table, after="split", before="fit"),
+    ]
 
 
 def note_table(run: ActiveRun) -> None:
@@ -39,7 +59,7 @@ def note_table(run: ActiveRun) -> None:
     """
     if not run.records or run.scored_splits != SPLITS:
         return
-    run.table_findings = tuple(table_findings(run))
+    run.table_findings += tuple(table_findings(run))
     for finding in run.table_findings:
         log.warning("%s", note_text(finding))
 

@@ -8,16 +8,18 @@ from runtree.checks.context import CheckContext, CheckResult, error_result, skip
 from runtree.checks.leakage import check_leakage
 from runtree.checks.learning import check_learns, check_one_batch, check_shuffled
 from runtree.checks.pipeline import check_repeats, check_shapes
+from runtree.checks.rows import check_contradictions, check_copies, check_duplicates, check_imbalance
+from runtree.checks.schema import check_schema
 from runtree.checks.table import (
     check_classes,
     check_constant,
-    check_duplicates,
     check_groups,
     check_identifiers,
     check_missing,
     check_reading,
     check_time,
 )
+from runtree.checks.values import check_drift, check_missing_by_group, check_outliers
 from runtree.contract.errors import raise_if_ours
 
 
@@ -49,15 +51,22 @@ class CheckOutcome:
 
 
 CHECKS: tuple[Check, ...] = (
+    Check("schema", "Is the table as its schema declares?", check_schema),
     Check("shapes", "Do splits, features and predictions fit together?", check_shapes),
     Check("missing", "Are missing or infinite values left after preprocessing?", check_missing),
     Check("reading", "Is every column read as the type that it looks like?", check_reading),
     Check("constant", "Does every column vary?", check_constant),
     Check("identifiers", "Is a column an identifier of its rows?", check_identifiers),
+    Check("outliers", "Are numbers far outside the others of their column?", check_outliers),
+    Check("missing by group", "Is a column missing more often in some classes or groups?", check_missing_by_group),
+    Check("copies", "Does a row occur more than once?", check_copies),
+    Check("contradictions", "Have rows with the same features another target?", check_contradictions),
     Check("duplicates", "Are rows of other splits also train rows?", check_duplicates),
     Check("classes", "Does every split have every class?", check_classes),
+    Check("imbalance", "Is a class rare?", check_imbalance),
     Check("groups", "Is every group in one split?", check_groups),
     Check("time", "Are the train rows earlier than all others?", check_time),
+    Check("drift", "Are the other splits like the train split?", check_drift),
     Check("leakage", "Does a single column predict the target?", check_leakage),
     Check("learns", "Is the pipeline better than a dummy?", check_learns, needs_fit=True),
     Check("shuffled", "Does the score fall to chance level on permuted labels?", check_shuffled, needs_fit=True),

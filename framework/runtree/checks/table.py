@@ -156,23 +156,6 @@ def _class_advice(context: CheckContext, split: str) -> str:
     return f"make it larger: data.{split}_size=0.3, or collect or drop rare classes"
 
 
-def check_duplicates(context: CheckContext) -> CheckResult:
-    """Warn of validation and test rows whose features also occur in the train split."""
-    from pandas.util import hash_pandas_object
-
-    # 64-bit hashes: a chance collision among a million rows has a probability of 3 in 100 million
-    hashes = hash_pandas_object(context.run.data.features, index=False)
-    train = hashes.iloc[context.run.split.train]
-    repeated = {split: hashes.iloc[context.run.split.rows(split)].isin(train) for split in context.splits[1:]}
-    shares = [f"{same.sum():,} {split} rows ({same.mean():.1%})" for split, same in repeated.items() if same.any()]
-    if not shares:
-        return passed("no row of another split occurs in the train split")
-    return warned(
-        f"the features of {', '.join(shares)} also occur in the train split",
-        "drop repeated rows, or keep them together: data.group=COLUMN",
-    )
-
-
 def check_groups(context: CheckContext) -> CheckResult:
     """Fail if a group has rows in two splits."""
     column = context.run.data.groups

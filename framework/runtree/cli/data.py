@@ -1,4 +1,4 @@
-"""`runtree data`: the tables that runs have used, and their versions."""
+"""`runtree data`: a table before it is used, and the versions of the tables that runs have used."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtree.cli.completion import complete_override
 from runtree.cli.format import command, format_age, next_steps, outputs_option, pluralize
 from runtree.cli.tables import print_json, print_table
 
@@ -15,11 +16,21 @@ if TYPE_CHECKING:
 SCHEMA = 1
 SHOWN = 12  # digits of a fingerprint
 
-HELP = """The tables that runs have used.
+HELP = """A table, before it is used, and the tables that runs have used.
 
 \b
-  runtree data versions
+  runtree data infer-schema data=csv data.path=orders.csv data.target=churned > conf/schema/orders.yaml
   runtree data versions orders
+"""
+
+SCHEMA_HELP = """Print a schema that a table passes, to edit and to choose with schema=NAME.
+
+It takes the arguments of `runtree train` that say what the table is. Every column is listed with its type, whether it
+may be missing, and the range or the values that it has today: widen them to what is possible.
+
+\b
+  runtree data infer-schema data=csv data.path=orders.csv data.target=churned > conf/schema/orders.yaml
+  runtree train data=csv data.path=orders.csv data.target=churned schema=orders
 """
 
 VERSIONS_HELP = """List the versions of a table: rows, what changed since the version before, and the runs on it.
@@ -32,6 +43,23 @@ it, all tables are listed. A version is what was read: another type or column le
 @click.group("data", help=HELP)
 def data_command() -> None:
     pass
+
+
+@data_command.command(
+    "infer-schema",
+    help=SCHEMA_HELP,
+    short_help="Print a schema that a table passes.",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("overrides", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_override)
+def infer_schema_command(overrides: tuple[str, ...]) -> None:
+    from runtree.app import App
+    from runtree.app.check import load_table
+    from runtree.checks.schema import infer_schema
+    from runtree.config.hydra_engine import parse_flags
+
+    # as it is: the output becomes a file, and must not be laid out for a terminal
+    click.echo(infer_schema(load_table(App(), parse_flags(overrides))), nl=False)
 
 
 @data_command.command("versions", help=VERSIONS_HELP, short_help="List the versions of a table, and the runs on each.")

@@ -46,7 +46,8 @@ Exit code 3: a bound of evaluator.benchmark.metrics, the run's or one that is ty
     type=click.Choice(["refuse", "missing"]),
     default="refuse",
     show_default=True,
-    help="What to do with a value that is no number or date where the model needs one, or a missing column.",
+    help="What to do with a value that is no number or date where the model needs one, a missing column, or a row "
+    "that is against the schema of the model.",
 )
 @click.option(
     "--trained/--no-trained",

@@ -34,7 +34,8 @@ model was trained with them is refused. CSV and Parquet files larger than memory
     type=click.Choice(["refuse", "missing"]),
     default="refuse",
     show_default=True,
-    help="What to do with a value that is no number or date where the model needs one, or a missing column.",
+    help="What to do with a value that is no number or date where the model needs one, a missing column, or a row "
+    "that is against the schema of the model.",
 )
 @click.option("--separator", metavar="MARK", help="The separator of FILE, if not that of the run's table.")
 @click.option("--decimal", metavar="MARK", help="Its decimal mark.")

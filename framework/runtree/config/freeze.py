@@ -26,7 +26,7 @@ from runtree.contract.redaction import redact
 FOLDER_NAME = r"(?!\.)[A-Za-z0-9._-]{1,128}"
 
 
-GROUPS = ("data", "preprocess", "algorithm", "evaluator", "compute", "tuner")
+GROUPS = ("data", "schema", "preprocess", "algorithm", "evaluator", "compute", "tuner")
 BLOCKS = ("experiment", "objective", "fit", "decision", "target", "imbalance")  # mappings of which no file is chosen
 
 

@@ -2,7 +2,8 @@
 
 from functools import lru_cache
 
-# where a run executes, where it is stored, who is notified, the user's own keys: none of these changes its metrics
+# where a run executes, where it is stored, who is notified, the user's own keys, what refuses a table: none of these
+# changes its metrics
 IGNORED_GROUPS = (
     "compute",
     "outputs",
@@ -13,6 +14,7 @@ IGNORED_GROUPS = (
     "extras",
     "registry",
     "encrypt",
+    "schema",
     "hydra",
 )
 # keys of the evaluator that are used after the model is scored; `evaluation/options.py` reads them

@@ -247,7 +247,7 @@ def compare_with_trained(
         if table.fingerprint != record.fingerprints.get("data"):
             return TrainedRows(notes=("the table of the run has changed: whether rows were trained on is not known",))
         parts = pd.read_parquet(plain_source(RunFolder(record.folder).predictions), columns=["row", "part"])
-        trained = replace(predictor, refuse=False).select_columns(table.features)
+        trained = replace(predictor, refuse=False, schema=None).select_columns(table.features)
     except (RuntreeError, OSError, ValueError, KeyError) as error:
         # files of the run that were moved or removed say nothing about these rows
         reason = first_line(error)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.commands import command
-from runtree.contract.errors import DataError, MissingError, NotFoundError, RequestError, first_line
+from runtree.contract.errors import DataError, GateError, MissingError, NotFoundError, RequestError, first_line
 from runtree.contract.files import create_file, read_regular
 from runtree.contract.predictions import apply_preprocessing
 from runtree.contract.protocols import Hooks
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runtree.tables.declared import Misfits
+    from runtree.tables.schema import TableSchema
 
 log = logging.getLogger(__name__)
 
@@ -97,11 +98,14 @@ class RowCounts:
         The number of missing values of each column.
     unreadable
         The number of values that are not what the model was trained with, and the first of them, by column.
+    against_schema
+        The number of rows with a fault by the schema of the model, and a sentence on the first of them, by fault.
     """
 
     rows: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     unreadable: dict[str, tuple[int, str]] = field(default_factory=dict)
+    against_schema: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def add_unreadable(self, misfits: "Misfits") -> None:
         """Count values of a column, of which the first one is kept as an example."""
@@ -113,8 +117,9 @@ class RowCounts:
 class Predictor:
     """A run's model, the contract of each column that it was trained on, how its table was read, and its classes.
 
-    With `refuse=False`, values that are no numbers or dates where the model expects them are taken as missing, and so
-    are columns that are not there.
+    Rows are held to the `schema` that the model was trained with. With `refuse=False`, values that are no numbers or
+    dates where the model expects them are taken as missing, and so are columns that are not there; what is against the
+    schema is counted.
     """
 
     model: Any
@@ -125,6 +130,7 @@ class Predictor:
     sheet: str | int = 0
     refuse: bool = True
     card: Mapping[str, Any] = field(default_factory=dict, repr=False)  # all of `model.json`
+    schema: "TableSchema | None" = None
 
     def predict(
         self, rows: "pd.DataFrame", keep: Sequence[str] = (), counts: RowCounts | None = None
@@ -178,9 +184,18 @@ class Predictor:
         changed = {name: self._read(features[name], contract, counts) for name, contract in self.columns.items()}
         changed = {name: column for name, column in changed.items() if column is not features[name]}
         features = features.assign(**changed) if changed else features
+        self._hold_to_schema(features, counts)
         counts.rows += len(features)
         counts.missing.update({str(name): int(count) for name, count in features.isna().sum().items()})
         return features
+
+    def _hold_to_schema(self, features: "pd.DataFrame", counts: RowCounts) -> None:
+        for one in self.schema.validate(features, whole=False, first=counts.rows + 1) if self.schema else ():
+            if self.refuse and one.severity == "error":
+                hint = "to predict such rows all the same, add: --unreadable missing"
+                raise GateError(f"the schema of the model: {one.says}", hint)
+            count, says = counts.against_schema.get(one.what, (0, one.says))
+            counts.against_schema[one.what] = (count + one.count, says)
 
     def _read(self, column: "pd.Series[Any]", contract: ColumnContract, counts: RowCounts) -> "pd.Series[Any]":
         from runtree.tables.declared import as_numbers, find_misfits, read_as
@@ -241,10 +256,24 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
     notes = compare_plugins(card.get("plugins"), hooks.identities, "the model was trained")
     for note in (*notes, *compare_libraries(card.get("libraries"))):
         log.warning("%s; its predictions may differ", note)
+    schema = _read_schema(card.get("schema"))
     model = hooks.first("load_model", folder=folder, format=format_name, trust=tuple(trust))
     if model is None:
         raise MissingError(f"no installed plugin reads the model format '{format_name}'", "see: runtree plugins")
-    return Predictor(model, columns, classes, declared, csv_format, sheet, card=card)
+    return Predictor(model, columns, classes, declared, csv_format, sheet, card=card, schema=schema)
+
+
+def _read_schema(node: Mapping[str, Any] | None) -> "TableSchema | None":
+    if not node:
+        return None
+    from runtree.tables.schema import read_schema
+
+    try:
+        return read_schema(node)
+    except MissingError as error:
+        # a model predicts the same without the extra that checks its rows
+        log.warning("rows are not held to the schema of the model: %s; %s", error.message, "; ".join(error.hints))
+        return None
 
 
 def typical_row(predictor: Predictor) -> "pd.DataFrame":
@@ -316,6 +345,10 @@ def row_notes(predictor: Predictor, counts: RowCounts) -> list[str]:
     notes = [
         f"{message}; {count:,} of {counts.rows:,} values were taken as missing"
         for count, message in counts.unreadable.values()
+    ]
+    notes += [
+        f"the schema of the model: {says}" + (f"; {count:,} rows in all" if f"{count:,} " not in says else "")
+        for count, says in counts.against_schema.values()
     ]
     notes += [
         f"column '{name}' is missing in all {counts.rows:,} rows; in training it was in {contract.missing:.0%}"
