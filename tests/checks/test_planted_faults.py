@@ -1,6 +1,5 @@
 """Each finding is planted in tables of 30 seeds, and found there, and nothing else is."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np

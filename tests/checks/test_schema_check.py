@@ -64,7 +64,7 @@ def test_a_table_passes_the_schema_that_is_inferred_from_it(make_context, tables
 
 def test_a_predictor_holds_rows_to_the_schema_of_its_model():
     schema = read_schema({"columns": {"a": {"ge": 0}, "b": {"le": 9, "severity": "warn"}, "y": {"dtype": "number"}}})
-    columns = {name: None for name in "ab"}
+    columns = dict.fromkeys("ab")
     rows = pd.DataFrame({"a": [1.0, -1.0], "b": [1.0, 99.0]})
 
     class Held(Predictor):

@@ -22,8 +22,11 @@ def check_copies(context: CheckContext) -> CheckResult:
     copies = int((ids >= 0).sum() - len(set(ids[ids >= 0].tolist())))
     if not copies:
         return passed("every row occurs once")
-    share = f"{copies:,} of {len(ids):,} rows are copies of others ({copies / len(ids):.1%})"
-    return warned(f"{share}, such as rows {_example(ids)}", "drop them, unless they are observations of their own")
+    counted = "1 row is a copy of another" if copies == 1 else f"{copies:,} rows are copies of others"
+    return warned(
+        f"{counted} ({copies / len(ids):.1%}), such as rows {_example(ids)}",
+        "drop them, unless they are observations of their own",
+    )
 
 
 def check_contradictions(context: CheckContext, least: float = 0.0) -> CheckResult:
