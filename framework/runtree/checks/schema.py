@@ -29,7 +29,7 @@ rules: []       # of a row, such as [end >= start, {rule: amount > 0 or kind == 
 def check_schema(context: CheckContext) -> CheckResult:
     """Fail if the table is not as its schema declares; warn if it only fails what has the severity warn."""
     run = context.run
-    if not run.config.get("schema"):
+    if not declares_columns(run):
         return skipped("no schema is chosen: schema=NAME")
     found = violations(run)
     if not found:
@@ -47,7 +47,7 @@ def hold_to_schema(run: ActiveRun) -> None:
     GateError
         With the first violations.
     """
-    if not run.config.get("schema"):
+    if not declares_columns(run):
         return
     found = violations(run)
     errors = [one.says for one in found if one.severity == ERROR]
@@ -56,6 +56,11 @@ def hold_to_schema(run: ActiveRun) -> None:
         shown = errors if len(errors) <= MAX_TOLD else [*errors[: MAX_TOLD - 1], f"… {hidden:,} more: runtree check"]
         raise GateError(f"schema: {shown[0]}", *shown[1:])
     run.table_findings = tuple(Finding("table: schema", "note", one.says, ADVICE) for one in found)
+
+
+def declares_columns(run: ActiveRun) -> bool:
+    """Return whether a schema is chosen that says anything: not schema=none."""
+    return bool(set(run.config.to_dict().get("schema") or ()) - {"name"})
 
 
 def violations(run: ActiveRun) -> list[Violation]:

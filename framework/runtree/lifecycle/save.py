@@ -54,7 +54,7 @@ def save(run: ActiveRun) -> None:
         "columns": describe_columns(run),
         "target": str(run.data.target.name),
         "reading": describe_reading(run),
-        **({"schema": run.config.to_dict()["schema"]} if run.config.get("schema") else {}),
+        **({"schema": run.config.to_dict()["schema"]} if set(run.config.get("schema") or ()) - {"name"} else {}),
         "plugins": run.contributors.of_model(run.config.to_dict()),
         "libraries": describe_libraries(run.model, run.contributors.packages),
     }
