@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -25,27 +26,51 @@ def rows():
     return pd.DataFrame({**table, "price": [100.0 * (n % 30) + n % 7 for n in numbers]})
 
 
-def same(one, other):
-    """Assert that two runs have the same metrics, predictions and table, to the byte."""
-    for name in ("metrics.json", "predictions.parquet"):
-        assert (one / name).read_bytes() == (other / name).read_bytes()
-    first, second = (json.loads((folder / "run.json").read_text())["fingerprints"] for folder in (one, other))
-    assert first["data"] == second["data"]
-    assert first["split"] == second["split"]
-    return first["config"] == second["config"]
+# options, and where the rows come from: a CSV file, a data frame, or a bundled table
+RUNS = [
+    ({"algorithm": "ridge"}, "csv"),
+    ({"algorithm": "decision_tree", "algorithm.max_depth": 3}, "frame"),
+    ({"algorithm": "knn", "seed": 7, "data.test_size": 0.3}, "csv"),
+    ({"algorithm": "lasso", "algorithm.alpha": 1e-05}, "frame"),
+    ({"algorithm": "linear", "evaluator": "cross_validation", "evaluator.folds": 2}, "csv"),
+    ({"algorithm": "sgd", "fit.max_iterations": 4, "objective.metric": "mae"}, "frame"),
+    ({"algorithm": "dummy", "experiment.name": "other.one"}, "csv"),
+    ({"algorithm": "logistic", "data": "wine", "seed": 2}, "bundled"),
+    ({"algorithm": "naive_bayes", "data": "iris", "data.types": {"target": "category"}}, "bundled"),
+    ({"algorithm": "lda", "data": "wine", "preprocess": "none"}, "bundled"),
+]
 
 
-@pytest.mark.parametrize("algorithm", ["ridge", "decision_tree"])
-def test_a_run_from_python_is_that_of_the_command_line(runtree, folder, algorithm):
+@pytest.mark.parametrize(("values", "source"), RUNS)
+def test_a_run_from_python_is_that_of_the_command_line(runtree, folder, values, source):
     rows().to_csv("rows.csv", index=False)
-    words = [f"algorithm={algorithm}", "data=csv", "data.path=rows.csv", "data.target=price", "seed=3", *UNEXAMINED]
-    assert runtree("train", *words).code == 0
-    [typed] = (folder / "outputs/default").iterdir()
-    from_file = rt.train(PLAIN, {"algorithm": algorithm}, data="rows.csv", target="price", seed=3)
-    assert same(typed, from_file.folder)
-    from_frame = rt.train(PLAIN, data=pd.read_csv("rows.csv"), target="price", seed=3, algorithm=algorithm)
-    assert not same(typed, from_frame.folder)  # the config names another file
-    assert runtree("rerun", from_frame.id).code == 0
+    data = {"csv": "rows.csv", "frame": pd.read_csv("rows.csv"), "bundled": None}[source]
+    run = rt.train(PLAIN, values, data=data, target=None if data is None else "price", progress=False)
+    # as a person would type it
+    words = [f"{path}={json.dumps(value) if isinstance(value, dict) else value}" for path, value in values.items()]
+    if source == "csv":
+        words += ["data=csv", "data.path=rows.csv", "data.target=price"]
+    if source == "frame":
+        [kept] = Path("outputs/.frames").iterdir()
+        words += ["data=parquet", f"data.path={kept}", "data.name=frame", "data.target=price"]
+    assert runtree("train", *UNEXAMINED, *(re.sub(r'"(\w+)"', r"\1", word) for word in words)).code == 0
+    typed = rt.load_run("latest")
+    assert typed.id != run.id
+    for name in ("config.yaml", "metrics.json", "predictions.parquet"):
+        assert (typed.folder / name).read_bytes() == (run.folder / name).read_bytes()
+    assert typed.record.fingerprints == run.record.fingerprints
+
+
+def test_a_data_frame_is_the_table_of_its_file(folder):
+    rows().to_csv("rows.csv", index=False)
+    made = [
+        rt.train(f"algorithm=ridge {PLAIN}", data=data, target="price", progress=False) for data in ("rows.csv", rows())
+    ]
+    fingerprints = [run.record.fingerprints for run in made]
+    assert [print_["data"] for print_ in fingerprints] == [fingerprints[0]["data"]] * 2
+    assert made[0].metrics == made[1].metrics
+    assert made[0].predictions.equals(made[1].predictions)
+    assert fingerprints[0]["config"] != fingerprints[1]["config"]  # which names another file
 
 
 def test_what_is_returned_reads_the_files(folder):
@@ -94,7 +119,7 @@ def space(trial):
 
 
 def test_a_sweep_over_a_function_is_resumed_as_if_it_had_not_stopped(folder, runtree):
-    options = f"{PLAIN} compute.engine=in_process tuner.report=false tuner.plots=false"
+    options = f"{PLAIN} compute.engine=in_process tuner.report=false tuner.plots=false tuner.keep=none"
     asked = {"data": rows(), "target": "price", "space": space, "progress": False}
     whole = rt.tune(options, max_runs=6, **asked)
     began = rt.tune(options, max_runs=3, **asked)
@@ -118,7 +143,9 @@ def test_a_function_of_a_module_is_found_where_the_command_line_trusts_it(folder
     try:
         from spaces import ridge
 
-        options = f"algorithm=ridge {PLAIN} compute.engine=in_process tuner.report=false tuner.plots=false"
+        options = (
+            f"algorithm=ridge {PLAIN} compute.engine=in_process tuner.report=false tuner.plots=false tuner.keep=none"
+        )
         sweep = rt.tune(options, data=rows(), target="price", space=ridge, max_runs=1, progress=False)
     finally:
         sys.path.remove(str(folder))
@@ -145,6 +172,51 @@ def test_a_function_of_a_module_is_found_where_the_command_line_trusts_it(folder
 def test_a_mistake_is_answered_as_on_the_command_line(folder, arguments, values, message):
     with pytest.raises(RequestError, match=message):
         rt.train(*arguments, **values)
+
+
+MISTAKES = [
+    "algorithm=rigde",
+    "algorithm=ridge algorithm.alhpa=1",
+    "algorithm=ridge algorithm.alpha=-1",
+    "algorithm=ridge data=csv data.path=nowhere.csv data.target=y",
+    "data=csv data.path=rows.csv data.target=cost",
+    "data=csv data.path=rows.csv",
+    "algorithm=ridge data.test_size=-1",
+    "algoritm=ridge",
+    "algorithm=ridge objective.metric=acuracy",
+    "algorithm=logistic data=csv data.path=rows.csv data.target=price",
+    "algorithm=ridge evaluator.folds=3",
+    "algorithm=ridge seed=one",
+]
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_a_mistake_is_told_in_the_words_of_the_command_line(runtree, folder, words):
+    rows().to_csv("rows.csv", index=False)
+    said = runtree("train", *words.split())
+    with pytest.raises(RequestError) as caught:
+        rt.train(words)
+    lines = f"error: {caught.value}".splitlines()
+    assert said.err.splitlines()[-len(lines) :] == lines
+    assert said.code == caught.value.exit_code
+    assert len(lines) <= 5
+
+
+def test_an_algorithm_may_train_another_and_threads_work_one_after_another(folder):
+    Path("nested.py").write_text(
+        "import runtree as rt\nfrom sklearn.linear_model import Ridge\n\n\nclass Outer(Ridge):\n"
+        "    def fit(self, X, y):\n"
+        f"        self.inner_ = rt.train('algorithm=dummy data=diabetes {PLAIN}', progress=False).state\n"
+        "        return super().fit(X, y)\n"
+    )
+    outer = {"algorithm": "ridge", "algorithm._target_": "nested.Outer", "data": "diabetes"}
+    run = rt.train(outer, PLAIN, trust=["nested.Outer"])
+    assert run.state == "completed"
+    one = rt.train(f"algorithm=sgd data=diabetes {PLAIN}")
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda seed: rt.train(f"algorithm=sgd data=diabetes {PLAIN}", seed=seed), (0, 1, 0)))
+    assert [run.metrics == one.metrics for run in made] == [True, False, True]
+    assert len({run.id for run in made}) == 3
 
 
 def test_what_is_not_there_is_told(folder):
