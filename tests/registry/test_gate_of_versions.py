@@ -1,5 +1,6 @@
 """The gate of a protected alias: cases worked out by hand."""
 
+import json
 import math
 from contextlib import suppress
 
@@ -103,3 +104,17 @@ def test_versions_that_were_scored_on_other_rows_are_not_compared(registry, tmp_
 def test_what_is_no_bound_is_refused_when_the_policy_is_set(text):
     with pytest.raises(ConfigError, match=r"policy\.require"):
         parse_requirement(text)
+
+
+def test_the_gap_between_groups_is_bounded_and_told_in_the_card(registry, tmp_path):
+    record = write_run(tmp_path / "r1")
+    gaps = [("accuracy", "difference", 0.2), ("selection_rate", "difference", 0.05), ("accuracy", "ratio", 0.7)]
+    measured = [{"metric": metric, "kind": kind, "value": value} for metric, kind, value in gaps]
+    evaluation = {"fairness": [{"column": "sex", "gaps": measured}, {"column": "age", "groups": []}]}
+    (record.folder / "evaluation.json").write_text(json.dumps(evaluation))
+    registry.register("churn", write_run(tmp_path / "r0"), {})
+    registry.set_policy("churn", {"require": ["fairness_gap < 0.15"]})
+    gate = promote(registry, record)
+    assert gate["conditions"][0]["value"] == 0.2 and not gate["passed"]
+    card = (registry.root / "churn/versions/2/card.md").read_text()
+    assert "gaps between groups of sex: accuracy 0.2000, selection_rate 0.0500" in card

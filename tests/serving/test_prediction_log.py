@@ -103,7 +103,7 @@ def test_columns_of_several_types_in_several_files_are_read_as_one(tmp_path):
 )
 def test_a_sensitive_column_is_logged_only_where_it_is_named(tmp_path, columns, expected):
     log = PredictionLog.open(LogOptions(to=str(tmp_path), columns=columns, sensitive=["race"]))
-    log.protect(sensitive_columns({"evaluator": {"fairness": {"columns": ["sex"]}}}))
+    log.protect(sensitive_columns({"evaluator.fairness.columns": ["sex"]}))
     log.append(entry(1, sex="f", race="x", city="Bern"))
     log.flush()
     line = next(tmp_path.glob("*.jsonl")).read_text()

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,15 @@ from runtree.app.application import App
 from runtree.contract.model_version import SCHEME
 from runtree.records.find import find_run
 from runtree.records.model_versions import find_version, registry_root
+from runtree.records.sealed import SealKey, key_of
+from runtree.registry.store import user_name
+from runtree.serving.access import AccessControl
+from runtree.serving.keys import KeyStore
+from runtree.serving.prediction_log import PredictionLog
+from runtree.serving.recording import Recorder, add_record_routes, count_into
 from runtree.serving.routes import make_app
 from runtree.serving.served_model import ServedModel, make_served
-from runtree.serving.server import PatientProtocol
+from runtree.serving.server import PatientProtocol, Place
 from runtree.serving.service import Service
 from runtree.serving.settings import PolicyOptions, ServeSettings
 from runtree.serving.traffic import CANARY, PRIMARY, SHADOW, Target, Traffic
@@ -64,6 +70,7 @@ class ServeRequest:
     canaries: Sequence[tuple[str, float]] = ()
     shadows: Sequence[str] = ()
     parent: int | None = None
+    host: str = "127.0.0.1"
 
     def load(self) -> Service:
         """Load every model and return the service, not started yet.
@@ -83,7 +90,43 @@ class ServeRequest:
 
     def make(self) -> Any:
         """Return the ASGI application; called in each process that serves."""
-        return make_app(self.load())
+        return self.open(self.load())
+
+    def open(self, service: Service) -> Any:
+        """Return the ASGI application of a service: with its log, behind its doors.
+
+        Raises
+        ------
+        RuntreeError
+            The log cannot be written, or its key is not known.
+        """
+        settings, registry = self.settings, registry_root()
+        log = None
+        if settings.log.to is not None:
+            log = PredictionLog.open(settings.log, self.key(service), on_counts=count_into(service.telemetry.registry))
+        recorder = Recorder(service, log, registry if registry.is_dir() else None, user_name())
+        recorder.attach()
+        app = make_app(service, lambda app, api: add_record_routes(app, api, recorder))
+        telemetry = service.telemetry
+        return AccessControl(
+            app,
+            settings.access,
+            KeyStore(registry),
+            self.host,
+            lambda status: telemetry.request("refused", status, 0.0),
+        )
+
+    def key(self, service: Service) -> SealKey | None:
+        """Return the key of the prediction log: that of the settings, else the one that a model's run names."""
+        named = (asdict(self.settings.encrypt), *(t.model.facts["encrypt"] for t in service.traffic.targets))
+        return next((key for options in named if (key := key_of(options))), None)
+
+    def announce(self, service: Service, act: str, place: Place) -> None:
+        """Audit that the service starts or stops."""
+        root = registry_root()
+        recorder = Recorder(service, None, root if root.is_dir() else None, user_name())
+        models = [f"{t.reference}, version {t.model.version}" for t in service.traffic.targets]
+        recorder.note(act, url=place.url, workers=place.workers, models=models, pid=os.getpid())
 
     def in_workers(self) -> "ServeRequest":
         """Return the same request for processes that end with this one."""

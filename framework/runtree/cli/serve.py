@@ -1,11 +1,13 @@
 """`runtree serve`: a model as a service."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from runtree.cli.completion import complete_run
 from runtree.cli.format import command, labelled, next_steps, outputs_option, whole_number
+from runtree.cli.serve_keys import keys_command
 
 if TYPE_CHECKING:
     from runtree.serving.service import Service
@@ -23,10 +25,24 @@ of the config group serve: `runtree describe serve=default`.
   runtree serve models:/churn@champion --port 8000 --workers 2
   runtree serve models:/churn@champion --canary models:/churn@challenger=10%
   runtree serve latest serve.policy.range=refuse serve.batch.max_rows=64
+  runtree serve keys add --role predict --name branch-bern
 """
 
 
-@click.command("serve", help=HELP)
+class ServeGroup(click.Group):
+    """`serve RUN`, and `serve keys`, which is no run."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Take everything that begins no subcommand for what is served."""
+        return super().parse_args(context, args if args and args[0] in self.commands else ["run", *args])
+
+
+@click.group("serve", cls=ServeGroup, add_help_option=False, subcommand_metavar="[ARGS]...")
+def serve_command() -> None:
+    """Serve a model over REST and as a form, or manage the API keys of services."""
+
+
+@serve_command.command("run", help=HELP, hidden=True)
 @click.argument("run", shell_complete=complete_run)
 @click.argument("settings", nargs=-1, metavar="[serve.KEY=VALUE]...")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
@@ -38,9 +54,11 @@ of the config group serve: `runtree describe serve=default`.
 @click.option(
     "--shadow", "shadows", multiple=True, metavar="RUN", help="Let RUN predict all requests, for the log alone."
 )
+@click.option("--certificate", type=click.Path(path_type=Path), metavar="FILE", help="Speak TLS, with this PEM file.")
+@click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, if in another file.")
 @click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
 @outputs_option()
-def serve_command(
+def serve_model(
     run: str,
     settings: tuple[str, ...],
     port: int,
@@ -48,6 +66,8 @@ def serve_command(
     workers: int,
     canaries: tuple[str, ...],
     shadows: tuple[str, ...],
+    certificate: Path | None,
+    key: Path | None,
     trust: tuple[str, ...],
     outputs: str,
 ) -> int:
@@ -55,6 +75,9 @@ def serve_command(
     from runtree.app import App
     from runtree.app.serve import ModelLoader, ServeRequest
     from runtree.contract.errors import RequestError
+    from runtree.records.model_versions import registry_root
+    from runtree.serving.access import check_exposure, tls_options
+    from runtree.serving.keys import KeyStore
     from runtree.serving.server import Place, listen, run_service
     from runtree.serving.settings import read_settings
     from runtree.serving.traffic import parse_canary
@@ -63,17 +86,19 @@ def serve_command(
     shares = [parse_canary(text) for text in canaries]
     if sum(share for _, share in shares) >= 1:
         raise RequestError("--canary: the shares leave nothing for the model itself", f"of {run}")
-    request = ServeRequest(run, ModelLoader(outputs, read.policy, trust), read, shares, shadows)
-    listener, place = listen(Place(host, port, workers, float(read.drain)))
+    check_exposure(host, KeyStore(registry_root()), read.access)
+    request = ServeRequest(run, ModelLoader(outputs, read.policy, trust), read, shares, shadows, host=host)
+    listener, place = listen(Place(host, port, workers, float(read.drain), tls_options(certificate, key)))
     with listener:
         # here, so that what is wrong with a model is told before anything is answered
         service = request.load()
         _announce(service, place.url, workers)
-        if workers > 1:
-            return run_service(request.in_workers().make, place, listener)
-        from runtree.serving.routes import make_app
-
-        return run_service(lambda: make_app(service), place, listener)
+        app = request.open(service) if workers == 1 else None  # what is wrong with its log is told, too
+        request.announce(service, "service_started", place)
+        try:
+            return run_service(request.in_workers().make if workers > 1 else lambda: app, place, listener)
+        finally:
+            request.announce(service, "service_stopped", place)
 
 
 def _announce(service: "Service", url: str, workers: int) -> None:
@@ -98,3 +123,6 @@ def _require_extra() -> None:
         raise MissingError(
             f"serve: the package '{missing[0]}' is not installed", "install it: pip install 'runtree[serve]'"
         )
+
+
+serve_command.add_command(keys_command)

@@ -127,8 +127,9 @@ def _comparison_lines(reader: RunReader) -> Iterator[str]:
 
 def _fairness_lines(reader: RunReader) -> Iterator[str]:
     for column in reader.evaluation.get("fairness") or ():
-        gaps = ", ".join(f"{name} {format_number(gap)}" for name, gap in (column.get("gaps") or {}).items())
-        yield _item(f"gaps between groups of {column.get('column')}", gaps)
+        gaps = [gap for gap in column.get("gaps") or () if gap.get("kind") == "difference"]
+        told = ", ".join(f"{gap.get('metric')} {format_number(gap.get('value'))}" for gap in gaps)
+        yield _item(f"gaps between groups of {column.get('column')}", told)
 
 
 def _finding_lines(reader: RunReader) -> Iterator[str]:

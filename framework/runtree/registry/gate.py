@@ -232,10 +232,10 @@ class Figures:
     def _fairness_gap(self) -> tuple[float | None, str]:
         """Return the largest gap between groups that the run measured."""
         gaps = [
-            float(gap)
+            float(gap["value"])
             for column in self._evaluation.get("fairness") or ()
-            for gap in (column.get("gaps") or {}).values()
-            if isinstance(gap, (int, float))
+            for gap in column.get("gaps") or ()
+            if gap.get("kind") == "difference" and isinstance(gap.get("value"), (int, float))
         ]
         return (max(gaps), "") if gaps else (None, "the run measured none: evaluator.fairness.columns=[COLUMN]")
 

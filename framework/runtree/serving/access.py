@@ -70,7 +70,7 @@ def check_exposure(host: str, keys: KeyStore, options: AccessOptions) -> None:
     RequestError
         The address is not of the loopback, and there is no key.
     """
-    if not (is_loopback(host) or options.open or keys.keys()):
+    if not (is_loopback(host) or options.open or keys.all()):
         raise RequestError(
             f"--host {host}: others could reach the service, and it has no API key",
             f"make one: {command('serve', 'keys', 'add', '--role', 'predict')}",
@@ -135,7 +135,6 @@ class AccessControl:
         self.app, self.options, self.keys, self.on_refusal = app, options, keys, on_refusal
         self._hosts = {name.lower().encode() for name in (*LOCAL_NAMES, *_own_names(host), *options.hosts)}
         self._limit = round(1_000_000 * options.max_megabytes)
-        self._needs_key = keys.is_used and not options.open
         rate = options.rate
         self._rates = RateLimit(rate, options.burst or max(1.0, 2 * rate)) if rate else None
 
@@ -179,7 +178,7 @@ class AccessControl:
             raise Refusal(403, "requests of pages of other sites are refused")
 
     def _check_key(self, scope: Scope, headers: "_Headers") -> ApiKey | None:
-        if not self._needs_key:
+        if self.options.open or not self.keys.is_used():
             if scope["path"] in ADMIN_PATHS:
                 raise Refusal(403, "this needs a key with the role admin, and the service has no keys")
             return None

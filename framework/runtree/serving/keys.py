@@ -12,7 +12,7 @@ from typing import Any
 from runtree.contract.errors import NotFoundError, RequestError, possible
 from runtree.contract.files import read_regular
 from runtree.records.layout import timestamp
-from runtree.records.model_log import AuditFolder, append_entry, read_whole_log
+from runtree.records.model_log import AuditFolder, append_entry
 from runtree.records.writer import write_json
 
 ROLES = ("predict", "read", "admin")
@@ -39,14 +39,14 @@ class KeyStore:
         self._folder = AuditFolder(root)
         self._keys: Mapping[str, ApiKey] = {}
         self._stamp: tuple[int, int] | None = None
-        self._looked = float("-inf")
+        self._looked, self._used = float("-inf"), False
 
-    @property
     def is_used(self) -> bool:
-        """Whether requests need a key: since the first one was made, also when all were removed again."""
-        return self._folder.keys.is_file()
+        """Return whether requests need a key: since the first one was made, also when all were removed again."""
+        self._look()
+        return self._used
 
-    def keys(self) -> list[ApiKey]:
+    def all(self) -> list[ApiKey]:
         """Return all keys, the oldest first.
 
         Raises
@@ -76,24 +76,24 @@ class KeyStore:
             raise RequestError(f"--role {role}: is no role", possible(ROLES))
         secret = secrets.token_urlsafe(32)
         key = ApiKey(secrets.token_hex(4), role, name, timestamp(), by, _hash(secret))
-        self._change("key_added", by, key, [*self.keys(), key])
+        with self._folder.held():
+            self._write("key_added", by, key, [*self.all(), key])
         return key, f"{PREFIX}_{key.id}_{secret}"
 
     def remove(self, word: str, by: str) -> ApiKey:
         """Remove a key by its id or its name; raise NotFoundError if there is none."""
-        keys = self.keys()
-        found = [key for key in keys if word in (key.id, key.name)]
-        if len(found) != 1:
-            known = ", ".join(key.id for key in (found or keys)) or "none"
-            raise NotFoundError(f"'{word}' names {len(found)} keys", f"possible: {known}")
-        self._change("key_removed", by, found[0], [key for key in keys if key != found[0]])
+        with self._folder.held():
+            keys = self.all()
+            found = [key for key in keys if word in (key.id, key.name)]
+            if len(found) != 1:
+                known = ", ".join(key.id for key in (found or keys)) or "none"
+                raise NotFoundError(f"'{word}' names {len(found)} keys", f"possible: {known}")
+            self._write("key_removed", by, found[0], [key for key in keys if key != found[0]])
         return found[0]
 
-    def _change(self, act: str, by: str, key: ApiKey, keys: list[ApiKey]) -> None:
-        with self._folder.held():
-            read_whole_log(self._folder)  # before the change counts
-            append_entry(self._folder, act, by, key=key.id, role=key.role, name=key.name)
-            write_json(self._folder.keys, {"keys": [asdict(one) for one in keys]})
+    def _write(self, act: str, by: str, key: ApiKey, keys: list[ApiKey]) -> None:
+        append_entry(self._folder, act, by, key=key.id, role=key.role, name=key.name)
+        write_json(self._folder.keys, {"keys": [asdict(one) for one in keys]})
 
     def find(self, text: str) -> ApiKey | None:
         """Return the key that a client sent, None if it is none."""
@@ -112,13 +112,13 @@ class KeyStore:
         self._looked = now
         try:
             status = self._folder.keys.stat()
-            stamp = (status.st_mtime_ns, status.st_ino)
+            stamp, self._used = (status.st_mtime_ns, status.st_ino), True
         except OSError:
             self._keys, self._stamp = {}, None
             return
         if stamp != self._stamp:
             try:
-                self._keys = {key.id: key for key in self.keys()}
+                self._keys = {key.id: key for key in self.all()}
             except RequestError:
                 self._keys = {}  # nobody gets in by a damaged file
             self._stamp = stamp

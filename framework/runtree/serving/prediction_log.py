@@ -87,9 +87,11 @@ def check_log_options(options: LogOptions, path: str = "serve.log") -> None:
 
 
 def sensitive_columns(config: Mapping[str, Any]) -> set[str]:
-    """Return the sensitive columns that a run's config names: those whose groups it compares for fairness."""
-    fairness = (config.get("evaluator") or {}).get("fairness") or {}
-    return {str(name) for name in fairness.get("columns") or ()}
+    """Return the sensitive columns that a run's config names: those whose groups it compares for fairness.
+
+    `config` is flat, as in a record.
+    """
+    return {str(name) for name in config.get("evaluator.fairness.columns") or ()}
 
 
 @dataclass

@@ -213,8 +213,11 @@ def _drain_on_signal(service: Service) -> None:
     signal.signal(signal.SIGTERM, drain)
 
 
-def make_app(service: Service) -> ASGIApp:
-    """Return the ASGI application of a service; it starts and stops the service."""
+def make_app(service: Service, extend: Callable[[FastAPI, Api], None] = lambda app, api: None) -> ASGIApp:
+    """Return the ASGI application of a service; it starts and stops the service.
+
+    `extend` adds further routes.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -256,4 +259,5 @@ def make_app(service: Service) -> ASGIApp:
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
     app.include_router(protocol_routes(api))
+    extend(app, api)
     return HotRoutes(api, app)

@@ -1,6 +1,5 @@
 """A model that answers: loaded, checked, warmed up, and never changed after."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from runtree.contract.errors import RequestError
-from runtree.contract.files import read_regular
 from runtree.contract.types import RunRecord
 from runtree.evaluation.importance import expected_output, predict_rows
 from runtree.evaluation.shapley import RowExplanation, explain_row
 from runtree.lifecycle.predict import Predictor
-from runtree.records.layout import RunFolder
 from runtree.serving.fast_path import Rows, Score, few_rows, fold, to_table
+from runtree.serving.prediction_log import sensitive_columns
 from runtree.serving.row_schema import CheckedRow, RowSchema, make_schema
 from runtree.serving.settings import PolicyOptions
 from runtree.training.decision import DECISION_KEY
@@ -135,7 +133,7 @@ def make_served(
             "predict them in batch: runtree predict",
         )
     schema = make_schema(predictor, tags or {}, policy)
-    card = json.loads(read_regular(RunFolder(record.folder).model / "model.json"))
+    card = predictor.card
     score = fold(predictor, schema)
     with few_rows():
         _, proba = score([schema.check(schema.example()).values])
@@ -143,7 +141,9 @@ def make_served(
     if len(predictor.classes) == 2 and proba is not None:
         threshold = (card.get(DECISION_KEY) or {}).get("threshold") or DEFAULT_THRESHOLD
     name, version = (registered[0], str(registered[1])) if registered else (record.id, "run")
-    facts = {"task": str(card.get("task")), "algorithm": str(record.config.get("algorithm.name"))}
+    facts: dict[str, Any] = {"task": str(card.get("task")), "algorithm": str(record.config.get("algorithm.name"))}
+    facts["sensitive"] = sensitive_columns(record.config)
+    facts["encrypt"] = {name: record.config.get(f"encrypt.{name}") for name in ("key", "file")}
     return ServedModel(
         name,
         version,

@@ -124,6 +124,7 @@ def run_service(make: Callable[[], Any], place: Place, listener: socket.socket) 
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # a client could choose the address by which its rate is limited
         workers=place.workers,
         timeout_graceful_shutdown=max(1, round(place.drain)),
         timeout_worker_healthcheck=30,

@@ -55,6 +55,8 @@ class Service:
         Called with each answer, also those of shadows; they must neither block nor raise.
     closers
         Called when the last request is answered, such as what flushes a log.
+    swap_listeners
+        Called when a model was exchanged (True), or could not be; they must neither block nor raise.
     parent
         The process without which it ends; None for none.
     fault
@@ -66,6 +68,7 @@ class Service:
     telemetry: Telemetry = field(default_factory=Telemetry)
     listeners: list[Callable[[ServedAnswer], None]] = field(default_factory=list)
     closers: list[Callable[[], None]] = field(default_factory=list)
+    swap_listeners: list[Callable[[Target, bool], None]] = field(default_factory=list)
     on_fault: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM)
     parent: int | None = None
     fault: str = ""
@@ -173,3 +176,5 @@ class Service:
 
     def _count_swap(self, target: Target, succeeded: bool) -> None:
         self.telemetry.swaps.labels(target.reference, "done" if succeeded else "failed").inc()
+        for listener in self.swap_listeners:
+            listener(target, succeeded)

@@ -10,6 +10,8 @@ from runtree.config.config_blocks import read_block
 from runtree.config.secrets import reveal
 from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, RequestError, possible, unknown
+from runtree.serving.access import AccessOptions, check_access_options
+from runtree.serving.prediction_log import LogOptions, check_log_options
 
 VERSION = version("runtree")
 GROUP = "serve"
@@ -37,18 +39,35 @@ class BatchOptions:
 
 
 @dataclass(frozen=True)
+class EncryptOptions:
+    """The key of the prediction log; None: that of the run's config."""
+
+    key: str | None = None  # ${secret:NAME}
+    file: str | None = None
+
+
+@dataclass(frozen=True)
 class ServeSettings:
     """All keys of the group `serve`; see conf/serve/default.yaml."""
 
     name: str = "default"
     policy: PolicyOptions = field(default_factory=PolicyOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
+    log: LogOptions = field(default_factory=LogOptions)
+    access: AccessOptions = field(default_factory=AccessOptions)
+    encrypt: EncryptOptions = field(default_factory=EncryptOptions)
     reload: Number = 2
     drain: Number = 30
     receive: Number = 30
 
 
-PARTS = {"policy": PolicyOptions, "batch": BatchOptions}
+PARTS = {
+    "policy": PolicyOptions,
+    "batch": BatchOptions,
+    "log": LogOptions,
+    "access": AccessOptions,
+    "encrypt": EncryptOptions,
+}
 
 
 def read_settings(catalogue: Catalogue, words: Sequence[str] = ()) -> ServeSettings:
@@ -71,7 +90,9 @@ def read_settings(catalogue: Catalogue, words: Sequence[str] = ()) -> ServeSetti
     node = catalogue.node(GROUP, option)
     for path, value in changes:
         _set(node, path, value)
-    return read_block(ServeSettings, reveal(node, GROUP), GROUP, PARTS, _check)
+    # a key stays named until it is used: it is read with the name of its variable
+    node = {**reveal(node, GROUP), **({"encrypt": node["encrypt"]} if "encrypt" in node else {})}
+    return read_block(ServeSettings, node, GROUP, PARTS, _check)
 
 
 def _parse(word: str, text: str) -> Any:
@@ -94,6 +115,8 @@ def _set(node: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def _check(settings: ServeSettings) -> None:
+    check_log_options(settings.log)
+    check_access_options(settings.access)
     policy, batch = settings.policy, settings.batch
     for name in ("missing", "unseen", "range"):
         check_action(getattr(policy, name), f"{GROUP}.policy.{name}")
