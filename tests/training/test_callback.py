@@ -176,5 +176,5 @@ class Honest:
 def test_a_fit_ends_as_its_last_report_did(algorithm, error):
     run = SimpleNamespace(plan=SimpleNamespace(stepper=None, steps=True), config=SimpleNamespace(algorithm={}))
     with pytest.raises(type(error)) as raised:
-        fit_algorithm(run, algorithm, ([[0.0]], [0]), None, cut_at(2, error))
+        fit_algorithm(run, algorithm, None, ([[0.0]], [0]), None, cut_at(2, error))
     assert raised.value is error

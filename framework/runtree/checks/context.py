@@ -13,7 +13,7 @@ from runtree.contract.types import SPLITS, Direction, Metric
 from runtree.lifecycle.split import holdout_rows
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun
-from runtree.training.pipeline import make_preprocess
+from runtree.training.pipeline import declare_features, make_preprocess
 from runtree.training.target import learn_target, transform_target, wrap_target
 
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ class CheckContext:
 
         with self.session(seed), silent():
             preprocess, prepared = self.prepare(rows, target)
+            declare_features(algorithm, preprocess)
             values = target.to_numpy()
             transformer = learn_target(self.run, values)
             algorithm.fit(prepared, values if transformer is None else transform_target(transformer, values))

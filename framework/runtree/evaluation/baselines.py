@@ -181,12 +181,34 @@ def prepare_data(run: ActiveRun) -> BaselineData:
         preprocess = make_preprocess(run)
         rows = preprocess.fit_transform(run.data.features.iloc[chosen], run.data.target.iloc[chosen])
         splits = {name: preprocess.transform(run.select(name)[0]) for name in names}
+    rows, splits = spread_levels(preprocess, rows, splits)
     target = run.data.target.iloc[chosen].to_numpy()
     limit = max_rows(len(chosen), np.shape(rows)[1] if np.ndim(rows) == 2 else 1)
     if limit < len(chosen):  # preprocessing has made the table wider
         kept = np.sort(np.random.default_rng(run.seed).permutation(len(chosen))[:limit])
         rows, target = (rows.iloc[kept] if hasattr(rows, "iloc") else rows[kept]), target[kept]
     return BaselineData(rows, target, splits)
+
+
+def spread_levels(preprocess: Any, train: Any, splits: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return preprocessed rows with a feature for each level where one feature has the numbers of levels.
+
+    Such features are made for algorithms that take categories; to a line they say nothing.
+    """
+    import numpy as np
+
+    width = len(preprocess.level_counts()) if getattr(preprocess, "native_categories", False) else 0
+    if not width:
+        return train, splits
+    from sklearn.preprocessing import OneHotEncoder
+
+    encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.005, sparse_output=False)
+    encoder.fit(train[:, :width])
+    spread = {
+        name: np.hstack([encoder.transform(rows[:, :width]), rows[:, width:]])
+        for name, rows in {"": train, **splits}.items()
+    }
+    return spread.pop(""), spread
 
 
 def fitted_rows(run: ActiveRun) -> "Array":

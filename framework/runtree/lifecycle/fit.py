@@ -18,7 +18,7 @@ from runtree.training.fold_context import build_variant
 from runtree.training.fold_runner import PipelineFoldRunner
 from runtree.training.imbalance import resample_rows
 from runtree.training.monitor import Rows, check_monitored, hold_out_rows, make_callback, summarize_fit
-from runtree.training.pipeline import fit_algorithm, fit_preprocess, refit_pipeline
+from runtree.training.pipeline import fit_algorithm, fit_preprocess, refit_pipeline, takes_categories
 from runtree.training.target import wrap_target
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ def fit(run: ActiveRun) -> Any:
     # that differ only in the algorithm then share one fitted preprocessing. It is not copied, as nothing fits it again
     plan, algorithm = run.plan, run.estimator
     preprocess_config = json.dumps(run.config.to_dict()["preprocess"], sort_keys=True, default=str)
-    run.preprocess_key = (run.data.fingerprint, run.split.id, run.data.task, preprocess_config)
+    categories = takes_categories(run)
+    run.preprocess_key = (run.data.fingerprint, run.split.id, run.data.task, preprocess_config, categories)
     preprocess, features = run.cached("fitted", run.preprocess_key, lambda: fit_preprocess(run))
     try_saving(run, preprocess)
     target = run.cached("target", run.preprocess_key, lambda: run.data.target.iloc[run.split.train].to_numpy())
@@ -61,7 +62,7 @@ def fit(run: ActiveRun) -> Any:
     train = resample_rows(run, train)
     check_monitored(plan.options, monitored is not None)
     callback = make_callback(run, train, monitored) if plan.steps else None
-    fit_algorithm(run, algorithm, train, monitored, callback or UNWATCHED)
+    fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED)
     if getattr(algorithm, "pretrained_sha256_", None):
         # two models that start from different weights are different experiments: the hash joins the fingerprints
         run.metadata["pretrained"] = algorithm.pretrained_sha256_

@@ -168,6 +168,40 @@ class OneHot(BaseEstimator):  # type: ignore[misc]
         return set() if rare is None else set(rare.tolist())
 
 
+class NativeCodes(BaseEstimator):  # type: ignore[misc]
+    """The level of each category as a number, for algorithms that take categories as they are.
+
+    Attributes
+    ----------
+    codes_ : LevelCodes
+    """
+
+    def fit(self, table: pd.DataFrame) -> Self:
+        self.codes_ = LevelCodes()
+        self.codes_.fit_transform(table)
+        return self
+
+    def transform(self, table: pd.DataFrame) -> Array:
+        """Return float64 of shape (rows, columns), NaN for unknown levels."""
+        return self.encode(self.codes_.transform(table))
+
+    def encode(self, codes: Array) -> Array:
+        """Return codes of levels as float64, NaN for unknown ones."""
+        return np.where(codes == UNKNOWN_CODE, np.nan, codes)
+
+    def widths(self) -> list[int]:
+        """Return the number of features of each column."""
+        return [1] * len(self.codes_.names_)
+
+    def counts(self) -> list[int]:
+        """Return the number of levels of each column."""
+        return [len(self.codes_.level_names(position)) for position in range(len(self.codes_.names_))]
+
+    def get_feature_names_out(self) -> list[str]:
+        """Return ``city_level``."""
+        return [f"{name}_level" for name in self.codes_.names_]
+
+
 class TargetEncoding(BaseEstimator):  # type: ignore[misc]
     """Replace a level by the mean of the target in it, scaled; one mean per class for three or more classes.
 

@@ -16,6 +16,8 @@ Kind = Literal["number", "date", "few", "many", "text", "dropped"]
 
 WORD = re.compile(r"\w+")
 MIN_TEXT_WORDS = 3.0  # on average: a name has two words, an address or a sentence has more
+MIN_NAME_WORDS = 1.5  # names of persons, of which nearly each row has another one, are read as text, too
+MIN_NAME_SHARE = 0.2  # distinct ones among the rows: of fewer each has rows enough for a mean of its own
 SAMPLE_ROWS = 20_000
 
 
@@ -55,7 +57,8 @@ def _infer_text(column: "pd.Series[Any]", max_levels: int) -> ColumnType | None:
     date_format = find_format(texts, np.bincount(positions[positions >= 0], minlength=len(texts)))
     if date_format:
         return ColumnType("date", date_format)
-    return ColumnType("text") if len(texts) > max_levels and _is_free_text(texts) else None
+    words = MIN_NAME_WORDS if len(texts) >= MIN_NAME_SHARE * len(positions) else MIN_TEXT_WORDS
+    return ColumnType("text") if len(texts) > max_levels and _mean_words(texts) >= words else None
 
 
 def _infer_category(column: "pd.Series[Any]", max_levels: int) -> ColumnType:
@@ -73,6 +76,5 @@ def _is_constant(column: "pd.Series[Any]") -> bool:
     return not column.isna().any() and bool((column == column.iloc[0]).all())
 
 
-def _is_free_text(texts: list[str]) -> bool:
-    words = [sum(bool(WORD.search(part)) for part in text.split()) for text in texts]
-    return float(np.mean(words)) >= MIN_TEXT_WORDS
+def _mean_words(texts: list[str]) -> float:
+    return float(np.mean([sum(bool(WORD.search(part)) for part in text.split()) for text in texts]))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runtree.preprocess.categories import UNKNOWN_CODE, OneHot, TargetEncoding, stored_form
+from runtree.preprocess.categories import UNKNOWN_CODE, NativeCodes, OneHot, TargetEncoding, stored_form
 from runtree.tables.table import as_text
 
 Array = np.ndarray[Any, Any]
@@ -48,7 +48,7 @@ def take_numbers(positions: Sequence[int], width: int) -> Encode:
     return lambda rows: np.array([[row[place] for place in positions] for row in rows], dtype=np.float64)
 
 
-def encode_categories(encoder: OneHot | TargetEncoding, positions: Sequence[int]) -> Encode:
+def encode_categories(encoder: NativeCodes | OneHot | TargetEncoding, positions: Sequence[int]) -> Encode:
     """Return what looks up the encoded level of each category."""
     codes, widths = encoder.codes_, encoder.widths()
     ends = np.cumsum([0, *widths])

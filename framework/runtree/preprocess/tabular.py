@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.preprocess.categories import OneHot, TargetEncoding
+from runtree.preprocess.categories import NativeCodes, OneHot, TargetEncoding
 from runtree.preprocess.column_types import ColumnType, infer_column_type
 from runtree.preprocess.dates import DateParts
 from runtree.preprocess.numeric import ImputeScale
@@ -21,6 +21,7 @@ from runtree.tables.table import as_table, check_columns, check_rows, distinct_n
 Array = np.ndarray[Any, Any]
 
 CHUNK = 4096  # rows encoded at a time
+MAX_NATIVE_LEVELS = 255  # that histogram boosting takes, missing values as one of them
 
 
 class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -45,6 +46,9 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Size of the vocabulary of a text column, words and pairs of words.
     text_components : int
         Topics per text column.
+    native_categories : bool
+        Set by a run whose algorithm takes categories as they are: each column of up to 255 levels becomes one feature
+        with the number of its level, instead of one-hot features; those of many levels are target encoded as well.
     task : "auto", "classification" or "regression"
         The kind of the target, for target encoding and text; "auto" infers it.
     random_state : int
@@ -68,6 +72,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         min_frequency: float = 0.005,
         max_features: int = 20_000,
         text_components: int = 30,
+        native_categories: bool = False,
         task: str = "auto",
         random_state: int = 0,
     ) -> None:
@@ -75,6 +80,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.min_frequency = min_frequency
         self.max_features = max_features
         self.text_components = text_components
+        self.native_categories = native_categories
         self.task = task
         self.random_state = random_state
 
@@ -117,11 +123,11 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names = self.feature_names_in_.tolist()
         blocks: list[tuple[Encode, slice]] = []
         for kind, place in self._places().items():
-            encoder, own = self.encoders_[kind], [name for name in names if self.kinds_[name] == kind]
+            encoder, own = self.encoders_[kind], self._columns(kind)
             positions = [names.index(name) for name in own]
             if kind == "number":
                 block = encode_numbers(encoder, positions, len(names))
-            elif kind in ("few", "many"):
+            elif kind in ("native", "few", "many"):
                 block = encode_categories(encoder, positions)
             else:
                 block = encode_table(encoder, own, positions)
@@ -132,6 +138,11 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return where the features of each encoder stand."""
         ends = np.cumsum([0, *(len(encoder.get_feature_names_out()) for encoder in self.encoders_.values())]).tolist()
         return {kind: slice(*place) for kind, place in zip(self.encoders_, pairwise(ends), strict=True)}
+
+    def level_counts(self) -> list[int]:
+        """Return the number of levels of each feature that is the number of a level; these are the first features."""
+        check_is_fitted(self)
+        return self.encoders_["native"].counts() if "native" in self.encoders_ else []
 
     def _learn(self, table: pd.DataFrame, y: Any) -> dict[str, Array]:
         """Fit the encoder of each kind; return the blocks that fitting has encoded already."""
@@ -145,23 +156,40 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if len(self.dropped_) == len(types):
             rows = ": nothing varies in 1 sample" if len(table) == 1 else ""
             raise DataError(f"no feature columns are left{rows}", *_dropped_reasons(self.dropped_))
+        self.native_ = self._native_columns(table) if self.native_categories else []
         self.encoders_ = dict(self._encoders(types))
         return {kind: block for kind in self.encoders_ if (block := self._fit(kind, table, y)) is not None}
 
     def _encoders(self, types: Mapping[str, ColumnType]) -> Iterator[tuple[str, Any]]:
         formats = {name: column_type.detail for name, column_type in types.items() if column_type.kind == "date"}
         encoders = {
+            "native": NativeCodes(),
             "number": ImputeScale(),
             "date": DateParts(formats),
             "few": OneHot(self.min_frequency),
             "many": TargetEncoding(self.task, self.random_state),
             "text": TextEncoding(self.max_features, self.text_components, self.task, self.random_state),
         }
-        kinds = set(self.kinds_.values())
-        return ((kind, encoder) for kind, encoder in encoders.items() if kind in kinds)
+        return ((kind, encoder) for kind, encoder in encoders.items() if self._columns(kind))
+
+    def _columns(self, kind: str) -> list[str]:
+        """Return the columns of an encoder."""
+        if kind == "native":
+            return self.native_
+        # many levels are target encoded as well, since trees find it hard to sort them by the target
+        aside = self.native_ if kind == "few" else ()
+        return [name for name, own_kind in self.kinds_.items() if own_kind == kind and name not in aside]
+
+    def _native_columns(self, table: pd.DataFrame) -> list[str]:
+        """Return the categories with levels enough for a number each."""
+        return [
+            name
+            for name, kind in self.kinds_.items()
+            if kind in ("few", "many") and table[name].nunique(dropna=False) <= MAX_NATIVE_LEVELS
+        ]
 
     def _fit(self, kind: str, table: pd.DataFrame, y: Any) -> Array | None:
-        columns = pick(table, [name for name, own_kind in self.kinds_.items() if own_kind == kind])
+        columns = pick(table, self._columns(kind))
         encoder = self.encoders_[kind]
         # these two know the target and encode the train split fold by fold; the others are applied in `_encode`
         if kind == "many":

@@ -253,7 +253,7 @@ FAMILIES: dict[str, str] = {
     "runtree.algorithms.torch.tabular": (
         "TorchMLPClassifier TorchMLPRegressor TorchResNetClassifier TorchResNetRegressor"
     ),
-    "runtree.preprocess.categories": "LevelCodes OneHot TargetEncoding",
+    "runtree.preprocess.categories": "LevelCodes NativeCodes OneHot TargetEncoding",
     "runtree.preprocess.dates": "DateParts",
     "runtree.preprocess.numeric": "ImputeScale Passthrough Raw",
     "runtree.preprocess.tabular": "Tabular",
@@ -306,11 +306,13 @@ FAMILIES: dict[str, str] = {
     "sklearn.pipeline": "Pipeline",
     "sklearn.preprocessing._data": "PowerTransformer StandardScaler",
     "sklearn.preprocessing._encoders": "OneHotEncoder OrdinalEncoder",
+    # with `check_array` below: histogram boosting holds both where it has categories; a function must be trusted itself
     "sklearn.preprocessing._function_transformer": "FunctionTransformer",
     "sklearn.preprocessing._label": "LabelBinarizer LabelEncoder",
     "sklearn.preprocessing._target_encoder": "TargetEncoder",
     "sklearn.svm._classes": "LinearSVC LinearSVR SVC SVR",
     "sklearn.tree._classes": "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor",
     "sklearn.tree._tree": "Tree",
+    "sklearn.utils.validation": "check_array",
 }
 TRUSTED = frozenset(f"{module}.{name}" for module, names in FAMILIES.items() for name in names.split())

@@ -10,13 +10,15 @@ from runtree.training.active_run import ActiveRun
 from runtree.training.callback import FitCallback
 from runtree.training.decision import reapply_decision, unwrap
 from runtree.training.fit_plan import fit_parameters
-from runtree.training.imbalance import resample_rows, row_weights
+from runtree.training.imbalance import COPIES, imbalance_options, resample_rows, row_weights
 from runtree.training.model_files import SkopsStore
 from runtree.training.monitor import Rows, hold_out_rows, make_fold_callback
 from runtree.training.stopping import StopRules
 from runtree.training.target import learn_target, transform_target, wrap_target
 
 TABULAR = "type: preprocess=tabular"
+CATEGORICAL, FROM_DTYPE = "categorical_features", "from_dtype"  # of scikit-learn's histogram boosting
+MAX_BINS = 255
 
 
 def fit_preprocess(run: ActiveRun) -> tuple[Any, Any]:
@@ -29,16 +31,40 @@ def make_preprocess(run: ActiveRun) -> Any:
     """Return the configured preprocessing, unfitted."""
     preprocess = build(run.config.to_dict()["preprocess"], "preprocess", run.trust)
     # the task is known from the whole table; a guess from the target of one split or fold could differ
-    if "task" in preprocess.get_params(deep=False):
+    known = preprocess.get_params(deep=False)
+    if "task" in known:
         preprocess.set_params(task=run.data.task)
+    if "native_categories" in known:
+        preprocess.set_params(native_categories=takes_categories(run))
     return preprocess
 
 
-def fit_algorithm(run: ActiveRun, algorithm: Any, train: Rows, monitored: Rows | None, report: Report) -> None:
+def takes_categories(run: ActiveRun) -> bool:
+    """Return whether the run's algorithm takes categories as they are, as histogram boosting of scikit-learn does."""
+    # not by the estimator's own value: `declare_features` has changed it after a fit
+    chosen = run.config.algorithm.get(CATEGORICAL, FROM_DTYPE)
+    # a row between two others has no level
+    if imbalance_options(run).resample not in (None, *COPIES):
+        return False
+    return bool(chosen == FROM_DTYPE and CATEGORICAL in run.estimator.get_params(deep=False))
+
+
+def declare_features(algorithm: Any, preprocess: Any) -> None:
+    """Tell an algorithm which features are numbers of levels: it sees an array of numbers alone."""
+    if getattr(preprocess, "native_categories", False):
+        most = algorithm.get_params(deep=False).get("max_bins", MAX_BINS)
+        codes = [place for place, count in enumerate(preprocess.level_counts()) if count <= most]
+        algorithm.set_params(**{CATEGORICAL: codes or FROM_DTYPE})
+
+
+def fit_algorithm(
+    run: ActiveRun, algorithm: Any, preprocess: Any, train: Rows, monitored: Rows | None, report: Report
+) -> None:
     """Fit an algorithm by its own `fit`, or iteration by iteration with the stepper of its fit plan.
 
     It learns the transformed target, if `target.transform` asks for one; `monitored` and `report` have the original.
     """
+    declare_features(algorithm, preprocess)
     (rows, target), stepper = train, run.plan.stepper
     transformer = learn_target(run, target)
     if transformer is not None:
@@ -81,7 +107,7 @@ def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
     train, monitored = hold_out_rows(run, (preprocess.fit_transform(features, target), target), None)
     train = resample_rows(run, train)
     callback = make_fold_callback(run, train, monitored) if run.plan.steps else None
-    fit_algorithm(run, algorithm, train, monitored, callback or UNWATCHED)
+    fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED)
     return Pipeline([("preprocess", preprocess), ("algorithm", _wrap_again(run, algorithm, train))])
 
 
@@ -101,7 +127,7 @@ def refit_pipeline_on(run: ActiveRun, rows: Any, iterations: int | None) -> Any:
     train = resample_rows(run, (preprocess.fit_transform(run.data.features.iloc[rows], target), target))
     # one check, at the last iteration: nothing is recorded, and there are no rows to stop by
     callback = FitCallback(StopRules(), every=iterations, bound=iterations) if iterations else UNWATCHED
-    fit_algorithm(run, algorithm, train, None, callback)
+    fit_algorithm(run, algorithm, preprocess, train, None, callback)
     return Pipeline([("preprocess", preprocess), ("algorithm", _wrap_again(run, algorithm, train))])
 
 
