@@ -61,7 +61,7 @@ def fitted(*words):
     check_imbalance(run)
     algorithm = clone(run.estimator)
     callback = make_fold_callback(run, (ROWS, TARGET), None) if run.plan.steps else UNWATCHED
-    fit_algorithm(run, algorithm, (ROWS, TARGET), None, callback)
+    fit_algorithm(run, algorithm, None, (ROWS, TARGET), None, callback)
     return algorithm
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import Ridge
 
 from runtree.evaluation.baselines import spread_levels
 from runtree.preprocess.tabular import MAX_NATIVE_LEVELS, Tabular
@@ -66,18 +66,20 @@ def test_the_algorithm_is_told_what_the_features_are(fitted):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "config", "resample", "takes"),
+    ("algorithm", "config", "resample", "task", "takes"),
     [
-        (HistGradientBoostingRegressor(), {"categorical_features": "from_dtype"}, "over", True),
-        (HistGradientBoostingRegressor(categorical_features=[0]), {}, None, True),
-        (HistGradientBoostingRegressor(), {"categorical_features": None}, None, False),
-        (HistGradientBoostingRegressor(), {}, "smote", False),
-        (LogisticRegression(), {}, None, False),
+        (HistGradientBoostingRegressor(), {"categorical_features": "from_dtype"}, "over", "regression", True),
+        (HistGradientBoostingRegressor(categorical_features=[0]), {}, None, "regression", True),
+        (HistGradientBoostingRegressor(), {"categorical_features": None}, None, "regression", False),
+        (HistGradientBoostingRegressor(), {}, "smote", "regression", False),
+        (HistGradientBoostingClassifier(), {}, None, "classification", False),
+        (Ridge(), {}, None, "regression", False),
     ],
 )
-def test_who_takes_categories(algorithm, config, resample, takes):
+def test_who_gets_categories(algorithm, config, resample, task, takes):
     node = {"imbalance": {"resample": resample}}
-    run = SimpleNamespace(config=SimpleNamespace(algorithm=config, to_dict=lambda: node), estimator=algorithm)
+    config, data = SimpleNamespace(algorithm=config, to_dict=lambda: node), SimpleNamespace(task=task)
+    run = SimpleNamespace(config=config, estimator=algorithm, data=data)
     assert takes_categories(run) is takes
 
 
@@ -90,7 +92,7 @@ def test_a_line_beside_such_a_model_gets_a_feature_for_each_level(fitted, table)
 
 
 def test_every_fit_of_a_run_knows_the_categories(tmp_path):
-    table = write_table(tmp_path, rows=90)
+    table = write_table(tmp_path, "regression", rows=90)
     words = ("algorithm=hist_gradient_boosting", "algorithm.max_iter=5", "fit.refit=true", "evaluator=cross_validation")
     run = train(*table, *PLAIN, *UNEXAMINED, *words, "evaluator.folds=2", folder=tmp_path)
     assert run.model[-1].is_categorical_.tolist() == [True, *[False] * (run.model[-1].n_features_in_ - 1)]

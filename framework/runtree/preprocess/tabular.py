@@ -47,7 +47,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     text_components : int
         Topics per text column.
     native_categories : bool
-        Set by a run whose algorithm takes categories as they are: each column of up to 255 levels becomes one feature
+        Set by a run whose algorithm gets categories as they are: each column of up to 255 levels becomes one feature
         with the number of its level, instead of one-hot features; those of many levels are target encoded as well.
     task : "auto", "classification" or "regression"
         The kind of the target, for target encoding and text; "auto" infers it.

@@ -40,11 +40,14 @@ def make_preprocess(run: ActiveRun) -> Any:
 
 
 def takes_categories(run: ActiveRun) -> bool:
-    """Return whether the run's algorithm takes categories as they are, as histogram boosting of scikit-learn does."""
+    """Return whether the run's algorithm gets categories as they are: scikit-learn's histogram boosting, of a quantity.
+
+    Of classes it does not: where one is rare, splits into many levels fit noise, and one-hot features score better.
+    """
     # not by the estimator's own value: `declare_features` has changed it after a fit
     chosen = run.config.algorithm.get(CATEGORICAL, FROM_DTYPE)
     # a row between two others has no level
-    if imbalance_options(run).resample not in (None, *COPIES):
+    if run.data.task != "regression" or imbalance_options(run).resample not in (None, *COPIES):
         return False
     return bool(chosen == FROM_DTYPE and CATEGORICAL in run.estimator.get_params(deep=False))
 
