@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from runtree.api.estimators import RuntreeClassifier, RuntreeRegressor
     from runtree.api.functions import compare, evaluate, load_model, load_run, load_sweep, resume, train, tune
     from runtree.api.recorded import LoadedModel, RecordedRun, RecordedSweep
+    from runtree.contract.detection import Detection, Detector
     from runtree.contract.errors import ConfigError, DataError
     from runtree.contract.hookspecs import hookimpl
     from runtree.contract.run import Run, Stage
@@ -26,6 +27,8 @@ __all__ = [
     "Command",
     "ConfigError",
     "DataError",
+    "Detection",
+    "Detector",
     "LoadedModel",
     "Metric",
     "RecordedRun",
@@ -55,6 +58,8 @@ __all__ = [
 _MODULES = {
     "ConfigError": "contract.errors",
     "DataError": "contract.errors",
+    "Detection": "contract.detection",
+    "Detector": "contract.detection",
     "hookimpl": "contract.hookspecs",
     "Run": "contract.run",
     "Stage": "contract.run",

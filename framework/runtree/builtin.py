@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.config.search_path import shipped_conf
+from runtree.contract.detection import Detector
 from runtree.contract.hookspecs import hookimpl
 from runtree.contract.run import Stage
 from runtree.contract.types import Metric, Tracker
@@ -40,6 +41,14 @@ def register_metrics() -> Iterable[Metric]:
 def register_trackers() -> Iterable[Tracker]:
     """Return the TensorBoard tracker."""
     return [Tracker("tensorboard", "runtree.trackers.tensorboard.TensorBoard")]
+
+
+@hookimpl
+def register_detectors() -> Iterable[Detector]:
+    """Return tests of SciPy and a classifier of scikit-learn."""
+    from runtree.monitoring.detectors import BUILTIN
+
+    return BUILTIN
 
 
 @hookimpl

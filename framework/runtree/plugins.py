@@ -22,6 +22,7 @@ import pluggy
 from runtree import builtin
 from runtree.config.plugin_options import option_types, options_by_plugin
 from runtree.contract import hookspecs
+from runtree.contract.detection import Detector
 from runtree.contract.errors import (
     MissingError,
     RequestError,
@@ -49,6 +50,7 @@ CONTRIBUTION_TYPES: Mapping[str, type] = {
     "register_metrics": Metric,
     "register_commands": Command,
     "register_trackers": Tracker,
+    "register_detectors": Detector,
     "trusted_types": str,
     "environment_facts": tuple,
 }

@@ -14,6 +14,7 @@ from runtree.contract.protocols import Tuner
 from runtree.contract.types import TASKS
 from runtree.lifecycle.load import source_node, table_options
 from runtree.lifecycle.stages import evaluator_arguments
+from runtree.monitoring.options import read_options
 from runtree.serving.settings import read_settings
 from runtree.sweeps.options import read_loop_options, tuner_arguments
 
@@ -68,6 +69,8 @@ def test_an_option_composes_and_its_target_accepts_its_keys(group, name):
         assert read_settings(APP.catalogue, [f"serve={name}"]).name == name
     elif group == "schema":
         assert node == {"name": "none"}  # what a table must be is the user's own
+    elif group == "monitor":
+        assert read_options(node).name == name
     else:
         assert group in ("experiment", "debug")  # presets: they set keys of the whole config
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from registered_runs import write_run
-from runtree import AlgorithmOption, Command, Metric, Stage, Tracker, hookimpl
+from runtree import AlgorithmOption, Command, Detection, Detector, Metric, Stage, Tracker, hookimpl
 from runtree.app import App, train
 from runtree.config.hydra_engine import parse_flags
 from runtree.contract import hookspecs
@@ -81,6 +81,12 @@ def test_register_trackers(folder):
     run(folder, "trackers=[board]", app=app)
     run(folder, app=app)
     assert seen == ["completed"]
+
+
+def test_register_detectors():
+    own = Detector("mean", lambda reference, window: Detection(1.0), ("number",))
+    plugins = make_plugins(found=[], extra=[("probe", plugin(register_detectors=lambda: [own]))])
+    assert list(plugins.contributions("register_detectors"))[-1] == ("probe", own)
 
 
 def test_trusted_types():

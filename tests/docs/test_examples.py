@@ -36,6 +36,7 @@ LOOKS_BACK = {
             "compare",
             "best",
             "report",
+            "monitor",
         ),
         "run",
     ),

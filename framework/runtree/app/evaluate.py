@@ -11,7 +11,7 @@ from runtree.app.explain import read_run_config
 from runtree.app.rerun import recorded_flags
 from runtree.config.allowlist import AllowList
 from runtree.config.freeze import freeze
-from runtree.config.hydra_engine import force_open_parameters
+from runtree.config.hydra_engine import OPEN_PREFIXES, force_open_parameters
 from runtree.config.hydra_errors import translate_error
 from runtree.config.provenance import TypedWords, check_recorded
 from runtree.contract.commands import command, override_key
@@ -227,7 +227,7 @@ def with_overrides(app: App, request: EvaluationRequest, own: Mapping[str, Any])
     config = {**own, "data": {**node, "sample": None}}
     for text in request.overrides:
         if override_key(text) != "data":
-            config = _set(config, text)
+            config = set_value(config, text)
     hidden = [key for key, value in config["data"].items() if HIDDEN in str(value)]
     if hidden:
         raise RequestError(
@@ -258,8 +258,14 @@ def _compose_data(app: App, request: EvaluationRequest, chosen: str, own: Mappin
     return {**composed, **kept}
 
 
-def _set(config: Mapping[str, Any], override: str) -> dict[str, Any]:
-    """Return a config with the value of an override."""
+def set_value(config: Mapping[str, Any], override: str) -> dict[str, Any]:
+    """Return a config with the value of an override.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be parsed, has several values, or names a key that there is not.
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import Override
     from hydra.errors import HydraException
@@ -273,7 +279,7 @@ def _set(config: Mapping[str, Any], override: str) -> dict[str, Any]:
     path = str(parsed.key_or_group)
     known = [*_paths(config), *(f"data.{key}" for key in TABLE_KEYS)]
     is_section = any(key.startswith(f"{path}.") for key in known)
-    if path not in known and not is_section and not path.startswith("data.types."):
+    if path not in known and not is_section and not path.startswith(OPEN_PREFIXES):
         inside = [key for key in known if key.startswith(f"{path.partition('.')[0]}.") and "_target_" not in key]
         raise unknown("config key", path, inside, error=ConfigError)
     value: Any = parsed.value()

@@ -36,6 +36,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "predict": ("predict", "Predict the rows of a file with the model of a run."),
     "serve": ("serve", "Serve a model: REST and a web form."),
     "evaluate": ("evaluate", "Score the model of a run on labelled rows."),
+    "monitor": ("monitor", "Watch a model: drift, quality and KPIs of new rows."),
     "explain": ("explain", "Explain single predictions."),
     "runs": ("runs", "List, filter and sort runs."),
     "export": ("runs", "Write all runs into one Parquet or CSV table."),

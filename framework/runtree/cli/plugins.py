@@ -32,6 +32,7 @@ CONTRIBUTIONS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "register_metrics": ("metrics", lambda item: _with_settings(item)),
     "register_commands": ("verbs", lambda item: item.name),
     "register_trackers": ("trackers", lambda item: item.name),
+    "register_detectors": ("detectors", lambda item: item.name),
     "trusted_types": ("types", str),
     "environment_facts": ("facts", lambda item: item[0]),
 }
@@ -187,7 +188,13 @@ def _find_conflict() -> list[str]:
     try:
         # reading the property finds a clash of options
         app.catalogue.groups  # noqa: B018
-        for hook in ("register_stages", "register_metrics", "register_trackers", "register_commands"):
+        for hook in (
+            "register_stages",
+            "register_metrics",
+            "register_trackers",
+            "register_detectors",
+            "register_commands",
+        ):
             unique_by_name(CONTRIBUTIONS[hook][0].removesuffix("s"), app.plugins.contributions(hook))
     except RuntreeError as error:
         return str(error).splitlines()

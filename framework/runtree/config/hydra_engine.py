@@ -32,6 +32,8 @@ OPEN_PREFIXES = (
     "tuner.shares",
     "stages.",
     "metrics.",
+    "monitor.kpis.",
+    "monitor.thresholds.",
 )
 
 # flags of Hydra that do nothing here, and what does it instead

@@ -1,4 +1,5 @@
-"""The expression language of every condition: ``when`` of a search space, ``runs --where``, quality gate, constraints.
+"""The expression language of every condition: ``when`` of a search space, ``runs --where``, quality gate, constraints;
+and of figures over rows (`parse_rows`), in which conditions filter what is summed.
 
 The syntax is that of Python expressions. `ast` parses it, a closed list of nodes is accepted, and nothing is executed.
 An expression is evaluated on one set of values (`Expression.evaluate`) or turned into SQL (`Expression.to_sql`); both
@@ -13,11 +14,14 @@ from typing import Any
 
 from runtree.contract.errors import RequestError, RuntreeError, unknown
 from runtree.contract.expression_tree import (
+    AGGREGATES,
     CONSTANTS,
     ORDER,
+    AggregateNode,
     ArithmeticNode,
     ComparisonNode,
     ConditionNode,
+    FilterNode,
     JunctionNode,
     LiteralNode,
     MembershipNode,
@@ -35,6 +39,7 @@ MAX_CHARACTERS = 4_000  # SQLite refuses more than 1,000 terms joined by AND or 
 # far below the limits of Python's parser (200 open brackets) and of SQLite (expressions 1,000 deep)
 MAX_DEPTH = 50
 POSSIBLE = "possible: == != < <= > >= in, not in, and, or, not, + - * /, ( ), [a, b]; put text in quotes"
+POSSIBLE_ROWS = "possible: sum, mean, min, max of a value, count(), count(condition); value[condition]; + - * /"
 # these keep their meaning in Python's grammar; any other keyword, such as lambda, is a name like the rest
 KEYWORDS = frozenset({"and", "or", "not", "in", "is", "if", "else"})
 SHORTHAND = re.compile(r"\s*([^\s()\[\]'\"=!<>~]+)\s*(!=|<=|>=|==|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
@@ -159,6 +164,29 @@ class Expression:
                 yield node.left.path, node.right.content
 
 
+@dataclass(frozen=True)
+class RowsExpression:
+    """A parsed figure over many rows: ``sum(value[y_pred == "yes"]) / count()``."""
+
+    text: str
+    root: ValueNode
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the columns it reads, in the order of their first use."""
+        return tuple(dict.fromkeys(node.path for node in self.root.walk() if isinstance(node, NameNode)))
+
+    @property
+    def aggregates(self) -> tuple[AggregateNode, ...]:
+        """Return its aggregates, each of which SQL computes; see `AggregateNode.sql`."""
+        return tuple({node.text: node for node in self.root.walk() if isinstance(node, AggregateNode)}.values())
+
+    def value(self, aggregates: Mapping[str, Any]) -> float | None:
+        """Return the figure from the values of its aggregates by their text; None if it is not defined."""
+        found = self.root.value(lambda name: normalize(aggregates.get(name)))
+        return None if found is None else float(found)
+
+
 def all_of(expressions: Iterable[Expression]) -> Expression | None:
     """Return the expression that holds where all of these do, None if there are none."""
     parts = list(expressions)
@@ -201,6 +229,26 @@ def parse(
     return _Parser(text, source, resolve, word_as_name or resolve, known, kind, error).parse()
 
 
+def parse_rows(
+    text: str,
+    *,
+    source: str,
+    resolve: Resolve | None = None,
+    known: Iterable[str] = (),
+    error: type[RuntreeError] = RequestError,
+) -> RowsExpression:
+    """Parse a figure over rows: arithmetic of sum, mean, min, max and count, whose arguments are values of a row.
+
+    ``value[condition]`` is the value where a condition holds; count also takes a condition, or nothing.
+
+    Raises
+    ------
+    RuntreeError
+        Of the class `error`, as `parse` does.
+    """
+    return _Parser(text, source, resolve, resolve, known, "column", error).parse_rows()
+
+
 def parse_shorthand(text: str, resolve: Callable[[str], str] = str) -> Expression | None:
     """Return ``NAME=VALUE``, the shorthand of ``--where``, None if the text has another form.
 
@@ -234,8 +282,19 @@ class _Parser:
     kind: str
     error: type[RuntreeError]
     start: int = 0
+    inside: bool | None = None  # whether an aggregate is open; None: the text is no figure over rows
 
     def parse(self) -> Expression:
+        return Expression(self.text.strip(), self._condition(self._parse(), 0))
+
+    def parse_rows(self) -> RowsExpression:
+        self.inside = False
+        root = self._value(self._parse(), 0)
+        if not any(isinstance(node, AggregateNode) for node in root.walk()):
+            raise self._mistake("a figure over rows needs one of " + ", ".join(AGGREGATES), 0, POSSIBLE_ROWS)
+        return RowsExpression(self.text.strip(), root)
+
+    def _parse(self) -> ast.expr:
         if len(self.text) > MAX_CHARACTERS:
             length = f"{len(self.text):,} characters"
             raise self.error(f"{self.source}: a condition of {length} is too long", f"possible: {MAX_CHARACTERS:,}")
@@ -255,7 +314,7 @@ class _Parser:
         # errors of Python's parser for deep nesting, which differ between versions
         except (ValueError, RecursionError, MemoryError):
             raise self._mistake(TOO_DEEP, 0) from None
-        return Expression(self.text.strip(), self._condition(tree, 0))
+        return tree
 
     def _mask(self) -> str:
         """Return the text with `_` for each character of names and texts."""
@@ -335,8 +394,16 @@ class _Parser:
         """Return a value; `words` says whether a bare word is text here, `lists` whether a list is possible."""
         if depth > MAX_DEPTH:
             raise self._mistake(TOO_DEEP, self._position(node))
+        if self.inside is not None and isinstance(node, ast.Call):
+            return self._aggregate(node, depth)
+        if self.inside and isinstance(node, ast.Subscript):
+            return FilterNode(self._value(node.value, depth + 1), self._condition(node.slice, depth + 1))
         if isinstance(node, ast.Name):
-            return self._name(node, words)
+            name = self._name(node, words)
+            if self.inside is False and isinstance(name, NameNode):
+                fault = f"{name.path} has a value in each row: write sum({name.path}), mean({name.path}), …"
+                raise self._mistake(fault, self._position(node), POSSIBLE_ROWS)
+            return name
         # complex numbers, bytes and ... are constants for Python as well, and are refused at the end
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
             return LiteralNode(node.value)
@@ -356,6 +423,25 @@ class _Parser:
                 return LiteralNode(factor * operand.content)
             return ArithmeticNode("*", LiteralNode(factor), operand)
         raise self._mistake(REFUSED.get(type(node), "this is not a value to compare"), self._position(node))
+
+    def _aggregate(self, node: ast.Call, depth: int) -> ValueNode:
+        begin, end = self._position(node), (node.end_col_offset or 0) + self.start
+        function = self.text[begin : begin + len(getattr(node.func, "id", ""))]
+        if function not in AGGREGATES or node.keywords or self.inside:
+            fault = "an aggregate holds no other" if self.inside else f"there is no function {function!r}"
+            raise self._mistake(fault, begin, POSSIBLE_ROWS)
+        if len(node.args) > 1 or (not node.args and function != "count"):
+            raise self._mistake(f"{function} takes one value", begin, POSSIBLE_ROWS)
+        self.inside = True
+        part: ValueNode | ConditionNode | None = None
+        if node.args:
+            is_condition = isinstance(node.args[0], ast.Compare | ast.BoolOp) or (
+                isinstance(node.args[0], ast.UnaryOp) and isinstance(node.args[0].op, ast.Not)
+            )
+            counts = function == "count" and is_condition
+            part = self._condition(node.args[0], depth + 1) if counts else self._value(node.args[0], depth + 1)
+        self.inside = False
+        return AggregateNode(self.text[begin:end], function, part)
 
     def _name(self, node: ast.Name, words: bool) -> ValueNode:
         position = self._position(node)

@@ -178,6 +178,68 @@ class ArithmeticNode(ValueNode):
         return Sql.format("COALESCE({}, 0) <> 0", self.sql(column))
 
 
+@dataclass(frozen=True)
+class FilterNode(ValueNode):
+    """``value[condition]``: the value where the condition holds, else null."""
+
+    part: ValueNode
+    condition: "ConditionNode"
+
+    def children(self) -> tuple[Node, ...]:
+        return self.part, self.condition
+
+    def value(self, read: Read) -> Any:
+        return self.part.value(read) if self.condition.holds(read) else None
+
+    def sql(self, column: Column) -> Sql:
+        return Sql.format("CASE WHEN {} THEN {} END", self.condition.sql(column), self.part.sql(column))
+
+    def has_type(self, column: Column, kind: str) -> Sql:
+        return Sql.format("({} AND {})", self.condition.sql(column), self.part.has_type(column, kind))
+
+    def truth(self, column: Column) -> Sql:
+        return Sql.format("({} AND {})", self.condition.sql(column), self.part.truth(column))
+
+
+@dataclass(frozen=True)
+class AggregateNode(ValueNode):
+    """``sum(value)``: one number of many rows; `part` is a value, a condition to count by, or None to count all rows.
+
+    Its SQL aggregates over rows. As a value it is looked up under its own text, once SQL has computed it.
+    """
+
+    text: str
+    function: str
+    part: "ValueNode | ConditionNode | None"
+
+    def children(self) -> tuple[Node, ...]:
+        return () if self.part is None else (self.part,)
+
+    def value(self, read: Read) -> Any:
+        return read(self.text)
+
+    def sql(self, column: Column) -> Sql:
+        if self.part is None:
+            return Sql("COUNT(*)")
+        if isinstance(self.part, ConditionNode):
+            return Sql.format("COUNT(CASE WHEN {} THEN 1 END)", self.part.sql(column))
+        if self.function == "count":
+            return Sql.format("COUNT({})", self.part.sql(column))
+        # SQLite reads texts as numbers, which they are nowhere else in this language
+        number = Sql.format("CASE WHEN {} THEN {} END", self.part.has_type(column, "number"), self.part.sql(column))
+        return Sql.format(f"{AGGREGATES[self.function]}({{}})", number)
+
+    def has_type(self, column: Column, kind: str) -> Sql:
+        return Sql(str(int(kind == "number")))
+
+    def truth(self, column: Column) -> Sql:
+        return Sql.format("COALESCE({}, 0) <> 0", self.sql(column))
+
+
+# TOTAL and not SUM: the sum of no rows is 0, as the count of them is
+AGGREGATES: Mapping[str, str] = {"sum": "TOTAL", "mean": "AVG", "min": "MIN", "max": "MAX", "count": "COUNT"}
+
+
 class ConditionNode(Node, ABC):
     """A condition: true or false, never null."""
 

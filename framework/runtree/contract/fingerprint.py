@@ -2,8 +2,8 @@
 
 from functools import lru_cache
 
-# where a run executes, where it is stored, who is notified, the user's own keys, what refuses a table: none of these
-# changes its metrics
+# where a run executes, where it is stored, who is notified, how it is watched, the user's own keys, what refuses a
+# table: none of these changes its metrics
 IGNORED_GROUPS = (
     "compute",
     "outputs",
@@ -11,6 +11,7 @@ IGNORED_GROUPS = (
     "experiment",
     "trackers",
     "tracking",
+    "monitor",
     "extras",
     "registry",
     "encrypt",

@@ -16,6 +16,7 @@ from typing import Any
 
 import pluggy
 
+from runtree.contract.detection import Detector
 from runtree.contract.model_version import ModelVersion
 from runtree.contract.run import Run, Stage
 from runtree.contract.types import AlgorithmOption, Command, Metric, RunRecord, Tracker
@@ -96,6 +97,21 @@ def register_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
         @hookimpl
         def register_trackers():
             return [Tracker("board", "mine.board.Board")]  # a class with methods such as run_finished(run, record)
+    """
+
+
+@hookspec
+def register_detectors() -> Iterable[Detector]:  # type: ignore[empty-body]
+    """Return detectors of drift for `monitor.detectors`. Called once by `runtree monitor`.
+
+    ::
+
+        @hookimpl
+        def register_detectors():
+            def compare(reference, window):
+                return Detection(abs(float(window.mean() - reference.mean())))
+
+            return [Detector("mean", compare, ("number",), threshold=0.5)]
     """
 
 

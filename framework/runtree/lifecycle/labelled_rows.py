@@ -1,6 +1,6 @@
 """Labelled rows for a saved model: read as the table of its run was, and compared with the rows it was trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -89,15 +89,7 @@ def read_labelled(
         The rows cannot be read, lack columns or the target, or hold values that the model was not trained with.
     """
     options = table_options(config["data"])
-    # what was text in training is text here too, where a file holds digits alone
-    texts = {name for name, contract in predictor.columns.items() if contract.is_text}
-    texts |= {options.target} if predictor.classes and isinstance(predictor.classes[0], str) else set()
-    reading = replace(predictor.reading, texts=frozenset(texts))
-    # the tables that were joined in training are joined here too; which rows were of which part is of no use
-    frame = read_sources(source_node(config["data"]), {}, options.join, reading, (), trust).frame
-    frame = frame.rename(columns=str)
-    if not len(frame):
-        raise DataError("data: the table has no rows")
+    frame = read_new_rows(config, predictor, trust)
     if options.target not in frame.columns:
         hint = "to predict rows without a target: runtree predict"
         raise unknown("column at data.target:", options.target, map(str, frame.columns), hint, error=DataError)
@@ -113,6 +105,33 @@ def read_labelled(
     }
     table = _make_table(frame, features, options, predictor, str(config["data"].get("name", "data")))
     return LabelledRows(table, y_true, counts, (*notes, *row_notes(predictor, row_counts), *_repeated(table)))
+
+
+def read_new_rows(
+    config: Mapping[str, Any], predictor: Predictor, trust: TargetResolver, texts: Collection[str] = ()
+) -> "pd.DataFrame":
+    """Read all columns of the source at `config["data"]`, as the table of the run was read.
+
+    Parameters
+    ----------
+    texts
+        Columns that stay text, besides those that were text in training.
+
+    Raises
+    ------
+    RuntreeError
+        The rows cannot be read, or there are none.
+    """
+    options = table_options(config["data"])
+    # what was text in training is text here too, where a file holds digits alone
+    kept = {*texts, *(name for name, contract in predictor.columns.items() if contract.is_text)}
+    kept |= {options.target} if predictor.classes and isinstance(predictor.classes[0], str) else set()
+    reading = replace(predictor.reading, texts=frozenset(kept))
+    # the tables that were joined in training are joined here too; which rows were of which part is of no use
+    frame = read_sources(source_node(config["data"]), {}, options.join, reading, (), trust).frame.rename(columns=str)
+    if not len(frame):
+        raise DataError("data: the table has no rows")
+    return frame
 
 
 def _make_table(

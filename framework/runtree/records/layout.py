@@ -107,6 +107,34 @@ class EvaluationFolder:
     predictions = FileName("predictions.parquet")  # one row for each row that was scored
 
 
+@dataclass(frozen=True)
+class MonitorFolder:
+    """The folder of all that was watched of one model."""
+
+    path: Path
+
+    report = FileName("report.html")  # the page, with a point for each window
+    plots = FileName("plots")  # the plots of the page, each with its data as JSON
+
+    def window(self, name: str) -> "WindowFolder":
+        """Return the folder of a window by its name."""
+        return WindowFolder(self.path / name)
+
+    def windows(self) -> "list[WindowFolder]":
+        """Return the folders of the windows that have a result, by name."""
+        places = sorted(self.path.iterdir()) if self.path.is_dir() else []
+        return [folder for place in places if (folder := WindowFolder(place)).result.is_file()]
+
+
+@dataclass(frozen=True)
+class WindowFolder:
+    """The folder of one window."""
+
+    path: Path
+
+    result = FileName("monitor.json")  # drift, quality, KPIs and alarms
+
+
 def timestamp() -> str:
     """Return the current time in UTC as ISO 8601. It is for people: durations come from a monotonic clock."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -13,7 +13,7 @@ from runtree.records.compare.comparability import decides_scores
 from runtree.records.compare.configurations import SEED
 
 # A sweep has one of each of these groups, so they cannot be swept over; below some of them, no key can either
-SWEEP_GROUPS = ("tuner", "compute", "experiment", "debug", "trackers", "tracking", "outputs", "zoo", "hydra")
+SWEEP_GROUPS = ("tuner", "compute", "experiment", "debug", "monitor", "trackers", "tracking", "outputs", "zoo", "hydra")
 SWEEP_GROUPS_WITH_KEYS = ("tuner", "experiment", "tracking", "hydra")
 SWEEP_COMPUTE_KEYS = tuple(f"compute.{key}" for key in SWEEP_KEYS)  # `compute` has keys of a run, too: device, threads
 

@@ -14,11 +14,23 @@ import pytest
 
 # before the imports below: pytest rewrites the asserts of test modules only, and a failing suite would say nothing but
 # AssertionError
-for _suite in ("suite", "algorithm", "data", "evaluator", "metric", "preprocess", "proposals", "stage", "tuner"):
+for _suite in (
+    "suite",
+    "algorithm",
+    "data",
+    "detector",
+    "evaluator",
+    "metric",
+    "preprocess",
+    "proposals",
+    "stage",
+    "tuner",
+):
     pytest.register_assert_rewrite(f"{__name__}.{_suite}")
 
 from runtree.testing.algorithm import AlgorithmSuite  # noqa: E402  pytest rewrites its asserts because of the lines above
 from runtree.testing.data import DataSuite  # noqa: E402
+from runtree.testing.detector import DetectorSuite  # noqa: E402
 from runtree.testing.evaluator import EvaluatorSuite  # noqa: E402
 from runtree.testing.fixtures import FakePlugins, compose, tiny_table, train, write_table  # noqa: E402
 from runtree.testing.metric import MetricSuite  # noqa: E402
@@ -29,6 +41,7 @@ from runtree.testing.tuner import TunerSuite  # noqa: E402
 __all__ = [
     "AlgorithmSuite",
     "DataSuite",
+    "DetectorSuite",
     "EvaluatorSuite",
     "FakePlugins",
     "MetricSuite",

@@ -1,0 +1,150 @@
+"""`runtree monitor`: drift, quality and KPIs of the rows that a model has met."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtree.cli.completion import complete_run
+from runtree.cli.format import display_path, first_notes, labelled, next_steps, outputs_option, pluralize
+from runtree.cli.tables import print_json, print_table
+from runtree.contract.commands import command
+from runtree.contract.errors import GateError
+
+if TYPE_CHECKING:
+    from runtree.app.monitor import MonitorResult
+
+MAX_ALARMS = 8  # lines of a window each; all are on the page
+MAX_KPIS = 3  # columns of the table
+
+HELP = """Watch the model of RUN: compare the rows of a file with those that it was made with.
+
+Columns and predictions are tested for drift, predictions for their quality if rows have labels (else it is estimated),
+and KPIs are computed. Rows are cut into windows by time or by count; each gets a record, and the model a page.
+
+\b
+  runtree monitor models:/churn@champion --data november.parquet
+  runtree monitor models:/churn@champion --data november.parquet --labels truths.csv --key id
+  runtree monitor latest --data new.csv monitor.window.rows=500 "monitor.segments=[city]"
+  runtree monitor latest --data new.csv monitor=quality_only "monitor.kpis.share='count(y_pred == yes) / count()'"
+
+Exit code 3: a window raises an alarm. Without any change, at most 5 % of windows do by chance (monitor.budget).
+"""
+
+
+@click.command("monitor", help=HELP)
+@click.argument("run", shell_complete=complete_run)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--data", "file", required=True, metavar="FILE", help="The rows: a file, a folder, a glob, a URL.")
+@click.option("--labels", metavar="FILE", help="A file with the target, where it came later.")
+@click.option("--key", metavar="COLUMN", help="The column by which labels find their rows.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default="monitoring", show_default=True,
+    help="The folder of the results, in which each model has one.",
+)  # fmt: skip
+@click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@outputs_option()
+def monitor_command(
+    run: str,
+    overrides: tuple[str, ...],
+    file: str,
+    labels: str | None,
+    key: str | None,
+    output: Path,
+    trust: tuple[str, ...],
+    as_json: bool,
+    outputs: str,
+) -> None:
+    from runtree.app import App
+    from runtree.app.monitor import MonitorRequest, monitor_run
+    from runtree.records.find import find_run
+
+    plain = [word for word in overrides if "=" not in word]
+    if plain:
+        raise click.UsageError(f"'{plain[0]}' is not KEY=VALUE; the rows are named by --data {plain[0]}")
+    record = find_run(Path(outputs), run, needs="model")
+    result = monitor_run(App(), MonitorRequest(record, run, file, labels, key, overrides, trust, output))
+    if as_json:
+        windows = [{**window, "folder": display_path(folder_of(result, window))} for window in result.windows]
+        report = display_path(result.folder.report)
+        print_json({"schema": 1, "windows": windows, "notes": list(result.notes), "report": report})
+    else:
+        print_windows(result, run)
+    if result.alarms:
+        raised = f"{len(result.alarms)} of {pluralize(len(result.windows), 'window')} raised an alarm"
+        raise GateError(raised, f"last: {result.alarms[-1]['window']['name']}: {result.alarms[-1]['alarms'][0]}")
+
+
+def folder_of(result: "MonitorResult", window: Mapping[str, Any]) -> Path:
+    """Return the folder of a window."""
+    return result.folder.window(str(window["window"]["name"])).path
+
+
+def print_windows(result: "MonitorResult", run: str) -> None:
+    """Print a line for each window, what each alarm is about, and what to type next."""
+    first = result.windows[0]
+    reference = first["reference"]
+    source = "" if reference["source"] == "table" else ", by what its record keeps"
+    click.echo(labelled("model", f"{run}: run {first['model']['run']}"))
+    click.echo(labelled("rows", f"{first['data']['path']}: {sum(window['rows'] for window in result.windows):,} rows"))
+    click.echo(labelled("beside", f"the {reference['rows']:,} rows of the run{source}"))
+    for note in first_notes(result.notes):
+        click.echo(labelled("note", note))
+    click.echo()
+    print_table(*_table(result.windows))
+    click.echo()
+    lines = [
+        labelled(label, f"{window['window']['name']}: {text}")
+        for window in result.windows
+        for label, texts in (("alarm", window["alarms"]), ("note", [f"not checked: {t}" for t in window["unchecked"]]))
+        for text in texts
+    ]
+    # the newest are the ones to act on
+    for line in lines[-MAX_ALARMS:]:
+        click.echo(line)
+    if len(lines) > MAX_ALARMS:
+        click.echo(labelled("", f"{len(lines) - MAX_ALARMS} earlier ones are on the page"))
+    click.echo(labelled("page", display_path(result.folder.report)))
+    click.echo(next_steps(list(_next(result, run))))
+
+
+def _table(windows: "tuple[Mapping[str, Any], ...]") -> tuple[list[str], list[list[Any]]]:
+    from runtree.app.monitor import figures_of
+
+    found = [window[kind] for window in windows for kind in ("quality", "estimate") if window[kind]]
+    metric = found[0]["metric"] if found else ""
+    shows = {
+        "labelled": any(window["labelled"] for window in windows),
+        "drifting": any(window["drift"] for window in windows),
+        metric: any(window["quality"] for window in windows),
+        f"{metric} estimated": any(window["estimate"] for window in windows),
+    }
+    kpis = list(dict.fromkeys(name for window in windows for name in window["kpis"]))[:MAX_KPIS]
+    rows = []
+    for window in windows:
+        figures = figures_of(window)
+        values = {
+            "labelled": window["labelled"],
+            "drifting": figures.get("drift.columns"),
+            metric: figures.get(f"quality.{metric}"),
+            f"{metric} estimated": figures.get(f"estimate.{metric}"),
+        }
+        own = [values[name] for name, shown in shows.items() if shown]
+        own += [figures.get(f"kpi.{name}") for name in kpis]
+        rows.append([window["window"]["name"], window["rows"], *own, window["state"]])
+    return ["window", "rows", *(str(name) for name, shown in shows.items() if shown), *kpis, "state"], rows
+
+
+def _next(result: "MonitorResult", run: str) -> Iterator[str]:
+    """Yield what to type next: what would tell more, or what mends an alarm."""
+    if any(window["state"] == "small" for window in result.windows):
+        yield command("monitor", run, "--data", "FILE", "monitor.window.minimum=20")
+    if result.alarms:
+        yield command("show", result.alarms[-1]["model"]["run"])
+        yield command("rerun", result.alarms[-1]["model"]["run"], "data.path=NEW_ROWS")
+    elif not any(window["quality"] for window in result.windows):
+        yield command("monitor", run, "--data", "FILE", "--labels", "FILE", "--key", "COLUMN")
+    else:
+        yield command("show", result.windows[-1]["model"]["run"])

@@ -1,0 +1,276 @@
+"""The built-in detectors of drift. Each compares a reference with a window and returns a score and a p value.
+
+The scores are those that the field reports; the thresholds are sizes that matter, since on a million rows every
+difference is significant. p values of PSI and Jensen-Shannon are those of the chi-square that both approach.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.detection import Detection, Detector
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, Any]
+
+BINS = 10  # of a number, at the deciles of the reference
+MAX_LEVELS = 30  # of a category; the rest are one
+MIN_EXPECTED = 5  # rows in a cell, below which the chi-square distribution is a bad approximation
+PERMUTATIONS = 199
+MAX_PERMUTED = 500  # rows of each side
+MAX_CLASSIFIED = 2_000  # rows of each side
+SEED = 0  # of samples and permutations: the same rows get the same p value
+
+
+def ks(reference: "Array", window: "Array") -> Detection:
+    """Largest distance of the two distribution functions (`scipy.stats.ks_2samp`)."""
+    from scipy.stats import ks_2samp
+
+    found = ks_2samp(reference, window, method="asymp")
+    return Detection(float(found.statistic), float(found.pvalue))
+
+
+def wasserstein(reference: "Array", window: "Array") -> Detection:
+    """Earth mover's distance (`scipy.stats.wasserstein_distance`) in standard deviations of the reference.
+
+    The p value is that of permutations, with the tail of a Pearson type III distribution with their first three
+    moments (Winkler et al. 2016, doi:10.1016/j.neuroimage.2016.05.068): few permutations have no small p values.
+    """
+    import numpy as np
+    from scipy.stats import pearson3, wasserstein_distance
+
+    spread = float(np.std(reference))
+    if not spread:
+        return Detection(float(np.ptp(window) > 0 or window[0] != reference[0]), None)
+    score = float(wasserstein_distance(reference, window)) / spread
+    first, second = sample(reference, MAX_PERMUTED), sample(window, MAX_PERMUTED)
+    pooled = np.concatenate([first, second])
+    order = np.argsort(pooled, kind="stable")
+    steps = np.diff(pooled[order])
+    # a row of the reference lifts its distribution function by 1/n, one of the window lowers the difference by 1/m
+    lifts = np.concatenate([np.full(len(first), 1 / len(first)), np.full(len(second), -1 / len(second))])
+    generator = np.random.default_rng(SEED)
+    shuffled = generator.permuted(np.tile(lifts, (PERMUTATIONS, 1)), axis=1)
+    drawn = np.abs(np.cumsum(shuffled, axis=1)[:, :-1]) @ steps
+    seen = float(np.abs(np.cumsum(lifts[order])[:-1]) @ steps)
+    centre, width = float(drawn.mean()), float(drawn.std())
+    if not width:
+        return Detection(score, 1.0)
+    skew = max(float((((drawn - centre) / width) ** 3).mean()), 0.1)
+    # never below what so few permutations can support together with a tail that is only approximate
+    return Detection(score, min(1.0, max(float(pearson3.sf(seen, skew, centre, width)), 1e-12)))
+
+
+def psi(reference: "Array", window: "Array") -> Detection:
+    """Population stability index over deciles, or over levels.
+
+    Times nm/(n+m) it approaches a chi-square (Yurdakul 2018, scholarworks.wmich.edu/dissertations/3208).
+    """
+    import numpy as np
+
+    counts = count_cells(reference, window)
+    if counts.shape[1] < 2:
+        return Detection(0.0, 1.0)
+    # half a row in each cell: an empty one would make the index infinite
+    first, second = _shares(counts + 0.5)
+    score = float(((second - first) * np.log(second / first)).sum())
+    return Detection(score, _chi_square(score, counts, 1.0))
+
+
+def jensen_shannon(reference: "Array", window: "Array") -> Detection:
+    """Jensen-Shannon distance (`scipy.spatial.distance.jensenshannon`, base 2) over deciles, or over levels."""
+    from scipy.spatial.distance import jensenshannon
+
+    counts = count_cells(reference, window)
+    if counts.shape[1] < 2:
+        return Detection(0.0, 1.0)
+    score = float(jensenshannon(*_shares(counts), base=2))
+    # the divergence in nats is the square times log 2, and for near distributions an eighth of their chi-square
+    return Detection(score, _chi_square(score**2 * 0.6931471805599453, counts, 8.0))
+
+
+def chi_square(reference: "Array", window: "Array") -> Detection:
+    """Test of equal shares of the levels (`scipy.stats.chi2_contingency`); the score is Cramér's V."""
+    from scipy.stats import chi2_contingency
+
+    counts = count_cells(reference, window)
+    if counts.shape[1] < 2:
+        return Detection(0.0, 1.0)
+    found = chi2_contingency(counts, correction=False)
+    return Detection(float((found.statistic / counts.sum()) ** 0.5), float(found.pvalue))
+
+
+def missing(reference: "pd.Series[Any]", window: "pd.Series[Any]") -> Detection:
+    """Difference of the shares of missing values, by Fisher's exact test."""
+    from scipy.stats import fisher_exact
+
+    absent, rows = [int(column.isna().sum()) for column in (reference, window)], [len(reference), len(window)]
+    if not any(absent):
+        return Detection(0.0, 1.0)
+    shares = [count / max(total, 1) for count, total in zip(absent, rows, strict=True)]
+    table = [absent, [total - count for count, total in zip(absent, rows, strict=True)]]
+    note = f"{shares[1]:.1%} are missing, in the reference {shares[0]:.1%}"
+    return Detection(abs(shares[1] - shares[0]), min(1.0, float(fisher_exact(table).pvalue)), note)
+
+
+def unseen(reference: "Array", window: "Array") -> Detection:
+    """Share of rows with a category that the reference does not hold.
+
+    Tested against the rows of the reference whose category occurs only once there: without such a row, its category
+    would be one that the others do not hold (Good 1953, doi:10.1093/biomet/40.3-4.237).
+    """
+    import numpy as np
+    from scipy.stats import fisher_exact
+
+    levels, counts = np.unique(reference, return_counts=True)
+    new = ~np.isin(window, levels)
+    rows = int(new.sum())
+    if not rows:
+        return Detection(0.0, 1.0)
+    single = int((counts == 1).sum())
+    table = [[rows, len(window) - rows], [single, len(reference) - single]]
+    shown = ", ".join(repr(str(level)) for level in np.unique(window[new])[:3])
+    p = float(fisher_exact(table, alternative="greater").pvalue)
+    return Detection(rows / len(window), min(1.0, p), f"{rows:,} of {len(window):,} rows hold {shown}")
+
+
+def classifier(reference: "pd.DataFrame", window: "pd.DataFrame") -> Detection:
+    """Area under the ROC curve, above 0.5, of a model that tells rows of the window from those of the reference.
+
+    Gradient boosting of scikit-learn, each half predicted by a model of the other half; p is that of the rank test
+    (`scipy.stats.mannwhitneyu`). It finds what no column shows alone.
+    """
+    import numpy as np
+    import pandas as pd
+    from scipy.stats import mannwhitneyu
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    first, second = sample(reference, MAX_CLASSIFIED), sample(window, MAX_CLASSIFIED)
+    rows = _as_codes(pd.concat([first, second], ignore_index=True))
+    of_window = np.arange(len(rows)) >= len(first)
+    # a fold has every second row of each side, in random order, since neighbours may be alike
+    fold = np.random.default_rng(SEED).permutation(len(rows)) % 2
+    scores = np.zeros(len(rows))
+    for half in (0, 1):
+        model = HistGradientBoostingClassifier(
+            max_iter=20, max_leaf_nodes=8, min_samples_leaf=10, early_stopping=False, random_state=SEED
+        )
+        if len(set(of_window[fold != half].tolist())) < 2:
+            return Detection(0.0, 1.0)
+        with threadpool_limits(1, "openmp"):  # on so few rows threads wait for each other most of the time
+            model.fit(rows[fold != half], of_window[fold != half])
+            scores[fold == half] = model.predict_proba(rows[fold == half])[:, 1]
+    # in each fold by itself: the scores of two models have no common scale
+    ranks = np.zeros(len(rows))
+    for half in (0, 1):
+        own = scores[fold == half]
+        ranks[fold == half] = own.argsort(kind="stable").argsort(kind="stable") / max(len(own) - 1, 1)
+    found = mannwhitneyu(ranks[of_window], ranks[~of_window], alternative="greater")
+    auc = float(found.statistic) / (int(of_window.sum()) * int((~of_window).sum()))
+    return Detection(max(auc - 0.5, 0.0), float(found.pvalue), f"area under the curve {auc:.3f}")
+
+
+def schema(reference: "pd.DataFrame", window: "pd.DataFrame") -> Detection:
+    """Number of columns that are missing, or hold values that are no numbers where numbers are expected."""
+    from pandas.api import types
+
+    from runtree.tables.declared import find_misfits
+
+    said = [f"column '{name}' is missing" for name in reference.columns if name not in window.columns]
+    for name in reference.columns:
+        known = name in window.columns and types.is_numeric_dtype(reference[name].dtype)
+        misfits = find_misfits(window[name], "number") if known else None
+        if misfits is not None:
+            said.append(misfits.describe())
+    more = f"; and {len(said) - 3} more" if len(said) > 3 else ""
+    return Detection(float(len(said)), None, f"{'; '.join(said[:3])}{more}")
+
+
+BUILTIN: tuple[Detector, ...] = (
+    Detector("ks", ks, ("number",), 0.05),
+    Detector("wasserstein", wasserstein, ("number",), 0.1),
+    Detector("chi_square", chi_square, ("category",), 0.05),
+    Detector("psi", psi, ("number", "category"), 0.1),
+    Detector("jensen_shannon", jensen_shannon, ("number", "category"), 0.1, default=False),
+    Detector("missing", missing, ("column",), 0.01),
+    Detector("unseen", unseen, ("category",), 0.0),
+    Detector("classifier", classifier, ("table",), 0.05),
+    Detector("schema", schema, ("schema",), 0.0),
+)
+
+
+# --- Samples and cells.
+
+
+def sample(rows: Any, most: int) -> Any:
+    """Return at most so many rows, a seeded sample in their order."""
+    import numpy as np
+
+    if len(rows) <= most:
+        return rows
+    chosen = np.sort(np.random.default_rng(SEED).choice(len(rows), most, replace=False))
+    return rows.iloc[chosen] if hasattr(rows, "iloc") else rows[chosen]
+
+
+def count_cells(reference: "Array", window: "Array") -> "Array":
+    """Return counts of shape (2, cells): numbers by deciles of the reference, texts by level.
+
+    Cells with too few rows for a chi-square are joined: rare levels with each other, neighbouring deciles need it not.
+    """
+    import numpy as np
+
+    if reference.dtype.kind == "f":
+        edges = np.unique(np.quantile(reference, np.linspace(0, 1, BINS + 1)[1:-1]))
+        cells = len(edges) + 1
+        codes = [np.searchsorted(edges, values, side="left") for values in (reference, window)]
+    else:
+        levels, both = np.unique(np.concatenate([reference, window]), return_inverse=True)
+        cells, codes = len(levels), np.split(both, [len(reference)])
+    counts = np.stack([np.bincount(own, minlength=cells) for own in codes]).astype(float)
+    totals = counts.sum(axis=0)
+    expected = totals * min(counts.sum(axis=1)) / max(totals.sum(), 1)
+    frequent = np.argsort(-totals, kind="stable")[:MAX_LEVELS]
+    kept = np.isin(np.arange(cells), frequent) & (expected >= MIN_EXPECTED)
+    rest = counts[:, ~kept].sum(axis=1, keepdims=True)
+    counts = counts[:, kept]
+    joined = np.concatenate([counts, rest], axis=1) if rest.sum() else counts
+    small = rest.sum() * min(joined.sum(axis=1)) / max(joined.sum(), 1) < MIN_EXPECTED
+    if rest.sum() and small and counts.shape[1]:
+        # the rest alone is too little as well: it goes to the rarest of the others
+        least = int(counts.sum(axis=0).argmin())
+        counts[:, least] += rest[:, 0]
+        return counts
+    return joined
+
+
+def _shares(counts: "Array") -> "Array":
+    shares: Array = counts / counts.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _chi_square(score: float, counts: "Array", factor: float) -> float:
+    from scipy.stats import chi2
+
+    first, second = counts.sum(axis=1)
+    return float(chi2.sf(factor * score * first * second / (first + second), counts.shape[1] - 1))
+
+
+def _as_codes(rows: "pd.DataFrame") -> "Array":
+    """Return a table as numbers: other values than numbers as the rank of their frequency, the rarest as one."""
+    import numpy as np
+    import pandas as pd
+
+    columns = []
+    for _, column in rows.items():
+        if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+            columns.append(column.to_numpy(dtype=float, na_value=np.nan))
+            continue
+        texts = column.astype("str").where(column.notna())
+        ranks: Mapping[Any, int] = {
+            level: min(rank, MAX_LEVELS) for rank, level in enumerate(texts.value_counts().index)
+        }
+        columns.append(texts.map(ranks).to_numpy(dtype=float, na_value=np.nan))
+    return np.column_stack(columns)

@@ -1,0 +1,183 @@
+"""Windows of rows, and the figures over the rows of a window: KPIs in the expression language."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runtree.contract.errors import ConfigError, DataError, unknown
+from runtree.contract.expression import RowsExpression, add_functions, parse_rows
+from runtree.contract.expression_tree import stored
+from runtree.monitoring.options import PERIODS, WindowOptions
+from runtree.tables.table import to_texts
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, Any]
+
+MAX_SEGMENT_VALUES = 20  # of a column, the most frequent in the window
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window: its name, the first and last time of its rows where that is known, and their positions."""
+
+    name: str
+    begin: str | None
+    end: str | None
+    rows: "Array"
+
+
+def cut_windows(raw: "pd.DataFrame", options: WindowOptions, default_time: str | None, name: str) -> list[Window]:
+    """Cut rows into windows, in the order of time where it is known.
+
+    Parameters
+    ----------
+    default_time
+        The time column of the run, for options that name none.
+    name
+        What windows by count are named after; those by time are named after their period.
+
+    Raises
+    ------
+    RuntreeError
+        There is no such column, or it holds no times.
+    """
+    import numpy as np
+
+    times = _read_times(raw, options, default_time)
+    order = np.arange(len(raw)) if times is None else np.argsort(times.to_numpy(), kind="stable")
+    if options.every is None:
+        size = options.rows or len(raw)
+        pieces = [order[start : start + size] for start in range(0, len(order), size)]
+        names = [name if options.rows is None else f"{name}-{number + 1:04d}" for number in range(len(pieces))]
+    else:
+        assert times is not None
+        plain = times.dt.tz_convert(None) if getattr(times.dtype, "tz", None) is not None else times
+        periods = plain.dt.to_period(PERIODS[options.every]).iloc[order]
+        form = "%Y-%m-%dT%H" if options.every == "hour" else "%Y-%m-%d"
+        starts = periods.dt.start_time.dt.strftime(form).to_numpy()
+        names = list(dict.fromkeys(starts.tolist()))
+        pieces = [order[starts == start] for start in names]
+    return [
+        Window(label, *((_moment(times, piece[0]), _moment(times, piece[-1]))), piece)
+        for label, piece in zip(names, pieces, strict=True)
+    ]
+
+
+def _read_times(raw: "pd.DataFrame", options: WindowOptions, default: str | None) -> "pd.Series[Any] | None":
+    from runtree.tables.roles import read_times
+
+    name = options.time or (default if default in raw.columns else None)
+    if name is None:
+        if options.every is not None:
+            raise ConfigError(
+                "monitor.window.every needs a time column", "type: monitor.window.time=COLUMN", _columns(raw)
+            )
+        return None
+    if name not in raw.columns:
+        raise unknown("column at monitor.window.time:", name, map(str, raw.columns), error=DataError)
+    try:
+        times, _ = read_times(raw[name])
+    except DataError as error:
+        raise DataError(error.message.replace("data.time", "monitor.window.time"), *error.hints) from None
+    if options.every is not None and times.dtype.kind != "M":
+        raise DataError(
+            f"monitor.window.time: column '{name}' holds no dates", "cut by count: monitor.window.rows=1000"
+        )
+    return times
+
+
+def _columns(raw: "pd.DataFrame") -> str:
+    return f"columns: {', '.join(map(str, raw.columns[:8]))}"
+
+
+def _moment(times: "pd.Series[Any] | None", row: Any) -> str | None:
+    if times is None:
+        return None
+    moment = times.iloc[row]
+    return moment.isoformat() if hasattr(moment, "isoformat") else str(moment)
+
+
+# --- KPIs.
+
+
+def parse_kpis(kpis: Mapping[str, str], columns: Sequence[str]) -> dict[str, RowsExpression]:
+    """Parse the figures of `monitor.kpis`.
+
+    Raises
+    ------
+    ConfigError
+        One cannot be parsed, or names a column that there is not.
+    """
+    known = set(columns)
+    return {
+        name: parse_rows(
+            text,
+            source=f"monitor.kpis.{name}",
+            resolve=lambda word: word if word in known else None,
+            known=columns,
+            error=ConfigError,
+        )
+        for name, text in kpis.items()
+    }
+
+
+def measure_kpis(
+    kpis: Mapping[str, RowsExpression], rows: "pd.DataFrame", segments: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the value of each figure over all rows, and over the rows of each value of the segment columns.
+
+    SQLite computes the aggregates, so that a figure means what the same words mean in every other condition.
+    """
+    if not kpis:
+        return {}
+    read = {name for expression in kpis.values() for name in expression.names}
+    names = [*dict.fromkeys([*sorted(read), *(name for name in segments if name in rows.columns)])]
+    levels = {name: to_texts(rows[name]) for name in segments if name in rows.columns}
+    places = {name: f"c{number}" for number, name in enumerate(names)}
+    columns = [[_plain(value) for value in rows[name].tolist()] for name in names if name in read]
+    own = [*(places[name] for name in names if name in read), *(f"s{number}" for number in range(len(levels)))]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        add_functions(connection)
+        # a column of its own, since SQLite has no table without one
+        connection.execute(f"CREATE TABLE rows ({', '.join(['r', *own])})")
+        columns += [values.tolist() for values in levels.values()]
+        filled = zip(range(len(rows)), *columns, strict=True)
+        connection.executemany(f"INSERT INTO rows VALUES ({','.join('?' * (len(own) + 1))})", filled)
+        results: dict[str, dict[str, Any]] = {}
+        for name, expression in kpis.items():
+            values = _aggregate(connection, expression, places, None)
+            results[name] = {"value": values.get(None), "segments": {}}
+            for number, segment in enumerate(levels):
+                found = _aggregate(connection, expression, places, f"s{number}")
+                results[name]["segments"][segment] = found
+    return results
+
+
+def _aggregate(
+    connection: sqlite3.Connection, expression: RowsExpression, places: Mapping[str, str], by: str | None
+) -> dict[Any, float | None]:
+    """Return the figure for each value of a column, or for all rows under None."""
+    parts = [node.sql(lambda name: places[name]) for node in expression.aggregates]
+    selected = ", ".join(part.text for part in parts)
+    parameters = [value for part in parts for value in part.parameters]
+    grouping = "" if by is None else f" GROUP BY {by} ORDER BY COUNT(*) DESC, {by} LIMIT {MAX_SEGMENT_VALUES}"
+    query = f"SELECT {by or 'NULL'}, {selected} FROM rows{grouping}"
+    texts = [node.text for node in expression.aggregates]
+    return {
+        level: expression.value(dict(zip(texts, found, strict=True)))
+        for level, *found in connection.execute(query, parameters)
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as SQLite stores it: a moment as its text, and what is missing as null."""
+    import pandas as pd
+
+    if value is pd.NaT or value is pd.NA:
+        return None
+    return stored(value.isoformat() if hasattr(value, "isoformat") else value)

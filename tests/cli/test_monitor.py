@@ -1,0 +1,158 @@
+"""`runtree monitor` on one trained model: records, page, exit code, labels that come later, and what is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from runtree.cli.main import main
+from runtree.testing.fixtures import UNEXAMINED
+
+KPI = "monitor.kpis.share='count(y_pred == yes) / count()'"
+
+
+def rows(count, seed, shift=0.0, cities="abc"):
+    rng = np.random.default_rng(seed)
+    age, city = rng.normal(40 + shift, 10, count).round(2), rng.choice(list(cities), count)
+    known = (age - 40) / 10 + (city == "a") + rng.logistic(size=count) / 2 > 0.3
+    return pd.DataFrame(
+        {
+            "id": np.arange(count) + 10_000 * seed,
+            "day": pd.date_range("2026-01-01", periods=count, freq="6h").astype(str),
+            "age": age,
+            "city": city,
+            "y": np.where(known, "yes", "no"),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    tree = tmp_path_factory.mktemp("monitored")
+    rows(500, 0).to_csv(tree / "train.csv", index=False)
+    rows(240, 1).to_csv(tree / "clean.csv", index=False)
+    moved = rows(240, 2, shift=8.0, cities="abd")
+    moved.drop(columns="y").to_parquet(tree / "moved.parquet")
+    moved[["id", "y"]].assign(id=moved["id"].astype(str)).to_csv(tree / "truths.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tree)
+        table = ["data=csv", "data.path=train.csv", "data.target=y", "data.drop=[id,day]", "hydra.run.dir=run"]
+        watched = ["monitor=default", "monitor.window.minimum=60", "evaluator.intervals.resamples=0"]
+        assert main(["train", *table, "algorithm=logistic", *UNEXAMINED, *watched]) == 0
+    return tree
+
+
+@pytest.fixture
+def tree(trained, folder):
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    return folder
+
+
+def windows_of(said):
+    return json.loads(said.out)["windows"]
+
+
+def test_clean_rows_raise_no_alarm_and_leave_records_and_a_page(tree, runtree):
+    by_month = ["monitor.window.time=day", "monitor.window.every=month"]
+    said = runtree("monitor", "run", "--data", "clean.csv", *by_month, KPI, "monitor.segments=[city]")
+    assert said.code == 0, said
+    assert "the 500 rows of the run" in said.out and "2026-02-01" in said.out and "page     monitoring/run" in said.out
+    [place] = (tree / "monitoring").iterdir()
+    found = json.loads((place / "2026-01-01" / "monitor.json").read_text())
+    assert found["state"] == "ok" and found["reference"] == {"source": "table", "rows": 500}
+    assert found["rows"] == found["labelled"] == found["quality"]["rows"] == 124
+    # the run was trained with it
+    assert found["options"]["window"]["minimum"] == 60
+    assert found["window"]["begin"] == "2026-01-01T00:00:00"
+    assert {result["column"] for result in found["drift"]} == {"", "age", "city", "prediction", "p_yes", "y"}
+    assert 0 < found["kpis"]["share"]["value"] < 1 and set(found["kpis"]["share"]["segments"]["city"]) == {
+        "a",
+        "b",
+        "c",
+    }
+    page = (place / "report.html").read_text()
+    assert "no alarm" in page and page.count("data:image/svg+xml") == 4
+    # watched again, a window is replaced and not doubled
+    assert runtree("monitor", "run", "--data", "clean.csv", *by_month).code == 0
+    states = {path.parent.name: json.loads(path.read_text())["state"] for path in place.glob("*/monitor.json")}
+    assert states == {"2026-01-01": "ok", "2026-02-01": "ok", "2026-03-01": "small"}
+
+
+def test_moved_rows_raise_an_alarm_and_an_estimate_stands_for_labels_that_are_not_there(tree, runtree):
+    said = runtree("monitor", "run", "--data", "moved.parquet", "--json")
+    assert said.code == 3 and "1 of 1 window raised an alarm" in said.err
+    [window] = windows_of(said)
+    alarms = {(result["column"], result["detector"]) for result in window["drift"] if result["alarm"]}
+    assert {("age", "ks"), ("city", "unseen"), ("p_yes", "wasserstein"), ("", "classifier")} <= alarms
+    assert window["quality"] is None and window["estimate"]["method"] == "CBPE" and window["labelled"] == 0
+    later = runtree("monitor", "run", "--data", "moved.parquet", "--labels", "truths.csv", "--key", "id", "--json")
+    [window] = windows_of(later)
+    assert (window["labelled"], window["estimate"]) == (240, None)
+    assert window["quality"]["metrics"]["accuracy"] > 0.6
+
+
+def test_without_the_runs_table_its_record_stands_for_it(tree, runtree):
+    (tree / "train.csv").unlink()
+    said = runtree("monitor", "run", "--data", "moved.parquet", "--json")
+    assert said.code == 3
+    assert "the run's table cannot be read again" in json.loads(said.out)["notes"][0]
+    [window] = windows_of(said)
+    assert window["reference"]["source"] == "record"
+    alarms = {(result["column"], result["detector"]) for result in window["drift"] if result["alarm"]}
+    # of inputs what the record keeps, of predictions everything
+    assert ("city", "unseen") in alarms and ("p_yes", "ks") in alarms
+    assert {result["detector"] for result in window["drift"] if result["column"] == "age"} == {"missing"}
+
+
+def test_a_broken_schema_and_a_condition_are_alarms_and_too_few_rows_are_none(tree, runtree):
+    clean = rows(150, 3)
+    clean.drop(columns="city").assign(age=["old", *clean["age"][1:].astype(str)]).to_csv("broken.csv", index=False)
+    only = ["monitor.detectors=[schema]", "monitor.quality=none"]
+    [window] = windows_of(runtree("monitor", "run", "--data", "broken.csv", "--json", *only))
+    [schema] = window["drift"]
+    assert schema["alarm"] and "column 'city' is missing" in schema["note"] and "'old'" in schema["note"]
+    require = 'monitor.require=["kpi.share > 0.99","quality.f1 > 0.1"]'
+    said = runtree(
+        "monitor", "run", "--data", "clean.csv", "monitor=drift_only", "monitor.detectors=none", KPI, require
+    )
+    assert said.code == 3 and "require: kpi.share > 0.99; kpi.share is 0." in said.out
+    assert "not checked: quality.f1 > 0.1" in said.out
+    said = runtree("monitor", "run", "--data", "clean.csv", "monitor.window.minimum=500", "--json")
+    assert said.code == 0 and windows_of(said)[0]["state"] == "small"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["monitor.windw.rows=500"], "did you mean: monitor.window.rows"),
+        (["window.rows=500"], "did you mean: monitor.window.rows?"),
+        (["monitor=qualty_only"], "did you mean: quality_only"),
+        (["monitor.detectors=[kss]"], "did you mean: ks?"),
+        (["monitor.thresholds.pis=0.3"], "did you mean: psi?"),
+        (["monitor.segments=[town]"], "unknown column at monitor.segments: 'town'"),
+        (["monitor.ignore=[ag]"], "did you mean: age?"),
+        (["monitor.kpis.x='sum(ag)'"], "did you mean: age?"),
+        (["algorithm.C=1"], "monitor takes keys of data and monitor"),
+        (["--labels", "truths.csv"], "--labels and --key belong together"),
+        (["--labels", "truths.csv", "--key", "nr"], "unknown column of --data: 'nr'"),
+        (["--labels", "truths.csv", "--key", "id"], "no 'id' of the labels is among the rows"),
+    ],
+)
+def test_a_wrong_request_is_told(tree, runtree, words, said):
+    answer = runtree("monitor", "run", "--data", "clean.csv", *words)
+    assert answer.code == 2 and said in answer.err and len(answer.err.splitlines()) <= 5, answer
+    assert not (tree / "monitoring").exists()
+
+
+def test_keys_with_several_labels_are_refused_and_equal_ones_are_not():
+    from runtree.app.monitor import join_labels
+    from runtree.contract.errors import DataError
+
+    new = pd.DataFrame({"k": [1, 2, None, 4]})
+    truths = pd.DataFrame({"k": ["2", "1", "1", "9"], "y": ["b", "a", "a", "c"]})
+    assert join_labels(new, truths, "k", "y").tolist()[:2] == ["a", "b"]
+    assert join_labels(new, truths, "k", "y")[2:].isna().all()
+    with pytest.raises(DataError, match="1 keys have several labels, such as k '1'"):
+        join_labels(new, truths.assign(y=["b", "a", "x", "c"]), "k", "y")
