@@ -10,6 +10,7 @@ from functools import partial
 
 from runtree.checks.context import make_check_context
 from runtree.checks.leakage import check_suspects
+from runtree.checks.profile import profile_table
 from runtree.checks.registry import Check, run_checks
 from runtree.checks.rows import MIN_TOLD_SHARE, check_contradictions, check_duplicates, check_imbalance
 from runtree.checks.schema import STAGE as SCHEMA
@@ -18,6 +19,8 @@ from runtree.checks.table import check_classes, check_groups, check_identifiers,
 from runtree.checks.values import check_outliers
 from runtree.contract.run import Stage
 from runtree.contract.types import SPLITS, Finding
+from runtree.records.layout import RunFolder
+from runtree.records.writer import write_json
 from runtree.training.active_run import ActiveRun
 
 log = logging.getLogger(__name__)
@@ -59,6 +62,8 @@ def note_table(run: ActiveRun) -> None:
     """
     if not run.records or run.scored_splits != SPLITS:
         return
+    if run.config.to_dict()["evaluator"].get("diagnose") != "none":
+        write_json(RunFolder(run.folder).columns, profile_table(run.data, anonymous=True))
     run.table_findings += tuple(table_findings(run))
     for finding in run.table_findings:
         log.warning("%s", note_text(finding))

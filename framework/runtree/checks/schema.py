@@ -109,7 +109,7 @@ def _infer_column(column: "pd.Series[Any]") -> dict[str, Any]:
         low, high = known.min().item(), known.max().item()
         limits = (low, high) if whole else (_outward(low, math.floor), _outward(high, math.ceil))
         return {**found, "checks": {"in_range": dict(zip(("min_value", "max_value"), limits, strict=True))}}
-    dates = _as_dates(known)
+    dates = as_dates(known)
     if dates is not None:
         days = [dates.min().strftime("%Y-%m-%d"), dates.max().ceil("D").strftime("%Y-%m-%d")]
         limits_by_name = dict(zip(("min_value", "max_value"), days, strict=True))
@@ -123,7 +123,7 @@ def _infer_column(column: "pd.Series[Any]") -> dict[str, Any]:
     return found
 
 
-def _as_dates(known: "pd.Series[Any]") -> "pd.Series[Any] | None":
+def as_dates(known: "pd.Series[Any]") -> "pd.Series[Any] | None":
     """Return texts or dates as dates; None where one of them is none."""
     import numpy as np
     from pandas.api import types

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from runtree.cli.completion import complete_override
-from runtree.cli.format import command, format_age, next_steps, outputs_option, pluralize
+from runtree.cli.format import command, format_age, next_steps, outputs_option, pluralize, printable
 from runtree.cli.tables import print_json, print_table
+from runtree.contract.errors import RequestError
 
 if TYPE_CHECKING:
     from runtree.records.tables import TableVersion
@@ -19,8 +20,18 @@ SHOWN = 12  # digits of a fingerprint
 HELP = """A table, before it is used, and the tables that runs have used.
 
 \b
+  runtree data profile data=csv data.path=orders.csv data.target=churned
   runtree data infer-schema data=csv data.path=orders.csv data.target=churned > conf/schema/orders.yaml
   runtree data versions orders
+"""
+
+PROFILE_HELP = """Write what each column of a table holds: profile.html, and the same figures as profile.json.
+
+It takes the arguments of `runtree train` that say what the table is. The association is the share of the target's
+variance (of classes: of their indicators) that lies between bins of the column.
+
+\b
+  runtree data profile data=csv data.path=orders.csv data.target=churned --open
 """
 
 SCHEMA_HELP = """Print a schema that a table passes, to edit and to choose with schema=NAME.
@@ -60,6 +71,44 @@ def infer_schema_command(overrides: tuple[str, ...]) -> None:
 
     # as it is: the output becomes a file, and must not be laid out for a terminal
     click.echo(infer_schema(load_table(App(), parse_flags(overrides))), nl=False)
+
+
+@data_command.command(
+    "profile",
+    help=PROFILE_HELP,
+    short_help="Write what each column of a table holds.",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("overrides", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_override)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("profile.html"), show_default=True)
+@click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
+def profile_command(overrides: tuple[str, ...], output: Path, show: bool) -> None:
+    from runtree.app import App
+    from runtree.app.check import load_table
+    from runtree.checks.profile import profile_table
+    from runtree.config.hydra_engine import parse_flags
+    from runtree.contract.storage import reason, remedy
+    from runtree.records.writer import write_json, write_text
+    from runtree.reports.profile import profile_page
+    from runtree.reports.render import render
+
+    profile = profile_table(load_table(App(), parse_flags(overrides)))
+    figures = output.with_suffix(".json")
+    try:
+        write_json(figures, profile)
+        write_text(output, render(profile_page(profile)))
+    except OSError as error:
+        raise RequestError(f"-o {output}: cannot be written ({reason(error)})", remedy(error)) from None
+    rows = [
+        [column["name"], column["kind"], column["missing"], column["distinct"], column["association"]]
+        for column in profile["columns"]
+    ]
+    print_table(["column", "kind", "missing", "distinct", "association"], rows)
+    for note in profile["notes"]:
+        click.echo(f"note: {printable(note)}", err=True)
+    click.echo(f"\nwrote {output} and {figures}")
+    if show:
+        click.launch(output.resolve().as_uri())
 
 
 @data_command.command("versions", help=VERSIONS_HELP, short_help="List the versions of a table, and the runs on each.")

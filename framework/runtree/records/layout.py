@@ -43,6 +43,9 @@ class RunFolder:
     folds = FileName("folds.jsonl")  # one line for each fold, when it ends: its scores and the seconds of its fit
     checkpoints = FileName("checkpoints")  # states from which the fit can be resumed, a folder each
     data = FileName("data.json")  # schema, number of rows and fingerprint of the data, and the split
+    columns = FileName(
+        "profile.json"
+    )  # what each column holds: quantiles, frequent values, association with the target
     environment = FileName("environment.json")  # versions, git, hardware
     code = FileName("code")  # the folder of copies of the user's own modules, with their sha256
     predictions = FileName("predictions.parquet")  # one row for each row of the data in a split

@@ -9,7 +9,7 @@ from runtree.contract.errors import RuntreeError
 from runtree.records.commands import run_command, training_command
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import sha256
-from runtree.records.reader import RunReader, nested_settings
+from runtree.records.reader import RunReader, nested_settings, read_json
 from runtree.reports.elements import Code, Details, Element, HtmlTable, Paragraph, table_of
 from runtree.reports.formatting import (
     format_bytes,
@@ -20,6 +20,7 @@ from runtree.reports.formatting import (
     pluralize,
 )
 from runtree.reports.images import PlotGallery
+from runtree.reports.profile import profile_elements
 from runtree.reports.run.content import RunContent
 
 MAX_COLUMNS = 200  # listed by name
@@ -57,7 +58,9 @@ def data(content: RunContent, gallery: PlotGallery) -> list[Element]:
     text += f"{pluralize(len(columns), 'column')}, {gaps}. "
     text += f"Target '{target.get('name')}': {content.data.get('task')}, because {content.data.get('why')}."
     notes = [Paragraph(str(note)) for note in content.data.get("notes") or ()]
-    return [Paragraph(text), *notes, *_split(content), *_column_table(columns)]
+    profile, _ = read_json(content.folder.columns)
+    plots = [Details("Profile of the columns", profile_elements(profile))] if profile else _column_table(columns)
+    return [Paragraph(text), *notes, *_split(content), *plots]
 
 
 def _split(content: RunContent) -> list[Element]:
