@@ -43,7 +43,7 @@ def test_levels_and_dates_are_counted_as_pandas_counts_them():
     days = pd.Series(pd.date_range("2024-01-01", periods=101))
     for column in (days, days.dt.strftime("%d/%m/%Y"), days.dt.tz_localize("UTC")):
         found = profile_column(column)
-        assert (found["kind"], found["quantiles"]["median"]) == ("date", str(days.median()))
+        assert (found["kind"], found["quantiles"]["median"]) == ("date", "2024-02-20")
     assert profile_column(pd.Series([np.nan] * 3))["distinct"] == 0
     assert profile_column(pd.Series([np.inf, 1.0]))["infinite"] == 1
 

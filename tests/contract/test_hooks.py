@@ -15,7 +15,7 @@ from runtree.registry.store import Registry
 from runtree.testing.fixtures import UNEXAMINED
 
 STAGES = (
-    "load", "check", "validate_evaluation", "split", "validate_gate", "check_table", "fit", "score", "save", "evaluate", "report",
+    "load", "check_schema", "check", "validate_evaluation", "split", "validate_gate", "check_table", "fit", "score", "save", "evaluate", "report",
 )  # fmt: skip
 
 

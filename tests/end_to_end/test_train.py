@@ -11,7 +11,7 @@ import yaml
 from real_sweeps import RUNTREE, UNEXAMINED
 
 FILES = {
-    "config.yaml", "run.json", "metrics.json", "data.json", "environment.json", "predictions.parquet", "model", "log.txt",
+    "config.yaml", "run.json", "metrics.json", "data.json", "profile.json", "environment.json", "predictions.parquet", "model", "log.txt",
     "manifest.json", "evaluation.json", ".lock",
 }  # fmt: skip
 
@@ -38,6 +38,7 @@ def test_one_command_leaves_the_tree_of_the_manual(runtree, folder):
         "validate_evaluation",
         "split",
         "validate_gate",
+        "check_schema",
         "check_table",
         "fit",
         "score",

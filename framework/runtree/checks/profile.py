@@ -66,7 +66,7 @@ def profile_column(column: "pd.Series[Any]", anonymous: bool = False) -> dict[st
         found |= {"kind": "date", "distinct": int(known.nunique())}
         if len(known):
             quantiles = moments.quantile(list(QUANTILES.values()))
-            found["quantiles"] = {name: str(value) for name, value in zip(QUANTILES, quantiles, strict=True)}
+            found["quantiles"] = {name: _date(value) for name, value in zip(QUANTILES, quantiles, strict=True)}
             edges, counts = _histogram(moments.astype("datetime64[s]").astype("int64").to_numpy(dtype=float))
             found["histogram"] = {"edges": [_moment(edge) for edge in edges], "counts": counts}
         return found
@@ -111,7 +111,11 @@ def _histogram(values: "Array") -> tuple[list[float], list[int]]:
 def _moment(seconds: float) -> str:
     import pandas as pd
 
-    return str(pd.Timestamp(round(seconds), unit="s"))
+    return _date(pd.Timestamp(round(seconds), unit="s"))
+
+
+def _date(moment: Any) -> str:
+    return str(moment).removesuffix(" 00:00:00")
 
 
 def _associations(table: Table) -> Mapping[str, float]:
