@@ -72,11 +72,11 @@ def profile_column(column: "pd.Series[Any]", anonymous: bool = False) -> dict[st
         return found
     if types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype):
         return {**found, "kind": "number", "distinct": int(known.nunique()), **_numbers(known.to_numpy(dtype=float))}
-    counts = known.value_counts()
-    found |= {"kind": "category", "distinct": len(counts)}
-    if anonymous and len(counts) > MAX_LEVELS:
+    levels = known.value_levels()
+    found |= {"kind": "category", "distinct": len(levels)}
+    if anonymous and len(levels) > MAX_LEVELS:
         return found
-    return found | {"top": [{"value": as_text(value), "rows": int(rows)} for value, rows in counts.head(TOP).items()]}
+    return found | {"top": [{"value": as_text(value), "rows": int(rows)} for value, rows in levels.head(TOP).items()]}
 
 
 def _numbers(values: "Array") -> dict[str, Any]:
