@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from threading import Thread
+from time import sleep
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,7 +58,12 @@ def served(algorithm=None, preprocess=None, table=None, policy=None, tags=None, 
     from runtree.preprocess.tabular import Tabular
 
     frame, target = table or customers()
-    model = Pipeline([("preprocess", preprocess or Tabular()), ("algorithm", algorithm or LogisticRegression())])
+    model = Pipeline(
+        [
+            ("preprocess", preprocess or Tabular()),
+            ("algorithm", LogisticRegression() if algorithm is None else algorithm),
+        ]
+    )
     model.fit(frame, target)
     classes = tuple(sorted(target.unique())) if target.dtype.kind not in "f" else ()
     predictor = Predictor(model, contracts(frame, model[0]), classes)
@@ -142,3 +149,32 @@ def ask(model, path, document=None, settings=None, **more):
             return await call(found.app, path, document, **more)
 
     return asyncio.run(work())
+
+
+@contextmanager
+def listening(model, settings=None, seconds=30.0, wrap=lambda app: app):
+    """Serve a model in a thread behind a free port of the loopback, and yield its address."""
+    import uvicorn
+
+    from runtree.serving.routes import make_app
+    from runtree.serving.server import PatientProtocol, Place, listen
+    from runtree.serving.service import Service
+    from runtree.serving.traffic import PRIMARY, Target, Traffic
+
+    traffic = Traffic(None, Target(PRIMARY, model.reference, model))
+    app = wrap(make_app(Service(settings or ServeSettings(reload=0), traffic, on_fault=lambda: None)))
+    listener, place = listen(Place("127.0.0.1", 0))
+    protocol = type("Protocol", (PatientProtocol,), {"seconds": seconds})
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=protocol, log_config=None, access_log=False, ws="none", lifespan="on")
+    )
+    thread = Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            sleep(0.01)
+        yield place.url
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()

@@ -156,7 +156,7 @@ def _read_tensor(tensor: Any) -> tuple[str, list[int], list[Any]]:
     name, shape, kind = tensor["name"], tensor.get("shape"), tensor.get("datatype")
     if type(shape) is not list or not 1 <= len(shape) <= 2 or any(type(size) is not int or size < 0 for size in shape):
         raise ProtocolError(f"input '{name}': the shape must be one or two whole numbers")
-    if kind not in INTEGERS | FLOATS | {"BOOL", "BYTES"}:
+    if type(kind) is not str or kind not in INTEGERS | FLOATS | {"BOOL", "BYTES"}:
         raise ProtocolError(f"input '{name}': the datatype {str(kind)[:40]!r} is not one of the protocol")
     if "data" not in tensor:
         raise ProtocolError(f"input '{name}': it has no data; binary data is not supported")
@@ -212,9 +212,9 @@ def _outputs(model: ServedModel, outputs: Sequence[Any], document: Mapping[str, 
         tensors.append({"name": "probabilities", "shape": shape, "datatype": "FP64", "data": data})
     given = document.get("outputs")
     if type(given) is list and given:
-        wanted = {one.get("name") for one in given if type(one) is dict}
-        if unknown := wanted - {tensor["name"] for tensor in tensors}:
-            raise ProtocolError(f"outputs: the model has no output {sorted(map(str, unknown))[0]!r}")
+        wanted = {str(one.get("name")) if type(one) is dict else "" for one in given}
+        if unknown := wanted - {str(tensor["name"]) for tensor in tensors}:
+            raise ProtocolError(f"outputs: the model has no output {min(unknown)[:40]!r}")
         tensors = [tensor for tensor in tensors if tensor["name"] in wanted]
     found = {"model_name": model.name, "model_version": model.version, "outputs": tensors}
     identity = document.get("id")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from runtree.serving.inference_protocol import tensors_of
 from runtree.serving.served_model import ServedModel
 from runtree.serving.settings import VERSION, ServeSettings
 
@@ -27,7 +28,7 @@ def openapi_document(model: ServedModel, settings: ServeSettings) -> dict[str, A
         "/v2/models/{name}": {"get": _get("The model, its inputs and outputs", "404"), "parameters": _names(model)},
         "/v2/models/{name}/ready": {"get": _get("Whether the model is ready", "404"), "parameters": _names(model)},
         "/v2/models/{name}/infer": {
-            "post": _post("Predict by the Open Inference Protocol", _inference(), _tensors(model), "Inference"),
+            "post": _post("Predict by the Open Inference Protocol", _inference(model), _tensors(model), "Inference"),
             "parameters": _names(model),
         },
         "/metrics": {"get": _get("Counters, as Prometheus reads them", kind="text/plain")},
@@ -83,9 +84,11 @@ def _class_names(model: ServedModel) -> dict[str, Any]:
     return {"enum": [*model.class_names, None]} if model.classes else {"type": "null"}
 
 
-def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+def _object(
+    required: dict[str, Any], optional: dict[str, Any] | None = None, is_open: bool = False
+) -> dict[str, Any]:
     properties = required | (optional or {})
-    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": is_open}
 
 
 def _json(schema: dict[str, Any], says: str = "What is wrong") -> dict[str, Any]:
@@ -120,16 +123,24 @@ def _names(model: ServedModel) -> list[dict[str, Any]]:
     return [{"name": "name", "in": "path", "required": True, "schema": {"enum": [model.name]}}]
 
 
-def _inference() -> dict[str, Any]:
-    tensor = {
-        "type": "object",
-        "properties": {"name": TEXT, "shape": {"type": "array", "items": {"type": "integer"}}, "datatype": TEXT},
-        "required": ["name", "shape", "datatype", "data"],
-    }
-    return {"type": "object", "properties": {"inputs": {"type": "array", "items": tensor}}, "required": ["inputs"]}
+def _inference(model: ServedModel) -> dict[str, Any]:
+    """Return the schema of one row as tensors; JSON Schema cannot say that data is as long as the shape."""
+    fields = model.schema.document()["properties"]
+    tensors = [
+        _object(
+            {
+                "name": {"const": one["name"]},
+                "shape": {"const": one["shape"]},
+                "datatype": {"const": one["datatype"]},
+                "data": {"type": "array", "prefixItems": [fields[one["name"]]], "minItems": 1, "maxItems": 1},
+            },
+            is_open=True,
+        )
+        for one in tensors_of(model.schema, [model.schema.example()])
+    ]
+    size = len(tensors)
+    return _object({"inputs": {"type": "array", "prefixItems": tensors, "minItems": size, "maxItems": size}}, is_open=True)
 
 
 def _tensors(model: ServedModel) -> dict[str, Any]:
-    from runtree.serving.inference_protocol import tensors_of
-
     return {"inputs": tensors_of(model.schema, [model.schema.example()])}

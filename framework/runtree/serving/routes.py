@@ -4,6 +4,7 @@ FastAPI documents and routes. `/predict` is answered before it: its body is deco
 """
 
 import asyncio
+import logging
 import os
 import re
 import signal
@@ -19,12 +20,14 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from runtree.contract.errors import RuntreeError
+from runtree.contract.errors import RuntreeError, describe_error
 from runtree.serving.batcher import RETRY_SECONDS, OverloadedError
 from runtree.serving.form import form_page
 from runtree.serving.inference_protocol import protocol_routes
 from runtree.serving.openapi import openapi_document
 from runtree.serving.service import ServedAnswer, Service
+
+log = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -111,13 +114,13 @@ class Api:
         return text if REQUEST_ID.fullmatch(text) else f"{self._prefix}-{next(self._numbers):x}"
 
     async def predict(self, body: bytes, request_id: str) -> tuple[int, Any]:
-        """ServedAnswer `/predict`: 200 if all rows are predicted, else 422 with the predictions of those that are."""
+        """Answer `/predict`: 200 if all rows are predicted, else 422 with the predictions of those that are."""
         rows = read_rows(read_body(body), self.service.settings.batch.queue_rows)
         answer = await self.service.answer(rows, request_id)
         return 422 if answer.failed else 200, predictions_of(answer)
 
     async def explain(self, body: bytes, request_id: str) -> tuple[int, Any]:
-        """ServedAnswer `/explain`: what each field of one row adds to its prediction."""
+        """Answer `/explain`: what each field of one row adds to its prediction."""
         document = read_body(body)
         if type(document) is not dict or not {"row"} <= document.keys() <= {"row", "class"}:
             raise BadRequest(422, "the body must be an object with a row", 'such as {"row": {…}, "class": "yes"}')
@@ -156,6 +159,9 @@ class Api:
             headers.append((b"retry-after", str(RETRY_SECONDS).encode()))
         except RuntreeError as error:
             status, document = 422, {"error": error.message, "hints": list(error.hints)}
+        except Exception as error:  # a bug, or of the code of a model: the details are for the log alone
+            log.error("request %s failed: %s", request_id, describe_error(error), exc_info=error)
+            status, document = 500, {"error": "the service failed on this request; its log says why"}
         content = _encode(document)
         headers.append((b"content-length", str(len(content)).encode()))
         return status, content, headers

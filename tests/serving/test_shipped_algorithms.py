@@ -1,0 +1,82 @@
+"""REST, batch and Python give the same predictions, for every shipped algorithm; what is folded is equal to 1e-12."""
+
+import asyncio
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("fastapi", reason="serving needs the extra serve")
+
+from conformance.shipped import options
+from omegaconf import OmegaConf
+from serving_models import call, customers, running, served
+
+from runtree.api.recorded import LoadedModel
+from runtree.app import App
+from runtree.config.build import build_algorithm
+from runtree.lifecycle.predict import predict_file
+from runtree.plugins import make_plugins
+
+APP = App(make_plugins(found=[]))
+PICTURES_AND_TEXTS = {"torch_cnn", "torch_sequence", "torch_module", "import"}
+SMALL = {"n_estimators": 4, "max_iter": 50, "max_iterations": 3, "max_epochs": 3}
+CASES = [
+    (name, task)
+    for name in options("algorithm")
+    if name not in PICTURES_AND_TEXTS
+    for task in APP.catalogue.node("algorithm", name)["_target_"]
+]
+
+
+def small(name, task):
+    whole = OmegaConf.create(
+        {
+            "algorithm": APP.catalogue.node("algorithm", name),
+            "seed": 0,
+            "zoo": "zoo",
+            "compute": {"devices": 1, "device": "cpu", "threads": 1},
+        }
+    )
+    node = OmegaConf.to_container(whole, resolve=True)["algorithm"]
+    algorithm = build_algorithm(node, task, APP.allow_list())
+    known = algorithm.get_params(deep=False)
+    return algorithm.set_params(**{key: value for key, value in SMALL.items() if key in known})
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "task"), CASES, ids=[f"{name}-{task}" for name, task in CASES])
+def test_rest_batch_and_python_agree(name, task, tmp_path):
+    if name.startswith("torch_"):
+        pytest.importorskip("torch")
+    frame, target = customers()
+    if task == "regression":
+        target = pd.Series(frame["income"] / 100 + frame["member"] * 5 + 1, name="value")
+    model = served(small(name, task), table=(frame, target))
+    assert "_fold_steps" in model.score.__qualname__  # and not the way of a file
+    rows = frame.head(20).assign(city=["Trier", *frame["city"][1:20]])  # one that training has not seen
+    records = [
+        {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
+        for row in rows.to_dict("records")
+    ]
+
+    async def ask():
+        async with running(model) as found:
+            return await call(found.app, "/predict", {"rows": records})
+
+    said = asyncio.run(ask())
+    assert said.status == 200, said.content
+    rest = pd.DataFrame(said.content["predictions"])
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    predict_file(model.predictor, tmp_path / "rows.csv", tmp_path / "out.parquet")
+    batch = pd.read_parquet(tmp_path / "out.parquet")
+    python = LoadedModel(model.predictor)
+    if task == "regression":
+        np.testing.assert_allclose(rest["prediction"], batch["prediction"], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(rest["prediction"], python.predict(rows), rtol=1e-12, atol=1e-12)
+        return
+    assert rest["prediction"].tolist() == batch["prediction"].tolist() == python.predict(rows).tolist()
+    if model.has_probabilities:
+        proba = np.array([list(each.values()) for each in rest["probabilities"]])
+        np.testing.assert_allclose(proba, batch[["p_no", "p_yes"]], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(proba, python.predict_proba(rows), rtol=0, atol=1e-12)
