@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runtree.api.client import Client
     from runtree.api.estimators import RuntreeClassifier, RuntreeRegressor
     from runtree.api.functions import compare, evaluate, load_model, load_run, load_sweep, resume, train, tune
     from runtree.api.recorded import LoadedModel, RecordedRun, RecordedSweep
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AlgorithmOption",
+    "Client",
     "Command",
     "ConfigError",
     "DataError",
@@ -56,6 +58,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Client": "api.client",
     "ConfigError": "contract.errors",
     "DataError": "contract.errors",
     "Detection": "contract.detection",

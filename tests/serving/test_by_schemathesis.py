@@ -2,16 +2,15 @@
 
 import pytest
 
-schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed: pip install -e '.[dev]'")
 pytest.importorskip("fastapi", reason="serving needs the extra serve")
 
-from serving_models import listening, served
-
 from runtree.serving.settings import PolicyOptions
+from serving_models import listening, served
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_nothing_is_found():
+    schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed: pip install -e '.[dev]'")
     model = served(policy=PolicyOptions(range="refuse", unseen="refuse", missing="refuse"))
     with listening(model) as url:
         config = schemathesis.Config()

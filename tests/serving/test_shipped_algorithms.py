@@ -8,15 +8,15 @@ import pytest
 
 pytest.importorskip("fastapi", reason="serving needs the extra serve")
 
-from conformance.shipped import options
 from omegaconf import OmegaConf
-from serving_models import call, customers, running, served
 
+from conformance.shipped import options
 from runtree.api.recorded import LoadedModel
 from runtree.app import App
 from runtree.config.build import build_algorithm
 from runtree.lifecycle.predict import predict_file
 from runtree.plugins import make_plugins
+from serving_models import call, customers, running, served
 
 APP = App(make_plugins(found=[]))
 PICTURES_AND_TEXTS = {"torch_cnn", "torch_sequence", "torch_module", "import"}

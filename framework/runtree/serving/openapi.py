@@ -84,9 +84,7 @@ def _class_names(model: ServedModel) -> dict[str, Any]:
     return {"enum": [*model.class_names, None]} if model.classes else {"type": "null"}
 
 
-def _object(
-    required: dict[str, Any], optional: dict[str, Any] | None = None, is_open: bool = False
-) -> dict[str, Any]:
+def _object(required: dict[str, Any], optional: dict[str, Any] | None = None, is_open: bool = False) -> dict[str, Any]:
     properties = required | (optional or {})
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": is_open}
 
@@ -139,7 +137,9 @@ def _inference(model: ServedModel) -> dict[str, Any]:
         for one in tensors_of(model.schema, [model.schema.example()])
     ]
     size = len(tensors)
-    return _object({"inputs": {"type": "array", "prefixItems": tensors, "minItems": size, "maxItems": size}}, is_open=True)
+    return _object(
+        {"inputs": {"type": "array", "prefixItems": tensors, "minItems": size, "maxItems": size}}, is_open=True
+    )
 
 
 def _tensors(model: ServedModel) -> dict[str, Any]:
