@@ -2,7 +2,7 @@
 
     python benchmarks/serving.py                      # data=breast_cancer, algorithm=hist_gradient_boosting
     python benchmarks/serving.py --algorithm logistic --seconds 5
-    python benchmarks/serving.py --peers /tmp/peers   # an environment of its own: pip install -e '.[serve]' litserve mlflow
+    python benchmarks/serving.py --peers /tmp/peers   # an environment with runtree[serve], litserve and mlflow
 
 Every server predicts class probabilities of the same row with the same saved model, in one process, on the loopback.
 The answers are compared first. The latency is that of one connection, the throughput that of 32; both are the median of

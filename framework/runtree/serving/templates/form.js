@@ -90,3 +90,12 @@ async function send(withReasons) {
 
 at("form").addEventListener("submit", (event) => { event.preventDefault(); send(false); });
 at("explain").addEventListener("click", () => send(true));
+
+// a link may fill the form and send it: /?age=41&city=Ulm#explain
+const given = new URLSearchParams(location.search);
+for (const input of inputs) {
+  const before = input.value;
+  if (given.has(input.dataset.name)) input.value = given.get(input.dataset.name);
+  if (input.tagName === "SELECT" && input.selectedIndex < 0) input.value = before;
+}
+if (location.hash === "#predict" || location.hash === "#explain") send(location.hash === "#explain");

@@ -1,0 +1,126 @@
+"""`runtree serve` as processes: a killed worker is replaced, an alias that moves is followed, SIGTERM ends in order."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+
+pytest.importorskip("fastapi", reason="serving needs the extra serve")
+
+import runtree as rt
+from runtree.testing.fixtures import UNEXAMINED
+from serving_models import listening, served
+
+ROW = {"area": 50, "side": "north"}
+
+
+def until(found, seconds=60):
+    """Wait until a function returns something, and return it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := found():
+            return value
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_workers_are_replaced_versions_exchanged_and_the_end_is_in_order(runtree, folder):
+    rows = [f"{40 + n % 9},{['north', 'south'][n % 2]},{1000 * (40 + n % 9) + n}" for n in range(60)]
+    (folder / "prices.csv").write_text("\n".join(["area,side,price", *rows]))
+    table = ["data=csv", "data.path=prices.csv", "data.target=price", "data.task=regression", *UNEXAMINED]
+    for number, algorithm in enumerate(("ridge", "linear"), 1):
+        assert runtree("train", *table, f"algorithm={algorithm}").code == 0
+        assert runtree("models", "register", "latest", "price").code == 0
+        if number == 1:
+            assert runtree("models", "promote", "price@1", "live").code == 0
+    words = ["models:/price@live", "--port", "0", "--workers", "2", "serve.reload=0.2"]
+    command = [sys.executable, "-m", "runtree", "serve", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        lines = iter(process.stdout.readline, "")
+        url = next(found[0] for line in lines if (found := re.findall(r"http://[\d.:]+", line)))
+
+        def ask():
+            try:
+                with rt.Client(url, retries=0) as client:
+                    return client.answer([ROW])
+            except rt.api.client.ServiceError:
+                return None
+
+        def workers():
+            living = []
+            for child in psutil.Process(process.pid).children():
+                with suppress(psutil.Error):  # it ends just now
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        living.append(child)
+            return living
+
+        assert until(ask)["version"] == "1"
+        killed = until(lambda: workers() if len(workers()) == 2 else None)[0]
+        killed.kill()
+        # the other one answers meanwhile; a connection that the dead one had taken is tried again by a client
+        assert until(ask)["predictions"][0]["prediction"] > 0
+        until(lambda: len([one for one in workers() if one.pid != killed.pid]) == 2)
+        assert runtree("models", "promote", "price@2", "live").code == 0
+        until(lambda: {(ask() or {}).get("version") for _ in range(12)} == {"2"})
+        # a version of which a file was changed is refused, and the present one keeps answering
+        [file] = folder.glob("registry/price/versions/1/model/model.skops")
+        file.write_bytes(file.read_bytes()[:-100])
+        assert runtree("models", "promote", "price@1", "live").code == 0
+        time.sleep(1)
+        assert {(ask() or {}).get("version") for _ in range(8)} <= {"2", None}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert "version 2 keeps answering" in process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_who_drips_bytes_holds_no_connection():
+    with listening(served(), seconds=0.5) as url:
+        host, port = url.removeprefix("http://").split(":")
+        heads = [
+            b"POST /predict HTTP/1.1\r\nhost: x\r\n",
+            b"",
+            b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{",
+        ]
+        dripping = [socket.create_connection((host, int(port)), timeout=10) for _ in heads]
+        for one, head in zip(dripping, heads, strict=True):
+            one.sendall(head)
+        with rt.Client(url) as client:
+            assert client.is_ready()
+        for one in dripping:
+            assert one.recv(100).startswith(b"HTTP/1.1 408")
+            assert one.recv(100) == b""
+            one.close()
+
+
+def test_what_cannot_be_served_is_told(runtree, folder, monkeypatch):
+    assert "no run" in runtree("serve", "latest").err
+    assert runtree("serve", "latest", "serve.policy.range=drop").code == 2
+    said = runtree("serve", "latest", "--canary", "models:/a@b=120%")
+    assert said.code == 2 and "a reference and a share are needed" in said.err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = runtree("serve", "latest", "--port", str(taken.getsockname()[1]))
+    assert said.code == 2 and "Address already in use" in said.err
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = runtree("serve", "latest")
+    assert said.code == 4 and "pip install 'runtree[serve]'" in said.err
+
+
+def test_the_settings_of_the_group_are_those_of_the_file(runtree):
+    described = runtree("describe", "serve=default").out
+    assert "serve.batch.queue_rows = 10000" in described and "runtree serve latest serve=default" in described
+    assert json.loads(runtree("list", "serve", "--json").out)["options"][0]["name"] == "default"
+    assert os.environ.get("PROMETHEUS_MULTIPROC_DIR") is None
