@@ -84,6 +84,7 @@ def test_a_sweep_shows_a_bar_as_text_and_as_html_then_its_best_runs(notebook):
     assert "[############################] 3/3 runs" in bar.data["text/plain"]
     assert "<progress max='1' value='1.000'" in bar.data["text/html"]
     assert "<th>alpha</th>" in result.data["text/html"]
+    assert "nan" not in result.data["text/html"]
     assert [output.output_type for output in notebook[2]] == ["execute_result"]
     assert notebook[2][0].data["image/png"]
     assert "tied" in text_of(notebook[3])

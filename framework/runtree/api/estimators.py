@@ -16,14 +16,16 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from runtree.api.overrides import override_words, parse_words
+from runtree.api.overrides import AT_WORK, override_words, parse_words
 from runtree.config.build import build, build_algorithm
-from runtree.contract.errors import ConfigError, RuntreeError
+from runtree.contract.errors import ConfigError, RequestError, RuntreeError
 from runtree.contract.types import Task
 from runtree.training.fit_plan import STEP, resolve_fit_options
 
 Array = np.ndarray[Any, Any]
 MAX_CONFIGS = 32  # composed: a cross-validation fits one config many times, and a composition takes longer than a fit
+
+MAX_WAIT_SECONDS = 60
 
 
 class ConfiguredEstimator(BaseEstimator):  # type: ignore[misc]
@@ -148,7 +150,13 @@ def _nodes(words: tuple[str, ...], trust: tuple[str, ...], task: Task) -> tuple[
 
 def make_pipeline(words: tuple[str, ...], trust: tuple[str, ...], task: Task) -> Pipeline:
     """Return the unfitted pipeline of a config."""
-    preprocess_node, node, allow_list = _nodes(words, trust, task)
+    # not for ever: the thread that is at work may be the one that waits for this fit
+    if not AT_WORK.acquire(timeout=MAX_WAIT_SECONDS):
+        raise RequestError(f"rt: another thread has been at work for {MAX_WAIT_SECONDS} s", "fit this estimator before")
+    try:
+        preprocess_node, node, allow_list = _nodes(words, trust, task)
+    finally:
+        AT_WORK.release()
     preprocess, algorithm = build(preprocess_node, "preprocess", allow_list), build_algorithm(node, task, allow_list)
     if "task" in preprocess.get_params(deep=False):
         preprocess.set_params(task=task)

@@ -1,12 +1,11 @@
 """The functions: train, tune, resume, evaluate, load, compare."""
 
-import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.api.overrides import data_words, keep_frame, override_words, parse_words
+from runtree.api.overrides import AT_WORK, data_words, keep_frame, override_words, parse_words
 from runtree.api.recorded import LoadedModel, RecordedRun, RecordedSweep
 from runtree.contract.commands import DEFAULT_OUTPUTS
 from runtree.contract.errors import RequestError, RunFailedError
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from runtree.app import App, TrainResult
     from runtree.app.preflight import SweepRequest
     from runtree.sweeps.function_space import SpaceFunction
-
-# Hydra's state, the seeds of the random generators and the limits on threads belong to the process: of several threads
-# one works at a time. The same thread may enter again: an algorithm may train another one within its own fit.
-_at_work = threading.RLock()
 
 
 def train(
@@ -68,7 +63,7 @@ def train(
     if flags.multirun:
         raise RequestError("rt.train: is one run", "for several: rt.tune(…)")
     shown = run_progress(progress)
-    with _at_work:
+    with AT_WORK:
         try:
             result = train(App(), flags, TrainCallbacks(shown.on_stage, shown.on_run_end, shown.on_iteration))
         finally:
@@ -129,10 +124,10 @@ def tune(
     words = [*override_words((*overrides, given), values, ranges=True), *data_words(data, target, values)]
     app, flags = App(), parse_words(words, trust)
     flags.multirun = True
-    with _at_work:
+    with AT_WORK:
         # in front, so that what was given takes precedence
         flags.overrides = [*missing_overrides(app, flags), *flags.overrides]
-        return _sweep(app, space, progress, lambda request: train(app, flags, order=request))
+        return _sweep(app, space, progress, trust, lambda request: train(app, flags, order=request))
 
 
 def resume(
@@ -170,17 +165,22 @@ def resume(
 
     folder, app = find_sweep(Path(outputs), str(sweep)), App()
     words = list(override_words(overrides, {}))
-    with _at_work:
+    with AT_WORK:
         return _sweep(
             app,
             space,
             progress,
+            trust,
             lambda request: resume_sweep(app, folder, words, request.observer, retry, trust, request.space),
         )
 
 
 def _sweep(
-    app: "App", space: "SpaceFunction | None", progress: bool, begin: "Callable[[SweepRequest], TrainResult]"
+    app: "App",
+    space: "SpaceFunction | None",
+    progress: bool,
+    trust: Sequence[str],
+    begin: "Callable[[SweepRequest], TrainResult]",
 ) -> "RecordedSweep":
     from runtree.api.notebook import sweep_view
     from runtree.app.preflight import SweepRequest
@@ -197,7 +197,7 @@ def _sweep(
     driver = result.swept.driver if result.swept else None
     if result.folder is None or driver is None:
         raise RequestError("rt.tune: needs runtree's own sweeper", "type: hydra/sweeper=runtree")
-    sweep = RecordedSweep(result.folder)
+    sweep = RecordedSweep(result.folder, tuple(trust))
     if driver.signals > 1:  # whoever asks twice means the program or the cell that is at work, too
         raise KeyboardInterrupt(f"the sweep was stopped; to go on: rt.resume('{result.folder}')")
     failed = [run for run in driver.state.runs.values() if run.state == "failed"]
@@ -312,7 +312,8 @@ def evaluate(
         file = str(data)
     elif data is not None:
         words.insert(0, f"data={data}")
-    result = evaluate_run(App(), EvaluationRequest(record, file, tuple(words), tuple(trust)))
+    with AT_WORK:
+        result = evaluate_run(App(), EvaluationRequest(record, file, tuple(words), tuple(trust)))
     return {**result.content, "folder": str(result.folder.path), "failed": list(result.failed)}
 
 

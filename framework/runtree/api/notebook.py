@@ -249,7 +249,7 @@ def sweep_html(name: str, stop: Mapping[str, Any], trials: "pd.DataFrame") -> st
     same = [name for name in ("family", "state", "runs") if name in rows and rows[name].nunique() < 2]
     rows = rows.drop(columns=[*same, *(name for name in rows.columns if str(name).startswith("test."))])
     cells = rows.astype(object).to_numpy().tolist()
-    short = [[format_setting(value) for value in row] for row in cells]
+    short = [[None if value != value else format_setting(value) for value in row] for row in cells]  # NaN: no key
     table = table_html([str(column).removeprefix("algorithm.") for column in rows.columns], short)
     more = f"<div style='{MUTED}'>{len(rows)} of {len(trials)}: sweep.trials()</div>" if len(trials) > len(rows) else ""
     head = f"<div><b>{html.escape(name)}</b> {html.escape(why)}</div>"
@@ -260,8 +260,7 @@ def table_html(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return a table whose numbers are those that the command line prints."""
 
     def cell(value: Any) -> str:
-        empty = value is None or (isinstance(value, float) and math.isnan(value))
-        return "" if empty else html.escape(format_cell(value))
+        return "" if value is None else html.escape(format_cell(value))
 
     head = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
     body = "".join(f"<tr>{''.join(f'<td>{cell(value)}</td>' for value in row)}</tr>" for row in rows)

@@ -1,6 +1,7 @@
 """How the arguments of a call become the words of a command line."""
 
 import hashlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ from runtree.contract.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
+# Hydra's state, the seeds of the random generators and the limits on threads belong to the process: of several threads
+# one works at a time. The same thread may enter again: an algorithm may train another one within its own fit.
+AT_WORK = threading.RLock()
 FRAMES = ".frames"  # in the output folder: the tables that were given as data frames, by content
 
 

@@ -163,9 +163,12 @@ class RecordedSweep:
     ----------
     folder
         The folder of the sweep.
+    trust
+        Classes of your own that its models may hold.
     """
 
     folder: Path
+    trust: tuple[str, ...] = ()
 
     @property
     def stop(self) -> dict[str, Any]:
@@ -177,7 +180,9 @@ class RecordedSweep:
     @property
     def runs(self) -> list[RecordedRun]:
         """Its runs, by number."""
-        return [RecordedRun(path.parent) for path in sorted(SweepFolder(self.folder).runs.glob("*/run.json"))]
+        return [
+            RecordedRun(path.parent, self.trust) for path in sorted(SweepFolder(self.folder).runs.glob("*/run.json"))
+        ]
 
     @property
     def best(self) -> RecordedRun:
@@ -192,7 +197,7 @@ class RecordedSweep:
         number = found.get("run") if isinstance(found, Mapping) else None
         if number is None:
             raise NotFoundError(f"{self.folder}: has no best run", "none completed, or they differ in data or split")
-        return RecordedRun(SweepFolder(self.folder).run(int(number)).path)
+        return RecordedRun(SweepFolder(self.folder).run(int(number)).path, self.trust)
 
     def trials(self) -> "pd.DataFrame":
         """Return the leaderboard: a row for each run, the best first, with its settings and metrics."""

@@ -7,8 +7,8 @@ from typing import ClassVar
 import pytest
 
 from runtree.contract.errors import ConfigError
-from runtree.contract.protocols import Tuner
-from runtree.contract.search import Choice, Dimension, Interval, Observation, TrialState, Values
+from runtree.contract.protocols import SuggestingTuner, Tuner
+from runtree.contract.search import Choice, Dimension, Interval, Observation, Suggest, TrialState, Values
 from runtree.contract.types import Direction
 from runtree.testing.proposals import (
     BRANCHES,
@@ -75,6 +75,28 @@ class TunerSuite:
 
     def test_proposals_carry_their_number(self) -> None:
         assert [proposal.number for proposal in drive(self.begun(), self.asks)] == list(range(self.asks))
+
+    def test_a_space_that_is_a_function_is_searched_if_it_suggests(self) -> None:
+        tuner = self.make()
+        if not isinstance(tuner, SuggestingTuner):
+            pytest.skip("it searches declared spaces only")
+        try:
+            tuner.begin((), ("minimize",), 7)
+        except ConfigError:
+            pytest.skip("it has to know the whole space before")
+        share = Dimension("share", Interval(0.0, 1.0))
+        for number in range(3):
+            seen: list[float] = []
+
+            def choose(suggest: Suggest, seen: list[float] = seen) -> Values:
+                seen.append(suggest(share))
+                return {"doubled": 2 * seen[-1]}
+
+            proposal = tuner.suggest(number, choose)
+            assert (proposal.number, proposal.values) == (number, {"doubled": 2 * seen[-1]})
+            assert 0 <= seen[-1] <= 1
+            values, memo = {"share": seen[-1]}, json.loads(json.dumps(proposal.memo))
+            tuner.tell(Observation(number, "completed", values, (seen[-1],), memo=memo, dimensions=(share,)))
 
     def test_values_lie_in_their_domains_and_have_their_types(self) -> None:
         for proposal in drive(self.begun(), self.asks):

@@ -38,6 +38,9 @@ def search_space(content: SweepContent, gallery: PlotGallery) -> list[Element]:
         for name, family in families.items()
         for path, domain in (family.get("space") or {}).items()
     ]
+    source = (content.description.get("space") or {}).get("source")
+    if source:  # a function of Python
+        return [Code("the function that makes the values of a trial", str(source))]
     headings = ["algorithm", "parameter", "values"]
     if len(families) < 2:
         headings, rows = headings[1:], [row[1:] for row in rows]
