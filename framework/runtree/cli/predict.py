@@ -1,13 +1,20 @@
 """`runtree predict`: predictions for the rows of a file."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.format import command, encrypt_option, outputs_option, printable, whole_number
+from runtree.cli.format import command, encrypt_option, outputs_option, pluralize, printable, whole_number
+
+if TYPE_CHECKING:
+    from runtree.lifecycle.predict import Predictor, RowCounts
+    from runtree.records.sealed import SealKey
 
 HELP = """Predict the rows of FILE with the model of RUN.
 
@@ -17,9 +24,13 @@ Parquet, Arrow, JSON lines, Excel), a folder, a glob in quotes, or a URL. A text
 was: with its separator, decimal mark and encoding, unless they are given. A value that is no number or date where the
 model was trained with them is refused. CSV and Parquet files larger than memory are read and written in batches.
 
+If the output is a folder, each file of a folder is predicted into a file of its own (a.csv into a.csv.parquet), once:
+repeated, the command goes on with those that are new or have changed. --watch waits for more, and follows an alias.
+
 \b
   runtree predict latest customers.csv -o scores.parquet
   runtree predict 20261122-0 customers.csv -o scores.csv --keep customer_id
+  runtree predict models:/churn@champion incoming/ -o scored/ --watch
 """
 
 
@@ -41,6 +52,8 @@ model was trained with them is refused. CSV and Parquet files larger than memory
 @click.option("--decimal", metavar="MARK", help="Its decimal mark.")
 @click.option("--encoding", metavar="NAME", help="Its encoding.")
 @click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
+@click.option("--watch", is_flag=True, help="Predict the files of a folder as they come, until Ctrl-C.")
+@click.option("--every", default=2.0, show_default=True, type=click.FloatRange(0.01), help="Seconds between two looks.")
 @encrypt_option("Encrypt the output")
 @outputs_option()
 def predict_command(
@@ -54,24 +67,69 @@ def predict_command(
     decimal: str | None,
     encoding: str | None,
     trust: tuple[str, ...],
+    watch: bool,
+    every: float,
     encrypt: str | None,
     outputs: str,
 ) -> None:
     from runtree.app import App
-    from runtree.lifecycle.predict import predict_file, row_notes
+    from runtree.contract.model_version import SCHEME
+    from runtree.lifecycle.predict import FORMATS, predict_file, row_notes
     from runtree.records.find import find_run
+    from runtree.records.layout import RunFolder
+    from runtree.records.record import read_record
     from runtree.records.sealed import named_key
     from runtree.registry.store import run_key
 
-    record = find_run(Path(outputs), run, needs="model")
-    key = named_key(encrypt, "--encrypt") if encrypt else run_key(record)
-    began = time.monotonic()
-    predictor = App().load_predictor(record, trust)
     given = {"separator": separator, "decimal": decimal, "encoding": encoding}
-    csv = replace(predictor.csv, **{key: value for key, value in given.items() if value is not None})
-    predictor = replace(predictor, csv=csv, refuse=unreadable == "refuse")
+    named = {name: value for name, value in given.items() if value is not None}
+
+    @lru_cache(maxsize=1)
+    def load(folder: Path) -> "tuple[Predictor, SealKey | None]":
+        record = read_record(RunFolder(folder))
+        predictor = App().load_predictor(record, trust)
+        predictor = replace(predictor, csv=replace(predictor.csv, **named), refuse=unreadable == "refuse")
+        return predictor, named_key(encrypt, "--encrypt") if encrypt else run_key(record)
+
+    record = find_run(Path(outputs), run, needs="model")
+    if watch or (Path(file).is_dir() and output.suffix not in FORMATS):
+        run = run if run.startswith(SCHEME) else str(record.folder)  # an alias may move; `latest` stays what it was
+
+        def predict(source: Path, target: Path) -> "RowCounts":
+            predictor, key = load(find_run(Path(outputs), run).folder)
+            return predict_file(predictor, source, target, keep, batch, key)
+
+        _predict_each(Path(file), output, predict, every if watch else None)
+        return
+    began = time.monotonic()
+    predictor, key = load(record.folder)
     counts = predict_file(predictor, file, output, keep, batch, key)
     for note in row_notes(predictor, counts):
         click.echo(f"note: {printable(note)}", err=True)
     click.echo(f"predicted {counts.rows:,} rows with {record.id} in {time.monotonic() - began:.1f} s")
     click.echo(f"wrote {output}{', encrypted; to open it: ' + command('unseal', str(output)) if key else ''}")
+
+
+def _predict_each(
+    source: Path, target: Path, predict: "Callable[[Path, Path], RowCounts]", every: float | None
+) -> None:
+    from runtree.contract.errors import RequestError, RunFailedError
+    from runtree.lifecycle.predict_folder import predict_folder
+    from runtree.tables.file_formats import FileOptions
+
+    if not source.is_dir():
+        raise RequestError(f"{source}: is no folder", "into a folder the files of a folder are predicted")
+    count = failed = 0
+    try:
+        for found in predict_folder(source, target, predict, tuple(FileOptions().suffixes), every):
+            count, failed = count + 1, failed + bool(found.error)
+            told = found.error.splitlines()[0] if found.error else pluralize(found.rows, "row")
+            click.echo(f"{printable(found.name)}: {printable(told)}", err=bool(found.error))
+    except KeyboardInterrupt:
+        if every is None:
+            raise
+    click.echo(f"predicted {pluralize(count - failed, 'file')} into {target}")
+    if failed and every is None:
+        raise RunFailedError(
+            f"{pluralize(failed, 'file')} could not be predicted", "they are tried again when they change"
+        )

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 # rows in memory at a time: enough that the cost of a call is negligible, and few enough for a wide table
 BATCH_ROWS = 50_000
 PREDICTION = "prediction"
+FORMATS = (".csv", ".parquet")  # of files of predictions
 OTHERWISE = "if the file is written otherwise, say so: --separator, --decimal, --encoding"
 
 
@@ -318,7 +319,7 @@ def predict_file(
     -------
     What was found in the rows.
     """
-    if target.suffix not in (".csv", ".parquet"):
+    if target.suffix not in FORMATS:
         raise RequestError(f"-o {target}: predictions are written as .csv or .parquet")
     counts = RowCounts()
     # the format is checked above, before hours of predictions; a failure in here leaves an existing `target` as it was
