@@ -123,6 +123,38 @@ def test_a_broken_schema_and_a_condition_are_alarms_and_too_few_rows_are_none(tr
     assert said.code == 0 and windows_of(said)[0]["state"] == "small"
 
 
+def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answers(tree, runtree):
+    from runtree.records.find import find_run
+    from runtree.serving.prediction_log import LoggedPrediction, LogOptions, PredictionLog
+
+    run = find_run(tree, "run").id
+    asked = rows(220, 2, shift=8.0)
+    log = PredictionLog.open(LogOptions(to="predictions", sensitive=["city"]))
+    for number, row in enumerate(asked.to_dict("records")):
+        outputs = {"prediction": row["y"], "probabilities": {"no": 0.4, "yes": 0.6}}
+        route = "shadow" if number < 20 else "primary"
+        facts = ({"age": row["age"], "city": row["city"]}, outputs, 0.004, route)
+        log.append(LoggedPrediction(f"q{number}", f"2026-11-{1 + number // 110:02d}T10:00:00+00:00", run, "1", *facts))
+    log.add_labels({"request_id": f"q{number}", "label": label} for number, label in enumerate(asked["y"][:160]))
+    log.close()
+    said = runtree("monitor", "run", "--json", "monitor.window.every=day", "monitor.kpis.slow='max(seconds)'")
+    assert said.code == 3, said
+    first, second = windows_of(said)
+    assert [first["window"]["name"], second["window"]["name"]] == ["2026-11-01", "2026-11-02"]
+    # answers that no client got are left out; the last 60 rows have no label yet
+    assert (first["rows"], first["labelled"], second["rows"], second["labelled"]) == (90, 90, 110, 50)
+    assert first["quality"]["metrics"]["accuracy"] == 1.0 and second["estimate"]["method"] == "CBPE"
+    assert first["kpis"]["slow"]["value"] == 0.004
+    assert {result["column"] for result in first["drift"]} == {"", "age", "prediction", "p_yes", "y"}
+    assert "not in the log, and not compared: city" in json.loads(said.out)["notes"]
+    one = runtree("monitor", "run", "--since", "2026-11-02", "--json", "monitor.quality=none")
+    assert [window["rows"] for window in windows_of(one)] == [110]
+    assert runtree("monitor", "run", "--log", "nowhere").code == 5
+    assert "is not a date" in runtree("monitor", "run", "--since", "soon").err
+    other = runtree("monitor", "run", "--since", "2026-12-01")
+    assert other.code == 5 and "no answer of" in other.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -147,7 +179,7 @@ def test_a_wrong_request_is_told(tree, runtree, words, said):
 
 
 def test_keys_with_several_labels_are_refused_and_equal_ones_are_not():
-    from runtree.app.monitor import join_labels
+    from runtree.app.monitored_rows import join_labels
     from runtree.contract.errors import DataError
 
     new = pd.DataFrame({"k": [1, 2, None, 4]})

@@ -1,30 +1,26 @@
 """`runtree monitor`: rows that a model has met, window by window, beside the rows that it was made with."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App
-from runtree.app.evaluate import EvaluationRequest, set_value, source_of, with_overrides
+from runtree.app.evaluate import set_value
 from runtree.app.explain import read_run_config
-from runtree.config.allowlist import AllowList
+from runtree.app.monitored_rows import MonitorRequest, NewRows, read_rows
 from runtree.config.provenance import TypedWords
 from runtree.contract.commands import override_key
-from runtree.contract.errors import ConfigError, DataError, RequestError, unknown
+from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.expression import Expression, RowsExpression
-from runtree.contract.predictions import Predictions
 from runtree.contract.redaction import redact
 from runtree.contract.types import RunRecord, Task
 from runtree.evaluation.options import IntervalOptions, read_evaluation_options
-from runtree.lifecycle.labelled_rows import encode_known, predict_labelled, read_new_rows
-from runtree.lifecycle.predict import Predictor, RowCounts, row_notes
-from runtree.monitoring.drift import DriftMonitor, DriftResult, WatchedRows
+from runtree.monitoring.drift import DriftMonitor, DriftResult
 from runtree.monitoring.options import AUTO, NONE, MonitorOptions, choose_detectors, read_options, read_requirements
 from runtree.monitoring.page import write_page
 from runtree.monitoring.quality import QualityReference, estimate_quality, measure_quality
-from runtree.monitoring.reference import PREDICTION, Reference, output_columns, read_reference
+from runtree.monitoring.reference import PREDICTION, Reference, read_reference
 from runtree.monitoring.windows import Window, cut_windows, measure_kpis, parse_kpis
 from runtree.records.layout import MonitorFolder, not_writable_error, timestamp
 from runtree.records.model_versions import registered_in
@@ -42,35 +38,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 GROUP, DEFAULT = "monitor", "default"
 GROUPS = ("data", GROUP)
-DEFAULT_FOLDER = "monitoring"
 RESAMPLES = 1_000  # for intervals, where the run's own are switched off
 MAX_SHOWN_ALARMS = 3  # columns in one sentence
-
-
-@dataclass(frozen=True)
-class MonitorRequest:
-    """What is watched.
-
-    Attributes
-    ----------
-    reference
-        The run as it was typed: ``models:/churn@champion``.
-    labels, key
-        A file of targets, and the column by which its rows are found; None: the target is among the rows, if at all.
-    overrides
-        Keys of `monitor`, and those of `data` that differ from the run's.
-    output
-        The folder that holds a folder for each model.
-    """
-
-    record: RunRecord
-    reference: str
-    file: str
-    labels: str | None = None
-    key: str | None = None
-    overrides: tuple[str, ...] = ()
-    trusted: tuple[str, ...] = ()
-    output: Path = Path(DEFAULT_FOLDER)
 
 
 @dataclass(frozen=True)
@@ -87,33 +56,6 @@ class MonitorResult:
         return [window for window in self.windows if window["state"] == "alarm"]
 
 
-@dataclass(frozen=True)
-class NewRows:
-    """The rows of all windows: as they were read, as the model gets them, and what it predicts of them."""
-
-    raw: "pd.DataFrame"
-    inputs: "pd.DataFrame"
-    predictions: Predictions
-    labelled: "Array"
-    target: str
-
-    def watched(self, rows: "Array", columns: Collection[str]) -> WatchedRows:
-        """Return some rows, as drift is looked for in them."""
-        outputs = output_columns(
-            self.predictions.take(rows), self.raw.index.to_numpy()[rows], self.target, self.labelled[rows]
-        )
-        return WatchedRows(self.inputs[list(columns)].iloc[rows], outputs, self.raw.iloc[rows])
-
-    def for_kpis(self) -> "pd.DataFrame":
-        """Return the rows as expressions read them: with y_pred, y_true and p_<class>."""
-        import pandas as pd
-
-        own = self.predictions.frame(self.raw.index.to_numpy(), "new").drop(columns=["row", "part"])
-        own["y_true"] = own["y_true"].where(pd.Series(self.labelled, index=own.index))
-        own.index = self.raw.index
-        return pd.concat([self.raw.drop(columns=own.columns, errors="ignore"), own], axis=1)
-
-
 def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
     """Compare the rows of a file with those that the model was made with; write a record of each window and the page.
 
@@ -128,15 +70,16 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
     options = read_options(node)
     detectors = choose_detectors(options, app.plugins.contributions("register_detectors"))
     predictor = replace(app.load_predictor(request.record, request.trusted), refuse=False)
-    rows, notes = _read_rows(app, request, own, predictor, trust)
+    rows, notes = read_rows(app, request, own, predictor, trust)
+    options = replace(options, ignore=[*options.ignore, *rows.absent])
     kpi_rows = rows.for_kpis() if options.kpis else rows.raw
     kpis = parse_kpis(options.kpis, [str(name) for name in kpi_rows.columns])
     for name in options.segments:
         if name not in rows.raw.columns:
             raise unknown("column at monitor.segments:", name, map(str, rows.raw.columns), error=ConfigError)
     print_of = frame_fingerprint(rows.raw)
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", table_stem(request.file)).strip("-") or "rows"
-    windows = cut_windows(rows.raw, options.window, own["data"].get("time"), f"{stem[:60]}-{print_of[:8]}")
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", table_stem(request.file or "log")).strip("-") or "rows"
+    windows = cut_windows(rows.raw, options.window, rows.time or own["data"].get("time"), f"{stem[:60]}-{print_of[:8]}")
     reference = read_reference(request.record, own, predictor, trust, options)
     watch = _Watch(
         options,
@@ -156,7 +99,7 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
         "schema": SCHEMA,
         "checked": timestamp(),
         "model": _describe_model(request),
-        "data": redact({**source_of({"data": {"path": request.file}}), "labels": request.labels}),
+        "data": redact({"path": request.file or request.log, "labels": request.labels}),
         "fingerprint": print_of,
         "reference": {"source": reference.source, "rows": reference.count},
         "hold_out": watch.quality.summary() if watch.quality else {},
@@ -242,92 +185,6 @@ def monitor_node(app: App, request: MonitorRequest, own: Mapping[str, Any]) -> d
         if override_key(text) != GROUP:
             config = set_value(config, text)
     return dict(config[GROUP])
-
-
-# --- The rows, and their labels.
-
-
-def _read_rows(
-    app: App, request: MonitorRequest, own: Mapping[str, Any], predictor: Predictor, trust: AllowList
-) -> tuple[NewRows, list[str]]:
-    import numpy as np
-
-    words = tuple(text for text in request.overrides if override_key(text).partition(".")[0] == "data")
-    config = with_overrides(app, EvaluationRequest(request.record, request.file, words, request.trusted), own)
-    target = str(config["data"]["target"])
-    if (request.labels is None) != (request.key is None):
-        raise RequestError("--labels and --key belong together", "type: --labels FILE --key COLUMN")
-    raw = read_new_rows(config, predictor, trust).reset_index(drop=True)
-    notes = []
-    if request.labels is not None and request.key is not None:
-        node = {**config["data"], "path": request.labels, "format": "auto", "join": [], "parts": {}}
-        truths = read_new_rows({**config, "data": node}, predictor, trust)
-        raw = raw.assign(**{target: join_labels(raw, truths, request.key, target)})
-        notes.append(f"{int(raw[target].notna().sum()):,} of {len(raw):,} rows found their label by '{request.key}'")
-    counts = RowCounts()
-    inputs = predictor.select_columns(raw, counts)
-    notes += row_notes(predictor, counts)
-    y_true, labelled = _read_truth(raw, target, predictor, str(config["data"].get("decimal", predictor.csv.decimal)))
-    # where every value could be read as a number, the schema has nothing to tell, however the file writes numbers
-    read = [name for name in predictor.columns if name in raw.columns and name not in counts.unreadable]
-    numbers = {name: inputs[name] for name in read if predictor.columns[name].expects == "number"}
-    predictions = predict_labelled(predictor, inputs, y_true)
-    return NewRows(raw.assign(**numbers), inputs, predictions, np.asarray(labelled), target), notes
-
-
-def join_labels(rows: "pd.DataFrame", truths: "pd.DataFrame", key: str, target: str) -> "pd.Series[Any]":
-    """Return the target of each row, missing where the labels hold none for its key.
-
-    Raises
-    ------
-    DataError
-        A column is missing, a key has several labels, or no key is in both.
-    """
-    import pandas as pd
-
-    from runtree.tables.table import to_texts
-
-    for where, frame, names in (("--data", rows, [key]), ("--labels", truths, [key, target])):
-        for name in names:
-            if name not in frame.columns:
-                raise unknown(f"column of {where}:", name, map(str, frame.columns), error=DataError)
-    known = truths[truths[key].notna() & truths[target].notna()]
-    # by text form: one file may hold the keys as numbers, and the other as text
-    labels = pd.Series(known[target].to_numpy(), index=to_texts(known[key]))
-    different = labels.groupby(level=0).nunique()
-    if (different > 1).any():
-        example = different.index[different > 1][0]
-        raise DataError(
-            f"--labels: {int((different > 1).sum()):,} keys have several labels, such as {key} '{example}'",
-            "keep one row for each key",
-        )
-    labels = labels[~labels.index.duplicated()]
-    found = labels.reindex(to_texts(rows[key]).tolist())
-    if not found.notna().any():
-        raise DataError(
-            f"--labels: no '{key}' of the labels is among the rows",
-            f"rows: {rows[key].iloc[0]!r}, …; labels: {truths[key].iloc[0]!r}, …",
-        )
-    return pd.Series(found.to_numpy(), index=rows.index, name=target).where(rows[key].notna())
-
-
-def _read_truth(raw: "pd.DataFrame", target: str, predictor: Predictor, decimal: str) -> "tuple[Array, Array]":
-    """Return the encoded target, and which rows have one that the model knows."""
-    import numpy as np
-
-    from runtree.tables.declared import as_numbers, read_as
-
-    if target not in raw.columns:
-        known = np.zeros(len(raw), dtype=bool)
-        return (np.zeros(len(raw), dtype=np.int64) if predictor.classes else np.zeros(len(raw))), known
-    column, declared = raw[target], predictor.reading.types.get(target)
-    if declared is not None:
-        column, _ = read_as(column, declared, decimal)
-    if predictor.classes:
-        codes = encode_known(column, predictor.classes)
-        return np.maximum(codes, 0), codes >= 0
-    values = as_numbers(column, decimal).to_numpy(dtype=float, na_value=np.nan)
-    return np.nan_to_num(values), np.isfinite(values)
 
 
 # --- One window.

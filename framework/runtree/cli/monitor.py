@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 MAX_ALARMS = 8  # lines of a window each; all are on the page
 MAX_KPIS = 3  # columns of the table
 
-HELP = """Watch the model of RUN: compare the rows of a file with those that it was made with.
+HELP = """Watch the model of RUN: compare rows that it has met with those that it was made with.
+
+The rows are those of a file, or the answers of `runtree serve` in its prediction log, with the late truths there.
 
 Columns and predictions are tested for drift, predictions for their quality if rows have labels (else it is estimated),
 and KPIs are computed. Rows are cut into windows by time or by count; each gets a record, and the model a page.
 
 \b
+  runtree monitor models:/churn@champion monitor.window.every=day
   runtree monitor models:/churn@champion --data november.parquet
   runtree monitor models:/churn@champion --data november.parquet --labels truths.csv --key id
   runtree monitor latest --data new.csv monitor.window.rows=500 "monitor.segments=[city]"
@@ -36,7 +39,11 @@ Exit code 3: a window raises an alarm. Without any change, at most 5 % of window
 @click.command("monitor", help=HELP)
 @click.argument("run", shell_complete=complete_run)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--data", "file", required=True, metavar="FILE", help="The rows: a file, a folder, a glob, a URL.")
+@click.option("--data", "file", metavar="FILE", help="The rows: a file, a folder, a glob, a URL. [default: the log]")
+@click.option(
+    "--log", default="predictions", show_default=True, metavar="PLACE", help="The prediction log: a folder or URL."
+)
+@click.option("--since", default="", metavar="DATE", help="Only rows of the log from this moment on, in UTC.")
 @click.option("--labels", metavar="FILE", help="A file with the target, where it came later.")
 @click.option("--key", metavar="COLUMN", help="The column by which labels find their rows.")
 @click.option(
@@ -49,7 +56,9 @@ Exit code 3: a window raises an alarm. Without any change, at most 5 % of window
 def monitor_command(
     run: str,
     overrides: tuple[str, ...],
-    file: str,
+    file: str | None,
+    log: str,
+    since: str,
     labels: str | None,
     key: str | None,
     output: Path,
@@ -58,14 +67,15 @@ def monitor_command(
     outputs: str,
 ) -> None:
     from runtree.app import App
-    from runtree.app.monitor import MonitorRequest, monitor_run
+    from runtree.app.monitor import monitor_run
+    from runtree.app.monitored_rows import MonitorRequest
     from runtree.records.find import find_run
 
     plain = [word for word in overrides if "=" not in word]
     if plain:
         raise click.UsageError(f"'{plain[0]}' is not KEY=VALUE; the rows are named by --data {plain[0]}")
     record = find_run(Path(outputs), run, needs="model")
-    result = monitor_run(App(), MonitorRequest(record, run, file, labels, key, overrides, trust, output))
+    result = monitor_run(App(), MonitorRequest(record, run, file, labels, key, overrides, trust, log, since, output))
     if as_json:
         windows = [{**window, "folder": display_path(folder_of(result, window))} for window in result.windows]
         report = display_path(result.folder.report)
@@ -139,8 +149,10 @@ def _table(windows: "tuple[Mapping[str, Any], ...]") -> tuple[list[str], list[li
 
 def _next(result: "MonitorResult", run: str) -> Iterator[str]:
     """Yield what to type next: what would tell more, or what mends an alarm."""
+    from runtree.monitoring.options import MIN_ROWS
+
     if any(window["state"] == "small" for window in result.windows):
-        yield command("monitor", run, "--data", "FILE", "monitor.window.minimum=20")
+        yield command("monitor", run, "--data", "FILE", f"monitor.window.minimum={MIN_ROWS}")
     if result.alarms:
         yield command("show", result.alarms[-1]["model"]["run"])
         yield command("rerun", result.alarms[-1]["model"]["run"], "data.path=NEW_ROWS")

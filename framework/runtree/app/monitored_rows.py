@@ -1,0 +1,261 @@
+"""The rows that are watched: of a file, or of the prediction log of a service; with labels that may come later."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtree.app.application import App
+from runtree.app.evaluate import EvaluationRequest, with_overrides
+from runtree.config.allowlist import AllowList
+from runtree.contract.commands import override_key
+from runtree.contract.errors import DataError, NotFoundError, RequestError, unknown
+from runtree.contract.predictions import Predictions
+from runtree.contract.types import RunRecord
+from runtree.lifecycle.labelled_rows import encode_known, predict_labelled, read_new_rows
+from runtree.lifecycle.predict import Predictor, RowCounts, row_notes
+from runtree.monitoring.drift import WatchedRows
+from runtree.monitoring.reference import output_columns
+from runtree.records.model_versions import registered_in
+from runtree.records.prediction_reader import read_prediction_log
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, Any]
+
+DEFAULT_FOLDER, DEFAULT_LOG = "monitoring", "predictions"
+ANSWERS = ("primary", "canary")  # routes whose answers clients got
+INPUT, PREDICTED, PROBABILITY = "inputs.", "outputs.prediction", "outputs.probabilities."
+OF_LOG = ("request_id", "time", "seconds", "route")  # further columns of a log, for windows and KPIs
+
+
+@dataclass(frozen=True)
+class MonitorRequest:
+    """What is watched.
+
+    Attributes
+    ----------
+    reference
+        The run as it was typed: ``models:/churn@champion``.
+    file
+        The rows; None for those in the prediction log at `log`, from the moment `since` on.
+    labels, key
+        A file of targets, and the column by which its rows are found; None: the target is among the rows, if at all.
+    overrides
+        Keys of `monitor`, and those of `data` that differ from the run's.
+    output
+        The folder that holds a folder for each model.
+    """
+
+    record: RunRecord
+    reference: str
+    file: str | None = None
+    labels: str | None = None
+    key: str | None = None
+    overrides: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+    log: str = DEFAULT_LOG
+    since: str = ""
+    output: Path = Path(DEFAULT_FOLDER)
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """The rows of all windows: as they were read, as the model gets them, and what it predicts of them.
+
+    `time` is their time column where the source has one of its own, `absent` are inputs that it does not have.
+    """
+
+    raw: "pd.DataFrame"
+    inputs: "pd.DataFrame"
+    predictions: Predictions
+    labelled: "Array"
+    target: str
+    time: str | None = None
+    absent: tuple[str, ...] = ()
+
+    def watched(self, rows: "Array", columns: Collection[str]) -> WatchedRows:
+        """Return some rows, as drift is looked for in them."""
+        outputs = output_columns(
+            self.predictions.take(rows), self.raw.index.to_numpy()[rows], self.target, self.labelled[rows]
+        )
+        return WatchedRows(self.inputs[list(columns)].iloc[rows], outputs, self.raw.iloc[rows])
+
+    def for_kpis(self) -> "pd.DataFrame":
+        """Return the rows as expressions read them: with y_pred, y_true and p_<class>."""
+        import pandas as pd
+
+        own = self.predictions.frame(self.raw.index.to_numpy(), "new").drop(columns=["row", "part"])
+        own["y_true"] = own["y_true"].where(pd.Series(self.labelled, index=own.index))
+        own.index = self.raw.index
+        return pd.concat([self.raw.drop(columns=own.columns, errors="ignore"), own], axis=1)
+
+
+def read_rows(
+    app: App, request: MonitorRequest, own: Mapping[str, Any], predictor: Predictor, trust: AllowList
+) -> tuple[NewRows, list[str]]:
+    """Return the rows of a request, and notes on them.
+
+    Raises
+    ------
+    RuntreeError
+        They cannot be read, do not fit the model, or there are none.
+    """
+    words = tuple(text for text in request.overrides if override_key(text).partition(".")[0] == "data")
+    target = str(own["data"]["target"])
+    if (request.labels is None) != (request.key is None):
+        raise RequestError("--labels and --key belong together", "type: --labels FILE --key COLUMN")
+    config, logged = dict(own), None
+    if request.file is not None or request.labels is not None:
+        file = request.file if request.file is not None else request.labels
+        config = with_overrides(app, EvaluationRequest(request.record, file, words, request.trusted), own)
+        target = str(config["data"]["target"])
+    if request.file is None:
+        raw = logged = read_log(request, target)
+    else:
+        raw = read_new_rows(config, predictor, trust).reset_index(drop=True)
+    notes = []
+    if request.labels is not None and request.key is not None:
+        node = {**config["data"], "path": request.labels, "format": "auto", "join": [], "parts": {}}
+        truths = read_new_rows({**config, "data": node}, predictor, trust)
+        raw = raw.assign(**{target: join_labels(raw, truths, request.key, target)})
+        notes.append(f"{int(raw[target].notna().sum()):,} of {len(raw):,} rows found their label by '{request.key}'")
+    absent: tuple[str, ...] = ()
+    if logged is not None:
+        # what a log leaves out, since it is sensitive, is no missing value
+        absent = tuple(name for name in predictor.columns if name not in logged.columns)
+        notes += [f"not in the log, and not compared: {', '.join(absent)}"] if absent else []
+        predictor = replace(predictor, columns={n: c for n, c in predictor.columns.items() if n not in absent})
+    counts = RowCounts()
+    inputs = predictor.select_columns(raw, counts)
+    notes += row_notes(predictor, counts)
+    y_true, labelled = _read_truth(raw, target, predictor, str(config["data"].get("decimal", predictor.csv.decimal)))
+    # where every value could be read as a number, the schema has nothing to tell, however the file writes numbers
+    read = [name for name in predictor.columns if name in raw.columns and name not in counts.unreadable]
+    numbers = {name: inputs[name] for name in read if predictor.columns[name].expects == "number"}
+    if logged is None:
+        return NewRows(
+            raw.assign(**numbers), inputs, predict_labelled(predictor, inputs, y_true), labelled, target
+        ), notes
+    predictions = logged_predictions(logged, y_true, predictor.classes)
+    raw = raw.drop(columns=[name for name in raw.columns if name.startswith("outputs.")])
+    time = "time" if "time" not in predictor.columns else None
+    return NewRows(raw.assign(**numbers), inputs, predictions, labelled, target, time, absent), notes
+
+
+def read_log(request: MonitorRequest, target: str) -> "pd.DataFrame":
+    """Return the answers of the model in a prediction log, with the late truths as the target.
+
+    Raises
+    ------
+    NotFoundError
+        There is no log, or no answer of this version in it.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    registered = registered_in(request.record.folder)
+    model = registered.name if registered else request.record.id
+    version = request.record.folder.name if registered else None
+    frames, others = [], dict[str, int]()
+    try:
+        for batch in read_prediction_log(request.log, since=request.since):
+            frame = pa.Table.from_batches([batch]).to_pandas()
+            own = (frame["model"] == model) & frame["route"].isin(ANSWERS) & frame[PREDICTED].notna()
+            own &= True if version is None else frame["version"].astype(str) == version
+            for name, count in (frame["model"] + " " + frame["version"].astype(str))[~own].value_counts().items():
+                others[str(name)] = others.get(str(name), 0) + int(count)
+            frames.append(frame[own])
+    except NotFoundError as error:
+        raise NotFoundError(error.message, *error.hints, "or name the rows: --data FILE") from None
+    except ValueError:
+        raise RequestError(f"--since {request.since} is not a date", "type: 2026-11-28, or 2026-11-28T14:30") from None
+    rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    if rows.empty:
+        found = ", ".join(f"{name} ({count:,} rows)" for name, count in others.items())
+        raise NotFoundError(
+            f"{request.log}: no answer of {model} {version or ''}".rstrip(), found and f"it holds {found}"
+        )
+    kept = {name: name for name in rows.columns if name in OF_LOG or name.startswith("outputs.")}
+    kept |= {"label": target}
+    # an input may have the name of a column of the log
+    kept |= {name: name.removeprefix(INPUT) for name in rows.columns if name.startswith(INPUT)}
+    inputs = {new for old, new in kept.items() if old.startswith(INPUT)}
+    rows = rows[[name for name in kept if name not in inputs or name.startswith(INPUT)]]
+    return rows.rename(columns=kept)
+
+
+def logged_predictions(rows: "pd.DataFrame", y_true: "Array", classes: tuple[Any, ...]) -> Predictions:
+    """Return the predictions that a log holds.
+
+    Raises
+    ------
+    DataError
+        One of them is of no class of the model.
+    """
+
+    if not classes:
+        return Predictions(y_true, rows[PREDICTED].to_numpy(dtype=float), None, ())
+    y_pred = encode_known(rows[PREDICTED], classes)
+    if (y_pred < 0).any():
+        raise DataError(f"the log holds the prediction {rows[PREDICTED][y_pred < 0].iloc[0]!r}, which is no class here")
+    names = [f"{PROBABILITY}{label}" for label in classes]
+    known = all(name in rows.columns and rows[name].notna().all() for name in names)
+    return Predictions(y_true, y_pred, rows[names].to_numpy(dtype=float) if known else None, classes)
+
+
+def join_labels(rows: "pd.DataFrame", truths: "pd.DataFrame", key: str, target: str) -> "pd.Series[Any]":
+    """Return the target of each row, missing where the labels hold none for its key.
+
+    Raises
+    ------
+    DataError
+        A column is missing, a key has several labels, or no key is in both.
+    """
+    import pandas as pd
+
+    from runtree.tables.table import to_texts
+
+    for where, frame, names in (("--data", rows, [key]), ("--labels", truths, [key, target])):
+        for name in names:
+            if name not in frame.columns:
+                raise unknown(f"column of {where}:", name, map(str, frame.columns), error=DataError)
+    known = truths[truths[key].notna() & truths[target].notna()]
+    # by text form: one file may hold the keys as numbers, and the other as text
+    labels = pd.Series(known[target].to_numpy(), index=to_texts(known[key]))
+    different = labels.groupby(level=0).nunique()
+    if (different > 1).any():
+        example = different.index[different > 1][0]
+        raise DataError(
+            f"--labels: {int((different > 1).sum()):,} keys have several labels, such as {key} '{example}'",
+            "keep one row for each key",
+        )
+    labels = labels[~labels.index.duplicated()]
+    found = labels.reindex(to_texts(rows[key]).tolist())
+    if not found.notna().any():
+        raise DataError(
+            f"--labels: no '{key}' of the labels is among the rows",
+            f"rows: {rows[key].iloc[0]!r}, …; labels: {truths[key].iloc[0]!r}, …",
+        )
+    return pd.Series(found.to_numpy(), index=rows.index, name=target).where(rows[key].notna())
+
+
+def _read_truth(raw: "pd.DataFrame", target: str, predictor: Predictor, decimal: str) -> "tuple[Array, Array]":
+    """Return the encoded target, and which rows have one that the model knows."""
+    import numpy as np
+
+    from runtree.tables.declared import as_numbers, read_as
+
+    if target not in raw.columns:
+        known = np.zeros(len(raw), dtype=bool)
+        return (np.zeros(len(raw), dtype=np.int64) if predictor.classes else np.zeros(len(raw))), known
+    column, declared = raw[target], predictor.reading.types.get(target)
+    if declared is not None:
+        column, _ = read_as(column, declared, decimal)
+    if predictor.classes:
+        codes = encode_known(column, predictor.classes)
+        return np.maximum(codes, 0), codes >= 0
+    values = as_numbers(column, decimal).to_numpy(dtype=float, na_value=np.nan)
+    return np.nan_to_num(values), np.isfinite(values)
