@@ -84,7 +84,7 @@ class Api(litserve.LitAPI):
     def encode_response(self, found): return {"predictions": found[0].tolist(), "probabilities": found[1].tolist()}
 if __name__ == "__main__":
     server = litserve.LitServer(Api(api_path="/predict"), accelerator="cpu")
-    server.run(port=int(sys.argv[1]), log_level="warning", generate_client_file=False)
+    server.run(host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", generate_client_file=False)
 """
 )
 MLFLOW = (
@@ -95,6 +95,7 @@ import mlflow.sklearn
 if not Path("mlflow_model").exists():
     how = {"pyfunc_predict_fn": "predict_proba", "serialization_format": "cloudpickle"}
     mlflow.sklearn.save_model(pipeline, "mlflow_model", **how)
+os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # it starts uvicorn by its name
 words = f"-m mlflow models serve -m mlflow_model -p {sys.argv[1]} --env-manager local --workers 1"
 os.execvp(sys.executable, [sys.executable, *words.split()])
 """
@@ -222,7 +223,7 @@ def main():
         Server("runtree serve", [runtree, "serve", "latest", "--port", "PORT"], "/predict", {"rows": [row]}, folder)
     ]
     for name, (text, python) in scripts.items():
-        file = folder / f"{name.replace(' ', '_')}.py"
+        file = folder / f"app_{name.replace(' ', '_')}.py"
         file.write_text(text)
         path, body = ("/invocations", {"dataframe_records": [row]}) if name == "mlflow" else ("/predict", plain)
         started.append(Server(name, [python, str(file), "PORT"], path, body, folder))

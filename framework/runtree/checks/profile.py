@@ -72,7 +72,7 @@ def profile_column(column: "pd.Series[Any]", anonymous: bool = False) -> dict[st
         return found
     if types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype):
         return {**found, "kind": "number", "distinct": int(known.nunique()), **_numbers(known.to_numpy(dtype=float))}
-    levels = known.value_levels()
+    levels = known.value_counts()
     found |= {"kind": "category", "distinct": len(levels)}
     if anonymous and len(levels) > MAX_LEVELS:
         return found
