@@ -11,6 +11,7 @@ from runtree.app.train import train
 from runtree.config.hydra_engine import parse_flags
 from runtree.contract.errors import ConfigError, MissingError
 from runtree.contract.types import PluginIdentity, RunRecord
+from runtree.lifecycle.load import table_options
 from runtree.lifecycle.predict import read_predictor
 from runtree.plugins import make_plugins
 from runtree.records.diff import diff
@@ -226,3 +227,59 @@ def test_an_unknown_option_may_be_one_of_a_broken_plugin(finished):
     plugins.leave_out("gold", "for a test")
     with pytest.raises(ConfigError, match="plugins left out as broken: gold"):
         App(plugins).catalogue.option("algorithm", "centre")
+
+
+PARTS = """
+def helper():
+    raise KeyError("planted")
+
+class Ranks:
+    def fit(self):
+        helper()
+
+class Waves:
+    def load(self):
+        return open("nowhere")
+
+class Halves:
+    def evaluate(self, work):
+        work()
+"""
+
+
+def code_of_kit():
+    module = {"__name__": "kit.parts"}
+    exec(PARTS, module)
+    return module
+
+
+def raised(work):
+    with pytest.raises(BaseException) as caught:
+        work()
+    return caught.value
+
+
+def test_an_error_is_told_with_the_plugin_whose_code_raised_it():
+    kit = PluginIdentity("kit", "runtree-kit", "1", packages=frozenset({"kit"}))
+    found, code = Contributors({"kit": kit}), code_of_kit()
+    config = {
+        "data": {"name": "waves", "_target_": "kit.parts.Waves"},
+        "preprocess": {"name": "ranks", "steps": [{"_target_": "kit.parts.Ranks"}]},
+    }
+    told = found.named(raised(code["Ranks"]().fit), config)
+    assert told.message == "preprocess.steps of the plugin 'kit' failed: KeyError: 'planted'"
+    assert told.hints == ("in kit.parts.helper, line 3",)
+    told = found.named(raised(code["Waves"]().load), config)
+    assert told.message.startswith("data=waves of the plugin 'kit' failed: FileNotFoundError: ")
+    assert found.named(raised(code["helper"]), config).message.startswith("the plugin 'kit' failed: ")
+    # what the plugin has called of runtree, or nobody's code
+    inner = raised(lambda: code["Halves"]().evaluate(lambda: table_options({})))
+    assert found.named(inner, config) is inner
+    other = raised(lambda: int("x"))
+    assert found.named(other, config) is other
+    # raised on purpose, with and without a cause in the plugin
+    said = ConfigError("data.rows: no")
+    assert found.named(said, config) is said
+    said.__cause__ = raised(code["Ranks"]().fit)
+    assert found.named(said, config).hints == ("in kit.parts.helper, line 3, of the plugin 'kit'",)
+    assert len(found.named(said, config).hints) == 1

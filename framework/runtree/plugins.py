@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points, version
@@ -35,7 +35,7 @@ from runtree.contract.errors import (
 from runtree.contract.faults import warn_of_fault
 from runtree.contract.run import Stage, lent_arguments
 from runtree.contract.types import AlgorithmOption, Command, Metric, PluginIdentity, Tracker
-from runtree.contract.validation import check_name
+from runtree.contract.validation import check_name, taken_name
 from runtree.records.plugin_identity import identify
 
 log = logging.getLogger(__name__)
@@ -121,6 +121,7 @@ class Plugins:
     def __post_init__(self) -> None:
         self._decision = Decision()
         self._warned: set[tuple[str, str]] = set()
+        self.taken: list[tuple[str, str]] = []  # (plugin, contribution) pairs with a name that is runtree's
 
     @property
     def names(self) -> list[str]:
@@ -131,10 +132,22 @@ class Plugins:
     def contributions(self, name: str) -> Iterator[tuple[str, Any]]:
         """Return (plugin name, item) pairs: runtree's own, then those of plugins by name.
 
-        A plugin that raises or returns another type is left out.
+        A plugin that raises or returns another type is left out, and so is an item with a name that is runtree's.
         """
         given = [(items.plugin, item) for items in getattr(self.manager.hook, name)() for item in items]
-        return iter(sorted(given, key=lambda pair: pair[0] != BUILTIN))
+        own = {str(item.name) for plugin, item in given if plugin == BUILTIN and hasattr(item, "name")}
+        kept = [pair for pair in given if pair[0] == BUILTIN or not self._takes_name(*pair, own)]
+        return iter(sorted(kept, key=lambda pair: pair[0] != BUILTIN))
+
+    def _takes_name(self, plugin: str, item: Any, own: Container[str]) -> bool:
+        name = getattr(item, "name", "")
+        if name not in own:
+            return False
+        found = plugin, f"{type(item).__name__.lower()} '{name}'"
+        if found not in self.taken:
+            self.taken.append(found)
+            warn_of_fault(log, taken_name(*found))
+        return True
 
     def moment(self, name: str, /, **arguments: Any) -> None:
         """Call a hook of every plugin; an exception is logged with the plugin's name, and the others are called."""

@@ -268,7 +268,42 @@ def test_a_plugin_that_contributes_something_else_is_named_and_left_out(folder, 
     assert "plugin probe is left out: register_stages" in caplog.text
 
 
-def test_two_packages_with_one_option_are_refused_with_both_names(folder):
-    option = AlgorithmOption("ridge", "sklearn.linear_model.Ridge")
-    with pytest.raises(MissingError, match="algorithm=ridge is provided twice: by 'runtree' and by 'probe'"):
-        run(folder, register_algorithms=lambda: [option])
+def test_a_name_of_runtree_means_what_is_runtrees(folder, caplog):
+    (folder / "more" / "algorithm").mkdir(parents=True)
+    (folder / "more" / "algorithm" / "dummy.yaml").write_text("_target_: sklearn.linear_model.LogisticRegression\n")
+    (folder / "more" / "config.yaml").write_text("seed: 5\n")
+    done = run(
+        folder,
+        "compute=cpu",
+        config_paths=lambda: [str(folder / "more")],
+        register_algorithms=lambda: [AlgorithmOption("ridge", "sklearn.linear_model.Lasso")],
+        register_metrics=lambda: [Metric("accuracy", lambda y_true, y_pred: 7.0, "minimize")],
+        register_stages=lambda: [Stage("fit", lambda run: 1 / 0)],
+        register_trackers=lambda: [Tracker("tensorboard", dict, lambda: True)],
+    )
+    assert done.config.algorithm._target_.classification == "sklearn.dummy.DummyClassifier"
+    assert done.metrics["test"]["accuracy"] < 1
+    assert done.config.seed == 0
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    left_out = (
+        "metric 'accuracy'",
+        "option algorithm=dummy",
+        "option algorithm=ridge",
+        "stage 'fit'",
+        "tracker 'tensorboard'",
+    )
+    assert sorted(told) == [
+        f"plugin probe: its {what} is left out: runtree has one of that name. Without this: runtree --block probe …"
+        for what in left_out
+    ]
+
+
+def test_an_option_of_two_packages_is_refused_where_it_is_chosen(folder):
+    mine = AlgorithmOption("mine", "sklearn.linear_model.LogisticRegression")
+    given = [(name, plugin(register_algorithms=lambda: [mine])) for name in ("one", "two")]
+    app = App(make_plugins(found=[], extra=given))
+    run(folder, app=app)
+    for words in (["algorithm=mine"], ["algorithm=mine", "-m", "seed=1,2"], ["-m", "algorithm=dummy,mine"]):
+        with pytest.raises(MissingError, match="algorithm=mine is provided twice: by 'one' and by 'two'") as refused:
+            run(folder, *words, app=app)
+        assert refused.value.hints == ("leave one of them out: runtree --block two …",)

@@ -69,3 +69,11 @@ def test_two_plugins_that_claim_one_name_are_refused_with_both_names():
         unique_by_name("metric", [("a", metric("maximize")), ("b", metric("minimize"))])
     assert refused.value.exit_code == 4
     assert "runtree --block b" in str(refused.value)
+
+
+def test_what_nobody_asks_for_is_left_out_where_two_claim_it(caplog):
+    claimed = [("a", metric("maximize")), ("b", metric("minimize"))]
+    assert unique_by_name("metric", claimed, lambda name: False) == {}
+    assert (
+        "registered twice: by 'a' and by 'b'; neither is used. leave one of them out: runtree --block b" in caplog.text
+    )

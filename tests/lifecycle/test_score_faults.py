@@ -11,6 +11,7 @@ from runtree.lifecycle.score import evaluate
 def outcome(work):
     run = SimpleNamespace(
         config=SimpleNamespace(evaluator={"name": "halves"}),
+        named=lambda error: error,
         evaluator=type("Halves", (), {"evaluate": lambda self, run, metrics: work()})(),
     )
     return evaluate(run, ())

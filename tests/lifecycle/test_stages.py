@@ -82,6 +82,9 @@ class Running:
     def lent(self):
         return nullcontext()
 
+    def named(self, error):
+        return error
+
     def report(self):
         self.pruned = Pruned(3)
         raise self.pruned
@@ -145,3 +148,24 @@ def test_a_stage_that_the_config_names_fails_the_run():
                 run_stage(stage, Running())
         else:
             assert run_stage(stage, Running()) is False
+
+
+def test_a_stage_that_cannot_be_placed_is_left_out_unless_it_is_asked_for(caplog):
+    more = [
+        ("bad", Stage("lost", nothing, after="nowhere")),
+        ("bad", Stage("one", nothing, after="two")),
+        ("bad", Stage("two", nothing, after="one")),
+        ("twin", Stage("same", nothing)),
+        ("other", Stage("same", nothing)),
+        ("good", Stage("first", nothing, after="load")),
+        ("good", Stage("second", nothing, after="first")),
+    ]
+    found = [stage.name for stage in choose_stages([*BUILTIN, *more], {})]
+    assert [name for name in found if name not in names()] == ["first", "second"]
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0].startswith("stage 'same' is registered twice: by 'twin' and by 'other'; neither is used. ")
+    assert told[1] == ("plugin bad: its stage 'lost' is left out: it stands beside 'nowhere', which does not exist")
+    assert [text.partition(":")[0] for text in told[2:]] == ["plugin bad", "plugin bad"]
+    for name in ("lost", "one", "same"):
+        with pytest.raises(MissingError):
+            choose_stages([*BUILTIN, *more], {"stages": {name: {}}})

@@ -123,4 +123,7 @@ def test_two_of_one_name_are_refused_with_both_plugins():
             return iter([("runtree", Tracker("board", Board)), ("mine", Tracker("board", Board))])
 
     with pytest.raises(MissingError, match="tracker 'board' is registered twice: by 'runtree' and by 'mine'"):
-        with_trackers({"trackers": []}, Twice())
+        with_trackers({"trackers": ["board"]}, Twice())
+    assert with_trackers({"trackers": []}, Twice()).__class__ is Twice
+    with pytest.raises(MissingError, match="registered twice"):
+        with_trackers({"trackers": [], "tracking": {"board": {"path": "x"}}}, Twice())

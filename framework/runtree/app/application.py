@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.config.catalogue import Catalogue
-from runtree.config.search_path import SHIPPED, USER, ConfigFolder, config_folders, named_folders
+from runtree.config.search_path import USER, ConfigFolder, config_folders, named_folders
 from runtree.contract.errors import RequestError
 from runtree.plugins import Plugins, installed_plugins
 from runtree.records.commands import flags_for
@@ -42,12 +42,11 @@ class App:
 
     @cached_property
     def folders(self) -> list[ConfigFolder]:
-        """Return the config folders: the user's, then plugins', then the shipped one.
+        """Return the config folders in the order of precedence: the user's, the shipped one, then those of plugins.
 
         A folder of a plugin that is not there is named in a warning and left out.
         """
-        # the order is that of precedence, so the shipped folder comes last, whenever its plugin was registered
-        paths = sorted(self.plugins.contributions("config_paths"), key=lambda pair: pair[0] == SHIPPED)
+        paths = self.plugins.contributions("config_paths")
         return config_folders(paths, on_missing=lambda error: log.warning("%s; it is left out", error.message))
 
     @cached_property
@@ -111,7 +110,7 @@ class App:
         """Return Hydra over the config folders and those that the flags name."""
         from runtree.config.hydra_engine import HydraEngine
 
-        self.catalogue.groups  # noqa: B018  two packages that offer one name are refused before anything else
+        self.catalogue.groups  # noqa: B018  names that are taken are told before anything else
         config_dir = existing_folder(flags.config_dir)
         config_path = existing_folder(flags.config_path, "--config-path")
         name = flags.config_name or "config"

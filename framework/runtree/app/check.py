@@ -13,6 +13,7 @@ from runtree.checks.registry import CheckOutcome
 from runtree.contract.errors import RequestError
 from runtree.contract.types import Table
 from runtree.training.active_run import ActiveRun
+from runtree.training.contributors import Contributors
 
 if TYPE_CHECKING:
     from runtree.config.freeze import FrozenConfig
@@ -110,6 +111,7 @@ def _run_all(
     # without a cache and without records: nothing of the run is used a second time
     run = ActiveRun(frozen.config, folder, app.plugins, allow_list, known)
     run.metadata |= compute.describe()
+    run.contributors = Contributors(app.plugins.identities)
     # the schema is one of the checks here, and not the end of them
     for stage in (one for one in stages_before_fit(app.plugins, frozen.config) if one.name != SCHEMA):
         on_start(stage.name)

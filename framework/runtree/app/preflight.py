@@ -24,6 +24,7 @@ from runtree.sweeps.overrides import SweepOverrides, split_overrides
 from runtree.sweeps.plugin_tuner import guarded
 from runtree.sweeps.results import Objectives, check_constraint_metrics, read_constraints
 from runtree.sweeps.search_space import SearchSpace, function_spaces, joint_space, space_bounds, spaces_by_algorithm
+from runtree.training.contributors import Contributors
 from runtree.workers.executor import Executor, Job, JobDied, JobReported, describe_exit
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def preflight(
     limits = read_resources(OmegaConf.to_container(config.compute, resolve=True))  # type: ignore[arg-type]
     rules = read_stop_rules(options.stop)
     trust = request.app.allow_list(request.typed)
-    tuner = make_tuner(node, trust)
+    tuner = make_tuner(node, trust, request.app)
     # the task comes from the data, and an algorithm's space may depend on the task
     result = _first_that_works(overrides, composer, executor)
     for note in result.notes:
@@ -214,7 +215,7 @@ def preflight(
             "leave it out, or choose a tuner that learns from them: tuner=tpe",
         )
     # a tuner for each space, as its state belongs to one space
-    tuners = [_tuner_of(space, make_tuner(node, trust)) for space in spaces]
+    tuners = [_tuner_of(space, make_tuner(node, trust, request.app)) for space in spaces]
     plan = SweepPlan(request, config, overrides, composer, spaces, tuners, node, options, limits, result, hooks)
     seed = config.get("seed", 0)
     for built, space in zip(tuners, spaces, strict=True):
@@ -235,11 +236,13 @@ def preflight(
     return plan
 
 
-def make_tuner(node: Mapping[str, Any], trust: "AllowList") -> Tuner:
-    """Build the tuner of a config."""
+def make_tuner(node: Mapping[str, Any], trust: "AllowList", app: App) -> Tuner:
+    """Build the tuner of a config; the errors of a plugin's name the plugin."""
     from runtree.config.build import build
 
-    return guarded(build(tuner_arguments(node), "tuner", trust), str(node.get("name")))
+    tuner: Tuner = build(tuner_arguments(node), "tuner", trust)
+    plugin = Contributors(app.plugins.identities).owner_of(type(tuner).__module__)
+    return guarded(tuner, f"{node.get('name')} of the plugin '{plugin}'" if plugin else str(node.get("name")))
 
 
 def _tuner_of(space: SearchSpace, tuner: Tuner) -> Tuner:

@@ -130,6 +130,7 @@ class SweepWorker:
             # with the worker's cache: the table that is loaded here is that of its first run
             options = RunOptions(cached=self.cache.get_or_compute, prunable=request.prunes)
             run = ActiveRun(request.config, Path(folder), self.hooks, self.trust, catalogue, options)
+            run.contributors = contributors
             for stage in stages_before_fit(self.hooks, request.config):
                 run_stage(stage, run)
             notes = tuple(map(note_text, table_findings(run))) if not request.trials else ()

@@ -296,7 +296,7 @@ def _run_verb(arguments: list[str] | None) -> int:
         sys.stdout = None  # the reader (`| head`) is gone; else Python would fail again when it flushes at exit
         return 0
     except RuntreeError as error:
-        _print_error("\n  ".join([str(error), *_blocked_hint(error)]), error)
+        _print_error("\n  ".join([str(_named(error)), *_blocked_hint(error)]), error)
         return error.exit_code
     except OSError as error:
         from runtree.contract.storage import system_error, system_fault
@@ -324,7 +324,7 @@ def _run_verb(arguments: list[str] | None) -> int:
     except BaseException as error:
         owner = _owner_of_verb(sys.argv[1:] if arguments is None else arguments)
         told = f"{owner} failed: {describe_error(error)}\n  for the traceback: runtree --traceback …"
-        _print_error(told if owner else _describe_bug(error), error)
+        _print_error(told if owner else _describe_fault(error), error)
         return 1
 
 
@@ -342,6 +342,22 @@ def _blocked_hint(error: RuntreeError) -> list[str]:
     blocked = os.environ.get("RUNTREE_BLOCK", "")
     told = blocked and "unknown" in error.message
     return [f"plugins left out by --block or RUNTREE_BLOCK: {blocked}"] if told else []
+
+
+def _named(error: BaseException) -> BaseException:
+    """Return an error with the plugin in whose code it, or its cause, was raised."""
+    if (isinstance(error, RuntreeError) and error.__cause__ is None) or not plugins_installed():
+        return error
+    from runtree.plugins import installed_plugins
+    from runtree.training.contributors import Contributors
+
+    return Contributors(installed_plugins().identities).named(error, {})
+
+
+def _describe_fault(error: BaseException) -> str:
+    """Return the text of an error that a plugin's code has raised, or a bug of ours."""
+    named = _named(error)
+    return _describe_bug(error) if named is error else f"{named}\n  for the traceback: runtree --traceback …"
 
 
 def _describe_bug(error: BaseException) -> str:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ import click
 from runtree.cli.format import command, indented, next_steps
 from runtree.cli.main import VERBS, muted_warnings
 from runtree.cli.tables import print_json
+from runtree.contract.validation import TAKEN
 
 if TYPE_CHECKING:
     from runtree.plugins import Plugins
@@ -55,7 +57,7 @@ def plugins_command(as_json: bool) -> None:
 
     with muted_warnings():
         inventory = _make_inventory(installed_plugins())
-    conflict = _find_conflict()
+        conflict = _find_conflicts()
     if as_json:
         print_json({"schema": SCHEMA, "plugins": inventory, "conflict": conflict})
         return
@@ -69,6 +71,8 @@ def plugins_command(as_json: bool) -> None:
 
 def _make_inventory(plugins: "Plugins") -> list[dict[str, Any]]:
     """Return state ("ok", "blocked" or "broken") and contributions of every plugin."""
+    from runtree.app import App
+
     contributions: dict[str, dict[str, list[str]]] = {}
     for hook, (kind, format_item) in CONTRIBUTIONS.items():
         for plugin, item in plugins.contributions(hook):
@@ -80,9 +84,13 @@ def _make_inventory(plugins: "Plugins") -> list[dict[str, Any]]:
             problems.setdefault(plugin, why)
     for plugin, kinds in contributions.items():
         for verb in sorted(VERBS.keys() & {*kinds.get("verbs", [])}):
-            problems.setdefault(plugin, f"its verb '{verb}' is left out: runtree has one of that name")
+            problems.setdefault(plugin, f"its verb '{verb}' is left out: {TAKEN}")
         for path in kinds.pop("config", []):
             _add_config_folder(plugin, path, kinds, problems)
+    catalogue = App(plugins).catalogue
+    catalogue.groups  # noqa: B018  reading the property finds names that are taken
+    for plugin, what in [*plugins.taken, *catalogue.taken]:
+        problems.setdefault(plugin, f"its {what} is left out: {TAKEN}")
     inventory = []
     imports = _measure_imports(plugins)
     for name in dict.fromkeys([*plugins.names, *plugins.broken, *sorted(plugins.blocked)]):
@@ -178,27 +186,26 @@ def _with_settings(item: Any) -> str:
     return f"{item.name} ({settings})" if settings else str(item.name)
 
 
-def _find_conflict() -> list[str]:
-    """Return the message, in lines, where two plugins claim one name."""
+def _find_conflicts() -> list[str]:
+    """Return a line for each name that two plugins claim."""
     from runtree.app import App
     from runtree.contract.errors import RuntreeError
     from runtree.contract.validation import unique_by_name
 
     app = App()
-    try:
-        # reading the property finds a clash of options
-        app.catalogue.groups  # noqa: B018
-        for hook in (
-            "register_stages",
-            "register_metrics",
-            "register_trackers",
-            "register_detectors",
-            "register_commands",
-        ):
-            unique_by_name(CONTRIBUTIONS[hook][0].removesuffix("s"), app.plugins.contributions(hook))
-    except RuntreeError as error:
-        return str(error).splitlines()
-    return []
+    options = [(group, name) for group, options in app.catalogue.groups.items() for name in options]
+    checks: list[Callable[[], object]] = [partial(app.catalogue.refuse_rivals, *option) for option in options]
+    named = ("register_stages", "register_metrics", "register_trackers", "register_detectors", "register_commands")
+    for hook in named:
+        kind = CONTRIBUTIONS[hook][0].removesuffix("s")
+        checks.append(partial(unique_by_name, kind, list(app.plugins.contributions(hook))))
+    lines: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except RuntreeError as error:
+            lines += str(error).splitlines()
+    return lines
 
 
 def _other_hooks(plugins: "Plugins", name: str) -> list[str]:

@@ -9,7 +9,7 @@ from runtree.config.calls import NOT_ARGUMENTS
 from runtree.config.catalogue import for_task
 from runtree.config.secrets import reveal
 from runtree.config.value_types import check_type, is_node
-from runtree.contract.errors import ConfigError, RuntreeError, raise_if_ours, unknown
+from runtree.contract.errors import ConfigError, RuntreeError, describe_error, raise_if_ours, unknown
 from runtree.contract.protocols import TargetResolver
 
 CALL_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")  # how Hydra makes the call
@@ -148,4 +148,6 @@ def construct(node: Any, trust: TargetResolver, path: str) -> Any:
         raise
     except BaseException as error:
         raise_if_ours(error)
-        raise ConfigError(f"{path}: {error}") from error
+        # what a constructor refuses, it says in words; of other exceptions the text alone means nothing
+        told = str(error) if isinstance(error, (ValueError, TypeError)) else describe_error(error)
+        raise ConfigError(f"{path}: {told}") from error

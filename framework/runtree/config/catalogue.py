@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from runtree.config.migration import missing_plugin
 from runtree.config.search_path import SHIPPED, USER, ConfigFolder, shipped_conf
 from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, MissingError, RuntreeError, unknown
+from runtree.contract.faults import warn_of_fault
 from runtree.contract.files import read_regular
 from runtree.contract.types import TASKS, AlgorithmOption
+from runtree.contract.validation import taken_name, way_out
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class Option:
     """One option of a group: its provider, and its content or the file that contains it.
 
     `summary`, and `help` by key, are what a plugin says of an option without a file, in which they are comments.
+    `rival` is another plugin that provides an option of that name.
     """
 
     group: str
@@ -68,6 +71,7 @@ class Option:
     node: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
     help: Mapping[str, str] = field(default_factory=dict)
+    rival: str = ""
 
     def read(self) -> dict[str, Any]:
         """Return the option's own keys."""
@@ -98,19 +102,21 @@ class Catalogue:
         self.algorithms = list(algorithms)
         self._warned: set[Path | None] = set()
         self.absent = tuple(absent)
+        self.taken: list[tuple[str, str]] = []  # (plugin, option) pairs with a name that is runtree's
 
     @cached_property
     def groups(self) -> dict[str, dict[str, Option]]:
         """Return options by group and name.
 
-        The user's folder may replace an option; two packages with the same one are refused.
+        The user's folder may replace an option; one that two packages have is refused where it is chosen.
         """
         groups: dict[str, dict[str, Option]] = {}
         for option in self._options():
             known = groups.setdefault(option.group, {})
-            self._refuse_clash(known.get(option.name), option)
             # the first one stays, because folders come in the order of precedence
-            known.setdefault(option.name, option)
+            first = known.setdefault(option.name, option)
+            if first is not option and USER not in (first.provider, option.provider):
+                known[option.name] = self._take_clash(first, option)
         for option in _stored_options():
             groups.setdefault(option.group, {}).setdefault(option.name, option)
         return {group: dict(sorted(options.items())) for group, options in sorted(groups.items())}
@@ -127,14 +133,14 @@ class Catalogue:
             node, about = algorithm_node(algorithm), (algorithm.summary, algorithm.help)
             yield Option("algorithm", algorithm.name, provider, None, node, *about)
 
-    @staticmethod
-    def _refuse_clash(first: Option | None, second: Option) -> None:
-        # which of two packages comes first depends on the order of installation: that must not decide
-        if first is not None and USER not in (first.provider, second.provider):
-            raise MissingError(
-                f"{second.group}={second.name} is provided twice: by '{first.provider}' and by '{second.provider}'",
-                "block one of them: runtree --block NAME …",
-            )
+    def _take_clash(self, first: Option, second: Option) -> Option:
+        """Return the option that two packages have: runtree's own, or the first with its rival."""
+        if SHIPPED not in (first.provider, second.provider):
+            return replace(first, rival=second.provider)
+        own, other = (first, second) if first.provider == SHIPPED else (second, first)
+        self.taken.append((other.provider, f"option {other.group}={other.name}"))
+        warn_of_fault(log, taken_name(*self.taken[-1]))
+        return own
 
     def option(self, group: str, name: str) -> Option:
         """Return one option; the error for an unknown one lists what is possible."""
@@ -142,7 +148,17 @@ class Catalogue:
             raise unknown("config group", group, self.groups, error=ConfigError)
         if name not in self.groups[group]:
             raise self.unknown_option(group, name)
+        self.refuse_rivals(group, name)
         return self.groups[group][name]
+
+    def refuse_rivals(self, group: str, name: str) -> None:
+        """Refuse an option of that name of two packages: the order of installation must not decide which is meant."""
+        option = self.groups.get(group, {}).get(name)
+        if option is not None and option.rival:
+            raise MissingError(
+                f"{group}={name} is provided twice: by '{option.provider}' and by '{option.rival}'",
+                f"leave one of them out: {way_out(option.rival)}",
+            )
 
     def unknown_option(self, group: str, name: str) -> RuntreeError:
         """Return the error for an option that a group does not have."""

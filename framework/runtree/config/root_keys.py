@@ -38,7 +38,8 @@ def check_choices(overrides: Iterable[str], catalogue: Catalogue) -> None:
 
 
 def check_option(group: str, name: str, catalogue: Catalogue) -> None:
-    """Refuse a base file, whose keys the options of a group share."""
+    """Refuse a base file, whose keys the options of a group share, and an option that two packages have."""
+    catalogue.refuse_rivals(group, name)
     if BASE_FILE.fullmatch(name) and name not in catalogue.groups.get(group, ()):
         raise ConfigError(
             f"{group}={name} is a base of options, and no option itself",

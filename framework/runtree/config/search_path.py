@@ -1,4 +1,4 @@
-"""The folders of config groups: the user's `conf/`, plugins' folders, the shipped `conf/`."""
+"""The folders of config groups: the user's `conf/`, the shipped `conf/`, plugins' folders."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -18,6 +18,8 @@ IGNORED_GROUPS = (
     "schema",
     "hydra",
 )
+# where an algorithm executes: by default what `compute` and `zoo` say, and typed at the algorithm no other science
+IGNORED_OF_ALGORITHMS = ("n_jobs", "threads", "device", "devices", "zoo")
 # keys of the evaluator that are used after the model is scored; `evaluation/options.py` reads them
 EVALUATION_KEYS = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 
@@ -34,6 +36,8 @@ def affects_fingerprint(path: str) -> bool:
     if not key and group in CONTRIBUTED:
         return False  # nothing is set
     if path == "data.fingerprint":  # it refuses a table, and changes none
+        return False
+    if group == "algorithm" and key in IGNORED_OF_ALGORITHMS:
         return False
     is_evaluation = group == "evaluator" and key.partition(".")[0] in EVALUATION_KEYS
     return group not in IGNORED_GROUPS and not is_evaluation and ".space." not in f"{path}."

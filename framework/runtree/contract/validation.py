@@ -1,11 +1,16 @@
 """What a plugin may contribute: names, types and values of the fields, and names that two plugins claim."""
 
+import logging
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from runtree.contract.errors import MissingError
+from runtree.contract.faults import warn_of_fault
 
+log = logging.getLogger(__name__)
+
+TAKEN = "runtree has one of that name"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 SWEEPS = ("choice", "range", "interval", "tag", "int", "float", "str", "bool", "sort", "shuffle", "glob")
 
@@ -76,20 +81,45 @@ class Named(Protocol):
 Contribution = TypeVar("Contribution", bound=Named)
 
 
-def unique_by_name(kind: str, contributed: Iterable[tuple[str, Contribution]]) -> dict[str, tuple[str, Contribution]]:
+def unique_by_name(
+    kind: str, contributed: Iterable[tuple[str, Contribution]], is_asked: Callable[[str], bool] = lambda name: True
+) -> dict[str, tuple[str, Contribution]]:
     """Return (plugin, contribution) pairs by name.
+
+    What two plugins claim is left out with a warning: which of them is meant must not depend on an order.
+
+    Parameters
+    ----------
+    is_asked
+        Whether the config names a contribution.
 
     Raises
     ------
     MissingError
-        Two plugins claim one name: which of them is meant must not depend on an order.
+        Two plugins claim a name that is asked for.
     """
     found: dict[str, tuple[str, Contribution]] = {}
+    claimed: dict[str, MissingError] = {}
     for plugin, item in contributed:
         if item.name in found:
-            raise claimed_twice(kind, item.name, (found[item.name][0], plugin))
-        found[item.name] = plugin, item
+            claimed[item.name] = claimed_twice(kind, item.name, (found[item.name][0], plugin))
+        found.setdefault(item.name, (plugin, item))
+    for name, error in claimed.items():
+        if is_asked(name):
+            raise error
+        del found[name]
+        warn_of_fault(log, f"{error.message}; neither is used. {error.hints[0]}")
     return found
+
+
+def taken_name(plugin: str, what: str) -> str:
+    """Return the warning of a contribution with a name that is runtree's own: this one is meant by it."""
+    return f"plugin {plugin}: its {what} is left out: {TAKEN}. Without this: {way_out(plugin)}"
+
+
+def way_out(plugin: str) -> str:
+    """Return how a plugin is left out."""
+    return f"runtree --block {plugin} …"
 
 
 def claimed_twice(kind: str, name: str, plugins: tuple[str, str]) -> MissingError:
@@ -97,5 +127,5 @@ def claimed_twice(kind: str, name: str, plugins: tuple[str, str]) -> MissingErro
     first, second = plugins
     return MissingError(
         f"{kind} '{name}' is registered twice: by '{first}' and by '{second}'",
-        f"leave one of them out: runtree --block {second} …",
+        f"leave one of them out: {way_out(second)}",
     )

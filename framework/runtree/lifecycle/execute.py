@@ -166,7 +166,8 @@ def execute(
             # whatever foreign code raises, SystemExit too, is an error of the run and not the end of the process
             if isinstance(error, RuntreeError):
                 raise
-            raise wrap_error(error, folder) from error
+            named = run.named(error)  # of a session of the compute, say
+            raise (wrap_error(error, folder) if named is error else named) from error
         request.on_end(record)
         hooks.moment("run_finished", run=run, record=record)
     return run

@@ -26,6 +26,7 @@ from runtree.contract.errors import (
     describe_error,
     raise_if_ours,
 )
+from runtree.contract.faults import places
 from runtree.contract.predictions import Predictions, encode_target, read_predictions
 from runtree.contract.storage import naming
 from runtree.contract.types import Evaluation, Metric
@@ -40,6 +41,8 @@ from runtree.training.pipeline import refit_pipeline_on
 from runtree.training.stopping import ADVICE
 
 log = logging.getLogger(__name__)
+
+MODEL_CALLS = {"runtree.training.pipeline", "runtree.contract.predictions"}  # the modules that fit and predict
 
 
 def score(run: ActiveRun) -> None:
@@ -95,7 +98,11 @@ def naming_evaluator(run: ActiveRun) -> Iterator[str]:
         raise
     except BaseException as error:
         raise_if_ours(error)
-        if type(run.evaluator).__module__.startswith("runtree."):
+        named = run.named(error)
+        if named is not error:
+            raise named from error
+        # what a model raises is not the evaluator's fault
+        if type(run.evaluator).__module__.startswith("runtree.") or MODEL_CALLS & {p.module for p in places(error)}:
             raise
         raise RunFailedError(f"{name} failed: {describe_error(error)}") from error
 

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -88,11 +88,52 @@ def choose_stages(stages: Sequence[tuple[str, Stage]], config: Mapping[str, Any]
                 f"stages.{name}: this stage is runtree's own, and no run is without it",
                 "what it does is set by the keys of data, fit, decision and evaluator",
             )
+    asked = chosen if isinstance(chosen, Mapping) else {}
+    stages = list(unique_by_name("stage", stages, lambda name: name in asked).values())
     declared = {stage.name: stage.settings for plugin, stage in stages if plugin != builtin}
     settings = read_settings("stages", chosen, declared)
-    ordered = order_stages([(plugin, _configure(stage, settings.get(stage.name, {}))) for plugin, stage in stages])
+    configured = [(plugin, _configure(stage, settings.get(stage.name, {}))) for plugin, stage in stages]
+    ordered = _placed(configured, asked)
     kept = [stage for stage in ordered if settings.get(stage.name, {}).get(SWITCH, True)]
-    return [_ask_for(stage) if isinstance(chosen, Mapping) and stage.name in chosen else stage for stage in kept]
+    return [_ask_for(stage) if stage.name in asked else stage for stage in kept]
+
+
+def _placed(stages: Sequence[tuple[str, Stage]], asked: Container[str]) -> list[Stage]:
+    """Return stages in their order; one of a plugin that cannot be placed is left out unless it is asked for."""
+    try:
+        return order_stages(stages)
+    except MissingError as error:
+        misplaced = _find_misplaced(stages)
+        names = {stage.name for _, stage in misplaced}
+        if not misplaced or any(name in asked for name in names):
+            raise
+        for plugin, stage in misplaced:
+            # those that wait for each other have one error, and each that names nothing has its own
+            among = names & {stage.after, stage.before}
+            why = error.message if among else f"it stands beside '{stage.after or stage.before}', which does not exist"
+            warn_of_fault(log, f"plugin {plugin}: its stage '{stage.name}' is left out: {why}")
+        return order_stages([pair for pair in stages if pair not in misplaced])
+
+
+def _find_misplaced(stages: Sequence[tuple[str, Stage]]) -> list[tuple[str, Stage]]:
+    """Return the stages of plugins that have no place beside those that have one."""
+    builtin = stages[0][0]
+    kept = [pair for pair in stages if pair[0] == builtin]
+    left = [pair for pair in stages if pair[0] != builtin]
+    for _ in range(len(left)):  # one may stand beside another that is placed after it
+        for pair in [pair for pair in left if _can_be_placed([*kept, pair])]:
+            if _can_be_placed([*kept, pair]):
+                kept.append(pair)
+                left.remove(pair)
+    return left
+
+
+def _can_be_placed(stages: Sequence[tuple[str, Stage]]) -> bool:
+    try:
+        order_stages(stages)
+    except MissingError:
+        return False
+    return True
 
 
 def _ask_for(stage: Stage) -> Stage:
@@ -177,9 +218,12 @@ def run_stage(stage: Stage, run: ActiveRun) -> bool:
     except BaseException as error:
         if run.pruned is not None and run.pruned is not error:
             raise run.pruned from error
-        if isinstance(error, RuntreeError) or not isinstance(stage.run, PluginStage):
-            raise
         raise_if_ours(error)
+        if isinstance(error, RuntreeError) or not isinstance(stage.run, PluginStage):
+            named = run.named(error)
+            if named is error:
+                raise
+            raise named from error
         failure = f"stage '{stage.name}' of the plugin '{stage.run.plugin}' failed: {describe_error(error)}"
         if stage.run.asked:
             raise RunFailedError(failure, f"without it: stages.{stage.name}.{SWITCH}=false") from error

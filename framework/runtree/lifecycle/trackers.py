@@ -1,7 +1,7 @@
 """Trackers: objects that the config selects, and whose hooks are called after those of the plugins."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from runtree.config.allowlist import import_object
@@ -77,9 +77,9 @@ def with_trackers(config: Mapping[str, Any], hooks: Hooks) -> Hooks:
     MissingError
         The package of a tracker, or the plugin that has it, is not installed.
     """
-    offered = offered_trackers(hooks)
+    wanted, settings = config.get("trackers", AUTO), config.get("tracking") or {}
+    offered = offered_trackers(hooks, lambda name: name in settings or (wanted != AUTO and name in (wanted or ())))
     # names are checked also where the tracker is not selected: a typing error shows before the tracker is needed
-    settings = config.get("tracking") or {}
     for name in settings:
         if name not in offered:
             raise missing_plugin("trackers", name) or unknown(
@@ -116,9 +116,9 @@ def _is_automatic(tracker: Tracker) -> bool:
         return False
 
 
-def offered_trackers(hooks: Hooks) -> dict[str, Tracker]:
-    """Return the trackers by name; two plugins that claim one name are refused."""
-    found = unique_by_name("tracker", hooks.contributions("register_trackers"))
+def offered_trackers(hooks: Hooks, is_asked: Callable[[str], bool]) -> dict[str, Tracker]:
+    """Return the trackers by name; a name that two plugins claim is refused if it is asked for."""
+    found = unique_by_name("tracker", hooks.contributions("register_trackers"), is_asked)
     return {name: tracker for name, (_, tracker) in found.items()}
 
 

@@ -17,7 +17,7 @@ from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.settings import SWITCH, read_settings
 from runtree.contract.types import Direction, Metric, Task
 from runtree.contract.validation import unique_by_name
-from runtree.statistics.plugin_metrics import of_plugin
+from runtree.statistics.plugin_metrics import names_metric, of_plugin
 
 CLASSIFICATION: tuple[Task, ...] = ("classification",)
 REGRESSION: tuple[Task, ...] = ("regression",)
@@ -178,11 +178,11 @@ BUILTIN = (
 
 
 def catalogue(contributed: Iterable[tuple[str, Metric]], config: Mapping[str, Any] | None = None) -> dict[str, Metric]:
-    """Return metrics by name, each with its settings; two plugins that claim one name are refused.
+    """Return metrics by name, each with its settings; a name that two plugins claim is refused if the config has it.
 
     Those of plugins are guarded: one that fails has no value in a run whose config does not name it.
     """
-    known = unique_by_name("metric", contributed)
+    known = unique_by_name("metric", contributed, lambda name: names_metric(config or {}, name))
     chosen = (config or {}).get("metrics")
     settings = read_settings("metrics", chosen, {name: metric.settings for name, (_, metric) in known.items()})
     configured = {name: _configure(metric, settings.get(name, {})) for name, (_, metric) in known.items()}

@@ -150,6 +150,10 @@ class ActiveRun(Run):
         """Return a value of the caller's cache."""
         return self.options.cached(kind, key, make)
 
+    def named(self, error: BaseException) -> BaseException:
+        """Return an error with the plugin in whose code it was raised; any other one as it is."""
+        return self.contributors.named(error, self.config.to_dict())
+
     def record_fold(self, result: FoldResult, scores: Mapping[str, float]) -> dict[str, Any]:
         """Append the scores of a fold to `folds.jsonl`.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtree.config.calls import locate_calls, target_names
+from runtree.contract.errors import DataError, RunFailedError, RuntreeError, describe_error
+from runtree.contract.faults import calls_into
 from runtree.contract.types import Metric, PluginIdentity
 from runtree.records.plugin_identity import entry
 
@@ -57,7 +59,7 @@ class Contributors:
         """Return ``METRIC: DISTRIBUTION VERSION SETTINGS; …`` for what plugins contribute to the scores."""
         settings = {metric.name: metric.settings for metric in metrics}
         owners = {name: self.metrics.get(name) for name in settings}
-        owners["evaluator"] = self._owner_of(evaluator.__module__)
+        owners["evaluator"] = self.owner_of(evaluator.__module__)
         active = self._active()
         known = {name: active[plugin].text for name, plugin in owners.items() if plugin in active}
         # with other settings it is another metric. A semicolon ends the text of a metric
@@ -65,6 +67,32 @@ class Contributors:
             name: f"{known[name]} {_text(values)}" for name, values in settings.items() if values and name in known
         }
         return "; ".join(f"{name}: {text}" for name, text in sorted(known.items()))
+
+    def named(self, error: BaseException, config: Mapping[str, Any]) -> BaseException:
+        """Return an error of a plugin's code with its option, the plugin and the function; any other one as it is.
+
+        One of runtree's own errors was raised on purpose, and says what is wrong; if the cause is an exception of a
+        plugin, the plugin is added to it.
+        """
+        calls = calls_into(error, self.packages)
+        plugin = self.owner_of(calls[-1].module) if calls else None
+        if plugin is None or f"plugin '{plugin}'" in str(error):
+            return error
+        place = f"in {calls[-1]}"
+        if isinstance(error, RuntreeError):
+            if error.__cause__ is not None and not isinstance(error, DataError):
+                error.hints = (*error.hints, f"{place}, of the plugin '{plugin}'")
+            return error
+        owners = {call.owner for call in calls}
+        groups = [
+            f"{path}={node.get('name', '?')}" if "." not in path else path
+            for path, node in locate_calls(config, "")
+            if owners & {*target_names(node)}
+        ]
+        what = f"{groups[-1]} of the plugin '{plugin}'" if groups else f"the plugin '{plugin}'"
+        told = RunFailedError(f"{what} failed: {describe_error(error)}", place)
+        told.__cause__ = error
+        return told
 
     def _adds_of_config(self, config: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return the config groups that plugins have code or options for, by plugin."""
@@ -81,14 +109,15 @@ class Contributors:
         code: dict[str, list[str]] = {}
         for path, call in locate_calls(config, ""):
             for target in target_names(call):
-                if (plugin := self._owner_of(target)) is not None:
+                if (plugin := self.owner_of(target)) is not None:
                     code.setdefault(plugin, []).append(path.partition(".")[0])
         return code
 
     def _active(self) -> dict[str, PluginIdentity]:
         return {name: identity for name, identity in self.identities.items() if not identity.problem}
 
-    def _owner_of(self, dotted: str) -> str | None:
+    def owner_of(self, dotted: str) -> str | None:
+        """Return the plugin whose package has a module, None if it is nobody's."""
         top = dotted.partition(".")[0]
         return next((name for name, identity in self._active().items() if top in identity.packages), None)
 

@@ -95,6 +95,7 @@ def _detach(run: ActiveRun, preprocess: Any, last: Any, plan: Any) -> ActiveRun:
 
     # a new run and not a copy: the attributes of the original hold plugins, caches and files, which cannot be pickled
     detached = ActiveRun(run.config.to_dict(), run.folder, DetachedHooks(), DetachedHooks(), run.catalogue)
+    detached.contributors = run.contributors
     detached.data, detached.estimator, detached.plan = run.data, unwrap(last), plan
     detached.model = Pipeline([("preprocess", preprocess), ("algorithm", last)])
     return detached

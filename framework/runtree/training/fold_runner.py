@@ -194,7 +194,7 @@ def make_fold_function(pickled: bytes) -> JobFunction:
                 predictions, seconds = fit_fold(context.with_algorithm(*variant) if variant else context, fold)
             except BaseException as error:
                 raise_if_ours(error)
-                return _FoldOutcome(warned=_picklable(warned), error=_portable_error(error))
+                return _FoldOutcome(warned=_picklable(warned), error=_portable_error(error, context.run))
         return _FoldOutcome(predictions, seconds, _picklable(warned))
 
     return fit
@@ -205,9 +205,10 @@ def _picklable(warned: list[warnings.WarningMessage]) -> tuple[warnings.WarningM
     return tuple(warnings.WarningMessage(str(w.message), w.category, w.filename, w.lineno) for w in warned)
 
 
-def _portable_error(error: BaseException) -> Exception:
+def _portable_error(error: BaseException, run: ActiveRun) -> Exception:
     """Return an error that the driver can unpickle, with the traceback of this process as its cause."""
     trace = "".join(traceback.format_exception(error))
+    error = run.named(error)  # only here are the functions known
     if not isinstance(error, Exception):
         error = RunFailedError(f"the algorithm called sys.exit({first_line(error)})")
     try:
