@@ -245,6 +245,17 @@ def test_attempts_that_died_are_told_with_their_causes(runtree, write_sweep, tol
     assert text in _format_progress(LedgerReader(folder).read(), 0)  # what `resume` says
 
 
+def test_the_end_of_the_sweeps_own_process_is_told(runtree, write_sweep, told):
+    stopped = {"event": "stopped", "criterion": "interrupted", "at": 2.0}
+    # killed; then stopped, which is no death; then at work again
+    write_sweep(told.opened(), told.asked(0), told.opened(), told.ended(0, 0.5), stopped, told.opened(), told.asked(1))
+    expected = {"attempts": 0, "runs": 0, "causes": {}, "driver": 1}
+    assert json.loads(runtree("status", "--json").out)["sweep"]["deaths"] == expected
+    assert "the sweep's own process died 1 time, and its runs were begun again" in " ".join(
+        runtree("status").out.split()
+    )
+
+
 def test_without_locks_no_sweep_is_said_to_be_running_and_nothing_works_on_it(runtree, write_sweep, told, monkeypatch):
     def refuse(handle, operation):
         raise OSError(errno.ENOLCK, "No locks available")

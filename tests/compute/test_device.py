@@ -42,14 +42,20 @@ def test_without_a_gpu_the_processor_is_chosen_and_a_gpu_refused(monkeypatch):
     assert Auto().describe()["device"] == "cpu"
     used = {"device": "cpu", "devices": 1, "threads": 2, "cores": available_cores(), "deterministic": False}
     assert Cpu(threads=2).describe() == used
-    with pytest.raises(RequestError, match="compute: device cuda is not available: found no GPU"):
-        Gpu()
+    assert Auto(device="cpu").describe()["device"] == "cpu"
+    for make in (Gpu, lambda: Auto(device="cuda")):  # named, it must be there
+        with pytest.raises(RequestError, match="compute: device cuda is not available: found no GPU"):
+            make()
+    with pytest.raises(ConfigError, match=r"compute\.device: compute=cpu is the processor, and cuda is not") as refused:
+        Cpu(device="cuda")
+    assert refused.value.hints == ("type: compute=gpu compute.device=cuda",)
 
 
 def test_with_gpus_the_first_is_chosen_and_another_one_found(monkeypatch):
     there = {f"cuda:{number}": Accelerator(f"cuda:{number}", name, 24.0) for number, name in enumerate("AB")}
     monkeypatch.setattr(device, "accelerators", lambda: there)
     assert Auto().describe()["device"] == "cuda:0"
+    assert Auto(device="cuda:1").describe()["accelerator"]["name"] == "B"
     assert Gpu(device="cuda:1").describe()["accelerator"] == {"name": "B", "memory_gib": 24.0}
     assert Gpu(devices=2).describe()["devices"] == 2
     with pytest.raises(RequestError, match=r"compute\.devices: 3 requested, but 2 available: cuda:0, cuda:1"):

@@ -45,6 +45,8 @@ def test_the_fingerprint_is_blind_to_compute_outputs_and_space_but_not_to_scienc
 
     same = of()
     assert of(compute={"threads": 8}) == same
+    assert of(algorithm={"n_jobs": 2}) == same  # typed as it is
+    assert of(algorithm={"n_jobs": 3}) != same
     assert of(outputs="elsewhere", experiment={"name": "b"}) == same
     assert of(algorithm={"space": {"c": "y"}}) == same
     assert of(algorithm={"c": 2}) != same

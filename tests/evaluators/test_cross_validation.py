@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.run import FrozenMapping
+from runtree.evaluators.cross_validation import CrossValidation
 from runtree.evaluators.splitting import Splitting
 from runtree.testing.fixtures import UNEXAMINED, quoted, train
 
@@ -100,6 +101,9 @@ DAYS = pd.Series(range(20))
 def test_folds_that_cannot_be_are_refused(asked, run, error, says):
     with pytest.raises(error, match=says):
         list(Splitting(**asked).parts(run, np.arange(20)))
+    run.split = SimpleNamespace(train=np.arange(20))
+    with pytest.raises(error, match=says):  # asked before the fit
+        CrossValidation(**asked).check(run)
 
 
 def test_repeated_folds_of_groups_differ_and_tear_no_group_apart():

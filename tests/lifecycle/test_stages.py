@@ -51,9 +51,11 @@ def test_stages_that_wait_for_each_other_are_named_with_their_plugins():
         names(("one", a), ("two", b))
 
 
-def test_one_name_twice_is_refused():
-    with pytest.raises(MissingError, match="stage 'fit' is registered twice: by 'runtree' and by 'mine'"):
-        names(("mine", Stage("fit", nothing)))
+def test_one_name_twice_is_refused_unless_it_is_runtrees(caplog):
+    with pytest.raises(MissingError, match="stage 'more' is registered twice: by 'yours' and by 'mine'"):
+        names(("yours", Stage("more", nothing)), ("mine", Stage("more", nothing)))
+    assert names(("mine", Stage("fit", nothing))) == names()
+    assert "plugin mine: its stage 'fit' is left out: runtree has one of that name" in caplog.text
 
 
 @given(st.data())

@@ -120,9 +120,9 @@ def test_one_that_nobody_asked_for_is_left_out_where_it_fails(caplog, error):
 def test_two_of_one_name_are_refused_with_both_plugins():
     class Twice(FakePlugins):
         def contributions(self, name):
-            return iter([("runtree", Tracker("board", Board)), ("mine", Tracker("board", Board))])
+            return iter([("yours", Tracker("board", Board)), ("mine", Tracker("board", Board))])
 
-    with pytest.raises(MissingError, match="tracker 'board' is registered twice: by 'runtree' and by 'mine'"):
+    with pytest.raises(MissingError, match="tracker 'board' is registered twice: by 'yours' and by 'mine'"):
         with_trackers({"trackers": ["board"]}, Twice())
     assert with_trackers({"trackers": []}, Twice()).__class__ is Twice
     with pytest.raises(MissingError, match="registered twice"):

@@ -3,6 +3,7 @@ import pytest
 import sklearn.metrics as sk
 
 from runtree.contract.errors import ConfigError, MissingError
+from runtree.contract.predictions import Predictions
 from runtree.contract.types import Metric
 from runtree.statistics.metrics import BUILTIN, catalogue, objective, select_metrics
 
@@ -100,7 +101,20 @@ def test_the_objective_follows_the_task_unless_it_is_named():
         objective({"metric": "r2"}, "classification", KNOWN)
 
 
-def test_two_plugins_with_one_name_are_refused():
+def test_a_name_of_two_plugins_is_refused_if_the_config_has_it(caplog):
     metric = Metric("f1", lambda t, p: 0.0, "maximize")
-    with pytest.raises(MissingError, match="by 'runtree' and by 'mine'"):
-        catalogue([("runtree", KNOWN["f1"]), ("mine", metric)])
+    assert catalogue([("runtree", KNOWN["f1"]), ("mine", metric)]) == {"f1": KNOWN["f1"]}
+    assert "plugin mine: its metric 'f1' is left out: runtree has one of that name" in caplog.text
+    both = [("yours", metric), ("mine", metric)]
+    assert catalogue(both, {"objective": {"metric": "auto"}}) == {}
+    with pytest.raises(MissingError, match="by 'yours' and by 'mine'"):
+        catalogue(both, {"objective": {"metric": "f1"}})
+
+
+@pytest.mark.parametrize("zero", [0.0, 1e-13])
+def test_a_percentage_of_nothing_is_no_number(zero):
+    y = np.array([zero, 1.0, 2.0, 4.0])
+    assert np.isnan(KNOWN["mape"].function(y, y + 1))
+    found = Predictions(y, y + 1, None, ())
+    assert found.undefined_reason(KNOWN["mape"]) == ("it divides by the target, which is 0, or nearly, in 1 of 4 rows")
+    assert np.isfinite(KNOWN["mape"].function(y[1:], y[1:] + 1))

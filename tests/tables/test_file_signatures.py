@@ -61,6 +61,13 @@ def test_another_format_is_named_with_what_to_do(tmp_path, name, content, kind, 
     assert "data=" not in str(refused.value).replace("data=image_folder", "")
 
 
+def test_a_file_that_is_cut_off_is_told_with_what_to_do(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(PARQUET[: len(PARQUET) // 2])
+    with pytest.raises(DataError, match=r"t\.parquet is not a Parquet file: .* footer") as refused:
+        read_files(DataFiles("t.parquet", (tmp_path / "t.parquet",)), FileOptions("parquet"), Reading(), "data.path")
+    assert refused.value.hints == ("it may be damaged or cut off: copy or write it again",)
+
+
 @pytest.mark.parametrize(
     "content", [TEXT, b"PK,x\n1,2\n", b"BZh,x\n1,2\n", b"{x},y\n1,2\n", b"par1,y\n", b"", b"\n\n", b"GIF,x\n"]
 )

@@ -1,7 +1,7 @@
 """`runtree explain`: Shapley values of single predictions, with a sample of the train rows as background."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App
@@ -63,7 +63,8 @@ def explain_rows(
     RuntreeError
         The run has no model, its table has changed, a row or class does not exist, or there are too many rows.
     """
-    predictor = app.load_predictor(record, trust)
+    # a contribution of a value that cannot be read would be one of a hole
+    predictor = replace(app.load_predictor(record, trust), lenient="")
     config = read_run_config(record)
     table = load(config, app.allow_list(TypedWords(trusted=tuple(trust))))
     # with another table, row numbers mean other rows, and the background is not what the model has seen

@@ -135,17 +135,17 @@ def _data_names(plan: "SweepPlan") -> list[str]:
 
 
 def _max_runs(plan: "SweepPlan") -> int | None:
-    disk_usage = None if plan.size is None else plan.size * plan.options.repeats
+    size = None if plan.size is None else plan.size * plan.options.repeats
     # a finite space ends a sweep before its limit does
-    limits = [limit for limit in ((plan.options.stop or {}).get("max_runs"), disk_usage) if limit is not None]
+    limits = [limit for limit in ((plan.options.stop or {}).get("max_runs"), size) if limit is not None]
     return min(limits, default=None)
 
 
 def _space_rows(family: "SearchSpace") -> Iterator[list[Any]]:
     """Yield algorithm, path, number of values and declaration of each dimension."""
     for dimension, (path, text) in zip(family.space, family.declared.items(), strict=True):
-        disk_usage = dimension.domain.size
-        yield [family.name, path, "continuous" if disk_usage is None else f"{disk_usage:,}", text]
+        size = dimension.domain.size
+        yield [family.name, path, "continuous" if size is None else f"{size:,}", text]
 
 
 def _output_folder(plan: "SweepPlan", is_single: bool) -> str:
@@ -339,10 +339,10 @@ def _format_size(plan: "SweepPlan") -> str:
     if plan.overrides.seeds:
         repeats = f", each with {pluralize(len(plan.overrides.seeds), 'seed')}"
     conditional = any(dimension.when is not None for family in plan.spaces for dimension in family.space)
-    disk_usage = "continuous" if plan.size is None else pluralize(plan.size, "configuration")
+    size = "continuous" if plan.size is None else pluralize(plan.size, "configuration")
     at_most = "at most " if plan.size is not None and conditional else ""
     bound = format_bound(_max_runs(plan), (plan.options.stop or {}).get("max_seconds"))
-    return f"{bound} (search space: {at_most}{disk_usage}{repeats})"
+    return f"{bound} (search space: {at_most}{size}{repeats})"
 
 
 def format_stop(plan: "SweepPlan") -> str:

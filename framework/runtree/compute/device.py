@@ -60,6 +60,14 @@ class Machine:
 class Cpu(Machine):
     """The processor."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device != "cpu":
+            raise ConfigError(
+                f"compute.device: compute=cpu is the processor, and {self.device} is not",
+                f"type: compute=gpu compute.device={self.device}",
+            )
+
 
 @dataclass(frozen=True)
 class Gpu(Machine):
@@ -75,35 +83,46 @@ class Gpu(Machine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # here and not at the start of the fit: a machine without the device is found out before the run has a folder
-        found = accelerators()
-        if self._wanted not in found:
-            seen = f"found {', '.join(found)}" if found else f"found no GPU ({why_none()})"
-            raise RequestError(
-                f"compute: device {self.device} is not available: {seen}", "type: compute=cpu, or compute=auto"
-            )
-        # "cuda:1" and "cuda" are the same kind: several devices are counted among those of that kind
-        same = [name for name in found if name.partition(":")[0] == self.device.partition(":")[0]]
-        if self.devices > len(same):
-            raise RequestError(
-                f"compute.devices: {self.devices} requested, but {len(same)} available: {', '.join(same)}",
-                f"type: compute.devices={len(same)}",
-            )
-
-    @property
-    def _wanted(self) -> str:
-        return "cuda:0" if self.device == "cuda" else self.device
+        _check_available(self.device, self.devices)
 
     def _chosen(self) -> Accelerator | None:
-        return accelerators()[self._wanted]
+        return accelerators()[_full_name(self.device)]
 
 
 @dataclass(frozen=True)
 class Auto(Machine):
-    """An accelerator if there is one, else the processor."""
+    """An accelerator if there is one, else the processor; or the device that is named, which must be there then."""
 
     device: str = "auto"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device not in ("auto", "cpu"):
+            _check_available(self.device, self.devices)
+
     def _chosen(self) -> Accelerator | None:
+        if self.device == "cpu":
+            return None
         # the first one: torch lists the devices in the order of CUDA_VISIBLE_DEVICES, so the user decides which it is
-        return next(iter(accelerators().values()), None)
+        found = accelerators()
+        return next(iter(found.values()), None) if self.device == "auto" else found[_full_name(self.device)]
+
+
+def _full_name(device: str) -> str:
+    return "cuda:0" if device == "cuda" else device
+
+
+def _check_available(device: str, devices: int) -> None:
+    """Refuse a device that this machine has not, and more of them than it has."""
+    # here and not at the start of the fit: a machine without the device is found out before the run has a folder
+    found = accelerators()
+    if _full_name(device) not in found:
+        seen = f"found {', '.join(found)}" if found else f"found no GPU ({why_none()})"
+        raise RequestError(f"compute: device {device} is not available: {seen}", "type: compute=cpu, or compute=auto")
+    # "cuda:1" and "cuda" are the same kind: several devices are counted among those of that kind
+    same = [name for name in found if name.partition(":")[0] == device.partition(":")[0]]
+    if devices > len(same):
+        raise RequestError(
+            f"compute.devices: {devices} requested, but {len(same)} available: {', '.join(same)}",
+            f"type: compute.devices={len(same)}",
+        )

@@ -17,8 +17,8 @@ from runtree.config.secrets import keep_reference
 from runtree.config.value_types import how_to_write
 from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, first_line, unknown
+from runtree.contract.fingerprint import COPIES, affects_fingerprint
 from runtree.contract.fingerprint import IGNORED_GROUPS as OUTSIDE
-from runtree.contract.fingerprint import affects_fingerprint
 from runtree.contract.redaction import redact
 
 # no slash, so that a name cannot leave the output folder; no leading dot, because listings ignore hidden folders; and
@@ -190,7 +190,9 @@ def fingerprint(config: Mapping[str, Any], without: Collection[str] = ()) -> str
 
 def fingerprint_of_leaves(leaves: Mapping[str, Any], without: Collection[str] = ()) -> str:
     """Return the fingerprint of a flat config."""
-    counted = {path: value for path, value in leaves.items() if path not in without and affects_fingerprint(path)}
+    own = {f"algorithm.{key}": other for key, other in COPIES.items()}
+    left_out = {*without, *(path for path, other in own.items() if leaves.get(path) == leaves.get(other))}
+    counted = {path: value for path, value in leaves.items() if path not in left_out and affects_fingerprint(path)}
     # sorted keys: the order of groups and overrides must not matter
     text = json.dumps(counted, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -18,8 +18,14 @@ IGNORED_GROUPS = (
     "schema",
     "hydra",
 )
-# where an algorithm executes: by default what `compute` and `zoo` say, and typed at the algorithm no other science
-IGNORED_OF_ALGORITHMS = ("n_jobs", "threads", "device", "devices", "zoo")
+# keys of shipped algorithms that are by default what another key says: typed with the same value, they are no setting
+COPIES = {
+    "n_jobs": "compute.threads",
+    "threads": "compute.threads",
+    "device": "compute.device",
+    "devices": "compute.devices",
+    "zoo": "zoo",
+}
 # keys of the evaluator that are used after the model is scored; `evaluation/options.py` reads them
 EVALUATION_KEYS = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
 
@@ -36,8 +42,6 @@ def affects_fingerprint(path: str) -> bool:
     if not key and group in CONTRIBUTED:
         return False  # nothing is set
     if path == "data.fingerprint":  # it refuses a table, and changes none
-        return False
-    if group == "algorithm" and key in IGNORED_OF_ALGORITHMS:
         return False
     is_evaluation = group == "evaluator" and key.partition(".")[0] in EVALUATION_KEYS
     return group not in IGNORED_GROUPS and not is_evaluation and ".space." not in f"{path}."

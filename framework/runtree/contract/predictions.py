@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+NEARLY_ZERO = 1e-9  # of the largest value: a quotient by less says nothing of it
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -53,6 +55,8 @@ class Predictions:
         if self.not_finite and (of_scores or not self.classes):
             kind = "probabilities" if self.classes else "predictions"
             return f"the {kind} of {self.not_finite:,} of {rows:,} rows are not finite"
+        if metric.name == "mape" and (zeros := int((abs(self.y_true) <= NEARLY_ZERO * abs(self.y_true).max()).sum())):
+            return f"it divides by the target, which is 0, or nearly, in {zeros:,} of {rows:,} rows"
         absent = [self.classes[code] for code in sorted({*range(len(self.classes))} - {*self.y_true.tolist()})]
         if absent:
             return f"no row of class {absent[0]!r}" + (f", nor of {len(absent) - 1} more" if len(absent) > 1 else "")

@@ -52,7 +52,8 @@ class Evaluator(Protocol):
     """Turns a fitted model and a split into metrics and predictions.
 
     An evaluator with a search also has ``choose(run) -> SearchResult``, called before the fit: it returns the keys of
-    the algorithm's config to change, with their values. It chooses from `run.space()`.
+    the algorithm's config to change, with their values. It chooses from `run.space()`. One with ``check(run)`` is asked
+    once the rows are split, before anything is fitted: it raises a `ConfigError` or `DataError` if they do not do.
     """
 
     holds_out: bool  # whether it needs a validation split; otherwise those rows are trained on

@@ -10,6 +10,7 @@ from runtree.contract.faults import warn_of_fault
 
 log = logging.getLogger(__name__)
 
+OWN = "runtree"  # the plugin that runtree itself is
 TAKEN = "runtree has one of that name"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 SWEEPS = ("choice", "range", "interval", "tag", "int", "float", "str", "bool", "sort", "shuffle", "glob")
@@ -86,7 +87,8 @@ def unique_by_name(
 ) -> dict[str, tuple[str, Contribution]]:
     """Return (plugin, contribution) pairs by name.
 
-    What two plugins claim is left out with a warning: which of them is meant must not depend on an order.
+    What two plugins claim is left out with a warning: which of them is meant must not depend on an order. A name that
+    is runtree's means what is runtree's.
 
     Parameters
     ----------
@@ -101,7 +103,9 @@ def unique_by_name(
     found: dict[str, tuple[str, Contribution]] = {}
     claimed: dict[str, MissingError] = {}
     for plugin, item in contributed:
-        if item.name in found:
+        if item.name in found and found[item.name][0] == OWN:
+            warn_of_fault(log, taken_name(plugin, f"{kind} '{item.name}'"))
+        elif item.name in found:
             claimed[item.name] = claimed_twice(kind, item.name, (found[item.name][0], plugin))
         found.setdefault(item.name, (plugin, item))
     for name, error in claimed.items():

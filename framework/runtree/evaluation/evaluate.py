@@ -139,7 +139,8 @@ def metric_intervals(context: EvaluationContext) -> dict[str, Any] | None:
         return None
     predictions, groups = context.predictions["test"], context.groups("test")
     count = 0 if groups is None else len(set(groups.tolist()))
-    note = f"the test split has {count} groups, and intervals from fewer than {TRUSTED_GROUPS} are too narrow"
+    whose = "the test split has" if len(context.run.split.train) else "the rows have"
+    note = f"{whose} {count} groups, and intervals from fewer than {TRUSTED_GROUPS} are too narrow"
     intervals = bootstrap(predictions, context.metrics, options.resamples, options.level, context.run.seed, groups)
     known = any(interval.known for interval in intervals.values())
     return {

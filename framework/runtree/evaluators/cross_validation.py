@@ -44,13 +44,21 @@ class CrossValidation:
     holds_out: ClassVar[bool] = False
     reports: ClassVar[bool] = True
 
+    @property
+    def splitting(self) -> Splitting:
+        """The way the rows are split into folds."""
+        return Splitting(self.kind, self.folds, self.repeats, self.gap, self.max_train_size)
+
+    def check(self, run: Run) -> None:
+        """Refuse folds that the rows do not allow, before anything is fitted."""
+        next(self.splitting.parts(run, run.split.train))
+
     def evaluate(self, run: Run, metrics: Sequence[Metric]) -> Evaluation:
         """Score clones of the pipeline on the folds, and the run's model on the other splits."""
-        splitting = Splitting(self.kind, self.folds, self.repeats, self.gap, self.max_train_size)
         scores = FoldScores(run, metrics)
         if "validation" in run.scored_splits:
             # folds of the train split only: the test split takes no part in any decision
-            scores.add_all(run.fit_folds(splitting.parts(run, run.split.train)))
+            scores.add_all(run.fit_folds(self.splitting.parts(run, run.split.train)))
         return scores.evaluation()
 
 

@@ -161,6 +161,11 @@ class NestedCrossValidation:
         unset = math.inf if getattr(tuner, "exhaustive", False) else DEFAULT_CANDIDATES
         return Search(tuner, inner, unset if self.candidates is None else self.candidates)
 
+    def check(self, run: Run) -> None:
+        """Refuse folds that the rows do not allow, before anything is fitted."""
+        for splitting in (self.outer, self.search.splitting):
+            next(splitting.parts(run, run.split.train))
+
     def choose(self, run: Run) -> SearchResult:
         """Search on all rows outside the test split, for the model that is saved."""
         # both before the first fit: a kind of folds that does not fit the data, or an empty space, is refused at once

@@ -132,6 +132,7 @@ class Predictor:
     refuse: bool = True
     card: Mapping[str, Any] = field(default_factory=dict, repr=False)  # all of `model.json`
     schema: "TableSchema | None" = None
+    lenient: str = "--unreadable missing"  # what is typed for that; "" where it cannot be
 
     def predict(
         self, rows: "pd.DataFrame", keep: Sequence[str] = (), counts: RowCounts | None = None
@@ -174,7 +175,7 @@ class Predictor:
                 # a single column: most likely the file has another separator
                 f"it was read with the separator '{self.csv.separator}', {OTHERWISE}"
                 if rows.shape[1] == 1 and self.csv.separator != AUTO
-                else "to take them as missing values, add: --unreadable missing",
+                else self._advice("them as missing values"),
             )
         from runtree.tables.declared import apply_missing
 
@@ -198,6 +199,9 @@ class Predictor:
             count, says = counts.against_schema.get(one.what, (0, one.says))
             counts.against_schema[one.what] = (count + one.count, says)
 
+    def _advice(self, what: str) -> str:
+        return f"to take {what}, add: {self.lenient}" if self.lenient else ""
+
     def _read(self, column: "pd.Series[Any]", contract: ColumnContract, counts: RowCounts) -> "pd.Series[Any]":
         from runtree.tables.declared import as_numbers, find_misfits, read_as
 
@@ -214,7 +218,7 @@ class Predictor:
                 trained = {"number": "numbers", "date": "dates"}[misfits.expected]
                 raise DataError(
                     f"{misfits.describe(counts.rows + 1)}; the model was trained with {trained}",
-                    "to take such values as missing, add: --unreadable missing",
+                    self._advice("such values as missing"),
                 )
             counts.add_unreadable(misfits)
         return values

@@ -33,7 +33,7 @@ from runtree.lifecycle import load, split
 from runtree.lifecycle.fit import fit_stage
 from runtree.lifecycle.load import table_options
 from runtree.lifecycle.save import report, save
-from runtree.lifecycle.score import check_objective_rows, score
+from runtree.lifecycle.score import check_objective_rows, naming_evaluator, score
 from runtree.records.layout import RunFolder
 from runtree.records.tables import pinned_table
 from runtree.records.user_code import find_sources, write_sources
@@ -164,10 +164,11 @@ def order_stages(stages: Sequence[tuple[str, Stage]]) -> list[Stage]:
         Two stages of one name, an unknown name in `after` or `before`, or stages that wait for each other. The message
         names the plugin.
     """
-    owners = {name: plugin for name, (plugin, _) in unique_by_name("stage", stages).items()}
+    unique = unique_by_name("stage", stages)
+    owners = {name: plugin for name, (plugin, _) in unique.items()}
     # a topological sort by hand: `graphlib` gives any valid order, and this one has to be the same each time and keep
     # neighbours together
-    by_name = {stage.name: stage for _, stage in stages}
+    by_name = {name: stage for name, (_, stage) in unique.items()}
     predecessors = {stage.name: _predecessors(stage, by_name, owners) for stage in by_name.values()}
     remaining, ordered = list(by_name.values()), list[Stage]()
     builtin = next(iter(owners.values()), "")
@@ -305,8 +306,12 @@ def split_stage(run: ActiveRun) -> None:
     key = (run.data.fingerprint, options.key, run.seed, holds_out)
     run.split = run.cached("split", key, lambda: split.split(run.data, options, run.seed, holds_out))
     run.metadata["split"] = split.choose_strategy(run.data, options)
-    if holds_out:  # folds are checked when they are scored
+    if holds_out:  # whether folds have a value of the objective shows when they are scored
         check_objective_rows(run)
+    check = getattr(run.evaluator, "check", None)
+    if callable(check) and not run.options.validated:  # of a sweep the preflight has asked
+        with naming_evaluator(run):
+            check(run)
     sizes = {name: len(run.split.rows(name)) for name in SPLITS}
     log.info("split %s, seed %d: %s", run.metadata["split"], run.seed, sizes)
     for note in run.split.notes:

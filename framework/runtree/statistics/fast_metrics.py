@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from runtree.contract.errors import RunFailedError
-from runtree.contract.predictions import Predictions
+from runtree.contract.predictions import NEARLY_ZERO, Predictions
 from runtree.contract.types import Metric
 from runtree.statistics.plugin_metrics import strict
 
@@ -133,8 +133,13 @@ def root_mean_squared_error(y_true: Array, y_pred: Array) -> Scorer:
 
 
 def mean_absolute_percentage_error(y_true: Array, y_pred: Array) -> Scorer:
-    """Mean of |error| / |true value|, the divisor at least eps."""
-    return _mean(np.abs(y_pred - y_true) / np.maximum(np.abs(y_true), np.finfo(np.float64).eps))
+    """Mean of |error| / |true value|; NaN where a true value is 0, or nearly.
+
+    There scikit-learn divides by the smallest number that it can, and the mean is 1e13 of one row.
+    """
+    size = np.abs(y_true)
+    divisor = np.where(size > NEARLY_ZERO * size.max(), size, np.nan)
+    return _mean(np.abs(y_pred - y_true) / divisor)
 
 
 def r2_score(y_true: Array, y_pred: Array) -> Scorer:

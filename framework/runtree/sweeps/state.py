@@ -115,6 +115,7 @@ class SweepState:
         self.warm: Mapping[str, Any] = {}
         self.seconds = 0.0
         self.sessions = 0
+        self.broken_sessions = 0  # whose process died, so that the ledger does not say how they ended
         self.deaths: dict[tuple[int, int], str] = {}  # causes, by run and attempt
         self._latest_run: dict[str, int] = {}  # by config key; one that measured something is not replaced
         self._reusing: dict[int, list[TrialKey]] = {}  # trials that reuse the result of a run
@@ -143,6 +144,7 @@ class SweepState:
 
     def _on_opened(self, event: Mapping[str, Any]) -> None:
         # a sweep that is resumed has not stopped, whatever a former session wrote
+        self.broken_sessions += self.sessions > 0 and self.stopped is None
         self.stopped = None
         self.sessions += 1
 
@@ -264,12 +266,14 @@ class SweepState:
     def count_deaths(self) -> dict[str, Any]:
         """Return how many attempts at how many runs died and were tried again, and how often of what.
 
-        Causes that differ only in numbers are one; the first of each kind stands for it.
+        Causes that differ only in numbers are one; the first of each kind stands for it. `driver` counts how often the
+        process of the sweep itself died.
         """
         first: dict[str, str] = {}
         causes = Counter(first.setdefault(without_numbers(cause), cause) for cause in self.deaths.values())
         runs = len({run for run, _ in self.deaths})
-        return {"attempts": len(self.deaths), "runs": runs, "causes": dict(causes.most_common())}
+        driver = {"driver": self.broken_sessions} if self.broken_sessions else {}
+        return {"attempts": len(self.deaths), "runs": runs, "causes": dict(causes.most_common()), **driver}
 
     def completed(self) -> list[RunState]:
         """Return the runs that completed, by number."""

@@ -325,7 +325,15 @@ def arrow_errors(label: str, kind: str) -> Iterator[None]:
     except DataError:  # a ValueError, too
         raise
     except (ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{label} is not {article(kind)} {kind} file: {str(error).partition('. ')[0]}") from None
+        raise damaged_file(label, kind, error) from None
+
+
+def damaged_file(label: str, kind: str, error: Exception) -> DataError:
+    """Return the error of a file that is damaged, or of another kind."""
+    return DataError(
+        f"{label} is not {article(kind)} {kind} file: {str(error).partition('. ')[0]}",
+        "it may be damaged or cut off: copy or write it again",
+    )
 
 
 def _read_arrow(file: Path, options: FileOptions, label: str) -> "pd.DataFrame":
@@ -465,4 +473,4 @@ def _parquet_batches(file: Path, name: str, size: int) -> "Iterator[pd.DataFrame
             for batch in content.iter_batches(batch_size=size):
                 yield arrow_frame(pa.Table.from_batches([batch]))
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{name}: not a Parquet file: {str(error).partition('. ')[0]}") from None
+        raise damaged_file(name, "Parquet", error) from None

@@ -82,6 +82,7 @@ def same(first, second):
         ("sort(range(1, 6, 2), reverse=true)", Interval(1, 5, integer=True, step=2)),
         ("choice(a, 1, 1.0, '1', true, 'true')", Choice(("a", 1, 1.0, "1", True, "true"))),
         ("choice([1, 'a b'], {k: 'v', l: [null]})", Choice(([1, "a b"], {"k": "v", "l": [None]}))),
+        ("choice(a, a, 1, 1.0, 1)", Choice(("a", 1, 1.0))),
         ("choice(null, 1)", Choice((None, 1))),
         ("null,1", Choice((None, 1))),
         ("1,2,3", Choice((1, 2, 3))),
@@ -200,7 +201,7 @@ def intervals(draw):
     return Interval(low, high, integer="int" in kind, scale=scale)
 
 
-@given(intervals() | st.lists(values, min_size=1, max_size=4).map(lambda found: Choice(tuple(found))))
+@given(intervals() | st.lists(values, min_size=1, max_size=4, unique_by=repr).map(lambda found: Choice(tuple(found))))
 def test_the_text_of_a_dimension_reads_back_as_the_dimension(domain):
     declared = Dimension("algorithm.C", domain)
     again = parse_dimension("algorithm.C", dimension_text(declared), {})

@@ -106,13 +106,16 @@ class ProgressState:
 
     @property
     def deaths(self) -> str:
-        """Return how many attempts died and were tried again, and of what; "" where none did."""
+        """Return how many attempts died and were tried again, and of what, and how often the sweep; "" if none did."""
         counts = self.sweep_state.count_deaths()
+        times = pluralize(counts.get("driver", 0), "time")
+        own = f"the sweep's own process died {times}, and its runs were begun again" if "driver" in counts else ""
         if not counts["attempts"]:
-            return ""
+            return own
         causes = ", ".join(f"{cause} ({count})" for cause, count in counts["causes"].items())
         runs = pluralize(counts["runs"], "run")
-        return f"{pluralize(counts['attempts'], 'attempt')} at {runs} died and were tried again: {causes}"
+        told = f"{pluralize(counts['attempts'], 'attempt')} at {runs} died and were tried again: {causes}"
+        return f"{told}; {own}" if own else told
 
     @property
     def bests(self) -> list[tuple["Trial", tuple[float, ...]]]:

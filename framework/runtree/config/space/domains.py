@@ -71,7 +71,8 @@ def _choice(path: str, values: Sequence[Any]) -> Choice:
     if not values:
         raise _empty(path)
     literal(list(values), path)  # refuses now what no override could express later
-    return Choice(tuple(values))
+    # a value that is there twice is tried once; 1, 1.0 and true are three values
+    return Choice(tuple({repr(value): value for value in values}.values()))
 
 
 def _interval(path: str, sweep: Any, scale: Scale) -> Interval:

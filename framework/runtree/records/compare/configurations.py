@@ -10,13 +10,12 @@ from typing import Any, Protocol
 
 from runtree.contract.commands import command
 from runtree.contract.errors import RequestError
-from runtree.contract.fingerprint import PLUGINS, affects_fingerprint
+from runtree.contract.fingerprint import COPIES, PLUGINS, affects_fingerprint
 from runtree.contract.types import RunRecord
 from runtree.records.index import RunIndex
 from runtree.records.query import is_metric, record_value, resolve_name
 
 SEED = "seed"
-COPIES = {"n_jobs": "compute.threads", "device": "compute.device"}  # keys that take their value from another by default
 COPIED = ("copied",)  # stands for a value that another key has, too
 # by key: the value of each row, and whether it equals the seed of its run
 Doubtful = dict[str, tuple[Mapping[int, Hashable], Mapping[int, bool]]]
