@@ -39,7 +39,7 @@ def collected_faults() -> Iterator[list[str]]:
 
 
 @dataclass(frozen=True)
-class Place:
+class CodePlace:
     """A function of foreign code: its module, its name with that of its class, and a line."""
 
     module: str
@@ -61,22 +61,22 @@ class Place:
         return f"{self.module}.{self.name}, line {self.line}"
 
 
-def places(error: BaseException) -> list[Place]:
+def places(error: BaseException) -> list[CodePlace]:
     """Return where an error was raised, the innermost function last: from the error that caused it all, if it says."""
     while error.__cause__ is not None:
         error = error.__cause__
     frames = traceback.walk_tb(error.__traceback__)
     return [
-        Place(str(frame.f_globals.get("__name__", "")), frame.f_code.co_qualname, line or 0) for frame, line in frames
+        CodePlace(str(frame.f_globals.get("__name__", "")), frame.f_code.co_qualname, line or 0) for frame, line in frames
     ]
 
 
-def calls_into(error: BaseException, packages: Container[str]) -> list[Place]:
+def calls_into(error: BaseException, packages: Container[str]) -> list[CodePlace]:
     """Return the functions of some packages in which an error was raised: the last ones, from where they were called.
 
     They may have called libraries. Empty if none was involved, or if it was runtree that they called.
     """
-    found: list[Place] = []
+    found: list[CodePlace] = []
     for place in reversed(places(error)):
         if place.package == "runtree":
             break
