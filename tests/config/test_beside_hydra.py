@@ -290,6 +290,7 @@ def listed(heading):
     return {match[1].replace("\\|", "|") for match in re.finditer(r"^\| `+ ?(.+?) ?`+ \|", section, flags=re.MULTILINE)}
 
 
+@pytest.mark.filterwarnings("ignore:extend_list:UserWarning")  # of Hydra 1.4, about a word that is typed here
 def test_command_lines_compose_as_in_hydra(more, capsys):
     different = {line for line in LINES if plain_text(words_of(line, more)) != our_text(words_of(line, more), capsys)}
     assert different == listed("Command lines that differ")

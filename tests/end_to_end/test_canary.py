@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from runtree.cli.main import VERBS as ALL_VERBS
 from runtree.cli.main import main
+from runtree.records.layout import FileName, RunFolder, SweepFolder
 
 # a tracker is one of those who must not learn a secret
 pytest.importorskip("tensorboard", reason="pip install 'runtree[tensorboard]'")
@@ -61,7 +63,7 @@ TYPED = (
     f"+extras.other.passphrase={MARK}-typed-3", f"+extras.dsn='Server=a;Password={MARK}-typed-4'",
 )  # fmt: skip
 RUNS = {
-    "completed": ("train", *LEAKY, *TYPED),
+    "completed": ("train", *LEAKY, *TYPED, "compute.profile=true"),
     "failed": ("train", *LEAKY, "+algorithm.params.fail=true"),
     "sweep": (
         "train", "-m", *LEAKY, "+algorithm.params.native=true", "+algorithm.params.fail=false,true",
@@ -86,6 +88,10 @@ VERBS = [
     ("report", "{sweep}"), ("explain", "{completed}"), ("clean",),
     ("predict", "{completed}", "t.csv", "-o", "predicted.csv", "--trust", "leaky.Leaky"),
     ("train", *LEAKY, *TYPED, "--cfg", "job"), ("plan", *LEAKY, *TYPED, "seed=1,2"),
+    ("evaluate", "{completed}", "t.csv", "--trust", "leaky.Leaky"), ("stop", "{sweep}"),
+    ("models", "register", "{completed}", "canary"), ("models",), ("models", "show", "canary"), ("models", "history"),
+    ("data",), ("data", "versions"), ("zoo",), ("list", "algorithm"), ("describe", "algorithm=import"), ("plugins",),
+    ("allow", "--help"), ("init", "project"), ("completion", "bash"),
 ]  # fmt: skip
 
 
@@ -150,7 +156,7 @@ def test_no_file_of_the_runs_holds_a_secret(tree):
     assert {"log ***", "warning ***", "print ***", "native ***"} <= {
         f"{word} ***" for word in ("log", "warning", "print", "native") if f"{word} ***" in logs
     }
-    assert leaks(outputs) == []
+    assert leaks(tree[0]) == []
 
 
 def test_an_error_is_recorded_without_the_secret_that_it_quotes(tree):
@@ -178,4 +184,21 @@ def test_no_verb_says_or_writes_a_secret(tree, words):
     )
     assert MARK not in out
     assert code in ((1, 2) if words[0] == "rerun" else (0, 2, 5)), out  # what failed fails again
-    assert leaks(outputs) == []
+    assert leaks(tree[0]) == []
+
+
+def test_every_verb_is_asked():
+    asked = {words[0] for words in (*RUNS.values(), *REFUSED.values(), *VERBS)}
+    assert set(ALL_VERBS) - asked == {"serve", "unseal"}  # a server has tests of its own; nothing is sealed here
+
+
+# numbers of iterations, folds, predictions and points; an empty request to stop; the list of what `clean` removed
+NOT_WRITTEN = {"history.jsonl", "folds.jsonl", "checkpoints", "validation.npz", "plots", ".stop", "cleaned.json"}
+
+
+def test_every_file_of_a_run_and_a_sweep_is_searched(tree):
+    names = {file.name for file in (tree[0] / "outputs").rglob("*")}
+    known = {
+        entry.name for kind in (RunFolder, SweepFolder) for entry in vars(kind).values() if isinstance(entry, FileName)
+    }
+    assert known - names == NOT_WRITTEN

@@ -67,7 +67,8 @@ def places(error: BaseException) -> list[CodePlace]:
         error = error.__cause__
     frames = traceback.walk_tb(error.__traceback__)
     return [
-        CodePlace(str(frame.f_globals.get("__name__", "")), frame.f_code.co_qualname, line or 0) for frame, line in frames
+        CodePlace(str(frame.f_globals.get("__name__", "")), frame.f_code.co_qualname, line or 0)
+        for frame, line in frames
     ]
 
 

@@ -1,11 +1,16 @@
 """Fit a pipeline: build its preprocessing, fit its algorithm under a fit plan, refit a copy on other rows."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from runtree.config.build import build, parameter_error
+from runtree.contract.commands import command
 from runtree.contract.errors import DataError, RuntreeError, first_line
 from runtree.contract.iteration import UNWATCHED, Report
+from runtree.tables.numbers import is_numeric
 from runtree.training.active_run import ActiveRun
 from runtree.training.callback import FitCallback
 from runtree.training.decision import reapply_decision, unwrap
@@ -19,6 +24,8 @@ from runtree.training.target import learn_target, transform_target, wrap_target
 TABULAR = "type: preprocess=tabular"
 CATEGORICAL, FROM_DTYPE = "categorical_features", "from_dtype"  # of scikit-learn's histogram boosting
 MAX_BINS = 255
+REPLACE = "replace them by missing values or a large number"
+OUT_OF_RANGE = re.compile(r"value\(s\) of y are out of the valid range|Unknown label type|y contains")
 
 
 def fit_preprocess(run: ActiveRun) -> tuple[Any, Any]:
@@ -149,8 +156,38 @@ def _explain_errors(work: Callable[[], Any], run: ActiveRun, algorithm: Any) -> 
         name, message = run.config.algorithm.get("name"), str(error)
         if type(error).__name__ == "InvalidParameterError":  # a private class of scikit-learn
             raise parameter_error(algorithm, "algorithm", error) from None
-        if "NaN" in message or "infinity" in message:
-            raise DataError(f"algorithm={name} takes no missing or infinite values", TABULAR) from error
-        if "could not convert string" in message:
-            raise DataError(f"algorithm={name} takes only numbers: {first_line(message)}", TABULAR) from error
+        if told := _about_values(message, f"algorithm={name}", run):
+            raise told from error
         raise
+
+
+def _about_values(message: str, algorithm: str, run: ActiveRun) -> DataError | None:
+    """Return an error with the column that scikit-learn's complaint about values is about; None if it is about none.
+
+    What a preprocessing has not changed reaches the algorithm as it is in the table.
+    """
+    if OUT_OF_RANGE.search(message) or "Input y" in message:
+        return DataError(
+            f"data.target: column '{run.data.target.name}' does not suit {algorithm}: {first_line(message)}",
+            f"choose another algorithm: {command('list', 'algorithm')}",
+        )
+    if "could not convert string" in message:
+        texts = [name for name, column in run.data.features.items() if not is_numeric(column)]
+        column = f", and column '{texts[0]}' holds other values" if texts else ""
+        return DataError(f"{algorithm} takes only numbers{column}: {first_line(message)}", TABULAR)
+    if "NaN" not in message and "infinity" not in message:
+        return None
+    numbers = run.data.features.loc[:, [is_numeric(column) for _, column in run.data.features.items()]]
+    values = numbers.to_numpy(dtype="float64", na_value=float("nan"))
+    largest = float(np.finfo(np.float32).max)  # of what trees and networks compute with
+    for what, found, remedy in (
+        ("infinite values", np.isinf(values), REPLACE),
+        (f"values above {largest:.0e}", np.abs(values) > largest, "divide it"),
+        ("missing values", run.data.features.isna().to_numpy(), TABULAR),
+    ):
+        if found.any():
+            columns = run.data.features.columns if remedy is TABULAR else numbers.columns
+            place = int(found.any(axis=0).argmax())
+            count = f"{int(found[:, place].sum()):,} of {len(found):,} rows"
+            return DataError(f"{algorithm} takes no {what}, and column '{columns[place]}' has them in {count}", remedy)
+    return DataError(f"{algorithm}: {first_line(message)}", "the table has none: they come from the preprocessing")
