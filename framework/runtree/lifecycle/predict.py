@@ -194,7 +194,7 @@ class Predictor:
     def _hold_to_schema(self, features: "pd.DataFrame", counts: RowCounts) -> None:
         for one in self.schema.validate(features, whole=False, first=counts.rows + 1) if self.schema else ():
             if self.refuse and one.severity == "error":
-                hint = "to predict such rows all the same, add: --unreadable missing"
+                hint = f"to predict such rows all the same, add: {self.lenient}" if self.lenient else ""
                 raise GateError(f"the schema of the model: {one.says}", hint)
             count, says = counts.against_schema.get(one.what, (0, one.says))
             counts.against_schema[one.what] = (count + one.count, says)
