@@ -69,8 +69,9 @@ def fit(algorithm, preprocess, frame, task):
     estimator = build_algorithm(for_task(node, task, "algorithm"), task, run.trust)
     known = estimator.get_params(deep=False)
     estimator.set_params(**{name: 2 for name in SHORTENED if name in known})
-    _, rows = fit_preprocess(run)
-    fit_algorithm(run, estimator, (rows, data.target.to_numpy()), None, UNWATCHED)
+    run.estimator = estimator
+    fitted, rows = fit_preprocess(run)
+    fit_algorithm(run, estimator, fitted, (rows, data.target.to_numpy()), None, UNWATCHED)
 
 
 def task_of(algorithm):

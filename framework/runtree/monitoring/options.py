@@ -123,8 +123,8 @@ def choose_detectors(options: MonitorOptions, contributed: Iterable[tuple[str, D
     ConfigError
         A name is not that of a detector.
     """
-    known = unique_by_name("detector", contributed)
     names = [*options.thresholds, *([] if isinstance(options.detectors, str) else options.detectors)]
+    known = unique_by_name("detector", contributed, lambda name: name in names)
     paths = ["thresholds"] * len(options.thresholds) + ["detectors"] * len(names)
     for path, name in zip(paths, names, strict=False):
         if name not in known:
