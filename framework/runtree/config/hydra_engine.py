@@ -27,6 +27,8 @@ OPEN_PREFIXES = (
     "extras.",
     "algorithm.params.",
     "data.types.",
+    "data.population.",
+    "schema.columns.",
     "data.parts",
     "data.storage",
     "tuner.shares",

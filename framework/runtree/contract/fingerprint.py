@@ -16,6 +16,7 @@ IGNORED_GROUPS = (
     "registry",
     "encrypt",
     "schema",
+    "problem",
     "hydra",
 )
 # keys of shipped algorithms that are by default what another key says: typed with the same value, they are no setting
@@ -27,7 +28,7 @@ COPIES = {
     "zoo": "zoo",
 }
 # keys of the evaluator that are used after the model is scored; `evaluation/options.py` reads them
-EVALUATION_KEYS = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "report")
+EVALUATION_KEYS = ("intervals", "baselines", "benchmark", "diagnose", "explain", "fairness", "strict", "report")
 
 PLUGINS = "plugins"  # the fingerprint of a run that names the plugins whose code prepared its rows, or learnt
 
@@ -41,7 +42,7 @@ def affects_fingerprint(path: str) -> bool:
     group, _, key = path.partition(".")
     if not key and group in CONTRIBUTED:
         return False  # nothing is set
-    if path == "data.fingerprint":  # it refuses a table, and changes none
+    if path == "data.fingerprint" or path.startswith("data.card"):  # they refuse or describe a table, and change none
         return False
     is_evaluation = group == "evaluator" and key.partition(".")[0] in EVALUATION_KEYS
     return group not in IGNORED_GROUPS and not is_evaluation and ".space." not in f"{path}."

@@ -235,7 +235,7 @@ class Table:
     `parts` holds for each row the split that `data.parts` puts it in; `given` the split or the fold that a column or
     a file gives it; `firsts` the position of the first row with the same features, where equal rows are to be in one
     split; `repeated` counts the rows that repeat an earlier one. `sketch` has the hashes of columns and blocks of rows
-    by which a later table is compared with this one.
+    by which a later table is compared with this one. `weights` are those of `data.weight`.
     """
 
     features: "pd.DataFrame"
@@ -256,6 +256,7 @@ class Table:
     firsts: "np.ndarray[Any, Any] | None" = None
     repeated: int = 0
     sketch: Mapping[str, Any] = field(default_factory=dict)
+    weights: "pd.Series[Any] | None" = None
 
     @property
     def positive(self) -> Any:

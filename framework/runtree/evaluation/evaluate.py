@@ -23,6 +23,7 @@ from runtree.evaluation.gate import (
 )
 from runtree.evaluation.importance import feature_dependence, feature_importance
 from runtree.evaluation.options import EvaluationOptions, read_evaluation_options
+from runtree.evaluation.representation import measure_representation
 from runtree.records.layout import RunFolder
 from runtree.records.writer import write_json
 from runtree.statistics import metrics
@@ -60,11 +61,26 @@ def validate_options(run: ActiveRun) -> None:
         With the config path; `MissingError` if fairness is requested and the extra is not installed.
     """
     options = read_evaluation_options(run.config.to_dict()["evaluator"])
+    if options.strict:
+        _check_statements(run)
     _check_baselines(options)
     _check_conditions(run, options)
     if options.fairness.columns:
         check_columns(run.data, options.fairness.columns)
         check_metrics(run, options.fairness)
+
+
+def _check_statements(run: ActiveRun) -> None:
+    """Refuse a run that does not state what its table is and what it is for."""
+    node = run.config.to_dict()
+    blocks = {"data.card": node["data"].get("card") or {}, "problem": node.get("problem") or {}}
+    absent = [f"{path}.{key}" for path, block in blocks.items() for key, text in block.items() if not text]
+    absent += [path for path, block in blocks.items() if not block]
+    if absent:
+        raise ConfigError(
+            f"evaluator.strict: {len(absent)} texts are not stated: {', '.join(absent)}",
+            f"state them, on the command line or in your config: {absent[0]}='…'",
+        )
 
 
 def _check_baselines(options: EvaluationOptions) -> None:
@@ -160,6 +176,7 @@ STEPS: tuple[EvaluationStep, ...] = (
     EvaluationStep("intervals", metric_intervals),
     EvaluationStep("baselines", compare_with_baselines),
     EvaluationStep("benchmark", check_gate),
+    EvaluationStep("representation", measure_representation),
     EvaluationStep("fairness", measure_fairness),
     EvaluationStep("importance", feature_importance),
     EvaluationStep("dependence", feature_dependence),

@@ -43,6 +43,7 @@ class EvaluationOptions:
     diagnose: str = "quick"
     explain: str = "auto"
     fairness: FairnessOptions = field(default_factory=FairnessOptions)
+    strict: bool = False
     report: bool = True
 
 

@@ -62,7 +62,7 @@ def fit(run: ActiveRun) -> Any:
     train = resample_rows(run, train)
     check_monitored(plan.options, monitored is not None)
     callback = make_callback(run, train, monitored) if plan.steps else None
-    fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED)
+    fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED, run.split.train)
     if getattr(algorithm, "pretrained_sha256_", None):
         # two models that start from different weights are different experiments: the hash joins the fingerprints
         run.metadata["pretrained"] = algorithm.pretrained_sha256_

@@ -37,6 +37,10 @@ class TableOptions:
     missing: list[Any] = field(default_factory=lambda: ["auto"])
     parts: dict[str, Any] = field(default_factory=dict)
     join: list[Any] = field(default_factory=list)
+    weight: str | None = None
+    population: dict[str, Any] = field(default_factory=dict)
+    reweight: list[str] = field(default_factory=list)
+    card: dict[str, Any] = field(default_factory=dict)
     fingerprint: str | int | None = None
 
     @property
@@ -88,13 +92,14 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
     required |= {
         "data.group": [options.group] if options.group else [],
         "data.time": [options.time] if options.time else [],
+        "data.weight": [options.weight] if options.weight else [],
         "data.split_column": [options.split_column] if options.split_column else [],
     }
     for path, names in required.items():
         for name in names:
             if name not in columns:
                 raise unknown(f"column at {path}:", name, columns, error=DataError)
-    for path in ("data.group", "data.time", "data.split_column"):
+    for path in ("data.group", "data.time", "data.split_column", "data.weight"):
         if required[path] == [options.target]:
             raise ConfigError(
                 f"{path}: column '{options.target}' is the target", f"name another column, or type: {path}=null"
@@ -221,7 +226,8 @@ def to_table(
     # the group column would identify the rows of a group, so it is no feature. The time column stays one unless dropped
     if options.split_column:
         given = read_given(frame[options.split_column], "data.split_column")
-    roles_aside = [name for name in (options.group, options.split_column) if name]
+    weights = read_weights(frame[options.weight]) if options.weight else None
+    roles_aside = [name for name in (options.group, options.split_column, options.weight) if name]
     aside = [*(options.drop or ()), *roles_aside]
     excluded = [options.target, *aside]
     features = frame.drop(columns=excluded)
@@ -231,6 +237,8 @@ def to_table(
     fingerprint, sketch = hash_table(features, target)
     if parts is not None:
         fingerprint = hashlib.sha256(f"{fingerprint}:{','.join(parts)}".encode()).hexdigest()
+    if weights is not None:
+        fingerprint = hashlib.sha256(f"{fingerprint}:{weights.tolist()}".encode()).hexdigest()
     firsts, repeated = find_repeats(features, options.duplicates)
     return Table(
         features=features,
@@ -249,8 +257,40 @@ def to_table(
         repeated=repeated,
         aside=frame[list(dict.fromkeys(aside))] if aside else None,
         types=types,
+        weights=weights,
         notes=(*target_notes, *roles.spelling_notes(target, groups), *column_notes(features, types, decimal)),
     )
+
+
+def read_weights(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return the weights of rows as float64.
+
+    Raises
+    ------
+    DataError
+        One is no number, missing, infinite or negative, or all are 0.
+    """
+    import numpy as np
+
+    from runtree.tables.declared import read_as
+
+    values, misfits = read_as(column, "number")
+    if misfits is not None:
+        raise DataError(f"data.weight: {misfits.describe()}")
+    weights = values.astype("float64")
+    for fault, bad in (
+        ("is missing", weights.isna()),
+        ("is infinite", np.isinf(weights)),
+        ("is negative", weights < 0),
+    ):
+        if bad.any():
+            row = int(np.argmax(bad)) + 1
+            raise DataError(
+                f"data.weight: column '{column.name}' {fault} in {int(bad.sum()):,} rows, such as row {row:,}"
+            )
+    if not weights.any():
+        raise DataError(f"data.weight: column '{column.name}' is 0 in every row")
+    return weights
 
 
 DUPLICATES = ("auto", "together", "split")
@@ -407,7 +447,14 @@ def describe_table(run: Run) -> dict[str, Any]:
     """Return the content of `data.json`."""
     parts = {part: len(run.split.rows(part)) for part in SPLITS}
     notes = [*run.data.notes, *run.split.notes]
-    return {**describe_content(run.data), "notes": notes, "split": {"id": run.split.id, **parts}}
+    card = table_options(run.config.to_dict()["data"]).card
+    stated = {key: text for key, text in card.items() if text is not None}
+    return {
+        **describe_content(run.data),
+        **({"card": stated} if stated else {}),
+        "notes": notes,
+        "split": {"id": run.split.id, **parts},
+    }
 
 
 def describe_content(table: Table) -> dict[str, Any]:

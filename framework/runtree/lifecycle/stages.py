@@ -44,6 +44,7 @@ from runtree.training.active_run import ActiveRun
 from runtree.training.decision import check_decision, read_decision
 from runtree.training.fit_plan import make_fit_plan, resolve_fit_options
 from runtree.training.imbalance import check_imbalance
+from runtree.training.row_weights import check_weights
 from runtree.training.target import check_target
 
 log = logging.getLogger(__name__)
@@ -289,6 +290,7 @@ def check_stage(run: ActiveRun) -> None:
     check_decision(run)
     check_target(run)
     check_imbalance(run)
+    check_weights(run)
     # now, and not when the model is saved: the files may be edited while the run lasts
     named = str(config["algorithm"].get("path") or "").replace(":", ".")
     targets = (*find_targets(config), *([named] if named else []))

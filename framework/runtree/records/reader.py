@@ -16,7 +16,7 @@ PLACES = ("outputs", "experiment")
 # the results of the evaluation that every reader expects in one shape; a damaged one counts as missing
 SHAPES: Mapping[str, type] = {
     **dict.fromkeys(("test_looks", "intervals", "benchmark"), dict),
-    **dict.fromkeys(("baselines", "findings", "fairness"), list),
+    **dict.fromkeys(("baselines", "findings", "fairness", "representation"), list),
 }
 
 

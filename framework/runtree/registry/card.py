@@ -68,8 +68,12 @@ def _model_lines(reader: RunReader, record: RunRecord, by: str) -> Iterator[str]
 
 def _use_lines(record: RunRecord) -> Iterator[str]:
     """Yield what the config states on the problem: keys below `problem`."""
-    stated = {key.removeprefix("problem."): value for key, value in record.config.items() if key.startswith("problem.")}
-    yield from (_item(key, value) for key, value in stated.items())
+    stated = {
+        key.removeprefix("problem."): value
+        for key, value in record.config.items()
+        if key.startswith("problem.") and value
+    }
+    yield from (_item(key.replace("_", " "), value) for key, value in stated.items())
     if not stated:
         yield f"{NOT_STATED.capitalize()}: who may use it for what, and what an error costs."
 
@@ -83,6 +87,7 @@ def _data_lines(reader: RunReader) -> Iterator[str]:
         yield _item("classes", ", ".join(map(str, target["classes"])))
     sizes = ", ".join(f"{part} {split[part]}" for part in ("train", "validation", "test") if part in split)
     yield _item("rows by split", sizes)
+    yield from (_item(key, text) for key, text in (data.get("card") or {}).items())
     yield from (_item("note", note) for note in data.get("notes") or ())
     columns = data.get("columns") or []
     if columns:

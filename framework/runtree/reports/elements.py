@@ -99,7 +99,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Page:
-    """A report. `headline` holds the score that counts: value, metric, notes, and how often the test set was used."""
+    """A report.
+
+    `problem` says what it is about, in pairs of a label and a text; `headline` holds the score that counts: value,
+    metric, notes, and how often the test set was used.
+    """
 
     title: str
     eyebrow: str
@@ -108,6 +112,7 @@ class Page:
     headline: Mapping[str, Any] | None
     next_steps: Sequence[Element]
     sections: Sequence[Section]
+    problem: Sequence[tuple[str, str]] = ()
 
 
 def table_of(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], **options: Any) -> list[Element]:

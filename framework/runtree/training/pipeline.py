@@ -15,9 +15,10 @@ from runtree.training.active_run import ActiveRun
 from runtree.training.callback import FitCallback
 from runtree.training.decision import reapply_decision, unwrap
 from runtree.training.fit_plan import fit_parameters
-from runtree.training.imbalance import COPIES, imbalance_options, resample_rows, row_weights
+from runtree.training.imbalance import COPIES, imbalance_options, resample_rows
 from runtree.training.model_files import SkopsStore
 from runtree.training.monitor import Rows, hold_out_rows, make_fold_callback
+from runtree.training.row_weights import fit_weights
 from runtree.training.stopping import StopRules
 from runtree.training.target import learn_target, transform_target, wrap_target
 
@@ -68,11 +69,18 @@ def declare_features(algorithm: Any, preprocess: Any) -> None:
 
 
 def fit_algorithm(
-    run: ActiveRun, algorithm: Any, preprocess: Any, train: Rows, monitored: Rows | None, report: Report
+    run: ActiveRun,
+    algorithm: Any,
+    preprocess: Any,
+    train: Rows,
+    monitored: Rows | None,
+    report: Report,
+    positions: Any = None,
 ) -> None:
     """Fit an algorithm by its own `fit`, or iteration by iteration with the stepper of its fit plan.
 
-    It learns the transformed target, if `target.transform` asks for one; `monitored` and `report` have the original.
+    `positions` are those of the train rows in the run's table, by which a row has its weight. The algorithm learns the
+    transformed target, if `target.transform` asks for one; `monitored` and `report` have the original.
     """
     declare_features(algorithm, preprocess)
     (rows, target), stepper = train, run.plan.stepper
@@ -81,7 +89,7 @@ def fit_algorithm(
         target = transform_target(transformer, target)
         monitored = monitored and (monitored[0], transform_target(transformer, monitored[1]))
     parameters = fit_parameters(algorithm)
-    weights = row_weights(run, train[1])
+    weights = fit_weights(run, train[1], positions)
     extra: dict[str, Any] = {} if weights is None else {"sample_weight": weights}
     of_stepper = dict(extra)
     extra |= {"report": report} if "report" in parameters and run.plan.steps else {}
@@ -117,7 +125,9 @@ def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
     train, monitored = hold_out_rows(run, (preprocess.fit_transform(features, target), target), None)
     train = resample_rows(run, train)
     callback = make_fold_callback(run, train, monitored) if run.plan.steps else None
-    fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED)
+    # the index of the run's table counts its rows, and so do those of its folds
+    positions = features.index.to_numpy() if hasattr(features, "index") else None
+    fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED, positions)
     return Pipeline([("preprocess", preprocess), ("algorithm", _wrap_again(run, algorithm, train))])
 
 
@@ -137,7 +147,7 @@ def refit_pipeline_on(run: ActiveRun, rows: Any, iterations: int | None) -> Any:
     train = resample_rows(run, (preprocess.fit_transform(run.data.features.iloc[rows], target), target))
     # one check, at the last iteration: nothing is recorded, and there are no rows to stop by
     callback = FitCallback(StopRules(), every=iterations, bound=iterations) if iterations else UNWATCHED
-    fit_algorithm(run, algorithm, preprocess, train, None, callback)
+    fit_algorithm(run, algorithm, preprocess, train, None, callback, rows)
     return Pipeline([("preprocess", preprocess), ("algorithm", _wrap_again(run, algorithm, train))])
 
 

@@ -24,6 +24,7 @@ from runtree.evaluation.diagnosis.reliability import (
 from runtree.evaluation.diagnosis.residuals import residual_findings, residual_patterns
 from runtree.evaluation.diagnosis.robustness import robustness_findings, robustness_report
 from runtree.evaluation.diagnosis.segments import segment_findings, weakest_segments
+from runtree.evaluation.representation import representation_findings
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ FINDERS: tuple[Callable[[EvaluationContext], Iterator[Finding]], ...] = (
     robustness_findings,
     learning_curve_findings,
     reliability_findings,
+    representation_findings,
 )
 ORDER = ("warning", "note", "good")
 

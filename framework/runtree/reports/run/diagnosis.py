@@ -6,10 +6,12 @@ from typing import Any
 from runtree.contract.types import Finding
 from runtree.reports.elements import Details, Element, HtmlTable, Paragraph, table_of
 from runtree.reports.formatting import (
+    MISSING,
     format_estimate,
     format_interval,
     format_number,
     format_p_value,
+    format_percent,
     metric_label,
     pluralize,
 )
@@ -119,10 +121,26 @@ def robustness(content: RunContent, gallery: PlotGallery) -> list[Element]:
 def fairness(content: RunContent, gallery: PlotGallery) -> list[Element]:
     """Return the scores of the groups of each sensitive column, and the gaps between groups."""
     elements: list[Element] = [*gallery.figures("fairness")]
+    for column in content.results("representation"):
+        elements += _representation(column)
     for column in content.results("fairness"):
         elements += _groups(column)
         elements += _gaps(column)
     return elements
+
+
+def _representation(column: Mapping[str, Any]) -> list[Element]:
+    rows = []
+    for group in column.get("groups") or ():
+        interval = f"{format_percent(group['low'])} to {format_percent(group['high'])}"
+        cells = [
+            format_percent(group[key]) if key in group else MISSING for key in ("expected", "missing", "label_rate")
+        ]
+        marked = " (too few)" if group.get("under") else ""
+        share = format_percent(group["share"])
+        rows.append([f"{group['group']}{marked}", format_number(group["rows"]), share, interval, *cells])
+    headings = ["group", "rows", "share", "interval", "of the population", "missing values", "positive labels"]
+    return table_of(f"Representation by {column.get('column')}", headings, rows)
 
 
 def _groups(column: Mapping[str, Any]) -> list[Element]:

@@ -58,6 +58,7 @@ def run_page(content: RunContent, gallery: PlotGallery) -> Page:
         title=f"{algorithm} on {content.data.get('name') or record.config.get('data.name') or record.experiment}",
         eyebrow=f"run {record.id} · experiment {record.experiment} · {started} · {record.state}",
         description=unless_damaged(lambda: provenance.describe_run(content), ""),
+        problem=unless_damaged(lambda: provenance.problem(content), []),
         # each part on its own: a damaged file must not take the whole page with it
         verdict=unless_damaged(lambda: decide_verdict(content), UNKNOWN_VERDICT),
         headline=unless_damaged(lambda: results.headline(content), None),

@@ -44,6 +44,13 @@ def describe_run(content: RunContent) -> str:
     return f"Predicts '{target}' of {name}{size} with {algorithm}."
 
 
+def problem(content: RunContent) -> list[tuple[str, str]]:
+    """Return what the config states on the problem: label and text."""
+    stated = nested_settings(content.record).get("problem")
+    texts = stated if isinstance(stated, Mapping) else {}
+    return [(str(key).replace("_", " ").capitalize(), str(text)) for key, text in texts.items() if text]
+
+
 def _columns(content: RunContent) -> list[Mapping[str, Any]]:
     return [column for column in content.data.get("columns") or () if isinstance(column, Mapping)]
 
@@ -60,7 +67,9 @@ def data(content: RunContent, gallery: PlotGallery) -> list[Element]:
     notes = [Paragraph(str(note)) for note in content.data.get("notes") or ()]
     profile, _ = read_json(content.folder.columns)
     plots = [Details("Profile of the columns", profile_elements(profile))] if profile else _column_table(columns)
-    return [Paragraph(text), *notes, *_split(content), *plots]
+    card = [[str(key), str(said)] for key, said in content.data_entry("card").items()]
+    about = table_of("Data card", ["about", "stated"], card, numeric=frozenset())
+    return [Paragraph(text), *notes, *about, *_split(content), *plots]
 
 
 def _split(content: RunContent) -> list[Element]:
