@@ -148,6 +148,7 @@ def test_a_sweep_over_a_function_is_resumed_as_if_it_had_not_stopped(folder, run
         (["algorithm=ridge"], {"data": "no_such.csv", "target": "y"}, r"data\.path: no file no_such\.csv"),
         ([{"algorithm.alhpa": 1}], {"data": "diabetes", "algorithm": "ridge"}, "alhpa"),
         ([7], {}, "7 is no override"),
+        ([], {"data": {"y": [1]}, "target": "y"}, r"data: a dict is neither .*\n.*pandas\.DataFrame"),
         (["-m"], {}, r"rt\.tune"),
         (["algorithm=ridge,lasso"], {}, "several"),
         ([], {"data": pd.DataFrame({"x": [1, "a"], "y": [1, 2]}), "target": "y"}, "cannot be kept as Parquet"),
@@ -203,6 +204,12 @@ def test_an_algorithm_may_train_another_and_threads_work_one_after_another(folde
         made = list(pool.map(lambda seed: rt.train(f"algorithm=sgd data=diabetes {PLAIN}", seed=seed), (0, 1, 0)))
     assert [run.metrics == one.metrics for run in made] == [True, False, True]
     assert len({run.id for run in made}) == 3
+
+
+@pytest.mark.parametrize("search", [rt.tune, rt.resume])
+def test_a_space_that_is_no_function_is_refused(folder, search):
+    with pytest.raises(RequestError, match="space: a dict is no function of a trial"):
+        search(space={"algorithm.alpha": [1, 2]})
 
 
 def test_what_is_not_there_is_told(folder):

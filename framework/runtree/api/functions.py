@@ -124,6 +124,7 @@ def tune(
     words = [*override_words((*overrides, given), values, ranges=True), *data_words(data, target, values)]
     app, flags = App(), parse_words(words, trust)
     flags.multirun = True
+    check_callable(space)
     with AT_WORK:
         # in front, so that what was given takes precedence
         flags.overrides = [*missing_overrides(app, flags), *flags.overrides]
@@ -163,6 +164,7 @@ def resume(
     from runtree.app import App
     from runtree.app.resume import resume_sweep
 
+    check_callable(space)
     folder, app = find_sweep(Path(outputs), str(sweep)), App()
     words = list(override_words(overrides, {}))
     with AT_WORK:
@@ -172,6 +174,15 @@ def resume(
             progress,
             trust,
             lambda request: resume_sweep(app, folder, words, request.observer, retry, trust, request.space),
+        )
+
+
+def check_callable(space: Any) -> None:
+    """Refuse a space that is no function."""
+    if space is not None and not callable(space):
+        raise RequestError(
+            f"space: a {type(space).__name__} is no function of a trial",
+            "declared ranges are overrides: rt.tune({'algorithm.alpha': 'interval(0.1, 10)'}, …)",
         )
 
 

@@ -52,6 +52,11 @@ def data_words(data: Any, target: str | None, values: Mapping[str, Any]) -> Iter
             yield "data=parquet"
             yield override("data.path", str(keep_frame(data, Path(str(values.get("outputs", DEFAULT_OUTPUTS))))))
             yield "data.name=frame"
+        elif not isinstance(data, (str, Path)):
+            raise ConfigError(
+                f"data: a {type(data).__name__} is neither a data frame of pandas, nor a path, nor an option",
+                "make a frame of it: pandas.DataFrame(…), or to_pandas() of another library",
+            )
         elif isinstance(data, Path) or Path(str(data)).suffix:
             yield "data=parquet" if Path(data).suffix == ".parquet" else "data=csv"
             yield override("data.path", str(data))
