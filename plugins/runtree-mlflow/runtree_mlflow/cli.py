@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from runtree.cli.format import command, next_steps, outputs_option, pluralize
-from runtree.contract.errors import NotFoundError, RunFailedError
+from runtree.contract.errors import NotFoundError, RunFailedError, RuntreeError
+from runtree.contract.model_version import SCHEME
 
 if TYPE_CHECKING:
     from runtree_mlflow.settings import Settings
@@ -16,11 +17,13 @@ SCHEMA = 1
 HELP = """Send runs and sweeps to an MLflow tracking store.
 
 WHAT is `latest`, a run's id, a sweep, or an experiment; without it, all are sent. Runs that MLflow has are not
-sent again, and incomplete ones are completed. The store is --uri, else MLFLOW_TRACKING_URI.
+sent again, and incomplete ones are completed. The store is --uri, else MLFLOW_TRACKING_URI. A version of a registered
+model (models:/NAME/NUMBER or models:/NAME@ALIAS) is registered there, too, with the aliases of its model.
 
 \b
   runtree mlflow push
   runtree mlflow push 20261122-0317-sweep --uri http://localhost:5000
+  runtree mlflow push models:/churn@champion
 """
 
 
@@ -45,8 +48,11 @@ def push_command(
     from runtree_mlflow.settings import Settings, set_defaults
 
     set_defaults()
-    folders = select_folders(Path(outputs), what)
-    results, shown = send(folders, Settings(uri, experiment, not no_model), again=command("mlflow", "push"))
+    settings, again = Settings(uri, experiment, not no_model), command("mlflow", "push")
+    if what is not None and what.startswith(SCHEME):
+        results, shown = send([what], settings, command("mlflow", "push", what))
+    else:
+        results, shown = send(select_folders(Path(outputs), what), settings, again)
     rows = [[run, state] for run, state in results.items()]
     if as_json:
         print_json({"schema": SCHEMA, "uri": shown, "runs": [{"id": run, "result": state} for run, state in rows]})
@@ -98,18 +104,25 @@ def run_folders(folder: Path) -> list[Path]:
     return sorted(file.parent for file in folder.glob("runs/*/run.json"))
 
 
-def send(folders: list[Path], settings: "Settings", again: str) -> tuple[dict[str, str], str]:
-    """Send each folder; return the result of each run, and the URI without credentials."""
+def send(places: list[Path] | list[str], settings: "Settings", again: str) -> tuple[dict[str, str], str]:
+    """Send each folder, or version of a model; return the result of each, and the URI without credentials."""
+    from runtree.records.model_versions import registry_root
     from runtree_mlflow.push import open_sender
+    from runtree_mlflow.registry import push_version
     from runtree_mlflow.settings import redact
     from runtree_mlflow.store import Store
 
     results: dict[str, str] = {}
     try:
         store = Store(settings)
-        for number, folder in enumerate(folders, 1):
-            results |= open_sender(folder, store).send()
-            click.echo(f"{number}/{len(folders)}  {folder}", err=True)
+        for number, place in enumerate(places, 1):
+            if isinstance(place, str):
+                results |= push_version(store, registry_root(), place)
+            else:
+                results |= open_sender(place, store).send()
+            click.echo(f"{number}/{len(places)}  {place}", err=True)
+    except RuntreeError:
+        raise
     except Exception as error:
         sent = sum(state in ("sent", "completed") for state in results.values())
         raise RunFailedError(
