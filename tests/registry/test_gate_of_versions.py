@@ -4,6 +4,7 @@ import json
 import math
 from contextlib import suppress
 
+import pandas as pd
 import pytest
 
 from registered_runs import QuietHooks, write_run
@@ -118,3 +119,18 @@ def test_the_gap_between_groups_is_bounded_and_told_in_the_card(registry, tmp_pa
     assert gate["conditions"][0]["value"] == 0.2 and not gate["passed"]
     card = (registry.root / "churn/versions/2/card.md").read_text()
     assert "gaps between groups of sex: accuracy 0.2000, selection_rate 0.0500" in card
+
+
+def test_rows_of_a_group_are_not_taken_for_independent_ones(registry, tmp_path):
+    def write(name, right, groups):
+        record = write_run(tmp_path / name, right=right)
+        file = record.folder / "predictions.parquet"
+        pd.read_parquet(file).assign(group=[row // (50 // groups) for row in range(50)]).to_parquet(file)
+        return record
+
+    promote(registry, write("r1", 40, 25))
+    change = promote(registry, write("r2", 48, 25))["change"]
+    assert "McNemar" not in change["method"] and change["value"] == pytest.approx(0.16)
+    independent = promote(registry, write_run(tmp_path / "r3", right=40))["change"]
+    assert "McNemar" in independent["method"]
+    assert change["low"] < change["value"] < change["high"]

@@ -29,7 +29,7 @@ from runtree.contract.errors import (
 from runtree.contract.faults import places
 from runtree.contract.predictions import Predictions, encode_target, read_predictions
 from runtree.contract.storage import naming
-from runtree.contract.types import Evaluation, Metric
+from runtree.contract.types import WHOLE_GROUPS, Evaluation, Metric
 from runtree.records.layout import RunFolder
 from runtree.records.test_access import record_access, rows_digest
 from runtree.records.validation_predictions import predictions_size, write_validation_predictions
@@ -68,9 +68,22 @@ def score(run: ActiveRun) -> None:
     # only now is the deferred table of predictions built: most runs of a sweep never need it
     if final:
         with naming(folder.predictions):
-            run.predictions.to_parquet(folder.predictions, index=False)
+            _with_groups(run, run.predictions).to_parquet(folder.predictions, index=False)
     # after the files are written: they show how far the run came
     check_objectives(run)
+
+
+def _with_groups(run: ActiveRun, table: Any) -> Any:
+    """Return predictions with the number of the group of each row, if the table is split by groups.
+
+    Rows of a group are not independent, which a later comparison has to know; what the groups are called stays out.
+    """
+    if run.data.groups is None or run.metadata.get("split") not in WHOLE_GROUPS:
+        return table
+    import pandas as pd
+
+    codes, _ = pd.factorize(run.data.groups)
+    return table.assign(group=codes[table["row"]])
 
 
 def evaluate(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:

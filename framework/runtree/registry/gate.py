@@ -22,7 +22,10 @@ from runtree.records.sealed import plain_source
 from runtree.statistics.metrics import FIT_SECONDS, catalogue
 
 if TYPE_CHECKING:
-    pass
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, Any]
 
 PATH = "policy.require"
 # where the policy has no bound on the change, a version that replaces another must not be worse beyond chance
@@ -168,7 +171,8 @@ class Figures:
         if isinstance(found, str):
             return {"metric": metric.name, "note": found}
         own, others, about = found
-        comparison = compare_predictions(own, others, metric, RESAMPLES, LEVEL, SEED)
+        groups = self._groups() if self.scored is None else None
+        comparison = compare_predictions(own, others, metric, RESAMPLES, LEVEL, SEED, groups)
         sign = 1.0 if direction == "maximize" else -1.0
         ends = sorted((sign * comparison.low, sign * comparison.high))
         gain, reference = sign * comparison.value, others.values([metric]).get(metric.name, math.nan)
@@ -206,6 +210,12 @@ class Figures:
         own, others = tables
         assert own is not None and others is not None
         return self._with_scores(metric, own, others, f"the {len(own.y_true):,} test rows of both")
+
+    def _groups(self) -> "Array | None":
+        """Return the group of each test row, None if the rows are independent."""
+        rows = _test_rows(self.version)
+        groups: Array | None = rows["group"].to_numpy() if rows is not None and "group" in rows else None
+        return groups
 
     def _with_scores(
         self, metric: Metric, own: Predictions, others: Predictions, about: str
@@ -254,16 +264,22 @@ class Figures:
         return 1000 * sorted(seconds)[TIMED_CALLS // 2], ""
 
 
-def _test_predictions(version: ModelVersion) -> Predictions | None:
+def _test_rows(version: ModelVersion) -> "pd.DataFrame | None":
     import pandas as pd
 
     file = RunFolder(version.folder).predictions
     if not file.is_file():
         return None
     table = pd.read_parquet(plain_source(file))
-    rows = table[table["part"] == "test"].sort_values("row")  # so that both versions have the rows in one order
+    return table[table["part"] == "test"].sort_values("row")  # so that both versions have the rows in one order
+
+
+def _test_predictions(version: ModelVersion) -> Predictions | None:
+    rows = _test_rows(version)
+    if rows is None or rows.empty:
+        return None
     classes = (RunReader(version.folder).data.get("target") or {}).get("classes") or ()
-    return read_predictions(rows, tuple(classes)) if len(rows) else None
+    return read_predictions(rows, tuple(classes))
 
 
 def _folder_bytes(folder: Path) -> int:
