@@ -154,15 +154,19 @@ def classifier(reference: "pd.DataFrame", window: "pd.DataFrame") -> Detection:
     # a fold has every second row of each side, in random order, since neighbours may be alike
     fold = np.random.default_rng(SEED).permutation(len(rows)) % 2
     scores = np.zeros(len(rows))
-    for half in (0, 1):
-        model = HistGradientBoostingClassifier(
-            max_iter=20, max_leaf_nodes=8, min_samples_leaf=10, early_stopping=False, random_state=SEED
-        )
-        if len(set(of_window[fold != half].tolist())) < 2:
-            return Detection(0.0, 1.0)
-        with threadpool_limits(1, "openmp"):  # on so few rows threads wait for each other most of the time
-            model.fit(rows[fold != half], of_window[fold != half])
-            scores[fold == half] = model.predict_proba(rows[fold == half])[:, 1]
+    with threadpool_limits(1, "openmp"):  # on so few rows threads wait for each other most of the time
+        for half in (0, 1):
+            own, others = fold == half, fold != half
+            if len(set(of_window[others].tolist())) < 2:
+                return Detection(0.0, 1.0)
+            model = HistGradientBoostingClassifier(
+                max_iter=20,
+                max_leaf_nodes=8,
+                min_samples_leaf=10,
+                early_stopping=False,
+                random_state=SEED,
+            )
+            scores[own] = model.fit(rows[others], of_window[others]).predict_proba(rows[own])[:, 1]
     # in each fold by itself: the scores of two models have no common scale
     ranks = np.zeros(len(rows))
     for half in (0, 1):

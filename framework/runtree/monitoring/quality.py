@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 TEST_RESAMPLES = 500  # a standard error to 3 %
+MAX_ROWS_RESAMPLED = 20_000_000  # over all resamples of a window, of which there are many; 2,000 up to 10,000 rows
 DRAWS = 100  # of labels from the calibrated probabilities
 MAX_DRAWN_ROWS = 20_000
 SEED = 0
@@ -50,11 +51,13 @@ class QualityReference:
 def measure_quality(held_out: QualityReference, window: Predictions, budget: float) -> dict[str, Any]:
     """Return the metrics of labelled rows with intervals, beside those of the hold-out, and whether they are worse."""
     from runtree.statistics.bootstrap import bootstrap
+    from runtree.statistics.resampling import MIN_RESAMPLES
 
     options = held_out.intervals
+    resamples = min(options.resamples, max(MIN_RESAMPLES, MAX_ROWS_RESAMPLED // len(window.y_true)))
     intervals = {
         name: interval.to_dict()
-        for name, interval in bootstrap(window, held_out.metrics, options.resamples, options.level, SEED).items()
+        for name, interval in bootstrap(window, held_out.metrics, resamples, options.level, SEED).items()
     }
     values = {name: value for name, value in window.values(held_out.metrics).items() if math.isfinite(value)}
     p = worse_p(held_out.predictions, window, held_out.metric, held_out.direction)
