@@ -67,11 +67,12 @@ def test_workers_are_replaced_versions_exchanged_and_the_end_is_in_order(runtree
 
         assert until(ask)["version"] == "1"
         killed = until(lambda: workers() if len(workers()) == 2 else None)[0]
+        # while both exchange the model
+        assert runtree("models", "promote", "price@2", "live").code == 0
         killed.kill()
         # the other one answers meanwhile; a connection that the dead one had taken is tried again by a client
         assert until(ask)["predictions"][0]["prediction"] > 0
         until(lambda: len([one for one in workers() if one.pid != killed.pid]) == 2)
-        assert runtree("models", "promote", "price@2", "live").code == 0
         until(lambda: {(ask() or {}).get("version") for _ in range(12)} == {"2"})
         # a version of which a file was changed is refused, and the present one keeps answering
         [file] = folder.glob("registry/price/versions/1/model/model.skops")

@@ -80,3 +80,25 @@ def test_rest_batch_and_python_agree(name, task, tmp_path):
         proba = np.array([list(each.values()) for each in rest["probabilities"]])
         np.testing.assert_allclose(proba, batch[["p_no", "p_yes"]], rtol=0, atol=1e-12)
         np.testing.assert_allclose(proba, python.predict_proba(rows), rtol=0, atol=1e-12)
+
+
+def test_missing_values_that_the_algorithm_does_not_take_are_refused_row_by_row():
+    """The checks of scikit-learn are off for folded rows; a row with a missing value must not pass for that."""
+    from sklearn.linear_model import LogisticRegression
+
+    from runtree.preprocess.numeric import Passthrough
+    from runtree.serving.settings import PolicyOptions
+
+    frame, target = customers()
+    table = frame[["income", "member"]], target
+    model = served(LogisticRegression(), Passthrough(), table, policy=PolicyOptions(missing="warn"))
+
+    async def ask():
+        async with running(model) as found:
+            return await call(
+                found.app, "/predict", {"rows": [{"income": None, "member": True}, {"income": 1, "member": True}]}
+            )
+
+    first, second = asyncio.run(ask()).content["predictions"]
+    assert "the model cannot predict this row" in first["error"] and "NaN" in first["error"]
+    assert second["prediction"] in ("no", "yes")

@@ -84,10 +84,13 @@ def to_table(schema: RowSchema, rows: Rows) -> pd.DataFrame:
 
 def score_as_file(predictor: Predictor, schema: RowSchema) -> Score:
     """Return the way that the rows of a file take."""
+    from sklearn import config_context
+
     names = [f"p_{label}" for label in predictor.classes]
 
     def score(rows: Rows) -> Scored:
-        table = predictor.predict(to_table(schema, rows))
+        with config_context(assume_finite=False):  # the thread that predicts has switched the checks off
+            table = predictor.predict(to_table(schema, rows))
         proba: Any = table[names].to_numpy() if names and set(names) <= set(table.columns) else None
         return table[PREDICTION].tolist(), proba
 
@@ -114,12 +117,14 @@ def fold(predictor: Predictor, schema: RowSchema) -> Score:
 
 
 def _fold_steps(encode: Callable[[Rows], Array], last: Any, classes: tuple[Any, ...], as_file: Score) -> Score:
-    predict = _fold_algorithm(last, classes)
+    from sklearn.utils import get_tags
+
+    predict, takes_missing = _fold_algorithm(last, classes), get_tags(last).input_tags.allow_nan
 
     def score(rows: Rows) -> Scored:
         features = encode(rows)
         # an algorithm that takes no missing values refuses them by the checks that are switched off here
-        if np.isnan(features).any():
+        if not takes_missing and np.isnan(features).any():
             return as_file(rows)
         return predict(features)
 

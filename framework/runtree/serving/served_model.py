@@ -68,10 +68,11 @@ class ServedModel:
             Of the model's code; a row that it cannot predict fails the call.
         """
         labels, proba = self.score(rows)
+        numbers = labels if proba is None and not self.classes else proba
+        if numbers is not None and not np.isfinite(numbers).all():
+            raise RequestError("the model gives numbers that are not finite")
         if proba is None:
             return [{"prediction": label} for label in labels]
-        if not np.isfinite(proba).all():
-            raise RequestError("the model gives probabilities that are not finite")
         names = self.class_names
         return [
             {"prediction": label, "probabilities": dict(zip(names, row, strict=True))}
