@@ -86,10 +86,14 @@ class PartialFitStepper:
     def _epochs(
         self, algorithm: Any, X: Any, y: Any, report: Report, store: Store, seed: Any, weights: dict[str, Any]
     ) -> None:
-        classes = {"classes": np.unique(y)} if is_classifier(algorithm) else {}
+        # rows that are read from files in each epoch, or those in memory
+        batches = X.batches if hasattr(X, "batches") else lambda: [(X, y, weights.get("sample_weight"))]
+        labels = X.classes if hasattr(X, "batches") else y
+        classes = {"classes": np.unique(labels)} if is_classifier(algorithm) else {}
         done = int(getattr(algorithm, "epochs_", 0)) if report.start is not None else 0
         for step in range(done + 1, algorithm.max_iter + 1):
-            algorithm.partial_fit(X, y, **classes, **weights)
+            for rows, target, weight in batches():
+                algorithm.partial_fit(rows, target, **classes, **_weights(weight))
             algorithm.epochs_ = step
 
             def save(folder: Path) -> None:

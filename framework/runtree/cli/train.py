@@ -201,9 +201,10 @@ def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:
     """Return label and text of the lines on data, algorithm, and how the fit stopped."""
     split, data = run.split, run.data
     classes = f", {format_classes(data.classes, data.positive)}" if data.classes else ""
-    sizes = f"{len(split.train)}/{len(split.validation)}/{len(split.test)}"
+    streamed = run.metadata.get("batches") or {}
+    sizes = f"{streamed.get('train', len(split.train))}/{len(split.validation)}/{len(split.test)}"
     how = "predefined" if len(split.given) == len(SPLITS) else run.metadata["split"]
-    rows, columns = data.features.shape
+    rows, columns = streamed.get("rows", len(data.features)), data.features.shape[1]
     lines = [
         (
             "data",

@@ -19,6 +19,7 @@ from runtree.training.fold_runner import PipelineFoldRunner
 from runtree.training.imbalance import resample_rows
 from runtree.training.monitor import Rows, check_monitored, hold_out_rows, make_callback, summarize_fit
 from runtree.training.pipeline import fit_algorithm, fit_preprocess, refit_pipeline, takes_categories
+from runtree.training.row_batches import RowBatches
 from runtree.training.target import wrap_target
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ def fit(run: ActiveRun) -> Any:
     train = resample_rows(run, train)
     check_monitored(plan.options, monitored is not None)
     callback = make_callback(run, train, monitored) if plan.steps else None
-    fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED, run.split.train)
+    batches = RowBatches(run, run.split.train, preprocess) if run.data.streamed is not None else None
+    fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED, run.split.train, batches)
     if getattr(algorithm, "pretrained_sha256_", None):
         # two models that start from different weights are different experiments: the hash joins the fingerprints
         run.metadata["pretrained"] = algorithm.pretrained_sha256_

@@ -33,6 +33,8 @@ class TableOptions:
     split_column: str | None = None
     split_file: str | None = None
     duplicates: str = "auto"
+    batches: bool = False
+    batch_sample: int = 100_000
     types: dict[str, Any] = field(default_factory=dict)
     missing: list[Any] = field(default_factory=lambda: ["auto"])
     parts: dict[str, Any] = field(default_factory=dict)
@@ -173,6 +175,10 @@ def source_node(node: Mapping[str, Any]) -> dict[str, Any]:
 def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     """Build the data source and return its table."""
     options = table_options(config["data"])
+    if options.batches:
+        from runtree.lifecycle.batches import load_batches
+
+        return load_batches(config, options)
     node = source_node(config["data"])
     rows = read_sources(node, options.parts, options.join, options.reading, options.drop or (), trust)
     decimal = str(config["data"].get("decimal", "."))
@@ -457,11 +463,16 @@ def describe_table(run: Run) -> dict[str, Any]:
     }
 
 
+def row_count(table: Table) -> int:
+    """Return the number of rows, those included that are not in memory."""
+    return int(table.streamed.rows) if table.streamed is not None else len(table.features)
+
+
 def describe_content(table: Table) -> dict[str, Any]:
     """Return what `data.json` says about a table before it is split."""
     return {
         "name": table.name,
-        "rows": len(table.features),
+        "rows": row_count(table),
         "sources": [dict(source) for source in table.sources],
         "notes": list(table.notes),
         "task": table.task,

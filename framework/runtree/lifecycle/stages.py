@@ -44,6 +44,7 @@ from runtree.training.active_run import ActiveRun
 from runtree.training.decision import check_decision, read_decision
 from runtree.training.fit_plan import make_fit_plan, resolve_fit_options
 from runtree.training.imbalance import check_imbalance
+from runtree.training.row_batches import check_batches
 from runtree.training.row_weights import check_weights
 from runtree.training.target import check_target
 
@@ -262,7 +263,7 @@ def load_stage(run: ActiveRun) -> None:
     if (pin := table_options(config["data"]).fingerprint) is not None:
         description = load.describe_content(run.data)
         check_pin(pin, run.data.fingerprint, description, lambda: pinned_table(Path(config["outputs"]), str(pin)))
-    log.info("data %s: %d rows x %d columns", run.data.name, *run.data.features.shape)
+    log.info("data %s: %d rows x %d columns", run.data.name, load.row_count(run.data), run.data.features.shape[1])
     log.info("task %s: %s", run.data.task, run.data.reason)
     for note in run.data.notes:
         log.info("%s", note)
@@ -291,6 +292,7 @@ def check_stage(run: ActiveRun) -> None:
     check_target(run)
     check_imbalance(run)
     check_weights(run)
+    check_batches(run)
     # now, and not when the model is saved: the files may be edited while the run lasts
     named = str(config["algorithm"].get("path") or "").replace(":", ".")
     targets = (*find_targets(config), *([named] if named else []))

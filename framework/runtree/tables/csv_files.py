@@ -221,7 +221,7 @@ def read_csv(file: Path, csv: CsvFormat, reading: Reading, texts: Collection[str
     declared = {name for name, kind in reading.types.items() if kind != "number"}
     as_text = ({*declared, *reading.texts} & {*header}).union(texts)
     frame: pd.DataFrame = pd.read_csv(_packed(file), dtype=dict.fromkeys(as_text, "str"), **options)
-    codes = _code_columns(file, csv, frame)
+    codes = code_columns(file, csv, frame)
     if codes:
         frame = pd.read_csv(_packed(file), dtype=dict.fromkeys({*as_text, *codes}, "str"), **options)
     return frame
@@ -278,7 +278,7 @@ def _missing_options(header: Sequence[str], reading: Reading) -> dict[str, Any]:
     return {"na_values": words, "keep_default_na": False}
 
 
-def _code_columns(file: Path, csv: CsvFormat, frame: "pd.DataFrame") -> list[str]:
+def code_columns(file: Path, csv: CsvFormat, frame: "pd.DataFrame") -> list[str]:
     """Return the columns that pandas has read as whole numbers, but that have values with leading zeros."""
     import pandas as pd
 

@@ -17,51 +17,97 @@ SHOWN = 12  # digits of a fingerprint in a message
 
 
 def hash_table(features: "pd.DataFrame", target: "pd.Series[Any]") -> tuple[str, dict[str, Any]]:
-    """Return the fingerprint of a table, and a sketch of its rows.
+    """Return the fingerprint of a table, and a sketch of its rows; see `TableHash`."""
+    table = TableHash()
+    table.update(features, target)
+    return table.fingerprint, table.sketch
 
-    The fingerprint is sha256 over names, types and pandas' row hashes. The sketch has a hash of each column and of each
-    block of rows, at most `MAX_BLOCKS`. Blocks have a power of two rows, and the hash of a block is a sum, so that the
-    sketch of a table can be compared with that of one that has grown.
+
+class TableHash:
+    """The fingerprint of a table and a sketch of its rows, of one that is read whole or in batches alike.
+
+    The fingerprint is sha256 over one of each column: its name, type, and pandas' hashes of its rows. The sketch has a
+    hash of each column and of each block of rows, at most `MAX_BLOCKS`. Blocks have a power of two rows, and the hash
+    of a block is a sum, so that the sketch of a table can be compared with that of one that has grown.
     """
-    import numpy as np
 
-    rows, size = len(target), 1
-    while rows > size * MAX_BLOCKS:
-        size *= 2
-    digest = hashlib.sha256()
-    total = np.zeros(rows, dtype=np.uint64)
-    by_column: dict[str, str] = {}
-    with np.errstate(over="ignore"):
-        positions = np.arange(rows, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(1)
-        # the NUL keeps the target apart from a feature of the same name
-        for place, (name, column) in enumerate([*features.items(), ("\0target", target)]):
-            hashes = _update(digest, name, column)
-            # by position: else two rows that change places would be as before
-            mixed = (hashes ^ positions) * np.uint64(2 * place + 0x2545F4914F6CDD1D)
-            by_column[str(column.name)] = f"{int(mixed.sum(dtype=np.uint64)):016x}"
-            total += mixed
-        blocks = np.add.reduceat(total, np.arange(0, rows, size)) if rows else total
-    sketch = {"block": size, "rows": [f"{int(block):016x}" for block in blocks], "columns": by_column}
-    return digest.hexdigest(), sketch
+    def __init__(self) -> None:
+        self.rows, self._size = 0, 1
+        self._digests: dict[int, Any] = {}
+        self._columns: dict[str, int] = {}
+        self._blocks: list[int] = []
+
+    def update(self, features: "pd.DataFrame", target: "pd.Series[Any]") -> None:
+        """Add the rows that follow."""
+        import numpy as np
+
+        count = len(target)
+        total = np.zeros(count, dtype=np.uint64)
+        numbers = np.arange(self.rows, self.rows + count, dtype=np.uint64)
+        with np.errstate(over="ignore"):
+            positions = numbers * np.uint64(0x9E3779B97F4A7C15) + np.uint64(1)
+            # the NUL keeps the target apart from a feature of the same name
+            for place, (name, column) in enumerate([*features.items(), ("\0target", target)]):
+                if place not in self._digests:
+                    self._digests[place] = hashlib.sha256()
+                    # the dtype is hashed too, since the row hashes of an int8 and an int64 are equal
+                    self._digests[place].update(f"{name}:{column.dtype}\n".encode())
+                hashes = row_hashes(column)
+                self._digests[place].update(hashes.tobytes())
+                # by position: else two rows that change places would be as before
+                mixed = (hashes ^ positions) * np.uint64(2 * place + 0x2545F4914F6CDD1D)
+                key = str(column.name)
+                self._columns[key] = (self._columns.get(key, 0) + int(mixed.sum(dtype=np.uint64))) & MASK
+                total += mixed
+        self.rows += count
+        self._add_blocks(total, numbers)
+
+    def _add_blocks(self, total: "np.ndarray[Any, Any]", numbers: "np.ndarray[Any, Any]") -> None:
+        import numpy as np
+
+        while self.rows > self._size * MAX_BLOCKS:
+            self._size *= 2
+            pairs = range(0, len(self._blocks), 2)
+            self._blocks = [sum(self._blocks[start : start + 2]) & MASK for start in pairs]
+        if not len(total):
+            return
+        places = (numbers // np.uint64(self._size)).astype(np.int64)
+        starts = np.flatnonzero(np.r_[True, np.diff(places) > 0])
+        sums = np.add.reduceat(total, starts)
+        for place, value in zip(places[starts].tolist(), sums.tolist(), strict=True):
+            self._blocks += [0] * (place + 1 - len(self._blocks))
+            self._blocks[place] = (self._blocks[place] + value) & MASK
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of all rows so far."""
+        whole = hashlib.sha256()
+        for digest in self._digests.values():
+            whole.update(digest.digest())
+        return whole.hexdigest()
+
+    @property
+    def sketch(self) -> dict[str, Any]:
+        """The sketch of all rows so far."""
+        blocks = [f"{block:016x}" for block in self._blocks]
+        return {"block": self._size, "rows": blocks, "columns": {k: f"{v:016x}" for k, v in self._columns.items()}}
 
 
 def frame_fingerprint(frame: "pd.DataFrame") -> str:
     """Hash names, types and values of a table without a target."""
     digest = hashlib.sha256()
     for name, column in frame.items():
-        _update(digest, name, column)
+        digest.update(f"{name}:{column.dtype}\n".encode())
+        digest.update(row_hashes(column).tobytes())
     return digest.hexdigest()
 
 
-def _update(digest: Any, name: Any, column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
-    """Add a column to a hash, and return the hashes of its rows."""
+def row_hashes(column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
+    """Return a hash of each value; the same wherever and with whatever others it is read."""
     from pandas.util import hash_pandas_object
 
     # row hashes instead of the values' bytes: text columns hold pointers, whose bytes differ in each process
     hashes: np.ndarray[Any, Any] = hash_pandas_object(column, index=False).to_numpy()
-    # the dtype is hashed too, since the row hashes of an int8 and an int64 are equal
-    digest.update(f"{name}:{column.dtype}\n".encode())
-    digest.update(hashes.tobytes())
     return hashes
 
 

@@ -141,7 +141,11 @@ def class_weights(run: ActiveRun, target: Any) -> "dict[Any, float] | None":
 
 def row_weights(run: ActiveRun, target: Any) -> Any:
     """Return the weight of each train row, of shape (rows,); None: all count alike."""
-    weights = class_weights(run, target)
+    return weigh_batch(class_weights(run, target), target)
+
+
+def weigh_batch(weights: "dict[Any, float] | None", target: Any) -> Any:
+    """Return the weight of each row by its class, of shape (rows,); None: all count alike."""
     if weights is None:
         return None
     import numpy as np

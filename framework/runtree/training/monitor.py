@@ -213,7 +213,8 @@ def hold_out_rows(run: ActiveRun, train: Rows, validation: Rows | None) -> tuple
     """Return the rows to fit and the rows to monitor: the validation split, or `fit.validation_fraction` of train."""
     # a fraction wins over the validation split: those rows then judge a model whose end they did not decide
     fraction = run.plan.options.validation_fraction
-    if fraction is None or not run.plan.steps:
+    # of a table in batches only some train rows are in memory, and all of them are learnt
+    if fraction is None or not run.plan.steps or (run.data.streamed is not None and validation is not None):
         return train, validation
     from sklearn.model_selection import train_test_split
 

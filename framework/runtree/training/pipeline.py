@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from runtree.training.active_run import ActiveRun
 from runtree.training.callback import FitCallback
 from runtree.training.decision import reapply_decision, unwrap
 from runtree.training.fit_plan import fit_parameters
-from runtree.training.imbalance import COPIES, imbalance_options, resample_rows
+from runtree.training.imbalance import COPIES, class_weights, imbalance_options, resample_rows, weigh_batch
 from runtree.training.model_files import SkopsStore
 from runtree.training.monitor import Rows, hold_out_rows, make_fold_callback
+from runtree.training.row_batches import RowBatches, fit_in_batches, record_batches
 from runtree.training.row_weights import fit_weights
 from runtree.training.stopping import StopRules
 from runtree.training.target import learn_target, transform_target, wrap_target
@@ -76,11 +78,13 @@ def fit_algorithm(
     monitored: Rows | None,
     report: Report,
     positions: Any = None,
+    batches: RowBatches | None = None,
 ) -> None:
     """Fit an algorithm by its own `fit`, or iteration by iteration with the stepper of its fit plan.
 
     `positions` are those of the train rows in the run's table, by which a row has its weight. The algorithm learns the
     transformed target, if `target.transform` asks for one; `monitored` and `report` have the original.
+    Of a table that is larger than memory `batches` reads the train rows, and `train` are those in memory.
     """
     declare_features(algorithm, preprocess)
     (rows, target), stepper = train, run.plan.stepper
@@ -89,17 +93,25 @@ def fit_algorithm(
         target = transform_target(transformer, target)
         monitored = monitored and (monitored[0], transform_target(transformer, monitored[1]))
     parameters = fit_parameters(algorithm)
-    weights = fit_weights(run, train[1], positions)
+    if batches is not None:
+        batches.transform = partial(transform_target, transformer) if transformer is not None else batches.transform
+        batches.weigh = partial(weigh_batch, class_weights(run, train[1]))
+    weights = fit_weights(run, train[1], positions) if batches is None else None
     extra: dict[str, Any] = {} if weights is None else {"sample_weight": weights}
     of_stepper = dict(extra)
     extra |= {"report": report} if "report" in parameters and run.plan.steps else {}
     if "validation" in parameters and monitored is not None:
         extra["validation"] = monitored
     fault: BaseException | None = None
+    if batches is not None and "batches" in parameters:
+        extra["batches"] = batches
     try:
-        if stepper is not None:
+        if batches is not None and stepper is None and "batches" not in extra:
+            _explain_errors(lambda: fit_in_batches(algorithm, batches), run, algorithm)
+        elif stepper is not None:
             store = SkopsStore(f"{type(algorithm).__module__}.{type(algorithm).__qualname__}")
-            _explain_errors(lambda: stepper.fit(algorithm, rows, target, report, store, **of_stepper), run, algorithm)
+            source = rows if batches is None else batches
+            _explain_errors(lambda: stepper.fit(algorithm, source, target, report, store, **of_stepper), run, algorithm)
         else:
             _explain_errors(lambda: algorithm.fit(rows, target, **extra), run, algorithm)
     except BaseException as error:
@@ -108,6 +120,8 @@ def fit_algorithm(
     finally:
         if isinstance(report, FitCallback):
             report.end_fit(fault)
+    if batches is not None:
+        record_batches(run, batches)
 
 
 def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
@@ -145,9 +159,10 @@ def refit_pipeline_on(run: ActiveRun, rows: Any, iterations: int | None) -> Any:
     preprocess, algorithm = clone(run.model[0]), clone(unwrap(run.model[-1]))
     target = run.data.target.iloc[rows].to_numpy()
     train = resample_rows(run, (preprocess.fit_transform(run.data.features.iloc[rows], target), target))
+    batches = RowBatches(run, rows, preprocess) if run.data.streamed is not None else None
     # one check, at the last iteration: nothing is recorded, and there are no rows to stop by
     callback = FitCallback(StopRules(), every=iterations, bound=iterations) if iterations else UNWATCHED
-    fit_algorithm(run, algorithm, preprocess, train, None, callback, rows)
+    fit_algorithm(run, algorithm, preprocess, train, None, callback, rows, batches)
     return Pipeline([("preprocess", preprocess), ("algorithm", _wrap_again(run, algorithm, train))])
 
 
