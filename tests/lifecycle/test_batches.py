@@ -147,6 +147,16 @@ def test_classes_are_learnt_in_batches(folder, algorithm):
     assert (run.folder / "model" / "model.json").is_file()
 
 
+def test_a_network_learns_in_batches(folder):
+    pytest.importorskip("torch")
+    words = ["fit.max_iterations=6", "algorithm.scheduler=one_cycle", "algorithm.learning_rate=0.01"]
+    run = run_of(folder, *words, "imbalance.class_weight=balanced", algorithm="torch_mlp")
+    assert run.metrics["test"]["balanced_accuracy"] > 0.8
+    assert run.metadata["batches"]["train"] > 500
+    lines = [json.loads(line) for line in (run.folder / "history.jsonl").read_text().splitlines()]
+    assert lines[-1]["train_loss"] < lines[0]["train_loss"] / 2
+
+
 def test_a_regression_learns_its_transformed_target_and_is_fitted_again_on_more_rows(folder):
     words = ["data.target=price", "data.drop=[dear]", "target.transform=standard", "fit.max_iterations=20"]
     run = run_of(folder, *words, "fit.refit=true", name="t.csv", algorithm="sgd")

@@ -70,8 +70,8 @@ def open_stream(files: DataFiles, options: FileOptions, reading: Reading, where:
     """
     kinds = {choose_kind(str(file), options, where) for file in files.files}
     if not kinds <= set(STREAMED):
-        found = min(kinds - set(STREAMED))
-        raise ConfigError(f"data.batches: files of the format {found} are read whole", "possible: CSV, Parquet")
+        other = min(kinds - set(STREAMED))
+        raise ConfigError(f"data.batches: files of the format {other} are read whole", "possible: CSV, Parquet")
     paths, types, rows, columns = [], dict[str, str](), 0, {}
     for file in files.files:
         label, csv = files.label(file), options.csv

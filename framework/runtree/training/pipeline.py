@@ -96,7 +96,8 @@ def fit_algorithm(
     if batches is not None:
         batches.transform = partial(transform_target, transformer) if transformer is not None else batches.transform
         batches.weigh = partial(weigh_batch, class_weights(run, train[1]))
-    weights = fit_weights(run, train[1], positions) if batches is None else None
+    in_memory = batches is None or "batches" in parameters
+    weights = fit_weights(run, train[1], positions) if in_memory else None
     extra: dict[str, Any] = {} if weights is None else {"sample_weight": weights}
     of_stepper = dict(extra)
     extra |= {"report": report} if "report" in parameters and run.plan.steps else {}

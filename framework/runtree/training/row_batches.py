@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtree.contract.errors import ConfigError, DataError
+from runtree.tables import stream as files
 from runtree.training.active_run import ActiveRun
 from runtree.training.imbalance import imbalance_options
 
 log = logging.getLogger(__name__)
 
-LEARNERS = ("sgd", "mlp", "naive_bayes", "bernoulli_naive_bayes", "torch_mlp", "torch_resnet")
+LEARNERS = ("sgd", "mlp", "naive_bayes", "bernoulli_naive_bayes", "torch_mlp", "torch_resnet", "torch_module")
 BATCHES_KEY = "batches"  # in `run.metadata`
 
 
@@ -50,9 +51,15 @@ class RowBatches:
         return np.unique(self.run.data.target.iloc[self.train].to_numpy())
 
     @property
-    def expected_rows(self) -> int:
-        """About how many rows train."""
-        return int(self.run.data.streamed.rows - (len(self.run.data.target) - len(self.train)))
+    def part_rows(self) -> int:
+        """The most rows of a part."""
+        return files.BATCH_ROWS
+
+    @property
+    def max_parts(self) -> int:
+        """The most parts of one reading; each file ends with a smaller one."""
+        stream = self.run.data.streamed.stream
+        return int(stream.rows // files.BATCH_ROWS + len(stream.paths))
 
     def batches(self) -> Iterator[tuple[Any, Any, Any]]:
         """Yield preprocessed rows, their labels, and their weights or None."""
@@ -135,6 +142,8 @@ def check_batches(run: ActiveRun) -> None:
             f"data.batches: evaluator={run.config.evaluator.get('name')} fits folds of a table in memory",
             "type: evaluator=holdout, or data.batches=false data.sample=100000",
         )
+    if getattr(run.estimator, "devices", 1) > 1:
+        raise ConfigError("data.batches: a network reads them in one process", "type: compute.devices=1")
     if imbalance_options(run).resample is not None:
         raise ConfigError(
             "data.batches: imbalance.resample needs all train rows at once", "type: imbalance.class_weight=balanced"

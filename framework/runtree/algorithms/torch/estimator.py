@@ -1,7 +1,9 @@
 """`Network`: scikit-learn's estimator contract around a `torch.nn.Module`."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol, Self
 
@@ -168,13 +170,30 @@ class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[mis
         return inputs
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, report: Report = UNWATCHED, validation: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        report: Report = UNWATCHED,
+        validation: Any = None,
+        batches: Any = None,
     ) -> Self:
-        """Train; `validation` (X, y) is evaluated after each epoch and not trained on."""
+        """Train; `validation` (X, y) is evaluated after each epoch and not trained on.
+
+        Parameters
+        ----------
+        batches
+            Train rows that are read from files in each epoch: its `batches()` yields parts (X, y, weights). X and y are
+            some of them, by which the inputs and the target are encoded.
+        """
         self._validate_params()
         device = find_device(self.device)
         check_precision(self.precision, device)
         data = self._training_data(X, y, sample_weight, validation)
+        if batches is not None:
+            whole = -(-batches.part_rows // self.batch_size) * batches.max_parts
+            data = replace(data, stream=partial(self._parts, batches), stream_batches=whole)
         settings = self._settings()
         with threads(self.threads):
             with seeded(device, settings.seed, 0):
@@ -226,6 +245,12 @@ class Network(Pretrained, SavedWeights, BaseEstimator, ABC):  # type: ignore[mis
         weight = self.combine_weights(rows, y, sample_weight)
         train = Rows(self.encoder_.encode(rows), self.encode_target(y), weight)
         return TrainingData(train, self._validation_rows(validation), self.loss or self.default_loss(), self.augment)
+
+    def _parts(self, batches: Any) -> Iterator[Rows]:
+        """Yield the encoded rows of one reading of the files."""
+        for X, y, weights in batches.batches():
+            rows = self.check_rows(X, reset=False)
+            yield Rows(self.encoder_.encode(rows), self.encode_target(y), self.combine_weights(rows, y, weights))
 
     def _validation_rows(self, validation: Any) -> Rows | None:
         """Encode the validation rows, except those whose class is not among the train rows: they have no loss."""

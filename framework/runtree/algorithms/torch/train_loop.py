@@ -1,7 +1,7 @@
 """The training loop: weighted loss, epochs, checkpointable state, and a report after each epoch."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,12 +111,18 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Train rows, optional validation rows, the loss, and the augmentation applied to train batches."""
+    """Train rows, optional validation rows, the loss, and the augmentation applied to train batches.
+
+    `stream` reads the train rows of an epoch from files, part by part, in at most `stream_batches` batches; `train` are
+    then some of them.
+    """
 
     train: Rows
     validation: Rows | None
     criterion: nn.Module
     augment: Callable[..., Inputs]
+    stream: Callable[[], Iterable[Rows]] | None = None
+    stream_batches: int = 0
 
 
 class LocalTrainer:
@@ -142,7 +148,8 @@ class LocalTrainer:
         self.loss = MeanLoss(criterion, self.train.weight is not None)
         self.validation_criterion = MeanLoss(criterion, False)  # validation rows have no weights
         self.optimizer = make_optimizer(settings.optimizer, self.module, settings.learning_rate, settings.weight_decay)
-        batches = -(-len(self.train) // settings.batch_size)  # rounded up
+        self.stream = data.stream
+        batches = data.stream_batches or -(-len(self.train) // settings.batch_size)  # rounded up
         self.schedule = Schedule(settings.scheduler, self.optimizer, settings.max_epochs, batches)
         self.scaler = torch.amp.GradScaler(device.type) if settings.precision == "fp16" else None
         # `self.module` stays unwrapped, so that names of weights are the same with and without DistributedDataParallel.
@@ -154,6 +161,8 @@ class LocalTrainer:
         """Train on every row once; return the mean loss over the train rows."""
         self.epochs_done += 1
         self.module.train()
+        if self.stream is not None:
+            return self.stream_epoch(self.stream())
         with seeded(self.device, self.settings.seed, self.epochs_done):
             # Without the rank in the seed: all ranks must draw the same order, of which each then takes its shard.
             batches = shuffled_batches(len(self.train), self.settings.batch_size, self.shard.min_batch_rows)
@@ -164,6 +173,21 @@ class LocalTrainer:
                 losses.append(self.train_step(batch, len(rows)))
                 self.schedule.after_batch()
         loss = float(self.shard.mean(self.mean(losses, [len(rows) for rows in batches])))
+        self.schedule.after_epoch(self.scheduler_loss(loss) if self.schedule.watches_loss else loss)
+        return loss
+
+    def stream_epoch(self, parts: Iterable[Rows]) -> float:
+        """Train once on rows that are read part by part, each shuffled; return their mean loss."""
+        losses, sizes = [], []
+        for number, part in enumerate(parts, 1):
+            rows = part.to(self.device)
+            with seeded(self.device, self.settings.seed, self.epochs_done, number):
+                batches = shuffled_batches(len(rows), self.settings.batch_size, self.shard.min_batch_rows)
+                for batch, chosen in zip(rows.batches(batches, self.settings.workers), batches, strict=True):
+                    losses.append(self.train_step(batch, len(chosen)))
+                    sizes.append(len(chosen))
+                    self.schedule.after_batch()
+        loss = float(self.mean(losses, sizes))
         self.schedule.after_epoch(self.scheduler_loss(loss) if self.schedule.watches_loss else loss)
         return loss
 
