@@ -47,7 +47,7 @@ def scikit_learn(path: str) -> dict[str, float]:
     names = [f"x{place}" for place in range(COLUMNS)]
 
     def batches():
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, pre_buffer=False) as file:
             for batch in file.iter_batches(batch_size=BATCH_ROWS):
                 frame = batch.to_pandas()
                 yield frame[names].to_numpy(), frame["y"].to_numpy()
@@ -90,9 +90,8 @@ def measure(which: str, path: str) -> None:
     seconds = time.monotonic() - started
     found = json.loads(out.splitlines()[-1]) if status == 0 else {}
     stages = {name: round(value, 1) for name, value in found.items() if name != "accuracy"}
-    print(
-        f"{which:14} {seconds:7.1f} s  {usage.ru_maxrss / 2**20:.2f} GiB  accuracy {found.get('accuracy', 0):.4f}  {stages or ''}"
-    )
+    memory, accuracy = usage.ru_maxrss / 2**20, found.get("accuracy", 0)
+    print(f"{which:14} {seconds:7.1f} s  {memory:.2f} GiB  accuracy {accuracy:.4f}  {stages or ''}", flush=True)
 
 
 def main() -> None:

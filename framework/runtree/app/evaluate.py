@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App, typed_words
 from runtree.app.explain import read_run_config
@@ -28,9 +28,10 @@ from runtree.lifecycle.labelled_rows import (
     encode_known,
     predict_labelled,
     read_labelled,
+    read_new_rows,
 )
 from runtree.lifecycle.load import TABLE_KEYS, table_options
-from runtree.lifecycle.predict import Predictor
+from runtree.lifecycle.predict import Predictor, batches
 from runtree.records.layout import EvaluationFolder, RunFolder, folder_time, make_unique_folder, timestamp
 from runtree.records.model_versions import registered_in
 from runtree.records.reader import RunReader
@@ -39,6 +40,9 @@ from runtree.records.writer import write_json
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun
 from runtree.training.decision import DECISION_KEY
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 GROUPS = ("data", "evaluator", "objective")  # whose keys may differ from those of the run
@@ -185,7 +189,29 @@ def _open_folder(request: EvaluationRequest, rows: LabelledRows) -> EvaluationFo
     return folder
 
 
+def rows_to_predict(app: App, request: EvaluationRequest, predictor: Predictor) -> "pd.DataFrame | str":
+    """Return the rows to predict: a table, or the name of the file if its rows can be read in batches as they are.
+
+    A table is read whole where `data` is typed, such as a query, and where the model was trained on a join and the file
+    lacks columns of the other tables: these are joined as in training.
+    """
+    own = read_run_config(request.record)
+    if not request.overrides and request.file is not None:
+        if not own["data"].get("join"):
+            return request.file
+        first = next(batches(request.file, predictor, (), 1), None)
+        if first is None or all(
+            name in first.columns for name, contract in predictor.columns.items() if contract.kind != "dropped"
+        ):
+            return request.file
+    config = with_overrides(app, request, own, ("data",))
+    trust = app.allow_list(TypedWords(request.overrides, request.trusted))
+    return read_new_rows(config, predictor, trust)
+
+
 # --- The config: that of the run, with other rows.
+
+NAMES_ROWS = ("data", "data.path", "data.query", "data.table", "data.url")
 
 
 def source_of(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,8 +220,10 @@ def source_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: node[key] for key in ("name", "path", "target", "sample") if node.get(key) is not None}
 
 
-def with_overrides(app: App, request: EvaluationRequest, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the run's config with other rows, and the keys that were typed.
+def with_overrides(
+    app: App, request: EvaluationRequest, own: Mapping[str, Any], groups: Sequence[str] = GROUPS
+) -> dict[str, Any]:
+    """Return the run's config with other rows, and the keys that were typed; they are of `groups`.
 
     Raises
     ------
@@ -204,16 +232,18 @@ def with_overrides(app: App, request: EvaluationRequest, own: Mapping[str, Any])
     """
     for text in request.overrides:
         group, dot, _ = override_key(text).partition(".")
-        if group not in GROUPS or text.startswith("~") or (not dot and group != "data"):
+        if group not in groups or text.startswith("~") or (not dot and group != "data"):
             raise ConfigError(
-                f"{text}: the model is trained; evaluate takes keys of {', '.join(GROUPS)}",
+                f"{text}: the model is trained; only keys of {', '.join(groups)} may differ",
                 f"to train with other settings: {command('train', text)}",
             )
     words = [text for text in request.overrides if override_key(text).partition(".")[0] == "data"]
-    if request.file is None and not any(override_key(text) in ("data", "data.path") for text in words):
+    if request.file is None and not any(override_key(text) in NAMES_ROWS for text in words):
         example = command("evaluate", request.record.id, "FILE.csv")
         raise RequestError("which rows? name a file, or a table by data=OPTION or data.path=FILE", f"type: {example}")
-    node = dict(own["data"])
+    node = {**own["data"], "batches": False, "split_file": None}
+    if any(override_key(text) in ("data.query", "data.table") for text in words):
+        node |= {key: None for key in ("query", "table") if key in node}  # one of the two
     chosen = next((text.partition("=")[2] for text in words if override_key(text) == "data"), None)
     is_file = {"path", "format"} <= node.keys()
     names_file = request.file is not None or any(override_key(text) == "data.path" for text in words)

@@ -1,5 +1,6 @@
 """`runtree evaluate`: the scores of a saved model on labelled rows, beside those of its run."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,14 +72,9 @@ def evaluate_command(
     from runtree.app.evaluate import EvaluationRequest, evaluate_run
     from runtree.records.find import find_run
 
-    files = [word for word in words if "=" not in word]
-    if len(files) > 1:
-        raise click.UsageError(f"one file at a time, not {', '.join(files)}; or their folder, or a glob in quotes")
-    overrides = tuple(word for word in words if "=" in word)
+    file, overrides = one_file(words)
     record = find_run(Path(outputs), run, needs="model")
-    request = EvaluationRequest(
-        record, next(iter(files), None), overrides, trust, unreadable == "refuse", trained, output
-    )
+    request = EvaluationRequest(record, file, overrides, trust, unreadable == "refuse", trained, output)
     result = evaluate_run(App(), request)
     if as_json:
         print_json({**result.content, "folder": display_path(result.folder.path), "failed": list(result.failed)})
@@ -86,6 +82,15 @@ def evaluate_command(
         print_evaluation(result, record)
     if result.failed:
         raise GateError(*result.failed)
+
+
+def one_file(words: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the file among some words, if there is one, and the overrides."""
+    keys = tuple(word for word in words if re.match(r"[+~]*[A-Za-z_][\w.]*=", word) and not Path(word).exists())
+    files = [word for word in words if word not in keys]
+    if len(files) > 1:
+        raise click.UsageError(f"one file at a time, not {', '.join(files)}; or their folder, or a glob in quotes")
+    return next(iter(files), None), keys
 
 
 def print_evaluation(result: "EvaluationResult", record: "RunRecord") -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from runtree.cli.completion import complete_run
+from runtree.cli.evaluate import one_file
 from runtree.cli.format import command, encrypt_option, outputs_option, pluralize, printable, whole_number
 
 if TYPE_CHECKING:
     from runtree.lifecycle.predict import Predictor, RowCounts
     from runtree.records.sealed import SealKey
 
-HELP = """Predict the rows of FILE with the model of RUN.
+HELP = """Predict the rows of FILE, or of another table, with the model of RUN.
 
 RUN is `latest`, `best`, a path, or the beginning of a run's id. FILE must have the columns that the model was trained
 on; other columns are ignored, or copied with --keep. It may be of any format that a table is trained from (CSV,
@@ -24,19 +25,23 @@ Parquet, Arrow, JSON lines, Excel), a folder, a glob in quotes, or a URL. A text
 was: with its separator, decimal mark and encoding, unless they are given. A value that is no number or date where the
 model was trained with them is refused. CSV and Parquet files larger than memory are read and written in batches.
 
+Keys of `data` name rows of any other source, such as a query, which are read whole. The tables that the run joined are
+joined to FILE, unless it has their columns.
+
 If the output is a folder, each file of a folder is predicted into a file of its own (a.csv into a.csv.parquet), once:
 repeated, the command goes on with those that are new or have changed. --watch waits for more, and follows an alias.
 
 \b
   runtree predict latest customers.csv -o scores.parquet
   runtree predict 20261122-0 customers.csv -o scores.csv --keep customer_id
+  runtree predict latest data=sql data.url=sqlite:///shop.db data.table=new_orders
   runtree predict models:/churn@champion incoming/ -o scored/ --watch
 """
 
 
 @click.command("predict", help=HELP)
 @click.argument("run", shell_complete=complete_run)
-@click.argument("file")
+@click.argument("words", nargs=-1, required=True, metavar="[FILE] [KEY=VALUE]...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("predictions.parquet"), show_default=True)
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy a column of FILE to the output.")
 @click.option("--batch", default=50_000, show_default=True, type=whole_number(1), help="Rows per batch.")
@@ -58,7 +63,7 @@ repeated, the command goes on with those that are new or have changed. --watch w
 @outputs_option()
 def predict_command(
     run: str,
-    file: str,
+    words: tuple[str, ...],
     output: Path,
     keep: tuple[str, ...],
     batch: int,
@@ -73,6 +78,7 @@ def predict_command(
     outputs: str,
 ) -> None:
     from runtree.app import App
+    from runtree.app.evaluate import EvaluationRequest, rows_to_predict
     from runtree.contract.model_version import SCHEME
     from runtree.lifecycle.predict import FORMATS, predict_file, row_notes
     from runtree.records.find import find_run
@@ -91,19 +97,21 @@ def predict_command(
         predictor = replace(predictor, csv=replace(predictor.csv, **named), refuse=unreadable == "refuse")
         return predictor, named_key(encrypt, "--encrypt") if encrypt else run_key(record)
 
+    file, overrides = one_file(words)
     record = find_run(Path(outputs), run, needs="model")
-    if watch or (Path(file).is_dir() and output.suffix not in FORMATS):
+    if watch or (file is not None and Path(file).is_dir() and output.suffix not in FORMATS):
         run = run if run.startswith(SCHEME) else str(record.folder)  # an alias may move; `latest` stays what it was
 
         def predict(source: Path, target: Path) -> "RowCounts":
             predictor, key = load(find_run(Path(outputs), run).folder)
             return predict_file(predictor, source, target, keep, batch, key)
 
-        _predict_each(Path(file), output, predict, every if watch else None)
+        _predict_each(Path(file or ""), output, predict, every if watch else None)
         return
     began = time.monotonic()
     predictor, key = load(record.folder)
-    counts = predict_file(predictor, file, output, keep, batch, key)
+    rows = rows_to_predict(App(), EvaluationRequest(record, file, overrides, trust), predictor)
+    counts = predict_file(predictor, rows, output, keep, batch, key)
     for note in row_notes(predictor, counts):
         click.echo(f"note: {printable(note)}", err=True)
     click.echo(f"predicted {counts.rows:,} rows with {record.id} in {time.monotonic() - began:.1f} s")

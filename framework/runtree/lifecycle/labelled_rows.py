@@ -1,5 +1,6 @@
 """Labelled rows for a saved model: read as the table of its run was, and compared with the rows it was trained on."""
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+log = logging.getLogger(__name__)
+
+JOINED = "join with"  # begins what is noted of a join
 MAX_LEVELS_SHOWN = 3
 CATEGORIES = ("few", "many")  # kinds of columns whose values are levels
 
@@ -128,10 +132,13 @@ def read_new_rows(
     kept |= {options.target} if predictor.classes and isinstance(predictor.classes[0], str) else set()
     reading = replace(predictor.reading, texts=frozenset(kept))
     # the tables that were joined in training are joined here too; which rows were of which part is of no use
-    frame = read_sources(source_node(config["data"]), {}, options.join, reading, (), trust).frame.rename(columns=str)
-    if not len(frame):
+    rows = read_sources(source_node(config["data"]), {}, options.join, reading, (), trust)
+    for note in rows.notes:
+        if note.startswith(JOINED):  # rows that are lost or multiplied have no prediction, or several
+            log.warning("%s", note)
+    if not len(rows.frame):
         raise DataError("data: the table has no rows")
-    return frame
+    return rows.frame.rename(columns=str)
 
 
 def _make_table(

@@ -304,7 +304,7 @@ def refuse_cleaned(folder: RunFolder) -> None:
 
 def predict_file(
     predictor: Predictor,
-    source: str | Path,
+    source: "str | Path | pd.DataFrame",
     target: Path,
     keep: Sequence[str] = (),
     batch: int = BATCH_ROWS,
@@ -315,7 +315,7 @@ def predict_file(
     Parameters
     ----------
     source
-        A file, a folder, a glob or a URL.
+        A file, a folder, a glob, a URL, or a table.
     key
         With one the predictions are sealed.
 
@@ -363,8 +363,13 @@ def row_notes(predictor: Predictor, counts: RowCounts) -> list[str]:
     return notes
 
 
-def batches(source: str | Path, predictor: Predictor, keep: Sequence[str], size: int) -> "Iterator[pd.DataFrame]":
+def batches(
+    source: "str | Path | pd.DataFrame", predictor: Predictor, keep: Sequence[str], size: int
+) -> "Iterator[pd.DataFrame]":
     """Yield the rows in tables of at most `size`; text columns stay text even if a batch holds only digits."""
+    if not isinstance(source, str | Path):
+        yield from (source.iloc[start : start + size] for start in range(0, len(source), size))
+        return
     texts = {name for name, contract in predictor.columns.items() if contract.is_text}
     texts |= {name for name, kind in predictor.reading.types.items() if kind != "number"}
     check_format(predictor.csv, ("--separator", "--decimal", "--encoding"))

@@ -469,7 +469,8 @@ def _parquet_batches(file: Path, name: str, size: int) -> "Iterator[pd.DataFrame
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(file) as content:
+        # pre-buffered, all row groups would be read ahead: the whole file in memory
+        with parquet.ParquetFile(file, pre_buffer=False) as content:
             for batch in content.iter_batches(batch_size=size):
                 yield arrow_frame(pa.Table.from_batches([batch]))
     except (pa.ArrowInvalid, OSError) as error:
