@@ -90,8 +90,10 @@ def measure(which: str, path: str) -> None:
     seconds = time.monotonic() - started
     found = json.loads(out.splitlines()[-1]) if status == 0 else {}
     stages = {name: round(value, 1) for name, value in found.items() if name != "accuracy"}
+    busy = usage.ru_utime + usage.ru_stime
     memory, accuracy = usage.ru_maxrss / 2**20, found.get("accuracy", 0)
-    print(f"{which:14} {seconds:7.1f} s  {memory:.2f} GiB  accuracy {accuracy:.4f}  {stages or ''}", flush=True)
+    took = f"{seconds:7.1f} s, {busy:6.1f} s of processor time, {memory:.2f} GiB"
+    print(f"{which:14} {took}, accuracy {accuracy:.4f}  {stages or ''}", flush=True)
 
 
 def main() -> None:
