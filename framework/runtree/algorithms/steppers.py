@@ -87,8 +87,10 @@ class PartialFitStepper:
         self, algorithm: Any, X: Any, y: Any, report: Report, store: Store, seed: Any, weights: dict[str, Any]
     ) -> None:
         # rows that are read from files in each epoch, or those in memory
-        batches = X.batches if hasattr(X, "batches") else lambda: [(X, y, weights.get("sample_weight"))]
-        labels = X.classes if hasattr(X, "batches") else y
+        # by the class: a table may have a column of this name
+        streamed = hasattr(type(X), "batches")
+        batches = X.batches if streamed else lambda: [(X, y, weights.get("sample_weight"))]
+        labels = X.classes if streamed else y
         classes = {"classes": np.unique(labels)} if is_classifier(algorithm) else {}
         done = int(getattr(algorithm, "epochs_", 0)) if report.start is not None else 0
         for step in range(done + 1, algorithm.max_iter + 1):

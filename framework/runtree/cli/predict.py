@@ -99,6 +99,8 @@ def predict_command(
 
     file, overrides = one_file(words)
     record = find_run(Path(outputs), run, needs="model")
+    if watch and file is None:
+        raise click.UsageError("--watch needs a folder")
     if watch or (file is not None and Path(file).is_dir() and output.suffix not in FORMATS):
         run = run if run.startswith(SCHEME) else str(record.folder)  # an alias may move; `latest` stays what it was
 

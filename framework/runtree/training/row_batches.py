@@ -142,6 +142,10 @@ def check_batches(run: ActiveRun) -> None:
             f"data.batches: evaluator={run.config.evaluator.get('name')} fits folds of a table in memory",
             "type: evaluator=holdout, or data.batches=false data.sample=100000",
         )
+    node = run.config.to_dict()["data"]
+    for key in ("weight", "reweight"):
+        if node.get(key):
+            raise ConfigError(f"data.batches: data.{key} needs all train rows at once", f"type: data.{key}=null")
     if getattr(run.estimator, "devices", 1) > 1:
         raise ConfigError("data.batches: a network reads them in one process", "type: compute.devices=1")
     if imbalance_options(run).resample is not None:
