@@ -235,8 +235,8 @@ class Table:
     `parts` holds for each row the split that `data.parts` puts it in; `given` the split or the fold that a column or
     a file gives it; `firsts` the position of the first row with the same features, where equal rows are to be in one
     split; `repeated` counts the rows that repeat an earlier one. `streamed` reads all rows in batches, where the table
-    is larger than memory: then the other attributes are those of a sample. `sketch` has the hashes of columns and blocks
-    of rows by which a later table is compared with this one. `weights` are those of `data.weight`.
+    is larger than memory: then the other attributes are those of a sample. `sketch` has the hashes of columns and of
+    blocks of rows by which a later table is compared with this one. `weights` are those of `data.weight`.
     """
 
     features: "pd.DataFrame"
