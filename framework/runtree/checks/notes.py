@@ -25,7 +25,7 @@ from runtree.training.active_run import ActiveRun
 
 log = logging.getLogger(__name__)
 
-# Together about 1.5 % of a run, small or large: see docs/checks.md.
+# Together, with the profile, about 3 % of a run: see docs/checks.md.
 CHEAP_CHECKS: tuple[Check, ...] = (
     Check("leakage", "Does one of the most telling columns predict the target?", check_suspects),
     Check("identifiers", "Is a column an identifier of its rows?", check_identifiers),

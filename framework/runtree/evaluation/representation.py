@@ -53,6 +53,7 @@ def _parts(context: EvaluationContext) -> Iterator[tuple[str, Any]]:
 
 def representation_findings(context: EvaluationContext) -> Iterator[Finding]:
     """Note groups that are under-represented, and groups that a part does not have."""
+    weighted = context.run.config.to_dict()["data"].get("reweight") or []
     for column in context.results.get("representation") or ():
         name = column["column"]
         for group in column["groups"]:
@@ -63,7 +64,9 @@ def representation_findings(context: EvaluationContext) -> Iterator[Finding]:
                     "warning",
                     f"{where} has {group['share']:.1%} of the rows ({group['low']:.1%} to {group['high']:.1%}), and "
                     f"{group['expected']:.1%} of the population",
-                    f"collect more of them, or weight the rows: data.reweight=[{name}]",
+                    "collect more of them; the fit weights their rows"
+                    if name in weighted
+                    else f"collect more of them, or weight the rows: data.reweight=[{name}]",
                     {key: group[key] for key in ("share", "low", "high", "expected")},
                 )
             absent = [part for part, rows in group["parts"].items() if not rows]
