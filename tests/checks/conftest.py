@@ -15,6 +15,7 @@ from runtree.lifecycle.stages import build_evaluator, check_stage, load_stage, s
 from runtree.statistics import metrics
 from runtree.testing.fixtures import compose, quoted
 from runtree.training.active_run import ActiveRun
+from runtree.training.fit_plan import FitOptions, FitPlan, IterationSpec
 
 ROWS = 200
 
@@ -43,6 +44,7 @@ def make_context(folder) -> Callable[..., CheckContext]:
             check_stage(run)
         else:
             run.estimator, run.evaluator = estimator, build_evaluator(run)
+            run.plan = FitPlan(FitOptions(), IterationSpec())
         split_stage(run)
         return make_check_context(run, build(compute_arguments(config["compute"]), "compute", trust).session)
 

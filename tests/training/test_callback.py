@@ -174,8 +174,8 @@ class Honest:
 @pytest.mark.parametrize("algorithm", [Wrapping(), Swallowing(), Honest()])
 @pytest.mark.parametrize("error", [Pruned(2), DivergedError("nan")])
 def test_a_fit_ends_as_its_last_report_did(algorithm, error):
-    config = SimpleNamespace(algorithm={}, to_dict=lambda: {"algorithm": {}})
-    data = SimpleNamespace(task="classification", classes=(0, 1))
+    config = SimpleNamespace(algorithm={}, to_dict=lambda: {"algorithm": {}, "data": {}})
+    data = SimpleNamespace(task="classification", classes=(0, 1), weights=None)
     run = SimpleNamespace(plan=SimpleNamespace(stepper=None, steps=True), config=config, data=data)
     with pytest.raises(type(error)) as raised:
         fit_algorithm(run, algorithm, None, ([[0.0]], [0]), None, cut_at(2, error))

@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from runtree.contract.errors import first_line, raise_if_ours
+from runtree.contract.iteration import UNWATCHED
 from runtree.contract.predictions import Predictions, encode_target, predict
 from runtree.contract.types import SPLITS, Direction, Metric
 from runtree.lifecycle.split import holdout_rows
 from runtree.statistics import metrics
 from runtree.training.active_run import ActiveRun
-from runtree.training.pipeline import declare_features, make_preprocess
+from runtree.training.monitor import hold_out_rows, make_fold_callback
+from runtree.training.pipeline import declare_features, fit_algorithm, make_preprocess
 from runtree.training.target import learn_target, transform_target, wrap_target
 
 if TYPE_CHECKING:
@@ -186,11 +188,20 @@ class CheckContext:
             )
 
     def fit(self, rows: "Rows") -> "Pipeline":
-        """Return a fresh pipeline fitted on some rows, as in a run."""
+        """Return a fresh pipeline fitted on some rows as in a run, under its stop criteria."""
         from sklearn.base import clone
+        from sklearn.pipeline import Pipeline
 
         # clone: `fit` must leave the run's own estimator unfitted, as the run expects it
-        return self._fit(clone(self.run.estimator), rows, self.target(rows), self.run.seed)
+        algorithm, values = clone(self.run.estimator), self.target(rows).to_numpy()
+        with self.session(self.run.seed), silent():
+            preprocess, prepared = self.prepare(rows)
+            # no validation rows: this check judges by them
+            train, monitored = hold_out_rows(self.run, (prepared, values), None)
+            callback = make_fold_callback(self.run, train, monitored) if self.run.plan.steps else None
+            fit_algorithm(self.run, algorithm, preprocess, train, monitored, callback or UNWATCHED, rows)
+            last = wrap_target(self.run, algorithm, train[1])
+        return Pipeline([("preprocess", preprocess), ("algorithm", last)])
 
     def fit_short(self, rows: "Rows", target: "pd.Series[Any]", seed: int) -> "Pipeline":
         """Return a fresh pipeline fitted with few iterations on some rows and any target for them."""
