@@ -8,7 +8,7 @@ import pyarrow
 import pytest
 
 from runtree.contract.errors import DataError
-from runtree.lifecycle.predict import ColumnContract, Predictor, RowCounts, batches
+from runtree.lifecycle.predict import ColumnContract, Predictor, RowCounts, batches, row_notes
 from runtree.tables.csv_files import CsvFormat, Reading
 
 ROWS = 300
@@ -217,6 +217,30 @@ def test_declared_types_hold_for_later_rows(tmp_path):
     assert predictor.model.seen["c"].tolist() == ["007", "NA"]
     with pytest.raises(DataError, match=r"column 't' holds '31\.12\.2024' in row 1, which is not a date"):
         predictor.predict(whole.assign(t="31.12.2024").head(1))
+
+
+def test_what_training_took_as_missing_is_missing_in_later_rows_and_counted():
+    class Constant:
+        def predict(self, features):
+            return np.zeros(len(features))
+
+    columns = {
+        "price": ColumnContract("price", "float64", "number", strays=["n/d"]),
+        "share": ColumnContract("share", "float64", "number"),
+        "day": ColumnContract("day", "str", "date", "%d/%m/%Y", strays=["soon"]),
+    }
+    predictor = Predictor(Constant(), columns, (), Reading({"price": "number", "share": "decimal_comma"}))
+    rows = pd.DataFrame({"price": ["$5", "n/d"], "share": ["12,5", "1.257"], "day": ["31/12/2024", "soon"]})
+    counts = RowCounts()
+    read = predictor.select_columns(rows, counts)
+    assert read["price"].tolist()[:1] + read["share"].tolist() == [5, 12.5, 1257]
+    assert read.isna().sum().tolist() == [1, 0, 1]
+    assert {name: count for name, (count, _) in counts.unreadable.items()} == {"price": 1, "day": 1}
+    assert (
+        "column 'day' holds 'soon' in row 2, which is not a date; 1 of 2 values were" in row_notes(predictor, counts)[1]
+    )
+    with pytest.raises(DataError, match=r"column 'price' holds '\?' in row 4, which is not a number"):
+        predictor.select_columns(rows.assign(price=["n/d", "?"]), counts)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.lifecycle.load import TableOptions, to_table
+from runtree.lifecycle.load import TableOptions, describe_content, table_options, to_table
 from runtree.tables.csv_files import Reading
 from runtree.tables.declared import (
     apply_missing,
@@ -17,7 +17,8 @@ from runtree.tables.declared import (
     missing_override,
     type_override,
 )
-from runtree.tables.notes import column_notes
+from runtree.tables.declared import read_as as read_as_type
+from runtree.tables.notes import apply_decisions, decide_types, notes_of
 from runtree.testing.fixtures import compose
 
 
@@ -63,13 +64,17 @@ def test_what_does_not_fit_is_named_by_row(values, kind, says):
     assert "data.missing=[auto," in str(caught.value)
 
 
-def test_a_target_of_text_that_looks_like_numbers_is_refused_with_what_to_type():
+def test_a_target_of_text_that_looks_like_numbers_is_one_if_all_texts_are():
     frame = pd.DataFrame({"a": range(40), "y": [f"{n + 1},257" for n in range(40)]})
-    for task in ("auto", "regression"):
-        with pytest.raises(DataError, match=r"40 texts look like numbers \('1,257'.*type: data.types.y=number"):
-            to_table(frame, TableOptions(target="y", task=task), "t", seed=0)
-    found = to_table(frame, TableOptions(target="y", types={"y": "number"}), "t", seed=0)
-    assert (found.task, found.target[0], found.notes) == ("regression", 1257.0, ())
+    for options in ({}, {"task": "regression"}, {"types": {"y": "number"}}):
+        found = to_table(frame, TableOptions(target="y", **options), "t", seed=0)
+        assert (found.task, found.target[0], found.types) == ("regression", 1257.0, {"y": "number"})
+    # few of them may be classes, as they are
+    few = to_table(frame.assign(y=["5%", "10%"] * 20), TableOptions(target="y"), "t", seed=0)
+    assert few.classes == ("10%", "5%")
+    stray = frame.assign(y=["n/d", *frame["y"][1:]])
+    with pytest.raises(DataError, match=r"39 numbers and 1 other text \('n/d'\)"):
+        to_table(stray, TableOptions(target="y", task="regression"), "t", seed=0)
 
 
 def test_classes_and_groups_that_differ_in_spaces_are_told():
@@ -133,9 +138,12 @@ def test_misfits_of_a_column(column, kind, date_format, bad):
             "3 numbers and 1 other text ('n/d'), so all are read as text; to take those as missing",
         ),
         (["1.5", "2", "n/d", "3"], "'data.missing=[auto,n/d]'"),
-        (["1,257", "3"], "2 texts look like numbers ('1,257'), but are read as text; type: data.types.a=number"),
-        (["0,5", "1,25"], "type: 'data.decimal=\",\"'"),
-        (["0.1%", "0.2%"], "data.types.a=number"),
+        (["1,257", "3"], "('1,257'), and are read as such ('1,257' is 1257); if its comma is a decimal mark, type: "),
+        (["1,257", "3"], "type: data.types.a=decimal_comma; if they are categories, type: data.types.a=category"),
+        (["0,5", "1,257"], "('0,5' is 0.5); if they are categories, type: data.types.a=category; to confirm, type: "),
+        (["0.1%", "0.2%"], "to confirm, type: data.types.a=number"),
+        (["1.5"] * 29 + ["n/d"], "29 numbers and 1 other text ('n/d'): read as numbers, and those as missing; if"),
+        (["1.5"] * 29 + ["n/d"], "to confirm, type: 'data.missing=[auto,n/d]'"),
         (["007", "07", "7"], "codes with leading zeros ('007', '07') are read as categories"),
         (
             ["05/01/2024", "06/01/2024"],
@@ -145,9 +153,9 @@ def test_misfits_of_a_column(column, kind, date_format, bad):
     ],
 )
 def test_a_guess_is_told_with_what_to_type(values, says):
-    [note] = column_notes(pd.DataFrame({"a": values}), {})
+    [note] = notes_of(decide_types(pd.DataFrame({"a": values}), {}))
     assert says in note
-    assert column_notes(pd.DataFrame({"a": values}), {"a": "category"}) == []
+    assert decide_types(pd.DataFrame({"a": values}), {"a": "category"}) == {}
 
 
 @pytest.mark.parametrize(
@@ -163,4 +171,74 @@ def test_a_guess_is_told_with_what_to_type(values, says):
     ],
 )
 def test_plain_columns_have_no_note(values):
-    assert column_notes(pd.DataFrame({"a": values}), {}) == []
+    assert notes_of(decide_types(pd.DataFrame({"a": values}), {})) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers", "read_as"),
+    [
+        (["1,257", "12,345.5", "3"], [1257, 12345.5, 3], "number"),
+        (["12,5", "1.257,5", "3"], [12.5, 1257.5, 3], "decimal_comma"),
+        (["$5", "-$1,257.5", "$ 3"], [5, -1257.5, 3], "number"),
+        (["5 €", "1'257 €", "1\u202f257 €"], [5, 1257, 1257], "number"),
+        (["0.12%", "5 %"], [0.0012, 0.05], "number"),
+        ([*map(str, range(239)), "n/d"], [*range(239), np.nan], "number"),
+        (["007", "7", "$5"], None, ""),
+        (["1", "2", "n/d"], None, ""),
+        (["5551234", "12"], None, ""),  # text of a format with types, and nothing odd about it
+    ],
+)
+def test_numbers_written_as_text_are_numbers(values, numbers, read_as):
+    frame = pd.DataFrame({"a": values})
+    decided = decide_types(frame, {})
+    assert decided["a"].read_as == read_as
+    read = apply_decisions(frame, decided)["a"]
+    if numbers is None:
+        assert read.tolist() == values
+    else:
+        np.testing.assert_allclose(read, numbers)
+        # a declared type reads the same, but for what does not fit
+        np.testing.assert_allclose(read_as_type(frame["a"], read_as)[0], numbers)
+
+
+def test_what_was_decided_is_told_of_each_column():
+    frame = pd.DataFrame(
+        {
+            "price": [f"${n}" for n in range(59)] + ["n/d"],
+            "day": [f"{1 + n % 28:02}/12/2024" for n in range(59)] + ["soon"],
+            "zip": ["007", "07", "7"] * 20,
+            "kind": ["a", "b"] * 30,
+            "id": [f"x{n}" for n in range(60)],
+            "whole": range(60),
+            "share": np.linspace(0, 1, 60),
+            "member": [True, False] * 30,
+            "words": [f"some {n} words in a row" for n in range(60)],
+            "left": "out",
+            "y": ["u", "v"] * 30,
+        }
+    )
+    options = TableOptions(target="y", types={"kind": "text", "left": "drop"}, date_format="%d/%m/%Y")
+    found = to_table(frame, options, "t", seed=0)
+    columns = {column.pop("name"): column for column in describe_content(found)["columns"]}
+    assert {name: column["type"] for name, column in columns.items()} == {
+        "price": "number",
+        "day": "date",
+        "zip": "code",
+        "kind": "text",
+        "id": "identifier",
+        "whole": "integer",
+        "share": "number",
+        "member": "boolean",
+        "words": "text",
+    }
+    assert columns["price"]["why"] == "59 numbers and 1 other text ('n/d')"
+    assert (columns["price"]["misfits"], columns["price"]["examples"]) == (1, ["n/d"])
+    assert columns["day"]["why"] == "59 of 60 texts are dates as %d/%m/%Y, by data.date_format"
+    assert found.types == {"kind": "text", "price": "number", "day": "%d/%m/%Y"}
+    assert found.features["day"][1] == pd.Timestamp("2024-12-02")
+    assert found.aside.columns.tolist() == ["left"]
+
+
+def test_a_date_format_is_checked():
+    with pytest.raises(ConfigError, match=r"data\.date_format: 'DD/MM' is no format of dates"):
+        table_options({"target": "y", "date_format": "DD/MM"})

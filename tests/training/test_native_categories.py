@@ -8,6 +8,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 
+from runtree.contract.errors import ConfigError, DataError
 from runtree.evaluation.baselines import spread_levels
 from runtree.preprocess.tabular import MAX_NATIVE_LEVELS, Tabular
 from runtree.testing.fixtures import PLAIN, UNEXAMINED, train, write_table
@@ -89,6 +90,19 @@ def test_a_line_beside_such_a_model_gets_a_feature_for_each_level(fitted, table)
     assert train_rows.shape == (ROWS, rows.shape[1] - 2 + 3 + 40)
     assert (train_rows[:, :43].sum(axis=1) == 2).all()
     assert (splits["test"] == train_rows[:10]).all()
+
+
+def test_what_a_column_becomes_can_be_said(tmp_path):
+    words = ("algorithm=ridge", "data.types.noise=category", "preprocess.columns.weight=drop")
+    table = write_table(tmp_path, "regression", rows=60)
+    columns = ("preprocess.columns.place=target", "preprocess.max_levels=20")
+    run = train(*table, *PLAIN, *UNEXAMINED, *words, *columns, folder=tmp_path)
+    kinds = {name: kind for name, (kind, _) in run.model[0].column_kinds().items()}
+    assert kinds == {"height": "number", "weight": "dropped", "noise": "many", "place": "many"}
+    with pytest.raises(DataError, match=r"unknown column at preprocess\.columns: 'plce'"):
+        train(*table, *PLAIN, *UNEXAMINED, "algorithm=ridge", "preprocess.columns.plce=drop", folder=tmp_path)
+    with pytest.raises(ConfigError, match=r"preprocess\.columns\.place: 'onehot' is not known"):
+        Tabular(columns={"place": "onehot"}).fit(pd.DataFrame({"place": ["a", "b"]}), [0, 1])
 
 
 def test_every_fit_of_a_run_knows_the_categories(tmp_path):

@@ -31,6 +31,7 @@ OPEN_PREFIXES = (
     "schema.columns.",
     "data.parts",
     "data.storage",
+    "preprocess.columns.",
     "tuner.shares",
     "stages.",
     "metrics.",

@@ -231,6 +231,7 @@ class Table:
     the content of both, `reason` explains `task`; `groups` and `times` hold the column to split by, if there is one, as
     values that can be compared and sorted; `aside` the columns that are not features. `types` are the declared types of
     columns, by which later rows are read, too, and `notes` says of columns what may be meant otherwise than was read.
+    `decided` holds of columns whose values left a choice the type, why, and the texts that do not fit.
     `sources` says where the rows came from: kind, name, rows, and of text files the separator and encoding found.
     `parts` holds for each row the split that `data.parts` puts it in; `given` the split or the fold that a column or
     a file gives it; `firsts` the position of the first row with the same features, where equal rows are to be in one
@@ -250,6 +251,7 @@ class Table:
     times: "pd.Series[Any] | None" = None
     aside: "pd.DataFrame | None" = None
     types: Mapping[str, str] = field(default_factory=dict)
+    decided: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     sources: tuple[Mapping[str, Any], ...] = ()
     parts: "pd.Series[Any] | None" = None

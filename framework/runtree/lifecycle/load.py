@@ -1,6 +1,7 @@
 """The stage load: the keys that all data sources share, and a source's table, checked."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ class TableOptions:
     batch_sample: int = 100_000
     types: dict[str, Any] = field(default_factory=dict)
     missing: list[Any] = field(default_factory=lambda: ["auto"])
+    date_format: str | None = None
     parts: dict[str, Any] = field(default_factory=dict)
     join: list[Any] = field(default_factory=list)
     weight: str | None = None
@@ -70,7 +72,16 @@ def table_options(node: Mapping[str, Any]) -> TableOptions:
     # the dataclass would accept a text for a number; the check compares with the annotations and names the config path
     check_arguments(TableOptions, common, "data")
     check_required(TableOptions, common, "data")
-    return TableOptions(**common)
+    options = TableOptions(**common)
+    if options.date_format is not None:
+        check_date_format(options.date_format)
+    return options
+
+
+def check_date_format(text: str) -> None:
+    """Refuse a `data.date_format` that has no year, month or day."""
+    if not re.search(r"%[YymbBdj]", text):
+        raise ConfigError(f"data.date_format: {text!r} is no format of dates", "such as: data.date_format=%d/%m/%Y")
 
 
 # --- Checks of a table, before anything is fitted on it.
@@ -204,7 +215,7 @@ def to_table(
 ) -> Table:
     """Check a data frame and separate features, target, and the columns to split by; each is read as its type."""
     from runtree.tables import declared, roles
-    from runtree.tables.notes import column_notes
+    from runtree.tables.notes import apply_decisions, decide_types, notes_of
     from runtree.tables.strata import read_given
 
     check_frame(frame, options)
@@ -223,10 +234,19 @@ def to_table(
             # as a feature it is read as it is for the split, and so it will be in later rows
             types[options.time] = kind
             frame = frame.assign(**{options.time: times})
-    target = roles.read_target(frame[options.target])
+    if "drop" in types.values():
+        dropped = [name for name, kind in types.items() if kind == "drop"]
+        options, types = (
+            replace(options, drop=[*(options.drop or ()), *dropped]),
+            {name: kind for name, kind in types.items() if kind != "drop"},
+        )
+    target, kind = read_target(frame[options.target], options, types, decimal)
+    if kind:
+        types[options.target] = kind
+        frame = frame.assign(**{options.target: target})
     # what looks like a quantity but is text would be a class for each value
     are_classes = options.task != "regression" and holds_few_whole_numbers(target)
-    target_notes = () if are_classes else column_notes(target.to_frame(), types, decimal)
+    target_notes = () if are_classes else notes_of(decide_types(target.to_frame(), types, decimal))
     task, reason = choose_task(target, options, *target_notes)
     classes = check_classes(target, options.target, *target_notes) if task == "classification" else ()
     # the group column would identify the rows of a group, so it is no feature. The time column stays one unless dropped
@@ -240,6 +260,9 @@ def to_table(
     if features.shape[1] == 0:
         raise DataError("data: no feature columns are left", f"target and dropped: {', '.join(excluded)}")
     groups = roles.read_groups(frame[options.group]) if options.group else None
+    decided = decide_types(features, types, decimal, options.date_format or "")
+    features = apply_decisions(features, decided, decimal)
+    types |= {name: decision.read_as for name, decision in decided.items() if decision.read_as}
     fingerprint, sketch = hash_table(features, target)
     if parts is not None:
         fingerprint = hashlib.sha256(f"{fingerprint}:{','.join(parts)}".encode()).hexdigest()
@@ -264,8 +287,30 @@ def to_table(
         aside=frame[list(dict.fromkeys(aside))] if aside else None,
         types=types,
         weights=weights,
-        notes=(*target_notes, *roles.spelling_notes(target, groups), *column_notes(features, types, decimal)),
+        decided=decided,
+        notes=(*target_notes, *roles.spelling_notes(target, groups), *notes_of(decided)),
     )
+
+
+def read_target(
+    column: "pd.Series[Any]", options: TableOptions, types: Mapping[str, str], decimal: str
+) -> "tuple[pd.Series[Any], str]":
+    """Return the target, and the type by which its texts are numbers; "" if it is taken as it is.
+
+    Few of them may be classes, and a text that is no number is a missing target: such a column stays as it is.
+    """
+    from runtree.tables import notes, roles
+
+    target = roles.read_target(column)
+    few = options.task == "auto" and target.nunique() <= MAX_INTEGER_CLASSES
+    if options.task == "classification" or few:
+        return target, ""
+    decision = notes.decide_types(target.to_frame(), types, decimal).get(str(target.name))
+    if decision is None or not decision.read_as or decision.misfits:
+        return target, ""
+    return notes.apply_decisions(target.to_frame(), {str(target.name): decision}, decimal)[
+        target.name
+    ], decision.read_as
 
 
 def read_weights(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -468,6 +513,17 @@ def row_count(table: Table) -> int:
     return int(table.streamed.rows) if table.streamed is not None else len(table.features)
 
 
+def describe_column(name: str, column: "pd.Series[Any]", table: Table) -> dict[str, Any]:
+    """Return the type of a column, what shows it, and how many of its values do not fit."""
+    from runtree.tables.column_types import describe_type
+
+    decision = table.decided.get(name)
+    if decision is not None:
+        record: dict[str, Any] = decision.record()
+        return record
+    return describe_type(column, str(table.types.get(name, "")))
+
+
 def describe_content(table: Table) -> dict[str, Any]:
     """Return what `data.json` says about a table before it is split."""
     return {
@@ -487,6 +543,7 @@ def describe_content(table: Table) -> dict[str, Any]:
             {
                 "name": str(name),
                 "dtype": str(column.dtype),
+                **describe_column(str(name), column, table),
                 "missing": int(column.isna().sum()),
                 "distinct": int(column.nunique()),
             }

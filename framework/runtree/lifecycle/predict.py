@@ -58,6 +58,8 @@ class ColumnContract:
     low, high, typical, values
         What the train split held: range, median or most frequent value, and the categories, the most frequent first;
         None and empty where nothing is kept.
+    strays
+        Texts among its numbers or dates that training took as missing; so does a prediction.
     """
 
     name: str
@@ -69,6 +71,7 @@ class ColumnContract:
     high: Any = None
     typical: Any = None
     values: Sequence[Any] = ()
+    strays: Sequence[str] = ()
 
     @property
     def is_text(self) -> bool:
@@ -214,7 +217,9 @@ class Predictor:
             if contract.expects == "number":
                 values = as_numbers(values, self.csv.decimal)
         if misfits is not None:
-            if self.refuse:
+            strange = misfits.but_for(column, contract.strays)
+            if self.refuse and strange is not None:
+                misfits = strange
                 trained = {"number": "numbers", "date": "dates"}[misfits.expected]
                 raise DataError(
                     f"{misfits.describe(counts.rows + 1)}; the model was trained with {trained}",

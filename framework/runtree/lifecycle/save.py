@@ -77,6 +77,11 @@ def describe_columns(run: ActiveRun) -> list[dict[str, Any]]:
             "name": str(name),
             "dtype": str(column.dtype),
             "missing": float(column.isna().mean()),
+            **(
+                {"strays": list(decision.strays)}
+                if (decision := run.data.decided.get(str(name))) and decision.strays
+                else {}
+            ),
             **dict(zip(("kind", "detail"), kinds.get(str(name), ()), strict=False)),
             **seen_values(train[name]),
         }

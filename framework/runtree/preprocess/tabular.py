@@ -11,11 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.preprocess.categories import NativeCodes, OneHot, TargetEncoding
-from runtree.preprocess.column_types import ColumnType, infer_column_type
 from runtree.preprocess.dates import DateParts
 from runtree.preprocess.numeric import ImputeScale
 from runtree.preprocess.rows import Encode, encode_categories, encode_numbers, encode_table, join_blocks
 from runtree.preprocess.text import TextEncoding
+from runtree.tables.column_types import ColumnType, check_choices, infer_column_type
 from runtree.tables.table import as_table, check_columns, check_rows, distinct_names, pick
 
 Array = np.ndarray[Any, Any]
@@ -46,6 +46,9 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Size of the vocabulary of a text column, words and pairs of words.
     text_components : int
         Topics per text column.
+    columns : mapping of str to str
+        What a column becomes, where its values would show something else: number, date, category, one_hot, target
+        (target encoded), text, or drop. Columns that the table does not have are passed over.
     native_categories : bool
         Set by a run whose algorithm gets categories as they are: each column of up to 255 levels becomes one feature
         with the number of its level, instead of one-hot features; those of many levels are target encoded as well.
@@ -72,6 +75,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         min_frequency: float = 0.005,
         max_features: int = 20_000,
         text_components: int = 30,
+        columns: Mapping[str, str] | None = None,
         native_categories: bool = False,
         task: str = "auto",
         random_state: int = 0,
@@ -80,6 +84,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.min_frequency = min_frequency
         self.max_features = max_features
         self.text_components = text_components
+        self.columns = columns
         self.native_categories = native_categories
         self.task = task
         self.random_state = random_state
@@ -147,7 +152,11 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _learn(self, table: pd.DataFrame, y: Any) -> dict[str, Array]:
         """Fit the encoder of each kind; return the blocks that fitting has encoded already."""
         self._check_parameters()
-        types = {str(name): infer_column_type(column, self.max_levels) for name, column in check_rows(table).items()}
+        asked = self.columns or {}
+        types = {
+            str(name): infer_column_type(column, self.max_levels, asked.get(str(name), ""))
+            for name, column in check_rows(table).items()
+        }
         self.kinds_ = {name: str(column_type.kind) for name, column_type in types.items()}
         self.dropped_ = {
             name: column_type.detail for name, column_type in types.items() if column_type.kind == "dropped"
@@ -185,7 +194,9 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return [
             name
             for name, kind in self.kinds_.items()
-            if kind in ("few", "many") and table[name].nunique(dropna=False) <= MAX_NATIVE_LEVELS
+            if kind in ("few", "many")
+            and (self.columns or {}).get(name) not in ("one_hot", "target")
+            and table[name].nunique(dropna=False) <= MAX_NATIVE_LEVELS
         ]
 
     def _fit(self, kind: str, table: pd.DataFrame, y: Any) -> Array | None:
@@ -216,6 +227,7 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return block
 
     def _check_parameters(self) -> None:
+        check_choices(self.columns or {})
         for name in ("max_levels", "max_features", "text_components"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"preprocess.{name} is {getattr(self, name)}; it must be 1 or more")

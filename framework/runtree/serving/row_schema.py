@@ -265,7 +265,7 @@ def _type_of(contract: ColumnContract, declared: str | None) -> Type:
     if contract.kind == "dropped":
         return "any"
     if declared is not None:
-        return {"number": "number", "category": "text"}.get(declared, "date")
+        return {"number": "number", "decimal_comma": "number", "category": "text", "text": "text"}.get(declared, "date")
     if contract.dtype in ("bool", "boolean"):
         return "boolean"
     return contract.expects or "text"

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,11 @@ from runtree.contract.errors import ConfigError, DataError, possible
 from runtree.tables.csv_files import AUTO, Reading
 from runtree.tables.dates import find_time_formats, parse_dates, read_dates
 from runtree.tables.numbers import is_numeric, parse_declared_number, parse_number, shorten
-from runtree.tables.table import factorize_texts
+from runtree.tables.table import as_text, factorize_texts
 
 Array = np.ndarray[Any, Any]
 
-TYPES = ("number", "category", "date", "a format such as '%d/%m/%Y'")
+TYPES = ("number", "decimal_comma", "category", "text", "date", "a format such as '%d/%m/%Y'", "drop")
 READABLE = ("number", "date")
 
 
@@ -35,6 +35,13 @@ class Misfits:
     def count(self) -> int:
         """The number of these values."""
         return int(self.rows.sum())
+
+    def but_for(self, column: "pd.Series[Any]", known: Sequence[str]) -> "Misfits | None":
+        """Return those that are not among some texts; None if all are."""
+        rows = self.rows & ~column.isin(list(known)).to_numpy() if len(known) else self.rows
+        if not rows.any():
+            return None
+        return replace(self, rows=rows, example=shorten(as_text(column.iloc[int(np.argmax(rows))])))
 
     def describe(self, first: int = 1, several: bool = True) -> str:
         """Return ``column 'ts' holds 'soon' in row 3 (2 such rows), which is not a date``; `first` numbers row 1."""
@@ -83,7 +90,7 @@ def apply_types(frame: pd.DataFrame, declared: Mapping[str, str], decimal: str =
     """
     converted = {}
     for name, kind in declared.items():
-        if name in frame.columns:
+        if name in frame.columns and kind != "drop":
             values, misfits = read_as(frame[name], kind, decimal)
             if misfits is not None:
                 raise DataError(
@@ -96,11 +103,12 @@ def apply_types(frame: pd.DataFrame, declared: Mapping[str, str], decimal: str =
 
 def read_as(column: "pd.Series[Any]", kind: str, decimal: str = ".") -> "tuple[pd.Series[Any], Misfits | None]":
     """Return a column as its declared type, missing where a value does not fit, and these values."""
-    if kind == "category":
+    if kind in ("category", "text"):
         positions, texts = factorize_texts(column)
         values = np.asarray([*texts, None], dtype=object).take(positions)
         return pd.Series(values, index=column.index, name=column.name, dtype="str"), None
-    if kind == "number":
+    if kind in ("number", "decimal_comma"):
+        decimal = "," if kind == "decimal_comma" else decimal
         misfits = find_misfits(column, "number", decimal=decimal, read=parse_declared_number)
         return as_numbers(column, decimal, parse_declared_number), misfits
     date_format = kind if is_date_format(kind) else _only_format(column)

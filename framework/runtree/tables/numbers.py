@@ -19,6 +19,10 @@ MAX_SHOWN_CHARACTERS = 40
 # 1,257 and 12,345.5, whose commas group the digits by three; 0.12%
 GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 PERCENT = re.compile(r"(.*\d\.?)\s*%")
+# $5, -$5, $ -5, 5 €
+CURRENCY = re.compile(r"(?P<sign>[+-]?)\s*[$€£¥₹]\s*(?P<amount>[+-]?[\d.,].*)|(?P<before>.*\d[.,]?)\s*[$€£¥₹]")
+# 12'345 in Switzerland, with either apostrophe, and spaces that do not break
+OTHER_GROUPS = re.compile(r"(?<=\d)['\u2019\u00a0\u202f](?=\d{3}(?!\d))")
 
 
 def is_numeric(column: "pd.Series[Any]") -> bool:
@@ -89,7 +93,7 @@ def parse_number(text: str, decimal: str = ".") -> float | None:
 
 
 def parse_declared_number(text: str, decimal: str = ".") -> float | None:
-    """Return the number of a text in a column that is declared as numbers: 1,257 and 12 % are read, too."""
+    """Return the number of a text in a column that is declared as numbers: 1,257, $5 and 12 % are read, too."""
     number = parse_number(text, decimal)
     if number is not None:
         return number
@@ -97,6 +101,13 @@ def parse_declared_number(text: str, decimal: str = ".") -> float | None:
     if percent:
         share = parse_declared_number(percent[1], decimal)
         return None if share is None else share / 100
+    money = CURRENCY.fullmatch(text.strip())
+    if money:
+        return parse_declared_number(money["before"] or money["sign"] + money["amount"], decimal)
+    text = OTHER_GROUPS.sub("", text)
+    number = parse_number(text, decimal)
+    if number is not None:
+        return number
     plain = text.strip() if decimal == "." else text.strip().translate(str.maketrans(",.", ".,"))
     return float(plain.replace(",", "")) if GROUPED.fullmatch(plain) else None
 

@@ -1,7 +1,7 @@
 """Fit a pipeline: build its preprocessing, fit its algorithm under a fit plan, refit a copy on other rows."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from runtree.config.build import build, parameter_error
 from runtree.contract.commands import command
-from runtree.contract.errors import DataError, RuntreeError, first_line
+from runtree.contract.errors import DataError, RuntreeError, first_line, unknown
 from runtree.contract.iteration import UNWATCHED, Report
 from runtree.tables.numbers import is_numeric
 from runtree.training.active_run import ActiveRun
@@ -44,9 +44,21 @@ def make_preprocess(run: ActiveRun) -> Any:
     known = preprocess.get_params(deep=False)
     if "task" in known:
         preprocess.set_params(task=run.data.task)
+    if "columns" in known:
+        preprocess.set_params(columns=_chosen_columns(run, known["columns"] or {}))
     if "native_categories" in known:
         preprocess.set_params(native_categories=takes_categories(run))
     return preprocess
+
+
+def _chosen_columns(run: ActiveRun, chosen: Mapping[str, str]) -> dict[str, str] | None:
+    """Return what columns are to become: what `data.types` says, unless `preprocess.columns` says otherwise."""
+    columns = list(map(str, run.data.features.columns))
+    for name in chosen:
+        if name not in columns:
+            raise unknown("column at preprocess.columns:", name, columns, error=DataError)
+    declared = {name: kind for name, kind in run.data.types.items() if kind in ("category", "text") and name in columns}
+    return {**declared, **chosen} or None
 
 
 def takes_categories(run: ActiveRun) -> bool:

@@ -83,11 +83,13 @@ def _split(content: RunContent) -> list[Element]:
 
 def _column_table(columns: list[Mapping[str, Any]]) -> list[Element]:
     rows = [
-        [str(column.get("name")), str(column.get("dtype"))]
+        [str(column.get("name")), str(column.get("type") or column.get("dtype")), str(column.get("why") or "")]
         + [format_number(column.get(name)) for name in ("missing", "distinct")]
         for column in columns[:MAX_COLUMNS]
     ]
-    elements = table_of("Columns", ["column", "type", "missing", "distinct"], rows, numeric=frozenset({2, 3}))
+    elements = table_of(
+        "Columns", ["column", "type", "because", "missing", "distinct"], rows, numeric=frozenset({3, 4})
+    )
     if len(columns) > MAX_COLUMNS:
         elements.append(Paragraph(f"{len(columns) - MAX_COLUMNS:,} more in data.json."))
     return [Details(pluralize(len(columns), "column"), elements)] if rows else []

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runtree.preprocess.column_types import SAMPLE_ROWS, infer_column_type
+from runtree.contract.errors import DataError
+from runtree.tables.column_types import SAMPLE_ROWS, infer_column_type
 
 RNG = np.random.default_rng(0)
 CODES = [f"code-{number % 40}" for number in range(200)]
@@ -69,3 +70,25 @@ def test_levels_beyond_the_sample_count():
     column.iloc[1::2] = [f"level {number % 12}" for number in range(SAMPLE_ROWS)]  # every other row is in the sample
     assert infer_column_type(column, 10).kind == "many"
     assert infer_column_type(column.where(column == "a", "b"), 10).kind == "few"
+
+
+@pytest.mark.parametrize(
+    ("values", "asked", "kind"),
+    [
+        ([3, 17, 3, 5] * 50, "category", "few"),
+        ([3, 17, 3, 5] * 50, "target", "many"),
+        (SENTENCES, "one_hot", "few"),
+        (["a", "b"] * 100, "text", "text"),
+        ([1.5, 2.5] * 100, "drop", "dropped"),
+        ([1.5, 2.5] * 100, "number", "number"),
+        (["2024-01-01", "2024-01-15"] * 100, "date", "date"),
+    ],
+)
+def test_a_column_becomes_what_is_asked(values, asked, kind):
+    assert infer_column_type(pd.Series(values, name="a"), max_levels=10, asked=asked).kind == kind
+
+
+@pytest.mark.parametrize("asked", ["number", "date"])
+def test_what_cannot_be_read_so_is_refused(asked):
+    with pytest.raises(DataError, match=rf"preprocess\.columns\.a: it holds text, which is not read as {asked}"):
+        infer_column_type(pd.Series(["x", "y"], name="a"), max_levels=10, asked=asked)
