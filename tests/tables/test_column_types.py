@@ -37,6 +37,7 @@ DAYS = pd.date_range("2024-01-01", periods=200)
         (["Ada Lovelace", *[f"Name {number}" for number in range(99)]] * 6, "many"),
         (["Ada Lovelace", *[f"Name {number}" for number in range(99)]] * 2, "text"),
         (SENTENCES, "text"),
+        ([f"a label of four words {number}" for number in range(12)] * 30, "many"),
         (["three words here", "and three there"] * 100, "few"),
         (["- - -", *[f"- - {number}" for number in range(99)]] * 2, "many"),
         ([f"id{number}" for number in range(200)], "dropped"),

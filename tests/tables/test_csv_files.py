@@ -5,8 +5,8 @@ import gzip
 import pandas as pd
 import pytest
 
-from runtree.contract.errors import DataError
-from runtree.tables.csv_files import MISSING_WORDS, CsvFormat, Reading, csv_batches, read_csv
+from runtree.contract.errors import ConfigError, DataError
+from runtree.tables.csv_files import MISSING_WORDS, CsvFormat, Reading, check_format, csv_batches, read_csv
 
 
 @pytest.fixture
@@ -91,3 +91,12 @@ def test_batches_are_read_as_the_whole(tmp_path):
     chunks = list(csv_batches(tmp_path / "t.csv", csv, Reading(), ["ä"], 1))
     assert [chunk["ä"].item() for chunk in chunks] == ["1", "02", "b"]
     assert pd.concat(chunks)["n"].fillna(0).tolist() == [0.5, 0.0, 1.5]
+
+
+def test_a_mark_groups_the_digits_of_all_columns(tmp_path):
+    (tmp_path / "t.csv").write_text('a,b\n"1,257",x\n3,"1,257"\n')
+    frame = read_csv(tmp_path / "t.csv", CsvFormat(thousands=","), Reading())
+    assert frame["a"].tolist() == [1257, 3]
+    assert frame["b"].tolist() == ["x", "1,257"]
+    with pytest.raises(ConfigError, match=r"data\.thousands: '\.' cannot group digits beside the decimal mark '\.'"):
+        check_format(CsvFormat(thousands="."))

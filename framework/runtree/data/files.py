@@ -28,6 +28,8 @@ class TableFile:
         Of text files; auto: as the beginning of the file looks.
     decimal
         The decimal mark of text files.
+    thousands
+        The mark that groups digits in text files: 1,257. Without it, a column is read by what it shows.
     sheet
         Of Excel files: the name of the sheet, or its number, from 0.
     max_download_mb
@@ -41,6 +43,7 @@ class TableFile:
     separator: str = AUTO
     decimal: str = "."
     encoding: str = AUTO
+    thousands: str | None = None
     sheet: str | int = 0
     max_download_mb: float | int = LIMIT
     storage: Mapping[str, Any] = field(default_factory=dict)
@@ -52,7 +55,8 @@ class TableFile:
 
         if self.format not in (AUTO, *SUFFIXES):
             raise unknown("format at data.format:", self.format, [AUTO, *SUFFIXES], error=ConfigError)
-        options = FileOptions(self.format, CsvFormat(self.separator, self.decimal, self.encoding), self.sheet)
+        csv = CsvFormat(self.separator, self.decimal, self.encoding, self.thousands)
+        options = FileOptions(self.format, csv, self.sheet)
         with local_files(self.path, options.suffixes, "data.path", self.max_download_mb, self.storage) as files:
             frame, self.origin = read_files(files, options, reading, "data.path")
         # a text file was read by these words

@@ -118,7 +118,7 @@ def seen_values(column: "pd.Series[Any]") -> dict[str, Any]:
 def describe_reading(run: ActiveRun) -> dict[str, Any]:
     """Return how the table was read, so that later rows are read in the same way."""
     node = run.config.to_dict()["data"]
-    given = {key: node[key] for key in ("separator", "decimal", "encoding", "sheet") if key in node}
+    given = {key: node[key] for key in ("separator", "decimal", "encoding", "thousands", "sheet") if key in node}
     # where they are auto, what was found in the table's first file
     found = {key: source[key] for source in run.data.sources[:1] for key in ("separator", "encoding") if key in source}
     return {**given, **found, "types": dict(run.data.types), "missing": list(table_options(node).reading.missing)}

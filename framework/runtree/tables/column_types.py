@@ -25,6 +25,8 @@ WORD = re.compile(r"\w+")
 MIN_TEXT_WORDS = 3.0  # on average: a name has two words, an address or a sentence has more
 MIN_NAME_WORDS = 1.5  # names of persons, of which nearly each row has another one, are read as text, too
 MIN_NAME_SHARE = 0.2  # distinct ones among the rows: of fewer each has rows enough for a mean of its own
+MAX_LABELS = 255  # distinct texts that repeat: of so few in so many rows, the longest are labels and no sentences
+MAX_LABEL_SHARE = 0.05
 SAMPLE_ROWS = 20_000
 MAX_LEVELS = 10  # the default of `preprocess.max_levels`
 CHOICES = ("number", "date", "category", "one_hot", "target", "text", "drop")  # of `preprocess.columns`
@@ -132,6 +134,8 @@ def _infer_text(column: "pd.Series[Any]", max_levels: int) -> ColumnType | None:
     date_format = find_format(texts, np.bincount(positions[positions >= 0], minlength=len(texts)))
     if date_format:
         return ColumnType("date", date_format)
+    if len(texts) <= MAX_LABELS and len(texts) < MAX_LABEL_SHARE * len(positions):
+        return None
     words = MIN_NAME_WORDS if len(texts) >= MIN_NAME_SHARE * len(positions) else MIN_TEXT_WORDS
     return ColumnType("text") if len(texts) > max_levels and _mean_words(texts) >= words else None
 

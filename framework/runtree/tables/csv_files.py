@@ -63,11 +63,12 @@ class Reading:
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """The format of a CSV file; "auto": as the file looks."""
+    """The format of a CSV file; "auto": as the file looks; without `thousands` no mark groups digits."""
 
     separator: str = ","
     decimal: str = "."
     encoding: str = "utf-8"
+    thousands: str | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -75,7 +76,8 @@ class CsvFormat:
         # low_memory=False: in chunks, pandas may infer two types for one column and return a mix of both. Its parser in
         # Python, which longer separators need, does not
         parser: dict[str, Any] = {"low_memory": False} if len(self.separator) == 1 else {"engine": "python"}
-        return {"sep": self.separator, "decimal": self.decimal, "encoding": self.encoding, **parser}
+        grouped = {"thousands": self.thousands} if self.thousands else {}
+        return {"sep": self.separator, "decimal": self.decimal, "encoding": self.encoding, **grouped, **parser}
 
     def describe(self) -> str:
         """Return separator and encoding for a message."""
@@ -108,6 +110,11 @@ def check_format(csv: CsvFormat, names: Sequence[str] = FORMAT_KEYS) -> None:
             raise ConfigError(f"{encoding}: {csv.encoding!r} is no encoding", f"for example: {', '.join(COMMON)}")
     if len(csv.decimal) != 1 or csv.decimal.isalnum() or csv.decimal in '"\r\n+-' or csv.decimal == csv.separator:
         raise ConfigError(f"{decimal}: {csv.decimal!r} cannot be the decimal mark", 'a point or a comma: "." or ","')
+    if csv.thousands and (len(csv.thousands) != 1 or csv.thousands.isalnum() or csv.thousands in (csv.decimal, '"')):
+        raise ConfigError(
+            f"data.thousands: {csv.thousands!r} cannot group digits beside the decimal mark {csv.decimal!r}",
+            "another mark, such as a comma, a point or a space",
+        )
     try:
         re.compile(csv.separator)  # a longer one is a pattern
         possible = csv.separator == AUTO or (csv.separator != "" and not set(csv.separator) & {"\r", "\n", '"'})
