@@ -27,7 +27,7 @@ MAX_STRAYS = 20
 
 
 @dataclass(frozen=True)
-class Decision:
+class TypeDecision:
     """What a column of text is read as, where its values left a choice.
 
     Attributes
@@ -61,7 +61,7 @@ class Decision:
 
 def decide_types(
     frame: pd.DataFrame, declared: Mapping[str, str], decimal: str = ".", date_format: str = ""
-) -> dict[str, Decision]:
+) -> dict[str, TypeDecision]:
     """Return what is decided of each column of text that seems to hold numbers or dates.
 
     Parameters
@@ -80,7 +80,7 @@ def decide_types(
     return {name: decision for name, decision in found.items() if decision is not None}
 
 
-def apply_decisions(frame: pd.DataFrame, decisions: Mapping[str, Decision], decimal: str = ".") -> pd.DataFrame:
+def apply_decisions(frame: pd.DataFrame, decisions: Mapping[str, TypeDecision], decimal: str = ".") -> pd.DataFrame:
     """Return a table in which the decided columns are numbers and dates, missing where a text does not fit."""
     read = {
         name: read_as(frame[name], decision.read_as, decimal)[0]
@@ -90,12 +90,12 @@ def apply_decisions(frame: pd.DataFrame, decisions: Mapping[str, Decision], deci
     return frame.assign(**read) if read else frame
 
 
-def notes_of(decisions: Mapping[str, Decision]) -> list[str]:
+def notes_of(decisions: Mapping[str, TypeDecision]) -> list[str]:
     """Return the note of each decision that has one."""
     return [f"column '{name}': {decision.note}" for name, decision in decisions.items() if decision.note]
 
 
-def _decide(name: str, column: "pd.Series[Any]", decimal: str, date_format: str) -> Decision | None:
+def _decide(name: str, column: "pd.Series[Any]", decimal: str, date_format: str) -> TypeDecision | None:
     positions, texts = factorize_texts(column)
     if not texts:
         return None
@@ -123,17 +123,17 @@ def _decide(name: str, column: "pd.Series[Any]", decimal: str, date_format: str)
     as_texts = type_override(name, "category")
     if zeros:
         what = f"codes with leading zeros ({_examples(zeros)}) are read as categories"
-        return Decision("code", what, f"{what}; if they are quantities, type: {type_override(name, kind)}")
+        return TypeDecision("code", what, f"{what}; if they are quantities, type: {type_override(name, kind)}")
     shown = f" ('{shorten(odd[0])}' is {parse_declared_number(odd[0], mark):.12g})" if odd else ""
     if others:
         mixed = f"{count:,} numbers and {others:,} other text{'' if others == 1 else 's'} ({_examples(strays)})"
         if count < MIN_NUMBER_SHARE * counts.sum():
             how = f" {type_override(name, kind)}" if odd else ""
             note = f"{mixed}, so all are read as text; to take those as missing, type: {_missing(strays)}{how}"
-            return Decision("text", mixed, note, strays=tuple(strays[:MAX_STRAYS]))
+            return TypeDecision("text", mixed, note, strays=tuple(strays[:MAX_STRAYS]))
         note = f"{mixed}: read as numbers{shown}, and those as missing; "
         note += f"if they are categories, type: {as_texts}; to confirm, type: {_missing(strays)}"
-        return Decision("number", mixed, note, kind, tuple(strays[:MAX_STRAYS]), others)
+        return TypeDecision("number", mixed, note, kind, tuple(strays[:MAX_STRAYS]), others)
     if odd:
         like = f"{count:,} texts look like numbers ({_examples(odd)})"
         comma = type_override(name, "decimal_comma")
@@ -141,9 +141,9 @@ def _decide(name: str, column: "pd.Series[Any]", decimal: str, date_format: str)
         other = "" if kind == "decimal_comma" else other
         note = f"{like}, and are read as such{shown}{other}; "
         note += f"if they are categories, type: {as_texts}; to confirm, type: {type_override(name, kind)}"
-        return Decision("number", like, note, kind)
+        return TypeDecision("number", like, note, kind)
     note = f"numbers stored as text are read as categories; if they are quantities, type: {type_override(name, kind)}"
-    return Decision("category", "numbers stored as text", note)
+    return TypeDecision("category", "numbers stored as text", note)
 
 
 def _missing(strays: list[str]) -> str:
@@ -163,13 +163,13 @@ def _look_of(text: str, decimal: str) -> str:
     return "comma" if decimal == "." and "," in text and parse_declared_number(text, ",") is not None else ""
 
 
-def _decide_date(name: str, column: "pd.Series[Any]", texts: list[str], counts: Array) -> Decision | None:
+def _decide_date(name: str, column: "pd.Series[Any]", texts: list[str], counts: Array) -> TypeDecision | None:
     positions, sampled = factorize_texts(sample_evenly(column, SAMPLE_ROWS))
     date_format = find_format(sampled, np.bincount(positions[positions >= 0], minlength=len(sampled)))
     return None if date_format is None else _dates(name, texts, counts, date_format)
 
 
-def _dates(name: str, texts: list[str], counts: Array, date_format: str, by: str = "") -> Decision | None:
+def _dates(name: str, texts: list[str], counts: Array, date_format: str, by: str = "") -> TypeDecision | None:
     """Return the decision on dates; `by` is the key that has asked for the format."""
     unread = np.isnat(parse_dates(texts, date_format))
     strays = tuple(texts[place] for place in np.argsort(-counts, kind="stable") if unread[place])
@@ -186,7 +186,7 @@ def _dates(name: str, texts: list[str], counts: Array, date_format: str, by: str
         notes.append(f"'{shorten(texts[0])}' is read as {date_format}; if it is {other}, type: {override}")
     why = f"{total - rows:,} of {total:,} texts are dates as {date_format}" + (f", by {by}" if by else "")
     read = date_format if by else ""
-    return Decision("date", why, f"; column '{name}': ".join(notes), read, strays[:MAX_STRAYS], rows)
+    return TypeDecision("date", why, f"; column '{name}': ".join(notes), read, strays[:MAX_STRAYS], rows)
 
 
 def _examples(texts: list[str]) -> str:
