@@ -11,8 +11,8 @@ from runtree.app.train import train
 from runtree.config.hydra_engine import parse_flags
 from runtree.contract.errors import ConfigError, MissingError
 from runtree.contract.types import PluginIdentity, RunRecord
-from runtree.lifecycle.load import table_options
 from runtree.lifecycle.predict import read_predictor
+from runtree.lifecycle.table_options import table_options
 from runtree.plugins import make_plugins
 from runtree.records.diff import diff
 from runtree.records.layout import RunFolder

@@ -12,8 +12,8 @@ from runtree.config.yaml_comments import option_summary
 from runtree.contract.errors import RequestError
 from runtree.contract.protocols import Tuner
 from runtree.contract.types import TASKS
-from runtree.lifecycle.load import source_node, table_options
 from runtree.lifecycle.stages import evaluator_arguments
+from runtree.lifecycle.table_options import source_node, table_options
 from runtree.monitoring.options import read_options
 from runtree.serving.settings import read_settings
 from runtree.sweeps.options import read_loop_options, tuner_arguments

@@ -8,7 +8,7 @@ import pytest
 from runtree.config.hydra_engine import force_open_parameters
 from runtree.config.value_types import as_number, check_type, is_node
 from runtree.contract.errors import ConfigError, unknown
-from runtree.lifecycle.load import TableOptions, table_options
+from runtree.lifecycle.table_options import TableOptions, table_options
 from runtree.sweeps.options import LoopOptions
 
 # the key of `data`, what arrived, what the message offers

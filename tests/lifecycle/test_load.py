@@ -5,13 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.lifecycle.load import (
-    MIN_CLASS_ROWS,
-    TableOptions,
-    sample_rows,
-    table_options,
-    to_table,
-)
+from runtree.lifecycle.load import to_table
+from runtree.lifecycle.row_choice import MIN_CLASS_ROWS, sample_rows
+from runtree.lifecycle.table_options import TableOptions, table_options
 from runtree.tables.fingerprint import hash_table
 
 

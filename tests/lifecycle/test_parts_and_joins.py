@@ -6,8 +6,9 @@ import pytest
 
 from runtree.config.allowlist import AllowList
 from runtree.contract.errors import DataError, RuntreeError, UntrustedError
-from runtree.lifecycle.load import load, table_options
+from runtree.lifecycle.load import load
 from runtree.lifecycle.split import split
+from runtree.lifecycle.table_options import table_options
 
 NODE = {"_target_": "runtree.data.files.TableFile", "name": "orders", "path": "orders.csv", "target": "y"}
 ORDERS = pd.DataFrame(

@@ -4,8 +4,9 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.lifecycle.load import TableOptions, to_table
+from runtree.lifecycle.load import to_table
 from runtree.lifecycle.split import split
+from runtree.lifecycle.table_options import TableOptions
 
 ROWS = 100
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.run import FrozenMapping
 from runtree.evaluators.splitting import Splitting
-from runtree.lifecycle.load import TableOptions, load, to_table
+from runtree.lifecycle.load import load, to_table
 from runtree.lifecycle.split import choose_strategy, split
+from runtree.lifecycle.table_options import TableOptions
 from runtree.tables.strata import keep_together, read_gap, strata
 
 FEW = settings(max_examples=25, deadline=None)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.lifecycle.load import TableOptions, describe_content, table_options, to_table
+from runtree.lifecycle.load import describe_content, to_table
+from runtree.lifecycle.table_options import TableOptions, table_options
 from runtree.tables.csv_files import Reading
 from runtree.tables.declared import (
     apply_missing,

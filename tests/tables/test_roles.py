@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from runtree.contract.errors import DataError
 from runtree.evaluators.splitting import Splitting
-from runtree.lifecycle.load import TableOptions, to_table
+from runtree.lifecycle.load import to_table
 from runtree.lifecycle.split import split
+from runtree.lifecycle.table_options import TableOptions
 from runtree.tables.roles import read_groups, read_target, read_times, refuse_nested
 
 DAYS = pd.date_range("2023-10-05", periods=200, freq="D")

@@ -16,7 +16,8 @@ from runtree.config.catalogue import for_task
 from runtree.config.freeze import register_resolvers
 from runtree.contract.errors import DataError
 from runtree.contract.iteration import UNWATCHED
-from runtree.lifecycle.load import table_options, to_table
+from runtree.lifecycle.load import to_table
+from runtree.lifecycle.table_options import table_options
 from runtree.plugins import BUILTIN, make_plugins
 from runtree.training.pipeline import fit_algorithm, fit_preprocess
 

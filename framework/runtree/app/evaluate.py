@@ -30,8 +30,8 @@ from runtree.lifecycle.labelled_rows import (
     read_labelled,
     read_new_rows,
 )
-from runtree.lifecycle.load import TABLE_KEYS, table_options
 from runtree.lifecycle.predict import Predictor, batches
+from runtree.lifecycle.table_options import TABLE_KEYS, table_options
 from runtree.records.layout import EvaluationFolder, RunFolder, folder_time, make_unique_folder, timestamp
 from runtree.records.model_versions import registered_in
 from runtree.records.reader import RunReader

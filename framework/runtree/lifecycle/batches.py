@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.types import Table
-from runtree.lifecycle.load import TableOptions, check_frame, to_table
+from runtree.lifecycle.load import check_frame, to_table
+from runtree.lifecycle.table_options import TableOptions
 from runtree.tables.csv_files import CsvFormat
 from runtree.tables.file_formats import FileOptions
 from runtree.tables.places import local_files

@@ -9,16 +9,12 @@ from runtree.contract.errors import DataError, RuntreeError, first_line, unknown
 from runtree.contract.predictions import Predictions, apply_preprocessing, predict
 from runtree.contract.protocols import TargetResolver
 from runtree.contract.types import RunRecord, Table
-from runtree.lifecycle.load import (
-    TableOptions,
-    as_text,
-    load,
-    sample_rows,
-    source_node,
-    table_options,
-)
+from runtree.lifecycle.load import load
 from runtree.lifecycle.predict import BATCH_ROWS, Predictor, RowCounts, row_notes
+from runtree.lifecycle.row_choice import sample_rows
 from runtree.lifecycle.sources import read_sources
+from runtree.lifecycle.table_options import TableOptions, source_node, table_options
+from runtree.lifecycle.target import as_text
 from runtree.records.layout import RunFolder
 from runtree.records.sealed import plain_source
 from runtree.tables.fingerprint import hash_table

@@ -1,88 +1,19 @@
-"""The stage load: the keys that all data sources share, and a source's table, checked."""
+"""The stage load: a source becomes a table, each column read as its type, checked and described."""
 
 import hashlib
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runtree.config.build import check_arguments, check_required
 from runtree.contract.errors import ConfigError, DataError, unknown
 from runtree.contract.protocols import TargetResolver
 from runtree.contract.run import Run
-from runtree.contract.types import SPLITS, TASKS, Table, Task
+from runtree.contract.types import SPLITS, Table
+from runtree.lifecycle.row_choice import find_repeats, read_split_file, sample_rows
 from runtree.lifecycle.sources import read_sources
-from runtree.tables.csv_files import Reading
+from runtree.lifecycle.table_options import TableOptions, source_node, table_options
+from runtree.lifecycle.target import check_classes, choose_task, holds_few_whole_numbers, put_positive_last, read_target
 from runtree.tables.fingerprint import hash_table
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableOptions:
-    """The keys of `data` that runtree reads itself: target, task, sample and split."""
-
-    target: str
-    task: str = "auto"
-    positive: str | int | float | bool | None = None
-    drop: list[str] | None = None
-    sample: int | float | None = None
-    test_size: float | int = 0.2
-    validation_size: float | int = 0.2
-    split: str = "auto"
-    group: str | None = None
-    time: str | None = None
-    gap: int | str = 0
-    split_column: str | None = None
-    split_file: str | None = None
-    duplicates: str = "auto"
-    batches: bool = False
-    batch_sample: int = 100_000
-    types: dict[str, Any] = field(default_factory=dict)
-    missing: list[Any] = field(default_factory=lambda: ["auto"])
-    date_format: str | None = None
-    parts: dict[str, Any] = field(default_factory=dict)
-    join: list[Any] = field(default_factory=list)
-    weight: str | None = None
-    population: dict[str, Any] = field(default_factory=dict)
-    reweight: list[str] = field(default_factory=list)
-    card: dict[str, Any] = field(default_factory=dict)
-    fingerprint: str | int | None = None
-
-    @property
-    def reading(self) -> Reading:
-        """Return what the user says about the columns."""
-        # Hydra reads the word null as None
-        words = tuple("null" if word is None else str(word) for word in self.missing)
-        return Reading({name: str(kind) for name, kind in self.types.items()}, words)
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """Return the keys that determine the split, as a cache key."""
-        # the types decide the order of times, and which rows are one group, also where the column is no feature
-        types = tuple(sorted(self.reading.types.items()))
-        given = self.split_column, self.split_file, self.duplicates, self.gap
-        return (self.target, self.test_size, self.validation_size, self.split, self.group, self.time, *given, types)
-
-
-TABLE_KEYS = tuple(TableOptions.__dataclass_fields__)
-
-
-def table_options(node: Mapping[str, Any]) -> TableOptions:
-    """Read the common keys of a `data` node."""
-    common = {key: node[key] for key in TABLE_KEYS if key in node}
-    # the dataclass would accept a text for a number; the check compares with the annotations and names the config path
-    check_arguments(TableOptions, common, "data")
-    check_required(TableOptions, common, "data")
-    options = TableOptions(**common)
-    if options.date_format is not None:
-        check_date_format(options.date_format)
-    return options
-
-
-def check_date_format(text: str) -> None:
-    """Refuse a `data.date_format` that has no year, month or day."""
-    if not re.search(r"%[YymbBdj]", text):
-        raise ConfigError(f"data.date_format: {text!r} is no format of dates", "such as: data.date_format=%d/%m/%Y")
-
 
 # --- Checks of a table, before anything is fitted on it.
 
@@ -120,67 +51,12 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
     refuse_nested(frame, options.drop or ())
 
 
-def check_classes(target: "pd.Series[Any]", name: str, *notes: str) -> tuple[Any, ...]:
-    """Return the sorted classes; refuse a single class, and a target that looks like a quantity."""
-    counts = target.value_counts()
-    if len(counts) < 2:
-        raise DataError(f"data.target: column '{name}' holds only one class: {counts.index[0]!r}")
-    # fewer than two rows in a class on average: no split could put each class on both sides, and it is most likely a
-    # quantity
-    if len(counts) > len(target) / 2:
-        raise DataError(
-            f"data.target: column '{name}' holds {len(counts)} classes in {len(target)} rows",
-            *(notes or ("if it is a quantity, type: data.task=regression",)),
-        )
-    try:
-        # sorted as scikit-learn's `classes_`: without `data.positive` a class has the same position in both
-        return tuple(sorted(counts.index.tolist()))
-    except TypeError:
-        raise DataError(f"data.target: column '{name}' mixes text and numbers") from None
-
-
-def put_positive_last(classes: tuple[Any, ...], positive: Any) -> tuple[Any, ...]:
-    """Return the classes with the positive one of two last, where metrics, thresholds and plots read it.
-
-    Raises
-    ------
-    RuntreeError
-        There are not two classes, or none of them is `positive`.
-    """
-    if positive is None:
-        return classes
-    if len(classes) != 2:
-        held = f"{len(classes)} classes" if classes else "a quantity, not classes"
-        raise ConfigError(
-            f"data.positive: only one of two classes can be the positive one; the target holds {held}",
-            "leave it out: data.positive=null",
-        )
-    # by text form: a label typed on the command line is a number or a boolean only if it looks like one
-    labels = {as_text(label): label for label in classes}
-    if as_text(positive) not in labels:
-        raise unknown("class at data.positive:", as_text(positive), labels, error=DataError)
-    return tuple(sorted(classes, key=lambda label: as_text(label) == as_text(positive)))
-
-
-def as_text(label: Any) -> str:
-    """Return a class label as it is typed: 1 for 1.0, true for True."""
-    if isinstance(label, bool):
-        return str(label).lower()
-    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
-
-
 # --- The stage itself: from a data source to a checked table.
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PART, GIVEN = "\0part", "\0given"  # columns with the parts of rows, and with their splits, while they are sampled
-MAX_INTEGER_CLASSES = 20  # an integer target with more distinct values is a regression
-
-
-def source_node(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of a `data` node that are passed to its source."""
-    return {key: value for key, value in node.items() if key not in TABLE_KEYS}
 
 
 def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
@@ -292,27 +168,6 @@ def to_table(
     )
 
 
-def read_target(
-    column: "pd.Series[Any]", options: TableOptions, types: Mapping[str, str], decimal: str
-) -> "tuple[pd.Series[Any], str]":
-    """Return the target, and the type by which its texts are numbers; "" if it is taken as it is.
-
-    Few of them may be classes, and a text that is no number is a missing target: such a column stays as it is.
-    """
-    from runtree.tables import notes, roles
-
-    target = roles.read_target(column)
-    few = options.task == "auto" and target.nunique() <= MAX_INTEGER_CLASSES
-    if options.task == "classification" or few:
-        return target, ""
-    decision = notes.decide_types(target.to_frame(), types, decimal).get(str(target.name))
-    if decision is None or not decision.read_as or decision.misfits:
-        return target, ""
-    return notes.apply_decisions(target.to_frame(), {str(target.name): decision}, decimal)[
-        target.name
-    ], decision.read_as
-
-
 def read_weights(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return the weights of rows as float64.
 
@@ -342,156 +197,6 @@ def read_weights(column: "pd.Series[Any]") -> "pd.Series[Any]":
     if not weights.any():
         raise DataError(f"data.weight: column '{column.name}' is 0 in every row")
     return weights
-
-
-DUPLICATES = ("auto", "together", "split")
-
-
-def find_repeats(features: "pd.DataFrame", policy: str) -> "tuple[Any | None, int]":
-    """Return for each row the first with equal features, if such rows are to be in one split, and how many repeat."""
-    import numpy as np
-
-    from runtree.tables.strata import MAX_REPEATED, repeated_rows
-
-    if policy not in DUPLICATES:
-        raise unknown("value at data.duplicates:", policy, DUPLICATES, error=ConfigError)
-    if policy == "split":
-        return None, 0
-    firsts = repeated_rows(features)
-    repeated = int((firsts != np.arange(len(firsts))).sum())
-    kept = repeated and (policy == "together" or repeated <= MAX_REPEATED * len(firsts))
-    return firsts if kept else None, repeated
-
-
-def read_split_file(frame: "pd.DataFrame", options: TableOptions) -> "pd.Series[Any]":
-    """Return what `data.split_file` says of each row: a split, or the number of a fold.
-
-    The file has a column ``part`` or ``fold``, and ``row``, the position in the table from 0, unless it has one line
-    for each row in their order. So `predictions.parquet` of an earlier run gives its split again.
-    """
-    from runtree.tables.file_formats import FileOptions, read_files
-    from runtree.tables.places import local_files
-    from runtree.tables.strata import read_given
-
-    path = "data.split_file"
-    if options.split_column:
-        raise ConfigError(f"{path}: data.split_column gives the split already", f"type: {path}=null")
-    with local_files(str(options.split_file), FileOptions().suffixes, path) as files:
-        listed = read_files(files, FileOptions(), Reading(), path)[0]
-    label = next((name for name in ("part", "fold") if name in listed.columns), None)
-    if label is None:
-        raise DataError(f"{path}: {options.split_file} has no column part or fold", "columns: row and part")
-    if "row" in listed.columns:
-        pairs = listed[["row", label]].drop_duplicates()
-        listed = pairs.set_index("row").reindex(range(len(frame))) if pairs["row"].is_unique else pairs
-    if len(listed) != len(frame):
-        raise DataError(
-            f"{path}: {options.split_file} has {len(listed):,} rows, and the table {len(frame):,}",
-            "a line for each row of the table, in their order, or a column row with their positions from 0",
-        )
-    return read_given(listed[label].reset_index(drop=True), path)
-
-
-def sample_rows(frame: "pd.DataFrame", options: TableOptions, seed: int) -> "pd.DataFrame":
-    """Return a seeded sample of rows in their original order; each class of a classification keeps its share."""
-    sample = options.sample
-    if sample is None:
-        # all later stages address rows by position, and `predictions.parquet` names rows by these numbers
-        return frame.reset_index(drop=True)
-    if sample <= 0 or (isinstance(sample, float) and sample > 1):
-        raise ConfigError(f"data.sample: {sample} is neither a share (0 to 1) nor a count of rows")
-    count = max(1, round(sample * len(frame)) if isinstance(sample, float) else min(sample, len(frame)))
-    target = frame[options.target]
-    if options.task == "classification" or (
-        options.task == "auto" and choose_task(target, options)[0] == "classification"
-    ):
-        rows = sample_classes(target, count, seed)
-        if rows is not None:
-            return take_rows(frame, rows)
-    if numeric_and_known(target):
-        from runtree.tables.strata import strata
-
-        rows = sample_classes(strata(target, False), count, seed)
-        if rows is not None:
-            return take_rows(frame, rows)
-    # sorted again: the order of rows may carry the time, and a sample must not shuffle it
-    return frame.sample(n=count, random_state=seed).sort_index().reset_index(drop=True)
-
-
-def take_rows(frame: "pd.DataFrame", rows: Any) -> "pd.DataFrame":
-    """Return some rows by position, numbered anew."""
-    taken: pd.DataFrame = frame.iloc[rows].reset_index(drop=True)
-    return taken
-
-
-def numeric_and_known(target: "pd.Series[Any]") -> bool:
-    """Return whether a target holds numbers in every row, and so has bins."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    return is_numeric_dtype(target) and not is_bool_dtype(target) and bool(target.notna().all())
-
-
-MIN_CLASS_ROWS = 3  # of a class in a sample, where the class has as many: one for each part of a stratified split
-
-
-def sample_classes(target: "pd.Series[Any]", count: int, seed: int) -> "Any | None":
-    """Return positions of `count` rows, ascending, in which each class has its share of the table.
-
-    A rare class keeps a few rows all the same. None if there are more classes than half the rows of the sample.
-    """
-    import numpy as np
-    import pandas as pd
-
-    codes, levels = pd.factorize(target, use_na_sentinel=False)
-    sizes, classes = np.bincount(codes), len(levels)
-    if 2 * classes > count:
-        return None
-    share = sizes * (count / len(codes))
-    least = np.minimum(sizes, max(1, min(MIN_CLASS_ROWS, count // (2 * classes))))
-    taken = np.maximum(np.floor(share).astype(int), least)
-    # the rounding is made up for where it is largest
-    while taken.sum() < count:
-        taken[np.argmax(share - taken)] += 1
-    while taken.sum() > count:
-        taken[np.argmax(np.where(taken > least, taken - share, -np.inf))] -= 1
-    shuffled = np.random.default_rng(seed).permutation(len(codes))
-    by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
-    first = np.cumsum(sizes) - sizes
-    return np.sort(np.concatenate([by_class[at : at + some] for at, some in zip(first, taken, strict=True)]))
-
-
-def choose_task(target: "pd.Series[Any]", options: TableOptions, *notes: str) -> tuple[Task, str]:
-    """Return the task and the reason for it; an error shows the notes on the target."""
-    from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
-
-    # pandas counts booleans as numeric, but a boolean target is two classes
-    numeric = is_numeric_dtype(target) and not is_bool_dtype(target)
-    if options.task != "auto":
-        if options.task not in TASKS:
-            raise unknown("task at data.task:", options.task, TASKS, error=ConfigError)
-        if options.task == "regression" and not numeric:
-            raise DataError(
-                f"data.target: column '{options.target}' holds text; a regression needs numbers",
-                *(
-                    notes
-                    or (f"for example {target.iloc[0]!r}", "type: data.task=classification, or choose another target")
-                ),
-            )
-        return ("regression" if options.task == "regression" else "classification"), "set by data.task"
-    levels = int(target.nunique())
-    if not numeric:
-        return "classification", f"'{options.target}' is not numeric ({levels} distinct values)"
-    if is_integer_dtype(target) and levels <= MAX_INTEGER_CLASSES:
-        return "classification", f"'{options.target}' holds {levels} distinct whole numbers"
-    return "regression", f"'{options.target}' is numeric with {levels} distinct values"
-
-
-def holds_few_whole_numbers(target: "pd.Series[Any]") -> bool:
-    """Return whether a target of text holds so few plain whole numbers that they would be classes as numbers, too."""
-    labels = [str(label).removeprefix("-") for label in target.dropna().unique()[: MAX_INTEGER_CLASSES + 1]]
-    # 007 is a code, and as a number another label
-    plain = all(label.isdecimal() and (label == "0" or label[0] != "0") for label in labels)
-    return plain and len(labels) <= MAX_INTEGER_CLASSES
 
 
 def describe_table(run: Run) -> dict[str, Any]:

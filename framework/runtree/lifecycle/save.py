@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import RunFailedError, first_line, raise_if_ours
 from runtree.contract.storage import naming
-from runtree.lifecycle.load import table_options
 from runtree.lifecycle.outcome import final_record
 from runtree.lifecycle.replay import check_saved_model
+from runtree.lifecycle.table_options import table_options
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
 from runtree.records.writer import write_json

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.run import Run
 from runtree.contract.types import SPLITS, Split, Table
-from runtree.lifecycle.load import TableOptions, table_options
+from runtree.lifecycle.table_options import TableOptions, table_options
 
 if TYPE_CHECKING:
     import numpy as np

@@ -31,9 +31,9 @@ from runtree.contract.types import SPLITS
 from runtree.contract.validation import unique_by_name
 from runtree.lifecycle import load, split
 from runtree.lifecycle.fit import fit_stage
-from runtree.lifecycle.load import table_options
 from runtree.lifecycle.save import report, save
 from runtree.lifecycle.score import check_objective_rows, naming_evaluator, score
+from runtree.lifecycle.table_options import table_options
 from runtree.records.layout import RunFolder
 from runtree.records.tables import pinned_table
 from runtree.records.user_code import find_sources, write_sources

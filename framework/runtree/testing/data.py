@@ -7,7 +7,7 @@ import pytest
 
 from runtree.config.build import build
 from runtree.lifecycle import load
-from runtree.lifecycle.load import TABLE_KEYS
+from runtree.lifecycle.table_options import TABLE_KEYS, source_node
 from runtree.testing.fixtures import PLAIN, UNEXAMINED, compose, train
 from runtree.testing.suite import TINY, Suite, folder_of, read_json
 
@@ -39,7 +39,7 @@ class DataSuite(Suite):
     @pytest.fixture
     def source(self, config: dict[str, Any], source_overrides: list[str]) -> Any:
         """Return the data source."""
-        return build(load.source_node(config["data"]), "data", self.make_app().allow_list(source_overrides))
+        return build(source_node(config["data"]), "data", self.make_app().allow_list(source_overrides))
 
     def test_config_is_named_like_the_option(self, config: dict[str, Any]) -> None:
         assert config["data"]["name"] == self.option
