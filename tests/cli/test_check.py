@@ -20,9 +20,9 @@ def test_a_sound_configuration_passes_and_nothing_is_written(runtree, folder):
     for text in (
         "data     wine: 178 rows, 13 columns",
         "check    naive_bayes, fitted on 106 rows of the train split",
-        "shapes       passed   106/36/36 rows",
-        "one batch    skipped  naive_bayes is not trained by gradients",
-        "11 passed, 3 skipped in ",
+        "shapes            passed   106/36/36 rows",
+        "one batch         skipped  naive_bayes is not trained by gradients",
+        "17 passed, 4 skipped in ",
         "next     runtree train algorithm=naive_bayes data=wine",
     ):
         assert text in said.out
@@ -32,7 +32,7 @@ def test_a_sound_configuration_passes_and_nothing_is_written(runtree, folder):
 def test_a_check_that_fails_says_what_to_do_and_exits_with_3(runtree, folder, leaking):
     said = runtree("check", *leaking)
     assert said.code == 3
-    assert "leakage      failed   'paid' alone reaches balanced accuracy 1.000" in said.out
+    assert "leakage           failed   'paid' alone reaches balanced accuracy 1.000" in said.out
     assert "    -> if it is not known before the target is, type: data.drop=[paid]" in said.out
     assert "next     runtree check data=csv" in said.out
     assert runtree("check", *leaking, "data.drop=[paid]").code == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runtree.contract.errors import ConfigError
 from runtree.testing.fixtures import UNEXAMINED
 
 IRIS = ("train", "data=iris", *UNEXAMINED)
@@ -38,8 +39,12 @@ def test_the_folder_that_the_user_named_keeps_what_was_in_it(runtree, folder):
     assert runtree(*IRIS, "algorithm=dummy", "hydra.run.dir=mine").code == 0  # nothing is in the way
 
 
-def test_a_run_that_has_fitted_something_stays_though_the_rest_is_refused(runtree, folder):
-    said = runtree(*IRIS, "algorithm=dummy", "evaluator=cross_validation", "evaluator.folds=1000")
+def test_a_run_that_has_fitted_something_stays_though_the_rest_is_refused(runtree, folder, monkeypatch):
+    def refuse(run):
+        raise ConfigError("evaluator.planted: it cannot be done after all")
+
+    monkeypatch.setattr("runtree.lifecycle.stages.save", refuse)
+    said = runtree(*IRIS, "algorithm=dummy")
     assert said.code == 2, said.err
     [record] = folder.glob("outputs/*/*/run.json")
     assert json.loads(record.read_text())["state"] == "failed"

@@ -9,7 +9,7 @@ from runtree.evaluation.evaluate import EvaluationStep
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
 
-IRIS = ["data=iris", "evaluator.explain=none"]
+IRIS = ["data=iris", "seed=1", "evaluator.explain=none"]
 
 
 def latest(folder):
@@ -104,11 +104,11 @@ def test_latest_is_the_last_completed_run_but_not_this_one(runtree, folder):
 
 
 def test_a_champion_on_other_rows_is_refused(runtree, folder):
-    assert runtree("train", "algorithm=dummy", *IRIS, "seed=1").code == 0
+    assert runtree("train", "algorithm=dummy", *IRIS, "seed=2").code == 0
     said = runtree("train", "algorithm=dummy", *IRIS, "evaluator.benchmark.run=latest")
     assert (said.code, "its split differs" in said.err) == (2, True)
-    assert runtree("train", "algorithm=dummy", "data=wine", "seed=1").code == 0
-    said = runtree("train", "algorithm=dummy", *IRIS, "seed=1", "evaluator.benchmark.run=latest")
+    assert runtree("train", "algorithm=dummy", "data=wine", "seed=2").code == 0
+    said = runtree("train", "algorithm=dummy", *IRIS, "seed=2", "evaluator.benchmark.run=latest")
     assert (said.code, "other data" in said.err) == (2, True)
 
 

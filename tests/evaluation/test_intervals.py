@@ -48,9 +48,3 @@ def test_groups_are_resampled_if_the_table_is_split_by_groups(folder):
     found = metric_intervals(context)
     assert found["drawn"] == "groups"
     assert found["test"] == {name: own.to_dict() for name, own in expected.items()}
-
-
-def test_a_group_column_without_a_group_split_is_ignored(folder):
-    grouped = people().assign(who=np.arange(400) // 8)
-    context = scored(folder, "algorithm=naive_bayes", "data.group=who", "data.split=random", table=grouped)
-    assert metric_intervals(context)["drawn"] == "rows"

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtree.contract.predictions import Predictions
@@ -36,6 +36,7 @@ def degenerate(draw):
 
 
 @settings(max_examples=150, deadline=None)
+@example(Predictions(np.array([1.0, 2.0, 1.0, 2.0, 1.0]), np.full(5, 1e200), None, ()), None)
 @given(degenerate(), st.sampled_from([None, 1, 2, 5]))
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_figure_is_a_number_in_its_range_or_has_a_reason(answers, groups):

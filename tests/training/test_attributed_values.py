@@ -58,7 +58,7 @@ def fit(algorithm, preprocess, frame, task):
     """Fit as a run does, to the end of its stage fit."""
     register_resolvers()
     node = option("algorithm", algorithm)
-    config = {"preprocess": option("preprocess", preprocess), "algorithm": node}
+    config = {"data": {}, "preprocess": option("preprocess", preprocess), "algorithm": node}
     data = to_table(frame, table_options({"target": "y", "task": task}), "t", 0)
     run = SimpleNamespace(
         config=SimpleNamespace(to_dict=lambda: config, algorithm=node),

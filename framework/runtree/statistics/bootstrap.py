@@ -203,10 +203,13 @@ def bca_correction(value: float, drawn: Array, left_out: Array, sizes: Array) ->
     # parts may have different sizes, so sums are weighted; the sign
     # is that of the influence function (Davison & Hinkley 1997, §2.7)
     influence = np.average(influence, weights=sizes) - influence if len(influence) else influence
-    variance = float((sizes * influence**2).sum())
-    # without influence there is no skewness to correct
-    if variance <= ROUNDING**2:
+    largest = float(np.abs(influence).max(initial=0.0))
+    # without influence there is no skewness to correct, and with an infinite one none that could be
+    if largest <= ROUNDING or not np.isfinite(largest):
         return BcaCorrection(bias, 0.0)
+    # the acceleration has no unit: it is scaled, because squares of very large figures are infinite
+    influence = influence / largest
+    variance = float((sizes * influence**2).sum())
     return BcaCorrection(bias, float((sizes * influence**3).sum()) / (6 * variance**1.5))
 
 
