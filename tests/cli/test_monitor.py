@@ -167,6 +167,7 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
         (["monitor.ignore=[ag]"], "did you mean: age?"),
         (["monitor.kpis.x='sum(ag)'"], "did you mean: age?"),
         (["algorithm.C=1"], "monitor takes keys of data and monitor"),
+        (["montior.budget=0.1"], "did you mean: monitor.budget?"),
         (["--labels", "truths.csv"], "--labels and --key belong together"),
         (["--labels", "truths.csv", "--key", "nr"], "unknown column of --data: 'nr'"),
         (["--labels", "truths.csv", "--key", "id"], "no 'id' of the labels is among the rows"),

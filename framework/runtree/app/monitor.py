@@ -11,7 +11,7 @@ from runtree.app.explain import read_run_config
 from runtree.app.monitored_rows import MonitorRequest, NewRows, read_rows
 from runtree.config.provenance import TypedWords
 from runtree.contract.commands import override_key
-from runtree.contract.errors import ConfigError, unknown
+from runtree.contract.errors import ConfigError, nearest, unknown
 from runtree.contract.expression import Expression, RowsExpression
 from runtree.contract.redaction import redact
 from runtree.contract.types import RunRecord, Task
@@ -172,8 +172,10 @@ def monitor_node(app: App, request: MonitorRequest, own: Mapping[str, Any]) -> d
     for text in request.overrides:
         group, dot, rest = override_key(text).partition(".")
         if group not in GROUPS or text.startswith("~"):
-            hint = f"did you mean: {GROUP}.{group}{dot}{rest}?" if group in MonitorOptions.__dataclass_fields__ else ""
-            raise ConfigError(f"{text}: monitor takes keys of {' and '.join(GROUPS)}", hint)
+            # a key of the group without its name, or the name of a group misspelt
+            meant = [f"{GROUP}.{group}"] if group in MonitorOptions.__dataclass_fields__ else nearest(group, GROUPS, 1)
+            hints = [f"did you mean: {meant[0]}{dot}{rest}?"] if meant else []
+            raise ConfigError(f"{text}: monitor takes keys of {' and '.join(GROUPS)}", *hints)
     words = [text.lstrip("+") for text in request.overrides if override_key(text).partition(".")[0] == GROUP]
     chosen = [text.partition("=")[2] for text in words if override_key(text) == GROUP]
     if chosen or not isinstance(own.get(GROUP), Mapping):

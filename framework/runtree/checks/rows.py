@@ -74,7 +74,7 @@ def check_duplicates(context: CheckContext, least: float = 0.0) -> CheckResult:
         return passed("no row of another split occurs in the train split")
     return warned(
         f"the features of {', '.join(shares)} also occur in the train split",
-        "drop repeated rows, or keep them together: data.group=COLUMN",
+        "drop repeated rows, or keep them in one split: data.duplicates=together, or data.group=COLUMN",
     )
 
 

@@ -19,7 +19,7 @@ ADVICE = "correct the table, or the schema"
 MAX_LEVELS = 20  # of a category whose values an inferred schema lists
 DIGITS = 3  # of an inferred limit
 HEAD = """# What the table is today. Make it what the table must be: widen the ranges, remove what does not matter,
-# and give severity: warn to what is only to be told. Choose it by schema=NAME of this file in conf/schema/.
+# and give severity: warn to what is no reason to stop. Choose it by schema=NAME of this file in conf/schema/.
 id: null        # the column that names a row in messages; null: its number
 strict: false   # true: no other columns than these
 rules: []       # of a row, such as [end >= start, {rule: amount > 0 or kind == "free", severity: warn}]
