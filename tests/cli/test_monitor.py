@@ -145,6 +145,15 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
     assert (first["rows"], first["labelled"], second["rows"], second["labelled"]) == (90, 90, 110, 50)
     assert first["quality"]["metrics"]["accuracy"] == 1.0 and second["estimate"]["method"] == "CBPE"
     assert first["kpis"]["slow"]["value"] == 0.004
+    # answers of every route count as traffic
+    assert first["traffic"] == {
+        "rows": 110,
+        "errors": 0,
+        "seconds": {"p50": 0.004, "p95": 0.004, "p99": 0.004},
+        "routes": {"primary": 90, "shadow": 20},
+        "versions": {"1": 110},
+    }
+    assert first["figures"]["seconds.p95"] == 0.004 and first["figures"]["labelled"] == 90
     assert {result["column"] for result in first["drift"]} == {"", "age", "prediction", "p_yes", "y"}
     assert "not in the log, and not compared: city" in json.loads(said.out)["notes"]
     one = runtree("monitor", "run", "--since", "2026-11-02", "--json", "monitor.quality=none")

@@ -1,5 +1,7 @@
 """Quality with labels and without: the estimate is near the truth, and no better hold-out is needed than a real one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,23 @@ def test_labels_give_metrics_with_intervals_and_their_differences():
     assert measure_quality(held_out, wrong, 0.05)["alarm"]
     # better is no alarm, and for a metric of errors less is better
     assert worse_p(wrong, same, METRICS["log_loss"], "minimize") > 0.99
+
+
+def test_the_quality_of_one_segment_is_tested_and_too_few_rows_are_said_so():
+    rng = np.random.default_rng(3)
+    held_out, window = reference(scored(rng, 900)), scored(rng, 620)
+    cities = np.array(["a"] * 300 + ["b"] * 300 + ["c"] * 10 + ["d"] * 10, dtype=object)
+    held_out = replace(held_out, segments={"city": np.array(["a", "b", None] * 300, dtype=object)})
+    turned = (cities == "b") & (rng.random(620) < 0.6)
+    wrong = replace(window, y_true=np.where(turned, 1 - window.y_true, window.y_true))
+    clean, found = (measure_quality(held_out, rows, 0.05, {"city": cities}, 50) for rows in (window, wrong))
+    assert not any(part["alarm"] for part in clean["segments"])
+    assert {part["segment"] for part in found["segments"] if part["alarm"]} == {"city=b"} and found["alarm"]
+    by_name = {part["segment"]: part for part in found["segments"]}
+    assert by_name["city=c"]["note"] == "too few rows" and by_name["city=c"]["value"] is None
+    assert by_name["city=a"]["low"] < by_name["city=a"]["value"] < by_name["city=a"]["high"]
+    other = measure_quality(replace(held_out, segments={}), wrong, 0.05, {"city": cities}, 50)
+    assert other["segments"][0]["p"] is None and "not tested" in other["segments"][0]["note"]
 
 
 def test_a_hold_out_without_an_error_is_not_free_of_chance():

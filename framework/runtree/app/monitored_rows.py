@@ -65,7 +65,8 @@ class MonitorRequest:
 class NewRows:
     """The rows of all windows: as they were read, as the model gets them, and what it predicts of them.
 
-    `time` is their time column where the source has one of its own, `absent` are inputs that it does not have.
+    `time` is their time column where the source has one of its own, `absent` are inputs that it does not have;
+    `traffic` are all answers of the model in a log, see `measure_traffic`.
     """
 
     raw: "pd.DataFrame"
@@ -75,6 +76,7 @@ class NewRows:
     target: str
     time: str | None = None
     absent: tuple[str, ...] = ()
+    traffic: "pd.DataFrame | None" = None
 
     def watched(self, rows: "Array", columns: Collection[str]) -> WatchedRows:
         """Return some rows, as drift is looked for in them."""
@@ -107,13 +109,14 @@ def read_rows(
     target = str(own["data"]["target"])
     if (request.labels is None) != (request.key is None):
         raise RequestError("--labels and --key belong together", "type: --labels FILE --key COLUMN")
-    config, logged = dict(own), None
+    config, logged, traffic = dict(own), None, None
     if request.file is not None or request.labels is not None:
         file = request.file if request.file is not None else request.labels
         config = with_overrides(app, EvaluationRequest(request.record, file, words, request.trusted), own)
         target = str(config["data"]["target"])
     if request.file is None:
-        raw = logged = read_log(request, target)
+        logged, traffic = read_log(request, target)
+        raw = logged
     else:
         raw = read_new_rows(config, predictor, trust).reset_index(drop=True)
     notes = []
@@ -142,11 +145,11 @@ def read_rows(
     predictions = logged_predictions(logged, y_true, predictor.classes)
     raw = raw.drop(columns=[name for name in raw.columns if name.startswith("outputs.")])
     time = "time" if "time" not in predictor.columns else None
-    return NewRows(raw.assign(**numbers), inputs, predictions, labelled, target, time, absent), notes
+    return NewRows(raw.assign(**numbers), inputs, predictions, labelled, target, time, absent, traffic), notes
 
 
-def read_log(request: MonitorRequest, target: str) -> "pd.DataFrame":
-    """Return the answers of the model in a prediction log, with the late truths as the target.
+def read_log(request: MonitorRequest, target: str) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Return the answers of the model in a prediction log, with the late truths as the target; and its traffic.
 
     Raises
     ------
@@ -159,7 +162,7 @@ def read_log(request: MonitorRequest, target: str) -> "pd.DataFrame":
     registered = registered_in(request.record.folder)
     model = registered.name if registered else request.record.id
     version = request.record.folder.name if registered else None
-    frames, others = [], dict[str, int]()
+    frames, traffic, others = [], [], dict[str, int]()
     try:
         for batch in read_prediction_log(request.log, since=request.since):
             frame = pa.Table.from_batches([batch]).to_pandas()
@@ -168,6 +171,9 @@ def read_log(request: MonitorRequest, target: str) -> "pd.DataFrame":
             for name, count in (frame["model"] + " " + frame["version"].astype(str))[~own].value_counts().items():
                 others[str(name)] = others.get(str(name), 0) + int(count)
             frames.append(frame[own])
+            all_own = frame[frame["model"] == model]
+            error = all_own["outputs.error"].notna() if "outputs.error" in frame else all_own[PREDICTED].isna()
+            traffic.append(all_own[["time", "version", "route", "seconds"]].assign(error=error))
     except NotFoundError as error:
         raise NotFoundError(error.message, *error.hints, "or name the rows: --data FILE") from None
     except ValueError:
@@ -184,7 +190,7 @@ def read_log(request: MonitorRequest, target: str) -> "pd.DataFrame":
     kept |= {name: name.removeprefix(INPUT) for name in rows.columns if name.startswith(INPUT)}
     inputs = {new for old, new in kept.items() if old.startswith(INPUT)}
     rows = rows[[name for name in kept if name not in inputs or name.startswith(INPUT)]]
-    return rows.rename(columns=kept)
+    return rows.rename(columns=kept), pd.concat(traffic, ignore_index=True)
 
 
 def logged_predictions(rows: "pd.DataFrame", y_true: "Array", classes: tuple[Any, ...]) -> Predictions:

@@ -121,8 +121,6 @@ def print_windows(result: "MonitorResult", run: str) -> None:
 
 
 def _table(windows: "tuple[Mapping[str, Any], ...]") -> tuple[list[str], list[list[Any]]]:
-    from runtree.app.monitor import figures_of
-
     found = [window[kind] for window in windows for kind in ("quality", "estimate") if window[kind]]
     metric = found[0]["metric"] if found else ""
     shows = {
@@ -134,7 +132,7 @@ def _table(windows: "tuple[Mapping[str, Any], ...]") -> tuple[list[str], list[li
     kpis = list(dict.fromkeys(name for window in windows for name in window["kpis"]))[:MAX_KPIS]
     rows = []
     for window in windows:
-        figures = figures_of(window)
+        figures = window["figures"]
         values = {
             "labelled": window["labelled"],
             "drifting": figures.get("drift.columns"),

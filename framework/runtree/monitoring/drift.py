@@ -14,7 +14,7 @@ from runtree.contract.detection import Detection
 from runtree.contract.errors import RunFailedError, describe_error, raise_if_ours
 from runtree.contract.faults import warn_of_fault
 from runtree.contract.run import read_only
-from runtree.monitoring.options import MIN_ROWS, ChosenDetector
+from runtree.monitoring.options import MAX_SEGMENTS, MIN_ROWS, ChosenDetector
 from runtree.statistics.comparison import benjamini_hochberg
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_SEGMENTS = 10  # values of a column, the most frequent in the reference
 NUMBER, CATEGORY, OTHER = "number", "category", ""
 
 
@@ -154,7 +153,7 @@ class DriftMonitor:
         for name in self.segments:
             if name not in self.reference.raw.columns or name not in window.raw.columns:
                 continue
-            of_reference, of_window = (_texts(rows.raw[name]) for rows in (self.reference, window))
+            of_reference, of_window = (segment_texts(rows.raw[name]) for rows in (self.reference, window))
             for level, count in of_reference.value_counts().head(MAX_SEGMENTS).items():
                 there = of_window[of_window == level].index
                 if min(int(count), len(there)) < self.minimum:
@@ -219,13 +218,14 @@ def as_values(column: "pd.Series[Any]", kind: str) -> "Array":
     return np.asarray(to_texts(column.dropna()), dtype=str)
 
 
-def _texts(column: "pd.Series[Any]") -> "pd.Series[Any]":
+def segment_texts(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return the values of a segment column as texts, None where they are missing."""
     import pandas as pd
 
     from runtree.tables.table import to_texts
 
     known = column.dropna()
-    return pd.Series(to_texts(known), index=known.index, dtype="object")
+    return pd.Series(to_texts(known), index=known.index, dtype="object").reindex(column.index)
 
 
 def _of_index(rows: WatchedRows, index: Any) -> WatchedRows:

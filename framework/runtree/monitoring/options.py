@@ -14,8 +14,19 @@ PERIODS: Mapping[str, str] = {"hour": "h", "day": "D", "week": "W", "month": "M"
 AUTO, NONE = "auto", "none"
 QUALITY = (AUTO, "labels", NONE)
 MIN_ROWS = 20  # of a window that is tested: the distributions of the tests are those of larger samples
-FIGURES = ("rows", "drift", "quality", "change", "estimate", "kpi")
-POSSIBLE = "possible: rows, drift.columns, drift.share, quality.METRIC, change.METRIC, estimate.METRIC, kpi.NAME"
+MAX_SEGMENTS = 10  # values of a column, the most frequent
+FIGURES = ("rows", "labelled", "drift", "quality", "change", "estimate", "seconds", "errors", "kpi")
+OF_KIND = {
+    "rows": ("",),
+    "labelled": ("",),
+    "drift": ("columns", "share"),
+    "seconds": ("p50", "p95", "p99"),
+    "errors": ("rows", "share"),
+}
+POSSIBLE = (
+    "possible: rows, labelled, drift.columns, drift.share, quality.METRIC, change.METRIC, estimate.METRIC, kpi.NAME, "
+    "seconds.p50, seconds.p95, seconds.p99, errors.rows, errors.share"
+)
 
 
 @dataclass(frozen=True)
@@ -93,10 +104,11 @@ def read_requirements(options: MonitorOptions) -> list[Expression]:
         kind, _, rest = name.partition(".")
         if kind == "kpi":
             return name if rest in options.kpis else None
-        known = {"rows": ("",), "drift": ("columns", "share")}.get(kind, (rest,) if rest else ())
+        known = OF_KIND.get(kind, (rest,) if rest else ())
         return name if kind in FIGURES and rest in known else None
 
-    names = ["rows", "drift.columns", "drift.share", *(f"kpi.{name}" for name in options.kpis)]
+    names = [f"{kind}.{name}".rstrip(".") for kind, of in OF_KIND.items() for name in of]
+    names += [f"kpi.{name}" for name in options.kpis]
     parsed = []
     for text in options.require:
         try:

@@ -29,7 +29,7 @@ def write_page(folder: MonitorFolder) -> None:
     windows = read_windows(folder)
     if not windows:
         return
-    plots: dict[str, Plot] = {"quality": quality_plot, "drift": drift_plot, "rows": rows_plot}
+    plots: dict[str, Plot] = {"quality": quality_plot, "drift": drift_plot, "rows": rows_plot, "latency": latency_plot}
     names = list(dict.fromkeys(name for window in windows for name in window.get("kpis") or {}))[:MAX_KPIS]
     plots |= {f"kpi-{name}": partial(kpi_plot, name=name) for name in names}
     for name, draw in plots.items():
@@ -148,6 +148,23 @@ def rows_plot(windows: Sequence[Content]) -> DrawnPlot | None:
     return finish(axes, "", "", "rows", legend=any(labelled)), data
 
 
+def latency_plot(windows: Sequence[Content]) -> DrawnPlot | None:
+    """Draw the median and the slowest answers of a service."""
+    known = [(place, one["traffic"]["seconds"]) for place, one in enumerate(windows) if one.get("traffic")]
+    if not known:
+        return None
+    axes = _axes(windows)
+    for number, level in enumerate(("p50", "p95", "p99")):
+        milliseconds = [1000 * seconds[level] for _, seconds in known]
+        colour = COLOURS[number]
+        axes.plot([place for place, _ in known], milliseconds, color=colour, marker="o", markersize=4, label=level)
+    axes.set_ylim(bottom=0)
+    caption = "Milliseconds in which half, 95 % and 99 % of the rows were answered."
+    data = {"title": "Latency", "says": caption, "windows": [_name(one) for one in windows],
+            "seconds": [seconds for _, seconds in known]}  # fmt: skip
+    return finish(axes, "", "", "ms"), data
+
+
 def kpi_plot(windows: Sequence[Content], name: str) -> DrawnPlot | None:
     """Draw a figure over the rows of each window."""
     values = [((window.get("kpis") or {}).get(name) or {}).get("value") for window in windows]
@@ -194,7 +211,9 @@ def monitor_page(name: str, windows: Sequence[Content], gallery: PlotGallery) ->
     )
     sections = [
         Section(
-            "windows", "Windows over time", [*gallery.figures("quality", "drift", "rows"), *_windows_table(windows)]
+            "windows",
+            "Windows over time",
+            [*gallery.figures("quality", "drift", "rows", "latency"), *_windows_table(windows)],
         ),
         Section("drift", f"Drift in {_name(newest)}", _drift_elements(newest)),
         Section("quality", f"Quality in {_name(newest)}", _quality_elements(newest)),
@@ -259,7 +278,18 @@ def _quality_elements(window: Content) -> list[Element]:
         f"{100 * found['level']:g} % interval",
         "held-out rows of the run",
     ]
-    return [Paragraph(said), *table_of("Metrics", headings, rows)]
+    parts = [
+        [part["segment"], format_number(part["rows"]), format_number(part["value"]), format_interval(part),
+         format_number(part["hold_out"]), part["note"]]
+        for part in (quality or {}).get("segments") or ()
+    ]  # fmt: skip
+    marked = frozenset(place for place, part in enumerate((quality or {}).get("segments") or ()) if part["alarm"])
+    own = ["segment", "rows", metric_label(found["metric"]), headings[2], headings[3], "note"]
+    return [
+        Paragraph(said),
+        *table_of("Metrics", headings, rows),
+        *table_of("Segments", own, parts, numeric=frozenset({1, 2, 4}), marked=marked),
+    ]
 
 
 def _kpi_elements(window: Content) -> list[Element]:

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.predictions import Predictions
 from runtree.contract.types import Direction, Metric
 from runtree.evaluation.new_rows import difference
 from runtree.evaluation.options import IntervalOptions
+from runtree.monitoring.options import MAX_SEGMENTS, MIN_ROWS
+from runtree.statistics.comparison import benjamini_hochberg
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +35,8 @@ class QualityReference:
         The metric that the run was ranked by: the one that is tested.
     limits
         The intervals of `scores`, by metric.
+    segments
+        Of each segment column the value of each row as text, None where it is missing; without the run's table none.
     """
 
     predictions: Predictions
@@ -42,30 +46,45 @@ class QualityReference:
     scores: Mapping[str, Any]
     limits: Mapping[str, Any]
     intervals: IntervalOptions
+    segments: Mapping[str, "Array"] = field(default_factory=dict)
 
     def summary(self) -> dict[str, dict[str, float | None]]:
         """Return each score with its interval, as `monitor.json` has them."""
         return {name: {"value": value, **_finite(self.limits.get(name) or {})} for name, value in self.scores.items()}
 
 
-def measure_quality(held_out: QualityReference, window: Predictions, budget: float) -> dict[str, Any]:
-    """Return the metrics of labelled rows with intervals, beside those of the hold-out, and whether they are worse."""
-    from runtree.statistics.bootstrap import bootstrap
-    from runtree.statistics.resampling import MIN_RESAMPLES
+def measure_quality(
+    held_out: QualityReference,
+    window: Predictions,
+    budget: float,
+    segments: "Mapping[str, Array] | None" = None,
+    minimum: int = MIN_ROWS,
+) -> dict[str, Any]:
+    """Return the metrics of labelled rows with intervals, beside those of the hold-out, and whether they are worse.
 
-    options = held_out.intervals
-    resamples = min(options.resamples, max(MIN_RESAMPLES, MAX_ROWS_RESAMPLED // len(window.y_true)))
-    intervals = {
-        name: interval.to_dict()
-        for name, interval in bootstrap(window, held_out.metrics, resamples, options.level, SEED).items()
-    }
-    values = {name: value for name, value in window.values(held_out.metrics).items() if math.isfinite(value)}
+    Parameters
+    ----------
+    segments
+        Of each segment column the value of each row as text.
+    minimum
+        Rows that a segment must have on both sides to be tested. All p values are corrected together.
+    """
+    values, intervals = _score(held_out, window, held_out.metrics)
+    parts = [
+        _score_segment(held_out, window, (column, level), texts, minimum)
+        for column, texts in (segments or {}).items()
+        for level in _frequent(texts)
+    ]
     p = worse_p(held_out.predictions, window, held_out.metric, held_out.direction)
+    # what was not tested is not a number, and is left out of the correction
+    raw = [math.nan if one is None else one for one in (p, *(part["p"] for part in parts))]
+    worse = [adjusted <= budget for adjusted in benjamini_hochberg(raw)]
+    parts = [{**part, "alarm": alarm} for part, alarm in zip(parts, worse[1:], strict=True)]
     return {
         "rows": len(window.y_true),
         "metric": held_out.metric.name,
         "metrics": values,
-        "level": options.level,
+        "level": held_out.intervals.level,
         "intervals": {name: _finite(intervals[name]) for name in values if name in intervals},
         "hold_out": {name: held_out.scores.get(name) for name in values},
         "differences": {
@@ -74,8 +93,55 @@ def measure_quality(held_out: QualityReference, window: Predictions, budget: flo
             if isinstance(held_out.scores.get(name), float)
         },
         "p": p,
-        "alarm": p is not None and p <= budget,
+        "alarm": any(worse),
+        "segments": parts,
     }
+
+
+def _score(
+    held_out: QualityReference, rows: Predictions, chosen: Sequence[Metric]
+) -> tuple[dict[str, float], dict[str, Any]]:
+    from runtree.statistics.bootstrap import bootstrap
+    from runtree.statistics.resampling import MIN_RESAMPLES
+
+    options = held_out.intervals
+    resamples = min(options.resamples, max(MIN_RESAMPLES, MAX_ROWS_RESAMPLED // max(len(rows.y_true), 1)))
+    found = bootstrap(rows, chosen, resamples, options.level, SEED)
+    values = {name: value for name, value in rows.values(chosen).items() if math.isfinite(value)}
+    return values, {name: interval.to_dict() for name, interval in found.items()}
+
+
+def _frequent(texts: "Array") -> list[str]:
+    """Return the most frequent values of a segment column."""
+    import pandas as pd
+
+    return [str(level) for level in pd.Series(texts).value_counts().index[:MAX_SEGMENTS]]
+
+
+def _score_segment(
+    held_out: QualityReference, window: Predictions, segment: tuple[str, str], texts: "Array", minimum: int
+) -> dict[str, Any]:
+    """Return the ranked metric in a segment, and its p value where there are rows enough."""
+    column, level = segment
+    here, metric = window.take(texts == level), held_out.metric
+    result: dict[str, Any] = {"segment": f"{column}={level}", "rows": len(here.y_true), "value": None, "low": None}
+    result |= {"high": None, "hold_out": None, "p": None, "note": ""}
+    if len(here.y_true) < MIN_ROWS:
+        return {**result, "note": "too few rows"}
+    values, intervals = _score(held_out, here, [metric])
+    result["value"] = values.get(metric.name)
+    result |= _finite(intervals.get(metric.name) or {})
+    if column not in held_out.segments:
+        return {**result, "note": "not tested: without the run's table its segments are not known"}
+    there = held_out.predictions.take(held_out.segments[column] == level)
+    if min(len(here.y_true), len(there.y_true)) < minimum:
+        return {
+            **result,
+            "note": f"not tested: {len(there.y_true):,} held-out rows, {minimum:,} are needed on both sides",
+        }
+    known = there.values([metric]).get(metric.name, math.nan)
+    result["hold_out"] = known if math.isfinite(known) else None
+    return {**result, "p": worse_p(there, here, metric, held_out.direction)}
 
 
 def _finite(interval: Mapping[str, Any]) -> dict[str, float | None]:

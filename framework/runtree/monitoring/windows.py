@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+PERCENTILES = (50, 95, 99)  # of the seconds of an answer
 MAX_SEGMENT_VALUES = 20  # of a column, the most frequent in the window
 
 
@@ -100,6 +101,26 @@ def _moment(times: "pd.Series[Any] | None", row: Any) -> str | None:
         return None
     moment = times.iloc[row]
     return moment.isoformat() if hasattr(moment, "isoformat") else str(moment)
+
+
+def measure_traffic(rows: "pd.DataFrame", times: "pd.Series[Any]") -> dict[str, Any]:
+    """Return volume, latency and routes of a prediction log, from the first to the last of some times.
+
+    Parameters
+    ----------
+    rows
+        All answers of a model, those of its other versions, too: time, version, route, seconds, and whether each is an
+        error.
+    """
+    own = rows[rows["time"].between(times.min(), times.max())]
+    seconds = own["seconds"].quantile([level / 100 for level in PERCENTILES])
+    return {
+        "rows": len(own),
+        "errors": int(own["error"].sum()),
+        "seconds": {f"p{level}": float(value) for level, value in zip(PERCENTILES, seconds, strict=True)},
+        "routes": {str(name): int(count) for name, count in own["route"].value_counts().items()},
+        "versions": {str(name): int(count) for name, count in own["version"].value_counts().items()},
+    }
 
 
 # --- KPIs.

@@ -1,0 +1,136 @@
+"""One window: what is tested of it, its figures by name, and a sentence for each alarm."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runtree.app.monitored_rows import NewRows
+from runtree.contract.expression import Expression, RowsExpression
+from runtree.monitoring.drift import DriftMonitor, DriftResult, segment_texts
+from runtree.monitoring.options import AUTO, NONE, MonitorOptions
+from runtree.monitoring.quality import QualityReference, estimate_quality, measure_quality
+from runtree.monitoring.reference import PREDICTION
+from runtree.monitoring.windows import Window, measure_kpis, measure_traffic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_SHOWN_ALARMS = 3  # columns in one sentence
+
+
+@dataclass(frozen=True)
+class WindowWatch:
+    """All that a window is compared with."""
+
+    options: MonitorOptions
+    drift: DriftMonitor
+    quality: QualityReference | None
+    kpis: Mapping[str, RowsExpression]
+    require: list[Expression]
+
+    def look(self, window: Window, rows: NewRows, kpi_rows: "pd.DataFrame") -> dict[str, Any]:
+        """Return the content of `monitor.json` about one window."""
+        options, count = self.options, len(window.rows)
+        labelled = window.rows[rows.labelled[window.rows]]
+        small = count < options.window.minimum
+        tests_quality = options.quality != NONE and len(labelled) >= options.window.minimum and self.quality is not None
+        # both families of tests share the budget
+        budget = options.budget / (2 if tests_quality and self.drift.detectors else 1)
+        drift: list[DriftResult] = []
+        quality = estimate = None
+        if not small:
+            watched = rows.watched(window.rows, self.drift.reference.inputs.columns)
+            drift = self.drift.compare(watched, budget)
+        if not small and self.quality is not None and options.quality != NONE:
+            if tests_quality:
+                segments = {name: segment_texts(rows.raw[name]).to_numpy()[labelled] for name in options.segments}
+                own = rows.predictions.take(labelled)
+                quality = measure_quality(self.quality, own, budget, segments, options.window.minimum)
+            elif options.quality == AUTO:
+                estimate = estimate_quality(self.quality, rows.predictions.take(window.rows))
+        found: dict[str, Any] = {
+            "window": {"name": window.name, "begin": window.begin, "end": window.end},
+            "rows": count,
+            "tested": 0 if small else count,
+            "labelled": len(labelled),
+            "drift": [result.to_dict() for result in drift],
+            "quality": quality,
+            "estimate": estimate,
+            "kpis": measure_kpis(self.kpis, kpi_rows.iloc[window.rows], options.segments),
+            "traffic": None
+            if rows.traffic is None or rows.time is None
+            else measure_traffic(rows.traffic, rows.raw[rows.time].iloc[window.rows]),
+        }
+        found["figures"] = figures_of(found)
+        alarms = [] if small else list(describe_alarms(found))
+        missed, unchecked = check_requirements(self.require, found["figures"])
+        alarms += [] if small else missed
+        state = "small" if small else "alarm" if alarms else "ok"
+        return {**found, "state": state, "alarms": alarms, "unchecked": unchecked}
+
+
+def describe_alarms(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for the drift of a window, the column with the largest shift first, and one for its quality."""
+    alarms = [result for result in found["drift"] if result["alarm"]]
+    if alarms:
+        by_place: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for result in sorted(alarms, key=lambda item: -1.0 if item["adjusted"] is None else item["adjusted"]):
+            by_place.setdefault((result["column"], result["segment"]), []).append(result)
+        places = [
+            f"{column_label(column)}{f' where {segment}' if segment else ''} "
+            f"({', '.join(_scored(result) for result in results[:2])})"
+            for (column, segment), results in by_place.items()
+        ]
+        more = f" and {len(places) - MAX_SHOWN_ALARMS} more" if len(places) > MAX_SHOWN_ALARMS else ""
+        yield f"drift: {'; '.join(places[:MAX_SHOWN_ALARMS])}{more}"
+    quality = found["quality"]
+    if quality and quality["alarm"]:
+        name = quality["metric"]
+        here, there = quality["metrics"].get(name), quality["hold_out"][name]
+        worse = [f"{name} {here:.4f}, on the rows that the run held out {there:.4f} (p {quality['p']:.2g})"]
+        parts = [part for part in quality["segments"] if part["alarm"]]
+        worse += [f"where {part['segment']} {part['value']:.4f}, held out {part['hold_out']:.4f}" for part in parts]
+        yield f"quality: {'; '.join(worse[:MAX_SHOWN_ALARMS])}"
+
+
+def column_label(column: str) -> str:
+    """Return what a drift is in."""
+    return "the predictions" if column == PREDICTION else f"'{column}'" if column else "the rows as a whole"
+
+
+def _scored(result: Mapping[str, Any]) -> str:
+    if result["p"] is None:
+        return str(result["note"] or f"{result['detector']} {result['score']:.3g}")
+    note = f", {result['note']}" if result["note"] else ""
+    return f"{result['detector']} {result['score']:.3g}{note}"
+
+
+def figures_of(found: Mapping[str, Any]) -> dict[str, float | int | None]:
+    """Return the figures of a window by the names that conditions, alerts and triggers call them by."""
+    drift = found["drift"]
+    columns = {result["column"] for result in drift if result["column"]}
+    drifting = {result["column"] for result in drift if result["column"] and result["alarm"]}
+    figures: dict[str, Any] = {"rows": found["rows"], "labelled": found["labelled"]}
+    if columns:
+        figures |= {"drift.columns": len(drifting), "drift.share": len(drifting) / len(columns)}
+    for kind in ("quality", "estimate"):
+        figures |= {f"{kind}.{name}": value for name, value in ((found[kind] or {}).get("metrics") or {}).items()}
+    for name, change in ((found["quality"] or {}).get("differences") or {}).items():
+        figures[f"change.{name}"] = change["value"]
+    traffic = found["traffic"]
+    if traffic:
+        figures |= {f"seconds.{name}": value for name, value in traffic["seconds"].items()}
+        figures |= {"errors.rows": traffic["errors"], "errors.share": traffic["errors"] / max(traffic["rows"], 1)}
+    return figures | {f"kpi.{name}": kpi["value"] for name, kpi in found["kpis"].items()}
+
+
+def check_requirements(require: list[Expression], figures: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return a sentence for each condition that is not met, and the conditions on figures that there are not."""
+    missed, unchecked = [], []
+    for condition in require:
+        if any(figures.get(name) is None for name in condition.names):
+            unchecked.append(condition.text)
+        elif not condition.evaluate(figures):
+            shown = ", ".join(f"{name} is {figures[name]:.4g}" for name in condition.names)
+            missed.append(f"require: {condition.text}; {shown}")
+    return missed, unchecked
