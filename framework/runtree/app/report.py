@@ -5,13 +5,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from runtree.contract.errors import NotFoundError
+from runtree.contract.model_version import SCHEME, ModelVersion
 from runtree.contract.types import RunRecord
+from runtree.monitoring.page import read_windows
 from runtree.records.find import LATEST, find_run, is_chosen
-from runtree.records.layout import RunFolder, SweepFolder, find_sweep, sweep_folders
+from runtree.records.layout import MonitorFolder, RunFolder, SweepFolder, find_sweep, sweep_folders
 from runtree.records.manifest import amend_manifest
-from runtree.records.record import sweep_path
-from runtree.reports.render import write_report_elsewhere, write_run_report, write_sweep_report
+from runtree.records.model_versions import find_model, parse_reference, registry_root
+from runtree.records.record import read_record, sweep_path
+from runtree.records.writer import write_text
+from runtree.reports.images import PlotGallery
+from runtree.reports.model_page import CHAMPION, model_page
+from runtree.reports.render import render, write_report_elsewhere, write_run_report, write_sweep_report
 from runtree.reports.run.content import read_run_content
+
+MONITORING = "monitoring"  # where `runtree monitor` writes, in the folder in which it is typed
 
 
 @dataclass(frozen=True)
@@ -19,12 +27,14 @@ class WrittenReport:
     """The file, what it is of, and the sections that are missing."""
 
     file: Path
-    source: RunRecord | SweepFolder
+    source: RunRecord | SweepFolder | ModelVersion
     missing: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """Return the name of the run or the sweep."""
+        """Return the name of the run, the sweep or the model."""
+        if isinstance(self.source, ModelVersion):
+            return self.source.reference
         return self.source.path.name if isinstance(self.source, SweepFolder) else self.source.id
 
 
@@ -36,6 +46,8 @@ def write_any_report(outputs: Path, selector: str, file: Path | None = None) -> 
     NotFoundError
         The selector means no run and no sweep, or more than one.
     """
+    if selector.startswith(SCHEME):
+        return report_model(selector, file)
     folder = select_reported(outputs, selector)
     return report_sweep(folder, file) if isinstance(folder, SweepFolder) else report_run(folder, file)
 
@@ -91,3 +103,16 @@ def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
         # only the files made here get a new hash: a model that was changed since the run must still be detected
         amend_manifest(folder, [folder.report, *(plot for plot in folder.plots.glob("*") if plot.is_file())])
     return WrittenReport(folder.report, record, missing)
+
+
+def report_model(reference: str, file: Path | None, monitoring: Path = Path(MONITORING)) -> WrittenReport:
+    """Write the page of a registered model; without an alias or number the champion is in view, else the latest."""
+    name, word = parse_reference(reference)
+    model = find_model(registry_root(), name)
+    version = model.version(word or (CHAMPION if CHAMPION in model.aliases else None))
+    content = read_run_content(read_record(RunFolder(version.folder)))
+    watched = MonitorFolder(monitoring / name)
+    page = model_page(model, version, content, read_windows(watched), PlotGallery([watched.plots]))
+    # a version never changes, so the page lies beside the versions
+    write_text(file or model.folder.report, render(page))
+    return WrittenReport(file or model.folder.report, version)

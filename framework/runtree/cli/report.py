@@ -10,11 +10,13 @@ from runtree.cli.format import command, display_path, labelled, next_steps, outp
 HELP = """Write report.html of a run or a sweep again, from the files in its folder.
 
 WHAT is `latest`, `best`, a path, or the beginning of a run's id or a sweep's name. The report names the files that were
-removed or never written. With -o it is written to FILE, and the folder is not changed.
+removed or never written. With -o it is written to FILE, and the folder is not changed. `models:/NAME`, also with an
+alias or a number, is a registered model: one page on what it is for, how it does, and who decided what.
 
 \b
   runtree report latest --open
   runtree report 20261122-0317 -o report.html
+  runtree report models:/churn
 """
 
 
@@ -26,6 +28,7 @@ removed or never written. With -o it is written to FILE, and the folder is not c
 def report_command(what: str, output: Path | None, show: bool, outputs: str) -> None:
     from runtree.app.report import write_any_report
     from runtree.contract.errors import RequestError
+    from runtree.contract.model_version import ModelVersion
     from runtree.contract.storage import reason, remedy
     from runtree.records.commands import run_name
     from runtree.records.layout import SweepFolder
@@ -40,7 +43,10 @@ def report_command(what: str, output: Path | None, show: bool, outputs: str) -> 
     for line in written.missing:
         click.echo(labelled("missing", line))
     source = written.source
-    name = sweep_name(source, outputs) if isinstance(source, SweepFolder) else run_name(source)
+    if isinstance(source, ModelVersion):
+        name = what
+    else:
+        name = sweep_name(source, outputs) if isinstance(source, SweepFolder) else run_name(source)
     click.echo(f"\n{next_steps([command('report', name, '--open', outputs=outputs)])}")
     if show:
         # as a URI: browsers take a path with a # or ? for an address with a fragment

@@ -73,6 +73,7 @@ class ModelFolder(LogFolder):
     """The folder of a registered model. This class alone knows the names of its files."""
 
     versions = FileName("versions")  # a folder for each version, named by its number
+    report = FileName("report.html")  # the page for everybody who has to do with the model
     evaluations = FileName("evaluations")  # a folder for each time that a version was scored on other rows
 
     @property

@@ -1,0 +1,102 @@
+"""The page of a registered model: what a reader learns of it, from its log, its versions and its windows."""
+
+import json
+
+import pytest
+
+from registered_runs import QuietHooks, write_run
+from runtree.app.report import report_model
+from runtree.records.model_versions import find_model
+from runtree.registry.store import Registry
+from runtree.registry.verify import find_faults
+
+HOSTILE = "<script>alert(1)</script>\u202e"
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNTREE_REGISTRY", str(tmp_path / "registry"))
+    return Registry(tmp_path / "registry", QuietHooks(), "anna")
+
+
+def use(registry, tmp_path, reason="checked on October"):
+    registry.register("churn", write_run(tmp_path / "r1"), {})
+    registry.decide("churn", "1", "approve", reason)
+    registry.move_alias("churn", "1", "champion")
+
+
+def watch(tmp_path, name, state, version=1, alarms=()):
+    folder = tmp_path / "monitoring" / "churn" / name
+    folder.mkdir(parents=True)
+    window = {
+        "window": {"name": name, "begin": f"2026-0{len(list(folder.parent.iterdir()))}-01", "end": None},
+        "model": {"version": version}, "rows": 200, "state": state, "drift": [], "alarms": list(alarms),
+        "kpis": {HOSTILE: {"value": 0.25, "segments": {}}},
+    }  # fmt: skip
+    (folder / "monitor.json").write_text(json.dumps(window))
+
+
+def page(word="models:/churn"):
+    return report_model(word, None).file.read_text(encoding="utf-8")
+
+
+def test_the_first_screen_says_how_the_model_does(registry, tmp_path):
+    registry.register("churn", write_run(tmp_path / "r1"), {})
+    assert ">Not in use<" in page()
+    registry.decide("churn", "1", "approve", "checked on October")
+    registry.move_alias("churn", "1", "champion")
+    found = page()
+    assert ">Not watched<" in found
+    assert "runtree monitor models:/churn@champion" in found
+    assert "Approved by anna" in found
+    watch(tmp_path, "june", "ok")
+    assert ">In order<" in page()
+    watch(tmp_path, "july", "alarm", alarms=["drift: age"])
+    found = page()
+    assert ">Needs attention<" in found
+    assert "not over" in found
+    watch(tmp_path, "september", "ok")
+    found = page()
+    assert ">In order<" in found
+    assert "not over" not in found
+    watch(tmp_path, "of-another-version", "alarm", version=2)
+    assert ">In order<" in page()
+
+
+def test_a_version_stays_as_it_was_registered(registry, tmp_path):
+    use(registry, tmp_path)
+    for word in ("models:/churn", "models:/churn@champion", "models:/churn/1"):
+        assert report_model(word, None).file == tmp_path / "registry" / "churn" / "report.html"
+    assert list(find_faults(find_model(registry.root, "churn"), None)) == []
+
+
+def test_what_people_wrote_is_text_on_the_page(registry, tmp_path):
+    use(registry, tmp_path, HOSTILE)
+    watch(tmp_path, "june", "alarm", alarms=[HOSTILE])
+    found = page()
+    assert "<script" not in found
+    assert "\u202e" not in found
+    assert found.count("&lt;script&gt;alert(1)") >= 4  # reason, alarm, KPI, incident
+
+
+def test_thirty_versions_with_refusals_and_one_that_was_taken_back(registry, tmp_path):
+    use(registry, tmp_path)
+    for number in range(2, 31):
+        registry.register("churn", write_run(tmp_path / f"r{number}"), {})
+    registry.decide("churn", "30", "approve", "newer")
+    registry.move_alias("churn", "30", "champion")
+    registry.decide("churn", "29", "reject", "worse in the north")
+    registry.roll_back("churn", "champion", "complaints")
+    found = page()
+    assert "champion, version 1 · 30 versions" in found
+    assert "worse in the north" in found
+    assert "1 decision went against a version" in found
+    assert "champion rolled back from version 30 to version 1: complaints" in found
+
+
+def test_a_log_that_was_changed_is_said_first(registry, tmp_path):
+    use(registry, tmp_path)
+    log = tmp_path / "registry" / "churn" / "log.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"checked on October", b"checked on Octobre"))
+    assert ">Do not rely on it<" in page("models:/churn/1")
