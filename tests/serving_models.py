@@ -152,7 +152,7 @@ def ask(model, path, document=None, settings=None, **more):
 
 
 @contextmanager
-def listening(model, settings=None, seconds=30.0, wrap=lambda app: app):
+def listening(model, settings=None, seconds=30.0, wrap=lambda app: app, extend=lambda app, api: None):
     """Serve a model in a thread behind a free port of the loopback, and yield its address."""
     import uvicorn
 
@@ -162,7 +162,7 @@ def listening(model, settings=None, seconds=30.0, wrap=lambda app: app):
     from runtree.serving.traffic import PRIMARY, Target, Traffic
 
     traffic = Traffic(None, Target(PRIMARY, model.reference, model))
-    app = wrap(make_app(Service(settings or ServeSettings(reload=0), traffic, on_fault=lambda: None)))
+    app = wrap(make_app(Service(settings or ServeSettings(reload=0), traffic, on_fault=lambda: None), extend))
     listener, place = listen(Place("127.0.0.1", 0))
     protocol = type("Protocol", (PatientProtocol,), {"seconds": seconds})
     server = uvicorn.Server(

@@ -22,6 +22,7 @@ from runtree.serving.server import PatientProtocol, Place
 from runtree.serving.service import Service
 from runtree.serving.settings import PolicyOptions, ServeSettings
 from runtree.serving.traffic import CANARY, PRIMARY, SHADOW, Target, Traffic
+from runtree.serving.watched import add_watched_route
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,12 @@ class ServeRequest:
             log = PredictionLog.open(settings.log, self.key(service), on_counts=count_into(service.telemetry.registry))
         recorder = Recorder(service, log, registry if registry.is_dir() else None, user_name())
         recorder.attach()
-        app = make_app(service, lambda app, api: add_record_routes(app, api, recorder))
+
+        def extend(app: Any, api: Any) -> None:
+            add_record_routes(app, api, recorder)
+            add_watched_route(app, api, Path(settings.monitor))
+
+        app = make_app(service, extend)
         telemetry = service.telemetry
         return AccessControl(
             app,

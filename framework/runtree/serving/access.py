@@ -27,7 +27,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Number = float | int
 
 HEALTH = ("/v2/health/live", "/v2/health/ready")  # asked by what keeps the service running, without a key
-READ_PATHS = ("/metrics",)
+READ_PATHS = ("/metrics", "/monitor")
 ADMIN_PATHS = ("/refresh",)
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 MAX_DISCARDED_BYTES = 100_000_000  # of a body that is too large; a client reads no answer before it has sent all

@@ -32,6 +32,10 @@ def openapi_document(model: ServedModel, settings: ServeSettings) -> dict[str, A
             "parameters": _names(model),
         },
         "/metrics": {"get": _get("Counters, as Prometheus reads them", kind="text/plain")},
+        "/monitor": {
+            "get": _get("What was last watched of the model: as page, or as JSON", "404", "422")
+            | {"parameters": [{"name": "format", "in": "query", "schema": {"enum": ["html", "json"]}}]}
+        },
         "/": {"get": _get("The form for people", kind="text/html")},
         "/openapi.json": {"get": _get("This document")},
     }

@@ -59,6 +59,7 @@ class ServeSettings:
     reload: Number = 2
     drain: Number = 30
     receive: Number = 30
+    monitor: str = "monitoring"
 
 
 PARTS = {

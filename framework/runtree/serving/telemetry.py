@@ -24,6 +24,7 @@ class Telemetry:
         self.waiting = Gauge("waiting_rows", "Rows that wait.", multiprocess_mode="livesum", **own)
         self.ready = Gauge("ready", "Processes that take requests.", multiprocess_mode="livesum", **own)
         self.swaps = Counter("model_swaps", "Exchanges of a model.", ["reference", "outcome"], **own)
+        self.collectors: list[Any] = []  # of what is read when it is asked for, once for all processes
         self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     def request(self, path: str, status: int, seconds: float) -> None:
@@ -37,11 +38,13 @@ class Telemetry:
 
     def expose(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""
-        if FOLDER_VARIABLE not in os.environ:
-            return bytes(generate_latest(self.registry))
-        together = CollectorRegistry()
-        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return bytes(generate_latest(together))
+        together, more = self.registry, CollectorRegistry()
+        if FOLDER_VARIABLE in os.environ:
+            together = CollectorRegistry()
+            MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        for collector in self.collectors:
+            more.register(collector)
+        return bytes(generate_latest(together)) + bytes(generate_latest(more))
 
     def close(self) -> None:
         """Take this process out of the gauges."""
