@@ -18,7 +18,7 @@ from runtree.contract.types import RunRecord, Task
 from runtree.evaluation.options import IntervalOptions, read_evaluation_options
 from runtree.monitoring.drift import DriftMonitor, segment_texts
 from runtree.monitoring.options import MonitorOptions, choose_detectors, read_options, read_requirements
-from runtree.monitoring.page import write_page
+from runtree.monitoring.page import read_windows, write_page
 from runtree.monitoring.quality import QualityReference
 from runtree.monitoring.reference import Reference, read_reference
 from runtree.monitoring.windows import cut_windows, parse_kpis
@@ -98,8 +98,13 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
         "hold_out": watch.quality.summary() if watch.quality else {},
         "options": redact(node),
     }
-    results = [{**shared, **watch.look(window, rows, kpi_rows)} for window in windows]
     folder = MonitorFolder(request.output / model_name(request.record))
+    results: list[dict[str, Any]] = []
+    new = {window.name for window in windows}
+    kept = [one for one in read_windows(folder) if one["window"]["name"] not in new and of_model(one, shared["model"])]
+    for window in windows:
+        earlier = [one for one in kept if str(one["window"]["begin"]) < str(window.begin)] if window.begin else []
+        results.append({**shared, **watch.look(window, rows, kpi_rows, [*earlier, *results])})
     try:
         for result in results:
             place = folder.window(str(result["window"]["name"]))
@@ -115,6 +120,11 @@ def model_name(record: RunRecord) -> str:
     """Return the name of the registered model that a record is a version of, else the id of the run."""
     registered = registered_in(record.folder)
     return registered.name if registered else record.id.replace("/", "-")
+
+
+def of_model(window: Mapping[str, Any], model: Mapping[str, Any]) -> bool:
+    """Return whether a window is one of this run, and has a time."""
+    return (window.get("model") or {}).get("run") == model["run"] and bool(window["window"].get("begin"))
 
 
 def _describe_model(request: MonitorRequest) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One window: what is tested of it, its figures by name, and a sentence for each alarm."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,14 @@ from runtree.monitoring.drift import DriftMonitor, DriftResult, segment_texts
 from runtree.monitoring.options import AUTO, NONE, MonitorOptions
 from runtree.monitoring.quality import QualityReference, estimate_quality, measure_quality
 from runtree.monitoring.reference import PREDICTION
+from runtree.monitoring.stream import LONGEST, OVER_TIME, SHORTEST, cut_blocks, earlier_means, row_figures
 from runtree.monitoring.windows import Window, measure_kpis, measure_traffic
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+    Array = np.ndarray[Any, Any]
 
 MAX_SHOWN_ALARMS = 3  # columns in one sentence
 
@@ -28,8 +32,10 @@ class WindowWatch:
     kpis: Mapping[str, RowsExpression]
     require: list[Expression]
 
-    def look(self, window: Window, rows: NewRows, kpi_rows: "pd.DataFrame") -> dict[str, Any]:
-        """Return the content of `monitor.json` about one window."""
+    def look(
+        self, window: Window, rows: NewRows, kpi_rows: "pd.DataFrame", earlier: Sequence[Mapping[str, Any]] = ()
+    ) -> dict[str, Any]:
+        """Return the content of `monitor.json` about one window; `earlier` are those before it, in order of time."""
         options, count = self.options, len(window.rows)
         labelled = window.rows[rows.labelled[window.rows]]
         small = count < options.window.minimum
@@ -38,9 +44,10 @@ class WindowWatch:
         budget = options.budget / (2 if tests_quality and self.drift.detectors else 1)
         drift: list[DriftResult] = []
         quality = estimate = None
+        stream, sequences = self.blocks(window, rows, earlier)
         if not small:
             watched = rows.watched(window.rows, self.drift.reference.inputs.columns)
-            drift = self.drift.compare(watched, budget)
+            drift = self.drift.compare(watched, budget, sequences)
         if not small and self.quality is not None and options.quality != NONE:
             if tests_quality:
                 segments = {name: segment_texts(rows.raw[name]).to_numpy()[labelled] for name in options.segments}
@@ -56,6 +63,7 @@ class WindowWatch:
             "drift": [result.to_dict() for result in drift],
             "quality": quality,
             "estimate": estimate,
+            "stream": stream,
             "kpis": measure_kpis(self.kpis, kpi_rows.iloc[window.rows], options.segments),
             "traffic": None
             if rows.traffic is None or rows.time is None
@@ -67,6 +75,29 @@ class WindowWatch:
         alarms += [] if small else missed
         state = "small" if small else "alarm" if alarms else "ok"
         return {**found, "state": state, "alarms": alarms, "unchecked": unchecked}
+
+    def blocks(
+        self, window: Window, rows: NewRows, earlier: Sequence[Mapping[str, Any]]
+    ) -> "tuple[dict[str, Any], dict[str, tuple[Array, Array]]]":
+        """Return the blocks of a window, and each sequence that is long enough; none for rows without a time."""
+        import numpy as np
+
+        stream, sequences = {}, {}
+        if window.begin is None or self.quality is None:
+            return {}, {}
+        held_out = self.quality.predictions
+        there = row_figures(held_out, np.arange(len(held_out.y_true)))
+        known = rows.labelled[window.rows]
+        for name, values in row_figures(rows.predictions.take(window.rows), np.flatnonzero(known)).items():
+            if name not in self.options.stream or name not in there:
+                continue
+            size, before = earlier_means(earlier, name)
+            stream[name] = cut_blocks(values, size)
+            means, spread = [*before, *stream[name]["means"]][-LONGEST:], float(there[name].std()) or 1.0
+            if len(means) >= SHORTEST and stream[name]["means"]:
+                reference = np.array(cut_blocks(there[name], stream[name]["size"])["means"])
+                sequences[name] = (reference / spread, np.array(means) / spread)
+        return stream, sequences
 
 
 def describe_alarms(found: Mapping[str, Any]) -> Iterator[str]:
@@ -95,6 +126,8 @@ def describe_alarms(found: Mapping[str, Any]) -> Iterator[str]:
 
 def column_label(column: str) -> str:
     """Return what a drift is in."""
+    if column.endswith(OVER_TIME):
+        return f"the {column}"
     return "the predictions" if column == PREDICTION else f"'{column}'" if column else "the rows as a whole"
 
 
@@ -108,8 +141,9 @@ def _scored(result: Mapping[str, Any]) -> str:
 def figures_of(found: Mapping[str, Any]) -> dict[str, float | int | None]:
     """Return the figures of a window by the names that conditions, alerts and triggers call them by."""
     drift = found["drift"]
-    columns = {result["column"] for result in drift if result["column"]}
-    drifting = {result["column"] for result in drift if result["column"] and result["alarm"]}
+    of_columns = [one for one in drift if one["column"] and not one["column"].endswith(OVER_TIME)]
+    columns = {result["column"] for result in of_columns}
+    drifting = {result["column"] for result in of_columns if result["alarm"]}
     figures: dict[str, Any] = {"rows": found["rows"], "labelled": found["labelled"]}
     if columns:
         figures |= {"drift.columns": len(drifting), "drift.share": len(drifting) / len(columns)}

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from runtree.contract.validation import check_name, check_one_of, check_type
 
-Compares = Literal["number", "category", "column", "table", "schema"]
-COMPARES: tuple[Compares, ...] = ("number", "category", "column", "table", "schema")
+Compares = Literal["number", "category", "column", "table", "stream", "schema"]
+COMPARES: tuple[Compares, ...] = ("number", "category", "column", "table", "stream", "schema")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Detector:
         What it is called with. "number": the known values of a column as floats; "category": as texts, both as arrays
         of shape (rows,) that cannot be written to. "column": a column with its missing values, as pandas Series.
         "table": the columns of the model as data frames. "schema": the same as they were read, before values are
-        converted.
+        converted. "stream": means of blocks of rows in the order of their time, over all windows so far, as an array of
+        floats in standard deviations of a row; the reference those of the rows that the run held out.
     threshold
         The smallest score that matters; ``monitor.thresholds.<name>`` changes it.
     default

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.detection import Detection, Detector
+from runtree.monitoring.stream import PERMUTATIONS, SEED, adwin, page_hinkley, permutation_p
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 BINS = 10  # of a number, at the deciles of the reference
 MAX_LEVELS = 30  # of a category; the rest are one
 MIN_EXPECTED = 5  # rows in a cell, below which the chi-square distribution is a bad approximation
-PERMUTATIONS = 199
 MAX_PERMUTED = 500  # rows of each side
 MAX_CLASSIFIED = 2_000  # rows of each side
-SEED = 0  # of samples and permutations: the same rows get the same p value
 
 
 def ks(reference: "Array", window: "Array") -> Detection:
@@ -35,11 +34,10 @@ def ks(reference: "Array", window: "Array") -> Detection:
 def wasserstein(reference: "Array", window: "Array") -> Detection:
     """Earth mover's distance (`scipy.stats.wasserstein_distance`) in standard deviations of the reference.
 
-    The p value is that of permutations, with the tail of a Pearson type III distribution with their first three
-    moments (Winkler et al. 2016, doi:10.1016/j.neuroimage.2016.05.068): few permutations have no small p values.
+    The p value is that of permutations.
     """
     import numpy as np
-    from scipy.stats import pearson3, wasserstein_distance
+    from scipy.stats import wasserstein_distance
 
     spread = float(np.std(reference))
     if not spread:
@@ -55,12 +53,7 @@ def wasserstein(reference: "Array", window: "Array") -> Detection:
     shuffled = generator.permuted(np.tile(lifts, (PERMUTATIONS, 1)), axis=1)
     drawn = np.abs(np.cumsum(shuffled, axis=1)[:, :-1]) @ steps
     seen = float(np.abs(np.cumsum(lifts[order])[:-1]) @ steps)
-    centre, width = float(drawn.mean()), float(drawn.std())
-    if not width:
-        return Detection(score, 1.0)
-    skew = max(float((((drawn - centre) / width) ** 3).mean()), 0.1)
-    # never below what so few permutations can support together with a tail that is only approximate
-    return Detection(score, min(1.0, max(float(pearson3.sf(seen, skew, centre, width)), 1e-12)))
+    return Detection(score, permutation_p(seen, drawn))
 
 
 def psi(reference: "Array", window: "Array") -> Detection:
@@ -202,6 +195,8 @@ BUILTIN: tuple[Detector, ...] = (
     Detector("missing", missing, ("column",), 0.01),
     Detector("unseen", unseen, ("category",), 0.0),
     Detector("classifier", classifier, ("table",), 0.05),
+    Detector("page_hinkley", page_hinkley, ("stream",), 0.1),
+    Detector("adwin", adwin, ("stream",), 0.1),
     Detector("schema", schema, ("schema",), 0.0),
 )
 

@@ -15,6 +15,7 @@ from runtree.contract.errors import RunFailedError, describe_error, raise_if_our
 from runtree.contract.faults import warn_of_fault
 from runtree.contract.run import read_only
 from runtree.monitoring.options import MAX_SEGMENTS, MIN_ROWS, ChosenDetector
+from runtree.monitoring.stream import OVER_TIME
 from runtree.statistics.comparison import benjamini_hochberg
 
 if TYPE_CHECKING:
@@ -94,9 +95,21 @@ class DriftMonitor:
     _values: dict[tuple[str, str, str], Any] = field(default_factory=dict)
     _failed: set[str] = field(default_factory=set)
 
-    def compare(self, window: WatchedRows, budget: float) -> list[DriftResult]:
-        """Return what every detector finds, with corrected p values and alarms."""
+    def compare(
+        self, window: WatchedRows, budget: float, streams: "Mapping[str, tuple[Array, Array]] | None" = None
+    ) -> list[DriftResult]:
+        """Return what every detector finds, with corrected p values and alarms.
+
+        Parameters
+        ----------
+        streams
+            Reference and sequence of what is tested over time.
+        """
         results = [*self._table(window), *self._columns("", self.reference, window)]
+        for name, sides in (streams or {}).items():
+            for chosen in self.detectors:
+                if "stream" in chosen.detector.compares:
+                    results += self._call(chosen, name + OVER_TIME, "", *map(read_only, sides))
         for label, reference, rows in self._segments(window):
             results += self._columns(label, reference, rows)
         return correct(results, budget)

@@ -13,6 +13,7 @@ from runtree.contract.validation import NAME, unique_by_name
 PERIODS: Mapping[str, str] = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
 AUTO, NONE = "auto", "none"
 QUALITY = (AUTO, "labels", NONE)
+STREAMS = ("error", "prediction")  # figures of rows that are tested over time
 MIN_ROWS = 20  # of a window that is tested: the distributions of the tests are those of larger samples
 MAX_SEGMENTS = 10  # values of a column, the most frequent
 FIGURES = ("rows", "labelled", "drift", "quality", "change", "estimate", "seconds", "errors", "kpi")
@@ -50,6 +51,7 @@ class MonitorOptions:
     segments: list[str] = field(default_factory=list)
     detectors: str | list[str] = AUTO
     thresholds: dict[str, float | int] = field(default_factory=dict)
+    stream: list[str] = field(default_factory=lambda: list(STREAMS))
     quality: str = AUTO
     kpis: dict[str, str] = field(default_factory=dict)
     require: list[str] = field(default_factory=list)
@@ -82,6 +84,9 @@ def _check(options: MonitorOptions) -> None:
         raise ConfigError(f"monitor.columns: {options.columns!r} is not possible", "type: all, or a list of columns")
     if isinstance(options.detectors, str) and options.detectors not in (AUTO, NONE):
         raise ConfigError(f"monitor.detectors: {options.detectors!r} is not possible", "type: auto, none, or a list")
+    for name in options.stream:
+        if name not in STREAMS:
+            raise unknown("figure at monitor.stream:", name, STREAMS, error=ConfigError)
     if options.quality not in QUALITY:
         raise unknown("value at monitor.quality:", options.quality, QUALITY, error=ConfigError)
     if not 0 < options.budget < 1:

@@ -42,7 +42,12 @@ class DetectorSuite(Suite):
 
     def changed(self, compares: Compares) -> tuple[Any, Any]:
         """Return a reference and a window that differ; overwrite it for a detector of something else."""
-        return argument(table(0), compares), argument(other_table(1), compares)
+        reference, window = argument(table(0), compares), argument(other_table(1), compares)
+        if compares == "stream":  # a change within the sequence
+            import numpy as np
+
+            return reference, np.concatenate([reference, window])
+        return reference, window
 
     def test_returns_a_detection(self, compares: Compares) -> None:
         found = self.registered().function(*self.changed(compares))
@@ -100,7 +105,7 @@ def other_table(seed: int) -> "pd.DataFrame":
 
 def argument(frame: "pd.DataFrame", compares: Compares) -> Any:
     """Return what a detector is called with."""
-    if compares == "number":
+    if compares in ("number", "stream"):
         return frame["size"].dropna().to_numpy(dtype=float)
     if compares == "category":
         import numpy as np
