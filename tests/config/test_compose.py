@@ -4,6 +4,7 @@ import json
 from functools import cache
 
 import pytest
+from conftest import EXHAUSTIVE
 from hydra.errors import ConfigCompositionException
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -50,7 +51,7 @@ def text(value):
 
 @settings(
     deadline=None,
-    max_examples=30,
+    max_examples=100 if EXHAUSTIVE else 12,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -90,7 +91,7 @@ def test_setting_values_on_a_copy_equals_composing_anew(composer, data):
     assert quick.fingerprint == slow.fingerprint
 
 
-@settings(deadline=None, max_examples=40, phases=[Phase.generate])
+@settings(deadline=None, max_examples=100 if EXHAUSTIVE else 15, phases=[Phase.generate])
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -1,8 +1,12 @@
-"""What a window finds, and how often it is wrong: 200 clean windows, and planted shifts over 100 seeds each."""
+"""What a window finds, and how often it is wrong: clean windows, and planted shifts over many seeds each.
+
+`RUNTREE_TESTS=all` takes 200 windows and 100 seeds; benchmarks/watching.py does it with segments and stream tests.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import EXHAUSTIVE
 
 from runtree.contract.predictions import Predictions
 from runtree.monitoring.detectors import BUILTIN
@@ -17,7 +21,8 @@ OF_COLUMNS = [chosen for chosen in DETECTORS if chosen.detector.name != "classif
 OF_SEGMENTS = [chosen for chosen in DETECTORS if chosen.detector.name in ("ks", "missing")]
 ACCURACY = next(metric for metric in METRICS if metric.name == "balanced_accuracy")
 BUDGET = 0.05
-SEEDS = 100
+SEEDS = 100 if EXHAUSTIVE else 40
+CLEAN = 200 if EXHAUSTIVE else 60
 
 
 def rows(count, rng, shift=""):
@@ -57,10 +62,10 @@ def gets_worse(reference, window):
 
 def test_clean_windows_raise_no_more_alarms_than_the_budget_allows():
     alarms = 0
-    for seed in range(200):
+    for seed in range(CLEAN):
         (reference, held_out), (window, predictions) = sides(seed)
         alarms += drifts(reference, window, DETECTORS) or gets_worse(held_out, predictions)
-    assert alarms <= BUDGET * 200
+    assert alarms <= BUDGET * CLEAN
 
 
 # the smallest share of 100 windows of 200 rows, beside a reference of 400 rows, in which the shift is found
