@@ -138,6 +138,7 @@ def rows_plot(windows: Sequence[Content]) -> DrawnPlot | None:
     axes.bar(places, rows, color="#9CC5E2", width=0.7, label="rows")
     if any(labelled):
         axes.bar(places, labelled, color=BLUE, width=0.4, label="with a label")
+        axes.set_ylim(top=1.35 * max(rows))  # room for the legend above the bars
     data = {
         "title": "Volume",
         "says": "Rows of each window.",
