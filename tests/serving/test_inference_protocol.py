@@ -1,5 +1,7 @@
 """The Open Inference Protocol: the requests of its clients, and what does not fit."""
 
+import json
+
 import pytest
 
 pytest.importorskip("fastapi", reason="serving needs the extra serve")
@@ -9,6 +11,7 @@ import pandas as pd
 from runtree.preprocess.numeric import ImputeScale
 from serving_models import ask, customers, served
 
+HEADER = b"inference-header-content-length"
 COLUMNS = {"age": ("FP32", [30, 60.5]), "income": ("FP64", [2000.0, 3000.0])}
 COLUMNS |= {"city": ("BYTES", ["Ulm", "Bonn"]), "member": ("BOOL", [True, False])}
 
@@ -82,10 +85,38 @@ def test_a_matrix_is_the_columns_of_a_model_of_numbers(numbers, model):
         (request(income=("FP32", [1, "x"])), "row 1: field 'income': a number is expected, not the text 'x'"),
         ({**request(), "outputs": [{"name": []}]}, "the model has no output"),
         ({**request(), "outputs": [{"name": "embedding"}]}, "the model has no output 'embedding'"),
-        ({"inputs": [{"name": "age", "shape": [1], "datatype": "FP32"}]}, "binary data is not supported"),
+        ({"inputs": [{"name": "age", "shape": [1], "datatype": "FP32"}]}, "it has no data"),
         ({"inputs": [{"name": "age", "shape": [-1], "datatype": "FP32", "data": []}]}, "one or two whole numbers"),
     ],
 )
 def test_what_does_not_fit_is_told(model, document, says):
     said = ask(model, "/v2/models/churn/infer", document)
+    assert said.status == 400 and says in said.content["error"]
+
+
+def binary(tensors, content, length=None):
+    head = json.dumps({"inputs": tensors}).encode()
+    return {"body": head + content, "headers": [(HEADER, str(len(head) if length is None else length).encode())]}
+
+
+AGE = {"name": "age", "shape": [2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}
+CITY = {"name": "city", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 7}}
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        (binary([AGE], b"1234567"), "binary_data_size 8 does not fit the bytes after the JSON"),
+        (binary([AGE], b"123456789"), "1 bytes after the JSON are of no tensor"),
+        (binary([{**AGE, "datatype": "BF16"}], b"12345678"), "no data of the datatype 'BF16'"),
+        (binary([CITY], b"\x04\0\0\0Ulm"), "7 bytes are no data of the datatype 'BYTES'"),
+        (binary([CITY], b"\x03\0\0\0\xff\xff\xff"), "7 bytes are no data of the datatype 'BYTES'"),
+        (binary([{**AGE, "parameters": {"binary_data_size": -1}}], b""), "binary_data_size -1 does not fit"),
+        (binary([AGE], b"12345678", 1000), "'1000' is no length within the body"),
+        (binary([AGE], b"12345678", "-1"), "'-1' is no length within the body"),
+        (binary(1, b"12345678"), "a list of tensors is needed"),
+    ],
+)
+def test_bytes_that_do_not_fit_are_told(model, sent, says):
+    said = ask(model, "/v2/models/churn/infer", **sent)
     assert said.status == 400 and says in said.content["error"]

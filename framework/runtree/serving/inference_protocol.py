@@ -2,11 +2,14 @@
 
 Each column of the model is an input tensor of shape (rows) or (rows, 1); a model of numbers alone also takes one tensor
 of shape (rows, columns). https://github.com/kserve/open-inference-protocol
+Tensors may follow the JSON as bytes, as Triton's client sends them: its extension `binary_tensor_data`.
 """
 
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -19,6 +22,11 @@ FLOATS = frozenset({"FP16", "FP32", "FP64", "BF16"})
 DATATYPES = {"number": "FP64", "boolean": "BOOL", "text": "BYTES", "date": "BYTES", "any": "BYTES"}
 WHOLE = "input"  # the name that is shown for the one tensor of all columns
 MAX_VALUES = 10_000_000
+BINARY_HEADER = "inference-header-content-length"  # the bytes of JSON before those of tensors
+BINARY_TYPES = {"BOOL": "?", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
+BINARY_TYPES |= {
+    f"{sign}INT{bits}": f"<{kind}{bits // 8}" for sign, kind in (("", "i"), ("U", "u")) for bits in (8, 16, 32, 64)
+}
 
 
 class ProtocolError(Exception):
@@ -36,7 +44,8 @@ def protocol_routes(api: Any) -> APIRouter:
     def find(name: str, version: str | None) -> ServedModel:
         model: ServedModel = service.model
         if name != model.name or version not in (None, model.version):
-            raise ProtocolError(f"there is no model {name} {version or ''}; it is {model.name} {model.version}", 404)
+            wanted = f"{name} {version}" if version else name
+            raise ProtocolError(f"there is no model {wanted}; it is {model.name} {model.version}", 404)
         return model
 
     def guarded(work: Any) -> Response:
@@ -55,7 +64,7 @@ def protocol_routes(api: Any) -> APIRouter:
 
     @router.get("")
     async def server() -> Response:
-        return JSONResponse({"name": "runtree", "version": VERSION, "extensions": []})
+        return JSONResponse({"name": "runtree", "version": VERSION, "extensions": ["binary_tensor_data"]})
 
     @router.get("/models/{name}/ready")
     @router.get("/models/{name}/versions/{version}/ready")
@@ -75,7 +84,11 @@ def protocol_routes(api: Any) -> APIRouter:
         async def work(body: bytes, request_id: str) -> tuple[int, Any]:
             try:
                 model = find(name, version)
-                document = read_body(body)
+                length = request.headers.get(BINARY_HEADER)
+                size = _header_size(length, len(body)) if length is not None else len(body)
+                document = read_body(body[:size])
+                if length is not None:
+                    document = with_binary(document, memoryview(body)[size:])
                 records = read_tensors(model.schema, document, service.settings.batch.queue_rows)
                 answer = await service.answer(records, request_id)
                 failed = [place for place, output in enumerate(answer.outputs) if "error" in output]
@@ -159,12 +172,63 @@ def _read_tensor(tensor: Any) -> tuple[str, list[int], list[Any]]:
     if type(kind) is not str or kind not in INTEGERS | FLOATS | {"BOOL", "BYTES"}:
         raise ProtocolError(f"input '{name}': the datatype {str(kind)[:40]!r} is not one of the protocol")
     if "data" not in tensor:
-        raise ProtocolError(f"input '{name}': it has no data; binary data is not supported")
+        raise ProtocolError(f"input '{name}': it has no data")
     data = _flatten(tensor["data"])
+    if kind == "BOOL":  # clients that were generated from the protocol write truth values as numbers
+        data = [bool(value) if type(value) in (int, float) and value in (0, 1) else value for value in data]
     size = shape[0] * (shape[1] if len(shape) == 2 else 1)
     if len(data) != size:
         raise ProtocolError(f"input '{name}': {len(data):,} values, and its shape says {size:,}")
     return name, shape, data
+
+
+def _header_size(text: str, size: int) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > size:
+        raise ProtocolError(f"{BINARY_HEADER}: {text[:40]!r} is no length within the body of {size:,} bytes")
+    return int(text)
+
+
+def with_binary(document: Any, content: memoryview) -> Any:
+    """Return a request with the data of the tensors that follow its JSON as bytes, in the order of its inputs.
+
+    Raises
+    ------
+    ProtocolError
+        The bytes are not those of the tensors.
+    """
+    inputs = document.get("inputs") if type(document) is dict else None
+    if type(inputs) is not list:
+        raise ProtocolError("inputs: a list of tensors is needed")
+    read, place = [], 0
+    for tensor in inputs:
+        parameters = tensor.get("parameters") if type(tensor) is dict else None
+        size = parameters.get("binary_data_size") if type(parameters) is dict else None
+        if size is None:
+            read.append(tensor)
+            continue
+        if type(size) is not int or not 0 <= size <= len(content) - place:
+            raise ProtocolError(f"inputs: binary_data_size {str(size)[:40]} does not fit the bytes after the JSON")
+        read.append({**tensor, "data": _from_bytes(str(tensor.get("datatype")), content[place : place + size])})
+        place += size
+    if place != len(content):
+        raise ProtocolError(f"inputs: {len(content) - place:,} bytes after the JSON are of no tensor")
+    return {**document, "inputs": read}
+
+
+def _from_bytes(kind: str, content: memoryview) -> list[Any]:
+    try:
+        if kind != "BYTES":
+            return list(np.frombuffer(content, dtype=BINARY_TYPES[kind]).tolist())
+        texts, place = [], 0
+        while place < len(content):  # each with its length before it
+            [size] = struct.unpack_from("<I", content, place)
+            if place + 4 + size > len(content):
+                raise ValueError("a text ends after the data")
+            texts.append(str(content[place + 4 : place + 4 + size], "utf-8"))
+            place += 4 + size
+        return texts
+    except (KeyError, ValueError, struct.error):
+        raise ProtocolError(f"inputs: {len(content):,} bytes are no data of the datatype {kind[:40]!r}") from None
 
 
 def _flatten(data: Any) -> list[Any]:

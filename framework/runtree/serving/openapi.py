@@ -128,6 +128,8 @@ def _names(model: ServedModel) -> list[dict[str, Any]]:
 def _inference(model: ServedModel) -> dict[str, Any]:
     """Return the schema of one row as tensors; JSON Schema cannot say that data is as long as the shape."""
     fields = model.schema.document()["properties"]
+    truth = {one.name for one in model.schema.fields if one.type == "boolean"}
+    fields |= {name: {"anyOf": [fields[name], {"enum": [0, 1]}]} for name in truth}
     tensors = [
         _object(
             {
