@@ -1,6 +1,5 @@
 """What every test may use: a folder of its own, and the command line in this process."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
+from exhaustive import EXHAUSTIVE
 from postgresql import postgresql_server  # noqa: F401
 from runtree.cli.main import main
 from runtree.contract import redaction
@@ -16,9 +16,6 @@ from runtree.plugins import rest_idle_threads
 rest_idle_threads()
 settings.register_profile("runtree", deadline=None)  # no test asserts how long something takes
 settings.load_profile("runtree")
-
-# Some matrices of faults are too long for each run of the suite: a part of each runs always, the whole with this.
-EXHAUSTIVE = os.environ.get("RUNTREE_TESTS") == "all"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -4,12 +4,12 @@ import json
 from functools import cache
 
 import pytest
-from conftest import EXHAUSTIVE
 from hydra.errors import ConfigCompositionException
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from exhaustive import EXHAUSTIVE
 from runtree.app import App
 from runtree.config.catalogue import flatten
 from runtree.config.compose import ComposedBase, Composer

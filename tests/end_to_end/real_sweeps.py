@@ -20,12 +20,12 @@ import psutil
 import pytest
 import yaml
 
+from exhaustive import EXHAUSTIVE as EXHAUSTIVE
 from runtree.records.layout import SweepFolder, find_sweep
 from runtree.records.ledger import parse
 
 RUNTREE = [sys.executable, "-c", "from runtree.cli.main import main; main()"]
 MARK = "RUNTREE_TEST_SWEEP"
-EXHAUSTIVE = os.environ.get("RUNTREE_TESTS") == "all"  # every moment of a fault, not one of each kind
 PATIENCE = 120.0  # seconds: how long a test waits for what has to come, on a machine that others use too
 LINE = {"params.x": "interval(0, 1)"}
 # A best that is kept is examined, for some seconds: that has tests of its own.

@@ -55,6 +55,8 @@ def sessions(tmp_path_factory):
         patch.setattr(commands, "shlex", SimpleNamespace(join=join))
         rows = [f"{n % 7},{n * 37 % 11},{'yes' if n * n * 7 % 13 > 6 else 'no'}" for n in range(80)]
         (folder / "a'b c.csv").write_text("\n".join(["x,z,y", *rows]))
+        moved = [f"{n % 7 + 9},{n * 37 % 11},{'yes' if n % 3 else 'no'}" for n in range(80)]
+        (folder / "moved.csv").write_text("\n".join(["x,z,y", *moved]))
         (folder / "conf").mkdir()
         (folder / "conf" / "mine.yaml").write_text("defaults: [config, _self_]\nseed: 5\n")
         for typed, code in SESSIONS:
@@ -90,6 +92,7 @@ SESSIONS = [
     (["show", "my sweep/runs/0001"], 0),
     (["check", "-cn", "mine", *TABLE, "algorithm=knn"], 3),
     (["plan", "-cn", "mine", *TABLE, "algorithm=knn", "algorithm.n_neighbors=1,2"], 0),
+    (["monitor", "best", "--data", "moved.csv", "monitor.window.minimum=40", "--outputs", "else where"], 3),
     (["describe", "algorithm=knn"], 0),
     (["list"], 0),
     (["plugins"], 0),

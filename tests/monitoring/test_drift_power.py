@@ -6,8 +6,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import EXHAUSTIVE
 
+from exhaustive import EXHAUSTIVE
 from runtree.contract.predictions import Predictions
 from runtree.monitoring.detectors import BUILTIN
 from runtree.monitoring.drift import DriftMonitor, WatchedRows

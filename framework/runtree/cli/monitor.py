@@ -11,6 +11,8 @@ from runtree.cli.format import display_path, first_notes, labelled, next_steps, 
 from runtree.cli.tables import print_json, print_table
 from runtree.contract.commands import command
 from runtree.contract.errors import GateError
+from runtree.contract.types import RunRecord
+from runtree.records.commands import run_command, training_command
 
 if TYPE_CHECKING:
     from runtree.app.monitor import MonitorResult
@@ -81,7 +83,7 @@ def monitor_command(
         report = display_path(result.folder.report)
         print_json({"schema": 1, "windows": windows, "notes": list(result.notes), "report": report})
     else:
-        print_windows(result, run)
+        print_windows(result, run, record)
     if result.alarms:
         raised = f"{len(result.alarms)} of {pluralize(len(result.windows), 'window')} raised an alarm"
         raise GateError(raised, f"last: {result.alarms[-1]['window']['name']}: {result.alarms[-1]['alarms'][0]}")
@@ -92,7 +94,7 @@ def folder_of(result: "MonitorResult", window: Mapping[str, Any]) -> Path:
     return result.folder.window(str(window["window"]["name"])).path
 
 
-def print_windows(result: "MonitorResult", run: str) -> None:
+def print_windows(result: "MonitorResult", run: str, record: RunRecord) -> None:
     """Print a line for each window, what each alarm is about, and what to type next."""
     first = result.windows[0]
     reference = first["reference"]
@@ -117,7 +119,7 @@ def print_windows(result: "MonitorResult", run: str) -> None:
     if len(lines) > MAX_ALARMS:
         click.echo(labelled("", f"{len(lines) - MAX_ALARMS} earlier ones are on the page"))
     click.echo(labelled("page", display_path(result.folder.report)))
-    click.echo(next_steps(list(_next(result, run))))
+    click.echo(next_steps(list(_next(result, run, record))))
 
 
 def _table(windows: "tuple[Mapping[str, Any], ...]") -> tuple[list[str], list[list[Any]]]:
@@ -145,16 +147,17 @@ def _table(windows: "tuple[Mapping[str, Any], ...]") -> tuple[list[str], list[li
     return ["window", "rows", *(str(name) for name, shown in shows.items() if shown), *kpis, "state"], rows
 
 
-def _next(result: "MonitorResult", run: str) -> Iterator[str]:
+def _next(result: "MonitorResult", run: str, record: RunRecord) -> Iterator[str]:
     """Yield what to type next: what would tell more, or what mends an alarm."""
     from runtree.monitoring.options import MIN_ROWS
 
     if any(window["state"] == "small" for window in result.windows):
         yield command("monitor", run, "--data", "FILE", f"monitor.window.minimum={MIN_ROWS}")
     if result.alarms:
-        yield command("show", result.alarms[-1]["model"]["run"])
-        yield command("rerun", result.alarms[-1]["model"]["run"], "data.path=NEW_ROWS")
+        yield run_command("show", record)
+        if record.config.get("data.path") is not None:  # a table of one's own, and not one that scikit-learn brings
+            yield training_command(record, "data.path=NEW_ROWS")
     elif not any(window["quality"] for window in result.windows):
         yield command("monitor", run, "--data", "FILE", "--labels", "FILE", "--key", "COLUMN")
     else:
-        yield command("show", result.windows[-1]["model"]["run"])
+        yield run_command("show", record)
