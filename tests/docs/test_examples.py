@@ -135,9 +135,15 @@ def test_an_example_runs(runtree, house, earlier, line):
 
 
 def unexamined(words: list[str], page: str) -> list[str]:
-    """Return what leaves the evaluation out of an example that is not about it."""
+    """Return what makes an example quick: no evaluation and no processes, where it is not about them."""
+    typed = " ".join(words)
     trains = words[0] in ("train", "tune") and not {"--cfg", "--info", "--continue", "-h", "--help"} & set(words)
-    return list(UNEXAMINED) if trains and page not in ABOUT_EVALUATION and "evaluator" not in " ".join(words) else []
+    if not trains:
+        return []
+    examined = page in ABOUT_EVALUATION or "evaluator" in typed
+    sweeps = words[0] == "tune" or "-m" in words
+    alone = ["compute.engine=in_process"] if sweeps and "compute" not in typed and page != "README.md" else []
+    return [*([] if examined else UNEXAMINED), *alone]
 
 
 @pytest.mark.slow
