@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.tables.csv_files import MISSING_WORDS, CsvFormat, Reading, check_format, csv_batches, read_csv
+from runtree.tables import csv_tables
+from runtree.tables.csv_files import MISSING_WORDS, CsvFormat, Reading, check_format
+from runtree.tables.csv_tables import csv_batches, read_csv
 
 
 @pytest.fixture
@@ -100,3 +102,34 @@ def test_a_mark_groups_the_digits_of_all_columns(tmp_path):
     assert frame["b"].tolist() == ["x", "1,257"]
     with pytest.raises(ConfigError, match=r"data\.thousands: '\.' cannot group digits beside the decimal mark '\.'"):
         check_format(CsvFormat(thousands="."))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("sign", ["", '"', "'"])
+@pytest.mark.parametrize("ends_with_a_line", [True, False])
+def test_a_code_is_found_wherever_a_block_of_bytes_ends(tmp_path, monkeypatch, end, sign, ends_with_a_line):
+    file = tmp_path / "t.csv"
+    for cell, is_code in (("0123", True), ("0", False), ("10", False), ("0.5", False), ("01:30", False)):
+        rows = ["7,8", "9,10", f"{sign}{cell}{sign},1", f"5,{sign}{cell}{sign}"]
+        file.write_bytes((end.join(["a,b", *rows]) + end * ends_with_a_line).encode())
+        for size in range(1, 12):
+            monkeypatch.setattr(csv_tables, "SEARCH_BYTES", size)
+            # the end of a block may be that of a field: then the file is parsed to be sure
+            assert csv_tables._may_hold_codes(file, CsvFormat()) or not is_code, (cell, size)
+        monkeypatch.undo()
+        assert csv_tables._may_hold_codes(file, CsvFormat()) is is_code, cell
+
+
+@pytest.mark.parametrize("spare", ["", "\n", " \n", '"two\nlines",1\n', "\r"])
+@pytest.mark.parametrize("rows", [3, 100])
+def test_words_for_missing_are_those_of_the_rows_that_lack_a_value(tmp_path, monkeypatch, spare, rows):
+    # what lies between the rows must not shift the lines that are looked at
+    monkeypatch.setattr(csv_tables, "WORD_ROWS", rows)
+    file = tmp_path / "t.csv"
+    file.write_bytes(f"x,y\n{spare}a,1\nb,2\nNA,3\n,4\nnull,5\n".encode())
+    csv = CsvFormat()
+    frame = csv_tables.read_csv(file, csv, Reading())
+    raw = pd.read_csv(file, dtype="str", keep_default_na=False)["x"][:rows]
+    expected = sorted({"NA", "null"} & set(raw))
+    found = csv_tables.missing_words(file, csv, frame, Reading())
+    assert found == ({"x": expected} if expected else {})

@@ -10,7 +10,8 @@ import pytest
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.tables.csv_files import CsvFormat, Reading, check_format
-from runtree.tables.file_formats import FileOptions, csv_errors, read_files
+from runtree.tables.csv_tables import csv_errors
+from runtree.tables.file_formats import FileOptions, read_files
 from runtree.tables.file_signatures import encoding_of_begin, refuse_other_kind
 from runtree.tables.places import DataFiles
 

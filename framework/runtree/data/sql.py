@@ -11,7 +11,8 @@ from urllib.parse import quote
 from runtree.contract.errors import ConfigError, DataError, MissingError, first_line, unknown
 from runtree.contract.redaction import redact_text, remember_secret
 from runtree.tables.csv_files import check_header
-from runtree.tables.file_formats import Origin, plain_types
+from runtree.tables.file_formats import Origin
+from runtree.tables.typed_files import plain_types
 
 if TYPE_CHECKING:
     import pandas as pd

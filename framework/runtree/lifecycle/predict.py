@@ -23,7 +23,8 @@ from runtree.records.plugin_identity import compare_plugins
 from runtree.records.sealed import SealKey, registered_place, seal_file, unsealed_folder
 from runtree.records.user_code import changed_modules
 from runtree.tables.csv_files import AUTO, CsvFormat, Reading, check_format, find_format
-from runtree.tables.file_formats import FileOptions, choose_kind, csv_errors, file_batches
+from runtree.tables.csv_tables import csv_errors
+from runtree.tables.file_formats import FileOptions, choose_kind, file_batches
 from runtree.tables.file_signatures import refuse_other_kind
 from runtree.tables.places import local_files
 from runtree.training.model_files import compare_libraries

@@ -1,8 +1,8 @@
-"""Reading CSV files: the same values for training and prediction, whatever pandas would guess."""
+"""How text files are written: separator, encoding, decimal mark, words for a missing value; found or given."""
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -11,7 +11,7 @@ from runtree.contract.errors import ConfigError, DataError
 from runtree.tables.file_signatures import encoding_of_begin
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 AUTO = "auto"
 # The words of pandas for a missing value, written out, so that a list of the user's can include them.
@@ -20,16 +20,11 @@ MISSING_WORDS = (
     "NULL", "NaN", "None", "n/a", "nan", "null",
 )  # fmt: skip
 CODE = re.compile(r"0\d+")
-CHUNK_ROWS = 10_000  # read as text at a time
-WORD_ROWS = 100_000  # in which words for a missing value are looked for
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 SEPARATORS = ",;\t|"
 ENCODINGS = ("utf-8", "cp1252", "latin-1")  # tried in this order; the last one reads any bytes
 SAMPLE_BYTES = 64 * 1024  # in which the separator is looked for
 SAMPLE_LINES = 50
-SEARCH_BYTES = 1 << 22  # of a file at a time
-LONGEST_CODE = 256
-GLANCE_ROWS = 100
 FORMAT_KEYS = ("data.separator", "data.decimal", "data.encoding")
 COMMON = ("utf-8", "cp1252", "latin-1", "utf-16", "auto")
 
@@ -201,63 +196,9 @@ def open_bytes(file: Path) -> BinaryIO:
     return content
 
 
-def _packed(file: Path) -> Any:
+def packed(file: Path) -> Any:
     """Return what pandas reads: the name of a file, or an open one where pandas would need another package."""
     return open_bytes(file) if file.suffix in (".zst", ".zip") else file
-
-
-def read_csv(file: Path, csv: CsvFormat, reading: Reading, texts: Collection[str] = ()) -> "pd.DataFrame":
-    """Return all rows. A column of whole numbers of which some begin with 0, as codes do, is kept as text.
-
-    Parameters
-    ----------
-    texts
-        Columns that are text whatever they hold.
-
-    Raises
-    ------
-    ValueError
-        What pandas cannot read: an empty file, one with another separator or encoding.
-    DataError
-        The header names a column twice.
-    """
-    import pandas as pd
-
-    header = read_header(file, csv, "data.path: ")
-    options = csv.options | _missing_options(header, reading)
-    declared = {name for name, kind in reading.types.items() if kind != "number"}
-    as_text = ({*declared, *reading.texts} & {*header}).union(texts)
-    frame: pd.DataFrame = pd.read_csv(_packed(file), dtype=dict.fromkeys(as_text, "str"), **options)
-    codes = code_columns(file, csv, frame)
-    if codes:
-        frame = pd.read_csv(_packed(file), dtype=dict.fromkeys({*as_text, *codes}, "str"), **options)
-    return frame
-
-
-def csv_batches(
-    file: Path, csv: CsvFormat, reading: Reading, texts: Collection[str], size: int
-) -> "Iterator[pd.DataFrame]":
-    """Yield the rows in tables of at most `size`; the columns `texts` are text even where they hold only digits."""
-    import pandas as pd
-
-    header = read_header(file, csv)
-    types = {name: "str" for name in texts if name in header}
-    yield from pd.read_csv(
-        _packed(file), chunksize=size, dtype=types, **csv.options, **_missing_options(header, reading)
-    )
-
-
-def read_header(file: Path, csv: CsvFormat, where: str = "") -> list[str]:
-    """Return the names of the columns; a name that stands twice is refused: pandas would number the second one.
-
-    `where` begins the message of the error.
-    """
-    import pandas as pd
-
-    row = pd.read_csv(_packed(file), header=None, nrows=1, dtype="str", keep_default_na=False, **csv.options)
-    names = [str(name) for name in row.iloc[0]]
-    check_header(names, f"{where}the header of {file}")
-    return names
 
 
 def check_header(names: Sequence[str], header: str) -> None:
@@ -271,86 +212,3 @@ def check_header(names: Sequence[str], header: str) -> None:
 
 def _times(count: int) -> str:
     return "twice" if count == 2 else f"{count} times"
-
-
-def _missing_options(header: Sequence[str], reading: Reading) -> dict[str, Any]:
-    # a category keeps its words: NA may be a country
-    categories = [name for name, kind in reading.types.items() if kind == "category" and name in header]
-    if not categories and reading.missing == (AUTO,):
-        return {}
-    words: Any = reading.words
-    if categories:
-        own = [word for word in reading.missing if word != AUTO]
-        words = {name: ["", *own] if name in categories else words for name in header}
-    return {"na_values": words, "keep_default_na": False}
-
-
-def code_columns(file: Path, csv: CsvFormat, frame: "pd.DataFrame") -> list[str]:
-    """Return the columns that pandas has read as whole numbers, but that have values with leading zeros."""
-    import pandas as pd
-
-    whole = [str(name) for name, column in frame.items() if _holds_whole_numbers(column)]
-    # where the rows have a field more than the header, pandas takes the first one as the index
-    if not whole or not isinstance(frame.index, pd.RangeIndex) or not _may_hold_codes(file, csv):
-        return []
-    found: set[str] = set()
-    for chunk in pd.read_csv(_packed(file), usecols=whole, dtype="str", chunksize=CHUNK_ROWS, **csv.options):
-        found |= {name for name in whole if name not in found and chunk[name].str.fullmatch(CODE.pattern).any()}
-    return sorted(found)
-
-
-def missing_words(file: Path, csv: CsvFormat, frame: "pd.DataFrame", reading: Reading) -> dict[str, list[str]]:
-    """Return, for each column of text, the words such as NA that were taken as missing in the first rows."""
-    import pandas as pd
-
-    texts = [
-        str(name)
-        for name, column in frame.items()
-        # without any value a column of text has no type
-        if column.isna().any() and (pd.api.types.is_string_dtype(column.dtype) or column.isna().all())
-    ]
-    texts = [name for name in texts if reading.types.get(name) != "category"]
-    if not texts or AUTO not in reading.missing or not isinstance(frame.index, pd.RangeIndex):
-        return {}
-    raw = pd.read_csv(_packed(file), usecols=texts, dtype="str", keep_default_na=False, nrows=WORD_ROWS, **csv.options)
-    own = {*reading.missing, ""}
-    found = {name: sorted(set(raw[name].unique()) & set(MISSING_WORDS) - own) for name in texts}
-    return {name: words for name, words in found.items() if words}
-
-
-def _holds_whole_numbers(column: "pd.Series[Any]") -> bool:
-    if column.dtype.kind == "f":  # whole numbers with holes
-        known = column.dropna()
-        # most columns of other numbers show it at once
-        return bool(len(known) and (known[:GLANCE_ROWS] % 1 == 0).all() and (known % 1 == 0).all())
-    return column.dtype.kind in "iu"
-
-
-def _may_hold_codes(file: Path, csv: CsvFormat) -> bool:
-    """Return whether a field of the file is a number with a leading zero; True if that takes more than a search."""
-    # parsing a second time costs as much as the first time; a search in the bytes costs a fraction of it
-    if ",0".encode(csv.encoding) != b",0" or len(csv.separator) != 1:
-        return True
-    mark = csv.separator.encode(csv.encoding)
-    codes = [
-        # a quote alone is found in no time, and most files have none
-        (
-            begin[-1:] if begin[-1:] in b"\"'" else begin + b"0",
-            re.compile(re.escape(begin) + rb"""0\d+["']?(?:%b|[\r\n]|\Z)""" % re.escape(mark)),
-        )
-        for begin in _begins(mark)
-    ]
-    with open_bytes(file) as content:
-        before = b""
-        while block := content.read(SEARCH_BYTES):
-            # a field may begin in one block and end in the next
-            text = before + block
-            if any(hint in text and code.search(text) for hint, code in codes):
-                return True
-            before = block[-LONGEST_CODE:]
-    return False
-
-
-def _begins(mark: bytes) -> list[bytes]:
-    """Return what may stand before the first letter of a field."""
-    return [before + quote for before in (mark, b"\n") for quote in (b"", b'"', b"'")]

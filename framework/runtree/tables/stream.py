@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.tables.csv_files import CsvFormat, Reading, code_columns, find_format
-from runtree.tables.file_formats import FileOptions, Origin, choose_kind, csv_errors, file_batches
+from runtree.tables.csv_files import CsvFormat, Reading, find_format
+from runtree.tables.csv_tables import code_columns, csv_errors
+from runtree.tables.file_formats import FileOptions, Origin, choose_kind, file_batches
 from runtree.tables.places import DataFiles
 from runtree.tables.stacking import check_same_columns
 
