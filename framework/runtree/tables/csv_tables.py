@@ -39,6 +39,7 @@ Array = np.ndarray[Any, Any]
 CHUNK_ROWS = 10_000  # read as text at a time
 WORD_ROWS = 100_000  # in which words for a missing value are looked for
 SEARCH_BYTES = 1 << 20  # of a file at a time: they stay in the cache of the processor
+MAX_LINE_BYTES = 64 << 20  # of the first rows, which are looked at in memory
 LONGEST_CODE = 256
 GLANCE_ROWS = 100
 LINE_END, QUOTES = 10, (34, 39)  # bytes
@@ -227,6 +228,8 @@ def _lines_of(file: Path, csv: CsvFormat, wanted: Array, rows: int) -> bytes | N
     text, count = bytearray(), 0
     with open_bytes(file) as content:
         while count <= len(wanted) and (block := content.read(SEARCH_BYTES)):
+            if len(text) >= MAX_LINE_BYTES:  # long lines: pandas parses them bit by bit
+                return None
             text += block
             count += block.count(b"\n")
     # quoted fields of several lines, and empty lines, which are no rows: they show if the file is here in whole
