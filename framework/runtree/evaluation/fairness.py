@@ -52,9 +52,19 @@ def check_metrics(run: ActiveRun, options: FairnessOptions) -> None:
     MissingError
         fairlearn is not installed.
     """
+    if options.metrics == []:
+        if options.max_gap is not None:
+            raise ConfigError(
+                "evaluator.fairness.max_gap: without metrics there is no gap", f"type: {METRICS_PATH}=auto"
+            )
+        return
     # looked up without importing it: this runs before the fit, and nothing is measured yet
     if find_spec("fairlearn") is None:
-        raise MissingError("evaluator.fairness needs fairlearn", "install it: pip install 'runtree[fairness]'")
+        raise MissingError(
+            "evaluator.fairness needs fairlearn",
+            "install it: pip install 'runtree[fairness]'",
+            f"for the shares of the groups alone, type: {METRICS_PATH}=[]",
+        )
     known = [*(RATES if len(run.data.classes) == 2 else ())]
     known += [name for name, metric in run.catalogue.items() if run.data.task in metric.tasks]
     for name in select_fairness_metrics(run, options.metrics):
@@ -73,8 +83,10 @@ def select_fairness_metrics(run: ActiveRun, option: str | Sequence[str]) -> list
 
 def measure_fairness(context: EvaluationContext) -> list[dict[str, Any]] | None:
     """Return groups and gaps on the test split for each column of `evaluator.fairness.columns`."""
-    columns = context.options.fairness.columns
-    return [_measure_column(context, name) for name in columns] if columns and "test" in context.predictions else None
+    options = context.options.fairness
+    if options.metrics == [] or not options.columns or "test" not in context.predictions:
+        return None
+    return [_measure_column(context, name) for name in options.columns]
 
 
 def _measure_column(context: EvaluationContext, name: str) -> dict[str, Any]:

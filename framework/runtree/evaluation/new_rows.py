@@ -15,8 +15,10 @@ from runtree.evaluation.evaluate import metric_intervals
 from runtree.evaluation.fairness import check_columns, check_metrics, measure_fairness
 from runtree.evaluation.gate import check_condition, check_gate, gate_conditions
 from runtree.evaluation.options import GateOptions
+from runtree.evaluation.representation import measure_representation, representation_findings
 from runtree.training.active_run import ActiveRun
 from runtree.training.decision import DECISION_KEY, read_decision, threshold_objective
+from runtree.training.row_weights import population
 from runtree.training.thresholds import DEFAULT_THRESHOLD, apply_threshold, metric_objective, score_thresholds
 
 if TYPE_CHECKING:
@@ -32,15 +34,19 @@ CLASS_SHARES, MEAN = "class shares of the train split", "mean of the train split
 def make_context(run: ActiveRun, table: Table, predictions: Predictions) -> EvaluationContext:
     """Return the context of a run whose test split are these rows, and which has no other split."""
     import numpy as np
+    import pandas as pd
 
     nobody, rows = np.arange(0), np.arange(len(predictions.y_true))
-    run.data, run.split = table, Split(nobody, nobody, rows, id="")
+    # a file may spell its labels and numbers otherwise than the table of the run
+    values = np.asarray(table.classes, dtype=object)[predictions.y_true] if table.classes else predictions.y_true
+    target = pd.Series(values, table.features.index, name=table.target.name)
+    run.data, run.split = replace(table, target=target), Split(nobody, nobody, rows, id="")
     run.predictions = predictions.frame(rows, SPLIT)
     if table.groups is not None:
         run.metadata["split"] = "group"
     context = make_evaluation_context(run)
-    values = predictions.values(context.metrics)
-    run.metrics = {SPLIT: {name: value for name, value in values.items() if math.isfinite(value)}}
+    scores = predictions.values(context.metrics)
+    run.metrics = {SPLIT: {name: value for name, value in scores.items() if math.isfinite(value)}}
     run.undefined[SPLIT] = {
         metric.name: predictions.undefined_reason(metric)
         for metric in context.metrics
@@ -76,6 +82,7 @@ def evaluate_rows(
         results["baselines"] = [] if trained_target is None else [no_skill_baseline(context, trained_target)]
         results["calibration"] = calibration_curve(context)
         results["threshold"] = threshold_report(context)
+    notes += _add_representation(context)
     notes += _add_fairness(context)
     # last, as it reads the others
     results["benchmark"] = check_gate(with_applicable_gate(context))
@@ -180,10 +187,20 @@ def with_applicable_gate(context: EvaluationContext) -> EvaluationContext:
     return replace(context, options=replace(context.options, benchmark=GateOptions(conditions)))
 
 
+def _add_representation(context: EvaluationContext) -> list[str]:
+    """Measure the shares of groups as the run does; return which groups are under-represented."""
+    try:
+        check_columns(context.run.data, [*context.options.fairness.columns, *population(context.run)])
+        context.results["representation"] = measure_representation(context)
+    except RuntreeError as error:
+        return [f"the shares of groups are not measured: {error.message}"]
+    return [finding.says for finding in representation_findings(context)]
+
+
 def _add_fairness(context: EvaluationContext) -> list[str]:
     """Measure fairness as the run does; return why a gap that is bounded is not known."""
     options = context.options.fairness
-    if not options.columns:
+    if not options.columns or options.metrics == []:
         return []
     try:
         check_columns(context.run.data, options.columns)
