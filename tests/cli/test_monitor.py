@@ -10,6 +10,7 @@ import pytest
 from runtree.cli.main import main
 from runtree.testing.fixtures import UNEXAMINED
 
+OTHER = {"yes": "no", "no": "yes"}
 KPI = "monitor.kpis.share='count(y_pred == yes) / count()'"
 
 
@@ -136,6 +137,9 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
         facts = ({"age": row["age"], "city": row["city"]}, outputs, 0.004, route)
         log.append(LoggedPrediction(f"q{number}", f"2026-11-{1 + number // 110:02d}T10:00:00+00:00", run, "1", *facts))
     log.add_labels({"request_id": f"q{number}", "label": label} for number, label in enumerate(asked["y"][:160]))
+    # a person looked at three answers: one is confirmed, two are changed, of which one has no truth yet
+    decided = {150: asked["y"][150], 151: OTHER[asked["y"][151]], 200: OTHER[asked["y"][200]]}
+    log.add_labels({"request_id": f"q{n}", "label": label, "kind": "override"} for n, label in decided.items())
     log.close()
     said = runtree("monitor", "run", "--json", "monitor.window.every=day", "monitor.kpis.slow='max(seconds)'")
     assert said.code == 3, said
@@ -156,8 +160,18 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
     assert first["figures"]["seconds.p95"] == 0.004 and first["figures"]["labelled"] == 90
     assert {result["column"] for result in first["drift"]} == {"", "age", "prediction", "p_yes", "y"}
     assert "not in the log, and not compared: city" in json.loads(said.out)["notes"]
-    one = runtree("monitor", "run", "--since", "2026-11-02", "--json", "monitor.quality=none")
-    assert [window["rows"] for window in windows_of(one)] == [110]
+    # what people decided is counted, and is no label unless it is asked for; a truth wins
+    yes = int((asked["y"][20:110] == "yes").sum())
+    assert first["overrides"]["by_class"]["yes"] == {"rows": yes, "reviewed": 0, "changed": 0}
+    counts = second["overrides"]
+    assert (counts["reviewed"], counts["changed"], counts["share"]) == (3, 2, 2 / 110)
+    assert sum(part["changed"] for part in counts["by_class"].values()) == 2
+    require = 'monitor.require=["overrides.share < 0.01"]'
+    more = ["monitor.window.minimum=50", "monitor.detectors=none", "monitor.labels=truths_and_overrides", require]
+    one = runtree("monitor", "run", "--since", "2026-11-02", "--json", *more)
+    [window] = windows_of(one)
+    assert (window["rows"], window["labelled"], window["quality"]["metrics"]["accuracy"]) == (110, 51, 50 / 51)
+    assert "require: overrides.share < 0.01; overrides.share is 0.01818" in window["alarms"]
     assert runtree("monitor", "run", "--log", "nowhere").code == 5
     assert "is not a date" in runtree("monitor", "run", "--since", "soon").err
     other = runtree("monitor", "run", "--since", "2026-12-01")

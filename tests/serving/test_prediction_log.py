@@ -66,6 +66,8 @@ def test_what_is_appended_is_read_as_columns_while_it_is_written_and_after(tmp_p
         "outputs.probabilities.no": 0.25,
         "outputs.probabilities.yes": 0.75,
         "label": None,
+        "label_source": None,
+        "override": None,
     }
     assert during[1]["time"].isoformat() == "2026-11-29T10:00:00.500000+00:00"
     assert [file.suffix for file in (tmp_path / "log").iterdir() if file.is_file()] == [".parquet"]

@@ -63,7 +63,7 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
     options = read_options(node)
     detectors = choose_detectors(options, app.plugins.contributions("register_detectors"))
     predictor = replace(app.load_predictor(request.record, request.trusted), refuse=False)
-    rows, notes = read_rows(app, request, own, predictor, trust)
+    rows, notes = read_rows(app, request, own, predictor, trust, options)
     options = replace(options, ignore=[*options.ignore, *rows.absent])
     kpi_rows = rows.for_kpis() if options.kpis else rows.raw
     kpis = parse_kpis(options.kpis, [str(name) for name in kpi_rows.columns])

@@ -15,9 +15,12 @@ from runtree.contract.types import RunRecord
 from runtree.lifecycle.labelled_rows import encode_known, predict_labelled, read_new_rows
 from runtree.lifecycle.predict import Predictor, RowCounts, row_notes
 from runtree.monitoring.drift import WatchedRows
+from runtree.monitoring.options import TRUTHS, MonitorOptions
 from runtree.monitoring.reference import output_columns
 from runtree.records.model_versions import registered_in
-from runtree.records.prediction_reader import read_prediction_log
+from runtree.records.prediction_labels import ANSWERS
+from runtree.records.prediction_reader import OVERRIDE as OVERRIDDEN
+from runtree.records.prediction_reader import TRUTH, read_prediction_log
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 DEFAULT_FOLDER, DEFAULT_LOG = "monitoring", "predictions"
-ANSWERS = ("primary", "canary")  # routes whose answers clients got
 INPUT, PREDICTED, PROBABILITY = "inputs.", "outputs.prediction", "outputs.probabilities."
+OVERRIDE, BY_PEOPLE = "outputs.override", "outputs.by_people"  # what a person decided; whether it is the label
 OF_LOG = ("request_id", "time", "seconds", "route")  # further columns of a log, for windows and KPIs
 
 
@@ -66,7 +69,8 @@ class NewRows:
     """The rows of all windows: as they were read, as the model gets them, and what it predicts of them.
 
     `time` is their time column where the source has one of its own, `absent` are inputs that it does not have;
-    `traffic` are all answers of the model in a log, see `measure_traffic`.
+    `traffic` are all answers of the model in a log, see `measure_traffic`; `overrides` what a person decided instead of
+    each prediction there, as text, None where nobody did.
     """
 
     raw: "pd.DataFrame"
@@ -77,6 +81,7 @@ class NewRows:
     time: str | None = None
     absent: tuple[str, ...] = ()
     traffic: "pd.DataFrame | None" = None
+    overrides: "pd.Series[Any] | None" = None
 
     def watched(self, rows: "Array", columns: Collection[str]) -> WatchedRows:
         """Return some rows, as drift is looked for in them."""
@@ -96,7 +101,12 @@ class NewRows:
 
 
 def read_rows(
-    app: App, request: MonitorRequest, own: Mapping[str, Any], predictor: Predictor, trust: AllowList
+    app: App,
+    request: MonitorRequest,
+    own: Mapping[str, Any],
+    predictor: Predictor,
+    trust: AllowList,
+    options: MonitorOptions,
 ) -> tuple[NewRows, list[str]]:
     """Return the rows of a request, and notes on them.
 
@@ -109,17 +119,20 @@ def read_rows(
     target = str(own["data"]["target"])
     if (request.labels is None) != (request.key is None):
         raise RequestError("--labels and --key belong together", "type: --labels FILE --key COLUMN")
-    config, logged, traffic = dict(own), None, None
+    config, logged, traffic, overrides = dict(own), None, None, None
+    notes: list[str] = []
     if request.file is not None or request.labels is not None:
         file = request.file if request.file is not None else request.labels
         config = with_overrides(app, EvaluationRequest(request.record, file, words, request.trusted), own)
         target = str(config["data"]["target"])
     if request.file is None:
-        logged, traffic = read_log(request, target)
+        logged, traffic = read_log(request, target, options.labels)
+        overrides = logged.pop(OVERRIDE)
         raw = logged
+        if options.labels != TRUTHS and (decided := int(logged.pop(BY_PEOPLE).sum())):
+            notes.append(f"{decided:,} labels are what people decided: they chose the rows, which are no random sample")
     else:
         raw = read_new_rows(config, predictor, trust).reset_index(drop=True)
-    notes = []
     if request.labels is not None and request.key is not None:
         node = {**config["data"], "path": request.labels, "format": "auto", "join": [], "parts": {}}
         truths = read_new_rows({**config, "data": node}, predictor, trust)
@@ -145,11 +158,18 @@ def read_rows(
     predictions = logged_predictions(logged, y_true, predictor.classes)
     raw = raw.drop(columns=[name for name in raw.columns if name.startswith("outputs.")])
     time = "time" if "time" not in predictor.columns else None
-    return NewRows(raw.assign(**numbers), inputs, predictions, labelled, target, time, absent, traffic), notes
+    return NewRows(
+        raw.assign(**numbers), inputs, predictions, labelled, target, time, absent, traffic, overrides
+    ), notes
 
 
-def read_log(request: MonitorRequest, target: str) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Return the answers of the model in a prediction log, with the late truths as the target; and its traffic.
+def read_log(request: MonitorRequest, target: str, labels: str = TRUTHS) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Return the answers of the model in a prediction log, with their labels as the target; and its traffic.
+
+    Parameters
+    ----------
+    labels
+        Whether overrides are labels, too: the option `monitor.labels`.
 
     Raises
     ------
@@ -184,8 +204,12 @@ def read_log(request: MonitorRequest, target: str) -> "tuple[pd.DataFrame, pd.Da
         raise NotFoundError(
             f"{request.log}: no answer of {model} {version or ''}".rstrip(), found and f"it holds {found}"
         )
-    kept = {name: name for name in rows.columns if name in OF_LOG or name.startswith("outputs.")}
-    kept |= {"label": target}
+    if labels == TRUTHS:
+        rows["label"] = rows["label"].where(rows["label_source"] == TRUTH)
+    else:
+        rows[BY_PEOPLE] = rows["label_source"] == OVERRIDDEN
+    kept = {name: name for name in rows.columns if name in (*OF_LOG, BY_PEOPLE) or name.startswith("outputs.")}
+    kept |= {"label": target, "override": OVERRIDE}
     # an input may have the name of a column of the log
     kept |= {name: name.removeprefix(INPUT) for name in rows.columns if name.startswith(INPUT)}
     inputs = {new for old, new in kept.items() if old.startswith(INPUT)}

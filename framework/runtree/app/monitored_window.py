@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.app.monitored_rows import NewRows
 from runtree.contract.expression import Expression, RowsExpression
+from runtree.lifecycle.labelled_rows import encode_known
+from runtree.lifecycle.target import as_text
 from runtree.monitoring.drift import DriftMonitor, DriftResult, segment_texts
 from runtree.monitoring.options import AUTO, NONE, MonitorOptions
 from runtree.monitoring.quality import QualityReference, estimate_quality, measure_quality
@@ -68,6 +70,7 @@ class WindowWatch:
             "traffic": None
             if rows.traffic is None or rows.time is None
             else measure_traffic(rows.traffic, rows.raw[rows.time].iloc[window.rows]),
+            "overrides": count_overrides(rows, window.rows),
         }
         found["figures"] = figures_of(found)
         alarms = [] if small else list(describe_alarms(found))
@@ -98,6 +101,28 @@ class WindowWatch:
                 reference = np.array(cut_blocks(there[name], stream[name]["size"])["means"])
                 sequences[name] = (reference / spread, np.array(means) / spread)
         return stream, sequences
+
+
+def count_overrides(rows: NewRows, chosen: "Array") -> dict[str, Any] | None:
+    """Return how many predictions people have looked at, and how many they changed, by predicted class.
+
+    None for rows that are not of a log.
+    """
+    if rows.overrides is None:
+        return None
+    every, decided = rows.predictions.take(chosen), rows.overrides.iloc[chosen]
+    known = decided.notna().to_numpy()
+    by_class = {}
+    if not every.classes:
+        changed = known & (decided.astype(float).to_numpy() != every.y_pred)
+    else:
+        changed = known & (encode_known(decided, every.classes) != every.y_pred)
+        for code, label in enumerate(every.classes):
+            here = every.y_pred == code
+            counts = {"rows": here, "reviewed": here & known, "changed": here & changed}
+            by_class[as_text(label)] = {name: int(found.sum()) for name, found in counts.items()}
+    reviewed, count = int(known.sum()), int(changed.sum())
+    return {"reviewed": reviewed, "changed": count, "share": count / max(len(chosen), 1), "by_class": by_class}
 
 
 def describe_alarms(found: Mapping[str, Any]) -> Iterator[str]:
@@ -155,6 +180,8 @@ def figures_of(found: Mapping[str, Any]) -> dict[str, float | int | None]:
     if traffic:
         figures |= {f"seconds.{name}": value for name, value in traffic["seconds"].items()}
         figures |= {"errors.rows": traffic["errors"], "errors.share": traffic["errors"] / max(traffic["rows"], 1)}
+    if overrides := found["overrides"]:
+        figures |= {"overrides.rows": overrides["changed"], "overrides.share": overrides["share"]}
     return figures | {f"kpi.{name}": kpi["value"] for name, kpi in found["kpis"].items()}
 
 

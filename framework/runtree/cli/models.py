@@ -1,9 +1,8 @@
 """`runtree models`: registered models, their versions, aliases and history."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +17,8 @@ from runtree.cli.format import (
     trust_option,
     wrapped,
 )
+from runtree.cli.model_options import by_option, find_registry, reason_option, registry_option
+from runtree.cli.model_reviews import override_command
 from runtree.cli.model_tables import (
     LABEL_WIDTH,
     SCHEMA,
@@ -48,28 +49,8 @@ version to another. Wherever a run is expected, `models:/NAME@ALIAS` and `models
   runtree models promote churn@1 champion
   runtree predict models:/churn@champion ROWS.csv -o OUT.csv
   runtree models rollback churn champion --reason 'complaints from the branch in Bern'
+  runtree models override 3f2a-7 --value no --reason 'the customer has called'
 """
-
-
-def registry_option(show: bool = False) -> Callable[[Any], Any]:
-    """Return the option for the folder of registered models. It is valid before and after a subcommand."""
-    return click.option(
-        "--registry",
-        metavar="DIR",
-        help="The folder of the registry. Also: RUNTREE_REGISTRY.  [default: registry]"
-        if show
-        else "The folder of the registry.",
-    )
-
-
-def by_option() -> Callable[[Any], Any]:
-    """Return the option that names who acts."""
-    return click.option("--by", metavar="NAME", help="Who does it.  [default: the user of this process]")
-
-
-def reason_option() -> Callable[[Any], Any]:
-    """Return the option for a reason, which is kept in the history."""
-    return click.option("--reason", metavar="TEXT", default="", help="Why; it is kept in the history.")
 
 
 @click.group("models", help=HELP, invoke_without_command=True)
@@ -79,7 +60,10 @@ def reason_option() -> Callable[[Any], Any]:
 def models_command(context: click.Context, registry: str | None, as_json: bool) -> None:
     # click also calls the group before its subcommand
     if context.invoked_subcommand is None:
-        print_models(_root(context, registry), as_json)
+        print_models(find_registry(context, registry), as_json)
+
+
+models_command.add_command(override_command)
 
 
 @models_command.command("register")
@@ -309,7 +293,7 @@ def show_past(context: click.Context, name: str, date: str, as_json: bool, regis
     """Show versions and aliases of NAME as they were at the end of DATE (2026-11-28, or 2026-11-28T14:30, in UTC)."""
     from runtree.records.model_versions import at_end_of, find_model
 
-    print_model(find_model(_root(context, registry), name, at_end_of(date)), as_json)
+    print_model(find_model(find_registry(context, registry), name, at_end_of(date)), as_json)
 
 
 @models_command.command("verify")
@@ -324,7 +308,7 @@ def verify_models(context: click.Context, name: str | None, head: str | None, re
     from runtree.records.model_versions import find_model, model_folders, read_model
     from runtree.registry.verify import find_audit_faults, find_faults
 
-    root = _root(context, registry)
+    root = find_registry(context, registry)
     if head is not None and name is None:
         raise RequestError(
             "--head: is the seal of one model", f"type: {command('models', 'verify', 'NAME', '--head', head)}"
@@ -340,14 +324,6 @@ def verify_models(context: click.Context, name: str | None, head: str | None, re
     lines = pluralize(sum(len(model.entries) for model in models), "line")
     acts = "" if name else f", {pluralize(len(audited[0]), 'audited act')}"
     click.echo(f"{pluralize(len(models), 'model')}, {versions}, {lines} of history{acts}: all as they were written")
-
-
-def _root(context: click.Context, registry: str | None) -> Path:
-    """Return the registry: `--registry` after the subcommand, else before it, else the default."""
-    from runtree.records.model_versions import registry_root
-
-    name = registry or (context.parent.params.get("registry") if context.parent else None)
-    return Path(name) if name else registry_root()
 
 
 def _score(
@@ -369,13 +345,13 @@ def _registry(context: click.Context, registry: str | None, by: str | None) -> "
     from runtree.plugins import installed_plugins
     from runtree.registry.store import Registry, user_name
 
-    return Registry(_root(context, registry), installed_plugins(), by or user_name())
+    return Registry(find_registry(context, registry), installed_plugins(), by or user_name())
 
 
 def _find(context: click.Context, registry: str | None, name: str) -> "RegisteredModel":
     from runtree.records.model_versions import find_model
 
-    return find_model(_root(context, registry), name)
+    return find_model(find_registry(context, registry), name)
 
 
 def _decide(context: click.Context, registry: str | None, word: str, act: str, by: str | None, reason: str) -> None:

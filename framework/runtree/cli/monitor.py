@@ -8,6 +8,7 @@ import click
 
 from runtree.cli.completion import complete_run
 from runtree.cli.format import display_path, first_notes, labelled, next_steps, outputs_option, pluralize
+from runtree.cli.model_options import log_option
 from runtree.cli.tables import print_json, print_table
 from runtree.contract.commands import command
 from runtree.contract.errors import GateError
@@ -42,9 +43,7 @@ Exit code 3: a window raises an alarm. Without any change, at most 5 % of window
 @click.argument("run", shell_complete=complete_run)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--data", "file", metavar="FILE", help="The rows: a file, a folder, a glob, a URL. [default: the log]")
-@click.option(
-    "--log", default="predictions", show_default=True, metavar="PLACE", help="The prediction log: a folder or URL."
-)
+@log_option()
 @click.option("--since", default="", metavar="DATE", help="Only rows of the log from this moment on, in UTC.")
 @click.option("--labels", metavar="FILE", help="A file with the target, where it came later.")
 @click.option("--key", metavar="COLUMN", help="The column by which labels find their rows.")
@@ -128,6 +127,7 @@ def _table(windows: "tuple[Mapping[str, Any], ...]") -> tuple[list[str], list[li
     shows = {
         "labelled": any(window["labelled"] for window in windows),
         "drifting": any(window["drift"] for window in windows),
+        "overridden": any((window["overrides"] or {}).get("reviewed") for window in windows),
         metric: any(window["quality"] for window in windows),
         f"{metric} estimated": any(window["estimate"] for window in windows),
     }
@@ -138,6 +138,7 @@ def _table(windows: "tuple[Mapping[str, Any], ...]") -> tuple[list[str], list[li
         values = {
             "labelled": window["labelled"],
             "drifting": figures.get("drift.columns"),
+            "overridden": figures.get("overrides.rows"),
             metric: figures.get(f"quality.{metric}"),
             f"{metric} estimated": figures.get(f"estimate.{metric}"),
         }

@@ -3,7 +3,7 @@
 import click
 
 from runtree.cli.format import labelled, next_steps
-from runtree.cli.models import by_option, registry_option
+from runtree.cli.model_options import by_option, registry_option
 
 SCHEMA = 1
 

@@ -13,20 +13,23 @@ from runtree.contract.validation import NAME, unique_by_name
 PERIODS: Mapping[str, str] = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
 AUTO, NONE = "auto", "none"
 QUALITY = (AUTO, "labels", NONE)
+TRUTHS = "truths"
+LABELS = (TRUTHS, "truths_and_overrides")
 STREAMS = ("error", "prediction")  # figures of rows that are tested over time
 MIN_ROWS = 20  # of a window that is tested: the distributions of the tests are those of larger samples
 MAX_SEGMENTS = 10  # values of a column, the most frequent
-FIGURES = ("rows", "labelled", "drift", "quality", "change", "estimate", "seconds", "errors", "kpi")
+FIGURES = ("rows", "labelled", "drift", "quality", "change", "estimate", "seconds", "errors", "kpi", "overrides")
 OF_KIND = {
     "rows": ("",),
     "labelled": ("",),
     "drift": ("columns", "share"),
     "seconds": ("p50", "p95", "p99"),
     "errors": ("rows", "share"),
+    "overrides": ("rows", "share"),
 }
 POSSIBLE = (
     "possible: rows, labelled, drift.columns, drift.share, quality.METRIC, change.METRIC, estimate.METRIC, kpi.NAME, "
-    "seconds.p50, seconds.p95, seconds.p99, errors.rows, errors.share"
+    "seconds.p50, seconds.p95, seconds.p99, errors.rows, errors.share, overrides.rows, overrides.share"
 )
 
 
@@ -53,6 +56,7 @@ class MonitorOptions:
     thresholds: dict[str, float | int] = field(default_factory=dict)
     stream: list[str] = field(default_factory=lambda: list(STREAMS))
     quality: str = AUTO
+    labels: str = TRUTHS
     kpis: dict[str, str] = field(default_factory=dict)
     require: list[str] = field(default_factory=list)
     budget: float = 0.05
@@ -89,6 +93,8 @@ def _check(options: MonitorOptions) -> None:
             raise unknown("figure at monitor.stream:", name, STREAMS, error=ConfigError)
     if options.quality not in QUALITY:
         raise unknown("value at monitor.quality:", options.quality, QUALITY, error=ConfigError)
+    if options.labels not in LABELS:
+        raise unknown("value at monitor.labels:", options.labels, LABELS, error=ConfigError)
     if not 0 < options.budget < 1:
         raise ConfigError(f"monitor.budget must be between 0 and 1, got {options.budget}")
     for name in options.kpis:

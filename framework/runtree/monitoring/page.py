@@ -260,8 +260,13 @@ def _drift_elements(window: Content) -> list[Element]:
 def _quality_elements(window: Content) -> list[Element]:
     quality, estimate = window.get("quality"), window.get("estimate")
     found = quality or estimate
+    overrides = window.get("overrides") or {}
+    people = []
+    if overrides.get("reviewed"):
+        looked, changed = pluralize(int(overrides["reviewed"]), "answer"), f"changed {overrides['changed']:,}"
+        people.append(Paragraph(f"People decided on {looked} and {changed}: {100 * overrides['share']:.2g} % of all."))
     if not found:
-        return [Paragraph("Rows without labels, and no estimate: the quality is not known.")]
+        return [*people, Paragraph("Rows without labels, and no estimate: the quality is not known.")]
     said = (
         f"On {pluralize(int(quality['rows']), 'row')} with a label."
         if quality
@@ -287,6 +292,7 @@ def _quality_elements(window: Content) -> list[Element]:
     marked = frozenset(place for place, part in enumerate((quality or {}).get("segments") or ()) if part["alarm"])
     own = ["segment", "rows", metric_label(found["metric"]), headings[2], headings[3], "note"]
     return [
+        *people,
         Paragraph(said),
         *table_of("Metrics", headings, rows),
         *table_of("Segments", own, parts, numeric=frozenset({1, 2, 4}), marked=marked),

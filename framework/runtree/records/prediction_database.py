@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 INSERTED_ROWS = 5000  # at a time
 FETCHED_ROWS = 10_000
 COLUMNS = ("request_id", "row", "time", "model", "version", "route", "seconds")
+LABEL_COLUMNS = ("request_id", "row", "time", "kind", "label", "reason", "by")
 PARTS = ("inputs", "outputs")  # JSON in one column each, sealed where the log is
 
 
@@ -69,7 +70,14 @@ class PredictionDatabase:
                 column("seconds", sql.Float),
                 *(column(name, text) for name in PARTS),
             ),
-            sql.Table("runtree_labels", meta, *place(), column("label", text), column("by", sql.String(200))),
+            sql.Table(
+                "runtree_labels",
+                meta,
+                *place(),
+                column("kind", sql.String(20)),
+                *(column(name, text) for name in ("label", "reason")),
+                column("by", sql.String(200)),
+            ),
             sql.Table(
                 "runtree_segments",
                 meta,
@@ -114,7 +122,7 @@ class PredictionDatabase:
                 )
                 table = tables[LABELS if is_labels else "predictions"]
                 rows = [
-                    dict(entry, segment=left.name, line=number)
+                    {**{name: entry.get(name) for name in LABEL_COLUMNS}, "segment": left.name, "line": number}
                     if is_labels
                     else _row(entry, left.name, number, left.seal)
                     for number, entry in enumerate(left.entries())
@@ -132,25 +140,34 @@ class PredictionDatabase:
             row = connection.execute(self._sql.select(*sums).where(table.c.kind == "predictions")).one()
         return LogCounts(*map(int, row))
 
-    def entries(self, since: str = "", key: SealKey | None = None) -> Iterator[dict[str, Any]]:
-        """Yield the predictions in the order of their time, each with its last label, or None.
+    def entries(
+        self, since: str = "", key: SealKey | None = None, request_ids: Sequence[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the predictions in the order of their time, each with its last label and override, or None.
 
         Parameters
         ----------
         since
             ISO 8601, UTC.
+        request_ids
+            Those of the requests to find; None for all.
         """
         sql, predictions, labels = self._sql, self._tables["predictions"], self._tables["labels"]
-        label = (
-            sql.select(labels.c.label)
-            .where(labels.c.request_id == predictions.c.request_id, labels.c.row == predictions.c.row)
-            .order_by(labels.c.time.desc(), labels.c.line.desc())
-            .limit(1)
-            .scalar_subquery()
-            .label("label")
-        )
+
+        def last(name: str, condition: Any) -> Any:
+            return (
+                sql.select(labels.c.label)
+                .where(labels.c.request_id == predictions.c.request_id, labels.c.row == predictions.c.row, condition)
+                .order_by(labels.c.time.desc(), labels.c.line.desc())
+                .limit(1)
+                .scalar_subquery()
+                .label(name)
+            )
+
+        found = [last("label", labels.c.kind.is_(None)), last("override", labels.c.kind.is_not(None))]
         seals: dict[str, Seal | None] = {}
-        query = sql.select(predictions, label).where(predictions.c.time >= since).order_by(predictions.c.time)
+        query = sql.select(predictions, *found).where(predictions.c.time >= since).order_by(predictions.c.time)
+        query = query if request_ids is None else query.where(predictions.c.request_id.in_(request_ids))
         with self._engine.connect() as connection:
             rows = connection.execution_options(yield_per=FETCHED_ROWS).execute(query)
             for row in rows.mappings():
@@ -194,5 +211,4 @@ def _entry(row: Mapping[str, Any], seal: Seal | None, place: str) -> dict[str, A
         if part == "inputs" and "_hash" in values:
             entry["inputs_hash"] = values.pop("_hash")
         entry |= {f"{part}.{name}": value for name, value in values.items()}
-    entry["label"] = row["label"]
-    return entry
+    return entry | {"label": row["label"], "override": row["override"]}

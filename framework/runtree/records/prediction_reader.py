@@ -31,10 +31,13 @@ if TYPE_CHECKING:
 BATCH_ROWS = 65_536
 KEY = ("request_id", "row")
 KEEP_LAST = (
-    "insert into labels values (?, ?, ?, ?) on conflict do update set label = excluded.label, time = excluded.time"
+    "insert into labels values (?, ?, ?, ?, ?) on conflict do update set label = excluded.label, time = excluded.time"
     " where excluded.time >= time"
 )
-LOOKED_UP = "select asked.number, labels.label from asked join labels using (request_id, row)"
+LOOKED_UP = "select asked.number, labels.label, labels.kind from asked join labels using (request_id, row)"
+OVERRIDE = "override"  # the kind of a label that a reviewer gave; a late truth has none
+TRUTH = "truth"
+JOINED = ("label", "label_source", "override")
 
 
 def read_prediction_log(
@@ -43,9 +46,12 @@ def read_prediction_log(
     since: str = "",
     key: SealKey | None = None,
     batch_rows: int = BATCH_ROWS,
+    request_ids: Sequence[str] | None = None,
 ) -> Iterator["pa.RecordBatch"]:
     """Yield the predictions of a log, each with its `label` (a text; null where none came).
 
+    A label is the late truth, else what a reviewer overrode the prediction with: `label_source` is "truth" or
+    "override", and `override` holds the reviewer's value also where a truth came.
     A column that is not in all files is null where it is missing; one of several types is text. Rows of one process are
     in the order of their time.
 
@@ -59,6 +65,8 @@ def read_prediction_log(
         ISO 8601, UTC: earlier predictions are left out.
     key
         Of a sealed log; None for one that the environment holds.
+    request_ids
+        Those of the requests to find; None for all.
 
     Raises
     ------
@@ -68,7 +76,7 @@ def read_prediction_log(
         A file is sealed with another key, or was changed.
     """
     if "://" in str(place):
-        yield from _from_database(str(place), columns, since, key, batch_rows)
+        yield from _from_database(str(place), columns, since, key, batch_rows, request_ids)
         return
     folder = Path(place)
     if not folder.is_dir():
@@ -78,7 +86,7 @@ def read_prediction_log(
     with tempfile.TemporaryDirectory(prefix="runtree-") as place_of_labels:
         labels = _Labels(Path(place_of_labels) / "labels.db", folder / LABELS, key)
         for source in _sources(folder, key):
-            for batch in _batches(source, schema, wanted, since, batch_rows):
+            for batch in _batches(source, schema, wanted, since, batch_rows, request_ids):
                 joined = labels.join(batch)
                 names = joined.schema.names if columns is None else [n for n in joined.schema.names if n in columns]
                 yield joined.select(names if columns is None or "label" in names else [*names, "label"])
@@ -120,14 +128,22 @@ def _schema(sources: Iterator[Any]) -> "pa.Schema":
 
 
 def _batches(
-    source: Any, schema: "pa.Schema", wanted: Collection[str] | None, since: str, rows: int
+    source: Any,
+    schema: "pa.Schema",
+    wanted: Collection[str] | None,
+    since: str,
+    rows: int,
+    request_ids: Sequence[str] | None = None,
 ) -> Iterator["pa.RecordBatch"]:
     import pyarrow as pa
     import pyarrow.compute as pc
     from pyarrow import parquet
 
+    asked = None if request_ids is None else pc.field("request_id").isin(list(request_ids))
     if isinstance(source, pa.Table):
-        found = source.to_batches(max_chunksize=rows)
+        found = (source if asked is None else source.filter(asked)).to_batches(max_chunksize=rows)
+    elif asked is not None:  # row groups without such an id are passed over
+        found = parquet.read_table(source, filters=asked).to_batches(max_chunksize=rows)
     else:
         file = parquet.ParquetFile(source)
         names = [name for name in file.schema_arrow.names if wanted is None or name in wanted]
@@ -159,37 +175,47 @@ class _Labels:
         self._database = sqlite3.connect(file)
         self._database.executescript(
             "pragma journal_mode=off; pragma synchronous=off;"
-            "create table labels (request_id text, row int, label text, time int, primary key (request_id, row))"
-            " without rowid;"
+            "create table labels (request_id text, row int, kind text, label text, time int,"
+            " primary key (request_id, row, kind)) without rowid;"
             "create temp table asked (number int, request_id text, row int);"
         )
         self.any = False
         for source in _sources(folder, key) if folder.is_dir() else ():
-            for batch in _batches(source, _schema(iter([source])), (*KEY, "label", "time"), "", BATCH_ROWS):
+            for batch in _batches(source, _schema(iter([source])), (*KEY, "kind", "label", "time"), "", BATCH_ROWS):
                 times = batch.column("time").cast("int64").to_pylist()
-                values = zip(*(batch.column(name).to_pylist() for name in (*KEY, "label")), times, strict=True)
+                kinds = batch.column("kind").to_pylist() if "kind" in batch.schema.names else [None] * len(batch)
+                ids, rows, labels = (batch.column(name).to_pylist() for name in (*KEY, "label"))
+                values = zip(ids, rows, (kind or TRUTH for kind in kinds), labels, times, strict=True)
                 self._database.executemany(KEEP_LAST, values)
                 self.any = True
 
     def join(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
-        """Return a batch with a column for the labels."""
+        """Return a batch with columns for the labels."""
         import pyarrow as pa
 
-        found: list[str | None] = [None] * len(batch)
+        found: dict[str, list[str | None]] = {kind: [None] * len(batch) for kind in (TRUTH, OVERRIDE)}
         if self.any:
             ids, rows = (batch.column(name).to_pylist() for name in KEY)
             self._database.execute("delete from asked")
             self._database.executemany(
-                "insert into asked values (?, ?, ?)", zip(range(len(found)), ids, rows, strict=True)
+                "insert into asked values (?, ?, ?)", zip(range(len(batch)), ids, rows, strict=True)
             )
-            for number, label in self._database.execute(LOOKED_UP):
-                found[number] = plain_label(label)
-        fields = [*batch.schema, pa.field("label", pa.string())]
-        return pa.RecordBatch.from_arrays([*batch.columns, pa.array(found, pa.string())], schema=pa.schema(fields))
+            for number, label, kind in self._database.execute(LOOKED_UP):
+                found[kind][number] = plain_label(label)
+        joined = [offered_label(*pair) for pair in zip(found[TRUTH], found[OVERRIDE], strict=True)]
+        arrays = [pa.array(list(values), pa.string()) for values in zip(*joined, strict=True)]
+        schema = pa.schema([*batch.schema, *(pa.field(name, pa.string()) for name in JOINED)])
+        return pa.RecordBatch.from_arrays([*batch.columns, *arrays], schema=schema)
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def offered_label(truth: str | None, override: str | None) -> tuple[str | None, str | None, str | None]:
+    """Return the values of the columns `label`, `label_source` and `override`: a truth wins over a reviewer."""
+    source = TRUTH if truth is not None else OVERRIDE if override is not None else None
+    return (truth if truth is not None else override), source, override
 
 
 def plain_label(text: str | None) -> str | None:
@@ -199,13 +225,18 @@ def plain_label(text: str | None) -> str | None:
 
 
 def _from_database(
-    url: str, columns: Collection[str] | None, since: str, key: SealKey | None, batch_rows: int
+    url: str,
+    columns: Collection[str] | None,
+    since: str,
+    key: SealKey | None,
+    batch_rows: int,
+    request_ids: Sequence[str] | None,
 ) -> Iterator["pa.RecordBatch"]:
 
     from runtree.records.prediction_database import PredictionDatabase
 
     database = PredictionDatabase(url)
-    entries = database.entries(_moment(since).astimezone(UTC).isoformat() if since else "", key)
+    entries = database.entries(_moment(since).astimezone(UTC).isoformat() if since else "", key, request_ids)
     try:
         while part := list(islice(entries, batch_rows)):
             yield _to_batch(part, columns)
@@ -218,7 +249,8 @@ def _to_batch(entries: Sequence[dict[str, Any]], columns: Collection[str] | None
     from runtree.records.prediction_segments import _mixed_table
 
     for entry in entries:
-        entry["label"] = plain_label(entry["label"])
+        found = offered_label(plain_label(entry["label"]), plain_label(entry["override"]))
+        entry.update(zip(JOINED, found, strict=True))
     table = _mixed_table(entries)
     names = [name for name in table.column_names if columns is None or name in (*columns, "label")]
     return table.select(names).combine_chunks().to_batches()[0]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 LINES, ROLLED, COUNTS = ".jsonl", ".parquet", ".counts"
 LABELS = "labels"  # the folder of late truths in that of the predictions
 METADATA = b"runtree"
-TEXTS = ("request_id", "model", "route", "inputs_hash", "label", "by")
+TEXTS = ("request_id", "model", "route", "inputs_hash", "label", "by", "kind", "reason")
 MAX_SEGMENT_BYTES = 2_000_000_000
 COUNTER = struct.Struct("<QQ")
 
@@ -61,8 +61,7 @@ class Segment:
 
     def __init__(self, folder: Path, key: SealKey | None = None, pending: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        # in the order of their beginning, as far as clocks go
-        self.name = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.name = self.new_name()
         self.file = folder / f"{self.name}{LINES}"
         self.lock = Lock()
         self.lines = self.bytes = 0
@@ -77,6 +76,11 @@ class Segment:
             os.write(self._handle, self._seal.header.line)
         # under its name only now that it is held: else another process could take it for one that was left behind
         draft.replace(self.file)
+
+    @staticmethod
+    def new_name() -> str:
+        """Return a name that no other segment has: in the order of their beginning, as far as clocks go."""
+        return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{os.getpid()}-{secrets.token_hex(3)}"
 
     def receive(self, dropped: bool = False) -> None:
         """Count an entry, before it is queued; the caller holds the lock."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from runtree.contract.errors import ConfigError, RuntreeError, first_line
 from runtree.contract.files import create_file, read_regular
-from runtree.records.layout import timestamp
+from runtree.records.prediction_labels import label_lines
 from runtree.records.prediction_segments import LABELS, LogCounts, Segment, dump_entry, roll_left, write_parquet
 from runtree.records.sealed import SealKey
 
@@ -189,21 +189,10 @@ class PredictionLog:
         Parameters
         ----------
         labels
-            Each with `request_id`, `label`, and `row` where the request had several rows.
+            Each with `request_id`, `label`, and `row` where the request had several rows; those of reviewers also with
+            `kind` and `reason`.
         """
-        now = timestamp()
-        lines = [
-            dump_entry(
-                {
-                    "request_id": str(item["request_id"]),
-                    "row": int(item.get("row", 0)),
-                    "label": json.dumps(item["label"]),
-                    "time": now,
-                    "by": by,
-                }
-            )
-            for item in labels
-        ]
+        lines = label_lines(labels, by)
         with self._writing:
             segment = self._labels.segment
             with segment.lock:
