@@ -166,3 +166,13 @@ def test_an_unsealed_copy_takes_no_place(tmp_path, key):
     file = make(tmp_path, b"x", key)
     with pytest.raises(FileExistsError):
         unseal_file(file, tmp_path / "plain", None, key)
+
+
+def test_what_cannot_be_unsealed_is_told_with_what_can(runtree, folder, key):
+    make(folder, b"rows", key).rename("scores.parquet")
+    said = runtree("unseal", "score.parquet")
+    assert (said.code, "did you mean: scores.parquet?" in said.err) == (5, True)
+    said = runtree("unseal", "nosuch/x")
+    assert (said.code, "there is no encrypted file to choose from" in said.err) == (5, True)
+    assert "possible: scores.parquet" in runtree("unseal", ".").err
+    assert (runtree("unseal", "plain").code, runtree("unseal", "plain").err) == (2, "error: plain: is not encrypted\n")

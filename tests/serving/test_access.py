@@ -4,12 +4,20 @@ import asyncio
 import base64
 import json
 import subprocess
+import sys
 
 import pytest
 
 from runtree.contract.errors import ConfigError, NotFoundError, RequestError
 from runtree.records.model_log import AuditFolder, read_log
-from runtree.serving.access import AccessControl, AccessOptions, check_access_options, check_exposure, tls_options
+from runtree.serving.access import (
+    AccessControl,
+    AccessOptions,
+    RateLimit,
+    check_access_options,
+    check_exposure,
+    tls_options,
+)
 from runtree.serving.keys import KeyStore
 
 
@@ -187,6 +195,22 @@ def test_who_asks_too_often_waits_and_others_do_not(store, monkeypatch):
     assert ask(control, "GET", "/v2/health/live")[0] == 200
     now[0] += 0.5
     assert [ask(control)[0] for _ in range(2)] == [200, 429]
+
+
+def test_the_rate_is_that_of_all_processes_together(store, tmp_path):
+    options, file = AccessOptions(rate=0.001, burst=3), tmp_path / "rates"
+    controls = [AccessControl(echo, options, store, rates=file) for _ in range(2)]
+    assert [ask(control)[0] for control in (*controls, *controls)] == [200, 200, 200, 429]
+    other = "import sys, pathlib; from runtree.serving.access import RateLimit as limit; "
+    other += "print([limit(0.001, 3, pathlib.Path(sys.argv[1])).wait(who) > 0 for who in ('10.0.0.1', '10.0.0.2')])"
+    said = subprocess.run([sys.executable, "-c", other, file], capture_output=True, text=True)
+    assert said.stdout == "[True, False]\n", said.stderr
+
+
+def test_clients_with_one_place_take_no_tokens_of_each_other(monkeypatch):
+    monkeypatch.setattr("runtree.serving.access.CLIENTS", 1)
+    limit = RateLimit(0.001, 1)
+    assert [limit.wait(client) > 0 for client in ("a", "a", "b", "b")] == [False, True, False, True]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example.org"])

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 
+import httpx
 import psutil
 import pytest
 
@@ -43,7 +44,7 @@ def test_workers_are_replaced_versions_exchanged_and_the_end_is_in_order(runtree
         assert runtree("models", "register", "latest", "price").code == 0
         if number == 1:
             assert runtree("models", "promote", "price@1", "live").code == 0
-    words = ["models:/price@live", "--port", "0", "--workers", "2", "serve.reload=0.2"]
+    words = ["models:/price@live", "--port", "0", "--workers", "2", "serve.reload=0.2", "serve.grace=3"]
     command = [sys.executable, "-m", "runtree", "serve", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -56,6 +57,10 @@ def test_workers_are_replaced_versions_exchanged_and_the_end_is_in_order(runtree
                     return client.answer([ROW])
             except rt.api.client.ServiceError:
                 return None
+
+        def health():
+            with suppress(httpx.TransportError):
+                return httpx.get(f"{url}/v2/health/ready").status_code
 
         def workers():
             living = []
@@ -81,6 +86,9 @@ def test_workers_are_replaced_versions_exchanged_and_the_end_is_in_order(runtree
         time.sleep(1)
         assert {(ask() or {}).get("version") for _ in range(8)} <= {"2", None}
         process.send_signal(signal.SIGTERM)
+        # what passes requests on sees it, and what comes meanwhile is answered
+        until(lambda: health() == 503)
+        assert ask()["version"] == "2"
         assert process.wait(30) == 0
         assert "version 2 keeps answering" in process.stderr.read()
     finally:

@@ -21,6 +21,7 @@ from runtree.serving.served_model import ServedModel, make_served
 from runtree.serving.server import PatientProtocol, Place
 from runtree.serving.service import Service
 from runtree.serving.settings import PolicyOptions, ServeSettings
+from runtree.serving.telemetry import shared_file
 from runtree.serving.traffic import CANARY, PRIMARY, SHADOW, Target, Traffic
 from runtree.serving.watched import add_watched_route
 
@@ -120,6 +121,7 @@ class ServeRequest:
             KeyStore(registry),
             self.host,
             lambda status: telemetry.request("refused", status, 0.0),
+            shared_file("rates"),
         )
 
     def key(self, service: Service) -> SealKey | None:

@@ -1,5 +1,6 @@
 """`runtree unseal`: a sealed file in plain."""
 
+import os
 from pathlib import Path
 
 import click
@@ -14,11 +15,13 @@ def unseal_command(file: Path, output: Path | None, key: str | None) -> None:
 
     A file that was changed, cut off, or put in the place of another one is refused.
     """
-    from runtree.contract.errors import NotFoundError, RequestError
+    from runtree.contract.errors import NotFoundError, RequestError, unknown
     from runtree.records.sealed import is_sealed, named_key, registered_place, unseal_file
 
     if not file.is_file():
-        raise NotFoundError(f"{file}: no such file")
+        around = [found for found in (file if file.is_dir() else file.parent).glob("*") if os.access(found, os.R_OK)]
+        sealed = [str(found) for found in around if found.is_file() and not found.is_symlink() and is_sealed(found)]
+        raise unknown("encrypted file", str(file), sealed, error=NotFoundError)
     if not is_sealed(file):
         raise RequestError(f"{file}: is not encrypted")
     target = output or file.with_name(f"plain-{file.name}")

@@ -5,13 +5,18 @@ rate, the size of the body. What is refused is answered in JSON: 400, 401, 403, 
 """
 
 import base64
+import fcntl
 import ipaddress
 import math
+import mmap
+import os
 import socket
+import struct
+import tempfile
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +36,16 @@ READ_PATHS = ("/metrics", "/monitor")
 ADMIN_PATHS = ("/refresh",)
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 MAX_DISCARDED_BYTES = 100_000_000  # of a body that is too large; a client reads no answer before it has sent all
-MAX_CLIENTS = 10_000  # whose rates are remembered
+CLIENTS = 2**18  # whose rates are remembered
 KEY_HEADER = b"x-api-key"
+REFUSALS = {
+    400: "The request has no Host header, or several, or a Content-Length that is no number",
+    401: "A key is needed, and there is none, or an unknown one",
+    403: "The role of the key may not do this, or a page of another site asks",
+    413: "The body is too large",
+    421: "The service is not called by this name",
+    429: "Too many requests of this client",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class AccessOptions:
     hosts: Sequence[str] = ()  # names by which clients call it, besides localhost, this machine's name and IP addresses
     open: bool = False  # whether others may reach it without any key
     max_megabytes: Number = 10  # of a body
-    rate: Number | None = None  # requests a second of one key, or of one address without keys; in each process
+    rate: Number | None = None  # requests a second of one key, or of one address without keys; of all processes
     burst: Number | None = None  # at once; null: twice the rate
 
 
@@ -122,6 +135,8 @@ class AccessControl:
     ----------
     on_refusal
         Called with the status of each refused request.
+    rates
+        The file in which the processes of a service count the requests of clients together; None for one process.
     """
 
     def __init__(
@@ -131,12 +146,13 @@ class AccessControl:
         keys: KeyStore,
         host: str = "127.0.0.1",
         on_refusal: Callable[[int], None] = lambda status: None,
+        rates: Path | None = None,
     ) -> None:
         self.app, self.options, self.keys, self.on_refusal = app, options, keys, on_refusal
         self._hosts = {name.lower().encode() for name in (*LOCAL_NAMES, *_own_names(host), *options.hosts)}
         self._limit = round(1_000_000 * options.max_megabytes)
         rate = options.rate
-        self._rates = RateLimit(rate, options.burst or max(1.0, 2 * rate)) if rate else None
+        self._rates = RateLimit(rate, options.burst or max(1.0, 2 * rate), rates) if rate else None
 
     @property
     def service(self) -> Any:
@@ -179,7 +195,7 @@ class AccessControl:
 
     def _check_key(self, scope: Scope, headers: "_Headers") -> ApiKey | None:
         if self.options.open or not self.keys.is_used():
-            if scope["path"] in ADMIN_PATHS:
+            if scope["path"] in ADMIN_PATHS and scope["method"] == "POST":
                 raise Refusal(403, "this needs a key with the role admin, and the service has no keys")
             return None
         text = headers.key
@@ -285,22 +301,39 @@ def _needed_roles(method: str, path: str) -> tuple[str, ...]:
 
 
 class RateLimit:
-    """A bucket of tokens for each client, the least recent of which is forgotten first."""
+    """A bucket of tokens for each client, in memory that all processes of a service have in common.
 
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate, self._burst = float(rate), float(burst)
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # by client: tokens, at this time
+    A client has its place by a hash; one that finds another there begins anew.
+    """
+
+    _BUCKET = struct.Struct("=Qdd")  # client, tokens, at this time of the monotonic clock, which processes share
+
+    def __init__(self, rate: float, burst: float, file: Path | None = None) -> None:
+        self._rate, self._burst, size = float(rate), float(burst), CLIENTS * self._BUCKET.size
+        self._file = os.open(file, os.O_RDWR | os.O_CREAT, 0o600) if file else _nameless_file()
+        os.ftruncate(self._file, size)  # sparse: it takes the room of the clients that came
+        self._memory = mmap.mmap(self._file, size)
 
     def wait(self, client: str) -> float:
         """Take a token and return 0, or return the seconds until there is one."""
-        now = time.monotonic()
-        tokens, at = self._buckets.pop(client, (self._burst, now))
-        tokens = min(self._burst, tokens + (now - at) * self._rate)
-        allowed = tokens >= 1
-        self._buckets[client] = (tokens - allowed, now)
-        if len(self._buckets) > MAX_CLIENTS:
-            self._buckets.popitem(last=False)
+        own = int.from_bytes(blake2b(client.encode(), digest_size=8).digest())
+        place = own % CLIENTS * self._BUCKET.size
+        fcntl.lockf(self._file, fcntl.LOCK_EX, self._BUCKET.size, place)  # of a killed process the kernel lets go
+        try:
+            now = time.monotonic()
+            found, tokens, at = self._BUCKET.unpack_from(self._memory, place)
+            tokens = min(self._burst, tokens + (now - at) * self._rate) if found == own else self._burst
+            allowed = tokens >= 1
+            self._BUCKET.pack_into(self._memory, place, own, tokens - allowed, now)
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, self._BUCKET.size, place)
         return 0.0 if allowed else (1 - tokens) / self._rate
+
+
+def _nameless_file() -> int:
+    handle, name = tempfile.mkstemp()
+    Path(name).unlink()
+    return handle
 
 
 def _own_names(host: str) -> list[str]:

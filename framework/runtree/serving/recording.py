@@ -18,6 +18,7 @@ from runtree.records.layout import timestamp
 from runtree.records.model_log import audit
 from runtree.records.prediction_segments import LogCounts
 from runtree.serving.keys import ApiKey
+from runtree.serving.openapi import TEXT, get, object_schema, takes
 from runtree.serving.prediction_log import LoggedPrediction, PredictionLog
 from runtree.serving.routes import Api, BadRequest, read_body
 from runtree.serving.served_model import Output
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 MAX_LABELS = 10_000  # in one request
 MAX_LABEL_CHARACTERS = 1000
 MAX_ID_CHARACTERS = 200
+MAX_ROW = 2**31 - 1
 FIELD = re.compile(r"field '([^']*)'")  # as errors and warnings of rows begin
 LOGGED: tuple[str, ...] = ("prediction", "probabilities")
 SCALARS = (str, int, float, bool)
@@ -157,15 +159,28 @@ def _label_fault(item: Any) -> str:
         return "expected are request_id, label, and row where the request had several rows"
     if type(item["request_id"]) is not str or not 0 < len(item["request_id"]) <= MAX_ID_CHARACTERS:
         return f"request_id: a text of at most {MAX_ID_CHARACTERS} characters is expected"
-    if type(item.get("row", 0)) is not int or not 0 <= item.get("row", 0) < 2**31:
+    if type(item.get("row", 0)) is not int or not 0 <= item.get("row", 0) <= MAX_ROW:
         return "row: the number of a row is expected, from 0 on"
     if type(item["label"]) not in SCALARS or len(str(item["label"])) > MAX_LABEL_CHARACTERS:
         return f"label: a number or a text of at most {MAX_LABEL_CHARACTERS} characters is expected"
     return ""
 
 
+def _label_schema() -> dict[str, Any]:
+    """Return what `_label_fault` finds in order, as a JSON Schema."""
+    required = {
+        "request_id": TEXT | {"minLength": 1, "maxLength": MAX_ID_CHARACTERS},
+        "label": {"type": ["string", "number", "boolean"], "maxLength": MAX_LABEL_CHARACTERS},
+    }
+    one = object_schema(required, {"row": {"type": "integer", "minimum": 0, "maximum": MAX_ROW}})
+    return object_schema({"labels": {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_LABELS}})
+
+
 def add_record_routes(app: FastAPI, api: Api, recorder: Recorder) -> None:
     """Add `/labels` and `/refresh`."""
+    example = {"labels": [{"request_id": "1", "row": 0, "label": "yes"}]}
+    labelled = get("Send late truths, by request id", "400", "404", "422") | takes(_label_schema(), example)
+    api.paths |= {"/labels": {"post": labelled}, "/refresh": {"post": get("Look at the aliases now")}}
 
     async def respond(request: Request, work: Any) -> Response:
         given = request.headers.get("x-request-id", "").encode()

@@ -105,6 +105,7 @@ class Api:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.paths: dict[str, Any] = {}  # of further routes, as the document describes them
         self._prefix, self._numbers = os.urandom(6).hex(), count(1)
         self._explaining = 0
 
@@ -207,14 +208,18 @@ async def _refuse_type(body: bytes, request_id: str) -> tuple[int, Any]:
 
 
 def _drain_on_signal(service: Service) -> None:
-    """Let the service not be ready from the signal on, while uvicorn waits for open requests."""
-    before = signal.getsignal(signal.SIGTERM)
+    """Let the service not be ready from the signal on, and uvicorn close the port after the grace.
+
+    Whoever passes requests on needs a moment to notice. A second signal, or a fault, waits for nobody.
+    """
+    before, loop = signal.getsignal(signal.SIGTERM), asyncio.get_running_loop()
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         return
 
     def drain(number: int, frame: Any) -> None:
-        service.is_draining = True
-        before(number, frame)
+        grace = 0.0 if service.is_draining or service.fault else float(service.settings.grace)
+        service.drain()
+        loop.call_soon_threadsafe(loop.call_later, grace, before, number, None)
 
     signal.signal(signal.SIGTERM, drain)
 
@@ -222,7 +227,7 @@ def _drain_on_signal(service: Service) -> None:
 def make_app(service: Service, extend: Callable[[FastAPI, Api], None] = lambda app, api: None) -> ASGIApp:
     """Return the ASGI application of a service; it starts and stops the service.
 
-    `extend` adds further routes.
+    `extend` adds further routes, and their description to `Api.paths`.
     """
 
     @asynccontextmanager
@@ -245,8 +250,10 @@ def make_app(service: Service, extend: Callable[[FastAPI, Api], None] = lambda a
         return HTMLResponse(content, headers={"content-security-policy": policy})
 
     @app.get("/openapi.json")
-    async def openapi() -> Response:
-        return Response(_encode(openapi_document(service.model, service.settings)), media_type="application/json")
+    async def openapi(request: Request) -> Response:
+        needs_key = "runtree.key" in request.scope
+        document = openapi_document(service.model, service.settings, api.paths, needs_key)
+        return Response(_encode(document), media_type="application/json")
 
     @app.get("/metrics")
     async def metrics() -> Response:

@@ -98,10 +98,14 @@ class Service:
             self._tasks.append(asyncio.create_task(self.traffic.follow(float(self.settings.reload))))
         self.telemetry.ready.set(1)
 
-    async def stop(self) -> None:
-        """End the tasks and flush the logs; requests have been answered by now."""
+    def drain(self) -> None:
+        """Be not ready any more; requests that come are answered all the same."""
         self.is_draining = True
         self.telemetry.ready.set(0)
+
+    async def stop(self) -> None:
+        """End the tasks and flush the logs; requests have been answered by now."""
+        self.drain()
         for task in self._tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):

@@ -57,6 +57,7 @@ class ServeSettings:
     access: AccessOptions = field(default_factory=AccessOptions)
     encrypt: EncryptOptions = field(default_factory=EncryptOptions)
     reload: Number = 2
+    grace: Number = 1
     drain: Number = 30
     receive: Number = 30
     monitor: str = "monitoring"
@@ -125,7 +126,7 @@ def _check(settings: ServeSettings) -> None:
     for name, value in {**times, "batch.max_rows": batch.max_rows, "batch.queue_rows": batch.queue_rows}.items():
         if value <= 0:
             raise ConfigError(f"{GROUP}.{name}: {value} must be above 0")
-    for name in ("reload", "drain"):
+    for name in ("reload", "grace", "drain"):
         if getattr(settings, name) < 0:
             raise ConfigError(f"{GROUP}.{name}: {getattr(settings, name)} must not be negative")
 

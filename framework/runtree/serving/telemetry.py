@@ -1,6 +1,7 @@
 """What the service counts, as Prometheus reads it; of several processes together."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -9,6 +10,11 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # set before the processes start, where there are several
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+def shared_file(name: str) -> Path | None:
+    """Return the place of a file that the processes of this service have in common; None where there is one process."""
+    return Path(os.environ[FOLDER_VARIABLE], name) if FOLDER_VARIABLE in os.environ else None
 
 
 class Telemetry:

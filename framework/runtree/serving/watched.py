@@ -18,6 +18,7 @@ from runtree.contract.commands import command
 from runtree.contract.files import read_regular
 from runtree.records.layout import MonitorFolder
 from runtree.records.reader import read_json
+from runtree.serving.openapi import get
 from runtree.serving.routes import Api, BadRequest
 from runtree.serving.served_model import ServedModel
 
@@ -90,6 +91,9 @@ def add_watched_route(app: FastAPI, api: Api, place: Path) -> None:
     """Add `/monitor`, and the gauges to `/metrics`."""
     watched = WatchedModel(lambda: api.service.model, place)
     api.service.telemetry.collectors.append(watched)
+    described = get("What was last watched of the model", "404", "422", kinds=("application/json", "text/html"))
+    asked = {"name": "format", "in": "query", "schema": {"enum": list(FORMATS)}}
+    api.paths["/monitor"] = {"get": described | {"parameters": [asked]}}
 
     @app.get("/monitor")
     def monitor(request: Request) -> Response:  # in a thread of FastAPI: it reads files
