@@ -5,6 +5,7 @@ missing, is looked for in its bytes.
 """
 
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Sequence
@@ -38,12 +39,12 @@ Array = np.ndarray[Any, Any]
 
 CHUNK_ROWS = 10_000  # read as text at a time
 WORD_ROWS = 100_000  # in which words for a missing value are looked for
-SEARCH_BYTES = 1 << 20  # of a file at a time: they stay in the cache of the processor
+SEARCH_BYTES = 1 << 16  # of a file at a time: what is made of them stays in the cache of the processor
 MAX_LINE_BYTES = 64 << 20  # of the first rows, which are looked at in memory
 LONGEST_CODE = 256
 GLANCE_ROWS = 100
 LINE_END, QUOTES = 10, (34, 39)  # bytes
-MANY_LINES = (b'"', b"\r", b"\n\n", b"\n ", b"\n\t")  # where a line may not be a row
+NUMBERED = re.compile(r"(.+)\.\d+")  # how pandas calls the second of two columns of one name
 PACKING_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
@@ -64,11 +65,17 @@ def read_csv(file: Path, csv: CsvFormat, reading: Reading, texts: Collection[str
     """
     import pandas as pd
 
-    header = read_header(file, csv, "data.path: ")
+    # most headers need no look of their own: the parsed columns show whether a name was numbered
+    told = bool(reading.types or reading.texts or reading.missing != (AUTO,))
+    header = read_header(file, csv, "data.path: ") if told else []
     options = csv.options | _missing_options(header, reading)
     declared = {name for name, kind in reading.types.items() if kind != "number"}
     as_text = ({*declared, *reading.texts} & {*header}).union(texts)
     frame: pd.DataFrame = pd.read_csv(packed(file), dtype=dict.fromkeys(as_text, "str"), **options)
+    if not told and any(
+        found[1] in frame.columns for name in frame.columns if (found := NUMBERED.fullmatch(str(name)))
+    ):
+        read_header(file, csv, "data.path: ")
     codes = code_columns(file, csv, frame)
     if codes:
         frame = pd.read_csv(packed(file), dtype=dict.fromkeys({*as_text, *codes}, "str"), **options)
@@ -153,28 +160,28 @@ def _may_hold_codes(file: Path, csv: CsvFormat) -> bool:
     # parsing a second time costs as much as the first time; a search in the bytes costs a fraction of it
     if not _is_plain(csv):
         return True
-    mark = ord(csv.separator)
+    mark = csv.separator.encode()
     with open_bytes(file) as content:
         before = b""
         while block := content.read(SEARCH_BYTES):
             # a field may begin in one block and end in the next
             text = before + block
-            if _have_code(np.frombuffer(text + bytes([mark, mark]), dtype=np.uint8), mark):
+            if _have_code(text + 2 * mark, mark[0]):
                 return True
             before = text[-LONGEST_CODE:]
     return False
 
 
-def _have_code(cells: Array, mark: int) -> bool:
-    """Return whether among the bytes of a text, which ends with a separator, a field is a 0 before other digits."""
-    begins = (cells == mark) | (cells == LINE_END)
-    zeros = cells == ord("0")
-    starts = np.flatnonzero(begins[:-1] & zeros[1:]) + 1
+def _have_code(text: bytes, mark: int) -> bool:
+    """Return whether in a text, which ends with two separators, a field is a 0 before other digits."""
+    cells = np.frombuffer(text, dtype=np.uint8)
+    begins = (cells[:-2] == mark) | (cells[:-2] == LINE_END)
+    codes = (cells[1:-1] == ord("0")) & _are_digits(cells[2:])  # and zeros before a digit are rare
+    ends = np.flatnonzero(begins & codes) + 3
     for quote in QUOTES:
-        quoted = cells == quote
-        if quoted.any():  # of most files no field is quoted
-            starts = np.r_[starts, np.flatnonzero(begins[:-2] & quoted[1:-1] & zeros[2:]) + 2]
-    ends = starts[_are_digits(cells[starts + 1])] + 2
+        if bytes([quote]) in text:  # of most files no field is quoted
+            quoted = begins[:-1] & (cells[1:-2] == quote) & codes[1:]
+            ends = np.r_[ends, np.flatnonzero(quoted) + 4]
     while len(ends):
         further = _are_digits(cells[ends])
         last = cells[ends[~further]]
@@ -189,7 +196,7 @@ def _have_code(cells: Array, mark: int) -> bool:
 
 
 def _are_digits(cells: Array) -> Array:
-    digits: Array = (cells >= ord("0")) & (cells <= ord("9"))
+    digits: Array = cells - np.uint8(ord("0")) < 10  # what is below 0 wraps around
     return digits
 
 
@@ -198,51 +205,66 @@ def missing_words(file: Path, csv: CsvFormat, frame: "pd.DataFrame", reading: Re
     import pandas as pd
 
     first = frame.iloc[:WORD_ROWS]
+    lacking = first.isna().any().to_numpy()
     texts = [
         str(name)
-        for name, column in frame.items()
+        for name, column in frame.loc[:, lacking].items()
         # without any value a column of text has no type
-        if first[name].isna().any() and (pd.api.types.is_string_dtype(column.dtype) or column.isna().all())
+        if pd.api.types.is_string_dtype(column.dtype) or column.isna().all()
     ]
     texts = [name for name in texts if reading.types.get(name) != "category"]
     if not texts or AUTO not in reading.missing or not isinstance(frame.index, pd.RangeIndex):
         return {}
-    lines = _lines_of(file, csv, first[texts].isna().any(axis=1).to_numpy(), len(frame))
-    source = packed(file) if lines is None else BytesIO(lines)
-    raw = pd.read_csv(source, usecols=texts, dtype="str", keep_default_na=False, nrows=WORD_ROWS, **csv.options)
+    raw = _rows_as_written(file, csv, first[texts], reading)
+    if raw is None:
+        raw = pd.read_csv(
+            packed(file), usecols=texts, dtype="str", keep_default_na=False, nrows=WORD_ROWS, **csv.options
+        )
     own = {*reading.missing, ""}
     found = {name: sorted(set(raw[name].unique()) & set(MISSING_WORDS) - own) for name in texts}
     return {name: words for name, words in found.items() if words}
 
 
-def _lines_of(file: Path, csv: CsvFormat, wanted: Array, rows: int) -> bytes | None:
-    """Return the header and the lines of the first rows that are wanted; None where a line may not be a row.
+def _rows_as_written(file: Path, csv: CsvFormat, first: "pd.DataFrame", reading: Reading) -> "pd.DataFrame | None":
+    """Return the rows that lack a value, with the words for it; None where the lines of the file are not its rows."""
+    import pandas as pd
 
-    Parameters
-    ----------
-    rows
-        Of the whole file.
-    """
-    if not _is_plain(csv):
+    places = np.flatnonzero(first.isna().any(axis=1).to_numpy())
+    lines = _lines_of(file, places + 1) if _is_plain(csv) else None
+    if lines is None:
         return None
-    text, count = bytearray(), 0
+    try:
+        raw = pd.read_csv(
+            BytesIO(lines), usecols=list(first.columns), dtype="str", keep_default_na=False, **csv.options
+        )
+    except ValueError:  # a part of a field of several lines
+        return None
+    rows = first.iloc[places]
+    if len(raw) != len(rows):
+        return None
+    for name, column in rows.items():
+        known = column.notna().to_numpy()
+        written = raw[name].to_numpy()
+        # quoted fields of several lines and empty lines, which are no rows: then these are others
+        if (written[known] != column.to_numpy()[known]).any() or not raw[name][~known].isin(reading.words).all():
+            return None
+    return raw
+
+
+def _lines_of(file: Path, places: Array) -> bytes | None:
+    """Return the first line of a file, and those at some places, ascending; None if they are too many bytes."""
+    ends, text, count = [np.zeros(1, dtype=np.int64)], bytearray(), 0
     with open_bytes(file) as content:
-        while count <= len(wanted) and (block := content.read(SEARCH_BYTES)):
+        while count <= places[-1] and (block := content.read(SEARCH_BYTES)):
             if len(text) >= MAX_LINE_BYTES:  # long lines: pandas parses them bit by bit
                 return None
+            ends.append(np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == LINE_END) + len(text) + 1)
+            count += len(ends[-1])
             text += block
-            count += block.count(b"\n")
-    # quoted fields of several lines, and empty lines, which are no rows: they show if the file is here in whole
-    doubtful = text[:1].isspace() or any(sign in text for sign in MANY_LINES)
-    if doubtful and (
-        rows > len(wanted) or text.count(b"\r") != text.count(b"\r\n") or count + (not text.endswith(b"\n")) != rows + 1
-    ):
+    starts = np.concatenate([*ends, [len(text)]])
+    if len(starts) < places[-1] + 2:
         return None
-    ends = np.r_[np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == LINE_END) + 1, len(text)]
-    places = np.flatnonzero(wanted)
-    if len(ends) < len(wanted) + 1:
-        return None
-    parts = [text[: ends[0]], *(text[ends[place] : ends[place + 1]] for place in places.tolist())]
+    parts = [text[: starts[1]], *(text[starts[place] : starts[place + 1]] for place in places.tolist())]
     return b"".join(parts)
 
 
