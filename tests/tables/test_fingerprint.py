@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtree.contract.errors import DataError
-from runtree.tables.fingerprint import check_pin, describe_changes, equal_beginning, hash_table, pin_override
+from runtree.tables.fingerprint import (
+    check_pin,
+    describe_changes,
+    equal_beginning,
+    hash_rows,
+    hash_table,
+    pin_override,
+    row_hashes,
+)
+from runtree.tables.strata import repeated_rows
 
 
 def described(frame):
@@ -84,3 +93,16 @@ def test_a_pin_holds_or_is_refused_with_what_changed():
 )
 def test_what_is_typed_to_pin_is_no_number_in_yaml(fingerprint, digits):
     assert pin_override(fingerprint) == f"data.fingerprint={fingerprint[:digits]}"
+
+
+@pytest.mark.parametrize("texts", [["a", None, "bé", "a"], [None, None], [], ["x"] * 3])
+def test_texts_are_hashed_as_pandas_does(texts):
+    column = pd.Series(texts, dtype="str")
+    assert row_hashes(column).tolist() == pd.util.hash_pandas_object(column, index=False).tolist()
+
+
+def test_rows_have_one_hash_where_they_are_equal():
+    frame = pd.DataFrame({"a": [1, 2, 1, 1, 2], "b": ["x", "1", "x", None, "1"], "c": [None, 0.5, None, None, 0.5]})
+    assert repeated_rows(frame).tolist() == [0, 1, 0, 3, 1]
+    swapped = pd.DataFrame({"a": ["x", "y"], "b": ["y", "x"]})
+    assert len(set(hash_rows(swapped))) == 2

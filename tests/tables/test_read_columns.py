@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from runtree.contract.errors import DataError
+from runtree.tables import table
 from runtree.tables.dates import find_format, parse_dates, read_dates
 from runtree.tables.numbers import is_numeric, to_numbers
 from runtree.tables.table import as_table, factorize_texts, pick, sample_evenly, to_texts
@@ -158,3 +159,39 @@ def test_a_sample_is_spread_evenly(rows, kept):
     sample = sample_evenly(pd.Series(range(rows)), 10)
     assert len(sample) == kept
     assert sample.index[0] == 0
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Long columns of two rows, and the columns that were factorised."""
+    seen, factorize = [], table._factorize
+    monkeypatch.setattr(table, "KEPT_ROWS", 2)
+    monkeypatch.setattr(table, "_kept", {})
+    monkeypatch.setattr(table, "_factorize", lambda column: [seen.append(column.name), factorize(column)][1])
+    return seen
+
+
+def test_the_levels_of_a_text_column_are_found_once_while_it_lives(counted):
+    pytest.importorskip("pandas", minversion="3")  # before, texts are no arrays of pyarrow
+    frame = pd.DataFrame({"a": ["x", None, "y", "x"], "b": [1, 2, 3, 3]})
+    first = factorize_texts(frame["a"])
+    others = frame.drop(columns="b").assign(c=1).reset_index(drop=True)
+    again = factorize_texts(others["a"])
+    assert counted == ["a"] and np.array_equal(first[0], again[0]) and first[1] == again[1] == ["x", "y"]
+    assert table.count_distinct(others["a"]) == 2 and table.count_distinct(frame["b"]) == 3
+    again[1].append("mine")
+    assert factorize_texts(frame["a"])[1] == ["x", "y"]
+    # a column that changes is another one
+    frame.loc[0, "a"] = "z"
+    assert factorize_texts(frame["a"])[1] == ["z", "y", "x"]
+    del frame, others
+    assert not table._kept
+
+
+def test_of_many_long_columns_the_levels_of_the_last_are_kept(counted, monkeypatch):
+    pytest.importorskip("pandas", minversion="3")
+    monkeypatch.setattr(table, "KEPT_BYTES", 2 * (4 * 8 + table.TEXT_BYTES))
+    frame = pd.DataFrame({name: [name] * 4 for name in "abc"})
+    for name in ("a", "b", "c", "c", "b", "a"):
+        factorize_texts(frame[name])
+    assert counted == ["a", "b", "c", "a"] and len(table._kept) == 2

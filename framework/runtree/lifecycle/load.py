@@ -231,6 +231,8 @@ def describe_column(name: str, column: "pd.Series[Any]", table: Table) -> dict[s
 
 def describe_content(table: Table) -> dict[str, Any]:
     """Return what `data.json` says about a table before it is split."""
+    from runtree.tables.table import count_distinct
+
     return {
         "name": table.name,
         "rows": row_count(table),
@@ -250,7 +252,7 @@ def describe_content(table: Table) -> dict[str, Any]:
                 "dtype": str(column.dtype),
                 **describe_column(str(name), column, table),
                 "missing": int(column.isna().sum()),
-                "distinct": int(column.nunique()),
+                "distinct": count_distinct(column),
             }
             for name, column in table.features.items()
         ],

@@ -17,7 +17,7 @@ from runtree.contract.errors import ConfigError, DataError, possible
 from runtree.tables.csv_files import CODE
 from runtree.tables.dates import find_format
 from runtree.tables.numbers import is_numeric
-from runtree.tables.table import factorize_texts, sample_evenly
+from runtree.tables.table import count_distinct, factorize_texts, sample_evenly
 
 Kind = Literal["number", "date", "few", "many", "text", "dropped"]
 
@@ -82,7 +82,7 @@ def _as_asked(column: "pd.Series[Any]", max_levels: int, asked: str) -> ColumnTy
         return ColumnType("few" if asked == "one_hot" else "many")
     if _is_constant(column):
         return ColumnType("dropped", "constant")
-    return ColumnType("few" if column.nunique() <= max_levels else "many")
+    return ColumnType("few" if count_distinct(column) <= max_levels else "many")
 
 
 def _not_readable(column: "pd.Series[Any]", asked: str, holds: str) -> DataError:
@@ -121,7 +121,7 @@ def describe_type(column: "pd.Series[Any]", declared: str = "", asked: str = "")
         _, texts = factorize_texts(column)
         if all(text.isdigit() for text in texts) and any(CODE.fullmatch(text) for text in texts):
             return {"type": "code", "why": "digits, some with leading zeros"}
-    return {"type": "category", "why": f"{column.nunique():,} distinct texts"}
+    return {"type": "category", "why": f"{count_distinct(column):,} distinct texts"}
 
 
 def _infer_text(column: "pd.Series[Any]", max_levels: int) -> ColumnType | None:

@@ -104,11 +104,31 @@ def frame_fingerprint(frame: "pd.DataFrame") -> str:
 
 def row_hashes(column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
     """Return a hash of each value; the same wherever and with whatever others it is read."""
-    from pandas.util import hash_pandas_object
+    import numpy as np
+    from pandas.util import hash_array, hash_pandas_object
 
+    from runtree.tables.table import factorize_texts, holds_arrow_texts
+
+    hashes: np.ndarray[Any, Any]
+    if holds_arrow_texts(column):
+        # as pandas does it, but for the distinct values, which are known already
+        positions, texts = factorize_texts(column)
+        hashes = hash_array(np.asarray(texts, dtype=object), categorize=False)
+        return np.append(hashes, np.uint64(MASK)).take(positions)
     # row hashes instead of the values' bytes: text columns hold pointers, whose bytes differ in each process
-    hashes: np.ndarray[Any, Any] = hash_pandas_object(column, index=False).to_numpy()
+    hashes = hash_pandas_object(column, index=False).to_numpy()
     return hashes
+
+
+def hash_rows(frame: "pd.DataFrame") -> "np.ndarray[Any, Any]":
+    """Return a hash of each row, by which equal rows are found; it is kept nowhere."""
+    import numpy as np
+
+    combined = np.zeros(len(frame), dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for _, column in frame.items():
+            combined = (combined ^ row_hashes(column)) * np.uint64(0x9E3779B97F4A7C15)
+    return combined
 
 
 # --- Comparing with an earlier table: what changed shows from the sketches, without the rows of either.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.types import SPLITS
+from runtree.tables.fingerprint import hash_rows
 
 Array = np.ndarray[Any, Any]
 
@@ -44,11 +45,10 @@ MAX_REPEATED = 0.2  # where more rows repeat others, equal rows are what the tab
 
 def repeated_rows(features: pd.DataFrame) -> Array:
     """Return for each row the first row with the same features, of shape (rows,), by 64-bit hashes of the values."""
-    from pandas.util import hash_pandas_object
-
-    hashes = hash_pandas_object(features, index=False).to_numpy()
-    codes, first = pd.factorize(hashes)[0], np.unique(hashes, return_index=True)[1]
-    return np.sort(first)[codes]
+    codes, distinct = pd.factorize(hash_rows(features))
+    first, rows = np.zeros(len(distinct), dtype=np.int64), np.arange(len(codes))
+    first[codes[::-1]] = rows[::-1]  # what is written last stays
+    return first[codes]
 
 
 def keep_together(sides: Array, firsts: Array, stratum: Array, seed: int) -> Array:

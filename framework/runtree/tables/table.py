@@ -4,6 +4,7 @@ In the text form a category is the same whether it came as 3, 3.0 or "3": a chun
 dtype than the train split was.
 """
 
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +15,9 @@ from pandas.api import types
 from runtree.contract.errors import DataError
 
 MAX_LISTED_COLUMNS = 10  # in messages
+KEPT_ROWS = 10_000  # of a column from which on its levels are kept
+KEPT_BYTES = 64 << 20  # of all that is kept
+TEXT_BYTES = 64  # about what a short text of Python takes
 
 Rows = TypeVar("Rows", pd.DataFrame, "pd.Series[Any]")
 
@@ -86,6 +90,11 @@ def distinct_names(names: Iterable[str]) -> "np.ndarray[Any, Any]":
     return np.asarray(list(taken), dtype=object)
 
 
+# Types, hashes and counts of a column of text each begin with its distinct values: they are found once while it lives.
+# Arrays of pyarrow never change, so that the array behind a column stands for its values.
+_kept: "dict[int, tuple[weakref.ref[Any], np.ndarray[Any, Any], list[str]]]" = {}
+
+
 def factorize_texts(column: "pd.Series[Any]") -> "tuple[np.ndarray[Any, Any], list[str]]":
     """Return the distinct values of a column in text form, and for each row the position of its value.
 
@@ -94,10 +103,39 @@ def factorize_texts(column: "pd.Series[Any]") -> "tuple[np.ndarray[Any, Any], li
     Returns
     -------
     positions
-        int64 of shape (rows,), -1 for a missing value.
+        int64 of shape (rows,), -1 for a missing value; not to be written to.
     texts
         The distinct values in order of appearance.
     """
+    values = column.array.__arrow_array__() if len(column) >= KEPT_ROWS and holds_arrow_texts(column) else None
+    if values is None:
+        return _factorize(column)
+    key = id(values)
+    known = _kept.get(key)
+    if known is None:
+        positions, texts = _factorize(column)
+        positions.flags.writeable = False
+        known = _kept[key] = (weakref.ref(values, lambda _: _kept.pop(key, None)), positions, texts)
+        kept = sum(each.nbytes + TEXT_BYTES * len(some) for _, each, some in list(_kept.values()))
+        for oldest in list(_kept):
+            if kept <= KEPT_BYTES:
+                break
+            _, each, some = _kept.pop(oldest, known)
+            kept -= each.nbytes + TEXT_BYTES * len(some)
+    return known[1], list(known[2])
+
+
+def holds_arrow_texts(column: "pd.Series[Any]") -> bool:
+    """Return whether the values of a column are texts in an array of pyarrow."""
+    return isinstance(column.dtype, pd.StringDtype) and column.dtype.storage == "pyarrow"
+
+
+def count_distinct(column: "pd.Series[Any]") -> int:
+    """Return the number of distinct values, without missing ones."""
+    return len(factorize_texts(column)[1]) if holds_arrow_texts(column) else int(column.nunique())
+
+
+def _factorize(column: "pd.Series[Any]") -> "tuple[np.ndarray[Any, Any], list[str]]":
     positions, values = pd.factorize(_hashable(column))
     texts = [as_text(value) for value in np.asarray(values, dtype=object)]
     unique = {text: place for place, text in enumerate(dict.fromkeys(texts))}

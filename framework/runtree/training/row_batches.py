@@ -108,13 +108,14 @@ class RowBatches:
     def _equal_rows(self, start: int, frame: Any, held_out: Any) -> Any:
         """Return the positions of rows with the features of a held-out row; they are sought in the first epoch only."""
         import numpy as np
-        from pandas.util import hash_pandas_object
+
+        from runtree.tables.fingerprint import hash_rows
 
         if start not in self._equal:
             features = self.run.data.features
             if not hasattr(self, "_hashes"):
-                self._hashes = np.unique(hash_pandas_object(features.iloc[held_out], index=False).to_numpy())
-            found = np.isin(hash_pandas_object(frame[list(features.columns)], index=False).to_numpy(), self._hashes)
+                self._hashes = np.unique(hash_rows(features.iloc[held_out]))
+            found = np.isin(hash_rows(frame[list(features.columns)]), self._hashes)
             self._equal[start] = np.flatnonzero(found)
         return self._equal[start]
 
