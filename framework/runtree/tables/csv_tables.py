@@ -234,7 +234,7 @@ def _rows_as_written(file: Path, csv: CsvFormat, first: "pd.DataFrame", reading:
     if lines is None:
         return None
     try:
-        raw = pd.read_csv(
+        raw: pd.DataFrame = pd.read_csv(
             BytesIO(lines), usecols=list(first.columns), dtype="str", keep_default_na=False, **csv.options
         )
     except ValueError:  # a part of a field of several lines
