@@ -136,6 +136,9 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
         route = "shadow" if number < 20 else "primary"
         facts = ({"age": row["age"], "city": row["city"]}, outputs, 0.004, route)
         log.append(LoggedPrediction(f"q{number}", f"2026-11-{1 + number // 110:02d}T10:00:00+00:00", run, "1", *facts))
+    for number, moment in enumerate(("2026-11-01T03:00:00", "2026-11-02T22:00:00", "2026-11-03T01:00:00")):
+        failed = ({"age": 1.0, "city": "a"}, {"error": "no age"}, 0.004, "primary")
+        log.append(LoggedPrediction(f"e{number}", f"{moment}+00:00", run, "1", *failed))
     log.add_labels({"request_id": f"q{number}", "label": label} for number, label in enumerate(asked["y"][:160]))
     # a person looked at three answers: one is confirmed, two are changed, of which one has no truth yet
     decided = {150: asked["y"][150], 151: OTHER[asked["y"][151]], 200: OTHER[asked["y"][200]]}
@@ -143,7 +146,7 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
     log.close()
     said = runtree("monitor", "run", "--json", "monitor.window.every=day", "monitor.kpis.slow='max(seconds)'")
     assert said.code == 3, said
-    first, second = windows_of(said)
+    first, second, third = windows_of(said)
     assert [first["window"]["name"], second["window"]["name"]] == ["2026-11-01", "2026-11-02"]
     # answers that no client got are left out; the last 60 rows have no label yet
     assert (first["rows"], first["labelled"], second["rows"], second["labelled"]) == (90, 90, 110, 50)
@@ -151,12 +154,14 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
     assert first["kpis"]["slow"]["value"] == 0.004
     # answers of every route count as traffic
     assert first["traffic"] == {
-        "rows": 110,
-        "errors": 0,
+        "rows": 111,
+        "errors": 1,
         "seconds": {"p50": 0.004, "p95": 0.004, "p99": 0.004},
-        "routes": {"primary": 90, "shadow": 20},
-        "versions": {"1": 110},
+        "routes": {"primary": 91, "shadow": 20},
+        "versions": {"1": 111},
     }
+    # errors before and after all answers count, and a day of errors alone is a window
+    assert second["traffic"]["errors"] == 1 and (third["rows"], third["traffic"]["errors"]) == (0, 1)
     assert first["figures"]["seconds.p95"] == 0.004 and first["figures"]["labelled"] == 90
     assert {result["column"] for result in first["drift"]} == {"", "age", "prediction", "p_yes", "y"}
     assert "not in the log, and not compared: city" in json.loads(said.out)["notes"]
@@ -169,9 +174,25 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
     require = 'monitor.require=["overrides.share < 0.01"]'
     more = ["monitor.window.minimum=50", "monitor.detectors=none", "monitor.labels=truths_and_overrides", require]
     one = runtree("monitor", "run", "--since", "2026-11-02", "--json", *more)
-    [window] = windows_of(one)
+    window, _ = windows_of(one)
     assert (window["rows"], window["labelled"], window["quality"]["metrics"]["accuracy"]) == (110, 51, 50 / 51)
     assert "require: overrides.share < 0.01; overrides.share is 0.01818" in window["alarms"]
+    one = runtree("monitor", "run", "--since", "2026-11-02", "--json", "monitor.quality=none")
+    assert [window["rows"] for window in windows_of(one)] == [110, 0]
+    second = windows_of(one)[0]
+    # without words a window is a day, and what has not changed is not looked at again
+    found = json.loads((tree / second["folder"] / "monitor.json").read_text())
+    (tree / second["folder"] / "monitor.json").write_text(json.dumps({**found, "alarms": ["kept"]}))
+    again = runtree("monitor", "run", "--since", "2026-11-02", "--json", "monitor.quality=none")
+    kept, newest = windows_of(again)
+    assert kept["alarms"] == ["kept"] and newest["checked"] > kept["checked"] == second["checked"]
+    # a day of which only a part is read keeps its record
+    late = runtree("monitor", "run", "--since", "2026-11-02T12:00", "--json", "monitor.quality=none")
+    assert late.code == 5 and "no answer of" in late.err
+    # a service that only fails has no rows to test, and its errors are to be seen
+    require = ["monitor.window.every=day", 'monitor.require=["errors.share < 0.001","rows > 3"]']
+    failing = windows_of(runtree("monitor", "run", "--json", "monitor.quality=none", *require))
+    assert "errors.share is" in failing[0]["alarms"][-1] and failing[2]["state"] == "small"
     assert runtree("monitor", "run", "--log", "nowhere").code == 5
     assert "is not a date" in runtree("monitor", "run", "--since", "soon").err
     other = runtree("monitor", "run", "--since", "2026-12-01")

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from registered_runs import QuietHooks, write_run
-from runtree.app.report import report_model
+from runtree.app.report import report_model, write_any_report
+from runtree.contract.errors import NotFoundError, RequestError
 from runtree.records.model_versions import find_model
 from runtree.registry.store import Registry
 from runtree.registry.verify import find_faults
@@ -100,3 +101,17 @@ def test_a_log_that_was_changed_is_said_first(registry, tmp_path):
     log = tmp_path / "registry" / "churn" / "log.jsonl"
     log.write_bytes(log.read_bytes().replace(b"checked on October", b"checked on Octobre"))
     assert ">Do not rely on it<" in page("models:/churn/1")
+
+
+def test_results_in_another_folder_are_named_and_a_folder_without_any_is_refused(registry, tmp_path):
+    use(registry, tmp_path)
+    watch(tmp_path, "june", "ok")
+    (tmp_path / "monitoring").rename(tmp_path / "elsewhere")
+    [missing] = report_model("models:/churn", None).missing
+    assert missing.startswith("monitoring/churn: ") and "--monitoring FOLDER" in missing
+    assert report_model("models:/churn", None, tmp_path / "elsewhere").missing == ()
+    assert ">In order<" in (tmp_path / "registry" / "churn" / "report.html").read_text()
+    with pytest.raises(NotFoundError, match="it has no results of churn"):
+        report_model("models:/churn", None, tmp_path / "nowhere")
+    with pytest.raises(RequestError, match="is for the page of a registered model"):
+        write_any_report(tmp_path, "latest", None, tmp_path / "elsewhere")

@@ -1,5 +1,6 @@
 """`runtree monitor`: rows that a model has met, window by window, beside the rows that it was made with."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,23 +9,31 @@ from typing import Any
 from runtree.app.application import App
 from runtree.app.evaluate import set_value
 from runtree.app.explain import read_run_config
-from runtree.app.monitored_rows import MonitorRequest, read_rows
+from runtree.app.monitored_rows import MonitorRequest, NewRows, read_rows
 from runtree.app.monitored_window import WindowWatch
 from runtree.config.provenance import TypedWords
 from runtree.contract.commands import override_key
 from runtree.contract.errors import ConfigError, nearest, unknown
+from runtree.contract.expression import RowsExpression
 from runtree.contract.redaction import redact
 from runtree.contract.types import RunRecord, Task
 from runtree.evaluation.options import IntervalOptions, read_evaluation_options
 from runtree.monitoring.drift import DriftMonitor, segment_texts
-from runtree.monitoring.options import MonitorOptions, choose_detectors, read_options, read_requirements
+from runtree.monitoring.log_windows import cut_log, recorded_windows, utc, utc_values
+from runtree.monitoring.options import (
+    ChosenDetector,
+    MonitorOptions,
+    choose_detectors,
+    read_options,
+    read_requirements,
+)
 from runtree.monitoring.page import read_windows, write_page
 from runtree.monitoring.quality import QualityReference
 from runtree.monitoring.reference import Reference, read_reference
-from runtree.monitoring.windows import cut_windows, parse_kpis
+from runtree.monitoring.windows import Window, cut_windows, parse_kpis, read_window_times
 from runtree.records.layout import MonitorFolder, not_writable_error, timestamp
 from runtree.records.model_versions import registered_in
-from runtree.records.writer import write_json
+from runtree.records.writer import dump_json, write_json
 from runtree.statistics import metrics
 from runtree.tables.fingerprint import frame_fingerprint
 from runtree.tables.places import table_stem
@@ -52,6 +61,8 @@ class MonitorResult:
 def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
     """Compare the rows of a file with those that the model was made with; write a record of each window and the page.
 
+    A window whose rows, labels and options are those of its record is not tested again.
+
     Raises
     ------
     RuntreeError
@@ -70,50 +81,134 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
     for name in options.segments:
         if name not in rows.raw.columns:
             raise unknown("column at monitor.segments:", name, map(str, rows.raw.columns), error=ConfigError)
-    print_of = frame_fingerprint(rows.raw)
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", table_stem(request.file or "log")).strip("-") or "rows"
-    windows = cut_windows(rows.raw, options.window, rows.time or own["data"].get("time"), f"{stem[:60]}-{print_of[:8]}")
-    reference = read_reference(request.record, own, predictor, trust, options)
-    watch = WindowWatch(
-        options,
-        DriftMonitor(
-            reference.rows,
-            reference.kinds,
-            detectors,
-            options.segments,
-            options.window.minimum,
-            reference.usable,
-        ),
-        _quality_reference(app, own, reference, options.segments),
-        kpis,
-        read_requirements(options),
-    )
     shared = {
         "schema": SCHEMA,
         "checked": timestamp(),
         "model": _describe_model(request),
         "data": redact({"path": request.file or request.log, "labels": request.labels}),
-        "fingerprint": print_of,
-        "reference": {"source": reference.source, "rows": reference.count},
-        "hold_out": watch.quality.summary() if watch.quality else {},
         "options": redact(node),
     }
     folder = MonitorFolder(request.output / model_name(request.record))
-    results: list[dict[str, Any]] = []
+    records = read_windows(folder)
+    windows = [own_name(window, shared["model"], records) for window in cut_rows(request, rows, options, own, records)]
+    fingerprints = [fingerprint_window(app, shared, detectors, window, rows) for window in windows]
+    before = {str(one["window"]["name"]): one for one in records}
     new = {window.name for window in windows}
-    kept = [one for one in read_windows(folder) if one["window"]["name"] not in new and of_model(one, shared["model"])]
-    for window in windows:
+    kept = [one for one in records if one["window"]["name"] not in new and of_model(one, shared["model"])]
+    results: list[Mapping[str, Any]] = []
+    watch: WindowWatch | None = None
+    is_changed, facts = False, dict[str, Any]()
+    for window, fingerprint in zip(windows, fingerprints, strict=True):
+        record = before.get(window.name) or {}
+        if is_partial(record, shared, window) or (record.get("fingerprint") == fingerprint and not is_changed):
+            results.append(record)
+            continue
+        if watch is None:  # only now: reading the table of the run takes longer than all else
+            reference = read_reference(request.record, own, predictor, trust, options)
+            watch = _make_watch(app, own, options, detectors, reference, kpis)
+            facts["reference"] = {"source": reference.source, "rows": reference.count}
+            facts["hold_out"] = watch.quality.summary() if watch.quality else {}
+            notes += reference.notes
         earlier = [one for one in kept if str(one["window"]["begin"]) < str(window.begin)] if window.begin else []
-        results.append({**shared, **watch.look(window, rows, kpi_rows, [*earlier, *results])})
+        looks = int((record.get("window") or {}).get("looks") or 0)
+        found = watch.look(window, rows, kpi_rows, [*earlier, *results], looks)
+        results.append({**shared, "fingerprint": fingerprint, **facts, **found})
+        # what is found in a sequence depends on the windows before it, too
+        is_changed = is_changed or record.get("stream") != found["stream"]
+    # the newest says when it was looked at last, also where nothing has changed
+    results[-1] = {**results[-1], "checked": shared["checked"]}
     try:
         for result in results:
-            place = folder.window(str(result["window"]["name"]))
-            place.path.mkdir(parents=True, exist_ok=True)
-            write_json(place.result, result)
+            name = str(result["window"]["name"])
+            if result is not before.get(name):
+                folder.window(name).path.mkdir(parents=True, exist_ok=True)
+                write_json(folder.window(name).result, result)
         write_page(folder)
     except OSError as error:
         raise not_writable_error(folder.path, error) from None
-    return MonitorResult(folder, tuple(results), (*notes, *reference.notes))
+    return MonitorResult(folder, tuple(results), tuple(notes))
+
+
+def _make_watch(
+    app: App,
+    own: Mapping[str, Any],
+    options: MonitorOptions,
+    detectors: Sequence[ChosenDetector],
+    reference: Reference,
+    kpis: Mapping[str, RowsExpression],
+) -> WindowWatch:
+    minimum = options.window.minimum
+    drift = DriftMonitor(reference.rows, reference.kinds, detectors, options.segments, minimum, reference.usable)
+    quality = _quality_reference(app, own, reference, options.segments)
+    return WindowWatch(options, drift, quality, kpis, read_requirements(options))
+
+
+# --- The windows.
+
+
+def cut_rows(
+    request: MonitorRequest,
+    rows: NewRows,
+    options: MonitorOptions,
+    own: Mapping[str, Any],
+    records: Sequence[Mapping[str, Any]],
+) -> list[Window]:
+    """Cut the rows of a file, or those of a log, whose windows go on from the recorded ones."""
+    times = read_window_times(rows.raw, options.window, rows.time) if rows.time else None
+    if times is None or times.dtype.kind != "M" or rows.traffic is None:
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", table_stem(request.file or "log")).strip("-") or "rows"
+        name = f"{stem[:60]}-{frame_fingerprint(rows.raw)[:8]}"
+        return cut_windows(rows.raw, options.window, own["data"].get("time"), name)
+    answered = rows.traffic["time"]
+    is_own = options.window.time in (None, rows.time)
+    recorded = recorded_windows(records, request.record.id, request.log, options.window)
+    windows = cut_log(
+        utc_values(times),
+        utc_values(answered) if is_own else None,
+        options.window,
+        recorded,
+        [str(one["window"]["name"]) for one in records],
+    )
+    if is_own:
+        return windows
+    moments = rows.raw[rows.time]  # by a column of the rows: answers between the first and the last of them
+    spans = [moments.iloc[window.rows] for window in windows]
+    return [
+        replace(window, traffic=answered.between(span.min(), span.max()).to_numpy().nonzero()[0])
+        for window, span in zip(windows, spans, strict=True)
+    ]
+
+
+def own_name(window: Window, model: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Window:
+    """Return a window under a name that no window of another version has."""
+    other = any(one["window"]["name"] == window.name and one["model"]["run"] != model["run"] for one in records)
+    return replace(window, name=f"{window.name}-v{model['version'] or model['run'][-8:]}") if other else window
+
+
+def is_partial(record: Mapping[str, Any], shared: Mapping[str, Any], window: Window) -> bool:
+    """Return whether a window of a log was recorded with earlier rows than are read now: its record is worth more."""
+    same = window.traffic is not None and all(record.get(name) == shared[name] for name in ("options", "data"))
+    begin = (record.get("window") or {}).get("begin")
+    return bool(same and begin and window.begin and utc(begin) < utc(window.begin))
+
+
+def fingerprint_window(
+    app: App,
+    shared: Mapping[str, Any],
+    detectors: Sequence[ChosenDetector],
+    window: Window,
+    rows: NewRows,
+) -> str:
+    """Return a hash of all that the result of a window depends on."""
+    versions = {one.plugin: app.plugins.versions.get(one.plugin) for one in detectors}
+    traffic = None if rows.traffic is None or window.traffic is None else rows.traffic.iloc[window.traffic]
+    facts = [
+        {name: shared[name] for name in ("schema", "model", "data", "options")},
+        [window.closed, versions, frame_fingerprint(rows.raw.iloc[window.rows])],
+        traffic is not None and frame_fingerprint(traffic),
+        rows.overrides is not None and frame_fingerprint(rows.overrides.iloc[window.rows].to_frame()),
+    ]
+    return hashlib.sha256(dump_json(facts)).hexdigest()
 
 
 def model_name(record: RunRecord) -> str:

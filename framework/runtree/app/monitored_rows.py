@@ -1,6 +1,6 @@
 """The rows that are watched: of a file, or of the prediction log of a service; with labels that may come later."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ DEFAULT_FOLDER, DEFAULT_LOG = "monitoring", "predictions"
 INPUT, PREDICTED, PROBABILITY = "inputs.", "outputs.prediction", "outputs.probabilities."
 OVERRIDE, BY_PEOPLE = "outputs.override", "outputs.by_people"  # what a person decided; whether it is the label
 OF_LOG = ("request_id", "time", "seconds", "route")  # further columns of a log, for windows and KPIs
+LOG = "log."  # in front of such a column where an input, or the target, has its name
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class NewRows:
     """The rows of all windows: as they were read, as the model gets them, and what it predicts of them.
 
     `time` is their time column where the source has one of its own, `absent` are inputs that it does not have;
-    `traffic` are all answers of the model in a log, see `measure_traffic`; `overrides` what a person decided instead of
-    each prediction there, as text, None where nobody did.
+    `traffic` are all answers of the model in a log, errors among them, see `measure_traffic`; `overrides` what a person
+    decided instead of each prediction there, as text, None where nobody did.
     """
 
     raw: "pd.DataFrame"
@@ -119,17 +120,16 @@ def read_rows(
     target = str(own["data"]["target"])
     if (request.labels is None) != (request.key is None):
         raise RequestError("--labels and --key belong together", "type: --labels FILE --key COLUMN")
-    config, logged, traffic, overrides = dict(own), None, None, None
+    config, logged, outputs, traffic = dict(own), None, None, None
     notes: list[str] = []
     if request.file is not None or request.labels is not None:
         file = request.file if request.file is not None else request.labels
         config = with_overrides(app, EvaluationRequest(request.record, file, words, request.trusted), own)
         target = str(config["data"]["target"])
     if request.file is None:
-        logged, traffic = read_log(request, target, options.labels)
-        overrides = logged.pop(OVERRIDE)
+        logged, outputs, traffic = read_log(request, target, options.labels)
         raw = logged
-        if options.labels != TRUTHS and (decided := int(logged.pop(BY_PEOPLE).sum())):
+        if options.labels != TRUTHS and (decided := int(outputs[BY_PEOPLE].sum())):
             notes.append(f"{decided:,} labels are what people decided: they chose the rows, which are no random sample")
     else:
         raw = read_new_rows(config, predictor, trust).reset_index(drop=True)
@@ -151,20 +151,22 @@ def read_rows(
     # where every value could be read as a number, the schema has nothing to tell, however the file writes numbers
     read = [name for name in predictor.columns if name in raw.columns and name not in counts.unreadable]
     numbers = {name: inputs[name] for name in read if predictor.columns[name].expects == "number"}
-    if logged is None:
+    if logged is None or outputs is None:
         return NewRows(
             raw.assign(**numbers), inputs, predict_labelled(predictor, inputs, y_true), labelled, target
         ), notes
-    predictions = logged_predictions(logged, y_true, predictor.classes)
-    raw = raw.drop(columns=[name for name in raw.columns if name.startswith("outputs.")])
-    time = "time" if "time" not in predictor.columns else None
+    predictions = logged_predictions(outputs, y_true, predictor.classes)
+    time = f"{LOG}time" if f"{LOG}time" in raw.columns else "time"
+    overrides = outputs[OVERRIDE]
     return NewRows(
         raw.assign(**numbers), inputs, predictions, labelled, target, time, absent, traffic, overrides
     ), notes
 
 
-def read_log(request: MonitorRequest, target: str, labels: str = TRUTHS) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Return the answers of the model in a prediction log, with their labels as the target; and its traffic.
+def read_log(
+    request: MonitorRequest, target: str, labels: str = TRUTHS
+) -> "tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]":
+    """Return the answers of the model in a prediction log, with their labels as the target; its outputs; its traffic.
 
     Parameters
     ----------
@@ -202,19 +204,27 @@ def read_log(request: MonitorRequest, target: str, labels: str = TRUTHS) -> "tup
     if rows.empty:
         found = ", ".join(f"{name} ({count:,} rows)" for name, count in others.items())
         raise NotFoundError(
-            f"{request.log}: no answer of {model} {version or ''}".rstrip(), found and f"it holds {found}"
+            f"{request.log}: no answer of {model} {version or ''}".rstrip(),
+            found and f"it holds {found}",
         )
     if labels == TRUTHS:
         rows["label"] = rows["label"].where(rows["label_source"] == TRUTH)
-    else:
-        rows[BY_PEOPLE] = rows["label_source"] == OVERRIDDEN
-    kept = {name: name for name in rows.columns if name in (*OF_LOG, BY_PEOPLE) or name.startswith("outputs.")}
-    kept |= {"label": target, "override": OVERRIDE}
-    # an input may have the name of a column of the log
-    kept |= {name: name.removeprefix(INPUT) for name in rows.columns if name.startswith(INPUT)}
-    inputs = {new for old, new in kept.items() if old.startswith(INPUT)}
-    rows = rows[[name for name in kept if name not in inputs or name.startswith(INPUT)]]
-    return rows.rename(columns=kept), pd.concat(traffic, ignore_index=True)
+    outputs = rows[[name for name in rows.columns if name.startswith("outputs.")]]
+    outputs = outputs.assign(**{OVERRIDE: rows["override"], BY_PEOPLE: rows["label_source"] == OVERRIDDEN})
+    names = name_log_columns(list(rows.columns), target)
+    return rows[list(names)].rename(columns=names), outputs, pd.concat(traffic, ignore_index=True)
+
+
+def name_log_columns(columns: Sequence[str], target: str) -> dict[str, str]:
+    """Return the columns of a log that rows consist of, each with its name there.
+
+    Inputs and target have the names that the model knows them by. A further column of the log whose name one of them
+    has is named ``log.time``, for example.
+    """
+    names = {name: name.removeprefix(INPUT) for name in columns if name.startswith(INPUT)}
+    names |= {"label": target}
+    taken = set(names.values())
+    return names | {name: f"{LOG}{name}" if name in taken else name for name in columns if name in OF_LOG}
 
 
 def logged_predictions(rows: "pd.DataFrame", y_true: "Array", classes: tuple[Any, ...]) -> Predictions:

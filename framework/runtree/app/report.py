@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from runtree.contract.errors import NotFoundError
+from runtree.contract.errors import NotFoundError, RequestError
 from runtree.contract.model_version import SCHEME, ModelVersion
 from runtree.contract.types import RunRecord
 from runtree.monitoring.page import read_windows
@@ -20,6 +20,7 @@ from runtree.reports.render import render, write_report_elsewhere, write_run_rep
 from runtree.reports.run.content import read_run_content
 
 MONITORING = "monitoring"  # where `runtree monitor` writes, in the folder in which it is typed
+ELSEWHERE = "results of runtree monitor in another folder: --monitoring FOLDER"
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,24 @@ class WrittenReport:
         return self.source.path.name if isinstance(self.source, SweepFolder) else self.source.id
 
 
-def write_any_report(outputs: Path, selector: str, file: Path | None = None) -> WrittenReport:
+def write_any_report(
+    outputs: Path, selector: str, file: Path | None = None, monitoring: Path | None = None
+) -> WrittenReport:
     """Write the report of a run or a sweep into its folder, or to `file`; in that case its folder stays unchanged.
+
+    `monitoring` is the folder with the results of `runtree monitor`, for the page of a model.
 
     Raises
     ------
     NotFoundError
-        The selector means no run and no sweep, or more than one.
+        The selector means no run and no sweep, or more than one; or `monitoring` has no results of the model.
+    RequestError
+        `monitoring` is named for the report of a run or a sweep.
     """
     if selector.startswith(SCHEME):
-        return report_model(selector, file)
+        return report_model(selector, file, monitoring)
+    if monitoring is not None:
+        raise RequestError("--monitoring is for the page of a registered model", "type: runtree report models:/NAME")
     folder = select_reported(outputs, selector)
     return report_sweep(folder, file) if isinstance(folder, SweepFolder) else report_run(folder, file)
 
@@ -105,14 +114,24 @@ def report_run(record: RunRecord, file: Path | None) -> WrittenReport:
     return WrittenReport(folder.report, record, missing)
 
 
-def report_model(reference: str, file: Path | None, monitoring: Path = Path(MONITORING)) -> WrittenReport:
-    """Write the page of a registered model; without an alias or number the champion is in view, else the latest."""
+def report_model(reference: str, file: Path | None, monitoring: Path | None = None) -> WrittenReport:
+    """Write the page of a registered model; without an alias or number the champion is in view, else the latest.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such model, or `monitoring` has no results of it.
+    """
     name, word = parse_reference(reference)
     model = find_model(registry_root(), name)
     version = model.version(word or (CHAMPION if CHAMPION in model.aliases else None))
     content = read_run_content(read_record(RunFolder(version.folder)))
-    watched = MonitorFolder(monitoring / name)
-    page = model_page(model, version, content, read_windows(watched), PlotGallery([watched.plots]))
+    watched = MonitorFolder((monitoring or Path(MONITORING)) / name)
+    windows = read_windows(watched)
+    if monitoring is not None and not windows:
+        raise NotFoundError(f"--monitoring {monitoring}: it has no results of {name}", "see: runtree monitor --help")
+    page = model_page(model, version, content, windows, PlotGallery([watched.plots]))
     # a version never changes, so the page lies beside the versions
     write_text(file or model.folder.report, render(page))
-    return WrittenReport(file or model.folder.report, version)
+    missing = () if windows else (f"{watched.path}: {ELSEWHERE}",)
+    return WrittenReport(file or model.folder.report, version, missing)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_ALARMS = 8  # lines of a window each; all are on the page
 MAX_KPIS = 3  # columns of the table
+DEFAULT_PLACE = Path("monitoring")
 
 HELP = """Watch the model of RUN: compare rows that it has met with those that it was made with.
 
@@ -48,7 +49,7 @@ Exit code 3: a window raises an alarm. Without any change, at most 5 % of window
 @click.option("--labels", metavar="FILE", help="A file with the target, where it came later.")
 @click.option("--key", metavar="COLUMN", help="The column by which labels find their rows.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default="monitoring", show_default=True,
+    "-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_PLACE, show_default=True,
     help="The folder of the results, in which each model has one.",
 )  # fmt: skip
 @click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
@@ -162,3 +163,7 @@ def _next(result: "MonitorResult", run: str, record: RunRecord) -> Iterator[str]
         yield command("monitor", run, "--data", "FILE", "--labels", "FILE", "--key", "COLUMN")
     else:
         yield run_command("show", record)
+    place = result.folder.path.parent
+    if result.windows[0]["model"]["version"] is not None:
+        elsewhere = ["--monitoring", display_path(place)] if place != DEFAULT_PLACE else []
+        yield command("report", f"models:/{result.folder.path.name}", *elsewhere)

@@ -11,21 +11,29 @@ HELP = """Write report.html of a run or a sweep again, from the files in its fol
 
 WHAT is `latest`, `best`, a path, or the beginning of a run's id or a sweep's name. The report names the files that were
 removed or never written. With -o it is written to FILE, and the folder is not changed. `models:/NAME`, also with an
-alias or a number, is a registered model: one page on what it is for, how it does, and who decided what.
+alias or a number, is a registered model: one page on what it is for, how it does, and who decided what. What was
+watched is read from ./monitoring, or from the folder that --monitoring names.
 
 \b
   runtree report latest --open
   runtree report 20261122-0317 -o report.html
   runtree report models:/churn
+  runtree report models:/churn --monitoring /srv/monitoring
 """
 
 
 @click.command("report", help=HELP)
 @click.argument("what", default="latest", shell_complete=complete_run_or_sweep)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file.")
+@click.option(
+    "--monitoring",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="The results of `runtree monitor -o FOLDER`.",
+)
 @click.option("--open", "show", is_flag=True, help="Open the report in the browser.")
 @outputs_option()
-def report_command(what: str, output: Path | None, show: bool, outputs: str) -> None:
+def report_command(what: str, output: Path | None, monitoring: Path | None, show: bool, outputs: str) -> None:
     from runtree.app.report import write_any_report
     from runtree.contract.errors import RequestError
     from runtree.contract.model_version import ModelVersion
@@ -34,7 +42,7 @@ def report_command(what: str, output: Path | None, show: bool, outputs: str) -> 
     from runtree.records.layout import SweepFolder
 
     try:
-        written = write_any_report(Path(outputs), what, output)
+        written = write_any_report(Path(outputs), what, output, monitoring)
     except OSError as error:
         place = error.filename or output
         raise RequestError(f"{place}: cannot write the report ({reason(error)})", remedy(error)) from None

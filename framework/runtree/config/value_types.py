@@ -4,10 +4,10 @@ import inspect
 import math
 from collections.abc import Mapping
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from runtree.contract.commands import typed
-from runtree.contract.errors import ConfigError
+from runtree.contract.errors import ConfigError, unknown
 
 PLAIN = (str, int, float, bool, type(None), list, list[str], list[int], list[float])  # which no node describes
 
@@ -18,12 +18,20 @@ def check_type(value: Any, hint: Any, path: str) -> None:
     from typeguard import check_type as matches
 
     accepted = _alternatives(hint)
+    words, listed = _words(accepted)
+    for word in value if isinstance(value, list) else [value]:
+        if words and isinstance(word, str) and word not in words and str not in accepted:
+            raise unknown(f"value at {path}:", word, words, error=ConfigError)
     try:
         matches(value, hint, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
         # a bool is an int for Python, and `data.test_size=true` would be a single row
         fits = not isinstance(value, bool) or bool in accepted or not {int, float} & {*accepted}
     except TypeCheckError:
         fits = False
+    if not fits and words:
+        kind, example = ("a list of", f"[{words[0]}]") if listed else ("one of", str(words[0]))
+        hint = f"type: {typed(f'{path}={example}')}"
+        raise ConfigError(f"{path}: {value!r} is not {kind} {', '.join(map(str, words))}", hint)
     if not fits:
         shown = getattr(hint, "__name__", None) if inspect.isclass(hint) else str(hint).replace("typing.", "")
         raise ConfigError(f"{path}: {value!r} is not of the type {shown}", how_to_write(value, accepted, path))
@@ -85,3 +93,10 @@ def is_node(value: Any, hint: Any) -> bool:
 def _alternatives(hint: Any) -> tuple[Any, ...]:
     """Return the types of a union, or the one type."""
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _words(accepted: tuple[Any, ...]) -> tuple[list[Any], bool]:
+    """Return the words that are possible, none where the type leaves them open, and whether a list of them is meant."""
+    of_lists = [item for part in accepted if get_origin(part) is list for item in get_args(part)]
+    found = [word for part in (*accepted, *of_lists) if get_origin(part) is Literal for word in get_args(part)]
+    return found, bool(of_lists)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from runtree.config.config_blocks import read_block
 from runtree.contract.detection import Detector
@@ -10,12 +10,11 @@ from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.expression import Expression, parse
 from runtree.contract.validation import NAME, unique_by_name
 
-PERIODS: Mapping[str, str] = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
+Period = Literal["hour", "day", "week", "month", "quarter", "year"]
+PERIODS: Mapping[Period, str] = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
 AUTO, NONE = "auto", "none"
-QUALITY = (AUTO, "labels", NONE)
 TRUTHS = "truths"
-LABELS = (TRUTHS, "truths_and_overrides")
-STREAMS = ("error", "prediction")  # figures of rows that are tested over time
+Streamed = Literal["error", "prediction"]  # figures of rows that are tested over time
 MIN_ROWS = 20  # of a window that is tested: the distributions of the tests are those of larger samples
 MAX_SEGMENTS = 10  # values of a column, the most frequent
 FIGURES = ("rows", "labelled", "drift", "quality", "change", "estimate", "seconds", "errors", "kpi", "overrides")
@@ -39,7 +38,7 @@ class WindowOptions:
 
     rows: int | None = None
     time: str | None = None
-    every: str | None = None
+    every: Period | None = None
     minimum: int = 100
 
 
@@ -54,9 +53,9 @@ class MonitorOptions:
     segments: list[str] = field(default_factory=list)
     detectors: str | list[str] = AUTO
     thresholds: dict[str, float | int] = field(default_factory=dict)
-    stream: list[str] = field(default_factory=lambda: list(STREAMS))
-    quality: str = AUTO
-    labels: str = TRUTHS
+    stream: list[Streamed] = field(default_factory=lambda: ["error", "prediction"])
+    quality: Literal["auto", "labels", "none"] = "auto"
+    labels: Literal["truths", "truths_and_overrides"] = "truths"
     kpis: dict[str, str] = field(default_factory=dict)
     require: list[str] = field(default_factory=list)
     budget: float = 0.05
@@ -77,8 +76,6 @@ def read_options(node: Mapping[str, Any]) -> MonitorOptions:
 
 def _check(options: MonitorOptions) -> None:
     window = options.window
-    if window.every is not None and window.every not in PERIODS:
-        raise unknown("period at monitor.window.every:", window.every, PERIODS, error=ConfigError)
     if window.every is not None and window.rows is not None:
         raise ConfigError("monitor.window: windows are cut by rows or by time, not both", "leave out rows or every")
     for name, value in (("rows", window.rows), ("minimum", window.minimum)):
@@ -88,13 +85,6 @@ def _check(options: MonitorOptions) -> None:
         raise ConfigError(f"monitor.columns: {options.columns!r} is not possible", "type: all, or a list of columns")
     if isinstance(options.detectors, str) and options.detectors not in (AUTO, NONE):
         raise ConfigError(f"monitor.detectors: {options.detectors!r} is not possible", "type: auto, none, or a list")
-    for name in options.stream:
-        if name not in STREAMS:
-            raise unknown("figure at monitor.stream:", name, STREAMS, error=ConfigError)
-    if options.quality not in QUALITY:
-        raise unknown("value at monitor.quality:", options.quality, QUALITY, error=ConfigError)
-    if options.labels not in LABELS:
-        raise unknown("value at monitor.labels:", options.labels, LABELS, error=ConfigError)
     if not 0 < options.budget < 1:
         raise ConfigError(f"monitor.budget must be between 0 and 1, got {options.budget}")
     for name in options.kpis:

@@ -24,12 +24,17 @@ MAX_SEGMENT_VALUES = 20  # of a column, the most frequent in the window
 
 @dataclass(frozen=True)
 class Window:
-    """A window: its name, the first and last time of its rows where that is known, and their positions."""
+    """A window: its name, the first and last time of its rows where that is known, and their positions.
+
+    It is `closed` if no rows will be added to it; `traffic` are the positions of all answers of a log in it.
+    """
 
     name: str
     begin: str | None
     end: str | None
     rows: "Array"
+    closed: bool = True
+    traffic: "Array | None" = None
 
 
 def cut_windows(raw: "pd.DataFrame", options: WindowOptions, default_time: str | None, name: str) -> list[Window]:
@@ -49,7 +54,7 @@ def cut_windows(raw: "pd.DataFrame", options: WindowOptions, default_time: str |
     """
     import numpy as np
 
-    times = _read_times(raw, options, default_time)
+    times = read_window_times(raw, options, default_time)
     order = np.arange(len(raw)) if times is None else np.argsort(times.to_numpy(), kind="stable")
     if options.every is None:
         size = options.rows or len(raw)
@@ -59,8 +64,7 @@ def cut_windows(raw: "pd.DataFrame", options: WindowOptions, default_time: str |
         assert times is not None
         plain = times.dt.tz_convert(None) if getattr(times.dtype, "tz", None) is not None else times
         periods = plain.dt.to_period(PERIODS[options.every]).iloc[order]
-        form = "%Y-%m-%dT%H" if options.every == "hour" else "%Y-%m-%d"
-        starts = periods.dt.start_time.dt.strftime(form).to_numpy()
+        starts = np.array([period_name(start, options.every) for start in periods.dt.start_time], dtype=object)
         names = list(dict.fromkeys(starts.tolist()))
         pieces = [order[starts == start] for start in names]
     return [
@@ -69,7 +73,13 @@ def cut_windows(raw: "pd.DataFrame", options: WindowOptions, default_time: str |
     ]
 
 
-def _read_times(raw: "pd.DataFrame", options: WindowOptions, default: str | None) -> "pd.Series[Any] | None":
+def period_name(start: Any, period: str) -> str:
+    """Return the name of the window of a period that begins at a moment."""
+    return str(start.strftime("%Y-%m-%dT%H" if period == "hour" else "%Y-%m-%d"))
+
+
+def read_window_times(raw: "pd.DataFrame", options: WindowOptions, default: str | None) -> "pd.Series[Any] | None":
+    """Return the time column that windows are cut by; None if there is none, and none is needed."""
     from runtree.tables.roles import read_times
 
     name = options.time or (default if default in raw.columns else None)
@@ -103,23 +113,18 @@ def _moment(times: "pd.Series[Any] | None", row: Any) -> str | None:
     return moment.isoformat() if hasattr(moment, "isoformat") else str(moment)
 
 
-def measure_traffic(rows: "pd.DataFrame", times: "pd.Series[Any]") -> dict[str, Any]:
-    """Return volume, latency and routes of a prediction log, from the first to the last of some times.
+def measure_traffic(answers: "pd.DataFrame") -> dict[str, Any]:
+    """Return volume, latency and routes of all answers of a model in a window, those of its other versions, too.
 
-    Parameters
-    ----------
-    rows
-        All answers of a model, those of its other versions, too: time, version, route, seconds, and whether each is an
-        error.
+    The columns are time, version, route, seconds, and whether each is an error.
     """
-    own = rows[rows["time"].between(times.min(), times.max())]
-    seconds = own["seconds"].quantile([level / 100 for level in PERCENTILES])
+    seconds = answers["seconds"].quantile([level / 100 for level in PERCENTILES])
     return {
-        "rows": len(own),
-        "errors": int(own["error"].sum()),
+        "rows": len(answers),
+        "errors": int(answers["error"].sum()),
         "seconds": {f"p{level}": float(value) for level, value in zip(PERCENTILES, seconds, strict=True)},
-        "routes": {str(name): int(count) for name, count in own["route"].value_counts().items()},
-        "versions": {str(name): int(count) for name, count in own["version"].value_counts().items()},
+        "routes": {str(name): int(count) for name, count in answers["route"].value_counts().items()},
+        "versions": {str(name): int(count) for name, count in answers["version"].value_counts().items()},
     }
 
 
