@@ -8,6 +8,7 @@ import pytest
 
 from runtree.checks.context import CheckContext
 from runtree.checks.leakage import check_suspects
+from runtree.checks.notes import CHEAP_CHECKS
 from runtree.checks.registry import CHECKS
 from runtree.checks.rows import repeated_rows
 from runtree.checks.values import find_outliers
@@ -19,6 +20,8 @@ LOOKED_FOR = {check.name: check.function for check in CHECKS if not check.needs_
 for fits in ("shapes", "missing"):  # they fit a preprocessing, and say nothing of the table
     del LOOKED_FOR[fits]
 LOOKED_FOR["leakage"] = check_suspects  # as `check_leakage`, on fewer columns
+# a run tells nothing of copies, and of few equal rows on two sides, which can be chance
+NOT_TOLD = {"copies", "contradictions", "duplicates"}
 
 
 def sound(seed):
@@ -161,6 +164,19 @@ def test_a_planted_fault_is_found_and_no_other(fault):
     without = () if fault in (nothing, leakage) else ("leakage",)
     found = {seed: findings(fault(*sound(seed)), *without) for seed in range(SEEDS)}
     assert found == dict.fromkeys(range(SEEDS), PLANTED[fault])
+
+
+@pytest.mark.parametrize("fault", PLANTED, ids=lambda fault: fault.__name__)
+def test_every_run_tells_a_planted_fault_before_it_fits(fault):
+    context = fault(*sound(0))
+    told = {check.name for check in CHEAP_CHECKS if check.function(context).state in ("warned", "failed")}
+    assert told == PLANTED[fault] - NOT_TOLD
+
+
+def test_values_missing_by_group_are_found_in_long_tables(monkeypatch):
+    monkeypatch.setattr("runtree.checks.values.GROUPED_ROWS", 100)
+    for fault in (missing_by_group, nothing):
+        assert ("missing by group" in findings(fault(*sound(1)), "leakage")) is bool(PLANTED[fault])
 
 
 def test_rows_are_equal_where_their_values_are():

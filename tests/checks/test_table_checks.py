@@ -43,6 +43,15 @@ def test_a_constant_column_is_a_warning(make_context, tables):
     assert check_constant(make_context(tables())).state == "passed"
 
 
+def test_a_column_that_varies_late_is_not_constant(make_context, tables, monkeypatch):
+    monkeypatch.setattr("runtree.checks.table.FIRST_ROWS", 5)
+    table = tables()
+    assert (
+        check_constant(make_context(table.assign(e=[1.0] * (len(table) // 2) + [2.0] * (len(table) // 2)))).state
+        == "passed"
+    )
+
+
 def test_identifiers_are_a_warning(make_context, tables):
     found = check_identifiers(
         make_context(tables().assign(**{"customer no": range(200), "code": [f"C{n}" for n in range(200)]}))

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from runtree.cli.main import main
+from runtree.records.layout import RunFolder
+from runtree.records.manifest import amend_manifest
 from runtree.testing.fixtures import UNEXAMINED
 
 OTHER = {"yes": "no", "no": "yes"}
@@ -122,6 +124,41 @@ def test_a_broken_schema_and_a_condition_are_alarms_and_too_few_rows_are_none(tr
     assert "not checked: quality.f1 > 0.1" in said.out
     said = runtree("monitor", "run", "--data", "clean.csv", "monitor.window.minimum=500", "--json")
     assert said.code == 0 and windows_of(said)[0]["state"] == "small"
+
+
+def test_rows_against_the_schema_of_the_training_are_an_alarm_of_their_window(tree, runtree):
+    pytest.importorskip("pandera.pandas")
+    file = tree / "run" / "model" / "model.json"
+    columns = {
+        "age": {"dtype": "number", "checks": {"in_range": {"min_value": -50, "max_value": 150}}},
+        "city": {"checks": {"isin": ["a", "b", "c"]}, "severity": "warn"},
+        "y": {"unique": True},  # of the target, and of what is unique, a window says nothing
+    }
+    schema = {"name": "people", "id": "id", "columns": columns, "rules": ['age > 0 or city != "c"']}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "schema": schema}))
+    amend_manifest(RunFolder(tree / "run"), [file])
+    clean = rows(240, 1)
+    only = ["monitor.detectors=none", "monitor.quality=none", "monitor.window.rows=120"]
+    said = runtree("monitor", "run", "--data", "clean.csv", *only, "--json")
+    assert said.code == 0, said.err
+    assert [window["figures"]["schema.rules"] for window in windows_of(said)] == [0, 0]
+    clean.loc[[125, 130], "age"], clean.loc[[3, 126], "city"] = 400.0, "x"
+    clean.loc[200, ["age", "city"]] = -3.0, "c"
+    clean.to_csv("broken.csv", index=False)
+    said = runtree("monitor", "run", "--data", "broken.csv", *only)
+    assert said.code == 3
+    assert (
+        "schema: column 'age': 2 values are against in_range(min_value=-50, max_value=150), such as 400.0" in said.out
+    )
+    assert "(id 10125, 10130); rule age > 0 or city" in said.out and said.out.count("alarm  ") == 1
+    assert said.out.count("\nnote ") == 2 and "column 'city': 1 value is against isin" in said.out
+    first, second = windows_of(runtree("monitor", "run", "--data", "broken.csv", *only, "--json"))
+    assert (first["state"], second["state"], second["figures"]["schema.rules"]) == ("ok", "alarm", 2)
+    assert [(rule["rows"], rule["severity"]) for rule in second["schema_rules"]] == [
+        (2, "error"),
+        (1, "warn"),
+        (1, "error"),
+    ]
 
 
 def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answers(tree, runtree):

@@ -37,6 +37,7 @@ from runtree.records.writer import dump_json, write_json
 from runtree.statistics import metrics
 from runtree.tables.fingerprint import frame_fingerprint
 from runtree.tables.places import table_stem
+from runtree.tables.schema import TableSchema
 
 SCHEMA = 1
 GROUP, DEFAULT = "monitor", "default"
@@ -74,7 +75,8 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
     options = read_options(node)
     detectors = choose_detectors(options, app.plugins.contributions("register_detectors"))
     predictor = replace(app.load_predictor(request.record, request.trusted), refuse=False)
-    rows, notes = read_rows(app, request, own, predictor, trust, options)
+    # the windows say what is against the schema, each of its own rows
+    rows, notes = read_rows(app, request, own, replace(predictor, schema=None), trust, options)
     options = replace(options, ignore=[*options.ignore, *rows.absent])
     kpi_rows = rows.for_kpis() if options.kpis else rows.raw
     kpis = parse_kpis(options.kpis, [str(name) for name in kpi_rows.columns])
@@ -105,7 +107,7 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
             continue
         if watch is None:  # only now: reading the table of the run takes longer than all else
             reference = read_reference(request.record, own, predictor, trust, options)
-            watch = _make_watch(app, own, options, detectors, reference, kpis)
+            watch = _make_watch(app, own, options, detectors, reference, kpis, predictor.schema)
             facts["reference"] = {"source": reference.source, "rows": reference.count}
             facts["hold_out"] = watch.quality.summary() if watch.quality else {}
             notes += reference.notes
@@ -136,11 +138,12 @@ def _make_watch(
     detectors: Sequence[ChosenDetector],
     reference: Reference,
     kpis: Mapping[str, RowsExpression],
+    schema: TableSchema | None,
 ) -> WindowWatch:
     minimum = options.window.minimum
     drift = DriftMonitor(reference.rows, reference.kinds, detectors, options.segments, minimum, reference.usable)
     quality = _quality_reference(app, own, reference, options.segments)
-    return WindowWatch(options, drift, quality, kpis, read_requirements(options))
+    return WindowWatch(options, drift, quality, kpis, read_requirements(options), schema)
 
 
 # --- The windows.

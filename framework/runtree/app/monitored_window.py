@@ -14,6 +14,7 @@ from runtree.monitoring.quality import QualityReference, estimate_quality, measu
 from runtree.monitoring.reference import PREDICTION
 from runtree.monitoring.stream import LONGEST, OVER_TIME, SHORTEST, cut_blocks, earlier_means, row_figures
 from runtree.monitoring.windows import Window, measure_kpis, measure_traffic
+from runtree.tables.schema import ERROR, TableSchema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,13 +27,14 @@ MAX_SHOWN_ALARMS = 3  # columns in one sentence
 
 @dataclass(frozen=True)
 class WindowWatch:
-    """All that a window is compared with."""
+    """All that a window is compared with; `schema` is the declared one that the model was trained with."""
 
     options: MonitorOptions
     drift: DriftMonitor
     quality: QualityReference | None
     kpis: Mapping[str, RowsExpression]
     require: list[Expression]
+    schema: TableSchema | None = None
 
     def look(
         self,
@@ -83,6 +85,7 @@ class WindowWatch:
             "rows": count,
             "tested": 0 if small else count,
             "labelled": len(labelled),
+            "schema_rules": None if self.schema is None else check_rules(self.schema, rows, window.rows),
             "drift": [result.to_dict() for result in drift],
             "quality": quality,
             "estimate": estimate,
@@ -166,8 +169,21 @@ def is_of_traffic(figure: str) -> bool:
     return figure.startswith(("seconds.", "errors."))
 
 
+def check_rules(schema: TableSchema, rows: NewRows, places: "Array") -> list[dict[str, Any]]:
+    """Return what the inputs of some rows hold against the declared schema, by the checks that a training makes."""
+    import pandas as pd
+
+    named = rows.raw[schema.id].iloc[places] if schema.id in rows.raw else pd.Series(places + 1, name="row")
+    faults = schema.validate(rows.inputs.iloc[places], whole=False, labels=named)
+    return [{"rule": one.what, "rows": one.count, "severity": one.severity, "says": one.says} for one in faults]
+
+
 def describe_alarms(found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for the drift of a window, the column with the largest shift first, and one for its quality."""
+    """Yield a sentence for broken rules, drift, the column with the largest shift first, and quality of a window."""
+    rules = [one["says"] for one in found["schema_rules"] or () if one["severity"] == ERROR]
+    if rules:
+        more = f" and {len(rules) - MAX_SHOWN_ALARMS} more rules" if len(rules) > MAX_SHOWN_ALARMS else ""
+        yield f"schema: {'; '.join(rules[:MAX_SHOWN_ALARMS])}{more}"
     alarms = [result for result in found["drift"] if result["alarm"]]
     if alarms:
         by_place: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
@@ -217,6 +233,8 @@ def figures_of(found: Mapping[str, Any]) -> dict[str, float | int | None]:
         figures |= {f"{kind}.{name}": value for name, value in ((found[kind] or {}).get("metrics") or {}).items()}
     for name, change in ((found["quality"] or {}).get("differences") or {}).items():
         figures[f"change.{name}"] = change["value"]
+    if found["schema_rules"] is not None:
+        figures["schema.rules"] = sum(one["severity"] == ERROR for one in found["schema_rules"])
     traffic = found["traffic"]
     if traffic:
         figures |= {f"seconds.{name}": value for name, value in traffic["seconds"].items()}

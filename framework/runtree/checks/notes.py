@@ -15,8 +15,8 @@ from runtree.checks.registry import Check, run_checks
 from runtree.checks.rows import MIN_TOLD_SHARE, check_contradictions, check_duplicates, check_imbalance
 from runtree.checks.schema import STAGE as SCHEMA
 from runtree.checks.schema import hold_to_schema
-from runtree.checks.table import check_classes, check_groups, check_identifiers, check_time
-from runtree.checks.values import check_outliers
+from runtree.checks.table import check_classes, check_constant, check_groups, check_identifiers, check_time
+from runtree.checks.values import check_drift, check_missing_by_group, check_outliers
 from runtree.contract.run import Stage
 from runtree.contract.types import SPLITS, Finding
 from runtree.records.layout import RunFolder
@@ -28,8 +28,10 @@ log = logging.getLogger(__name__)
 # Together, with the profile, about 3 % of a run: see docs/checks.md.
 CHEAP_CHECKS: tuple[Check, ...] = (
     Check("leakage", "Does one of the most telling columns predict the target?", check_suspects),
+    Check("constant", "Does every column vary?", check_constant),
     Check("identifiers", "Is a column an identifier of its rows?", check_identifiers),
     Check("outliers", "Are numbers far outside the others of their column?", check_outliers),
+    Check("missing by group", "Is a column missing more often in some classes or groups?", check_missing_by_group),
     Check(
         "contradictions",
         "Have many rows with the same features another target?",
@@ -44,6 +46,7 @@ CHEAP_CHECKS: tuple[Check, ...] = (
     Check("classes", "Does every split have every class?", check_classes),
     Check("groups", "Is every group in one split?", check_groups),
     Check("time", "Are the train rows earlier than all others?", check_time),
+    Check("drift", "Are the other splits like the train split?", check_drift),
 )
 
 

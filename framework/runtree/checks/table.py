@@ -26,6 +26,7 @@ MAX_INCOMPLETE_ROWS = 200  # rows with missing values of each split that are che
 MIN_IDENTIFIER_ROWS = 20  # with fewer rows it means little that all values differ
 SENTENCE_WORDS = 3  # texts of at least this many words are free text, not identifiers
 MIN_CLASS_ROWS = 5  # of a class in a split
+FIRST_ROWS = 1000
 
 
 def check_missing(context: CheckContext) -> CheckResult:
@@ -87,14 +88,23 @@ def check_reading(context: CheckContext) -> CheckResult:
 
 def check_constant(context: CheckContext) -> CheckResult:
     """Warn of columns with one value."""
-    features = context.features(context.run.split.train)
-    names = [str(name) for name, column in features.items() if column.nunique(dropna=False) <= 1]
+    features, rows = context.run.data.features, context.run.split.train
+    # most columns vary in their first rows: the others alone are looked at whole
+    names = [
+        str(name)
+        for name, column in features.items()
+        if _is_constant(column.iloc[rows[:FIRST_ROWS]]) and _is_constant(column.iloc[rows])
+    ]
     if names:
         return warned(
             f"{len(names)} of {features.shape[1]:,} columns are constant in the train split: {quote_names(names)}",
             f"drop them: data.drop={format_list(names)}",
         )
     return passed("every column varies")
+
+
+def _is_constant(column: "pd.Series[Any]") -> bool:
+    return column.nunique(dropna=False) <= 1
 
 
 def check_identifiers(context: CheckContext) -> CheckResult:

@@ -21,6 +21,7 @@ P_VALUE = 0.001  # for all columns together
 MIN_GROUP_ROWS = 20
 MAX_LEVELS = 20
 DRIFT_ROWS = 20_000  # of a split that are compared
+GROUPED_ROWS = 200_000  # of the table in which missing values are counted by group
 BINS = 10
 
 
@@ -93,8 +94,10 @@ def _beyond(values: "Array") -> "Array":
 
 def check_missing_by_group(context: CheckContext) -> CheckResult:
     """Warn of columns that are missing in some classes or groups much more often than in others."""
-    table = context.run.data
-    incomplete = [str(name) for name, column in table.features.items() if column.isna().any()]
+    from runtree.tables.table import sample_evenly
+
+    features = sample_evenly(context.run.data.features, GROUPED_ROWS)
+    incomplete = [str(name) for name, column in features.items() if column.isna().any()]
     if not incomplete:
         return passed("no missing values")
     groups = dict(_groupings(context))
@@ -103,7 +106,7 @@ def check_missing_by_group(context: CheckContext) -> CheckResult:
     tests = len(incomplete) * len(groups)
     for by, labels in groups.items():
         for name in incomplete:
-            if name != by and (found := _uneven(table.features[name].isna().to_numpy(), labels, tests)) is not None:
+            if name != by and (found := _uneven(features[name].isna().to_numpy(), *labels, tests)) is not None:
                 (most, share), (least, other) = found
                 says = f"'{name}' is missing in {share:.0%} of the rows with {by} = {most}"
                 says += f", and in {other:.0%} of those with {least}"
@@ -114,24 +117,30 @@ def check_missing_by_group(context: CheckContext) -> CheckResult:
     return passed(f"{quote_names(incomplete)}: missing as often in each group of {quote_names(list(groups))}")
 
 
-def _groupings(context: CheckContext) -> "Iterator[tuple[str, Array]]":
+def _groupings(context: CheckContext) -> "Iterator[tuple[str, tuple[Array, list[str]]]]":
+    """Yield the columns whose groups are compared: the group of each row by its number, and the names of the groups."""
+    import pandas as pd
+
     from runtree.tables.groups import column_values, group_labels
+    from runtree.tables.table import sample_evenly
 
-    if context.classes:
-        yield str(context.run.data.target.name), context.run.data.target.astype("str").to_numpy()
-    for name in context.sensitive:
-        yield name, group_labels(column_values(context.run.data, name)).to_numpy()
+    columns = {str(context.run.data.target.name): context.run.data.target} if context.classes else {}
+    columns |= {name: group_labels(column_values(context.run.data, name)) for name in context.sensitive}
+    for name, column in columns.items():
+        codes, labels = pd.factorize(sample_evenly(column, GROUPED_ROWS), use_na_sentinel=False)
+        yield name, (codes, list(map(str, labels)))
 
 
-def _uneven(mask: "Array", labels: "Array", tests: int) -> "tuple[tuple[str, float], tuple[str, float]] | None":
+def _uneven(
+    mask: "Array", codes: "Array", groups: list[str], tests: int
+) -> "tuple[tuple[str, float], tuple[str, float]] | None":
     """Return the groups in which a property is most and least frequent, with its shares, if they differ."""
     import numpy as np
 
-    groups, codes = np.unique(labels, return_inverse=True)
     rows = np.bincount(codes)
-    groups, kept = groups[rows >= MIN_GROUP_ROWS], rows >= MIN_GROUP_ROWS
+    kept = np.flatnonzero(rows >= MIN_GROUP_ROWS)
     hits, rows = np.bincount(codes, weights=mask)[kept], rows[kept]
-    if len(groups) < 2:
+    if len(kept) < 2:
         return None
     shares = hits / rows
     if np.ptp(shares) < MIN_DIFFERENCE or hits.sum() in (0, rows.sum()):
@@ -139,7 +148,7 @@ def _uneven(mask: "Array", labels: "Array", tests: int) -> "tuple[tuple[str, flo
     if _chance(np.stack([hits, rows - hits])) * tests > P_VALUE:
         return None
     most, least = int(shares.argmax()), int(shares.argmin())
-    return (str(groups[most]), float(shares[most])), (str(groups[least]), float(shares[least]))
+    return (groups[kept[most]], float(shares[most])), (groups[kept[least]], float(shares[least]))
 
 
 def check_drift(context: CheckContext) -> CheckResult:
@@ -151,11 +160,15 @@ def check_drift(context: CheckContext) -> CheckResult:
     # later rows have later times, and that is no news
     skip = {str(table.times.name)} if table.times is not None else set()
     names = [str(name) for name in frame.columns if str(name) not in skip]
-    rows = {split: _thin(context.run.split.rows(split)) for split in splits}
+    rows = [_thin(context.run.split.rows(split)) for split in splits]
+    ends = np.cumsum([len(own) for own in rows])[:-1]
+    # only what is compared is binned: a table may have many more rows
+    frame = frame[names].iloc[np.concatenate(rows)]
     tests, found = len(names) * (len(splits) - 1), dict[str, tuple[float, str]]()
     for name in names:
         codes = _bin(frame[name])
-        counts = {split: np.bincount(codes[rows[split]], minlength=codes.max() + 1) for split in splits}
+        counted = [np.bincount(own, minlength=codes.max() + 1) for own in np.split(codes, ends)]
+        counts = dict(zip(splits, counted, strict=True))
         for split in splits[1:]:
             distance = _distance(counts["train"], counts[split], tests)
             if distance > found.get(name, (0.0, ""))[0]:

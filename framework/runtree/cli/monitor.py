@@ -110,7 +110,7 @@ def print_windows(result: "MonitorResult", run: str, record: RunRecord) -> None:
     lines = [
         labelled(label, f"{window['window']['name']}: {text}")
         for window in result.windows
-        for label, texts in (("alarm", window["alarms"]), ("note", [f"not checked: {t}" for t in window["unchecked"]]))
+        for label, texts in (("alarm", window["alarms"]), ("note", list(_told(window))))
         for text in texts
     ]
     # the newest are the ones to act on
@@ -120,6 +120,14 @@ def print_windows(result: "MonitorResult", run: str, record: RunRecord) -> None:
         click.echo(labelled("", f"{len(lines) - MAX_ALARMS} earlier ones are on the page"))
     click.echo(labelled("page", display_path(result.folder.report)))
     click.echo(next_steps(list(_next(result, run, record))))
+
+
+def _told(window: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is no alarm: conditions without their figure, and broken rules of the schema that only warn."""
+    yield from (f"not checked: {text}" for text in window["unchecked"])
+    for rule in window["schema_rules"] or ():
+        if rule["severity"] != "error" or window["state"] == "small":
+            yield f"schema: {rule['says']}"
 
 
 def _table(windows: "tuple[Mapping[str, Any], ...]") -> tuple[list[str], list[list[Any]]]:

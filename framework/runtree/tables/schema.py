@@ -94,7 +94,9 @@ class TableSchema:
     unique: tuple[str, ...] = ()
     id: str | None = None
 
-    def validate(self, frame: pd.DataFrame, whole: bool = True, first: int = 1) -> Iterator[Violation]:
+    def validate(
+        self, frame: pd.DataFrame, whole: bool = True, first: int = 1, labels: "pd.Series[Any] | None" = None
+    ) -> Iterator[Violation]:
         """Yield what a table holds against the schema.
 
         Parameters
@@ -104,6 +106,8 @@ class TableSchema:
             and a column that is not there, such as the target, is no fault.
         first
             The number of the first row in messages.
+        labels
+            What names each row there instead; by default the column `id`, else its number.
         """
         names = list(map(str, frame.columns))
         if whole:
@@ -117,7 +121,8 @@ class TableSchema:
                 if name not in self.columns
             )
         read: dict[str, pd.Series[Any]] = {}
-        labels = frame[self.id] if self.id in names else pd.Series(range(first, first + len(frame)), name="row")
+        if labels is None:
+            labels = frame[self.id] if self.id in names else pd.Series(range(first, first + len(frame)), name="row")
         for name, column in self.columns.items():
             if name in names:
                 read[name], found = _read(frame[name], column)
