@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("fastapi", reason="serving needs the extra serve")
 
 from omegaconf import OmegaConf
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from conformance.shipped import options
 from runtree.api.recorded import LoadedModel
@@ -16,20 +17,73 @@ from runtree.app import App
 from runtree.config.build import build_algorithm
 from runtree.lifecycle.predict import predict_file
 from runtree.plugins import make_plugins
+from runtree.preprocess.numeric import Raw
 from serving_models import call, customers, running, served
 
 APP = App(make_plugins(found=[]))
-PICTURES_AND_TEXTS = {"torch_cnn", "torch_sequence", "torch_module", "import"}
-SMALL = {"n_estimators": 4, "max_iter": 50, "max_iterations": 3, "max_epochs": 3}
+SMALL = {"n_estimators": 4, "max_iter": 50, "max_iterations": 3, "max_epochs": 3, "units": 8, "channels": 2}
+BOTH = ("classification", "regression")
+
+
+def pictures(rng):
+    return pd.DataFrame(
+        rng.integers(0, 17, (80, 16)).astype(float), columns=[f"pixel_{n // 4}_{n % 4}" for n in range(16)]
+    )
+
+
+def texts(rng):
+    words = ["good", "bad", "late", "kind", "broken", "ähnlich"]
+    return pd.DataFrame({"review": [" ".join(rng.choice(words, 4)) for _ in range(80)]})
+
+
+def series(rng):
+    return pd.DataFrame(rng.normal(size=(80, 6)).round(3), columns=[f"t{n}" for n in range(6)])
+
+
+# a table of its own, which preprocess=raw leaves as it is, as the option says
+TABLES = {"torch_cnn": [pictures], "torch_sequence": [texts, series], "torch_module": [series]}
 CASES = [
-    (name, task)
+    (name, task, table)
     for name in options("algorithm")
-    if name not in PICTURES_AND_TEXTS
-    for task in APP.catalogue.node("algorithm", name)["_target_"]
+    for task in APP.catalogue.node("algorithm", name).get("_target_", BOTH)
+    for table in TABLES.get(name, [None])
 ]
 
 
+class Own(BaseEstimator):
+    """An estimator as users have them, for algorithm=import: runtree knows nothing of it."""
+
+    def fit(self, X, y):
+        self.labels_, self.n_features_in_ = np.unique(y), np.shape(X)[1]
+        return self
+
+    def share(self, X):
+        return 1 / (1 + np.exp(-np.asarray(X, dtype=float).sum(axis=1)))
+
+
+class OwnClassifier(ClassifierMixin, Own):
+    @property
+    def classes_(self):
+        return self.labels_
+
+    def predict_proba(self, X):
+        return np.column_stack([1 - self.share(X), self.share(X)])
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class OwnRegressor(RegressorMixin, Own):
+    def predict(self, X):
+        return self.share(X)
+
+
+OWN = {"classification": OwnClassifier, "regression": OwnRegressor}
+
+
 def small(name, task):
+    if name == "import":
+        return OWN[task]()
     whole = OmegaConf.create(
         {
             "algorithm": APP.catalogue.node("algorithm", name),
@@ -45,16 +99,24 @@ def small(name, task):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("name", "task"), CASES, ids=[f"{name}-{task}" for name, task in CASES])
-def test_rest_batch_and_python_agree(name, task, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "task", "table"),
+    CASES,
+    ids=["-".join([name, task, *([t.__name__] if t else [])]) for name, task, t in CASES],
+)
+def test_rest_batch_and_python_agree(name, task, table, tmp_path):
     if name.startswith("torch_"):
         pytest.importorskip("torch")
     frame, target = customers()
     if task == "regression":
         target = pd.Series(frame["income"] / 100 + frame["member"] * 5 + 1, name="value")
-    model = served(small(name, task), table=(frame, target))
-    assert "_fold_steps" in model.score.__qualname__  # and not the way of a file
-    rows = frame.head(20).assign(city=["Trier", *frame["city"][1:20]])  # one that training has not seen
+    frame = table(np.random.default_rng(0)) if table else frame
+    model = served(small(name, task), preprocess=Raw() if table else None, table=(frame, target))
+    # and not the way of a file, but for what takes the columns as they are
+    assert ("_fold_steps" in model.score.__qualname__) == (table is None)
+    rows = frame.head(20).copy()
+    if table is None:
+        rows["city"] = ["Trier", *frame["city"][1:20]]  # one that training has not seen
     records = [
         {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
         for row in rows.to_dict("records")
