@@ -149,3 +149,50 @@ def test_an_output_without_the_ending_of_a_file_is_a_folder(folder, runtree, mon
     assert (said.code, said.out) == (0, "a.csv: 1 row\npredicted 1 file into out\n")
     assert (folder / "out" / "a.csv.parquet").is_file()
     assert runtree("predict", str(run.folder), "in/a.csv", "--watch").err.startswith("error: in/a.csv: is no folder")
+
+
+def test_files_at_a_url_are_predicted_once_and_again_when_they_change(tmp_path, monkeypatch, caplog):
+    fsspec = pytest.importorskip("fsspec")
+    store, calls, looks = fsspec.filesystem("memory"), [], []
+    for name in ("a.csv", "day=1/b[1].csv", "notes.txt", "_SUCCESS", "x/../../../out.csv"):
+        store.pipe(f"/shop/incoming/{name}", b"rows")
+
+    def predict(file, output):
+        calls.append(file)
+        output.write_text("scores")
+        return RowCounts(3)
+
+    def names(seconds=None, url="memory://shop/incoming/"):
+        return (found.name for found in predict_folder(url, tmp_path / "out", predict, CSV, seconds))
+
+    def sleep(_):
+        looks.append(len(looks))
+        if looks == [0, 1]:
+            store.pipe("/shop/incoming/c.csv", b"rows")
+            monkeypatch.setattr(store, "find", lambda *_, **__: 1 / 0)  # it is away for a moment
+        elif looks == [0, 1, 2]:
+            monkeypatch.undo()
+            monkeypatch.setattr(module.time, "sleep", sleep)
+
+    try:
+        assert list(names()) == ["a.csv", "day=1/b[1].csv"]
+        assert calls == ["memory://shop/incoming/a.csv", "memory://shop/incoming/day=1/b[1].csv"]
+        assert (tmp_path / "out" / "day=1" / "b[1].csv.parquet").is_file()
+        store.pipe("/shop/incoming/a.csv", b"more rows")
+        assert list(names()) == ["a.csv"] and list(names()) == []
+        monkeypatch.setattr(module.time, "sleep", sleep)
+        waiting = names(seconds=1)
+        assert next(waiting) == "c.csv"
+        assert "cannot be listed (division by zero); it is tried again" in caplog.text
+        waiting.close()
+        with pytest.raises(DataError, match="no file below memory://nobody"):
+            list(names(url="memory://nobody"))
+        with pytest.raises(DataError, match="a web server has no folders"):
+            list(names(url="https://example.org/in"))
+    finally:
+        store.rm("/shop", recursive=True)
+
+
+def test_predictions_are_not_written_to_a_url(runtree):
+    said = runtree("predict", "latest", "in", "-o", "s3://shop/out")
+    assert (said.code, "predictions are written on this machine" in said.err) == (2, True)

@@ -28,21 +28,23 @@ model was trained with them is refused. CSV and Parquet files larger than memory
 Keys of `data` name rows of any other source, such as a query, which are read whole. The tables that the run joined are
 joined to FILE, unless it has their columns.
 
-If the output is a folder, each file of a folder is predicted into a file of its own (a.csv into a.csv.parquet), once:
-repeated, the command goes on with those that are new or have changed. --watch waits for more, and follows an alias.
+If the output is a folder, each file of a folder, also of one at a URL, is predicted into a file of its own (a.csv into
+a.csv.parquet), once: repeated, the command goes on with those that are new or have changed. --watch waits for more, and
+follows an alias.
 
 \b
   runtree predict latest customers.csv -o scores.parquet
   runtree predict 20261122-0 customers.csv -o scores.csv --keep customer_id
   runtree predict latest data=sql data.url=sqlite:///shop.db data.table=new_orders
   runtree predict models:/churn@champion incoming/ -o scored/ --watch
+  runtree predict models:/churn@champion s3://shop/incoming -o scored/ --watch
 """
 
 
 @click.command("predict", help=HELP)
 @click.argument("run", shell_complete=complete_run)
 @click.argument("words", nargs=-1, required=True, metavar="[FILE] [KEY=VALUE]...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("predictions.parquet"), show_default=True)
+@click.option("-o", "--output", "place", default="predictions.parquet", metavar="PATH", show_default=True)
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy a column of FILE to the output.")
 @click.option("--batch", default=50_000, show_default=True, type=whole_number(1), help="Rows per batch.")
 @click.option(
@@ -64,7 +66,7 @@ repeated, the command goes on with those that are new or have changed. --watch w
 def predict_command(
     run: str,
     words: tuple[str, ...],
-    output: Path,
+    place: str,
     keep: tuple[str, ...],
     batch: int,
     unreadable: str,
@@ -79,13 +81,16 @@ def predict_command(
 ) -> None:
     from runtree.app import App
     from runtree.app.evaluate import EvaluationRequest, rows_to_predict
+    from runtree.contract.errors import RequestError
     from runtree.contract.model_version import SCHEME
+    from runtree.contract.urls import scheme_of
     from runtree.lifecycle.predict import FORMATS, predict_file, row_notes
     from runtree.records.find import find_run
     from runtree.records.layout import RunFolder
     from runtree.records.record import read_record
     from runtree.records.sealed import named_key
     from runtree.registry.store import run_key
+    from runtree.tables.places import local_path
 
     given = {"separator": separator, "decimal": decimal, "encoding": encoding}
     named = {name: value for name, value in given.items() if value is not None}
@@ -97,18 +102,22 @@ def predict_command(
         predictor = replace(predictor, csv=replace(predictor.csv, **named), refuse=unreadable == "refuse")
         return predictor, named_key(encrypt, "--encrypt") if encrypt else run_key(record)
 
-    file, overrides = one_file(words)
+    if scheme_of(place):
+        raise RequestError(f"-o {place}: predictions are written on this machine", "name a file or folder, and copy it")
+    output, (file, overrides) = Path(place), one_file(words)
     record = find_run(Path(outputs), run, needs="model")
     if watch and file is None:
         raise click.UsageError("--watch needs a folder")
-    if watch or (file is not None and Path(file).is_dir() and output.suffix not in FORMATS):
+    source = None if file is None else file if scheme_of(file) not in ("", "file") else Path(local_path(file))
+    is_folder = source is not None and (isinstance(source, str) or source.is_dir())
+    if source is not None and (watch or (is_folder and output.suffix not in FORMATS)):
         run = run if run.startswith(SCHEME) else str(record.folder)  # an alias may move; `latest` stays what it was
 
-        def predict(source: Path, target: Path) -> "RowCounts":
+        def predict(source: Path | str, target: Path) -> "RowCounts":
             predictor, key = load(find_run(Path(outputs), run).folder)
             return predict_file(predictor, source, target, keep, batch, key)
 
-        _predict_each(Path(file or ""), output, predict, every if watch else None)
+        _predict_each(source, output, predict, every if watch else None)
         return
     began = time.monotonic()
     predictor, key = load(record.folder)
@@ -121,13 +130,13 @@ def predict_command(
 
 
 def _predict_each(
-    source: Path, target: Path, predict: "Callable[[Path, Path], RowCounts]", every: float | None
+    source: Path | str, target: Path, predict: "Callable[[Path | str, Path], RowCounts]", every: float | None
 ) -> None:
     from runtree.contract.errors import RequestError, RunFailedError
     from runtree.lifecycle.predict_folder import predict_folder
     from runtree.tables.file_formats import FileOptions
 
-    if not source.is_dir():
+    if isinstance(source, Path) and not source.is_dir():
         raise RequestError(f"{source}: is no folder", "into a folder the files of a folder are predicted")
     count = failed = 0
     try:

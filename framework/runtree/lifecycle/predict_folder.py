@@ -6,6 +6,7 @@ finished, and never predicts a file again that a reader may have taken already.
 """
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,16 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtree.contract.errors import RequestError, RuntreeError
+from runtree.contract.errors import DataError, RequestError, RuntreeError
 from runtree.contract.files import APPEND, open_regular, read_regular
 from runtree.lifecycle.predict import RowCounts
 from runtree.records.layout import RunFolder
 from runtree.records.writer import dump_json, sync_folder
+from runtree.tables.places import list_url
+
+log = logging.getLogger(__name__)
 
 LIST = ".predicted.jsonl"
 OUTPUT, PENDING = ".parquet", ".pending.parquet"
 MAX_LIST_BYTES = 1_000_000_000
-Stamp = tuple[int, int]  # bytes, and nanoseconds of the last change
+Stamp = tuple[int, int | str]  # bytes, and nanoseconds of the last change, or the version at a URL
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,9 @@ class PredictedFile:
 
 
 def predict_folder(
-    source: Path,
+    source: Path | str,
     target: Path,
-    predict: Callable[[Path, Path], RowCounts],
+    predict: Callable[[Path | str, Path], RowCounts],
     suffixes: tuple[str, ...],
     seconds: float | None = None,
 ) -> Iterator[PredictedFile]:
@@ -46,29 +50,33 @@ def predict_folder(
 
     Parameters
     ----------
+    source
+        A folder, or the URL of one.
     predict
         Writes the predictions for a file into another, as a whole.
     seconds
         The time between two looks for new files; None: only those that are there. A file is taken when it has not
-        changed between two looks: it may still be copied.
+        changed between two looks: it may still be copied. A URL that cannot be listed for a while is looked at again.
 
     Raises
     ------
     RequestError
         Another process predicts into the folder, or it is that of the files.
     """
-    if target.resolve() == source.resolve():
+    if isinstance(source, Path) and target.resolve() == source.resolve():
         raise RequestError(f"-o {target}: is the folder of the files", "choose another: -o predictions/")
     target.mkdir(parents=True, exist_ok=True)
     with RunFolder(target).held():
         done = _read_list(target)
         for name in done:
             _publish(target, name)  # whose line was written, and no more
-        before: dict[str, Stamp] = {}
+        before: dict[str, Stamp] | None = None
         while True:
-            now = dict(_look(source, target, suffixes))
+            now = _look(source, target, suffixes, before)
+            if seconds is None and not now and isinstance(source, str):  # most likely a typing error
+                raise DataError(f"FOLDER: no file below {source}", f"expected: files ending in {', '.join(suffixes)}")
             for name, stamp in now.items():
-                if done.get(name) == stamp or (seconds is not None and before.get(name) != stamp):
+                if done.get(name) == stamp or (seconds is not None and (before is None or before.get(name) != stamp)):
                     continue
                 yield _predict(source, target, name, stamp, predict)
                 done[name] = stamp
@@ -78,7 +86,22 @@ def predict_folder(
             time.sleep(seconds)
 
 
-def _look(source: Path, target: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, Stamp]]:
+def _look(
+    source: Path | str, target: Path, suffixes: tuple[str, ...], before: dict[str, Stamp] | None
+) -> dict[str, Stamp]:
+    """Return the files by name, each with its stamp; where a URL cannot be listed any more, those of the last look."""
+    if isinstance(source, Path):
+        return dict(_files(source, target, suffixes))
+    try:
+        return dict(list_url(source, suffixes, "FOLDER"))
+    except DataError as error:
+        if before is None:
+            raise
+        log.warning("%s; it is tried again", error.message)
+        return before
+
+
+def _files(source: Path, target: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, Stamp]]:
     hidden = (".", "_")
     for file in sorted(source.rglob("*")):
         name = file.relative_to(source)
@@ -93,12 +116,13 @@ def _look(source: Path, target: Path, suffixes: tuple[str, ...]) -> Iterator[tup
 
 
 def _predict(
-    source: Path, target: Path, name: str, stamp: Stamp, predict: Callable[[Path, Path], RowCounts]
+    source: Path | str, target: Path, name: str, stamp: Stamp, predict: Callable[[Path | str, Path], RowCounts]
 ) -> PredictedFile:
     pending = _pending(target, name)
     pending.parent.mkdir(parents=True, exist_ok=True)
     try:
-        found = PredictedFile(name, predict(source / name, pending).rows)
+        file = source / name if isinstance(source, Path) else f"{source.rstrip('/')}/{name}"
+        found = PredictedFile(name, predict(file, pending).rows)
     except RuntreeError as error:
         # it is predicted again when it changes; the others go on
         found = PredictedFile(name, error=str(error))

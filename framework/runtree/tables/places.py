@@ -14,6 +14,7 @@ from runtree.contract.urls import open_url, scheme_of
 GLOB = "*?["
 BLOCK = 1 << 20  # bytes of a download at a time
 LIMIT = 2000  # megabytes of all downloads of one table
+VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "created")  # as the file systems call it
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def local_files(
         Arguments of the file system of a URL.
     """
     if scheme_of(path) in ("", "file"):
-        yield _find_local(_local_path(path), path, suffixes, where)
+        yield _find_local(local_path(path), path, suffixes, where)
         return
     system, remote = open_url(path, where, dict(storage or {}))
     with tempfile.TemporaryDirectory(prefix="runtree-data-") as folder:
@@ -77,7 +78,8 @@ def local_files(
             system.clear_instance_cache()
 
 
-def _local_path(path: str) -> str:
+def local_path(path: str) -> str:
+    """Return the path that a `file:` URL means; others stay as they are."""
     return unquote(urlsplit(path).path) if scheme_of(path) == "file" else path
 
 
@@ -155,7 +157,7 @@ def _find_remote(
     # in a web address a question mark begins the query, and servers have no folders that can be listed
     if scheme_of(name) in ("http", "https"):
         return [remote], None
-    if any(sign in remote for sign in GLOB):
+    if any(sign in remote for sign in GLOB) and not system.isfile(remote):  # a name may hold such a sign
         root = "/".join(_fixed(remote.split("/")))
         files = sorted(file for file in system.glob(remote) if not file.rpartition("/")[2].startswith((".", "_")))
     elif system.isfile(remote):
@@ -167,6 +169,31 @@ def _find_remote(
     if not files:
         raise DataError(f"{where}: no file at {name}", f"expected: files ending in {', '.join(suffixes)}")
     return files, root
+
+
+def list_url(url: str, suffixes: Sequence[str], where: str) -> dict[str, tuple[int, str]]:
+    """Return the files below a URL by their path in it, each with its bytes and what changes when it changes.
+
+    Raises
+    ------
+    DataError
+        It cannot be listed.
+    """
+    if scheme_of(url) in ("http", "https"):
+        raise DataError(f"{where}: {url}: a web server has no folders that can be listed", "name its files")
+    system, remote = open_url(url, where)
+    root = remote.rstrip("/")
+    try:
+        system.invalidate_cache()  # what another process has put there meanwhile counts
+        found = system.find(root, detail=True)
+    except Exception as error:  # each file system raises the exceptions of its own library
+        raise DataError(f"{where}: {url} cannot be listed ({_reason(error)})") from None
+    names = {PurePosixPath(path).relative_to(root): info for path, info in sorted(found.items())}
+    return {
+        name.as_posix(): (int(info.get("size") or 0), next((str(info[key]) for key in VERSIONS if info.get(key)), ""))
+        for name, info in names.items()
+        if _is_data(name, suffixes)
+    }
 
 
 def file_name(path: str) -> str:
