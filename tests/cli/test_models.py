@@ -97,9 +97,16 @@ def test_a_real_model_predicts_by_its_alias_once_it_was_quick_enough(runtree, fo
 
 
 def test_a_version_of_another_table_is_compared_on_labelled_rows(runtree, folder):
-    frame = sklearn.datasets.load_iris(as_frame=True).frame
+    frame = sklearn.datasets.load_iris(as_frame=True).frame.assign(plant=[n // 2 for n in range(150)])
     frame.to_csv(folder / "all.csv", index=False)
-    words = ["algorithm=naive_bayes", "data=csv", "data.target=target", *UNEXAMINED]
+    words = [
+        "algorithm=naive_bayes",
+        "data=csv",
+        "data.target=target",
+        "data.group=plant",
+        "objective.metric=accuracy",
+        *UNEXAMINED,
+    ]
     for number, seed in ((1, 1), (2, 2)):
         frame.sample(90, random_state=seed).to_csv(folder / f"{number}.csv", index=False)
         assert runtree("train", *words, f"data.path={number}.csv").code == 0
@@ -112,7 +119,7 @@ def test_a_version_of_another_table_is_compared_on_labelled_rows(runtree, folder
     said = runtree("models", "promote", "iris/2", "champion", "--data", "all.csv")
     assert said.code == 0, said.err
     change = json.loads(runtree("models", "history", "iris", "--json").out)["entries"][-2]["gate"]["change"]
-    assert change["rows"] == "the 150 rows of all.csv"
+    assert change["rows"] == "the 150 rows of all.csv" and "McNemar" not in change["method"]
     scores = [
         json.loads(runtree("evaluate", f"models:/iris/{number}", "all.csv", "--json", "--no-trained").out)
         for number in (1, 2)
@@ -123,3 +130,30 @@ def test_a_version_of_another_table_is_compared_on_labelled_rows(runtree, folder
     assert runtree("models", "verify").code == 0
     said = runtree("models", "promote", "iris/1", "challenger", "--data", "all.csv")
     assert (said.code, "is not protected" in said.err) == (2, True)
+
+
+def test_the_gap_between_groups_is_that_of_the_labelled_rows(runtree, folder):
+    pytest.importorskip("fairlearn")
+    frame = pd.DataFrame({"x": range(200), "site": ["a", "b"] * 100})
+    frame["y"] = ["no" if x < 100 else "yes" for x in frame["x"]]
+    frame.to_csv(folder / "fair.csv", index=False)
+    # of the newer rows those of one site have the other label
+    swapped = {"no": "yes", "yes": "no"}
+    newer = frame.assign(
+        y=[swapped[y] if site == "b" else y for y, site in zip(frame["y"], frame["site"], strict=True)]
+    )
+    newer.to_csv(folder / "newer.csv", index=False)
+    newer.drop(columns="site").to_csv(folder / "without.csv", index=False)
+    words = ["data=csv", "data.path=fair.csv", "data.target=y", "data.drop=[site]", *UNEXAMINED]
+    for number in (1, 2):
+        own = [f"seed={number}", "algorithm=decision_tree", "evaluator.fairness.columns=[site]"]
+        assert runtree("train", *words, *own).code == 0
+        assert runtree("models", "register", "latest", "fair").code == 0
+        assert runtree("models", "approve", f"fair/{number}", "--reason", "ok").code == 0
+    assert runtree("models", "promote", "fair/1", "champion").code == 0
+    assert runtree("models", "policy", "fair", 'require=["fairness_gap < 0.2","change > -1"]').code == 0
+    said = runtree("models", "promote", "fair/2", "champion", "--data", "newer.csv")
+    assert (said.code, "fairness_gap is 1, required < 0.2" in said.err) == (3, True), said.err
+    said = runtree("models", "promote", "fair/2", "champion", "--data", "without.csv")
+    assert (said.code, "fairness is not measured: unknown column" in said.err) == (3, True), said.err
+    assert runtree("models", "promote", "fair/2", "champion", "--data", "fair.csv").code == 0

@@ -103,7 +103,7 @@ def evaluate_run(app: App, request: EvaluationRequest) -> EvaluationResult:
     # before the predictions, which may take long
     folder = _open_folder(request, rows)
     try:
-        context = _make_context(app, request, config, predictor, trust, rows)
+        context = labelled_context(app, request, config, predictor, trust, rows)
         trained = compare_with_trained(rows, predictor, record, own, trust) if request.trained else TrainedRows()
     except BaseException:
         with suppress(OSError):  # one that the user named may hold other files
@@ -132,7 +132,7 @@ def evaluate_run(app: App, request: EvaluationRequest) -> EvaluationResult:
     return EvaluationResult(content, folder, failed_gates(with_applicable_gate(context)))
 
 
-def _make_context(
+def labelled_context(
     app: App,
     request: EvaluationRequest,
     config: Mapping[str, Any],
@@ -140,6 +140,7 @@ def _make_context(
     trust: AllowList,
     rows: LabelledRows,
 ) -> EvaluationContext:
+    """Return the context in which the predictions of a model for labelled rows are evaluated."""
     catalogue = metrics.catalogue(app.plugins.contributions("register_metrics"), config)
     run = ActiveRun(config, request.record.folder, app.plugins, trust, catalogue)
     if predictor.card.get(DECISION_KEY):

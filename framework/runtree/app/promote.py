@@ -1,16 +1,24 @@
 """Two versions of a registered model, scored on the same labelled rows before an alias moves from one to the other."""
 
+from typing import TYPE_CHECKING, Any
+
 from runtree.app.application import App
-from runtree.app.evaluate import EvaluationRequest, with_overrides
+from runtree.app.evaluate import EvaluationRequest, labelled_context, with_overrides
 from runtree.app.explain import read_run_config
 from runtree.config.provenance import TypedWords
 from runtree.contract.errors import DataError
 from runtree.contract.model_version import ModelVersion
 from runtree.contract.predictions import Predictions
+from runtree.evaluation.new_rows import add_fairness
 from runtree.lifecycle.labelled_rows import predict_labelled, read_labelled
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
 from runtree.registry.gate import ScoredRows
+
+if TYPE_CHECKING:
+    import numpy as np
+
+QUICK = ("evaluator.intervals.resamples=0",)  # the gate bounds the gap itself
 
 
 def score_versions(
@@ -23,19 +31,31 @@ def score_versions(
     RuntreeError
         The rows do not fit one of them, or they are not about the same target.
     """
-    own, others = (_predict(app, one, file, trusted) for one in (version, other))
+    (own, groups, found), (others, _, _) = (
+        _predict(app, one, file, trusted, one is version) for one in (version, other)
+    )
     if own.classes != others.classes or own.y_true.tolist() != others.y_true.tolist():
         raise DataError(
             f"--data {file}: {version.reference} and {other.reference} do not read the same target there",
             "their targets, or their classes, differ",
         )
-    return ScoredRows(version.number, other.number, own, others, f"the {len(own.y_true):,} rows of {file}")
+    about = f"the {len(own.y_true):,} rows of {file}"
+    return ScoredRows(version.number, other.number, own, others, about, groups, **found)
 
 
-def _predict(app: App, version: ModelVersion, file: str, trusted: tuple[str, ...]) -> Predictions:
+def _predict(
+    app: App, version: ModelVersion, file: str, trusted: tuple[str, ...], is_new: bool
+) -> "tuple[Predictions, np.ndarray[Any, Any] | None, dict[str, Any]]":
+    """Return predictions, the group of each row, and of the new version the fairness on these rows."""
     record = read_record(RunFolder(version.folder))
-    request = EvaluationRequest(record, file, trusted=trusted)
+    request = EvaluationRequest(record, file, QUICK, trusted)
     predictor = app.load_predictor(record, trusted)
-    config = with_overrides(app, request, read_run_config(record))
-    rows = read_labelled(config, predictor, app.allow_list(TypedWords((), trusted)), str(predictor.card.get("target")))
-    return predict_labelled(predictor, rows.table.features, rows.y_true)
+    config, trust = with_overrides(app, request, read_run_config(record)), app.allow_list(TypedWords((), trusted))
+    rows = read_labelled(config, predictor, trust, str(predictor.card.get("target")))
+    found: dict[str, Any] = {}
+    if is_new:
+        context = labelled_context(app, request, config, predictor, trust, rows)
+        notes = add_fairness(context)
+        found = {"fairness": context.results.get("fairness") or (), "notes": notes}
+    groups = None if rows.table.groups is None else rows.table.groups.to_numpy()
+    return predict_labelled(predictor, rows.table.features, rows.y_true), groups, found

@@ -83,7 +83,7 @@ def evaluate_rows(
         results["calibration"] = calibration_curve(context)
         results["threshold"] = threshold_report(context)
     notes += _add_representation(context)
-    notes += _add_fairness(context)
+    notes += add_fairness(context)
     # last, as it reads the others
     results["benchmark"] = check_gate(with_applicable_gate(context))
     _, left_out = applicable_conditions(context.options.benchmark)
@@ -197,7 +197,7 @@ def _add_representation(context: EvaluationContext) -> list[str]:
     return [finding.says for finding in representation_findings(context)]
 
 
-def _add_fairness(context: EvaluationContext) -> list[str]:
+def add_fairness(context: EvaluationContext) -> list[str]:
     """Measure fairness as the run does; return why a gap that is bounded is not known."""
     options = context.options.fairness
     if not options.columns or options.metrics == []:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,13 +43,28 @@ POSSIBLE = (
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """The predictions of two versions, by number, for the same labelled rows; `about` says which rows."""
+    """The predictions of two versions, by number, for the same labelled rows.
+
+    Attributes
+    ----------
+    about
+        Which rows these are.
+    groups
+        The group of each row; None if the rows are independent.
+    fairness
+        What `evaluator.fairness` measures of the version on these rows.
+    notes
+        Why that is not known.
+    """
 
     number: int
     other: int
     predictions: Predictions
     others: Predictions
     about: str
+    groups: "Array | None" = None
+    fairness: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -171,7 +186,7 @@ class Figures:
         if isinstance(found, str):
             return {"metric": metric.name, "note": found}
         own, others, about = found
-        groups = self._groups() if self.scored is None else None
+        groups = self._groups() if self.scored is None else self.scored.groups
         comparison = compare_predictions(own, others, metric, RESAMPLES, LEVEL, SEED, groups)
         sign = 1.0 if direction == "maximize" else -1.0
         ends = sorted((sign * comparison.low, sign * comparison.high))
@@ -240,14 +255,15 @@ class Figures:
         return RunReader(self.version.folder).evaluation
 
     def _fairness_gap(self) -> tuple[float | None, str]:
-        """Return the largest gap between groups that the run measured."""
+        """Return the largest gap between groups: on the labelled rows that were named, else as the run measured it."""
+        scored, unknown = self.scored, "the run measured none: evaluator.fairness.columns=[COLUMN]"
         gaps = [
             float(gap["value"])
-            for column in self._evaluation.get("fairness") or ()
+            for column in (self._evaluation.get("fairness") if scored is None else scored.fairness) or ()
             for gap in column.get("gaps") or ()
             if gap.get("kind") == "difference" and isinstance(gap.get("value"), (int, float))
         ]
-        return (max(gaps), "") if gaps else (None, "the run measured none: evaluator.fairness.columns=[COLUMN]")
+        return (max(gaps), "") if gaps else (None, "; ".join(scored.notes if scored else ()) or unknown)
 
     def _latency(self) -> tuple[float | None, str]:
         """Return the median milliseconds of a prediction for one row, on this machine now."""
