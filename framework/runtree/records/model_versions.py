@@ -2,13 +2,14 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from runtree.contract.commands import command
-from runtree.contract.errors import NotFoundError, RequestError, first_line, unknown
+from runtree.contract.errors import ConfigError, NotFoundError, RequestError, first_line, unknown
 from runtree.contract.files import load_yaml, read_regular
 from runtree.contract.model_version import MODEL_NAME, SCHEME, ModelVersion
 from runtree.records.model_log import Entry, ModelFolder, read_log
@@ -16,6 +17,7 @@ from runtree.records.model_log import Entry, ModelFolder, read_log
 log = logging.getLogger(__name__)
 
 REGISTRY_VARIABLE = "RUNTREE_REGISTRY"
+ENVIRONMENT = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,([^}]*))?\}")
 DEFAULT_REGISTRY = "registry"
 PROTECTED = ("champion",)  # aliases that move only to an approved version that passes the gate
 STATES = {"approve": "approved", "reject": "rejected"}
@@ -102,8 +104,14 @@ def see_model(name: str) -> str:
 
 
 def registry_root() -> Path:
-    """Return the folder of registered models: RUNTREE_REGISTRY, else that of the user's own ``conf/config.yaml``."""
-    return Path(os.environ.get(REGISTRY_VARIABLE) or _configured_root() or DEFAULT_REGISTRY)
+    """Return the folder of registered models: RUNTREE_REGISTRY, else that of the user's own ``conf/config.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        The key of the config names no folder.
+    """
+    return Path(os.environ.get(REGISTRY_VARIABLE) or _configured_root() or DEFAULT_REGISTRY).expanduser()
 
 
 def _configured_root() -> str:
@@ -118,8 +126,16 @@ def _configured_root() -> str:
         log.warning("%s: %s; the registry is taken to be %s", file, first_line(error), DEFAULT_REGISTRY)
         return ""
     named = config.get("registry") if isinstance(config, dict) else None
-    # an interpolation could only be resolved by Hydra
-    return named if isinstance(named, str) and "${" not in named else ""
+    if named is None:
+        return ""
+    text = ENVIRONMENT.sub(lambda found: os.environ.get(found[1], found[2] or ""), str(named))
+    # another interpolation could only be resolved by Hydra, and the models must not be sought elsewhere for that
+    if not isinstance(named, str) or not text.strip() or "${" in text:
+        raise ConfigError(
+            f"{file}: registry: '{named}' names no folder",
+            "possible: a path, absolute or from here, also with ~ and ${oc.env:NAME}",
+        )
+    return text
 
 
 def model_folders(root: Path) -> Iterator[ModelFolder]:
