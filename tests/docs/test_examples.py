@@ -94,6 +94,7 @@ def house(folder, monkeypatch):
     found = sklearn.datasets.load_digits(as_frame=True)
     found.frame = found.frame.head(500)
     monkeypatch.setattr(sklearn.datasets, "load_digits", lambda as_frame: found)
+    monkeypatch.setenv("CUSTOMER_KEY", "for-the-examples-alone")
     return lay_out(folder)
 
 

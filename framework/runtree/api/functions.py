@@ -59,7 +59,8 @@ def train(
     from runtree.api.notebook import run_progress
     from runtree.app import App, TrainCallbacks, train
 
-    flags = parse_words((*override_words(overrides, values), *data_words(data, target, values)), trust)
+    words = [*override_words(overrides, values)]
+    flags = parse_words((*words, *data_words(data, target, values, words)), trust)
     if flags.multirun:
         raise RequestError("rt.train: is one run", "for several: rt.tune(…)")
     shown = run_progress(progress)
@@ -121,7 +122,8 @@ def tune(
 
     stop = {"tuner.stop.max_runs": max_runs, "tuner.stop.max_seconds": max_seconds, "compute.slots": slots}
     given = {path: value for path, value in stop.items() if value is not None}
-    words = [*override_words((*overrides, given), values, ranges=True), *data_words(data, target, values)]
+    words = [*override_words((*overrides, given), values, ranges=True)]
+    words += data_words(data, target, values, words)
     app, flags = App(), parse_words(words, trust)
     flags.multirun = True
     check_callable(space)
@@ -314,11 +316,14 @@ def evaluate(
     """
     from runtree.app import App
     from runtree.app.evaluate import EvaluationRequest, evaluate_run
+    from runtree.app.explain import read_run_config
+    from runtree.lifecycle.table_options import table_options
 
     record = run.record if isinstance(run, RecordedRun) else load_run(run, outputs).record
     words, file = list(override_words(overrides, values)), None
     if data is not None and not isinstance(data, (str, Path)):
-        file = str(keep_frame(data, Path(outputs)))
+        own = table_options(read_run_config(record)["data"]).protection
+        file = str(keep_frame(data, Path(outputs), own))
     elif data is not None and Path(data).suffix:
         file = str(data)
     elif data is not None:

@@ -12,10 +12,11 @@ from runtree.contract.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runtree.lifecycle.sensitive import Protection
+
 # Hydra's state, the seeds of the random generators and the limits on threads belong to the process: of several threads
 # one works at a time. The same thread may enter again: an algorithm may train another one within its own fit.
 AT_WORK = threading.RLock()
-FRAMES = ".frames"  # in the output folder: the tables that were given as data frames, by content
 
 
 def parse_words(words: Sequence[str], trust: Sequence[str]) -> Any:
@@ -43,14 +44,18 @@ def override_words(overrides: Sequence[Any], values: Mapping[str, Any], ranges: 
             raise ConfigError(f"rt: {given!r} is no override", "type: 'algorithm=ridge', or {'algorithm.alpha': 2}")
 
 
-def data_words(data: Any, target: str | None, values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the overrides that choose the data: an option, a file, or a data frame that is kept in the output tree."""
+def data_words(data: Any, target: str | None, values: Mapping[str, Any], words: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the overrides that choose the data: an option, a file, or a data frame that is kept in the output tree.
+
+    `words` are the other overrides, which may say that columns are sensitive.
+    """
     from runtree.config.space.grammar import override
 
     if data is not None:
         if hasattr(data, "to_parquet"):
             yield "data=parquet"
-            yield override("data.path", str(keep_frame(data, Path(str(values.get("outputs", DEFAULT_OUTPUTS))))))
+            outputs = Path(str(values.get("outputs", DEFAULT_OUTPUTS)))
+            yield override("data.path", str(keep_frame(data, outputs, _protection(words))))
             yield "data.name=frame"
         elif not isinstance(data, (str, Path)):
             raise ConfigError(
@@ -66,8 +71,24 @@ def data_words(data: Any, target: str | None, values: Mapping[str, Any]) -> Iter
         yield override("data.target", target)
 
 
-def keep_frame(frame: "pd.DataFrame", outputs: Path) -> Path:
+def _protection(words: Sequence[str]) -> "Protection | None":
+    """Return what overrides say about sensitive columns; None if nothing."""
+    from runtree.app.evaluate import set_value
+    from runtree.contract.commands import override_key
+    from runtree.lifecycle.sensitive import read_protection
+
+    config: Mapping[str, Any] = {"data": {}}
+    for word in words:
+        if override_key(word).startswith(("data.sensitive", "data.hash_key")):
+            config = set_value(config, word.lstrip("+"))
+    node = config["data"]
+    return read_protection(node["sensitive"], node.get("hash_key"), {}, {}) if node.get("sensitive") else None
+
+
+def keep_frame(frame: "pd.DataFrame", outputs: Path, protection: "Protection | None" = None) -> Path:
     """Write a data frame below the output folder, once for each content; the run reads it from there.
+
+    Sensitive columns are hashed and masked before; those that are dropped are empty.
 
     Raises
     ------
@@ -77,9 +98,14 @@ def keep_frame(frame: "pd.DataFrame", outputs: Path) -> Path:
     from io import BytesIO
 
     from runtree.contract.errors import DataError, first_line
+    from runtree.lifecycle.sensitive import DROP, FRAMES, PROTECTED
     from runtree.records.writer import write_bytes
 
-    content = BytesIO()
+    content, is_protected = BytesIO(), protection is not None and bool(protection.ways)
+    if protection is not None and is_protected:
+        protection.check_columns([*map(str, frame.columns)])
+        dropped = {name: None for name in frame.columns if protection.ways.get(str(name)) == DROP}
+        frame = protection.frame(frame).assign(**dropped)
     try:
         # the index of a frame is no column: rows are numbered by their place
         frame.to_parquet(content, index=False)
@@ -87,7 +113,8 @@ def keep_frame(frame: "pd.DataFrame", outputs: Path) -> Path:
         raise DataError(f"data: the data frame cannot be kept as Parquet: {first_line(error)}") from None
     folder = outputs / FRAMES
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{hashlib.sha256(content.getvalue()).hexdigest()[:16]}.parquet"
+    name = hashlib.sha256(content.getvalue()).hexdigest()[:16]
+    file = folder / f"{name}{PROTECTED if is_protected else '.parquet'}"
     if not file.is_file():
         write_bytes(file, content.getvalue())
     return file

@@ -27,6 +27,7 @@ OPEN_PREFIXES = (
     "extras.",
     "algorithm.params.",
     "data.types.",
+    "data.sensitive",
     "data.population.",
     "schema.columns.",
     "data.parts",

@@ -291,7 +291,8 @@ def _other(chain: Sequence[BaseException]) -> RuntreeError:
         kind = "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else ""
         reason = f"{kind} is not possible here" if kind else ""
         key = override.lstrip("+").partition("=")[0]
-        return ConfigError(f"{key}: {reason or first_line(chain[-1])}", f"typed: {typed(override)}")
+        expected = f"it is a mapping: {key}={{NAME: VALUE}}" if kind == "a list" else ""
+        return ConfigError(f"{key}: {reason or first_line(chain[-1])}", f"typed: {typed(override)}", expected)
     place = getattr(chain[-1], "full_key", None)
     message = lines[0] if lines else type(chain[0]).__name__
     return ConfigError(f"{place}: {message}" if place else message, *lines[1:4])

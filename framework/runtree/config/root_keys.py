@@ -15,6 +15,7 @@ from runtree.contract.redaction import REFERENCE, remember_secret
 EXTRAS = "extras"
 REQUIRED_GROUPS = ("data", "preprocess", "algorithm", "evaluator", "compute")
 REQUIRED_SECTIONS = ("experiment", "objective")
+KEYS = ("encrypt.key", "data.hash_key")  # are named, and never typed
 OTHER_GROUPS = ("serve",)  # of other verbs: no run has them
 BASE_FILE = re.compile(r"_\w*_")  # holds keys that options share
 
@@ -63,12 +64,8 @@ def check_root_keys(composed: DictConfig, catalogue: Catalogue) -> None:
             value = None if OmegaConf.is_missing(composed, key) else composed.get(key)
             text = "" if OmegaConf.is_config(value) or value is None else str(value)
             raise _unknown_root_key(str(key), text, catalogue)
-    if OmegaConf.is_dict(composed.get("encrypt")):
-        plain: Any = OmegaConf.to_container(composed.encrypt, resolve=False)
-        named = str(plain.get("key") or "")
-        if named and not REFERENCE.fullmatch(named):
-            remember_secret(named)  # before anything is written
-            raise ConfigError("encrypt.key: a key is not typed, but named", "type: 'encrypt.key=${secret:NAME}'")
+    for path in KEYS:
+        _refuse_typed_key(composed, path)
     for group in REQUIRED_GROUPS:
         if not OmegaConf.is_config(composed.get(group)):
             raise _absent(
@@ -81,6 +78,17 @@ def check_root_keys(composed: DictConfig, catalogue: Catalogue) -> None:
         if name in composed and not OmegaConf.is_dict(composed.get(name)):
             keys = f" with {', '.join(section)}" if section else ""
             raise ConfigError(f"{name}: {composed.get(name)!r} is not possible here", f"it is a mapping{keys}")
+
+
+def _refuse_typed_key(composed: DictConfig, path: str) -> None:
+    section, _, name = path.partition(".")
+    if not OmegaConf.is_dict(composed.get(section)):
+        return
+    plain: Any = OmegaConf.to_container(composed[section], resolve=False)
+    named = str(plain.get(name) or "")
+    if named and not REFERENCE.fullmatch(named):
+        remember_secret(named)  # before anything is written
+        raise ConfigError(f"{path}: a key is not typed, but named", f"type: '{path}=${{secret:NAME}}'")
 
 
 def known_roots(catalogue: Catalogue) -> set[str]:

@@ -15,7 +15,7 @@ HIDDEN = "***"
 REFERENCE = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_]*)\}")
 _NAMES = (
     r"passwords?|passwd|passphrase|pwd|secrets?|token|credentials?|dsn|authorization|connection_?string"
-    r"|(?:api|access|private|secret|account|shared|encryption|signing|ssh)_?key(?:_id)?"
+    r"|(?:api|access|private|secret|account|shared|encryption|signing|ssh|hash)_?key(?:_id)?"
 )
 # the last word of a key, so that `token` and `hf_token` are secret, `tokenizer` and `max_tokens` are not
 _SECRET_KEY = re.compile(rf"(^|[._\-+])({_NAMES})$")

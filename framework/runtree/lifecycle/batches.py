@@ -54,10 +54,11 @@ class StreamedTable:
         from runtree.tables.declared import apply_missing, apply_types
         from runtree.tables.roles import read_target
 
+        protection = self.options.protection
         for start, frame in self.stream.batches():
             if not self.stream.origin.csv:
                 frame = apply_missing(frame, self.options.reading)
-            frame = apply_types(frame, self.types, self.decimal)
+            frame = apply_types(protection.frame(frame), self.types, self.decimal)
             yield start, frame.assign(**{self.options.target: read_target(frame[self.options.target])})
 
 
@@ -86,6 +87,7 @@ def load_batches(config: Mapping[str, Any], options: TableOptions) -> Table:
         raise ConfigError("data.batches: reads files of this machine, again in each epoch", "copy the file first")
     with local_files(str(node["path"]), reader.suffixes, "data.path") as files:
         stream = open_stream(files, reader, options.reading, "data.path")
+    options.protection.check_columns(list(stream.types))
     count = min(options.batch_sample, stream.rows)
     generator = np.random.default_rng(int(config["seed"]))
     sampled = np.sort(generator.choice(stream.rows, count, replace=False, shuffle=False))

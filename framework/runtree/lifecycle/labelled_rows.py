@@ -126,9 +126,12 @@ def read_new_rows(
     # what was text in training is text here too, where a file holds digits alone
     kept = {*texts, *(name for name, contract in predictor.columns.items() if contract.is_text)}
     kept |= {options.target} if predictor.classes and isinstance(predictor.classes[0], str) else set()
-    reading = replace(predictor.reading, texts=frozenset(kept))
+    protection = options.protection
+    if predictor.protection is not None:  # which knows whether the key is the one of training
+        protection = replace(predictor.protection, secret=protection.secret or predictor.protection.secret)
+    reading = replace(predictor.reading, texts=frozenset({*kept, *protection.kept}), hidden=frozenset(protection.ways))
     # the tables that were joined in training are joined here too; which rows were of which part is of no use
-    rows = read_sources(source_node(config["data"]), {}, options.join, reading, (), trust)
+    rows = read_sources(source_node(config["data"]), {}, options.join, reading, (), trust, protection)
     for note in rows.notes:
         if note.startswith(JOINED):  # rows that are lost or multiplied have no prediction, or several
             log.warning("%s", note)

@@ -67,7 +67,11 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
 
         return load_batches(config, options)
     node = source_node(config["data"])
-    rows = read_sources(node, options.parts, options.join, options.reading, options.drop or (), trust)
+    options.protection.refuse_kept(node.get("path"))
+    rows = read_sources(
+        node, options.parts, options.join, options.reading, options.drop or (), trust, options.protection
+    )
+    options.protection.check_columns([str(name) for name in rows.columns])
     decimal = str(config["data"].get("decimal", "."))
     name = str(config["data"].get("name", "data"))
     given = read_split_file(rows.frame, options) if options.split_file else None
@@ -100,7 +104,7 @@ def to_table(
     frame = sample_rows(frame.assign(**beside) if beside else frame, options, seed)
     parts = None if parts is None else frame.pop(PART)
     given = frame.pop(GIVEN).rename(str(given.name)) if given is not None else None
-    types = dict(options.reading.types)
+    types = {**dict.fromkeys(options.protection.kept, "category"), **options.reading.types}
     declared.check_types(types, [str(column) for column in frame.columns])
     frame = declared.apply_types(frame, types, decimal)
     times = None

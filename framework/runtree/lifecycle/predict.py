@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.commands import command
-from runtree.contract.errors import DataError, GateError, MissingError, NotFoundError, RequestError, first_line
+from runtree.contract.errors import DataError, GateError, MissingError, NotFoundError, RequestError, first_line, unknown
 from runtree.contract.files import create_file, read_regular
 from runtree.contract.predictions import apply_preprocessing
 from runtree.contract.protocols import Hooks
 from runtree.contract.storage import reason, remedy
+from runtree.lifecycle.sensitive import Protection
 from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest
@@ -124,7 +125,7 @@ class Predictor:
 
     Rows are held to the `schema` that the model was trained with. With `refuse=False`, values that are no numbers or
     dates where the model expects them are taken as missing, and so are columns that are not there; what is against the
-    schema is counted.
+    schema is counted. The values of sensitive columns are hashed or masked as in training.
     """
 
     model: Any
@@ -136,6 +137,7 @@ class Predictor:
     refuse: bool = True
     card: Mapping[str, Any] = field(default_factory=dict, repr=False)  # all of `model.json`
     schema: "TableSchema | None" = None
+    protection: Protection | None = None
     lenient: str = "--unreadable missing"  # what is typed for that; "" where it cannot be
 
     def predict(
@@ -152,6 +154,7 @@ class Predictor:
         from joblib import parallel_config
 
         # as in the run: `Pipeline.predict` would refuse an estimator that learns no attribute
+        kept = self._keep(rows, keep)
         model, features = apply_preprocessing(self.model, self.select_columns(rows, counts))
         with parallel_config("sequential"):  # a forest sums its trees in thread order, which changes the last digit
             columns: dict[str, Any] = {PREDICTION: model.predict(features)}
@@ -159,7 +162,16 @@ class Predictor:
                 y_proba = model.predict_proba(features)
                 columns |= {f"p_{label}": y_proba[:, code] for code, label in enumerate(model.classes_.tolist())}
         predictions = pd.DataFrame(columns, index=rows.index)
-        return pd.concat([rows[list(keep)], predictions], axis=1) if keep else predictions
+        return pd.concat([kept, predictions], axis=1) if keep else predictions
+
+    def _keep(self, rows: "pd.DataFrame", names: Sequence[str]) -> "pd.DataFrame":
+        if self.protection is not None:
+            self.protection.refuse_dropped(names, "--keep")
+        for name in names:
+            if name not in rows.columns:
+                raise unknown("column at --keep:", name, map(str, rows.columns))
+        kept = rows[list(names)]
+        return kept if self.protection is None else self.protection.frame(kept)
 
     def select_columns(self, rows: "pd.DataFrame", counts: RowCounts | None = None) -> "pd.DataFrame":
         """Return the model's columns in their order, read as in training.
@@ -187,6 +199,8 @@ class Predictor:
         # a column that preprocessing dropped need not be there
         selected = rows.reindex(columns=list(self.columns)) if absent else rows[list(self.columns)]
         features = apply_missing(selected, self.reading)
+        if self.protection is not None:
+            features = self.protection.frame(features)
         changed = {name: self._read(features[name], contract, counts) for name, contract in self.columns.items()}
         changed = {name: column for name, column in changed.items() if column is not features[name]}
         features = features.assign(**changed) if changed else features
@@ -240,6 +254,8 @@ def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -
     check_manifest(folder, folder.model)
     with unsealed_folder(folder.model, registered_place(folder.model)) as model:
         predictor = read_predictor(model, hooks, trust)
+    if predictor.protection is not None and predictor.protection.secret in os.environ:
+        predictor.protection.key  # noqa: B018  another key is told before any row is read
     # after the load, which imports the modules that the model needs
     if changed := changed_modules(folder.code):
         log.warning(
@@ -259,6 +275,7 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
         reading = dict(card["reading"])
         declared = Reading(reading.pop("types"), tuple(reading.pop("missing")))
         sheet = reading.pop("sheet", 0)
+        protection = Protection.of_model(card["sensitive"]) if "sensitive" in card else None
         # of a table that was no text nothing is known about later text files
         csv_format = CsvFormat(**{"separator": AUTO, "encoding": AUTO, **reading})
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -271,7 +288,9 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
     model = hooks.first("load_model", folder=folder, format=format_name, trust=tuple(trust))
     if model is None:
         raise MissingError(f"no installed plugin reads the model format '{format_name}'", "see: runtree plugins")
-    return Predictor(model, columns, classes, declared, csv_format, sheet, card=card, schema=schema)
+    return Predictor(
+        model, columns, classes, declared, csv_format, sheet, card=card, schema=schema, protection=protection
+    )
 
 
 def _read_schema(node: Mapping[str, Any] | None) -> "TableSchema | None":

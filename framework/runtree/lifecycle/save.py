@@ -8,6 +8,7 @@ from runtree.contract.errors import RunFailedError, first_line, raise_if_ours
 from runtree.contract.storage import naming
 from runtree.lifecycle.outcome import final_record
 from runtree.lifecycle.replay import check_saved_model
+from runtree.lifecycle.sensitive import Protection
 from runtree.lifecycle.table_options import table_options
 from runtree.records.layout import RunFolder
 from runtree.records.record import read_record
@@ -54,6 +55,7 @@ def save(run: ActiveRun) -> None:
         "columns": describe_columns(run),
         "target": str(run.data.target.name),
         "reading": describe_reading(run),
+        **({"sensitive": protection.describe()} if (protection := _protection(run)).ways else {}),
         **({"schema": run.config.to_dict()["schema"]} if set(run.config.get("schema") or ()) - {"name"} else {}),
         "plugins": run.contributors.of_model(run.config.to_dict()),
         "libraries": describe_libraries(run.model, run.contributors.packages),
@@ -65,6 +67,10 @@ def save(run: ActiveRun) -> None:
     except RunFailedError:
         (folder.model / "model.json").unlink()  # the weights may be of use to someone who mends the code
         raise
+
+
+def _protection(run: ActiveRun) -> Protection:
+    return table_options(run.config.to_dict()["data"]).protection
 
 
 def describe_columns(run: ActiveRun) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from runtree.config.build import build
 from runtree.contract.errors import ConfigError, DataError, unknown
 from runtree.contract.protocols import TargetResolver
 from runtree.contract.types import SPLITS
+from runtree.lifecycle.sensitive import Protection
 from runtree.tables.csv_files import Reading
 from runtree.tables.places import file_name
 
@@ -34,6 +35,8 @@ class SourceRows:
         Where the rows came from, as `data.json` says it.
     content
         A hash of content that the rows only refer to, such as images; or "".
+    columns
+        Of all sources, those that are sensitive and dropped included.
     """
 
     frame: "pd.DataFrame"
@@ -41,6 +44,7 @@ class SourceRows:
     sources: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     content: str = ""
+    columns: tuple[str, ...] = ()
 
 
 def read_sources(
@@ -50,8 +54,9 @@ def read_sources(
     reading: Reading,
     drop: Sequence[str],
     trust: TargetResolver,
+    protection: Protection,
 ) -> SourceRows:
-    """Return the rows that a `data` node describes.
+    """Return the rows that a `data` node describes, without the values of sensitive columns.
 
     Parameters
     ----------
@@ -62,10 +67,16 @@ def read_sources(
     drop
         Columns of which nothing is noted.
     """
-    rows = _read_parts(node, parts, reading, drop, trust) if parts else _read(node, "data", reading, drop, trust)
+    if parts:
+        rows = _read_parts(node, parts, reading, drop, trust, protection)
+    else:
+        rows = _read(node, "data", reading, drop, trust)
     for place, item in enumerate(joins):
-        rows = _join(rows, item, f"data.join[{place}]", node, reading, trust)
-    return rows
+        rows = _join(rows, item, f"data.join[{place}]", node, reading, trust, protection)
+    # after the joins: a mask would make one key of many
+    frame = protection.frame(rows.frame)
+    notes = protection.notes(rows.frame.rename(columns=str), frame.rename(columns=str))
+    return replace(rows, frame=frame, notes=(*rows.notes, *notes), columns=tuple(map(str, rows.frame.columns)))
 
 
 def _read(
@@ -98,7 +109,12 @@ def load_frame(source: Any, reading: Reading) -> "pd.DataFrame":
 
 
 def _read_parts(
-    node: Mapping[str, Any], parts: Mapping[str, Any], reading: Reading, drop: Sequence[str], trust: TargetResolver
+    node: Mapping[str, Any],
+    parts: Mapping[str, Any],
+    reading: Reading,
+    drop: Sequence[str],
+    trust: TargetResolver,
+    protection: Protection,
 ) -> SourceRows:
     import pandas as pd
 
@@ -114,10 +130,10 @@ def _read_parts(
         name: _read(part_node(node, item, f"data.parts.{name}"), f"data.parts.{name}", reading, drop, trust)
         for name, item in chosen.items()
     }
-    frame = stack({f"the {name} part": rows.frame for name, rows in read.items()}, "data.parts")
+    frame = stack({f"the {name} part": rows.frame for name, rows in read.items()}, "data.parts", reading.hidden)
     labels = [name for name, rows in read.items() for _ in range(len(rows.frame))]
     sources = tuple(
-        {**source, "part": name, "fingerprint": frame_fingerprint(rows.frame)}
+        {**source, "part": name, "fingerprint": frame_fingerprint(protection.frame(rows.frame))}
         for name, rows in read.items()
         for source in rows.sources
     )
@@ -152,7 +168,13 @@ class _Keys:
 
 
 def _join(
-    rows: SourceRows, item: Any, path: str, node: Mapping[str, Any], reading: Reading, trust: TargetResolver
+    rows: SourceRows,
+    item: Any,
+    path: str,
+    node: Mapping[str, Any],
+    reading: Reading,
+    trust: TargetResolver,
+    protection: Protection,
 ) -> SourceRows:
     from runtree.tables.fingerprint import frame_fingerprint
 
@@ -167,8 +189,11 @@ def _join(
     source = dict(other.sources[0])
     title = file_name(str(source["name"])) if source["name"] != path else path
     keys = _read_keys(item["on"], rows.frame, other.frame, path, title)
+    hidden = protection.of_joined(dict(zip(keys.left, keys.right, strict=True)))
+    reading = replace(reading, hidden=reading.hidden | {*hidden.ways})
+    _refuse_renamed(rows.frame, other.frame, keys, path, title, protection)
     frame, parts, facts, notes = join_tables(rows.frame, other.frame, rows.parts, keys, how, path, title, reading)
-    source |= {"on": keys.left, "how": how, **facts, "fingerprint": frame_fingerprint(other.frame)}
+    source |= {"on": keys.left, "how": how, **facts, "fingerprint": frame_fingerprint(hidden.frame(other.frame))}
     return replace(
         rows,
         frame=frame,
@@ -204,6 +229,24 @@ def _read_keys(on: Any, left: "pd.DataFrame", right: "pd.DataFrame", path: str, 
     return keys
 
 
+def _renamed(left: "pd.DataFrame", right: "pd.DataFrame", keys: _Keys, title: str) -> dict[str, str]:
+    """Return the new names of the columns that both tables have."""
+    known = {*left.columns}
+    stem = title.partition(".")[0]
+    return {name: f"{name}_{stem}" for name in right.columns if name in known and name not in keys.right}
+
+
+def _refuse_renamed(
+    left: "pd.DataFrame", right: "pd.DataFrame", keys: _Keys, path: str, title: str, protection: Protection
+) -> None:
+    for old, new in _renamed(left, right, keys, title).items():
+        if old in protection.ways and new not in protection.ways:
+            raise ConfigError(
+                f"{path}: column '{old}' of {title} becomes '{new}', of which data.sensitive says nothing",
+                f"type: data.sensitive.{new}={protection.ways[old]}",
+            )
+
+
 def join_tables(
     left: "pd.DataFrame",
     right: "pd.DataFrame",
@@ -236,14 +279,15 @@ def join_tables(
     pairs = one.merge(two, on=ids, how="inner" if how == "inner" else "left")
     matched = pairs["\0right"].notna()
     if not matched.any():
-        first = f"{example(left[keys.left[0]])} there, {example(right[keys.right[0]])} in {title}"
+        here, there = example(left[keys.left[0]], reading.hidden), example(right[keys.right[0]], reading.hidden)
+        first = f"{here} there, {there} in {title}"
         raise DataError(f"{path}.on: no row has a partner in {title}", f"'{keys.left[0]}' is for example {first}")
     found = pairs.loc[matched, "\0left"]
     alone = len(left) - found.nunique()
     copies = len(found) - found.nunique()
     several = int((found.value_counts() > 1).sum())
     further = right.drop(columns=keys.right)
-    renamed = {name: f"{name}_{title.partition('.')[0]}" for name in further.columns if name in set(left.columns)}
+    renamed = _renamed(left, right, keys, title)
     further = further.rename(columns=renamed)
     positions = pairs["\0right"].fillna(-1).astype(int)
     taken = further.reset_index(drop=True).reindex(positions).reset_index(drop=True)
@@ -311,7 +355,7 @@ def consistent_keys(
         if misfits is None:
             return (dates, other) if text is left else (other, dates)
     raise DataError(
-        f"{path}.on: column '{left.name}' holds {kinds[0]}s ({example(left)}), and '{right.name}' in {title} holds "
-        f"{kinds[1]}s ({example(right)})",
+        f"{path}.on: column '{left.name}' holds {kinds[0]}s ({example(left, reading.hidden)}), and '{right.name}' in "
+        f"{title} holds {kinds[1]}s ({example(right, reading.hidden)})",
         f"to compare both as text, type: {type_override(str(left.name), 'category')}",
     )

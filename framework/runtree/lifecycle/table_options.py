@@ -7,6 +7,7 @@ from typing import Any
 
 from runtree.config.build import check_arguments, check_required
 from runtree.contract.errors import ConfigError
+from runtree.lifecycle.sensitive import Protection, read_protection
 from runtree.tables.csv_files import Reading
 
 
@@ -35,6 +36,8 @@ class TableOptions:
     date_format: str | None = None
     parts: dict[str, Any] = field(default_factory=dict)
     join: list[Any] = field(default_factory=list)
+    sensitive: Any = field(default_factory=dict)
+    hash_key: str | None = None
     weight: str | None = None
     population: dict[str, Any] = field(default_factory=dict)
     reweight: list[str] = field(default_factory=list)
@@ -46,7 +49,17 @@ class TableOptions:
         """Return what the user says about the columns."""
         # Hydra reads the word null as None
         words = tuple("null" if word is None else str(word) for word in self.missing)
-        return Reading({name: str(kind) for name, kind in self.types.items()}, words)
+        types = {name: str(kind) for name, kind in self.types.items()}
+        protection = self.protection
+        # 007 and 7 must not become one before they are hashed
+        return Reading(types, words, frozenset(protection.kept), frozenset(protection.ways))
+
+    @property
+    def protection(self) -> Protection:
+        """Return what happens to sensitive columns."""
+        roles = {"data.target": self.target, "data.time": self.time, "data.weight": self.weight}
+        roles |= {"data.group": self.group, "data.split_column": self.split_column}
+        return read_protection(self.sensitive, self.hash_key, roles, self.types)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -69,6 +82,7 @@ def table_options(node: Mapping[str, Any]) -> TableOptions:
     options = TableOptions(**common)
     if options.date_format is not None:
         check_date_format(options.date_format)
+    options.protection  # noqa: B018  refuses what cannot be done
     return options
 
 

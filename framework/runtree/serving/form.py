@@ -37,7 +37,7 @@ def form_page(model: ServedModel) -> tuple[str, str]:
 
 def _describe(one: RowField) -> dict[str, Any]:
     """Return what the template needs of a field."""
-    choices = sorted(one.levels)
+    choices = [] if one.protects else sorted(one.levels)  # nobody types a hash
     if one.type == "boolean":
         kind, choices = "choice", ["true", "false"]
     elif choices and len(choices) <= MAX_LISTED:

@@ -129,7 +129,8 @@ class Api:
         if label is not None and type(label) is not str:
             raise BadRequest(422, "class: a text is expected, as it stands in the probabilities")
         model = self.service.model
-        row = model.schema.check(document["row"])
+        record = model.protect(document["row"])
+        row = model.schema.check(record)
         if self._explaining >= EXPLAINED_AT_ONCE:
             raise OverloadedError(f"{self._explaining} explanations are being made")
         self._explaining += 1
@@ -141,7 +142,7 @@ class Api:
         found |= {"output": output, "prediction": explained.prediction, "base": explained.base}
         ranked = explained.largest(len(explained.contributions))
         found["contributions"] = [
-            {"field": one.column, "value": document["row"].get(one.column), "amount": one.amount, "error": one.error}
+            {"field": one.column, "value": record.get(one.column), "amount": one.amount, "error": one.error}
             for one in ranked
         ]
         return 200, found | ({"warnings": list(row.warnings)} if row.warnings else {})

@@ -42,6 +42,8 @@ class RowField:
         The range of the train rows, as numbers; of dates as datetimes. None if it is not known.
     levels
         The categories of the train rows; empty if they are not known.
+    protects
+        What becomes of a value before the model gets it: hash, mask:2, or "".
     """
 
     contract: ColumnContract
@@ -49,6 +51,7 @@ class RowField:
     low: Any = None
     high: Any = None
     levels: frozenset[str] = frozenset()
+    protects: str = ""
 
     @property
     def name(self) -> str:
@@ -215,7 +218,9 @@ class RowSchema:
             if self.policy.range == "refuse":
                 node |= {"minimum": one.low, "maximum": one.high}
             said.append(f"{one.low:g} to {one.high:g} in training")
-        if one.levels:
+        if one.protects:
+            said.append(f"given as it is, and kept as {one.protects.replace('hash', 'a hash')}")
+        elif one.levels:
             if self.policy.unseen == "refuse":
                 node["enum"] = [*sorted(one.levels), *([] if self._is_required(one) else [None])]
             else:
@@ -247,7 +252,8 @@ def make_schema(predictor: Predictor, tags: Mapping[str, str], policy: PolicyOpt
 def _field(contract: ColumnContract, predictor: Predictor) -> RowField:
     kind = _type_of(contract, predictor.reading.types.get(contract.name))
     if kind == "text":
-        return RowField(contract, kind, levels=frozenset(str(value) for value in contract.values))
+        protects = predictor.protection.ways.get(contract.name, "") if predictor.protection else ""
+        return RowField(contract, kind, levels=frozenset(map(str, contract.values)), protects=protects)
     if kind not in ("number", "date") or contract.low is None:
         return RowField(contract, kind)
     try:

@@ -59,6 +59,11 @@ class ServedModel:
         """The class labels as texts, the keys of the probabilities."""
         return [str(label) for label in self.classes]
 
+    def protect(self, record: Any) -> Any:
+        """Return a record without the values of sensitive columns, before anything checks, logs or quotes it."""
+        protection = self.predictor.protection
+        return protection.record(record, self.schema.missing_words) if protection else record
+
     def predict(self, rows: Rows) -> list[Output]:
         """Return the prediction for each checked row.
 
@@ -135,6 +140,8 @@ def make_served(
         )
     schema = make_schema(predictor, tags or {}, policy)
     card = predictor.card
+    if predictor.protection and set(predictor.protection.hashed) & set(predictor.columns):
+        predictor.protection.key  # noqa: B018  a key that is missing or wrong is told now, and not at the first request
     score = fold(predictor, schema)
     with few_rows():
         _, proba = score([schema.check(schema.example()).values])

@@ -137,6 +137,7 @@ class Service:
         began = time.perf_counter()
         outputs: list[Output] = []
         checked, places = [], []
+        records = [model.protect(record) for record in records] if model.predictor.protection else records
         for place, record in enumerate(records):
             try:
                 row = model.schema.check(record)

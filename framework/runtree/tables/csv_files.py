@@ -43,11 +43,14 @@ class Reading:
         The words that are a missing value; "auto" among them stands for the usual ones.
     texts
         Columns of a text file that are text even if all of its values are digits, as they were text in training.
+    hidden
+        Columns of which no message may quote a value.
     """
 
     types: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = (AUTO,)
     texts: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
 
     @property
     def words(self) -> list[str]:

@@ -139,7 +139,7 @@ def read_files(files: DataFiles, options: FileOptions, reading: Reading, where: 
 
         labels = {files.label(file): file for file in files.files}
         frames = {label: _read_one(kind, file, options, f"{where}: {label}") for label, file in labels.items()}
-        frame = stack(frames, where)
+        frame = stack(frames, where, reading.hidden)
     return frame, replace(origin, rows=len(frame))
 
 

@@ -1,6 +1,6 @@
 """Tables one below the other: the files of one table, or its parts. Their columns must agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from runtree.tables.numbers import is_numeric, shorten
 MAX_SHOWN = 5
 
 
-def stack(frames: Mapping[str, pd.DataFrame], where: str = "data.path") -> pd.DataFrame:
+def stack(frames: Mapping[str, pd.DataFrame], where: str = "data.path", hidden: Collection[str] = ()) -> pd.DataFrame:
     """Return the rows of all frames in the columns of the first one.
 
     Parameters
@@ -22,6 +22,8 @@ def stack(frames: Mapping[str, pd.DataFrame], where: str = "data.path") -> pd.Da
         By the name that messages use: a file, a part.
     where
         The config path, with which messages begin.
+    hidden
+        Columns of which no message may quote a value.
 
     Raises
     ------
@@ -35,8 +37,8 @@ def stack(frames: Mapping[str, pd.DataFrame], where: str = "data.path") -> pd.Da
         other = next((each for each, kind in kinds.items() if kind != kinds[first]), None)
         if other is not None:
             raise DataError(
-                f"{where}: column '{name}' holds {kinds[first]}s in {first} ({example(frames[first][name])}), "
-                f"and {kinds[other]}s in {other} ({example(frames[other][name])})",
+                f"{where}: column '{name}' holds {kinds[first]}s in {first} ({example(frames[first][name], hidden)}), "
+                f"and {kinds[other]}s in {other} ({example(frames[other][name], hidden)})",
                 f"to take it as one type, type: data.types.{name}=category, or number",
             )
     return concatenate(list(frames.values()))
@@ -97,8 +99,10 @@ def kind_of(column: "pd.Series[Any]") -> str:
     return "number" if is_numeric(column) else "text"
 
 
-def example(column: "pd.Series[Any]") -> str:
-    """Return the first value, as a message shows it."""
+def example(column: "pd.Series[Any]", hidden: Collection[str] = ()) -> str:
+    """Return the first value, as a message shows it, unless the column is hidden."""
+    if str(column.name) in hidden:
+        return "not shown"
     return repr(shorten(str(column.dropna().iloc[0])))
 
 

@@ -97,7 +97,7 @@ def open_stream(files: DataFiles, options: FileOptions, reading: Reading, where:
 
 def _scan(file: Path, options: FileOptions, reading: Reading) -> "tuple[pd.DataFrame, dict[str, str], int]":
     """Return the first rows, the types of the columns, and the number of rows."""
-    declared = [name for name, kind in reading.types.items() if kind != "number"]
+    declared = [*reading.texts, *(name for name, kind in reading.types.items() if kind != "number")]
     types: dict[str, str] = {}
     rows, first = 0, None
     for frame in file_batches(file, str(file), options, reading, declared, BATCH_ROWS):
