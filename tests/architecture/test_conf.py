@@ -3,6 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
+from conformance.shipped import RUN_CODE
 from runtree.app import App
 from runtree.config.build import build, build_algorithm, imported_algorithm_node
 from runtree.config.freeze import freeze
@@ -22,6 +23,8 @@ APP = App()
 NEEDED = {name: ["data.path=a", "data.target=y"] for name in ("csv", "parquet", "arrow", "json", "excel", "file")}
 NEEDED["sql"] = ["data.url=sqlite:///a.db", "data.table=t", "data.target=y"]
 NEEDED |= {"image_folder": ["data.path=x"], "image_arrays": ["data.path=x.npz"]}
+NEEDED["command"] = ["algorithm.command=[python,train.py]"]
+NEEDED["container"] = ["algorithm.image=trainer"]
 NEEDED["import"] = ["algorithm.path=sklearn.linear_model:Ridge"]
 OPTIONS = [
     (group, name)
@@ -87,7 +90,7 @@ def test_there_are_at_least_twenty_algorithms_of_scikit_learns():
     nodes = [
         APP.catalogue.node("algorithm", name)
         for group, name in OPTIONS
-        if group == "algorithm" and name != "import" and not name.startswith("torch_")
+        if group == "algorithm" and name not in RUN_CODE and not name.startswith("torch_")
     ]
     assert len(nodes) >= 20
     assert all(target.startswith("sklearn.") for node in nodes for target in node["_target_"].values())

@@ -12,6 +12,9 @@ def options(group: str) -> Iterator[str]:
     return (name for name, option in catalogue.groups[group].items() if option.provider == BUILTIN)
 
 
+RUN_CODE = {"import", "command", "container"}  # options that name nothing by themselves: code of the user's own
+
+
 def class_name(option: str) -> str:
     """Return the name of an option's test class: random_forest → TestRandomForest."""
     return "Test" + "".join(word.capitalize() for word in option.split("_"))

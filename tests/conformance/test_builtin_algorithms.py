@@ -1,6 +1,6 @@
 """Each shipped algorithm passes the suite that a third party's has to pass."""
 
-from conformance.shipped import class_name, options
+from conformance.shipped import RUN_CODE, class_name, options
 from runtree.testing import AlgorithmSuite
 
 SMALL = {
@@ -15,9 +15,7 @@ SMALL = {
 }
 
 for _option in options("algorithm"):
-    if _option != "import" and not _option.startswith(
-        "torch_"
-    ):  # the one names nothing by itself, the others need torch
+    if _option not in RUN_CODE and not _option.startswith("torch_"):  # those need torch
         _name = class_name(_option)
         globals()[_name] = type(
             _name, (AlgorithmSuite,), {"option": _option, "overrides": SMALL.get(_option, []), "__module__": __name__}

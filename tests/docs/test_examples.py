@@ -108,6 +108,10 @@ def lay_out(folder):
     )
     [net] = re.findall(r"^```python\n(# net.py.*?)^```", (ROOT / "docs" / "networks.md").read_text(), re.M | re.DOTALL)
     (folder / "net.py").write_text(net)
+    [script] = re.findall(
+        r"^```python\n(# train.py.*?)^```", (ROOT / "docs" / "commands.md").read_text(), re.M | re.DOTALL
+    )
+    (folder / "train.py").write_text(script)
     return folder
 
 

@@ -11,7 +11,7 @@ pytest.importorskip("fastapi", reason="serving needs the extra serve")
 from omegaconf import OmegaConf
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from conformance.shipped import options
+from conformance.shipped import RUN_CODE, options
 from runtree.api.recorded import LoadedModel
 from runtree.app import App
 from runtree.config.build import build_algorithm
@@ -45,6 +45,7 @@ TABLES = {"torch_cnn": [pictures], "torch_sequence": [texts, series], "torch_mod
 CASES = [
     (name, task, table)
     for name in options("algorithm")
+    if name not in RUN_CODE - {"import"}  # a script of the user's own: test_command.py
     for task in APP.catalogue.node("algorithm", name).get("_target_", BOTH)
     for table in TABLES.get(name, [None])
 ]

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
+from conformance.shipped import RUN_CODE
 from runtree.app import App
 from runtree.config.build import build_algorithm
 from runtree.config.catalogue import for_task
@@ -26,11 +27,11 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of scikit-learn, about two 
 ROWS = 40
 APP = App(make_plugins(found=[]))
 PREPROCESSINGS = ("tabular", "standard", "raw", "none")
-# torch's are for machines that have it, and one option names a class of the user's own
+# torch's are for machines that have it, and some options name code of the user's own
 ALGORITHMS = [
     name
     for name, option in APP.catalogue.groups["algorithm"].items()
-    if option.provider == BUILTIN and not name.startswith("torch") and name != "import"
+    if option.provider == BUILTIN and not name.startswith("torch") and name not in RUN_CODE
 ]
 SHORTENED = ("n_estimators", "max_iter")
 INFINITY = {

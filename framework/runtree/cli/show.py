@@ -21,7 +21,7 @@ from runtree.cli.format import (
     terminal_width,
 )
 from runtree.cli.tables import print_csv, print_json, print_table
-from runtree.records.commands import run_command, training_command
+from runtree.records.commands import prediction_commands, run_command, training_command
 
 if TYPE_CHECKING:
     from runtree.contract.types import RunRecord
@@ -245,4 +245,4 @@ def _suggestions(record: "RunRecord", outputs: str, has_model: bool) -> list[str
     config = run_command("show", record, "--config")
     if not has_model:
         return [run_command("rerun", record), config]
-    return [run_command("predict", record, "ROWS.csv", "-o", "OUT.csv"), config]
+    return [*prediction_commands(record), config]

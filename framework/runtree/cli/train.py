@@ -163,7 +163,7 @@ def print_result(result: "TrainResult") -> int:
 
 def _print_run(run: "ActiveRun") -> None:
     from runtree.cli.evaluation_summary import evaluation_lines, print_warnings, undefined_lines, with_intervals
-    from runtree.records.commands import outputs_of, run_command, run_name
+    from runtree.records.commands import outputs_of, prediction_commands, run_command, run_name
     from runtree.records.layout import RunFolder
     from runtree.records.reader import RunReader
     from runtree.records.record import read_record
@@ -191,7 +191,7 @@ def _print_run(run: "ActiveRun") -> None:
         click.echo(labelled("report", display_path(RunFolder(run.folder).report)))
     else:
         commands.append(run_command("report", record, "--open"))
-    commands.append(run_command("predict", record, "ROWS.csv", "-o", "OUT.csv"))
+    commands += prediction_commands(record)
     if run_name(record) == record.id:  # else it lies where no listing finds it
         commands.append(command("runs", outputs=outputs_of(record)))
     click.echo(next_steps(commands))

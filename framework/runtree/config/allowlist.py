@@ -17,7 +17,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from runtree.config.calls import locate_calls, locate_risks, target_names
+from runtree.config.calls import COMMANDS, locate_calls, locate_risks, target_names
 from runtree.config.provenance import TypedWords
 from runtree.contract.errors import MissingError, UntrustedError
 
@@ -30,6 +30,7 @@ ALLOWED_PREFIXES: Mapping[str, tuple[str, ...]] = {
     "optuna.samplers.": ("optuna.samplers.BaseSampler",),
     "optuna.pruners.": ("optuna.pruners.BasePruner",),
 }
+RUNS_COMMANDS = ("runtree.algorithms.command.", "runtree.algorithms.container.")
 # Hydra's callbacks that only log or write into the run's folder
 HYDRA_CALLBACKS = (
     "hydra.experimental.callbacks.LogJobReturnCallback",
@@ -167,6 +168,14 @@ class AllowList:
 
         It is allowed if the user typed it or trusts the class, and where an installed option lists it.
         """
+        # a command is code, whichever class runs it, and the shipped option that lists the key does not vouch for it
+        if target.startswith(RUNS_COMMANDS):
+            for key in COMMANDS:
+                if call.get(key) not in (None, ["train"]) and not self.typed.sets(f"{path}.{key}"):
+                    raise UntrustedError(
+                        f"{path}.{key}: a file or a record may not say what is run",
+                        f"if you trust it, type it, or add: --trust {path}.{key}",
+                    )
         # the paths of runtree's own classes are checked there: data.path is the file of the table
         if target in self.typed.trusted or target.startswith("runtree."):
             return

@@ -18,6 +18,7 @@ PATH_WORDS = {
     *("cache", "memory", "location", "checkpoint", "uri", "url", "urls"),
 }
 FUNCTIONS = ("func", "inverse_func")  # of FunctionTransformer and TransformedTargetRegressor
+COMMANDS = ("command", "predict_command", "image")  # of runtree's own algorithms that run what these name
 READS_FILES = ("filename", "file")  # values of `input` of CountVectorizer and the like: each row is a file's name
 
 

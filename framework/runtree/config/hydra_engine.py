@@ -26,6 +26,8 @@ from runtree.contract.types import AlgorithmOption
 OPEN_PREFIXES = (
     "extras.",
     "algorithm.params.",
+    "algorithm.hyperparameters.",
+    "algorithm.metrics.",
     "data.types.",
     "data.sensitive",
     "data.population.",

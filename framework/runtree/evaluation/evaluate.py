@@ -120,6 +120,9 @@ def validate_gate(run: ActiveRun) -> None:
 
 def evaluate(run: ActiveRun) -> None:
     """Evaluate a run that is scored and saved, and write `evaluation.json`."""
+    if not getattr(run.evaluator, "reads_predictions", True):
+        log.info("no evaluation: there are no predictions, only what the algorithm has reported")
+        return
     context = make_evaluation_context(run)
     seconds: dict[str, float] = {}
     for step in STEPS:

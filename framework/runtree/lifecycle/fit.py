@@ -24,6 +24,8 @@ from runtree.training.target import wrap_target
 
 log = logging.getLogger(__name__)
 
+FINGERPRINTED = {"pretrained": "pretrained_sha256_", "image": "image_digest_"}  # attributes of a fitted algorithm
+
 
 def fit_stage(run: ActiveRun) -> None:
     """Fill `run.fit_folds` and `run.model`. An evaluator that searches chooses the parameters before the fit."""
@@ -65,9 +67,10 @@ def fit(run: ActiveRun) -> Any:
     callback = make_callback(run, train, monitored) if plan.steps else None
     batches = RowBatches(run, run.split.train, preprocess) if run.data.streamed is not None else None
     fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED, run.split.train, batches)
-    if getattr(algorithm, "pretrained_sha256_", None):
-        # two models that start from different weights are different experiments: the hash joins the fingerprints
-        run.metadata["pretrained"] = algorithm.pretrained_sha256_
+    # two models of different weights, or images, are different experiments: their hash joins the fingerprints
+    for name, attribute in FINGERPRINTED.items():
+        if getattr(algorithm, attribute, None):
+            run.metadata[name] = getattr(algorithm, attribute)
     run.fit_summary = summarize_fit(algorithm, plan, callback)
     run.refit = partial(refit_pipeline, run)
     # the steps are fitted already: `Pipeline.fit` is not called, since it would fit the preprocessing once more

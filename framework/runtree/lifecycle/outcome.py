@@ -9,6 +9,7 @@ from runtree.contract.errors import DivergedError, RunFailedError, RuntreeError,
 from runtree.contract.fingerprint import PLUGINS
 from runtree.contract.redaction import redact_override
 from runtree.contract.types import RunRecord
+from runtree.lifecycle.fit import FINGERPRINTED
 from runtree.records.commands import run_command
 from runtree.records.layout import RunFolder, timestamp
 from runtree.records.record import new_record
@@ -49,7 +50,7 @@ def final_record(
         fingerprints |= {"scoring": scoring} if scoring else {}
     code = run.contributors.code(run.config.to_dict())
     fingerprints |= {PLUGINS: code} if code else {}
-    fingerprints |= {"pretrained": run.metadata["pretrained"]} if "pretrained" in run.metadata else {}
+    fingerprints |= {name: run.metadata[name] for name in FINGERPRINTED if name in run.metadata}
     fingerprints |= {"code": sources_fingerprint(run.sources)} if run.sources else {}
     return replace(
         record,

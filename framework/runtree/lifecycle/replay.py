@@ -41,6 +41,11 @@ REMEDIES = (
 RANDOM_REMEDY = "draw random numbers in training only, or from a generator with a fixed seed"
 
 
+def predicts(model: Any) -> bool:
+    """Return whether a model predicts: a command may only train, and report its own scores."""
+    return bool(getattr(last_step(model), "predicts", True))
+
+
 def check_saved_model(run: ActiveRun, folder: Path) -> None:
     """Load a run's model as `predict` does, and compare its predictions for some rows of each split.
 
@@ -55,7 +60,8 @@ def check_saved_model(run: ActiveRun, folder: Path) -> None:
             loaded = _load_written(run.hooks, folder, lambda trust: read_predictor(folder, run.hooks, trust).model)
         except Exception as error:
             raise RunFailedError(f"the saved model cannot be loaded: {_describe(error)}", REMEDIES[1]) from error
-        difference = find_difference(run.model, loaded, run.data.features.iloc[chosen], bool(run.data.classes))
+        rows = run.data.features.iloc[chosen]
+        difference = find_difference(run.model, loaded, rows, bool(run.data.classes)) if predicts(run.model) else None
     if difference:
         raise RunFailedError(f"the saved model is not the fitted one: {difference[0]}", *difference[1:])
 
@@ -80,7 +86,8 @@ def try_saving(run: ActiveRun, preprocess: Any) -> None:
     """
     from sklearn.base import clone
 
-    if not run.options.saves:
+    # a command keeps files of its own, and one more run of it would be no trial
+    if not run.options.saves or hasattr(run.estimator, "predicts"):
         return
     known = frozenset(name for _, name in run.hooks.contributions("trusted_types"))
     of_algorithm = unknown_types(run.estimator, known)

@@ -142,6 +142,8 @@ def is_refitted(run: ActiveRun) -> bool:
 
     Under cross-validation the model has all rows outside the test split, unless the fit holds some out to stop by.
     """
+    if hasattr(run.estimator, "predicts"):  # a command needs its validation rows, to know when it is done
+        return False
     options = run.plan.options
     holds_out = run.plan.steps and options.validation_fraction is not None
     return options.refit and bool(len(run.split.validation) or holds_out)
@@ -169,6 +171,9 @@ def refit(run: ActiveRun) -> None:
 
 def drop_undefined(run: ActiveRun, evaluation: Evaluation, scored: Sequence[Metric]) -> Evaluation:
     """Return the evaluation without values that are not finite, and record why each missing metric has none."""
+    if not getattr(run.evaluator, "reads_predictions", True):  # what was not reported was not asked for either
+        returned = {name for values in evaluation.metrics.values() for name in values}
+        scored = [metric for metric in scored if metric.name in returned or metric is run.objective[0]]
     kept = {split: _finite(values) for split, values in evaluation.metrics.items()}
     folds = tuple(_finite(line) for line in evaluation.folds)
     absent = {

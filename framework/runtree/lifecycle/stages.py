@@ -31,6 +31,7 @@ from runtree.contract.types import SPLITS
 from runtree.contract.validation import unique_by_name
 from runtree.lifecycle import load, split
 from runtree.lifecycle.fit import fit_stage
+from runtree.lifecycle.replay import predicts
 from runtree.lifecycle.save import report, save
 from runtree.lifecycle.score import check_objective_rows, naming_evaluator, score
 from runtree.lifecycle.table_options import table_options
@@ -288,6 +289,7 @@ def check_stage(run: ActiveRun) -> None:
     run.objective = metric, direction
     run.space = partial(algorithm_space, run)
     run.evaluator = build_evaluator(run)
+    check_predicts(run)
     check_decision(run)
     check_target(run)
     check_imbalance(run)
@@ -299,6 +301,16 @@ def check_stage(run: ActiveRun) -> None:
     run.sources = run.cached("code", targets, lambda: find_sources(targets))
     if run.records and run.scored_splits == SPLITS:  # a run of a sweep keeps them with its model
         write_sources(run.sources, RunFolder(run.folder).code)
+
+
+def check_predicts(run: ActiveRun) -> None:
+    """Refuse to score predictions of an algorithm that makes none."""
+    if not predicts(run.estimator) and getattr(run.evaluator, "reads_predictions", True):
+        raise ConfigError(
+            f"evaluator={run.config.evaluator.get('name')}: it scores predictions, and this algorithm makes none",
+            "score what it reports: evaluator=reported",
+            "or let it predict: 'algorithm.predict_command=[python, predict.py]'",
+        )
 
 
 def split_stage(run: ActiveRun) -> None:

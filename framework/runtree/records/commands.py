@@ -35,6 +35,18 @@ def run_command(verb: str, record: RunRecord, *words: str) -> str:
     return command(verb, run_name(record), *words, outputs=display_path(outputs_of(record)))
 
 
+def prediction_commands(record: RunRecord) -> list[str]:
+    """Return the command that predicts rows with the model of a run; nothing if it cannot predict."""
+    if record.config.get("evaluator.name") == "reported":
+        return []
+    target = str(record.config.get(f"algorithm._target_.{record.task}") or "")
+    # a model that is a command runs it
+    trust = (
+        ("--trust", target) if target.startswith(("runtree.algorithms.command", "runtree.algorithms.container")) else ()
+    )
+    return [run_command("predict", record, "ROWS.csv", "-o", "OUT.csv", *trust)]
+
+
 def training_command(record: RunRecord, *more: str) -> str:
     """Return the command that trains the config of a run, from the defaults on; `more` overrides come last."""
     return command("train", *composing_flags(record), *training_overrides(record), *more)

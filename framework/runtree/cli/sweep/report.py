@@ -351,7 +351,7 @@ def _suggestions(plan: "SweepPlan", driver: "Driver", progress: ProgressState, c
     if best is not None:
         run = f"{name}/{best[1].number:04d}" if is_inside else f"{name}/runs/{best[1].number:04d}"
         commands.append(command("show", run, outputs=outputs))
-        if best[1].kept:
+        if best[1].kept and plan.config.evaluator.get("name") != "reported":
             commands.append(command("predict", run, "ROWS.csv", "-o", "OUT.csv", outputs=outputs))
     commands += [text for text in resume if text not in commands]
     if is_inside and best is not None and progress.comparable and len(driver.state.completed()) > 1:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from runtree.contract.errors import RuntreeError, first_line
-from runtree.records.commands import run_command, training_command, tuning_command
+from runtree.records.commands import prediction_commands, run_command, training_command, tuning_command
 from runtree.reports.elements import Code, Element, Page, Paragraph, Section, Verdict
 from runtree.reports.images import PlotGallery
 from runtree.reports.run import diagnosis, provenance, results
@@ -108,8 +108,7 @@ def run_next_steps(content: RunContent) -> list[Element]:
         search = tuning_command(record)
         elements += [Code("search for a better model", search)] if search else []
     if content.folder.model.is_dir():
-        predict = run_command("predict", record, "ROWS.csv", "-o", "OUT.csv")
-        return [*elements, Code("predict the rows of a file", predict)]
+        return [*elements, *(Code("predict the rows of a file", text) for text in prediction_commands(record))]
     return [*elements, Code("train the model again", run_command("rerun", record))]
 
 
