@@ -185,7 +185,7 @@ def test_files_at_a_url_are_predicted_once_and_again_when_they_change(tmp_path, 
         assert next(waiting) == "c.csv"
         assert "cannot be listed (division by zero); it is tried again" in caplog.text
         waiting.close()
-        with pytest.raises(DataError, match="no file below memory://nobody"):
+        with pytest.raises(DataError, match="no table below memory://nobody"):
             list(names(url="memory://nobody"))
         with pytest.raises(DataError, match="a web server has no folders"):
             list(names(url="https://example.org/in"))

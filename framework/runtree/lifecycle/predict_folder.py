@@ -74,7 +74,10 @@ def predict_folder(
         while True:
             now = _look(source, target, suffixes, before)
             if seconds is None and not now and isinstance(source, str):  # most likely a typing error
-                raise DataError(f"FOLDER: no file below {source}", f"expected: files ending in {', '.join(suffixes)}")
+                raise DataError(
+                    f"FOLDER: no table below {source}",
+                    "expected is a folder with .csv, .parquet or other tables; for one file, let -o name a file",
+                )
             for name, stamp in now.items():
                 if done.get(name) == stamp or (seconds is not None and (before is None or before.get(name) != stamp)):
                     continue

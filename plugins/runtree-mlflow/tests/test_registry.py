@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from conftest import Server
+from runtree import load_model
 from runtree.cli.main import main
 from runtree.plugins import installed_plugins
 from runtree.records.layout import RunFolder
@@ -74,3 +76,19 @@ def test_an_encrypted_version_is_refused(
     registry.register("sealed", read_record(RunFolder(one)), {}, key=parse_key(os.urandom(32).hex(), "key"))
     assert push(store, "models:/sealed") == 2
     assert "is encrypted, and MLflow would keep it in plain" in capsys.readouterr().err
+
+
+def test_a_version_is_registered_at_a_server_and_loads_from_there(
+    registry: Registry, server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    assert push(server.uri, "models:/churn@champion") == push(server.uri, "models:/churn@champion") == 0
+    client = MlflowClient(server.uri)
+    [found] = client.search_model_versions("name='churn'")
+    assert (found.status, found.tags["runtree.version"], found.tags["runtree.tag.team"]) == ("READY", "1", "credit")
+    assert str(client.get_model_version_by_alias("churn", "champion").version) == str(found.version)
+    mlflow.set_tracking_uri(server.uri)
+    predicted = mlflow.pyfunc.load_model("models:/churn@champion").predict(rows(folder))
+    own = load_model("models:/churn@champion").predict(rows(folder))
+    assert predicted["prediction"].tolist() == own.tolist()
