@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from runtree.records.model_versions import RegisteredModel
+    from runtree.registry.store import Registry
 
 
 def registry_option(show: bool = False) -> Callable[[Any], Any]:
@@ -41,3 +45,18 @@ def find_registry(context: click.Context, registry: str | None) -> Path:
 
     name = registry or (context.parent.params.get("registry") if context.parent else None)
     return Path(name) if name else registry_root()
+
+
+def open_registry(context: click.Context, registry: str | None, by: str | None) -> "Registry":
+    """Return the registry as whoever acts changes it."""
+    from runtree.plugins import installed_plugins
+    from runtree.registry.store import Registry, user_name
+
+    return Registry(find_registry(context, registry), installed_plugins(), by or user_name())
+
+
+def find_registered(context: click.Context, registry: str | None, name: str) -> "RegisteredModel":
+    """Return a registered model."""
+    from runtree.records.model_versions import find_model
+
+    return find_model(find_registry(context, registry), name)

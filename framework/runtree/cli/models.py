@@ -14,16 +14,28 @@ from runtree.cli.format import (
     next_steps,
     outputs_option,
     pluralize,
-    trust_option,
     wrapped,
 )
-from runtree.cli.model_options import by_option, find_registry, reason_option, registry_option
+from runtree.cli.model_moves import (
+    approve_version,
+    promote_version,
+    reject_version,
+    roll_back_alias,
+    unset_alias,
+)
+from runtree.cli.model_options import (
+    by_option,
+    find_registered,
+    find_registry,
+    open_registry,
+    reason_option,
+    registry_option,
+)
 from runtree.cli.model_reviews import override_command
 from runtree.cli.model_tables import (
     LABEL_WIDTH,
     SCHEMA,
     format_tags,
-    print_gate,
     print_model,
     print_models,
     print_version,
@@ -32,9 +44,7 @@ from runtree.cli.model_tables import (
 from runtree.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
-    from runtree.records.model_versions import RegisteredModel
-    from runtree.registry.gate import ScoredRows
-    from runtree.registry.store import Registry
+    pass
 
 SEAL_LENGTH = 16  # of the 64 digits; enough to recognize a line
 
@@ -63,7 +73,15 @@ def models_command(context: click.Context, registry: str | None, as_json: bool) 
         print_models(find_registry(context, registry), as_json)
 
 
-models_command.add_command(override_command)
+for subcommand in (
+    approve_version,
+    override_command,
+    promote_version,
+    reject_version,
+    roll_back_alias,
+    unset_alias,
+):
+    models_command.add_command(subcommand)
 
 
 @models_command.command("register")
@@ -93,7 +111,7 @@ def register_model(
 
     record = find_run(Path(outputs), run, needs="model")
     key = named_key(encrypt, "--encrypt") if encrypt else None
-    version = _registry(context, registry, by).register(name, record, _tags(tags), reason, key)
+    version = open_registry(context, registry, by).register(name, record, _tags(tags), reason, key)
     click.echo(f"registered run {record.id} as {version.reference}")
     for missed in record.missed:
         click.echo(wrapped("warning", f"it failed a gate of its run: {missed}"))
@@ -117,7 +135,7 @@ def show_model(context: click.Context, model: str, card: bool, as_json: bool, re
     from runtree.records.model_versions import parse_reference
 
     name, word = parse_reference(model)
-    found = _find(context, registry, name)
+    found = find_registered(context, registry, name)
     if word is None and not card:
         print_model(found, as_json)
         return
@@ -128,94 +146,6 @@ def show_model(context: click.Context, model: str, card: bool, as_json: bool, re
         print_json({"schema": SCHEMA, **version.to_dict()})
     else:
         print_version(version)
-
-
-@models_command.command("approve")
-@click.argument("version")
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def approve_version(context: click.Context, version: str, by: str | None, reason: str, registry: str | None) -> None:
-    """Approve VERSION (NAME/NUMBER), which a protected alias needs."""
-    _decide(context, registry, version, "approve", by, reason)
-
-
-@models_command.command("reject")
-@click.argument("version")
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def reject_version(context: click.Context, version: str, by: str | None, reason: str, registry: str | None) -> None:
-    """Reject VERSION (NAME/NUMBER): no protected alias may move to it."""
-    _decide(context, registry, version, "reject", by, reason)
-
-
-@models_command.command("promote")
-@click.argument("version")
-@click.argument("alias")
-@click.option("--data", "file", metavar="FILE", help="Labelled rows on which both versions are scored.")
-@trust_option()
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def promote_version(
-    context: click.Context,
-    version: str,
-    alias: str,
-    file: str | None,
-    trust: tuple[str, ...],
-    by: str | None,
-    reason: str,
-    registry: str | None,
-) -> None:
-    """Let ALIAS mean VERSION (NAME@NUMBER); a protected alias, such as champion, needs an approval and the gate."""
-    from runtree.config.allowlist import add_import_folder
-    from runtree.records.model_versions import parse_reference
-
-    name, word = parse_reference(version)
-    add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
-    scored = _score(_find(context, registry, name), word, alias, file, trust) if file is not None else None
-    moved = _registry(context, registry, by).move_alias(name, word, alias, reason, scored, trust)
-    click.echo(f"{alias} of {name} is now version {moved.number}")
-    print_gate(_find(context, registry, name), moved.number, alias)
-    click.echo(
-        next_steps([command("predict", f"models:/{name}@{alias}", "ROWS.csv"), command("models", "history", name)])
-    )
-
-
-@models_command.command("rollback")
-@click.argument("name")
-@click.argument("alias")
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def roll_back_alias(
-    context: click.Context, name: str, alias: str, by: str | None, reason: str, registry: str | None
-) -> None:
-    """Let ALIAS of NAME mean the version again that it meant before."""
-
-    moved = _registry(context, registry, by).roll_back(name, alias, reason)
-    click.echo(f"{alias} of {name} is version {moved.number} again")
-
-
-@models_command.command("unset")
-@click.argument("name")
-@click.argument("alias")
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def unset_alias(
-    context: click.Context, name: str, alias: str, by: str | None, reason: str, registry: str | None
-) -> None:
-    """Remove ALIAS of NAME."""
-
-    _registry(context, registry, by).remove_alias(name, alias, reason)
-    click.echo(f"{name} has no {alias} any more")
 
 
 @models_command.command("tag")
@@ -231,7 +161,7 @@ def tag_version(
     from runtree.records.model_versions import parse_reference
 
     name, word = parse_reference(version)
-    tagged = _registry(context, registry, by).tag(name, word, _tags(tags))
+    tagged = open_registry(context, registry, by).tag(name, word, _tags(tags))
     click.echo(f"{tagged.reference}: {format_tags(tagged.tags) or 'no tags'}")
 
 
@@ -256,8 +186,8 @@ def change_policy(
     """
 
     if changes:
-        _registry(context, registry, by).set_policy(name, _policy_changes(changes), reason)
-    policy = _find(context, registry, name).policy
+        open_registry(context, registry, by).set_policy(name, _policy_changes(changes), reason)
+    policy = find_registered(context, registry, name).policy
     for key in ("protected", "require", "approvers"):
         click.echo(labelled(key, ", ".join(getattr(policy, key)) or "none", LABEL_WIDTH))
 
@@ -272,7 +202,7 @@ def show_history(context: click.Context, name: str, as_json: bool, registry: str
     from runtree.records.model_versions import describe_entry
     from runtree.registry.verify import seal
 
-    model = _find(context, registry, name)
+    model = find_registered(context, registry, name)
     if as_json:
         print_json({"schema": SCHEMA, "name": name, "entries": list(model.entries), "faults": list(model.faults)})
         return
@@ -324,44 +254,6 @@ def verify_models(context: click.Context, name: str | None, head: str | None, re
     lines = pluralize(sum(len(model.entries) for model in models), "line")
     acts = "" if name else f", {pluralize(len(audited[0]), 'audited act')}"
     click.echo(f"{pluralize(len(models), 'model')}, {versions}, {lines} of history{acts}: all as they were written")
-
-
-def _score(
-    model: "RegisteredModel", word: str | None, alias: str, file: str, trust: tuple[str, ...]
-) -> "ScoredRows | None":
-    """Score a version and the one that the alias means now on a labelled file."""
-    from runtree.app import App
-    from runtree.app.promote import score_versions
-    from runtree.contract.errors import RequestError
-
-    if alias not in model.policy.protected:
-        raise RequestError(f"--data: {alias} of {model.name} is not protected, and moves without a comparison")
-    if alias not in model.aliases:
-        raise RequestError(f"--data: {model.name} has no {alias} yet to compare with", "leave it out")
-    return score_versions(App(), model.version(word), model.version(alias), file, trust)
-
-
-def _registry(context: click.Context, registry: str | None, by: str | None) -> "Registry":
-    from runtree.plugins import installed_plugins
-    from runtree.registry.store import Registry, user_name
-
-    return Registry(find_registry(context, registry), installed_plugins(), by or user_name())
-
-
-def _find(context: click.Context, registry: str | None, name: str) -> "RegisteredModel":
-    from runtree.records.model_versions import find_model
-
-    return find_model(find_registry(context, registry), name)
-
-
-def _decide(context: click.Context, registry: str | None, word: str, act: str, by: str | None, reason: str) -> None:
-    from runtree.records.model_versions import parse_reference
-
-    name, number = parse_reference(word)
-    version = _registry(context, registry, by).decide(name, number, act, reason)
-    click.echo(f"{version.reference} is {version.state}")
-    if act == "approve":
-        click.echo(next_steps([command("models", "promote", f"{name}@{version.number}", "champion")]))
 
 
 def _tags(words: tuple[str, ...]) -> dict[str, str]:

@@ -89,7 +89,7 @@ def predict_command(
     from runtree.records.layout import RunFolder
     from runtree.records.record import read_record
     from runtree.records.sealed import named_key
-    from runtree.registry.store import run_key
+    from runtree.registry.version_files import run_key
     from runtree.tables.places import local_path
 
     given = {"separator": separator, "decimal": decimal, "encoding": encoding}
