@@ -52,7 +52,9 @@ __all__ = [
     "load_run",
     "load_runs",
     "load_sweep",
+    "monitor",
     "resume",
+    "retrain",
     "train",
     "tune",
 ]
@@ -69,6 +71,7 @@ _MODULES = {
     "load_runs": "records.dataframe",
     "SpaceTrial": "sweeps.function_space",
     **dict.fromkeys(("LoadedModel", "RecordedRun", "RecordedSweep"), "api.recorded"),
+    **dict.fromkeys(("monitor", "retrain"), "api.watching"),
     **dict.fromkeys(("RuntreeClassifier", "RuntreeRegressor"), "api.estimators"),
     **dict.fromkeys(
         ("compare", "evaluate", "load_model", "load_run", "load_sweep", "resume", "train", "tune"), "api.functions"

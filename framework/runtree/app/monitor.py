@@ -11,6 +11,7 @@ from runtree.app.evaluate import set_value
 from runtree.app.explain import read_run_config
 from runtree.app.monitored_rows import MonitorRequest, NewRows, read_rows
 from runtree.app.monitored_window import WindowWatch
+from runtree.app.retrain_request import request_retraining
 from runtree.config.provenance import TypedWords
 from runtree.contract.commands import override_key
 from runtree.contract.errors import ConfigError, nearest, unknown
@@ -33,6 +34,7 @@ from runtree.monitoring.reference import Reference, read_reference
 from runtree.monitoring.windows import Window, cut_windows, parse_kpis, read_window_times
 from runtree.records.layout import MonitorFolder, not_writable_error, timestamp
 from runtree.records.model_versions import registered_in
+from runtree.records.retrain_requests import RetrainRequest
 from runtree.records.writer import dump_json, write_json
 from runtree.statistics import metrics
 from runtree.tables.fingerprint import frame_fingerprint
@@ -47,11 +49,12 @@ RESAMPLES = 1_000  # for intervals, where the run's own are switched off
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """The folder of the model, the content of `monitor.json` of each window, and notes on the rows."""
+    """The folder of the model, the content of `monitor.json` of each window, notes, and what triggers asked for."""
 
     folder: MonitorFolder
     windows: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
+    request: RetrainRequest | None = None
 
     @property
     def alarms(self) -> list[Mapping[str, Any]]:
@@ -128,7 +131,8 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
         write_page(folder)
     except OSError as error:
         raise not_writable_error(folder.path, error) from None
-    return MonitorResult(folder, tuple(results), tuple(notes))
+    asked, held_back = request_retraining(options, request, folder)
+    return MonitorResult(folder, tuple(results), (*notes, *held_back), asked)
 
 
 def _make_watch(

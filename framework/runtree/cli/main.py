@@ -37,6 +37,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "serve": ("serve", "Serve a model: REST and a web form."),
     "evaluate": ("evaluate", "Score the model of a run on labelled rows."),
     "monitor": ("monitor", "Watch a model: drift, quality and KPIs of new rows."),
+    "retrain": ("retrain", "Train a registered model again on new rows, compare, promote or refuse."),
     "explain": ("explain", "Explain single predictions."),
     "runs": ("runs", "List, filter and sort runs."),
     "export": ("runs", "Write all runs into one Parquet or CSV table."),

@@ -14,6 +14,7 @@ from runtree.contract.commands import command
 from runtree.contract.errors import GateError
 from runtree.contract.types import RunRecord
 from runtree.records.commands import run_command, training_command
+from runtree.records.model_versions import registered_in
 
 if TYPE_CHECKING:
     from runtree.app.monitor import MonitorResult
@@ -81,7 +82,8 @@ def monitor_command(
     if as_json:
         windows = [{**window, "folder": display_path(folder_of(result, window))} for window in result.windows]
         report = display_path(result.folder.report)
-        print_json({"schema": 1, "windows": windows, "notes": list(result.notes), "report": report})
+        asked = {"id": result.request.id, **result.request.content} if result.request else None
+        print_json({"schema": 1, "windows": windows, "notes": list(result.notes), "report": report, "request": asked})
     else:
         print_windows(result, run, record)
     if result.alarms:
@@ -119,6 +121,8 @@ def print_windows(result: "MonitorResult", run: str, record: RunRecord) -> None:
     if len(lines) > MAX_ALARMS:
         click.echo(labelled("", f"{len(lines) - MAX_ALARMS} earlier ones are on the page"))
     click.echo(labelled("page", display_path(result.folder.report)))
+    if result.request:
+        click.echo(labelled("request", f"{result.request.id} to train it again: {result.request.cause}"))
     click.echo(next_steps(list(_next(result, run, record))))
 
 
@@ -163,7 +167,12 @@ def _next(result: "MonitorResult", run: str, record: RunRecord) -> Iterator[str]
 
     if any(window["state"] == "small" for window in result.windows):
         yield command("monitor", run, "--data", "FILE", f"monitor.window.minimum={MIN_ROWS}")
-    if result.alarms:
+    registered = registered_in(record.folder)
+    if result.request:
+        yield command("retrain", result.folder.path.name)
+    elif result.alarms and registered:
+        yield command("retrain", registered.name, "--data", "NEW_ROWS")
+    elif result.alarms:
         yield run_command("show", record)
         if record.config.get("data.path") is not None:  # a table of one's own, and not one that scikit-learn brings
             yield training_command(record, "data.path=NEW_ROWS")

@@ -40,6 +40,8 @@ OPEN_PREFIXES = (
     "metrics.",
     "monitor.kpis.",
     "monitor.thresholds.",
+    "monitor.triggers.any.",
+    "monitor.triggers.all.",
 )
 
 # flags of Hydra that do nothing here, and what does it instead

@@ -9,6 +9,7 @@ from runtree.contract.detection import Detector
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.expression import Expression, parse
 from runtree.contract.validation import NAME, unique_by_name
+from runtree.monitoring.triggers import TriggerOptions, check_triggers
 
 Period = Literal["hour", "day", "week", "month", "quarter", "year"]
 PERIODS: Mapping[Period, str] = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
@@ -59,6 +60,12 @@ class MonitorOptions:
     kpis: dict[str, str] = field(default_factory=dict)
     require: list[str] = field(default_factory=list)
     budget: float = 0.05
+    triggers: TriggerOptions = field(default_factory=TriggerOptions)
+    policy: Literal["suggest", "train", "train_and_promote"] = "train"
+    retrain: Literal["refit", "retune"] = "refit"
+
+
+PARTS = {"window": WindowOptions, "triggers": TriggerOptions}
 
 
 def read_options(node: Mapping[str, Any]) -> MonitorOptions:
@@ -69,8 +76,9 @@ def read_options(node: Mapping[str, Any]) -> MonitorOptions:
     ConfigError
         An unknown key, or a value of the wrong type or range.
     """
-    options = read_block(MonitorOptions, node, "monitor", {"window": WindowOptions}, _check)
+    options = read_block(MonitorOptions, node, "monitor", PARTS, _check)
     read_requirements(options)
+    check_triggers(options.triggers, lambda text, path: read_condition(options, text, path))
     return options
 
 
@@ -98,7 +106,18 @@ def read_requirements(options: MonitorOptions) -> list[Expression]:
     Raises
     ------
     ConfigError
-        One cannot be parsed, or names a figure that there is not.
+        As `read_condition` does.
+    """
+    return [read_condition(options, str(text), "monitor.require") for text in options.require]
+
+
+def read_condition(options: MonitorOptions, text: str, path: str) -> Expression:
+    """Return a condition on the figures of a window.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be parsed, or names a figure that there is not.
     """
 
     def resolve(name: str) -> str | None:
@@ -110,13 +129,10 @@ def read_requirements(options: MonitorOptions) -> list[Expression]:
 
     names = [f"{kind}.{name}".rstrip(".") for kind, of in OF_KIND.items() for name in of]
     names += [f"kpi.{name}" for name in options.kpis]
-    parsed = []
-    for text in options.require:
-        try:
-            parsed.append(parse(str(text), source="monitor.require", resolve=resolve, known=names, error=ConfigError))
-        except ConfigError as error:
-            raise ConfigError(error.message, *error.hints[:1], POSSIBLE) from None
-    return parsed
+    try:
+        return parse(text, source=path, resolve=resolve, known=names, error=ConfigError)
+    except ConfigError as error:
+        raise ConfigError(error.message, *error.hints[:1], POSSIBLE) from None
 
 
 @dataclass(frozen=True)

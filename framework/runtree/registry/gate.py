@@ -99,13 +99,17 @@ def check_gate(
     hooks: Hooks,
     scored: ScoredRows | None = None,
     trust: Iterable[str] = (),
+    also: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return each condition of the policy with its value, and whether all are met.
 
     Parameters
     ----------
+    also
+        Further conditions.
     scored
-        Predictions of both versions on new rows; without them the test rows of both count, if they are the same.
+        Predictions of both versions on new rows; without them the test rows of both count, if they are the same, else
+        what the log has of an earlier comparison of the two.
     trust
         The types that the model may hold besides those of runtree and of plugins.
     """
@@ -115,8 +119,8 @@ def check_gate(
     fitting = (
         scored if other is not None and scored and (scored.number, scored.other) == (version.number, present) else None
     )
-    figures = Figures(version, other, hooks, fitting, tuple(trust))
-    conditions = [parse_requirement(text) for text in model.policy.require]
+    figures = Figures(version, other, hooks, fitting, tuple(trust), _measured(model, version, present))
+    conditions = [parse_requirement(text) for text in (*model.policy.require, *also)]
     if other is not None and not any(condition.bound.name in CHANGES for condition in conditions):
         conditions.append(parse_requirement(NOT_WORSE))
     if other is None:
@@ -133,6 +137,13 @@ def check_gate(
     return gate
 
 
+def _measured(model: RegisteredModel, version: ModelVersion, present: int | None) -> Mapping[str, Any] | None:
+    """Return the change between two versions that the log has, None if they were never compared."""
+    gates = [entry["gate"] for entry in model.entries if entry["act"] == "gate" and entry["version"] == version.number]
+    changes = [gate["change"] for gate in gates if gate.get("present") == present and "change" in gate]
+    return next((change for change in reversed(changes) if "value" in change), None)
+
+
 def _check(condition: Requirement, figures: "Figures") -> dict[str, Any]:
     bound = condition.bound
     value, why = figures.value(bound.name)
@@ -144,13 +155,17 @@ def _check(condition: Requirement, figures: "Figures") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures that conditions of the gate may bound, each computed when it is asked for."""
+    """The figures that conditions of the gate may bound, each computed when it is asked for.
+
+    `measured` is an earlier `change` of the two, for versions that share no rows now.
+    """
 
     version: ModelVersion
     other: ModelVersion | None
     hooks: Hooks
     scored: ScoredRows | None = None
     trust: tuple[str, ...] = ()
+    measured: Mapping[str, Any] | None = None
 
     def value(self, name: str) -> tuple[float | None, str]:
         """Return a figure, None if it is not known, and then the reason."""
@@ -184,7 +199,7 @@ class Figures:
         metric, direction = self._objective()
         found = self._predictions(metric)
         if isinstance(found, str):
-            return {"metric": metric.name, "note": found}
+            return dict(self.measured or {"metric": metric.name, "note": found})
         own, others, about = found
         groups = self._groups() if self.scored is None else self.scored.groups
         comparison = compare_predictions(own, others, metric, RESAMPLES, LEVEL, SEED, groups)

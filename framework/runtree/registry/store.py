@@ -218,12 +218,26 @@ class Registry:
                 f"{version.reference} is {version.state}, and {alias} is protected",
                 f"first: {command('models', 'approve', f'{model.name}/{version.number}', '--reason', '…')}",
             )
-        # without the lock: to score two models may take minutes
-        gate = check_gate(model, version, alias, self.hooks, scored, trust)
-        with model.folder.held():
-            self._append(model.folder, "gate", version=version.number, alias=alias, gate=gate)
+        gate = self.judge(model, version, alias, scored, trust)
         if not gate["passed"]:
             raise GateError(f"{alias} stays as it is: {gate['explanation']}", see_model(model.name))
+
+    def judge(
+        self,
+        model: RegisteredModel,
+        version: ModelVersion,
+        alias: str,
+        scored: ScoredRows | None = None,
+        trust: Iterable[str] = (),
+        also: Iterable[str] = (),
+        **facts: Any,
+    ) -> dict[str, Any]:
+        """Return what the gate says of a version, and note it in the log with further facts; nothing moves."""
+        # without the lock: to score two models may take minutes
+        gate = check_gate(model, version, alias, self.hooks, scored, trust, also)
+        with model.folder.held():
+            self._append(model.folder, "gate", version=version.number, alias=alias, gate=gate, **facts)
+        return gate
 
     def roll_back(self, name: str, alias: str, reason: str = "") -> ModelVersion:
         """Let an alias mean the version again that it meant before, without the gate, which that one has passed.

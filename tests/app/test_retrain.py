@@ -1,0 +1,167 @@
+"""A model that is registered, watched and trained again, with a process that is killed at each step on the way."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from runtree.app.application import App
+from runtree.app.retrain import retrain
+from runtree.app.retrain_request import RetrainOrder
+from runtree.app.train import NO_CALLBACKS, TrainCallbacks
+from runtree.cli.main import main
+from runtree.contract.errors import RunFailedError
+from runtree.records.layout import MonitorFolder
+from runtree.records.model_versions import find_model
+from runtree.records.retrain_requests import RetrainRequest, read_requests
+from runtree.registry.store import Registry
+from runtree.testing.fixtures import UNEXAMINED
+
+TRIGGER = ["monitor.triggers.any.quality_drop=0.02", "monitor.triggers.windows=1", "monitor.window.minimum=60"]
+ONLY_QUALITY = ["monitor=quality_only", *TRIGGER]
+
+
+def rows(count, seed, rule=1.0):
+    rng = np.random.default_rng(seed)
+    age, size = rng.normal(size=(2, count)).round(3)
+    known = rule * age + rng.logistic(size=count) / 3 > 0
+    return pd.DataFrame(
+        {"id": np.arange(count) + 1_000 * seed, "age": age, "size": size, "y": np.where(known, "b", "a")}
+    )
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory):
+    """A tree with a champion, rows of another rule, and the request that a trigger has made of them."""
+    tree = tmp_path_factory.mktemp("champion")
+    rows(300, 0).to_csv(tree / "old.csv", index=False)
+    rows(300, 1, rule=-1.0).to_csv(tree / "new.csv", index=False)
+    rows(300, 2, rule=-1.0).to_csv(tree / "later.csv", index=False)
+    table = ["data=csv", "data.path=old.csv", "data.target=y", "data.drop=[id]"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tree)
+        assert main(["train", *table, "algorithm=logistic", *UNEXAMINED, "evaluator.intervals.resamples=0"]) == 0
+        assert main(["models", "register", "latest", "churn"]) == 0
+        assert main(["models", "approve", "churn/1", "--reason", "checked"]) == 0
+        assert main(["models", "promote", "churn@1", "champion"]) == 0
+        assert main(["monitor", "models:/churn@champion", "--data", "new.csv", *ONLY_QUALITY]) == 3
+    return tree
+
+
+@pytest.fixture
+def tree(champion, folder):
+    shutil.copytree(champion, folder, dirs_exist_ok=True)
+    return folder
+
+
+def churn():
+    return find_model(Path("registry"), "churn")
+
+
+def runs():
+    return sorted(path.parent.name for path in Path("outputs").glob("*/*/run.json"))
+
+
+def test_a_request_is_worked_on_and_the_version_waits_for_approval(tree, runtree):
+    [request] = read_requests(MonitorFolder(tree / "monitoring/churn"))
+    assert request.content["triggers"] == ["quality_drop"] and "held-out rows" in request.cause
+    # the same look again makes no other
+    again = runtree("monitor", "models:/churn@champion", "--data", "new.csv", *ONLY_QUALITY)
+    assert f"request {request.id} is open" in again.out
+    unchanged = runtree("retrain", "churn")
+    assert unchanged.code == 2 and "its table is as it was" in unchanged.err
+    said = runtree("retrain", "churn", "--data", "later.csv", "--json")
+    found = json.loads(said.out)
+    assert (said.code, found["outcome"], found["request"]) == (0, "pending", request.id)
+    assert (
+        found["gate"]["change"]["low"] > 0 and "rows of the window that was watched" in found["gate"]["change"]["rows"]
+    )
+    # the old rows speak for the old rule; that is told, and decides nothing
+    assert found["old"]["value"] < 0 and "old run held out" in found["old"]["rows"]
+    version = churn().version(2)
+    assert version.tags == {"parent": "1", "request": request.id} and version.state == "pending"
+    # what was measured counts when somebody promotes it: the two share no rows
+    runtree("models", "approve", "churn/2", "--reason", "looked at")
+    assert runtree("models", "promote", "churn@2", "champion").code == 0
+    assert churn().aliases == {"champion": 2}
+    assert runtree("models", "verify").code == 0
+    idle = runtree("retrain", "churn")
+    assert idle.code == 0 and "none of churn is open" in idle.out
+    closed = runtree("retrain", "churn", "--request", request.id)
+    assert closed.code == 2 and "is closed: pending" in closed.err
+
+
+def test_the_champion_stays_on_a_tie_and_rows_that_it_knows_are_left_out(tree, runtree):
+    # half of the new table are rows that the champion was made with
+    both = pd.concat([pd.read_csv("old.csv"), rows(200, 5)])
+    both.to_csv("both.csv", index=False)
+    shutil.rmtree("monitoring")
+    said = runtree("retrain", "churn", "--data", "both.csv")
+    assert said.code == 3 and "champion of churn stays as it is: change.low is" in said.err
+    assert "known ones" in said.out
+    assert churn().aliases == {"champion": 1} and churn().version(2).state == "pending"
+    # the very same rows are not worth a version
+    said = runtree("retrain", "churn", "--data", "data.path=old.csv")
+    assert said.code == 3 and "the rows are those of version 1" in said.err and churn().latest == 2
+    for words, says in ((["seed=3"], "only keys of data"), (["none.csv"], "no file none.csv")):
+        assert says in runtree("retrain", "churn", "--data", *words).err
+    # a key that is refused is no request; a run that failed is one
+    outcomes = [one.outcome for one in read_requests(MonitorFolder(tree / "monitoring/churn"))]
+    assert outcomes == ["refused", "refused", "failed"]
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: no handler of the code catches it."""
+
+
+def test_a_process_that_is_killed_at_any_step_is_continued_without_doing_one_twice(tree):
+    before, reached = len(runs()), []
+    order = RetrainOrder("churn", data=("later.csv",), policy="train_and_promote")
+
+    def work(callbacks=NO_CALLBACKS):
+        try:
+            return retrain(App(), Path("registry"), order, callbacks)
+        except Killed as end:
+            reached.append(str(end))
+        except RunFailedError:  # what ends a fit fails the run
+            reached.append("in the fit")
+
+    def killed_in(owner, name, when):
+        original = getattr(owner, name)
+
+        def instead(*args, **kwargs):
+            if when == "after":
+                original(*args, **kwargs)
+            raise Killed(f"{when} {name}")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, name, instead)
+            work()
+
+    def in_fit(stage):
+        if stage == "fit":
+            raise Killed
+
+    # the first note is that of the folder of the run, the last that of the outcome
+    for when in ("before", "after"):
+        killed_in(RetrainRequest, "note", when)
+    work(TrainCallbacks(on_stage=in_fit))
+    for name in ("register", "judge", "decide", "move_alias"):
+        for when in ("before", "after"):
+            killed_in(Registry, name, when)
+    for when in ("before", "after"):
+        killed_in(RetrainRequest, "note", when)
+    steps = ("register", "judge", "decide", "move_alias")
+    expected = ["before note", "after note", "in the fit", *(f"{w} {n}" for n in steps for w in ("before", "after"))]
+    assert reached == [*expected, "before note", "after note"]
+    model = churn()
+    assert model.aliases == {"champion": 2} and model.latest == 2
+    acts = [(entry["act"], entry["by"] == "policy") for entry in model.entries if entry["act"] != "gate"]
+    assert acts[3:] == [("register", False), ("approve", True), ("alias", True)]
+    assert len([entry for entry in model.entries if entry.get("request")]) == 1  # compared once
+    assert len(runs()) == before + 1
+    [request] = read_requests(MonitorFolder(tree / "monitoring/churn"))
+    assert request.outcome == "promoted"
