@@ -14,7 +14,8 @@ All names are those of `import runtree as rt`.
 """
 # those for authors of plugins stand in plugins.md
 NAMES = [
-    *("train", "tune", "resume", "evaluate", "monitor", "retrain", "compare", "load_run", "load_runs", "load_sweep", "load_model"),
+    *("train", "tune", "resume", "evaluate", "monitor", "retrain", "compare"),
+    *("load_run", "load_runs", "load_sweep", "load_model"),
     *("RecordedRun", "RecordedSweep", "LoadedModel", "SpaceTrial", "RuntreeClassifier", "RuntreeRegressor"),
 ]
 

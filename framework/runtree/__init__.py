@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from runtree.api.estimators import RuntreeClassifier, RuntreeRegressor
     from runtree.api.functions import compare, evaluate, load_model, load_run, load_sweep, resume, train, tune
     from runtree.api.recorded import LoadedModel, RecordedRun, RecordedSweep
+    from runtree.api.watching import monitor, retrain
     from runtree.contract.detection import Detection, Detector
     from runtree.contract.errors import ConfigError, DataError
     from runtree.contract.hookspecs import hookimpl

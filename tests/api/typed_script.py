@@ -27,7 +27,22 @@ def main(frame: pd.DataFrame) -> list[object]:
     model: rt.LoadedModel = rt.load_model("models:/prices@champion")
     predicted: np.ndarray[Any, Any] = model.predict(frame)
     scores: dict[str, Any] = rt.evaluate(best, frame)
+    watched: dict[str, Any] = rt.monitor(best, frame, labels="truths.csv", key="id")
+    again_trained: dict[str, Any] = rt.retrain("prices", frame, policy="train")
     table: pd.DataFrame = rt.compare([run.id, best.id], where=["state=completed"])
     runs: pd.DataFrame = rt.load_runs(where="test.rmse<9")
     report: Path = rt.load_run("latest").report()
-    return [rmse, folder, explained, predicted, scores, table, runs, report, sweep.plot_history(), sweep.trials()]
+    return [
+        rmse,
+        folder,
+        explained,
+        predicted,
+        scores,
+        watched,
+        again_trained,
+        table,
+        runs,
+        report,
+        sweep.plot_history(),
+        sweep.trials(),
+    ]

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import runtree as rt
 from runtree.app.application import App
 from runtree.app.retrain import retrain
 from runtree.app.retrain_request import RetrainOrder
 from runtree.app.train import NO_CALLBACKS, TrainCallbacks
 from runtree.cli.main import main
-from runtree.contract.errors import RunFailedError
+from runtree.contract.errors import RequestError, RunFailedError
 from runtree.records.layout import MonitorFolder
 from runtree.records.model_versions import find_model
 from runtree.records.retrain_requests import RetrainRequest, read_requests
@@ -165,3 +166,15 @@ def test_a_process_that_is_killed_at_any_step_is_continued_without_doing_one_twi
     assert len(runs()) == before + 1
     [request] = read_requests(MonitorFolder(tree / "monitoring/churn"))
     assert request.outcome == "promoted"
+
+
+def test_from_python_frames_are_watched_and_learnt(tree):
+    seen = rt.monitor("models:/churn@champion", rows(100, 7, rule=-1.0), monitor="quality_only")
+    [window] = seen["windows"]
+    assert window["state"] == "alarm" and window["labelled"] == 100 and seen["request"] is None
+    shutil.rmtree("monitoring")
+    found = rt.retrain("churn", rows(200, 8, rule=-1.0), policy="train_and_promote", by="ben", progress=False)
+    assert found["outcome"] == "promoted" and churn().aliases == {"champion": found["version"]}
+    assert [entry["by"] for entry in churn().entries][-5:] == ["ben", "ben", "policy", "policy", "policy"]
+    with pytest.raises(RequestError, match="mode"):
+        rt.retrain("churn", rows(200, 8), mode="again")

@@ -66,9 +66,8 @@ def monitor(
     name = run.id if isinstance(run, RecordedRun) else run
     words = tuple(override_words(overrides, values))
     with AT_WORK:
-        request = MonitorRequest(
-            record, name, _file(data, outputs), _file(labels, outputs), key, words, tuple(trust), log, since, Path(output)
-        )  # fmt: skip
+        rows, truths = _file(data, outputs), _file(labels, outputs)
+        request = MonitorRequest(record, name, rows, truths, key, words, tuple(trust), log, since, Path(output))
         result = monitor_run(App(), request)
     return {
         "windows": [dict(window) for window in result.windows],

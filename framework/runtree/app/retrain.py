@@ -25,12 +25,13 @@ from runtree.config.hydra_engine import parse_flags
 from runtree.config.provenance import TypedWords
 from runtree.config.space.grammar import quote
 from runtree.contract.commands import command, override_key
-from runtree.contract.errors import GateError, RequestError, RunFailedError, RuntreeError
+from runtree.contract.errors import GateError, RequestError, RunFailedError, RuntreeError, unknown
 from runtree.contract.fingerprint import IGNORED_GROUPS
 from runtree.contract.model_version import ModelVersion
 from runtree.contract.redaction import HIDDEN
 from runtree.contract.types import RunRecord
 from runtree.lifecycle.load import load
+from runtree.monitoring.triggers import MODES, POLICIES
 from runtree.records.commands import is_of_sweep, outputs_of, sweep_verb
 from runtree.records.layout import RunFolder, SweepFolder, find_sweep, make_sweep_folder, read_description, timestamp
 from runtree.records.model_versions import RegisteredModel, find_model
@@ -99,6 +100,9 @@ def retrain(
     RuntreeError
         There is no such model or request, another process works on it, or the training failed.
     """
+    for word, possible, what in ((order.mode, MODES, "mode"), (order.policy, POLICIES, "policy")):
+        if word is not None and word not in possible:
+            raise unknown(what, word, possible)
     registry = Registry(registry_root, app.plugins, order.by or user_name())
     model = find_model(registry_root, order.name)
     champion = model.version(order.alias)
@@ -298,7 +302,7 @@ class Retraining:
     def register(self, record: RunRecord) -> ModelVersion:
         """Register the run as a version that knows where it comes from."""
         tags = {"parent": str(self.champion.number), TAG: self.request.id}
-        why = self.order.reason or f"trained again, since {self.request.cause}"
+        why = self.order.reason or f"trained again: {self.request.cause}"
         return self.registry.register(self.order.name, record, tags, why)
 
     def judged(self, version: ModelVersion) -> Mapping[str, Any]:

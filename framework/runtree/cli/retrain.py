@@ -111,13 +111,9 @@ def _lines(name: str, result: "RetrainResult") -> Iterator[tuple[str, str]]:
     change = result.gate.get("change") or {}
     for label, found in (("newest", change), ("old rows", result.old)):
         if "value" in found:
-            yield (
-                label,
-                (
-                    f"{found['metric']} {found['value']:+.4f}, 95 % from {found['low']:+.4f} to {found['high']:+.4f} "
-                    f"(above 0 is better), on {found['rows']}"
-                ),
-            )
+            low, high = (f"{found[end]:+.4g}" for end in ("low", "high"))
+            gain = f"gain in {found['metric']} {found['value']:+.4g}, 95 % from {low} to {high}"
+            yield label, f"{gain}, on {found['rows']}"
     if result.outcome == PROMOTED and version is not None:
         yield "promoted", f"{request.content['alias']} of {name} is now version {version.number}"
     elif result.outcome == PENDING:
