@@ -26,6 +26,7 @@ from runtree.records.sealed import plain_source
 from runtree.registry.gate import Figures, ScoredRows
 from runtree.tables.declared import as_numbers
 from runtree.tables.fingerprint import hash_table
+from runtree.tables.roles import read_groups
 
 if TYPE_CHECKING:
     import numpy as np
@@ -198,7 +199,11 @@ def _score(
         return None
     numbers = challenger.version.number, champion.version.number
     said = f"{len(left):,} {about}" + (f", without {int(seen.sum()):,} known ones" if seen.any() else "")
-    return ScoredRows(*numbers, challenger.predict(left), champion.predict(left), said)
+    group = str(challenger.config["data"].get("group"))
+    groups = read_groups(left[group]).to_numpy() if group in left.columns else None
+    # of its own test rows: the new run has measured the gaps there
+    fairness = RunReader(challenger.version.folder).evaluation.get("fairness") or ()
+    return ScoredRows(*numbers, challenger.predict(left), champion.predict(left), said, groups, fairness)
 
 
 def _newest_window(app: App, champion: Side, request: MonitorRequest) -> "tuple[pd.DataFrame | str, str]":
