@@ -122,3 +122,26 @@ def test_numbers_are_overridden_by_numbers(answered, folder):
     write_log("numbers", answer("q1", prediction=1.5), answer("q2", prediction="yes", version="run", model="r1"))
     assert json.loads(json.dumps(labels("numbers")["q1", 0])) == [None, None]
     assert answered("models", "override", "q2", "--value", "no", *WHY, "--log", "numbers", "--outputs", ".").code == 0
+
+
+def test_answers_to_look_at_are_listed_for_people_and_programs(answered):
+    words = ["models", "review", "models:/churn", "--rows", "2"]
+    said = answered(*words)
+    assert said.out.startswith("4 answers of churn/1 without a label\n") and "--value" in said.out, said
+    found = json.loads(answered(*words, "--json").out)
+    assert (found["model"], found["answers"], len(found["rows"])) == ("churn/1", 4, 2)
+    assert [(row["chosen"], row["weight"]) for row in found["rows"]] == [("uncertain", 1.0), ("random", 3.0)]
+    heading, *lines = answered(*words, "--csv").out.splitlines()
+    assert heading == "request,time,prediction,chosen,weight,p_no,p_yes,age,city" and len(lines) == 2
+    first = found["rows"][0]["request"]
+    assert answered("models", "override", first, "--value", "no", *WHY).code == 0
+    again = answered("models", "review", "churn/1")
+    assert "3 answers of churn/1 without a label, 1 has one already" in again.out and f"{first} " not in again.out
+    for wrong, code, message in (
+        (["churn/1", "--since", "soon"], 2, "--since soon is not a date"),
+        (["churn/2"], 5, "churn has no version 2"),
+        (["churn", "--log", "elsewhere"], 5, "there is no prediction log"),
+        (["churn", "--rows", "0"], 2, "--rows"),
+    ):
+        said = answered("models", "review", *wrong)
+        assert (said.code, message in said.err) == (code, True), said

@@ -120,9 +120,11 @@ def test_without_keys_all_but_admin_acts_are_open_and_with_one_nothing_is(store)
     [
         ("predict", {"/predict", "/labels", "/v2/models/m/infer", "/", "/v2/models/m", "/openapi.json"}),
         ("read", {"/metrics", "/v2/models/m", "/openapi.json"}),
+        ("review", {"/review", "/v2/models/m", "/openapi.json"}),
         (
             "admin",
-            {"/predict", "/labels", "/v2/models/m/infer", "/", "/metrics", "/refresh", "/v2/models/m", "/openapi.json"},
+            {"/predict", "/labels", "/v2/models/m/infer", "/", "/metrics", "/refresh", "/v2/models/m", "/openapi.json"}
+            | {"/review"},
         ),
     ],
 )
@@ -130,7 +132,7 @@ def test_a_role_may_do_its_part(store, role, allowed):
     _, text = store.add(role, "", "anna")
     posts = {"/predict", "/labels", "/v2/models/m/infer", "/refresh"}
     control = control_of(store)
-    for path in (*posts, "/", "/metrics", "/v2/models/m", "/openapi.json"):
+    for path in (*posts, "/", "/metrics", "/review", "/v2/models/m", "/openapi.json"):
         status, document, _ = ask(control, "POST" if path in posts else "GET", path, authorization=f"Bearer {text}")
         assert status == (200 if path in allowed else 403), path
         assert status == 200 or f"the role {role} may not do this" in document["error"]

@@ -11,6 +11,7 @@ from runtree.serving.access import AccessControl, AccessOptions
 from runtree.serving.keys import KeyStore
 from runtree.serving.prediction_log import LogOptions, PredictionLog
 from runtree.serving.recording import Recorder, add_record_routes
+from runtree.serving.review import add_review_routes
 from runtree.serving.settings import PolicyOptions
 from runtree.serving.watched import add_watched_route
 from serving_models import listening, served
@@ -33,6 +34,7 @@ def test_nothing_is_found(tmp_path, keys):
         recorder = Recorder(api.service, log, None, "me")
         recorder.attach()
         add_record_routes(app, api, recorder)
+        add_review_routes(app, api, recorder, str(tmp_path / "log") if keys else None)
         add_watched_route(app, api, tmp_path)
 
     with listening(model, extend=extend, wrap=lambda app: AccessControl(app, AccessOptions(), store)) as url:
@@ -40,7 +42,7 @@ def test_nothing_is_found(tmp_path, keys):
         config.projects.default.generation.update(max_examples=5, deterministic=True)
         config.projects.default.update(headers=headers)
         schema = schemathesis.openapi.from_url(f"{url}/openapi.json", config=config, headers=headers)
-        schema = schema if keys else schema.include(path_regex="labels|refresh|monitor")
+        schema = schema if keys else schema.include(path_regex="labels|refresh|monitor|review")
         found, statuses, checked = [], Counter(), set()
         for event in schemathesis.engine.from_schema(schema).execute():
             assert type(event).__name__ not in ("FatalError", "NonFatalError"), event

@@ -198,8 +198,6 @@ def read_log(
             traffic.append(all_own[["time", "version", "route", "seconds"]].assign(error=error))
     except NotFoundError as error:
         raise NotFoundError(error.message, *error.hints, "or name the rows: --data FILE") from None
-    except ValueError:
-        raise RequestError(f"--since {request.since} is not a date", "type: 2026-11-28, or 2026-11-28T14:30") from None
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     if rows.empty:
         found = ", ".join(f"{name} ({count:,} rows)" for name, count in others.items())

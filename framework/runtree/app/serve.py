@@ -16,6 +16,7 @@ from runtree.serving.access import AccessControl
 from runtree.serving.keys import KeyStore
 from runtree.serving.prediction_log import PredictionLog
 from runtree.serving.recording import Recorder, add_record_routes, count_into
+from runtree.serving.review import add_review_routes
 from runtree.serving.routes import make_app
 from runtree.serving.served_model import ServedModel, make_served
 from runtree.serving.server import PatientProtocol, Place
@@ -111,6 +112,7 @@ class ServeRequest:
 
         def extend(app: Any, api: Any) -> None:
             add_record_routes(app, api, recorder)
+            add_review_routes(app, api, recorder, settings.log.to)
             add_watched_route(app, api, Path(settings.monitor))
 
         app = make_app(service, extend)

@@ -31,7 +31,7 @@ from runtree.cli.model_options import (
     reason_option,
     registry_option,
 )
-from runtree.cli.model_reviews import override_command
+from runtree.cli.model_reviews import override_command, review_command
 from runtree.cli.model_tables import (
     LABEL_WIDTH,
     SCHEMA,
@@ -78,6 +78,7 @@ for subcommand in (
     override_command,
     promote_version,
     reject_version,
+    review_command,
     roll_back_alias,
     unset_alias,
 ):

@@ -16,8 +16,8 @@ def keys_command(context: click.Context, registry: str | None, as_json: bool) ->
     """List the API keys of services; add and remove them.
 
     As soon as there is one, each request needs a key. Roles: predict (predictions, explanations, labels), read
-    (metrics), admin (everything). Keys are kept as hashes, in keys.json of the registry; services follow a change
-    within a second.
+    (metrics), review (decide on answers), admin (everything). Keys are kept as hashes, in keys.json of the registry;
+    services follow a change within a second.
 
     \b
       runtree serve keys add --role predict --name branch-bern
@@ -37,7 +37,7 @@ def list_keys(context: click.Context, registry: str | None, as_json: bool) -> No
 
 
 @keys_command.command("add")
-@click.option("--role", default="predict", show_default=True, metavar="ROLE", help="predict, read or admin.")
+@click.option("--role", default="predict", show_default=True, metavar="ROLE", help="predict, read, review or admin.")
 @click.option("--name", default="", metavar="NAME", help="Who has it.")
 @by_option()
 @registry_option()

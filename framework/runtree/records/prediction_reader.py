@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import NotFoundError
+from runtree.contract.errors import NotFoundError, RequestError
 from runtree.records.prediction_segments import (
     LABELS,
     LINES,
@@ -73,8 +73,10 @@ def read_prediction_log(
     NotFoundError
         There is no log.
     RequestError
-        A file is sealed with another key, or was changed.
+        A file is sealed with another key, or was changed; or `since` is no date.
     """
+    if since:
+        _moment(since)
     if "://" in str(place):
         yield from _from_database(str(place), columns, since, key, batch_rows, request_ids)
         return
@@ -164,7 +166,10 @@ def _batches(
 
 
 def _moment(since: str) -> datetime:
-    moment = datetime.fromisoformat(since)
+    try:
+        moment = datetime.fromisoformat(since)
+    except ValueError:
+        raise RequestError(f"--since {since} is not a date", "type: 2026-11-28, or 2026-11-28T14:30") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -34,6 +34,7 @@ Number = float | int
 HEALTH = ("/v2/health/live", "/v2/health/ready")  # asked by what keeps the service running, without a key
 READ_PATHS = ("/metrics", "/monitor")
 ADMIN_PATHS = ("/refresh",)
+REVIEW_PATHS = ("/review",)  # they show what others have asked
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 MAX_DISCARDED_BYTES = 100_000_000  # of a body that is too large; a client reads no answer before it has sent all
 CLIENTS = 2**18  # whose rates are remembered
@@ -195,8 +196,12 @@ class AccessControl:
 
     def _check_key(self, scope: Scope, headers: "_Headers") -> ApiKey | None:
         if self.options.open or not self.keys.is_used():
-            if scope["path"] in ADMIN_PATHS and scope["method"] == "POST":
-                raise Refusal(403, "this needs a key with the role admin, and the service has no keys")
+            path = scope["path"]
+            asked = {"GET": REVIEW_PATHS, "POST": (*REVIEW_PATHS, *ADMIN_PATHS)}
+            if path in asked.get(scope["method"], ()):
+                role = "review" if path in REVIEW_PATHS else "admin"
+                add = command("serve", "keys", "add", "--role", role)
+                raise Refusal(403, f"this needs a key with the role {role}, and the service has no keys; type: {add}")
             return None
         text = headers.key
         key = self.keys.find(text) if text else None
@@ -294,10 +299,13 @@ class _Headers:
 def _needed_roles(method: str, path: str) -> tuple[str, ...]:
     if path in ADMIN_PATHS:
         return ("admin",)
+    if path in REVIEW_PATHS:
+        return ("review", "admin")
     if path in READ_PATHS:
         return ("read", "admin")
     # to describe a model is allowed to whoever may use it, or look at it
-    return ("predict", "admin") if method not in ("GET", "HEAD") or path == "/" else ("predict", "read", "admin")
+    is_use = method not in ("GET", "HEAD") or path == "/"
+    return ("predict", "admin") if is_use else ("predict", "read", "review", "admin")
 
 
 class RateLimit:

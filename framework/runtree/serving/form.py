@@ -1,4 +1,4 @@
-"""The web form for people: a field for each column of the model, the prediction, and what it is made of."""
+"""The pages for people: a form with a field for each column of the model, and answers to decide on."""
 
 import base64
 import hashlib
@@ -17,17 +17,22 @@ MAX_LISTED = 30  # categories of a list to choose from; more are suggested while
 
 def form_page(model: ServedModel) -> tuple[str, str]:
     """Return the page, which loads nothing from elsewhere, and its content security policy."""
-    style, script = (_read(name) for name in ("form.css", "form.js"))
     fields = [_describe(one) for one in model.schema.fields if one.type != "any"]
+    return _render(model, "form", {"classes": model.class_names, "target": model.target}, fields=fields)
+
+
+def review_page(model: ServedModel, sample: dict[str, Any]) -> tuple[str, str]:
+    """Return the page on which people decide on answers, and its content security policy."""
+    return _render(model, "review", {**sample, "target": model.target})
+
+
+def _render(model: ServedModel, name: str, facts: dict[str, Any], **more: Any) -> tuple[str, str]:
+    """Return a page made of NAME.html and NAME.js, which loads nothing from elsewhere, and its policy."""
+    style, script = _read("form.css"), _read(f"{name}.js")
     # in a script element the text is not escaped, and must not end it
-    data = json.dumps({"classes": model.class_names, "target": model.target}).replace("<", "\\u003c")
-    page = (
-        _environment()
-        .get_template("form.html")
-        .render(
-            model=model, fields=fields, style=style, script=script, data=data, is_served_version=model.version != "run"
-        )
-    )
+    data = json.dumps(facts).replace("<", "\\u003c")
+    more |= {"is_served_version": model.version != "run", "data": data}
+    page = _environment().get_template(f"{name}.html").render(model=model, style=style, script=script, **more)
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; connect-src 'self';"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

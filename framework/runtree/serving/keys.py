@@ -15,7 +15,7 @@ from runtree.records.layout import timestamp
 from runtree.records.model_log import AuditFolder, append_entry
 from runtree.records.writer import write_json
 
-ROLES = ("predict", "read", "admin")
+ROLES = ("predict", "read", "review", "admin")
 PREFIX = "rt"
 LOOK_SECONDS = 1.0  # between two looks whether the file has changed
 

@@ -130,7 +130,7 @@ class PredictionLog:
     ) -> None:
         check_log_options(options)
         place = str(options.to)
-        self._options, self._key, self._on_counts = options, key, on_counts
+        self._options, self.key, self._on_counts = options, key, on_counts
         self._store, self._seconds = write_parquet, 60.0 * options.minutes
         folder, self._database = Path(place), None
         if "://" in place:
@@ -295,7 +295,7 @@ class PredictionLog:
         with self._rolling:
             for stream in (self._predictions, self._labels):
                 try:
-                    roll_left(stream.folder, self._store, self._key)
+                    roll_left(stream.folder, self._store, self.key)
                 except (OSError, RuntreeError) as error:
                     # the files stay where they are, and nothing is lost
                     self._retry = time.monotonic() + RETRY_SECONDS

@@ -193,18 +193,19 @@ def add_record_routes(app: FastAPI, api: Api, recorder: Recorder) -> None:
             if recorder.log is None:
                 raise BadRequest(404, "this service keeps no prediction log", "see serve.log.to")
             found = read_labels(read_body(body))
-            return 200, {"accepted": await asyncio.to_thread(recorder.log.add_labels, found, _who(request))}
+            return 200, {"accepted": await asyncio.to_thread(recorder.log.add_labels, found, who(request))}
 
         return await respond(request, work)
 
     @app.post("/refresh")
     async def refresh(request: Request) -> Response:
         async def work(body: bytes, request_id: str) -> tuple[int, Any]:
-            return 200, await recorder.refresh(_who(request))
+            return 200, await recorder.refresh(who(request))
 
         return await respond(request, work)
 
 
-def _who(request: Request) -> str:
+def who(request: Request) -> str:
+    """Return who sent a request: the name and the id of the key."""
     key: ApiKey | None = request.scope.get("runtree.key")
     return f"{key.name or key.id} ({key.id})" if key else ""
