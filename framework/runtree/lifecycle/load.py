@@ -207,11 +207,13 @@ def describe_table(run: Run) -> dict[str, Any]:
     """Return the content of `data.json`."""
     parts = {part: len(run.split.rows(part)) for part in SPLITS}
     notes = [*run.data.notes, *run.split.notes]
-    card = table_options(run.config.to_dict()["data"]).card
+    options = table_options(run.config.to_dict()["data"])
+    card, ways = options.card, dict(options.protection.ways)
     stated = {key: text for key, text in card.items() if text is not None}
     return {
         **describe_content(run.data),
         **({"card": stated} if stated else {}),
+        **({"sensitive": ways} if ways else {}),
         "notes": notes,
         "split": {"id": run.split.id, **parts},
     }

@@ -88,7 +88,11 @@ def _read(
     frame = load_frame(source, reading)
     notes: tuple[str, ...] = ()
     if callable(getattr(source, "notes", None)):
-        notes = tuple(source.notes(frame.drop(columns=[name for name in drop if name in frame.columns]), reading))
+        shown = frame.drop(columns=[name for name in drop if name in frame.columns])
+        # a note may quote values
+        for name in [name for name in shown.columns if str(name) in reading.hidden]:
+            shown[name] = None
+        notes = tuple(source.notes(shown, reading))
     origin = getattr(source, "origin", None)
     described = origin.describe() if origin else {"kind": type(source).__name__, "name": path, "rows": len(frame)}
     content = source.fingerprint(frame) if callable(getattr(source, "fingerprint", None)) else ""

@@ -88,6 +88,8 @@ def _data_lines(reader: RunReader) -> Iterator[str]:
     sizes = ", ".join(f"{part} {split[part]}" for part in ("train", "validation", "test") if part in split)
     yield _item("rows by split", sizes)
     yield from (_item(key, text) for key, text in (data.get("card") or {}).items())
+    if sensitive := data.get("sensitive"):
+        yield _item("sensitive columns", ", ".join(f"{name}: {way}" for name, way in sensitive.items()))
     yield from (_item("note", note) for note in data.get("notes") or ())
     columns = data.get("columns") or []
     if columns:
