@@ -122,27 +122,27 @@ def test_train_rows_are_sampled_again(method):
     pytest.importorskip("imblearn")
     run = run_of(f"imbalance.resample={method}")
     check_imbalance(run)
-    rows, target = resample_rows(run, (ROWS, TARGET))
+    (rows, target), _ = resample_rows(run, (ROWS, TARGET))
     counts = pd.Series(target).value_counts()
     assert len(rows) == len(target) and run.metadata["imbalance"]["classes"] == counts.to_dict()
     expected = {"over": (180, 180), "under": (20, 20), "smote": (180, 180), "borderline_smote": (180, 180)}
     assert counts["rare"] / counts["usual"] > 20 / 180
     if method in expected:
         assert (counts["usual"], counts["rare"]) == expected[method]
-    again = resample_rows(run, (ROWS, TARGET))[0]
+    again = resample_rows(run, (ROWS, TARGET))[0][0]
     assert np.array_equal(rows, again)
 
 
 def test_a_ratio_and_a_class_of_two_rows():
     pytest.importorskip("imblearn")
     run = run_of("imbalance.resample=under", "imbalance.ratio=0.5")
-    assert pd.Series(resample_rows(run, (ROWS, TARGET))[1]).value_counts().to_dict() == {"usual": 40, "rare": 20}
+    assert pd.Series(resample_rows(run, (ROWS, TARGET))[0][1]).value_counts().to_dict() == {"usual": 40, "rare": 20}
     few = np.asarray(["rare"] * 2 + ["usual"] * 30, dtype=object)
-    assert len(resample_rows(run_of("imbalance.resample=smote", target=few), (ROWS[:32], few))[1]) == 60
+    assert len(resample_rows(run_of("imbalance.resample=smote", target=few), (ROWS[:32], few))[0][1]) == 60
     texts = pd.DataFrame({"text": ["a", "b"] * 16})
     with pytest.raises(DataError, match=r"imbalance\.resample=over"):
         resample_rows(run_of("imbalance.resample=smote", target=few), (texts, few))
-    assert len(resample_rows(run_of("imbalance.resample=over", target=few), (texts, few))[1]) == 60
+    assert len(resample_rows(run_of("imbalance.resample=over", target=few), (texts, few))[0][1]) == 60
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from runtree.lifecycle.stages import check_stage, load_stage, split_stage
 from runtree.statistics import metrics
 from runtree.testing.fixtures import compose, quoted
 from runtree.training.active_run import ActiveRun
+from runtree.training.imbalance import resample_rows
+from runtree.training.monitor import hold_out_rows
 from runtree.training.row_weights import rake
 
 SHARES = {"sex": {"f": 0.5, "m": 0.5}, "age": {"young": 0.2, "old": 0.7}}
@@ -91,6 +93,37 @@ def test_the_weights_reach_the_fit_and_the_weight_is_no_feature(make_run):
     assert shares_of(fold[-1].weights_, sex.iloc[:150])["f"] == pytest.approx(0.5, abs=1e-6)
 
 
+@pytest.mark.parametrize("resample", ["over", "under"])
+def test_a_row_that_is_sampled_again_keeps_its_weight(make_run, resample):
+    pytest.importorskip("imblearn", reason="resampling needs the extra imbalance")
+    frame = people()
+    # of a row its weight is known by its number, and the number by the row
+    frame["y"], frame["w"] = np.where(np.arange(300) < 60, "yes", "no"), np.arange(300) + 1.0
+    given = ["data.weight=w", f"imbalance.resample={resample}", "data.drop=[sex,age]", "preprocess=none"]
+    run = make_run(frame, *given, estimator=Noted())
+    by_value = dict(zip(frame["a"], frame["w"], strict=True))
+    target = run.data.target.iloc[run.split.train].to_numpy()
+    (rows, labels), positions = resample_rows(run, (run.data.features.iloc[run.split.train], target), run.split.train)
+    choose = max if resample == "over" else min
+    assert np.unique(labels, return_counts=True)[1].tolist() == [choose(np.unique(target, return_counts=True)[1])] * 2
+    assert run.data.weights.to_numpy()[positions].tolist() == [by_value[value] for value in rows["a"]]
+    reached = fit(run)[-1].weights_
+    assert reached.tolist() == run.data.weights.to_numpy()[positions].tolist()
+    run.model = fit(run)
+    fold = run.refit(run.data.features.iloc[run.split.train[::2]], target[::2])
+    assert set(fold[-1].weights_) <= set(run.data.weights.to_numpy()[run.split.train[::2]])
+
+
+def test_rows_that_are_held_out_of_the_train_rows_take_their_weights_along(make_run):
+    frame = people().assign(w=np.arange(300) + 1.0)
+    run = make_run(frame, "data.weight=w", "data.drop=[sex,age]", "algorithm=mlp", "fit.validation_fraction=0.25")
+    features, target = run.select("train")
+    (rows, _), (held_out, _), positions = hold_out_rows(run, (features, target.to_numpy()), None, run.split.train)
+    assert len(held_out) == 45 and len(positions) == 135
+    assert run.data.features.iloc[positions].equals(rows)
+    assert len(fit(run)[-1].classes_) == 2  # as many weights as rows
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -98,11 +131,14 @@ def test_the_weights_reach_the_fit_and_the_weight_is_no_feature(make_run):
         (["data.population={sx: {f: 0.5}}"], "unknown column at data.population: 'sx'"),
         (["data.reweight=[sex]"], "data.reweight: sex has no shares"),
         (["data.weight=w", "algorithm=knn"], "data.weight: algorithm=knn takes no weights"),
-        (["data.weight=w", "imbalance.resample=over"], "data.weight: rows that are sampled again"),
+        (
+            ["data.weight=w", "imbalance.resample=smote"],
+            "data.weight: imbalance.resample=smote makes new rows of several",
+        ),
     ],
 )
 def test_what_cannot_be_weighted_is_refused(make_run, given, says):
-    if "imbalance.resample=over" in given:
+    if "imbalance.resample=smote" in given:
         pytest.importorskip("imblearn")
     with pytest.raises(ConfigError, match=says):
         make_run(people(), *given)

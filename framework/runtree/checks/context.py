@@ -197,9 +197,9 @@ class CheckContext:
         with self.session(self.run.seed), silent():
             preprocess, prepared = self.prepare(rows)
             # no validation rows: this check judges by them
-            train, monitored = hold_out_rows(self.run, (prepared, values), None)
+            train, monitored, places = hold_out_rows(self.run, (prepared, values), None, rows)
             callback = make_fold_callback(self.run, train, monitored) if self.run.plan.steps else None
-            fit_algorithm(self.run, algorithm, preprocess, train, monitored, callback or UNWATCHED, rows)
+            fit_algorithm(self.run, algorithm, preprocess, train, monitored, callback or UNWATCHED, places)
             last = wrap_target(self.run, algorithm, train[1])
         return Pipeline([("preprocess", preprocess), ("algorithm", last)])
 

@@ -61,12 +61,12 @@ def fit(run: ActiveRun) -> Any:
     # preprocessing the validation rows costs time, so it is done only if something monitors them during the fit
     wants_validation = plan.steps or "validation" in fit_parameters(algorithm)
     validation = _validation_rows(run, preprocess) if wants_validation else None
-    train, monitored = hold_out_rows(run, (features, target), validation)
-    train = resample_rows(run, train)
+    train, monitored, positions = hold_out_rows(run, (features, target), validation, run.split.train)
+    train, positions = resample_rows(run, train, positions)
     check_monitored(plan.options, monitored is not None)
     callback = make_callback(run, train, monitored) if plan.steps else None
     batches = RowBatches(run, run.split.train, preprocess) if run.data.streamed is not None else None
-    fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED, run.split.train, batches)
+    fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED, positions, batches)
     # two models of different weights, or images, are different experiments: their hash joins the fingerprints
     for name, attribute in FINGERPRINTED.items():
         if getattr(algorithm, attribute, None):

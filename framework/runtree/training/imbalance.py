@@ -153,11 +153,14 @@ def weigh_batch(weights: "dict[Any, float] | None", target: Any) -> Any:
     return np.asarray([weights[label] for label in target.tolist()], dtype=np.float64)
 
 
-def resample_rows(run: ActiveRun, train: Rows) -> Rows:
-    """Return preprocessed train rows in which classes are sampled again; without `imbalance.resample`, as they are."""
+def resample_rows(run: ActiveRun, train: Rows, positions: Any = None) -> tuple[Rows, Any]:
+    """Return preprocessed train rows in which classes are sampled again, and the positions of these rows.
+
+    Without `imbalance.resample` they are as they were. A row that was made of others has no position: then it is None.
+    """
     options = imbalance_options(run)
     if options.resample is None:
-        return train
+        return train, positions
     import numpy as np
 
     rows, target = train
@@ -179,7 +182,8 @@ def resample_rows(run: ActiveRun, train: Rows) -> Rows:
     if not run.is_set("model"):  # of the run itself, and not of its folds
         run.metadata[IMBALANCE_KEY] = facts
         log.info("resampled: %s", facts)
-    return resampled, labels_of_rows
+    known = positions is not None and options.resample in COPIES
+    return (resampled, labels_of_rows), positions[sampler.sample_indices_] if known else None
 
 
 def _import_resampler(name: str) -> Any:

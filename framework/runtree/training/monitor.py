@@ -209,23 +209,28 @@ def iteration_limit(algorithm: Any, plan: FitPlan) -> int | None:
     return int(value) if value is not None and value > 0 else None
 
 
-def hold_out_rows(run: ActiveRun, train: Rows, validation: Rows | None) -> tuple[Rows, Rows | None]:
-    """Return the rows to fit and the rows to monitor: the validation split, or `fit.validation_fraction` of train."""
+def hold_out_rows(
+    run: ActiveRun, train: Rows, validation: Rows | None, positions: Any = None
+) -> tuple[Rows, Rows | None, Any]:
+    """Return the rows to fit, the rows to monitor (the validation split, or `fit.validation_fraction` of train), and
+    the positions in the table of those to fit, where `positions` gives those of the train rows.
+    """
     # a fraction wins over the validation split: those rows then judge a model whose end they did not decide
     fraction = run.plan.options.validation_fraction
     # of a table in batches only some train rows are in memory, and all of them are learnt
     if fraction is None or not run.plan.steps or (run.data.streamed is not None and validation is not None):
-        return train, validation
+        return train, validation, positions
+    import numpy as np
     from sklearn.model_selection import train_test_split
 
     stratify = train[1] if run.data.task == "classification" else None
     try:
-        rows, held_out, target, held_out_target = train_test_split(
-            *train, test_size=fraction, random_state=run.seed, stratify=stratify
+        rows, held_out, target, held_out_target, kept, _ = train_test_split(
+            *train, np.arange(len(train[1])), test_size=fraction, random_state=run.seed, stratify=stratify
         )
     except ValueError as error:
         raise ConfigError(f"fit.validation_fraction: {error}") from None
-    return (rows, target), (held_out, held_out_target)
+    return (rows, target), (held_out, held_out_target), None if positions is None else positions[kept]
 
 
 def summarize_fit(algorithm: Any, plan: FitPlan, callback: FitCallback | None) -> Mapping[str, Any]:

@@ -149,11 +149,12 @@ def refit_pipeline(run: ActiveRun, features: Any, target: Any) -> Any:
     preprocess, algorithm = clone(run.model[0]), clone(unwrap(run.model[-1]))
     # the rows to monitor come out of the fold's train rows, after a preprocessing that has seen them: monitored rows
     # stop the fit, and do not judge the model
-    train, monitored = hold_out_rows(run, (preprocess.fit_transform(features, target), target), None)
-    train = resample_rows(run, train)
-    callback = make_fold_callback(run, train, monitored) if run.plan.steps else None
     # the index of the run's table counts its rows, and so do those of its folds
     positions = features.index.to_numpy() if hasattr(features, "index") else None
+    prepared = preprocess.fit_transform(features, target)
+    train, monitored, positions = hold_out_rows(run, (prepared, target), None, positions)
+    train, positions = resample_rows(run, train, positions)
+    callback = make_fold_callback(run, train, monitored) if run.plan.steps else None
     fit_algorithm(run, algorithm, preprocess, train, monitored, callback or UNWATCHED, positions)
     return Pipeline([("preprocess", preprocess), ("algorithm", _wrap_again(run, algorithm, train))])
 
@@ -171,11 +172,13 @@ def refit_pipeline_on(run: ActiveRun, rows: Any, iterations: int | None) -> Any:
 
     preprocess, algorithm = clone(run.model[0]), clone(unwrap(run.model[-1]))
     target = run.data.target.iloc[rows].to_numpy()
-    train = resample_rows(run, (preprocess.fit_transform(run.data.features.iloc[rows], target), target))
+    train, positions = resample_rows(
+        run, (preprocess.fit_transform(run.data.features.iloc[rows], target), target), rows
+    )
     batches = RowBatches(run, rows, preprocess) if run.data.streamed is not None else None
     # one check, at the last iteration: nothing is recorded, and there are no rows to stop by
     callback = FitCallback(StopRules(), every=iterations, bound=iterations) if iterations else UNWATCHED
-    fit_algorithm(run, algorithm, preprocess, train, None, callback, rows, batches)
+    fit_algorithm(run, algorithm, preprocess, train, None, callback, positions, batches)
     return Pipeline([("preprocess", preprocess), ("algorithm", _wrap_again(run, algorithm, train))])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runtree.contract.errors import ConfigError, DataError, unknown
 from runtree.training.active_run import ActiveRun
 from runtree.training.fit_plan import fit_parameters
-from runtree.training.imbalance import WEIGHTED, row_weights
+from runtree.training.imbalance import COPIES, WEIGHTED, imbalance_options, row_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,14 +27,14 @@ def fit_weights(run: ActiveRun, target: Any, positions: Any) -> Any:
     Parameters
     ----------
     positions
-        The rows in the table of the run, None where they are not known: rows that were sampled again.
+        The rows in the table of the run, None where they are not known: rows that were made of several.
     """
     by_class, shared = row_weights(run, target), _reweighted(run)
     if run.data.weights is None and not shared:
         return by_class
     import numpy as np
 
-    assert positions is not None  # `check_weights` refuses what samples rows again
+    assert positions is not None  # `check_weights` refuses what makes rows of others
     weights = np.ones(len(positions)) if by_class is None else np.asarray(by_class, dtype=np.float64)
     if run.data.weights is not None:
         weights = weights * run.data.weights.to_numpy()[positions]
@@ -141,7 +141,9 @@ def check_weights(run: ActiveRun) -> None:
     if "sample_weight" not in fit_parameters(run.estimator) or "sample_weight" not in fit_parameters(takes):
         name = run.config.algorithm.get("name")
         raise ConfigError(f"data.{used}: algorithm={name} takes no weights", f"those that do: {', '.join(WEIGHTED)}")
-    if (run.config.to_dict().get("imbalance") or {}).get("resample"):
-        raise ConfigError(f"data.{used}: rows that are sampled again have no weights", "type: imbalance.resample=null")
-    if run.plan.options.validation_fraction is not None:
-        raise ConfigError(f"data.{used}: not with fit.validation_fraction", "type: fit.validation_fraction=null")
+    resample = imbalance_options(run).resample
+    if resample is not None and resample not in COPIES:
+        raise ConfigError(
+            f"data.{used}: imbalance.resample={resample} makes new rows of several, which have no weight",
+            f"those that copy rows with their weights: imbalance.resample={', '.join(COPIES)}",
+        )
