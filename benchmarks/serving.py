@@ -2,7 +2,8 @@
 
     python benchmarks/serving.py                      # data=breast_cancer, algorithm=hist_gradient_boosting
     python benchmarks/serving.py --algorithm logistic --seconds 5
-    python benchmarks/serving.py --peers /tmp/peers   # an environment with runtree[serve], litserve and mlflow
+    python benchmarks/serving.py --peers /tmp/peers   # an environment with runtree, litserve and mlflow
+    python benchmarks/serving.py --mlserver /tmp/ml    # an environment with runtree and mlserver
 
 Every server predicts class probabilities of the same row with the same saved model, in one process, on the loopback.
 The answers are compared first. The latency is that of one connection, the throughput that of 32; both are the median of
@@ -102,6 +103,35 @@ os.execvp(sys.executable, [sys.executable, *words.split()])
 )
 
 
+MLSERVER_MODEL = (
+    COMMON
+    + """
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec
+from mlserver.types import InferenceResponse
+names = list(predictor.columns)
+class Model(MLModel):
+    async def load(self): return True
+    async def predict(self, payload):
+        frame = pd.DataFrame(NumpyCodec.decode_input(payload.inputs[0]), columns=names)
+        found = {"predictions": pipeline.predict(frame), "probabilities": pipeline.predict_proba(frame)}
+        outputs = [NumpyCodec.encode_output(name, values) for name, values in found.items()]
+        return InferenceResponse(model_name=self.name, outputs=outputs)
+"""
+)
+MLSERVER = """
+import json, os, sys
+from pathlib import Path
+place = Path("mlserver_models")
+place.mkdir(exist_ok=True)
+ports = dict(zip(("http_port", "grpc_port", "metrics_port"), map(int, sys.argv[1:])))
+(place / "settings.json").write_text(json.dumps({"host": "127.0.0.1", "parallel_workers": 0, "debug": False, **ports}))
+(place / "model-settings.json").write_text(json.dumps({"name": "m", "implementation": "mlserver_model.Model"}))
+os.environ["PYTHONPATH"] = os.getcwd()
+os.execv(Path(sys.executable).with_name("mlserver"), ["mlserver", "start", str(place)])
+"""
+
+
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -115,7 +145,7 @@ class Server:
         self.name, self.path, self.body, self.port = name, path, json.dumps(body).encode(), free_port()
         self.latency, self.throughput = [], []
         began = time.perf_counter()
-        words = [word.replace("PORT", str(self.port)) for word in command]
+        words = [str(self.port) if word == "PORT" else str(free_port()) if word == "FREE" else word for word in command]
         self.log = (folder / f"{name}.log".replace(" ", "-")).open("w")
         self.process = subprocess.Popen(
             words, cwd=folder, stdout=self.log, stderr=self.log, env=environment, start_new_session=True
@@ -188,6 +218,8 @@ def measure(servers, seconds):
 
 def probabilities(answer, classes):
     """Return the probabilities of the first row, whatever the server calls them."""
+    if "outputs" in answer:
+        return answer["outputs"][1]["data"][: len(classes)]
     if isinstance(answer.get("predictions", [None])[0], dict):
         return list(answer["predictions"][0]["probabilities"].values())
     return (answer.get("probabilities") or answer["predictions"])[0]
@@ -199,6 +231,7 @@ def main():
     parser.add_argument("--data", default="breast_cancer")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement, over all rounds")
     parser.add_argument("--peers", type=Path, help="an environment with litserve and mlflow")
+    parser.add_argument("--mlserver", type=Path, help="an environment with mlserver")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="serving-"))
     runtree = str(Path(sys.executable).with_name("runtree"))
@@ -227,6 +260,12 @@ def main():
         file.write_text(text)
         path, body = ("/invocations", {"dataframe_records": [row]}) if name == "mlflow" else ("/predict", plain)
         started.append(Server(name, [python, str(file), "PORT"], path, body, folder))
+    if options.mlserver:
+        (folder / "mlserver_model.py").write_text(MLSERVER_MODEL)
+        (folder / "start_mlserver.py").write_text(MLSERVER)
+        tensor = {"name": "rows", "shape": [1, len(row)], "datatype": "FP64", "data": list(row.values())}
+        command = [str(options.mlserver / "bin" / "python"), "start_mlserver.py", "PORT", "FREE", "FREE"]
+        started.append(Server("mlserver", command, "/v2/models/m/infer", {"inputs": [tensor]}, folder))
     try:
         expected = probabilities(started[0].answer, card["classes"])
         for server in started[1:]:

@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import httpx
 import psutil
@@ -17,6 +18,10 @@ import pytest
 pytest.importorskip("fastapi", reason="serving needs the extra serve")
 
 import runtree as rt
+from runtree.app.serve import ModelLoader, ServeRequest
+from runtree.records.prediction_reader import count_log, read_prediction_log
+from runtree.serving.prediction_log import LogOptions
+from runtree.serving.settings import PolicyOptions, ServeSettings
 from runtree.testing.fixtures import UNEXAMINED
 from serving_models import listening, served
 
@@ -33,6 +38,37 @@ def until(found, seconds=60):
     raise AssertionError("it did not happen")
 
 
+@contextmanager
+def serving(*words):
+    """Run `runtree serve` in a process, and yield it with its address."""
+    command = [
+        sys.executable,
+        "-m",
+        "runtree",
+        "serve",
+        "models:/price@live",
+        "--port",
+        "0",
+        "serve.reload=0.2",
+        *words,
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        lines = iter(process.stdout.readline, "")
+        yield process, next(found[0] for line in lines if (found := re.findall(r"http://[\d.:]+", line)))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ask_at(url):
+    try:
+        with rt.Client(url, retries=0) as client:
+            return client.answer([ROW])
+    except rt.api.client.ServiceError:
+        return None
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_workers_are_replaced_versions_exchanged_and_the_end_is_in_order(runtree, folder):
@@ -44,19 +80,10 @@ def test_workers_are_replaced_versions_exchanged_and_the_end_is_in_order(runtree
         assert runtree("models", "register", "latest", "price").code == 0
         if number == 1:
             assert runtree("models", "promote", "price@1", "live").code == 0
-    words = ["models:/price@live", "--port", "0", "--workers", "2", "serve.reload=0.2", "serve.grace=3"]
-    command = [sys.executable, "-m", "runtree", "serve", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        lines = iter(process.stdout.readline, "")
-        url = next(found[0] for line in lines if (found := re.findall(r"http://[\d.:]+", line)))
+    with serving("--workers", "2", "serve.grace=6") as (process, url):
 
         def ask():
-            try:
-                with rt.Client(url, retries=0) as client:
-                    return client.answer([ROW])
-            except rt.api.client.ServiceError:
-                return None
+            return ask_at(url)
 
         def health():
             with suppress(httpx.TransportError):
@@ -79,9 +106,11 @@ def test_workers_are_replaced_versions_exchanged_and_the_end_is_in_order(runtree
         assert until(ask)["predictions"][0]["prediction"] > 0
         until(lambda: len([one for one in workers() if one.pid != killed.pid]) == 2)
         until(lambda: {(ask() or {}).get("version") for _ in range(12)} == {"2"})
-        # a version of which a file was changed is refused, and the present one keeps answering
-        [file] = folder.glob("registry/price/versions/1/model/model.skops")
-        file.write_bytes(file.read_bytes()[:-100])
+        # a version that is half copied is refused, and the present one keeps answering
+        whole = folder / "registry/price/versions/1/model"
+        whole.rename(folder / "whole")
+        whole.mkdir()
+        (whole / "model.json").write_bytes((folder / "whole/model.json").read_bytes())
         assert runtree("models", "promote", "price@1", "live").code == 0
         time.sleep(1)
         assert {(ask() or {}).get("version") for _ in range(8)} <= {"2", None}
@@ -91,9 +120,36 @@ def test_workers_are_replaced_versions_exchanged_and_the_end_is_in_order(runtree
         assert ask()["version"] == "2"
         assert process.wait(30) == 0
         assert "version 2 keeps answering" in process.stderr.read()
-    finally:
+    shutil.rmtree(whole)
+    (folder / "whole").rename(whole)
+    a_kill_in_an_exchange_loses_nothing_but_what_is_counted(runtree, folder)
+
+
+def a_kill_in_an_exchange_loses_nothing_but_what_is_counted(runtree, folder):
+    before = count_log(folder / "predictions")
+    with serving() as (process, url):
+        answered = 0
+        assert until(lambda: ask_at(url))["version"] == "1"
+        assert runtree("models", "promote", "price@2", "live").code == 0
+        end = time.monotonic() + 0.3  # in which it looks at the alias and loads the other version
+        while time.monotonic() < end:
+            answered += ask_at(url) is not None
         process.kill()
-        process.communicate()
+    # what is started again answers with what the alias means, and stores what was left behind
+    settings = ServeSettings(log=LogOptions(to=str(folder / "predictions")))
+    request = ServeRequest("models:/price@live", ModelLoader("outputs", PolicyOptions()), settings)
+    service = request.load()
+    assert service.model.version == "2"
+    request.open(service)
+    until(lambda: not list((folder / "predictions").glob("*.jsonl")) or count_log(folder / "predictions") != before)
+    for close in service.closers:
+        close()
+    counts = count_log(folder / "predictions")
+    assert counts.received == counts.written + counts.dropped + counts.lost
+    assert counts.received >= before.received + answered + 1
+    rows = sum(batch.num_rows for batch in read_prediction_log(folder / "predictions"))
+    assert rows == counts.written
+    assert runtree("models", "verify").code == 0
 
 
 def test_who_drips_bytes_holds_no_connection():

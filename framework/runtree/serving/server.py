@@ -22,6 +22,7 @@ from runtree.serving.telemetry import FOLDER_VARIABLE
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
+MAX_HEAD_BYTES = 65_536  # of the line and the headers of a request
 FAULT_EXIT = 1
 
 
@@ -49,10 +50,25 @@ class Place:
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """HTTP with a limit on the time in which a request must have come: who drips bytes holds no connection."""
+    """HTTP with a limit on the time in which a request must have come: who drips bytes holds no connection.
+
+    Its line and headers have a limit, too: the parser keeps them all.
+    """
 
     seconds = 30.0
     _timer: asyncio.TimerHandle | None = None
+    _head: int | None = None  # bytes of a line and headers that have not ended yet
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > MAX_HEAD_BYTES:
+                self._refuse(b"431 Request Header Fields Too Large")
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        super().on_headers_complete()
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -60,6 +76,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._begin()
+        self._head = 0
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
@@ -72,16 +89,16 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _begin(self) -> None:
         self._end()
-        self._timer = self.loop.call_later(self.seconds, self._give_up)
+        self._timer = self.loop.call_later(self.seconds, self._refuse, b"408 Request Timeout")
 
     def _end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _give_up(self) -> None:
+    def _refuse(self, status: bytes) -> None:
         if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.close()
 
 
