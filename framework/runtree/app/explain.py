@@ -139,17 +139,23 @@ def _class_codes(predictor: Predictor, rows: "pd.DataFrame", label: str | None) 
     return [names.index(label)] * len(rows)
 
 
-def _sample_background(record: RunRecord, table: Table, seed: int) -> "pd.DataFrame":
-    """Return a sample of the rows that the model was fitted on."""
-    import numpy as np
+def trained_rows(record: RunRecord) -> Any:
+    """Return the positions of the rows that the model was fitted on, in the run's table."""
     import pandas as pd
 
     predictions = pd.read_parquet(plain_source(RunFolder(record.folder).predictions), columns=["row", "part"])
     rows = predictions["row"][predictions["part"] == "train"].to_numpy()
     if not len(rows):  # under cross-validation the train rows are those that the folds were scored on
         rows = predictions["row"][predictions["part"] != "test"].unique()
+    return rows
+
+
+def _sample_background(record: RunRecord, table: Table, seed: int) -> "pd.DataFrame":
+    """Return a sample of the rows that the model was fitted on."""
+    import numpy as np
+
     # a permutation and not `choice`: fewer rows than BACKGROUND_ROWS are taken whole, in the same call
-    chosen = np.random.default_rng(seed).permutation(rows)[:BACKGROUND_ROWS]
+    chosen = np.random.default_rng(seed).permutation(trained_rows(record))[:BACKGROUND_ROWS]
     return table.features.iloc[np.sort(chosen)].reset_index(drop=True)
 
 

@@ -35,6 +35,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "stop": ("stop", "Stop a running sweep."),
     "predict": ("predict", "Predict the rows of a file with the model of a run."),
     "serve": ("serve", "Serve a model: REST and a web form."),
+    "export-model": ("export_model", "Write a model as one file in ONNX, if it predicts the same."),
     "evaluate": ("evaluate", "Score the model of a run on labelled rows."),
     "monitor": ("monitor", "Watch a model: drift, quality and KPIs of new rows."),
     "retrain": ("retrain", "Train a registered model again on new rows, compare, promote or refuse."),
@@ -85,7 +86,9 @@ class VerbGroup(click.Group):
         show_warnings()
         if name in VERBS:
             # imported only now: `--help` prints the summaries above and loads no verb
-            command: click.Command = getattr(import_module(f"runtree.cli.{VERBS[name][0]}"), f"{name}_command")
+            command: click.Command = getattr(
+                import_module(f"runtree.cli.{VERBS[name][0]}"), f"{name.replace('-', '_')}_command"
+            )
             return command
         offered = _plugin_commands().get(name)
         return _make_command(name, offered) if offered else None

@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from runtree.contract.errors import DataError
-from runtree.preprocess.rows import Encode, encode_numbers, take_numbers
+from runtree.contract.feature_blocks import NumberBlock
+from runtree.preprocess.rows import Encode, encode_numbers, number_block, take_numbers
 from runtree.tables.numbers import is_numeric, to_numbers
 from runtree.tables.table import as_table, check_rows, distinct_names, pick
 
@@ -64,8 +65,14 @@ class ImputeScale(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def row_encoder(self) -> Encode:
         """Return a function that encodes a few rows of plain values as `transform` encodes their table."""
         check_is_fitted(self)
-        width = len(self.feature_names_in_)
-        return encode_numbers(self, range(width), width)
+        [block] = self.feature_blocks()
+        width = len(block.names)
+        return encode_numbers(block, range(width), width)
+
+    def feature_blocks(self) -> list[NumberBlock]:
+        """Return how a row becomes the features, as plain arrays."""
+        check_is_fitted(self)
+        return [number_block(self, self.feature_names_in_.tolist())]
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the name of each feature: ``age``, then ``age_missing``."""
@@ -107,6 +114,11 @@ class Passthrough(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         width = len(self.feature_names_in_)
         return take_numbers(range(width), width)
+
+    def feature_blocks(self) -> list[NumberBlock]:
+        """Return how a row becomes the features, as plain arrays."""
+        check_is_fitted(self)
+        return [NumberBlock(self.feature_names_in_.tolist())]
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         check_is_fitted(self)

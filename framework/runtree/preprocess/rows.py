@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runtree.contract.feature_blocks import LevelBlock, NumberBlock
 from runtree.preprocess.categories import UNKNOWN_CODE, NativeCodes, OneHot, TargetEncoding, stored_form
 from runtree.tables.table import as_text
 
@@ -19,12 +20,19 @@ Rows = Sequence[Sequence[Any]]  # numbers, texts and None, in the order of the c
 Encode = Callable[[Rows], Array]
 
 
-def encode_numbers(encoder: Any, positions: Sequence[int], width: int) -> Encode:
-    """Return what fills and scales the numbers at some positions of rows of `width` values."""
-    fill, scaler = np.full((1, len(positions)), np.nan), encoder.scaler_
+def number_block(encoder: Any, names: Sequence[str]) -> NumberBlock:
+    """Return what fills and scales numbers."""
     # the imputer itself says what it fills in, also for a column that was empty
-    fill = encoder.imputer_.transform(fill)[0, : len(positions)]
-    flagged = encoder.imputer_.indicator_.features_
+    fill = encoder.imputer_.transform(np.full((1, len(names)), np.nan))[0, : len(names)]
+    return NumberBlock(
+        names, fill, encoder.imputer_.indicator_.features_, encoder.scaler_.mean_, encoder.scaler_.scale_
+    )
+
+
+def encode_numbers(block: NumberBlock, positions: Sequence[int], width: int) -> Encode:
+    """Return what fills and scales the numbers at some positions of rows of `width` values."""
+    fill: Any = block.fill
+    flagged, mean, scale = block.flagged, block.mean, block.scale
     take = take_numbers(positions, width)
 
     def encode(rows: Rows) -> Array:
@@ -34,8 +42,8 @@ def encode_numbers(encoder: Any, positions: Sequence[int], width: int) -> Encode
             values = np.where(absent, fill, values)
         if len(flagged):
             values = np.concatenate([values, absent[:, flagged]], axis=1)
-        values -= scaler.mean_
-        values /= scaler.scale_
+        values -= mean
+        values /= scale
         return values
 
     return encode
@@ -48,20 +56,27 @@ def take_numbers(positions: Sequence[int], width: int) -> Encode:
     return lambda rows: np.array([[row[place] for place in positions] for row in rows], dtype=np.float64)
 
 
-def encode_categories(encoder: NativeCodes | OneHot | TargetEncoding, positions: Sequence[int]) -> Encode:
-    """Return what looks up the encoded level of each category."""
+def level_blocks(encoder: NativeCodes | OneHot | TargetEncoding) -> list[LevelBlock]:
+    """Return the encoded levels of each category."""
     codes, widths = encoder.codes_, encoder.widths()
-    ends = np.cumsum([0, *widths])
-    places = [slice(start, end) for start, end in pairwise(ends)]
-    tables, lookups = [], []
+    places = [slice(start, end) for start, end in pairwise(np.cumsum([0, *widths]))]
+    blocks = []
     for column, levels in enumerate(codes.levels_):
-        names = levels.tolist()
-        size = len(names) + codes.missing_[column]
+        size = len(levels) + codes.missing_[column]
         # every level of the column once, the last row unknown; the other columns stand still
         every = np.full((size + 1, len(places)), UNKNOWN_CODE, dtype=np.int64)
         every[:size, column] = np.arange(size)
-        tables.append(encoder.encode(every)[:, places[column]])
-        lookups.append({name: code for code, name in enumerate(names)})
+        table = encoder.encode(every)[:, places[column]]
+        blocks.append(LevelBlock(codes.names_[column], levels.tolist(), table, isinstance(encoder, NativeCodes)))
+    return blocks
+
+
+def encode_categories(blocks: Sequence[LevelBlock], positions: Sequence[int]) -> Encode:
+    """Return what looks up the encoded level of each category."""
+    ends = np.cumsum([0, *(block.table.shape[1] for block in blocks)])
+    places = [slice(start, end) for start, end in pairwise(ends)]
+    tables = [block.table for block in blocks]
+    lookups = [{name: code for code, name in enumerate(block.levels)} for block in blocks]
     absent = [len(lookup) for lookup in lookups]  # known or not: the code of "missing", else the last row
 
     def encode(rows: Rows) -> Array:

@@ -10,10 +10,19 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from runtree.contract.errors import ConfigError, DataError
+from runtree.contract.feature_blocks import FeatureBlock, OtherBlock
 from runtree.preprocess.categories import NativeCodes, OneHot, TargetEncoding
 from runtree.preprocess.dates import DateParts
 from runtree.preprocess.numeric import ImputeScale
-from runtree.preprocess.rows import Encode, encode_categories, encode_numbers, encode_table, join_blocks
+from runtree.preprocess.rows import (
+    Encode,
+    encode_categories,
+    encode_numbers,
+    encode_table,
+    join_blocks,
+    level_blocks,
+    number_block,
+)
 from runtree.preprocess.text import TextEncoding
 from runtree.tables.column_types import ColumnType, check_choices, infer_column_type
 from runtree.tables.table import as_table, check_columns, check_rows, distinct_names, pick
@@ -21,6 +30,7 @@ from runtree.tables.table import as_table, check_columns, check_rows, distinct_n
 Array = np.ndarray[Any, Any]
 
 CHUNK = 4096  # rows encoded at a time
+LEVELS = ("native", "few", "many")  # kinds of columns whose values are levels
 MAX_NATIVE_LEVELS = 255  # that histogram boosting takes, missing values as one of them
 
 
@@ -131,13 +141,25 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             encoder, own = self.encoders_[kind], self._columns(kind)
             positions = [names.index(name) for name in own]
             if kind == "number":
-                block = encode_numbers(encoder, positions, len(names))
-            elif kind in ("native", "few", "many"):
-                block = encode_categories(encoder, positions)
+                block = encode_numbers(number_block(encoder, own), positions, len(names))
+            elif kind in LEVELS:
+                block = encode_categories(level_blocks(encoder), positions)
             else:
                 block = encode_table(encoder, own, positions)
             blocks.append((block, place))
         return join_blocks(blocks, blocks[-1][1].stop)
+
+    def feature_blocks(self) -> list[FeatureBlock]:
+        """Return how a row becomes the features, as plain arrays."""
+        check_is_fitted(self)
+        blocks: list[FeatureBlock] = []
+        for kind, encoder in self.encoders_.items():
+            if kind in LEVELS:
+                blocks += level_blocks(encoder)
+            else:
+                own = self._columns(kind)
+                blocks.append(number_block(encoder, own) if kind == "number" else OtherBlock(own, kind))
+        return blocks
 
     def _places(self) -> dict[str, slice]:
         """Return where the features of each encoder stand."""

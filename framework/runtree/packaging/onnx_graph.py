@@ -1,0 +1,173 @@
+"""A graph of ONNX nodes, and the blocks of a fitted preprocessing as such nodes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, TensorProto, compose, helper, inliner, numpy_helper
+
+from runtree.contract.errors import GateError
+from runtree.contract.feature_blocks import FeatureBlock, LevelBlock, NumberBlock
+
+Array = np.ndarray[Any, Any]
+
+# of 2022 and 2021: older runtimes read the file, too, and all that is used here is in them
+OPSET, ML_OPSET, IR_VERSION = 18, 3, 10
+ML = "ai.onnx.ml"
+MAX_LEVEL_CHARACTERS = 64  # from which on a level is stored by a hash
+DROP = "leave it out and train again, with: preprocess.columns.{name}=drop"
+
+
+class Graph:
+    """Nodes in the order in which they are computed; each result has a name that no column of the table has."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
+        self._prefix = "step"
+        while any(name.startswith(self._prefix) for name in columns):
+            self._prefix += "_"
+
+    def name(self) -> str:
+        """Return a name that is not taken."""
+        return f"{self._prefix}{len(self.nodes) + len(self.weights)}"
+
+    def constant(self, values: Any) -> str:
+        """Add an array, texts included, and return its name."""
+        values, name = np.asarray(values), self.name()
+        if values.dtype.kind in "UO":
+            texts: Any = [str(value).encode() for value in values.ravel()]
+            tensor = helper.make_tensor(name, TensorProto.STRING, values.shape, texts)
+        else:
+            tensor = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        self.weights.append(tensor)
+        return name
+
+    def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output, and return the name of that."""
+        output = self.name()
+        node = helper.make_node(operator, inputs, [output], name=output, domain=domain, **attributes)
+        self.nodes.append(node)
+        return output
+
+    def cast(self, source: str, kind: int) -> str:
+        """Add a conversion to a type of `TensorProto`."""
+        return self.add("Cast", source, to=kind)
+
+    def concat(self, parts: Sequence[str]) -> str:
+        """Add a concatenation of columns."""
+        return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=1)
+
+    def labels(self, labels: Sequence[Any], positions: str) -> str:
+        """Add what takes labels by their positions."""
+        return self.add("Gather", self.constant(np.asarray(labels)), positions)
+
+    def absorb(self, part: ModelProto, source: str) -> list[str]:
+        """Add the nodes of a model with one input, and return the names of its outputs."""
+        foreign = [one.domain for one in part.opset_import if one.domain not in ("", "ai.onnx", ML)]
+        if foreign and not part.functions:
+            raise GateError(f"algorithm: it needs operators of {foreign[0]}, which not every runtime has")
+        if part.functions:
+            part = inliner.inline_local_functions(part)
+        part = compose.add_prefix(part, f"{self.name()}/")
+        weights = {one.name for one in part.graph.initializer}
+        [name] = [one.name for one in part.graph.input if one.name not in weights]
+        self.nodes += [helper.make_node("Identity", [source], [name]), *part.graph.node]
+        self.weights += part.graph.initializer
+        return [one.name for one in part.graph.output]
+
+
+def add_features(graph: Graph, blocks: Sequence[FeatureBlock]) -> str:
+    """Add what computes the features of rows, float64 of shape (rows, features), from an input for each column.
+
+    Numbers are float64 of shape (rows, 1), NaN if missing; levels are texts of that shape, empty if missing.
+
+    Raises
+    ------
+    GateError
+        A column has no such form.
+    """
+    return graph.concat([_add_block(graph, block) for block in blocks])
+
+
+def _add_block(graph: Graph, block: FeatureBlock) -> str:
+    if isinstance(block, NumberBlock):
+        return _add_numbers(graph, block)
+    if isinstance(block, LevelBlock):
+        return _add_levels(graph, block)
+    raise GateError(
+        f"column '{block.names[0]}' is a {block.kind}, which has no form in ONNX",
+        DROP.format(name=block.names[0]),
+    )
+
+
+def _add_numbers(graph: Graph, block: NumberBlock) -> str:
+    values = graph.concat(list(block.names))
+    if block.fill is None or block.mean is None or block.scale is None:
+        return values
+    absent = graph.add("IsNaN", values)
+    values = graph.add("Where", absent, graph.constant(block.fill), values)
+    if len(block.flagged):
+        flags = graph.add("Gather", absent, graph.constant(np.asarray(block.flagged, dtype=np.int64)), axis=1)
+        values = graph.concat([values, graph.cast(flags, TensorProto.DOUBLE)])
+    return graph.add("Div", graph.add("Sub", values, graph.constant(block.mean)), graph.constant(block.scale))
+
+
+def _add_levels(graph: Graph, block: LevelBlock) -> str:
+    if block.is_number:
+        raise GateError(
+            f"column '{block.name}' is given to the algorithm as numbers of levels, and converts to wrong predictions",
+            "train again with one-hot features: algorithm.categorical_features=null",
+        )
+    levels = list(block.levels)
+    # a longer text is kept by its beginning and a hash, which no node computes
+    if long := next((level for level in levels if len(level) == MAX_LEVEL_CHARACTERS and "…" in level), None):
+        raise GateError(
+            f"column '{block.name}' has a category of more than {MAX_LEVEL_CHARACTERS} characters: {long[:30]}…",
+            DROP.format(name=block.name),
+        )
+    if "" in levels:
+        raise GateError(
+            f"column '{block.name}' has an empty text as a category, which stands for a missing value in ONNX",
+            DROP.format(name=block.name),
+        )
+    keys = ["", *levels]  # the code of a missing value: that of an unknown one, if training had none
+    codes = graph.add(
+        "LabelEncoder",
+        block.name,
+        domain=ML,
+        keys_strings=keys,
+        values_int64s=[len(levels), *range(len(levels))],
+        default_int64=len(block.table) - 1,
+    )
+    rows = graph.add("Reshape", codes, graph.constant(np.array([-1], dtype=np.int64)))
+    return graph.add("Gather", graph.constant(block.table), rows)
+
+
+def make_model(
+    graph: Graph, inputs: Mapping[str, int], outputs: Mapping[str, tuple[str, int, list[Any]]]
+) -> ModelProto:
+    """Return a checked model.
+
+    Parameters
+    ----------
+    inputs
+        The type of each column, as `TensorProto` numbers them.
+    outputs
+        For each output the name of the result, its type and its shape.
+    """
+    from onnx import checker
+
+    for name, (result, _, _) in outputs.items():
+        graph.nodes.append(helper.make_node("Identity", [result], [name]))
+    made = helper.make_graph(
+        graph.nodes,
+        "model",
+        [helper.make_tensor_value_info(name, kind, ["rows", 1]) for name, kind in inputs.items()],
+        [helper.make_tensor_value_info(name, kind, shape) for name, (_, kind, shape) in outputs.items()],
+        graph.weights,
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
+    model = helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="runtree")
+    checker.check_model(model)
+    return model
