@@ -108,8 +108,7 @@ REFUSED = {
         "data.target: column 'y' holds infinity in 1 of 120 rows",
     ),
     "the target twice": ("x,z,y,y\n1,2,a,a\n2,3,b,b\n", [], "the header of t.csv names 'y' twice"),
-    "lists": (table(lst=[[1, 2]] * ROWS), [], "column 'lst' holds lists"),
-    "mappings": (table(s=[{"a": 1}] * ROWS), [], "column 's' holds mappings"),
+    "lists of lists": (table(lst=[[[1, 2]]] * ROWS), [], "column 'lst' holds lists of lists"),
     "NA as a class": (
         table(y=["NA", "None"] * (ROWS // 2)),
         [],
@@ -121,7 +120,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_right_is_refused_with_its_column(train, folder, case):
     frame, words, says = REFUSED[case]
-    said = train(frame, *words, name="t.parquet" if case in ("lists", "mappings") else "t.csv")
+    said = train(frame, *words, name="t.parquet" if case == "lists of lists" else "t.csv")
     assert (said.code, says in said.err) == (2, True), said.err
     assert len(said.err.splitlines()) <= 5
     assert not list(folder.glob("outputs/*/*/model"))
@@ -146,6 +145,26 @@ def test_a_guess_is_told_by_train_and_by_check_and_what_they_say_to_type_ends_it
     said = train(frame, *shlex.split(line.rpartition("type: ")[2]))
     assert said.code == 0
     assert "note" not in said.out
+
+
+def test_nested_cells_are_columns_in_training_prediction_and_further_parts(train, runtree, folder):
+    frame = table(s=[{"a": row % 7, "b": {"c": "uvw"[row % 3]}} for row in range(ROWS)])
+    frame = frame.assign(tags=[["red", "blue"][: row % 3] for row in range(ROWS)], lst=[[[1]]] * ROWS)
+    frame.iloc[:30].to_parquet(folder / "test.parquet")
+    words = ["algorithm=naive_bayes", "data.types.lst=drop", "data.types.s.a=category"]
+    said = train(frame.iloc[30:], *words, "data.parts.test=test.parquet", name="t.parquet")
+    assert said.code == 0, said.err
+    assert (
+        "note     column 's': mappings become columns (s.a, s.b.c); to leave them out, type: data.drop=[s]" in said.out
+    )
+    [run] = folder.glob("outputs/*/*/predictions.parquet")
+    saved = pd.read_parquet(run).query("part == 'test'").sort_values("row")["y_pred"].tolist()
+    # one row at a time no list shows what the others hold
+    said = runtree("predict", "latest", "test.parquet", "-o", "out.csv", "--batch", "1", "--keep", "s.b.c")
+    assert said.code == 0, said.err
+    predicted = pd.read_csv(folder / "out.csv")
+    assert predicted["s.b.c"].tolist() == ["uvw"[row % 3] for row in range(30)]
+    assert predicted["prediction"].tolist() == saved
 
 
 def test_a_category_that_no_row_has_is_no_class(train):

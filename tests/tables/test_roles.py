@@ -13,7 +13,7 @@ from runtree.evaluators.splitting import Splitting
 from runtree.lifecycle.load import to_table
 from runtree.lifecycle.split import split
 from runtree.lifecycle.table_options import TableOptions
-from runtree.tables.roles import read_groups, read_target, read_times, refuse_nested
+from runtree.tables.roles import read_groups, read_target, read_times
 
 DAYS = pd.date_range("2023-10-05", periods=200, freq="D")
 
@@ -107,18 +107,6 @@ def test_a_category_that_no_row_has_is_no_class(unused):
 def test_an_infinite_target_is_refused(value):
     with pytest.raises(DataError, match=r"data\.target: column 'y' holds infinity in 1 of 3 rows"):
         read_target(pd.Series([1.0, value, 2.0], name="y"))
-
-
-@pytest.mark.parametrize(
-    ("cells", "kind"), [([[1], [2]], "lists"), ([np.ones(2), None], "lists"), ([{"a": 1}, None], "mappings")]
-)
-def test_nested_values_are_refused_with_the_column(cells, kind):
-    frame = pd.DataFrame({"a": [1, 2], "b": cells})
-    with pytest.raises(DataError, match=f"column 'b' holds {kind}") as caught:
-        refuse_nested(frame, [])
-    assert "data.drop=[b]" in str(caught.value)
-    refuse_nested(frame, ["b"])
-    refuse_nested(pd.DataFrame({"a": [b"1", None], "b": [datetime.date(2024, 1, 1), "x"]}), [])
 
 
 # --- No time is on two sides of a border.

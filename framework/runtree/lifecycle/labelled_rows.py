@@ -129,7 +129,13 @@ def read_new_rows(
     protection = options.protection
     if predictor.protection is not None:  # which knows whether the key is the one of training
         protection = replace(predictor.protection, secret=protection.secret or predictor.protection.secret)
-    reading = replace(predictor.reading, texts=frozenset({*kept, *protection.kept}), hidden=frozenset(protection.ways))
+    roles = (options.target, options.group, options.time, options.weight, options.split_column)
+    reading = replace(
+        predictor.reading,
+        texts=frozenset({*kept, *protection.kept}),
+        hidden=frozenset(protection.ways),
+        fields=frozenset([*predictor.columns, *kept, *protection.ways, *(name for name in roles if name)]),
+    )
     # the tables that were joined in training are joined here too; which rows were of which part is of no use
     rows = read_sources(source_node(config["data"]), {}, options.join, reading, (), trust, protection)
     for note in rows.notes:

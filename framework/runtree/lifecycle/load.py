@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
-    """Refuse an empty table, repeated column names, unknown columns, and columns of lists."""
-    from runtree.tables.roles import refuse_nested
+    """Refuse an empty table, repeated column names, unknown columns, and lists that are not unfolded."""
+    from runtree.tables.nested import refuse_nested
 
     if len(frame) == 0:
         raise DataError("data: the table has no rows")
@@ -48,7 +48,8 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
             raise ConfigError(
                 f"{path}: column '{options.target}' is the target", f"name another column, or type: {path}=null"
             )
-    refuse_nested(frame, options.drop or ())
+    declared = {name for name, kind in options.reading.types.items() if kind == "drop"}
+    refuse_nested(frame, {*(options.drop or ()), *declared})
 
 
 # --- The stage itself: from a data source to a checked table.

@@ -181,6 +181,10 @@ class Predictor:
         DataError
             A column is missing, or holds values that are not what the model was trained with.
         """
+        from runtree.tables.declared import apply_missing
+        from runtree.tables.nested import unfold
+
+        rows, _ = unfold(rows, self.reading.types, expected=self.columns)
         absent = [name for name in self.columns if name not in rows.columns]
         missing = [name for name in absent if self.columns[name].kind != "dropped"]
         if missing and self.refuse:
@@ -193,8 +197,6 @@ class Predictor:
                 if rows.shape[1] == 1 and self.csv.separator != AUTO
                 else self._advice("them as missing values"),
             )
-        from runtree.tables.declared import apply_missing
-
         counts = counts if counts is not None else RowCounts()
         # a column that preprocessing dropped need not be there
         selected = rows.reindex(columns=list(self.columns)) if absent else rows[list(self.columns)]
@@ -392,6 +394,16 @@ def batches(
     source: "str | Path | pd.DataFrame", predictor: Predictor, keep: Sequence[str], size: int
 ) -> "Iterator[pd.DataFrame]":
     """Yield the rows in tables of at most `size`; text columns stay text even if a batch holds only digits."""
+    from runtree.tables.nested import unfold
+
+    hidden = predictor.protection.ways if predictor.protection else ()
+    for rows in _raw_batches(source, predictor, keep, size):
+        yield unfold(rows, predictor.reading.types, expected=[*predictor.columns, *keep, *hidden])[0]
+
+
+def _raw_batches(
+    source: "str | Path | pd.DataFrame", predictor: Predictor, keep: Sequence[str], size: int
+) -> "Iterator[pd.DataFrame]":
     if not isinstance(source, str | Path):
         yield from (source.iloc[start : start + size] for start in range(0, len(source), size))
         return

@@ -82,17 +82,19 @@ def read_sources(
 def _read(
     node: Mapping[str, Any], path: str, reading: Reading, drop: Sequence[str], trust: TargetResolver
 ) -> SourceRows:
+    from runtree.tables.nested import unfold
+
     source = build(node, path, trust)
     if not callable(getattr(source, "load", None)):
         raise ConfigError(f"{path}: {type(source).__name__} is not a data source: it has no method 'load'")
-    frame = load_frame(source, reading)
-    notes: tuple[str, ...] = ()
+    frame, unfolded = unfold(load_frame(source, reading), reading.types, drop, reading.fields)
+    notes = tuple(unfolded)
     if callable(getattr(source, "notes", None)):
         shown = frame.drop(columns=[name for name in drop if name in frame.columns])
         # a note may quote values
         for name in [name for name in shown.columns if str(name) in reading.hidden]:
             shown[name] = None
-        notes = tuple(source.notes(shown, reading))
+        notes += tuple(source.notes(shown, reading))
     origin = getattr(source, "origin", None)
     described = origin.describe() if origin else {"kind": type(source).__name__, "name": path, "rows": len(frame)}
     content = source.fingerprint(frame) if callable(getattr(source, "fingerprint", None)) else ""
@@ -130,10 +132,11 @@ def _read_parts(
             raise unknown("part at data.parts:", name, SPLITS, error=ConfigError)
     # the source itself is the train part, unless it is named
     chosen = {"train": parts.get("train") or {}, **{name: parts[name] for name in SPLITS[1:] if parts.get(name)}}
-    read = {
-        name: _read(part_node(node, item, f"data.parts.{name}"), f"data.parts.{name}", reading, drop, trust)
-        for name, item in chosen.items()
-    }
+    read: dict[str, SourceRows] = {}
+    for name, item in chosen.items():
+        read[name] = _read(part_node(node, item, f"data.parts.{name}"), f"data.parts.{name}", reading, drop, trust)
+        if name == "train":  # whose nested cells say what columns those of the other parts become
+            reading = replace(reading, fields=frozenset(map(str, read[name].frame.columns)))
     frame = stack({f"the {name} part": rows.frame for name, rows in read.items()}, "data.parts", reading.hidden)
     labels = [name for name, rows in read.items() for _ in range(len(rows.frame))]
     sources = tuple(

@@ -1,7 +1,7 @@
 """The keys of `data` that runtree reads itself; all others are passed to the source."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +49,7 @@ class TableOptions:
         """Return what the user says about the columns."""
         # Hydra reads the word null as None
         words = tuple("null" if word is None else str(word) for word in self.missing)
-        types = {name: str(kind) for name, kind in self.types.items()}
+        types = {name: str(kind) for name, kind in _by_name(self.types)}
         protection = self.protection
         # 007 and 7 must not become one before they are hashed
         return Reading(types, words, frozenset(protection.kept), frozenset(protection.ways))
@@ -57,9 +57,10 @@ class TableOptions:
     @property
     def protection(self) -> Protection:
         """Return what happens to sensitive columns."""
+        ways = dict(_by_name(self.sensitive)) if isinstance(self.sensitive, Mapping) else self.sensitive
         roles = {"data.target": self.target, "data.time": self.time, "data.weight": self.weight}
         roles |= {"data.group": self.group, "data.split_column": self.split_column}
-        return read_protection(self.sensitive, self.hash_key, roles, self.types)
+        return read_protection(ways, self.hash_key, roles, dict(_by_name(self.types)))
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -68,6 +69,15 @@ class TableOptions:
         types = tuple(sorted(self.reading.types.items()))
         given = self.split_column, self.split_file, self.duplicates, self.gap
         return (self.target, self.test_size, self.validation_size, self.split, self.group, self.time, *given, types)
+
+
+def _by_name(types: Mapping[str, Any], begin: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what is said of each column: data.types.address.city=text is to Hydra a mapping in a mapping."""
+    for name, kind in types.items():
+        if isinstance(kind, Mapping):
+            yield from _by_name(kind, f"{begin}{name}.")
+        else:
+            yield f"{begin}{name}", kind
 
 
 TABLE_KEYS = tuple(TableOptions.__dataclass_fields__)

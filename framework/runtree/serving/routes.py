@@ -129,7 +129,7 @@ class Api:
         if label is not None and type(label) is not str:
             raise BadRequest(422, "class: a text is expected, as it stands in the probabilities")
         model = self.service.model
-        record = model.protect(document["row"])
+        record = model.protect(model.schema.unfold(document["row"]))
         row = model.schema.check(record)
         if self._explaining >= EXPLAINED_AT_ONCE:
             raise OverloadedError(f"{self._explaining} explanations are being made")

@@ -7,10 +7,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from runtree.contract.errors import RuntreeError, nearest
+from runtree.contract.errors import DataError, RuntreeError, nearest
 from runtree.lifecycle.predict import ColumnContract, Predictor
 from runtree.serving.settings import PolicyOptions, check_action
 from runtree.tables.csv_files import AUTO
+from runtree.tables.nested import parents_of, unfold_record
 from runtree.tables.numbers import parse_number, shorten
 
 Type = str  # number, boolean, text, date or any
@@ -89,6 +90,20 @@ class RowSchema:
     def names(self) -> frozenset[str]:
         """The names of all fields."""
         return frozenset(one.name for one in self.fields)
+
+    @cached_property
+    def parents(self) -> frozenset[str]:
+        """What may hold an object or a list of fields: ``address`` where there is a field ``address.city``."""
+        return frozenset(parents_of(self.names))
+
+    def unfold(self, record: Any) -> Any:
+        """Return a record whose objects and lists are fields of the model, as those of a table are its columns."""
+        if not self.parents or type(record) is not dict:
+            return record
+        try:
+            return unfold_record(record, self.names, self.parents)
+        except DataError as error:
+            raise RowError(error.message.removeprefix("data: ")) from None
 
     @cached_property
     def _quick(self) -> list[tuple[str, Type, Any, Any, RowField]]:

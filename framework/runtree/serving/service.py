@@ -137,9 +137,12 @@ class Service:
         began = time.perf_counter()
         outputs: list[Output] = []
         checked, places = [], []
-        records = [model.protect(record) for record in records] if model.predictor.protection else records
+        records = [model.protect(record) for record in records] if model.predictor.protection else list(records)
         for place, record in enumerate(records):
             try:
+                unfolded = model.schema.unfold(record)
+                if unfolded is not record:  # its fields may be sensitive
+                    record = records[place] = model.protect(unfolded)
                 row = model.schema.check(record)
             except RowError as error:
                 more = {"more": list(error.hints)} if error.hints else {}

@@ -45,12 +45,15 @@ class Reading:
         Columns of a text file that are text even if all of its values are digits, as they were text in training.
     hidden
         Columns of which no message may quote a value.
+    fields
+        Of later rows the columns that are looked for: cells of mappings and lists are unfolded into those of them.
     """
 
     types: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = (AUTO,)
     texts: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
+    fields: frozenset[str] | None = None
 
     @property
     def words(self) -> list[str]:

@@ -116,7 +116,10 @@ def row_hashes(column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
         hashes = hash_array(np.asarray(texts, dtype=object), categorize=False)
         return np.append(hashes, np.uint64(MASK)).take(positions)
     # row hashes instead of the values' bytes: text columns hold pointers, whose bytes differ in each process
-    hashes = hash_pandas_object(column, index=False).to_numpy()
+    try:
+        hashes = hash_pandas_object(column, index=False).to_numpy()
+    except TypeError:  # lists and mappings, in a column that is left out
+        hashes = hash_pandas_object(column.map(repr, na_action="ignore"), index=False).to_numpy()
     return hashes
 
 

@@ -132,32 +132,6 @@ def without_unused(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column.astype(column.cat.categories.dtype if column.notna().all() else object)
 
 
-def refuse_nested(frame: pd.DataFrame, dropped: Iterable[str]) -> None:
-    """Refuse columns of lists or mappings, as Parquet may hold: a table has one value in a cell."""
-    ignored = set(dropped)
-    nested = {
-        str(name): kind
-        for name, column in frame.items()
-        if str(name) not in ignored and column.dtype == object and (kind := _nested_kind(column))
-    }
-    if nested:
-        name, kind = next(iter(nested.items()))
-        raise DataError(
-            f"data: column '{name}' holds {kind}",
-            f"a cell must be one number, text or date; to leave it out, type: data.drop=[{','.join(nested)}]",
-        )
-
-
-def _nested_kind(column: "pd.Series[Any]") -> str:
-    # quick for columns of one kind; what is left are few
-    if types.infer_dtype(column, skipna=True) not in ("mixed", "unknown-array"):
-        return ""
-    kinds = {type(value) for value in column}
-    if any(issubclass(kind, dict) for kind in kinds):
-        return "mappings"
-    return "lists" if any(issubclass(kind, (list, tuple, set, np.ndarray)) for kind in kinds) else ""
-
-
 def _refuse_missing(column: "pd.Series[Any]", path: str) -> None:
     missing = int(column.isna().sum())
     if missing:

@@ -75,7 +75,7 @@ def arrow_frame(table: Any) -> "pd.DataFrame":
         # as objects of Python they would be words to a model
         if pa.types.is_decimal(column.type):
             table = table.set_column(place, column.name, table.column(place).cast(pa.float64()))
-    frame: pd.DataFrame = table.to_pandas(date_as_object=False)
+    frame: pd.DataFrame = table.to_pandas(date_as_object=False, maps_as_pydicts="lossy")
     return frame
 
 
