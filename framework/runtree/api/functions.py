@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.api.overrides import AT_WORK, data_words, keep_frame, override_words, parse_words
+from runtree.api.overrides import AT_WORK, data_words, keep_frame, override_words, parse_words, protection_of
 from runtree.api.recorded import LoadedModel, RecordedRun, RecordedSweep
 from runtree.contract.commands import DEFAULT_OUTPUTS
 from runtree.contract.errors import RequestError, RunFailedError
@@ -316,14 +316,11 @@ def evaluate(
     """
     from runtree.app import App
     from runtree.app.evaluate import EvaluationRequest, evaluate_run
-    from runtree.app.explain import read_run_config
-    from runtree.lifecycle.table_options import table_options
 
     record = run.record if isinstance(run, RecordedRun) else load_run(run, outputs).record
     words, file = list(override_words(overrides, values)), None
     if data is not None and not isinstance(data, (str, Path)):
-        own = table_options(read_run_config(record)["data"]).protection
-        file = str(keep_frame(data, Path(outputs), own))
+        file = str(keep_frame(data, Path(outputs), protection_of(record)))
     elif data is not None and Path(data).suffix:
         file = str(data)
     elif data is not None:

@@ -12,6 +12,7 @@ from runtree.contract.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runtree.contract.types import RunRecord
     from runtree.lifecycle.sensitive import Protection
 
 # Hydra's state, the seeds of the random generators and the limits on threads belong to the process: of several threads
@@ -54,8 +55,10 @@ def data_words(data: Any, target: str | None, values: Mapping[str, Any], words: 
     if data is not None:
         if hasattr(data, "to_parquet"):
             yield "data=parquet"
-            outputs = Path(str(values.get("outputs", DEFAULT_OUTPUTS)))
-            yield override("data.path", str(keep_frame(data, outputs, _protection(words))))
+            outputs, protection = Path(str(values.get("outputs", DEFAULT_OUTPUTS))), _protection(words)
+            if protection is not None:
+                protection.check_columns([*map(str, data.columns)])
+            yield override("data.path", str(keep_frame(data, outputs, protection)))
             yield "data.name=frame"
         elif not isinstance(data, (str, Path)):
             raise ConfigError(
@@ -85,6 +88,14 @@ def _protection(words: Sequence[str]) -> "Protection | None":
     return read_protection(node["sensitive"], node.get("hash_key"), {}, {}) if node.get("sensitive") else None
 
 
+def protection_of(record: "RunRecord") -> "Protection":
+    """Return what a run does with sensitive columns."""
+    from runtree.app.explain import read_run_config
+    from runtree.lifecycle.table_options import table_options
+
+    return table_options(read_run_config(record)["data"]).protection
+
+
 def keep_frame(frame: "pd.DataFrame", outputs: Path, protection: "Protection | None" = None) -> Path:
     """Write a data frame below the output folder, once for each content; the run reads it from there.
 
@@ -103,7 +114,6 @@ def keep_frame(frame: "pd.DataFrame", outputs: Path, protection: "Protection | N
 
     content, is_protected = BytesIO(), protection is not None and bool(protection.ways)
     if protection is not None and is_protected:
-        protection.check_columns([*map(str, frame.columns)])
         dropped = {name: None for name in frame.columns if protection.ways.get(str(name)) == DROP}
         frame = protection.frame(frame).assign(**dropped)
     try:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.api.functions import load_run
-from runtree.api.overrides import AT_WORK, keep_frame, override_words
+from runtree.api.overrides import AT_WORK, keep_frame, override_words, protection_of
 from runtree.api.recorded import RecordedRun
 from runtree.contract.commands import DEFAULT_OUTPUTS
+from runtree.contract.model_version import SCHEME
+from runtree.contract.types import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +68,7 @@ def monitor(
     name = run.id if isinstance(run, RecordedRun) else run
     words = tuple(override_words(overrides, values))
     with AT_WORK:
-        rows, truths = _file(data, outputs), _file(labels, outputs)
+        rows, truths = _file(data, outputs, record), _file(labels, outputs, record)
         request = MonitorRequest(record, name, rows, truths, key, words, tuple(trust), log, since, Path(output))
         result = monitor_run(App(), request)
     return {
@@ -135,7 +137,7 @@ def retrain(
     from runtree.app.retrain_request import RetrainOrder
     from runtree.records.model_versions import registry_root
 
-    file = _file(data, outputs)
+    file = _file(data, outputs, f"{SCHEME}{name}@{alias}")
     words = (*override_words(overrides, values), *([file] if file else []))
     order = RetrainOrder(name, words, request, mode, policy, alias, tuple(trust), by, reason, Path(output))
     shown = run_progress(progress)
@@ -147,8 +149,9 @@ def retrain(
             shown.stop()
 
 
-def _file(data: "pd.DataFrame | str | Path | None", outputs: str | Path) -> str | None:
-    """Return the path of rows; a data frame is kept in the output folder."""
+def _file(data: "pd.DataFrame | str | Path | None", outputs: str | Path, run: RunRecord | str) -> str | None:
+    """Return the path of rows; a data frame is kept in the output folder, without values that the run hides."""
     if data is None or isinstance(data, str | Path):
         return None if data is None else str(data)
-    return str(keep_frame(data, Path(outputs)))
+    record = load_run(run, outputs).record if isinstance(run, str) else run
+    return str(keep_frame(data, Path(outputs), protection_of(record)))
