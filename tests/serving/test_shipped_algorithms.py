@@ -165,3 +165,20 @@ def test_missing_values_that_the_algorithm_does_not_take_are_refused_row_by_row(
     first, second = asyncio.run(ask()).content["predictions"]
     assert "the model cannot predict this row" in first["error"] and "NaN" in first["error"]
     assert second["prediction"] in ("no", "yes")
+
+
+def test_a_network_is_served_on_the_device_of_its_training_and_on_any_other():
+    """Trained on the best device of this machine, which may be a GPU; on one that is gone the best one takes over."""
+    pytest.importorskip("torch")
+    model = served(small("torch_mlp", "classification").set_params(device="auto"))
+    rows = [
+        model.schema.check(record).values for record in [model.schema.example(), {**model.schema.example(), "age": 79}]
+    ]
+    answers = []
+    for device in ("auto", "cpu", "cuda:99"):
+        model.predictor.model[-1].set_params(device=device)
+        answers.append(model.predict(rows))
+    for answer in answers[1:]:
+        assert [one["prediction"] for one in answer] == [one["prediction"] for one in answers[0]]
+        for one, other in zip(answer, answers[0], strict=True):
+            assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)  # a GPU has other kernels
