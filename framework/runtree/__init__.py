@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runtree.api.functions import compare, evaluate, load_model, load_run, load_sweep, resume, train, tune
     from runtree.api.recorded import LoadedModel, RecordedRun, RecordedSweep
     from runtree.api.watching import monitor, retrain
+    from runtree.contract.alerting import Alert, AlertChannel
     from runtree.contract.detection import Detection, Detector
     from runtree.contract.errors import ConfigError, DataError
     from runtree.contract.hookspecs import hookimpl
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alert",
+    "AlertChannel",
     "AlgorithmOption",
     "Client",
     "Command",
@@ -61,6 +64,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Alert": "contract.alerting",
+    "AlertChannel": "contract.alerting",
     "Client": "api.client",
     "ConfigError": "contract.errors",
     "DataError": "contract.errors",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.config.search_path import shipped_conf
+from runtree.contract.alerting import AlertChannel
 from runtree.contract.detection import Detector
 from runtree.contract.hookspecs import hookimpl
 from runtree.contract.run import Stage
@@ -49,6 +50,13 @@ def register_detectors() -> Iterable[Detector]:
     from runtree.monitoring.detectors import BUILTIN
 
     return BUILTIN
+
+
+@hookimpl
+def register_alerts() -> Iterable[AlertChannel]:
+    """Return the console, a webhook and e-mail."""
+    names = {"console": "Console", "webhook": "Webhook", "email": "Email"}
+    return [AlertChannel(name, f"runtree.alerts.channels.{target}") for name, target in names.items()]
 
 
 @hookimpl

@@ -22,6 +22,7 @@ import pluggy
 from runtree import builtin
 from runtree.config.plugin_options import option_types, options_by_plugin
 from runtree.contract import hookspecs
+from runtree.contract.alerting import AlertChannel
 from runtree.contract.detection import Detector
 from runtree.contract.errors import (
     MissingError,
@@ -51,6 +52,7 @@ CONTRIBUTION_TYPES: Mapping[str, type] = {
     "register_commands": Command,
     "register_trackers": Tracker,
     "register_detectors": Detector,
+    "register_alerts": AlertChannel,
     "trusted_types": str,
     "environment_facts": tuple,
 }

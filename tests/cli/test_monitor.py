@@ -1,7 +1,10 @@
 """`runtree monitor` on one trained model: records, page, exit code, labels that come later, and what is refused."""
 
 import json
+import os
+import re
 import shutil
+import signal
 
 import numpy as np
 import pandas as pd
@@ -249,6 +252,13 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
         (["monitor.kpis.x='sum(ag)'"], "did you mean: age?"),
         (["algorithm.C=1"], "monitor takes keys of data and monitor"),
         (["montior.budget=0.1"], "did you mean: monitor.budget?"),
+        (["--watch", "soon"], "--watch: 'soon' is not a duration"),
+        (["--watch", "0h"], "such as 30s, 15min, 1h"),
+        (["--watch", "1h", "--json"], "cannot be combined"),
+        (["--watch", "1h", "monitor.remind=often"], "monitor.remind: 'often' is not a duration"),
+        (["monitor.alerts=[pager]"], "unknown alert channel at monitor.alerts: 'pager'"),
+        (["monitor.alerting.webhook.adress=x"], "did you mean: monitor.alerting.webhook.headers"),
+        (["monitor.alerting.email.password=a-typed-1"], "a secret is not typed, but named"),
         (["--labels", "truths.csv"], "--labels and --key belong together"),
         (["--labels", "truths.csv", "--key", "nr"], "unknown column of --data: 'nr'"),
         (["--labels", "truths.csv", "--key", "id"], "no 'id' of the labels is among the rows"),
@@ -257,7 +267,7 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
 def test_a_wrong_request_is_told(tree, runtree, words, said):
     answer = runtree("monitor", "run", "--data", "clean.csv", *words)
     assert answer.code == 2 and said in answer.err and len(answer.err.splitlines()) <= 5, answer
-    assert not (tree / "monitoring").exists()
+    assert not [*tree.glob("monitoring/*/[!.]*")]  # at most the lock of --watch
 
 
 def test_keys_with_several_labels_are_refused_and_equal_ones_are_not():
@@ -270,3 +280,32 @@ def test_keys_with_several_labels_are_refused_and_equal_ones_are_not():
     assert join_labels(new, truths, "k", "y")[2:].isna().all()
     with pytest.raises(DataError, match="1 keys have several labels, such as k '1'"):
         join_labels(new, truths.assign(y=["b", "a", "x", "c"]), "k", "y")
+
+
+def test_each_look_prints_a_line_and_an_alarm_is_sent_once(tree, runtree, monkeypatch):
+    from runtree.app import watch
+
+    def look_and_end(app, request):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return monitor_run(app, request)
+
+    monitor_run = watch.monitor_run
+    monkeypatch.setattr(watch, "monitor_run", look_and_end)
+    words = ["run", "--data", "moved.parquet", "--watch", "1h", "monitor.alerting.webhook.url=http://127.0.0.1:9/"]
+    first, second = runtree("monitor", *words), runtree("monitor", *words)
+    assert (first.code, second.code) == (0, 0), first
+    [line, failed] = first.out.splitlines()
+    assert re.fullmatch(r"\S{19}  \S+: 1 window, 1 tested, 1 with an alarm, newest moved-\w+: alarm", line)
+    assert "alerts: webhook: " in failed and "refused" in failed and "tried again at the next look" in failed
+    assert "1 window, 0 tested" in second.out and "alerts: webhook" in second.out
+    assert first.err.startswith("alert    ") and "alarm in window moved-" in first.err and second.err == ""
+    [file] = (tree / "monitoring").glob("*/alerts.jsonl")
+    events = [json.loads(text) for text in file.read_text().splitlines()]
+    assert [(one["channel"], one["event"]) for one in events] == [
+        ("console", "start"),
+        ("console", "alarm"),
+        ("webhook", "start"),
+    ]
+    # a single look prints its alarms anyway, and the exit code is that of the windows
+    once = runtree("monitor", *words[:3], *words[5:])
+    assert once.code == 3 and "alerts: webhook: " in once.out and "alert    " not in once.err

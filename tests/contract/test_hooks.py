@@ -1,15 +1,18 @@
 """Each hook has a test named for it, and the order of all moments in one run is asserted once."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from registered_runs import write_run
-from runtree import AlgorithmOption, Command, Detection, Detector, Metric, Stage, Tracker, hookimpl
+from runtree import AlertChannel, AlgorithmOption, Command, Detection, Detector, Metric, Stage, Tracker, hookimpl
 from runtree.app import App, train
 from runtree.config.hydra_engine import parse_flags
 from runtree.contract import hookspecs
 from runtree.contract.errors import GateError, MissingError, RunFailedError
+from runtree.monitoring.alerts import open_channels
+from runtree.monitoring.options import MonitorOptions
 from runtree.plugins import make_plugins
 from runtree.registry.store import Registry
 from runtree.testing.fixtures import UNEXAMINED
@@ -87,6 +90,15 @@ def test_register_detectors():
     own = Detector("mean", lambda reference, window: Detection(1.0), ("number",))
     plugins = make_plugins(found=[], extra=[("probe", plugin(register_detectors=lambda: [own]))])
     assert list(plugins.contributions("register_detectors"))[-1] == ("probe", own)
+
+
+def test_register_alerts():
+    sent = []
+    own = AlertChannel("pager", lambda address="here": SimpleNamespace(send=lambda alert: sent.append(address)))
+    plugins = make_plugins(found=[], extra=[("probe", plugin(register_alerts=lambda: [own]))])
+    options = MonitorOptions(alerting={"pager": {"address": "there"}})
+    open_channels(options, plugins.contributions("register_alerts")).channels["pager"].send(None)
+    assert sent == ["there"]
 
 
 def test_trusted_types():

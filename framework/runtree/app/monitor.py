@@ -19,6 +19,7 @@ from runtree.contract.expression import RowsExpression
 from runtree.contract.redaction import redact
 from runtree.contract.types import RunRecord, Task
 from runtree.evaluation.options import IntervalOptions, read_evaluation_options
+from runtree.monitoring.alerts import open_channels
 from runtree.monitoring.drift import DriftMonitor, segment_texts
 from runtree.monitoring.log_windows import cut_log, recorded_windows, utc, utc_values
 from runtree.monitoring.options import (
@@ -49,12 +50,17 @@ RESAMPLES = 1_000  # for intervals, where the run's own are switched off
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """The folder of the model, the content of `monitor.json` of each window, notes, and what triggers asked for."""
+    """The folder of the model, the content of `monitor.json` of each window, notes, and what triggers asked for.
+
+    `tested` are the names of those that were not as they had been recorded; `failures` says which alerts failed.
+    """
 
     folder: MonitorFolder
     windows: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
     request: RetrainRequest | None = None
+    tested: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
     @property
     def alarms(self) -> list[Mapping[str, Any]]:
@@ -77,6 +83,7 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
     node = monitor_node(app, request, own)
     options = read_options(node)
     detectors = choose_detectors(options, app.plugins.contributions("register_detectors"))
+    alerts = open_channels(options, app.plugins.contributions("register_alerts"), request.is_watching)
     predictor = replace(app.load_predictor(request.record, request.trusted), refuse=False)
     # the windows say what is against the schema, each of its own rows
     rows, notes = read_rows(app, request, own, replace(predictor, schema=None), trust, options)
@@ -102,6 +109,7 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
     kept = [one for one in records if one["window"]["name"] not in new and of_model(one, shared["model"])]
     results: list[Mapping[str, Any]] = []
     watch: WindowWatch | None = None
+    tested: list[str] = []
     is_changed, facts = False, dict[str, Any]()
     for window, fingerprint in zip(windows, fingerprints, strict=True):
         record = before.get(window.name) or {}
@@ -117,6 +125,7 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
         earlier = [one for one in kept if str(one["window"]["begin"]) < str(window.begin)] if window.begin else []
         looks = int((record.get("window") or {}).get("looks") or 0)
         found = watch.look(window, rows, kpi_rows, [*earlier, *results], looks)
+        tested.append(window.name)
         results.append({**shared, "fingerprint": fingerprint, **facts, **found})
         # what is found in a sequence depends on the windows before it, too
         is_changed = is_changed or record.get("stream") != found["stream"]
@@ -131,8 +140,9 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
         write_page(folder)
     except OSError as error:
         raise not_writable_error(folder.path, error) from None
+    failures = tuple(alerts.send(folder))
     asked, held_back = request_retraining(options, request, folder)
-    return MonitorResult(folder, tuple(results), (*notes, *held_back), asked)
+    return MonitorResult(folder, tuple(results), (*notes, *held_back), asked, tuple(tested), failures)
 
 
 def _make_watch(

@@ -51,6 +51,8 @@ class MonitorRequest:
         Keys of `monitor`, and those of `data` that differ from the run's.
     output
         The folder that holds a folder for each model.
+    is_watching
+        Whether it is one of several looks: then alerts go to the console, too.
     """
 
     record: RunRecord
@@ -63,6 +65,7 @@ class MonitorRequest:
     log: str = DEFAULT_LOG
     since: str = ""
     output: Path = Path(DEFAULT_FOLDER)
+    is_watching: bool = False
 
 
 @dataclass(frozen=True)

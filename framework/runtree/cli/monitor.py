@@ -1,6 +1,6 @@
 """`runtree monitor`: drift, quality and KPIs of the rows that a model has met."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,15 @@ from runtree.cli.format import display_path, first_notes, labelled, next_steps, 
 from runtree.cli.model_options import log_option
 from runtree.cli.tables import print_json, print_table
 from runtree.contract.commands import command
-from runtree.contract.errors import GateError
+from runtree.contract.errors import GateError, RequestError
 from runtree.contract.types import RunRecord
 from runtree.records.commands import run_command, training_command
+from runtree.records.layout import timestamp
 from runtree.records.model_versions import registered_in
 
 if TYPE_CHECKING:
     from runtree.app.monitor import MonitorResult
+    from runtree.app.monitored_rows import MonitorRequest
 
 MAX_ALARMS = 8  # lines of a window each; all are on the page
 MAX_KPIS = 3  # columns of the table
@@ -32,6 +34,7 @@ and KPIs are computed. Rows are cut into windows by time or by count; each gets 
 
 \b
   runtree monitor models:/churn@champion monitor.window.every=day
+  runtree monitor models:/churn@champion --watch 1h 'monitor.alerting.webhook.url=${secret:HOOK}'
   runtree monitor models:/churn@champion --data november.parquet
   runtree monitor models:/churn@champion --data november.parquet --labels truths.csv --key id
   runtree monitor latest --data new.csv monitor.window.rows=500 "monitor.segments=[city]"
@@ -53,6 +56,7 @@ Exit code 3: a window raises an alarm. Without any change, at most 5 % of window
     "-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_PLACE, show_default=True,
     help="The folder of the results, in which each model has one.",
 )  # fmt: skip
+@click.option("--watch", metavar="DURATION", help="Look again each time so long has passed, until a signal comes: 1h.")
 @click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @outputs_option()
@@ -65,6 +69,7 @@ def monitor_command(
     labels: str | None,
     key: str | None,
     output: Path,
+    watch: str | None,
     trust: tuple[str, ...],
     as_json: bool,
     outputs: str,
@@ -72,23 +77,61 @@ def monitor_command(
     from runtree.app import App
     from runtree.app.monitor import monitor_run
     from runtree.app.monitored_rows import MonitorRequest
+    from runtree.contract.durations import read_duration
     from runtree.records.find import find_run
 
     plain = [word for word in overrides if "=" not in word]
     if plain:
         raise click.UsageError(f"'{plain[0]}' is not KEY=VALUE; the rows are named by --data {plain[0]}")
-    record = find_run(Path(outputs), run, needs="model")
-    result = monitor_run(App(), MonitorRequest(record, run, file, labels, key, overrides, trust, log, since, output))
+
+    def make_request() -> MonitorRequest:
+        record = find_run(Path(outputs), run, needs="model")
+        words = (file, labels, key, overrides, trust, log, since, output)
+        return MonitorRequest(record, run, *words, is_watching=watch is not None)
+
+    if watch is not None:
+        if as_json:
+            raise click.UsageError("--watch and --json cannot be combined; each window has its monitor.json")
+        _watch(make_request, read_duration(watch, "--watch", RequestError))
+        return
+    request = make_request()
+    record, result = request.record, monitor_run(App(), request)
     if as_json:
         windows = [{**window, "folder": display_path(folder_of(result, window))} for window in result.windows]
         report = display_path(result.folder.report)
         asked = {"id": result.request.id, **result.request.content} if result.request else None
-        print_json({"schema": 1, "windows": windows, "notes": list(result.notes), "report": report, "request": asked})
+        notes = [*result.notes, *result.failures]
+        print_json({"schema": 1, "windows": windows, "notes": notes, "report": report, "request": asked})
     else:
         print_windows(result, run, record)
     if result.alarms:
         raised = f"{len(result.alarms)} of {pluralize(len(result.windows), 'window')} raised an alarm"
         raise GateError(raised, f"last: {result.alarms[-1]['window']['name']}: {result.alarms[-1]['alarms'][0]}")
+
+
+def _watch(make_request: "Callable[[], MonitorRequest]", every: float) -> None:
+    """Print a line for each look, and one for each error."""
+    from runtree.app.watch import watch_model
+
+    printed: set[str] = set()
+
+    def on_look(result: "MonitorResult") -> None:
+        newest = result.windows[-1]
+        version = newest["model"]["version"]
+        name = result.folder.path.name + (f" version {version}" if version is not None else "")
+        parts = [
+            pluralize(len(result.windows), "window"),
+            f"{len(result.tested)} tested",
+            f"{len(result.alarms)} with an alarm",
+            f"newest {newest['window']['name']}: {newest['state']}",
+        ]
+        notes = [*(note for note in result.notes if note not in printed), *result.failures]
+        click.echo(
+            "\n".join([f"{timestamp()[:19]}  {name}: {', '.join(parts)}", *(labelled("note", n) for n in notes)])
+        )
+        printed.update(result.notes)
+
+    watch_model(make_request, every, on_look, lambda text: click.echo(f"{timestamp()[:19]}  error: {text}", err=True))
 
 
 def folder_of(result: "MonitorResult", window: Mapping[str, Any]) -> Path:
@@ -104,7 +147,7 @@ def print_windows(result: "MonitorResult", run: str, record: RunRecord) -> None:
     click.echo(labelled("model", f"{run}: run {first['model']['run']}"))
     click.echo(labelled("rows", f"{first['data']['path']}: {sum(window['rows'] for window in result.windows):,} rows"))
     click.echo(labelled("beside", f"the {reference['rows']:,} rows of the run{source}"))
-    for note in first_notes(result.notes):
+    for note in first_notes([*result.failures, *result.notes]):
         click.echo(labelled("note", note))
     click.echo()
     print_table(*_table(result.windows))

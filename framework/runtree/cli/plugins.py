@@ -35,6 +35,7 @@ CONTRIBUTIONS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "register_commands": ("verbs", lambda item: item.name),
     "register_trackers": ("trackers", lambda item: item.name),
     "register_detectors": ("detectors", lambda item: item.name),
+    "register_alerts": ("alerts", lambda item: item.name),
     "trusted_types": ("types", str),
     "environment_facts": ("facts", lambda item: item[0]),
 }
@@ -195,7 +196,10 @@ def _find_conflicts() -> list[str]:
     app = App()
     options = [(group, name) for group, options in app.catalogue.groups.items() for name in options]
     checks: list[Callable[[], object]] = [partial(app.catalogue.refuse_rivals, *option) for option in options]
-    named = ("register_stages", "register_metrics", "register_trackers", "register_detectors", "register_commands")
+    named = (
+        *("register_stages", "register_metrics", "register_trackers", "register_detectors", "register_alerts"),
+        "register_commands",
+    )
     for hook in named:
         kind = CONTRIBUTIONS[hook][0].removesuffix("s")
         checks.append(partial(unique_by_name, kind, list(app.plugins.contributions(hook))))

@@ -42,6 +42,7 @@ OPEN_PREFIXES = (
     "monitor.thresholds.",
     "monitor.triggers.any.",
     "monitor.triggers.all.",
+    "monitor.alerting.",
 )
 
 # flags of Hydra that do nothing here, and what does it instead

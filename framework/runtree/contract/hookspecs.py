@@ -16,6 +16,7 @@ from typing import Any
 
 import pluggy
 
+from runtree.contract.alerting import AlertChannel
 from runtree.contract.detection import Detector
 from runtree.contract.model_version import ModelVersion
 from runtree.contract.run import Run, Stage
@@ -112,6 +113,18 @@ def register_detectors() -> Iterable[Detector]:  # type: ignore[empty-body]
                 return Detection(abs(float(window.mean() - reference.mean())))
 
             return [Detector("mean", compare, ("number",), threshold=0.5)]
+    """
+
+
+@hookspec
+def register_alerts() -> Iterable[AlertChannel]:  # type: ignore[empty-body]
+    """Return channels of alerts for `monitor.alerts`. Called once by `runtree monitor`: import nothing heavy here.
+
+    ::
+
+        @hookimpl
+        def register_alerts():
+            return [AlertChannel("pager", "mine.pager.Pager")]  # a class with the method send(alert)
     """
 
 

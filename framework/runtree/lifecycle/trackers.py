@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from runtree.config.allowlist import import_object
-from runtree.config.build import check_arguments
+from runtree.config.build import check_arguments, check_required
 from runtree.config.migration import missing_plugin
 from runtree.config.secrets import reveal
 from runtree.contract.errors import (
@@ -139,9 +139,20 @@ def select_names(value: Any, offered: Mapping[str, Tracker]) -> list[str]:
 
 def build_tracker(tracker: Tracker, settings: Mapping[str, Any]) -> Any:
     """Make a tracker for one run or sweep."""
+    return build_by_settings(tracker.target, settings, f"tracking.{tracker.name}")
+
+
+def build_by_settings(target: str | Callable[..., Any], settings: Mapping[str, Any], path: str) -> Any:
+    """Make an object of a plugin from the settings at a config path.
+
+    Raises
+    ------
+    ConfigError
+        It has no such setting, one is missing or of another type, or a secret is not set.
+    """
     # imported only now: the packages of trackers are slow to import, and most runs use none
-    factory = import_object(tracker.target, "trackers") if isinstance(tracker.target, str) else tracker.target
-    path = f"tracking.{tracker.name}"
+    factory = import_object(target, path) if isinstance(target, str) else target
     check_arguments(factory, settings, path)
+    check_required(factory, settings, path)
     # secrets are filled in at the last moment, so that the config that is written and hashed holds only their names
     return factory(**reveal(settings, path))

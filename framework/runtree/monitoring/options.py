@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from runtree.config.config_blocks import read_block
 from runtree.contract.detection import Detector
+from runtree.contract.durations import read_duration
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.expression import Expression, parse
 from runtree.contract.validation import NAME, unique_by_name
@@ -59,6 +60,9 @@ class MonitorOptions:
     labels: Literal["truths", "truths_and_overrides"] = "truths"
     kpis: dict[str, str] = field(default_factory=dict)
     require: list[str] = field(default_factory=list)
+    alerts: str | list[str] = AUTO
+    alerting: dict[str, dict[str, Any]] = field(default_factory=dict)
+    remind: str | None = "1d"
     budget: float = 0.05
     triggers: TriggerOptions = field(default_factory=TriggerOptions)
     policy: Literal["suggest", "train", "train_and_promote"] = "train"
@@ -93,6 +97,10 @@ def _check(options: MonitorOptions) -> None:
         raise ConfigError(f"monitor.columns: {options.columns!r} is not possible", "type: all, or a list of columns")
     if isinstance(options.detectors, str) and options.detectors not in (AUTO, NONE):
         raise ConfigError(f"monitor.detectors: {options.detectors!r} is not possible", "type: auto, none, or a list")
+    if isinstance(options.alerts, str) and options.alerts not in (AUTO, NONE):
+        raise ConfigError(f"monitor.alerts: {options.alerts!r} is not possible", "type: auto, none, or a list")
+    if options.remind is not None:
+        read_duration(options.remind, "monitor.remind")
     if not 0 < options.budget < 1:
         raise ConfigError(f"monitor.budget must be between 0 and 1, got {options.budget}")
     for name in options.kpis:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from runtree.contract.durations import parse_duration
 from runtree.contract.errors import ConfigError, unknown
 from runtree.contract.expression import Expression
 from runtree.records.retrain_requests import REFUSED, RetrainRequest
@@ -74,12 +75,10 @@ def duration(value: Any, path: str) -> timedelta:
     ConfigError
         It is none.
     """
-    from runtree.tables.strata import read_gap
-
-    read = None if isinstance(value, int) else read_gap(value, path)
-    if read is None or isinstance(read, int):
+    seconds = parse_duration(value)
+    if seconds is None:
         raise ConfigError(f"{path}: {value!r} is no duration", f"such as {path}=7d, {path}=12h")
-    return read.to_pytimedelta()
+    return timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -118,6 +118,9 @@ class MonitorFolder:
 
     report = FileName("report.html")  # the page, with a point for each window
     plots = FileName("plots")  # the plots of the page, each with its data as JSON
+    alerts = FileName("alerts.jsonl")  # one line for each alert that was sent
+    alert_lock = FileName(".alerts.lock")  # held while alerts are sent
+    watch_lock = FileName(".watch.lock")  # held by `runtree monitor --watch`; its content names the process
 
     def window(self, name: str) -> "WindowFolder":
         """Return the folder of a window by its name."""
@@ -336,43 +339,59 @@ class SweepFolder:
         RequestError
             Another process holds it; the error names that process.
         """
-        try:
-            # closed in programs that are started: one that inherited the handle would keep the lock after the driver's
-            # death
-            handle = open_regular(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
-        except OSError as error:
-            raise not_writable_error(self.path, error) from None
-        try:
-            try:
-                acquire_lock(handle, self.lock)
-            except BlockingIOError:
-                raise RequestError(
-                    f"{self.path} is in use by another process: {describe_holder(self.holder())}",
-                    f"see its progress: {command('status', display_path(self.path))}",
-                    f"or stop it: {command('stop', display_path(self.path))}",
-                ) from None
-            try:
-                # the content is for people only; the lock itself is what counts
-                os.ftruncate(handle, 0)
-                holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": timestamp()}
-                os.pwrite(handle, json.dumps(holder).encode(), 0)
-            except OSError as error:
-                raise not_writable_error(self.path, error) from None
+
+        def busy(holder: str) -> RequestError:
+            return RequestError(
+                f"{self.path} is in use by another process: {holder}",
+                f"see its progress: {command('status', display_path(self.path))}",
+                f"or stop it: {command('stop', display_path(self.path))}",
+            )
+
+        with hold_alone(self.lock, busy):
             # only now, with the lock held: before, they might belong to the process that holds it
             remove_temporary_files(self.path)
             yield
-        finally:
-            os.close(handle)
 
     def holder(self) -> dict[str, Any] | None:
         """Return the process that holds the sweep (pid, host, since), None if none does."""
-        handle = open_lock(self.lock)
-        if handle is None:
-            return None
+        return lock_holder(self.lock)
+
+
+@contextmanager
+def hold_alone(lock: Path, busy: Callable[[str], RequestError]) -> Iterator[None]:
+    """Hold a kernel lock, in whose file the holder is named; `busy` makes the error if another process holds it."""
+    try:
+        # closed in programs that are started: one that inherited the handle would keep the lock after the driver's
+        # death
+        handle = open_regular(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    except OSError as error:
+        raise not_writable_error(lock.parent, error) from None
+    try:
         try:
-            return _parse_holder(os.pread(handle, 4096, 0)) if is_locked(handle, self.lock) else None
-        finally:
-            os.close(handle)
+            acquire_lock(handle, lock)
+        except BlockingIOError:
+            raise busy(describe_holder(lock_holder(lock))) from None
+        try:
+            # the content is for people only; the lock itself is what counts
+            os.ftruncate(handle, 0)
+            holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": timestamp()}
+            os.pwrite(handle, json.dumps(holder).encode(), 0)
+        except OSError as error:
+            raise not_writable_error(lock.parent, error) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def lock_holder(lock: Path) -> dict[str, Any] | None:
+    """Return the process that holds a lock (pid, host, since), None if none does."""
+    handle = open_lock(lock)
+    if handle is None:
+        return None
+    try:
+        return _parse_holder(os.pread(handle, 4096, 0)) if is_locked(handle, lock) else None
+    finally:
+        os.close(handle)
 
 
 def join_folders(sweep: SweepFolder, number: int, output_dir: Path) -> RunFolder:

@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from functools import cache
+from itertools import chain, repeat
 from pathlib import Path
 from threading import get_ident
 
@@ -25,8 +26,8 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 PAUSES = (0.001, 0.01, 0.05, 0.14)
 
 
-def acquire_lock(handle: int, file: Path, wait: bool = False) -> None:
-    """Lock an open file exclusively; with `wait` as soon as nobody else holds it.
+def acquire_lock(handle: int, file: Path, wait: bool = False, seconds: float = 0.0) -> None:
+    """Lock an open file exclusively; with `wait` as soon as nobody else holds it, with `seconds` within so many.
 
     Raises
     ------
@@ -41,11 +42,14 @@ def acquire_lock(handle: int, file: Path, wait: bool = False) -> None:
         if wait:
             fcntl.flock(handle, fcntl.LOCK_EX)
             return
-        for pause in PAUSES:
+        deadline = time.monotonic() + seconds
+        for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 time.sleep(pause)
+                if pause == PAUSES[-1] and time.monotonic() >= deadline:
+                    break
             else:
                 return
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

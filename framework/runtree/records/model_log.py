@@ -10,7 +10,6 @@ is the commit point of an act: a version whose line is missing was never registe
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,11 +55,13 @@ class LogFolder:
         except OSError as error:
             raise _not_writable(self.path, error) from None
         try:
-            if not _lock(handle, self.lock, time.monotonic() + seconds):
+            try:
+                acquire_lock(handle, self.lock, seconds=seconds)
+            except BlockingIOError:
                 raise RequestError(
                     f"{self.path}: another process has been changing this folder for {seconds:.0f} s",
                     "try again when it has finished",
-                )
+                ) from None
             yield
         except OSError as error:
             raise _not_writable(self.path, error) from None
@@ -113,17 +114,6 @@ def _not_writable(folder: Path, error: OSError) -> RequestError:
         "choose another folder: --registry /path/to/folder",
         remedy(error) and f"or {remedy(error)}",
     )
-
-
-def _lock(handle: int, file: Path, deadline: float) -> bool:
-    while True:
-        try:
-            acquire_lock(handle, file)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-        else:
-            return True
 
 
 def append_entry(folder: LogFolder, act: str, by: str, moment: str = "", **facts: Any) -> dict[str, Any]:

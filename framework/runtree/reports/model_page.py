@@ -219,7 +219,7 @@ def _kpis(version: ModelVersion, tested: Content | None, gallery: PlotGallery) -
 def _incidents(model: RegisteredModel, windows: Sequence[Content]) -> list[Element]:
     """Return alarms, each with the window that ended it, and versions that were taken back."""
     rows = []
-    for span in _alarm_spans(windows):
+    for span in alarm_spans(windows):
         first, end = span[0] or {}, span[-1]
         texts = dict.fromkeys(str(text) for window in span[:-1] if window for text in window.get("alarms") or ())
         rows.append([_moment(first), _window_name(end) if end else "not over", "alarm", " / ".join(texts)])
@@ -235,13 +235,16 @@ def _incidents(model: RegisteredModel, windows: Sequence[Content]) -> list[Eleme
     return table_of("The newest first", ["began", "over with window", "what", "why"], rows, numeric=TEXTS)
 
 
-def _alarm_spans(windows: Sequence[Content]) -> Iterator[list[Content | None]]:
-    """Yield the windows of each alarm, and last the one that ended it, None if there is none yet."""
-    span: list[Content | None] = []
+def alarm_spans(windows: Sequence[Content]) -> Iterator[list[Any]]:
+    """Yield the windows of each alarm, and last the one that ended it, None if there is none yet.
+
+    One that is still growing ends none: with few rows a shift is easily missed.
+    """
+    span: list[Any] = []
     for window in windows:
         if window.get("state") == "alarm":
             span.append(window)
-        elif span and window.get("state") == "ok":
+        elif span and window.get("state") == "ok" and (window.get("window") or {}).get("closed", True):
             yield [*span, window]
             span = []
     if span:

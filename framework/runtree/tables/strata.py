@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runtree.contract.durations import parse_duration
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.types import SPLITS
 from runtree.tables.fingerprint import hash_rows
@@ -141,8 +142,6 @@ def given_splits(given: "pd.Series[Any]", holds_out: bool) -> tuple[dict[str, Ar
 
 # --- Gaps in time.
 
-UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}  # in seconds
-
 
 def read_gap(gap: Any, path: str) -> "int | pd.Timedelta":
     """Return a gap as a number of rows, or a duration such as ``7d``, ``12h``, ``30min``, ``2w``.
@@ -154,12 +153,12 @@ def read_gap(gap: Any, path: str) -> "int | pd.Timedelta":
     """
     if isinstance(gap, int) and not isinstance(gap, bool) and gap >= 0:
         return gap
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]+)", str(gap).strip().lower())
-    if found is None or found[2] not in UNITS:
+    seconds = parse_duration(gap)
+    if seconds is None:
         raise ConfigError(
             f"{path}: {gap!r} is neither a number of rows nor a duration", f"such as {path}=100, {path}=7d"
         )
-    return pd.Timedelta(seconds=float(found[1]) * UNITS[found[2]])
+    return pd.Timedelta(seconds=seconds)
 
 
 def before_gap(times: "pd.Series[Any]", rows: Array, border: int, gap: "int | pd.Timedelta", path: str) -> int:

@@ -16,6 +16,7 @@ import pytest
 # AssertionError
 for _suite in (
     "suite",
+    "alert",
     "algorithm",
     "data",
     "detector",
@@ -28,7 +29,8 @@ for _suite in (
 ):
     pytest.register_assert_rewrite(f"{__name__}.{_suite}")
 
-from runtree.testing.algorithm import AlgorithmSuite  # noqa: E402  pytest rewrites its asserts because of the lines above
+from runtree.testing.alert import AlertSuite  # noqa: E402  pytest rewrites its asserts because of the lines above
+from runtree.testing.algorithm import AlgorithmSuite  # noqa: E402
 from runtree.testing.data import DataSuite  # noqa: E402
 from runtree.testing.detector import DetectorSuite  # noqa: E402
 from runtree.testing.evaluator import EvaluatorSuite  # noqa: E402
@@ -39,6 +41,7 @@ from runtree.testing.stage import StageSuite  # noqa: E402
 from runtree.testing.tuner import TunerSuite  # noqa: E402
 
 __all__ = [
+    "AlertSuite",
     "AlgorithmSuite",
     "DataSuite",
     "DetectorSuite",

@@ -1,0 +1,1 @@
+"""Channels of alerts: console, webhook, e-mail."""
