@@ -34,7 +34,7 @@ def watched(folder, monkeypatch):
             look = left.pop(0)
             if isinstance(look, BaseException):
                 raise look
-            return MonitorResult(MonitorFolder(folder / "monitoring" / "churn"), (window(look),), (), (look,))
+            return MonitorResult(MonitorFolder(folder / "monitoring" / "churn"), (window(look),), (), tested=(look,))
 
         monkeypatch.setattr(watch, "monitor_run", monitor)
         watch.watch_model(make_request, 0.01, lambda result: seen.append(result.tested[0]), seen.append)

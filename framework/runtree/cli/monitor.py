@@ -126,9 +126,10 @@ def _watch(make_request: "Callable[[], MonitorRequest]", every: float) -> None:
             f"newest {newest['window']['name']}: {newest['state']}",
         ]
         notes = [*(note for note in result.notes if note not in printed), *result.failures]
-        click.echo(
-            "\n".join([f"{timestamp()[:19]}  {name}: {', '.join(parts)}", *(labelled("note", n) for n in notes)])
-        )
+        lines = [f"{timestamp()[:19]}  {name}: {', '.join(parts)}", *(labelled("note", note) for note in notes)]
+        if result.request:
+            lines.append(labelled("request", f"{result.request.cause}: {command('retrain', result.folder.path.name)}"))
+        click.echo("\n".join(lines))
         printed.update(result.notes)
 
     watch_model(make_request, every, on_look, lambda text: click.echo(f"{timestamp()[:19]}  error: {text}", err=True))
