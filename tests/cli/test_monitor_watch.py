@@ -78,7 +78,7 @@ def test_the_alias_is_resolved_at_each_look(watched):
 def test_a_second_watcher_is_told_who_watches(watched, folder):
     place = MonitorFolder(folder / "monitoring" / "churn")
     place.path.mkdir(parents=True)
-    with hold_alone(place.watch_lock, RequestError):
-        with pytest.raises(RequestError, match=f"churn is watched by another process: process {os.getpid()} on"):
-            watched("a", "b")
+    said = f"churn is watched by another process: process {os.getpid()} on"
+    with hold_alone(place.watch_lock, RequestError), pytest.raises(RequestError, match=said):
+        watched("a", "b")
     assert watched("a", "b") == ["a", "b"]

@@ -239,5 +239,5 @@ class TestEmail(AlertSuite):
     def test_a_password_is_not_sent_in_the_clear_to_another_machine(self, monkeypatch):
         monkeypatch.setenv("MAIL_PASSWORD", "s3cret-of-the-mail")
         open_ = {"user": "ml", "password": "${secret:MAIL_PASSWORD}", "security": "none"}
-        with pytest.raises(ConfigError, match="unencrypted to mail.example.org"):
+        with pytest.raises(ConfigError, match=r"unencrypted to mail\.example\.org"):
             self.make({"host": "mail.example.org", "sender": "a@example.org", "to": "b@example.org", **open_})
