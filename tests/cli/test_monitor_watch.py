@@ -54,7 +54,7 @@ def test_errors_of_a_look_are_lines_and_a_signal_ends_it_after_the_look(watched)
 
 
 def test_a_wrong_request_ends_the_first_look(watched):
-    with pytest.raises(ConfigError, match="monitor.windw"):
+    with pytest.raises(ConfigError, match="windw"):
         watched(ConfigError("monitor.windw"), "b")
     with pytest.raises(KeyboardInterrupt):
         watched("a", KeyboardInterrupt(), "b")
