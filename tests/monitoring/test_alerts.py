@@ -77,6 +77,21 @@ def test_an_alarm_is_sent_at_its_beginning_reminded_of_and_sent_when_it_is_over(
     assert pager.take() == [("alarm", "2026-11-06", "2026-11-06")]
 
 
+def test_the_window_that_grows_while_a_channel_begins_is_sent_if_it_raises_an_alarm(place):
+    pager = Channel()
+    record(place, 1, "ok")
+    record(place, 2, "small", closed=False)
+    look(place, pager)
+    record(place, 2, "alarm")
+    look(place, pager)
+    record(place, 1, "alarm")  # its labels came late
+    look(place, pager)
+    assert pager.take() == [("alarm", "2026-11-02", "2026-11-02")]
+    record(place, 3, "ok")
+    look(place, pager)
+    assert pager.take() == [("over", "2026-11-03", "2026-11-01")]
+
+
 def test_what_a_channel_missed_is_sent_later_and_what_was_before_it_is_not(place):
     pager, mail = Channel(), Channel()
     for day, state in enumerate(("alarm", "ok", "alarm", "alarm"), 1):

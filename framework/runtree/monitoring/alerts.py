@@ -60,9 +60,9 @@ class AlertSender:
         windows = read_windows(folder)
         lines = [line for line in read_lines(folder.alerts) if line.get("channel") == name]
         if not any(line.get("event") == START for line in lines):
-            lasting = {name_of(window) for span in alarm_spans(windows) if span[-1] is None for window in span[:-1]}
-            before = [window for window in windows if name_of(window) not in lasting]
-            lines.append({"event": START, "channel": name, "after": place_of(before[-1]) if before else None})
+            # not the newest window: it may still grow, or get its labels, and raise an alarm then
+            past = [span[-2] for span in alarm_spans(windows) if span[-1] is not None]
+            lines.append({"event": START, "channel": name, "after": place_of(past[-1]) if past else None})
             append_line(folder.alerts, lines[-1])
         now = self.clock()
         for due in find_due(windows, lines, self.remind, now):
