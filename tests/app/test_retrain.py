@@ -96,17 +96,16 @@ def test_a_request_is_worked_on_and_the_version_waits_for_approval(tree, runtree
 
 
 def test_the_champion_stays_on_a_tie_and_rows_that_it_knows_are_left_out(tree, runtree):
-    # half of the new table are rows that the champion was made with
-    both = pd.concat([pd.read_csv("old.csv"), rows(200, 5)])
-    both.to_csv("both.csv", index=False)
     shutil.rmtree("monitoring")
-    said = runtree("retrain", "churn", "--data", "both.csv")
-    assert said.code == 3 and "champion of churn stays as it is: change.low is" in said.err
-    assert "known ones" in said.out
-    assert churn().aliases == {"champion": 1} and churn().version(2).state == "pending"
     # the very same rows are not worth a version
     said = runtree("retrain", "churn", "--data", "data.path=old.csv")
-    assert said.code == 3 and "the rows are those of version 1" in said.err and churn().latest == 2
+    assert said.code == 3 and "the rows are those of version 1" in said.err and churn().latest == 1
+    # the table has grown: the champion was made with its first rows
+    pd.concat([pd.read_csv("old.csv"), rows(200, 5)]).to_csv("old.csv", index=False)
+    said = runtree("retrain", "churn", "--data", "old.csv")
+    assert said.code == 3 and "champion of churn stays as it is: change.low is" in said.err
+    assert "known ones" in said.out and "made with is not known" not in said.err
+    assert churn().aliases == {"champion": 1} and churn().version(2).state == "pending"
     for words, says in ((["seed=3"], "only keys of data"), (["none.csv"], "no file none.csv")):
         assert says in runtree("retrain", "churn", "--data", *words).err
     # a key that is refused is no request; a run that failed is one
@@ -178,3 +177,20 @@ def test_from_python_frames_are_watched_and_learnt(tree):
     assert [entry["by"] for entry in churn().entries][-5:] == ["ben", "ben", "policy", "policy", "policy"]
     with pytest.raises(RequestError, match="mode"):
         rt.retrain("churn", rows(200, 8), mode="again")
+
+
+def test_the_search_of_the_champion_is_repeated_from_what_it_found(folder, runtree):
+    rows(150, 0).to_csv("old.csv", index=False)
+    rows(150, 1, rule=-1.0).to_csv("new.csv", index=False)
+    table = ["data=csv", "data.path=old.csv", "data.target=y", "data.drop=[id]", "algorithm=logistic"]
+    quick = ["tuner.stop.max_runs=2", "compute.engine=in_process", "tuner.report=false", "tuner.plots=false"]
+    assert runtree("tune", *table, *quick, *UNEXAMINED).code == 0
+    assert runtree("models", "register", "best", "churn").code == 0
+    assert runtree("models", "approve", "churn/1", "--reason", "checked").code == 0
+    assert runtree("models", "promote", "churn@1", "champion").code == 0
+    said = runtree("retrain", "churn", "--data", "new.csv", "--mode", "retune")
+    assert said.code == 0 and "passed the gate" in said.out, said
+    first, second = sorted(Path("outputs/default").glob("*-sweep"))
+    assert churn().version(2).run.startswith(second.name)
+    warmed = [line for line in (second / "ledger.jsonl").read_text().splitlines() if '"warmed"' in line]
+    assert len(warmed) == 1 and first.name in warmed[0]

@@ -7,7 +7,9 @@ import pytest
 from registered_runs import QuietHooks, write_run
 from runtree.app.report import report_model, write_any_report
 from runtree.contract.errors import NotFoundError, RequestError
+from runtree.records.layout import MonitorFolder
 from runtree.records.model_versions import find_model
+from runtree.records.retrain_requests import write_request
 from runtree.registry.store import Registry
 from runtree.registry.verify import find_faults
 
@@ -70,6 +72,20 @@ def test_a_version_stays_as_it_was_registered(registry, tmp_path):
     for word in ("models:/churn", "models:/churn@champion", "models:/churn/1"):
         assert report_model(word, None).file == tmp_path / "registry" / "churn" / "report.html"
     assert list(find_faults(find_model(registry.root, "churn"), None)) == []
+
+
+def test_requests_to_train_it_again_are_told_with_how_they_ended(registry, tmp_path):
+    use(registry, tmp_path)
+    assert "no trigger has fired" in page()
+    watched = MonitorFolder(tmp_path / "monitoring" / "churn")
+    seen = {"version": 1, "evidence": [f"40% of the columns drift {HOSTILE}"], "triggers": ["drift_share"]}
+    request = write_request(watched, ["churn", "1", "june", "drift_share"], seen)
+    found = page()
+    assert "40% of the columns drift &lt;script&gt;" in found and "<script>alert(1)" not in found
+    assert ">open<" in found and "runtree retrain churn" in found
+    request.note(outcome="refused", reasons=["change.low is -0.1, required > 0"], challenger=2)
+    found = page()
+    assert "change.low is -0.1, required &gt; 0" in found and "runtree retrain churn" not in found
 
 
 def test_what_people_wrote_is_text_on_the_page(registry, tmp_path):

@@ -13,6 +13,7 @@ from runtree.records.layout import MonitorFolder, RunFolder, SweepFolder, find_s
 from runtree.records.manifest import amend_manifest
 from runtree.records.model_versions import find_model, parse_reference, registry_root
 from runtree.records.record import read_record, sweep_path
+from runtree.records.retrain_requests import read_requests
 from runtree.records.writer import write_text
 from runtree.reports.images import PlotGallery
 from runtree.reports.model_page import CHAMPION, model_page
@@ -130,7 +131,7 @@ def report_model(reference: str, file: Path | None, monitoring: Path | None = No
     windows = read_windows(watched)
     if monitoring is not None and not windows:
         raise NotFoundError(f"--monitoring {monitoring}: it has no results of {name}", "see: runtree monitor --help")
-    page = model_page(model, version, content, windows, PlotGallery([watched.plots]))
+    page = model_page(model, version, content, windows, PlotGallery([watched.plots]), read_requests(watched))
     # a version never changes, so the page lies beside the versions
     write_text(file or model.folder.report, render(page))
     missing = () if windows else (f"{watched.path}: {ELSEWHERE}",)

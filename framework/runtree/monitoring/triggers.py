@@ -142,13 +142,13 @@ def _look(
 
 
 def _drift_share(window: Content, limit: float) -> Finding:
-    share = window["figures"].get("drift.share")
+    share = (window.get("figures") or {}).get("drift.share")
     return None if share is None else (share >= limit, f"{share:.0%} of the columns drift, limit {limit:.0%}")
 
 
 def _quality_drop(window: Content, limit: float, direction: str) -> Finding:
-    quality = window["quality"]
-    change = (quality or {}).get("differences", {}).get(quality["metric"]) if quality else None
+    quality = window.get("quality") or {}
+    change = (quality.get("differences") or {}).get(quality.get("metric"))
     if change is None or change["low"] is None:
         return None
     # the least drop that the interval of the change leaves possible
@@ -158,7 +158,7 @@ def _quality_drop(window: Content, limit: float, direction: str) -> Finding:
 
 
 def _condition(window: Content, condition: Expression) -> Finding:
-    figures = window["figures"]
+    figures = window.get("figures") or {}
     if any(figures.get(name) is None for name in condition.names):
         return None
     shown = ", ".join(f"{name} is {figures[name]:.4g}" for name in condition.names)

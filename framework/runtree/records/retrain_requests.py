@@ -58,7 +58,7 @@ class RetrainRequest:
     @property
     def cause(self) -> str:
         """What was seen, as a sentence."""
-        return "; ".join(map(str, self.content["evidence"])) or f"asked for by {self.content['by']}"
+        return "; ".join(map(str, self.content["evidence"])) or f"asked for by {self.content.get('by')}"
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from runtree.contract.types import RunRecord
 from runtree.records.layout import RunFolder
 from runtree.records.model_versions import RegisteredModel, describe_entry
 from runtree.records.record import read_record
+from runtree.records.retrain_requests import RetrainRequest
 from runtree.reports.elements import Code, Element, Page, Paragraph, Reason, Section, Verdict, table_of
 from runtree.reports.formatting import (
     format_estimate,
@@ -33,7 +34,12 @@ Content = Mapping[str, Any]
 
 
 def model_page(
-    model: RegisteredModel, version: ModelVersion, content: RunContent, windows: Sequence[Content], gallery: PlotGallery
+    model: RegisteredModel,
+    version: ModelVersion,
+    content: RunContent,
+    windows: Sequence[Content],
+    gallery: PlotGallery,
+    requests: Sequence[RetrainRequest] = (),
 ) -> Page:
     """Return the page of a model, with one version in view.
 
@@ -45,6 +51,8 @@ def model_page(
         What `runtree monitor` recorded of the model, the oldest first.
     gallery
         The plots of these windows.
+    requests
+        Those to train it again, the oldest first.
     """
     own = [window for window in windows if (window.get("model") or {}).get("version") == version.number]
     tested = next((window for window in reversed(own) if window.get("state") != "small"), None)
@@ -56,6 +64,7 @@ def model_page(
         Section("drift", "Do its rows still look as in training?", _drift(version, tested, gallery)),
         Section("kpis", "Figures of the business", _kpis(version, tested, gallery)),
         Section("incidents", "Incidents", _incidents(model, windows)),
+        Section("retraining", "Was it to be trained again?", _retraining(requests)),
         Section("versions", "Versions and where they come from", _versions(model)),
         Section("decisions", "Who decided what", _decisions(model)),
     ]
@@ -65,7 +74,7 @@ def model_page(
         description=unless_damaged(lambda: provenance.describe_run(content), ""),
         verdict=_verdict(model, version, content, tested, labelled),
         headline=unless_damaged(lambda: results.headline(content), None),
-        next_steps=_next_steps(version, own),
+        next_steps=_next_steps(version, own, requests),
         sections=sections,
         problem=_stated(content),
     )
@@ -291,8 +300,27 @@ def _is_refusal(entry: Content) -> bool:
     return entry["act"] == "reject" or (entry["act"] == "gate" and not entry["gate"].get("passed"))
 
 
-def _next_steps(version: ModelVersion, own: Sequence[Content]) -> list[Element]:
+def _retraining(requests: Sequence[RetrainRequest]) -> list[Element]:
+    """Return each request: what was seen, and how it ended."""
+    if not requests:
+        return [Paragraph("Nobody has asked for it, and no trigger has fired.")]
+    rows = []
+    for request in list(reversed(requests))[:MAX_ROWS]:
+        challenger, reasons = request.state.get("challenger"), request.state.get("reasons") or ()
+        ended = " / ".join(map(str, reasons)) if isinstance(reasons, list) else ""
+        rows.append(
+            [str(request.content.get("created"))[:16].replace("T", " "), str(request.content.get("version")),
+             request.cause, str(request.outcome or "open"), "" if challenger is None else str(challenger), ended]
+        )  # fmt: skip
+    marked = frozenset(place for place, row in enumerate(rows) if row[3] == "open")
+    headings = ["time (UTC)", "version", "what was seen", "outcome", "new version", "why"]
+    return table_of("The newest first; open ones are marked", headings, rows, numeric=TEXTS, marked=marked)
+
+
+def _next_steps(version: ModelVersion, own: Sequence[Content], requests: Sequence[RetrainRequest]) -> list[Element]:
     steps: list[Element] = [] if own else [_watch(version)]
+    if any(not request.outcome for request in requests):
+        steps.append(Code("train it again, as was asked for", command("retrain", version.name)))
     if version.state == "pending":
         place = f"{version.name}/{version.number}"
         steps.append(Code("decide on it", command("models", "approve", place, "--reason", "…")))
