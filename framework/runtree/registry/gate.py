@@ -128,7 +128,8 @@ def check_gate(
         conditions = [condition for condition in conditions if condition.bound.name not in CHANGES]
     results = [_check(condition, figures) for condition in conditions]
     failed = [result["reason"] for result in results if not result["passed"]]
-    explanation = "; ".join(failed) or (f"all {len(results)} conditions are met" if results else "no condition is set")
+    met = ", ".join(str(result["condition"]) for result in results)
+    explanation = "; ".join(failed) or (f"met: {met}" if results else "no condition is set")
     gate: dict[str, Any] = {"passed": not failed, "conditions": results, "explanation": explanation}
     if other is not None:
         gate["present"] = other.number
