@@ -107,6 +107,7 @@ def to_table(
     given = frame.pop(GIVEN).rename(str(given.name)) if given is not None else None
     types = {**dict.fromkeys(options.protection.kept, "category"), **options.reading.types}
     declared.check_types(types, [str(column) for column in frame.columns])
+    types = declared.settle_dates(frame, types, options.date_format or "")
     frame = declared.apply_types(frame, types, decimal)
     times = None
     if options.time:

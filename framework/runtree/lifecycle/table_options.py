@@ -102,6 +102,9 @@ def source_node(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_date_format(text: str) -> None:
-    """Refuse a `data.date_format` that has no year, month or day."""
-    if not re.search(r"%[YymbBdj]", text):
-        raise ConfigError(f"data.date_format: {text!r} is no format of dates", "such as: data.date_format=%d/%m/%Y")
+    """Refuse a `data.date_format` that has no year, month or day, and is not one of numbers since 1970."""
+    from runtree.tables.dates import UNIX
+
+    if text not in UNIX and not re.search(r"%[YymbBdj]", text):
+        hint = "such as: data.date_format=%d/%m/%Y, unix or unix_ms"
+        raise ConfigError(f"data.date_format: {text!r} is no format of dates", hint)

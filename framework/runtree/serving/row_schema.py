@@ -11,6 +11,7 @@ from runtree.contract.errors import DataError, RuntreeError, nearest
 from runtree.lifecycle.predict import ColumnContract, Predictor
 from runtree.serving.settings import PolicyOptions, check_action
 from runtree.tables.csv_files import AUTO
+from runtree.tables.dates import UNIX, UNIX_NAMES, parse_dates
 from runtree.tables.nested import parents_of, unfold_record
 from runtree.tables.numbers import parse_number, shorten
 
@@ -43,6 +44,8 @@ class RowField:
         The range of the train rows, as numbers; of dates as datetimes. None if it is not known.
     levels
         The categories of the train rows; empty if they are not known.
+    unix
+        The format of dates that may be given as numbers since 1970: unix or unix_ms.
     protects
         What becomes of a value before the model gets it: hash, mask:2, or "".
     """
@@ -52,6 +55,7 @@ class RowField:
     low: Any = None
     high: Any = None
     levels: frozenset[str] = frozenset()
+    unix: str = ""
     protects: str = ""
 
     @property
@@ -167,6 +171,7 @@ class RowSchema:
                 return None
             said = f"field '{one.name}' is missing, and never was in training"
             return self._apply("missing", one, said, None, one.typical, faults, notes)
+        value = _read_unix(one, value) if one.unix else value
         fault = _type_fault(one, value)
         if fault:
             faults.append(f"field '{one.name}': {fault}")
@@ -225,9 +230,10 @@ class RowSchema:
             node["maxLength"] = MAX_TEXT
         said = []
         if one.type == "date":
-            said.append(
-                f"a date as {one.contract.detail}, or in ISO 8601" if one.contract.detail else "a date in ISO 8601"
-            )
+            written = UNIX_NAMES[one.unix] + " since 1970" if one.unix else one.contract.detail
+            said.append(f"a date as {written}, or in ISO 8601" if written else "a date in ISO 8601")
+            if one.unix:
+                node["type"] = ["number", *([kind] if isinstance(node["type"], str) else node["type"])]
             node["format"] = "date-time" if one.contract.dtype.startswith("datetime") else "date"
         if one.type == "number" and one.low is not None:
             if self.policy.range == "refuse":
@@ -265,17 +271,19 @@ def make_schema(predictor: Predictor, tags: Mapping[str, str], policy: PolicyOpt
 
 
 def _field(contract: ColumnContract, predictor: Predictor) -> RowField:
-    kind = _type_of(contract, predictor.reading.types.get(contract.name))
+    declared = predictor.reading.types.get(contract.name)
+    kind = _type_of(contract, declared)
     if kind == "text":
         protects = predictor.protection.ways.get(contract.name, "") if predictor.protection else ""
         return RowField(contract, kind, levels=frozenset(map(str, contract.values)), protects=protects)
+    unix = declared if kind == "date" and declared in UNIX else ""
     if kind not in ("number", "date") or contract.low is None:
-        return RowField(contract, kind)
+        return RowField(contract, kind, unix=unix)
     try:
         low, high = (_end(value, kind) for value in (contract.low, contract.high))
     except (TypeError, ValueError):  # of another make: a range that cannot be read is none
         return RowField(contract, kind)
-    return RowField(contract, kind, low, high)
+    return RowField(contract, kind, low, high, unix=unix)
 
 
 def _end(value: Any, kind: Type) -> Any:
@@ -312,10 +320,16 @@ def _type_fault(one: RowField, value: Any) -> str:
     return ""
 
 
+def _read_unix(one: RowField, value: Any) -> Any:
+    """Return a number since 1970 as a date in ISO 8601; whatever else it is, as it is."""
+    if type(value) not in (int, float) and not (type(value) is str and value.isdigit()):
+        return value
+    [date] = parse_dates([str(value)], one.unix)
+    return value if date != date else str(date).removesuffix(".000000")
+
+
 def _read_date(text: str, date_format: str) -> datetime | None:
     """Return a date as the tables read it; None if the text is none."""
-    from runtree.tables.dates import parse_dates
-
     [date] = parse_dates([text], date_format)
     return None if date != date else _naive(datetime.fromisoformat(str(date)[:26]))
 

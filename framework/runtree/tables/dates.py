@@ -1,4 +1,4 @@
-"""Dates written as text: recognising formats and reading them, for features, for the order in time, and later rows."""
+"""Dates written as text or as numbers since 1970: recognising formats, and reading them in a table and later rows."""
 
 import re
 import warnings
@@ -36,6 +36,12 @@ TIME_FORMATS = (
     "%m/%d/%Y %I:%M:%S %p",
     "%d/%m/%Y %I:%M:%S %p",
 )
+UNIX = {"unix": 1, "unix_ms": 1000}  # formats of numbers since 1970, and how many make a second
+UNIX_NAMES = {"unix": "seconds", "unix_ms": "milliseconds"}
+PLAUSIBLE = (631_152_000, 4_102_444_800)  # seconds: from 1990 to 2100
+LAST_SECOND = 253_402_300_799  # of the year 9999
+TIME_WORDS = frozenset({"time", "timestamp", "ts", "date", "datetime", "epoch", "unixtime"})
+NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def find_format(texts: Sequence[str], counts: Array) -> str | None:
@@ -81,6 +87,36 @@ def find_time_formats(texts: Sequence[str]) -> list[tuple[str, Array]]:
     return [(each, dates) for each, dates in read if (~np.isnat(dates)).sum() == most]
 
 
+def says_time(name: str) -> bool:
+    """Return whether a name is one of times: ``created_at``, ``eventTime``, ``ts``."""
+    words = [word.lower() for word in NAME_WORD.findall(name)]
+    return not TIME_WORDS.isdisjoint(words) or (len(words) > 1 and words[-1] == "at")
+
+
+def find_unix(column: "pd.Series[Any]") -> str:
+    """Return the format by which a column holds only times from 1990 to 2100, as whole numbers since 1970, or ""."""
+    if types.is_datetime64_any_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype) or column.isna().all():
+        return ""
+    if not is_numeric(column):
+        _, texts = factorize_texts(column)
+        if not all(text.isdigit() and not text.startswith("0") for text in texts):
+            return ""
+        column = pd.Series([float(text) for text in texts])
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    low, high = np.nanmin(values), np.nanmax(values)
+    if not (np.isfinite(high) and (values[~np.isnan(values)] % 1 == 0).all()):
+        return ""
+    return next((kind for kind, per in UNIX.items() if PLAUSIBLE[0] * per <= low and high <= PLAUSIBLE[1] * per), "")
+
+
+def _from_unix(values: Array, kind: str) -> Array:
+    """Return datetime64[us] of numbers since 1970, NaT for what is no number or after the year 9999."""
+    with np.errstate(invalid="ignore"):
+        known = np.abs(values) <= LAST_SECOND * UNIX[kind]
+    microseconds = np.where(known, values, 0.0) * (1_000_000 // UNIX[kind])
+    return np.where(known, np.round(microseconds).astype("datetime64[us]"), np.datetime64("NaT"))
+
+
 def is_ambiguous(texts: Sequence[str], date_format: str) -> bool:
     """Return whether all texts that a format reads as dates are dates with day and month exchanged, too."""
     swapped = swap_day_and_month(date_format)
@@ -112,6 +148,8 @@ def read_dates(column: "pd.Series[Any]", date_format: str) -> pd.DatetimeIndex:
     # in UTC: parts such as the hour must not depend on the time zone that a later file happens to be in
     if types.is_datetime64_any_dtype(column.dtype):
         return pd.DatetimeIndex(pd.to_datetime(column, utc=True)).tz_localize(None)
+    if is_numeric(column) and date_format in UNIX:
+        return pd.DatetimeIndex(_from_unix(column.to_numpy(dtype=np.float64, na_value=np.nan), date_format))
     if is_numeric(column) and column.notna().any():
         raise DataError(f"column '{column.name}' holds numbers; the model was trained with dates")
     positions, texts = factorize_texts(column)
@@ -127,7 +165,10 @@ def parse_dates(texts: Sequence[str], date_format: str) -> Array:
     dates = np.full(len(texts), np.datetime64("NaT"), dtype="datetime64[us]")
     for known, candidates in ((date_format, np.ones_like(iso)), ("ISO8601", iso)):
         rows = candidates & np.isnat(dates)
-        if known and rows.any():
+        if known in UNIX and rows.any():
+            numbers = pd.to_numeric(pd.Series(text[rows]), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            dates[rows] = _from_unix(numbers, known)
+        elif known and rows.any():
             parsed = pd.to_datetime(text[rows], format=known, errors="coerce", utc=True)
             dates[rows] = parsed.tz_localize(None).to_numpy()
     return dates

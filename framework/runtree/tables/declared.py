@@ -12,13 +12,13 @@ from pandas.api import types
 
 from runtree.contract.errors import ConfigError, DataError, possible
 from runtree.tables.csv_files import AUTO, Reading
-from runtree.tables.dates import find_time_formats, parse_dates, read_dates
+from runtree.tables.dates import UNIX, find_time_formats, find_unix, parse_dates, read_dates
 from runtree.tables.numbers import is_numeric, parse_declared_number, parse_number, shorten
 from runtree.tables.table import as_text, factorize_texts
 
 Array = np.ndarray[Any, Any]
 
-TYPES = ("number", "decimal_comma", "category", "text", "date", "a format such as '%d/%m/%Y'", "drop")
+TYPES = ("number", "decimal_comma", "category", "text", "date", "a format such as '%d/%m/%Y'", *UNIX, "drop")
 READABLE = ("number", "date")
 
 
@@ -63,7 +63,24 @@ def check_types(declared: Mapping[str, Any], columns: Sequence[str]) -> None:
 
 def is_date_format(kind: str) -> bool:
     """Return whether a declared type is the format of a date."""
-    return bool(re.search(r"%[YymbBdHjfS]", kind))
+    return kind in UNIX or bool(re.search(r"%[YymbBdHjfS]", kind))
+
+
+def settle_dates(frame: pd.DataFrame, declared: Mapping[str, str], date_format: str) -> dict[str, str]:
+    """Return declared types in which "date" is the format that all values of the column have.
+
+    Parameters
+    ----------
+    date_format
+        `data.date_format`, or "".
+    """
+    settled = dict(declared)
+    for name, kind in declared.items():
+        if kind == "date" and name in frame.columns:
+            column = frame[name]
+            fits = bool(date_format) and find_misfits(column, "date", date_format) is None
+            settled[name] = (date_format if fits else find_unix(column)) or kind
+    return settled
 
 
 def apply_missing(frame: pd.DataFrame, reading: Reading) -> pd.DataFrame:
@@ -93,9 +110,11 @@ def apply_types(frame: pd.DataFrame, declared: Mapping[str, str], decimal: str =
         if name in frame.columns and kind != "drop":
             values, misfits = read_as(frame[name], kind, decimal)
             if misfits is not None:
+                since = kind == "date" and parse_number(misfits.example) is not None
                 raise DataError(
                     f"data.types.{name}: {misfits.describe()}",
                     f"to take it as missing, type: {missing_override([misfits.example])}",
+                    f"if it is seconds since 1970, type: {type_override(name, 'unix')}, else unix_ms" if since else "",
                 )
             converted[name] = values
     return frame.assign(**converted) if converted else frame
@@ -132,8 +151,8 @@ def as_numbers(
 
 def _only_format(column: "pd.Series[Any]") -> str:
     """Return the format in which a column's texts are dates; refuse two that read different dates."""
-    if types.is_datetime64_any_dtype(column.dtype) or is_numeric(column):
-        return ""
+    if types.is_datetime64_any_dtype(column.dtype) or (unix := find_unix(column)) or is_numeric(column):
+        return "" if types.is_datetime64_any_dtype(column.dtype) else unix
     _, texts = factorize_texts(column)
     formats = find_time_formats(texts)
     if len({dates.tobytes() for _, dates in formats}) > 1:
@@ -165,7 +184,7 @@ def find_misfits(
     if kind == "number":
         bad = np.asarray([dates or read(text, decimal) is None for text in texts])
     else:
-        bad = np.isnat(parse_dates(texts, date_format)) | is_numeric(column)
+        bad = np.isnat(parse_dates(texts, date_format)) | (is_numeric(column) and date_format not in UNIX)
     if not bad.any():
         return None
     # missing values have the position -1, which takes the last item

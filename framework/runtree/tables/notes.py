@@ -10,10 +10,20 @@ import pandas as pd
 from pandas.api import types
 
 from runtree.tables.csv_files import CODE
-from runtree.tables.dates import MIN_DATE_SHARE, find_format, is_ambiguous, parse_dates, swap_day_and_month
+from runtree.tables.dates import (
+    MIN_DATE_SHARE,
+    UNIX,
+    UNIX_NAMES,
+    find_format,
+    find_unix,
+    is_ambiguous,
+    parse_dates,
+    says_time,
+    swap_day_and_month,
+)
 from runtree.tables.declared import missing_override, read_as, type_override
 from runtree.tables.numbers import WORDS, is_numeric, parse_declared_number, parse_number, shorten
-from runtree.tables.table import factorize_texts, sample_evenly
+from runtree.tables.table import as_text, factorize_texts, sample_evenly
 
 Array = np.ndarray[Any, Any]
 
@@ -62,7 +72,7 @@ class TypeDecision:
 def decide_types(
     frame: pd.DataFrame, declared: Mapping[str, str], decimal: str = ".", date_format: str = ""
 ) -> dict[str, TypeDecision]:
-    """Return what is decided of each column of text that seems to hold numbers or dates.
+    """Return what is decided of each column of text that seems to hold numbers or dates, and of times as numbers.
 
     Parameters
     ----------
@@ -76,7 +86,16 @@ def decide_types(
         for name, column in frame.items()
         if str(name) not in declared and types.is_string_dtype(column.dtype) and not is_numeric(column)
     }
-    found = {name: _decide(name, column, decimal, date_format) for name, column in texts.items()}
+    found = {
+        str(name): _times(str(name), column)
+        for name, column in frame.items()
+        if str(name) not in declared and says_time(str(name))
+    }
+    found |= {
+        name: _decide(name, column, decimal, "" if date_format in UNIX else date_format)
+        for name, column in texts.items()
+        if found.get(name) is None
+    }
     return {name: decision for name, decision in found.items() if decision is not None}
 
 
@@ -93,6 +112,18 @@ def apply_decisions(frame: pd.DataFrame, decisions: Mapping[str, TypeDecision], 
 def notes_of(decisions: Mapping[str, TypeDecision]) -> list[str]:
     """Return the note of each decision that has one."""
     return [f"column '{name}': {decision.note}" for name, decision in decisions.items() if decision.note]
+
+
+def _times(name: str, column: "pd.Series[Any]") -> TypeDecision | None:
+    """Return the decision on numbers since 1970, in a column whose name is one of times."""
+    kind = find_unix(column)
+    if not kind:
+        return None
+    first = as_text(column.dropna().iloc[0])
+    date = str(np.datetime_as_string(parse_dates([first], kind)[0], unit="s")).replace("T", " ")
+    what = f"{int(column.notna().sum()):,} numbers are times in {UNIX_NAMES[kind]} since 1970"
+    note = f"{what}, and are read as dates ({first} is {date}); if they are quantities, type: "
+    return TypeDecision("date", what, note + type_override(name, "number"), kind)
 
 
 def _decide(name: str, column: "pd.Series[Any]", decimal: str, date_format: str) -> TypeDecision | None:

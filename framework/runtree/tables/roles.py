@@ -8,7 +8,7 @@ import pandas as pd
 from pandas.api import types
 
 from runtree.contract.errors import DataError
-from runtree.tables.dates import find_time_formats
+from runtree.tables.dates import find_time_formats, find_unix, read_dates
 from runtree.tables.declared import type_override
 from runtree.tables.numbers import is_numeric, parse_number, shorten
 from runtree.tables.table import factorize_texts, to_texts
@@ -43,7 +43,7 @@ def read_groups(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def read_times(column: "pd.Series[Any]") -> "tuple[pd.Series[Any], str]":
-    """Return times that sort as time does, and the type that reads them from text; "" if they are no text.
+    """Return times that sort as time does, and the type that reads them so; "" if they are dates or plain numbers.
 
     Raises
     ------
@@ -57,6 +57,8 @@ def read_times(column: "pd.Series[Any]") -> "tuple[pd.Series[Any], str]":
         return _read_time_categories(column)
     if types.is_datetime64_any_dtype(column.dtype):
         return pd.to_datetime(column, utc=True).dt.tz_localize(None), ""
+    if unix := find_unix(column):
+        return pd.Series(read_dates(column, unix), column.index, name=column.name), unix
     if is_numeric(column):
         return _finite(column if column.dtype != object else column.astype(np.float64)), ""
     return _read_time_texts(column)
