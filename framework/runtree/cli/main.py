@@ -36,6 +36,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "predict": ("predict", "Predict the rows of a file with the model of a run."),
     "serve": ("serve", "Serve a model: REST and a web form."),
     "export-model": ("export_model", "Write a model as one file in ONNX, if it predicts the same."),
+    "load-test": ("load_test", "Send requests to a service: latency, throughput, errors."),
     "evaluate": ("evaluate", "Score the model of a run on labelled rows."),
     "monitor": ("monitor", "Watch a model: drift, quality and KPIs of new rows."),
     "retrain": ("retrain", "Train a registered model again on new rows, compare, promote or refuse."),

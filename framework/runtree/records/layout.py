@@ -111,6 +111,16 @@ class EvaluationFolder:
 
 
 @dataclass(frozen=True)
+class LoadFolder:
+    """The folder of one load test."""
+
+    path: Path
+
+    result = FileName("load_test.json")  # latencies, throughput, errors
+    plot = FileName("load")  # and the endings .svg and .json
+
+
+@dataclass(frozen=True)
 class MonitorFolder:
     """The folder of all that was watched of one model."""
 
