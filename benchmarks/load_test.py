@@ -2,6 +2,7 @@
 
     python benchmarks/load_test.py                    # starts a service of a model that it trains
     python benchmarks/load_test.py --connections 8 --rounds 9
+    python benchmarks/load_test.py --fixed            # a service that answers after 20 ms, whatever the machine does
 
 A figure is the median of rounds in which both take turns. Both share the processors with the service.
 """
@@ -21,6 +22,28 @@ from pathlib import Path
 RUNTREE = str(Path(sys.executable).with_name("runtree"))
 QUIET = ["evaluator.report=false", "evaluator.explain=none", "evaluator.baselines=none", "evaluator.diagnose=none"]
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+FIXED = """
+import asyncio, json
+example = {"paths": {"/predict": {"post": {"requestBody": {"content": {"application/json": {"example": {"rows": [1]}}}}}}}}
+body = json.dumps(example).encode()
+answer = b"HTTP/1.1 200 OK\\r\\ncontent-length: %d\\r\\n\\r\\n" % len(body) + body
+class Service(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport, self.read = transport, b""
+    def data_received(self, data):
+        self.read += data
+        head, end, rest = self.read.partition(b"\\r\\n\\r\\n")
+        length = head.lower().partition(b"content-length:")[2].partition(b"\\r\\n")[0]
+        if end and len(rest) >= int(length or 0):
+            self.read = b""
+            asyncio.get_running_loop().call_later(0.02, self.transport.write, answer)
+async def main():
+    server = await asyncio.get_running_loop().create_server(Service, "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
 
 
 def by_wrk(url: str, connections: int, seconds: float) -> dict[str, float]:
@@ -51,11 +74,15 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each round")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--fixed", action="store_true", help="a service whose answers take 20 ms")
     options = parser.parse_args()
     tools = {"wrk": by_wrk, "runtree load-test": by_runtree}
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        subprocess.run([RUNTREE, "train", "algorithm=logistic", *QUIET], check=True, capture_output=True)
-        service = subprocess.Popen([RUNTREE, "serve", "latest", "--port", "0"], stdout=subprocess.PIPE, text=True)
+        words = [sys.executable, "-c", FIXED]
+        if not options.fixed:
+            subprocess.run([RUNTREE, "train", "algorithm=logistic", *QUIET], check=True, capture_output=True)
+            words = [RUNTREE, "serve", "latest", "--port", "0"]
+        service = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         try:
             url = next(found[0] for line in service.stdout if (found := re.findall(r"http://[\d.:]+", line)))
             time.sleep(2)
