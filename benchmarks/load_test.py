@@ -25,8 +25,9 @@ UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 FIXED = """
 import asyncio, json
-example = {"paths": {"/predict": {"post": {"requestBody": {"content": {"application/json": {"example": {"rows": [1]}}}}}}}}
-body = json.dumps(example).encode()
+content = {"application/json": {"example": {"rows": [1]}}}
+document = {"paths": {"/predict": {"post": {"requestBody": {"content": content}}}}}
+body = json.dumps(document).encode()
 answer = b"HTTP/1.1 200 OK\\r\\ncontent-length: %d\\r\\n\\r\\n" % len(body) + body
 class Service(asyncio.Protocol):
     def connection_made(self, transport):
