@@ -309,3 +309,42 @@ def test_each_look_prints_a_line_and_an_alarm_is_sent_once(tree, runtree, monkey
     # a single look prints its alarms anyway, and the exit code is that of the windows
     once = runtree("monitor", *words[:3], *words[5:])
     assert once.code == 3 and "alerts: webhook: " in once.out and "alert    " not in once.err
+
+
+def test_a_log_that_is_read_in_parts_is_watched_as_one_that_is_read_whole(tree, runtree, monkeypatch):
+    from runtree.app import log_parts
+    from runtree.app.monitored_rows import read_rows
+    from runtree.records.find import find_run
+    from runtree.serving.prediction_log import LoggedPrediction, LogOptions, PredictionLog
+
+    run, asked = find_run(tree, "run").id, rows(300, 2, shift=4.0)
+    for part in (range(0, 300, 2), range(1, 300, 2)):  # two processes, whose files overlap in time
+        log = PredictionLog.open(LogOptions(to="predictions"))
+        for number in part:
+            row, day = asked.iloc[number], 1 + number // 40
+            fails = number < 5 or number % 17 == 0
+            outputs = {"error": "age"} if fails else {"prediction": row["y"], "probabilities": {"no": 0.4, "yes": 0.6}}
+            time = f"2026-11-{day:02d}T10:{number // 10 % 4:02d}:{number % 10:02d}+00:00"
+            facts = ({"age": row["age"], "city": row["city"]}, outputs, 0.001 * (number % 7), "primary")
+            log.append(LoggedPrediction(f"q{number}", time, run, "run", *facts))
+        log.add_labels({"request_id": f"q{n}", "label": asked["y"][n]} for n in part if n % 3)
+        log.close()
+    reads = []
+    monkeypatch.setattr("runtree.app.monitor.write_page", lambda folder: None)  # drawing takes the most time
+    monkeypatch.setattr(
+        "runtree.app.monitor.read_rows", lambda *given: reads.append(given[1].since) or read_rows(*given)
+    )
+    for number, window in enumerate(("every=day", "rows=70", "minimum=60")):
+
+        def look(size, number=number, window=window):
+            reads.clear()
+            monkeypatch.setattr(log_parts, "PART_ROWS", size)
+            words = [f"monitor.window.{window}", "monitor.detectors=[ks]", "monitor.budget=0.01", KPI]
+            found = windows_of(runtree("monitor", "run", "--json", "-o", f"m{number}-{size}", *words))
+            return [{**one, "checked": "", "folder": ""} for one in found], len(reads)
+
+        whole, parts = look(10**9), look(1)
+        assert whole[1] == 1 and parts[1] > 3 and len(whole[0]) > 3
+        assert parts[0] == whole[0], window
+        assert sum(one["traffic"]["rows"] for one in parts[0]) == 300
+        assert look(1) == parts  # and again, beside the records

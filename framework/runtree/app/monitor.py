@@ -3,15 +3,17 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtree.app.application import App
 from runtree.app.evaluate import set_value
 from runtree.app.explain import read_run_config
+from runtree.app.log_parts import open_log, whole_windows
 from runtree.app.monitored_rows import MonitorRequest, NewRows, read_rows
 from runtree.app.monitored_window import WindowWatch
 from runtree.app.retrain_request import request_retraining
+from runtree.config.allowlist import AllowList
 from runtree.config.provenance import TypedWords
 from runtree.contract.commands import override_key
 from runtree.contract.errors import ConfigError, nearest, unknown
@@ -19,6 +21,7 @@ from runtree.contract.expression import RowsExpression
 from runtree.contract.redaction import redact
 from runtree.contract.types import RunRecord, Task
 from runtree.evaluation.options import IntervalOptions, read_evaluation_options
+from runtree.lifecycle.predict import Predictor
 from runtree.monitoring.alerts import open_channels
 from runtree.monitoring.drift import DriftMonitor, segment_texts
 from runtree.monitoring.log_windows import cut_log, recorded_windows, utc, utc_values
@@ -85,14 +88,6 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
     detectors = choose_detectors(options, app.plugins.contributions("register_detectors"))
     alerts = open_channels(options, app.plugins.contributions("register_alerts"), request.is_watching)
     predictor = replace(app.load_predictor(request.record, request.trusted), refuse=False)
-    # the windows say what is against the schema, each of its own rows
-    rows, notes = read_rows(app, request, own, replace(predictor, schema=None), trust, options)
-    options = replace(options, ignore=[*options.ignore, *rows.absent])
-    kpi_rows = rows.for_kpis() if options.kpis else rows.raw
-    kpis = parse_kpis(options.kpis, [str(name) for name in kpi_rows.columns])
-    for name in options.segments:
-        if name not in rows.raw.columns:
-            raise unknown("column at monitor.segments:", name, map(str, rows.raw.columns), error=ConfigError)
     shared = {
         "schema": SCHEMA,
         "checked": timestamp(),
@@ -101,34 +96,19 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
         "options": redact(node),
     }
     folder = MonitorFolder(request.output / model_name(request.record))
-    records = read_windows(folder)
-    windows = [own_name(window, shared["model"], records) for window in cut_rows(request, rows, options, own, records)]
-    fingerprints = [fingerprint_window(app, shared, detectors, window, rows) for window in windows]
-    before = {str(one["window"]["name"]): one for one in records}
-    new = {window.name for window in windows}
-    kept = [one for one in records if one["window"]["name"] not in new and of_model(one, shared["model"])]
-    results: list[Mapping[str, Any]] = []
-    watch: WindowWatch | None = None
-    tested: list[str] = []
-    is_changed, facts = False, dict[str, Any]()
-    for window, fingerprint in zip(windows, fingerprints, strict=True):
-        record = before.get(window.name) or {}
-        if is_partial(record, shared, window) or (record.get("fingerprint") == fingerprint and not is_changed):
-            results.append(record)
-            continue
-        if watch is None:  # only now: reading the table of the run takes longer than all else
-            reference = read_reference(request.record, own, predictor, trust, options)
-            watch = _make_watch(app, own, options, detectors, reference, kpis, predictor.schema)
-            facts["reference"] = {"source": reference.source, "rows": reference.count}
-            facts["hold_out"] = watch.quality.summary() if watch.quality else {}
-            notes += reference.notes
-        earlier = [one for one in kept if str(one["window"]["begin"]) < str(window.begin)] if window.begin else []
-        looks = int((record.get("window") or {}).get("looks") or 0)
-        found = watch.look(window, rows, kpi_rows, [*earlier, *results], looks)
-        tested.append(window.name)
-        results.append({**shared, "fingerprint": fingerprint, **facts, **found})
-        # what is found in a sequence depends on the windows before it, too
-        is_changed = is_changed or record.get("stream") != found["stream"]
+    look = _Look(app, request.record, own, predictor, trust, detectors, shared, read_windows(folder))
+    with open_log(request, options.window) as (part, ends):
+        for end in ends:
+            part = replace(part, until=end)
+            # the windows say what is against the schema, each of its own rows
+            rows, more = read_rows(app, part, own, replace(predictor, schema=None), trust, options)
+            look.notes += [note for note in more if note not in look.notes]
+            goes_on = part.since != request.since
+            windows = cut_rows(part, rows, options, own, look.known, goes_on)
+            windows, since = whole_windows(windows, rows, options.window, part.since, end)
+            look.add(rows, windows, options)
+            part = replace(part, since=since)
+    results, notes, before, tested = look.results, look.notes, look.before, look.tested
     # the newest says when it was looked at last, also where nothing has changed
     results[-1] = {**results[-1], "checked": shared["checked"]}
     try:
@@ -143,6 +123,78 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
     failures = tuple(alerts.send(folder))
     asked, held_back = request_retraining(options, request, folder)
     return MonitorResult(folder, tuple(results), (*notes, *held_back), asked, tuple(tested), failures)
+
+
+@dataclass
+class _Look:
+    """One look at a model: the results so far, of one part of its rows after the other."""
+
+    app: App
+    record: RunRecord
+    own: Mapping[str, Any]
+    predictor: Predictor
+    trust: AllowList
+    detectors: Sequence[ChosenDetector]
+    shared: Mapping[str, Any]
+    records: Sequence[Mapping[str, Any]]
+    results: list[Mapping[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    tested: list[str] = field(default_factory=list)
+    is_changed: bool = False
+
+    def __post_init__(self) -> None:
+        self.before = {str(one["window"]["name"]): one for one in self.records}
+        self._watch: tuple[Any, WindowWatch, Mapping[str, Any]] | None = None
+
+    @property
+    def known(self) -> list[Mapping[str, Any]]:
+        """The records of earlier looks that are not replaced, and those of this one."""
+        new = {one["window"]["name"] for one in self.results}
+        return [*(one for one in self.records if one["window"]["name"] not in new), *self.results]
+
+    def add(self, rows: NewRows, windows: Sequence[Window], options: MonitorOptions) -> None:
+        """Look at windows, which come after those so far."""
+        options = replace(options, ignore=[*options.ignore, *rows.absent])
+        kpi_rows = rows.for_kpis() if options.kpis else rows.raw
+        kpis = parse_kpis(options.kpis, [str(name) for name in kpi_rows.columns])
+        for name in options.segments:
+            if name not in rows.raw.columns:
+                raise unknown("column at monitor.segments:", name, map(str, rows.raw.columns), error=ConfigError)
+        windows = [own_name(window, self.shared["model"], self.known) for window in windows]
+        new = {window.name for window in windows}
+        kept = [one for one in self.known if one["window"]["name"] not in new and of_model(one, self.shared["model"])]
+        for window in windows:
+            fingerprint = fingerprint_window(self.app, self.shared, self.detectors, window, rows)
+            record = self.before.get(window.name) or {}
+            is_known = record.get("fingerprint") == fingerprint and not self.is_changed
+            if is_partial(record, self.shared, window) or is_known:
+                self.results.append(record)
+                kept.append(record)
+                continue
+            watch, facts = self._watch_for(rows, options, kpis)
+            earlier = [one for one in kept if str(one["window"]["begin"]) < str(window.begin)] if window.begin else []
+            looks = int((record.get("window") or {}).get("looks") or 0)
+            found = watch.look(window, rows, kpi_rows, earlier, looks)
+            self.tested.append(window.name)
+            self.results.append({**self.shared, "fingerprint": fingerprint, **facts, **found})
+            kept.append(self.results[-1])
+            # what is found in a sequence depends on the windows before it, too
+            self.is_changed = self.is_changed or record.get("stream") != found["stream"]
+
+    def _watch_for(
+        self, rows: NewRows, options: MonitorOptions, kpis: Mapping[str, RowsExpression]
+    ) -> tuple[WindowWatch, Mapping[str, Any]]:
+        """Return what windows are compared with, and facts on it: late, since reading the run's table takes longest."""
+        if self._watch is None or self._watch[0] != rows.absent:
+            reference = read_reference(self.record, self.own, self.predictor, self.trust, options)
+            watch = _make_watch(self.app, self.own, options, self.detectors, reference, kpis, self.predictor.schema)
+            facts = {
+                "reference": {"source": reference.source, "rows": reference.count},
+                "hold_out": watch.quality.summary() if watch.quality else {},
+            }
+            self.notes += [note for note in reference.notes if note not in self.notes]
+            self._watch = (rows.absent, watch, facts)
+        return self._watch[1:]
 
 
 def _make_watch(
@@ -169,8 +221,14 @@ def cut_rows(
     options: MonitorOptions,
     own: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]],
+    goes_on: bool = False,
 ) -> list[Window]:
-    """Cut the rows of a file, or those of a log, whose windows go on from the recorded ones."""
+    """Cut the rows of a file, or those of a log, whose windows go on from the recorded ones.
+
+    `goes_on`: the rows are the next part of a log, and no row of a recorded window is left out.
+    """
+    import numpy as np
+
     times = read_window_times(rows.raw, options.window, rows.time) if rows.time else None
     if times is None or times.dtype.kind != "M" or rows.traffic is None:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", table_stem(request.file or "log")).strip("-") or "rows"
@@ -179,6 +237,8 @@ def cut_rows(
     answered = rows.traffic["time"]
     is_own = options.window.time in (None, rows.time)
     recorded = recorded_windows(records, request.record.id, request.log, options.window)
+    if goes_on:
+        recorded = [one for one in recorded if one.end >= np.datetime64(utc(request.since))]
     windows = cut_log(
         utc_values(times),
         utc_values(answered) if is_own else None,

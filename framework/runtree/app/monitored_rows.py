@@ -20,7 +20,7 @@ from runtree.monitoring.reference import output_columns
 from runtree.records.model_versions import registered_in
 from runtree.records.prediction_labels import ANSWERS
 from runtree.records.prediction_reader import OVERRIDE as OVERRIDDEN
-from runtree.records.prediction_reader import TRUTH, read_prediction_log
+from runtree.records.prediction_reader import TRUTH, LogFiles, read_prediction_log
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +53,8 @@ class MonitorRequest:
         The folder that holds a folder for each model.
     is_watching
         Whether it is one of several looks: then alerts go to the console, too.
+    until, opened
+        The end of the part of a log that is read, and the log, where it is read in several parts.
     """
 
     record: RunRecord
@@ -66,6 +68,8 @@ class MonitorRequest:
     since: str = ""
     output: Path = Path(DEFAULT_FOLDER)
     is_watching: bool = False
+    until: str = ""
+    opened: LogFiles | None = None
 
 
 @dataclass(frozen=True)
@@ -184,12 +188,12 @@ def read_log(
     import pandas as pd
     import pyarrow as pa
 
-    registered = registered_in(request.record.folder)
-    model = registered.name if registered else request.record.id
-    version = request.record.folder.name if registered else None
+    model, version = answered_by(request)
     frames, traffic, others = [], [], dict[str, int]()
     try:
-        for batch in read_prediction_log(request.log, since=request.since):
+        log = request.opened
+        batches = log.batches(None, request.since, request.until) if log else None
+        for batch in batches or read_prediction_log(request.log, since=request.since):
             frame = pa.Table.from_batches([batch]).to_pandas()
             own = (frame["model"] == model) & frame["route"].isin(ANSWERS) & frame[PREDICTED].notna()
             own &= True if version is None else frame["version"].astype(str) == version
@@ -214,6 +218,12 @@ def read_log(
     outputs = outputs.assign(**{OVERRIDE: rows["override"], BY_PEOPLE: rows["label_source"] == OVERRIDDEN})
     names = name_log_columns(list(rows.columns), target)
     return rows[list(names)].rename(columns=names), outputs, pd.concat(traffic, ignore_index=True)
+
+
+def answered_by(request: MonitorRequest) -> tuple[str, str | None]:
+    """Return the model and the version whose answers are watched, as a log has them; None: all that the model gave."""
+    registered = registered_in(request.record.folder)
+    return (registered.name, request.record.folder.name) if registered else (request.record.id, None)
 
 
 def name_log_columns(columns: Sequence[str], target: str) -> dict[str, str]:

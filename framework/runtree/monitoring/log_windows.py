@@ -90,12 +90,12 @@ def cut_log(
         units, counts = np.unique(times, return_counts=True)  # rows of one moment, as of one request, stay together
     else:
         known = times if traffic is None else np.concatenate([times, traffic])
-        floors = {name: _floor(values, period) for name, values in (("rows", times), ("all", known))}
+        floors = {name: floor_moments(values, period) for name, values in (("rows", times), ("all", known))}
         units = np.unique(floors["all"])
         counts = np.searchsorted(np.sort(floors["rows"]), units, "right")
         counts = np.diff(counts, prepend=0)
     begins = np.array([one.begin for one in recorded], dtype="datetime64[us]")
-    forced = begins if period is None else _floor(begins, period)
+    forced = begins if period is None else floor_moments(begins, period)
     size = options.rows or (1 if options.every else options.minimum)
     places = list(range(len(units))) if options.every else join_units(units, counts, size, forced, recorded)
     starts = units[places]
@@ -108,7 +108,7 @@ def cut_log(
     windows = []
     for start, end, own in zip(starts, ends, _split(times, starts), strict=True):
         if period is not None:
-            name, over = period_name(pd.Timestamp(start), period), _floor(units[-1:], period, 1)[0] <= now_value
+            name, over = period_name(pd.Timestamp(start), period), floor_moments(units[-1:], period, 1)[0] <= now_value
         elif start in names:
             name, over = names[start], True
         else:
@@ -148,7 +148,7 @@ def join_units(
         places.append(following)
 
 
-def _floor(values: "Array", period: str, later: int = 0) -> "Array":
+def floor_moments(values: "Array", period: str, later: int = 0) -> "Array":
     """Return the starts of the periods of moments, or of those after them."""
     import pandas as pd
 

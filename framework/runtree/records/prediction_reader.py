@@ -8,6 +8,7 @@ import json
 import sqlite3
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -80,33 +81,122 @@ def read_prediction_log(
     if "://" in str(place):
         yield from _from_database(str(place), columns, since, key, batch_rows, request_ids)
         return
-    folder = Path(place)
-    if not folder.is_dir():
-        raise NotFoundError(f"{folder}: there is no prediction log", "a service writes it: runtree serve MODEL")
-    schema = _schema(_sources(folder, key))
-    wanted = None if columns is None else {*columns, *KEY, "time"}
-    with tempfile.TemporaryDirectory(prefix="runtree-") as place_of_labels:
-        labels = _Labels(Path(place_of_labels) / "labels.db", folder / LABELS, key)
-        for source in _sources(folder, key):
-            for batch in _batches(source, schema, wanted, since, batch_rows, request_ids):
-                joined = labels.join(batch)
-                names = joined.schema.names if columns is None else [n for n in joined.schema.names if n in columns]
-                yield joined.select(names if columns is None or "label" in names else [*names, "label"])
-        labels.close()
+    with closing(LogFiles(Path(place), key)) as files:
+        yield from files.batches(columns, since, batch_rows=batch_rows, request_ids=request_ids)
+
+
+class LogFiles:
+    """The files of a log as they are now. They may be read several times: labels are gathered once.
+
+    Raises
+    ------
+    NotFoundError
+        There is no log.
+    """
+
+    def __init__(self, folder: Path, key: SealKey | None = None) -> None:
+        if not folder.is_dir():
+            raise NotFoundError(f"{folder}: there is no prediction log", "a service writes it: runtree serve MODEL")
+        self._folder, self._key = folder, key
+        # what is still written to is kept as it is now, so that all readings are of the same rows
+        self._sources = {name: source for name, source in _named_sources(folder, key) if not _is_rolled(source)}
+        names = {file.stem for file in folder.glob(f"*{ROLLED}")} | self._sources.keys()
+        self._names, self._spans = sorted(names), dict[str, tuple[datetime, datetime]]()
+        self._schema = _schema(map(self._open, self._names))
+        self._place = tempfile.TemporaryDirectory(prefix="runtree-")
+        self._labels: _Labels | None = None
+
+    def batches(
+        self,
+        columns: Collection[str] | None = None,
+        since: str = "",
+        until: str = "",
+        batch_rows: int = BATCH_ROWS,
+        request_ids: Sequence[str] | None = None,
+        with_labels: bool = True,
+    ) -> Iterator["pa.RecordBatch"]:
+        """Yield the predictions as `read_prediction_log` does, before the moment `until`."""
+        begin, end = (_moment(text) if text else None for text in (since, until))
+        wanted = None if columns is None else {*columns, *KEY, "time"}
+        for name in self._names:
+            span = self._spans.get(name)
+            if span and ((begin and span[1] < begin) or (end and span[0] >= end)):
+                continue
+            times = _Span()
+            for batch in _batches(self._open(name), self._schema, wanted, batch_rows, request_ids):
+                times.add(batch)
+                batch = _between(batch, begin, end)
+                if not len(batch):
+                    continue
+                joined = self._join(batch) if with_labels else batch
+                chosen = [one for one in joined.schema.names if columns is None or one in (*columns, "label")]
+                yield joined.select(chosen)
+            if request_ids is None and times.found:
+                self._spans[name] = times.found
+
+    def _open(self, name: str) -> Any:
+        return (
+            self._sources[name] if name in self._sources else open_parquet(self._folder / f"{name}{ROLLED}", self._key)
+        )
+
+    def _join(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
+        if self._labels is None:
+            self._labels = _Labels(Path(self._place.name) / "labels.db", self._folder / LABELS, self._key)
+        return self._labels.join(batch)
+
+    def close(self) -> None:
+        """Remove what was gathered."""
+        if self._labels is not None:
+            self._labels.close()
+        self._place.cleanup()
+
+
+class _Span:
+    """The first and the last moment of the batches of a file."""
+
+    found: tuple[datetime, datetime] | None = None
+
+    def add(self, batch: "pa.RecordBatch") -> None:
+        import pyarrow.compute as pc
+
+        both = pc.min_max(batch.column("time")).as_py()
+        if both["min"] is not None:
+            known = self.found or (both["min"], both["max"])
+            self.found = (min(known[0], both["min"]), max(known[1], both["max"]))
+
+
+def _between(batch: "pa.RecordBatch", begin: datetime | None, end: datetime | None) -> "pa.RecordBatch":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for moment, compare in ((begin, pc.greater_equal), (end, pc.less)):
+        if moment is not None:
+            batch = batch.filter(compare(batch.column("time"), pa.scalar(moment, batch["time"].type)))
+    return batch
+
+
+def _is_rolled(source: Any) -> bool:
+    import pyarrow as pa
+
+    return not isinstance(source, pa.Table)
 
 
 def _sources(folder: Path, key: SealKey | None) -> Iterator[Any]:
+    return (source for _, source in _named_sources(folder, key))
+
+
+def _named_sources(folder: Path, key: SealKey | None) -> Iterator[tuple[str, Any]]:
     """Yield each segment: a table if it is still written to, else what pyarrow reads as Parquet."""
     rolled = {file.stem for file in folder.glob(f"*{ROLLED}")}
     names = sorted(rolled | {file.stem for file in folder.glob(f"*{LINES}")})
     for name in names:
         try:
             if name in rolled:
-                yield open_parquet(folder / f"{name}{ROLLED}", key)
+                yield name, open_parquet(folder / f"{name}{ROLLED}", key)
             else:
-                yield to_table(read_segment(folder / f"{name}{LINES}", key).lines)
+                yield name, to_table(read_segment(folder / f"{name}{LINES}", key).lines)
         except FileNotFoundError:  # rolled in this moment
-            yield open_parquet(folder / f"{name}{ROLLED}", key)
+            yield name, open_parquet(folder / f"{name}{ROLLED}", key)
 
 
 def _schema(sources: Iterator[Any]) -> "pa.Schema":
@@ -133,7 +223,6 @@ def _batches(
     source: Any,
     schema: "pa.Schema",
     wanted: Collection[str] | None,
-    since: str,
     rows: int,
     request_ids: Sequence[str] | None = None,
 ) -> Iterator["pa.RecordBatch"]:
@@ -159,8 +248,6 @@ def _batches(
             for field in fields
         ]
         made = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
-        if since:
-            made = made.filter(pc.greater_equal(made.column("time"), pa.scalar(_moment(since), made["time"].type)))
         if len(made):
             yield made
 
@@ -186,7 +273,7 @@ class _Labels:
         )
         self.any = False
         for source in _sources(folder, key) if folder.is_dir() else ():
-            for batch in _batches(source, _schema(iter([source])), (*KEY, "kind", "label", "time"), "", BATCH_ROWS):
+            for batch in _batches(source, _schema(iter([source])), (*KEY, "kind", "label", "time"), BATCH_ROWS):
                 times = batch.column("time").cast("int64").to_pylist()
                 kinds = batch.column("kind").to_pylist() if "kind" in batch.schema.names else [None] * len(batch)
                 ids, rows, labels = (batch.column(name).to_pylist() for name in (*KEY, "label"))
