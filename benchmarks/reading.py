@@ -62,7 +62,7 @@ def measure_file(file: str) -> None:
     from runtree.data.files import TableFile
     from runtree.lifecycle.row_choice import find_repeats
     from runtree.tables.column_types import describe_type
-    from runtree.tables.fingerprint import hash_table
+    from runtree.tables.fingerprint import TableHash
     from runtree.tables.notes import decide_types
     from runtree.tables.table import count_distinct
 
@@ -82,8 +82,8 @@ def measure_file(file: str) -> None:
         frame = step("read", TableFile(file).load)
         features, target = frame.iloc[:, :-1], frame.iloc[:, -1]
         step("types", decide_types, features, {})
-        step("hash", hash_table, features, target)
-        step("repeats", find_repeats, features, "auto")
+        rows = step("hash", TableHash().update, features, target)
+        step("repeats", find_repeats, rows, "auto")
         step("describe", describe, features)
     best = {name: min(each) for name, each in taken.items()}
     plain = best.pop("pandas")

@@ -155,7 +155,7 @@ def _sample_background(record: RunRecord, table: Table, seed: int) -> "pd.DataFr
     import numpy as np
 
     # a permutation and not `choice`: fewer rows than BACKGROUND_ROWS are taken whole, in the same call
-    chosen = np.random.default_rng(seed).permutation(trained_rows(record))[:BACKGROUND_ROWS]
+    chosen = np.random.default_rng(seed).permutation(table.find_rows(trained_rows(record))[1])[:BACKGROUND_ROWS]
     return table.features.iloc[np.sort(chosen)].reset_index(drop=True)
 
 

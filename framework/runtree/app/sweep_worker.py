@@ -143,7 +143,7 @@ class SweepWorker:
         )
         # what the runs will keep, if their evaluator gives it
         holds_out = bool(run.evaluator.holds_out)
-        predicted = predictions_size(len(run.split.validation), len(run.data.classes)) if holds_out else 0
+        predicted = predictions_size(run.split.count("validation"), len(run.data.classes)) if holds_out else 0
         searches = callable(getattr(run.evaluator, "choose", None))
         return PreflightResult(
             task=run.data.task,

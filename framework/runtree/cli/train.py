@@ -202,7 +202,7 @@ def run_lines(run: "ActiveRun") -> list[tuple[str, str]]:
     split, data = run.split, run.data
     classes = f", {format_classes(data.classes, data.positive)}" if data.classes else ""
     streamed = run.metadata.get("batches") or {}
-    sizes = f"{streamed.get('train', len(split.train))}/{len(split.validation)}/{len(split.test)}"
+    sizes = "/".join(str(split.count(part)) for part in SPLITS)
     how = "predefined" if len(split.given) == len(SPLITS) else run.metadata["split"]
     rows, columns = streamed.get("rows", len(data.features)), data.features.shape[1]
     lines = [

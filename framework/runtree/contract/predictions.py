@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+MANY_ROWS = 10_000  # from which on distinct labels are looked up, and not each row's
 NEARLY_ZERO = 1e-9  # of the largest value: a quotient by less says nothing of it
 
 
@@ -174,6 +175,12 @@ def encode_labels(labels: "Array", classes: tuple[Any, ...]) -> "Array":
 
     # a dict and not `np.searchsorted`, which would return the neighbour of an unknown label: here that is a KeyError
     positions: Mapping[Any, int] = {label: code for code, label in enumerate(classes)}
+    if len(labels) > MANY_ROWS:
+        import pandas as pd
+
+        places, distinct = pd.factorize(labels, use_na_sentinel=False)
+        codes: Array = np.asarray([positions[label] for label in distinct.tolist()], dtype=np.int64)[places]
+        return codes
     return np.fromiter((positions[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
 
 

@@ -267,12 +267,30 @@ class Table:
         """The positive class: of two classes the last, else None."""
         return self.classes[1] if len(self.classes) == 2 else None
 
+    def numbers(self, rows: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Return the numbers that rows in memory, given by position, have in the whole table."""
+        numbers: np.ndarray[Any, Any] = rows if self.streamed is None else self.streamed.sampled[rows]
+        return numbers
+
+    def find_rows(self, numbers: "np.ndarray[Any, Any]") -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+        """Return which of some rows of the whole table are in memory, as a mask, and the positions of those."""
+        import numpy as np
+
+        if self.streamed is None:
+            return np.ones(len(numbers), dtype=bool), numbers
+        sampled = self.streamed.sampled
+        places = np.minimum(np.searchsorted(sampled, numbers), len(sampled) - 1)
+        known = sampled[places] == numbers
+        return known, places[known]
+
 
 @dataclass(frozen=True)
 class Split:
     """Row positions of each split (disjoint int64 arrays).
 
-    `id` hashes them, `notes` says what is not as requested, `given` names those that `data.parts` gives.
+    `id` hashes them, `notes` says what is not as requested, `given` names those that `data.parts` gives. Of a table
+    that is larger than memory the positions are those of the rows in memory, and `sides` has for each of all rows the
+    place of its split in `SPLITS`, -1 for none, int8 of shape (rows,).
     """
 
     train: "np.ndarray[Any, Any]"
@@ -281,6 +299,17 @@ class Split:
     id: str
     notes: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    sides: "np.ndarray[Any, Any] | None" = None
+
+    def numbers(self, part: str) -> "np.ndarray[Any, Any]":
+        """Return the row numbers of a split in the whole table."""
+        import numpy as np
+
+        return self.rows(part) if self.sides is None else np.flatnonzero(self.sides == SPLITS.index(part))
+
+    def count(self, part: str) -> int:
+        """Return the number of rows of a split, those included that are not in memory."""
+        return len(self.numbers(part))
 
     def rows(self, part: str) -> "np.ndarray[Any, Any]":
         """Return the row positions of a split."""

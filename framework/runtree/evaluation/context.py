@@ -13,6 +13,7 @@ from runtree.training.active_run import ActiveRun
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     Array = np.ndarray[Any, Any]
 
@@ -57,19 +58,23 @@ class EvaluationContext:
         return {split: own.not_finite for split, own in self._all_predictions.items() if own.not_finite}
 
     @cached_property
+    def _tables(self) -> "Mapping[str, pd.DataFrame]":
+        """The predictions of the rows in memory by split, `row` being their position there."""
+        table = self.run.predictions
+        if self.run.data.streamed is not None:
+            known, positions = self.run.data.find_rows(table["row"].to_numpy())
+            table = table[known].assign(row=positions)
+        return {str(split): own for split, own in table.groupby("part", sort=False)}
+
+    @cached_property
     def _all_predictions(self) -> Mapping[str, Predictions]:
         classes = self.run.data.classes
-        return {
-            str(split): read_predictions(table, classes)
-            for split, table in self.run.predictions.groupby("part", sort=False)
-        }
+        return {split: read_predictions(table, classes) for split, table in self._tables.items()}
 
     @cached_property
     def rows(self) -> "Mapping[str, Array]":
         """Positions in the table of the rows in `predictions`, by split."""
-        return {
-            str(split): table["row"].to_numpy() for split, table in self.run.predictions.groupby("part", sort=False)
-        }
+        return {split: table["row"].to_numpy() for split, table in self._tables.items()}
 
     def groups(self, split: str) -> "Array | None":
         """Return the group of each row, if the table is split by groups: the rows of a group are not independent."""

@@ -225,11 +225,11 @@ def check_champion(run: ActiveRun, name: str | int, metric: Metric) -> None:
 
 
 def champion_predictions(run: ActiveRun, name: str | int, rows: "Array") -> Predictions:
-    """Return the champion's predictions for test rows, in the order of `rows`."""
+    """Return the champion's predictions for test rows, in the order of `rows`, which are positions in memory."""
     import pandas as pd
 
     table = pd.read_parquet(plain_source(RunFolder(find_champion(run, name).folder).predictions))
-    return read_predictions(align_rows(table[table["part"] == "test"], rows), run.data.classes)
+    return read_predictions(align_rows(table[table["part"] == "test"], run.data.numbers(rows)), run.data.classes)
 
 
 def align_rows(table: "pd.DataFrame", rows: "Array") -> "pd.DataFrame":

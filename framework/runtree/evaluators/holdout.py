@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from runtree.contract.predictions import Predictions, apply_preprocessing, encode_target, predict
+from runtree.contract.predictions import Predictions, apply_preprocessing, encode_target, predict, predict_table
 from runtree.contract.run import Run
-from runtree.contract.types import Evaluation, Metric
+from runtree.contract.types import SPLITS, Evaluation, Metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,10 @@ class Holdout:
 
     def evaluate(self, run: Run, metrics: Sequence[Metric]) -> Evaluation:
         """Return metrics and predictions of each split."""
-        predictions = {split: predict_split(run, split) for split in run.scored_splits}
-        rows = {split: run.split.rows(split) for split in predictions}
+        streamed = [split for split in run.scored_splits if is_streamed(run, split)]
+        predictions: dict[str, Predictions] = predict_streamed(run, streamed) if streamed else {}
+        predictions = {split: predictions.get(split) or predict_split(run, split) for split in run.scored_splits}
+        rows = {split: scored_rows(run, split) for split in predictions}
         return Evaluation(
             metrics={split: predicted.values(metrics) for split, predicted in predictions.items()},
             # deferred: the table is built for the few runs of a sweep that are kept
@@ -47,6 +49,8 @@ def predict_split(run: Run, split: str) -> Predictions:
 
     Preprocessed rows are cached: in a sweep, often only the algorithm differs between runs.
     """
+    if is_streamed(run, split):
+        return predict_streamed(run, [split])[split]
     # the classes, because their order, which `data.positive` changes, decides the codes
     key = (run.data.fingerprint, run.data.classes, run.split.id, split)
     # keyed without the preprocessing: the runs of a sweep share the encoded target even where their features differ
@@ -58,3 +62,34 @@ def predict_split(run: Run, split: str) -> Predictions:
         "rows", (run.preprocess_key, split), lambda: apply_preprocessing(run.model, run.select(split)[0])[1]
     )
     return predict(run.model[-1], rows, y_true, run.data.classes)
+
+
+# --- Of a table that is larger than memory all held-out rows are predicted, and of the train rows those in memory.
+
+
+def is_streamed(run: Run, split: str) -> bool:
+    """Return whether the rows of a split are read from files to be predicted."""
+    return run.data.streamed is not None and split != "train"
+
+
+def scored_rows(run: Run, split: str) -> "Array":
+    """Return the row numbers, in the whole table, of the rows of a split that are predicted."""
+    return run.split.numbers(split) if is_streamed(run, split) else run.data.numbers(run.split.rows(split))
+
+
+def predict_streamed(run: Run, splits: Sequence[str]) -> dict[str, Predictions]:
+    """Predict all rows of some splits in one reading; of each row its target and its predictions stay in memory."""
+    import numpy as np
+
+    names, target, classes = list(run.data.features.columns), str(run.data.target.name), run.data.classes
+    numbers, made = [], []
+    for some, frame in run.data.streamed.rows_of(run.split, splits):
+        numbers.append(some)
+        made.append(predict_table(run.model, frame[names], frame[target], classes))
+    score = None if made[0].score is None else np.concatenate([each.score for each in made if each.score is not None])
+    whole = Predictions(
+        np.concatenate([each.y_true for each in made]), np.concatenate([each.y_pred for each in made]), score, classes
+    )
+    assert run.split.sides is not None
+    sides = run.split.sides[np.concatenate(numbers)]
+    return {split: whole.take(sides == SPLITS.index(split)) for split in splits}

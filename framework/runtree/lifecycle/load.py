@@ -1,7 +1,7 @@
 """The stage load: a source becomes a table, each column read as its type, checked and described."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from runtree.lifecycle.row_choice import find_repeats, read_split_file, sample_r
 from runtree.lifecycle.sources import read_sources
 from runtree.lifecycle.table_options import TableOptions, source_node, table_options
 from runtree.lifecycle.target import check_classes, choose_task, holds_few_whole_numbers, put_positive_last, read_target
-from runtree.tables.fingerprint import hash_table
+from runtree.tables.fingerprint import TableHash
 
 # --- Checks of a table, before anything is fitted on it.
 
@@ -75,7 +75,7 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     options.protection.check_columns([str(name) for name in rows.columns])
     decimal = str(config["data"].get("decimal", "."))
     name = str(config["data"].get("name", "data"))
-    given = read_split_file(rows.frame, options) if options.split_file else None
+    given = read_split_file(len(rows.frame), options) if options.split_file else None
     table = to_table(rows.frame, options, name, int(config["seed"]), decimal, rows.parts, given)
     table = replace(table, notes=(*table.notes, *rows.notes), sources=rows.sources)
     if not rows.content:
@@ -145,19 +145,20 @@ def to_table(
     decided = decide_types(features, types, decimal, options.date_format or "")
     features = apply_decisions(features, decided, decimal)
     types |= {name: decision.read_as for name, decision in decided.items() if decision.read_as}
-    fingerprint, sketch = hash_table(features, target)
-    if parts is not None:
-        fingerprint = hashlib.sha256(f"{fingerprint}:{','.join(parts)}".encode()).hexdigest()
-    if weights is not None:
-        fingerprint = hashlib.sha256(f"{fingerprint}:{weights.tolist()}".encode()).hexdigest()
-    firsts, repeated = find_repeats(features, options.duplicates)
+    hashed = TableHash()
+    hashes = hashed.update(features, target)
+    counts = (
+        [] if parts is None else [(str(part), int(count)) for part, count in parts.value_counts(sort=False).items()]
+    )
+    fingerprint = fingerprint_beside(hashed.fingerprint, counts, weights)
+    firsts, repeated = find_repeats(hashes, options.duplicates)
     return Table(
         features=features,
         target=target,
         task=task,
         classes=put_positive_last(classes, options.positive),
         fingerprint=fingerprint,
-        sketch=sketch,
+        sketch=hashed.sketch,
         parts=parts,
         name=name,
         reason=reason,
@@ -172,6 +173,17 @@ def to_table(
         decided=decided,
         notes=(*target_notes, *roles.spelling_notes(target, groups), *notes_of(decided)),
     )
+
+
+def fingerprint_beside(fingerprint: str, parts: "Sequence[tuple[str, int]]", weights: "pd.Series[Any] | None") -> str:
+    """Return the fingerprint of a table with named parts, each with its rows, and with weights."""
+    digest = hashlib.sha256(fingerprint.encode())
+    if not parts and weights is None:
+        return fingerprint
+    digest.update(",".join(f"{part}={rows}" for part, rows in parts).encode())
+    if weights is not None:
+        digest.update(weights.to_numpy("<f8").tobytes())
+    return digest.hexdigest()
 
 
 def read_weights(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -207,7 +219,7 @@ def read_weights(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def describe_table(run: Run) -> dict[str, Any]:
     """Return the content of `data.json`."""
-    parts = {part: len(run.split.rows(part)) for part in SPLITS}
+    parts = {part: run.split.count(part) for part in SPLITS}
     notes = [*run.data.notes, *run.split.notes]
     options = table_options(run.config.to_dict()["data"])
     card, ways = options.card, dict(options.protection.ways)

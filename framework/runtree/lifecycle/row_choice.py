@@ -82,8 +82,11 @@ def numeric_and_known(target: "pd.Series[Any]") -> bool:
     return is_numeric_dtype(target) and not is_bool_dtype(target) and bool(target.notna().all())
 
 
-def find_repeats(features: "pd.DataFrame", policy: str) -> "tuple[Any | None, int]":
-    """Return for each row the first with equal features, if such rows are to be in one split, and how many repeat."""
+def find_repeats(hashes: Any, policy: str) -> "tuple[Any | None, int]":
+    """Return for each row the first with equal features, if such rows are to be in one split, and how many repeat.
+
+    `hashes` are those of the features of each row, as `TableHash.update` returns them.
+    """
     import numpy as np
 
     from runtree.tables.strata import MAX_REPEATED, repeated_rows
@@ -92,14 +95,14 @@ def find_repeats(features: "pd.DataFrame", policy: str) -> "tuple[Any | None, in
         raise unknown("value at data.duplicates:", policy, DUPLICATES, error=ConfigError)
     if policy == "split":
         return None, 0
-    firsts = repeated_rows(features)
+    firsts = repeated_rows(hashes)
     repeated = int((firsts != np.arange(len(firsts))).sum())
     kept = repeated and (policy == "together" or repeated <= MAX_REPEATED * len(firsts))
     return firsts if kept else None, repeated
 
 
-def read_split_file(frame: "pd.DataFrame", options: TableOptions) -> "pd.Series[Any]":
-    """Return what `data.split_file` says of each row: a split, or the number of a fold.
+def read_split_file(rows: int, options: TableOptions) -> "pd.Series[Any]":
+    """Return what `data.split_file` says of each of the rows: a split, or the number of a fold.
 
     The file has a column ``part`` or ``fold``, and ``row``, the position in the table from 0, unless it has one line
     for each row in their order. So `predictions.parquet` of an earlier run gives its split again.
@@ -118,10 +121,10 @@ def read_split_file(frame: "pd.DataFrame", options: TableOptions) -> "pd.Series[
         raise DataError(f"{path}: {options.split_file} has no column part or fold", "columns: row and part")
     if "row" in listed.columns:
         pairs = listed[["row", label]].drop_duplicates()
-        listed = pairs.set_index("row").reindex(range(len(frame))) if pairs["row"].is_unique else pairs
-    if len(listed) != len(frame):
+        listed = pairs.set_index("row").reindex(range(rows)) if pairs["row"].is_unique else pairs
+    if len(listed) != rows:
         raise DataError(
-            f"{path}: {options.split_file} has {len(listed):,} rows, and the table {len(frame):,}",
+            f"{path}: {options.split_file} has {len(listed):,} rows, and the table {rows:,}",
             "a line for each row of the table, in their order, or a column row with their positions from 0",
         )
     return read_given(listed[label].reset_index(drop=True), path)

@@ -82,7 +82,8 @@ def _with_groups(run: ActiveRun, table: Any) -> Any:
         return table
     import pandas as pd
 
-    codes, _ = pd.factorize(run.data.groups)
+    groups = run.data.groups if run.data.streamed is None else run.data.streamed.outline.groups
+    codes, _ = pd.factorize(groups)
     return table.assign(group=codes[table["row"]])
 
 
@@ -306,7 +307,7 @@ def _undefined_on_rows(run: ActiveRun, split: str, metric: Metric) -> str:
 
 def keep_validation(run: ActiveRun, predictions: Predictions) -> None:
     """Write `validation.npz` of a sweep's run, unless it would be larger than all of the sweep's may be."""
-    rows = run.split.validation
+    rows = run.split.numbers("validation")
     if predictions_size(len(rows), len(predictions.classes)) <= run.options.prediction_bytes:
         write_validation_predictions(RunFolder(run.folder).validation, predictions, rows)
 
@@ -314,7 +315,7 @@ def keep_validation(run: ActiveRun, predictions: Predictions) -> None:
 def record_test_access(run: ActiveRun) -> dict[str, Any]:
     """Record in the output tree that these test rows were scored, and return how often they were."""
     # from the data's fingerprint and the row numbers: the same rows count together, whatever run uses them
-    rows = rows_digest(run.data.fingerprint, run.split.test)
+    rows = rows_digest(run.data.fingerprint, run.split.numbers("test"))
     outputs, folder = Path(str(run.config["outputs"])), run.folder
     name = f"{folder.parent.parent.name}/{folder.name}" if folder.parent.name == "runs" else folder.name
     return asdict(record_access(outputs, rows, run.options.fingerprint, name))

@@ -37,6 +37,8 @@ def split(table: Table, options: TableOptions, seed: int, holds_out: bool) -> Sp
     """
     import numpy as np
 
+    if table.streamed is not None:
+        return _split_streamed(table, options, seed, holds_out)
     strategy = choose_strategy(table, options)
     if options.gap and "time" not in (strategy, take_strategy(table, options)):
         raise ConfigError(
@@ -70,6 +72,25 @@ def split(table: Table, options: TableOptions, seed: int, holds_out: bool) -> Sp
     check_groups(table, strategy, train, validation, test)
     notes += check_split_classes(table, strategy, {"train": train, "validation": validation, "test": test})
     return Split(train, validation, test, split_id(train, validation, test), tuple(notes), tuple(given))
+
+
+def _split_streamed(table: Table, options: TableOptions, seed: int, holds_out: bool) -> Split:
+    """Split all rows of a table that is larger than memory, by their outline, as a table in memory is split."""
+    import numpy as np
+
+    whole = split(table.streamed.outline, options, seed, holds_out)
+    sides = np.full(table.streamed.rows, -1, dtype=np.int8)
+    for place, part in enumerate(SPLITS):
+        sides[whole.rows(part)] = place
+    own = sides[table.streamed.sampled]
+    rows: dict[str, Any] = {part: np.flatnonzero(own == place) for place, part in enumerate(SPLITS)}
+    for part in SPLITS:
+        if len(whole.rows(part)) and not len(rows[part]):
+            raise DataError(
+                f"data.batch_sample: none of the {len(own):,} rows in memory is a {part} row",
+                f"type a larger one, or a larger data.{part}_size" if part != "train" else "type a larger one",
+            )
+    return replace(whole, **rows, sides=sides)
 
 
 def _left_out(options: TableOptions, strategy: str) -> str:

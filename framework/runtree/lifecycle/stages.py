@@ -328,7 +328,7 @@ def split_stage(run: ActiveRun) -> None:
     if callable(check) and not run.options.validated:  # of a sweep the preflight has asked
         with naming_evaluator(run):
             check(run)
-    sizes = {name: len(run.split.rows(name)) for name in SPLITS}
+    sizes = {name: run.split.count(name) for name in SPLITS}
     log.info("split %s, seed %d: %s", run.metadata["split"], run.seed, sizes)
     for note in run.split.notes:
         log.info("%s", note)

@@ -88,6 +88,10 @@ def read_reference(
     except (RuntreeError, OSError, ValueError, KeyError) as error:
         reason = first_line(error)
     if not reason:
+        if table.streamed is not None and held_out is not None:  # of the rows in memory
+            known, positions = table.find_rows(rows)
+            held_out = held_out.take(known)
+            outputs = output_columns(held_out, positions, target)
         inputs = replace(predictor, refuse=False).select_columns(table.features)[names]
         raw = pd.concat([table.features, *([] if table.aside is None else [table.aside]), table.target], axis=1)
         kinds = {name: OTHER if name in times else column_kind(predictor.columns[name], inputs[name]) for name in names}

@@ -59,7 +59,12 @@ class ImputeScale(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         # scikit-learn's transformers refuse an empty array, but a file may have an empty batch
         if not len(table):
             return np.empty((0, self.scaler_.n_features_in_))
-        filled = self.imputer_.transform(to_numbers(table))
+        values = to_numbers(table)
+        if not np.isnan(values).any():  # nothing to fill, as in most batches of most tables
+            full = np.zeros((len(values), self.scaler_.n_features_in_))
+            full[:, : values.shape[1]] = values
+            return np.asarray(self.scaler_.transform(full, copy=False))
+        filled = self.imputer_.transform(values)
         return np.ascontiguousarray(self.scaler_.transform(filled, copy=False))
 
     def row_encoder(self) -> Encode:

@@ -37,11 +37,11 @@ class TableHash:
         self._columns: dict[str, int] = {}
         self._blocks: list[int] = []
 
-    def update(self, features: "pd.DataFrame", target: "pd.Series[Any]") -> None:
-        """Add the rows that follow."""
+    def update(self, features: "pd.DataFrame", target: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
+        """Add the rows that follow, and return a hash of the features of each, by which equal rows are found."""
         import numpy as np
 
-        count = len(target)
+        count, rows = len(target), np.zeros(len(target), dtype=np.uint64)
         total = np.zeros(count, dtype=np.uint64)
         numbers = np.arange(self.rows, self.rows + count, dtype=np.uint64)
         with np.errstate(over="ignore"):
@@ -59,8 +59,11 @@ class TableHash:
                 key = str(column.name)
                 self._columns[key] = (self._columns.get(key, 0) + int(mixed.sum(dtype=np.uint64))) & MASK
                 total += mixed
+                if place < features.shape[1]:
+                    rows = _mix(rows, hashes)
         self.rows += count
         self._add_blocks(total, numbers)
+        return rows
 
     def _add_blocks(self, total: "np.ndarray[Any, Any]", numbers: "np.ndarray[Any, Any]") -> None:
         import numpy as np
@@ -127,11 +130,18 @@ def hash_rows(frame: "pd.DataFrame") -> "np.ndarray[Any, Any]":
     """Return a hash of each row, by which equal rows are found; it is kept nowhere."""
     import numpy as np
 
-    combined = np.zeros(len(frame), dtype=np.uint64)
+    rows = np.zeros(len(frame), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for _, column in frame.items():
-            combined = (combined ^ row_hashes(column)) * np.uint64(0x9E3779B97F4A7C15)
-    return combined
+            rows = _mix(rows, row_hashes(column))
+    return rows
+
+
+def _mix(rows: "np.ndarray[Any, Any]", hashes: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    import numpy as np
+
+    mixed: np.ndarray[Any, Any] = (rows ^ hashes) * np.uint64(0x9E3779B97F4A7C15)
+    return mixed
 
 
 # --- Comparing with an earlier table: what changed shows from the sketches, without the rows of either.

@@ -11,7 +11,6 @@ import pandas as pd
 from runtree.contract.durations import parse_duration
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.types import SPLITS
-from runtree.tables.fingerprint import hash_rows
 
 Array = np.ndarray[Any, Any]
 
@@ -25,7 +24,7 @@ def strata(target: "pd.Series[Any]", is_classification: bool, least: int = MIN_B
     Bins hold equally many rows, at least `least`; equal values are in one bin, so there may be fewer than `MAX_BINS`.
     """
     if is_classification:
-        return target
+        return target.cat.codes if isinstance(target.dtype, pd.CategoricalDtype) else target
     bins = min(MAX_BINS, max(len(target) // max(least, 1), 1))
     ranks = target.rank(method="min").to_numpy() - 1
     codes = (ranks * bins // len(target)).astype(int)
@@ -44,10 +43,14 @@ def strata(target: "pd.Series[Any]", is_classification: bool, least: int = MIN_B
 MAX_REPEATED = 0.2  # where more rows repeat others, equal rows are what the table is made of
 
 
-def repeated_rows(features: pd.DataFrame) -> Array:
+def repeated_rows(hashes: Array) -> Array:
     """Return for each row the first row with the same features, of shape (rows,), by 64-bit hashes of the values."""
-    codes, distinct = pd.factorize(hash_rows(features))
-    first, rows = np.zeros(len(distinct), dtype=np.int64), np.arange(len(codes))
+    ordered = np.sort(hashes)
+    rows = np.arange(len(hashes))
+    if (ordered[1:] != ordered[:-1]).all():  # takes less memory than a table of hashes
+        return rows
+    codes, distinct = pd.factorize(hashes)
+    first = np.zeros(len(distinct), dtype=np.int64)
     first[codes[::-1]] = rows[::-1]  # what is written last stays
     return first[codes]
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, DataError
-from runtree.tables.csv_files import CsvFormat, Reading, find_format
+from runtree.tables.csv_files import Reading, find_format
 from runtree.tables.csv_tables import code_columns, csv_errors
 from runtree.tables.file_formats import FileOptions, Origin, choose_kind, file_batches
 from runtree.tables.places import DataFiles
 from runtree.tables.stacking import check_same_columns
+from runtree.tables.typed_files import parquet_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,15 +28,14 @@ class FileStream:
     Attributes
     ----------
     paths
-        Each file, and how a text file is written.
+        Each file, and how it is read.
     rows
         Their number.
     types
         The dtype of each column, as it would be if the files were read whole.
     """
 
-    paths: tuple[tuple[Path, CsvFormat], ...]
-    options: FileOptions
+    paths: tuple[tuple[Path, FileOptions], ...]
     reading: Reading
     rows: int
     types: Mapping[str, str]
@@ -45,8 +45,7 @@ class FileStream:
         """Yield the number of the first row, from 0, and a table of at most `BATCH_ROWS` rows."""
         texts = [name for name, kind in self.types.items() if kind in ("str", "object")]
         start = 0
-        for path, csv in self.paths:
-            options = replace(self.options, csv=csv)
+        for path, options in self.paths:
             for frame in file_batches(path, str(path), options, self.reading, texts, BATCH_ROWS):
                 # whole numbers in one batch may be others elsewhere
                 other = {name: kind for name, kind in self.types.items() if str(frame[name].dtype) != kind}
@@ -73,6 +72,11 @@ def open_stream(files: DataFiles, options: FileOptions, reading: Reading, where:
     if not kinds <= set(STREAMED):
         other = min(kinds - set(STREAMED))
         raise ConfigError(f"data.batches: files of the format {other} are read whole", "possible: CSV, Parquet")
+    partitions = [part for file in files.files for part in file.relative_to(files.root or file.parent).parts[:-1]]
+    if any("=" in part for part in partitions):
+        raise ConfigError(
+            f"data.batches: the folders of {files.name} hold a column ({partitions[0]})", "write it into the files"
+        )
     paths, types, rows, columns = [], dict[str, str](), 0, {}
     for file in files.files:
         label, csv = files.label(file), options.csv
@@ -80,19 +84,25 @@ def open_stream(files: DataFiles, options: FileOptions, reading: Reading, where:
         if is_csv:
             csv = find_format(file, options.csv)
         with csv_errors(f"{where}: {label}", csv):
-            first, found, count = _scan(file, replace(options, csv=csv), reading)
+            known = None if is_csv or reading.types else parquet_types(file, label)
+            first, found, count = known or _scan(file, replace(options, csv=csv), reading)
         if is_csv:
             whole = [name for name, kind in found.items() if kind in ("int64", "float64")]
             found |= dict.fromkeys(code_columns(file, csv, first[whole]), "str")
         columns[label], rows = list(found), rows + count
-        types = {name: _wider(types.get(name, kind), kind) for name, kind in found.items()}
-        paths.append((file, csv))
+        types = widen(types, found)
+        paths.append((file, replace(options, csv=csv)))
     check_same_columns(columns, where)
     if not rows:
         raise DataError("data: the table has no rows")
     kind = next(iter(kinds))
-    origin = Origin(kind, files.name, rows, len(files.files), files.bytes, paths[0][1] if kind == "csv" else None)
-    return FileStream(tuple(paths), options, reading, rows, types, origin)
+    origin = Origin(kind, files.name, rows, len(files.files), files.bytes, paths[0][1].csv if kind == "csv" else None)
+    return FileStream(tuple(paths), reading, rows, types, origin)
+
+
+def widen(types: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+    """Return the dtypes of columns that have these in two parts of a table."""
+    return {name: _wider(types.get(name, kind), kind) for name, kind in others.items()}
 
 
 def _scan(file: Path, options: FileOptions, reading: Reading) -> "tuple[pd.DataFrame, dict[str, str], int]":

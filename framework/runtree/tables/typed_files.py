@@ -207,3 +207,32 @@ def parquet_batches(file: Path, name: str, size: int) -> "Iterator[pd.DataFrame]
                 yield arrow_frame(pa.Table.from_batches([batch]))
     except (pa.ArrowInvalid, OSError) as error:
         raise damaged_file(name, "Parquet", error) from None
+
+
+def parquet_types(file: Path, name: str) -> "tuple[pd.DataFrame, dict[str, str], int] | None":
+    """Return no rows, the dtypes that the columns have in memory, and the number of rows; from the footer alone.
+
+    None where it does not say them: a column without any value, truth values with holes, categories, nested values.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with arrow_errors(name, "Parquet"), parquet.ParquetFile(file) as content:
+        schema, footer = content.schema_arrow, content.metadata
+        if footer.num_columns != len(schema):
+            return None
+        empty = arrow_frame(schema.empty_table())
+        types = {str(column): str(dtype) for column, dtype in empty.dtypes.items()}
+        groups = [footer.row_group(place) for place in range(footer.num_row_groups)]
+        for place, column in enumerate(schema):
+            statistics = [group.column(place).statistics for group in groups]
+            if pa.types.is_dictionary(column.type) or any(
+                each is None or not each.has_null_count for each in statistics
+            ):
+                return None
+            holes = sum(each.null_count for each in statistics)
+            if holes == footer.num_rows or (holes and pa.types.is_boolean(column.type)):
+                return None
+            if holes and pa.types.is_integer(column.type):
+                types[column.name] = "float64"
+        return empty, types, int(footer.num_rows)

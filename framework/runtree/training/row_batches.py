@@ -3,10 +3,11 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from runtree.contract.errors import ConfigError, DataError
+from runtree.contract.errors import ConfigError
+from runtree.contract.types import SPLITS
 from runtree.tables import stream as files
 from runtree.training.active_run import ActiveRun
 from runtree.training.imbalance import imbalance_options
@@ -26,7 +27,7 @@ class RowBatches:
     run
         A run whose table is streamed.
     train
-        Positions of the train rows among those in memory; the other rows in memory are held out.
+        Positions of the train rows among those in memory; they say which parts of the split train.
     preprocess
         Fitted on them.
     transform, weigh
@@ -41,14 +42,13 @@ class RowBatches:
     transform: Callable[[Any], Any] = lambda target: target
     weigh: Callable[[Any], Any] = lambda target: None
     rows: int = 0
-    _equal: dict[int, Any] = field(default_factory=dict)
 
     @property
     def classes(self) -> Any:
         """The sorted labels of a classification."""
         import numpy as np
 
-        return np.unique(self.run.data.target.iloc[self.train].to_numpy())
+        return np.unique(self.run.data.target.to_numpy())
 
     @property
     def part_rows(self) -> int:
@@ -61,63 +61,28 @@ class RowBatches:
         stream = self.run.data.streamed.stream
         return int(stream.rows // files.BATCH_ROWS + len(stream.paths))
 
+    @property
+    def parts(self) -> list[str]:
+        """The parts of the split that train: of a refit the validation rows, too."""
+        import numpy as np
+
+        split = self.run.split
+        return [part for part in SPLITS if len(split.rows(part)) and np.isin(split.rows(part), self.train).all()]
+
     def batches(self) -> Iterator[tuple[Any, Any, Any]]:
         """Yield preprocessed rows, their labels, and their weights or None."""
         data, count = self.run.data, 0
         target_name, names = str(data.target.name), list(data.features.columns)
-        for start, frame in data.streamed.frames():
-            kept = self._is_train(start, frame)
-            frame = frame if kept.all() else frame[kept]
-            if not len(frame):
-                continue
+        own = data.streamed.outline.weights
+        for numbers, frame in data.streamed.rows_of(self.run.split, self.parts):
             count += len(frame)
             target = frame[target_name].to_numpy(data.target.dtype if data.target.dtype.kind in "iufb" else object)
             rows = self.preprocess.transform(frame[names])
-            yield rows, self.transform(target), self.weigh(target)
-        if not count:
-            raise DataError("data.batches: no row of the files is a train row", "check data.time and data.group")
+            weights = self.weigh(target)
+            if own is not None:
+                weights = own.to_numpy()[numbers] * (1.0 if weights is None else weights)
+            yield rows, self.transform(target), weights
         self.rows = count
-
-    def _is_train(self, start: int, frame: Any) -> Any:
-        import numpy as np
-
-        data, kept = self.run.data, np.ones(len(frame), dtype=bool)
-        held_out = np.setdiff1d(np.arange(len(data.target)), self.train)
-        numbers = data.streamed.sampled[held_out]
-        first, last = np.searchsorted(numbers, [start, start + len(frame)])
-        kept[numbers[first:last] - start] = False
-        split, options = self.run.metadata.get("split"), data.streamed.options
-        if split == "time" and data.times is not None:
-            from runtree.tables.roles import read_times
-
-            # rows between the last train row in memory and the border are left out, those of a gap among them
-            kept &= (read_times(frame[options.time])[0] <= data.times.iloc[self.train].max()).to_numpy()
-        if data.groups is not None:
-            from runtree.tables.roles import read_groups
-
-            kept &= ~read_groups(frame[options.group]).isin(data.groups.iloc[held_out]).to_numpy()
-        if data.given is not None:
-            from runtree.tables.strata import read_given
-
-            labels = read_given(frame[options.split_column], "data.split_column")
-            kept &= labels.isin(data.given.iloc[self.train].unique()).to_numpy()
-        if split in ("random", "stratified") and options.duplicates != "split":
-            kept[self._equal_rows(start, frame, held_out)] = False
-        return kept
-
-    def _equal_rows(self, start: int, frame: Any, held_out: Any) -> Any:
-        """Return the positions of rows with the features of a held-out row; they are sought in the first epoch only."""
-        import numpy as np
-
-        from runtree.tables.fingerprint import hash_rows
-
-        if start not in self._equal:
-            features = self.run.data.features
-            if not hasattr(self, "_hashes"):
-                self._hashes = np.unique(hash_rows(features.iloc[held_out]))
-            found = np.isin(hash_rows(frame[list(features.columns)]), self._hashes)
-            self._equal[start] = np.flatnonzero(found)
-        return self._equal[start]
 
 
 def check_batches(run: ActiveRun) -> None:
@@ -144,9 +109,10 @@ def check_batches(run: ActiveRun) -> None:
             "type: evaluator=holdout, or data.batches=false data.sample=100000",
         )
     node = run.config.to_dict()["data"]
-    for key in ("weight", "reweight"):
-        if node.get(key):
-            raise ConfigError(f"data.batches: data.{key} needs all train rows at once", f"type: data.{key}=null")
+    if node.get("reweight"):
+        raise ConfigError(
+            "data.batches: data.reweight needs all train rows at once", "state weights of rows: data.weight=COLUMN"
+        )
     if getattr(run.estimator, "devices", 1) > 1:
         raise ConfigError("data.batches: a network reads them in one process", "type: compute.devices=1")
     if imbalance_options(run).resample is not None:
