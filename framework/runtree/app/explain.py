@@ -139,7 +139,7 @@ def _class_codes(predictor: Predictor, rows: "pd.DataFrame", label: str | None) 
     return [names.index(label)] * len(rows)
 
 
-def trained_rows(record: RunRecord) -> Any:
+def trained_rows(record: RunRecord, table: Table) -> Any:
     """Return the positions of the rows that the model was fitted on, in the run's table."""
     import pandas as pd
 
@@ -147,7 +147,7 @@ def trained_rows(record: RunRecord) -> Any:
     rows = predictions["row"][predictions["part"] == "train"].to_numpy()
     if not len(rows):  # under cross-validation the train rows are those that the folds were scored on
         rows = predictions["row"][predictions["part"] != "test"].unique()
-    return rows
+    return table.find_rows(rows)[1]
 
 
 def _sample_background(record: RunRecord, table: Table, seed: int) -> "pd.DataFrame":
@@ -155,7 +155,7 @@ def _sample_background(record: RunRecord, table: Table, seed: int) -> "pd.DataFr
     import numpy as np
 
     # a permutation and not `choice`: fewer rows than BACKGROUND_ROWS are taken whole, in the same call
-    chosen = np.random.default_rng(seed).permutation(table.find_rows(trained_rows(record))[1])[:BACKGROUND_ROWS]
+    chosen = np.random.default_rng(seed).permutation(trained_rows(record, table))[:BACKGROUND_ROWS]
     return table.features.iloc[np.sort(chosen)].reset_index(drop=True)
 
 

@@ -155,7 +155,7 @@ def _rows_to_compare(app: App, request: ExportRequest, predictor: Predictor) -> 
             f"the table of the run, on which a model in ONNX is compared, cannot be read again: {reason}",
             f"compare on rows of a file: {command('export-model', request.record.id, '--onnx')} --rows FILE",
         )
-    places = trained_rows(request.record)
+    places = trained_rows(request.record, table)
     chosen = places if len(places) <= MAX_ROWS else np.sort(np.random.default_rng(0).permutation(places)[:MAX_ROWS])
     # by position, so that a table of ten million rows is not read as text and numbers first
     return predictor.select_columns(table.features.iloc[chosen]), {"source": "train", "all": len(places)}
