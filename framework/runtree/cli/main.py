@@ -51,6 +51,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "rerun": ("rerun", "Train a run again and compare the results."),
     "clean": ("clean", "List what can be removed from the output folder; --yes removes it."),
     "models": ("models", "Register models; approve, promote and roll back versions."),
+    "package": ("package", "Write an image of a registered model, and manifests for Kubernetes."),
+    "doctor": ("doctor", "Check what this machine lacks for training, serving and packaging."),
     "unseal": ("unseal", "Decrypt a file of predictions or of a registered model."),
     "data": ("data", "List the tables that runs have used, and their versions."),
     "zoo": ("zoo", "List pretrained weights; add those of a run."),

@@ -199,7 +199,7 @@ def describe_libraries(model: Any, without: Collection[str] = ()) -> dict[str, s
     last = last_step(model)
     modules = {base.__module__.partition(".")[0] for part in (model, last) for base in type(part).__mro__}
     # runtree's own networks derive from no class of torch, but hold its modules
-    modules |= {"torch"} if hasattr(last, "save_weights") else set()
+    modules |= {"torch"} if type(last).__module__.startswith("runtree.algorithms.torch") else set()
     names = sorted(DISTRIBUTIONS.get(name, name) for name in modules - {"runtree", *without})
     return {name: found for name in names if (found := _installed_version(name))}
 

@@ -1,0 +1,63 @@
+"""`runtree package`: the folder of which an image of a registered model is built, and what runs it on Kubernetes."""
+
+from pathlib import Path
+
+import click
+
+from runtree.cli.completion import complete_run
+from runtree.cli.format import format_bytes, labelled, list_names, next_steps, whole_number
+
+HELP = """Write the folder of which an image that serves a registered model is built, and manifests for Kubernetes.
+
+MODEL is models:/NAME@ALIAS or models:/NAME/NUMBER. The image holds that version, and serves no other.
+
+\b
+  runtree package models:/churn@champion -o image
+  runtree package models:/churn/3 -o image --image registry.example/churn:3 --namespace shop --replicas 3
+  docker build -t churn:3 image && docker run -p 127.0.0.1:8000:8000 -e RUNTREE_OPEN=true --read-only churn:3
+"""
+
+
+@click.command("package", help=HELP)
+@click.argument("model", shell_complete=complete_run)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder to write.")
+@click.option("--image", help="Its name.  [default: NAME:NUMBER]")
+@click.option("--namespace", default="default", show_default=True, help="Of the manifests.")
+@click.option("--replicas", default=2, show_default=True, type=whole_number(1), help="Copies of the service, at least.")
+@click.option(
+    "--storage", default=10, show_default=True, type=whole_number(1), help="GiB of the volume of predictions."
+)
+@click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
+def package_command(
+    model: str, output: Path, image: str | None, namespace: str, replicas: int, storage: int, trust: tuple[str, ...]
+) -> None:
+    from runtree.contract.errors import RequestError
+    from runtree.contract.model_version import SCHEME
+    from runtree.packaging.image import pack
+    from runtree.packaging.manifests import Cluster, object_name, write_manifests
+    from runtree.records.model_versions import find_version, registry_root
+
+    if not model.startswith(SCHEME):
+        raise RequestError(
+            f"{model}: only a registered model is packaged", f"type: runtree models register {model} NAME"
+        )
+    if namespace != object_name(namespace):
+        raise RequestError(f"--namespace {namespace}: is no name of a namespace", "lower-case letters, digits, hyphens")
+    version = find_version(registry_root(), model)
+    name = image or f"{object_name(version.name)}:{version.number}"
+    packed = pack(version, output, name, trust)
+    files = write_manifests(packed, Cluster(namespace, replicas, storage), output / "manifests")
+    click.echo(labelled("model", f"{version.reference}, {version.state}, {format_bytes(packed.model_bytes)}"))
+    if version.state != "approved":
+        click.echo(labelled("note", f"nobody has approved it: runtree models approve {version.name}/{version.number}"))
+    count = len(packed.lock.pins)
+    click.echo(labelled("packages", f"{count}, {format_bytes(packed.lock.bytes)} as installed here"))
+    if "torch" in packed.lock.pins:
+        click.echo(
+            labelled("torch", "CPU wheels are about 0.2 GB, those for GPUs some GB: the index decides, see below")
+        )
+    for note in packed.lock.notes:
+        click.echo(labelled("note", note))
+    click.echo(labelled("written", f"{output}: Dockerfile, requirements.txt, {list_names([f.name for f in files])}"))
+    cpu = "--build-arg PIP_EXTRA_INDEX_URL=URL-OF-CPU-WHEELS " if "torch" in packed.lock.pins else ""
+    click.echo(next_steps([f"docker build {cpu}-t {name} {output}", f"kubectl apply -f {output}/manifests"]))

@@ -1,0 +1,194 @@
+"""What runs an image on Kubernetes: Deployment, Service, scaling, network, jobs, and a service of KServe."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runtree.packaging.image import PORT, USER, WORK, Packed
+
+LEAST_MEMORY = 512 * 2**20  # of Python, scikit-learn and the service itself
+MODEL_FACTOR = 4  # what a loaded model takes, of its files
+SECONDS_TO_END = 45  # grace and drain of conf/serve/default.yaml, and some more
+READY, LIVE = "/v2/health/ready", "/v2/health/live"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where and how the image runs.
+
+    Attributes
+    ----------
+    replicas
+        The least number of copies; at most four times as many.
+    storage
+        GiB of the volume of predictions and results.
+    """
+
+    namespace: str = "default"
+    replicas: int = 2
+    storage: int = 10
+
+
+def write_manifests(packed: Packed, cluster: Cluster, folder: Path) -> list[Path]:
+    """Write a file for each kind and return the files."""
+    folder.mkdir(exist_ok=True)
+    written = []
+    for kind, content in manifests(packed, cluster):
+        file = folder / f"{kind}.yaml"
+        file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        written.append(file)
+    return written
+
+
+def manifests(packed: Packed, cluster: Cluster) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name of each file with its content."""
+    name = object_name(packed.version.name)
+    app = {"app.kubernetes.io/name": name}
+    labels = {**app, "app.kubernetes.io/version": str(packed.version.number), "app.kubernetes.io/managed-by": "runtree"}
+
+    def made(api: str, kind: str, own: str, **rest: Any) -> dict[str, Any]:
+        meta = {"name": own, "namespace": cluster.namespace, "labels": labels}
+        return {"apiVersion": api, "kind": kind, "metadata": meta, **rest}
+
+    hosts = [
+        name,
+        f"{name}.{cluster.namespace}",
+        f"{name}.{cluster.namespace}.svc",
+        f"{name}.{cluster.namespace}.svc.cluster.local",
+    ]
+    serving = _container(packed, [f"serve.access.hosts=[{','.join(hosts)}]"])
+    serving |= {
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "startupProbe": _probe(READY, failures=60),
+        "readinessProbe": _probe(READY, failures=2),
+        "livenessProbe": _probe(LIVE, failures=6),
+    }
+    pod = {**_pod(name, [serving]), "terminationGracePeriodSeconds": SECONDS_TO_END}
+    yield (
+        "deployment",
+        made(
+            "apps/v1",
+            "Deployment",
+            name,
+            spec={
+                "replicas": cluster.replicas,
+                "selector": {"matchLabels": app},
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+                "template": {"metadata": {"labels": labels}, "spec": pod},
+            },
+        ),
+    )
+    ports = [{"name": "http", "port": 80, "targetPort": "http"}]
+    yield "service", made("v1", "Service", name, spec={"selector": app, "ports": ports})
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+    scaling = {"scaleTargetRef": target, "minReplicas": cluster.replicas, "maxReplicas": 4 * cluster.replicas}
+    scaling["metrics"] = [{"type": "Resource", "resource": cpu}]
+    yield "autoscaler", made("autoscaling/v2", "HorizontalPodAutoscaler", name, spec=scaling)
+    budget = {"maxUnavailable": 1, "selector": {"matchLabels": app}}
+    yield "disruption-budget", made("policy/v1", "PodDisruptionBudget", name, spec=budget)
+    yield "network-policy", made("networking.k8s.io/v1", "NetworkPolicy", name, spec=_network(app))
+    size = {"requests": {"storage": f"{cluster.storage}Gi"}}
+    claim = {"accessModes": ["ReadWriteMany"], "resources": size}  # the copies write, and the watcher reads
+    yield "volume", made("v1", "PersistentVolumeClaim", f"{name}-data", spec=claim)
+    model = packed.version.reference
+    for job, schedule, words in (
+        ("monitor", "15 * * * *", ["monitor", model]),
+        ("predict", "0 3 * * *", ["predict", model, "rows", "-o", "scored"]),
+    ):
+        inner = _pod(name, [_container(packed, words)]) | {"restartPolicy": "Never"}
+        template = {
+            "template": {"metadata": {"labels": {**labels, "app.kubernetes.io/name": f"{name}-{job}"}}, "spec": inner}
+        }
+        spec = {
+            "schedule": schedule,
+            "concurrencyPolicy": "Forbid",
+            "jobTemplate": {"spec": {"backoffLimit": 1, **template}},
+        }
+        yield f"{job}-job", made("batch/v1", "CronJob", f"{name}-{job}", spec=spec)
+    served = {"containers": [{**serving, "name": "kserve-container"}]}
+    predictor = {"minReplicas": cluster.replicas, **_pod(name, []), **served}
+    inference = made("serving.kserve.io/v1beta1", "InferenceService", name, spec={"predictor": predictor})
+    yield "inference-service", inference
+
+
+def object_name(model: str) -> str:
+    """Return a name that Kubernetes takes: at most 50 letters, digits and hyphens, the first a letter."""
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in model.lower()).strip("-")
+    return (plain if plain[:1].isalpha() else f"model-{plain}").rstrip("-")[:50].rstrip("-")
+
+
+def _container(packed: Packed, words: Sequence[str]) -> dict[str, Any]:
+    memory = LEAST_MEMORY + MODEL_FACTOR * packed.model_bytes
+    return {
+        "name": "runtree",
+        "image": packed.image,
+        "args": list(words),
+        "env": [{"name": "RUNTREE_KEYS_FILE", "value": "/etc/runtree/keys.json"}],
+        "resources": {
+            "requests": {"cpu": "500m", "memory": _mebibytes(memory)},
+            "limits": {"memory": _mebibytes(2 * memory)},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "work", "mountPath": WORK},
+            {"name": "tmp", "mountPath": "/tmp"},
+            *({"name": "data", "mountPath": f"{WORK}/{part}", "subPath": part} for part in SHARED),
+            {"name": "keys", "mountPath": "/etc/runtree", "readOnly": True},
+        ],
+    }
+
+
+SHARED = ("predictions", "monitoring", "rows", "scored")  # folders of the volume that jobs and services share
+
+
+def _pod(name: str, containers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": list(containers),
+        "volumes": [
+            {"name": "work", "emptyDir": {}},
+            {"name": "tmp", "emptyDir": {}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": f"{name}-data"}},
+            # of `runtree serve keys add`; without it the service does not start on an address that others reach
+            {"name": "keys", "secret": {"secretName": f"{name}-keys", "optional": True}},
+        ],
+    }
+
+
+def _probe(path: str, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": 5,
+        "timeoutSeconds": 3,
+        "failureThreshold": failures,
+    }
+
+
+def _network(app: Mapping[str, str]) -> dict[str, Any]:
+    """Return who may talk to whom: the pods of the namespace to the service, and the service to name servers."""
+    names = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+    return {
+        "podSelector": {"matchLabels": dict(app)},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": PORT}]}],
+        "egress": [{"ports": names}],
+    }
+
+
+def _mebibytes(number: float) -> str:
+    return f"{-(-int(number) // 2**20)}Mi"
