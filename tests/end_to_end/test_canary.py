@@ -91,7 +91,7 @@ VERBS = [
     ("monitor", "{completed}", "--data", "t.csv", "--trust", "leaky.Leaky", "monitor.window.rows=30", "monitor.window.minimum=10"),
     ("evaluate", "{completed}", "t.csv", "--trust", "leaky.Leaky"), ("stop", "{sweep}"),
     ("models", "register", "{completed}", "canary"), ("models",), ("models", "show", "canary"), ("models", "history"),
-    ("package", "models:/canary/1", "-o", "image"), ("doctor",), ("doctor", "serve", "--port", "0", "--json"),
+    ("package", "models:/canary/1", "-o", "image"), ("load-test", "http://127.0.0.1:9", "--seconds", "1"), ("doctor",), ("doctor", "serve", "--port", "0", "--json"),
     ("export-model", "{completed}", "--onnx", "--trust", "leaky.Leaky"), ("retrain", "canary", "--data", "data.path=t.csv", "--trust", "leaky.Leaky"),
     ("data",), ("data", "versions"), ("zoo",), ("list", "algorithm"), ("describe", "algorithm=import"), ("plugins",),
     ("allow", "--help"), ("init", "project"), ("completion", "bash"),
