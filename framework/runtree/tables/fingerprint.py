@@ -126,17 +126,6 @@ def row_hashes(column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
     return hashes
 
 
-def hash_rows(frame: "pd.DataFrame") -> "np.ndarray[Any, Any]":
-    """Return a hash of each row, by which equal rows are found; it is kept nowhere."""
-    import numpy as np
-
-    rows = np.zeros(len(frame), dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for _, column in frame.items():
-            rows = _mix(rows, row_hashes(column))
-    return rows
-
-
 def _mix(rows: "np.ndarray[Any, Any]", hashes: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     import numpy as np
 
