@@ -172,7 +172,7 @@ def test_it_refuses_a_model_that_was_changed(built, volume):
             "import pathlib; p = pathlib.Path('/opt/runtree/registry/churn/versions/1/model/model.skops');"
             "b = bytearray(p.read_bytes()); b[len(b) // 2] ^= 1; p.write_bytes(b)"
         )
-        run("buildah", "run", *CHROOT, container, "--", "python", "-c", flips)
+        run("buildah", "run", *CHROOT, "--user", "0:0", container, "--", "python", "-c", flips)
         shutil.rmtree(volume / "registry")
         refused = subprocess.run(
             inside(container, volume, "python", f"{HOME}/entry.py", PORT=0, RUNTREE_OPEN="true"),
