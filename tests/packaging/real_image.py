@@ -86,12 +86,9 @@ def service(container, volume):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    said = (volume.parent / "said.txt").open("wb")
-    started = subprocess.Popen(
-        inside(container, volume, "python", f"{HOME}/entry.py", PORT=port, RUNTREE_OPEN="true"),
-        stdout=said,
-        stderr=said,
-    )
+    words = inside(container, volume, "python", f"{HOME}/entry.py", PORT=port, RUNTREE_OPEN="true")
+    with (volume.parent / "said.txt").open("wb") as said:
+        started = subprocess.Popen(words, stdout=said, stderr=said)
     address = f"http://127.0.0.1:{port}"
     end = time.monotonic() + WAIT
     while started.poll() is None and time.monotonic() < end:
