@@ -11,11 +11,12 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 
-import httpx
 import psutil
 import pytest
 
 pytest.importorskip("fastapi", reason="serving needs the extra serve")
+
+import httpx
 
 import runtree as rt
 from runtree.app.serve import ModelLoader, ServeRequest
