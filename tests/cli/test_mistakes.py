@@ -265,7 +265,7 @@ def test_a_missing_extra_is_named(runtree, folder, monkeypatch):
 
 
 def test_a_mistyped_verb_is_answered(runtree):
-    assert "did you mean: train?" in runtree("tran").err
+    assert "did you mean: train, retrain?" in runtree("tran").err
     assert "did you mean: runtree train seed=7\n" in runtree("seed=7").err
     assert runtree("tran").code == 2
 

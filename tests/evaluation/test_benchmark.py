@@ -125,8 +125,9 @@ def test_a_gate_that_cannot_be_computed_fails(runtree, folder, monkeypatch):
 def test_a_gate_changes_no_fingerprint(runtree, folder):
     for asked in ([], [bounds("test.f1 > 0")]):
         assert runtree("train", "algorithm=naive_bayes", *IRIS, *asked).code == 0
-    prints = {path.name.rpartition("-")[2] for path in folder.glob("outputs/*/*") if path.is_dir()}
-    assert len(prints) == 1
+    records = [json.loads(file.read_text()) for file in folder.glob("outputs/*/*/run.json")]
+    assert len(records) == 2
+    assert len({record["fingerprints"]["config"] for record in records}) == 1
 
 
 @pytest.mark.parametrize(("bound", "code"), [("test.accuracy > 0.5", 0), ("test.accuracy > 1", 3)])

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runtree.cli.completion import complete_run
-from runtree.cli.format import format_bytes, labelled, list_names, next_steps, whole_number
+from runtree.cli.format import command, format_bytes, labelled, list_names, next_steps, whole_number
 
 HELP = """Write the folder of which an image that serves a registered model is built, and manifests for Kubernetes.
 
@@ -38,9 +38,8 @@ def package_command(
     from runtree.records.model_versions import find_version, registry_root
 
     if not model.startswith(SCHEME):
-        raise RequestError(
-            f"{model}: only a registered model is packaged", f"type: runtree models register {model} NAME"
-        )
+        hint = f"type: {command('models', 'register', model, 'NAME')}"
+        raise RequestError(f"{model}: only a registered model is packaged", hint)
     if namespace != object_name(namespace):
         raise RequestError(f"--namespace {namespace}: is no name of a namespace", "lower-case letters, digits, hyphens")
     version = find_version(registry_root(), model)
@@ -49,13 +48,12 @@ def package_command(
     files = write_manifests(packed, Cluster(namespace, replicas, storage), output / "manifests")
     click.echo(labelled("model", f"{version.reference}, {version.state}, {format_bytes(packed.model_bytes)}"))
     if version.state != "approved":
-        click.echo(labelled("note", f"nobody has approved it: runtree models approve {version.name}/{version.number}"))
+        approve = command("models", "approve", f"{version.name}/{version.number}", "--reason", "…")
+        click.echo(labelled("note", f"nobody has approved it: {approve}"))
     count = len(packed.lock.pins)
     click.echo(labelled("packages", f"{count}, {format_bytes(packed.lock.bytes)} as installed here"))
     if "torch" in packed.lock.pins:
-        click.echo(
-            labelled("torch", "CPU wheels are about 0.2 GB, those for GPUs some GB: the index decides, see below")
-        )
+        click.echo(labelled("torch", "CPU wheels are about 0.2 GB, those for GPUs some GB: the index decides"))
     for note in packed.lock.notes:
         click.echo(labelled("note", note))
     click.echo(labelled("written", f"{output}: Dockerfile, requirements.txt, {list_names([f.name for f in files])}"))
