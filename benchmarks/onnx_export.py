@@ -27,7 +27,14 @@ from runtree.packaging.onnx_parity import make_feeds, make_session
 from runtree.records.find import find_run
 
 QUIET = [f"evaluator.{key}=none" for key in ("baselines", "explain", "diagnose")] + ["evaluator.report=false"]
-OTHER_ROWS = {"torch_cnn", "torch_sequence", "torch_module", "import"}  # of pictures, texts, or of the user's own
+OTHER_ROWS = {
+    "torch_cnn",
+    "torch_sequence",
+    "torch_module",
+    "import",
+    "command",
+    "container",
+}  # of pictures, texts, or of the user's own
 ROWS = 3_000
 
 

@@ -40,7 +40,10 @@ EXACT, SINGLE = 1e-6, 1e-4  # how well values add up; networks compute with sing
 def choices() -> Iterator[tuple[str, str]]:
     """Yield each algorithm with each kind of target that it serves."""
     for name, option in App().catalogue.groups["algorithm"].items():
-        target = option.read().get("_target_")
+        node = option.read()
+        if "???" in node.values():  # it names code of one's own
+            continue
+        target = node.get("_target_")
         tasks = list(target) if differs_by_task(target) else ["classification", "regression"]
         yield from ((name, case) for case in cases_of(tasks) if target is not None)
 
