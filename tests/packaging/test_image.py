@@ -192,6 +192,15 @@ def test_without_words_it_serves_its_model_on_all_addresses(started, tmp_path, m
     assert started("--trust", "my.Model")[-2:] == ["--trust", "my.Model"]
 
 
+def test_a_volume_with_the_version_of_an_earlier_image_gets_that_of_this_one(started, tmp_path):
+    earlier = tmp_path / "registry" / "churn" / "versions" / "0"
+    earlier.mkdir(parents=True)
+    started()
+    assert (tmp_path / "registry" / "churn" / "versions" / "1" / "manifest.json").is_file()
+    assert not earlier.exists()  # its log would not be that of this version
+    assert [path.name for path in (tmp_path / "registry").iterdir()] == ["churn"]
+
+
 def test_with_a_verb_it_does_that(started):
     assert started("monitor", "models:/churn/1") == ["runtree", "monitor", "models:/churn/1"]
 

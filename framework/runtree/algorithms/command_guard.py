@@ -1,4 +1,4 @@
-"""The parent of a command: ends it, and all that it has started, when whoever asked for it goes away.
+"""The parent of a command: ends it, and all that it has started, when the process that asked for it ends.
 
 Run as a script, with nothing but the standard library: ``python -I command_guard.py GRACE WORD …``. Its standard input
 is a pipe that the asking process holds open; that it closes, also because that process was killed, ends the command.

@@ -38,7 +38,7 @@ def run_command(
     grace: float,
     subject: str = "",
 ) -> None:
-    """Run a command to its end, or until one of the callbacks raises; then it is told to end, and killed after a grace.
+    """Run a command to its end, or until one of the callbacks raises; then it gets SIGTERM, and after a grace SIGKILL.
 
     Parameters
     ----------

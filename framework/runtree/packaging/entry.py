@@ -28,8 +28,12 @@ def main(words: list[str]) -> None:
     for folder in (HOME / "registry").iterdir():
         # a copy, as a registry follows no links; it is made aside, since several containers may share the volume
         copy = registry / folder.name
-        if not copy.exists():
+        versions = [path.name for path in (folder / "versions").iterdir()]
+        # a volume outlives its container, and may have the copy of an earlier image
+        if not all((copy / "versions" / name).is_dir() for name in versions):
             aside = Path(tempfile.mkdtemp(dir=registry, prefix="."))
+            if copy.exists():
+                copy.rename(aside / "earlier")
             shutil.copytree(folder, aside / folder.name)
             with contextlib.suppress(OSError):  # another one was first
                 (aside / folder.name).rename(copy)
