@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -217,6 +218,33 @@ def test_a_kill_between_parquet_and_the_removal_of_its_lines_logs_nothing_twice(
     log_of(tmp_path)
     assert len(rows(tmp_path)) == 2
     assert len(list(tmp_path.glob("*.jsonl"))) == 0
+
+
+def test_files_that_become_parquet_while_they_are_read_are_read_once(tmp_path):
+    is_over, labels = threading.Event(), tmp_path / "labels"
+
+    def roll():
+        for number in range(150):
+            line = {"request_id": str(number), "row": 0, "time": TIME}
+            for folder, more in ((tmp_path, {}), (labels, {"label": str(number)})):
+                segment = Segment(folder)
+                segment.receive()
+                segment.write([prediction_segments.dump_entry(line | more)])
+                segment.release()
+                prediction_segments.roll_left(folder, prediction_segments.write_parquet)
+        is_over.set()
+
+    thread = threading.Thread(target=roll)
+    thread.start()
+    read = LogCounts()
+    while not is_over.is_set():
+        before, read, found = read, count_log(tmp_path), rows(tmp_path)
+        assert before.received <= read.received == read.written <= len(found)
+        assert not (read.dropped or read.lost)
+        assert all(row["label"] == row["request_id"] for row in found[:-1])
+    thread.join()
+    assert count_log(tmp_path) == LogCounts(150, 150)
+    assert len(rows(tmp_path)) == 150
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from runtree.records.prediction_segments import (
     count_entries,
     open_parquet,
     read_segment,
+    segment_names,
     to_table,
 )
 from runtree.records.sealed import SealKey
@@ -187,11 +188,9 @@ def _sources(folder: Path, key: SealKey | None) -> Iterator[Any]:
 
 def _named_sources(folder: Path, key: SealKey | None) -> Iterator[tuple[str, Any]]:
     """Yield each segment: a table if it is still written to, else what pyarrow reads as Parquet."""
-    rolled = {file.stem for file in folder.glob(f"*{ROLLED}")}
-    names = sorted(rolled | {file.stem for file in folder.glob(f"*{LINES}")})
-    for name in names:
+    for name, is_rolled in segment_names(folder).items():
         try:
-            if name in rolled:
+            if is_rolled:
                 yield name, open_parquet(folder / f"{name}{ROLLED}", key)
             else:
                 yield name, to_table(read_segment(folder / f"{name}{LINES}", key).lines)

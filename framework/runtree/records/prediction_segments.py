@@ -319,18 +319,40 @@ def open_parquet(file: Path, key: SealKey | None = None) -> Any:
     return pa.BufferReader(b"".join(unsealed_chunks(file, file.stem, key)))
 
 
+def segment_names(folder: Path) -> dict[str, bool]:
+    """Return the name of each segment of a folder, in the order of their beginning, and whether it is rolled."""
+    # lines first: a segment that is rolled between the two looks is then in both, and not in neither
+    names = {file.stem for file in folder.glob(f"*{LINES}")}
+    rolled = {file.stem for file in folder.glob(f"*{ROLLED}")}
+    return {name: name in rolled for name in sorted(names | rolled)}
+
+
 def count_entries(folder: Path, key: SealKey | None = None) -> LogCounts:
     """Return the counts of all segments of a folder; of those that are written to, what is queued is not lost."""
+    total = LogCounts()
+    for name, is_rolled in segment_names(folder).items():
+        counts = None if is_rolled else _written_counts(folder / f"{name}{LINES}", key)
+        total += counts or _rolled_counts(folder / f"{name}{ROLLED}", key)
+    return total
+
+
+def _written_counts(file: Path, key: SealKey | None) -> LogCounts | None:
+    """Return the counts of a segment that is not rolled; None if it was in this moment."""
+    try:
+        with _claimed(file) as is_left:
+            counts = read_segment(file, key).counts
+    except FileNotFoundError:
+        return None
+    if file.with_suffix(ROLLED).exists():  # its counters may have been removed before they were read
+        return None
+    return counts if is_left else LogCounts(counts.received, counts.written, counts.dropped)
+
+
+def _rolled_counts(file: Path, key: SealKey | None) -> LogCounts:
     from pyarrow import parquet
 
-    total = LogCounts()
-    rolled = {file.stem for file in folder.glob(f"*{ROLLED}")}
-    for file in folder.glob(f"*{ROLLED}"):
+    try:
         metadata = parquet.read_schema(open_parquet(file, key)).metadata or {}
-        total += LogCounts(**json.loads(metadata.get(METADATA, b"{}")))
-    for file in folder.glob(f"*{LINES}"):
-        if file.stem not in rolled:
-            with _claimed(file) as is_left:
-                counts = read_segment(file, key).counts
-                total += counts if is_left else LogCounts(counts.received, counts.written, counts.dropped)
-    return total
+    except FileNotFoundError:  # its lines went into a database
+        return LogCounts()
+    return LogCounts(**json.loads(metadata.get(METADATA, b"{}")))
