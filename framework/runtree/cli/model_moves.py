@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runtree.cli.format import command, next_steps, trust_option
-from runtree.cli.model_options import by_option, find_registered, open_registry, reason_option, registry_option
+from runtree.cli.model_options import Act, act_options
 from runtree.cli.model_tables import print_gate
 
 if TYPE_CHECKING:
@@ -16,24 +16,18 @@ if TYPE_CHECKING:
 
 @click.command("approve")
 @click.argument("version")
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def approve_version(context: click.Context, version: str, by: str | None, reason: str, registry: str | None) -> None:
+@act_options
+def approve_version(act: Act, version: str) -> None:
     """Approve VERSION (NAME/NUMBER), which a protected alias needs."""
-    _decide(context, registry, version, "approve", by, reason)
+    _decide(act, version, "approve")
 
 
 @click.command("reject")
 @click.argument("version")
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def reject_version(context: click.Context, version: str, by: str | None, reason: str, registry: str | None) -> None:
+@act_options
+def reject_version(act: Act, version: str) -> None:
     """Reject VERSION (NAME/NUMBER): no protected alias may move to it."""
-    _decide(context, registry, version, "reject", by, reason)
+    _decide(act, version, "reject")
 
 
 @click.command("promote")
@@ -41,30 +35,18 @@ def reject_version(context: click.Context, version: str, by: str | None, reason:
 @click.argument("alias")
 @click.option("--data", "file", metavar="FILE", help="Labelled rows on which both versions are scored.")
 @trust_option()
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def promote_version(
-    context: click.Context,
-    version: str,
-    alias: str,
-    file: str | None,
-    trust: tuple[str, ...],
-    by: str | None,
-    reason: str,
-    registry: str | None,
-) -> None:
+@act_options
+def promote_version(act: Act, version: str, alias: str, file: str | None, trust: tuple[str, ...]) -> None:
     """Let ALIAS mean VERSION (NAME@NUMBER); a protected alias, such as champion, needs an approval and the gate."""
     from runtree.config.allowlist import add_import_folder
     from runtree.records.model_versions import parse_reference
 
     name, word = parse_reference(version)
     add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
-    scored = _score(find_registered(context, registry, name), word, alias, file, trust) if file is not None else None
-    moved = open_registry(context, registry, by).move_alias(name, word, alias, reason, scored, trust)
+    scored = _score(act.find(name), word, alias, file, trust) if file is not None else None
+    moved = act.open().move_alias(name, word, alias, act.reason, scored, trust)
     click.echo(f"{alias} of {name} is now version {moved.number}")
-    print_gate(find_registered(context, registry, name), moved.number, alias)
+    print_gate(act.find(name), moved.number, alias)
     click.echo(
         next_steps([command("predict", f"models:/{name}@{alias}", "ROWS.csv"), command("models", "history", name)])
     )
@@ -73,32 +55,20 @@ def promote_version(
 @click.command("rollback")
 @click.argument("name")
 @click.argument("alias")
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def roll_back_alias(
-    context: click.Context, name: str, alias: str, by: str | None, reason: str, registry: str | None
-) -> None:
+@act_options
+def roll_back_alias(act: Act, name: str, alias: str) -> None:
     """Let ALIAS of NAME mean the version again that it meant before."""
-
-    moved = open_registry(context, registry, by).roll_back(name, alias, reason)
+    moved = act.open().roll_back(name, alias, act.reason)
     click.echo(f"{alias} of {name} is version {moved.number} again")
 
 
 @click.command("unset")
 @click.argument("name")
 @click.argument("alias")
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def unset_alias(
-    context: click.Context, name: str, alias: str, by: str | None, reason: str, registry: str | None
-) -> None:
+@act_options
+def unset_alias(act: Act, name: str, alias: str) -> None:
     """Remove ALIAS of NAME."""
-
-    open_registry(context, registry, by).remove_alias(name, alias, reason)
+    act.open().remove_alias(name, alias, act.reason)
     click.echo(f"{name} has no {alias} any more")
 
 
@@ -117,11 +87,11 @@ def _score(
     return score_versions(App(), model.version(word), model.version(alias), file, trust)
 
 
-def _decide(context: click.Context, registry: str | None, word: str, act: str, by: str | None, reason: str) -> None:
+def _decide(act: Act, word: str, decision: str) -> None:
     from runtree.records.model_versions import parse_reference
 
     name, number = parse_reference(word)
-    version = open_registry(context, registry, by).decide(name, number, act, reason)
+    version = act.open().decide(name, number, decision, act.reason)
     click.echo(f"{version.reference} is {version.state}")
-    if act == "approve":
+    if decision == "approve":
         click.echo(next_steps([command("models", "promote", f"{name}@{version.number}", "champion")]))

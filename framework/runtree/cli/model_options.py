@@ -1,6 +1,8 @@
 """Options of the commands that act on the registry: where it is, who acts, and why."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +50,7 @@ def find_registry(context: click.Context, registry: str | None) -> Path:
 
 
 def open_registry(context: click.Context, registry: str | None, by: str | None) -> "Registry":
-    """Return the registry as whoever acts changes it."""
+    """Return the registry, open for changes by a person."""
     from runtree.plugins import installed_plugins
     from runtree.registry.store import Registry, user_name
 
@@ -60,3 +62,35 @@ def find_registered(context: click.Context, registry: str | None, name: str) -> 
     from runtree.records.model_versions import find_model
 
     return find_model(find_registry(context, registry), name)
+
+
+@dataclass(frozen=True)
+class Act:
+    """A change of the registry: of which one, by whom, and why."""
+
+    context: click.Context
+    folder: str | None
+    by: str | None
+    reason: str
+
+    def open(self) -> "Registry":
+        """Return the registry, open for changes by this person."""
+        return open_registry(self.context, self.folder, self.by)
+
+    def find(self, name: str) -> "RegisteredModel":
+        """Return a registered model as it is now."""
+        return find_registered(self.context, self.folder, name)
+
+
+def act_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options `--by`, `--reason` and `--registry`, which it receives as its first argument."""
+
+    @wraps(function)
+    def call(context: click.Context, /, *values: Any, **options: Any) -> Any:
+        folder, by, reason = (options.pop(name) for name in ("registry", "by", "reason"))
+        return function(Act(context, folder, by, reason), *values, **options)
+
+    command: Callable[..., Any] = click.pass_context(call)
+    for option in (registry_option(), reason_option(), by_option()):  # the last one is listed first
+        command = option(command)
+    return command

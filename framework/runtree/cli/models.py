@@ -24,11 +24,12 @@ from runtree.cli.model_moves import (
     unset_alias,
 )
 from runtree.cli.model_options import (
+    Act,
+    act_options,
     by_option,
     find_registered,
     find_registry,
     open_registry,
-    reason_option,
     registry_option,
 )
 from runtree.cli.model_reviews import override_command, review_command
@@ -89,30 +90,17 @@ for subcommand in (
 @click.argument("run", shell_complete=complete_run)
 @click.argument("name")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of the version. Repeatable.")
-@by_option()
-@reason_option()
 @encrypt_option("Encrypt the model and its predictions")
-@registry_option()
 @outputs_option()
-@click.pass_context
-def register_model(
-    context: click.Context,
-    run: str,
-    name: str,
-    tags: tuple[str, ...],
-    by: str | None,
-    reason: str,
-    encrypt: str | None,
-    registry: str | None,
-    outputs: str,
-) -> None:
+@act_options
+def register_model(act: Act, run: str, name: str, tags: tuple[str, ...], encrypt: str | None, outputs: str) -> None:
     """Copy the model of RUN into the registry as the next version of NAME, with its lineage and a model card."""
     from runtree.records.find import find_run
     from runtree.records.sealed import named_key
 
     record = find_run(Path(outputs), run, needs="model")
     key = named_key(encrypt, "--encrypt") if encrypt else None
-    version = open_registry(context, registry, by).register(name, record, _tags(tags), reason, key)
+    version = act.open().register(name, record, _tags(tags), act.reason, key)
     click.echo(f"registered run {record.id} as {version.reference}")
     for missed in record.missed:
         click.echo(wrapped("warning", f"it failed a gate of its run: {missed}"))
@@ -169,13 +157,8 @@ def tag_version(
 @models_command.command("policy")
 @click.argument("name")
 @click.argument("changes", nargs=-1, metavar="[KEY=VALUE]...")
-@by_option()
-@reason_option()
-@registry_option()
-@click.pass_context
-def change_policy(
-    context: click.Context, name: str, changes: tuple[str, ...], by: str | None, reason: str, registry: str | None
-) -> None:
+@act_options
+def change_policy(act: Act, name: str, changes: tuple[str, ...]) -> None:
     """Show or change what a version of NAME must meet before a protected alias moves to it.
 
     \b
@@ -185,10 +168,9 @@ def change_policy(
     \b
       runtree models policy churn 'require=["test.f1 >= 0.9","change.low > 0"]' approvers=[anna,ben]
     """
-
     if changes:
-        open_registry(context, registry, by).set_policy(name, _policy_changes(changes), reason)
-    policy = find_registered(context, registry, name).policy
+        act.open().set_policy(name, _policy_changes(changes), act.reason)
+    policy = act.find(name).policy
     for key in ("protected", "require", "approvers"):
         click.echo(labelled(key, ", ".join(getattr(policy, key)) or "none", LABEL_WIDTH))
 
