@@ -18,7 +18,8 @@ from runtree.contract.files import (
     open_regular,
     read_regular,
 )
-from runtree.records.layout import SweepFolder, make_run_folder, read_description, sweep_folders
+from runtree.records.folder_claims import make_run_folder
+from runtree.records.layout import SweepFolder, read_description, sweep_folders
 from runtree.records.ledger import Ledger, read_ledger
 from runtree.records.reader import RunReader, read_json, read_lines
 from runtree.records.record import read_record_file

@@ -276,7 +276,7 @@ def test_a_second_driver_is_refused_naming_the_first_and_a_killed_one_holds_noth
 
 
 SAME_SECOND = (
-    "import runtree.records.layout as f; f.folder_time = lambda: '20260101-000000'\n"
+    "import runtree.records.folder_claims as f; f.folder_time = lambda: '20260101-000000'\n"
     "from runtree.cli.main import main; main()"
 )
 

@@ -8,7 +8,8 @@ import pytest
 
 from runtree.contract.errors import RequestError
 from runtree.records import locks
-from runtree.records.layout import RunFolder, SweepFolder, make_run_folder, make_sweep_folder, use_run_folder
+from runtree.records.folder_claims import make_run_folder, make_sweep_folder, use_run_folder
+from runtree.records.layout import RunFolder, SweepFolder
 from runtree.records.test_access import record_access
 
 WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)

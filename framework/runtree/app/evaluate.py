@@ -32,7 +32,8 @@ from runtree.lifecycle.labelled_rows import (
 )
 from runtree.lifecycle.predict import Predictor, batches
 from runtree.lifecycle.table_options import TABLE_KEYS, table_options
-from runtree.records.layout import EvaluationFolder, RunFolder, folder_time, make_unique_folder, timestamp
+from runtree.records.folder_claims import folder_time, make_unique_folder
+from runtree.records.layout import EvaluationFolder, RunFolder, timestamp
 from runtree.records.model_versions import registered_in
 from runtree.records.reader import RunReader
 from runtree.records.sealed import plain_source

@@ -11,7 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 from runtree.contract.commands import command
 from runtree.contract.errors import DataError, MissingError, RequestError, first_line
 from runtree.packaging.load_client import LoadPlan, send_load
-from runtree.records.layout import LoadFolder, folder_time, make_unique_folder, not_writable_error, timestamp
+from runtree.records.folder_claims import folder_time, make_unique_folder
+from runtree.records.layout import LoadFolder, not_writable_error, timestamp
 from runtree.records.plot_writer import write_plot
 from runtree.records.writer import write_json
 from runtree.serving.access import is_loopback

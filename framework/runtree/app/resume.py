@@ -20,7 +20,8 @@ from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
 from runtree.records.commands import outputs_of, run_name
 from runtree.records.find import find_run
-from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts
+from runtree.records.folder_claims import drop_artifacts
+from runtree.records.layout import RunFolder, SweepFolder
 from runtree.sweeps.function_space import SpaceFunction
 from runtree.sweeps.identity import MAY_CHANGE_ON_RESUME, read_request
 from runtree.training.checkpoints import retarget_checkpoints

@@ -33,7 +33,8 @@ from runtree.contract.types import RunRecord
 from runtree.lifecycle.load import load
 from runtree.monitoring.triggers import MODES, POLICIES
 from runtree.records.commands import is_of_sweep, outputs_of, sweep_verb
-from runtree.records.layout import RunFolder, SweepFolder, find_sweep, make_sweep_folder, read_description, timestamp
+from runtree.records.folder_claims import make_sweep_folder
+from runtree.records.layout import RunFolder, SweepFolder, find_sweep, read_description, timestamp
 from runtree.records.model_versions import RegisteredModel, find_model
 from runtree.records.reader import read_json
 from runtree.records.record import read_record

@@ -242,7 +242,7 @@ class SweepWorker:
     def finalize(self, request: FinalizeRequest, channel: Channel) -> AttemptResult | None:
         """Score the test part and save the model of a run that is in memory, or run it again where `refit` says how."""
         from runtree.lifecycle.execute import finalize_later
-        from runtree.records.layout import drop_artifacts
+        from runtree.records.folder_claims import drop_artifacts
 
         if request.number in self.best_candidates:
             run, record, objectives = self.best_candidates.pop(request.number)

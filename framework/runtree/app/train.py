@@ -220,7 +220,7 @@ def placed_run(composed: "DictConfig", task: HydraTask) -> Iterator[None]:
 
 
 def _new_folder(frozen: "FrozenConfig") -> OpenFolder:
-    from runtree.records.layout import make_run_folder
+    from runtree.records.folder_claims import make_run_folder
 
     parent = Path(frozen.config["outputs"]) / str(frozen.config["experiment"]["name"])
     return partial(make_run_folder, parent, frozen.fingerprint)
@@ -253,7 +253,8 @@ def run_job(config: "DictConfig", task: HydraTask) -> Any:
     from runtree.lifecycle.cache import SINGLE_RUN_BYTES, RunCache
     from runtree.lifecycle.execute import ExecutionRequest, execute
     from runtree.lifecycle.outcome import objective_entry
-    from runtree.records.layout import RunFolder, SweepFolder, join_folders, use_run_folder
+    from runtree.records.folder_claims import join_folders, use_run_folder
+    from runtree.records.layout import RunFolder, SweepFolder
     from runtree.training.active_run import RunOptions
 
     hydra, result, callbacks = HydraConfig.get(), task.result, task.callbacks
@@ -385,7 +386,7 @@ def _sweep_folder(composed: "DictConfig") -> Path:
     from omegaconf import OmegaConf
 
     from runtree.config.freeze import check_root
-    from runtree.records.layout import make_sweep_folder, use_sweep_folder
+    from runtree.records.folder_claims import make_sweep_folder, use_sweep_folder
 
     if OmegaConf.is_missing(composed.hydra.sweep, "dir") or composed.hydra.sweep.dir != ".":
         return use_sweep_folder(Path(str(composed.hydra.sweep.dir)))

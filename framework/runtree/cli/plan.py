@@ -228,7 +228,7 @@ def forecast_cost(
 
 def _measure(read_records: "Sequence[RunRecord]") -> AlgorithmCost:
     from runtree.records.cleanup import disk_usage
-    from runtree.records.layout import ARTIFACT_FOLDERS
+    from runtree.records.folder_claims import ARTIFACT_FOLDERS
 
     sizes: dict[bool, list[int]] = {True: [], False: []}
     for record in sorted(read_records, key=lambda record: record.started)[-MAX_MEASURED_FOLDERS:]:

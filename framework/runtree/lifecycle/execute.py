@@ -26,7 +26,8 @@ from runtree.lifecycle.score import score
 from runtree.lifecycle.stages import FIT, SAVE, choose_stages, run_stage, write_data_summary
 from runtree.lifecycle.trackers import WithTrackers, with_trackers
 from runtree.records.environment import environment
-from runtree.records.layout import FolderState, RunFolder, discard_folder, folder_state, release_folder
+from runtree.records.folder_claims import FolderState, discard_folder, folder_state, release_folder
+from runtree.records.layout import RunFolder
 from runtree.records.manifest import write_manifest
 from runtree.records.record import write_record
 from runtree.records.run_log import log_to_file

@@ -7,7 +7,8 @@ from typing import Any
 
 from runtree.contract.errors import NotFoundError, RuntreeError, first_line
 from runtree.contract.files import read_regular
-from runtree.records.layout import RunFolder, SweepFolder, drop_artifacts, read_description, timestamp
+from runtree.records.folder_claims import drop_artifacts
+from runtree.records.layout import RunFolder, SweepFolder, read_description, timestamp
 from runtree.records.record import read_record
 from runtree.records.writer import write_json, write_text
 from runtree.reports.render import write_sweep_report
