@@ -7,14 +7,12 @@ nothing any more. One that fails in a moment is named once, and one that fails i
 
 import logging
 import os
-import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points, version
-from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -22,20 +20,17 @@ import pluggy
 from runtree import builtin
 from runtree.config.plugin_options import option_types, options_by_plugin
 from runtree.contract import hookspecs
-from runtree.contract.alerting import AlertChannel
-from runtree.contract.detection import Detector
 from runtree.contract.errors import (
-    MissingError,
     RequestError,
-    RunFailedError,
     RuntreeError,
     describe_error,
     raise_if_ours,
     unknown,
 )
 from runtree.contract.faults import warn_of_fault
-from runtree.contract.run import Stage, lent_arguments
-from runtree.contract.types import AlgorithmOption, Command, Metric, PluginIdentity, Tracker
+from runtree.contract.hook_guard import CONTRIBUTION_TYPES, HookGuard
+from runtree.contract.run import lent_arguments
+from runtree.contract.types import AlgorithmOption, PluginIdentity
 from runtree.contract.validation import check_name, taken_name
 from runtree.records.plugin_identity import identify
 
@@ -44,56 +39,6 @@ log = logging.getLogger(__name__)
 ENTRY_POINT_GROUP = hookspecs.PROJECT
 BLOCK_VARIABLE = "RUNTREE_BLOCK"  # names of plugins to leave out, comma-separated
 BUILTIN = "runtree"
-CONTRIBUTION_TYPES: Mapping[str, type] = {
-    "config_paths": str,
-    "register_algorithms": AlgorithmOption,
-    "register_stages": Stage,
-    "register_metrics": Metric,
-    "register_commands": Command,
-    "register_trackers": Tracker,
-    "register_detectors": Detector,
-    "register_alerts": AlertChannel,
-    "trusted_types": str,
-    "environment_facts": tuple,
-}
-
-
-class Given(list[Any]):
-    """What one plugin returned from a contribution hook."""
-
-    def __init__(self, plugin: str, items: Iterable[Any]) -> None:
-        super().__init__(items)
-        self.plugin = plugin
-
-
-@dataclass
-class Decision:
-    """A call of a decision hook that is under way: its arguments, and the plugins that failed in it."""
-
-    hook: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    faults: list[MissingError] = field(default_factory=list)
-
-    def check(self, answer: Any) -> None:
-        """Refuse an answer that is no answer to this hook."""
-        if answer is None:
-            return
-        if self.hook == "load_model":
-            if not callable(getattr(answer, "predict", None)):
-                raise TypeError(f"it returned {answer!r:.80}, which has no method `predict`")
-            return
-        if not isinstance(answer, str) or not answer:
-            wanted = "the name of a format" if self.hook == "save_model" else "a reason"
-            raise TypeError(f"it returned {answer!r:.80} instead of {wanted}")
-        if self.hook == "save_model" and not any(self.arguments["folder"].iterdir()):
-            raise ValueError(f"it returned the format '{answer}', but wrote no file")
-
-    def undo(self) -> None:
-        """Remove what a failed `save_model` has written: the next plugin expects an empty folder."""
-        if self.hook == "save_model":
-            folder: Path = self.arguments["folder"]
-            for place in folder.iterdir():
-                shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
 
 
 @dataclass
@@ -121,8 +66,7 @@ class Plugins:
     extra: tuple[tuple[str, object], ...] = ()
 
     def __post_init__(self) -> None:
-        self._decision = Decision()
-        self._warned: set[tuple[str, str]] = set()
+        self._guard = HookGuard(self.leave_out, log)
         self.taken: list[tuple[str, str]] = []  # (plugin, contribution) pairs with a name that is runtree's
 
     @property
@@ -164,7 +108,7 @@ class Plugins:
         A plugin that fails, or whose answer is none, is passed over with a warning; if nobody else answers, it is an
         error with the plugin's name. A RuntreeError was raised on purpose and ends the search.
         """
-        decision = self._decision = Decision(name, arguments)
+        decision = self._guard.begin(name, arguments)
         try:
             result = getattr(self.manager.hook, name)(**arguments)
         except RuntreeError as error:
@@ -221,7 +165,7 @@ class Plugins:
             for implementation in caller.get_hookimpls():
                 if implementation.plugin is plugin:
                     # the function alone is replaced: pluggy has read its arguments by now, and calls it as it is
-                    guard = self._guard_wrapper if _is_wrapper(implementation) else self._guard
+                    guard = self._guard.wrapper if _is_wrapper(implementation) else self._guard.function
                     setattr(implementation, "function", guard(caller.name, name, implementation.function))  # noqa: B010
 
     def leave_out(self, plugin: str, why: str) -> None:
@@ -234,108 +178,9 @@ class Plugins:
         self.broken[plugin] = why
         warn_of_fault(log, f"plugin {plugin} is left out: {why}")
 
-    def _guard(self, hook: str, plugin: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **named: Any) -> Any:
-            try:
-                return self._check_answer(hook, plugin, function(*arguments, **named))
-            except BaseException as error:
-                answer = self._take_fault(hook, plugin, error)
-                if hook == self._decision.hook:
-                    self._decision.undo()
-                return answer
-
-        return call
-
-    def _guard_wrapper(self, hook: str, plugin: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Guard a wrapper: where it fails, the outcome of what it wraps stays as it is."""
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            try:
-                wrapper = function(*arguments, **named)
-                next(wrapper)
-            except BaseException as error:  # StopIteration, too: it does not yield
-                self._take_fault(hook, plugin, error)
-                return (yield)
-            inner: BaseException | None = None
-            outcome: Any = None
-            try:
-                outcome = yield
-            except BaseException as error:  # of runtree's own hooks: those of plugins are within a guard
-                inner = error
-            try:
-                wrapper.send(outcome) if inner is None else wrapper.throw(inner)
-            except StopIteration as done:
-                try:
-                    return self._check_outcome(hook, plugin, done.value)
-                except BaseException as error:
-                    self._take_fault(hook, plugin, error)
-            except BaseException as error:
-                if error is inner:
-                    raise
-                self._take_fault(hook, plugin, error)
-            else:
-                self._take_fault(hook, plugin, RuntimeError("a wrapper must yield once"))
-            if inner is not None:
-                raise inner
-            return outcome
-
-        return call
-
-    def _check_answer(self, hook: str, plugin: str, answer: Any) -> Any:
-        if hook == self._decision.hook:
-            self._decision.check(answer)
-        if hook not in CONTRIBUTION_TYPES:
-            return answer
-        return Given(plugin, _check_items(answer, CONTRIBUTION_TYPES[hook]))
-
-    def _check_outcome(self, hook: str, plugin: str, outcome: Any) -> Any:
-        """Check what a wrapper returns: of a contribution hook the list of what all plugins returned."""
-        if hook not in CONTRIBUTION_TYPES:
-            return self._check_answer(hook, plugin, outcome)
-        if outcome is None:  # of an old wrapper, which returns nothing
-            return None
-        # what it has put in itself is its own
-        owners = [(items.plugin if isinstance(items, Given) else plugin, items) for items in outcome]
-        return [Given(owner, _check_items(items, CONTRIBUTION_TYPES[hook])) for owner, items in owners]
-
-    def _take_fault(self, hook: str, plugin: str, error: BaseException) -> Any:
-        """Deal with what a plugin raised, and return what stands for its answer."""
-        raise_if_ours(error)
-        if hook in CONTRIBUTION_TYPES:
-            self.leave_out(plugin, f"{hook}: {describe_error(error)}")
-            return Given(plugin, ())
-        if hook == self._decision.hook:
-            if isinstance(error, RuntreeError):
-                raise error
-            if plugin == BUILTIN:  # not a plugin: what it was given is at fault
-                raise RunFailedError(f"{hook}: {describe_error(error)}") from error
-            fault = MissingError(
-                f"plugin '{plugin}' failed in {hook}: {describe_error(error)}",
-                f"leave it out with: runtree --block {plugin} …",
-            )
-            fault.__cause__ = error
-            self._decision.faults.append(fault)
-            return None
-        # once: a moment may come thousands of times in a run
-        if (plugin, hook) not in self._warned:
-            self._warned.add((plugin, hook))
-            warn_of_fault(log, f"plugin {plugin} failed in {hook}: {describe_error(error)}")
-        return None
-
 
 def _is_wrapper(implementation: pluggy.HookImpl) -> bool:
     return bool(implementation.wrapper or implementation.hookwrapper)
-
-
-def _check_items(returned: Any, kind: type) -> list[Any]:
-    if isinstance(returned, str):  # a text is iterable, letter by letter
-        raise TypeError(f"expected a list, got the text {returned!r}")
-    # a generator is consumed here, so that its exceptions count as the plugin's
-    items = list(returned.items()) if isinstance(returned, Mapping) else list(returned or ())
-    for item in items:
-        if not isinstance(item, kind):
-            raise TypeError(f"expected items of the type {kind.__name__}, got {item!r}")
-    return items
 
 
 def _refuse_unknown_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
