@@ -211,7 +211,7 @@ def _sweep(
     if result.folder is None or driver is None:
         raise RequestError("rt.tune: needs runtree's own sweeper", "type: hydra/sweeper=runtree")
     sweep = RecordedSweep(result.folder, tuple(trust))
-    if driver.signals > 1:  # whoever asks twice means the program or the cell that is at work, too
+    if driver.signals > 1:  # a second interrupt is meant for the program or the cell that is at work, too
         raise KeyboardInterrupt(f"the sweep was stopped; to go on: rt.resume('{result.folder}')")
     failed = [run for run in driver.state.runs.values() if run.state == "failed"]
     if failed and not driver.state.completed() and driver.stop_cause is None:

@@ -231,7 +231,7 @@ class RecordedSweep:
         with undisturbed():
             figure: Figure = history(data, 0)[0]
             pyplot.close(figure)  # a notebook would show it a second time
-        vars(figure)["_repr_png_"] = partial(_png, figure)  # for a notebook that has not been told to show figures
+        vars(figure)["_repr_png_"] = partial(_png, figure)  # for a notebook that is not set up to show figures
         return figure
 
     def report(self) -> Path:

@@ -110,7 +110,7 @@ class App:
         """Return Hydra over the config folders and those that the flags name."""
         from runtree.config.hydra_engine import HydraEngine
 
-        self.catalogue.groups  # noqa: B018  names that are taken are told before anything else
+        self.catalogue.groups  # noqa: B018  names that are taken are reported before anything else
         config_dir = existing_folder(flags.config_dir)
         config_path = existing_folder(flags.config_path, "--config-path")
         name = flags.config_name or "config"

@@ -65,7 +65,7 @@ class SweepWorker:
 
     Attributes
     ----------
-    told
+    reported
         Faults of plugins that the driver knows of.
     best_candidates
         Runs whose fitted model is kept in memory, by number: at the end of the sweep one of them may be the best, and
@@ -78,15 +78,15 @@ class SweepWorker:
         self.hooks = app.plugins
         self.trust = app.allow_list(typed)
         self.cache = RunCache()
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
         self.best_candidates: dict[int, tuple[ActiveRun, RunRecord, tuple[float, ...]]] = {}
 
     def __call__(self, payload: Any, channel: Channel) -> Any:
         """Handle a request. An error that the user can mend is returned; one that is raised ends the worker."""
         with collected_faults() as faults:
             result = self._handle(payload, channel)
-        new = tuple(text for text in dict.fromkeys(faults) if text not in self.told)
-        self.told.update(new)
+        new = tuple(text for text in dict.fromkeys(faults) if text not in self.reported)
+        self.reported.update(new)
         if isinstance(result, PreflightResult):
             return replace(result, notes=(*result.notes, *new))
         return replace(result, warnings=new) if isinstance(result, AttemptResult) else result

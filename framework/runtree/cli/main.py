@@ -330,8 +330,8 @@ def _run_verb(arguments: list[str] | None) -> int:
     # raise what is no Exception
     except BaseException as error:
         owner = _owner_of_verb(sys.argv[1:] if arguments is None else arguments)
-        told = f"{owner} failed: {describe_error(error)}\n  for the traceback: runtree --traceback …"
-        _print_error(told if owner else _describe_fault(error), error)
+        text = f"{owner} failed: {describe_error(error)}\n  for the traceback: runtree --traceback …"
+        _print_error(text if owner else _describe_fault(error), error)
         return 1
 
 
@@ -347,8 +347,8 @@ def _owner_of_verb(arguments: list[str]) -> str:
 def _blocked_hint(error: RuntreeError) -> list[str]:
     """Return a hint where what is unknown may belong to a plugin that is left out: it cannot be asked."""
     blocked = os.environ.get("RUNTREE_BLOCK", "")
-    told = blocked and "unknown" in error.message
-    return [f"plugins left out by --block or RUNTREE_BLOCK: {blocked}"] if told else []
+    is_about_names = blocked and "unknown" in error.message
+    return [f"plugins left out by --block or RUNTREE_BLOCK: {blocked}"] if is_about_names else []
 
 
 def _named(error: BaseException) -> BaseException:

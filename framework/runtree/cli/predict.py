@@ -142,8 +142,8 @@ def _predict_each(
     try:
         for found in predict_folder(source, target, predict, tuple(FileOptions().suffixes), every):
             count, failed = count + 1, failed + bool(found.error)
-            told = found.error.splitlines()[0] if found.error else pluralize(found.rows, "row")
-            click.echo(f"{printable(found.name)}: {printable(told)}", err=bool(found.error))
+            result = found.error.splitlines()[0] if found.error else pluralize(found.rows, "row")
+            click.echo(f"{printable(found.name)}: {printable(result)}", err=bool(found.error))
     except KeyboardInterrupt:
         if every is None:
             raise

@@ -149,5 +149,5 @@ def construct(node: Any, trust: TargetResolver, path: str) -> Any:
     except BaseException as error:
         raise_if_ours(error)
         # what a constructor refuses, it says in words; of other exceptions the text alone means nothing
-        told = str(error) if isinstance(error, (ValueError, TypeError)) else describe_error(error)
-        raise ConfigError(f"{path}: {told}") from error
+        message = str(error) if isinstance(error, (ValueError, TypeError)) else describe_error(error)
+        raise ConfigError(f"{path}: {message}") from error

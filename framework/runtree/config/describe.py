@@ -112,7 +112,7 @@ def describe(catalogue: Catalogue, option: Option, allow_list: AllowList) -> Des
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    """Return a value if it is a mapping; a file may hold anything, and whoever uses the option says so."""
+    """Return a value if it is a mapping; a file may hold anything, which is refused where the option is used."""
     return value if isinstance(value, Mapping) else {}
 
 

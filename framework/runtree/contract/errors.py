@@ -106,7 +106,7 @@ class UnknownKeyError(ConfigError):
         return type(self), (self.key, *self.known)
 
 
-# ValueError: what scikit-learn's contract, and whoever uses an estimator of runtree outside of it, expects of bad data
+# ValueError: scikit-learn's contract, and code that uses an estimator of runtree outside of it, expect it of bad data
 class DataError(RequestError, ValueError):
     """The data does not fit the request."""
 

@@ -1,4 +1,4 @@
-"""Errors of the disk and of the system's limits: told with the path, what is wrong, and what helps."""
+"""Errors of the disk and of the system's limits: each names the path, what is wrong, and what helps."""
 
 import errno
 import os

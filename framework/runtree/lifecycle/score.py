@@ -104,7 +104,7 @@ def _call_evaluator(run: ActiveRun, scored: Sequence[Metric]) -> Evaluation:
 
 @contextmanager
 def naming_evaluator(run: ActiveRun) -> Iterator[str]:
-    """Yield what the config calls the evaluator; whatever one of a plugin raises is told with it."""
+    """Yield what the config calls the evaluator; an exception of a plugin's is raised with that name."""
     name = f"evaluator={run.config.evaluator.get('name', type(run.evaluator).__name__)}"
     try:
         yield name

@@ -338,7 +338,7 @@ def unsealed_folder(folder: Path, place: str | None) -> Iterator[Path]:
             elif place is None:
                 shutil.copyfile(file, target)
             else:
-                # else a file of somebody without the key could take the place of a sealed one
+                # else a file that was written without the key could take the place of a sealed one
                 raise RequestError(f"{file}: is not sealed, and its folder is", "restore it from a backup")
         yield Path(copy)
 

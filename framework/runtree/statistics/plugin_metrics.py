@@ -1,4 +1,4 @@
-"""Metrics of plugins: called with what they take, on arrays that they cannot change, and told by name if they fail."""
+"""Metrics of plugins: called with what they take, on arrays that they cannot change, and named if they fail."""
 
 import inspect
 import logging

@@ -114,7 +114,7 @@ class AttemptResult:
     kept
         Whether the run's model and predictions are saved.
     warnings
-        Faults of plugins in this worker that it has not told of yet. They are not written to the ledger.
+        Faults of plugins in this worker that it has not reported yet. They are not written to the ledger.
     retryable
         Whether the machine was at fault rather than the run, so that another attempt may succeed.
     suspends

@@ -1,4 +1,4 @@
-"""A plugin's tuner: what it raises or proposes is told with its name, and checked before a run is made of it."""
+"""A plugin's tuner: its exceptions are reported with its name, its proposals are checked."""
 
 import json
 from collections.abc import Callable, Sequence

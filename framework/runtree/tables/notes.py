@@ -1,4 +1,4 @@
-"""What is decided of columns whose values leave a choice, each told with the override that says otherwise."""
+"""What is decided of columns whose values leave a choice, each with the override that decides otherwise."""
 
 import re
 from collections.abc import Mapping

@@ -90,9 +90,9 @@ class Contributors:
             if owners & {*target_names(node)}
         ]
         what = f"{groups[-1]} of the plugin '{plugin}'" if groups else f"the plugin '{plugin}'"
-        told = RunFailedError(f"{what} failed: {describe_error(error)}", place)
-        told.__cause__ = error
-        return told
+        failure = RunFailedError(f"{what} failed: {describe_error(error)}", place)
+        failure.__cause__ = error
+        return failure
 
     def _adds_of_config(self, config: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return the config groups that plugins have code or options for, by plugin."""

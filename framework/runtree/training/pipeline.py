@@ -197,8 +197,8 @@ def _explain_errors(work: Callable[[], Any], run: ActiveRun, algorithm: Any) -> 
         name, message = run.config.algorithm.get("name"), str(error)
         if type(error).__name__ == "InvalidParameterError":  # a private class of scikit-learn
             raise parameter_error(algorithm, "algorithm", error) from None
-        if told := _about_values(message, f"algorithm={name}", run):
-            raise told from error
+        if explained := _about_values(message, f"algorithm={name}", run):
+            raise explained from error
         raise
 
 

@@ -227,7 +227,7 @@ class WorkerPool:
         yield worker, ("gone", code, peak)
 
     def _restart(self) -> Iterator[WorkerMessage]:
-        """Start another fork server, whatever ended this one, unless it has told that the factory fails."""
+        """Start another fork server, whatever ended this one, unless it has reported that the factory fails."""
         self._selector.unregister(self._fork_server.connection)
         self._fork_server.end()  # returns when the supervisor has killed every worker
         for number in list(self._workers):  # those that it had not forked yet, too: their orders died with it

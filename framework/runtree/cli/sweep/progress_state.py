@@ -114,8 +114,8 @@ class ProgressState:
             return own
         causes = ", ".join(f"{cause} ({count})" for cause, count in counts["causes"].items())
         runs = pluralize(counts["runs"], "run")
-        told = f"{pluralize(counts['attempts'], 'attempt')} at {runs} died and were tried again: {causes}"
-        return f"{told}; {own}" if own else told
+        text = f"{pluralize(counts['attempts'], 'attempt')} at {runs} died and were tried again: {causes}"
+        return f"{text}; {own}" if own else text
 
     @property
     def bests(self) -> list[tuple["Trial", tuple[float, ...]]]:
