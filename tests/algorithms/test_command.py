@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runtree.algorithms.command import CommandClassifier, CommandRegressor, metric_name
+from runtree.algorithms import command_reports
+from runtree.algorithms.command import CommandClassifier, CommandRegressor
+from runtree.algorithms.command_reports import copy_settled, metric_name
 from runtree.contract.errors import ConfigError, Pruned, RunFailedError
 
 X = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": ["u", "v", "u", "w, x"]})
@@ -30,14 +33,18 @@ class Heard:
 
     start = best = None
 
-    def __init__(self, answer=lambda step: False):
-        self.answer, self.steps = answer, []
+    def __init__(self, answer=lambda step: False, folder=None):
+        self.answer, self.steps, self.folder = answer, [], folder
 
     def due(self, step):
         return True
 
-    def __call__(self, step, **metrics):
+    def __call__(self, step, *, save=None, **metrics):
         self.steps.append((step, metrics))
+        if save is not None and self.folder is not None:
+            self.start = self.folder / str(step)  # of the next fit
+            self.start.mkdir()
+            save(self.start)
         return self.answer(step)
 
 
@@ -65,12 +72,48 @@ json.dump(told, open(E["SM_MODEL_DIR"] + "/deep/told.json", "w"))
     assert [row["price"] for row in told["rows"]] == ["1.0", "2.0", "3.0", "4.5"]
     assert told["rows"][3] == {"a": "4.0", "b": "w, x", "price": "4.5"}
     assert len(told["held"]) == 1
-    assert told["arguments"] == ["--lr", "0.1", "--kernel", "rbf", "--verbose", "true"]
+    assert told["arguments"] == [
+        "--lr",
+        "0.1",
+        "--kernel",
+        "rbf",
+        "--verbose",
+        "True",
+    ]  # as sagemaker-training writes it
     assert told["config"]["hyperparameters"] == {"lr": "0.1", "kernel": "rbf", "verbose": "true"}
     assert told["config"]["inputdataconfig"]["train"]["ContentType"] == "text/csv"
     assert told["hps"] == {"lr": 0.1, "kernel": "rbf", "verbose": True}
     assert (told["lr"], told["channels"]) == ("0.1", ["train", "validation"])
     assert (told["seed"], told["cpus"]) == ("7", "3")
+
+
+def test_channels_and_files_have_the_names_that_the_script_expects():
+    text = """
+folder = E["SM_CHANNEL_TRAINING"]
+told = {"files": sorted(os.listdir(folder)), "channels": json.loads(E["SM_CHANNELS"]), "test": os.listdir(E["SM_CHANNEL_TEST"]),
+        "rows": open(folder + "/boston.csv").read().split(), "arguments": sys.argv[1:],
+        "environment": json.loads(E["SM_TRAINING_ENV"])}
+json.dump(told, open(E["SM_MODEL_DIR"] + "/told.json", "w"))
+"""
+    channels = {"train": "training/boston.csv", "validation": "test"}
+    values = {"n-trees": 3, "n": 1, "path": "/opt/ml/checkpoints"}
+    fitted = command(text, channels=channels, header=False, hyperparameters=values)
+    fitted.fit(X, Y, validation=(X.head(1), Y[:1]))
+    told = json.loads(fitted.files_["told.json"])
+    assert (told["channels"], told["files"], told["test"]) == (["test", "training"], ["boston.csv"], ["test.csv"])
+    assert told["rows"][0] == "1.0,1.0,u"  # as SageMaker's own algorithms read CSV
+    assert told["arguments"][:5] == ["--n-trees", "3", "-n", "1", "--path"]
+    folders = told["environment"]["channel_input_dirs"]
+    assert told["arguments"][5] == folders["test"].replace("input/data/test", "checkpoints")
+
+
+def test_the_script_is_known_by_its_content(tmp_path):
+    (tmp_path / "train.py").write_text("pass")
+    words = [sys.executable, "-S", str(tmp_path / "train.py")]
+    first = CommandRegressor(words).fit(X, Y).script_sha256_
+    (tmp_path / "train.py").write_text("0")
+    assert first != CommandRegressor(words).fit(X, Y).script_sha256_
+    assert command("pass" + " " * 5000).fit(X, Y).script_sha256_ is None
 
 
 # --- What it reports
@@ -98,6 +141,14 @@ def test_a_pattern_that_matches_again_begins_the_next_iteration_and_the_last_may
         X, Y, heard
     )
     assert heard.steps == [(1, {"a": 1.0}), (2, {"a": 2.0, "b": 5.0}), (3, {"a": 3.0})]
+
+
+def test_a_pattern_named_step_gives_the_number_of_the_iteration():
+    heard = Heard()
+    command("print('epoch 5 a=1'); print('epoch 10 a=2')", metrics={"step": "epoch (.*) ", "a": "a=(.)"}).fit(
+        X, Y, heard
+    )
+    assert heard.steps == [(5, {"a": 1.0}), (10, {"a": 2.0})]
 
 
 def test_lines_of_json_are_iterations_with_their_own_steps():
@@ -142,6 +193,9 @@ def test_what_goes_wrong_in_it_is_told(text, parameters, says):
         (["true"], {"metrics": {"a": "x"}}, "algorithm.metrics.a: 'x' has no group"),
         (["true"], {"metrics": {"a": "("}}, "algorithm.metrics.a: '\\(' is no regular expression"),
         (["true"], {"metrics_file": "../m"}, "algorithm.metrics_file: '../m' lies outside output/data"),
+        (["true"], {"channels": {"test": "test"}}, "unknown table of algorithm.channels 'test'"),
+        (["true"], {"channels": {"train": "../up"}}, "algorithm.channels.train: '../up' is no channel"),
+        (["true"], {"channels": {"validation": "train"}}, "train and validation have one file, train/train.csv"),
         (["true"], {"hyperparameters": {"a": [1]}}, "algorithm.hyperparameters.a: \\[1\\] is no number and no text"),
     ],
 )
@@ -214,6 +268,66 @@ def test_a_pruned_one_that_does_not_listen_is_killed_with_all_below_it():
     assert gone(*map(int, heard.steps[0][1].values()))
 
 
+EPOCHS = """
+file = E["SM_CHECKPOINT_DIR"] + "/epoch"
+done = int(open(file).read()) if os.path.exists(file) else 0
+open(E["SM_MODEL_DIR"] + "/began", "w").write(str(done))
+for epoch in range(done + 1, 5):
+    open(file, "w").write(str(epoch))
+    REPORT
+    while not done and not os.path.exists(f"{ROOT}/{epoch}/reports.json"): time.sleep(0.01)
+    if epoch == 3 and not done: sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("says", "parameters"),
+    [
+        ("print(f'rmse={epoch}', flush=True)", {"metrics": {"rmse": "rmse=(.*)"}}),
+        ("print(f'{epoch}: {epoch}', flush=True)", {"metrics": {"step": "(.*):", "rmse": ": (.*)"}}),
+        (
+            "open(E['SM_OUTPUT_DATA_DIR'] + '/m', 'a').write(json.dumps({'step': epoch, 'rmse': epoch}) + '\\n')",
+            {"metrics_file": "m"},
+        ),
+    ],
+)
+def test_a_resumed_one_finds_its_checkpoints_and_counts_on(tmp_path, says, parameters):
+    heard = Heard(folder=tmp_path)
+    one = command(f"ROOT = {str(tmp_path)!r}\n" + EPOCHS.replace("REPORT", says), **parameters)
+    with pytest.raises(RunFailedError):
+        one.fit(X, Y, heard)
+    assert [step for step, _ in heard.steps] == [1, 2, 3]
+    again = Heard()
+    again.start = tmp_path / "2"
+    assert one.fit(X, Y, again).files_ == {"began": b"2"}
+    assert again.steps == [(3, {"rmse": 3.0}), (4, {"rmse": 4.0})]
+
+
+@pytest.mark.parametrize("writes", [1, 99])
+def test_a_folder_is_copied_between_two_writes(tmp_path, monkeypatch, writes):
+    monkeypatch.setattr(command_reports, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(command_reports, "LOOKS", writes + 1)
+    source, copy, left = tmp_path / "source", shutil.copytree, [writes + (writes > 1)]
+    source.mkdir()
+    (source / "a").write_text("a")
+    os.utime(source / "a", (1, 1))
+
+    def copy_and_write(*words, **more):
+        copy(*words, **more)
+        if left[0]:
+            left[0] -= 1
+            (source / "a").write_text("a" * (left[0] + 2))
+            os.utime(source / "a", (1, 1))
+
+    monkeypatch.setattr(shutil, "copytree", copy_and_write)
+    if writes == 1:
+        copy_settled(source, tmp_path / "copy")
+        assert (tmp_path / "copy" / "a").read_text() == "aa"
+    else:
+        with pytest.raises(RunFailedError, match="changes all the time"):
+            copy_settled(source, tmp_path / "copy")
+
+
 def test_none_outlives_whoever_asked_for_it(tmp_path):
     asks = f"""
 import sys
@@ -228,8 +342,13 @@ CommandRegressor({script(WAITS)!r}, metrics_file="m", grace=1.0).fit([[1.0]], [1
     ) as one:
         pids = [int(word) for word in one.stdout.readline().split()]
         assert all(map(alive, pids))
+        assert list(tmp_path.glob("runtree-command-*"))
         one.send_signal(signal.SIGKILL)
     assert gone(*pids)
+    end = time.monotonic() + 30
+    while list(tmp_path.glob("runtree-command-*")) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not list(tmp_path.glob("runtree-command-*"))  # with the rows
 
 
 # --- What it predicts

@@ -68,7 +68,8 @@ def test_an_image_is_run_with_the_folders_mounted_and_its_digest_is_kept(engines
     assert ("--gpus all" if engine == "docker" else "--device nvidia.com/gpu=all") in text
     assert ":/opt/ml " in text
     assert "SM_CHANNEL_TRAIN=/opt/ml/input/data/train" in text
-    assert ran[-4:] == ["trainer:1", "train", "--lr", "0.1"]
+    assert ran[-2:] == ["trainer:1", "train"]  # as SageMaker runs it; the hyperparameters are in their file
+    assert 'SM_HPS={"lr": 0.1}' in ran
     assert asked()[-1][:3] == [engine, "rm", "--force"]
 
 
@@ -85,8 +86,9 @@ def test_buildah_runs_the_entry_point_of_the_image_and_the_container_is_removed(
 def test_what_fails_is_told_with_the_image_and_the_container_is_removed(engines):
     asked = engines("buildah")
     with pytest.raises(RunFailedError, match="'trainer' ended with exit code 1: told to"):
-        ContainerRegressor("trainer", command=["fail"], engine="buildah").fit(X, Y)
+        ContainerRegressor("trainer", command=["fail"], engine="buildah", hyperparameters={"lr": 0.1}).fit(X, Y)
     assert asked()[-1][1] == "rm"
+    assert next(words for words in asked() if words[1] == "run")[-3:] == ["fail", "--lr", "0.1"]
     with pytest.raises(RunFailedError, match="buildah from: Error: no such image"):
         ContainerRegressor("absent", engine="buildah").fit(X, Y)
 

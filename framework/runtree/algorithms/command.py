@@ -1,10 +1,8 @@
-"""Algorithms that are a command: a script, by the contract of SageMaker's training containers.
-
-The command finds the folders of that contract (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html)
-below one of its own, which the variables of sagemaker-training name: `SM_CHANNEL_TRAIN`, `SM_MODEL_DIR`, `SM_HPS` …
+"""Algorithms that are a command: a script, by the contract of SageMaker's training containers (`command_folder.py`).
 
     input/config/{hyperparameters,inputdataconfig,resourceconfig}.json
-    input/data/train/train.csv, input/data/validation/validation.csv      features and target, with a header
+    input/data/train/train.csv, input/data/validation/validation.csv      features and target
+    checkpoints/                                                          what a resumed run finds again
     model/                                                                what is kept
     output/failure                                                        why it failed
     output/data/                                                          anything else
@@ -12,7 +10,7 @@ below one of its own, which the variables of sagemaker-training name: `SM_CHANNE
 Exit code 0 is success. What it reports, in its output or in a file of JSON lines, are the iterations of the fit.
 """
 
-import json
+import hashlib
 import os
 import re
 import shutil
@@ -26,73 +24,24 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
-from runtree.algorithms.command_run import Ended, run_command
+from runtree.algorithms.command_folder import (
+    MOUNTED,
+    arguments,
+    channel_files,
+    channel_names,
+    lay_out,
+    read_files,
+    variables,
+    write_files,
+)
+from runtree.algorithms.command_reports import Reports
+from runtree.algorithms.command_run import run_command
 from runtree.contract.errors import ConfigError, RunFailedError
 from runtree.contract.iteration import UNWATCHED, Report
 
 FILES = "command"  # the folder of what the command has kept, beside the saved model
 PREDICTIONS = "predictions.csv"
 KINDS = (str, int, float, bool)
-
-
-class Reports:
-    """Makes iterations of what a command reports: values in lines of its output, and lines of JSON.
-
-    An iteration of patterns is complete once each has matched, or one of them matches again. It has the number that the
-    command gives it (`step` in the JSON), or else the next.
-    """
-
-    def __init__(self, patterns: Mapping[str, str], report: Report) -> None:
-        self.patterns = {metric_name(name): re.compile(pattern) for name, pattern in patterns.items()}
-        self.report = report
-        self.last: dict[str, float] = {}
-        self.step = 0
-        self._values: dict[str, float] = {}
-
-    def read_line(self, line: str) -> None:
-        """Take a line of the output."""
-        for name, pattern in self.patterns.items():
-            found = pattern.search(line)
-            if found is None:
-                continue
-            try:
-                value = float(found[1])
-            except ValueError:
-                text = f"'{found[1][:40]}' of the output is no number"
-                raise RunFailedError(f"algorithm.metrics.{name}: {text}", "the first group of the pattern is") from None
-            if name in self._values:
-                self.end_iteration()
-            self._values[name] = value
-        if self.patterns and len(self._values) == len(self.patterns):
-            self.end_iteration()
-
-    def read_json(self, line: str) -> None:
-        """Take a line of the file of metrics."""
-        try:
-            content = json.loads(line)
-            step = int(content.pop("step", self.step + 1))
-            values = {metric_name(name): float(value) for name, value in content.items()}
-        except (ValueError, TypeError, AttributeError):
-            message = f"algorithm.metrics_file: {line[:80]!r} is no line of JSON with numbers"
-            raise RunFailedError(message, 'such as {"step": 1, "validation_rmse": 0.5}') from None
-        self._take(step, values)
-
-    def end_iteration(self) -> None:
-        """Report what the patterns have found."""
-        if self._values:
-            values, self._values = self._values, {}
-            self._take(self.step + 1, values)
-
-    def _take(self, step: int, values: Mapping[str, float]) -> None:
-        self.step = step
-        self.last.update(values)
-        if self.report(step, **dict[str, Any](values)):
-            raise Ended
-
-
-def metric_name(name: str) -> str:
-    """Return the name in the history: SageMaker's ``validation:rmse`` is ``validation_rmse``."""
-    return str(name).replace(":", "_")
 
 
 class CommandEstimator(BaseEstimator):  # type: ignore[misc]
@@ -107,7 +56,12 @@ class CommandEstimator(BaseEstimator):  # type: ignore[misc]
         alone, and writes ``output/data/predictions.csv``: one column of predictions, or one of probabilities for each
         class, named by it; a line a row. None: the model does not predict, and is judged by what it has reported.
     hyperparameters
-        Numbers and texts by name.
+        Numbers and texts by name; of a path below ``/opt/ml`` the command gets the one of its own folder.
+    channels
+        The channel of each table (`train`, `validation`, `predict`), or a file of one: ``{"validation":
+        "test/boston_test.csv"}``. By default each has a channel of its name.
+    header
+        Whether the files have one. False: as SageMaker's own algorithms read CSV, without, and with the target first.
     metrics
         A regular expression for each metric, whose first group is its value: ``{"validation:rmse": "rmse=([0-9.]+)"}``.
     metrics_file
@@ -127,6 +81,8 @@ class CommandEstimator(BaseEstimator):  # type: ignore[misc]
         The last value of each metric.
     files_
         The content of `model/` by path.
+    script_sha256_
+        The hash of the files that the command names, ``train.py``; None if it names none.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {}  # it has some, which `_validate_params` checks
@@ -137,6 +93,8 @@ class CommandEstimator(BaseEstimator):  # type: ignore[misc]
         *,
         predict_command: list[str] | None = None,
         hyperparameters: dict[str, Any] | None = None,
+        channels: dict[str, str] | None = None,
+        header: bool = True,
         metrics: dict[str, str] | None = None,
         metrics_file: str | None = None,
         probabilities: bool = False,
@@ -149,6 +107,8 @@ class CommandEstimator(BaseEstimator):  # type: ignore[misc]
         self.command = command
         self.predict_command = predict_command
         self.hyperparameters = hyperparameters
+        self.channels = channels
+        self.header = header
         self.metrics = metrics
         self.metrics_file = metrics_file
         self.probabilities = probabilities
@@ -175,6 +135,7 @@ class CommandEstimator(BaseEstimator):  # type: ignore[misc]
         for name, value in (self.hyperparameters or {}).items():
             if value is not None and not isinstance(value, KINDS):
                 raise ConfigError(f"algorithm.hyperparameters.{name}: {value!r:.60} is no number and no text")
+        channel_files(self.channels)
         for name, pattern in (self.metrics or {}).items():
             where = f"algorithm.metrics.{name}"
             try:
@@ -203,68 +164,70 @@ class CommandEstimator(BaseEstimator):  # type: ignore[misc]
             It ended with another exit code than 0; the message has the text of ``output/failure``, or its last line.
         """
         self._validate_params()
-        channels = {"train": (X, y)} if validation is None else {"train": (X, y), "validation": validation}
-        reports = Reports(self.metrics or {}, report)
+        tables = {"train": (X, y)} if validation is None else {"train": (X, y), "validation": validation}
         with tempfile.TemporaryDirectory(prefix="runtree-command-") as place:
             folder = Path(place)
-            self._lay_out(folder, channels)
-            words = [*(self.command or self._words), *_arguments(self.hyperparameters or {})]
-            self._run("command", words, folder, list(channels), reports)
-            self.files_ = _read_files(folder / "model")
+            self._lay_out(folder, tables)
+            reports = Reports(self.metrics or {}, report, folder / "checkpoints")
+            words = [*(self.command or self._words), *self._arguments(folder)]
+            self._run("command", words, folder, tables, reports)
+            self.files_ = read_files(folder / "model")
         self.reported_ = dict(reports.last)
+        self.script_sha256_ = self._hash_scripts()
         if isinstance(self, ClassifierMixin):
             self.classes_ = np.unique(y)
         self.n_features_in_ = np.shape(X)[1]
         return self
 
-    def _lay_out(self, folder: Path, channels: Mapping[str, Any]) -> None:
-        """Write what the contract says that a command finds."""
-        for name in ("input/config", "input/data", "model", "output/data"):
-            (folder / name).mkdir(parents=True)
-        for name, (rows, target) in channels.items():
-            _write_rows(folder / "input" / "data" / name / f"{name}.csv", rows, target, self.target)
-        values = {name: _text(value) for name, value in (self.hyperparameters or {}).items() if value is not None}
-        inputs = {name: {"ContentType": "text/csv", "TrainingInputMode": "File"} for name in channels}
-        hosts = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
-        for name, content in (("hyperparameters", values), ("inputdataconfig", inputs), ("resourceconfig", hosts)):
-            (folder / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
+    def _lay_out(self, folder: Path, tables: Mapping[str, Any]) -> None:
+        target = self.target if self.header else None
+        lay_out(folder, tables, channel_files(self.channels), self._values(folder), target)
 
-    def _run(self, key: str, words: Sequence[str], folder: Path, channels: list[str], reports: Reports) -> None:
+    def _values(self, folder: Path) -> dict[str, Any]:
+        """Return the hyperparameters; a path of the contract becomes that of the folder, as the command sees it."""
+        here = self._seen(folder)
+        return {
+            name: str(here / value[len(f"{MOUNTED}/") :]) if str(value).startswith(f"{MOUNTED}/") else value
+            for name, value in (self.hyperparameters or {}).items()
+            if value is not None
+        }
+
+    def _seen(self, folder: Path) -> Path:
+        """Return where the command sees its folder."""
+        return folder
+
+    def _arguments(self, folder: Path) -> list[str]:
+        return arguments(self._values(folder))
+
+    def _hash_scripts(self) -> str | None:
+        """Return a hash of the files that the command names; of a module, and of what is imported, nothing is known."""
+        words = self.command or []
+        files = [file for word in words[1:] if (file := Path(word)) and _is_file(file)]
+        files += [Path(words[0])] if words and "/" in words[0] and _is_script(Path(words[0])) else []
+        hashes = [hashlib.sha256(file.read_bytes()).digest() for file in files]
+        return hashlib.sha256(b"".join(hashes)).hexdigest() if files else None
+
+    def _run(self, key: str, words: Sequence[str], folder: Path, tables: Mapping[str, Any], reports: Reports) -> None:
         data = folder / "output" / "data"
         run_command(
             f"algorithm.{key}",
             words,
-            {**os.environ, **self._environment(folder, channels)},
+            {**os.environ, **self._environment(folder, tables)},
             reports.read_line,
             (data / self.metrics_file, reports.read_json) if self.metrics_file else None,
             reports.end_iteration,
-            folder / "output" / "failure",
+            folder,
             self.grace,
             getattr(self, "image", ""),
         )
 
-    def _environment(self, folder: Path, channels: list[str]) -> dict[str, str]:
-        """Return the variables that sagemaker-training sets."""
-        values = {name: value for name, value in (self.hyperparameters or {}).items() if value is not None}
-        data = folder / "input" / "data"
+    def _environment(self, folder: Path, tables: Mapping[str, Any]) -> dict[str, str]:
+        cpus = self.threads if (self.threads or 0) > 0 else os.cpu_count() or 1
+        channels = channel_names(tables, channel_files(self.channels))
         return {
             "TRAINING_JOB_NAME": folder.name,
             "RUNTREE_SEED": "" if self.random_state is None else str(self.random_state),
-            "SM_MODEL_DIR": str(folder / "model"),
-            "SM_INPUT_DIR": str(folder / "input"),
-            "SM_INPUT_CONFIG_DIR": str(folder / "input" / "config"),
-            "SM_OUTPUT_DIR": str(folder / "output"),
-            "SM_OUTPUT_DATA_DIR": str(folder / "output" / "data"),
-            "SM_CHANNELS": json.dumps(channels),
-            **{f"SM_CHANNEL_{name.upper()}": str(data / name) for name in channels},
-            "SM_HPS": json.dumps(values),
-            **{f"SM_HP_{name.upper()}": _text(value) for name, value in values.items()},
-            "SM_USER_ARGS": json.dumps(_arguments(values)),
-            "SM_CURRENT_HOST": "algo-1",
-            "SM_HOSTS": '["algo-1"]',
-            "SM_NETWORK_INTERFACE_NAME": "lo",
-            "SM_NUM_GPUS": str(int(self.uses_gpu)),
-            "SM_NUM_CPUS": str(self.threads if (self.threads or 0) > 0 else os.cpu_count() or 1),
+            **variables(self._seen(folder), channels, self._values(folder), int(self.uses_gpu), int(cpus or 1)),
         }
 
     # --- Predictions.
@@ -290,8 +253,8 @@ class CommandEstimator(BaseEstimator):  # type: ignore[misc]
         with tempfile.TemporaryDirectory(prefix="runtree-command-") as place:
             folder = Path(place)
             self._lay_out(folder, {"predict": (X, None)})
-            _write_files(self.files_, folder / "model")
-            self._run("predict_command", self.predict_command, folder, ["predict"], Reports({}, UNWATCHED))
+            write_files(self.files_, folder / "model")
+            self._run("predict_command", self.predict_command, folder, {"predict": X}, Reports({}, UNWATCHED))
             file = folder / "output" / "data" / PREDICTIONS
             try:
                 # as texts: numbers keep each digit, and classes their zeros in front
@@ -337,11 +300,11 @@ class CommandEstimator(BaseEstimator):  # type: ignore[misc]
 
     def save_weights(self, folder: Path) -> None:
         """Write what the command has kept."""
-        _write_files(self.files_, folder / FILES)
+        write_files(self.files_, folder / FILES)
 
     def load_weights(self, folder: Path) -> None:
         """Read what the command has kept."""
-        self.files_ = _read_files(folder / FILES)
+        self.files_ = read_files(folder / FILES)
 
     _name: ClassVar[str] = "command"
     _words: ClassVar[tuple[str, ...]] = ()  # of the command, if none are given
@@ -367,31 +330,13 @@ def _stays_below(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts
 
 
-def _arguments(values: Mapping[str, Any]) -> list[str]:
-    return [word for name, value in values.items() if value is not None for word in (f"--{name}", _text(value))]
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a program in a word, ``python -c …``, is too long for a name
+        return False
 
 
-def _text(value: Any) -> str:
-    """Return a hyperparameter as SageMaker passes it: a text is itself, anything else is JSON."""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _write_rows(file: Path, rows: Any, target: Any, name: str) -> None:
-    table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(np.asarray(rows)).rename(columns=lambda n: f"f{n}")
-    if target is not None:
-        table = table.reset_index(drop=True).assign(**{name: np.asarray(target)})
-    file.parent.mkdir(parents=True)
-    table.to_csv(file, index=False)
-
-
-def _read_files(folder: Path) -> dict[str, bytes]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def _write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    for name, content in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    folder.mkdir(parents=True, exist_ok=True)
+def _is_script(file: Path) -> bool:
+    with file.open("rb") as content:
+        return content.read(2) == b"#!"

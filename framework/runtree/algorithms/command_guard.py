@@ -1,11 +1,13 @@
 """The parent of a command: ends it, and all that it has started, when the process that asked for it ends.
 
-Run as a script, with nothing but the standard library: ``python -I command_guard.py GRACE WORD …``. Its standard input
-is a pipe that the asking process holds open; that it closes, also because that process was killed, ends the command.
+Run as a script, with nothing but the standard library: ``python -I command_guard.py GRACE FOLDER WORD …``. Its standard
+input is a pipe that the asking process holds open; that it closes, also because that process was killed, ends the
+command. If nothing was written to it before, that process was killed, and nobody else removes the folder.
 """
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,20 +15,24 @@ import threading
 import time
 
 
-def main(grace: float, words: list[str]) -> None:
+def main(grace: float, folder: str, words: list[str]) -> None:
     """Run a command in a session of its own and end as it ends."""
     child = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True)
-    threading.Thread(target=_end_with_the_asker, args=(child, grace), daemon=True).start()
+    killed = threading.Event()
+    threading.Thread(target=_end_with_the_asker, args=(child, grace, killed), daemon=True).start()
     code = child.wait()
     _signal(child, signal.SIGKILL)  # what it has left behind
+    if killed.is_set():
+        shutil.rmtree(folder, ignore_errors=True)
     if code < 0:
         signal.signal(-code, signal.SIG_DFL) if -code not in (signal.SIGKILL, signal.SIGSTOP) else None
         os.kill(os.getpid(), -code)
     os._exit(code)
 
 
-def _end_with_the_asker(child: "subprocess.Popen[bytes]", grace: float) -> None:
-    sys.stdin.buffer.read()
+def _end_with_the_asker(child: "subprocess.Popen[bytes]", grace: float, killed: threading.Event) -> None:
+    if not sys.stdin.buffer.read():
+        killed.set()
     _signal(child, signal.SIGTERM)
     end = time.monotonic() + grace
     while child.returncode is None and time.monotonic() < end:
@@ -40,4 +46,4 @@ def _signal(child: "subprocess.Popen[bytes]", number: int) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), sys.argv[2:])
+    main(float(sys.argv[1]), sys.argv[2], sys.argv[3:])

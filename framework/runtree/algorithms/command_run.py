@@ -34,7 +34,7 @@ def run_command(
     on_line: Callable[[str], None],
     file: "tuple[Path, Callable[[str], None]] | None",
     on_end: Callable[[], None],
-    failure: Path,
+    folder: Path,
     grace: float,
     subject: str = "",
 ) -> None:
@@ -48,8 +48,9 @@ def run_command(
         Called with each line of its output, and once all are read.
     file
         A file of lines that it may append to, and what is called with each.
-    failure
-        The file in which it may say why it failed.
+    folder
+        The folder of the contract. In ``output/failure`` it may say why it failed. If this process is killed, it is
+        removed with the command.
     subject
         What it is called in messages, if not by its first word.
 
@@ -62,7 +63,7 @@ def run_command(
     """
     if shutil.which(words[0], path=environment.get("PATH")) is None:
         raise ConfigError(f"{where}: there is no command '{words[0]}' here", "give its path, or install it")
-    guarded = [sys.executable, "-I", "-S", str(GUARD), str(grace), *words]
+    guarded = [sys.executable, "-I", "-S", str(GUARD), str(grace), str(folder), *words]
     process = subprocess.Popen(
         guarded, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(environment)
     )
@@ -94,11 +95,13 @@ def run_command(
         raise
     _end(process)
     if process.returncode:
-        raise _failed(where, subject or Path(words[0]).name, process.returncode, failure, tail)
+        raise _failed(where, subject or Path(words[0]).name, process.returncode, folder / "output" / "failure", tail)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Let the guard end what still runs, and wait for it."""
+    with contextlib.suppress(OSError):
+        process.stdin.write(b"!")  # type: ignore[union-attr]  # that it closes is meant, and the folder is still read
     with contextlib.suppress(OSError):
         process.stdin.close()  # type: ignore[union-attr]
     with contextlib.suppress(OSError):

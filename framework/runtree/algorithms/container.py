@@ -7,17 +7,18 @@ which needs neither a daemon nor privileges, and isolates a container least (chr
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sklearn.base import ClassifierMixin, RegressorMixin
 
-from runtree.algorithms.command import CommandEstimator, Reports
+from runtree.algorithms.command import CommandEstimator
+from runtree.algorithms.command_folder import MOUNTED
+from runtree.algorithms.command_reports import Reports
 from runtree.contract.errors import ConfigError, MissingError, RunFailedError, first_line
 
 ENGINES = ("docker", "podman", "buildah")
-MOUNTED = Path("/opt/ml")
 SECONDS = 600  # for the engine's own answers; an image may have to be fetched
 
 
@@ -29,7 +30,8 @@ class Container(CommandEstimator):
     image
         Its name, such as ``registry/name:tag`` or ``name@sha256:…``.
     command
-        The words after the image: SageMaker's is ``train``.
+        The words after the image: SageMaker's is ``train``, after which an image expects no hyperparameters; other
+        words are followed by them.
     engine
         ``docker``, ``podman``, ``buildah``, or ``auto``: the first of them that works here.
     network
@@ -53,6 +55,8 @@ class Container(CommandEstimator):
         network: str = "none",
         predict_command: list[str] | None = None,
         hyperparameters: dict[str, Any] | None = None,
+        channels: dict[str, str] | None = None,
+        header: bool = True,
         metrics: dict[str, str] | None = None,
         metrics_file: str | None = None,
         probabilities: bool = False,
@@ -66,6 +70,8 @@ class Container(CommandEstimator):
             command,
             predict_command=predict_command,
             hyperparameters=hyperparameters,
+            channels=channels,
+            header=header,
             metrics=metrics,
             metrics_file=metrics_file,
             probabilities=probabilities,
@@ -86,11 +92,19 @@ class Container(CommandEstimator):
         if self.engine not in ("auto", *ENGINES):
             raise ConfigError(f"algorithm.engine: {self.engine!r:.40} is none of auto, {', '.join(ENGINES)}")
 
-    def _run(self, key: str, words: Sequence[str], folder: Path, channels: list[str], reports: Reports) -> None:
+    def _seen(self, folder: Path) -> Path:
+        return MOUNTED
+
+    def _arguments(self, folder: Path) -> list[str]:
+        return [] if tuple(self.command or self._words) == self._words else super()._arguments(folder)
+
+    def _hash_scripts(self) -> str | None:
+        return None  # its words are files of the image, which has a digest
+
+    def _run(self, key: str, words: Sequence[str], folder: Path, tables: Mapping[str, Any], reports: Reports) -> None:
         engine = find_engine(self.engine)
         name = folder.name  # a container of its own, by which it can be removed
-        variables = self._environment(MOUNTED, channels) | {"TRAINING_JOB_NAME": name}
-        given = [word for item in variables.items() for word in ("--env", "=".join(item))]
+        given = [word for item in self._environment(folder, tables).items() for word in ("--env", "=".join(item))]
         mount = ["--volume", f"{folder}:{MOUNTED}"]
         try:
             if engine == "buildah":
@@ -103,7 +117,7 @@ class Container(CommandEstimator):
                 flags = ["--rm", "--init", "--name", name, "--network", self.network]
                 flags += gpus if self.uses_gpu else []
                 started = [engine, "run", *flags, *mount, *given, self.image, *words]
-            super()._run(key, started, folder, channels, reports)
+            super()._run(key, started, folder, tables, reports)
             self.image_digest_ = image_digest(engine, self.image)
         finally:
             # what was killed is still there; the engine's complaint that there is nothing to remove is no news

@@ -24,7 +24,8 @@ from runtree.training.target import wrap_target
 
 log = logging.getLogger(__name__)
 
-FINGERPRINTED = {"pretrained": "pretrained_sha256_", "image": "image_digest_"}  # attributes of a fitted algorithm
+# attributes of a fitted algorithm
+FINGERPRINTED = {"pretrained": "pretrained_sha256_", "image": "image_digest_", "script": "script_sha256_"}
 
 
 def fit_stage(run: ActiveRun) -> None:

@@ -26,7 +26,7 @@ from runtree.reports.run.content import RunContent
 MAX_COLUMNS = 200  # listed by name
 USE = {"train": "fitting", "validation": "selection", "test": "the final score, after selection"}
 USE_WITH_FOLDS = {"train": "fitting, fold by fold", "validation": "selection, each row by the fold that left it out"}
-FINGERPRINTS = {"pretrained": "pretrained weights", "image": "image"}
+FINGERPRINTS = {"pretrained": "pretrained weights", "image": "image", "script": "script"}
 
 
 def describe_run(content: RunContent) -> str:
