@@ -31,7 +31,7 @@ SWEEP = ["train", "-m", "data=wine", "algorithm=naive_bayes", "algorithm.var_smo
 SWEEP += ["tuner=random", "tuner.keep=none", "tuner.plots=false", "tuner.report=false", "tuner.backoff=0"]
 SWEEP += ["tuner.retries=1000"]  # a run may be hit more often than a machine's faults would hit it
 EARLY_SHARE, EARLY_SECONDS = 0.35, 3.0  # how many kills are followed by one during the restart, and within which time
-ORPHAN_SECONDS = 5.0
+ORPHAN_SECONDS = 60.0
 
 
 @dataclass

@@ -227,7 +227,7 @@ def alive(pid):
 
 
 def gone(*pids):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while any(map(alive, pids)) and time.monotonic() < end:
         time.sleep(0.02)
     return not any(map(alive, pids))

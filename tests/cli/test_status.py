@@ -5,8 +5,7 @@ import os
 import re
 import subprocess
 import sys
-import threading
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -180,26 +179,24 @@ def test_a_ledger_that_was_cut_is_read_anew(write_sweep, told):
 def test_watching_ends_with_the_sweep_and_tells_each_change(runtree, write_sweep, told, monkeypatch):
     from runtree.records.ledger import Ledger
 
-    monkeypatch.setattr("runtree.cli.status.PRINT_SECONDS", 0.01)
     folder = write_sweep(told.opened(), told.asked(0))
-    ready = threading.Event()
 
     def work():
         with folder.held():
-            ready.set()
             ledger = Ledger(folder.ledger)
+            yield
             for event in (told.ended(0, 0.5), told.ended(1, 0.75)):
-                time.sleep(0.15)
                 ledger.append(event)
-            time.sleep(0.15)
+                yield
             ledger.append(told.stopped("asked", "stopped by request after 2 runs"))
             ledger.close()
+        yield
 
-    worker = threading.Thread(target=work)
-    worker.start()
-    assert ready.wait(10)
+    working = work()
+    next(working)
+    # what happens between two looks
+    monkeypatch.setattr("runtree.cli.status.time", SimpleNamespace(sleep=lambda _: next(working)))
     said = runtree("status", "--watch")
-    worker.join()
     assert [line.partition("best: ")[2] for line in said.err.splitlines()] == [
         "none yet", "0.5000 accuracy, run 0: a x=0", "0.7500 accuracy, run 1: a x=0.1",
     ]  # fmt: skip

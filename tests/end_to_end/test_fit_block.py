@@ -125,11 +125,16 @@ def test_folds_are_fitted_under_the_same_rules(runtree, folder):
 
 SLOW = """
 import time
+from pathlib import Path
 from sklearn.neural_network import MLPClassifier
+
+calls, held = [], Path(__file__).parent / "held"
 
 class Slow(MLPClassifier):
     def partial_fit(self, X, y, classes=None):
-        time.sleep(0.05)
+        calls.append("of this process")
+        while len(calls) > 20 and held.exists():
+            time.sleep(0.02)
         return super().partial_fit(X, y, classes=classes)
 """
 MLP = (
@@ -143,6 +148,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(runtree, folder):
     assert runtree(*MLP, "experiment.name=whole").code == 0
     whole = only_run(folder, "whole")
     (folder / "slow.py").write_text(SLOW)
+    (folder / "held").touch()
     typed = (*MLP, "experiment.name=cut", "algorithm._target_.classification=slow.Slow")
     code = f"import sys; from runtree.cli.main import main; sys.exit(main({list(typed)!r}))"
     for step in (12, 30):
@@ -153,6 +159,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(runtree, folder):
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
         assert record(only_run(folder, "cut"))["state"] == "running"
+    (folder / "held").unlink()
     assert runtree("train", "--continue", "latest", "--trust", "slow.Slow").code == 0
     cut = only_run(folder, "cut")
     assert record(cut)["state"] == "completed"
@@ -234,9 +241,11 @@ from sklearn.linear_model import SGDClassifier
 
 class Counted(SGDClassifier):
     def partial_fit(self, X, y, classes=None):
-        time.sleep(0.05)
-        with open(Path(__file__).parent / "epochs.txt", "a") as file:
+        epochs = Path(__file__).parent / "epochs.txt"
+        with epochs.open("a") as file:
             file.write(f"{os.getpid()}\\\\n")
+        while len(seen := epochs.read_text().split()) > 23 and set(seen) == {str(os.getpid())}:
+            time.sleep(0.02)  # until this first process is killed
         return super().partial_fit(X, y, classes=classes)
 """
 

@@ -222,7 +222,7 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
 
 
 def wait_for(folder: Path, pattern: str) -> Path:
-    for _ in range(600):
+    for _ in range(1800):
         if found := sorted(folder.glob(pattern)):
             return found[0]
         time.sleep(0.1)
@@ -244,7 +244,7 @@ def slow(folder):
     (folder / "slow.py").write_text(
         "import pathlib, time\nfrom sklearn.dummy import DummyClassifier\n"
         "class Slow(DummyClassifier):\n"
-        "    def fit(self, X, y):\n        pathlib.Path('fitting').touch()\n        time.sleep(60)\n        return super().fit(X, y)\n"
+        "    def fit(self, X, y):\n        pathlib.Path('fitting').touch()\n        time.sleep(600)\n        return super().fit(X, y)\n"
     )
     return folder
 
@@ -254,7 +254,7 @@ def test_an_interrupt_leaves_the_state_interrupted(slow, ending):
     process = start(slow, *SLOW)
     wait_for(slow, "fitting")
     process.send_signal(ending)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     [run] = run_folders(slow)
@@ -268,7 +268,7 @@ def test_a_killed_run_is_shown_as_interrupted_and_its_config_is_there(slow, runt
     running = json.loads(runtree("runs", "--json").out)["runs"][0]
     assert running["state"] == "running"
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     [run] = run_folders(slow)
     assert yaml.safe_load((run / "config.yaml").read_text())["seed"] == 0
     assert json.loads((run / "run.json").read_text())["state"] == "running"

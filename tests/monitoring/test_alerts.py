@@ -168,9 +168,9 @@ def test_a_kill_between_sending_and_writing_sends_again_and_loses_nothing(place,
 def test_a_channel_that_hangs_or_exits_fails_alone(place, monkeypatch):
     from threading import Event
 
-    monkeypatch.setattr("runtree.monitoring.alerts.SEND_SECONDS", 0.05)
+    monkeypatch.setattr("runtree.monitoring.alerts.SEND_SECONDS", 1.0)
     released, pager = Event(), Channel()
-    hanging = type("Hanging", (), {"send": lambda self, alert: released.wait(20)})()
+    hanging = type("Hanging", (), {"send": lambda self, alert: released.wait(60)})()
     leaving = type("Leaving", (), {"send": lambda self, alert: exit(3)})()
     record(place, 1, "alarm")
     failures = AlertSender({"hanging": hanging, "leaving": leaving, "pager": pager}, None).send(place)

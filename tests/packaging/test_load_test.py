@@ -60,7 +60,7 @@ def answering(answer, pause=lambda number: 0.0):
         yield ready
     finally:
         loop.call_soon_threadsafe(loop.stopped.set)
-        thread.join(5)
+        thread.join(60)
         loop.close()
 
 
@@ -177,9 +177,9 @@ class TestAService:
         assert not (folder / "load_tests").exists()
 
     def test_a_service_that_is_not_there(self, runtree):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        said = runtree("load-test", f"http://127.0.0.1:{port}")
+        with socket.socket() as bound:  # and never listens: nobody else gets this port meanwhile
+            bound.bind(("127.0.0.1", 0))
+            said = runtree("load-test", f"http://127.0.0.1:{bound.getsockname()[1]}")
         assert said.code == 2 and "cannot be reached" in said.err and "runtree serve latest" in said.err
 
     def test_a_key_is_sent_and_never_shown(self, runtree, folder, monkeypatch):

@@ -5,10 +5,12 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
 from runtree.contract.errors import RequestError
+from runtree.records import locks
 from runtree.records.layout import RunFolder, SweepFolder
 
 
@@ -37,13 +39,15 @@ def test_the_lock_dies_with_its_holder(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [RunFolder, SweepFolder])
-def test_to_look_whether_somebody_holds_a_folder_does_not_keep_its_owner_out(tmp_path, kind):
+def test_to_look_whether_somebody_holds_a_folder_does_not_keep_its_owner_out(tmp_path, monkeypatch, kind):
     """Whoever looks has the lock for an instant, here of 30 ms; who has it for longer holds it."""
     looker = os.open(tmp_path / ".lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(looker, fcntl.LOCK_EX)
     with ThreadPoolExecutor(1) as pool:
-        looked = pool.submit(lambda: (time.sleep(0.03), os.close(looker)))
-        with kind(tmp_path).held():
-            assert looked.done()
+        pool.submit(lambda: (time.sleep(0.03), os.close(looker)))
+        with monkeypatch.context() as patch, ExitStack() as stack:
+            patch.setattr(locks, "PAUSES", (0.01,) * 6000 + locks.PAUSES)  # that thread may get no time for long
+            stack.enter_context(kind(tmp_path).held())
+            patch.undo()
             with pytest.raises(RequestError), kind(tmp_path).held():
                 pass

@@ -21,7 +21,7 @@ def doubling(calls, gate=None):
 
     def predict(rows):
         if gate is not None:
-            gate.wait(5)
+            gate.wait(60)
         calls.append(len(rows))
         if any(row[0] < 0 for row in rows):
             raise SystemExit("no") if rows[0][0] == -9 else ValueError("below 0")
@@ -67,7 +67,7 @@ def test_a_bad_row_fails_alone_also_when_the_model_exits():
 
 def test_a_full_queue_and_a_long_wait_are_refused_with_retry_after():
     gate = threading.Event()
-    slow = replace(served(), score=lambda rows: (gate.wait(5), (["no"] * len(rows), None))[1])
+    slow = replace(served(), score=lambda rows: (gate.wait(60), (["no"] * len(rows), None))[1])
     settings = ServeSettings(reload=0, batch=BatchOptions(queue_rows=2, timeout=0.2))
 
     async def work():
@@ -89,7 +89,7 @@ def test_a_full_queue_and_a_long_wait_are_refused_with_retry_after():
 def test_a_dead_or_stuck_thread_makes_the_service_not_ready_and_ends_it(stuck, monkeypatch):
     gate, ended = threading.Event(), []
     monkeypatch.setattr("runtree.serving.service.WATCH_SECONDS", 0.02)
-    hanging = replace(served(), score=lambda rows: (gate.wait(5), (["no"] * len(rows), None))[1])
+    hanging = replace(served(), score=lambda rows: (gate.wait(60), (["no"] * len(rows), None))[1])
 
     async def work():
         async with running(hanging, ServeSettings(reload=0, batch=BatchOptions(stuck=0.05, timeout=0.3))) as found:
@@ -99,7 +99,7 @@ def test_a_dead_or_stuck_thread_makes_the_service_not_ready_and_ends_it(stuck, m
                 waiting = asyncio.create_task(call(found.app, "/predict", {"rows": [GOOD]}))
             else:
                 found.service.batcher.stop()
-            for _ in range(100):
+            for _ in range(3000):
                 await asyncio.sleep(0.02)
                 if ended:
                     break

@@ -67,10 +67,11 @@ class Faulty(ClassifierMixin, BaseEstimator):
 
     def hangs(self, rows):
         (Path(self.marks) / f"hangs {os.getpid()}").touch()
-        time.sleep(60)
+        time.sleep(600)
 
     def grows(self, rows):
         kept = [b"x" * 10_000_000 for _ in range(60) if not time.sleep(0.01)]
+        time.sleep(600)  # until somebody has looked how much it holds
 
     def complains(self, rows):
         warnings.warn("said by a worker", UserWarning)
@@ -174,13 +175,11 @@ def test_ctrl_c_ends_the_folds(make_runner, run, tmp_path):
     run.estimator.set_params(marks=str(tmp_path))
     interrupt = threading.Thread(target=lambda: (_wait_for(tmp_path, 2), os.kill(os.getpid(), signal.SIGINT)))
     interrupt.start()
-    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         list(runner(folds(20, 30, 40)))
     runner.close()
     interrupt.join()
-    assert time.monotonic() - started < 40
-    assert not [pid for pid in _pids(tmp_path) if psutil.pid_exists(pid)]
+    assert not _living(tmp_path)
 
 
 @pytest.mark.slow
@@ -201,10 +200,15 @@ train(*table, *algorithm, *UNEXAMINED, "evaluator=cross_validation", "compute.sl
             _wait_for(tmp_path, 2)
         finally:
             driver.kill()
-    deadline = time.monotonic() + 5
-    while (alive := [pid for pid in _pids(tmp_path) if psutil.pid_exists(pid)]) and time.monotonic() < deadline:
+    assert not _living(tmp_path)
+
+
+def _living(folder):
+    """Return the processes that still live after a minute at most."""
+    deadline = time.monotonic() + 60
+    while (alive := [pid for pid in _pids(folder) if psutil.pid_exists(pid)]) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not alive
+    return alive
 
 
 def _pids(folder):
@@ -212,7 +216,7 @@ def _pids(folder):
 
 
 def _wait_for(folder, count):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while len(_pids(folder)) < count:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -21,7 +21,7 @@ def _has_mark(process: psutil.Process, mark: str) -> bool:
 def started(monkeypatch) -> Iterator[Callable[[], list[psutil.Process]]]:
     """Return a function that lists every living process which the test started, whatever its parent or session.
 
-    They are found by a variable of their environment. Two seconds after the test there must be none.
+    They are found by a variable of their environment. After the test there must be none.
     """
     mark, before = uuid.uuid4().hex, {child.pid for child in psutil.Process().children()}
     monkeypatch.setenv(MARK, mark)
@@ -30,7 +30,7 @@ def started(monkeypatch) -> Iterator[Callable[[], list[psutil.Process]]]:
         return [process for process in psutil.process_iter() if _has_mark(process, mark)]
 
     yield marked
-    assert until(lambda: not marked(), 2), marked()
+    assert until(lambda: not marked()), marked()
     assert {child.pid for child in psutil.Process().children()} <= before  # no zombie either
 
 

@@ -117,6 +117,16 @@ def saving(channel, seconds):
     return "slept"
 
 
+def until_there(channel, file):
+    """Work until a file is there, or an interrupt comes."""
+    try:
+        while not Path(file).exists():
+            time.sleep(0.01)
+    except KeyboardInterrupt:
+        return "saved"
+    return "it is there"
+
+
 def deaf(channel):
     while True:
         try:
@@ -153,10 +163,16 @@ def stop_me(channel):
 
 def stop_while_talking(channel, size):
     """Stop this process while its result is on the way, provided that nobody reads it."""
-    code = "import os, sys, time; time.sleep(1); os.kill(int(sys.argv[1]), 19)"
-    subprocess.Popen([sys.executable, "-c", code, str(os.getpid())])
+    main = threading.get_ident()
+
+    def stop():
+        while sys._current_frames()[main].f_code.co_name != "_send":
+            time.sleep(0.01)
+        time.sleep(0.1)  # some of it is sent
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    threading.Thread(target=stop, daemon=True).start()
     print("here")
-    time.sleep(0.6)
     return b"x" * size
 
 
@@ -174,6 +190,11 @@ def grow(channel, size):
         held.append(b"x" * 10_000_000)
         time.sleep(0.01)
     return "held"
+
+
+def grow_and_stay(channel, size):
+    grow(channel, size)
+    time.sleep(60)  # until somebody has looked how much it holds
 
 
 def grow_in_child(channel, size):
@@ -205,7 +226,9 @@ def flood(channel, size):
     os.write(1, b"the first line\n")
     for _ in range(size // (len(line) * 1000)):
         os.write(1, line * 1000)
-    time.sleep(0.3)  # no cut is under way
+    # what is written while the log is cut may be lost, or stand before the cut: first to one half, then its end is appended
+    while not 5_000_000 < os.fstat(1).st_size <= 10_000_000:
+        time.sleep(0.01)
     os.write(1, b"the last line\n")
 
 

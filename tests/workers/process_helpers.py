@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 
@@ -10,7 +11,7 @@ from runtree.workers.executor import Event, Job, JobReported
 from runtree.workers.process_executor import ProcessExecutor
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> bool:
     """Wait up to `seconds` for a condition; return whether it holds."""
     deadline = time.monotonic() + seconds
     while not (met := condition()) and time.monotonic() < deadline:
@@ -24,7 +25,7 @@ class ObservedExecutor(ProcessExecutor):
         self.submit(Job(job, payload, **limits))
         return self.events_until_end(job)
 
-    def events_until_end(self, job: int = 0, seconds: float = 30.0) -> list[Event]:
+    def events_until_end(self, job: int = 0, seconds: float = 60.0) -> list[Event]:
         """Return all events up to the end of a job."""
         events, deadline = [], time.monotonic() + seconds
         while not any(event.job == job and not isinstance(event, JobReported) for event in events):
@@ -41,11 +42,18 @@ def fork_server() -> psutil.Process:
 
 
 def _fork_servers() -> list[psutil.Process]:
-    below = psutil.Process().children()
-    supervisors = [child for child in below if "runtree.workers.fork_server" in " ".join(child.cmdline())]
-    return [child for supervisor in supervisors for child in supervisor.children()]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):  # it ends just now
+            found += child.children() if "runtree.workers.fork_server" in " ".join(child.cmdline()) else []
+    return found
 
 
 def worker_pids() -> list[int]:
     """Return the workers of this process's only executor: they lead sessions of their own."""
-    return [child.pid for child in fork_server().children() if os.getsid(child.pid) == child.pid]
+    found = []
+    with suppress(psutil.Error):
+        for child in fork_server().children():
+            with suppress(ProcessLookupError):  # it ends just now
+                found += [child.pid] if os.getsid(child.pid) == child.pid else []
+    return found

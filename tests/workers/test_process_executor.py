@@ -30,13 +30,15 @@ def test_a_worker_runs_many_jobs(start):
     assert len({executor.run_job("pid", job=job)[0].result for job in range(20)}) == 1
 
 
-def test_slots_run_concurrently_and_end_in_any_order(start):
+def test_slots_run_concurrently_and_end_in_any_order(start, tmp_path):
     executor = start(2)
-    executor.submit(Job(0, ("sleep", 0.5)))
+    executor.submit(Job(0, ("until_there", str(tmp_path / "end"))))
     executor.submit(Job(1, ("echo", 1)))
     with pytest.raises(ValueError, match="no free slot"):
         executor.submit(Job(2, ("echo", 2)))
-    assert [event.job for event in executor.events_until_end(0)] == [1, 0]
+    assert executor.events_until_end(1) == [JobReturned(1, 1)]
+    (tmp_path / "end").touch()
+    assert executor.events_until_end(0) == [JobReturned(0, "it is there")]
 
 
 def test_wait_returns_at_its_timeout_and_at_once_without_a_job(start):
@@ -136,9 +138,7 @@ def test_reports_arrive_while_the_job_runs_and_it_can_be_pruned(start):
     assert executor.wait(20)[0] == JobReported(0, 0, {"loss": 1.0})
     executor.acknowledge(0)
     executor.prune(0)
-    ended = executor.events_until_end()[-1].result
-    assert ended[0] == "pruned"
-    assert ended[1] < 100
+    assert executor.events_until_end()[-1].result[0] == "pruned"
 
 
 def test_a_job_can_be_pruned_before_it_starts(start):
@@ -186,28 +186,29 @@ def test_changes_of_the_worker_by_a_job_are_undone(start, tmp_path):
     executor = start()
     executor.run_job("wander", str(tmp_path), job=0)
     assert executor.run_job("where", job=1)[0].result == Path.cwd()
-    assert executor.run_job("saving", 60, job=2, max_seconds=0.1) == [JobReturned(2, "saved")]
+    assert executor.run_job("saving", 600, job=2, max_seconds=1.0) == [JobReturned(2, "saved")]
 
 
-def test_ctrl_c_reaches_only_the_driver(started):
+def test_ctrl_c_reaches_only_the_driver(started, tmp_path):
     code = f"""
-import os, signal, sys; sys.path.insert(0, {HERE!r})
+import os, pathlib, signal, sys; sys.path.insert(0, {HERE!r})
 from runtree.workers.executor import Job
 from runtree.workers.process_executor import ProcessExecutor
 with ProcessExecutor(2, "jobs:make_function", None) as executor:
-    executor.submit(Job(0, ("saving", 1)))
+    executor.submit(Job(0, ("until_there", {str(tmp_path / "end")!r})))
     print(executor.wait(0.5), flush=True)
     try:
         os.killpg(0, signal.SIGINT)  # what a terminal does
         executor.wait()
     except KeyboardInterrupt:
+        pathlib.Path({str(tmp_path / "end")!r}).touch()
         print(executor.wait())
 """
     # a program from standard input: it cannot be imported a second time
     done = subprocess.run(
-        [sys.executable, "-"], input=code, capture_output=True, text=True, timeout=30, start_new_session=True
+        [sys.executable, "-"], input=code, capture_output=True, text=True, timeout=120, start_new_session=True
     )
-    assert done.stdout.splitlines() == ["[]", "[JobReturned(job=0, result='slept')]"], done.stderr
+    assert done.stdout.splitlines() == ["[]", "[JobReturned(job=0, result='it is there')]"], done.stderr
 
 
 def test_a_driver_that_does_not_close_leaves_no_process(started):
@@ -219,7 +220,7 @@ executor = ProcessExecutor(2, "jobs:make_function", None)
 executor.submit(Job(0, ("echo", 1)))
 print(executor.wait())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("[JobReturned(job=0, result=1)]\n", "")
     assert started() == []
 
@@ -245,4 +246,4 @@ def test_the_death_of_a_job_is_described(start):
     assert isinstance(died, JobDied)
     assert (died.cause, died.code) == ("crashed", -signal.SIGKILL)
     assert died.peak > 5_000_000
-    assert 0 <= died.seconds < 10
+    assert 0 <= died.seconds < 1000  # a duration, and no time of a clock

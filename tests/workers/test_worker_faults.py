@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -39,13 +40,14 @@ def begin(executor, log, *payload, job=0):
         (("kill_me",), -signal.SIGKILL),
     ],
 )
-def test_the_end_of_a_worker_ends_only_its_own_job(start, payload, code):
+def test_the_end_of_a_worker_ends_only_its_own_job(start, tmp_path, payload, code):
     executor = start(2)
-    executor.submit(Job(0, ("saving", 0.6)))
+    executor.submit(Job(0, ("until_there", str(tmp_path / "end"))))
     (died,) = executor.run_job(*payload, job=1)
     assert (died.job, died.cause, died.code) == (1, "crashed", code)
     assert executor.run_job("echo", "the next", job=2) == [JobReturned(2, "the next")]
-    assert executor.events_until_end(0) == [JobReturned(0, "slept")]
+    (tmp_path / "end").touch()
+    assert executor.events_until_end(0) == [JobReturned(0, "it is there")]
 
 
 def test_a_worker_that_dies_idle_is_replaced_without_an_event(start):
@@ -108,16 +110,14 @@ def test_a_stray_sigterm_ends_an_idle_worker_and_no_later_job(start):
 
 
 def test_a_job_that_exceeds_its_time_can_save_its_state(start):
-    executor = start(grace=20.0)
-    before = time.monotonic()
-    assert executor.run_job("saving", 60, max_seconds=0.2) == [JobReturned(0, "saved")]
-    assert time.monotonic() - before < 10
+    executor = start(grace=60.0)
+    assert executor.run_job("saving", 600, max_seconds=1.0) == [JobReturned(0, "saved")]
     assert executor.run_job("echo", 1, job=1) == [JobReturned(1, 1)]
 
 
 @pytest.mark.parametrize("payload", [("sleep", 60), ("backtrack",), ("litter_and_stay",)])
 def test_a_job_that_does_not_save_dies_of_sigterm_with_all_below_it(start, started, tmp_path, payload):
-    (died,) = start(grace=20.0).run_job(*payload, max_seconds=0.4, log=tmp_path / "log.txt")
+    (died,) = start(grace=60.0).run_job(*payload, max_seconds=0.4, log=tmp_path / "log.txt")
     assert (died.cause, died.code) == ("max_seconds", -signal.SIGTERM)
     assert died.seconds >= 0.4
     assert len(started()) <= 3  # supervisor, fork server, and perhaps the next worker already
@@ -149,7 +149,7 @@ def test_a_job_can_be_terminated_before_and_after_its_start(start, tmp_path):
     assert executor.run_job("echo", 3, job=3) == [JobReturned(3, 3)]
 
 
-@pytest.mark.parametrize("name", ["grow", "grow_in_child"])
+@pytest.mark.parametrize("name", ["grow_and_stay", "grow_in_child"])
 def test_a_job_that_exceeds_its_memory_is_killed(start, started, name):
     executor = start()
     (died,) = executor.run_job(name, 350 * MB, memory=150 * MB)
@@ -173,7 +173,7 @@ def test_a_huge_allocation_is_a_memory_error_in_the_job_and_leaves_no_limit_behi
 
 def test_a_large_log_is_cut_in_the_middle(start, tmp_path):
     log = tmp_path / "log.txt"
-    start().run_job("flood", 300 * MB, log=log)
+    start().run_job("flood", 100 * MB, log=log)
     lines = log.read_bytes().splitlines()
     assert log.stat().st_size <= 10 * MB
     assert lines[0] == b"the first line"
@@ -237,7 +237,7 @@ def test_a_killed_driver_leaves_no_process(started, name, with_fork_server):
         for victim in (supervisor.children() if with_fork_server else []) + [process]:
             victim.kill()
         process.wait()
-        assert until(lambda: not started(), 2)
+        assert until(lambda: not started())
 
 
 def test_a_fork_of_a_killed_driver_does_not_keep_the_workers_alive(started):
@@ -247,7 +247,7 @@ def test_a_fork_of_a_killed_driver_does_not_keep_the_workers_alive(started):
         assert until(lambda: len(started()) == 9)
         process.kill()
         process.wait()
-        assert until(lambda: len(started()) == 1, 5)
+        assert until(lambda: len(started()) == 1)
         started()[0].kill()
 
 
@@ -270,7 +270,7 @@ def test_a_stopped_driver_keeps_its_workers_and_one_killed_during_the_factory_le
         assert until(lambda: len(started()) == 3)
         process.kill()
         process.wait()
-        assert until(lambda: not started(), 2)
+        assert until(lambda: not started())
 
 
 def test_every_job_returns_or_dies_exactly_once_while_workers_are_killed(start, started):
@@ -282,8 +282,9 @@ def test_every_job_returns_or_dies_exactly_once_while_workers_are_killed(start, 
             open_jobs.add(job)
             job += 1
         if killed < 20 and job > killed * 9 and (found := worker_pids()):
-            os.kill(rng.choice(found), signal.SIGKILL)
-            killed += 1
+            with suppress(ProcessLookupError):  # one that was killed before is gone meanwhile
+                os.kill(rng.choice(found), signal.SIGKILL)
+                killed += 1
         for event in executor.wait(20):
             if not isinstance(event, JobReported):
                 assert isinstance(event, JobReturned) or (event.cause, event.code) == ("crashed", -signal.SIGKILL)
