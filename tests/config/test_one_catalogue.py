@@ -8,7 +8,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
 from runtree.app import App, train
-from runtree.app.preflight import SweepRequest
+from runtree.app.sweep_plan import SweepRequest
 from runtree.config.hydra_engine import own_store, parse_flags
 from runtree.contract.errors import RequestError, RuntreeError
 from runtree.plugins import make_plugins

@@ -6,7 +6,7 @@ import pytest
 
 from runtree.app import App, train
 from runtree.app.check import compose
-from runtree.app.preflight import SweepRequest
+from runtree.app.sweep_plan import SweepRequest
 from runtree.config.hydra_engine import parse_flags
 from runtree.contract.errors import RuntreeError
 from runtree.plugins import make_plugins

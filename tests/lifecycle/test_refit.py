@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from runtree.app.preflight import refit_override
+from runtree.app.sweep_plan import refit_override
 from runtree.records.layout import RunFolder
 from runtree.testing.fixtures import PLAIN, UNEXAMINED, train, write_table
 

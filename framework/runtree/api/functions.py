@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runtree.app import App, TrainResult
-    from runtree.app.preflight import SweepRequest
+    from runtree.app.sweep_plan import SweepRequest
     from runtree.sweeps.function_space import SpaceFunction
 
 
@@ -196,7 +196,7 @@ def _sweep(
     begin: "Callable[[SweepRequest], TrainResult]",
 ) -> "RecordedSweep":
     from runtree.api.notebook import sweep_view
-    from runtree.app.preflight import SweepRequest
+    from runtree.app.sweep_plan import SweepRequest
 
     view = sweep_view(progress)
     with warnings.catch_warnings():

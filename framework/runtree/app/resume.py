@@ -49,7 +49,7 @@ def resume_sweep(
     RequestError
         Another process works on it, its config has changed, or `overrides` would make it another sweep.
     """
-    from runtree.app.preflight import SilentObserver, SweepRequest
+    from runtree.app.sweep_plan import SilentObserver, SweepRequest
 
     check_resume_overrides(overrides)
     earlier = read_request(folder)

@@ -14,11 +14,11 @@ from typing import Any
 
 from runtree.app.application import App
 from runtree.app.explain import read_run_config
-from runtree.app.preflight import SweepRequest
 from runtree.app.rerun import check_recorded_plugins, recorded_flags, refuse_changed_config
 from runtree.app.resume import resume_sweep
 from runtree.app.retrain_request import TAG, RetrainOrder, choose_request, data_words, source_request
 from runtree.app.retrain_score import compare_sides, make_side
+from runtree.app.sweep_plan import SweepRequest
 from runtree.app.train import NO_CALLBACKS, OpenFolder, TrainCallbacks, train
 from runtree.config.freeze import FrozenConfig
 from runtree.config.hydra_engine import parse_flags

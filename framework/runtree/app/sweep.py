@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.app.clean import find_best_runs
 from runtree.app.engines import LauncherExecutor, make_executor, make_preflight_executor, refuse_shared_folder
-from runtree.app.preflight import SweepPlan, SweepRequest, preflight, read_sweep_overrides
+from runtree.app.preflight import preflight
+from runtree.app.sweep_plan import SweepPlan, SweepRequest, read_sweep_overrides
 from runtree.app.train import TrainResult
 from runtree.contract.commands import command
 from runtree.contract.errors import ConfigError, NotFoundError, RequestError

@@ -19,8 +19,8 @@ from runtree.training.active_run import ActiveRun
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from runtree.app.preflight import SweepRequest
     from runtree.app.sweep import SweepResult
+    from runtree.app.sweep_plan import SweepRequest
     from runtree.config.freeze import FrozenConfig
     from runtree.records.layout import RunFolder
 
@@ -154,8 +154,8 @@ class HydraTask:
 
     def sweep(self, sweeper: Any, arguments: list[str]) -> Any:
         """Run a sweep and return the best value of the objective."""
-        from runtree.app.preflight import SweepRequest
         from runtree.app.sweep import SweepResult, run_sweep
+        from runtree.app.sweep_plan import SweepRequest
         from runtree.config.hydra_versions import hydra_values, set_hydra_dir
 
         order = self.order or SweepRequest(self.app)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import argparse
 
     from runtree.app import App
-    from runtree.app.preflight import SweepPlan
+    from runtree.app.sweep_plan import SweepPlan
     from runtree.contract.types import RunRecord
     from runtree.sweeps.search_space import SearchSpace
 
@@ -102,7 +102,7 @@ def plan_command(overrides: tuple[str, ...], as_json: bool) -> int:
 def _make_plan(app: "App", flags: "argparse.Namespace") -> "SweepPlan":
     """Run the preflight that a sweep runs before its first run."""
     from runtree.app import train
-    from runtree.app.preflight import SweepRequest
+    from runtree.app.sweep_plan import SweepRequest
     from runtree.cli.sweep.live_view import make_view
 
     flags.multirun = True  # only a sweep has a preflight; a single run is planned as a sweep of one

@@ -25,7 +25,7 @@ from runtree.contract.types import SPLITS
 
 if TYPE_CHECKING:
     from runtree.app import TrainResult
-    from runtree.app.preflight import SweepRequest
+    from runtree.app.sweep_plan import SweepRequest
     from runtree.training.active_run import ActiveRun
 
 MAX_GATE_MESSAGES = 3
@@ -87,7 +87,7 @@ def run_training(app: Any, flags: argparse.Namespace) -> int:
 
 def run_observed_sweep(app: Any, begin: "Callable[[SweepRequest], TrainResult]") -> int:
     """Run a sweep with a live view of its progress, print the result and return the exit code."""
-    from runtree.app.preflight import SweepRequest
+    from runtree.app.sweep_plan import SweepRequest
     from runtree.cli.sweep.live_view import make_view
 
     view = make_view()

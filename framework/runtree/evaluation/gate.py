@@ -14,7 +14,8 @@ from runtree.contract.errors import ConfigError, DataError, NotFoundError, Reque
 from runtree.contract.expression import Bound, parse
 from runtree.contract.predictions import Predictions, read_predictions
 from runtree.contract.types import SPLITS, WHOLE_GROUPS, Metric, RunRecord
-from runtree.evaluation.baselines import SKIPPED, compare_on_test, format_gain, is_tie
+from runtree.evaluation.baseline_gain import compare_on_test, format_gain, is_tie
+from runtree.evaluation.baselines import SKIPPED
 from runtree.evaluation.context import EvaluationContext
 from runtree.lifecycle.score import check_rows
 from runtree.records.commands import run_command

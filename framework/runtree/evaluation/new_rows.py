@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runtree.contract.errors import RuntreeError, describe_error, raise_if_ours
 from runtree.contract.predictions import Predictions
 from runtree.contract.types import Split, Table
-from runtree.evaluation.baselines import compare_on_test
+from runtree.evaluation.baseline_gain import compare_on_test
 from runtree.evaluation.context import EvaluationContext, make_evaluation_context
 from runtree.evaluation.diagnosis.probabilities import calibration_curve
 from runtree.evaluation.evaluate import metric_intervals

@@ -22,7 +22,7 @@ from runtree.cli.sweep.live_panel import LivePanel, format_progress
 from runtree.cli.sweep.progress_state import ProgressState
 
 if TYPE_CHECKING:
-    from runtree.app.preflight import SweepPlan
+    from runtree.app.sweep_plan import SweepPlan
     from runtree.sweeps.loop import Driver
     from runtree.sweeps.state import RunState, Trial
 

@@ -37,8 +37,8 @@ from runtree.contract.redaction import redact
 from runtree.records.commands import training_command
 
 if TYPE_CHECKING:
-    from runtree.app.preflight import SweepPlan
     from runtree.app.sweep import SweepResult
+    from runtree.app.sweep_plan import SweepPlan
     from runtree.sweeps.loop import Driver
     from runtree.sweeps.results import Objectives
     from runtree.sweeps.state import RunState, SweepState, Trial

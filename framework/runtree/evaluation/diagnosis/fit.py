@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.contract.predictions import Predictions, encode_target, predict
 from runtree.contract.types import WHOLE_GROUPS, Finding
-from runtree.evaluation.baselines import compare_with_guessing
+from runtree.evaluation.baseline_gain import compare_with_guessing
 from runtree.evaluation.context import (
     MAX_BOOTSTRAP_ROWS,
     STANDARD_ERROR_RESAMPLES,

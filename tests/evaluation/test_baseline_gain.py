@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scored_runs import people, scored
 
-from runtree.evaluation.baselines import compare_on_test, format_gain, is_tie
+from runtree.evaluation.baseline_gain import compare_on_test, format_gain, is_tie
 from runtree.statistics.bootstrap import bootstrap_difference
 
 
