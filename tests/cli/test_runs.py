@@ -169,6 +169,23 @@ def test_a_ranking_over_several_tables_is_remarked_upon(runtree):
     assert runtree("runs").err == ""
 
 
+def test_tables_are_called_by_name_and_their_versions_by_fingerprint(runtree):
+    config = {"data.name": "csv", "data.path": "shop/orders.csv"}
+    keep("r1", config=config, minutes=3, fingerprints={"data": "a" * 64})
+    keep("r2", config={**config, "data.fingerprint": "bbbbbbbb"}, minutes=2, fingerprints={"data": "b" * 64})
+    keep("r3", config=config | {"data.path": "customers.csv"}, minutes=1, fingerprints={"data": "c" * 64})
+    said = runtree("runs").out
+    assert said.splitlines()[2].split()[:2] == ["run", "table"]
+    assert "data.fingerprint" not in said
+    titles = [line.split("  ")[1].strip() for line in said.splitlines() if line.startswith("r")][1:]
+    assert titles == ["customers", "orders bbbbbbbb", "orders aaaaaaaa"]
+    assert rows(runtree("runs", "--where", "table=orders").out) == ["r2", "r1"]
+    assert rows(runtree("runs", "--where", "table == customers or seed == 1").out) == ["r3"]
+    assert "table=orders, fingerprint.data=bbbbbbbb)" in runtree("runs", "--where", "fingerprint.data~bbbb").out
+    assert rows(runtree("runs", "--sort", "table").out) == ["r3", "r2", "r1"]
+    assert "select: --where fingerprint.data~" in runtree("runs", "--sort", "accuracy").err
+
+
 def test_a_narrow_terminal_gets_fewer_columns_and_whole_ids(runtree, terminal):
     names = [f"r20261122-031705-sweep-{'x' * 20}-{number}" for number in range(2)]
     for number, name in enumerate(names):

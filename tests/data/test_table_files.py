@@ -189,7 +189,7 @@ def test_a_sheet_of_excel_keeps_the_types_of_its_cells(tmp_path):
     frame, _ = load(tmp_path / "t.xlsx")
     assert frame["code"].fillna("-").tolist() == ["007", "7", "-"]
     assert frame["n"].fillna(-1).tolist() == [1, 2, -1]
-    for sheet in ("Orders", 0):
+    for sheet in ("Orders", 0, None):
         assert load(tmp_path / "t.xlsx", sheet=sheet)[0].equals(frame)
     with pytest.raises(DataError, match="did you mean: Orders"):
         load(tmp_path / "t.xlsx", sheet="Order")

@@ -160,9 +160,13 @@ def test_keys_that_cannot_be_compared_are_named_with_examples(read):
         joined(read, coded)
     assert str(told.value).splitlines() == [
         "data.join[0].on: column 'customer' holds numbers ('0'), and 'customer' in customers.parquet holds texts ('000')",
+        "  to compare both as numbers, type: data.types.customer=number",
         "  to compare both as text, type: data.types.customer=category",
     ]
-    with pytest.raises(DataError, match=r"no row has a partner in customers.parquet\n.* '0' there, '90' in customers"):
+    with pytest.raises(
+        DataError,
+        match=r"no row has a partner in customers.parquet\n.* '0' in the table, and 'customer' '90' in customers",
+    ):
         joined(read, CUSTOMERS.assign(customer=range(90, 96)))
 
 

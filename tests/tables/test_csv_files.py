@@ -1,6 +1,7 @@
 """CSV files: what pandas would guess away is kept, and what it would rename is refused."""
 
 import gzip
+import zipfile
 
 import pandas as pd
 import pytest
@@ -133,3 +134,36 @@ def test_words_for_missing_are_those_of_the_rows_that_lack_a_value(tmp_path, mon
     expected = sorted({"NA", "null"} & set(raw))
     found = csv_tables.missing_words(file, csv, frame, Reading())
     assert found == ({"x": expected} if expected else {})
+
+
+def test_spaces_around_names_and_after_separators_are_no_part_of_them(read, tmp_path):
+    text = 'code , kind, "y "\n007, a, p\n12, "b, c", q\n'
+    expected = {"code": ["007", "12"], "kind": ["a", "b, c"], "y": ["p", "q"]}
+    assert read(text).to_dict("list") == expected
+    assert read(text.replace("007", "7"), Reading({"code": "category"})).to_dict("list")["code"] == ["7", "12"]
+    [batch] = csv_batches(tmp_path / "t.csv", CsvFormat(), Reading(), ["code"], 10)
+    assert batch.to_dict("list") == expected | {"code": ["7", "12"]}
+    with pytest.raises(DataError, match="names 'y' twice"):
+        read("y,y \n1,2\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a,b\n1,2\n# made,by,a tool\n", "line 3 has 3 fields, and the lines before it have 2"),
+        ('a,b\n1,"2\n', "the quotation mark that opens in row 1 is not closed"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_by_line(read, text, says):
+    with pytest.raises(DataError, match=says), csv_tables.csv_errors("t.csv", CsvFormat("auto")):
+        read(text)
+
+
+def test_an_archive_of_several_files_is_refused_with_their_names(tmp_path):
+    with zipfile.ZipFile(tmp_path / "t.CSV.ZIP", "w") as archive:
+        archive.writestr("a.csv", "x\n1\n")
+    assert read_csv(tmp_path / "t.CSV.ZIP", CsvFormat(), Reading())["x"].tolist() == [1]
+    with zipfile.ZipFile(tmp_path / "t.CSV.ZIP", "a") as archive:
+        archive.writestr("b.csv", "")
+    with pytest.raises(DataError, match=r"data\.path: t\.CSV\.ZIP holds 2 files: a\.csv, b\.csv"):
+        read_csv(tmp_path / "t.CSV.ZIP", CsvFormat(), Reading())

@@ -33,6 +33,8 @@ def typed(values, kind, decimal="."):
         (["007", "7", None], ".", [7, 7, None]),
         (["1,257", "-12,345.5", "3"], ".", [1257, -12345.5, 3]),
         (["0.12%", "50 %", "-1%"], ".", [0.0012, 0.5, -0.01]),
+        (["($1,257.50)", "\u22123", "12-", "USD 5", "5 EUR"], ".", [-1257.5, -3, -12, 5, 5]),
+        (["1 234 567", "-1 234,5", "12"], ",", [1234567, -1234.5, 12]),
         (["1.257,5", "0,5", "2"], ",", [1257.5, 0.5, 2]),
         ([1, 2, 3], ".", [1, 2, 3]),
     ],
@@ -135,10 +137,17 @@ def test_misfits_of_a_column(column, kind, date_format, bad):
     ("values", "says"),
     [
         (
-            ["1.5", "2", "n/d", "3"],
-            "3 numbers and 1 other text ('n/d'), so all are read as text; to take those as missing",
+            ["1.5", "2", "low", "3"],
+            "3 numbers and 1 other text ('low'), so all are read as text; to take those as missing",
         ),
-        (["1.5", "2", "n/d", "3"], "'data.missing=[auto,n/d]'"),
+        (["1.5", "2", "low", "3"], "'data.missing=[auto,low]'"),
+        (
+            ["1.5", "2", "-", "3", "N/D"],
+            "3 numbers and 2 other texts ('-', 'N/D'): read as numbers, and those as missing",
+        ),
+        (["(1.5)", "2", "3-"], "('(1.5)', '3-'), and are read as such ('(1.5)' is -1.5)"),
+        (["1 250", "12"], "('1 250'), and are read as such ('1 250' is 1250)"),
+        (["01/03/20", "02/03/20"], "'01/03/20' is read as %m/%d/%y; if it is %d/%m/%y, type: data.types.a=%d/%m/%y"),
         (["1,257", "3"], "('1,257'), and are read as such ('1,257' is 1257); if its comma is a decimal mark, type: "),
         (["1,257", "3"], "type: data.types.a=decimal_comma; if they are categories, type: data.types.a=category"),
         (["0,5", "1,257"], "('0,5' is 0.5); if they are categories, type: data.types.a=category; to confirm, type: "),
@@ -185,7 +194,8 @@ def test_plain_columns_have_no_note(values):
         (["0.12%", "5 %"], [0.0012, 0.05], "number"),
         ([*map(str, range(239)), "n/d"], [*range(239), np.nan], "number"),
         (["007", "7", "$5"], None, ""),
-        (["1", "2", "n/d"], None, ""),
+        (["1", "2", "low"], None, ""),
+        (["1", "2", "n/d"], [1, 2, np.nan], "number"),
         (["5551234", "12"], None, ""),  # text of a format with types, and nothing odd about it
     ],
 )

@@ -42,6 +42,7 @@ def changed(row, rows=100):
     [
         (table(), []),
         (table(120), ["rows: 20 added, the first 100 are as before"]),
+        (table()[["b", "a", "y"]], ["columns: in another order, from 'b' on"]),
         (table(90), ["rows: 10 fewer, the first 90 are as before"]),
         (changed(41), ["rows: the first that differs is row 42 (values of 'b')"]),
         (changed(41, 120), ["rows: 20 added, the first that differs is row 42"]),

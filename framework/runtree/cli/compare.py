@@ -139,6 +139,7 @@ def compare_command(
 def naming_keys(rows: "Sequence[ComparisonRow]") -> list[str]:
     """Return the config keys in which the configurations differ; the algorithm's name where they differ in none."""
     from runtree.records.diff import varying_keys
+    from runtree.records.index import TABLE
 
     # Runs of one configuration differ in the seed and in what follows it. These keys vary, but do not distinguish rows.
     def without_seeds(row: "ComparisonRow") -> "RunRecord":
@@ -149,14 +150,22 @@ def naming_keys(rows: "Sequence[ComparisonRow]") -> list[str]:
         return replace(record, config=config, overrides=typed)
 
     keys = [key for key in varying_keys([without_seeds(row) for row in rows]) if affects_fingerprint(key)]
-    versions = {row.records[0].fingerprints.get(PLUGINS) for row in rows}
-    return [*keys, *([PLUGINS] if len(versions) > 1 else [])] or ["algorithm.name"]
+    for name, fingerprint in ((TABLE, "data"), (PLUGINS, PLUGINS)):
+        if len({row.records[0].fingerprints.get(fingerprint) for row in rows}) > 1:
+            keys.append(name)
+    return keys or ["algorithm.name"]
 
 
 def naming_settings(row: "ComparisonRow", keys: Sequence[str]) -> dict[str, Any]:
     """Return the settings by which a configuration differs from the others."""
+    from runtree.records.index import TABLE
+    from runtree.records.query import record_value
+    from runtree.records.tables import TITLE_DIGITS
+
     record = row.records[0]
-    values = {**record.config, PLUGINS: record.fingerprints.get(PLUGINS)}
+    data = str(record.fingerprints.get("data") or "")
+    table = f"{record_value(record, TABLE)} {data[:TITLE_DIGITS]}".rstrip()
+    values = {**record.config, TABLE: table, PLUGINS: record.fingerprints.get(PLUGINS)}
     return {key: values.get(key) for key in keys if key not in row.followers}
 
 

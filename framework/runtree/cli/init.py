@@ -149,7 +149,7 @@ def _read_header(data: Path) -> tuple[list[str], str]:
     # by frequency in the header; csv.Sniffer guesses from the content and often takes a letter
     separator = max(",;\t|", key=first.count)
     # a column's name may be quoted and contain the separator
-    columns = next(csv.reader([first], delimiter=separator), [])
+    columns = [name.strip() for name in next(csv.reader([first], delimiter=separator), [])]
     if not columns:
         raise DataError(f"--data: {data} has no header line")
     return columns, separator

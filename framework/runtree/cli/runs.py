@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +33,19 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 DEFAULT_LIMIT = 30
-ALWAYS_STATED = ("state", "algorithm.name", "data.name")  # as a column, or once for all runs
+ALWAYS_STATED = ("state", "algorithm.name")  # as a column, or once for all runs; and the table
+PIN = "data.fingerprint"  # refuses a table, and makes no run another
 
 RUNS_HELP = f"""List runs, the newest first, with the settings in which they differ.
 
 Sort and filter by metrics (test.accuracy), config keys (algorithm.alpha), and id, experiment, state, reason, task,
-started, finished, seconds. The end of a name is enough where it is unambiguous; a metric without a split (accuracy) is
-that of the validation split. Sorting by a metric puts the best run first.
+table, started, finished, seconds. The end of a name is enough where it is unambiguous; a metric without a split
+(accuracy) is that of the validation split. Sorting by a metric puts the best run first.
 
 \b
   runtree runs --sort test.accuracy --where data=iris --where 'seconds<10'
   runtree runs --experiment churn --where state=failed
+  runtree runs --where table=orders --where fingerprint.data~71307c79
   runtree runs --where 'algorithm.name == "ridge" and metrics.test.r2 > 0.8'
   runtree runs --all --csv > runs.csv
 
@@ -197,24 +200,37 @@ def _print_table(selection: "RunSelection", filters: Sequence[str], outputs: str
 def _make_columns(selection: "RunSelection") -> tuple[list[RunColumn], list[str]]:
     """Return a column for each setting that differs, and as text the settings that all runs have in common."""
     from runtree.records.diff import varying_keys
+    from runtree.records.index import FINGERPRINT, TABLE
     from runtree.records.query import is_metric, record_value
+    from runtree.records.tables import TITLE_DIGITS, table_titles
 
     records = selection.records
 
     def differs(name: str) -> bool:
-        return any(record_value(record, name) != record_value(records[0], name) for record in records)
+        return any(content(record, name) != content(records[0], name) for record in records)
+
+    def content(record: "RunRecord", name: str) -> Any:
+        if name.startswith(f"{FINGERPRINT}."):
+            return str(record_value(record, name))[:TITLE_DIGITS]
+        return titles[record.folder] if name == TABLE else record_value(record, name)
 
     stated = [name for name in selection.names if not is_metric(name) and name not in FIELD_COLUMNS]
-    stated = list(dict.fromkeys([*ALWAYS_STATED, *stated]))
+    titles = dict(zip((record.folder for record in records), table_titles(records), strict=True))
+    # the name of an option says enough where each has one table
+    named = all(title == record.config.get("data.name") for record, title in zip(records, titles.values(), strict=True))
+    stated = list(dict.fromkeys([*ALWAYS_STATED, "data.name" if named else TABLE, *stated]))
     common = [name for name in stated if not differs(name)]
     facts = ["id", *(["experiment"] if differs("experiment") else []), *(name for name in stated if name not in common)]
     metrics = [name for name in selection.names if is_metric(name)]
     columns = {name: _make_column(name) for name in (*facts, *metrics)}
+    for name in columns:
+        if name == TABLE or name.startswith(f"{FINGERPRINT}."):
+            columns[name] = RunColumn(name, partial(content, name=name))
     columns |= {name: column for name, column in _objective_columns(records).items() if name not in columns}
-    settings = [name for name in varying_keys(records) if name not in facts]
+    settings = [name for name in varying_keys(records) if name not in (*facts, PIN)]
     columns |= {name: _make_column(name, rank) for rank, name in enumerate(settings, start=1)}
     columns |= {name: _make_column(name) for name in ("seconds", "started")}
-    values = {name: record_value(records[0], name) for name in common}
+    values = {name: content(records[0], name) for name in common}
     texts = [f"{name.removesuffix('.name')}={text}" for name, text in values.items() if text is not None]
     return list(columns.values()), texts
 
@@ -270,7 +286,7 @@ def _format_error(record: "RunRecord") -> str:
 
 def _warn_of_mismatches(selection: "RunSelection") -> None:
     """Warn where one ranking contains runs that may not be ranked together, or runs on several splits of one table."""
-    from runtree.records.compare.comparability import find_mismatches
+    from runtree.records.compare.comparability import OTHER_DATA, find_mismatches, select_table
     from runtree.records.compare.configurations import RankingMetric, RecordColumns
     from runtree.records.query import is_metric, record_value
 
@@ -281,8 +297,7 @@ def _warn_of_mismatches(selection: "RunSelection") -> None:
     columns, direction = RecordColumns(ranked), "maximize" if selection.largest_first else "minimize"
     mismatches = find_mismatches(columns, columns.rows(), RankingMetric(part, metric, direction), is_metric_named=True)
     if mismatches:
-        tables = len({record.fingerprints.get("data") for record in ranked})
-        example = "data=NAME" if tables > 1 else "KEY=VALUE"
+        example = select_table(mismatches[0]) if mismatches[0].reason == OTHER_DATA else "KEY=VALUE"
         click.echo(f"note: these runs are not comparable: {mismatches[0].line}; select: --where {example}", err=True)
     elif (splits := len({record.fingerprints.get("split") for record in ranked})) > 1:
         click.echo(f"note: the runs use {splits} splits of the rows, which explains small differences", err=True)

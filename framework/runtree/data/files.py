@@ -31,7 +31,7 @@ class TableFile:
     thousands
         The mark that groups digits in text files: 1,257. Without it, a column is read by what it shows.
     sheet
-        Of Excel files: the name of the sheet, or its number, from 0.
+        Of Excel files: the name of the sheet, or its number, from 0; None: the first.
     max_download_mb
         What a URL may send, in megabytes.
     storage
@@ -44,7 +44,7 @@ class TableFile:
     decimal: str = "."
     encoding: str = AUTO
     thousands: str | None = None
-    sheet: str | int = 0
+    sheet: str | int | None = None
     max_download_mb: float | int = LIMIT
     storage: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin | None = field(default=None, init=False, repr=False, compare=False)
@@ -66,7 +66,19 @@ class TableFile:
         """Return what the last `load` found out: how text was read, and the words taken as missing in these columns."""
         if self.origin is None:
             return []
-        return [*self.origin.notes, *_missing_notes(self.origin, frame)]
+        return [*self.origin.notes, *_missing_notes(self.origin, frame), *_index_notes(frame)]
+
+
+def _index_notes(frame: "pd.DataFrame") -> list[str]:
+    """Return a note if the first column is the index of a table that pandas wrote."""
+    name = str(frame.columns[0]) if len(frame.columns) else ""
+    if (
+        not name.startswith("Unnamed: ")
+        or frame[name].dtype.kind not in "iu"
+        or not frame[name].is_monotonic_increasing
+    ):
+        return []
+    return [f"column '{name}' has no name and numbers the rows; to leave it out, type: 'data.drop=[\"{name}\"]'"]
 
 
 def _missing_notes(origin: Origin, frame: "pd.DataFrame") -> list[str]:

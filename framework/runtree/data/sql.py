@@ -22,6 +22,7 @@ CHUNK_ROWS = 50_000  # fetched at a time
 QUOTED = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|(\$\w*\$).*?\1", re.DOTALL)
 READS = ("select", "with", "values", "table")
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+PACKAGES = {"MySQLdb": "mysqlclient"}  # by what is imported
 INSTALL = "install it: pip install 'runtree[sql]'"
 
 
@@ -124,7 +125,11 @@ def _connection(url: str, name: str) -> Iterator[Any]:
             "possible without more: sqlite; with runtree[sql]: postgresql",
         ) from None
     except ModuleNotFoundError as error:
-        hint = INSTALL if error.name and error.name.startswith("psycopg") else f"install it: pip install {error.name}"
+        hint = (
+            INSTALL
+            if str(error.name).startswith("psycopg")
+            else f"install it: pip install {PACKAGES.get(str(error.name), error.name)}"
+        )
         raise MissingError(f"data.url: '{made.drivername}' needs the package '{error.name}'", hint) from None
     try:
         connection = engine.connect()

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
-    """Refuse an empty table, repeated column names, unknown columns, and lists that are not unfolded."""
+def check_frame(frame: "pd.DataFrame", options: TableOptions, noted: "Sequence[str]" = ()) -> None:
+    """Refuse an empty table, repeated column names, unknown columns, and lists that are not unfolded.
+
+    `noted` of the reading, such as the sheet that was chosen, may say why a column is not there.
+    """
     from runtree.tables.nested import refuse_nested
 
     if len(frame) == 0:
@@ -42,7 +45,8 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
     for path, names in required.items():
         for name in names:
             if name not in columns:
-                raise unknown(f"column at {path}:", name, columns, error=DataError)
+                error = unknown(f"column at {path}:", name, columns, error=DataError)
+                raise DataError(error.message, *error.hints, *noted[:MAX_NOTED])
     for path in ("data.group", "data.time", "data.split_column", "data.weight"):
         if required[path] == [options.target]:
             raise ConfigError(
@@ -57,6 +61,7 @@ def check_frame(frame: "pd.DataFrame", options: TableOptions) -> None:
 if TYPE_CHECKING:
     import pandas as pd
 
+MAX_NOTED = 2
 PART, GIVEN = "\0part", "\0given"  # columns with the parts of rows, and with their splits, while they are sampled
 
 
@@ -76,7 +81,7 @@ def load(config: Mapping[str, Any], trust: TargetResolver) -> Table:
     decimal = str(config["data"].get("decimal", "."))
     name = str(config["data"].get("name", "data"))
     given = read_split_file(len(rows.frame), options) if options.split_file else None
-    table = to_table(rows.frame, options, name, int(config["seed"]), decimal, rows.parts, given)
+    table = to_table(rows.frame, options, name, int(config["seed"]), decimal, rows.parts, given, rows.notes)
     table = replace(table, notes=(*table.notes, *rows.notes), sources=rows.sources)
     if not rows.content:
         return table
@@ -93,13 +98,14 @@ def to_table(
     decimal: str = ".",
     parts: "pd.Series[Any] | None" = None,
     given: "pd.Series[Any] | None" = None,
+    noted: Sequence[str] = (),
 ) -> Table:
     """Check a data frame and separate features, target, and the columns to split by; each is read as its type."""
     from runtree.tables import declared, roles
-    from runtree.tables.notes import apply_decisions, decide_types, notes_of
+    from runtree.tables.notes import TypeDecision, apply_decisions, decide_types, notes_of
     from runtree.tables.strata import read_given
 
-    check_frame(frame, options)
+    check_frame(frame, options, noted)
     # sampled before the task is chosen: task, classes and fingerprint describe the rows that are used
     beside = {name: column.to_numpy() for name, column in ((PART, parts), (GIVEN, given)) if column is not None}
     frame = sample_rows(frame.assign(**beside) if beside else frame, options, seed)
@@ -109,11 +115,13 @@ def to_table(
     declared.check_types(types, [str(column) for column in frame.columns])
     types = declared.settle_dates(frame, types, options.date_format or "")
     frame = declared.apply_types(frame, types, decimal)
-    times = None
+    times, timed = None, {}
     if options.time:
         times, kind = roles.read_times(frame[options.time])
         if kind:
             # as a feature it is read as it is for the split, and so it will be in later rows
+            if options.time not in types:
+                timed = {options.time: TypeDecision("date", f"all values are dates as {kind}, by data.time", "")}
             types[options.time] = kind
             frame = frame.assign(**{options.time: times})
     if "drop" in types.values():
@@ -145,6 +153,7 @@ def to_table(
     decided = decide_types(features, types, decimal, options.date_format or "")
     features = apply_decisions(features, decided, decimal)
     types |= {name: decision.read_as for name, decision in decided.items() if decision.read_as}
+    decided |= {name: decision for name, decision in timed.items() if name in features.columns}
     hashed = TableHash()
     hashes = hashed.update(features, target)
     counts = (

@@ -133,7 +133,7 @@ class Predictor:
     classes: tuple[Any, ...]
     reading: Reading = field(default_factory=Reading)
     csv: CsvFormat = field(default_factory=CsvFormat)
-    sheet: str | int = 0
+    sheet: str | int | None = None
     refuse: bool = True
     card: Mapping[str, Any] = field(default_factory=dict, repr=False)  # all of `model.json`
     schema: "TableSchema | None" = None
@@ -276,7 +276,7 @@ def read_predictor(folder: Path, hooks: Hooks, trust: Iterable[str] = ()) -> Pre
         columns = {item["name"]: ColumnContract(**item) for item in card["columns"]}
         reading = dict(card["reading"])
         declared = Reading(reading.pop("types"), tuple(reading.pop("missing")))
-        sheet = reading.pop("sheet", 0)
+        sheet = reading.pop("sheet", None)
         protection = Protection.of_model(card["sensitive"]) if "sensitive" in card else None
         # of a table that was no text nothing is known about later text files
         csv_format = CsvFormat(**{"separator": AUTO, "encoding": AUTO, **reading})

@@ -67,10 +67,15 @@ def read_sources(
     drop
         Columns of which nothing is noted.
     """
+    from runtree.tables.fingerprint import frame_fingerprint
+
     if parts:
         rows = _read_parts(node, parts, reading, drop, trust, protection)
     else:
         rows = _read(node, "data", reading, drop, trust)
+        if joins:  # else it is that of the table
+            whole = frame_fingerprint(protection.frame(rows.frame))
+            rows = replace(rows, sources=tuple({**source, "fingerprint": whole} for source in rows.sources))
     for place, item in enumerate(joins):
         rows = _join(rows, item, f"data.join[{place}]", node, reading, trust, protection)
     # after the joins: a mask would make one key of many
@@ -194,7 +199,7 @@ def _join(
         raise unknown(f"join at {path}.how:", how, HOW, error=ConfigError)
     other = _read(joined_node(node, item, path), path, reading, (), trust)
     source = dict(other.sources[0])
-    title = file_name(str(source["name"])) if source["name"] != path else path
+    title = str(item.get("table") or (file_name(str(source["name"])) if source["name"] != path else path))
     keys = _read_keys(item["on"], rows.frame, other.frame, path, title)
     hidden = protection.of_joined(dict(zip(keys.left, keys.right, strict=True)))
     reading = replace(reading, hidden=reading.hidden | {*hidden.ways})
@@ -287,7 +292,7 @@ def join_tables(
     matched = pairs["\0right"].notna()
     if not matched.any():
         here, there = example(left[keys.left[0]], reading.hidden), example(right[keys.right[0]], reading.hidden)
-        first = f"{here} there, {there} in {title}"
+        first = f"{here} in the table, and '{keys.right[0]}' {there} in {title}"
         raise DataError(f"{path}.on: no row has a partner in {title}", f"'{keys.left[0]}' is for example {first}")
     found = pairs.loc[matched, "\0left"]
     alone = len(left) - found.nunique()
@@ -335,7 +340,7 @@ def consistent_keys(
     import pandas as pd
 
     from runtree.tables.declared import read_as, type_override
-    from runtree.tables.numbers import parse_number
+    from runtree.tables.numbers import parse_declared_number, parse_number
     from runtree.tables.stacking import example, kind_of
     from runtree.tables.table import to_texts
 
@@ -351,8 +356,10 @@ def consistent_keys(
         return (left, right) if kinds[0] in ("number", "date") else (as_texts(left), as_texts(right))
     text = left if kinds[0] == "text" else right
     other = right if text is left else left
+    as_numbers = False
     if set(kinds) == {"number", "text"}:
         words = as_texts(text).dropna()
+        as_numbers = all(parse_declared_number(word) is not None for word in words.unique())
         plain = words[words.map(lambda word: parse_number(word) is not None)]
         # 007 is not 7; where the numbers among the texts are spelled as numbers are, texts compare well
         if len(plain) and (as_texts(pd.to_numeric(plain)) == plain).all():
@@ -364,5 +371,6 @@ def consistent_keys(
     raise DataError(
         f"{path}.on: column '{left.name}' holds {kinds[0]}s ({example(left, reading.hidden)}), and '{right.name}' in "
         f"{title} holds {kinds[1]}s ({example(right, reading.hidden)})",
+        f"to compare both as numbers, type: {type_override(str(left.name), 'number')}" if as_numbers else "",
         f"to compare both as text, type: {type_override(str(left.name), 'category')}",
     )

@@ -37,6 +37,7 @@ from runtree.records.record import (
     read_record_file,
 )
 from runtree.records.scan import RunsFolder, find_runs_folders, is_settled, list_subfolders, read_stamp, sweep_stamp
+from runtree.tables.places import table_name
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,9 @@ MIN_RUNS_FOR_FAST_JSON = 100  # importing msgspec pays from here on
 MAX_RECORDS_IN_MEMORY = 500
 MAX_COLUMNS_AT_ONCE = 20  # of a scan: it bounds how many values are in memory at once
 
+FINGERPRINT = "fingerprint"
+TABLE = "table"  # the name of a run's table, which follows from these keys
+TABLE_KEYS = ("data.name", "data.path", "data.table")
 NEWEST_FIRST = "run_0.started DESC, run_0.id DESC"
 Result = TypeVar("Result")
 
@@ -90,6 +94,7 @@ class RunIndex:
         self.connection = connection
         # functions are registered by connection and are not stored in the file
         add_functions(connection)
+        connection.create_function("runtree_table", 3, table_name, deterministic=True)
         self._columns = {
             key: (plain, boolean) for key, plain, boolean in connection.execute("SELECT key, plain, boolean FROM key")
         }
@@ -116,7 +121,8 @@ class RunIndex:
 
     def names(self) -> set[str]:
         """Return the full names that conditions and sorting accept."""
-        return {*SUMMARY_FIELDS, *self.keys("config"), *self.keys("metrics")}
+        fingerprints = (f"{FINGERPRINT}.{name}" for name in self.keys(FINGERPRINT))
+        return {*SUMMARY_FIELDS, TABLE, *self.keys("config"), *self.keys("metrics"), *fingerprints}
 
     def rows(
         self,
@@ -245,17 +251,26 @@ class RunIndex:
 
     def _keys_of(self, name: str) -> list[str]:
         """Return the keys of a full name. A config path that is also the name of a metric comes first."""
-        keys = [name] if name in SUMMARY_FIELDS else [f"config:{name}", f"metrics:{name}"]
+        if name == TABLE:
+            keys = [f"config:{key}" for key in TABLE_KEYS]
+        elif name.startswith(f"{FINGERPRINT}."):
+            keys = [name.replace(".", ":", 1)]
+        else:
+            keys = [name] if name in SUMMARY_FIELDS else [f"config:{name}", f"metrics:{name}"]
         return [key for key in keys if key in self._columns]
 
     def _sql(self, name: str) -> str | None:
         """Return the SQL of a full name, None if no run has it."""
+        if name == TABLE:
+            return f"runtree_table({', '.join(self._sql(key) or 'NULL' for key in TABLE_KEYS)})"
         columns = [column for key in self._keys_of(name) for column in self._columns[key] if column is not None]
         # of a plain and a boolean column at most one holds a value; a config path wins over a metric of the same name
         return columns[0] if len(columns) == 1 else f"COALESCE({', '.join(columns)})" if columns else None
 
     def _boolean(self, name: str) -> str:
         """Return the SQL that is not null if the value of a full name is a boolean."""
+        if name == TABLE:
+            return "NULL"
         return next((boolean for key in self._keys_of(name) if (boolean := self._columns[key][1])), "NULL")
 
     def _tables(self, names: Iterable[str]) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 from runtree.contract.errors import RequestError, nearest, unknown
 from runtree.contract.expression import Expression, parse, parse_shorthand
 from runtree.contract.types import SPLITS, RunRecord
-from runtree.records.index import RunIndex
+from runtree.records.index import FINGERPRINT, TABLE, TABLE_KEYS, RunIndex
 from runtree.records.record import SUMMARY_FIELDS
+from runtree.tables.places import table_name
 
 METRICS = "metrics."
 # validation first: a ranking by the test split would use it for a choice
@@ -202,6 +203,10 @@ def record_value(record: RunRecord, name: str) -> Any:
         return getattr(record, name)
     if name in record.config:
         return record.config[name]
+    if name == TABLE:
+        return table_name(*map(record.config.get, TABLE_KEYS))
+    if name.startswith(f"{FINGERPRINT}."):
+        return record.fingerprints.get(name.partition(".")[2])
     part, _, metric = name.partition(".")
     return record.metrics[part].get(metric) if part in SPLITS and part in record.metrics else None
 
@@ -223,7 +228,11 @@ def resolve_name(name: str, known: Collection[str]) -> str:
     for candidate in (name, f"{name}.name", *(f"{part}.{name}" for part in PREFERRED)):
         if candidate in known:
             return candidate
-    ending = sorted(full for full in known if full.endswith(f".{name}") and ".space." not in full)
+    ending = sorted(
+        full
+        for full in known
+        if full.endswith(f".{name}") and ".space." not in full and not full.startswith(f"{FINGERPRINT}.")
+    )
     if len(ending) > 1:
         raise RequestError(f"'{name}' may be any of {len(ending)} keys: {', '.join(ending[:6])}", "type the whole key")
     if ending:

@@ -1,18 +1,19 @@
 """The tables that runs have used: by name, and the versions of each by fingerprint."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from runtree.contract.errors import NotFoundError, unknown
-from runtree.records.index import RunIndex, query_index
+from runtree.contract.types import RunRecord
+from runtree.records.index import TABLE, TABLE_KEYS, RunIndex, query_index
+from runtree.records.query import record_value
 from runtree.records.reader import RunReader
 from runtree.tables.fingerprint import describe_changes
-from runtree.tables.places import table_stem
+from runtree.tables.places import table_name
 
-# options that read any table: their name says nothing about it
-GENERIC = ("csv", "parquet", "arrow", "json", "excel", "file", "sql", "image_folder", "image_arrays")
+TITLE_DIGITS = 8  # of a fingerprint, beside the name of its table
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,22 @@ class _Columns(Protocol):
 
 
 def table_names(runs: _Columns) -> dict[int, str]:
-    """Return the name of each run's table: that of its option, or of the file for options that read any file."""
-    names, paths, tables = (runs.column(f"config:data.{key}") for key in ("name", "path", "table"))
-    found = {}
-    for row, name in names.items():
-        place = paths.get(row) or tables.get(row)
-        found[row] = table_stem(str(place)) if name in GENERIC and place else str(name or "")
-    return found
+    """Return the name of each run's table."""
+    names, paths, tables = (runs.column(f"config:{key}") for key in TABLE_KEYS)
+    return {row: table_name(name, paths.get(row), tables.get(row)) for row, name in names.items()}
+
+
+def table_titles(records: Sequence[RunRecord]) -> list[str]:
+    """Return what the table of each run is called: its name, with the fingerprint where several have one name."""
+    names = [str(record_value(record, TABLE)) for record in records]
+    prints = [str(record.fingerprints.get("data") or "") for record in records]
+    versions: dict[str, set[str]] = {}
+    for name, fingerprint in zip(names, prints, strict=True):
+        versions.setdefault(name, set()).update({fingerprint} - {""})
+    return [
+        f"{name} {fingerprint[:TITLE_DIGITS]}".rstrip() if len(versions[name]) > 1 else name
+        for name, fingerprint in zip(names, prints, strict=True)
+    ]
 
 
 def pinned_table(outputs: Path, pin: str) -> dict[str, Any] | None:

@@ -16,7 +16,9 @@ from pandas.api import types
 from runtree.contract.errors import ConfigError, DataError, possible
 from runtree.tables.csv_files import CODE
 from runtree.tables.dates import find_format
+from runtree.tables.declared import is_date_format
 from runtree.tables.numbers import is_numeric
+from runtree.tables.stacking import kind_of
 from runtree.tables.table import count_distinct, factorize_texts, sample_evenly
 
 Kind = Literal["number", "date", "few", "many", "text", "dropped"]
@@ -102,10 +104,11 @@ def check_choices(chosen: Mapping[str, Any]) -> None:
 def describe_type(column: "pd.Series[Any]", declared: str = "", asked: str = "") -> dict[str, Any]:
     """Return the type of a column and what shows it, as `data.json` says it; `declared` is its type by `data.types`."""
     if declared:
-        return {"type": declared, "why": "data.types"}
-    if types.is_bool_dtype(column.dtype):
+        kind = "date" if is_date_format(declared) else "number" if declared == "decimal_comma" else declared
+        return {"type": kind, "why": "data.types" if kind == declared else f"data.types: {declared}"}
+    if types.is_bool_dtype(column.dtype) or (column.dtype == object and kind_of(column) == "truth value"):
         return {"type": "boolean", "why": "holds true and false"}
-    if types.is_integer_dtype(column.dtype):
+    if types.is_integer_dtype(column.dtype) and not _is_constant(column):
         return {"type": "integer", "why": "holds whole numbers"}
     found = infer_column_type(column, MAX_LEVELS, asked)
     if found.kind == "number":

@@ -25,6 +25,7 @@ SEPARATORS = ",;\t|"
 ENCODINGS = ("utf-8", "cp1252", "latin-1")  # tried in this order; the last one reads any bytes
 SAMPLE_BYTES = 64 * 1024  # in which the separator is looked for
 SAMPLE_LINES = 50
+MAX_SHOWN_FILES = 5
 FORMAT_KEYS = ("data.separator", "data.decimal", "data.encoding")
 COMMON = ("utf-8", "cp1252", "latin-1", "utf-16", "auto")
 
@@ -78,6 +79,8 @@ class CsvFormat:
         # Python, which longer separators need, does not
         parser: dict[str, Any] = {"low_memory": False} if len(self.separator) == 1 else {"engine": "python"}
         grouped = {"thousands": self.thousands} if self.thousands else {}
+        # the space of "a, b" is no part of a value, nor of the name of a column
+        parser["skipinitialspace"] = True
         return {"sep": self.separator, "decimal": self.decimal, "encoding": self.encoding, **grouped, **parser}
 
     def describe(self) -> str:
@@ -186,25 +189,32 @@ def open_bytes(file: Path) -> BinaryIO:
     import lzma
     import zipfile
 
-    if file.suffix == ".zst":
+    suffix = file.suffix.lower()
+    if suffix == ".zst":
         import pyarrow
 
         stream: BinaryIO = pyarrow.input_stream(str(file), compression="zstd")
         return stream
-    if file.suffix == ".zip":
+    if suffix == ".zip":
         archive = zipfile.ZipFile(file)
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
         if len(names) != 1:
-            raise DataError(f"{file.name} holds {len(names)} files", "unpack it, and name the folder or a file in it")
+            listed = ", ".join(names[:MAX_SHOWN_FILES]) + (", …" if len(names) > MAX_SHOWN_FILES else "")
+            raise DataError(
+                f"data.path: {file.name} holds {len(names)} files: {listed}"
+                if names
+                else f"data.path: {file.name} is empty",
+                "unpack it, and name the folder or a file in it",
+            )
         return archive.open(names[0])  # type: ignore[return-value]
-    opener: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(file.suffix, open)
+    opener: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(suffix, open)
     content: BinaryIO = opener(file, "rb")
     return content
 
 
 def packed(file: Path) -> Any:
     """Return what pandas reads: the name of a file, or an open one where pandas would need another package."""
-    return open_bytes(file) if file.suffix in (".zst", ".zip") else file
+    return open_bytes(file) if file.suffix.lower() in (".zst", ".zip") else file
 
 
 def check_header(names: Sequence[str], header: str) -> None:

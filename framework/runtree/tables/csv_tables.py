@@ -66,20 +66,45 @@ def read_csv(file: Path, csv: CsvFormat, reading: Reading, texts: Collection[str
     import pandas as pd
 
     # most headers need no look of their own: the parsed columns show whether a name was numbered
-    told = bool(reading.types or reading.texts or reading.missing != (AUTO,))
+    told = bool(reading.types or reading.texts or texts or reading.missing != (AUTO,))
     header = read_header(file, csv, "data.path: ") if told else []
     options = csv.options | _missing_options(header, reading)
     declared = {name for name, kind in reading.types.items() if kind != "number"}
-    as_text = ({*declared, *reading.texts} & {*header}).union(texts)
+    as_text = _as_written(header, {*declared, *reading.texts, *texts})
     frame: pd.DataFrame = pd.read_csv(packed(file), dtype=dict.fromkeys(as_text, "str"), **options)
     if not told and any(
         found[1] in frame.columns for name in frame.columns if (found := NUMBERED.fullmatch(str(name)))
     ):
         read_header(file, csv, "data.path: ")
+    written = list(map(str, frame.columns))
+    frame = _strip_names(frame)
     codes = code_columns(file, csv, frame)
     if codes:
-        frame = pd.read_csv(packed(file), dtype=dict.fromkeys({*as_text, *codes}, "str"), **options)
+        as_text = {*as_text, *_as_written(written, codes)}
+        frame = _strip_names(pd.read_csv(packed(file), dtype=dict.fromkeys(as_text, "str"), **options))
     return frame
+
+
+def _as_written(header: Sequence[str], names: Collection[str]) -> set[str]:
+    """Return columns as a header writes their names, which may have spaces around them."""
+    return {written for written in header if written.strip() in names}
+
+
+def _strip_names(frame: "pd.DataFrame") -> "pd.DataFrame":
+    names = [str(name).strip() for name in frame.columns]
+    if names != list(frame.columns):
+        check_header(names, "data.path: the header")
+        frame.columns = names
+    return frame
+
+
+def _read_as_text(content: Any, names: Collection[str], csv: CsvFormat, **options: Any) -> Any:
+    import pandas as pd
+
+    def is_wanted(written: Any) -> bool:
+        return str(written).strip() in names
+
+    return pd.read_csv(content, usecols=is_wanted, dtype="str", **csv.options, **options)
 
 
 def csv_batches(
@@ -89,14 +114,15 @@ def csv_batches(
     import pandas as pd
 
     header = read_header(file, csv)
-    types = {name: "str" for name in texts if name in header}
-    yield from pd.read_csv(
+    types = dict.fromkeys(_as_written(header, texts), "str")
+    with pd.read_csv(
         packed(file), chunksize=size, dtype=types, **csv.options, **_missing_options(header, reading)
-    )
+    ) as chunks:
+        yield from map(_strip_names, chunks)
 
 
 def read_header(file: Path, csv: CsvFormat, where: str = "") -> list[str]:
-    """Return the names of the columns; a name that stands twice is refused: pandas would number the second one.
+    """Return the columns as they are written; a name that stands twice is refused: pandas would number the second one.
 
     `where` begins the message of the error.
     """
@@ -104,13 +130,13 @@ def read_header(file: Path, csv: CsvFormat, where: str = "") -> list[str]:
 
     row = pd.read_csv(packed(file), header=None, nrows=1, dtype="str", keep_default_na=False, **csv.options)
     names = [str(name) for name in row.iloc[0]]
-    check_header(names, f"{where}the header of {file}")
+    check_header([name.strip() for name in names], f"{where}the header of {file}")
     return names
 
 
 def _missing_options(header: Sequence[str], reading: Reading) -> dict[str, Any]:
     # a category keeps its words: NA may be a country
-    categories = [name for name, kind in reading.types.items() if kind == "category" and name in header]
+    categories = _as_written(header, {name for name, kind in reading.types.items() if kind == "category"})
     if not categories and reading.missing == (AUTO,):
         return {}
     words: Any = reading.words
@@ -132,7 +158,7 @@ def code_columns(file: Path, csv: CsvFormat, frame: "pd.DataFrame") -> list[str]
     if not whole or not isinstance(frame.index, pd.RangeIndex) or not _may_hold_codes(file, csv):
         return []
     found: set[str] = set()
-    for chunk in pd.read_csv(packed(file), usecols=whole, dtype="str", chunksize=CHUNK_ROWS, **csv.options):
+    for chunk in map(_strip_names, _read_as_text(packed(file), whole, csv, chunksize=CHUNK_ROWS)):
         found |= {name for name in whole if name not in found and chunk[name].str.fullmatch(CODE.pattern).any()}
     return sorted(found)
 
@@ -166,7 +192,8 @@ def _may_hold_codes(file: Path, csv: CsvFormat) -> bool:
         while block := content.read(SEARCH_BYTES):
             # a field may begin in one block and end in the next
             text = before + block
-            if _have_code(text + 2 * mark, mark[0]):
+            # spaces after the separator are skipped by the parser
+            if _have_code(text + 2 * mark, mark[0]) or mark + b" 0" in text:
                 return True
             before = text[-LONGEST_CODE:]
     return False
@@ -217,9 +244,7 @@ def missing_words(file: Path, csv: CsvFormat, frame: "pd.DataFrame", reading: Re
         return {}
     raw = _rows_as_written(file, csv, first[texts], reading)
     if raw is None:
-        raw = pd.read_csv(
-            packed(file), usecols=texts, dtype="str", keep_default_na=False, nrows=WORD_ROWS, **csv.options
-        )
+        raw = _strip_names(_read_as_text(packed(file), texts, csv, keep_default_na=False, nrows=WORD_ROWS))
     own = {*reading.missing, ""}
     found = {name: sorted(set(raw[name].unique()) & set(MISSING_WORDS) - own) for name in texts}
     return {name: words for name, words in found.items() if words}
@@ -227,16 +252,12 @@ def missing_words(file: Path, csv: CsvFormat, frame: "pd.DataFrame", reading: Re
 
 def _rows_as_written(file: Path, csv: CsvFormat, first: "pd.DataFrame", reading: Reading) -> "pd.DataFrame | None":
     """Return the rows that lack a value, with the words for it; None where the lines of the file are not its rows."""
-    import pandas as pd
-
     places = np.flatnonzero(first.isna().any(axis=1).to_numpy())
     lines = _lines_of(file, places + 1) if _is_plain(csv) else None
     if lines is None:
         return None
     try:
-        raw: pd.DataFrame = pd.read_csv(
-            BytesIO(lines), usecols=list(first.columns), dtype="str", keep_default_na=False, **csv.options
-        )
+        raw: pd.DataFrame = _strip_names(_read_as_text(BytesIO(lines), first.columns, csv, keep_default_na=False))
     except ValueError:  # a part of a field of several lines
         return None
     rows = first.iloc[places]
@@ -357,8 +378,24 @@ def csv_errors(label: str, csv: CsvFormat, otherwise: str = "") -> Iterator[None
         raise DataError(f"{label} cannot be unpacked ({first_line(error)})") from None
     # the parser of pandas, or the one of Python that it uses for long separators
     except (ValueError, OverflowError, CsvError) as error:
+        says, hint = _fault(first_line(error))
         mark = "" if csv.separator == AUTO else f" if '{csv.separator}' does not separate its columns,"
-        raise DataError(
-            f"{label} is not a table: {first_line(error)}",
-            otherwise or f"{mark} type: data.separator=';', or another mark".strip(),
-        ) from None
+        other = f"{mark} type: data.separator=';', or another mark".strip()
+        if hint and csv.separator == AUTO:
+            other = f"if another mark separates the columns, {other}"
+        raise DataError(f"{label} is not a table: {says}", hint, otherwise or other) from None
+
+
+def _fault(message: str) -> tuple[str, str]:
+    """Return what the parser of pandas found wrong, in words for who has the file, and what to do about it."""
+    fields = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
+    if fields:
+        expected, line, seen = map(int, fields.groups())
+        return (
+            f"line {line:,} has {seen} fields, and the lines before it have {expected}",
+            "quote the fields that hold the separator, or remove what is no row: titles, comments, totals",
+        )
+    quote = re.search(r"EOF inside string starting at row (\d+)", message)
+    if quote:
+        return f"the quotation mark that opens in row {int(quote[1]):,} is not closed", "repair that row"
+    return message, ""

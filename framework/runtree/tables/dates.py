@@ -23,18 +23,24 @@ ISO = re.compile(r"\d{4}-\d\d-\d\d")
 FULL_DATE = (("%Y",), ("%m", "%b", "%B"), ("%d",))
 # day and month exchanged; no one writes 2024-31-01
 DAY_FIRST_AFTER_YEAR = re.compile(r"%Y.%d")
-# Formats that pandas does not guess. A feature is not read by them, since codes such as 10-12-11 look alike; a column
-# that is declared as the time is.
+# Formats that pandas does not guess: years of two digits, and the clock of twelve hours.
+CLOCKS, HALVES = ("", " %H:%M", " %H:%M:%S"), (" %I:%M %p", " %I:%M:%S %p")
+NUMERIC = tuple(f"{one}{mark}{two}{mark}" for mark in "./-" for one, two in (("%m", "%d"), ("%d", "%m")))
+SHORT_YEARS = (*(f"{day}%y" for day in NUMERIC), "%d-%b-%y", "%d %b %y", "%d-%B-%y", "%d %B %y")
+LONG_YEARS = (*(f"{day}%Y" for day in NUMERIC), "%Y-%m-%d", "%Y/%m/%d", "%d-%b-%Y", "%d %b %Y", "%b %d %Y", "%b %d, %Y")
+RARE_FORMATS = (
+    *(f"{day}{clock}" for day in SHORT_YEARS for clock in (*CLOCKS, *HALVES)),
+    *(f"{day}{clock}" for day in LONG_YEARS for clock in HALVES),
+)
+# codes such as 10-12-11 look alike
+FEATURE_FORMATS = tuple(each for each in RARE_FORMATS if "-%y" not in each or "%b" in each or "%B" in each)
+# a text that one of them may read; most columns of text have none, and each format that is tried takes time
+LIKE_RARE = re.compile(r"\d{1,2}[./ -](?:\d{1,2}|[A-Za-z]{3,9})[./ -]\d\d(?:$|\s+\d)|:\d\d\s*[AaPp][Mm]$")
+# A feature is not read by those, a column that is declared as the time is.
 TIME_FORMATS = (
-    *(f"{day_month}{mark}%y" for mark in "./-" for day_month in (f"%d{mark}%m", f"%m{mark}%d")),
+    *RARE_FORMATS,
     *(f"%m{mark}%Y" for mark in "./-"),
     *(f"{month}{mark}{year}" for month in ("%b", "%B") for mark in "- " for year in ("%Y", "%y")),
-    "%d-%b-%y",
-    "%d %b %y",
-    "%m/%d/%Y %I:%M %p",
-    "%d/%m/%Y %I:%M %p",
-    "%m/%d/%Y %I:%M:%S %p",
-    "%d/%m/%Y %I:%M:%S %p",
 )
 UNIX = {"unix": 1, "unix_ms": 1000}  # formats of numbers since 1970, and how many make a second
 UNIX_NAMES = {"unix": "seconds", "unix_ms": "milliseconds"}
@@ -63,7 +69,9 @@ def find_format(texts: Sequence[str], counts: Array) -> str | None:
 def _candidate_formats(texts: Sequence[str]) -> list[str]:
     """Return the formats that a text may have, those with the month first before those with the day first."""
     formats = _guess_formats(text for text in texts if not text.isdigit())
-    return [guess for guess in formats if all(any(part in guess for part in parts) for parts in FULL_DATE)]
+    whole = [guess for guess in formats if all(any(part in guess for part in parts) for parts in FULL_DATE)]
+    rare = [text for text in texts if LIKE_RARE.search(text)]
+    return [*whole, *(each for each in FEATURE_FORMATS if _count_dates(rare, each))] if rare else whole
 
 
 def _guess_formats(texts: Iterable[str]) -> list[str]:

@@ -41,12 +41,12 @@ class FileOptions:
     csv
         The format of text files.
     sheet
-        Of an Excel file the name of the sheet, or its number, from 0.
+        Of an Excel file the name of the sheet, or its number, from 0; None: the first, with a note if there are more.
     """
 
     kind: str = AUTO
     csv: CsvFormat = field(default_factory=CsvFormat)
-    sheet: str | int = 0
+    sheet: str | int | None = None
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -138,15 +138,16 @@ def read_files(files: DataFiles, options: FileOptions, reading: Reading, where: 
         from runtree.tables.stacking import stack
 
         labels = {files.label(file): file for file in files.files}
-        frames = {label: _read_one(kind, file, options, f"{where}: {label}") for label, file in labels.items()}
-        frame = stack(frames, where, reading.hidden)
+        read = {label: _read_one(kind, file, options, f"{where}: {label}") for label, file in labels.items()}
+        frame = stack({label: rows for label, (rows, _) in read.items()}, where, reading.hidden)
+        origin = replace(origin, notes=tuple(dict.fromkeys(note for _, notes in read.values() for note in notes)))
     return frame, replace(origin, rows=len(frame))
 
 
-def _read_one(kind: str, file: Path, options: FileOptions, label: str) -> "pd.DataFrame":
-    if kind == "arrow":
-        return read_arrow(file, label)
-    return read_json(file, options.csv.encoding, label) if kind == "json" else read_excel(file, options.sheet, label)
+def _read_one(kind: str, file: Path, options: FileOptions, label: str) -> "tuple[pd.DataFrame, list[str]]":
+    if kind == "excel":
+        return read_excel(file, options.sheet, label)
+    return read_arrow(file, label) if kind == "arrow" else read_json(file, options.csv.encoding, label), []
 
 
 # --- Batches, for files that may be larger than memory.
@@ -170,5 +171,5 @@ def file_batches(
     elif kind == "parquet":
         yield from parquet_batches(file, name, size)
     else:
-        frame = _read_one(kind, file, options, name)
+        frame, _ = _read_one(kind, file, options, name)
         yield from (frame.iloc[start : start + size] for start in range(0, len(frame), size))

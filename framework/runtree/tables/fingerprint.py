@@ -195,11 +195,14 @@ def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
     if gone or new:
         lists = [f"without {_quoted(gone)}"] * bool(gone) + [f"with {_quoted(new)}"] * bool(new)
         says.append(f"columns: {' and '.join(lists)}")
+    elif list(one) != list(two):
+        moved = next(name for name, other in zip(two, one, strict=True) if name != other)
+        says.append(f"columns: in another order, from '{moved}' on")
     if changed:
         first = changed[0]
         more = f", and of {len(changed) - 1} more" if len(changed) > 1 else ""
         says.append(f"types: '{first}' was {one[first]} and is {two[first]}{more}")
-    rows = describe_rows(before, now, same_columns=not (gone or new or changed))
+    rows = describe_rows(before, now, same_columns=list(one) == list(two) and not changed)
     return says + ([rows] if rows else [])
 
 

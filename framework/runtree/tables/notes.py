@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from runtree.tables.csv_files import CODE
+from runtree.tables.csv_files import CODE, MISSING_WORDS
 from runtree.tables.dates import (
     MIN_DATE_SHARE,
     UNIX,
@@ -32,6 +32,29 @@ MIN_NUMBER_SHARE = 0.95  # from which it is read as numbers, as with dates: the 
 MAX_EXAMPLES = 3
 SAMPLE_ROWS = 20_000
 SAMPLE_TEXTS = 1000
+# words for a missing number: of however many rows, they do not make a column of numbers one of texts
+ABSENT = frozenset(word.lower() for word in MISSING_WORDS) | {
+    *(
+        "-",
+        "--",
+        "---",
+        "\u2013",
+        "\u2014",
+        "?",
+        "??",
+        ".",
+        "..",
+        "*",
+        "n/d",
+        "nd",
+        "n.d.",
+        "n.a.",
+        "s/d",
+        "k.a.",
+        "nil",
+    ),
+    *("unknown", "missing", "no data", "not available", "not applicable", "#value!", "#div/0!", "#ref!", "#num!"),
+}
 TWO_WAYS = re.compile(r"[+-]?\d{1,3},\d{3}")  # 1,257 may be 1257 or 1.257
 MAX_STRAYS = 20
 
@@ -158,7 +181,8 @@ def _decide(name: str, column: "pd.Series[Any]", decimal: str, date_format: str)
     shown = f" ('{shorten(odd[0])}' is {parse_declared_number(odd[0], mark):.12g})" if odd else ""
     if others:
         mixed = f"{count:,} numbers and {others:,} other text{'' if others == 1 else 's'} ({_examples(strays)})"
-        if count < MIN_NUMBER_SHARE * counts.sum():
+        absent = all(text.strip().lower() in ABSENT for text in strays)
+        if count < MIN_NUMBER_SHARE * counts.sum() and not absent:
             how = f" {type_override(name, kind)}" if odd else ""
             note = f"{mixed}, so all are read as text; to take those as missing, type: {_missing(strays)}{how}"
             return TypeDecision("text", mixed, note, strays=tuple(strays[:MAX_STRAYS]))

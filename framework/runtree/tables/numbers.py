@@ -19,10 +19,16 @@ MAX_SHOWN_CHARACTERS = 40
 # 1,257 and 12,345.5, whose commas group the digits by three; 0.12%
 GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 PERCENT = re.compile(r"(.*\d\.?)\s*%")
-# $5, -$5, $ -5, 5 €
-CURRENCY = re.compile(r"(?P<sign>[+-]?)\s*[$€£¥₹]\s*(?P<amount>[+-]?[\d.,].*)|(?P<before>.*\d[.,]?)\s*[$€£¥₹]")
+# $5, -$5, $ -5, 5 €, EUR 5
+MONEY = r"(?:[$€£¥₹]|AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|INR|JPY|KRW|MXN|NOK|PLN|SEK|USD|ZAR)"
+CURRENCY = re.compile(rf"(?P<sign>[+-]?)\s*{MONEY}\s*(?P<amount>[+-]?[\d.,].*)|(?P<before>.*\d[.,]?)\s*{MONEY}")
+# negative numbers of accounts: (1,257.50), and 1,257.50- as some systems write them
+NEGATIVE = re.compile(r"\((?P<inside>[^()+-]+)\)|(?P<before>[^()+-]*\d)\s*-")
+MINUS = str.maketrans({"\u2212": "-"})  # the sign of typesetters
 # 12'345 in Switzerland, with either apostrophe, and spaces that do not break
 OTHER_GROUPS = re.compile(r"(?<=\d)['\u2019\u00a0\u202f](?=\d{3}(?!\d))")
+SPACE_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?: \d{3})+(?:[.,]\d*)?")
+DIGIT = re.compile(r"\d")
 
 
 def is_numeric(column: "pd.Series[Any]") -> bool:
@@ -53,7 +59,10 @@ def to_numbers(table: pd.DataFrame) -> Array:
     infinite = np.isinf(values).any(axis=0)
     if infinite.any():
         name = table.columns[int(np.argmax(infinite))]
-        raise DataError(f"column '{name}' holds infinity", "replace it by a missing value or a large number")
+        raise DataError(
+            f"column '{name}' holds infinity",
+            "to take it as missing, type: data.missing=[auto,inf,-inf], or replace it by a large number",
+        )
     return values
 
 
@@ -93,10 +102,15 @@ def parse_number(text: str, decimal: str = ".") -> float | None:
 
 
 def parse_declared_number(text: str, decimal: str = ".") -> float | None:
-    """Return the number of a text in a column that is declared as numbers: 1,257, $5 and 12 % are read, too."""
+    """Return the number of a text in a column that is declared as numbers: 1,257, $5, (5) and 12 % are read, too."""
     number = parse_number(text, decimal)
-    if number is not None:
+    if number is not None or not DIGIT.search(text):
         return number
+    text = text.translate(MINUS)
+    negative = NEGATIVE.fullmatch(text.strip())
+    if negative:
+        amount = parse_declared_number(negative["inside"] or negative["before"], decimal)
+        return None if amount is None else -amount
     percent = PERCENT.fullmatch(text.strip())
     if percent:
         share = parse_declared_number(percent[1], decimal)
@@ -105,6 +119,7 @@ def parse_declared_number(text: str, decimal: str = ".") -> float | None:
     if money:
         return parse_declared_number(money["before"] or money["sign"] + money["amount"], decimal)
     text = OTHER_GROUPS.sub("", text)
+    text = text.replace(" ", "") if SPACE_GROUPS.fullmatch(text.strip()) else text
     number = parse_number(text, decimal)
     if number is not None:
         return number

@@ -12,6 +12,8 @@ from runtree.contract.errors import DataError, RuntreeError, first_line
 from runtree.contract.urls import open_url, scheme_of
 
 GLOB = "*?["
+# options that read any table: their name says nothing about it
+GENERIC = ("csv", "parquet", "arrow", "json", "excel", "file", "sql", "image_folder", "image_arrays")
 BLOCK = 1 << 20  # bytes of a download at a time
 LIMIT = 2000  # megabytes of all downloads of one table
 VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "created")  # as the file systems call it
@@ -105,7 +107,9 @@ def _find_local(path: str, name: str, suffixes: Sequence[str], where: str) -> Da
         raise DataError(f"{where}: no file matches {name}", f"looked in {root.resolve()}")
     folder = place.parent
     # files of the same type only: a typing error in the name is the usual cause
-    siblings = sorted(entry.name for entry in folder.glob(f"*{place.suffix}")) if folder.is_dir() else []
+    endings = (place.suffix.lower(),) if place.suffix else tuple(suffixes)
+    entries = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    siblings = [entry for entry in entries if entry.lower().endswith(endings)]
     hint = f"in {folder}: {', '.join(siblings[:5])}" if siblings else f"current folder: {Path.cwd()}"
     raise DataError(f"{where}: no file {name}", hint)
 
@@ -207,6 +211,12 @@ def table_stem(path: str) -> str:
     parts = [part for part in PurePosixPath(plain).parts if not any(sign in part for sign in GLOB) and part != "/"]
     last = parts[-1] if parts else path
     return last.partition(".")[0] or last
+
+
+def table_name(option: Any, path: Any, table: Any) -> str:
+    """Return the name of a table: that of its option, or of the file for options that read any file."""
+    place = path or table
+    return table_stem(str(place)) if option in GENERIC and place else str(option or "")
 
 
 def _copy(system: Any, source: str, target: Path, left: int, where: str, limit: float) -> int:

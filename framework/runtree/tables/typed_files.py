@@ -16,6 +16,7 @@ from runtree.tables.places import DataFiles
 if TYPE_CHECKING:
     import pandas as pd
 
+MAX_SHOWN_SHEETS = 5
 EXCEL_HINT = "install it: pip install 'runtree[excel]'"
 
 
@@ -147,7 +148,8 @@ def _bad_line(file: Path, encoding: str) -> str:
     return ""
 
 
-def read_excel(file: Path, sheet: str | int, label: str) -> "pd.DataFrame":
+def read_excel(file: Path, sheet: str | int | None, label: str) -> "tuple[pd.DataFrame, list[str]]":
+    """Return the rows of a sheet, and a note where the first one was taken of several."""
     import pandas as pd
 
     try:
@@ -156,10 +158,20 @@ def read_excel(file: Path, sheet: str | int, label: str) -> "pd.DataFrame":
         raise MissingError(f"{label}: Excel files need the package 'python-calamine'", EXCEL_HINT) from None
     try:
         with pd.ExcelFile(file, engine="calamine") as book:
-            if isinstance(sheet, str) and sheet not in book.sheet_names:
-                raise unknown(f"sheet of {label}:", sheet, map(str, book.sheet_names), error=DataError)
-            if isinstance(sheet, int) and not 0 <= sheet < len(book.sheet_names):
-                raise DataError(f"{label} has {len(book.sheet_names)} sheets", "type: data.sheet=0 for the first")
+            names = list(map(str, book.sheet_names))
+            if isinstance(sheet, str) and sheet not in names:
+                raise unknown(f"sheet of {label}:", sheet, names, error=DataError)
+            if isinstance(sheet, int) and not 0 <= sheet < len(names):
+                raise DataError(f"{label} has {len(names)} sheets", "type: data.sheet=0 for the first")
+            notes = []
+            if sheet is None and len(names) > 1:
+                others = ", ".join(names[1 : 1 + MAX_SHOWN_SHEETS]) + (
+                    ", …" if len(names) > 1 + MAX_SHOWN_SHEETS else ""
+                )
+                notes = [
+                    f"of the {len(names)} sheets '{names[0]}' is read; for another ({others}), type: data.sheet=NAME"
+                ]
+            sheet = sheet or 0
             # without types: pandas would make numbers of texts such as 007
             parse: Any = pd.read_excel
             read = partial(parse, book, sheet_name=sheet, dtype=object, keep_default_na=False, na_values=[""])
@@ -170,7 +182,7 @@ def read_excel(file: Path, sheet: str | int, label: str) -> "pd.DataFrame":
         raise
     except (python_calamine.CalamineError, ValueError, OSError) as error:
         raise DataError(f"{label} is not an Excel file: {first_line(error)}") from None
-    return plain_types(frame)
+    return plain_types(frame), notes
 
 
 def plain_types(frame: "pd.DataFrame") -> "pd.DataFrame":

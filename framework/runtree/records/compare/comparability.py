@@ -12,6 +12,7 @@ from typing import Any
 from runtree.contract.errors import RequestError
 from runtree.contract.fingerprint import affects_fingerprint
 from runtree.records.compare.configurations import RankingMetric, RunColumns
+from runtree.records.index import FINGERPRINT
 from runtree.records.tables import table_names
 
 SPLIT_KEYS = ("data.split", "data.test_size", "data.validation_size", "data.group", "data.time")
@@ -103,12 +104,20 @@ def refuse_mismatches(mismatches: Sequence[Mismatch]) -> None:
         With at most two mismatches.
     """
     if mismatches:
+        example = "--where"
+        if mismatches[0].reason == OTHER_DATA:
+            example = f"--where {select_table(mismatches[0])}"
         more = f" (and {len(mismatches) - 2} more)" if len(mismatches) > 2 else ""
         raise RequestError(
             f"these runs are not comparable: {mismatches[0].line}",
             *[f"{mismatch.line}{more}" for mismatch in mismatches[1:2]],
-            "select comparable runs, e.g. with --where, or compare them anyway: --force",
+            f"select comparable runs, e.g. with {example}, or compare them anyway: --force",
         )
+
+
+def select_table(mismatch: Mismatch) -> str:
+    """Return the condition that selects the runs on the first of several tables."""
+    return f"{FINGERPRINT}.data~{mismatch.sides[0][0].rpartition(' ')[2]}"
 
 
 def _facts(

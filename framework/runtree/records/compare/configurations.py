@@ -183,8 +183,8 @@ def group_rows(
     it follows the seed if it does so in all runs that are equal otherwise, or if its name says that it is a seed.
     """
     fixed, doubtful = _compared_columns(runs, rows, seeds)
-    # another version of a plugin may be another algorithm under the same name
-    fixed.append(runs.column(f"fingerprint:{PLUGINS}"))
+    # another version of a plugin may be another algorithm under the same name; scores on two tables have no mean
+    fixed += [runs.column(f"fingerprint:{name}") for name in (PLUGINS, "data")]
     found = []
     for group in _group_by(rows, lambda row: tuple(column[row] for column in fixed)):
         followers = {key for key, (_, equal) in doubtful.items() if _follows_seed(key, group, equal, seeds)}
