@@ -63,7 +63,8 @@ def test_a_run_in_the_registry_is_shown_like_any_other(runtree, registered):
         (["policy", "churn", "require=[test.f1]"], 2, "policy.require: 'test.f1' is not a bound"),
         (["tag", "churn/1", "a"], 2, "tag 'a' is not KEY=VALUE"),
         (["at", "churn", "soon"], 2, "'soon' is not a date"),
-        (["verify", "--head", "abc"], 2, "--head: is the seal of one model"),
+        (["verify", "--head", "abc"], 3, "audit.jsonl: has no line with the seal abc"),
+        (["verify", "chrun"], 5, "did you mean: churn?"),
     ],
 )
 def test_a_mistake_is_answered_with_the_way_out(runtree, registered, words, code, message):

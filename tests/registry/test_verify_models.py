@@ -1,6 +1,7 @@
 """Whatever is changed in a registry afterwards is found and named, and a log that was changed is not continued."""
 
 import json
+import shutil
 
 import pytest
 
@@ -9,7 +10,7 @@ from runtree.contract.errors import RequestError
 from runtree.records.model_log import AuditFolder, read_log
 from runtree.records.model_versions import at_end_of, find_model, find_version
 from runtree.registry.store import Registry
-from runtree.registry.verify import find_audit_faults, find_faults, seal
+from runtree.registry.verify import find_faults, seal, verify_registry
 
 
 @pytest.fixture
@@ -23,13 +24,22 @@ def registry(tmp_path, monkeypatch):
     return registry
 
 
-def faults(registry, head=None):
-    return list(find_faults(find_model(registry.root, "churn"), head))
+def faults(registry):
+    return list(find_faults(find_model(registry.root, "churn")))
+
+
+def all_faults(registry, *words):
+    return verify_registry(registry.root, *words).faults
+
+
+def cut(log, lines=1):
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-lines]))
 
 
 def test_nothing_is_found_where_nothing_was_changed(registry):
-    assert faults(registry) == []
-    assert faults(registry, seal(find_model(registry.root, "churn"))[:16]) == []
+    assert all_faults(registry) == all_faults(registry, "churn") == []
+    assert all_faults(registry, "churn", seal(find_model(registry.root, "churn").entries)[:16]) == []
+    assert all_faults(registry, None, seal(read_log(AuditFolder(registry.root))[0])[:16]) == []
 
 
 @pytest.mark.parametrize("name", ["model/weights.bin", "run.json", "predictions.parquet", "card.md", "data.json"])
@@ -92,12 +102,14 @@ def test_a_changed_log_is_found_and_neither_continued_nor_followed(registry, how
     assert log.read_bytes() == content
 
 
-def test_a_log_that_was_cut_shows_by_a_seal_that_was_noted(registry):
-    noted = seal(find_model(registry.root, "churn"))[:16]
-    log = registry.root / "churn/log.jsonl"
-    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
-    assert faults(registry) == []
-    assert "the log was cut, or written anew" in faults(registry, noted)[0]
+def test_logs_that_were_all_cut_show_by_a_seal_that_was_noted(registry):
+    noted = seal(find_model(registry.root, "churn").entries)[:16]
+    audited = seal(read_log(AuditFolder(registry.root))[0])[:16]
+    cut(registry.root / "churn/log.jsonl")
+    cut(AuditFolder(registry.root).log)
+    assert all_faults(registry) == []
+    assert "churn/log.jsonl: has no line with the seal" in all_faults(registry, "churn", noted)[0]
+    assert "audit.jsonl: has no line with the seal" in all_faults(registry, None, audited)[0]
 
 
 def test_a_line_that_a_kill_tore_never_happened_and_the_log_goes_on(registry):
@@ -126,25 +138,57 @@ def test_before_it_was_registered_there_was_no_version(registry):
         at_end_of("soon")
 
 
-def audit_faults(registry):
-    audited = read_log(AuditFolder(registry.root))
-    return list(find_audit_faults(AuditFolder(registry.root), audited, [find_model(registry.root, "churn")]))
-
-
-def test_the_audit_log_notices_a_log_that_was_cut_and_a_model_that_was_removed(registry):
-    assert audit_faults(registry) == []
+@pytest.mark.parametrize("words", [(), ("churn",)])
+def test_the_audit_log_notices_a_log_that_was_cut_and_a_model_that_was_removed(registry, words):
     log = registry.root / "churn/log.jsonl"
-    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    cut(log)
     assert faults(registry) == []
-    assert "log.jsonl: lacks its line 4, which line 4 of audit.jsonl notes" in audit_faults(registry)[0]
-    audited = read_log(AuditFolder(registry.root))
-    assert "churn: was removed" in next(find_audit_faults(AuditFolder(registry.root), audited, []))
+    [found] = all_faults(registry, *words)
+    assert "log.jsonl: lacks its line 4, which line 4 of audit.jsonl notes" in found
+    content = log.read_bytes()
+    with pytest.raises(RequestError, match="lacks its line 4"):
+        registry.tag("churn", "1", {"a": "b"})
+    assert log.read_bytes() == content
+    log.unlink()
+    assert "churn/log.jsonl: was removed" in all_faults(registry, *words)[0]
+
+
+@pytest.mark.parametrize(("lines", "says"), [(1, "lacks line 4 of"), (2, "lacks line 3 and later ones of")])
+def test_an_audit_log_that_was_cut_is_noticed_by_the_logs_of_models(registry, lines, says):
+    cut(AuditFolder(registry.root).log, lines)
+    for words in ((), ("churn",)):
+        [found] = all_faults(registry, *words)
+        assert f"audit.jsonl: {says} {registry.root}/churn/log.jsonl" in found
+    if lines == 1:  # as a kill between the two lines leaves it
+        registry.tag("churn", "1", {"a": "b"})
+        assert all_faults(registry) == []
+        return
+    with pytest.raises(RequestError, match="lacks line 3 and later ones"):
+        registry.tag("churn", "1", {"a": "b"})
+
+
+def test_an_audit_log_that_was_begun_anew_is_told_for_good(registry):
+    AuditFolder(registry.root).log.unlink()
+    registry.tag("churn", "1", {"a": "b"})
+    assert "audit.jsonl: lacks line 1 and later ones of" in all_faults(registry)[0]
+
+
+def test_the_log_of_one_model_does_not_pass_for_that_of_another(registry, tmp_path):
+    other = registry.register("other", write_run(tmp_path / "r2"), {})
+    logs = [registry.root / name / "log.jsonl" for name in ("churn", "other")]
+    contents = [log.read_bytes() for log in logs]
+    for log, content in zip(logs, reversed(contents), strict=True):
+        log.write_bytes(content)
+    assert sum("lacks its line 1, which line" in fault for fault in all_faults(registry)) == 2
+    logs[0].write_bytes(contents[0])
+    shutil.copytree(logs[0].parent, other.folder.parents[1], dirs_exist_ok=True)
+    assert any("audit.jsonl: lacks line 1 and later ones of" in fault for fault in all_faults(registry, "other"))
 
 
 def test_an_audit_log_that_was_changed_is_named_and_not_continued(registry):
     log = AuditFolder(registry.root).log
     log.write_text(log.read_text().replace('"act":"register"', '"act":"approve"'))
-    assert audit_faults(registry)[0].endswith("audit.jsonl: line 1 was changed after it was written")
+    assert all_faults(registry)[0].endswith("audit.jsonl: line 1 was changed after it was written")
     before = (registry.root / "churn/log.jsonl").read_bytes()
     with pytest.raises(RequestError, match=r"audit\.jsonl: line 1 was changed"):
         registry.tag("churn", "1", {"a": "b"})

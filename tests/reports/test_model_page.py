@@ -71,7 +71,7 @@ def test_a_version_stays_as_it_was_registered(registry, tmp_path):
     use(registry, tmp_path)
     for word in ("models:/churn", "models:/churn@champion", "models:/churn/1"):
         assert report_model(word, None).file == tmp_path / "registry" / "churn" / "report.html"
-    assert list(find_faults(find_model(registry.root, "churn"), None)) == []
+    assert list(find_faults(find_model(registry.root, "churn"))) == []
 
 
 def test_requests_to_train_it_again_are_told_with_how_they_ended(registry, tmp_path):

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -43,9 +42,6 @@ from runtree.cli.model_tables import (
     warn_of_faults,
 )
 from runtree.cli.tables import print_json, print_table
-
-if TYPE_CHECKING:
-    pass
 
 SEAL_LENGTH = 16  # of the 64 digits; enough to recognize a line
 
@@ -192,8 +188,8 @@ def show_history(context: click.Context, name: str, as_json: bool, registry: str
     rows = [[e["number"], e["time"][:19].replace("T", " "), e["by"], describe_entry(e)] for e in model.entries]
     print_table(("line", "time (UTC)", "by", "what"), rows)
     warn_of_faults(model)
-    click.echo(f"\n{labelled('seal', seal(model)[:SEAL_LENGTH])}")
-    click.echo(next_steps([command("models", "verify", name, "--head", seal(model)[:SEAL_LENGTH])]))
+    click.echo()
+    _print_seal(seal(model.entries), command("models", "verify", name))
 
 
 @models_command.command("at")
@@ -211,32 +207,34 @@ def show_past(context: click.Context, name: str, date: str, as_json: bool, regis
 
 @models_command.command("verify")
 @click.argument("name", required=False)
-@click.option("--head", metavar="SEAL", help="A seal that `history` printed earlier: the log must still contain it.")
+@click.option("--head", metavar="SEAL", help="A seal that was printed earlier: the log must still contain it.")
 @registry_option()
 @click.pass_context
 def verify_models(context: click.Context, name: str | None, head: str | None, registry: str | None) -> None:
-    """Check that the log and all files of NAME, or of every model, are as they were written. Exit code 3 if not."""
-    from runtree.contract.errors import GateError, RequestError
-    from runtree.records.model_log import AuditFolder, read_log
-    from runtree.records.model_versions import find_model, model_folders, read_model
-    from runtree.registry.verify import find_audit_faults, find_faults
+    """Check that the log and all files of NAME, or of every model, are as they were written. Exit code 3 if not.
 
-    root = find_registry(context, registry)
-    if head is not None and name is None:
-        raise RequestError(
-            "--head: is the seal of one model", f"type: {command('models', 'verify', 'NAME', '--head', head)}"
-        )
-    audited = read_log(AuditFolder(root))
-    models = [find_model(root, name)] if name else [read_model(folder) for folder in model_folders(root)]
-    faults = [fault for model in models for fault in find_faults(model, head)]
-    if name is None:
-        faults += find_audit_faults(AuditFolder(root), audited, models)
-    if faults:
-        raise GateError(f"{pluralize(len(faults), 'change')} found", *faults)
-    versions = pluralize(sum(len(model.versions) for model in models), "version")
-    lines = pluralize(sum(len(model.entries) for model in models), "line")
-    acts = "" if name else f", {pluralize(len(audited[0]), 'audited act')}"
-    click.echo(f"{pluralize(len(models), 'model')}, {versions}, {lines} of history{acts}: all as they were written")
+    `models history NAME` prints the seal of the log of NAME, and `models verify` that of the audit log, which covers all
+    of them. Note one elsewhere: with --head a log that was cut, or written anew, is found as well.
+    """
+    from runtree.contract.errors import GateError
+    from runtree.registry.verify import seal, verify_registry
+
+    found = verify_registry(find_registry(context, registry), name, head)
+    if found.faults:
+        raise GateError(f"{pluralize(len(found.faults), 'change')} found", *found.faults)
+    versions = pluralize(sum(len(model.versions) for model in found.models), "version")
+    lines = pluralize(sum(len(model.entries) for model in found.models), "line")
+    acts = "" if name else f", {pluralize(len(found.audited), 'audited act')}"
+    click.echo(
+        f"{pluralize(len(found.models), 'model')}, {versions}, {lines} of history{acts}: all as they were written"
+    )
+    if name is None and found.audited:
+        _print_seal(seal(found.audited), command("models", "verify"))
+
+
+def _print_seal(text: str, verify: str) -> None:
+    click.echo(labelled("seal", text[:SEAL_LENGTH]))
+    click.echo(next_steps([f"{verify} --head {text[:SEAL_LENGTH]}"]))
 
 
 def _tags(words: tuple[str, ...]) -> dict[str, str]:

@@ -103,6 +103,11 @@ def see_model(name: str) -> str:
     return f"see: {command('models', 'show', name)}"
 
 
+def verify_hint(name: str) -> str:
+    """Return the hint that leads to all that is wrong with a model."""
+    return f"see: {command('models', 'verify', name)}"
+
+
 def registry_root() -> Path:
     """Return the folder of registered models: RUNTREE_REGISTRY, else that of the user's own ``conf/config.yaml``.
 
@@ -253,7 +258,7 @@ def find_version(root: Path, reference: str) -> ModelVersion:
     model = find_model(root, name)
     if model.faults:
         # an alias that was moved by hand must not decide which model answers
-        raise RequestError(f"{model.folder.log}: {model.faults[0]}", f"see: {command('models', 'verify', name)}")
+        raise RequestError(f"{model.folder.log}: {model.faults[0]}", verify_hint(name))
     return model.version(word)
 
 

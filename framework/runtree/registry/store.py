@@ -15,10 +15,11 @@ from runtree.contract.types import RunRecord
 from runtree.lifecycle.predict import refuse_cleaned
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import check_manifest
-from runtree.records.model_log import AuditFolder, LogFolder, ModelFolder, append_entry, read_whole_log
-from runtree.records.model_versions import Policy, RegisteredModel, find_model, read_model, see_model
+from runtree.records.model_log import AuditFolder, Entry, ModelFolder, append_entry, read_whole_log
+from runtree.records.model_versions import Policy, RegisteredModel, find_model, read_model, see_model, verify_hint
 from runtree.records.sealed import SealKey
 from runtree.registry.gate import ScoredRows, check_gate, parse_requirement
+from runtree.registry.verify import find_audit_faults, find_unaudited, is_audited, is_cut_short
 from runtree.registry.version_files import make_version, model_digest, refuse_twice, run_key
 
 RESERVED = ("latest",)  # what it means is decided by the numbers alone
@@ -269,14 +270,23 @@ class Registry:
             self._append_move(folder, alias, present, None, reason)
 
     def _append(self, folder: ModelFolder, act: str, **facts: Any) -> None:
-        """Append an act to the log of a model, and its seal to the audit log of the registry."""
-        registry: LogFolder = AuditFolder(self.root)
+        """Append an act to the log of a model, and its seal to the audit log of the registry.
+
+        So a log of a model that is cut off, or removed with it, is noticed; and an audit log that is, by the others.
+        """
+        registry = AuditFolder(self.root)
         with registry.held():
-            read_whole_log(registry)  # before the act counts
-            entry = append_entry(folder, act, self.by, **facts)
-            # so that a log of a model which is cut off, or removed with it, is noticed
-            place = {"model": folder.name, "line": entry["number"], "seal": entry["sha256"]}
-            append_entry(registry, act, self.by, moment=entry["time"], **place)
+            audited, model = read_whole_log(registry), _writable(folder)
+            missing = find_unaudited(audited, model)
+            if is_cut_short(missing, model):
+                _note(registry, folder, missing[0])
+            # an audit log that was begun anew knows nothing of the model yet
+            elif any(is_audited(entry, model.name) for entry in audited):
+                for fault in find_audit_faults(registry, audited, model):
+                    raise RequestError(
+                        fault, "the logs are evidence: restore them from a backup", verify_hint(model.name)
+                    )
+            _note(registry, folder, append_entry(folder, act, self.by, **facts))
 
     def _append_move(
         self, folder: ModelFolder, alias: str, present: int | None, to: int | None, reason: str, **more: Any
@@ -285,11 +295,17 @@ class Registry:
         self._append(folder, "alias", alias=alias, **{"from": present}, to=to, reason=reason, **more)
 
 
+def _note(registry: AuditFolder, folder: ModelFolder, entry: Entry) -> None:
+    """Append to the audit log what a line of a model's log says was done, with its seal."""
+    place = {"model": folder.name, "line": entry["number"], "seal": entry["sha256"]}
+    append_entry(registry, entry["act"], entry["by"], moment=entry["time"], **place)
+
+
 def _writable(folder: ModelFolder) -> RegisteredModel:
     """Read a model that is going to be changed; the caller holds its lock, or looks again when it does."""
     model = read_model(folder)
     if model.faults:
-        raise RequestError(f"{folder.log}: {model.faults[0]}", f"see: {command('models', 'verify', folder.name)}")
+        raise RequestError(f"{folder.log}: {model.faults[0]}", verify_hint(folder.name))
     return model
 
 
