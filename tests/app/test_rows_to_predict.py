@@ -11,7 +11,7 @@ from runtree.app import App
 from runtree.app.evaluate import EvaluationRequest, rows_to_predict
 from runtree.cli.evaluate import one_file
 from runtree.contract.errors import ConfigError, DataError
-from runtree.lifecycle.predict import predict_file
+from runtree.lifecycle.predict_file import predict_file
 from runtree.records.find import find_run
 from runtree.testing.fixtures import PLAIN, UNEXAMINED, quoted, train
 

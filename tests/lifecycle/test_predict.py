@@ -8,7 +8,8 @@ import pyarrow
 import pytest
 
 from runtree.contract.errors import DataError
-from runtree.lifecycle.predict import ColumnContract, Predictor, RowCounts, batches, row_notes
+from runtree.lifecycle.predict import ColumnContract, Predictor, RowCounts, row_notes
+from runtree.lifecycle.predict_file import batches
 from runtree.tables.csv_files import CsvFormat, Reading
 
 ROWS = 300

@@ -93,12 +93,22 @@ def test_a_torn_line_of_the_list_loses_no_other(work):
     assert list(work()) == []
 
 
-def test_a_file_that_cannot_be_predicted_stops_no_other_and_is_tried_again_when_it_changes(work):
+def test_a_file_that_cannot_be_predicted_stops_no_other_and_is_tried_again_when_it_changes_or_by_the_next_command(
+    work, monkeypatch
+):
     (work.source / "a.csv").write_text("bad")
     first, second = work()
     assert first.name == "a.csv" and first.error.startswith("no rows")
     assert second == PredictedFile("day=1/b.csv", 3)
-    assert list(work()) == []
+    # what it lacked may have been an option: a command that says nothing of it would seem to have done all
+    assert list(work()) == [first]
+    looks = iter(["bad", "bad", "bad again", "bad again"])
+    monkeypatch.setattr(module.time, "sleep", lambda _: (work.source / "a.csv").write_text(next(looks)))
+    monkeypatch.setattr(module, "_files", lambda *_: [("a.csv", ((work.source / "a.csv").stat().st_size, 0))])
+    watching = work(seconds=1)
+    assert [next(watching).name, next(watching).name] == ["a.csv", "a.csv"] and list(looks) == []
+    watching.close()
+    monkeypatch.undo()
     (work.source / "a.csv").write_text("good")
     assert list(work()) == [PredictedFile("a.csv", 3)]
 
@@ -138,7 +148,7 @@ def test_predictions_inside_the_folder_are_not_predicted(work):
 
 def test_an_output_without_the_ending_of_a_file_is_a_folder(folder, runtree, monkeypatch):
     from runtree.app import App
-    from runtree.lifecycle import predict as predicting
+    from runtree.lifecycle import predict_file as predicting
 
     run = write_run(folder / "r1")
     (folder / "in").mkdir()

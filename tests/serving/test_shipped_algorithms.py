@@ -15,7 +15,7 @@ from conformance.shipped import RUN_CODE, options
 from runtree.api.recorded import LoadedModel
 from runtree.app import App
 from runtree.config.build import build_algorithm
-from runtree.lifecycle.predict import predict_file
+from runtree.lifecycle.predict_file import predict_file
 from runtree.plugins import make_plugins
 from runtree.preprocess.numeric import Raw
 from serving_models import call, customers, running, served

@@ -30,7 +30,8 @@ from runtree.lifecycle.labelled_rows import (
     read_labelled,
     read_new_rows,
 )
-from runtree.lifecycle.predict import Predictor, batches
+from runtree.lifecycle.predict import Predictor
+from runtree.lifecycle.predict_file import batches
 from runtree.lifecycle.table_options import TABLE_KEYS, table_options
 from runtree.records.folder_claims import folder_time, make_unique_folder
 from runtree.records.layout import EvaluationFolder, RunFolder, timestamp

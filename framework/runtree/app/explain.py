@@ -12,7 +12,8 @@ from runtree.contract.types import RunRecord, Table
 from runtree.evaluation.importance import expected_output, predict_rows
 from runtree.evaluation.shapley import RowExplanation, explain_row
 from runtree.lifecycle.load import load
-from runtree.lifecycle.predict import Predictor, batches
+from runtree.lifecycle.predict import Predictor
+from runtree.lifecycle.predict_file import batches
 from runtree.records.layout import RunFolder
 from runtree.records.reader import RunReader
 from runtree.records.sealed import plain_source

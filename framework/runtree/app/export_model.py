@@ -13,7 +13,8 @@ from runtree.contract.commands import command
 from runtree.contract.errors import DataError, MissingError, RequestError, RuntreeError, first_line
 from runtree.contract.types import RunRecord
 from runtree.lifecycle.load import load
-from runtree.lifecycle.predict import Predictor, batches, replace_file
+from runtree.lifecycle.predict import Predictor
+from runtree.lifecycle.predict_file import batches, replace_file
 from runtree.records.model_versions import registered_in
 from runtree.training.decision import DECISION_KEY
 from runtree.training.target import TARGET_KEY

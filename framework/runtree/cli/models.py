@@ -213,8 +213,8 @@ def show_past(context: click.Context, name: str, date: str, as_json: bool, regis
 def verify_models(context: click.Context, name: str | None, head: str | None, registry: str | None) -> None:
     """Check that the log and all files of NAME, or of every model, are as they were written. Exit code 3 if not.
 
-    `models history NAME` prints the seal of the log of NAME, and `models verify` that of the audit log, which covers all
-    of them. Note one elsewhere: with --head a log that was cut, or written anew, is found as well.
+    `models history NAME` prints the seal of the log of NAME, and `models verify` that of the audit log, which covers
+    them all. Note one elsewhere: with --head a log that was cut, or written anew, is found as well.
     """
     from runtree.contract.errors import GateError
     from runtree.registry.verify import seal, verify_registry

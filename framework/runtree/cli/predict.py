@@ -84,7 +84,8 @@ def predict_command(
     from runtree.contract.errors import RequestError
     from runtree.contract.model_version import SCHEME
     from runtree.contract.urls import scheme_of
-    from runtree.lifecycle.predict import FORMATS, predict_file, row_notes
+    from runtree.lifecycle.predict import row_notes
+    from runtree.lifecycle.predict_file import FORMATS, predict_file
     from runtree.records.find import find_run
     from runtree.records.layout import RunFolder
     from runtree.records.record import read_record
@@ -125,7 +126,8 @@ def predict_command(
     counts = predict_file(predictor, rows, output, keep, batch, key)
     for note in row_notes(predictor, counts):
         click.echo(f"note: {printable(note)}", err=True)
-    click.echo(f"predicted {counts.rows:,} rows with {record.id} in {time.monotonic() - began:.1f} s")
+    before = f", {counts.earlier:,} of them by an earlier call" if counts.earlier else ""
+    click.echo(f"predicted {counts.rows:,} rows with {record.id} in {time.monotonic() - began:.1f} s{before}")
     click.echo(f"wrote {output}{', encrypted; to open it: ' + command('unseal', str(output)) if key else ''}")
 
 
@@ -142,13 +144,14 @@ def _predict_each(
     try:
         for found in predict_folder(source, target, predict, tuple(FileOptions().suffixes), every):
             count, failed = count + 1, failed + bool(found.error)
-            result = found.error.splitlines()[0] if found.error else pluralize(found.rows, "row")
-            click.echo(f"{printable(found.name)}: {printable(result)}", err=bool(found.error))
+            for line in (found.error or pluralize(found.rows, "row")).splitlines():
+                hint = line.startswith("  ")
+                click.echo(printable(line if hint else f"{found.name}: {line}"), err=bool(found.error))
     except KeyboardInterrupt:
         if every is None:
             raise
     click.echo(f"predicted {pluralize(count - failed, 'file')} into {target}")
     if failed and every is None:
         raise RunFailedError(
-            f"{pluralize(failed, 'file')} could not be predicted", "they are tried again when they change"
+            f"{pluralize(failed, 'file')} could not be predicted", "the same command tries again those that failed"
         )

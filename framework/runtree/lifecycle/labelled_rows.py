@@ -10,7 +10,8 @@ from runtree.contract.predictions import Predictions, apply_preprocessing, predi
 from runtree.contract.protocols import TargetResolver
 from runtree.contract.types import RunRecord, Table
 from runtree.lifecycle.load import load
-from runtree.lifecycle.predict import BATCH_ROWS, Predictor, RowCounts, row_notes
+from runtree.lifecycle.predict import Predictor, RowCounts, row_notes
+from runtree.lifecycle.predict_file import BATCH_ROWS
 from runtree.lifecycle.row_choice import sample_rows
 from runtree.lifecycle.sources import read_sources
 from runtree.lifecycle.table_options import TableOptions, source_node, table_options

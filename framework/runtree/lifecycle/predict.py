@@ -1,33 +1,27 @@
-"""Predict the rows of a file with the model of a run, in batches: the file may be larger than memory."""
+"""The model of a run and what it expects of a row: read, held to its schema, and predicted."""
 
 import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.commands import command
 from runtree.contract.errors import DataError, GateError, MissingError, NotFoundError, RequestError, first_line, unknown
-from runtree.contract.files import create_file, read_regular
+from runtree.contract.files import read_regular
 from runtree.contract.predictions import apply_preprocessing
 from runtree.contract.protocols import Hooks
-from runtree.contract.storage import reason, remedy
 from runtree.lifecycle.sensitive import Protection
 from runtree.records.cleanup import removed_artifacts
 from runtree.records.layout import RunFolder
-from runtree.records.manifest import check_manifest
+from runtree.records.manifest import check_manifest, sha256
 from runtree.records.plugin_identity import compare_plugins
-from runtree.records.sealed import SealKey, registered_place, seal_file, unsealed_folder
+from runtree.records.sealed import registered_place, unsealed_folder
 from runtree.records.user_code import changed_modules
-from runtree.tables.csv_files import AUTO, CsvFormat, Reading, check_format, find_format
-from runtree.tables.csv_tables import csv_errors
-from runtree.tables.file_formats import FileOptions, choose_kind, file_batches
-from runtree.tables.file_signatures import refuse_other_kind
-from runtree.tables.places import local_files
+from runtree.tables.csv_files import AUTO, CsvFormat, Reading
 from runtree.training.model_files import compare_libraries
 
 if TYPE_CHECKING:
@@ -38,10 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# rows in memory at a time: enough that the cost of a call is negligible, and few enough for a wide table
-BATCH_ROWS = 50_000
 PREDICTION = "prediction"
-FORMATS = (".csv", ".parquet")  # of files of predictions
 OTHERWISE = "if the file is written otherwise, say so: --separator, --decimal, --encoding"
 
 
@@ -106,12 +97,15 @@ class RowCounts:
         The number of values that are not what the model was trained with, and the first of them, by column.
     against_schema
         The number of rows with a fault by the schema of the model, and a sentence on the first of them, by fault.
+    earlier
+        The number of rows whose predictions an earlier process has left.
     """
 
     rows: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     unreadable: dict[str, tuple[int, str]] = field(default_factory=dict)
     against_schema: dict[str, tuple[int, str]] = field(default_factory=dict)
+    earlier: int = 0
 
     def add_unreadable(self, misfits: "Misfits") -> None:
         """Count values of a column, of which the first one is kept as an example."""
@@ -139,6 +133,7 @@ class Predictor:
     schema: "TableSchema | None" = None
     protection: Protection | None = None
     lenient: str = "--unreadable missing"  # what is typed for that; "" where it cannot be
+    identity: str = ""  # a hash of the files of the model, "" where it has no manifest
 
     def predict(
         self, rows: "pd.DataFrame", keep: Sequence[str] = (), counts: RowCounts | None = None
@@ -255,7 +250,7 @@ def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -
     # hashes come before the first file is parsed: a damaged or exchanged model must not reach a parser
     check_manifest(folder, folder.model)
     with unsealed_folder(folder.model, registered_place(folder.model)) as model:
-        predictor = read_predictor(model, hooks, trust)
+        predictor = replace(read_predictor(model, hooks, trust), identity=sha256(folder.manifest))
     if predictor.protection is not None and predictor.protection.secret in os.environ:
         predictor.protection.key  # noqa: B018  another key is told before any row is read
     # after the load, which imports the modules that the model needs
@@ -329,49 +324,6 @@ def refuse_cleaned(folder: RunFolder) -> None:
         )
 
 
-def predict_file(
-    predictor: Predictor,
-    source: "str | Path | pd.DataFrame",
-    target: Path,
-    keep: Sequence[str] = (),
-    batch: int = BATCH_ROWS,
-    key: SealKey | None = None,
-) -> RowCounts:
-    """Predict the rows of files, which are read as a table in training is; write a CSV or Parquet file.
-
-    Parameters
-    ----------
-    source
-        A file, a folder, a glob, a URL, or a table.
-    key
-        With one the predictions are sealed.
-
-    Returns
-    -------
-    What was found in the rows.
-    """
-    if target.suffix not in FORMATS:
-        raise RequestError(f"-o {target}: predictions are written as .csv or .parquet")
-    counts = RowCounts()
-    # the format is checked above, before hours of predictions; a failure in here leaves an existing `target` as it was
-    with replace_file(target) as draft:
-        writer = _parquet_writer(draft) if target.suffix == ".parquet" else _csv_writer(draft)
-        # a generator holds the open file between batches; it has to reach its first `yield` before it takes a batch
-        next(writer)
-        for chunk in batches(source, predictor, keep, batch):
-            # a file may have empty batches, and scikit-learn refuses to predict no rows
-            if chunk.empty:
-                continue
-            writer.send(predictor.predict(chunk, keep, counts))
-        # closed before the rename in `written_aside`: a Parquet file is unreadable until its footer is written
-        writer.close()
-        if not counts.rows:
-            raise DataError(f"{source}: the file has no rows")
-        if key:
-            seal_file(draft, draft, key, target.name)
-    return counts
-
-
 def row_notes(predictor: Predictor, counts: RowCounts) -> list[str]:
     """Return a note for each column with unreadable values, or without a single value where training had some."""
     notes = [
@@ -388,78 +340,3 @@ def row_notes(predictor: Predictor, counts: RowCounts) -> list[str]:
         if counts.missing[name] == counts.rows and contract.missing < 1 and contract.kind != "dropped"
     ]
     return notes
-
-
-def batches(
-    source: "str | Path | pd.DataFrame", predictor: Predictor, keep: Sequence[str], size: int
-) -> "Iterator[pd.DataFrame]":
-    """Yield the rows in tables of at most `size`; text columns stay text even if a batch holds only digits."""
-    from runtree.tables.nested import unfold
-
-    hidden = predictor.protection.ways if predictor.protection else ()
-    for rows in _raw_batches(source, predictor, keep, size):
-        yield unfold(rows, predictor.reading.types, expected=[*predictor.columns, *keep, *hidden])[0]
-
-
-def _raw_batches(
-    source: "str | Path | pd.DataFrame", predictor: Predictor, keep: Sequence[str], size: int
-) -> "Iterator[pd.DataFrame]":
-    if not isinstance(source, str | Path):
-        yield from (source.iloc[start : start + size] for start in range(0, len(source), size))
-        return
-    texts = {name for name, contract in predictor.columns.items() if contract.is_text}
-    texts |= {name for name, kind in predictor.reading.types.items() if kind != "number"}
-    check_format(predictor.csv, ("--separator", "--decimal", "--encoding"))
-    options = FileOptions(csv=predictor.csv, sheet=predictor.sheet)
-    with local_files(str(source), options.suffixes, "FILE") as files:
-        for file in files.files:
-            name = files.label(file)
-            kind = choose_kind(file.name, options, name)
-            refuse_other_kind(file, name, kind, predictor.csv.encoding, chosen_by="")
-            with csv_errors(name, predictor.csv, f"it is read as {predictor.csv.describe()}, {OTHERWISE}"):
-                form = find_format(file, predictor.csv) if kind == "csv" else predictor.csv
-                read = replace(options, csv=form)
-                yield from file_batches(file, name, read, predictor.reading, {*texts, *keep}, size)
-
-
-@contextmanager
-def replace_file(target: Path) -> Iterator[Path]:
-    """Yield a file beside `target` that takes its place once all is written; a failure leaves `target` as it was."""
-    # in the same folder, since a rename is atomic only within one file system; the process id keeps two predictions
-    # apart
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        os.close(create_file(draft))  # and not by the writer, which would follow a link
-        yield draft
-        draft.replace(target)
-    except OSError as error:
-        # else of another file, such as that of the rows
-        if error.filename in (None, str(draft), str(target)):
-            raise RequestError(f"-o {target}: cannot be written ({reason(error)})", remedy(error)) from None
-        raise
-    finally:
-        with suppress(OSError):  # the first error is the one to tell
-            draft.unlink(missing_ok=True)
-
-
-def _csv_writer(file: Path) -> Any:
-    # newline="": pandas writes line ends itself, and text mode would translate them again on Windows
-    with file.open("w", encoding="utf-8", newline="") as out:
-        frame = yield
-        frame.to_csv(out, index=False)
-        while True:
-            frame = yield
-            frame.to_csv(out, index=False, header=False)
-
-
-def _parquet_writer(file: Path) -> Any:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    frame = yield
-    # the first batch fixes the schema: a Parquet file has one, while the types of a column may differ between batches
-    schema = pa.Schema.from_pandas(frame, preserve_index=False)
-    with parquet.ParquetWriter(file, schema) as out:
-        while True:
-            out.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
-            frame = yield

@@ -127,7 +127,7 @@ def _predict(
         file = source / name if isinstance(source, Path) else f"{source.rstrip('/')}/{name}"
         found = PredictedFile(name, predict(file, pending).rows)
     except RuntreeError as error:
-        # it is predicted again when it changes; the others go on
+        # it is tried again when it changes, and by the next command; the others go on
         found = PredictedFile(name, error=str(error))
     else:
         _sync(pending)
@@ -175,4 +175,6 @@ def _read_list(target: Path) -> dict[str, Stamp]:
         with suppress(ValueError, KeyError, TypeError):  # empty, or torn
             entry = json.loads(line)
             done[entry["file"]] = (entry["stamp"][0], entry["stamp"][1])
+            if entry["error"]:  # the next command may be given what it lacked
+                del done[entry["file"]]
     return done

@@ -34,7 +34,7 @@ def environment() -> dict[str, Any]:
     """Describe versions, git revision and hardware."""
     return {
         "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": package_versions(),
         "platform": platform.platform(),
         "machine": {"cores": os.cpu_count(), "memory_gib": _memory(), "processor": platform.machine()},
         # of the working folder, where the user's own code is, not of runtree
@@ -42,6 +42,11 @@ def environment() -> dict[str, Any]:
         # the name alone: a path often contains the name of the user
         "executable": Path(sys.executable).name,
     }
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that results depend on."""
+    return {name: found for name in PACKAGES if (found := _version(name))}
 
 
 def _version(name: str) -> str | None:

@@ -262,22 +262,54 @@ def seal_file(source: Path, target: Path, key: SealKey, place: str) -> None:
 
 def seal_stream(content: IO[bytes], target: Path, key: SealKey, place: str) -> None:
     """Write what a stream holds into a sealed file, which is whole or not there."""
+    with sealed_file(target, key, place) as sealed:
+        shutil.copyfileobj(content, sealed, CHUNK_BYTES)
+
+
+@contextmanager
+def sealed_file(target: Path, key: SealKey, place: str) -> Iterator[IO[bytes]]:
+    """Yield a file to write to, which only seals what it is given; it is whole or not there."""
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    seal = Seal.new(key, place)
     try:
-        with os.fdopen(create_file(draft), "wb") as sealed:
-            sealed.write(seal.header.line)
-            chunk, number, last = content.read(CHUNK_BYTES), 0, False
-            while not last:
-                following = content.read(CHUNK_BYTES)
-                last = not following
-                sealed.write(seal.close(number, chunk, last))
-                chunk, number = following, number + 1
-            sealed.flush()
-            os.fsync(sealed.fileno())
+        with os.fdopen(create_file(draft), "wb") as out:
+            sealing = _Sealing(Seal.new(key, place), out)
+            yield sealing  # type: ignore[misc]
+            sealing.finish()
+            out.flush()
+            os.fsync(out.fileno())
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+class _Sealing(io.RawIOBase):
+    """Seals chunk by chunk what is written."""
+
+    def __init__(self, seal: Seal, out: IO[bytes]) -> None:
+        self._seal, self._out, self._left, self._chunks, self._bytes = seal, out, bytearray(), 0, 0
+        out.write(seal.header.line)
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._bytes
+
+    def write(self, content: Any) -> int:
+        self._left += content
+        self._bytes += (size := memoryview(content).nbytes)
+        while len(self._left) > CHUNK_BYTES:  # and not of the same size: the last chunk is marked
+            self._close(False)
+        return size
+
+    def finish(self) -> None:
+        self._close(True)
+
+    def _close(self, last: bool) -> None:
+        chunk = bytes(self._left[:CHUNK_BYTES])
+        del self._left[:CHUNK_BYTES]
+        self._out.write(self._seal.close(self._chunks, chunk, last))
+        self._chunks += 1
 
 
 def unsealed_chunks(file: Path, place: str | None, key: SealKey | None = None) -> Iterator[bytes]:
