@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from threading import Thread
 from time import sleep
 from types import SimpleNamespace
@@ -11,9 +12,7 @@ import numpy as np
 import pandas as pd
 
 from runtree.lifecycle.predict import ColumnContract, Predictor
-from runtree.serving.fast_path import fold
-from runtree.serving.row_schema import make_schema
-from runtree.serving.served_model import ServedModel
+from runtree.serving.served_model import make_served
 from runtree.serving.settings import PolicyOptions, ServeSettings
 
 
@@ -44,13 +43,13 @@ def contracts(frame, preprocess=None):
             dtype=str(column.dtype),
             missing=float(column.isna().mean()),
             **dict(zip(("kind", "detail"), kinds.get(name, ()), strict=False)),
-            **json.loads(json.dumps(seen_values(column), default=float)),
+            **json.loads(json.dumps(seen_values(column, *kinds.get(name, ())), default=float)),
         )
         for name, column in frame.items()
     }
 
 
-def served(algorithm=None, preprocess=None, table=None, policy=None, tags=None, **facts):
+def served(algorithm=None, preprocess=None, table=None, policy=None, tags=None, config=None, **facts):
     """Return a fitted model that answers, as version 1 of ``churn``."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
@@ -66,26 +65,11 @@ def served(algorithm=None, preprocess=None, table=None, policy=None, tags=None, 
     )
     model.fit(frame, target)
     classes = tuple(sorted(target.unique())) if target.dtype.kind not in "f" else ()
-    predictor = Predictor(model, contracts(frame, model[0]), classes)
-    schema = make_schema(predictor, tags or {}, policy or PolicyOptions())
-    with_proba = bool(classes) and hasattr(model[-1], "predict_proba")
-    given = {
-        "name": "churn",
-        "version": "1",
-        "reference": "models:/churn@champion",
-        "threshold": 0.5 if with_proba and len(classes) == 2 else None,
-        **facts,
-    }
-    return ServedModel(
-        run="r1",
-        predictor=predictor,
-        schema=schema,
-        score=fold(predictor, schema),
-        target=str(target.name),
-        has_probabilities=with_proba,
-        facts={"task": "classification" if classes else "regression", "algorithm": type(model[-1]).__name__},
-        **given,
-    )
+    card = {"task": "classification" if classes else "regression", "target": str(target.name)}
+    predictor = Predictor(model, contracts(frame, model[0]), classes, card=card)
+    record = SimpleNamespace(id="r1", config={"algorithm.name": type(model[-1]).__name__, **(config or {})})
+    reference, registered = "models:/churn@champion", ("churn", 1)
+    return replace(make_served(record, predictor, reference, policy or PolicyOptions(), registered, tags), **facts)
 
 
 @asynccontextmanager

@@ -14,6 +14,8 @@ from runtree.api.client import ServiceError
 from runtree.contract.errors import RequestError
 from serving_models import customers, listening, served
 
+GOOD = {"age": None, "income": 1.5, "city": "Ulm", "member": True}
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -36,7 +38,7 @@ def test_a_table_gets_the_predictions_of_the_model(client, model):
 
 
 def test_rows_that_cannot_be_predicted_are_named_and_the_others_answered(client):
-    good, bad = {"age": None, "income": 1.5, "city": "Ulm", "member": True}, {"income": 2}
+    good, bad = GOOD, {"income": 2}
     with pytest.raises(rt.DataError, match=r"^row 1: field 'city' is missing, and never was in training"):
         client.predict([good, bad])
     document = client.answer([good, bad], request_id="my-1")
@@ -46,6 +48,31 @@ def test_rows_that_cannot_be_predicted_are_named_and_the_others_answered(client)
 def test_an_explanation_adds_up(client):
     found = client.explain({"age": 30, "income": 1500, "city": "Ulm", "member": True}, "yes")
     assert found["base"] + sum(one["amount"] for one in found["contributions"]) == pytest.approx(found["prediction"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([GOOD, {**GOOD, "income": float("inf")}], "row 1: field 'income': a finite number is expected"),
+        (GOOD, "rows: a list of rows, or a data frame, is expected"),
+        ("rows", "rows: a list of rows, or a data frame, is expected"),
+        ([{**GOOD, "city": {"Ulm"}}], "rows: JSON has no such value: .* set"),
+    ],
+)
+def test_rows_that_no_request_can_hold_are_refused_before_one_is_sent(rows, said):
+    with pytest.raises(rt.DataError, match=said):
+        rt.Client("http://127.0.0.1:1", retries=0).predict(rows)
+
+
+def test_a_row_of_a_table_is_explained(client):
+    frame, _ = customers()
+    row = frame.dropna().iloc[0]
+    assert {one["field"]: one["value"] for one in client.explain(row)["contributions"]} == row.to_dict()
+
+
+def test_a_certificate_that_is_none():
+    with pytest.raises(RequestError, match=r"certificate=.no\.pem.: No such file"):
+        rt.Client("https://localhost", certificate="no.pem")
 
 
 def test_a_service_that_is_not_there_and_an_address_that_is_none():

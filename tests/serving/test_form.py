@@ -49,3 +49,12 @@ def test_a_browser_shows_prediction_probabilities_and_explanation(model, folder)
     assert "churn: yes" in shown and re.search(r"yes\|+\d+\.\d %", shown)
     assert "What the probability of yes is made of" in shown and "age = 74" in shown
     assert "<title>churn: churn</title>" in page
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed: apt-get install chromium")
+def test_a_browser_marks_the_field_that_is_wrong_and_takes_no_comma_for_a_point_that_parts_thousands(folder):
+    with listening(served()) as url:
+        page = browse(folder, "--dump-dom", f"{url}/?age=41,5&income=20,000#predict")
+    assert re.findall(r'data-name="(\w+)"[^>]*aria-invalid="true"', page) == ["income"]
+    assert "a number is expected, not the text '20,000'" in page

@@ -43,6 +43,7 @@ def test_health_and_metadata(model):
     assert ask(model, "/v2/health/ready").status == 200
     assert ask(model, "/v2").content["name"] == "runtree"
     found = ask(model, "/v2/models/churn/versions/1").content
+    assert found["parameters"].keys() == {"classes", "target", "task", "algorithm"}  # and no name of a key
     assert found["inputs"][0] == {"name": "age", "datatype": "FP64", "shape": [-1]}
     assert [one["name"] for one in found["outputs"]] == ["prediction", "probabilities"]
     assert ask(model, "/v2/models/churn/ready").content == {"name": "churn", "ready": True}

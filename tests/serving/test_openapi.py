@@ -21,7 +21,6 @@ from serving_models import call, served
 def app(tmp_path_factory):
     """The application as `runtree serve` opens it, without its doors."""
     model, place = served(), tmp_path_factory.mktemp("served")
-    model.facts.update(sensitive=(), encrypt={"key": None, "file": None})
     settings = ServeSettings(reload=0, log=LogOptions(to=str(place / "log")), monitor=str(place / "watched"))
     service = Service(settings, Traffic(None, Target(PRIMARY, model.reference, model)))
     with pytest.MonkeyPatch.context() as patch:

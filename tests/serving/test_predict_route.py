@@ -1,12 +1,17 @@
 """`/predict` and `/explain`: what is answered to rows that fit, and to what does not."""
 
 import asyncio
+import json
+from dataclasses import replace
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
 pytest.importorskip("fastapi", reason="serving needs the extra serve")
 
-from serving_models import ask, call, running, served
+from runtree.serving.telemetry import Telemetry
+from serving_models import ask, call, listening, running, served
 
 GOOD = {"age": 40, "income": 2500.0, "city": "Ulm", "member": True}
 
@@ -75,6 +80,30 @@ def test_an_explanation_adds_up_from_a_typical_row_to_the_prediction(model):
     assert {one["field"] for one in found["contributions"]} == set(GOOD)
     wrong = ask(model, "/explain", {"row": GOOD, "class": "perhaps"})
     assert wrong.status == 422 and wrong.content["hints"] == ["possible: no, yes"]
+
+
+def test_clients_turn_away_while_it_drains(model):
+    async def work():
+        async with running(model) as found:
+            before = await call(found.app, "/predict", {"rows": [GOOD]})
+            found.service.drain()
+            return before, await call(found.app, "/predict", {"rows": [GOOD]})
+
+    before, after = asyncio.run(work())
+    assert b"connection" not in before.headers and after.headers[b"connection"] == b"close"
+    assert after.content["predictions"] == before.content["predictions"]
+
+
+def test_a_fault_of_the_service_is_told_as_json(model):
+    with listening(replace(model, schema=None)) as url, pytest.raises(HTTPError) as told:
+        urlopen(url)
+    assert told.value.code == 500 and "its log says why" in json.load(told.value)["error"]
+
+
+def test_metrics_leave_out_processes_that_were_killed(monkeypatch, tmp_path):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    (tmp_path / "gauge_livesum_4194305.db").write_bytes(b"of a process that is no more")
+    assert Telemetry().expose().strip() == b"" and not list(tmp_path.glob("*4194305*"))
 
 
 def test_metrics_count_requests_and_rows(model):

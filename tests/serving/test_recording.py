@@ -22,9 +22,7 @@ GOOD = {"age": 40, "income": 2500.0, "city": "Ulm", "member": True}
 
 @pytest.fixture(scope="module")
 def model():
-    found = served()
-    found.facts.update(sensitive={"member"}, encrypt={"key": None, "file": None})
-    return found
+    return served(config={"evaluator.fairness.columns": ["member"]})
 
 
 class Source:

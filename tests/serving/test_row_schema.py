@@ -99,7 +99,10 @@ def test_dates_are_checked_as_the_tables_read_them():
     frame, target = customers()
     days = frame["income"].index.to_series().map(lambda n: f"{1 + n % 28:02d}/{1 + n % 12:02d}/2025")
     model = served(table=(frame.assign(since=days), target), policy=PolicyOptions(range="refuse"))
-    assert model.schema.check({**GOOD, "since": "31/01/2026"}).values[-1] == "31/01/2026"
+    assert model.schema.check({**GOOD, "since": "08/12/2025"}).values[-1] == "08/12/2025"
+    said = r"^field 'since': 31/01/2026 is outside of the range of training, 01/01/2025 to 24/12/2025"
+    with pytest.raises(RowError, match=said):
+        model.schema.check({**GOOD, "since": "31/01/2026"})
     with pytest.raises(RowError, match=r"field 'since': a date as %d/%m/%Y is expected, not 'soon'"):
         model.schema.check({**GOOD, "since": "soon"})
     rows = [model.schema.check({**GOOD, "since": day}).values for day in ("05/03/2025", "2025-03-05")]

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("fastapi", reason="serving needs the extra serve")
 
 from runtree.contract.errors import RequestError
-from runtree.serving.traffic import CANARY, SHADOW, Target, parse_canary
-from serving_models import call, running, served
+from runtree.serving.traffic import CANARY, PRIMARY, SHADOW, Target, Traffic, parse_canary
+from serving_models import call, customers, running, served
 
 GOOD = {"age": 40, "income": 2500.0, "city": "Ulm", "member": True}
 ROWS = {"rows": [GOOD]}
@@ -92,6 +92,39 @@ def test_a_canary_answers_its_share_and_a_shadow_answers_nobody(model):
     assert 60 < versions.count("2") < 140 and set(versions) == {"1", "2"}
     assert noticed.count((SHADOW, "3")) == 405
     assert {route for route, _ in noticed} == {"primary", CANARY, SHADOW}
+
+
+def test_a_canary_explains_what_it_predicts_and_answers_for_no_version_that_is_asked_for_by_number(model):
+    canary = Target(CANARY, "models:/churn@challenger", replace(model, version="2"), 0.5)
+    tensors = [{"name": name, "shape": [1], "datatype": "BYTES", "data": [value]} for name, value in GOOD.items()]
+
+    async def work():
+        async with running(model, canaries=[canary]) as found:
+            ids = [[(b"x-request-id", f"q{number}".encode())] for number in range(8)]
+            asked = [("/predict", ROWS), ("/explain", {"row": GOOD})]
+            both = [[(await call(found.app, *one, headers=own)).content["version"] for one in asked] for own in ids]
+            infer = "/v2/models/churn/versions/1/infer"
+            pinned = [await call(found.app, infer, {"inputs": tensors}, headers=own) for own in ids]
+            return both, {one.content["model_version"] for one in pinned}
+
+    both, pinned = asyncio.run(work())
+    assert {tuple(versions) for versions in both} == {("1", "1"), ("2", "2")} and pinned == {"1"}
+
+
+def test_a_canary_with_other_fields_is_refused_at_the_start_and_at_an_exchange(model, caplog):
+    frame, target = customers()
+    other = served(table=(frame.rename(columns={"income": "salary"}), target), version="2")
+    said = r"--canary models:/churn@challenger: requests for models:/churn@champion do not fit its fields"
+    with pytest.raises(RequestError, match=said) as refused:
+        Traffic(None, Target(PRIMARY, model.reference, model), [Target(CANARY, "models:/churn@challenger", other, 0.5)])
+    assert refused.value.hints == ("only one of them has: income, salary",)
+    source = Source(other)
+    source.version, shadow = "2", Target(SHADOW, "models:/churn@next", model)
+    primary = Target(PRIMARY, model.reference, model)
+    traffic = Traffic(source, primary, shadows=[shadow])
+    assert not asyncio.run(traffic.refresh(shadow)) and "only one" not in caplog.text
+    assert "models:/churn@next cannot be exchanged for version 2" in caplog.text
+    assert asyncio.run(traffic.refresh(primary)), "clients of the alias must follow it"
 
 
 @pytest.mark.parametrize("text", ["models:/a@b", "models:/a@b=", "=10%", "a=0%", "a=100%", "a=1", "a=x%", "a=-5%"])

@@ -1,9 +1,12 @@
 """A client of `runtree serve` that needs nothing but the standard library."""
 
 import json
+import math
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -36,6 +39,13 @@ class Client:
         Seconds to wait for an answer.
     retries
         How often a request is repeated where the service has too much to do (503, 429) or the connection broke.
+    certificate
+        A PEM file with the certificate of the service, or of who signed it, where this machine does not trust it.
+
+    Raises
+    ------
+    RequestError
+        The address is none of a service, or the file no certificate.
 
     Examples
     --------
@@ -44,13 +54,23 @@ class Client:
     ['yes']
     """
 
-    def __init__(self, url: str, key: str | None = None, timeout: float = 30.0, retries: int = 3) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        timeout: float = 30.0,
+        retries: int = 3,
+        certificate: str | Path | None = None,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise RequestError(f"'{url}' is not the address of a service", "type: http://127.0.0.1:8000")
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self.url, self._path, self._retries = url, parts.path.rstrip("/"), retries
-        self._connection = kind(parts.hostname, parts.port, timeout=timeout)
+        if parts.scheme == "https":
+            trusted = _trust(certificate)
+            self._connection = HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=trusted)
+        else:
+            self._connection = HTTPConnection(parts.hostname, parts.port, timeout=timeout)
         self._headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
 
     def predict(self, rows: "Rows") -> list[Any]:
@@ -86,10 +106,16 @@ class Client:
             raise _refused(status, document)
         return document
 
-    def explain(self, row: Mapping[str, Any], label: str | None = None) -> dict[str, Any]:
-        """Return what each field adds to the prediction for a row, or to the probability of a class."""
-        body = {"row": dict(row), **({"class": label} if label is not None else {})}
-        status, document = self._ask("POST", "/explain", body)
+    def explain(
+        self, row: "Mapping[str, Any] | pd.Series[Any]", label: str | None = None, request_id: str | None = None
+    ) -> dict[str, Any]:
+        """Return what each field adds to the prediction for a row, or to the probability of a class.
+
+        With the `request_id` of an answer, by the model that gave it: it may have been a canary.
+        """
+        body = {"row": _records([row])[0], **({"class": label} if label is not None else {})}
+        headers = {"x-request-id": request_id} if request_id else {}
+        status, document = self._ask("POST", "/explain", body, headers)
         if status != 200:
             raise _refused(status, document)
         return document
@@ -122,13 +148,19 @@ class Client:
     def _ask(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, Any]]:
-        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        content = None if body is None else _encode(body)
         fault: Exception | None = None
         for attempt in range(self._retries + 1):
             try:
                 self._connection.request(method, self._path + path, content, {**self._headers, **(headers or {})})
                 response = self._connection.getresponse()
                 text = response.read()
+            except ssl.SSLCertVerificationError as error:
+                self._connection.close()
+                hint = "if it is your own, type: Client(url, certificate='FILE.pem')"
+                raise ServiceError(
+                    f"{self.url}: its certificate is not trusted: {error.verify_message}", hint
+                ) from None
             except (OSError, HTTPException) as error:  # a connection that was idle may have been closed meanwhile
                 self._connection.close()
                 fault = error
@@ -148,7 +180,30 @@ class Client:
 def _records(rows: Any) -> list[dict[str, Any]]:
     """Return rows as JSON has them: null for a missing value, texts for dates."""
     found = rows.to_dict("records") if hasattr(rows, "to_dict") else rows
-    return [{str(name): _plain(value) for name, value in row.items()} for row in found]
+    if isinstance(found, (str, bytes, Mapping)) or not all(hasattr(row, "items") for row in found):
+        raise DataError("rows: a list of rows, or a data frame, is expected", "such as [{'age': 41, 'city': 'Ulm'}]")
+    records = [{str(name): _plain(value) for name, value in row.items()} for row in found]
+    for place, record in enumerate(records):
+        for name, value in record.items():
+            if isinstance(value, float) and math.isinf(value):
+                raise DataError(f"row {place}: field '{name}': a finite number is expected")
+    return records
+
+
+def _encode(body: Any) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise DataError(f"rows: JSON has no such value: {error}") from None
+
+
+def _trust(certificate: str | Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=certificate)
+    except OSError as error:
+        raise RequestError(
+            f"certificate={str(certificate)!r}: {error.strerror or error}", "needed: a PEM file"
+        ) from None
 
 
 def _plain(value: Any) -> Any:

@@ -128,7 +128,7 @@ class ServeRequest:
 
     def key(self, service: Service) -> SealKey | None:
         """Return the key of the prediction log: that of the settings, else the one that a model's run names."""
-        named = (asdict(self.settings.encrypt), *(t.model.facts["encrypt"] for t in service.traffic.targets))
+        named = (asdict(self.settings.encrypt), *(t.model.encrypt for t in service.traffic.targets))
         return next((key for options in named if (key := key_of(options))), None)
 
     def announce(self, service: Service, act: str, place: Place) -> None:

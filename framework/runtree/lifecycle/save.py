@@ -88,17 +88,18 @@ def describe_columns(run: ActiveRun) -> list[dict[str, Any]]:
                 if (decision := run.data.decided.get(str(name))) and decision.strays
                 else {}
             ),
-            **dict(zip(("kind", "detail"), kinds.get(str(name), ()), strict=False)),
-            **seen_values(train[name]),
+            **dict(zip(("kind", "detail"), (read := kinds.get(str(name), ())), strict=False)),
+            **seen_values(train[name], *read),
         }
         for name, column in run.data.features.items()
     ]
 
 
-def seen_values(column: "pd.Series[Any]") -> dict[str, Any]:
+def seen_values(column: "pd.Series[Any]", kind: str = "", detail: str = "") -> dict[str, Any]:
     """Return what a column of the train split held: the range of numbers and dates, few categories, a typical value.
 
-    Of texts and of many categories nothing is kept: they may name people.
+    `kind` and `detail` say how the preprocessing reads it, such as a date in a format. Of texts and of many categories
+    nothing is kept: they may name people.
     """
     from pandas.api import types
 
@@ -117,8 +118,24 @@ def seen_values(column: "pd.Series[Any]") -> dict[str, Any]:
     texts = known[known.map(lambda value: isinstance(value, str))]
     if len(texts) < len(known):
         return {}
+    if kind == "date":
+        return _seen_dates(texts, detail)
     counts = texts.value_counts()
     return {"values": list(counts.index), "typical": counts.index[0]} if len(counts) <= MAX_KEPT_CATEGORIES else {}
+
+
+def _seen_dates(texts: "pd.Series[Any]", date_format: str) -> dict[str, Any]:
+    import numpy as np
+
+    from runtree.tables.dates import parse_dates
+
+    codes, different = texts.factorize()
+    dates = parse_dates(different.tolist(), date_format)[codes]
+    order = np.argsort(dates)[: np.count_nonzero(~np.isnat(dates))]  # what is no date is sorted last
+    if not order.size:
+        return {}
+    low, high = (dates[order[place]].item().isoformat() for place in (0, -1))
+    return {"low": low, "high": high, "typical": texts.iloc[order[(len(order) - 1) // 2]]}
 
 
 def describe_reading(run: ActiveRun) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.contract.output import escape_controls
-from runtree.serving.row_schema import RowField, example_value
+from runtree.serving.row_schema import EXAMPLE_DATE, RowField, example_value, write_date
 from runtree.serving.served_model import ServedModel
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -53,7 +53,12 @@ def _describe(one: RowField) -> dict[str, Any]:
     if one.type == "number" and one.low is not None:
         hint = f"{one.low:g} to {one.high:g}"
     if one.type == "date":
-        hint = f"as {one.contract.detail or '2026-01-31'}"
+        ends = (
+            [write_date(end, one) for end in (one.low, one.high)]
+            if one.low
+            else [f"as {write_date(EXAMPLE_DATE, one)}"]
+        )
+        hint = " to ".join(ends)
     text = str(value).lower() if one.type == "boolean" else f"{value:g}" if one.type == "number" else str(value)
     # the typical value has too many digits for :g to be exact
     text = repr(value).removesuffix(".0") if one.type == "number" else text

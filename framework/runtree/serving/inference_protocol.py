@@ -90,7 +90,7 @@ def protocol_routes(api: Any) -> APIRouter:
                 if length is not None:
                     document = with_binary(document, memoryview(body)[size:])
                 records = read_tensors(model.schema, document, service.settings.batch.queue_rows)
-                answer = await service.answer(records, request_id)
+                answer = await service.answer(records, request_id, is_pinned=version is not None)
                 failed = [place for place, output in enumerate(answer.outputs) if "error" in output]
                 if failed:
                     raise ProtocolError(f"row {failed[0]}: {answer.outputs[failed[0]]['error']}")

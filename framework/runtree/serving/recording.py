@@ -66,7 +66,7 @@ class Recorder:
         model, now = answer.model, timestamp()
         assert self.log is not None
         if (model.name, model.version) not in self._known:
-            self.log.protect(model.facts.get("sensitive") or ())
+            self.log.protect(model.sensitive)
             self._known.add((model.name, model.version))
         columns = model.predictor.columns
         about: dict[str, Any] = {"time": now, "model": model.name, "version": model.version, "seconds": answer.seconds}

@@ -37,6 +37,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 ID_HEADER = b"x-request-id"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 JSON_TYPE = b"application/json"
+FAILED = "the service failed on this request; its log says why"
 EXPLAINED_AT_ONCE = 4  # explanations that wait or are made; each takes 20,000 predictions
 
 _encode = msgspec.json.Encoder().encode
@@ -128,7 +129,7 @@ class Api:
         label = document.get("class")
         if label is not None and type(label) is not str:
             raise BadRequest(422, "class: a text is expected, as it stands in the probabilities")
-        model = self.service.model
+        model = self.service.traffic.choose(request_id).model  # the one that predicts a request of this id
         record = model.protect(model.schema.unfold(document["row"]))
         row = model.schema.check(record)
         if self._explaining >= EXPLAINED_AT_ONCE:
@@ -163,7 +164,7 @@ class Api:
             status, document = 422, {"error": error.message, "hints": list(error.hints)}
         except Exception as error:  # a bug, or of the code of a model: the details are for the log alone
             log.error("request %s failed: %s", request_id, describe_error(error), exc_info=error)
-            status, document = 500, {"error": "the service failed on this request; its log says why"}
+            status, document = 500, {"error": FAILED}
         content = _encode(document)
         headers.append((b"content-length", str(len(content)).encode()))
         return status, content, headers
@@ -199,6 +200,8 @@ class HotRoutes:
         if kind is not None and not kind.lower().startswith(JSON_TYPE):
             work = _refuse_type
         status, content, headers = await self.api.respond(work, body, request_id)
+        if self.service.is_draining:  # else the client would send the next request where nobody listens any more
+            headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
         self.api.service.telemetry.request(scope["path"], status, time.perf_counter() - began)
@@ -271,6 +274,10 @@ def make_app(service: Service, extend: Callable[[FastAPI, Api], None] = lambda a
     @app.exception_handler(HTTPException)
     async def say(_: Request, error: HTTPException) -> Response:
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+    @app.exception_handler(Exception)  # the details are in the log, by uvicorn
+    async def say_failed(_: Request, error: Exception) -> Response:
+        return JSONResponse({"error": FAILED}, 500)
 
     app.include_router(protocol_routes(api))
     extend(app, api)

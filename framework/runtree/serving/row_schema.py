@@ -182,10 +182,10 @@ class RowSchema:
         kept = float(value) if one.type == "number" else value
         place = _read_date(value, one.contract.detail) if one.type == "date" and one.low is not None else kept
         if one.low is not None and not one.low <= place <= one.high:
-            ends = [end.isoformat() if one.type == "date" else f"{end:g}" for end in (one.low, one.high)]
+            ends = [write_date(end, one) if one.type == "date" else f"{end:g}" for end in (one.low, one.high)]
             said = f"field '{one.name}': {shorten(str(value))} is outside of the range of training, {' to '.join(ends)}"
             nearest_end = one.low if place < one.low else one.high
-            bound = _write_date(nearest_end, one.contract.detail) if one.type == "date" else nearest_end
+            bound = write_date(nearest_end, one) if one.type == "date" else nearest_end
             return self._apply("range", one, said, kept, bound, faults, notes)
         return kept
 
@@ -213,19 +213,20 @@ class RowSchema:
         return {
             "type": "object",
             "properties": {one.name: self._document(one) for one in self.fields},
-            "required": [one.name for one in self.fields if self._is_required(one)],
+            "required": [one.name for one in self.fields if self.is_required(one)],
             "additionalProperties": False,
             "example": self.example(),
         }
 
-    def _is_required(self, one: RowField) -> bool:
+    def is_required(self, one: RowField) -> bool:
+        """Return whether a row without a field is refused."""
         return not one.is_optional and self.policy.missing == "refuse"
 
     def _document(self, one: RowField) -> dict[str, Any]:
         if one.type == "any":
             return {"type": ["string", "number", "boolean", "null"], "description": "not read by the model"}
         kind = JSON_TYPES[one.type]
-        node: dict[str, Any] = {"type": kind if self._is_required(one) else [kind, "null"]}
+        node: dict[str, Any] = {"type": kind if self.is_required(one) else [kind, "null"]}
         if one.type == "text":
             node["maxLength"] = MAX_TEXT
         said = []
@@ -235,6 +236,8 @@ class RowSchema:
             if one.unix:
                 node["type"] = ["number", *([kind] if isinstance(node["type"], str) else node["type"])]
             node["format"] = "date-time" if one.contract.dtype.startswith("datetime") else "date"
+            if one.low is not None:
+                said.append(" to ".join(write_date(end, one) for end in (one.low, one.high)) + " in training")
         if one.type == "number" and one.low is not None:
             if self.policy.range == "refuse":
                 node |= {"minimum": one.low, "maximum": one.high}
@@ -243,7 +246,7 @@ class RowSchema:
             said.append(f"given as it is, and kept as {one.protects.replace('hash', 'a hash')}")
         elif one.levels:
             if self.policy.unseen == "refuse":
-                node["enum"] = [*sorted(one.levels), *([] if self._is_required(one) else [None])]
+                node["enum"] = [*sorted(one.levels), *([] if self.is_required(one) else [None])]
             else:
                 node["examples"] = sorted(one.levels)[:10]
         if one.contract.missing:
@@ -334,8 +337,11 @@ def _read_date(text: str, date_format: str) -> datetime | None:
     return None if date != date else _naive(datetime.fromisoformat(str(date)[:26]))
 
 
-def _write_date(date: datetime, date_format: str) -> str:
-    return date.strftime(date_format) if date_format else date.isoformat()
+def write_date(date: datetime, one: RowField) -> str:
+    """Return a date in the spelling of a field."""
+    spelling = one.contract.detail
+    # a zone cannot be written: dates are compared in UTC
+    return date.strftime(spelling) if spelling and "%z" not in spelling else date.isoformat()
 
 
 def _naive(date: datetime) -> datetime:
@@ -358,5 +364,5 @@ def example_value(one: RowField) -> Any:
             return one.typical
         return {"number": float, "boolean": bool}.get(one.type, str)(one.typical)
     if one.type == "date":
-        return _write_date(one.low or EXAMPLE_DATE, one.contract.detail)
+        return write_date(one.low or EXAMPLE_DATE, one)
     return {"number": one.low or 0.0, "boolean": False, "text": "text"}[one.type]

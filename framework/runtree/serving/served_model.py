@@ -1,6 +1,6 @@
 """A model that answers: loaded, checked, warmed up, and never changed after."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -35,6 +35,12 @@ class ServedModel:
         The word by which it was asked for, such as ``models:/churn@champion``.
     threshold
         The probability from which a row is of the positive class; None unless there are two classes with probabilities.
+    facts
+        What clients are told of it besides.
+    sensitive
+        Columns that its prediction log leaves out.
+    encrypt
+        The key that its run's config names for the log, as `key_of` reads it.
     """
 
     name: str
@@ -48,6 +54,8 @@ class ServedModel:
     threshold: float | None = None
     has_probabilities: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    sensitive: Collection[str] = ()
+    encrypt: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[Any, ...]:
@@ -149,9 +157,6 @@ def make_served(
     if len(predictor.classes) == 2 and proba is not None:
         threshold = (card.get(DECISION_KEY) or {}).get("threshold") or DEFAULT_THRESHOLD
     name, version = (registered[0], str(registered[1])) if registered else (record.id, "run")
-    facts: dict[str, Any] = {"task": str(card.get("task")), "algorithm": str(record.config.get("algorithm.name"))}
-    facts["sensitive"] = sensitive_columns(record.config)
-    facts["encrypt"] = {name: record.config.get(f"encrypt.{name}") for name in ("key", "file")}
     return ServedModel(
         name,
         version,
@@ -163,7 +168,9 @@ def make_served(
         str(card.get("target")),
         threshold,
         proba is not None,
-        facts,
+        {"task": str(card.get("task")), "algorithm": str(record.config.get("algorithm.name"))},
+        sensitive_columns(record.config),
+        {name: record.config.get(f"encrypt.{name}") for name in ("key", "file")},
     )
 
 

@@ -152,7 +152,7 @@ def run_service(make: Callable[[], Any], place: Place, listener: socket.socket) 
     folder = Path(tempfile.mkdtemp(prefix="runtree-metrics-"))
     os.environ[FOLDER_VARIABLE] = str(folder)
     try:
-        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor = _Supervisor(config, sockets=[listener])
         supervisor.run()
         # a worker that could not start ends the service; one that ended later was replaced
         failed = any(process.exitcode == uvicorn.config.STARTUP_FAILURE for process in supervisor.processes)
@@ -160,6 +160,17 @@ def run_service(make: Callable[[], Any], place: Place, listener: socket.socket) 
     finally:
         os.environ.pop(FOLDER_VARIABLE, None)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Supervisor(Multiprocess):
+    """Processes that are replaced when they end, which is said."""
+
+    def keep_subprocess_alive(self) -> None:
+        before = list(self.processes)
+        super().keep_subprocess_alive()
+        for old, new in zip(before, self.processes, strict=True):
+            if old is not new:
+                log.warning("process %s ended (%s), and %s takes its place", old.pid, old.exitcode, new.pid)
 
 
 def run_one(config: uvicorn.Config, listener: socket.socket) -> int:

@@ -117,15 +117,15 @@ class Service:
             await asyncio.to_thread(close)
         self.telemetry.close()
 
-    async def answer(self, records: Sequence[Any], request_id: str) -> ServedAnswer:
-        """Return the predictions of records; one that does not fit fails alone.
+    async def answer(self, records: Sequence[Any], request_id: str, is_pinned: bool = False) -> ServedAnswer:
+        """Return the predictions of records; one that does not fit fails alone. If it is pinned, no canary answers.
 
         Raises
         ------
         OverloadedError
             Too many rows wait, or these have waited too long.
         """
-        target = self.traffic.choose(request_id)
+        target = self.traffic.primary if is_pinned else self.traffic.choose(request_id)
         answer = await self._predict(target.model, target.kind, records, request_id)
         for shadow in self.traffic.shadows:
             task = asyncio.create_task(self._ask_shadow(shadow, records, request_id))

@@ -46,6 +46,7 @@ class Telemetry:
         """Return all metrics in the text format of Prometheus."""
         together, more = self.registry, CollectorRegistry()
         if FOLDER_VARIABLE in os.environ:
+            _forget_dead(Path(os.environ[FOLDER_VARIABLE]))
             together = CollectorRegistry()
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         for collector in self.collectors:
@@ -56,3 +57,10 @@ class Telemetry:
         """Take this process out of the gauges."""
         if FOLDER_VARIABLE in os.environ:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+
+def _forget_dead(folder: Path) -> None:
+    """Take processes that were killed out of the gauges."""
+    for file in folder.glob("gauge_live*_*.db"):
+        if not Path("/proc", pid := file.stem.rpartition("_")[2]).exists():
+            mark_process_dead(int(pid))  # type: ignore[no-untyped-call]

@@ -57,6 +57,10 @@ class Traffic:
     shadows: Sequence[Target] = ()
     on_swap: Callable[[Target, bool], None] = lambda target, succeeded: None
 
+    def __post_init__(self) -> None:
+        for target in self.targets[1:]:
+            self._check_fields(target, target.model)
+
     @property
     def targets(self) -> list[Target]:
         """All targets, the primary first."""
@@ -92,6 +96,7 @@ class Traffic:
             if version == target.model.version or time.monotonic() < target.refused.get(version, 0.0):
                 return False
             model = await asyncio.to_thread(self.source.load, target.reference)
+            self._check_fields(target, model)
         except Exception as error:
             if time.monotonic() >= target.refused.get(version, 0.0):
                 said = "%s cannot be exchanged for version %s, and version %s keeps answering: %s"
@@ -104,6 +109,19 @@ class Traffic:
         log.warning("%s is version %s now, before %s", target.reference, model.version, before.version)
         self.on_swap(target, True)
         return True
+
+    def _check_fields(self, target: Target, model: ServedModel) -> None:
+        """Refuse a canary or shadow that could answer no request that the primary can, or only some."""
+        if target is self.primary:
+            return
+        own, other = self.primary.model.schema, model.schema
+        lacks = {one.name for one in own.fields if one.type != "any"} - other.names
+        wants = {one.name for one in other.fields if other.is_required(one)} - own.names
+        if odd := sorted(lacks | wants):
+            raise RequestError(
+                f"--{target.kind} {target.reference}: requests for {self.primary.reference} do not fit its fields",
+                f"only one of them has: {', '.join(odd[:5])}{', …' if len(odd) > 5 else ''}",
+            )
 
 
 def parse_canary(text: str) -> tuple[str, float]:

@@ -2,6 +2,7 @@
 const facts = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const inputs = [...document.querySelectorAll("[data-name]")];
+const SHOWN = 12;
 const SVG = "http://www.w3.org/2000/svg";
 
 function record() {
@@ -9,16 +10,16 @@ function record() {
   for (const input of inputs) {
     const text = input.value.trim(), kind = input.dataset.type;
     if (text === "") { row[input.dataset.name] = null; continue; }
-    // what is no number is sent as it is, so that the service says what is wrong with it
-    const number = Number(text.replace(",", "."));
+    // what is no number is sent as it is, so that the service says what is wrong with it; so is 20,000: is it 20 or 20000?
+    const number = /^[+-]?\d{1,3}(,\d{3})+$/.test(text) ? NaN : Number(text.replace(",", "."));
     row[input.dataset.name] = kind === "number" && Number.isFinite(number) ? number : kind === "boolean" ? text === "true" : text;
   }
   return row;
 }
 
-async function ask(path, body) {
+async function ask(path, body, id) {
   // the browser adds the key that it was asked for, if the service has any
-  const response = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const response = await fetch(path, { method: "POST", headers: { "content-type": "application/json", "x-request-id": id }, body: JSON.stringify(body) });
   try { return await response.json(); } catch (error) { return { error: "the service answered with status " + response.status }; }
 }
 
@@ -48,7 +49,10 @@ function fail(said) {
   at("result").className = "failed";
   at("headline").textContent = "No prediction";
   at("bars").replaceChildren();
-  note([said.error || said.detail || "the service cannot be reached", ...(said.more || []), ...(said.hints || [])].map(String));
+  const texts = [said.error || said.detail || "the service cannot be reached", ...(said.more || []), ...(said.hints || [])].map(String);
+  note(texts);
+  const wrong = inputs.filter((input) => texts.some((text) => text.startsWith("field '" + input.dataset.name + "'")));
+  wrong.forEach((input) => input.setAttribute("aria-invalid", "true"));
 }
 
 function show(found) {
@@ -64,8 +68,10 @@ function tell(found) {
   const largest = Math.max(...found.contributions.map((one) => Math.abs(one.amount)), 1e-12);
   at("output").textContent = "What the " + found.output + " is made of";
   at("base").textContent = "A typical row: " + shown(found.base) + ". With these values: " + shown(found.prediction) + ".";
-  at("amounts").replaceChildren(...found.contributions.slice(0, 12).map((one) =>
-    bar(one.field + " = " + shown(one.value), 50, 50 + (50 * one.amount) / largest, (one.amount > 0 ? "+" : "") + shown(Number(one.amount.toPrecision(3))), one.amount < 0 ? "less" : "more")));
+  const rest = found.contributions.slice(SHOWN);
+  if (rest.length) found.contributions[SHOWN] = { field: rest.length + " more", amount: rest.reduce((sum, one) => sum + one.amount, 0) };
+  at("amounts").replaceChildren(...found.contributions.slice(0, SHOWN + 1).map((one) =>
+    bar(one.field + ("value" in one ? " = " + shown(one.value) : ""), 50, 50 + (50 * one.amount) / largest, (one.amount > 0 ? "+" : "") + shown(Number(one.amount.toPrecision(3))), one.amount < 0 ? "less" : "more")));
   at("explanation").hidden = false;
 }
 
@@ -73,12 +79,15 @@ async function send(withReasons) {
   const buttons = [...document.querySelectorAll("button")];
   buttons.forEach((button) => { button.disabled = true; });
   at("explanation").hidden = true;
+  inputs.forEach((input) => input.removeAttribute("aria-invalid"));
   try {
-    const row = record(), said = await ask("predict", { rows: [row] }), found = (said.predictions || [said])[0];
+    // the same id: a canary that predicts explains, too
+    const id = "form-" + Date.now().toString(36) + Math.random().toString(36).slice(2);
+    const row = record(), said = await ask("predict", { rows: [row] }, id), found = (said.predictions || [said])[0];
     at("result").hidden = false;
     if (found.error || !("prediction" in found)) fail(found); else {
       show(found);
-      if (withReasons) tell(await ask("explain", { row }));
+      if (withReasons) tell(await ask("explain", { row }, id));
     }
   } catch (error) {
     at("result").hidden = false;
