@@ -66,6 +66,7 @@ class Client:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise RequestError(f"'{url}' is not the address of a service", "type: http://127.0.0.1:8000")
         self.url, self._path, self._retries = url, parts.path.rstrip("/"), retries
+        self._connection: HTTPConnection
         if parts.scheme == "https":
             trusted = _trust(certificate)
             self._connection = HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=trusted)

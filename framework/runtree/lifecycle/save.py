@@ -130,7 +130,7 @@ def _seen_dates(texts: "pd.Series[Any]", date_format: str) -> dict[str, Any]:
     from runtree.tables.dates import parse_dates
 
     codes, different = texts.factorize()
-    dates = parse_dates(different.tolist(), date_format)[codes]
+    dates = parse_dates([str(text) for text in different], date_format)[codes]
     order = np.argsort(dates)[: np.count_nonzero(~np.isnat(dates))]  # what is no date is sorted last
     if not order.size:
         return {}
