@@ -30,7 +30,6 @@ QUIET = [f"evaluator.{key}=none" for key in ("baselines", "explain", "diagnose")
 OTHER_ROWS = {
     "torch_cnn",
     "torch_sequence",
-    "torch_module",
     "import",
     "command",
     "container",
@@ -77,7 +76,7 @@ def measure(app: App, name: str, task: str) -> str:
     predictor = app.load_predictor(record)
     row = predictor.select_columns(pd.read_csv("rows.csv").iloc[[5]])
     session = make_session(Path("model.onnx").read_bytes())
-    feeds = make_feeds(result.content["inputs"], row)
+    feeds = make_feeds(result.content["inputs"], row, result.content["dates"])
     model = predictor.model
     predict = model.predict_proba if predictor.classes and hasattr(model, "predict_proba") else model.predict
     own, onnx = median_ms(lambda: predict(row), 50), median_ms(lambda: session.run(None, feeds), 1000)

@@ -106,7 +106,7 @@ def test_a_threshold_of_ones_own_decides_the_label():
     found = export(predictor, rows)
     session = onnx_parity.make_session(found.model)
     kinds = {one.name: one.type[7:-1] for one in session.get_inputs()}
-    label, proba = session.run(None, onnx_parity.make_feeds(kinds, rows))
+    label, proba = session.run(None, onnx_parity.make_feeds(kinds, rows, {}))
     assert (label == np.where(proba[:, 1] >= 0.2, "yes", "no")).all()
     assert (label != np.where(proba[:, 1] >= 0.5, "yes", "no")).any()
 
@@ -180,7 +180,6 @@ def test_categories_of_all_kinds():
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (pd.date_range("2025-01-01", periods=80, freq="D"), "column 'new' is a date"),
         ([f"some words {n} of a longer text {n % 7}" for n in range(80)], "column 'new' is a text"),
         (["x" * 70 + str(n % 3) for n in range(80)], "more than 64 characters"),
         (["", "a", "b", "c"] * 20, "has an empty text as a category"),
@@ -231,12 +230,43 @@ def test_the_scale_of_a_regression_is_that_of_its_predictions():
     assert compare(0, np.nan, 0, 0).fault
 
 
-def test_tables_that_reach_the_algorithm_as_they_are_have_no_form():
-    frame, _ = customers()
-    with pytest.raises(GateError, match="Raw has no form in ONNX"):
-        convert(
-            Pipeline([("preprocess", Raw().fit(frame)), ("algorithm", LogisticRegression())]), ("no", "yes"), "double"
-        )
+def test_numbers_reach_the_algorithm_as_they_are_and_other_columns_have_no_form():
+    frame, target = customers()
+    algorithm = small("hist_gradient_boosting", "classification")
+    assert exported(algorithm, frame[["age", "income", "member"]], target, preprocess=Raw()).model is not None
+    raw = Pipeline([("preprocess", Raw().fit(frame)), ("algorithm", LogisticRegression())])
+    with pytest.raises(GateError, match="column 'city' is a text or date that the algorithm gets as it is") as error:
+        convert(raw, ("no", "yes"), "double")
+    assert "preprocess=tabular" in str(error.value)
+
+
+def test_dates_of_all_centuries_become_the_same_parts():
+    frame, target = customers(400)
+    rng = np.random.default_rng(3)
+    days = pd.to_datetime(rng.integers(-100_000, 100_000, 400), unit="D", origin="unix")
+    days = days.where(np.arange(400) % 7 > 0, pd.Timestamp("2000-02-29")).where(np.arange(400) % 11 > 0)
+    texts = pd.Series(pd.Timestamp("2024-12-25") + pd.to_timedelta(rng.integers(0, 20_000, 400), unit="min"))
+    frame = frame.assign(born=days + pd.to_timedelta(rng.integers(0, 86_400_000, 400), unit="ms"))
+    frame["seen"] = texts.dt.strftime("%d.%m.%Y %H:%M")
+    assert Tabular().fit(frame).encoders_["date"].formats == {"born": "", "seen": "%d.%m.%Y %H:%M"}
+    found = exported(LogisticRegression(), frame, target)
+    assert found.model is not None, found.tried
+    # nothing hides behind an algorithm: the features themselves are equal
+    whole = exported(LinearRegression(), frame[["born", "seen"]], pd.Series(np.arange(400.0)))
+    assert whole.tried[-1].difference < 1e-12
+
+
+def test_a_module_of_ones_own_is_converted_as_it_stands():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    from runtree.algorithms.torch.module import TorchModuleClassifier
+
+    def make(in_features, out_features):
+        return torch.nn.Sequential(torch.nn.BatchNorm1d(in_features), torch.nn.Linear(in_features, out_features))
+
+    frame, target = customers()
+    found = exported(TorchModuleClassifier(module=make, max_epochs=2), frame, target)
+    assert found.model is not None, found.tried
 
 
 def test_a_model_that_predicts_otherwise_is_refused_with_the_figures(monkeypatch):

@@ -65,6 +65,7 @@ def export_onnx(app: App, request: ExportRequest) -> ExportResult:
         raise MissingError(
             f"export-model: the package '{missing[0]}' is not installed", "install it: pip install 'runtree[onnx]'"
         )
+    from runtree.packaging.onnx_estimators import date_formats
     from runtree.packaging.onnx_parity import TOLERANCE, add_metadata, describe_signature, describe_tried, export
 
     output = _output_file(request)
@@ -91,10 +92,10 @@ def export_onnx(app: App, request: ExportRequest) -> ExportResult:
         figures = f": {chosen.fault} (allowed: {TOLERANCE:g}), on {len(rows):,} rows" if worst else ""
         head = f"the model in ONNX does not predict what the pipeline predicts{figures}" if worst else chosen.fault
         return ExportResult(content, (head, *chosen.hints, "" if chosen.hints else "nothing was written"))
-    content |= describe_signature(exported.model)
+    content |= {**describe_signature(exported.model), "dates": date_formats(predictor.model)}
     accepted = exported.tried[-1]
     facts |= {"precision": accepted.precision, "compared": len(rows), "difference": accepted.difference}
-    add_metadata(exported.model, {**facts, **describe_signature(exported.model)})
+    add_metadata(exported.model, {**facts, "dates": content["dates"] or None, **describe_signature(exported.model)})
     written = exported.model.SerializeToString()
     with replace_file(output) as draft:
         draft.write_bytes(written)

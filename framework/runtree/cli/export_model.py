@@ -18,7 +18,8 @@ PRECISIONS = {"double": "double precision", "float": "single precision"}
 HELP = """Write the model of RUN as one file in ONNX, which predicts without Python and without runtree.
 
 The file holds all of the model: preprocessing, algorithm, calibration, decision threshold, transformed target. It has
-an input for each column (numbers as double, NaN if missing; categories as string, empty if missing), and the outputs
+an input for each column (numbers as double, NaN if missing; dates as double, in seconds since 1970; categories as
+string, empty if missing), and the outputs
 `label` and `probabilities`, or `prediction`. Before it is written it is compared with the pipeline on up to 10,000
 training rows, read again, and on rows with unseen categories and missing values: labels are equal in all of them, and
 no probability differs by more than 1e-5 (of a regression: 1e-5 standard deviations). Else nothing is written.
@@ -71,7 +72,11 @@ def _print(result: "ExportResult") -> None:
     click.echo(labelled("model", f"{version}: {content['algorithm']}, computed in {PRECISIONS[content['precision']]}"))
     click.echo(labelled("equal", _equality(content)))
     for side in ("inputs", "outputs"):
-        click.echo(labelled(side, list_names([f"{name} ({kind})" for name, kind in content[side].items()])))
+        kinds = {
+            name: "double, seconds since 1970" if name in content["dates"] else kind
+            for name, kind in content[side].items()
+        }
+        click.echo(labelled(side, list_names([f"{name} ({kind})" for name, kind in kinds.items()])))
     marks = {name: way for name, way in (content["sensitive"] or {}).items() if name in content["inputs"]}
     if marks:
         told = list_names([f"{name} ({way})" for name, way in marks.items()])

@@ -4,7 +4,7 @@ table, such as a service or a model in another format.
 A preprocessing offers them by a method `feature_blocks`, in the order of its features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +57,38 @@ class LevelBlock:
 
 
 @dataclass(frozen=True)
+class DateBlock:
+    """Dates as their parts: those of a missing date are filled, then all are scaled.
+
+    Attributes
+    ----------
+    formats
+        How each column is written, as `runtree.tables.dates.read_dates` takes it.
+    parts
+        Column and part of each feature: year, month, day, weekday (Monday is 0), hour, days since 1970, or missing
+        (1 or 0, which is not filled).
+    fill, mean, scale
+        Of each feature: it becomes ``(value - mean) / scale``.
+    """
+
+    formats: Mapping[str, str]
+    parts: Sequence[tuple[str, str]]
+    fill: "Array"
+    mean: "Array"
+    scale: "Array"
+
+    @property
+    def names(self) -> list[str]:
+        """The columns."""
+        return list(self.formats)
+
+
+@dataclass(frozen=True)
 class OtherBlock:
-    """Columns that no array describes, such as dates and texts."""
+    """Columns that no array describes, such as texts."""
 
     names: Sequence[str]
     kind: str
 
 
-FeatureBlock = NumberBlock | LevelBlock | OtherBlock
+FeatureBlock = NumberBlock | LevelBlock | DateBlock | OtherBlock

@@ -12,7 +12,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from runtree.contract.errors import GateError, first_line
-from runtree.contract.feature_blocks import FeatureBlock, LevelBlock, NumberBlock
+from runtree.contract.feature_blocks import DateBlock, FeatureBlock, LevelBlock, NumberBlock, OtherBlock
 from runtree.packaging.onnx_graph import ML, ML_OPSET, OPSET, Graph, add_features, make_model
 from runtree.training.decision import unwrap_layers
 
@@ -46,7 +46,7 @@ def feature_blocks(pipeline: Any) -> list[FeatureBlock]:
     if blocks is None:
         name = type(steps[0][1] if steps else pipeline).__name__
         hint = "train again with preprocess=tabular, standard or none"
-        raise GateError(f"preprocess: {name} has no form in ONNX", NO_CONVERTER if name == "Raw" else hint)
+        raise GateError(f"preprocess: {name} has no form in ONNX", hint)
     return list(blocks())
 
 
@@ -57,8 +57,14 @@ def input_types(blocks: Sequence[FeatureBlock]) -> dict[str, int]:
         if isinstance(block, LevelBlock):
             types[block.name] = TEXT
         else:
-            types |= dict.fromkeys(block.names, NUMBER if isinstance(block, NumberBlock) else TEXT)
+            types |= dict.fromkeys(block.names, TEXT if isinstance(block, OtherBlock) else NUMBER)
     return types
+
+
+def date_formats(pipeline: Any) -> dict[str, str]:
+    """Return how the columns of dates are written, whose inputs are seconds since 1970."""
+    dates = [block.formats for block in feature_blocks(pipeline) if isinstance(block, DateBlock)]
+    return {name: text for formats in dates for name, text in formats.items()}
 
 
 def convert(pipeline: Any, classes: tuple[Any, ...], precision: Precision) -> ModelProto:
@@ -89,6 +95,8 @@ def convert(pipeline: Any, classes: tuple[Any, ...], precision: Precision) -> Mo
 def _width(block: FeatureBlock) -> int:
     if isinstance(block, LevelBlock):
         return int(block.table.shape[1])
+    if isinstance(block, DateBlock):
+        return len(block.parts)
     return len(block.names) + (len(block.flagged) if isinstance(block, NumberBlock) else 0)
 
 
@@ -310,10 +318,12 @@ def _convert_network(network: Any, width: int, precision: Precision, classifies:
     import torch
 
     encoder = network.encoder_
-    if type(encoder).__name__ != "TableEncoder" or encoder.categories:
+    kind = type(encoder).__name__
+    # rows that are unchanged, of one axis, or a table of numbers alone
+    as_they_are = kind == "IdentityEncoder" and len(encoder.shape) == 1
+    if not as_they_are and (kind != "TableEncoder" or encoder.categories):
         raise GateError(
-            f"algorithm: the rows of {type(network).__name__} are read by {type(encoder).__name__}, "
-            "which has no form in ONNX",
+            f"algorithm: the rows of {type(network).__name__} are read by {kind}, which has no form in ONNX",
             NO_CONVERTER,
         )
     double = torch.float64
@@ -324,7 +334,7 @@ def _convert_network(network: Any, width: int, precision: Precision, classifies:
         def __init__(self) -> None:
             super().__init__()
             self.inner = network.module_.to("cpu").eval()
-            arrays = (encoder.median, encoder.mean, encoder.scale)
+            arrays = (np.nan, 0.0, 1.0) if as_they_are else (encoder.median, encoder.mean, encoder.scale)
             self.median, self.mean, self.scale = (torch.from_numpy(np.asarray(one)).to(double) for one in arrays)
 
         def forward(self, features: torch.Tensor) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, compose, helper, inliner, numpy_helper
 
 from runtree.contract.errors import GateError
-from runtree.contract.feature_blocks import FeatureBlock, LevelBlock, NumberBlock
+from runtree.contract.feature_blocks import DateBlock, FeatureBlock, LevelBlock, NumberBlock
 
 Array = np.ndarray[Any, Any]
 
@@ -15,6 +15,7 @@ Array = np.ndarray[Any, Any]
 OPSET, ML_OPSET, IR_VERSION = 18, 3, 10
 ML = "ai.onnx.ml"
 MAX_LEVEL_CHARACTERS = 64  # from which on a level is stored by a hash
+NUMBERS = "train again with preprocess=tabular, which makes numbers of it"
 DROP = "leave it out and train again, with: preprocess.columns.{name}=drop"
 
 
@@ -80,7 +81,8 @@ class Graph:
 def add_features(graph: Graph, blocks: Sequence[FeatureBlock]) -> str:
     """Add what computes the features of rows, float64 of shape (rows, features), from an input for each column.
 
-    Numbers are float64 of shape (rows, 1), NaN if missing; levels are texts of that shape, empty if missing.
+    Numbers are float64 of shape (rows, 1), NaN if missing, and so are dates, in seconds since 1970; levels are texts of
+    that shape, empty if missing.
 
     Raises
     ------
@@ -95,9 +97,11 @@ def _add_block(graph: Graph, block: FeatureBlock) -> str:
         return _add_numbers(graph, block)
     if isinstance(block, LevelBlock):
         return _add_levels(graph, block)
+    if isinstance(block, DateBlock):
+        return _add_dates(graph, block)
     raise GateError(
         f"column '{block.names[0]}' is a {block.kind}, which has no form in ONNX",
-        DROP.format(name=block.names[0]),
+        DROP.format(name=block.names[0]) if block.kind == "text" else NUMBERS,
     )
 
 
@@ -111,6 +115,56 @@ def _add_numbers(graph: Graph, block: NumberBlock) -> str:
         flags = graph.add("Gather", absent, graph.constant(np.asarray(block.flagged, dtype=np.int64)), axis=1)
         values = graph.concat([values, graph.cast(flags, TensorProto.DOUBLE)])
     return graph.add("Div", graph.add("Sub", values, graph.constant(block.mean)), graph.constant(block.scale))
+
+
+def _add_dates(graph: Graph, block: DateBlock) -> str:
+    parts = {name: _date_parts(graph, name) for name in dict.fromkeys(name for name, _ in block.parts)}
+    values = graph.concat([parts[name][part] for name, part in block.parts])
+    values = graph.add("Where", graph.add("IsNaN", values), graph.constant(block.fill), values)
+    return graph.add("Div", graph.add("Sub", values, graph.constant(block.mean)), graph.constant(block.scale))
+
+
+def _date_parts(graph: Graph, seconds: str) -> dict[str, str]:
+    """Return the parts of times in seconds since 1970, all NaN of NaN but `missing`.
+
+    Year, month and day are those of the proleptic Gregorian calendar, by H. Hinnant's `civil_from_days`
+    (https://howardhinnant.github.io/date_algorithms.html). Its years begin in March: the leap day is the last one.
+    """
+
+    def number(value: float) -> str:
+        return graph.constant(np.float64(value))
+
+    def combine(operator: str, left: str, right: float | str) -> str:
+        return graph.add(operator, left, number(right) if isinstance(right, (int, float)) else right)
+
+    def whole(value: str, divisor: float) -> str:
+        return graph.add("Floor", combine("Div", value, divisor))
+
+    def rest(value: str, divisor: float) -> str:
+        return combine("Sub", value, combine("Mul", whole(value, divisor), divisor))
+
+    day_number = whole(seconds, 86_400)
+    shifted = combine("Add", day_number, 719_468)  # days since the first of March of the year 0
+    era, in_era = whole(shifted, 146_097), rest(shifted, 146_097)  # of 400 years
+    leap = combine("Sub", combine("Sub", whole(in_era, 36_524), whole(in_era, 1_460)), whole(in_era, 146_096))
+    year_of_era = whole(combine("Add", in_era, leap), 365)
+    before = combine(
+        "Sub", combine("Add", combine("Mul", year_of_era, 365), whole(year_of_era, 4)), whole(year_of_era, 100)
+    )
+    day_of_year = combine("Sub", in_era, before)
+    from_march = whole(combine("Add", combine("Mul", day_of_year, 5), 2), 153)
+    days_before = whole(combine("Add", combine("Mul", from_march, 153), 2), 5)
+    is_early = graph.cast(combine("GreaterOrEqual", from_march, 10), TensorProto.DOUBLE)  # January and February
+    year = combine("Add", combine("Add", year_of_era, combine("Mul", era, 400)), is_early)
+    return {
+        "year": year,
+        "month": combine("Sub", combine("Add", from_march, 3), combine("Mul", is_early, 12)),
+        "day": combine("Add", combine("Sub", day_of_year, days_before), 1),
+        "weekday": rest(combine("Add", day_number, 3), 7),  # 1970 began on a Thursday
+        "hour": whole(rest(seconds, 86_400), 3_600),
+        "days": combine("Div", seconds, 86_400),
+        "missing": graph.cast(graph.add("IsNaN", seconds), TensorProto.DOUBLE),
+    }
 
 
 def _add_levels(graph: Graph, block: LevelBlock) -> str:

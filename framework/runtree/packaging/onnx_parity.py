@@ -9,7 +9,16 @@ import numpy as np
 
 from runtree.contract.errors import GateError, first_line
 from runtree.lifecycle.predict import PREDICTION, Predictor
-from runtree.packaging.onnx_estimators import NO_CONVERTER, PRECISIONS, TEXT, TYPE_NAMES, Precision, convert
+from runtree.packaging.onnx_estimators import (
+    NO_CONVERTER,
+    PRECISIONS,
+    TEXT,
+    TYPE_NAMES,
+    Precision,
+    convert,
+    date_formats,
+)
+from runtree.tables.dates import read_dates
 from runtree.tables.numbers import to_numbers
 from runtree.tables.table import to_texts
 
@@ -69,7 +78,7 @@ def export(predictor: Predictor, rows: "pd.DataFrame") -> OnnxExport:
     for precision in PRECISIONS:
         try:
             model = convert(predictor.model, predictor.classes, precision)
-            outputs = _run(model, rows)
+            outputs = _run(model, rows, date_formats(predictor.model))
         except GateError as error:
             tried.append(Parity(precision, fault=error.message, hints=error.hints))
             continue
@@ -93,18 +102,32 @@ def make_session(model: "ModelProto | bytes") -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def make_feeds(inputs: Mapping[str, str], rows: "pd.DataFrame") -> dict[str, Array]:
-    """Return rows as the inputs of a model: numbers with NaN for missing ones, texts with empty ones."""
-    return {
-        name: to_texts(rows[name])[:, None] if kind == "string" else to_numbers(rows[[name]])
-        for name, kind in inputs.items()
-    }
+def make_feeds(inputs: Mapping[str, str], rows: "pd.DataFrame", dates: Mapping[str, str]) -> dict[str, Array]:
+    """Return rows as the inputs of a model: numbers with NaN for missing ones, texts with empty ones, dates in seconds.
+
+    Parameters
+    ----------
+    dates
+        The formats of the columns of dates.
+    """
+    feeds: dict[str, Array] = {}
+    for name, kind in inputs.items():
+        if name in dates:
+            feeds[name] = _seconds(read_dates(rows[name], dates[name]))[:, None]
+        else:
+            feeds[name] = to_texts(rows[name])[:, None] if kind == "string" else to_numbers(rows[[name]])
+    return feeds
 
 
-def _run(model: "ModelProto", rows: "pd.DataFrame") -> dict[str, Array]:
+def _seconds(dates: "pd.DatetimeIndex") -> Array:
+    microseconds = dates.as_unit("us").asi8.astype(np.float64)
+    return np.where(dates.isna(), np.nan, microseconds / 1e6)
+
+
+def _run(model: "ModelProto", rows: "pd.DataFrame", dates: Mapping[str, str]) -> dict[str, Array]:
     session = make_session(model)
     kinds = {one.name: one.type.tensor_type.elem_type for one in model.graph.input}
-    feeds = make_feeds({name: "string" if kind == TEXT else "double" for name, kind in kinds.items()}, rows)
+    feeds = make_feeds({name: "string" if kind == TEXT else "double" for name, kind in kinds.items()}, rows, dates)
     names = [one.name for one in session.get_outputs()]
     return dict(zip((name.removesuffix("_of_model") for name in names), session.run(None, feeds), strict=True))
 

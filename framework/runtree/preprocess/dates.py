@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
 
+from runtree.contract.feature_blocks import DateBlock
 from runtree.tables.dates import read_dates
 
 Array = np.ndarray[Any, Any]
@@ -55,6 +56,10 @@ class DateParts(BaseEstimator):  # type: ignore[misc]
     def get_feature_names_out(self) -> list[str]:
         """Return ``signed_up_month``, ``signed_up_days``, …"""
         return [f"{name}_{part}" for name, part in self.parts_]
+
+    def block(self) -> DateBlock:
+        """Return the parts as plain arrays."""
+        return DateBlock(self.formats, self.parts_, self.medians_, self.scaler_.mean_, self.scaler_.scale_)
 
     def _read(self, table: pd.DataFrame) -> list[tuple[str, pd.DatetimeIndex]]:
         return [(name, read_dates(table[name], date_format)) for name, date_format in self.formats.items()]

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from runtree.contract.errors import DataError
-from runtree.contract.feature_blocks import NumberBlock
+from runtree.contract.feature_blocks import FeatureBlock, NumberBlock, OtherBlock
 from runtree.preprocess.rows import Encode, encode_numbers, number_block, take_numbers
 from runtree.tables.numbers import is_numeric, to_numbers
 from runtree.tables.table import as_table, check_rows, distinct_names, pick
@@ -137,6 +137,8 @@ class Raw(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     feature_names_in_, n_features_in_
         The columns of the train split, and their number.
+    numeric_ : list of bool
+        Which of them hold numbers.
     """
 
     def __sklearn_tags__(self) -> Any:
@@ -147,13 +149,24 @@ class Raw(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        _remember_columns(self, check_rows(as_table(X)))
+        table = check_rows(as_table(X))
+        _remember_columns(self, table)
+        self.numeric_ = [is_numeric(column) for _, column in table.items()]
         return self
 
     def transform(self, X: Any) -> pd.DataFrame:
         """Return the columns of the train split in its order; raise `DataError` if one is missing."""
         check_is_fitted(self)
         return pick(_as_later_table(self, X), self.feature_names_in_.tolist()).copy(deep=False)
+
+    def feature_blocks(self) -> list[FeatureBlock]:
+        """Return numbers as they are; other columns have no form but their own."""
+        check_is_fitted(self)
+        pairs = zip(self.feature_names_in_.tolist(), self.numeric_, strict=True)
+        return [
+            NumberBlock([name]) if numeric else OtherBlock([name], "text or date that the algorithm gets as it is")
+            for name, numeric in pairs
+        ]
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         check_is_fitted(self)

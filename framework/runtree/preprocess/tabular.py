@@ -156,6 +156,8 @@ class Tabular(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for kind, encoder in self.encoders_.items():
             if kind in LEVELS:
                 blocks += level_blocks(encoder)
+            elif kind == "date":
+                blocks.append(encoder.block())
             else:
                 own = self._columns(kind)
                 blocks.append(number_block(encoder, own) if kind == "number" else OtherBlock(own, kind))
