@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import distribution
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -68,6 +70,24 @@ def test_the_dockerfile_has_a_user_without_rights_and_nothing_of_a_shell_at_the_
     assert not [line for line in lines if line.startswith("FROM evil")]
 
 
+def test_torch_comes_without_cuda_unless_a_gpu_is_asked_for(packed, monkeypatch, version, folder):
+    one = replace(packed, lock=replace(packed.lock, pins={"torch": "2.13.0"}))
+    assert "ARG PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu\n" in dockerfile(one, {})
+    assert "ARG PIP_EXTRA_INDEX_URL\n" in dockerfile(replace(one, gpu=True), {})
+    with pytest.raises(RequestError, match="--gpu: models:/churn/1 has no network"):
+        pack(version, folder / "refused", "churn", gpu=True)
+    assert not (folder / "refused").exists()
+    real = lock.distribution
+    cuda = {"torch": ["nvidia-cublas", "triton==3.5"], "nvidia-cublas": [], "triton": []}
+    made = {
+        name: SimpleNamespace(name=name, version="1.0", requires=needs, files=[], read_text=lambda file: None)
+        for name, needs in cuda.items()
+    }
+    monkeypatch.setattr(lock, "distribution", lambda name: made.get(name) or real(name))
+    assert "nvidia-cublas" not in lock.make_lock([], ["torch"], {}).pins
+    assert {"nvidia-cublas", "triton"} <= lock.make_lock([], ["torch"], {}, gpu=True).pins.keys()
+
+
 def test_hadolint_finds_nothing(packed, folder):
     linter = Path(sys.executable).with_name("hadolint")
     if not linter.is_file():
@@ -76,7 +96,7 @@ def test_hadolint_finds_nothing(packed, folder):
     assert (found.returncode, found.stdout) == (0, "")
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(text=st.text(max_size=60))
 def test_a_text_is_one_word_of_a_dockerfile_whatever_is_in_it(text):
     word = quoted(text)

@@ -13,7 +13,10 @@ PACKED = SimpleNamespace(
     version=SimpleNamespace(name="Churn_v2.final", number=3, reference="models:/Churn_v2.final/3"),
     image="registry.example/churn:3",
     model_bytes=100 * 2**20,
+    gpu=False,
 )
+# of spec.predictor in the CustomResourceDefinition of KServe 0.20, beside the fields of a pod
+KSERVE = {"minReplicas", "maxReplicas", "scaleMetric", "scaleTarget"}
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +36,32 @@ def pods(content):
 
 def test_kubernetes_takes_them(written):
     validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is for contributors").validate
-    for name, content in written.items():
-        if name != "inference-service":  # KServe's own kind
-            validate(content, max(versions()), strict=True)
-
-
-def versions():
     from kubernetes_validate import latest_version
 
-    return [latest_version()]
+    for name, content in written.items():
+        if name != "inference-service":
+            validate(content, latest_version(), strict=True)
+    predictor = written["inference-service"]["spec"]["predictor"]
+    pod = {name: part for name, part in predictor.items() if name not in KSERVE}
+    meta = written["inference-service"]["metadata"]
+    validate({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod}, latest_version(), strict=True)
+
+
+def test_kserve_replaces_what_a_cluster_without_it_has(written):
+    service, predictor = written["service"], written["inference-service"]["spec"]["predictor"]
+    assert predictor.keys() >= KSERVE
+    [container] = predictor["containers"]
+    assert container["name"] == "kserve-container"
+    assert container["args"] == ["serve.access.hosts=[*]"]  # its gateway has a domain of its own
+    # labels of the service are labels of its pods
+    assert not service["spec"]["selector"].items() <= written["inference-service"]["metadata"]["labels"].items()
+
+
+def test_a_gpu_is_asked_for_where_the_image_is_for_one():
+    packed = SimpleNamespace(**{**vars(PACKED), "gpu": True})
+    for name, content in manifests(packed, Cluster()):
+        for pod in pods(content):
+            assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1, name
 
 
 def test_every_pod_has_no_rights_and_writes_to_volumes_alone(written):
@@ -76,7 +96,7 @@ def test_they_belong_together(written):
     assert {content["metadata"]["namespace"] for content in written.values()} == {"shop"}
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", fullmatch=True))
 def test_any_name_of_a_model_is_a_name_there_and_comes_back_from_yaml(name):
     made = object_name(name)
@@ -85,6 +105,6 @@ def test_any_name_of_a_model_is_a_name_there_and_comes_back_from_yaml(name):
     assert len(made) <= 50
     assert set(made) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     version = SimpleNamespace(name=name, number=1, reference=f"models:/{name}/1")
-    packed = SimpleNamespace(version=version, image="churn:1", model_bytes=1)
+    packed = SimpleNamespace(version=version, image="churn:1", model_bytes=1, gpu=False)
     for _, content in manifests(packed, Cluster()):
         assert yaml.safe_load(yaml.safe_dump(content, sort_keys=False)) == content

@@ -27,9 +27,17 @@ MODEL is models:/NAME@ALIAS or models:/NAME/NUMBER. The image holds that version
 @click.option(
     "--storage", default=10, show_default=True, type=whole_number(1), help="GiB of the volume of predictions."
 )
+@click.option("--gpu", is_flag=True, help="A network runs on a GPU: wheels with CUDA, some GB.  [default: CPU wheels]")
 @click.option("--trust", multiple=True, metavar="TYPE", help="Load a model that contains this type of your own.")
 def package_command(
-    model: str, output: Path, image: str | None, namespace: str, replicas: int, storage: int, trust: tuple[str, ...]
+    model: str,
+    output: Path,
+    image: str | None,
+    namespace: str,
+    replicas: int,
+    storage: int,
+    gpu: bool,
+    trust: tuple[str, ...],
 ) -> None:
     from runtree.contract.errors import RequestError
     from runtree.contract.model_version import SCHEME
@@ -44,7 +52,7 @@ def package_command(
         raise RequestError(f"--namespace {namespace}: is no name of a namespace", "lower-case letters, digits, hyphens")
     version = find_version(registry_root(), model)
     name = image or f"{object_name(version.name)}:{version.number}"
-    packed = pack(version, output, name, trust)
+    packed = pack(version, output, name, trust, gpu=gpu)
     files = write_manifests(packed, Cluster(namespace, replicas, storage), output / "manifests")
     click.echo(labelled("model", f"{version.reference}, {version.state}, {format_bytes(packed.model_bytes)}"))
     if version.state != "approved":
@@ -52,10 +60,11 @@ def package_command(
         click.echo(labelled("note", f"nobody has approved it: {approve}"))
     count = len(packed.lock.pins)
     click.echo(labelled("packages", f"{count}, {format_bytes(packed.lock.bytes)} as installed here"))
-    if "torch" in packed.lock.pins:
-        click.echo(labelled("torch", "CPU wheels are about 0.2 GB, those for GPUs some GB: the index decides"))
+    if packed.from_cpu_index:
+        click.echo(labelled("torch", "CPU wheels, 0.2 GB to fetch; for a GPU, about 3 GB: --gpu"))
+    elif gpu:
+        click.echo(labelled("torch", "wheels with CUDA, about 3 GB to fetch, 7 GB in the image"))
     for note in packed.lock.notes:
         click.echo(labelled("note", note))
     click.echo(labelled("written", f"{output}: Dockerfile, requirements.txt, {list_names([f.name for f in files])}"))
-    cpu = "--build-arg PIP_EXTRA_INDEX_URL=URL-OF-CPU-WHEELS " if "torch" in packed.lock.pins else ""
-    click.echo(next_steps([f"docker build {cpu}-t {name} {output}", f"kubectl apply -f {output}/manifests"]))
+    click.echo(next_steps([f"docker build -t {name} {output}", f"kubectl apply -f {output}/manifests"]))

@@ -25,6 +25,7 @@ IMAGE = re.compile(
     r"[a-z0-9]+([._/:-][a-z0-9]+|[._-]{2}[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
 SEALED = "encryption"
+CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # torch's own index; that of Python has wheels for GPUs
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Packed:
         The names of those that were made here.
     python
         The version of Python of the run, without its last part.
+    gpu
+        Whether the model is to run on a GPU.
     """
 
     version: ModelVersion
@@ -47,9 +50,15 @@ class Packed:
     model_bytes: int
     wheels: Sequence[str]
     python: str
+    gpu: bool = False
+
+    @property
+    def from_cpu_index(self) -> bool:
+        """Whether torch comes from an index of wheels without CUDA."""
+        return "torch" in self.lock.pins and not self.gpu
 
 
-def pack(version: ModelVersion, folder: Path, image: str, trust: Sequence[str] = ()) -> Packed:
+def pack(version: ModelVersion, folder: Path, image: str, trust: Sequence[str] = (), *, gpu: bool = False) -> Packed:
     """Write the folder of an image for a registered version.
 
     Raises
@@ -66,7 +75,10 @@ def pack(version: ModelVersion, folder: Path, image: str, trust: Sequence[str] =
     source = version.folder
     description = read_json(RunFolder(source).model / "model.json")[0]
     environment = read_json(RunFolder(source).environment)[0]
-    lock = make_lock(_extras(source, description), _plugins(description), recorded_versions(environment, description))
+    recorded = recorded_versions(environment, description)
+    lock = make_lock(_extras(source, description), _plugins(description), recorded, gpu=gpu)
+    if gpu and "torch" not in lock.pins:
+        raise RequestError(f"--gpu: {version.reference} has no network, and predicts on the processor", "leave it out")
     _make_room(folder)
     wheels = folder / "wheels"
     wheels.mkdir()
@@ -75,7 +87,7 @@ def pack(version: ModelVersion, folder: Path, image: str, trust: Sequence[str] =
     shutil.copyfile(str(entry.__file__), folder / "entry.py")
     _copy_version(version, folder / "registry")
     python = ".".join(str(environment.get("python", "3.11")).split(".")[:2])
-    packed = Packed(version, image, lock, _bytes_of(source), made, python)
+    packed = Packed(version, image, lock, _bytes_of(source), made, python, gpu)
     (folder / "Dockerfile").write_text(dockerfile(packed, _labels(version), trust))
     (folder / ".dockerignore").write_text("*\n!entry.py\n!registry\n!requirements.txt\n!wheels\n")
     return packed
@@ -130,10 +142,10 @@ def dockerfile(packed: Packed, labels: Mapping[str, str], trust: Sequence[str] =
     lines = [
         f"FROM python:{packed.python}-slim-bookworm",
         "",
-        # pip reads them: wheels of torch for one kind of processor come from an index of their own; without a network
-        # all lie in the folder wheels
+        # pip reads them; without a network all lie in the folder wheels. Of one version pip prefers torch's own wheel,
+        # 2.13.0+cpu, to that of other indexes
         "ARG PIP_INDEX_URL",
-        "ARG PIP_EXTRA_INDEX_URL",
+        f"ARG PIP_EXTRA_INDEX_URL{f'={CPU_WHEELS}' if packed.from_cpu_index else ''}",
         "ARG PIP_NO_INDEX",
         "ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1",
         f"COPY requirements.txt {HOME}/",

@@ -22,6 +22,7 @@ from runtree.config.search_path import shipped_conf
 from runtree.contract.errors import MissingError
 
 OWN = "runtree"
+CUDA = re.compile(r"nvidia-|cuda-|triton$")  # what torch's wheels for GPUs bring along
 
 
 @dataclass(frozen=True)
@@ -51,22 +52,30 @@ class Lock:
         return "".join(f"{name}=={version}\n" for name, version in sorted(self.pins.items()) if name not in local)
 
 
-def make_lock(extras: Sequence[str], plugins: Sequence[str], recorded: Mapping[str, str]) -> Lock:
+def make_lock(extras: Sequence[str], plugins: Sequence[str], recorded: Mapping[str, str], *, gpu: bool = False) -> Lock:
     """Return what a service needs: runtree with some extras, and the plugins that made the model.
 
     Parameters
     ----------
     recorded
         The versions of libraries by name, of the environment that trained the model.
+    gpu
+        Whether torch is to find a GPU. Otherwise the libraries of CUDA, some GB, are left out.
 
     Raises
     ------
     MissingError
         A package is not installed here.
     """
+    # the code of a checkout may be newer than what was installed of it: an image without its server would be the result
+    if absent := set(extras) - set(distribution(OWN).metadata.get_all("Provides-Extra") or ()):
+        raise MissingError(
+            f"package: the runtree installed here has no extra {min(absent)}", "install it again: pip install -e ."
+        )
     found: dict[str, Distribution] = {}
     for name, chosen in ((OWN, tuple(extras)), *((name, ()) for name in plugins)):
         _collect(name, chosen, found)
+    found = {name: one for name, one in found.items() if gpu or not CUDA.match(name)}
     pins, notes = {}, []
     before = {canonicalize_name(name): version for name, version in recorded.items()}
     for name, one in found.items():

@@ -12,6 +12,7 @@ from runtree.packaging.image import PORT, USER, WORK, Packed
 LEAST_MEMORY = 512 * 2**20  # of Python, scikit-learn and the service itself
 MODEL_FACTOR = 4  # what a loaded model takes, of its files
 SECONDS_TO_END = 45  # grace and drain of conf/serve/default.yaml, and some more
+CPU_TARGET = 70  # percent of what is requested
 READY, LIVE = "/v2/health/ready", "/v2/health/live"
 
 
@@ -33,8 +34,8 @@ class Cluster:
 
 
 def write_manifests(packed: Packed, cluster: Cluster, folder: Path) -> list[Path]:
-    """Write a file for each kind and return the files."""
-    folder.mkdir(exist_ok=True)
+    """Write a file for each kind and return the files; that of KServe, which not every cluster has, lies below."""
+    (folder / "kserve").mkdir(parents=True, exist_ok=True)
     written = []
     for kind, content in manifests(packed, cluster):
         file = folder / f"{kind}.yaml"
@@ -53,19 +54,8 @@ def manifests(packed: Packed, cluster: Cluster) -> Iterator[tuple[str, dict[str,
         meta = {"name": own, "namespace": cluster.namespace, "labels": labels}
         return {"apiVersion": api, "kind": kind, "metadata": meta, **rest}
 
-    hosts = [
-        name,
-        f"{name}.{cluster.namespace}",
-        f"{name}.{cluster.namespace}.svc",
-        f"{name}.{cluster.namespace}.svc.cluster.local",
-    ]
-    serving = _container(packed, [f"serve.access.hosts=[{','.join(hosts)}]"])
-    serving |= {
-        "ports": [{"name": "http", "containerPort": PORT}],
-        "startupProbe": _probe(READY, failures=60),
-        "readinessProbe": _probe(READY, failures=2),
-        "livenessProbe": _probe(LIVE, failures=6),
-    }
+    domains = ("", f".{cluster.namespace}", f".{cluster.namespace}.svc", f".{cluster.namespace}.svc.cluster.local")
+    serving = _serving(packed, [f"{name}{domain}" for domain in domains])
     pod = {**_pod(name, [serving]), "terminationGracePeriodSeconds": SECONDS_TO_END}
     yield (
         "deployment",
@@ -84,7 +74,7 @@ def manifests(packed: Packed, cluster: Cluster) -> Iterator[tuple[str, dict[str,
     ports = [{"name": "http", "port": 80, "targetPort": "http"}]
     yield "service", made("v1", "Service", name, spec={"selector": app, "ports": ports})
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
-    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": CPU_TARGET}}
     scaling = {"scaleTargetRef": target, "minReplicas": cluster.replicas, "maxReplicas": 4 * cluster.replicas}
     scaling["metrics"] = [{"type": "Resource", "resource": cpu}]
     yield "autoscaler", made("autoscaling/v2", "HorizontalPodAutoscaler", name, spec=scaling)
@@ -109,10 +99,31 @@ def manifests(packed: Packed, cluster: Cluster) -> Iterator[tuple[str, dict[str,
             "jobTemplate": {"spec": {"backoffLimit": 1, **template}},
         }
         yield f"{job}-job", made("batch/v1", "CronJob", f"{name}-{job}", spec=spec)
-    served = {"containers": [{**serving, "name": "kserve-container"}]}
-    predictor = {"minReplicas": cluster.replicas, **_pod(name, []), **served}
-    inference = made("serving.kserve.io/v1beta1", "InferenceService", name, spec={"predictor": predictor})
-    yield "inference-service", inference
+    yield "kserve/inference-service", _inference_service(packed, cluster, name)
+
+
+def _inference_service(packed: Packed, cluster: Cluster, name: str) -> dict[str, Any]:
+    """Return the service of KServe, instead of Deployment, Service and scaling; checked against the schema of its 0.20.
+
+    It is deployed as these are: Knative takes neither the security context of a pod nor the names of its ports.
+    """
+    # its gateway calls the service by a name of the cluster's domain
+    container = {**_serving(packed, ["*"]), "name": "kserve-container"}
+    scaling = {"minReplicas": cluster.replicas, "maxReplicas": 4 * cluster.replicas, "scaleMetric": "cpu"}
+    predictor = {**scaling, "scaleTarget": CPU_TARGET, **_pod(name, [container])}
+    # pods get the labels of the service: others than those that the Service of the Deployment looks for
+    labels = {"app.kubernetes.io/name": f"{name}-kserve", "app.kubernetes.io/managed-by": "runtree"}
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": name,
+            "namespace": cluster.namespace,
+            "labels": labels,
+            "annotations": {"serving.kserve.io/deploymentMode": "RawDeployment"},
+        },
+        "spec": {"predictor": {**predictor, "terminationGracePeriodSeconds": SECONDS_TO_END}},
+    }
 
 
 def object_name(model: str) -> str:
@@ -121,8 +132,19 @@ def object_name(model: str) -> str:
     return (plain if plain[:1].isalpha() else f"model-{plain}").rstrip("-")[:50].rstrip("-")
 
 
+def _serving(packed: Packed, hosts: Sequence[str]) -> dict[str, Any]:
+    return {
+        **_container(packed, [f"serve.access.hosts=[{','.join(hosts)}]"]),
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "startupProbe": _probe(READY, failures=60),
+        "readinessProbe": _probe(READY, failures=2),
+        "livenessProbe": _probe(LIVE, failures=6),
+    }
+
+
 def _container(packed: Packed, words: Sequence[str]) -> dict[str, Any]:
     memory = LEAST_MEMORY + MODEL_FACTOR * packed.model_bytes
+    gpu = {"nvidia.com/gpu": 1} if packed.gpu else {}
     return {
         "name": "runtree",
         "image": packed.image,
@@ -130,7 +152,7 @@ def _container(packed: Packed, words: Sequence[str]) -> dict[str, Any]:
         "env": [{"name": "RUNTREE_KEYS_FILE", "value": "/etc/runtree/keys.json"}],
         "resources": {
             "requests": {"cpu": "500m", "memory": _mebibytes(memory)},
-            "limits": {"memory": _mebibytes(2 * memory)},
+            "limits": {"memory": _mebibytes(2 * memory), **gpu},
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,
