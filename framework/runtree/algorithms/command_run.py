@@ -95,6 +95,8 @@ def run_command(
         raise
     _end(process)
     if process.returncode:
+        if not log.isEnabledFor(logging.INFO):  # a run of a sweep logs less
+            log.error("the end of its output:\n%s", "\n".join(tail))
         raise _failed(where, subject or Path(words[0]).name, process.returncode, folder / "output" / "failure", tail)
 
 

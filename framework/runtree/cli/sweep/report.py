@@ -33,6 +33,7 @@ from runtree.cli.format import (
 )
 from runtree.cli.sweep.progress_state import ProgressState
 from runtree.cli.tables import print_table, table_fits
+from runtree.config.calls import COMMANDS
 from runtree.contract.redaction import redact
 from runtree.records.commands import training_command
 
@@ -365,6 +366,7 @@ def _trust_options(plan: "SweepPlan") -> list[str]:
     """Return ``--trust`` with what the user typed in this call and a record alone would not allow."""
     typed, installed = plan.request.typed, plan.request.app.allow_list()
     names = {*typed.trusted, *(target for target in typed.targets if not installed.permits(target))}
+    names |= {path for path in (f"algorithm.{key}" for key in COMMANDS) if path in typed.paths}
     return [word for name in sorted(names) for word in ("--trust", name)]
 
 
