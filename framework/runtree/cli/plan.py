@@ -1,14 +1,20 @@
 """`runtree plan`: the runs that a sweep would start, with an estimate of time and disk, and the output folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from statistics import fmean, median
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtree.cli.completion import complete_override
+from runtree.cli.cost_forecast import (
+    CostForecast,
+    algorithm_names,
+    data_names,
+    first_combination,
+    forecast_sweep,
+    is_refitted,
+    max_runs,
+)
 from runtree.cli.format import (
     command,
     format_bound,
@@ -28,12 +34,9 @@ if TYPE_CHECKING:
 
     from runtree.app import App
     from runtree.app.sweep_plan import SweepPlan
-    from runtree.contract.types import RunRecord
     from runtree.sweeps.search_space import SearchSpace
 
 SCHEMA = 1
-MAX_MEASURED_FOLDERS = 50  # of each algorithm, the latest: measuring a folder reads the size of each file in it
-RECHECK_FOLDS = 5  # `evaluator=cross_validation`, by which `tuner.recheck` scores
 NESTED_CRITERIA = (("patience", "runs"), ("convergence", "window"), ("failures", "consecutive"), ("failures", "rate"))
 SELECTION = {
     "best": "; the best run is scored on the test set once",
@@ -49,31 +52,6 @@ Errors are reported as by `train`.
   runtree plan algorithm=random_forest,logistic tuner=tpe tuner.stop.max_runs=50
   runtree plan algorithm=ridge algorithm.alpha=0.1,1,10 data=diabetes seed=1,2 --json
 """
-
-
-@dataclass(frozen=True)
-class AlgorithmCost:
-    """Cost of earlier runs of an algorithm: median seconds, median bytes with and without artifacts."""
-
-    runs: int
-    seconds: float
-    light: float | None
-    heavy: float | None
-
-
-@dataclass(frozen=True)
-class CostForecast:
-    """Expected seconds and bytes of a sweep.
-
-    `costs` are those of the algorithms that ran before, on which it is based; `unknown` are the others. `seconds` are
-    those of the search; `after` those of what comes after it.
-    """
-
-    costs: Mapping[str, AlgorithmCost] = field(default_factory=dict)
-    unknown: tuple[str, ...] = ()
-    seconds: float | None = None
-    bytes: float | None = None
-    after: float | None = None
 
 
 @click.command("plan", help=HELP, context_settings={"ignore_unknown_options": True})
@@ -119,28 +97,6 @@ def _make_plan(app: "App", flags: "argparse.Namespace") -> "SweepPlan":
 # Facts
 
 
-def _first_combination(plan: "SweepPlan") -> dict[str, str]:
-    return {key: options[0] for key, options in plan.overrides.composed.items()}
-
-
-def _algorithm_names(plan: "SweepPlan") -> list[str]:
-    if any(family.name for family in plan.spaces):
-        return [family.name for family in plan.spaces]
-    swept = plan.overrides.swept("algorithm")
-    return list(swept) or [str(plan.composer.base(_first_combination(plan)).value("algorithm.name"))]
-
-
-def _data_names(plan: "SweepPlan") -> list[str]:
-    return list(plan.overrides.swept("data")) or [str(plan.composer.base(_first_combination(plan)).value("data.name"))]
-
-
-def _max_runs(plan: "SweepPlan") -> int | None:
-    size = None if plan.size is None else plan.size * plan.options.repeats
-    # a finite space ends a sweep before its limit does
-    limits = [limit for limit in ((plan.options.stop or {}).get("max_runs"), size) if limit is not None]
-    return min(limits, default=None)
-
-
 def _space_rows(family: "SearchSpace") -> Iterator[list[Any]]:
     """Yield algorithm, path, number of values and declaration of each dimension."""
     for dimension, (path, text) in zip(family.space, family.declared.items(), strict=True):
@@ -158,96 +114,27 @@ def _output_folder(plan: "SweepPlan", is_single: bool) -> str:
     parent = f"{plan.config.outputs}/{plan.config.experiment.name}"
     if not is_single:
         return f"{parent}/<time>-sweep, with a folder runs/0000 … for each run"
-    fingerprint = plan.composer.base(_first_combination(plan)).frozen.fingerprint
+    fingerprint = plan.composer.base(first_combination(plan)).frozen.fingerprint
     return f"{parent}/<time>-{fingerprint[:8]}"
-
-
-def _forecast(plan: "SweepPlan", is_single: bool) -> CostForecast:
-    outputs, data, algorithms = Path(str(plan.config.outputs)), _data_names(plan), _algorithm_names(plan)
-    if is_single:
-        return forecast_cost(outputs, data, algorithms, runs=1, slots=1, keep="all")
-    return with_later_fits(
-        plan, forecast_cost(outputs, data, algorithms, _max_runs(plan), plan.slots, plan.options.keep)
-    )
-
-
-def with_later_fits(plan: "SweepPlan", forecast: CostForecast) -> CostForecast:
-    """Add the seconds of what is fitted after the search."""
-    if not forecast.costs:
-        return forecast
-    seconds = fmean(cost.seconds for cost in forecast.costs.values())
-    # the folds of a recheck take about as long as a run each
-    fits = int(_is_refitted(plan)) + RECHECK_FOLDS * plan.options.recheck
-    return replace(forecast, after=fits * seconds)
-
-
-def _is_refitted(plan: "SweepPlan") -> bool:
-    """Return whether the best run is fitted once more after the search, on more rows."""
-    fit = plan.composer.base(_first_combination(plan)).frozen.config.get("fit") or {}
-    return plan.options.keep == "best" and bool(fit.get("refit")) and not plan.preflight.has_folds
 
 
 def _format_after(plan: "SweepPlan", forecast: CostForecast) -> str:
     """Return what is fitted once the search is over, which no limit on its time counts."""
-    steps = ["one more fit of the best, on train and validation rows (tuner.refit)"] if _is_refitted(plan) else []
+    steps = ["one more fit of the best, on train and validation rows (tuner.refit)"] if is_refitted(plan) else []
     recheck = plan.options.recheck
     steps += [f"a cross-validation of the best {pluralize(recheck, 'trial')} (tuner.recheck)"] if recheck else []
     seconds = f": about {format_duration(forecast.after)}" if steps and forecast.after else ""
     return f"{', '.join(steps)}{seconds}"
 
 
-def forecast_cost(
-    outputs: Path, data: Sequence[str], algorithms: Sequence[str], runs: int | None, slots: int, keep: str
-) -> CostForecast:
-    """Estimate time and disk from completed runs of the same data and algorithms in the output folder.
-
-    Each algorithm is assumed to get an equal share of the runs.
-    """
-    from runtree.records.selectors import read_records
-
-    earlier: dict[str, list[RunRecord]] = {}
-    for record in read_records(outputs):
-        name = str(record.config.get("algorithm.name"))
-        is_measured = record.state == "completed" and record.seconds is not None
-        # failed runs end early, and other data takes other times: neither says anything about this sweep
-        if is_measured and name in algorithms and record.config.get("data.name") in data:
-            earlier.setdefault(name, []).append(record)
-    costs = {name: _measure(earlier[name]) for name in algorithms if name in earlier}
-    unknown = tuple(name for name in algorithms if name not in earlier)
-    if not costs or runs is None:
-        return CostForecast(costs, unknown)
-    # slots share the cores, so this is a lower estimate where a run uses several threads
-    seconds = runs * fmean(cost.seconds for cost in costs.values()) / slots
-    # where only runs with artifacts were measured, or only runs without, they stand for the others
-    heavy = fmean(cost.heavy if cost.heavy is not None else cost.light or 0.0 for cost in costs.values())
-    light = fmean(cost.light if cost.light is not None else cost.heavy or 0.0 for cost in costs.values())
-    # `tuner.keep`: artifacts of all runs, of the best, or of none
-    with_artifacts = {"all": runs, "best": 1}.get(keep, 0)
-    return CostForecast(costs, unknown, seconds, with_artifacts * heavy + (runs - with_artifacts) * light)
-
-
-def _measure(read_records: "Sequence[RunRecord]") -> AlgorithmCost:
-    from runtree.records.cleanup import disk_usage
-    from runtree.records.folder_claims import ARTIFACT_FOLDERS
-
-    sizes: dict[bool, list[int]] = {True: [], False: []}
-    for record in sorted(read_records, key=lambda record: record.started)[-MAX_MEASURED_FOLDERS:]:
-        # a model takes most of the disk, so runs with and without one are measured apart
-        sizes[(record.folder / ARTIFACT_FOLDERS[0]).is_dir()].append(disk_usage(record.folder))
-    light, heavy = (float(median(sizes[kept])) if sizes[kept] else None for kept in (False, True))
-    return AlgorithmCost(
-        len(read_records), float(median(record.seconds or 0.0 for record in read_records)), light, heavy
-    )
-
-
 def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
-    preflight, resources, forecast = plan.preflight, plan.resources, _forecast(plan, is_single)
+    preflight, resources, forecast = plan.preflight, plan.resources, forecast_sweep(plan, is_single)
     return {
         "sweep": not is_single,
         "tuner": None if is_single else plan.node.get("name"),
         "overrides": list(plan.request.overrides),
         "data": {
-            "names": _data_names(plan),
+            "names": data_names(plan),
             "rows": preflight.rows,
             "task": preflight.task,
             "fingerprint": preflight.data,
@@ -262,12 +149,12 @@ def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
             }
             for family in plan.spaces
         ],
-        "algorithms": _algorithm_names(plan),
+        "algorithms": algorithm_names(plan),
         "absent": plan.absent,
         "configurations": plan.size,
         "repeats": plan.options.repeats,
         "seeds": list(plan.overrides.seeds),
-        "most_runs": 1 if is_single else _max_runs(plan),
+        "most_runs": 1 if is_single else max_runs(plan),
         "stop": plan.options.stop,
         "slots": plan.slots,
         "threads": resources.threads_each,
@@ -291,13 +178,13 @@ def _make_document(plan: "SweepPlan", is_single: bool) -> dict[str, Any]:
 
 
 def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
-    names, preflight, resources = list_names(_algorithm_names(plan)), plan.preflight, plan.resources
+    names, preflight, resources = list_names(algorithm_names(plan)), plan.preflight, plan.resources
     if is_single:
         click.echo(wrapped("plan", f"one run of {names}"))
     else:
         slots = f"{plan.slots} in parallel"
         click.echo(wrapped("plan", f"{plan.node.get('name')} over {names}: {_format_size(plan)}, {slots}"))
-    click.echo(wrapped("data", f"{', '.join(_data_names(plan))}: {preflight.rows:,} rows ({preflight.task})"))
+    click.echo(wrapped("data", f"{', '.join(data_names(plan))}: {preflight.rows:,} rows ({preflight.task})"))
     objectives = ", ".join(f"{metric_name(name)} ({direction})" for name, direction in preflight.objectives)
     selection = "" if is_single else SELECTION.get(plan.options.keep, "")
     click.echo(wrapped("metric", f"{objectives}{selection}"))
@@ -319,7 +206,7 @@ def _print_plan(plan: "SweepPlan", is_single: bool) -> None:
     threads = f"{pluralize(resources.threads_each, 'thread')} per run"
     engine = f"engine {resources.engine}"
     click.echo(wrapped("compute", ", ".join([str(plan.config.compute.get("name")), engine, threads, *limits])))
-    forecast = _forecast(plan, is_single)
+    forecast = forecast_sweep(plan, is_single)
     click.echo(wrapped("time", _format_forecast(plan, forecast)))
     if not is_single and (after := _format_after(plan, forecast)):
         click.echo(wrapped("after", after))
@@ -341,7 +228,7 @@ def _format_size(plan: "SweepPlan") -> str:
     conditional = any(dimension.when is not None for family in plan.spaces for dimension in family.space)
     size = "continuous" if plan.size is None else pluralize(plan.size, "configuration")
     at_most = "at most " if plan.size is not None and conditional else ""
-    bound = format_bound(_max_runs(plan), (plan.options.stop or {}).get("max_seconds"))
+    bound = format_bound(max_runs(plan), (plan.options.stop or {}).get("max_seconds"))
     return f"{bound} (search space: {at_most}{size}{repeats})"
 
 
