@@ -52,7 +52,8 @@ def test_a_mapping_is_no_plain_value(value):
     with pytest.raises(ConfigError, match=r"^data\.target: \{.*is not of the type str"):
         table_options({"target": value})
     assert is_node({"_target_": "x"}, str)
-    assert is_node({"a": 1}, dict[str, int])
+    assert not is_node({"a": 1}, dict[str, int])
+    assert not is_node({"a": 1}, dict[str, float | int] | None)
 
 
 def test_a_missing_key_is_named():

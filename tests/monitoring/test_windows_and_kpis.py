@@ -110,6 +110,11 @@ def test_a_window_without_times_is_refused(options, said, frame):
         ({"require": ["kpi.x > 3"]}, "unknown name 'kpi.x'"),
         ({"require": ["drift.shre > 3"]}, "did you mean: drift.share"),
         ({"kpis": {"a b": "count()"}}, "'a b' is not a name"),
+        ({"kpis": {"a": 3}}, "monitor.kpis.a: 3 is not of the type str"),
+        ({"thresholds": {"ks": "high"}}, "monitor.thresholds.ks: 'high' is not of the type"),
+        ({"thresholds": {"ks": None}}, "write a number, such as monitor.thresholds.ks=0.5"),
+        ({"thresholds": {"ks": -1}}, "monitor.thresholds.ks: must be a number from 0 on, got -1"),
+        ({"alerting": {"webhook": "https://x"}}, "monitor.alerting.webhook: 'https://x' is not of the type dict"),
     ],
 )
 def test_a_wrong_key_of_the_group_is_refused(node, said):

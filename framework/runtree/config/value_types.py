@@ -18,6 +18,11 @@ def check_type(value: Any, hint: Any, path: str) -> None:
     from typeguard import check_type as matches
 
     accepted = _alternatives(hint)
+    if isinstance(value, Mapping) and (of_items := _items(accepted)) is not None:
+        for key, item in value.items():
+            if not is_node(item, of_items):
+                check_type(item, of_items, f"{path}.{key}")
+        return
     words, listed = _words(accepted)
     for word in value if isinstance(value, list) else [value]:
         if words and isinstance(word, str) and word not in words and str not in accepted:
@@ -87,7 +92,13 @@ def is_node(value: Any, hint: Any) -> bool:
     """Return whether a mapping may describe an object of the annotated type, or hold such descriptions."""
     if not isinstance(value, (dict, Mapping)):
         return False
-    return "_target_" in value or not all(part in PLAIN for part in _alternatives(hint))
+    accepted = _alternatives(hint)
+    return "_target_" in value or not (_items(accepted) is not None or all(part in PLAIN for part in accepted))
+
+
+def _items(accepted: tuple[Any, ...]) -> Any:
+    """Return the type of the values of a mapping, None if none is accepted."""
+    return next((get_args(part)[1] for part in accepted if get_origin(part) is dict), None)
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """The options of a monitor: the keys of the group `monitor`, and the detectors that they choose."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -101,6 +102,9 @@ def _check(options: MonitorOptions) -> None:
         raise ConfigError(f"monitor.alerts: {options.alerts!r} is not possible", "type: auto, none, or a list")
     if options.remind is not None:
         read_duration(options.remind, "monitor.remind")
+    for name, threshold in options.thresholds.items():
+        if not 0 <= threshold < math.inf:
+            raise ConfigError(f"monitor.thresholds.{name}: must be a number from 0 on, got {threshold}")
     if not 0 < options.budget < 1:
         raise ConfigError(f"monitor.budget must be between 0 and 1, got {options.budget}")
     for name in options.kpis:
