@@ -9,15 +9,21 @@ import pandas as pd
 import pytest
 
 import runtree as rt
+from runtree.app import watch
 from runtree.app.application import App
+from runtree.app.monitored_rows import MonitorRequest
 from runtree.app.retrain import retrain
 from runtree.app.retrain_request import RetrainOrder
+from runtree.app.retrain_rows import file_words
 from runtree.app.train import NO_CALLBACKS, TrainCallbacks
+from runtree.app.watch import Trainer
 from runtree.cli.main import main
 from runtree.contract.errors import RequestError, RunFailedError
-from runtree.records.layout import MonitorFolder
+from runtree.records.layout import MonitorFolder, RunFolder
 from runtree.records.model_versions import find_model
-from runtree.records.retrain_requests import RetrainRequest, read_requests
+from runtree.records.record import read_record
+from runtree.records.retrain_requests import RetrainRequest, find_request, read_requests
+from runtree.records.writer import write_json
 from runtree.registry.store import Registry
 from runtree.testing.fixtures import UNEXAMINED
 
@@ -72,8 +78,8 @@ def test_a_request_is_worked_on_and_the_version_waits_for_approval(tree, runtree
     # the same look again makes no other
     again = runtree("monitor", "models:/churn@champion", "--data", "new.csv", *ONLY_QUALITY)
     assert f"request {request.id} is open" in again.out
-    unchanged = runtree("retrain", "churn")
-    assert unchanged.code == 2 and "its table is as it was" in unchanged.err
+    # what is mistyped does not bind the request to rows that are not there
+    assert runtree("retrain", "churn", "--data", "none.csv").code == 2
     said = runtree("retrain", "churn", "--data", "later.csv", "--json")
     found = json.loads(said.out)
     assert (said.code, found["outcome"], found["request"]) == (0, "pending", request.id)
@@ -111,6 +117,79 @@ def test_the_champion_stays_on_a_tie_and_rows_that_it_knows_are_left_out(tree, r
     # a key that is refused is no request; a run that failed is one
     outcomes = [one.outcome for one in read_requests(MonitorFolder(tree / "monitoring/churn"))]
     assert outcomes == ["refused", "refused", "failed"]
+
+
+def test_a_watcher_has_the_watched_rows_with_labels_learnt_from(tree, monkeypatch):
+    [request] = read_requests(MonitorFolder(tree / "monitoring/churn"))
+    results, started, lines, errors = [1, None], [], [], []
+
+    class Process:
+        """Ends at once, with a code of the test or as the command does."""
+
+        pid = 7
+
+        def __init__(self, words, start_new_session, stdout, **kwargs):
+            assert start_new_session and words[1:5] == ["-P", "-m", "runtree", "retrain"]
+            started.append(words[5:])
+            code = results.pop(0)
+            if code is not None:
+                stdout.write(b"error: no memory\n")
+            self.returncode = main(words[4:]) if code is None else code
+
+        def poll(self):
+            return self.returncode
+
+    monkeypatch.setattr(watch.subprocess, "Popen", Process)
+    trainer = Trainer(0.0, lines.append, errors.append)
+    watched = MonitorRequest(read_record(RunFolder(churn().version(1).folder)), "models:/churn@champion")
+    with request.held():  # a person works on it
+        trainer.start_if_due(watched)
+    for policy in ("suggest", "train_and_promote"):
+        write_json(request.folder.request, {**request.content, "policy": policy})
+        trainer.start_if_due(watched)
+    [words] = started
+    assert words == ["churn@champion", "--request", request.id, "-o", "monitoring", "--registry", "registry"]
+    # a training that has failed is tried again; there is one process at a time
+    trainer.start_if_due(watched)
+    assert f"{request.id}: the training failed with exit code 1: no memory; again in 0 s" in errors[0]
+    trainer.leave()
+    assert len(started) == 2 and lines[-1] == f"request {request.id}: promoted: met: change.low > 0"
+    assert churn().aliases == {"champion": 2}
+    # only rows with labels, their inputs and the target; a column that was dropped is not there
+    kept = pd.read_parquet(request.folder.rows)
+    assert list(kept.columns) == ["age", "size", "y"] and len(kept) == 300
+    [gate] = [one["gate"] for one in churn().entries if one.get("request")]
+    assert 20 <= int(gate["change"]["rows"].split()[0]) < 100  # those that the new run has held out
+    # nothing is left to do, and the reference has moved
+    trainer.start_if_due(watched)
+    assert len(started) == 2 and main(["retrain", "churn"]) == 0
+    assert main(["monitor", "models:/churn@champion", "--data", "later.csv", *ONLY_QUALITY]) == 0
+
+
+def test_what_cannot_be_learnt_from_is_told_and_the_request_stays_open(tree, runtree):
+    watched = MonitorFolder(tree / "monitoring/churn")
+    [request] = read_requests(watched)
+    pd.read_csv("new.csv").drop(columns="y").to_csv("new.csv", index=False)
+    said = runtree("retrain", "churn")
+    assert said.code == 2 and "is as it was, and 0 of the rows that were watched have a label" in said.err
+    assert runtree("retrain", "churn", "--decline").code == 2
+    closed = runtree("retrain", "churn", "--decline", "--reason", "a test", "--by", "ann")
+    assert closed.code == 0 and "declined by ann: a test" in closed.out
+    assert find_request(watched, request.id).outcome == "refused" and churn().latest == 1
+    assert '"act": "decline", "by": "ann"' in Path("registry/audit.jsonl").read_text().replace('":"', '": "').replace(
+        '","', '", "'
+    )
+    assert runtree("models", "verify").code == 0
+
+
+def test_another_file_is_read_as_the_table_was(folder):
+    own = {"name": "sql", "query": "select", "target": "y", "drop": ["id", "note"], "types": {"zip": "category", "n": "number"},
+           "split": "predefined", "split_column": "part", "join": [{"path": "b.csv"}], "time": "day", "sample": 10}  # fmt: skip
+    columns = {"drop": ["id"], "types": ["zip"]}
+    words = file_words(App(), own, "rows.parquet", columns)
+    assert words == ["data=file", "data.path='rows.parquet'", "data.target=y", "data.drop=[id]", "data.sample=null",
+                     "data.split=auto", "data.time=day", "data.split_column=null", "data.types={zip: category}",
+                     "data.join=[]"]  # fmt: skip
 
 
 class Killed(BaseException):

@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ from runtree.app.monitored_rows import MonitorRequest
 from runtree.contract.errors import ConfigError, NotFoundError, RequestError
 from runtree.records.layout import MonitorFolder, hold_alone
 
-REQUEST = MonitorRequest(SimpleNamespace(folder=None, id="run-1"), "models:/churn@champion", is_watching=True)
+REQUEST = MonitorRequest(SimpleNamespace(folder=Path("run-1"), id="run-1"), "models:/churn@champion", is_watching=True)
 
 
 def window(name, state="ok"):
@@ -37,7 +38,7 @@ def watched(folder, monkeypatch):
             return MonitorResult(MonitorFolder(folder / "monitoring" / "churn"), (window(look),), (), tested=(look,))
 
         monkeypatch.setattr(watch, "monitor_run", monitor)
-        watch.watch_model(make_request, 0.01, lambda result: seen.append(result.tested[0]), seen.append)
+        watch.watch_model(make_request, 0.01, lambda result: seen.append(result.tested[0]), seen.append, seen.append)
         return seen
 
     return run

@@ -16,8 +16,9 @@ from runtree.app.application import App
 from runtree.app.explain import read_run_config
 from runtree.app.rerun import check_recorded_plugins, recorded_flags, refuse_changed_config
 from runtree.app.resume import resume_sweep
-from runtree.app.retrain_request import TAG, RetrainOrder, choose_request, data_words, source_request
-from runtree.app.retrain_score import compare_sides, make_side
+from runtree.app.retrain_request import TAG, RetrainOrder, choose_request, source_request
+from runtree.app.retrain_rows import data_words, find_new_rows
+from runtree.app.retrain_score import Side, compare_sides, make_side
 from runtree.app.sweep_plan import SweepRequest
 from runtree.app.train import NO_CALLBACKS, OpenFolder, TrainCallbacks, train
 from runtree.config.freeze import FrozenConfig
@@ -30,11 +31,11 @@ from runtree.contract.fingerprint import IGNORED_GROUPS
 from runtree.contract.model_version import ModelVersion
 from runtree.contract.redaction import HIDDEN
 from runtree.contract.types import RunRecord
-from runtree.lifecycle.load import load
 from runtree.monitoring.triggers import MODES, POLICIES
 from runtree.records.commands import is_of_sweep, outputs_of, sweep_verb
 from runtree.records.folder_claims import make_sweep_folder
 from runtree.records.layout import RunFolder, SweepFolder, find_sweep, read_description, timestamp
+from runtree.records.model_log import audit
 from runtree.records.model_versions import RegisteredModel, find_model
 from runtree.records.reader import read_json
 from runtree.records.record import read_record
@@ -109,10 +110,12 @@ def retrain(
     champion = model.version(order.alias)
     own = read_run_config(read_record(RunFolder(champion.folder)))
     node = own.get("monitor")
-    order = replace(order, data=tuple(data_words(order.data, own["data"])))
+    order = replace(order, data=tuple(data_words(app, order.data, own["data"])))
     request = choose_request(order, champion, node if isinstance(node, Mapping) else {})
     if request is None:
         return RetrainResult(None)
+    if order.declines:
+        return decline(registry, order, request)
     asked = order.request or order.data or order.policy
     if (order.policy or request.content["policy"]) == "suggest" and not asked:
         return RetrainResult(request)
@@ -121,6 +124,24 @@ def retrain(
             return RetrainResult(request)
         about = int(request.content["version"])
         return Retraining(app, registry, order, request, model.version(about), callbacks).work()
+
+
+def decline(registry: Registry, order: RetrainOrder, request: RetrainRequest) -> RetrainResult:
+    """Close a request that a person decides against; who did and why is in the audit log of the registry.
+
+    Raises
+    ------
+    RequestError
+        There is no reason, or a process works on the request.
+    """
+    if not order.reason.strip():
+        raise RequestError("--decline: a reason is needed", "type: --reason 'the rule is back as it was'")
+    with request.held():
+        if not request.outcome:
+            audit(registry.root, "decline", registry.by, model=order.name, request=request.id, reason=order.reason)
+            reasons = [f"declined by {registry.by}: {order.reason}"]
+            request.note(outcome=REFUSED, closed=timestamp(), reasons=reasons)
+    return RetrainResult(request)
 
 
 @dataclass(frozen=True)
@@ -218,30 +239,37 @@ class Retraining:
                 self.request.note(outcome=FAILED, closed=timestamp(), reasons=[error.message])
             elif not self.request.content["triggers"]:  # nothing was begun: a word that is mistyped is no request
                 shutil.rmtree(self.request.folder.path)
+            elif self.request.state:  # the next attempt may have other rows: what failed is mended by them, perhaps
+                self.request.note(data=None)
             raise
 
     def _data_words(self) -> list[str]:
-        """Return the overrides of `data` that the request was begun with, else those that are typed now."""
-        begun, typed = self.request.state.get("data"), list(self.order.data)
-        if begun is None:
-            return typed or [str(text) for text in self.request.content.get("data") or ()]
-        if typed and typed != begun:
-            was = " ".join(begun) or "the table of the champion"
-            raise RequestError(
-                f"request {self.request.id} was begun with other rows: {was}",
-                f"to go on: {command('retrain', self.order.name, '--request', self.request.id)}",
-            )
-        return [str(text) for text in begun]
+        """Return the overrides of `data`: those typed now, else what the request was begun or made with."""
+        if self.order.data:
+            return list(self.order.data)
+        content, begun = self.request.content, self.request.state.get("data")
+        if begun is not None or content.get("data"):
+            return [str(text) for text in begun or content.get("data") or ()]
+        source = content.get("source")
+        watched = source_request(self._first, source, self.order.trusted) if source else None
+        champion = self._side(self.champion)
+        return find_new_rows(self.app, champion, watched, self.request.folder.rows, self.order.trusted)
+
+    def _side(self, version: ModelVersion) -> Side:
+        trust = self.app.allow_list(TypedWords(self.order.data, self.order.trusted))
+        return make_side(self.app, version, trust, self.order.trusted)
 
     def _fit(self, record: RunRecord, data: list[str]) -> RunRecord:
         begun = self.request.state.get("run")
         if begun is not None:
             found = RunFolder(Path(begun))
-            if found.record.is_file() and read_record(found).state == "completed":
+            is_whole = found.record.is_file() and read_record(found).state == "completed"
+            if is_whole and self.request.state.get("data") == data:
                 return read_record(found)
             if found.is_held():
                 raise RequestError(f"{found.path}: another process works in this folder")
-            shutil.rmtree(found.path, ignore_errors=True)  # of a process that was killed, or of a run that failed
+            if not is_whole:  # of a process that was killed, or of a run that failed
+                shutil.rmtree(found.path, ignore_errors=True)
         check_recorded_plugins(self.app, record.plugins, record.config, "the champion was made")
         words = [text for text in record.overrides if not is_of_sweep(text) and override_key(text) != "outputs"]
         words = self._without(words, data, record.id)
@@ -263,7 +291,7 @@ class Retraining:
                 f"type: {command('retrain', self.order.name, *_flags(data), '--mode', 'refit')}",
             )
         earlier = find_sweep(outputs, name)
-        if self.request.state.get("sweep") is None:
+        if self.request.state.get("sweep") is None or self.request.state.get("data") != data:
             self.request.note(sweep=str(make_sweep_folder(outputs / record.experiment)), data=data)
         folder = SweepFolder(Path(str(self.request.state["sweep"])))
         if read_json(folder.stop)[0].get("best") is None:
@@ -294,6 +322,8 @@ class Retraining:
         """Return the words that made the champion, without those about data that are replaced."""
         replaced = {override_key(text) for text in data}
         kept = [text for text in words if override_key(text) not in replaced]
+        if "data" in replaced:  # another kind of table, which comes with all that is known of the columns
+            kept = [text for text in kept if not override_key(text).startswith("data.")]
         if any(HIDDEN in text for text in kept):
             raise RequestError(f"{name} was given a secret on the command line", "name secrets as ${secret:NAME}")
         return kept
@@ -312,8 +342,7 @@ class Retraining:
         for entry in model.entries:
             if entry["act"] == "gate" and entry.get("request") == self.request.id:
                 return entry
-        trust = self.app.allow_list(TypedWords(self.order.data, self.order.trusted))
-        challenger, champion = (make_side(self.app, one, trust, self.order.trusted) for one in (version, self.champion))
+        challenger, champion = (self._side(one) for one in (version, self.champion))
         source = self.request.content.get("source")
         newest = source_request(champion.record, source, self.order.trusted) if source else None
         found = compare_sides(self.app, challenger, champion, newest)
@@ -357,7 +386,7 @@ class Chosen:
         Raises
         ------
         RequestError
-            The config has changed, or the table has not.
+            The config has changed.
         """
         refuse_changed_config(
             self.record,
@@ -365,14 +394,6 @@ class Chosen:
             f"what made it was changed since; see: {command('rerun', str(self.record.folder))}",
             but=lambda key: key.partition(".")[0] in ("data", *IGNORED_GROUPS),
         )
-        if not self.data:
-            order = self.work.order
-            table = load(frozen.config, self.work.app.allow_list(TypedWords((), order.trusted)))
-            if table.fingerprint == self.record.fingerprints.get("data"):
-                raise RequestError(
-                    f"{self.record.id}: its table is as it was; there is nothing new to learn",
-                    f"name new rows: {command('retrain', order.name, '--data', 'FILE')}",
-                )
 
         def open_noted() -> RunFolder:
             folder = open_new()

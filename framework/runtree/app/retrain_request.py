@@ -1,14 +1,13 @@
 """How a request to train a model again comes about: triggers make it when a model is watched, or somebody asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from runtree.app.monitored_rows import MonitorRequest
-from runtree.contract.commands import command, override_key
-from runtree.contract.errors import ConfigError
+from runtree.contract.commands import command
 from runtree.contract.model_version import ModelVersion
 from runtree.contract.redaction import redact
 from runtree.contract.types import RunRecord
@@ -22,8 +21,6 @@ from runtree.registry.store import user_name
 
 CHAMPION = "champion"
 TAG = "request"  # of a version: the id of the request that it was made for
-TABLE_FILES = {"csv": "csv", "tsv": "csv", "parquet": "parquet", "pq": "parquet", "arrow": "arrow", "feather": "arrow",
-               "json": "json", "jsonl": "json", "ndjson": "json", "xlsx": "excel", "xls": "excel"}  # fmt: skip
 
 
 def request_retraining(
@@ -98,6 +95,8 @@ class RetrainOrder:
         None: as the request says.
     output
         The folder that holds a folder for each model that is watched.
+    declines
+        The request is not to be worked on, for a `reason`.
     """
 
     name: str
@@ -110,6 +109,17 @@ class RetrainOrder:
     by: str = ""
     reason: str = ""
     output: Path = Path("monitoring")
+    declines: bool = False
+
+
+def open_requests(watched: MonitorFolder, version: ModelVersion) -> list[RetrainRequest]:
+    """Return the requests about a version that are open, the oldest first.
+
+    That which the version itself was made for is one of them: its process was killed after it had moved the alias.
+    """
+    own = (version.number, version.tags.get(TAG))
+    known = [one for one in read_requests(watched) if not one.outcome]
+    return [one for one in known if one.content["version"] == own[0] or one.id == own[1]]
 
 
 def choose_request(order: RetrainOrder, version: ModelVersion, node: Mapping[str, Any]) -> RetrainRequest | None:
@@ -130,10 +140,7 @@ def choose_request(order: RetrainOrder, version: ModelVersion, node: Mapping[str
         found = find_request(watched, order.request)
         refuse_closed(found, command("retrain", order.name, "--data", "FILE"))
         return found
-    known = read_requests(watched)
-    # also of one that was killed after it had moved the alias
-    own = (version.number, version.tags.get(TAG))
-    opened = [one for one in known if not one.outcome and (one.content["version"] == own[0] or one.id == own[1])]
+    opened = open_requests(watched, version)
     if opened:
         return opened[0]
     if not order.data:
@@ -150,33 +157,5 @@ def choose_request(order: RetrainOrder, version: ModelVersion, node: Mapping[str
         "mode": order.mode or node.get("retrain") or MonitorOptions.retrain,
     }
     # those that are closed are counted, so that the same words may be typed again later
-    words = [order.name, str(version.number), "typed", *order.data, str(len(known))]
+    words = [order.name, str(version.number), "typed", *order.data, str(len(read_requests(watched)))]
     return write_request(watched, words, content)
-
-
-def data_words(typed: Sequence[str], own: Mapping[str, Any]) -> list[str]:
-    """Return overrides of `data`; a file is that of `data.path`, read by its suffix where that differs.
-
-    Raises
-    ------
-    ConfigError
-        One is of another group.
-    """
-    from runtree.config.space.grammar import override
-
-    words: list[str] = []
-    for text in typed:
-        key = override_key(text) if "=" in text else ""
-        if key == "data" or key.startswith("data."):
-            words.append(text)
-            continue
-        if key and not Path(text).exists() and "/" not in key:
-            raise ConfigError(
-                f"--data {text}: only keys of data may differ from those of the champion",
-                f"to train with other settings: {command('train', text)}",
-            )
-        kind = TABLE_FILES.get(Path(text.partition("?")[0]).suffix.lstrip(".").lower())
-        if "path" not in own or (kind is not None and own.get("format") not in (kind, "auto")):
-            words += ["data=file", override("data.target", own["target"])]
-        words.append(override("data.path", text))
-    return words

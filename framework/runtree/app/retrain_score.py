@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from runtree.app.application import App
 from runtree.app.explain import read_run_config
 from runtree.app.monitor import cut_rows, monitor_node
-from runtree.app.monitored_rows import MonitorRequest, read_rows
+from runtree.app.monitored_rows import MonitorRequest, NewRows, read_rows
 from runtree.config.allowlist import AllowList
-from runtree.contract.errors import RuntreeError, first_line
+from runtree.contract.errors import RequestError, RuntreeError, first_line
 from runtree.contract.model_version import ModelVersion
 from runtree.contract.predictions import Predictions
 from runtree.contract.types import RunRecord, Table
@@ -53,15 +53,22 @@ class Side:
         return str(self.config["data"]["target"])
 
     @cached_property
+    def current(self) -> "Table | str":
+        """The table of its run as it is now; a sentence where it cannot be read any more."""
+        try:
+            return load(self.config, self.trust)
+        except (RuntreeError, OSError, ValueError, KeyError) as error:
+            return first_line(error)
+
+    @cached_property
     def table(self) -> "Table | str":
         """The table of its run; a sentence where it cannot be had any more.
 
         Of one that has grown since the first rows count, which are those that the version was made with.
         """
-        try:
-            table = load(self.config, self.trust)
-        except (RuntreeError, OSError, ValueError, KeyError) as error:
-            return first_line(error)
+        table = self.current
+        if isinstance(table, str):
+            return table
         if table.streamed is not None:
             return "it learnt in batches"
         recorded = self.record.fingerprints.get("data")
@@ -206,19 +213,52 @@ def _score(
     return ScoredRows(*numbers, challenger.predict(left), champion.predict(left), said, groups, fairness)
 
 
+@dataclass(frozen=True)
+class LabelledRows:
+    """The rows that were watched of a version, with the positions of those with labels.
+
+    `newest` are those of the newest window with enough of them, `older` all others; `name` is that window, "" for none.
+    """
+
+    rows: NewRows
+    newest: "Array"
+    older: "Array"
+    name: str
+
+
+def read_labelled(app: App, champion: Side, request: MonitorRequest) -> LabelledRows:
+    """Read what was watched of a version, and find the newest window with enough labels.
+
+    Enough is the least number of rows that a window is tested with; without any such window it is `MIN_ROWS`.
+
+    Raises
+    ------
+    RuntreeError
+        The rows cannot be read, or the log leaves out an input.
+    """
+    import numpy as np
+
+    options = read_options(monitor_node(app, request, champion.config))
+    rows, _ = read_rows(app, request, champion.config, champion.predictor, champion.trust, options)
+    if rows.absent:
+        raise RequestError(f"the log leaves out {', '.join(rows.absent)}")
+    windows = cut_rows(request, rows, options, champion.config, [])
+    labelled = [window.rows[rows.labelled[window.rows]] for window in windows]
+    known = np.flatnonzero(rows.labelled)
+    for least in (options.window.minimum, MIN_ROWS):
+        for window, found in reversed(list(zip(windows, labelled, strict=True))):
+            if len(found) >= least:
+                name = f"the window {window.name}" if len(windows) > 1 else "the window that was watched"
+                return LabelledRows(rows, found, np.setdiff1d(known, found), name)
+    return LabelledRows(rows, known[:0], known, "")
+
+
 def _newest_window(app: App, champion: Side, request: MonitorRequest) -> "tuple[pd.DataFrame | str, str]":
     """Return the rows of the newest window with labels, and its name; or why there is none, and no name."""
     try:
-        options = read_options(monitor_node(app, request, champion.config))
-        rows, _ = read_rows(app, request, champion.config, champion.predictor, champion.trust, options)
-        if rows.absent:
-            return f"the log leaves out {', '.join(rows.absent)}", ""
-        windows = cut_rows(request, rows, options, champion.config, [])
+        found = read_labelled(app, champion, request)
     except RuntreeError as error:
         return first_line(error), ""
-    for window in reversed(windows):
-        labelled = window.rows[rows.labelled[window.rows]]
-        if len(labelled) >= MIN_ROWS:
-            name = f"the window {window.name}" if len(windows) > 1 else "the window that was watched"
-            return rows.raw.iloc[labelled].reset_index(drop=True), name
-    return "no window has labels enough", ""
+    if not found.name:
+        return "no window has labels enough", ""
+    return found.rows.raw.iloc[found.newest].reset_index(drop=True), found.name

@@ -128,11 +128,25 @@ def _watch(make_request: "Callable[[], MonitorRequest]", every: float) -> None:
         notes = [*(note for note in result.notes if note not in printed), *result.failures]
         lines = [f"{timestamp()[:19]}  {name}: {', '.join(parts)}", *(labelled("note", note) for note in notes)]
         if result.request:
-            lines.append(labelled("request", f"{result.request.cause}: {command('retrain', result.folder.path.name)}"))
+            lines.append(labelled("request", f"{result.request.cause}: {_retrain_command(result)}"))
         click.echo("\n".join(lines))
         printed.update(result.notes)
 
-    watch_model(make_request, every, on_look, lambda text: click.echo(f"{timestamp()[:19]}  error: {text}", err=True))
+    def on_training(text: str) -> None:
+        click.echo(f"{timestamp()[:19]}  {text}")
+
+    def on_error(text: str) -> None:
+        click.echo(f"{timestamp()[:19]}  error: {text}", err=True)
+
+    watch_model(make_request, every, on_look, on_error, on_training)
+
+
+def _retrain_command(result: "MonitorResult") -> str:
+    """Return what works on the request of a look."""
+    assert result.request is not None
+    place, alias = result.folder.path.parent, str(result.request.content["alias"])
+    name = result.folder.path.name if alias == "champion" else f"{result.folder.path.name}@{alias}"
+    return command("retrain", name, *([] if place == DEFAULT_PLACE else ["-o", display_path(place)]))
 
 
 def folder_of(result: "MonitorResult", window: Mapping[str, Any]) -> Path:
@@ -213,7 +227,7 @@ def _next(result: "MonitorResult", run: str, record: RunRecord) -> Iterator[str]
         yield command("monitor", run, "--data", "FILE", f"monitor.window.minimum={MIN_ROWS}")
     registered = registered_in(record.folder)
     if result.request:
-        yield command("retrain", result.folder.path.name)
+        yield _retrain_command(result)
     elif result.alarms and registered:
         yield command("retrain", registered.name, "--data", "NEW_ROWS")
     elif result.alarms:

@@ -1,6 +1,6 @@
 """`runtree retrain`: a registered model is trained again on new rows, compared, promoted or refused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +20,16 @@ HELP = """Train the champion of NAME again on new rows, and promote the new vers
 
 The config is that of the champion; only keys of `data` may differ. Both versions are scored on labelled rows that
 neither was made with: those of the newest window that was watched, or those that the new run held out. The champion
-stays on a tie. Without --data the request that a trigger has written is worked on (monitor.triggers); one that was
-interrupted goes on where it was left.
+stays on a tie. Without --data the request that a trigger has written is worked on (monitor.triggers), with the table
+of the champion if it has changed, else with the rows with labels that were watched; one that was interrupted goes on
+where it was left.
 
 \b
   runtree retrain churn --data orders_2026_11.parquet
   runtree retrain churn --data data.path=orders_2026_11.parquet --data data.sample=100000
   runtree retrain churn                            the open request, from a scheduled job, for example
   runtree retrain churn --request 3f9a --policy train_and_promote
+  runtree retrain churn --request 3f9a --decline --reason 'the rule is back as it was'
 
 Exit code 0: promoted, or registered and waiting for approval; 3: refused.
 """
@@ -49,6 +51,7 @@ Exit code 0: promoted, or registered and waiting for approval; 3: refused.
     type=click.Choice(["train", "train_and_promote"]),
     help="Whether a better version waits for approval, or is approved and promoted at once. [default: monitor.policy]",
 )
+@click.option("--decline", is_flag=True, help="Close the request untouched, as refused, for a --reason.")
 @click.option("--alias", default="champion", show_default=True, help="The name of the version that is to be replaced.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default="monitoring", show_default=True,
@@ -65,6 +68,7 @@ def retrain_command(
     request: str | None,
     mode: str | None,
     policy: str | None,
+    decline: bool,
     alias: str,
     output: Path,
     trust: tuple[str, ...],
@@ -80,7 +84,9 @@ def retrain_command(
     from runtree.records.model_versions import parse_reference, registry_root
 
     name, word = parse_reference(name)
-    order = RetrainOrder(name, data, request, mode, policy, word or alias, trust, by or "", reason, output)
+    if decline and (data or mode or policy):
+        raise click.UsageError("--decline closes a request: --data, --mode and --policy say how to work on it")
+    order = RetrainOrder(name, data, request, mode, policy, word or alias, trust, by or "", reason, output, decline)
     progress = RunProgress()
     callbacks = TrainCallbacks(progress.on_stage, progress.on_run_end, progress.on_iteration)
     try:
@@ -92,8 +98,12 @@ def retrain_command(
     else:
         for label, text in _lines(name, result):
             click.echo(labelled(label, text))
-        click.echo(next_steps(list(_next(name, order.alias, result))))
-    if result.outcome == REFUSED:
+        if decline:
+            click.echo(labelled("refused", result.reasons[0]))
+        places = [] if output == Path("monitoring") else ["-o", str(output)]
+        places += [] if registry is None else ["--registry", registry]
+        click.echo(next_steps(list(_next(name, order.alias, result, places))))
+    if result.outcome == REFUSED and not decline:
         stays = f"{order.alias} of {name} stays as it is"
         raise GateError(f"{stays}: {result.reasons[0] if result.reasons else 'refused'}", *result.reasons[1:3])
 
@@ -120,17 +130,19 @@ def _lines(name: str, result: "RetrainResult") -> Iterator[tuple[str, str]]:
         yield "pending", result.reasons[0]
 
 
-def _next(name: str, alias: str, result: "RetrainResult") -> Iterator[str]:
+def _next(name: str, alias: str, result: "RetrainResult", places: Sequence[str]) -> Iterator[str]:
     request, version = result.request, result.version
+    registry = list(places[places.index("--registry") :]) if "--registry" in places else []
     if request is None:
-        yield command("retrain", name, "--data", "FILE")
+        yield command("retrain", name, "--data", "FILE", *places)
     elif result.outcome is None:
-        yield command("retrain", name, "--request", request.id)
+        yield command("retrain", name, "--request", request.id, *places)
+        yield command("retrain", name, "--request", request.id, "--decline", "--reason", "…", *places)
     elif result.outcome == PENDING and version is not None:
-        yield command("models", "approve", f"{name}/{version.number}", "--reason", "…")
-        yield command("models", "promote", f"{name}@{version.number}", alias)
+        yield command("models", "approve", f"{name}/{version.number}", "--reason", "…", *registry)
+        yield command("models", "promote", f"{name}@{version.number}", alias, *registry)
     elif result.outcome == PROMOTED:
-        yield command("models", "history", name)
-        yield command("models", "rollback", name, alias)
+        yield command("models", "history", name, *registry)
+        yield command("models", "rollback", name, alias, *registry)
     else:
-        yield command("models", "history", name)
+        yield command("models", "history", name, *registry)

@@ -25,6 +25,8 @@ class RequestFolder:
     path: Path
 
     request = FileName("request.json")  # the version it is about, what was seen, and what is asked for; never changed
+    rows = FileName("rows.parquet")  # rows with labels that were watched, where the model is trained on them
+    log = FileName("log.txt")  # of the processes that a watcher has started for it
     state = FileName("state.json")  # the run or the sweep that was begun, and the outcome
 
 
