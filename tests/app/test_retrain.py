@@ -16,7 +16,7 @@ from runtree.app.retrain import retrain
 from runtree.app.retrain_request import RetrainOrder
 from runtree.app.retrain_rows import file_words
 from runtree.app.train import NO_CALLBACKS, TrainCallbacks
-from runtree.app.watch import Trainer
+from runtree.app.watch import RetrainProcess
 from runtree.cli.main import main
 from runtree.contract.errors import RequestError, RunFailedError
 from runtree.records.layout import MonitorFolder, RunFolder
@@ -80,9 +80,19 @@ def test_a_request_is_worked_on_and_the_version_waits_for_approval(tree, runtree
     assert f"request {request.id} is open" in again.out
     # what is mistyped does not bind the request to rows that are not there
     assert runtree("retrain", "churn", "--data", "none.csv").code == 2
-    said = runtree("retrain", "churn", "--data", "later.csv", "--json")
+    # nor is a config that has changed since taken for the champion's
+    option = Path("conf/algorithm/logistic.yaml")
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: sklearn.linear_model.LogisticRegression\nname: logistic\nC: 7.0\n")
+    changed = runtree("retrain", "churn", "--data", "later.csv")
+    assert changed.code == 2 and "the config has changed: algorithm." in changed.err
+    shutil.rmtree("conf")
+    # those whom the model's policy names approve, whatever the policy of the request
+    assert runtree("models", "policy", "churn", "approvers=[anna]").code == 0
+    said = runtree("retrain", "churn", "--data", "later.csv", "--policy", "train_and_promote", "--json")
     found = json.loads(said.out)
     assert (said.code, found["outcome"], found["request"]) == (0, "pending", request.id)
+    assert found["reasons"] == ["policy may not approve versions of churn"] and churn().aliases == {"champion": 1}
     assert (
         found["gate"]["change"]["low"] > 0 and "rows of the window that was watched" in found["gate"]["change"]["rows"]
     )
@@ -91,7 +101,7 @@ def test_a_request_is_worked_on_and_the_version_waits_for_approval(tree, runtree
     version = churn().version(2)
     assert version.tags == {"parent": "1", "request": request.id} and version.state == "pending"
     # what was measured counts when somebody promotes it: the two share no rows
-    runtree("models", "approve", "churn/2", "--reason", "looked at")
+    runtree("models", "approve", "churn/2", "--reason", "looked at", "--by", "anna")
     assert runtree("models", "promote", "churn@2", "champion").code == 0
     assert churn().aliases == {"champion": 2}
     assert runtree("models", "verify").code == 0
@@ -140,7 +150,7 @@ def test_a_watcher_has_the_watched_rows_with_labels_learnt_from(tree, monkeypatc
             return self.returncode
 
     monkeypatch.setattr(watch.subprocess, "Popen", Process)
-    trainer = Trainer(0.0, lines.append, errors.append)
+    trainer = RetrainProcess(0.0, lines.append, errors.append)
     watched = MonitorRequest(read_record(RunFolder(churn().version(1).folder)), "models:/churn@champion")
     with request.held():  # a person works on it
         trainer.start_if_due(watched)

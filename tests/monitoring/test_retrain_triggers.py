@@ -9,6 +9,7 @@ from runtree.monitoring.options import read_condition, read_options
 from runtree.monitoring.triggers import TriggerView, find_fired, held_back
 from runtree.records.layout import MonitorFolder
 from runtree.records.retrain_requests import read_requests, write_request
+from runtree.records.writer import write_json
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -124,6 +125,20 @@ def test_requests_wait_for_the_open_one_the_cool_down_and_the_next_day(tmp_path)
     ask("w3", outcome="refused", closed=NOW.isoformat())
     assert "20:00 UTC, after 2 refused" in back(7.9) and back(8) == ""
     assert "14:00 UTC" in back(1, version=2)
-    created = datetime.fromisoformat(read_requests(watched)[0].content["created"])
-    same_day = held_back(options_of(cool_down="0h", per_day=3).triggers, read_requests(watched), 1, created)
-    assert same_day.startswith("the cool-down") or same_day == "3 of 3 a day were made today"
+
+
+def test_triggers_make_so_many_requests_a_day_and_typed_ones_do_not_count(tmp_path):
+    watched, options = MonitorFolder(tmp_path / "churn"), options_of(cool_down="0h", per_day=2).triggers
+    now = datetime.now(UTC)
+
+    def back(days=0):
+        return held_back(options, read_requests(watched), 1, now + timedelta(days=days))
+
+    for word, triggers in (("w1", ["age"]), ("typed", []), ("w2", ["age"])):
+        assert back() == ""
+        request = write_request(watched, [word], {"version": 1, "evidence": [], "triggers": triggers})
+        request.note(outcome="pending", closed=(now - timedelta(seconds=1)).isoformat())
+        write_json(
+            request.folder.request, {**request.content, "created": now.isoformat()}
+        )  # not a moment after midnight
+    assert back() == "2 of 2 a day were made today" and back(days=1) == ""

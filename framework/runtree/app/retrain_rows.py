@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtree.app.application import App
 from runtree.app.monitored_rows import MonitorRequest
-from runtree.app.retrain_score import LabelledRows, Side, read_labelled
+from runtree.app.retrain_score import Side, WatchedLabels, read_labelled
 from runtree.config.space.grammar import override
 from runtree.contract.commands import command, override_key
 from runtree.contract.errors import ConfigError, RequestError, RuntreeError
@@ -133,7 +133,7 @@ def find_new_rows(
     return file_words(app, own, str(file), {key: unread if key == "types" else names for key in BY_COLUMN})
 
 
-def _as_learnt(side: Side, found: LabelledRows) -> "pd.DataFrame":
+def _as_learnt(side: Side, found: WatchedLabels) -> "pd.DataFrame":
     """Return the inputs, the target and the columns with a role of all rows, as the table of a run has them."""
     import numpy as np
 

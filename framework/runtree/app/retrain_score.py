@@ -214,7 +214,7 @@ def _score(
 
 
 @dataclass(frozen=True)
-class LabelledRows:
+class WatchedLabels:
     """The rows that were watched of a version, with the positions of those with labels.
 
     `newest` are those of the newest window with enough of them, `older` all others; `name` is that window, "" for none.
@@ -226,7 +226,7 @@ class LabelledRows:
     name: str
 
 
-def read_labelled(app: App, champion: Side, request: MonitorRequest) -> LabelledRows:
+def read_labelled(app: App, champion: Side, request: MonitorRequest) -> WatchedLabels:
     """Read what was watched of a version, and find the newest window with enough labels.
 
     Enough is the least number of rows that a window is tested with; without any such window it is `MIN_ROWS`.
@@ -249,8 +249,8 @@ def read_labelled(app: App, champion: Side, request: MonitorRequest) -> Labelled
         for window, found in reversed(list(zip(windows, labelled, strict=True))):
             if len(found) >= least:
                 name = f"the window {window.name}" if len(windows) > 1 else "the window that was watched"
-                return LabelledRows(rows, found, np.setdiff1d(known, found), name)
-    return LabelledRows(rows, known[:0], known, "")
+                return WatchedLabels(rows, found, np.setdiff1d(known, found), name)
+    return WatchedLabels(rows, known[:0], known, "")
 
 
 def _newest_window(app: App, champion: Side, request: MonitorRequest) -> "tuple[pd.DataFrame | str, str]":

@@ -80,7 +80,7 @@ def watch_model(
         )
 
     with hold_alone(folder.watch_lock, busy), end_on_signal() as ended:
-        is_first, trainer = True, Trainer(every, on_training, on_error)
+        is_first, trainer = True, RetrainProcess(every, on_training, on_error)
         while not ended.is_set():
             due = time.monotonic() + every
             try:
@@ -111,7 +111,7 @@ def end_on_signal() -> Iterator[threading.Event]:
 
 
 @dataclass
-class Trainer:
+class RetrainProcess:
     """The process that trains a model again beside its watcher; one at a time.
 
     `every` seconds after a failure the request is tried again, and each further failure doubles that.

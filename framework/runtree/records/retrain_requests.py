@@ -65,7 +65,10 @@ class RetrainRequest:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold it by a kernel lock, and read its state as it is then; refuse if another process works on it."""
-        with RunFolder(self.folder.path).held():
+        lock = RunFolder(self.folder.path)
+        if lock.is_held():  # else the message would be about a folder
+            raise RequestError(f"request {self.id}: another process works on it", f"its log: {self.folder.path}")
+        with lock.held():
             self.state.clear()
             self.state.update(read_json(self.folder.state)[0])
             yield
