@@ -188,6 +188,7 @@ def test_what_goes_wrong_in_it_is_told(text, parameters, says):
     [
         (["no-such-command"], {}, "algorithm.command: there is no command 'no-such-command' here"),
         ("python train.py", {}, "algorithm.command: 'python train.py' is no list of words"),
+        (["python train.py"], {}, "with commas: 'algorithm.command=\\[python,train.py\\]'"),
         ([], {}, "algorithm.command: \\(\\) is no list of words"),
         (["true"], {"predict_command": "x"}, "algorithm.predict_command: 'x' is no list"),
         (["true"], {"metrics": {"a": "x"}}, "algorithm.metrics.a: 'x' has no group"),

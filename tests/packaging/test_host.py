@@ -64,11 +64,28 @@ def test_a_port_that_is_taken_lacks_for_a_service_alone(folder):
     assert facts("serve", 0)["port"].state == "ok"
 
 
-def test_what_builds_images_is_looked_for(folder, monkeypatch):
-    monkeypatch.setattr(host.shutil, "which", lambda name: f"/usr/bin/{name}" if name == "buildah" else None)
-    assert facts("package")["builder"].found == "buildah"
-    monkeypatch.setattr(host.shutil, "which", lambda name: None)
+def test_what_builds_images_must_answer(folder, monkeypatch):
+    installed, answering = {"docker", "buildah"}, {"buildah"}
+    monkeypatch.setattr(host.shutil, "which", lambda name: f"/usr/bin/{name}" if name in installed else None)
+    monkeypatch.setattr(host, "_answers", lambda name: name in answering)
+    assert facts("package")["builder"].found == "buildah (docker not answering)"
+    answering.clear()  # a client without its daemon builds nothing
     assert facts("package")["builder"].state == "lacking"
+    assert "docker, buildah: installed, but not answering" in facts("package")["builder"].found
+    installed.clear()
+    assert facts("package")["builder"].state == "lacking"
+
+
+def test_a_builder_answers_by_its_exit_code(tmp_path, monkeypatch):
+    for name, code in (("works", 0), ("fails", 1)):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {code}\n")
+        (tmp_path / name).chmod(0o755)
+    assert [host._answers(str(tmp_path / name)) for name in ("works", "fails", "absent")] == [True, False, False]
+
+
+def test_an_extra_that_what_is_installed_does_not_know_is_lacking(folder, monkeypatch):
+    monkeypatch.setattr(host, "EXTRAS", {**host.EXTRAS, "train": ("no_such",)})
+    assert facts("train")["packages"].found == "runtree[no_such] is not known to what is installed"
 
 
 def test_the_command_says_it_and_exits_with_3(runtree, monkeypatch):

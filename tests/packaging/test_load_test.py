@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 import socket
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -147,6 +149,17 @@ class TestAService:
         [test] = (folder / "load_tests").iterdir()
         assert {file.name for file in test.iterdir()} == {"load_test.json", "load.svg", "load.json"}
         assert json.loads((test / "load_test.json").read_text())["latency_ms"] == found["latency_ms"]
+
+    def test_the_page_shows_what_it_prints(self, url, runtree):
+        page = (Path(__file__).parents[2] / "docs" / "packaging.md").read_text()
+        [(line, shown)] = re.findall(
+            r"^```text\n\$ runtree (load-test [^\n]*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL
+        )
+        words = line.replace("http://127.0.0.1:8000", url).replace("--seconds 5", "--seconds 1").split()
+        said = runtree(*words)
+        without_figures = [re.sub(r"[\d.,]+\d", "0", re.sub(r"\d", "0", text)) for text in (shown, said.out)]
+        printed = re.sub(r"load_tests/0[^/]*/", "load_tests/…/", without_figures[1])
+        assert (said.code, printed.split()) == (0, without_figures[0].split())
 
     def test_rows_of_a_file_are_sent_as_the_service_takes_them(self, url, runtree, folder):
         (folder / "rows.csv").write_text("age;income;city;member;extra\n41;3000;Ulm;true;x\n;2500.5;007;false;y\n")

@@ -62,7 +62,11 @@ def run_command(
         It failed. If `on_line` or `on_end` raises `Ended`, how it ends does not matter.
     """
     if shutil.which(words[0], path=environment.get("PATH")) is None:
-        raise ConfigError(f"{where}: there is no command '{words[0]}' here", "give its path, or install it")
+        parted = ",".join(words[0].split())
+        hint = (
+            f"type its words with commas: '{where}=[{parted}]'" if " " in words[0] else "give its path, or install it"
+        )
+        raise ConfigError(f"{where}: there is no command '{words[0]}' here", hint)
     guarded = [sys.executable, "-I", "-S", str(GUARD), str(grace), str(folder), *words]
     process = subprocess.Popen(
         guarded, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(environment)

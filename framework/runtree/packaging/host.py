@@ -5,6 +5,7 @@ import platform
 import resource
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
@@ -18,6 +19,7 @@ LEAST_DISK, LEAST_MEMORY, LEAST_SHARED, LEAST_FILES = 1024 * MIB, 1024 * MIB, 64
 SUBJECTS = ("train", "serve", "package")
 EXTRAS = {"train": (), "serve": ("serve",), "package": ("serve",)}
 BUILDERS = ("docker", "podman", "buildah")
+SECONDS = 30  # in which a builder answers
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,14 @@ def _python() -> Iterator[HostFact]:
 
 def _packages(extras: Sequence[str]) -> Iterator[HostFact]:
     """Look whether what runtree asks for is installed, in a version that it takes."""
-    wrong, count = [], 0
+    provided = distribution("runtree").metadata.get_all("Provides-Extra") or ()
+    # a checkout may be newer than what was installed of it
+    wrong = [
+        (f"runtree[{extra}] is not known to what is installed", "pip install -e .")
+        for extra in extras
+        if extra not in provided
+    ]
+    count = 0
     for text in distribution("runtree").requires or ():
         needed = Requirement(text)
         if needed.marker and not any(needed.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
@@ -129,9 +138,27 @@ def _port(port: int) -> Iterator[HostFact]:
 
 
 def _builder() -> Iterator[HostFact]:
-    found = [name for name in BUILDERS if shutil.which(name)]
-    remedy = "" if found else "on Debian: apt install buildah"
-    yield HostFact("builder", "ok" if found else "lacking", ", ".join(found) or "no docker, podman or buildah", remedy)
+    installed = [name for name in BUILDERS if shutil.which(name)]
+    # the client of docker is often there without its daemon
+    working = [name for name in installed if _answers(name)]
+    silent = [name for name in installed if name not in working]
+    if working:
+        others = f" ({', '.join(silent)} not answering)" if silent else ""
+        yield HostFact("builder", "ok", f"{', '.join(working)}{others}")
+    elif silent:
+        found = f"{', '.join(silent)}: installed, but not answering"
+        yield HostFact(
+            "builder", "lacking", found, "start it (systemctl start docker), or on Debian: apt install buildah"
+        )
+    else:
+        yield HostFact("builder", "lacking", "no docker, podman or buildah", "on Debian: apt install buildah")
+
+
+def _answers(name: str) -> bool:
+    try:
+        return subprocess.run([name, "version"], capture_output=True, timeout=SECONDS).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _gpu() -> Iterator[HostFact]:

@@ -10,6 +10,7 @@ import yaml
 from runtree.packaging.image import PORT, USER, WORK, Packed
 
 LEAST_MEMORY = 512 * 2**20  # of Python, scikit-learn and the service itself
+GPU_MEMORY = 3 * 2**30  # of the host, instead: torch with CUDA
 MODEL_FACTOR = 4  # what a loaded model takes, of its files
 SECONDS_TO_END = 45  # grace and drain of conf/serve/default.yaml, and some more
 CPU_TARGET = 70  # percent of what is requested
@@ -143,7 +144,7 @@ def _serving(packed: Packed, hosts: Sequence[str]) -> dict[str, Any]:
 
 
 def _container(packed: Packed, words: Sequence[str]) -> dict[str, Any]:
-    memory = LEAST_MEMORY + MODEL_FACTOR * packed.model_bytes
+    memory = (GPU_MEMORY if packed.gpu else LEAST_MEMORY) + MODEL_FACTOR * packed.model_bytes
     gpu = {"nvidia.com/gpu": 1} if packed.gpu else {}
     return {
         "name": "runtree",
