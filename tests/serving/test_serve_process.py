@@ -22,7 +22,9 @@ import runtree as rt
 from runtree.app.serve import ModelLoader, ServeRequest
 from runtree.records.prediction_reader import count_log, read_prediction_log
 from runtree.serving.prediction_log import LogOptions
+from runtree.serving.service import Service
 from runtree.serving.settings import PolicyOptions, ServeSettings
+from runtree.serving.traffic import PRIMARY, Target, Traffic
 from runtree.testing.fixtures import UNEXAMINED
 from serving_models import listening, served
 
@@ -183,6 +185,23 @@ def test_what_cannot_be_served_is_told(runtree, folder, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     said = runtree("serve", "latest")
     assert said.code == 4 and "pip install 'runtree[serve]'" in said.err
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_log_that_cannot_be_opened_is_told_before_anything_is_served(runtree, folder, monkeypatch, workers):
+    model = served()
+    traffic = Traffic(None, Target(PRIMARY, model.reference, model))
+    monkeypatch.setattr(ServeRequest, "load", lambda request: Service(request.settings, traffic))
+    (folder / "k.key").write_text("0" * 44)
+    (folder / "k.key").chmod(0o644)
+    said = runtree("serve", "latest", "--port", "0", "--workers", workers, "serve.encrypt.file=k.key")
+    assert said.code == 2 and "encrypt.file: others may read k.key" in said.err and "serving" not in said.out
+
+
+def test_a_process_that_cannot_load_its_model_says_so_and_ends(folder, caplog):
+    with pytest.raises(SystemExit) as ended:
+        ServeRequest("models:/churn@champion", ModelLoader("outputs", PolicyOptions()), ServeSettings()).make()
+    assert ended.value.code == 1 and "this process cannot serve: " in caplog.text
 
 
 def test_the_settings_of_the_group_are_those_of_the_file(runtree):

@@ -1,5 +1,6 @@
 """`runtree serve`: models of runs and of the registry, loaded for a service."""
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runtree.app.application import App
+from runtree.contract.errors import RuntreeError, first_line
 from runtree.contract.model_version import SCHEME
 from runtree.records.find import find_run
 from runtree.records.model_versions import find_version, registry_root
@@ -25,6 +27,8 @@ from runtree.serving.settings import PolicyOptions, ServeSettings
 from runtree.serving.telemetry import shared_file
 from runtree.serving.traffic import CANARY, PRIMARY, SHADOW, Target, Traffic
 from runtree.serving.watched import add_watched_route
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,12 @@ class ServeRequest:
         return Service(self.settings, traffic, parent=self.parent)
 
     def make(self) -> Any:
-        """Return the ASGI application; called in each process that serves."""
-        return self.open(self.load())
+        """Return the ASGI application; called in each process that serves, which is replaced if it cannot."""
+        try:
+            return self.open(self.load())
+        except RuntreeError as error:
+            log.error("this process cannot serve: %s", first_line(error))
+            raise SystemExit(1) from None
 
     def open(self, service: Service) -> Any:
         """Return the ASGI application of a service: with its log, behind its doors.
@@ -104,10 +112,12 @@ class ServeRequest:
             The log cannot be written, or its key is not known.
         """
         settings, registry = self.settings, registry_root()
-        log = None
+        predictions = None
         if settings.log.to is not None:
-            log = PredictionLog.open(settings.log, self.key(service), on_counts=count_into(service.telemetry.registry))
-        recorder = Recorder(service, log, registry if registry.is_dir() else None, user_name())
+            predictions = PredictionLog.open(
+                settings.log, self.key(service), on_counts=count_into(service.telemetry.registry)
+            )
+        recorder = Recorder(service, predictions, registry if registry.is_dir() else None, user_name())
         recorder.attach()
 
         def extend(app: Any, api: Any) -> None:

@@ -92,8 +92,11 @@ def serve_model(
     with listener:
         # here, so that what is wrong with a model is told before anything is answered
         service = request.load()
+        app = request.open(service)  # what is wrong with its log is told, too
+        if workers > 1:  # each process opens its own
+            for close in service.closers:
+                close()
         _announce(service, place.url, workers)
-        app = request.open(service) if workers == 1 else None  # what is wrong with its log is told, too
         request.announce(service, "service_started", place)
         try:
             return run_service(request.in_workers().make if workers > 1 else lambda: app, place, listener)

@@ -210,8 +210,11 @@ class RowSchema:
 
     def document(self) -> dict[str, Any]:
         """Return the JSON schema of a record: what it refuses, the policy refuses."""
+        nested = ", ".join(sorted(one for one in self.parents if "." not in one))
+        said = {"description": f"{nested}: may also be given as in training, as objects and lists"} if nested else {}
         return {
             "type": "object",
+            **said,
             "properties": {one.name: self._document(one) for one in self.fields},
             "required": [one.name for one in self.fields if self.is_required(one)],
             "additionalProperties": False,
