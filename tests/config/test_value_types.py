@@ -8,6 +8,7 @@ import pytest
 from runtree.config.hydra_engine import force_open_parameters
 from runtree.config.value_types import as_number, check_type, is_node
 from runtree.contract.errors import ConfigError, unknown
+from runtree.evaluation.options import read_evaluation_options
 from runtree.lifecycle.table_options import TableOptions, table_options
 from runtree.sweeps.options import LoopOptions
 
@@ -45,6 +46,31 @@ def test_what_is_offered_is_of_the_right_type_once_it_is_typed(key, value, offer
     assert word == offered
     typed = OverridesParser.create().parse_override(word)
     check_type(typed._convert_value(typed.value()), get_type_hints(TableOptions)[key], "data.key")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("split", False, "data.split: false is not one of auto, random"),
+        ("duplicates", True, "data.duplicates: true is not one of auto, together, split\n  type: data.duplicates=auto"),
+        ("task", ["regression"], "data.task: ['regression'] is not one of auto, classification, regression"),
+        ("split", "grup", "unknown value at data.split: 'grup'\n  did you mean: group"),
+        ("group", False, "for none type data.group=null; if it is a name, quote it"),
+    ],
+)
+def test_a_word_of_a_few_is_told_with_the_others(key, value, says):
+    with pytest.raises(ConfigError) as refused:
+        table_options({"target": "y", key: value})
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "typed"),
+    [("diagnose", False, "none"), ("explain", True, "auto"), ("baselines", False, "none"), ("baselines", True, "auto")],
+)
+def test_what_is_switched_as_if_it_were_a_switch_is_told_with_the_word_for_it(key, value, typed):
+    with pytest.raises(ConfigError, match=rf"\n  type: evaluator\.{key}={typed}$"):
+        read_evaluation_options({key: value})
 
 
 @pytest.mark.parametrize("value", [{}, {"a": 1}])

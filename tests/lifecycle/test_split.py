@@ -5,7 +5,7 @@ from sklearn.model_selection import train_test_split
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.lifecycle.load import to_table
-from runtree.lifecycle.split import split
+from runtree.lifecycle.split import check_split_classes, split
 from runtree.lifecycle.table_options import TableOptions
 
 ROWS = 100
@@ -68,7 +68,6 @@ def test_the_id_tells_splits_apart_and_repeats():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"split": "grup"}, "data.split: 'grup' is not one of"),
         ({"split": "group"}, "name it: data.group=COLUMN"),
         ({"split": "time"}, "name it: data.time=COLUMN"),
         ({"test_size": 1.5}, "data.test_size: 1.5 is not between 0 and 1"),
@@ -91,10 +90,39 @@ def test_a_regression_is_stratified_by_bins_of_its_target():
         assert np.histogram(values, bins=10, range=(0, 1))[0].tolist() == [len(values) // 10] * 10
 
 
-def test_a_class_with_a_single_row_is_told_of():
-    frame = pd.DataFrame({"a": range(20), "y": ["p"] * 19 + ["q"]})
-    with pytest.raises(DataError, match=r"data\.test_size"):
-        parted(frame=frame)
+@pytest.mark.parametrize(
+    ("rows", "holds_out", "split_by"),
+    [(1, True, []), (1, False, []), (2, True, ["validation"]), (2, False, ["test"]), (3, True, ["validation", "test"])],
+)
+def test_a_rare_class_is_in_each_part_that_its_rows_are_enough_for(rows, holds_out, split_by):
+    frame = pd.DataFrame({"a": range(60), "y": ["p"] * (60 - rows) + ["q"] * rows})
+    for seed in range(5):
+        table, found = parted(frame=frame, seed=seed, holds_out=holds_out)
+        parts = [name for name in ("train", "validation", "test") if (table.target.iloc[found.rows(name)] == "q").any()]
+        assert parts == ["train", *split_by]
+        assert [len(found.rows(name)) for name in ("validation", "test")] == [12 if holds_out else 0, 12]
+        without = {"validation", "test"} - set(split_by) - (set() if holds_out else {"validation"})
+        assert [note for note in found.notes if "no row of class 'q'" in note] == [
+            f"the {name} split has no row of class 'q'" for name in ("validation", "test") if name in without
+        ]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "columns", "options", "hint"),
+    [
+        ("random", {}, {}, "type: data.split=stratified"),
+        ("group", {"g": np.arange(60) // 4}, {"group": "g"}, "data.split=stratified keeps groups whole"),
+        ("stratified_group", {"g": np.arange(60) // 4}, {"group": "g"}, "1 group has rows of it: type another seed"),
+        ("predefined", {"part": ["train"] * 56 + ["test"] * 4}, {"split_column": "part"}, "data.split_column=null"),
+    ],
+)
+def test_a_class_that_no_train_row_has_is_refused_with_another_way(strategy, columns, options, hint):
+    chosen = TableOptions(target="y", **options)
+    frame = pd.DataFrame({"a": range(60), "y": ["p"] * 56 + ["q"] * 4, **columns})
+    with pytest.raises(DataError, match=hint):
+        check_split_classes(
+            to_table(frame, chosen, "t", 0), strategy, {"train": np.arange(56), "test": np.arange(56, 60)}
+        )
 
 
 def test_a_train_part_without_a_class_is_refused():

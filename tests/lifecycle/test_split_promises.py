@@ -172,7 +172,6 @@ def test_words_give_the_splits_and_a_missing_one_is_taken_from_the_train_rows():
         (WORDS, {"split_column": "part", "split": "random"}, "type: data.split=auto"),
         (WORDS, {"split": "predefined"}, "data.split_file=FILE"),
         (WORDS, {"split_column": "parts"}, "did you mean: part"),
-        (WORDS, {"duplicates": "keep"}, "data.duplicates"),
         (WORDS, {"gap": "7d", "drop": ["part"]}, "data.time=COLUMN"),
         (WORDS.replace({"train": "test", "val": "test"}), {"split_column": "part"}, "no row of 'part' is train"),
     ],
@@ -250,6 +249,17 @@ def test_tables_made_of_equal_rows_are_split_with_a_note_unless_told_otherwise()
     assert split(to_table(frame, chosen, "t", 0), chosen, 0, True).notes == ()
 
 
+def test_a_table_whose_rows_were_copied_keeps_the_copies_together_at_its_sizes():
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"amount": draw.normal(size=200), "kind": draw.choice(list("ab"), 200), "y": list("pq") * 100})
+    frame = pd.concat([frame] * 3, ignore_index=True)
+    for strategy in ("random", "stratified"):
+        table, found, run = parted(frame, split=strategy)
+        assert found.notes == () and abs(len(found.test) - 120) <= 4 and abs(len(found.validation) - 120) <= 4
+        for one, two in sides_of(table, found, run):
+            assert not set(table.features["amount"].iloc[one]) & set(table.features["amount"].iloc[two])
+
+
 @given(
     firsts=st.lists(st.integers(0, 6), min_size=4, max_size=30),
     folds=st.integers(2, 4),
@@ -262,6 +272,16 @@ def test_rows_that_repeat_each_other_end_on_one_side(firsts, folds, seed):
     assert all(len(set(kept[rows == first])) == 1 for first in set(firsts))
     if len(set(firsts)) == len(firsts):
         assert (kept == sides).all()
+
+
+@given(copies=st.integers(2, 4), seed=seeds)
+def test_a_table_of_copies_keeps_the_sizes_of_its_sides(copies, seed):
+    draw = np.random.default_rng(seed)
+    firsts, stratum = np.tile(np.arange(200), copies), np.tile(np.arange(200) % 3, copies)
+    sides = (draw.random(len(firsts)) < 0.2).astype(int)
+    kept = keep_together(sides, firsts, stratum, seed)
+    for label in range(3):
+        assert abs(kept[stratum == label].sum() - sides[stratum == label].sum()) <= copies
 
 
 def test_a_row_of_its_class_moves_back_for_each_that_moves():

@@ -96,6 +96,32 @@ def test_a_batch_is_not_judged_by_what_is_unique_and_counts_its_rows_on(schema):
     assert found.says.endswith("such as 99 (row 104)")
 
 
+def test_what_names_a_column_that_is_not_there_is_a_fault_of_a_whole_table():
+    """A rule of undeclared columns is looked at; one that is misspelt would hold of every table."""
+    frame = pd.DataFrame({"a": [1, 5], "bb": [2, 3], "c": "x"})
+    node = {"rules": ["a < bb", "a < b", {"rule": "d == 1", "severity": "warn"}], "unique": ["a", "z"], "id": "cc"}
+    assert [(one.says, one.severity) for one in read_schema(node).validate(frame)] == [
+        ("rule a < b: column 'b' is not in the table; did you mean 'bb'?", "error"),
+        ("rule d == 1: column 'd' is not in the table", "warn"),
+        ("unique: column 'z' is not in the table", "error"),
+        ("id: column 'cc' is not in the table; did you mean 'c'?", "error"),
+        ("rule a < bb: 1 row is against it (row 2)", "error"),
+    ]
+    assert [one.says for one in read_schema(node).validate(frame, whole=False)] == [
+        "rule a < bb: 1 row is against it (row 2)"
+    ]
+    # such a rule would compare with the text "a"
+    with pytest.raises(ConfigError, match=r"a may be text or the column a.*\n.*compare by <= and >="):
+        list(read_schema({"rules": ["c != a"]}).validate(frame))
+
+
+def test_arguments_that_are_no_texts_are_refused_and_others_told(schema):
+    with pytest.raises(ConfigError, match=r"^schema\.columns\.c\.checks\.isin: true is no text; YAML reads yes"):
+        read_schema({"columns": {"c": {"dtype": "category", "checks": {"isin": [True, "maybe"]}}}})
+    [found] = read_schema({"columns": {"a": {"gt": "x"}}}).validate(pd.DataFrame({"a": [1.5, 2.5]}))
+    assert found.says.startswith("column 'a': 2 values are not to be compared by greater_than(x) (")
+
+
 def test_what_pandera_writes_is_read():
     pa = pytest.importorskip("pandera.pandas", reason="a declared schema needs the extra schema")
     written = pa.DataFrameSchema(

@@ -15,7 +15,10 @@ def test_nothing_is_asked_where_nothing_is_said():
 @pytest.mark.parametrize(
     ("node", "told"),
     [
-        ({"calibrate": "platt"}, "decision.calibrate: 'platt' is not one of sigmoid, isotonic, temperature"),
+        (
+            {"calibrate": "platt"},
+            "unknown value at decision.calibrate: 'platt'\n  possible: isotonic, sigmoid, temperature",
+        ),
         ({"threshold": 1.5}, "decision.threshold: 1.5 is not a probability"),
         ({"threshold": True}, "decision.threshold"),
         ({"threshold": "cost"}, "needs the costs of both errors"),

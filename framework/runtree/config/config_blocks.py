@@ -17,7 +17,7 @@ def read_block(
     node: Mapping[str, Any],
     path: str,
     parts: Mapping[str, type],
-    check: Callable[[Options], None],
+    check: Callable[[Options], None] | None = None,
 ) -> Options:
     """Read a node into a dataclass.
 
@@ -42,7 +42,9 @@ def read_block(
 
 # the runs of a sweep share their blocks, and checking the types of one takes half a millisecond
 @lru_cache(maxsize=256)
-def _read(text: str, kind: Any, path: str, parts: tuple[tuple[str, type], ...], check: Callable[[Any], None]) -> Any:
+def _read(
+    text: str, kind: Any, path: str, parts: tuple[tuple[str, type], ...], check: Callable[[Any], None] | None
+) -> Any:
     # read back rather than passed on: the cached dataclass shares no list with the config of one run
     values = json.loads(text)
     for name, part in parts:
@@ -54,5 +56,6 @@ def _read(text: str, kind: Any, path: str, parts: tuple[tuple[str, type], ...], 
             raise ConfigError(f"{path}.{name}: {values[name]!r} is not a mapping", f"possible keys: {known}")
     check_arguments(kind, values, path)
     options = kind(**values)
-    check(options)
+    if check is not None:
+        check(options)
     return options

@@ -24,6 +24,8 @@ def check_type(value: Any, hint: Any, path: str) -> None:
                 check_type(item, of_items, f"{path}.{key}")
         return
     words, listed = _words(accepted)
+    if words and isinstance(value, str) and value in words:  # typeguard takes longer
+        return
     for word in value if isinstance(value, list) else [value]:
         if words and isinstance(word, str) and word not in words and str not in accepted:
             raise unknown(f"value at {path}:", word, words, error=ConfigError)
@@ -34,12 +36,21 @@ def check_type(value: Any, hint: Any, path: str) -> None:
     except TypeCheckError:
         fits = False
     if not fits and words:
-        kind, example = ("a list of", f"[{words[0]}]") if listed else ("one of", str(words[0]))
+        word = _meant(value, words, type(None) in accepted)
+        kind, example = ("a list of", f"[{word}]") if listed else ("one of", word)
+        shown = str(value).lower() if isinstance(value, bool) else repr(value)
         hint = f"type: {typed(f'{path}={example}')}"
-        raise ConfigError(f"{path}: {value!r} is not {kind} {', '.join(map(str, words))}", hint)
+        raise ConfigError(f"{path}: {shown} is not {kind} {', '.join(map(str, words))}", hint)
     if not fits:
         shown = getattr(hint, "__name__", None) if inspect.isclass(hint) else str(hint).replace("typing.", "")
         raise ConfigError(f"{path}: {value!r} is not of the type {shown}", how_to_write(value, accepted, path))
+
+
+def _meant(value: Any, words: list[Any], optional: bool) -> str:
+    """Return the word to offer: of true the first that switches something on, else one that switches it off."""
+    off = ["null"] * optional + [word for word in words if word == "none"]
+    on = [word for word in words if word != "none"]
+    return str(on[0] if value is True or not off else off[0])
 
 
 def how_to_write(value: Any, accepted: tuple[Any, ...], path: str) -> str:
@@ -61,7 +72,8 @@ def how_to_write(value: Any, accepted: tuple[Any, ...], path: str) -> str:
         quoted = str in get_args(listed) and not isinstance(value, str)
         return f"write a list: {typed(f'{path}=[{_written(value, quoted)}]')}"
     if str in accepted and not isinstance(value, Mapping):
-        return f"if it is a name, quote it: {typed(f'{path}={_written(value, quoted=True)}')}"
+        none = f"for none type {path}=null; " if value is False and type(None) in accepted else ""
+        return f"{none}if it is a name, quote it: {typed(f'{path}={_written(value, quoted=True)}')}"
     if {int, float} & {*accepted}:
         number = as_number(value)
         if number is not None and (float in accepted or number.is_integer()):
@@ -109,5 +121,8 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 def _words(accepted: tuple[Any, ...]) -> tuple[list[Any], bool]:
     """Return the words that are possible, none where the type leaves them open, and whether a list of them is meant."""
     of_lists = [item for part in accepted if get_origin(part) is list for item in get_args(part)]
-    found = [word for part in (*accepted, *of_lists) if get_origin(part) is Literal for word in get_args(part)]
-    return found, bool(of_lists)
+    own, listed = (
+        [word for part in parts if get_origin(part) is Literal for word in get_args(part)]
+        for parts in (accepted, of_lists)
+    )
+    return own or listed, not own

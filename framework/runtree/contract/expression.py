@@ -460,7 +460,8 @@ class _Parser:
             same = self.word_as_name(name) if self.word_as_name else None
             if same is None:
                 return LiteralNode(name)
-            hint = f"write '{name}' in quotes for the text" + (f", {same} for the {self.kind}" if "." in same else "")
+            other = same if "." in same else "compare by <= and >="
+            hint = f"write '{name}' in quotes for the text, {other} for the {self.kind}"
             raise self._mistake(f"{name} may be text or the {self.kind} {same}", position, hint)
         full = self.resolve(name) if self.resolve else name
         if full is None:

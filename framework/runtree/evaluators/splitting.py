@@ -194,9 +194,11 @@ class Splitting:
 
     def _check_classes(self, smallest: int) -> None:
         if smallest < self.folds:
+            rows = "1 row" if smallest == 1 else f"{smallest} rows"
+            fewer = f"{self.where}={smallest}, or " if smallest > 1 else ""
             raise DataError(
-                f"{self.where}: {self.folds} folds, and the smallest class has {smallest} rows to share out",
-                f"type: {self.where}={max(smallest, 2)}, or data.split=random",
+                f"{self.where}: {self.folds} folds, and the smallest class has {rows} to share out",
+                f"type: {fewer}evaluator.kind=random",
             )
 
 

@@ -288,7 +288,7 @@ def _outline(
         target = _as_classes(target, table)
     if options.split_column:
         given = read_given(columns[options.split_column], "data.split_column")
-    firsts, repeated = find_repeats(read.hashes, options.duplicates)
+    firsts, repeated = find_repeats(read.hashes, options.duplicates, table.features, streamed.sampled)
     return Table(
         features=pd.DataFrame(index=pd.RangeIndex(len(target))),
         target=target,

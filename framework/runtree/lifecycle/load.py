@@ -160,7 +160,7 @@ def to_table(
         [] if parts is None else [(str(part), int(count)) for part, count in parts.value_counts(sort=False).items()]
     )
     fingerprint = fingerprint_beside(hashed.fingerprint, counts, weights)
-    firsts, repeated = find_repeats(hashes, options.duplicates)
+    firsts, repeated = find_repeats(hashes, options.duplicates, features)
     return Table(
         features=features,
         target=target,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import ConfigError, DataError, unknown
+from runtree.contract.errors import ConfigError, DataError
 from runtree.lifecycle.table_options import TableOptions
 from runtree.lifecycle.target import choose_task
 from runtree.tables.csv_files import Reading
@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-DUPLICATES = ("auto", "together", "split")
-
-
+MIN_DIFFERENT = 0.1  # of all rows: fewer are no copies, but levels of a category
+MIN_TOLD_APART = 0.5  # of the different rows, by one column: equal ones are copies
 MIN_CLASS_ROWS = 3  # of a class in a sample, where the class has as many: one for each part of a stratified split
 
 
@@ -82,23 +81,40 @@ def numeric_and_known(target: "pd.Series[Any]") -> bool:
     return is_numeric_dtype(target) and not is_bool_dtype(target) and bool(target.notna().all())
 
 
-def find_repeats(hashes: Any, policy: str) -> "tuple[Any | None, int]":
+def find_repeats(hashes: Any, policy: str, features: "pd.DataFrame", sampled: Any = None) -> "tuple[Any | None, int]":
     """Return for each row the first with equal features, if such rows are to be in one split, and how many repeat.
 
-    `hashes` are those of the features of each row, as `TableHash.update` returns them.
+    Parameters
+    ----------
+    hashes
+        Those of the features of each row, as `TableHash.update` returns them.
+    features, sampled
+        Of all rows, or of those with these positions.
     """
     import numpy as np
 
     from runtree.tables.strata import MAX_REPEATED, repeated_rows
 
-    if policy not in DUPLICATES:
-        raise unknown("value at data.duplicates:", policy, DUPLICATES, error=ConfigError)
     if policy == "split":
         return None, 0
     firsts = repeated_rows(hashes)
     repeated = int((firsts != np.arange(len(firsts))).sum())
-    kept = repeated and (policy == "together" or repeated <= MAX_REPEATED * len(firsts))
-    return firsts if kept else None, repeated
+    kept = policy == "together" or repeated <= MAX_REPEATED * len(firsts)
+    kept = kept or are_copies(features, firsts if sampled is None else firsts[sampled])
+    return firsts if kept and repeated else None, repeated
+
+
+def are_copies(features: "pd.DataFrame", firsts: Any) -> bool:
+    """Return whether one column alone tells most different rows apart, such as an amount or a time.
+
+    Then rows are hardly equal by chance, as they are in a table of a few categories: somebody has copied them.
+    """
+    import numpy as np
+
+    different = len(np.unique(firsts))
+    if different < MIN_DIFFERENT * len(firsts):
+        return False
+    return any(column.nunique() > MIN_TOLD_APART * different for _, column in features.items())
 
 
 def read_split_file(rows: int, options: TableOptions) -> "pd.Series[Any]":

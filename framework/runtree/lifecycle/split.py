@@ -6,6 +6,7 @@ so that equal rows are in one split.
 """
 
 import hashlib
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     Rows = np.ndarray[Any, Any]
 
-STRATEGIES = ("random", "stratified", "group", "time", "predefined")
 STRATIFIED = ("stratified", "stratified_group")
 OF_GROUPS = ("group", "stratified_group")
 
@@ -51,9 +51,9 @@ def split(table: Table, options: TableOptions, seed: int, holds_out: bool) -> Sp
     if "test" in given:
         test = given["test"]
     else:
-        # two times at least, if a validation split is taken from the rest
-        times = 2 if holds_out and "validation" not in given else 1
-        train, test = take_split(table, train, options, "test", inner, seed, times)
+        # two times, or rows of a class, at least, if a validation split is taken from the rest
+        remaining = 2 if holds_out and "validation" not in given else 1
+        train, test = take_split(table, train, options, "test", inner, seed, remaining)
     if not holds_out:
         train, validation = np.concatenate([train, validation]), validation[:0]
     elif "validation" not in given:
@@ -128,8 +128,6 @@ def choose_strategy(table: Table, options: TableOptions) -> str:
         if options.group or options.time:
             return "group" if options.group else "time"
         return "stratified" if table.task == "classification" else "random"
-    if chosen not in STRATEGIES:
-        raise ConfigError(f"data.split: {chosen!r} is not one of auto, {', '.join(STRATEGIES)}")
     for needs, column in (("group", options.group), ("time", options.time)):
         if chosen == needs and not column:
             raise ConfigError(f"data.split={needs} needs the column to split by", f"name it: data.{needs}=COLUMN")
@@ -153,12 +151,13 @@ def take_strategy(table: Table, options: TableOptions) -> str:
 
 
 def take_split(
-    table: Table, rows: "Rows", options: TableOptions, name: str, strategy: str, seed: int, times: int = 1
+    table: Table, rows: "Rows", options: TableOptions, name: str, strategy: str, seed: int, remaining: int = 1
 ) -> "tuple[Rows, Rows]":
     """Split `rows` in two: (the remaining rows, those of the split `name`).
 
-    Under "time" rows of one time stay together, and at least `times` different ones remain: the split may be larger or
-    smaller than its size. Rows within `data.gap` before it are in neither.
+    Under "stratified" at least `remaining` rows of each class remain, where it has as many. Under "time" rows of one
+    time stay together, and at least `remaining` different ones remain: the split may be larger or smaller than its
+    size. Rows within `data.gap` before it are in neither.
     """
     size, path = getattr(options, f"{name}_size"), f"data.{name}_size"
     groups = table.groups.iloc[rows] if strategy in OF_GROUPS and table.groups is not None else None
@@ -168,9 +167,9 @@ def take_split(
     left = int(groups.nunique()) if groups is not None else len(rows)
     count = split_count(size, total, left, path)
     if strategy == "time" and table.times is not None:
-        return _take_latest(table.times, rows, count, path, times, options.gap)
+        return _take_latest(table.times, rows, count, path, remaining, options.gap)
     try:
-        return _take(table, rows, count, strategy, seed, total)
+        return _take(table, rows, count, strategy, seed, total, remaining)
     except ValueError as error:
         raise DataError(f"{path}: {error}", "use a larger split, or data.split=random") from None
 
@@ -187,11 +186,14 @@ def split_count(size: float, total: int, left: int, path: str) -> int:
     return count
 
 
-def _take(table: Table, rows: "Rows", count: int, strategy: str, seed: int, total: int) -> "tuple[Rows, Rows]":
+def _take(
+    table: Table, rows: "Rows", count: int, strategy: str, seed: int, total: int, remaining: int
+) -> "tuple[Rows, Rows]":
     import numpy as np
+    import pandas as pd
     from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-    from runtree.tables.strata import keep_together, strata
+    from runtree.tables.strata import keep_together, share_rare, strata
 
     if strategy == "group" and table.groups is not None:
         splitter = GroupShuffleSplit(n_splits=1, test_size=count, random_state=seed)
@@ -201,11 +203,20 @@ def _take(table: Table, rows: "Rows", count: int, strategy: str, seed: int, tota
     stratum = strata(target, bool(table.classes), -(-len(rows) // count)) if strategy in STRATIFIED else None
     if strategy == "stratified_group" and table.groups is not None:
         return _take_stratified_groups(rows, stratum, table.groups.iloc[rows], count / total, seed)
-    left, taken = train_test_split(np.arange(len(rows)), test_size=count, random_state=seed, stratify=stratum)
-    if table.firsts is None:
-        return rows[left], rows[taken]
+    # the only row of a class stays where something can be learnt from it
+    shared = np.arange(len(rows)) if stratum is None else np.flatnonzero(stratum.duplicated(keep=False))
+    strata_of_shared = None if stratum is None else stratum.iloc[shared]
+    left, taken = train_test_split(shared, test_size=count, random_state=seed, stratify=strata_of_shared)
     sides = np.zeros(len(rows), dtype=int)
     sides[taken] = 1
+    moved = sides
+    if stratum is not None and table.classes:
+        moved = share_rare(sides, pd.factorize(stratum)[0], remaining)
+    if table.firsts is None and (moved == sides).all():  # in the order in which scikit-learn splits them again
+        return rows[np.r_[left, np.setdiff1d(np.arange(len(rows)), shared)]], rows[taken]
+    sides = moved
+    if table.firsts is None:
+        return rows[sides == 0], rows[sides == 1]
     # rows of one class change places, so that classes keep their shares under either strategy
     sides = keep_together(sides, table.firsts[rows], strata(target, bool(table.classes)).to_numpy(), seed)
     if not sides.any() or sides.all():
@@ -225,7 +236,9 @@ def _take_stratified_groups(
     # more than one group in a fold, and at least two folds
     folds = min(max(round(1 / share), 2), int(groups.nunique()))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    left, taken = next(splitter.split(rows, stratum, groups))
+    with warnings.catch_warnings():  # of rare classes, which a note or an error names
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        left, taken = next(splitter.split(rows, stratum, groups))
     return rows[left], rows[taken]
 
 
@@ -328,11 +341,24 @@ def check_split_classes(table: Table, strategy: str, splits: "dict[str, Rows]") 
             continue
         says = f"the {name} split has no row of class {shown_classes(missing)}"
         if name == "train" or (strategy == "random" and counts[missing[0]] >= len(parts)):
-            fix = "group" if strategy in OF_GROUPS else "stratified"
-            hint = "data.split=stratified keeps groups whole, too" if fix == "group" else "type: data.split=stratified"
-            raise DataError(f"data.split: {says}", hint)
+            raise DataError(f"data.split: {says}", _class_hint(table, strategy, missing[0]))
         notes.append(says)
     return notes
+
+
+def _class_hint(table: Table, strategy: str, label: Any) -> str:
+    """Return what to type where no train row, or none of a random split, is of a class."""
+    if strategy == "group":
+        return "data.split=stratified keeps groups whole, too"
+    if strategy == "stratified_group" and table.groups is not None:
+        groups = table.groups[table.target.to_numpy() == label].nunique()
+        few = "group has" if groups == 1 else "groups have"
+        return f"{groups} {few} rows of it: type another seed, such as seed=1, or data.group=null"
+    if strategy == "predefined":
+        return "name some of its rows train, or split by chance: data.split_column=null data.split_file=null"
+    if table.parts is not None:
+        return "put some of its rows into the train part"
+    return "type: data.split=stratified"
 
 
 def split_id(*parts: "Rows") -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from runtree.config.build import check_arguments, check_required
 from runtree.contract.errors import ConfigError
@@ -16,19 +16,19 @@ class TableOptions:
     """The keys of `data` that runtree reads itself: target, task, sample and split."""
 
     target: str
-    task: str = "auto"
+    task: Literal["auto", "classification", "regression"] = "auto"
     positive: str | int | float | bool | None = None
     drop: list[str] | None = None
     sample: int | float | None = None
     test_size: float | int = 0.2
     validation_size: float | int = 0.2
-    split: str = "auto"
+    split: Literal["auto", "random", "stratified", "group", "time", "predefined"] = "auto"
     group: str | None = None
     time: str | None = None
     gap: int | str = 0
     split_column: str | None = None
     split_file: str | None = None
-    duplicates: str = "auto"
+    duplicates: Literal["auto", "together", "split"] = "auto"
     batches: bool = False
     batch_sample: int = 100_000
     types: dict[str, Any] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, DataError, unknown
-from runtree.contract.types import TASKS, Task
+from runtree.contract.types import Task
 from runtree.lifecycle.table_options import TableOptions
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ def choose_task(target: "pd.Series[Any]", options: TableOptions, *notes: str) ->
     # pandas counts booleans as numeric, but a boolean target is two classes
     numeric = is_numeric_dtype(target) and not is_bool_dtype(target)
     if options.task != "auto":
-        if options.task not in TASKS:
-            raise unknown("task at data.task:", options.task, TASKS, error=ConfigError)
         if options.task == "regression" and not numeric:
             raise DataError(
                 f"data.target: column '{options.target}' holds text; a regression needs numbers",

@@ -6,7 +6,7 @@ reader would look up any name on its class `Check`, registered functions among t
 
 import datetime
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from runtree.contract.errors import ConfigError, MissingError, first_line, possible, unknown
+from runtree.contract.errors import ConfigError, MissingError, first_line, nearest, possible, unknown
 from runtree.contract.expression import Expression, add_functions, parse
 from runtree.contract.expression_tree import stored
 from runtree.tables.declared import read_as
@@ -111,9 +111,7 @@ class TableSchema:
         """
         names = list(map(str, frame.columns))
         if whole:
-            for name, column in self.columns.items():
-                if column.required and name not in names:
-                    yield Violation(name, f"column '{name}' is not in the table", column.severity)
+            yield from self._absent(names)
         if self.strict:
             yield from (
                 Violation(name, f"column '{name}' is not in the schema", ERROR)
@@ -140,6 +138,21 @@ class TableSchema:
                 if broken.any():
                     yield _violation(f"rule {rule.text}", broken, "against it", severity, None, labels)
 
+    def _absent(self, names: list[str]) -> Iterator[Violation]:
+        """Yield what names a column that is not there: a misspelt rule would hold of every table."""
+        for name, column in self.columns.items():
+            if column.required and name not in names:
+                yield Violation(name, f"column '{name}' is not in the table", column.severity)
+        for rule, _ in self.rules:
+            _read_rule(rule.text, "schema.rules", names)
+        named = [(f"rule {rule.text}", one, severity) for rule, severity in self.rules for one in rule.names]
+        named += [("unique", one, ERROR) for one in self.unique] + [("id", self.id, ERROR)] * bool(self.id)
+        for where, name, severity in named:
+            if name not in names and name not in self.columns:
+                close = nearest(name, names)
+                meant = f"; did you mean '{close[0]}'?" if close else ""
+                yield Violation(f"{where}: {name}", f"{where}: column '{name}' is not in the table{meant}", severity)
+
 
 def read_schema(node: Mapping[str, Any], path: str = "schema") -> TableSchema:
     """Read a schema from a config node.
@@ -165,12 +178,15 @@ def read_schema(node: Mapping[str, Any], path: str = "schema") -> TableSchema:
         if not isinstance(entry, Mapping) or "rule" not in entry:
             raise ConfigError(f"{at}: {entry!r} is no rule", "such as {rule: end >= start, severity: warn}")
         _check_keys(entry, at, RULE_KEYS)
-        resolve = {name: name for name in read}.get
-        expression = parse(str(entry["rule"]), source=at, resolve=resolve, known=read, kind="column", error=ConfigError)
-        rules.append((expression, _severity(entry, at)))
+        rules.append((_read_rule(str(entry["rule"]), at, read), _severity(entry, at)))
     unique = node.get("unique") or ()
     unique = (unique,) if isinstance(unique, str) else tuple(map(str, unique))
     return TableSchema(read, tuple(rules), node.get("strict") is True, unique, node.get("id"))
+
+
+def _read_rule(text: str, path: str, columns: Iterable[str]) -> Expression:
+    """Read a rule; any name may be a column, and a bare word that is one of these cannot be a text."""
+    return parse(text, source=path, word_as_name={name: name for name in columns}.get, kind="column", error=ConfigError)
 
 
 def _check_keys(node: Any, path: str, known: Sequence[str]) -> None:
@@ -204,7 +220,8 @@ def _read_column(node: Any, path: str) -> ColumnSchema:
     # pandera writes checks beside the other keys, too
     given = {**listed, **{key: value for key, value in node.items() if key in names}}
     kind = _kind(node.get("dtype"), path)
-    checks = tuple(_build(str(name), value, kind, severity, f"{path}.{name}") for name, value in given.items())
+    places = {str(name): f"{path}.checks.{name}" if name in listed else f"{path}.{name}" for name in given}
+    checks = tuple(_build(str(name), value, kind, severity, places[str(name)]) for name, value in given.items())
     flags = {}
     for key, default in (("nullable", False), ("unique", False), ("required", True)):
         flags[key] = node.get(key, default)
@@ -268,6 +285,8 @@ def _plain(value: Any, kind: str) -> Any:
         return [_plain(item, kind) for item in value]
     if value is not None and not isinstance(value, str | int | float | bool | datetime.date):
         raise TypeError(f"{value!r} is not a number, a text, or a list of these")
+    if kind == "category" and isinstance(value, bool):
+        raise TypeError(f"{str(value).lower()} is no text; YAML reads yes, no, on and off so: write them in quotes")
     return pd.Timestamp(value) if kind == "date" and not isinstance(value, bool | None) else value
 
 
@@ -312,7 +331,7 @@ def _check(column: "pd.Series[Any]", schema: ColumnSchema, whole: bool) -> Itera
             passed = np.asarray(check(known).check_output)
         # such as a text that is compared with a number: of these values none is as it must be
         except Exception as error:
-            yield np.ones(len(column), dtype=bool), f"cannot be checked by {text}: {first_line(error)}", severity
+            yield np.ones(len(column), dtype=bool), f"not to be compared by {text} ({first_line(error)})", severity
             continue
         broken = np.zeros(len(column), dtype=bool)
         broken[~missing] = ~passed.astype(bool) if passed.ndim else not passed

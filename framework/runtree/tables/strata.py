@@ -38,6 +38,30 @@ def strata(target: "pd.Series[Any]", is_classification: bool, least: int = MIN_B
     return pd.Series(joined[codes], target.index)
 
 
+def share_rare(sides: Array, stratum: Array, remaining: int) -> Array:
+    """Return sides of a hold-out, 0 and 1, that both have each class which has enough rows.
+
+    Shares are rounded: of a class of three rows in a thousand none would be held out. Rows of the commonest class move
+    the other way.
+
+    Parameters
+    ----------
+    stratum
+        The class of each row by its number, of shape (rows,).
+    remaining
+        The rows of a class that stay on the side 0 at least.
+    """
+    counts = np.bincount(stratum)
+    held = np.bincount(stratum, weights=sides).astype(int)
+    commonest, moved = int(counts.argmax()), sides.copy()
+    for code in np.flatnonzero((counts > remaining) & ((held == 0) | (counts - held < remaining))).tolist():
+        lacking = 1 if held[code] == 0 else 0
+        for _ in range(1 if lacking else int(remaining - (counts[code] - held[code]))):
+            for mover, side in ((code, lacking), (commonest, 1 - lacking)):
+                moved[np.flatnonzero((stratum == mover) & (moved != side))[0]] = side
+    return moved
+
+
 # --- Rows that repeat each other.
 
 MAX_REPEATED = 0.2  # where more rows repeat others, equal rows are what the table is made of
@@ -78,14 +102,21 @@ def keep_together(sides: Array, firsts: Array, stratum: Array, seed: int) -> Arr
     free: dict[tuple[Any, int], list[int]] = {}
     for row in shuffled.tolist():
         free.setdefault((stratum[row], int(sides[row])), []).append(row)
+    # rows that each side lacks, where no single row could move back
+    lacks: dict[tuple[Any, int], int] = {}
     for at in torn.tolist():
         rows = order[starts[at] : starts[at] + sizes[at]]
         values, counts = np.unique(sides[rows], return_counts=True)
-        home = int(values[counts.argmax()])
+        labels = stratum[rows].tolist()
+        owed = [sum(lacks.get((label, side), 0) for label in labels) for side in values.tolist()]
+        home = int(values[np.lexsort((-counts, -np.asarray(owed)))[0]])
         for row in rows[sides[rows] != home].tolist():
-            back = free.get((stratum[row], home))
+            back, side = free.get((stratum[row], home)), int(sides[row])
             if back:
-                sides[back.pop()] = sides[row]
+                sides[back.pop()] = side
+            else:
+                lacks[stratum[row], side] = lacks.get((stratum[row], side), 0) + 1
+                lacks[stratum[row], home] = lacks.get((stratum[row], home), 0) - 1
             sides[row] = home
     return sides
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from runtree.config.config_blocks import read_block
 from runtree.contract.errors import ConfigError, DataError, unknown
@@ -24,7 +24,6 @@ from runtree.training.thresholds import (
     score_thresholds,
 )
 
-METHODS = ("sigmoid", "isotonic", "temperature")
 COST = "cost"
 DECISION_KEY = "decision"  # in `run.metadata` and `model.json`
 
@@ -35,7 +34,7 @@ log = logging.getLogger(__name__)
 class DecisionOptions:
     """All of the block; see docs/diagnosis.md."""
 
-    calibrate: str | None = None
+    calibrate: Literal["sigmoid", "isotonic", "temperature"] | None = None
     threshold: str | Number | None = None
     cost: ErrorCosts = field(default_factory=ErrorCosts)
 
@@ -63,8 +62,6 @@ def decision_options(node: Mapping[str, Any]) -> DecisionOptions:
 
 def _check(options: DecisionOptions) -> None:
     threshold, cost = options.threshold, options.cost
-    if options.calibrate is not None and options.calibrate not in METHODS:
-        raise ConfigError(f"decision.calibrate: {options.calibrate!r} is not one of {', '.join(METHODS)}")
     # a boolean is an integer in Python, and `true` in YAML would pass as the threshold 1
     if isinstance(threshold, bool) or (isinstance(threshold, (int, float)) and not 0 < threshold < 1):
         raise ConfigError(

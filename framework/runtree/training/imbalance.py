@@ -172,6 +172,7 @@ def resample_rows(run: ActiveRun, train: Rows, positions: Any = None) -> tuple[R
         # the usual five, unless the smallest class has fewer
         arguments["k_neighbors"] = min(5, max(smallest - 1, 1))
     sampler = _import_resampler(options.resample)(**arguments)
+    _check_ratio(options, target)
     try:
         resampled, labels_of_rows = sampler.fit_resample(rows, target)
     except (ValueError, TypeError) as error:
@@ -184,6 +185,20 @@ def resample_rows(run: ActiveRun, train: Rows, positions: Any = None) -> tuple[R
         log.info("resampled: %s", facts)
     known = positions is not None and options.resample in COPIES
     return (resampled, labels_of_rows), positions[sampler.sample_indices_] if known else None
+
+
+def _check_ratio(options: ImbalanceOptions, target: Any) -> None:
+    """Refuse a share of the rarer class that it already exceeds; imbalanced-learn's words name no share."""
+    import numpy as np
+
+    counts = np.unique(target, return_counts=True)[1]
+    now = counts.min() / counts.max()
+    if options.ratio is not None and options.ratio < now:
+        raise DataError(
+            f"imbalance.ratio: the rarer class is already {now:.4g} of the other in the train rows, more than "
+            f"{options.ratio}",
+            f"type a larger one, up to 1, or imbalance.resample={options.resample} imbalance.ratio=null",
+        )
 
 
 def _import_resampler(name: str) -> Any:
