@@ -252,7 +252,7 @@ def test_tables_made_of_equal_rows_are_split_with_a_note_unless_told_otherwise()
 def test_a_table_whose_rows_were_copied_keeps_the_copies_together_at_its_sizes():
     draw = np.random.default_rng(0)
     frame = pd.DataFrame({"amount": draw.normal(size=200), "kind": draw.choice(list("ab"), 200), "y": list("pq") * 100})
-    frame = pd.concat([frame] * 3, ignore_index=True)
+    frame = pd.concat([frame.assign(g=0, t=0, fold=0, z=0)] * 3, ignore_index=True)
     for strategy in ("random", "stratified"):
         table, found, run = parted(frame, split=strategy)
         assert found.notes == () and abs(len(found.test) - 120) <= 4 and abs(len(found.validation) - 120) <= 4
