@@ -4,7 +4,9 @@ import gc
 import json
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,10 +17,14 @@ from hypothesis import strategies as st
 from runtree.contract.errors import ConfigError, DataError
 from runtree.contract.types import SPLITS
 from runtree.evaluation.context import make_evaluation_context
+from runtree.evaluation.evaluate import metric_intervals
+from runtree.evaluation.options import EvaluationOptions, IntervalOptions
 from runtree.lifecycle import batches
 from runtree.lifecycle.load import load
 from runtree.lifecycle.split import split
 from runtree.lifecycle.table_options import table_options
+from runtree.reports.elements import Paragraph
+from runtree.reports.run.page import build_section
 from runtree.tables import stream
 from runtree.tables.fingerprint import TableHash, hash_table
 from runtree.tables.places import DataFiles
@@ -163,6 +169,8 @@ def test_exactly_the_train_rows_are_learnt_with_their_weights(weighted):
     rows, own = pd.concat([rows for rows, _, _ in seen]), np.concatenate([weights for _, _, weights in seen])
     assert np.array_equal(rows["number"], frame["number"].to_numpy()[numbers])
     assert np.array_equal(own, 2.0 * frame["w"].to_numpy()[numbers])
+    labels = np.concatenate([target for _, target, _ in seen])
+    assert labels.dtype == "<U3" and labels.tolist() == frame["dear"].to_numpy()[numbers].tolist()
     assert run.metadata["batches"] == {"rows": ROWS, "train": len(numbers), "in_memory": 200}
     # of a refit the validation rows, too
     both = RowBatches(run, np.sort(np.r_[run.split.train, run.split.validation]), _Kept())
@@ -192,6 +200,15 @@ def test_examinations_are_of_the_rows_in_memory(weighted):
         assert sorted(rows) == run.split.rows(part).tolist()
         truth = frame["dear"].to_numpy()[run.data.numbers(rows)]
         assert np.asarray(run.data.classes)[context.predictions[part].y_true].tolist() == truth.tolist()
+    # the intervals stand beside metrics of all test rows
+    predictions, groups = context.test_rows
+    assert len(predictions.y_true) == run.split.count("test") == 120 > len(context.rows["test"]) and groups is None
+    found = metric_intervals(replace(context, options=EvaluationOptions(IntervalOptions(resamples=50))))
+    assert found["test"]["accuracy"]["value"] == pytest.approx(run.metrics["test"]["accuracy"])
+    content = SimpleNamespace(data=json.loads((run.folder / "data.json").read_text()))
+    for name, said in (("classes", "is of 200 of the 600 rows, those in memory"), ("metrics", None)):
+        section = build_section(name, "", lambda *_: [Paragraph("x")], content, None)
+        assert (len(section.elements) == 2 and said in section.elements[0].text) if said else len(section.elements) == 1
 
 
 def test_weights_are_in_the_fingerprint_of_either_reading(weighted, folder):

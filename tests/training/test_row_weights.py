@@ -130,6 +130,10 @@ def test_rows_that_are_held_out_of_the_train_rows_take_their_weights_along(make_
         (["data.population={sex: {f: 0.5, m: 0.6}}"], "data.population.sex: .* are no shares"),
         (["data.population={sx: {f: 0.5}}"], "unknown column at data.population: 'sx'"),
         (["data.reweight=[sex]"], "data.reweight: sex has no shares"),
+        (
+            ["data.sensitive={sex: 'mask:1'}", "data.population={sex: {f: 0.5}}"],
+            r"data.population.sex: the column is hashed or masked, and no group is 'f'; possible: .*\*\*\*",
+        ),
         (["data.weight=w", "algorithm=knn"], "data.weight: algorithm=knn takes no weights"),
         (
             ["data.weight=w", "imbalance.resample=smote"],

@@ -38,9 +38,9 @@ def check_type(value: Any, hint: Any, path: str) -> None:
     if not fits and words:
         word = _meant(value, words, type(None) in accepted)
         kind, example = ("a list of", f"[{word}]") if listed else ("one of", word)
-        shown = str(value).lower() if isinstance(value, bool) else repr(value)
+        given = str(value).lower() if isinstance(value, bool) else repr(value)
         hint = f"type: {typed(f'{path}={example}')}"
-        raise ConfigError(f"{path}: {shown} is not {kind} {', '.join(map(str, words))}", hint)
+        raise ConfigError(f"{path}: {given} is not {kind} {', '.join(map(str, words))}", hint)
     if not fits:
         shown = getattr(hint, "__name__", None) if inspect.isclass(hint) else str(hint).replace("typing.", "")
         raise ConfigError(f"{path}: {value!r} is not of the type {shown}", how_to_write(value, accepted, path))

@@ -67,6 +67,24 @@ class EvaluationContext:
         return {str(split): own for split, own in table.groupby("part", sort=False)}
 
     @cached_property
+    def test_rows(self) -> "tuple[Predictions, Array | None] | None":
+        """Predictions of all test rows, those that are not in memory among them, and the groups that rows belong to.
+
+        None without a test split, or where a prediction is not finite.
+        """
+        if self.run.data.streamed is None:
+            return (self.predictions["test"], self.groups("test")) if "test" in self.predictions else None
+        table = self.run.predictions
+        own = table[table["part"] == "test"]
+        predictions = read_predictions(own, self.run.data.classes) if len(own) else None
+        if predictions is None or predictions.not_finite:
+            return None
+        groups = self.run.data.streamed.outline.groups
+        if groups is None or self.run.metadata.get("split") not in WHOLE_GROUPS:
+            return predictions, None
+        return predictions, groups.iloc[own["row"]].to_numpy()
+
+    @cached_property
     def _all_predictions(self) -> Mapping[str, Predictions]:
         classes = self.run.data.classes
         return {split: read_predictions(table, classes) for split, table in self._tables.items()}

@@ -154,9 +154,9 @@ def metric_intervals(context: EvaluationContext) -> dict[str, Any] | None:
     from runtree.statistics.resampling import TRUSTED_GROUPS
 
     options = context.options.intervals
-    if not options.resamples or "test" not in context.predictions:
+    if not options.resamples or context.test_rows is None:
         return None
-    predictions, groups = context.predictions["test"], context.groups("test")
+    predictions, groups = context.test_rows
     count = 0 if groups is None else len(set(groups.tolist()))
     whose = "the test split has" if len(context.run.split.train) else "the rows have"
     note = f"{whose} {count} groups, and intervals from fewer than {TRUSTED_GROUPS} are too narrow"

@@ -130,7 +130,7 @@ def load_batches(config: Mapping[str, Any], options: TableOptions) -> Table:
     named = [(name, rows) for name, rows in parts if name]
     says = (
         f"{stream.rows:,} rows are read in batches of {BATCH_ROWS:,}; {len(sampled):,} of them, by chance, are in "
-        "memory: the statistics of the preprocessing, scores of train rows, intervals and all examinations are of these"
+        "memory: the statistics of the preprocessing, scores of train rows, baselines and all examinations are of these"
     )
     facts = {"sampled": len(sampled), "missing": read.missing}
     sources = [{**each.origin.describe(), **({"part": name} if name else {})} for name, each in streams.items()]

@@ -146,7 +146,7 @@ class TableSchema:
         for rule, _ in self.rules:
             _read_rule(rule.text, "schema.rules", names)
         named = [(f"rule {rule.text}", one, severity) for rule, severity in self.rules for one in rule.names]
-        named += [("unique", one, ERROR) for one in self.unique] + [("id", self.id, ERROR)] * bool(self.id)
+        named += [("unique", one, ERROR) for one in self.unique] + [("id", str(self.id), ERROR)] * bool(self.id)
         for where, name, severity in named:
             if name not in names and name not in self.columns:
                 close = nearest(name, names)

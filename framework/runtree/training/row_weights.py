@@ -6,7 +6,7 @@ They concern fits alone, of the run, of its folds and of refits. Rows that are s
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from runtree.contract.errors import ConfigError, DataError, unknown
+from runtree.contract.errors import ConfigError, DataError, possible, unknown
 from runtree.training.active_run import ActiveRun
 from runtree.training.fit_plan import fit_parameters
 from runtree.training.imbalance import COPIES, WEIGHTED, imbalance_options, row_weights
@@ -105,6 +105,17 @@ def rake(
     return scaled
 
 
+def _check_marks(path: str, given: list[str], found: list[str]) -> None:
+    """Refuse groups of a hashed or masked column by their values: no row has one, and the config would show them."""
+    other = [group for group in given if group not in found]
+    if other:
+        mark = found[0].replace(":", "\\:")
+        raise ConfigError(
+            f"{path}: the column is hashed or masked, and no group is {other[0]!r}; {possible(found)}",
+            f"state shares by these: 'data.population={{{path.rpartition('.')[2]}: {{{mark}: 0.5, …}}}}'",
+        )
+
+
 def check_weights(run: ActiveRun) -> None:
     """Refuse shares that are none, columns that are not there, and algorithms that take no weights.
 
@@ -113,7 +124,7 @@ def check_weights(run: ActiveRun) -> None:
     ConfigError
         With the config path.
     """
-    from runtree.tables.groups import column_values
+    from runtree.tables.groups import column_values, group_labels
 
     node = run.config.to_dict()["data"]
     known = [str(name) for name in run.data.features.columns]
@@ -128,7 +139,10 @@ def check_weights(run: ActiveRun) -> None:
         )
         if not numbers or not given or sum(given.values()) > 1 + 1e-6:
             raise ConfigError(f"{path}: {given!r} are no shares of groups", f"such as {path}={{f: 0.5, m: 0.5}}")
-        column_values(run.data, str(name))
+        values = column_values(run.data, str(name))
+        if str(name) in (node.get("sensitive") or {}):
+            found = sorted(group_labels(values).unique().astype(str))
+            _check_marks(path, [str(group) for group in given], found)
     for name in node.get("reweight") or []:
         if str(name) not in (node.get("population") or {}):
             raise ConfigError(

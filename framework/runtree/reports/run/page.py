@@ -39,6 +39,9 @@ LAST_SECTIONS: tuple[tuple[str, str, SectionBuilder], ...] = (
     ("time", "Time", provenance.time),
     ("files", "Files", provenance.files),
 )
+# of a table that is read in batches only the metrics and their intervals are of all rows
+OF_ROWS_IN_MEMORY = {"baselines", "findings", "classes", "residuals", "probabilities", "segments", "fairness"}
+OF_ROWS_IN_MEMORY |= {"importance", "robustness", "learning"}
 MAX_ADVICE = 4
 # What reading a file of an unexpected shape raises: a damaged file costs its section and never the page.
 DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OSError, RuntreeError)
@@ -87,7 +90,17 @@ def build_section(
         why = f"{type(error).__name__}: {first_line(error)}"
         text = f"This section cannot be shown ({why}): a file is damaged, or was written by another version of runtree."
         elements = [Paragraph(text)]
+    if elements and id in OF_ROWS_IN_MEMORY and (sampled := unless_damaged(lambda: _rows_in_memory(content), "")):
+        elements = [Paragraph(sampled), *elements]
     return Section(id, title, elements) if elements else None
+
+
+def _rows_in_memory(content: Any) -> str:
+    """Return what the figures of a table that was read in batches are of; "" for one that was read whole."""
+    [first, *_] = content.data.get("sources") or [{}]
+    said = "Plots of the predictions show all test rows; what else is computed is of"
+    sampled, rows = first.get("sampled"), content.data.get("rows")
+    return f"{said} {sampled:,} of the {rows:,} rows, those in memory (data.batch_sample)." if sampled else ""
 
 
 def run_next_steps(content: RunContent) -> list[Element]:
