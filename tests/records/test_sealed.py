@@ -11,6 +11,7 @@ from runtree.records.sealed import (
     KEY_VARIABLE,
     is_sealed,
     key_of,
+    named_key,
     parse_key,
     seal_file,
     unseal_file,
@@ -176,3 +177,11 @@ def test_what_cannot_be_unsealed_is_told_with_what_can(runtree, folder, key):
     assert (said.code, "there is no encrypted file to choose from" in said.err) == (5, True)
     assert "possible: scores.parquet" in runtree("unseal", ".").err
     assert (runtree("unseal", "plain").code, runtree("unseal", "plain").err) == (2, "error: plain: is not encrypted\n")
+
+
+def test_a_key_is_named_on_the_command_line_as_in_a_config_or_by_its_variable(monkeypatch):
+    monkeypatch.setenv("MY_KEY", "ab" * 32)
+    assert named_key("${secret:MY_KEY}", "--encrypt") == named_key("MY_KEY", "--encrypt")
+    with pytest.raises(ConfigError) as caught:
+        named_key("no.such.file", "--encrypt")
+    assert "export" not in str(caught.value)

@@ -4,12 +4,15 @@ import json
 import math
 from contextlib import suppress
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from registered_runs import QuietHooks, write_run
 from runtree.contract.errors import ConfigError, GateError
+from runtree.contract.predictions import Predictions
 from runtree.records.model_versions import find_model
+from runtree.registry.figures import GateRows, ScoredRows
 from runtree.registry.gate import parse_requirement
 from runtree.registry.store import Registry
 
@@ -19,12 +22,12 @@ def registry(tmp_path):
     return Registry(tmp_path / "registry", QuietHooks(), "anna")
 
 
-def promote(registry, record):
+def promote(registry, record, rows=None):
     """Register, approve and promote; return the result of the gate as the log has it."""
     version = registry.register("churn", record, {})
     registry.decide("churn", str(version.number), "approve", "checked")
     with suppress(GateError):
-        registry.move_alias("churn", str(version.number), "champion")
+        registry.move_alias("churn", str(version.number), "champion", rows=rows)
     return [entry["gate"] for entry in find_model(registry.root, "churn").entries if entry["act"] == "gate"][-1]
 
 
@@ -76,6 +79,22 @@ def test_a_gain_over_a_score_of_zero_is_relative_to_nothing(registry, tmp_path):
     gate = promote(registry, write_run(tmp_path / "r2", right=1))
     assert gate["passed"]
     assert math.isclose(gate["change"]["value"], 1 / 50)
+
+
+@pytest.mark.parametrize(("bound", "passed"), [("change.relative >= 0.5", True), ("change.relative > 0.5", False)])
+def test_a_gain_over_a_negative_score_is_a_share_of_its_size(registry, tmp_path, bound, passed):
+    def write(name, errors):
+        record = write_run(tmp_path / name, objective={"metric": "r2", "direction": "maximize"}, task="regression")
+        table = {"row": range(4), "part": "test", "y_true": [0.0, 1.0, 0.0, 1.0], "y_pred": errors}
+        pd.DataFrame(table).to_parquet(record.folder / "predictions.parquet")
+        (record.folder / "data.json").write_text(json.dumps({"target": {"name": "y"}}))
+        return record
+
+    promote(registry, write("r1", [1.5, 0.5, 0.5, -0.5]))  # squared errors 5, of 1: r2 is -4
+    registry.set_policy("churn", {"require": [bound]})
+    gate = promote(registry, write("r2", [1.0, 0.0, 1.0, 1.0]))  # 3 of 1: r2 is -2
+    assert gate["change"]["value"] == pytest.approx(2) and gate["change"]["relative"] == pytest.approx(0.5)
+    assert gate["passed"] is passed
 
 
 def test_a_metric_to_minimize_gains_when_it_falls(registry, tmp_path):
@@ -134,3 +153,75 @@ def test_rows_of_a_group_are_not_taken_for_independent_ones(registry, tmp_path):
     independent = promote(registry, write_run(tmp_path / "r3", right=40))["change"]
     assert "McNemar" in independent["method"]
     assert change["low"] < change["value"] < change["high"]
+
+
+def scored(right, others, name="the old rows"):
+    """Return what scores a version, and the one before it: so many of 50 rows right."""
+
+    def predictions(count):
+        y_true = np.array([0, 1] * 25)
+        return Predictions(y_true, np.where(np.arange(50) < count, y_true, 1 - y_true), None, ("no", "yes"))
+
+    def score(version, other):
+        old = (other.number, predictions(others)) if other else (None, None)
+        return ScoredRows(version.number, old[0], predictions(right), old[1], name)
+
+    return score
+
+
+def never(*_):
+    raise AssertionError("these rows are not asked for")
+
+
+def other_table(folder, number, **facts):
+    return write_run(folder / f"r{number}", fingerprints={"data": f"d{number}", "split": f"s{number}"}, **facts)
+
+
+def test_a_version_of_another_table_is_compared_on_the_rows_that_the_present_one_had_held_out(registry, tmp_path):
+    def unnamed(*_):
+        return None
+
+    promote(registry, other_table(tmp_path, 1))
+    gate = promote(registry, other_table(tmp_path, 2), GateRows(unnamed, scored(30, 45)))
+    assert (gate["passed"], gate["change"]["rows"]) == (False, "the old rows")
+    gate = promote(registry, other_table(tmp_path, 3), GateRows(unnamed, lambda *_: "it has changed"))
+    assert "scored on other data; it has changed; name labelled rows: --data FILE" in gate["explanation"]
+    assert promote(registry, other_table(tmp_path, 4), GateRows(unnamed, scored(44, 45)))["passed"]
+
+
+@pytest.mark.parametrize(("old", "passed"), [((44, 45), True), ((30, 45), False)])
+def test_not_worse_on_the_old_rows_may_be_asked_beside_a_gain_on_the_new_ones(registry, tmp_path, old, passed):
+    promote(registry, other_table(tmp_path, 1))
+    registry.set_policy("churn", {"require": ["change.low > 0", "held_out.high >= 0"]})
+    gate = promote(registry, other_table(tmp_path, 2), GateRows(scored(48, 30, "the new rows"), scored(*old)))
+    assert (gate["change"]["rows"], gate["held_out"]["rows"]) == ("the new rows", "the old rows")
+    assert gate["change"]["low"] > 0 and gate["held_out"]["value"] == pytest.approx((old[0] - old[1]) / 50)
+    assert gate["passed"] is passed
+
+
+def test_of_one_table_the_held_out_rows_are_the_test_rows_of_both(registry, tmp_path):
+    promote(registry, write_run(tmp_path / "r1", right=40))
+    registry.set_policy("churn", {"require": ["held_out >= 0.1"]})
+    gate = promote(registry, write_run(tmp_path / "r2", right=45), GateRows(lambda *_: None, never))
+    assert gate["passed"] and gate["held_out"]["rows"] == "the 50 test rows of both"
+
+
+def test_a_first_version_is_bounded_on_the_rows_that_were_named(registry, tmp_path):
+    registry.register("churn", write_run(tmp_path / "r0"), {})
+    registry.set_policy("churn", {"require": ["new.accuracy >= 0.8", "change > 0"]})
+    rows = GateRows(scored(39, 0, "the new rows"), never)
+    gate = promote(registry, write_run(tmp_path / "r1"), rows)
+    assert gate["explanation"] == "new.accuracy is 0.78, required >= 0.8"
+    assert gate["new"] == {"metric": "accuracy", "value": pytest.approx(0.78), "rows": "the new rows"}
+    assert "--data FILE" in promote(registry, write_run(tmp_path / "r2"))["explanation"]
+    assert promote(registry, write_run(tmp_path / "r3"), GateRows(scored(40, 0), never))["passed"]
+
+
+def test_who_removes_the_alias_does_not_get_round_the_comparison(registry, tmp_path):
+    promote(registry, write_run(tmp_path / "r1", right=48))
+    registry.remove_alias("churn", "champion")
+    gate = promote(registry, write_run(tmp_path / "r2", right=24))
+    assert (gate["present"], gate["passed"]) == (1, False)
+    registry.decide("churn", "1", "reject", "its target was wrong")  # there is nothing to be measured by
+    gate = promote(registry, write_run(tmp_path / "r3", right=24))
+    assert "present" not in gate and gate["passed"]

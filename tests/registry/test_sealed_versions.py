@@ -11,7 +11,7 @@ from runtree.lifecycle.predict import load_predictor
 from runtree.records.layout import RunFolder
 from runtree.records.model_versions import find_model
 from runtree.records.sealed import is_sealed, parse_key, plain_source
-from runtree.registry.gate import _test_predictions
+from runtree.registry.figures import _test_predictions, _test_rows
 from runtree.registry.store import Registry
 from runtree.registry.verify import find_faults
 
@@ -37,7 +37,7 @@ def test_model_and_predictions_are_sealed_and_verified_without_the_key(registry,
     assert not any(b"weights of" in file.read_bytes() for file in registry.root.rglob("*") if file.is_file())
     predictions = RunFolder(version.folder).predictions
     assert pd.read_parquet(plain_source(predictions)).equals(pd.read_parquet(record.folder / "predictions.parquet"))
-    assert len(_test_predictions(version).y_true) == 50
+    assert len(_test_predictions(version, _test_rows(version)).y_true) == 50
     with pytest.raises(RequestError, match="is the model of run r1 already"):
         registry.register("churn", record, {})
     monkeypatch.delenv("CHURN_KEY")

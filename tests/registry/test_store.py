@@ -130,11 +130,15 @@ def test_roll_backs_go_back_move_by_move_and_leave_rejected_versions_out(registr
     assert registry.roll_back("churn", "champion").number == 1
 
 
-def test_a_version_in_production_is_rolled_back_before_it_is_rejected(registry, record):
+def test_a_version_in_production_is_rolled_back_before_it_is_rejected(registry, record, tmp_path):
     approved(registry, record)
     registry.move_alias("churn", "1", "champion")
-    with pytest.raises(RequestError, match="rollback churn champion"):
+    with pytest.raises(RequestError, match="unset churn champion"):  # there is no other to go back to
         registry.decide("churn", "1", "reject", "wrong")
+    approved(registry, write_run(tmp_path / "r2"))
+    registry.move_alias("churn", "2", "champion")
+    with pytest.raises(RequestError, match="rollback churn champion"):
+        registry.decide("churn", "2", "reject", "wrong")
 
 
 def test_a_kill_between_the_files_and_the_line_registers_nothing(registry, record, monkeypatch):

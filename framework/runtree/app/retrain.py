@@ -26,6 +26,7 @@ from runtree.records.model_log import audit
 from runtree.records.model_versions import RegisteredModel, find_model
 from runtree.records.record import read_record
 from runtree.records.retrain_requests import PENDING, PROMOTED, REFUSED, RetrainRequest
+from runtree.registry.figures import Figures, GateRows
 from runtree.registry.store import Registry, user_name
 
 BETTER = "change.low > 0"  # on the newest rows, beyond chance: the champion stays on a tie
@@ -225,10 +226,13 @@ class Retraining:
         source = self.request.content.get("source")
         newest = source_request(champion.record, source, self.order.trusted) if source else None
         found = compare_sides(self.app, challenger, champion, newest)
-        facts = {"request": self.request.id, "old": dict(found.old), "notes": list(found.notes)}
+        figures = Figures(version, self.champion, self.app.plugins)
+        old = {} if isinstance(found.old, str) else figures.change_on(found.old)
+        facts = {"request": self.request.id, "old": old, "notes": list(found.notes)}
+        rows = GateRows(lambda *_: found.scored or "no rows that are new to both", lambda *_: found.old)
         # a champion that was removed meanwhile leaves nothing to be better than
         also = [BETTER] if self.alias in model.aliases else []
-        gate = self.registry.judge(model, version, self.alias, found.scored, self.order.trusted, also, **facts)
+        gate = self.registry.judge(model, version, self.alias, rows, self.order.trusted, also, **facts)
         return {"gate": gate, **facts}
 
     def promote(self, version: ModelVersion, gate: Mapping[str, Any], old: Mapping[str, Any]) -> RetrainResult:

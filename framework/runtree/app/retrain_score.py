@@ -23,7 +23,7 @@ from runtree.records.layout import RunFolder
 from runtree.records.reader import RunReader
 from runtree.records.record import read_record
 from runtree.records.sealed import plain_source
-from runtree.registry.gate import Figures, ScoredRows
+from runtree.registry.figures import ScoredRows
 from runtree.tables.declared import as_numbers
 from runtree.tables.fingerprint import hash_table
 from runtree.tables.roles import read_groups
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+OTHER_CLASSES = "they know different classes, and cannot be compared row by row"
 MADE_WITH = ("train", "validation")  # splits that shape a model
 
 
@@ -138,10 +139,10 @@ class Side:
 
 @dataclass(frozen=True)
 class SidesCompared:
-    """The rows on which the gate decides (None: there are none), what was found on the old ones, and notes."""
+    """The rows on which the gate decides (None: there are none), the old ones or why there are none, and notes."""
 
     scored: ScoredRows | None
-    old: Mapping[str, Any]
+    old: ScoredRows | str
     notes: tuple[str, ...]
 
 
@@ -164,7 +165,7 @@ def compare_sides(app: App, challenger: Side, champion: Side, newest: MonitorReq
         Else the rows that the challenger has held out.
     """
     if challenger.predictor.classes != champion.predictor.classes:
-        return SidesCompared(None, {}, ("they know different classes, and cannot be compared row by row",))
+        return SidesCompared(None, OTHER_CLASSES, (OTHER_CLASSES,))
     notes: list[str] = []
     scored = None
     if newest is not None:
@@ -173,12 +174,21 @@ def compare_sides(app: App, challenger: Side, champion: Side, newest: MonitorReq
         notes += [] if name else [f"the window cannot be compared: {rows}"]
     if scored is None:
         scored = _score(challenger, champion, challenger.held_out(), "rows that the new run held out", notes)
-    old = _score(challenger, champion, champion.held_out(), "rows that the old run held out", notes)
-    change = Figures(challenger.version, champion.version, app.plugins, old).change if old else {}
+    old = score_held_out(challenger, champion)
+    notes += [old] if isinstance(old, str) else []
     if champion.made_with is None:
         reason = champion.table if isinstance(champion.table, str) else "its run kept no predictions"
         notes.append(f"which rows version {champion.version.number} was made with is not known ({reason})")
-    return SidesCompared(scored, change, tuple(notes))
+    return SidesCompared(scored, old, tuple(notes))
+
+
+def score_held_out(challenger: Side, champion: Side) -> ScoredRows | str:
+    """Return the predictions of both for the rows that the champion had held out; a sentence where there are none."""
+    if challenger.predictor.classes != champion.predictor.classes:
+        return OTHER_CLASSES
+    notes: list[str] = []
+    found = _score(challenger, champion, champion.held_out(), "rows that the old run held out", notes)
+    return found or "; ".join(notes)
 
 
 def _score(

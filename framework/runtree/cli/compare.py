@@ -48,11 +48,11 @@ INTERVALS = {"rows": "bootstrap of the rows", "seeds": "t over seeds", "folds": 
 
 HELP = f"""Compare configurations, with statistical tests. Runs that differ only in the seed are one configuration.
 
-RUNS are runs (`latest`, `best`, a path, the beginning of an id), experiments and sweeps; without any, all runs of the
-output folder are compared. Configurations are listed best first, with the settings in which they differ, mean, standard
-deviation and confidence interval. Each is tested against the best on runs with the same seed and rows: fold by fold
-where there are folds, else seed by seed, or with one seed row by row. `tied` marks those without a significant
-difference.
+RUNS are runs (`latest`, `best`, a path, the beginning of an id, `models:/NAME@ALIAS`), experiments and sweeps; without
+any, all runs of the output folder are compared. Configurations are listed best first, with the settings in which they
+differ, mean, standard deviation and confidence interval. Each is tested against the best on runs with the same seed and
+rows: fold by fold where there are folds, else seed by seed, or with one seed row by row. `tied` marks those without a
+significant difference.
 
 Runs on other data or splits, with another evaluator or objective, are refused.
 

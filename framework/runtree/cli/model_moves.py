@@ -1,17 +1,12 @@
 """`runtree models approve`, `reject`, `promote`, `rollback`, `unset`: decisions on versions, and moves of aliases."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from runtree.cli.format import command, next_steps, trust_option
 from runtree.cli.model_options import Act, act_options
 from runtree.cli.model_tables import print_gate
-
-if TYPE_CHECKING:
-    from runtree.records.model_versions import RegisteredModel
-    from runtree.registry.gate import ScoredRows
 
 
 @click.command("approve")
@@ -33,18 +28,22 @@ def reject_version(act: Act, version: str) -> None:
 @click.command("promote")
 @click.argument("version")
 @click.argument("alias")
-@click.option("--data", "file", metavar="FILE", help="Labelled rows on which both versions are scored.")
+@click.option("--data", "file", metavar="FILE", help="Labelled rows on which both versions are scored, or a first one.")
 @trust_option()
 @act_options
 def promote_version(act: Act, version: str, alias: str, file: str | None, trust: tuple[str, ...]) -> None:
     """Let ALIAS mean VERSION (NAME@NUMBER); a protected alias, such as champion, needs an approval and the gate."""
+    from runtree.app import App
+    from runtree.app.promote import rows_to_promote
     from runtree.config.allowlist import add_import_folder
+    from runtree.contract.errors import RequestError
     from runtree.records.model_versions import parse_reference
 
     name, word = parse_reference(version)
     add_import_folder(Path.cwd(), trust)  # a type of the user's is likely defined in a module of this folder
-    scored = _score(act.find(name), word, alias, file, trust) if file is not None else None
-    moved = act.open().move_alias(name, word, alias, act.reason, scored, trust)
+    if file is not None and alias not in act.find(name).policy.protected:
+        raise RequestError(f"--data: {alias} of {name} is not protected, and moves without a comparison")
+    moved = act.open().move_alias(name, word, alias, act.reason, rows_to_promote(App(), file, trust), trust)
     click.echo(f"{alias} of {name} is now version {moved.number}")
     print_gate(act.find(name), moved.number, alias)
     click.echo(
@@ -70,21 +69,6 @@ def unset_alias(act: Act, name: str, alias: str) -> None:
     """Remove ALIAS of NAME."""
     act.open().remove_alias(name, alias, act.reason)
     click.echo(f"{name} has no {alias} any more")
-
-
-def _score(
-    model: "RegisteredModel", word: str | None, alias: str, file: str, trust: tuple[str, ...]
-) -> "ScoredRows | None":
-    """Score a version and the one that the alias means now on a labelled file."""
-    from runtree.app import App
-    from runtree.app.promote import score_versions
-    from runtree.contract.errors import RequestError
-
-    if alias not in model.policy.protected:
-        raise RequestError(f"--data: {alias} of {model.name} is not protected, and moves without a comparison")
-    if alias not in model.aliases:
-        raise RequestError(f"--data: {model.name} has no {alias} yet to compare with", "leave it out")
-    return score_versions(App(), model.version(word), model.version(alias), file, trust)
 
 
 def _decide(act: Act, word: str, decision: str) -> None:

@@ -107,6 +107,8 @@ def print_gate(model: "RegisteredModel", number: int, alias: str) -> None:
     gates = [e for e in model.entries if e["act"] == "gate" and e["version"] == number and e["alias"] == alias]
     for condition in gates[-1]["gate"]["conditions"] if gates and alias in model.policy.protected else ():
         click.echo(labelled("gate", f"{condition['condition']}: {condition['value']:.4g}"))
+    if gates and (new := gates[-1]["gate"].get("new")) and new["value"] is not None:
+        click.echo(labelled("rows", f"{new['metric']} is {new['value']:.4g} on {new['rows']}"))
 
 
 def warn_of_faults(model: "RegisteredModel") -> None:

@@ -159,7 +159,8 @@ def change_policy(act: Act, name: str, changes: tuple[str, ...]) -> None:
 
     \b
     protected    aliases that need an approved version and the gate
-    require      bounds: test.f1, test.f1.low, change, change.low, change.relative, fairness_gap, latency_ms, size_mb
+    require      bounds: test.f1, test.f1.low, new.f1, change, change.low, change.relative, held_out.high, fairness_gap,
+                 latency_ms, size_mb
     approvers    who may approve; anyone if empty
     \b
       runtree models policy churn 'require=["test.f1 >= 0.9","change.low > 0"]' approvers=[anna,ben]

@@ -64,7 +64,11 @@ def find_run(
 
 
 def find_rows(runs: RunIndex, words: Sequence[str]) -> list[int]:
-    """Return the rows that words mean together, as `select_rows` does; `latest` and `best` are one run each."""
+    """Return the rows that words mean together, as `select_rows` does.
+
+    `latest` and `best` are one run each, and ``models:/NAME@ALIAS`` is that of the version.
+    """
+    words = [_run_of_version(runs, word) if word.startswith(SCHEME) else word for word in words]
     if not any(map(is_chosen, words)):
         return select_rows(runs, words)
     rows = (
@@ -77,6 +81,16 @@ def find_rows(runs: RunIndex, words: Sequence[str]) -> list[int]:
 def is_chosen(selector: str) -> bool:
     """Return whether a word stands for a choice among runs instead of naming one."""
     return selector.rpartition("/")[2] in (LATEST, BEST) and not selector.startswith(SCHEME)
+
+
+def _run_of_version(runs: RunIndex, word: str) -> str:
+    run = find_version(registry_root(), word).run
+    if run not in runs.column("id").values():
+        raise NotFoundError(
+            f"{word}: its run {run} is not in {runs.outputs}, and only runs there are compared",
+            "name the folder of its runs: --outputs DIR",
+        )
+    return run
 
 
 def _row_of(runs: RunIndex, selector: str, needs: Need | None, among: Callable[[Path], bool]) -> int:

@@ -76,6 +76,15 @@ class RegisteredModel:
         """The highest number, 0 if there is no version."""
         return max(self.versions, default=0)
 
+    def last_meant(self, alias: str) -> int | None:
+        """Return the number that an alias means, or meant before it was removed; None for one that was rejected since.
+
+        Else a version could take its place without being compared, once the alias was removed.
+        """
+        moves = [entry for entry in self.entries if entry["act"] == "alias" and entry["alias"] == alias]
+        number = (moves[-1]["to"] or moves[-1]["from"]) if moves else None
+        return number if number is not None and self.versions[int(number)].state != "rejected" else None
+
     def version(self, word: str | int | None) -> ModelVersion:
         """Return a version by number or alias; without a word the latest.
 

@@ -125,12 +125,13 @@ def read_key_file(file: Path, path: str) -> SealKey:
 
 def named_key(word: str, option: str) -> SealKey:
     """Return the key in the file or the environment variable that a word on the command line names."""
-    if "/" in word or Path(word).is_file():
+    reference = REFERENCE.fullmatch(word)  # as a config names it
+    if reference is None and ("/" in word or Path(word).is_file()):
         return read_key_file(Path(word), option)
+    word = reference[1] if reference else word
     if word not in os.environ:
-        raise ConfigError(
-            f"{option} {word}: is neither a file nor set in the environment", f"export {word}=…", MAKE_KEY
-        )
+        hint = f"export {word}=…" if word.isidentifier() else ""
+        raise ConfigError(f"{option} {word}: is neither a file nor set in the environment", hint, MAKE_KEY)
     return parse_key(os.environ[word], f"{option} {word}", word)
 
 

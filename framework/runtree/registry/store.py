@@ -18,7 +18,8 @@ from runtree.records.manifest import check_manifest
 from runtree.records.model_log import AuditFolder, Entry, ModelFolder, append_entry, read_whole_log
 from runtree.records.model_versions import Policy, RegisteredModel, find_model, read_model, see_model, verify_hint
 from runtree.records.sealed import SealKey
-from runtree.registry.gate import ScoredRows, check_gate, parse_requirement
+from runtree.registry.figures import GateRows
+from runtree.registry.gate import check_gate, parse_requirement
 from runtree.registry.verify import find_audit_faults, find_unaudited, is_audited, is_cut_short
 from runtree.registry.version_files import make_version, model_digest, refuse_twice, run_key
 
@@ -125,7 +126,7 @@ class Registry:
             if act == "reject" and held:
                 raise RequestError(
                     f"{version.reference} is {held[0]}, and a rejected version cannot be",
-                    f"first: {command('models', 'rollback', name, held[0])}",
+                    f"first: {command('models', (_earlier(model, held[0]) and 'rollback') or 'unset', name, held[0])}",
                 )
             self._append(folder, act, version=version.number, reason=reason)
         return read_model(folder).version(version.number)
@@ -166,7 +167,7 @@ class Registry:
         word: str | None,
         alias: str,
         reason: str = "",
-        scored: ScoredRows | None = None,
+        rows: GateRows | None = None,
         trust: Iterable[str] = (),
     ) -> ModelVersion:
         """Let an alias mean a version.
@@ -176,8 +177,8 @@ class Registry:
 
         Parameters
         ----------
-        scored
-            Predictions on new rows of this version and of the one that the alias means now.
+        rows
+            On which this version and the one that the alias means now are scored.
         trust
             Types that the model may hold besides those of runtree and of plugins.
 
@@ -198,7 +199,7 @@ class Registry:
         if present == version.number:
             raise RequestError(f"{alias} is {version.reference} already")
         if alias in model.policy.protected:
-            self._pass_gate(model, version, alias, scored, trust)
+            self._pass_gate(model, version, alias, rows, trust)
         if (objection := self.hooks.first("may_promote", version=version, alias=alias)) is not None:
             raise GateError(f"{alias} stays as it is: {objection}", "a plugin objects; see: runtree plugins")
         with folder.held():
@@ -212,14 +213,14 @@ class Registry:
         return moved
 
     def _pass_gate(
-        self, model: RegisteredModel, version: ModelVersion, alias: str, scored: ScoredRows | None, trust: Iterable[str]
+        self, model: RegisteredModel, version: ModelVersion, alias: str, rows: GateRows | None, trust: Iterable[str]
     ) -> None:
         if version.state != "approved":
             raise RequestError(
                 f"{version.reference} is {version.state}, and {alias} is protected",
                 f"first: {command('models', 'approve', f'{model.name}/{version.number}', '--reason', '…')}",
             )
-        gate = self.judge(model, version, alias, scored, trust)
+        gate = self.judge(model, version, alias, rows, trust)
         if not gate["passed"]:
             raise GateError(f"{alias} stays as it is: {gate['explanation']}", see_model(model.name))
 
@@ -228,14 +229,14 @@ class Registry:
         model: RegisteredModel,
         version: ModelVersion,
         alias: str,
-        scored: ScoredRows | None = None,
+        rows: GateRows | None = None,
         trust: Iterable[str] = (),
         also: Iterable[str] = (),
         **facts: Any,
     ) -> dict[str, Any]:
         """Return what the gate says of a version, and note it in the log with further facts; nothing moves."""
         # without the lock: to score two models may take minutes
-        gate = check_gate(model, version, alias, self.hooks, scored, trust, also)
+        gate = check_gate(model, version, alias, self.hooks, rows, trust, also)
         with model.folder.held():
             self._append(model.folder, "gate", version=version.number, alias=alias, gate=gate, **facts)
         return gate
@@ -256,7 +257,10 @@ class Registry:
             present = model.version(alias).number
             earlier = _earlier(model, alias)
             if earlier is None:
-                raise RequestError(f"{alias} of {name} meant no other version before {present}", see_model(name))
+                raise RequestError(
+                    f"{alias} of {name} meant no other version before {present}",
+                    f"to remove it: {command('models', 'unset', name, alias)}",
+                )
             self._append_move(folder, alias, present, earlier, reason, rollback=True)
         moved = read_model(folder).version(earlier)
         self.hooks.moment("alias_moved", name=name, alias=alias, version=moved)

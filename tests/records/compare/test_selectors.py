@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from registered_runs import QuietHooks, write_run
 from runtree.contract.errors import NotFoundError, RequestError
 from runtree.records.find import find_rows, find_run
 from runtree.records.index import open_index
+from runtree.registry.store import Registry
 
 SWEEP = "20260101-000000-sweep"
 IDS = ["20260101-000000-aaaa0000", "20260102-000000-bbbb0000"]
@@ -66,6 +68,16 @@ def test_a_word_means_runs(tree, words, expected):
 def test_a_word_that_means_nothing_or_too_much_is_refused(tree, word, message):
     with pytest.raises(NotFoundError, match=message):
         ids(tree, word)
+
+
+def test_a_registered_version_stands_for_its_run(tree, folder, monkeypatch):
+    monkeypatch.setenv("RUNTREE_REGISTRY", str(folder / "registry"))
+    registry = Registry(folder / "registry", QuietHooks(), "anna")
+    for name in (IDS[1], "gone"):
+        registry.register("loans", write_run(folder / "runs" / name), {})
+    assert ids(tree, "models:/loans/1", "churn/latest") == [IDS[1], OF_SWEEP[2]]
+    with pytest.raises(NotFoundError, match="models:/loans/2: its run gone is not in outputs"):
+        ids(tree, "models:/loans/2")
 
 
 def test_a_run_of_another_tree_is_told_of(tree, write):
