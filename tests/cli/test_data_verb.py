@@ -73,6 +73,7 @@ def test_an_unknown_table_and_no_table_are_told(runtree, use):
         ("shop/orders", "orders"),
         ("shop/orders/*.csv", "orders"),
         ("s3://bucket/orders/*/*.parquet", "orders"),
+        ("s3://bucket/*.csv", "bucket"),
         ("https://host/orders.csv?version=2", "orders"),
         ("orders", "orders"),
     ],

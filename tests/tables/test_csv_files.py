@@ -8,7 +8,7 @@ import pytest
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.tables import csv_tables
-from runtree.tables.csv_files import MISSING_WORDS, CsvFormat, Reading, check_format
+from runtree.tables.csv_files import MISSING_WORDS, CsvFormat, Reading, check_format, find_format
 from runtree.tables.csv_tables import csv_batches, read_csv
 
 
@@ -139,9 +139,12 @@ def test_words_for_missing_are_those_of_the_rows_that_lack_a_value(tmp_path, mon
 def test_spaces_around_names_and_after_separators_are_no_part_of_them(read, tmp_path):
     text = 'code , kind, "y "\n007, a, p\n12, "b, c", q\n'
     expected = {"code": ["007", "12"], "kind": ["a", "b, c"], "y": ["p", "q"]}
-    assert read(text).to_dict("list") == expected
-    assert read(text.replace("007", "7"), Reading({"code": "category"})).to_dict("list")["code"] == ["7", "12"]
-    [batch] = csv_batches(tmp_path / "t.csv", CsvFormat(), Reading(), ["code"], 10)
+    (tmp_path / "t.csv").write_text(text)
+    csv = find_format(tmp_path / "t.csv", CsvFormat())
+    assert csv.spaced
+    assert read(text, csv=csv).to_dict("list") == expected
+    assert read(text.replace("007", "7"), Reading({"code": "category"}), csv)["code"].tolist() == ["7", "12"]
+    [batch] = csv_batches(tmp_path / "t.csv", csv, Reading(), ["code"], 10)
     assert batch.to_dict("list") == expected | {"code": ["7", "12"]}
     with pytest.raises(DataError, match="names 'y' twice"):
         read("y,y \n1,2\n")

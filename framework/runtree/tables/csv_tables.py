@@ -192,8 +192,8 @@ def _may_hold_codes(file: Path, csv: CsvFormat) -> bool:
         while block := content.read(SEARCH_BYTES):
             # a field may begin in one block and end in the next
             text = before + block
-            # spaces after the separator are skipped by the parser
-            if _have_code(text + 2 * mark, mark[0]) or mark + b" 0" in text:
+            # where the parser skips spaces after a separator, a code may follow one
+            if _have_code(text + 2 * mark, mark[0]) or (csv.spaced and mark + b" 0" in text):
                 return True
             before = text[-LONGEST_CODE:]
     return False

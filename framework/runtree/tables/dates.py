@@ -11,7 +11,7 @@ from pandas.api import types
 from pandas.tseries.api import guess_datetime_format
 
 from runtree.contract.errors import DataError
-from runtree.tables.numbers import is_numeric
+from runtree.tables.numbers import DIGIT, is_numeric
 from runtree.tables.table import factorize_texts
 
 Array = np.ndarray[Any, Any]
@@ -75,7 +75,7 @@ def _candidate_formats(texts: Sequence[str]) -> list[str]:
 
 
 def _guess_formats(texts: Iterable[str]) -> list[str]:
-    spelled = list(texts)
+    spelled = [text for text in texts if DIGIT.search(text)]  # guessing is slow, and a day or a year has a digit
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns about each text whose order is not the requested one
         guesses = [guess_datetime_format(text, dayfirst) for dayfirst in (False, True) for text in spelled]

@@ -94,9 +94,7 @@ def _find_local(path: str, name: str, suffixes: Sequence[str], where: str) -> Da
             file for file in place.rglob("*") if file.is_file() and _is_data(file.relative_to(place), suffixes)
         )
         if not files:
-            raise DataError(
-                f"{where}: {name} is a folder without a table in it", f"expected: files ending in {', '.join(suffixes)}"
-            )
+            raise DataError(f"{where}: {name} is a folder without a table in it", _expected(suffixes))
         return DataFiles(name, tuple(files), place)
     if any(sign in path for sign in GLOB):
         root = Path(*_fixed(place.parts))
@@ -171,8 +169,14 @@ def _find_remote(
         found = sorted(system.find(remote))
         files = [file for file in found if _is_data(PurePosixPath(file).relative_to(root), suffixes)]
     if not files:
-        raise DataError(f"{where}: no file at {name}", f"expected: files ending in {', '.join(suffixes)}")
+        raise DataError(f"{where}: no file at {name}", _expected(suffixes))
     return files, root
+
+
+def _expected(suffixes: Sequence[str]) -> str:
+    plain = [suffix for suffix in suffixes if suffix.count(".") == 1]
+    packed = " (or compressed: .csv.gz, .csv.zip, …)" if ".csv.gz" in suffixes else ""
+    return f"expected: files ending in {', '.join(plain)}{packed}"
 
 
 def list_url(url: str, suffixes: Sequence[str], where: str) -> dict[str, tuple[int, str]]:
@@ -207,7 +211,8 @@ def file_name(path: str) -> str:
 
 def table_stem(path: str) -> str:
     """Return the name of the table that a path means: orders for `orders.csv.gz` and `orders/*.csv`."""
-    plain = urlsplit(path).path if scheme_of(path) else path
+    url = urlsplit(path)
+    plain = f"{url.hostname or ''}{url.path}" if scheme_of(path) else path
     parts = [part for part in PurePosixPath(plain).parts if not any(sign in part for sign in GLOB) and part != "/"]
     last = parts[-1] if parts else path
     return last.partition(".")[0] or last
@@ -227,7 +232,7 @@ def _copy(system: Any, source: str, target: Path, left: int, where: str, limit: 
             # counted, since a server need not say how much it is going to send
             if copied > left:
                 raise DataError(
-                    f"{where}: more than {limit:,.0f} MB", "to download more, type: data.max_download_mb=10000"
+                    f"{where}: more than {limit:,g} MB", "to download more, type: data.max_download_mb=10000"
                 )
             file.write(block)
     return copied

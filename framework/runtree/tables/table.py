@@ -15,7 +15,7 @@ from pandas.api import types
 from runtree.contract.errors import DataError
 
 MAX_LISTED_COLUMNS = 10  # in messages
-KEPT_ROWS = 10_000  # of a column from which on its levels are kept
+KEPT_ROWS = 500  # of a column from which on its levels are kept
 KEPT_BYTES = 64 << 20  # of all that is kept
 TEXT_BYTES = 64  # about what a short text of Python takes
 
@@ -74,6 +74,8 @@ def check_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 def sample_evenly(rows: Rows, count: int) -> Rows:
     """Return at most `count` evenly spaced rows."""
+    if len(rows) <= count:
+        return rows
     # rounded up, or there would be more than `count` rows
     return rows.iloc[:: max(1, -(-len(rows) // count))]
 
