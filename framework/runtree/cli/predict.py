@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -94,7 +94,7 @@ def predict_command(
     from runtree.tables.places import local_path
 
     given = {"separator": separator, "decimal": decimal, "encoding": encoding}
-    named = {name: value for name, value in given.items() if value is not None}
+    named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
 
     @lru_cache(maxsize=1)
     def load(folder: Path) -> "tuple[Predictor, SealKey | None]":
