@@ -36,7 +36,7 @@ from runtree.sweeps.search_space import joint_space
 from runtree.tuners.grid import Grid
 
 PAGE = Path(__file__).parents[2] / "docs" / "hydra.md"
-MAX_JOBS = 30
+MAX_JOBS = 30 if EXHAUSTIVE else 9
 APP = App(make_plugins(found=[]))
 
 FILES = {
@@ -292,9 +292,9 @@ def listed(heading):
 
 
 def share(lines, different):
-    """Return the lines that are said to differ and every third of the others, or all of them: each is composed twice."""
+    """Return the lines that are said to differ and every fifth of the others, or all of them: each is composed twice."""
     others = [line for line in lines if line not in different]
-    return [*sorted(different & set(lines)), *(others if EXHAUSTIVE else others[::3])]
+    return [*sorted(different & set(lines)), *(others if EXHAUSTIVE else others[::5])]
 
 
 @pytest.mark.filterwarnings("ignore:extend_list:UserWarning")  # of Hydra 1.4, about a word that is typed here

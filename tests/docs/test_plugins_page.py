@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -76,48 +77,54 @@ def installed(tmp_path_factory):
     return place
 
 
+def type_all(place, folder, lines, *before):
+    """Type command lines one after the other in one process that has the example installed; return what each prints."""
+    code = (
+        "import json, sys\nfrom runtree.cli.main import main\n"
+        "for words in json.loads(sys.argv[1]): print('\\x1e', main(words), flush=True)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(place / "site")}
+    command = [sys.executable, "-c", code, json.dumps([[*before, *words] for words in lines])]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+    )
+    return re.findall(r"(.*?)\x1e (\d)\n", done.stdout, re.DOTALL)
+
+
+LINES = [
+    (["plugins"], ["gold", "nearest_mean"]),
+    (
+        [
+            "train",
+            "algorithm=nearest_mean",
+            "data=ingots",
+            "algorithm.features=2",
+            "evaluator.metrics=[misses,accuracy]",
+        ],
+        ["misses"],
+    ),
+    (["describe", "algorithm=nearest_mean"], ["features", "range(1, 6)"]),
+    (["list", "data"], ["ingots"]),
+    (["gold"], ["all that glitters"]),
+    (["--help"], ["Say a proverb."]),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["plugins"], ["gold", "nearest_mean"]),
-        (
-            [
-                "train",
-                "algorithm=nearest_mean",
-                "data=ingots",
-                "algorithm.features=2",
-                "evaluator.metrics=[misses,accuracy]",
-            ],
-            ["misses"],
-        ),
-        (["describe", "algorithm=nearest_mean"], ["features", "range(1, 6)"]),
-        (["list", "data"], ["ingots"]),
-        (["gold"], ["all that glitters"]),
-        (["--help"], ["Say a proverb."]),
-    ],
-)
-def test_the_example_works_when_it_is_installed(installed, folder, words, says):
-    environment = {**os.environ, "PYTHONPATH": str(installed / "site")}
-    command = [sys.executable, "-c", "from runtree.cli.main import main; main()", *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert [text for text in says if text not in done.stdout] == [], done.stdout
-    if words[0] == "train":
-        [balance] = folder.glob("outputs/default/*/balance.txt")
-        assert "gold" in balance.read_text()
+def test_the_example_works_when_it_is_installed(installed, folder):
+    answers = type_all(installed, folder, [words for words, _ in LINES])
+    for (words, says), (said, code) in zip(LINES, answers, strict=True):
+        assert code == "0", said
+        assert [text for text in says if text not in said] == [], (words, said)
+    [balance] = folder.glob("outputs/default/*/balance.txt")
+    assert "gold" in balance.read_text()
 
 
 @pytest.mark.slow
 def test_a_blocked_plugins_verb_and_option_are_gone(installed, folder):
-    environment = {**os.environ, "PYTHONPATH": str(installed / "site")}
-    command = [sys.executable, "-c", "from runtree.cli.main import main; main()", "--block", "gold"]
-    for words in (["gold"], ["train", "algorithm=nearest_mean"]):
-        done = subprocess.run(
-            [*command, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 2
-        assert "unknown" in done.stderr
+    lines = [["gold"], ["train", "algorithm=nearest_mean"]]
+    answers = type_all(installed, folder, lines, "--block", "gold")
+    assert [(code, "unknown" in said) for said, code in answers] == [("2", True)] * 2, answers
 
 
 @pytest.mark.slow

@@ -65,12 +65,13 @@ def best_in(sweep: Path) -> Path:
 
 
 def kinds(sweep: Path) -> list[Path]:
-    """Return every file of the sweep and of its best run, below the sweep's folder."""
+    """Return every file of the sweep and of its best run, below the sweep's folder; one picture stands for all."""
     best = best_in(sweep)
     own = [path for path in sweep.iterdir() if path.is_file()]
-    return sorted(
-        path.relative_to(sweep) for path in [*own, *best.rglob("*")] if path.is_file() and path.name != ".lock"
-    )
+    found = sorted(path for path in [*own, *best.rglob("*")] if path.is_file() and path.name != ".lock")
+    pictures = {path.suffix: path for path in found if path.parent.name == "plots"}.values()
+    kept = [path for path in found if EXHAUSTIVE or path.parent.name != "plots" or path in pictures]
+    return [path.relative_to(sweep) for path in kept]
 
 
 def typed(verb: str, sweep: Path) -> list[str]:

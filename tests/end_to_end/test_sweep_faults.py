@@ -36,6 +36,8 @@ from real_sweeps import (
     words,
 )
 
+from runtree.cli.main import main
+
 RESUME = ("resume", "latest", "--trust", "told.Told")  # what a record names is not trusted by itself
 MB = 1_000_000
 
@@ -163,8 +165,9 @@ def finished(tmp_path_factory, request) -> Path:
     """Return a folder with a sweep of six runs, to be copied."""
     folder = tmp_path_factory.mktemp("finished")
     lay_out(folder)
-    one = drive(folder, *words("random", 6))
-    assert one.process.returncode == 0, one.said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(words("random", 6, IN_PROCESS)) == 0
     return folder
 
 

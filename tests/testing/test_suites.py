@@ -1,5 +1,7 @@
 """The suites find what they are there to find: each fault of a plugin fails the test that is about it."""
 
+from pathlib import Path
+
 import pytest
 
 FAULTY = """
@@ -112,6 +114,7 @@ space: {depth: "range(1, 9)", width: "choice(1, 2)"}
 """
 RESTLESS = "defaults: [_table_, _self_]\nname: restless\n_target_: test_faulty.Restless\ntarget: y\n"
 
+SOUND = ["TestAlgorithm::test_target_accepts_every_key", "TestStage::test_stands_where_it_asked_to"]
 FOUND = [
     "TestAlgorithm::test_constructor_stores_what_it_is_given[classification]",
     "TestAlgorithm::test_constructor_changes_nothing[classification]",
@@ -133,14 +136,12 @@ FOUND = [
 ]
 
 
-@pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return what pytest says of a plugin in which everything is wrong."""
+def outcome(folder: Path) -> str:
+    """Return what pytest says of a plugin in which nearly everything is wrong."""
     import os
     import subprocess
     import sys
 
-    folder = tmp_path_factory.mktemp("faulty")
     (folder / "test_faulty.py").write_text(FAULTY.replace("{folder}", str(folder)))
     for group, name, text in (
         ("algorithm", "faulty", OPTION),
@@ -149,20 +150,17 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
     ):
         (folder / "options" / group).mkdir(parents=True)
         (folder / "options" / group / f"{name}.yaml").write_text(text)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE", "--tb=no", "--rootdir=."]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rA", "--tb=no", "--rootdir=."]
+    command += [f"test_faulty.py::{test}" for test in (*SOUND, *FOUND)]
     environment = {**os.environ, "PYTEST_ADDOPTS": ""}  # what was asked of this pytest is not asked of that one
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False).stdout
 
 
-@pytest.mark.parametrize("test", FOUND)
-def test_a_fault_fails_the_test_that_is_about_it(outcome: str, test: str) -> None:
-    assert f"FAILED test_faulty.py::{test}" in outcome, outcome[-4000:]
-
-
-def test_a_sound_part_of_a_faulty_plugin_passes(outcome: str) -> None:
-    assert "TestStage::test_stands_where_it_asked_to" not in outcome
-    assert "TestAlgorithm::test_target_accepts_every_key" not in outcome
-    assert "ERROR" not in outcome
+def test_a_fault_fails_the_test_that_is_about_it_and_what_is_sound_passes(tmp_path: Path) -> None:
+    said = outcome(tmp_path)
+    assert [test for test in FOUND if f"FAILED test_faulty.py::{test}" not in said] == [], said[-4000:]
+    assert [test for test in SOUND if f"PASSED test_faulty.py::{test}" not in said] == [], said[-4000:]
+    assert "ERROR" not in said
 
 
 def test_a_plugin_that_the_environment_leaves_out_is_not_in_the_suites(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from runtree.lifecycle.predict import load_predictor
 from runtree.lifecycle.replay import check_saved_model
 from runtree.testing.fixtures import PLAIN, UNEXAMINED, Case, cases_of, compose, numbers, task_of, train, write_table
 from runtree.testing.space import changes
-from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json
+from runtree.testing.suite import TINY, Suite, assert_same_science, folder_of, read_json, shared
 from runtree.training.active_run import ActiveRun
 
 
@@ -51,9 +51,14 @@ class AlgorithmSuite(Suite):
     @classmethod
     def tasks(cls) -> tuple[Task, ...]:
         """Return the tasks that the option supports."""
+
         # from the config and not from a built object: a target that differs by task is a class for each of them
-        target = cls.make_app().catalogue.node("algorithm", cls.option)["_target_"]
-        return tuple(task for task in TASKS if not differs_by_task(target) or task in target)
+        def target() -> Any:
+            return cls.make_app().catalogue.node("algorithm", cls.option)["_target_"]
+
+        # once, since each test that is collected asks for it
+        found = shared(("target", cls.option, tuple(cls.plugins)), target)
+        return tuple(task for task in TASKS if not differs_by_task(found) or task in found)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Repeat tests for each task and each kind of target that the option supports."""

@@ -31,10 +31,11 @@ class DataSuite(Suite):
         """Return the overrides that select the source; override it if a file has to be written first."""
         return [f"data={cls.option}", *cls.overrides]
 
-    @pytest.fixture
-    def config(self, source_overrides: list[str]) -> dict[str, Any]:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def config(cls, source_overrides: list[str]) -> dict[str, Any]:
         """Return the composed config."""
-        return compose(*source_overrides, app=self.make_app()).config
+        return compose(*source_overrides, app=cls.make_app()).config
 
     @pytest.fixture
     def source(self, config: dict[str, Any], source_overrides: list[str]) -> Any:

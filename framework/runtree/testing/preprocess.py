@@ -45,10 +45,15 @@ class PreprocessSuite(Suite):
         """Return the features of later rows."""
         return self.table(seed=1).drop(columns=TARGET)
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def config(cls) -> dict[str, Any]:
+        """Return the composed config."""
+        return compose(f"preprocess={cls.option}", *cls.overrides, app=cls.make_app()).config
+
     @pytest.fixture
-    def unfitted(self) -> Any:
+    def unfitted(self, config: dict[str, Any]) -> Any:
         """Return the preprocessing that the config builds."""
-        config = compose(f"preprocess={self.option}", *self.overrides, app=self.make_app()).config
         return build(config["preprocess"], "preprocess", self.make_app().allow_list(self.overrides))
 
     @pytest.fixture
