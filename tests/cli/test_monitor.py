@@ -5,12 +5,18 @@ import os
 import re
 import shutil
 import signal
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from runtree.app import log_parts, monitored_rows
 from runtree.cli.main import main
+from runtree.contract.errors import NotFoundError
+from runtree.monitoring.options import WindowOptions
 from runtree.records.layout import RunFolder
 from runtree.records.manifest import amend_manifest
 from runtree.testing.fixtures import UNEXAMINED
@@ -237,6 +243,25 @@ def test_the_log_of_a_service_is_watched_with_its_late_truths_and_its_own_answer
     assert "is not a date" in runtree("monitor", "run", "--since", "soon").err
     other = runtree("monitor", "run", "--since", "2026-12-01")
     assert other.code == 5 and "no answer of" in other.err
+
+
+def test_a_log_in_which_each_row_was_refused_has_no_answer_and_says_so(monkeypatch):
+    # the files have no column of predictions then
+    rows = {
+        "model": ["run-1"] * 2,
+        "version": ["run"] * 2,
+        "route": ["primary"] * 2,
+        "time": [0, 1],
+        "seconds": [0.1, 0.1],
+    }
+    batch = pa.RecordBatch.from_pydict({**rows, "outputs.error": ["age", "age"]})
+    monkeypatch.setattr(monitored_rows, "read_prediction_log", lambda *args, **kwargs: [batch])
+    record = SimpleNamespace(folder=Path("run-1"), id="run-1")
+    with pytest.raises(NotFoundError, match="no answer of run-1") as caught:
+        monitored_rows.read_log(monitored_rows.MonitorRequest(record, "run-1"), "y")
+    assert "it holds run-1 run refused (2 rows)" in caught.value.hints[0]
+    log = SimpleNamespace(batches=lambda *args, **kwargs: [batch])
+    assert log_parts.part_ends(log, monitored_rows.MonitorRequest(record, "run-1"), WindowOptions()) == []
 
 
 @pytest.mark.parametrize(

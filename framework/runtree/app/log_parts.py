@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtree.app.monitored_rows import PREDICTED, MonitorRequest, NewRows, answered_by
+from runtree.app.monitored_rows import PREDICTED, MonitorRequest, NewRows, answered_by, are_answers
 from runtree.monitoring.log_windows import floor_moments, utc_values
 from runtree.monitoring.options import WindowOptions
 from runtree.monitoring.windows import Window
-from runtree.records.prediction_labels import ANSWERS
 from runtree.records.prediction_reader import LogFiles
 
 if TYPE_CHECKING:
@@ -48,8 +47,7 @@ def part_ends(files: LogFiles, request: MonitorRequest, options: WindowOptions) 
     for batch in files.batches(COLUMNS, request.since, with_labels=False):
         frame = batch.to_pandas()
         frame = frame[frame["model"] == model]
-        own = frame["route"].isin(ANSWERS) & frame[PREDICTED].notna()
-        own &= True if version is None else frame["version"].astype(str) == version
+        own = are_answers(frame, version)
         units, places = np.unique(_units(utc_values(frame["time"]), options), return_inverse=True)
         totals = (np.bincount(places, minlength=len(units)), np.bincount(places, own, minlength=len(units)))
         for unit, total, answers in zip(units, *totals, strict=True):

@@ -195,13 +195,18 @@ def read_log(
         batches = log.batches(None, request.since, request.until) if log else None
         for batch in batches or read_prediction_log(request.log, since=request.since):
             frame = pa.Table.from_batches([batch]).to_pandas()
-            own = (frame["model"] == model) & frame["route"].isin(ANSWERS) & frame[PREDICTED].notna()
-            own &= True if version is None else frame["version"].astype(str) == version
-            for name, count in (frame["model"] + " " + frame["version"].astype(str))[~own].value_counts().items():
+            own = (frame["model"] == model) & are_answers(frame, version)
+            names = (
+                frame["model"]
+                + " "
+                + frame["version"].astype(str)
+                + has_prediction(frame).map({True: "", False: " refused"})
+            )
+            for name, count in names[~own].value_counts().items():
                 others[str(name)] = others.get(str(name), 0) + int(count)
             frames.append(frame[own])
             all_own = frame[frame["model"] == model]
-            error = all_own["outputs.error"].notna() if "outputs.error" in frame else all_own[PREDICTED].isna()
+            error = all_own["outputs.error"].notna() if "outputs.error" in frame else ~has_prediction(all_own)
             traffic.append(all_own[["time", "version", "route", "seconds"]].assign(error=error))
     except NotFoundError as error:
         raise NotFoundError(error.message, *error.hints, "or name the rows: --data FILE") from None
@@ -218,6 +223,19 @@ def read_log(
     outputs = outputs.assign(**{OVERRIDE: rows["override"], BY_PEOPLE: rows["label_source"] == OVERRIDDEN})
     names = name_log_columns(list(rows.columns), target)
     return rows[list(names)].rename(columns=names), outputs, pd.concat(traffic, ignore_index=True)
+
+
+def has_prediction(frame: "pd.DataFrame") -> "pd.Series[bool]":
+    """Return which rows of a log were predicted; its files have no such column where each row was refused."""
+    import pandas as pd
+
+    return frame[PREDICTED].notna() if PREDICTED in frame else pd.Series(False, index=frame.index)
+
+
+def are_answers(frame: "pd.DataFrame", version: str | None) -> "pd.Series[bool]":
+    """Return which rows of a log clients got a prediction for, by a version; None: by any."""
+    own = frame["route"].isin(ANSWERS) & has_prediction(frame)
+    return own if version is None else own & (frame["version"].astype(str) == version)
 
 
 def answered_by(request: MonitorRequest) -> tuple[str, str | None]:
