@@ -1,8 +1,8 @@
 """An image that is really built and asked, by buildah, which needs no daemon: run by name, as root, from .ci/run.
 
 The base, a tree by debootstrap at $BASE_TREE, stands for the slim image that the Dockerfile names: no registry of images
-can be reached from everywhere, and Debian 12 has the same Python. buildah's isolation by chroot has no read-only root; that the user of the
-container may write nowhere but on its volume is looked at instead.
+can be reached from everywhere, and Debian 12 has the same Python. buildah's isolation by chroot has no read-only root, so the container's tree is
+mounted read-only, as `docker run --read-only` does, and entered as the user of the image.
 """
 
 import json
@@ -86,7 +86,7 @@ def service(container, volume):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = inside(container, volume, "python", f"{HOME}/entry.py", PORT=port, RUNTREE_OPEN="true")
+    words = read_only(container, volume, "python", f"{HOME}/entry.py", PORT=port, RUNTREE_OPEN="true")
     with (volume.parent / "said.txt").open("wb") as said:
         started = subprocess.Popen(words, stdout=said, stderr=said)
     address = f"http://127.0.0.1:{port}"
@@ -112,6 +112,28 @@ def inside(container, volume, *words, **variables):
     return ["buildah", "run", *CHROOT, "--user", user, "--volume", f"{volume}:{WORK}", *given, container, "--", *words]
 
 
+# a mount namespace of its own: nothing is left of it after the last process
+READ_ONLY = """
+set -e
+mount --bind "$1" "$1"
+mount --bind "$2" "$1/srv/runtree"
+mount -t tmpfs tmpfs "$1/tmp"
+mount --rbind /dev "$1/dev"
+mount -t proc proc "$1/proc"
+mount -o remount,ro,bind "$1"
+root=$1; shift 2
+exec chroot --userspec=10001:10001 "$root" "$@"
+"""
+
+
+def read_only(container, volume, *words, **variables):
+    """Return the words that run a command as the image's user, with its variables, on a root that is read-only."""
+    facts = json.loads(run("buildah", "inspect", container))["OCIv1"]["config"]
+    given = [*facts["Env"], *(f"{name}={value}" for name, value in variables.items())]
+    inner = ["env", "-i", *given, "sh", "-c", 'cd "$0" && exec "$@"', facts["WorkingDir"], *words]
+    return ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", run("buildah", "mount", container), str(volume), *inner]
+
+
 def server_pid(port):
     """Return the process of the service in the container, which shares the host's."""
     for folder in Path("/proc").glob("[0-9]*"):
@@ -129,6 +151,10 @@ def read(url, body=None):
     request = urllib.request.Request(url, body and json.dumps(body).encode(), {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         return answer.read().decode()
+
+
+def port_of(service):
+    return service[0].rpartition(":")[2]
 
 
 def test_it_predicts_as_the_run_does(service, folder):
@@ -149,11 +175,18 @@ def test_it_predicts_as_the_run_does(service, folder):
 def test_its_user_has_no_rights_and_may_write_on_its_volume_alone(service, container, volume):
     looks = "import os; print([p for p in ('/', '/opt/runtree', '/usr/lib', '/etc', '/root', '.') if os.access(p, os.W_OK)], os.getuid())"
     assert run(*inside(container, volume, "python", "-c", looks)) == f"['.'] {USER}"
+    # the root of the service itself is read-only, for root, too
+    flags = {
+        line.split()[4]: line.split()[5]
+        for line in (Path("/proc") / str(server_pid(port_of(service))) / "mountinfo").read_text().splitlines()
+    }
+    assert "ro" in flags["/"].split(",")
+    assert "rw" in flags[WORK].split(",")
 
 
 def test_it_says_whether_it_is_healthy_and_ends_when_it_is_told_to(service, container, volume):
-    address, started = service
-    port = address.rpartition(":")[2]
+    _, started = service
+    port = port_of(service)
     check = inside(container, volume, "python", f"{HOME}/entry.py", "--check", PORT=port)
     assert subprocess.run(check, capture_output=True).returncode == 0
     os.kill(server_pid(port), signal.SIGTERM)
