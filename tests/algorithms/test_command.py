@@ -1,5 +1,6 @@
 """A script as an algorithm, by the contract of SageMaker's training: what it finds, what it reports, how it ends."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runtree.algorithms import command_reports
+from runtree.algorithms import command_folder, command_reports
 from runtree.algorithms.command import CommandClassifier, CommandRegressor
 from runtree.algorithms.command_reports import copy_settled, metric_name
 from runtree.contract.errors import ConfigError, Pruned, RunFailedError
@@ -327,6 +328,21 @@ def test_a_folder_is_copied_between_two_writes(tmp_path, monkeypatch, writes):
     else:
         with pytest.raises(RunFailedError, match="changes all the time"):
             copy_settled(source, tmp_path / "copy")
+
+
+def test_folders_of_killed_owners_are_removed_by_the_next_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(command_folder.tempfile, "tempdir", str(tmp_path))
+    places = {name: tmp_path / f"runtree-command-{name}" for name in ("abandoned", "owned", "new")}
+    for name, place in places.items():
+        place.mkdir()
+        (place / ".lock").touch()
+        if name != "new":
+            os.utime(place, (1, 1))
+    with (places["owned"] / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with command_folder.owned_folder() as mine:
+            assert sorted(tmp_path.iterdir()) == sorted([places["owned"], places["new"], mine])
+    assert not mine.exists()
 
 
 def test_none_outlives_whoever_asked_for_it(tmp_path):

@@ -14,7 +14,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +29,7 @@ from runtree.algorithms.command_folder import (
     channel_files,
     channel_names,
     lay_out,
+    owned_folder,
     read_files,
     variables,
     write_files,
@@ -165,8 +165,7 @@ class CommandEstimator(BaseEstimator):  # type: ignore[misc]
         """
         self._validate_params()
         tables = {"train": (X, y)} if validation is None else {"train": (X, y), "validation": validation}
-        with tempfile.TemporaryDirectory(prefix="runtree-command-") as place:
-            folder = Path(place)
+        with owned_folder() as folder:
             self._lay_out(folder, tables)
             reports = Reports(self.metrics or {}, report, folder / "checkpoints")
             words = [*(self.command or self._words), *self._arguments(folder)]
@@ -250,8 +249,7 @@ class CommandEstimator(BaseEstimator):  # type: ignore[misc]
                 f"algorithm={self._name}: this model has no command that predicts",
                 "train it with one: 'algorithm.predict_command=[python, predict.py]'",
             )
-        with tempfile.TemporaryDirectory(prefix="runtree-command-") as place:
-            folder = Path(place)
+        with owned_folder() as folder:
             self._lay_out(folder, {"predict": (X, None)})
             write_files(self.files_, folder / "model")
             self._run("predict_command", self.predict_command, folder, {"predict": X}, Reports({}, UNWATCHED))

@@ -5,9 +5,15 @@ They lie below a folder of the run's own, and in a container at `/opt/ml`
 sagemaker-training 5.1 (`environment.py`, `mapping.py`).
 """
 
+import fcntl
 import json
+import os
 import re
-from collections.abc import Mapping
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +25,31 @@ from runtree.contract.errors import ConfigError, unknown
 MOUNTED = Path("/opt/ml")
 CHANNELS = {"train": "train", "validation": "validation", "predict": "predict"}
 CHANNEL = re.compile(r"[A-Za-z0-9._-]+(/[^/\0]+)?")
+PREFIX, LOCK = "runtree-command-", ".lock"
+LEAST_AGE = 60.0  # seconds, before a folder without an owner counts as abandoned: it may just be made
 HOST = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
+
+
+@contextmanager
+def owned_folder() -> Iterator[Path]:
+    """Make a temporary folder and remove it at the end, with those whose owners were killed and which hold their rows.
+
+    The owner holds a lock, which ends with its process; in a sweep the guard of its command is killed with it.
+    """
+    _remove_abandoned(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as place, (Path(place) / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(place)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for place in folder.glob(f"{PREFIX}*"):
+        with suppress(OSError):  # of another user, or with an owner: its lock cannot be had
+            facts = place.lstat()
+            if facts.st_uid == os.getuid() and time.time() - facts.st_mtime > LEAST_AGE:
+                with (place / LOCK).open() as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(place)
 
 
 def channel_files(channels: Mapping[str, str] | None) -> dict[str, str]:
