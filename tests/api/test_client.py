@@ -8,9 +8,10 @@ import pytest
 pytest.importorskip("fastapi", reason="serving needs the extra serve")
 
 import numpy as np
+import pandas as pd
 
 import runtree as rt
-from runtree.api.client import ServiceError
+from runtree.api.client import ServiceError, _records
 from runtree.contract.errors import RequestError
 from serving_models import customers, listening, served
 
@@ -62,6 +63,12 @@ def test_an_explanation_adds_up(client):
 def test_rows_that_no_request_can_hold_are_refused_before_one_is_sent(rows, said):
     with pytest.raises(rt.DataError, match=said):
         rt.Client("http://127.0.0.1:1", retries=0).predict(rows)
+
+
+def test_cells_of_tables_are_written_as_json_has_them():
+    cells = {"list": np.array([1.5, np.nan]), "map": {"day": pd.Timestamp("2026-01-31"), "n": np.int64(3)}, "no": pd.NA}
+    [record] = _records(pd.DataFrame([{**cells, "text": "NaT"}]))
+    assert record == {"list": [1.5, None], "map": {"day": "2026-01-31T00:00:00", "n": 3}, "no": None, "text": "NaT"}
 
 
 def test_a_row_of_a_table_is_explained(client):

@@ -7,6 +7,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from sklearn.svm import LinearSVC
 
 pytest.importorskip("fastapi", reason="serving needs the extra serve")
 
@@ -80,6 +81,11 @@ def test_an_explanation_adds_up_from_a_typical_row_to_the_prediction(model):
     assert {one["field"] for one in found["contributions"]} == set(GOOD)
     wrong = ask(model, "/explain", {"row": GOOD, "class": "perhaps"})
     assert wrong.status == 422 and wrong.content["hints"] == ["possible: no, yes"]
+
+
+def test_a_model_without_probabilities_explains_its_decision():
+    said = ask(served(LinearSVC()), "/explain", {"row": GOOD, "class": "yes"}).content
+    assert said["output"] == "decision for yes (1 or 0)" and said["prediction"] in (0, 1)
 
 
 def test_clients_turn_away_while_it_drains(model):

@@ -208,6 +208,12 @@ def _trust(certificate: str | Path | None) -> ssl.SSLContext:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, (str, int)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)) or int(getattr(value, "ndim", 0)):  # a list of Parquet is an array of NumPy
+        return [_plain(one) for one in value]
     # a missing number, date or value of pandas is the one thing that does not equal itself, or cannot say
     if value is None or str(value) in ("NaT", "<NA>") or (isinstance(value, float) and value != value):
         return None

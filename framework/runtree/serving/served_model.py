@@ -121,7 +121,10 @@ class ServedModel:
 
         background = table.iloc[[1]].reset_index(drop=True)
         explained = explain_row(outputs, table.iloc[[0]], 0, background, SEED)
-        return (f"probability of {self.class_names[code]}" if self.classes else "prediction"), explained
+        if not self.classes:
+            return "prediction", explained
+        name = self.class_names[code]
+        return (f"probability of {name}" if self.has_probabilities else f"decision for {name} (1 or 0)"), explained
 
 
 def make_served(
