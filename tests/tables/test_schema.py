@@ -115,6 +115,16 @@ def test_what_names_a_column_that_is_not_there_is_a_fault_of_a_whole_table():
         list(read_schema({"rules": ["c != a"]}).validate(frame))
 
 
+def test_the_levels_of_a_category_may_be_numbers(schema):
+    node = {
+        "columns": {"a": {"dtype": "category", "checks": {"isin": [1, 2.5], "ne": 3, "str_length": {"min_value": 1}}}}
+    }
+    for values in ([1, 2.5], ["1", "2.5"]):
+        assert list(read_schema(node).validate(pd.DataFrame({"a": values}))) == []
+    [one, two] = read_schema(node).validate(pd.DataFrame({"a": [1, 2.5, 3]}))
+    assert one.what.startswith("column 'a': against isin") and two.what == "column 'a': against not_equal_to(3)"
+
+
 def test_arguments_that_are_no_texts_are_refused_and_others_told(schema):
     with pytest.raises(ConfigError, match=r"^schema\.columns\.c\.checks\.isin: true is no text; YAML reads yes"):
         read_schema({"columns": {"c": {"dtype": "category", "checks": {"isin": [True, "maybe"]}}}})

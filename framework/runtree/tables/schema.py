@@ -19,6 +19,7 @@ from runtree.contract.errors import ConfigError, MissingError, first_line, neare
 from runtree.contract.expression import Expression, add_functions, parse
 from runtree.contract.expression_tree import stored
 from runtree.tables.declared import read_as
+from runtree.tables.table import as_text
 
 Array = np.ndarray[Any, Any]
 
@@ -29,6 +30,7 @@ CHECKS = (
     *("in_range", "isin", "notin", "unique_values_eq"),
     *("str_matches", "str_contains", "str_startswith", "str_endswith", "str_length"),
 )
+OF_VALUES = ("equal_to", "not_equal_to", "isin", "notin", "unique_values_eq")  # compare with values themselves
 ALIASES = {
     "eq": "equal_to",
     "ne": "not_equal_to",
@@ -268,7 +270,7 @@ def _build(name: str, value: Any, kind: str, severity: str, path: str) -> tuple[
         raise ConfigError(f"{path}: a check of texts in a column of type {kind}", "texts are of dtype: category")
     unary = list(arguments) == ["value"]
     try:
-        plain = {key: _plain(argument, kind) for key, argument in arguments.items()}
+        plain = {key: _plain(argument, kind, name in OF_VALUES) for key, argument in arguments.items()}
         build = getattr(Check, name)
         check = build(plain["value"]) if unary else build(**plain)
     except Exception as error:  # whatever an argument of another type leads to
@@ -279,14 +281,19 @@ def _build(name: str, value: Any, kind: str, severity: str, path: str) -> tuple[
     return f"{name}({shown})", check, severity
 
 
-def _plain(value: Any, kind: str) -> Any:
-    """Return an argument of a check: a number, a text, a date, or a list of these."""
+def _plain(value: Any, kind: str, of_values: bool) -> Any:
+    """Return an argument of a check: a number, a text, a date, or a list of these.
+
+    The values of a category are texts, and so is what they are compared with: `isin: [1, 2]`.
+    """
     if isinstance(value, list | tuple):
-        return [_plain(item, kind) for item in value]
+        return [_plain(item, kind, of_values) for item in value]
     if value is not None and not isinstance(value, str | int | float | bool | datetime.date):
         raise TypeError(f"{value!r} is not a number, a text, or a list of these")
     if kind == "category" and isinstance(value, bool):
         raise TypeError(f"{str(value).lower()} is no text; YAML reads yes, no, on and off so: write them in quotes")
+    if kind == "category" and of_values and isinstance(value, int | float):
+        return as_text(value)
     return pd.Timestamp(value) if kind == "date" and not isinstance(value, bool | None) else value
 
 
