@@ -1,7 +1,7 @@
 import pytest
 
 from runtree.config.catalogue import Catalogue
-from runtree.config.hydra_errors import NOT_SUGGESTED, unknown_key_error
+from runtree.config.hydra_errors import NOT_SUGGESTED, _keys, unknown_key_error
 from runtree.config.search_path import SHIPPED, config_folders, shipped_conf
 from runtree.contract.errors import ConfigError
 
@@ -44,3 +44,16 @@ def test_a_key_of_another_option_is_named_with_the_options_that_have_it(catalogu
 
 def test_several_options_are_no_one_to_describe(catalogue):
     assert ask(catalogue, "algorithm.zzzz", "algorithm=knn,ridge").hints[-1] == "see: runtree describe algorithm=…"
+
+
+def test_a_key_within_a_mapping_is_answered_as_one_that_is_typed_alone(catalogue):
+    for typed, says in (
+        (
+            "problem={goal: a, success: b}",
+            "unknown config key 'problem.success'\n  did you mean: problem.success_measure?",
+        ),
+        ("evaluator.intervals={level: 0.9, resample: 3}", "did you mean: evaluator.intervals.resamples?"),
+    ):
+        error = _keys([typed], catalogue)
+        assert says in str(error) and "describe problem" not in str(error)
+    assert _keys(["problem={goal: a}", "data.population={sex: {f: 0.5}}", "data=csv"], catalogue) is None

@@ -110,6 +110,8 @@ def _similar_elsewhere(group: str, name: str, options: Mapping[str, Sequence[str
 
 def _see(group: str, overrides: Sequence[str], catalogue: Catalogue) -> str:
     """Return the command that describes the chosen option; with … for the option if several are chosen."""
+    if group not in catalogue.groups:  # such as `problem`, which has no options
+        return ""
     named = [text.partition("=")[2] for text in overrides if text.partition("=")[0] == group]
     several = any(name not in catalogue.groups.get(group, ()) for name in named)
     if several:
@@ -261,9 +263,22 @@ def _keys(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
             continue
         key = override.partition("=")[0].partition("@")[0]
         # a section such as `algorithm.space` may be set as a whole
-        if key not in known and key not in sections and key not in catalogue.groups and not _is_open(key, known):
-            return unknown_key_error(key, overrides, catalogue, known)
+        inside = _set_within(key, override) if key in sections else []
+        for path in (key, *inside):
+            if (
+                path not in known
+                and path not in sections
+                and path not in catalogue.groups
+                and not _is_open(path, known)
+            ):
+                return unknown_key_error(path, overrides, catalogue, known)
     return None
+
+
+def _set_within(key: str, override: str) -> list[str]:
+    """Return the paths that a mapping sets: ``data.card={source: x}``."""
+    value = _parse(override).value() if _can_parse(override) else None
+    return [f"{key}.{name}" for name in value] if isinstance(value, dict) else []
 
 
 def _migrated(overrides: Sequence[str], catalogue: Catalogue) -> Problem:
