@@ -109,9 +109,9 @@ def are_copies(features: "pd.DataFrame", firsts: Any) -> bool:
 
     Then rows are hardly equal by chance, as they are in a table of a few categories: somebody has copied them.
     """
-    import numpy as np
+    import pandas as pd
 
-    different = len(np.unique(firsts))
+    different = len(pd.unique(firsts))
     if different < MIN_DIFFERENT * len(firsts):
         return False
     return any(column.nunique() > MIN_TOLD_APART * different for _, column in features.items())

@@ -204,7 +204,8 @@ def _take(
     if strategy == "stratified_group" and table.groups is not None:
         return _take_stratified_groups(rows, stratum, table.groups.iloc[rows], count / total, seed)
     # the only row of a class stays where something can be learnt from it
-    shared = np.arange(len(rows)) if stratum is None else np.flatnonzero(stratum.duplicated(keep=False))
+    alone = np.zeros(len(rows), dtype=bool) if stratum is None else ~stratum.duplicated(keep=False).to_numpy()
+    shared = np.flatnonzero(~alone)
     strata_of_shared = None if stratum is None else stratum.iloc[shared]
     left, taken = train_test_split(shared, test_size=count, random_state=seed, stratify=strata_of_shared)
     sides = np.zeros(len(rows), dtype=int)
@@ -213,7 +214,7 @@ def _take(
     if stratum is not None and table.classes:
         moved = share_rare(sides, pd.factorize(stratum)[0], remaining)
     if table.firsts is None and (moved == sides).all():  # in the order in which scikit-learn splits them again
-        return rows[np.r_[left, np.setdiff1d(np.arange(len(rows)), shared)]], rows[taken]
+        return rows[np.r_[left, np.flatnonzero(alone)]], rows[taken]
     sides = moved
     if table.firsts is None:
         return rows[sides == 0], rows[sides == 1]
