@@ -285,6 +285,8 @@ def test_a_log_in_which_each_row_was_refused_has_no_answer_and_says_so(monkeypat
         (["monitor.alerting.webhook.adress=x"], "did you mean: monitor.alerting.webhook.headers"),
         (["monitor.alerting.email.password=a-typed-1"], "a secret is not typed, but named"),
         (["--labels", "truths.csv"], "--labels and --key belong together"),
+        (["--since", "2026-01-01"], "--since is of the prediction log, and --data names other rows"),
+        (["--log", "logged"], "--log is of the prediction log"),
         (["--labels", "truths.csv", "--key", "nr"], "unknown column of --data: 'nr'"),
         (["--labels", "truths.csv", "--key", "id"], "no 'id' of the labels is among the rows"),
     ],
@@ -293,6 +295,23 @@ def test_a_wrong_request_is_told(tree, runtree, words, said):
     answer = runtree("monitor", "run", "--data", "clean.csv", *words)
     assert answer.code == 2 and said in answer.err and len(answer.err.splitlines()) <= 5, answer
     assert not [*tree.glob("monitoring/*/[!.]*")]  # at most the lock of --watch
+
+
+def test_what_could_not_be_tested_and_labels_of_another_class_are_told(tree, runtree):
+    new = rows(150, 5)
+    new.loc[:29, "y"], new.loc[40:, "y"] = "maybe", None
+    new.to_csv("new.csv", index=False)
+    only = ["monitor.detectors=[unseen,schema]", "monitor.segments=[age]"]
+    said = runtree("monitor", "run", "--data", "new.csv", *only)
+    assert said.code == 3 and "30 labels are no class of the model, such as 'maybe'" in said.out, said
+    assert "drift: 'y' (unseen 0.75, 30 of 40 rows hold 'maybe')" in said.out
+    assert "not checked: quality: 10 of 150 rows have a label, 60 are needed" in said.out
+    assert "not checked: drift by age: no value of it has 60 rows here and in the table of the run" in said.out
+    # what is typed next names the rows, and a column that is missing is no reason to train again
+    new.drop(columns=["y", "city"]).to_csv("gone.csv", index=False)
+    said = runtree("monitor", "run", "--data", "gone.csv", "monitor.detectors=[schema]")
+    assert said.code == 3 and "gone-" in said.out and ": schema: column 'city' is missing" in said.out
+    assert "--data gone.csv 'monitor.detectors=[schema]' --labels FILE --key COLUMN" in said.out
 
 
 def test_keys_with_several_labels_are_refused_and_equal_ones_are_not():

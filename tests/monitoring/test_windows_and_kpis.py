@@ -6,13 +6,14 @@ import pytest
 
 from runtree.contract.errors import ConfigError, DataError
 from runtree.monitoring.options import WindowOptions, read_options
-from runtree.monitoring.windows import cut_windows, measure_kpis, parse_kpis
+from runtree.monitoring.windows import check_kpis, cut_windows, measure_kpis, parse_kpis
 
 
 @pytest.fixture(scope="module")
 def frame():
     rng = np.random.default_rng(0)
     rows = pd.DataFrame({"value": rng.normal(5, 2, 300).round(3), "city": rng.choice(["a", "b", "c"], 300)})
+    rows["y_true"] = rng.choice(["yes", "no"], 300)
     rows["y_pred"], rows["on"] = rng.choice(["yes", "no"], 300), pd.date_range("2026-01-01", periods=300, freq="7h")
     rows.loc[::7, "value"] = np.nan
     return rows
@@ -28,6 +29,7 @@ def test_figures_over_rows_are_those_of_pandas(frame):
         "none": "sum(value[city == 'nowhere'])",
         "undefined": "mean(value[city == 'nowhere'])",
         "late": "count(on >= '2026-03-01')",
+        "right": "count(y_pred == y_true) / count()",
     }
     found = measure_kpis(parse_kpis(texts, list(frame.columns)), frame, ["city"])
     yes = frame["y_pred"] == "yes"
@@ -37,9 +39,29 @@ def test_figures_over_rows_are_those_of_pandas(frame):
     assert found["spread"]["value"] == pytest.approx(np.ptp(frame["value"].dropna()))
     assert found["squares"]["value"] == pytest.approx((frame["value"] ** 2).mean())
     assert (found["none"]["value"], found["undefined"]["value"]) == (0.0, None)
+    assert found["right"]["value"] == pytest.approx((frame["y_pred"] == frame["y_true"]).mean())
     assert found["late"]["value"] == (frame["on"] >= "2026-03-01").sum()
     by_city = frame[yes].groupby("city")["value"].sum() / frame.groupby("city").size()
     assert found["per_row"]["segments"]["city"] == pytest.approx(by_city.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sum(city)", "column 'city' holds text, and sum needs numbers"),
+        ("count() + mean(value[on > '2026'] * on)", "column 'on' holds dates, and mean needs numbers"),
+        ("max(value[y_pred == yess])", "y_pred is never 'yess'"),
+        ("count(y_true in [yes, noo])", "y_true is never 'noo'"),
+        ("count(y_pred == 1)", "possible: 'no', 'yes'"),
+    ],
+)
+def test_a_figure_that_would_be_0_whatever_the_rows_hold_is_refused(text, said, frame):
+    fine = {"k": "sum(value[y_pred in [yes] and city == nowhere]) / count(y_true != null)"}
+    check_kpis(parse_kpis(fine, list(frame.columns)), frame, ("no", "yes"))
+    kpis = parse_kpis({"k": text}, list(frame.columns))
+    with pytest.raises(ConfigError, match=r"^monitor\.kpis\.k: ") as fault:
+        check_kpis(kpis, frame, ("no", "yes"))
+    assert said in str(fault.value)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from runtree.monitoring.options import (
 from runtree.monitoring.page import read_windows, write_page
 from runtree.monitoring.quality import QualityReference
 from runtree.monitoring.reference import Reference, read_reference
-from runtree.monitoring.windows import Window, cut_windows, parse_kpis, read_window_times
+from runtree.monitoring.windows import Window, check_kpis, cut_windows, parse_kpis, read_window_times
 from runtree.records.layout import MonitorFolder, not_writable_error, timestamp
 from runtree.records.model_versions import registered_in
 from runtree.records.retrain_requests import RetrainRequest
@@ -157,6 +157,7 @@ class _Look:
         options = replace(options, ignore=[*options.ignore, *rows.absent])
         kpi_rows = rows.for_kpis() if options.kpis else rows.raw
         kpis = parse_kpis(options.kpis, [str(name) for name in kpi_rows.columns])
+        check_kpis(kpis, kpi_rows, rows.predictions.classes)
         for name in options.segments:
             if name not in rows.raw.columns:
                 raise unknown("column at monitor.segments:", name, map(str, rows.raw.columns), error=ConfigError)

@@ -93,10 +93,28 @@ class NewRows:
 
     def watched(self, rows: "Array", columns: Collection[str]) -> WatchedRows:
         """Return some rows, as drift is looked for in them."""
+        import pandas as pd
+
+        from runtree.tables.table import to_texts
+
         outputs = output_columns(
             self.predictions.take(rows), self.raw.index.to_numpy()[rows], self.target, self.labelled[rows]
         )
+        strange = self.is_strange[rows]
+        if strange.any():  # a label that is no class is a new category of the target
+            truth = outputs[self.target] if self.target in outputs else pd.Series(None, outputs.index, dtype="object")
+            outputs[self.target] = truth.mask(strange, to_texts(self.raw[self.target].iloc[rows]))
         return WatchedRows(self.inputs[list(columns)].iloc[rows], outputs, self.raw.iloc[rows])
+
+    @property
+    def is_strange(self) -> "Array":
+        """Which rows have a label that is no class of the model."""
+        import numpy as np
+
+        if not self.predictions.classes or self.target not in self.raw.columns:
+            return np.zeros(len(self.raw), dtype=bool)
+        strange: Array = self.raw[self.target].notna().to_numpy() & ~self.labelled
+        return strange
 
     def for_kpis(self) -> "pd.DataFrame":
         """Return the rows as expressions read them: with y_pred, y_true and p_<class>."""
@@ -125,6 +143,10 @@ def read_rows(
     """
     words = tuple(text for text in request.overrides if override_key(text).partition(".")[0] == "data")
     target = str(own["data"]["target"])
+    if request.file is not None:
+        for name, is_typed in (("--since", bool(request.since)), ("--log", request.log != DEFAULT_LOG)):
+            if is_typed:
+                raise RequestError(f"{name} is of the prediction log, and --data names other rows", f"leave out {name}")
     if (request.labels is None) != (request.key is None):
         raise RequestError("--labels and --key belong together", "type: --labels FILE --key COLUMN")
     config, logged, outputs, traffic = dict(own), None, None, None
@@ -155,6 +177,12 @@ def read_rows(
     inputs = predictor.select_columns(raw, counts)
     notes += row_notes(predictor, counts)
     y_true, labelled = _read_truth(raw, target, predictor, str(config["data"].get("decimal", predictor.csv.decimal)))
+    if target in raw.columns and (strange := raw[target].notna().to_numpy() & ~labelled).any():
+        kind = "class of the model" if predictor.classes else "number"
+        notes.append(
+            f"{int(strange.sum()):,} labels are no {kind}, such as {str(raw[target][strange].iloc[0])!r}: "
+            "they do not count for the quality"
+        )
     # where every value could be read as a number, the schema has nothing to tell, however the file writes numbers
     read = [name for name in predictor.columns if name in raw.columns and name not in counts.unreadable]
     numbers = {name: inputs[name] for name in read if predictor.columns[name].expects == "number"}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 MAX_SHOWN_ALARMS = 3  # columns in one sentence
+SCHEMA = "schema"  # the detector of columns that are missing or of another type
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,19 @@ class WindowWatch:
         served = found["traffic"] is not None and found["traffic"]["rows"] >= options.window.minimum
         require = [one for one in self.require if not small or (served and all(map(is_of_traffic, one.names)))]
         missed, unchecked = check_requirements(require, found["figures"])
+        unchecked += [] if small else self.untested(found, tests_quality)
         alarms += missed
         state = "alarm" if alarms else "small" if small else "ok"
         return {**found, "state": state, "alarms": alarms, "unchecked": unchecked}
+
+    def untested(self, found: Mapping[str, Any], tests_quality: bool) -> Iterator[str]:
+        """Yield what was asked for and could not be tested, since too few rows are there."""
+        minimum, labelled = self.options.window.minimum, found["labelled"]
+        if labelled and not tests_quality and self.quality is not None and self.options.quality != NONE:
+            yield f"quality: {labelled:,} of {found['rows']:,} rows have a label, {minimum:,} are needed"
+        for name in self.options.segments if self.drift.detectors else ():
+            if not any(one["segment"].startswith(f"{name}=") for one in found["drift"]):
+                yield f"drift by {name}: no value of it has {minimum:,} rows here and in the table of the run"
 
     def blocks(
         self, window: Window, rows: NewRows, earlier: Sequence[Mapping[str, Any]]
@@ -181,10 +192,11 @@ def check_rules(schema: TableSchema, rows: NewRows, places: "Array") -> list[dic
 def describe_alarms(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for broken rules, drift, the column with the largest shift first, and quality of a window."""
     rules = [one["says"] for one in found["schema_rules"] or () if one["severity"] == ERROR]
+    rules += [result["note"] for result in found["drift"] if result["alarm"] and result["detector"] == SCHEMA]
     if rules:
-        more = f" and {len(rules) - MAX_SHOWN_ALARMS} more rules" if len(rules) > MAX_SHOWN_ALARMS else ""
+        more = f" and {len(rules) - MAX_SHOWN_ALARMS} more" if len(rules) > MAX_SHOWN_ALARMS else ""
         yield f"schema: {'; '.join(rules[:MAX_SHOWN_ALARMS])}{more}"
-    alarms = [result for result in found["drift"] if result["alarm"]]
+    alarms = [result for result in found["drift"] if result["alarm"] and result["detector"] != SCHEMA]
     if alarms:
         by_place: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         for result in sorted(alarms, key=lambda item: -1.0 if item["adjusted"] is None else item["adjusted"]):

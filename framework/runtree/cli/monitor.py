@@ -12,7 +12,6 @@ from runtree.cli.model_options import log_option
 from runtree.cli.tables import print_json, print_table
 from runtree.contract.commands import command
 from runtree.contract.errors import GateError, RequestError
-from runtree.contract.types import RunRecord
 from runtree.records.commands import run_command, training_command
 from runtree.records.layout import timestamp
 from runtree.records.model_versions import registered_in
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from runtree.app.monitored_rows import MonitorRequest
 
 MAX_ALARMS = 8  # lines of a window each; all are on the page
+MAX_NOTES = 4  # lines of what could not be tested
 MAX_KPIS = 3  # columns of the table
 DEFAULT_PLACE = Path("monitoring")
 
@@ -95,7 +95,7 @@ def monitor_command(
         _watch(make_request, read_duration(watch, "--watch", RequestError))
         return
     request = make_request()
-    record, result = request.record, monitor_run(App(), request)
+    result = monitor_run(App(), request)
     if as_json:
         windows = [{**window, "folder": display_path(folder_of(result, window))} for window in result.windows]
         report = display_path(result.folder.report)
@@ -103,7 +103,7 @@ def monitor_command(
         notes = [*result.notes, *result.failures]
         print_json({"schema": 1, "windows": windows, "notes": notes, "report": report, "request": asked})
     else:
-        print_windows(result, run, record)
+        print_windows(result, request)
     if result.alarms:
         raised = f"{len(result.alarms)} of {pluralize(len(result.windows), 'window')} raised an alarm"
         raise GateError(raised, f"last: {result.alarms[-1]['window']['name']}: {result.alarms[-1]['alarms'][0]}")
@@ -154,34 +154,31 @@ def folder_of(result: "MonitorResult", window: Mapping[str, Any]) -> Path:
     return result.folder.window(str(window["window"]["name"])).path
 
 
-def print_windows(result: "MonitorResult", run: str, record: RunRecord) -> None:
+def print_windows(result: "MonitorResult", request: "MonitorRequest") -> None:
     """Print a line for each window, what each alarm is about, and what to type next."""
     first = result.windows[0]
     reference = first["reference"]
     source = "" if reference["source"] == "table" else ", by what its record keeps"
-    click.echo(labelled("model", f"{run}: run {first['model']['run']}"))
-    click.echo(labelled("rows", f"{first['data']['path']}: {sum(window['rows'] for window in result.windows):,} rows"))
+    count = pluralize(sum(window["rows"] for window in result.windows), "row")
+    click.echo(labelled("model", f"{request.reference}: run {first['model']['run']}"))
+    click.echo(labelled("rows", f"{first['data']['path']}: {count}"))
     click.echo(labelled("beside", f"the {reference['rows']:,} rows of the run{source}"))
     for note in first_notes([*result.failures, *result.notes]):
         click.echo(labelled("note", note))
     click.echo()
     print_table(*_table(result.windows))
     click.echo()
-    lines = [
-        labelled(label, f"{window['window']['name']}: {text}")
-        for window in result.windows
-        for label, texts in (("alarm", window["alarms"]), ("note", list(_told(window))))
-        for text in texts
-    ]
-    # the newest are the ones to act on
-    for line in lines[-MAX_ALARMS:]:
-        click.echo(line)
-    if len(lines) > MAX_ALARMS:
-        click.echo(labelled("", f"{len(lines) - MAX_ALARMS} earlier ones are on the page"))
+    for label, told, most in (("alarm", lambda window: window["alarms"], MAX_ALARMS), ("note", _told, MAX_NOTES)):
+        lines = [f"{window['window']['name']}: {text}" for window in result.windows for text in told(window)]
+        # the newest are the ones to act on
+        for line in lines[-most:]:
+            click.echo(labelled(label, line))
+        if len(lines) > most:
+            click.echo(labelled("", f"{len(lines) - most:,} earlier ones are on the page"))
     click.echo(labelled("page", display_path(result.folder.report)))
     if result.request:
         click.echo(labelled("request", f"{result.request.id} to train it again: {result.request.cause}"))
-    click.echo(next_steps(list(_next(result, run, record))))
+    click.echo(next_steps(list(_next(result, request))))
 
 
 def _told(window: Mapping[str, Any]) -> Iterator[str]:
@@ -219,26 +216,40 @@ def _table(windows: "tuple[Mapping[str, Any], ...]") -> tuple[list[str], list[li
     return ["window", "rows", *(str(name) for name, shown in shows.items() if shown), *kpis, "state"], rows
 
 
-def _next(result: "MonitorResult", run: str, record: RunRecord) -> Iterator[str]:
+def _next(result: "MonitorResult", request: "MonitorRequest") -> Iterator[str]:
     """Yield what to type next: what would tell more, or what mends an alarm."""
     from runtree.monitoring.options import MIN_ROWS
 
-    if any(window["state"] == "small" for window in result.windows):
-        yield command("monitor", run, "--data", "FILE", f"monitor.window.minimum={MIN_ROWS}")
-    registered = registered_in(record.folder)
+    record, registered = request.record, registered_in(request.record.folder)
+    small = [window for window in result.windows if window["state"] == "small"]
+    if any(window["rows"] >= MIN_ROWS for window in small):
+        yield command(*_typed_again(request), f"monitor.window.minimum={MIN_ROWS}")
+    # new parameters mend no column that is missing
+    mends = [text for window in result.alarms for text in window["alarms"] if not text.startswith("schema: ")]
     if result.request:
         yield _retrain_command(result)
-    elif result.alarms and registered:
+    elif mends and registered:
         yield command("retrain", registered.name, "--data", "NEW_ROWS")
-    elif result.alarms:
+    elif mends:
         yield run_command("show", record)
         if record.config.get("data.path") is not None:  # a table of one's own, and not one that scikit-learn brings
             yield training_command(record, "data.path=NEW_ROWS")
-    elif not any(window["quality"] for window in result.windows):
-        yield command("monitor", run, "--data", "FILE", "--labels", "FILE", "--key", "COLUMN")
+    elif not any(window["labelled"] for window in result.windows):
+        yield command(*_typed_again(request), "--labels", "FILE", "--key", "COLUMN" if request.file else "request_id")
     else:
         yield run_command("show", record)
     place = result.folder.path.parent
     if result.windows[0]["model"]["version"] is not None:
         elsewhere = ["--monitoring", display_path(place)] if place != DEFAULT_PLACE else []
         yield command("report", f"models:/{result.folder.path.name}", *elsewhere)
+
+
+def _typed_again(request: "MonitorRequest") -> list[str]:
+    """Return the words of a request, without its labels and the smallest number of rows."""
+    from runtree.app.monitored_rows import DEFAULT_LOG
+
+    words = ["monitor", request.reference, *(["--data", request.file] if request.file else [])]
+    words += ["--log", request.log] if request.log != DEFAULT_LOG else []
+    words += ["--since", request.since] if request.since else []
+    words += ["--output", display_path(request.output)] if request.output != DEFAULT_PLACE else []
+    return words + [word for word in request.overrides if not word.startswith("monitor.window.minimum=")]

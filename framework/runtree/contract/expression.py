@@ -460,6 +460,9 @@ class _Parser:
             same = self.word_as_name(name) if self.word_as_name else None
             if same is None:
                 return LiteralNode(name)
+            # of figures over rows a column is far more likely, and has no longer name: count(y_pred == y_true)
+            if self.inside is not None:
+                return NameNode(same)
             other = same if "." in same else "compare by <= and >="
             hint = f"write '{name}' in quotes for the text, {other} for the {self.kind}"
             raise self._mistake(f"{name} may be text or the {self.kind} {same}", position, hint)

@@ -214,7 +214,11 @@ def monitor_page(name: str, windows: Sequence[Content], gallery: PlotGallery) ->
         Section(
             "windows",
             "Windows over time",
-            [*gallery.figures("quality", "drift", "rows", "latency"), *_windows_table(windows)],
+            [
+                *gallery.figures("quality", "drift", "rows", "latency"),
+                *_windows_table(windows),
+                *_left_out(len(windows)),
+            ],
         ),
         Section("drift", f"Drift in {_name(newest)}", _drift_elements(newest)),
         Section("quality", f"Quality in {_name(newest)}", _quality_elements(newest)),
@@ -222,6 +226,13 @@ def monitor_page(name: str, windows: Sequence[Content], gallery: PlotGallery) ->
     kpis = [*gallery.figures(*(n for n in gallery.names() if n.startswith("kpi-"))), *_kpi_elements(newest)]
     sections += [Section("kpis", "KPIs", kpis)] if kpis else []
     return Page(name, "Monitoring", description, verdict, None, [], sections)
+
+
+def _left_out(count: int) -> list[Element]:
+    """Say which windows plots and table leave out."""
+    shown = [f"{where} the newest {most}" for most, where in ((MAX_ROWS, "this table"), (MAX_WINDOWS, "the plots"))
+             if count > most]  # fmt: skip
+    return [Paragraph(f"Of {count:,} windows shows {', show '.join(shown)}.")] if shown else []
 
 
 def _windows_table(windows: Sequence[Content]) -> list[Element]:

@@ -1,14 +1,22 @@
 """Windows of rows, and the figures over the rows of a window: KPIs in the expression language."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runtree.contract.errors import ConfigError, DataError, unknown
 from runtree.contract.expression import RowsExpression, add_functions, parse_rows
-from runtree.contract.expression_tree import stored
+from runtree.contract.expression_tree import (
+    ComparisonNode,
+    FilterNode,
+    LiteralNode,
+    MembershipNode,
+    NameNode,
+    Node,
+    stored,
+)
 from runtree.monitoring.options import PERIODS, WindowOptions
 from runtree.tables.table import to_texts
 
@@ -94,7 +102,8 @@ def read_window_times(raw: "pd.DataFrame", options: WindowOptions, default: str 
     try:
         times, _ = read_times(raw[name])
     except DataError as error:
-        raise DataError(error.message.replace("data.time", "monitor.window.time"), *error.hints) from None
+        hints = [hint.replace(", before training", "").replace(" before training", "") for hint in error.hints]
+        raise DataError(error.message.replace("data.time", "monitor.window.time"), *hints) from None
     if options.every is not None and times.dtype.kind != "M":
         raise DataError(
             f"monitor.window.time: column '{name}' holds no dates", "cut by count: monitor.window.rows=1000"
@@ -150,6 +159,53 @@ def parse_kpis(kpis: Mapping[str, str], columns: Sequence[str]) -> dict[str, Row
         )
         for name, text in kpis.items()
     }
+
+
+def check_kpis(kpis: Mapping[str, RowsExpression], rows: "pd.DataFrame", classes: Sequence[Any]) -> None:
+    """Refuse figures that would be 0 or empty whatever the rows hold.
+
+    Raises
+    ------
+    ConfigError
+        Text or dates are added up, or a prediction is compared with what is no class of the model.
+    """
+    for name, expression in kpis.items():
+        path = f"monitor.kpis.{name}"
+        for aggregate in expression.aggregates:
+            for column in _value_names(aggregate) if aggregate.function != "count" else ():
+                if (holds := _not_numeric(rows[column])) is not None:
+                    raise ConfigError(
+                        f"{path}: column '{column}' holds {holds}, and {aggregate.function} needs numbers",
+                        f"count rows instead, such as count({column} == VALUE)",
+                    )
+        for node in expression.root.walk() if classes else ():
+            equality = isinstance(node, ComparisonNode) and node.operator in ("==", "!=")
+            first, *others = node.children() if equality or isinstance(node, MembershipNode) else (node,)
+            if not isinstance(first, NameNode) or first.path not in ("y_pred", "y_true"):
+                continue
+            for item in others:
+                if isinstance(item, LiteralNode) and item.content is not None and item.content not in classes:
+                    known = ", ".join(map(repr, classes[:MAX_SEGMENT_VALUES]))
+                    raise ConfigError(f"{path}: {first.path} is never {item.content!r}", f"possible: {known}")
+
+
+def _value_names(node: Node) -> Iterator[str]:
+    """Yield the columns whose values an aggregate is of, and not those of its conditions."""
+    if isinstance(node, NameNode):
+        yield node.path
+    for child in (node.part,) if isinstance(node, FilterNode) else node.children():
+        yield from _value_names(child)
+
+
+def _not_numeric(column: "pd.Series[Any]") -> str | None:
+    """Return what a column without any number holds."""
+    import pandas as pd
+
+    values: Any = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    if kind == "string":
+        return "text"
+    return "dates" if kind in ("datetime64", "datetime", "date", "period") else None
 
 
 def measure_kpis(
