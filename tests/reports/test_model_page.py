@@ -8,6 +8,7 @@ from registered_runs import QuietHooks, write_run
 from runtree.app.report import report_model, write_any_report
 from runtree.contract.errors import NotFoundError, RequestError
 from runtree.records.layout import MonitorFolder
+from runtree.records.model_log import audit
 from runtree.records.model_versions import find_model
 from runtree.records.retrain_requests import write_request
 from runtree.registry.store import Registry
@@ -86,6 +87,22 @@ def test_requests_to_train_it_again_are_told_with_how_they_ended(registry, tmp_p
     request.note(outcome="refused", reasons=["change.low is -0.1, required > 0"], challenger=2)
     found = page()
     assert "change.low is -0.1, required &gt; 0" in found and "runtree retrain churn" not in found
+
+
+def test_alerts_and_predictions_that_people_decided_on_are_told(registry, tmp_path):
+    use(registry, tmp_path)
+    assert "Alerts that were sent" not in page() and "People decided" not in page()
+    watch(tmp_path, "june", "alarm", alarms=["drift: age"])
+    lines = [{"event": "start", "channel": "webhook", "after": None},
+             {"time": "2026-06-02T08:00:00+00:00", "event": "alarm", "channel": "webhook", "window": "june"}]  # fmt: skip
+    MonitorFolder(tmp_path / "monitoring" / "churn").alerts.write_text("\n".join(map(json.dumps, lines)))
+    for value, model in (("no", "churn"), ("yes", "churn"), ("no", "other")):
+        facts = {"model": model, "version": "1", "request": f"q-{value}", "row": 0, "predicted": "yes"}
+        audit(registry.root, "override", "ben", **facts, value=value, reason=f"called {HOSTILE}")
+    found = page()
+    assert "Alerts that were sent" in found and ">2026-06-02 08:00<" in found and ">webhook<" in found
+    assert "People decided on 2 predictions, and changed 1." in found and ">q-no/0<" in found
+    assert "<script>alert(1)" not in found
 
 
 def test_what_people_wrote_is_text_on_the_page(registry, tmp_path):

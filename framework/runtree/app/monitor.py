@@ -32,7 +32,7 @@ from runtree.monitoring.options import (
     read_options,
     read_requirements,
 )
-from runtree.monitoring.page import read_windows, write_page
+from runtree.monitoring.page import read_windows, render_page, write_page
 from runtree.monitoring.quality import QualityReference
 from runtree.monitoring.reference import Reference, read_reference
 from runtree.monitoring.windows import Window, check_kpis, cut_windows, parse_kpis, read_window_times
@@ -117,10 +117,12 @@ def monitor_run(app: App, request: MonitorRequest) -> MonitorResult:
             if result is not before.get(name):
                 folder.window(name).path.mkdir(parents=True, exist_ok=True)
                 write_json(folder.window(name).result, result)
-        write_page(folder)
+        write_page(folder)  # before the alerts, which name it
+        failures = tuple(alerts.send(folder))
+        if alerts.channels:
+            render_page(folder)
     except OSError as error:
         raise not_writable_error(folder.path, error) from None
-    failures = tuple(alerts.send(folder))
     asked, held_back = request_retraining(options, request, folder)
     return MonitorResult(folder, tuple(results), (*notes, *held_back), asked, tuple(tested), failures)
 

@@ -11,7 +11,9 @@ from runtree.monitoring.page import read_windows
 from runtree.records.find import LATEST, find_run, is_chosen
 from runtree.records.layout import MonitorFolder, RunFolder, SweepFolder, find_sweep, sweep_folders
 from runtree.records.manifest import amend_manifest
+from runtree.records.model_log import AuditFolder, read_log
 from runtree.records.model_versions import find_model, parse_reference, registry_root
+from runtree.records.reader import read_lines
 from runtree.records.record import read_record, sweep_path
 from runtree.records.retrain_requests import read_requests
 from runtree.records.writer import write_text
@@ -131,7 +133,17 @@ def report_model(reference: str, file: Path | None, monitoring: Path | None = No
     windows = read_windows(watched)
     if monitoring is not None and not windows:
         raise NotFoundError(f"--monitoring {monitoring}: it has no results of {name}", "see: runtree monitor --help")
-    page = model_page(model, version, content, windows, PlotGallery([watched.plots]), read_requests(watched))
+    audited, _ = read_log(AuditFolder(registry_root()))
+    page = model_page(
+        model,
+        version,
+        content,
+        windows,
+        PlotGallery([watched.plots]),
+        read_requests(watched),
+        read_lines(watched.alerts),
+        [entry for entry in audited if entry["act"] == "override" and entry.get("model") == name],
+    )
     # a version never changes, so the page lies beside the versions
     write_text(file or model.folder.report, render(page))
     missing = () if windows else (f"{watched.path}: {ELSEWHERE}",)

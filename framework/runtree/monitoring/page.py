@@ -6,11 +6,12 @@ from typing import Any
 
 from runtree.records.layout import MonitorFolder
 from runtree.records.plot_writer import BEST, COLOURS, DrawnPlot, write_plot
-from runtree.records.reader import read_json
+from runtree.records.reader import read_json, read_lines
 from runtree.records.writer import write_text
 from runtree.reports.elements import Element, Page, Paragraph, Reason, Section, Verdict, table_of
 from runtree.reports.formatting import format_interval, format_number, format_p_value, metric_label, pluralize
 from runtree.reports.images import PlotGallery
+from runtree.reports.model_page import alert_table
 from runtree.reports.plots.style import BLUE, REFERENCE_LINE, SLANTED, finish, new_axes, shorten
 from runtree.reports.render import render
 
@@ -36,7 +37,13 @@ def write_page(folder: MonitorFolder) -> None:
         for file in (folder.plots / f"{name}.svg", folder.plots / f"{name}.json"):
             file.unlink(missing_ok=True)  # what does not apply any more must not stay on the page
         write_plot(folder.plots, name, partial(draw, windows[-MAX_WINDOWS:]), once=True)
-    write_text(folder.report, render(monitor_page(folder.path.name, windows, PlotGallery([folder.plots]))))
+    render_page(folder)
+
+
+def render_page(folder: MonitorFolder) -> None:
+    """Write the page with the plots that are there."""
+    gallery, alerts = PlotGallery([folder.plots]), read_lines(folder.alerts)
+    write_text(folder.report, render(monitor_page(folder.path.name, read_windows(folder), gallery, alerts)))
 
 
 def read_windows(folder: MonitorFolder) -> list[Content]:
@@ -188,7 +195,7 @@ def kpi_plot(windows: Sequence[Content], name: str) -> DrawnPlot | None:
 # --- The page.
 
 
-def monitor_page(name: str, windows: Sequence[Content], gallery: PlotGallery) -> Page:
+def monitor_page(name: str, windows: Sequence[Content], gallery: PlotGallery, alerts: Sequence[Content] = ()) -> Page:
     """Return the page; it begins with the newest window that was tested."""
     newest = next((window for window in reversed(windows) if window.get("state") != "small"), windows[-1])
     alarms = [str(text) for text in newest.get("alarms") or ()]
@@ -218,6 +225,7 @@ def monitor_page(name: str, windows: Sequence[Content], gallery: PlotGallery) ->
                 *gallery.figures("quality", "drift", "rows", "latency"),
                 *_windows_table(windows),
                 *_left_out(len(windows)),
+                *alert_table(alerts),
             ],
         ),
         Section("drift", f"Drift in {_name(newest)}", _drift_elements(newest)),
@@ -230,9 +238,12 @@ def monitor_page(name: str, windows: Sequence[Content], gallery: PlotGallery) ->
 
 def _left_out(count: int) -> list[Element]:
     """Say which windows plots and table leave out."""
-    shown = [f"{where} the newest {most}" for most, where in ((MAX_ROWS, "this table"), (MAX_WINDOWS, "the plots"))
-             if count > most]  # fmt: skip
-    return [Paragraph(f"Of {count:,} windows shows {', show '.join(shown)}.")] if shown else []
+    shown = [
+        f"in the {where} the newest {most}"
+        for most, where in ((MAX_ROWS, "table"), (MAX_WINDOWS, "plots"))
+        if count > most
+    ]
+    return [Paragraph(f"Of {count:,} windows, {' and '.join(shown)} are shown.")] if shown else []
 
 
 def _windows_table(windows: Sequence[Content]) -> list[Element]:

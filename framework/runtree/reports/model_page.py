@@ -40,6 +40,8 @@ def model_page(
     windows: Sequence[Content],
     gallery: PlotGallery,
     requests: Sequence[RetrainRequest] = (),
+    alerts: Sequence[Content] = (),
+    overrides: Sequence[Content] = (),
 ) -> Page:
     """Return the page of a model, with one version in view.
 
@@ -53,6 +55,10 @@ def model_page(
         The plots of these windows.
     requests
         Those to train it again, the oldest first.
+    alerts
+        The lines of ``alerts.jsonl``.
+    overrides
+        The lines of the audit log on predictions that people decided on.
     """
     own = [window for window in windows if (window.get("model") or {}).get("version") == version.number]
     tested = next((window for window in reversed(own) if window.get("state") != "small"), None)
@@ -63,10 +69,10 @@ def model_page(
         Section("quality", "Quality, promised and now", _quality(content, version, labelled, gallery)),
         Section("drift", "Do its rows still look as in training?", _drift(version, tested, gallery)),
         Section("kpis", "Figures of the business", _kpis(version, tested, gallery)),
-        Section("incidents", "Incidents", _incidents(model, windows)),
+        Section("incidents", "Incidents", [*_incidents(model, windows), *alert_table(alerts)]),
         Section("retraining", "Was it to be trained again?", _retraining(requests)),
         Section("versions", "Versions and where they come from", _versions(model)),
-        Section("decisions", "Who decided what", _decisions(model)),
+        Section("decisions", "Who decided what", [*_decisions(model), *_overrides(overrides)]),
     ]
     return Page(
         title=model.name,
@@ -219,7 +225,7 @@ def _drift(version: ModelVersion, tested: Content | None, gallery: PlotGallery) 
 def _kpis(version: ModelVersion, tested: Content | None, gallery: PlotGallery) -> list[Element]:
     kpis = (tested or {}).get("kpis") or {}
     if not kpis:
-        return [Paragraph("None is set, or none was measured."), _watch(version, "monitor.kpis.NAME='mean(y_pred)'")]
+        return [Paragraph("None is set, or none was measured."), _watch(version, 'monitor.kpis.NAME="mean(COLUMN)"')]
     rows = [[str(name), format_number(kpi.get("value"))] for name, kpi in kpis.items()]
     figures = gallery.figures(*(name for name in gallery.names() if name.startswith("kpi-")))
     return [*table_of(f"Window {_window_name(tested or {})}", ["figure", "value"], rows), *figures]
@@ -242,6 +248,19 @@ def _incidents(model: RegisteredModel, windows: Sequence[Content]) -> list[Eleme
         )
         return [Paragraph(said)]
     return table_of("The newest first", ["began", "over with window", "what", "why"], rows, numeric=TEXTS)
+
+
+def alert_table(lines: Sequence[Content]) -> list[Element]:
+    """Return the alerts that were sent."""
+    sent = [line for line in reversed(lines) if line.get("time")]
+    keys = ("event", "channel", "window")
+    rows = [[str(line["time"])[:16].replace("T", " "), *(str(line.get(key)) for key in keys)] for line in sent]
+    return table_of(
+        "Alerts that were sent, the newest first",
+        ["time (UTC)", "alert", "to", "window"],
+        rows[:MAX_ROWS],
+        numeric=TEXTS,
+    )
 
 
 def alarm_spans(windows: Sequence[Content]) -> Iterator[list[Any]]:
@@ -294,6 +313,26 @@ def _decisions(model: RegisteredModel) -> list[Element]:
     left = [Code(f"{more:,} earlier lines", command("models", "history", model.name))] if more else []
     headings = ["time (UTC)", "by", "what, and why"]
     return [*table_of("The newest first; refusals are marked", headings, rows, numeric=TEXTS, marked=marked), *left]
+
+
+def _overrides(entries: Sequence[Content]) -> list[Element]:
+    """Return the predictions that people decided on, and how many of them they changed."""
+    if not entries:
+        return []
+    # as texts: the prediction is logged as one, and the decision as the class
+    decided = [(entry, str(entry.get("predicted")), str(entry.get("value"))) for entry in reversed(entries)]
+    changed = sum(predicted != value for _, predicted, value in decided)
+    rows = [
+        [str(e["time"])[:16].replace("T", " "), str(e["by"]), f"{e.get('request')}/{e.get('row')}",
+         str(e.get("version")), predicted, value, str(e.get("reason"))]
+        for e, predicted, value in decided[:MAX_ROWS]
+    ]  # fmt: skip
+    headings = ["time (UTC)", "by", "request", "version", "predicted", "decided", "why"]
+    said = f"People decided on {pluralize(len(decided), 'prediction')}, and changed {changed:,}."
+    return [
+        Paragraph(said),
+        *table_of("Predictions that people decided on, the newest first", headings, rows, numeric=TEXTS),
+    ]
 
 
 def _is_refusal(entry: Content) -> bool:
