@@ -19,8 +19,9 @@ SCHEMA = 1
 
 HELP = """Show the differences between two runs: config, data, environment, code, metrics, seconds, and how they ended.
 
-A and B are runs as in `runtree show`: `latest`, `best`, a path, or the beginning of an id. Metrics on other data,
-classes, splits or evaluators are not comparable, and the output says so. Missing or damaged files are reported.
+A and B are runs as in `runtree show`: `latest`, `best`, a path, the beginning of an id, or `models:/NAME@ALIAS`.
+Metrics on other data, classes, splits or evaluators are not comparable, and the output says so. Missing or damaged
+files are reported.
 
 \b
   runtree diff 20261122-0317 latest

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 HELP = """Predict the rows of FILE, or of another table, with the model of RUN.
 
-RUN is `latest`, `best`, a path, or the beginning of a run's id. FILE must have the columns that the model was trained
-on; other columns are ignored, or copied with --keep. It may be of any format that a table is trained from (CSV,
-Parquet, Arrow, JSON lines, Excel), a folder, a glob in quotes, or a URL. A text file is read as the table of the run
-was: with its separator, decimal mark and encoding, unless they are given. A value that is no number or date where the
-model was trained with them is refused. CSV and Parquet files larger than memory are read and written in batches.
+RUN is `latest`, `best`, a path, the beginning of a run's id, or `models:/NAME@ALIAS`. FILE must have the columns that
+the model was trained on; other columns are ignored, or copied with --keep. It may be of any format that a table is
+trained from (CSV, Parquet, Arrow, JSON lines, Excel), a folder, a glob in quotes, or a URL. A text file is read as the
+table of the run was: with its separator, decimal mark and encoding, unless they are given. A value that is no number or
+date where the model was trained with them is refused. CSV and Parquet files larger than memory are read and written in
+batches; if such a command was killed, the same one goes on after the last complete part.
 
 Keys of `data` name rows of any other source, such as a query, which are read whole. The tables that the run joined are
 joined to FILE, unless it has their columns.

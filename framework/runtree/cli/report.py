@@ -9,10 +9,10 @@ from runtree.cli.format import command, display_path, labelled, next_steps, outp
 
 HELP = """Write report.html of a run or a sweep again, from the files in its folder.
 
-WHAT is `latest`, `best`, a path, or the beginning of a run's id or a sweep's name. The report names the files that were
-removed or never written. With -o it is written to FILE, and the folder is not changed. `models:/NAME`, also with an
-alias or a number, is a registered model: one page on what it is for, how it does, and who decided what. What was
-watched is read from ./monitoring, or from the folder that --monitoring names.
+WHAT is `latest`, `best`, a path, the beginning of a run's id or a sweep's name, or `models:/NAME@ALIAS`. The report
+names the files that were removed or never written. With -o it is written to FILE, and the folder is not changed.
+`models:/NAME`, also with an alias or a number, is a registered model: one page on what it is for, how it does, and who
+decided what. What was watched is read from ./monitoring, or from the folder that --monitoring names.
 
 \b
   runtree report latest --open

@@ -21,10 +21,10 @@ OTHER_SECTIONS = ("config", "environment", "code")  # of the diff, which may exp
 
 HELP = """Train the config of a run again, in a new folder of the same experiment, and compare the two.
 
-RUN is `latest`, `best`, a path, or the beginning of a run's id; a run of a sweep is trained alone. If the config
-composed from its overrides has changed, the rerun is refused with the keys that differ; --force takes the config as it
-is now. If the data has changed, the output says so, and the run continues. Metrics and predictions are compared to the
-last digit.
+RUN is `latest`, `best`, a path, the beginning of a run's id, or `models:/NAME@ALIAS`; a run of a sweep is trained
+alone. If the config composed from its overrides has changed, the rerun is refused with the keys that differ; --force
+takes the config as it is now. If the data has changed, the output says so, and the run continues. Metrics and
+predictions are compared to the last digit.
 
 The exit code is 0 if both are equal, 3 if they differ, 1 if the run fails.
 

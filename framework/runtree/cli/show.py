@@ -31,9 +31,9 @@ YAML_WIDTH = 120  # columns where the output goes to a file or a pipe
 
 HELP = """Show one run: state, data, metrics and settings.
 
-RUN is `latest`, `best`, `SWEEP/best`, a path, or an unambiguous beginning of a run's id or fingerprint. With --config,
---history, --log or --findings only this part is printed: the whole config as YAML, the metrics of each iteration, the
-log, or the findings of the diagnosis with advice.
+RUN is `latest`, `best`, `SWEEP/best`, a path, `models:/NAME@ALIAS`, or an unambiguous beginning of a run's id or
+fingerprint. With --config, --history, --log or --findings only this part is printed: the whole config as YAML, the
+metrics of each iteration, the log, or the findings of the diagnosis with advice.
 
 \b
   runtree show latest
