@@ -138,6 +138,10 @@ def test_a_folder_that_cannot_be_written_is_told_as_the_output(rows, monkeypatch
     def full(path, *_):
         raise OSError(28, "No space left on device", str(path))
 
+    other = predictor()
+    with pytest.raises(RequestError, match="cannot be written"):
+        predict_file(other, rows, rows.with_name("nosuch") / "out.csv", (), BATCH)
+    assert other.model.met == 0  # it is told before, and not after hours of predictions
     monkeypatch.setattr(module, "write_bytes", full)
     with pytest.raises(RequestError, match=r"-o .*out\.csv: cannot be written \(No space left on device"):
         predict_file(predictor(), rows, rows.with_name("out.csv"), (), BATCH)

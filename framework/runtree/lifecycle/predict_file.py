@@ -74,6 +74,7 @@ def predict_file(
     if target.suffix not in FORMATS:
         raise RequestError(f"-o {target}: predictions are written as .csv or .parquet")
     with _found(source, predictor) as found, output_errors(target), ExitStack() as stack:
+        _try_folder(target)
         parts = Parts(target, key, predictor.refuse, lambda: _made_from(predictor, found, keep, batch), stack)
         parts.resume()
         try:
@@ -304,12 +305,23 @@ def output_errors(target: Path) -> Iterator[None]:
         raise
 
 
+def _try_folder(target: Path) -> None:
+    """Raise OSError if no file can be made beside `target`: before rows are predicted, not hours later."""
+    draft = _draft(target)
+    os.close(create_file(draft))
+    draft.unlink()
+
+
+def _draft(target: Path) -> Path:
+    # in the same folder, since a rename is atomic only within one file system; the process id keeps two predictions
+    # apart
+    return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
 @contextmanager
 def replace_file(target: Path) -> Iterator[Path]:
     """Yield a file beside `target` that takes its place once all is written; a failure leaves `target` as it was."""
-    # in the same folder, since a rename is atomic only within one file system; the process id keeps two predictions
-    # apart
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    draft = _draft(target)
     with output_errors(target):
         try:
             os.close(create_file(draft))  # and not by the writer, which would follow a link
