@@ -88,7 +88,7 @@ class Assassin:
             time.sleep(self.chance.uniform(0.0, 0.1))
         else:
             before, end = len(ended(self.folder)), time.monotonic() + self.chance.uniform(0.0, 4.0)
-            until(lambda: time.monotonic() > end or len(ended(self.folder)) > before, 5)  # it has started by now
+            until(lambda: time.monotonic() > end or len(ended(self.folder)) > before)  # it has started by now
 
     def _kill_worker(self, one: Session) -> None:
         wait_for(one, lambda: self._has_worker(one), "a worker")
