@@ -102,7 +102,8 @@ def retrain(
     name
         The registered model.
     data
-        The new rows: a data frame, which is kept below the folder `outputs`, or a file; None: those of the request.
+        The new rows: a data frame, which is kept below the folder `outputs`, or a file; None: those of the request,
+        the champion's table if it has changed, or the rows with labels that were watched.
     overrides, values
         Keys of `data` that differ from those of the champion.
     request
