@@ -92,7 +92,8 @@ def test_a_value_that_it_does_not_take_is_told_of_its_column(algorithm):
                 by_preprocess = what == "infinite values" and preprocess != "raw"
                 expected = f"algorithm={algorithm} takes no {what}, and column 'b' has them in 1 of 40 rows"
                 assert error.message == ("column 'b' holds infinity" if by_preprocess else expected)
-                assert error.hints[0].startswith("type: preprocess=tabular" if np.isnan(value) else "replace ")
+                infinite = "to take it as missing, type: data.missing=[auto,inf,-inf]" if by_preprocess else "replace "
+                assert error.hints[0].startswith("type: preprocess=tabular" if np.isnan(value) else infinite)
             else:  # it takes them, or the preprocessing fills them
                 assert what == "missing values" or preprocess == "raw"
 
