@@ -9,7 +9,7 @@ from runtree.config.provenance import TypedWords
 from runtree.contract.errors import DataError, NotFoundError, RequestError, unknown
 from runtree.contract.files import load_yaml
 from runtree.contract.types import RunRecord, Table
-from runtree.evaluation.importance import expected_output, predict_rows
+from runtree.evaluation.importance import expected_output, output_name, predict_rows
 from runtree.evaluation.shapley import RowExplanation, explain_row
 from runtree.lifecycle.load import load
 from runtree.lifecycle.predict import Predictor
@@ -90,7 +90,8 @@ def explain_rows(
         )
         for position, (number, code) in enumerate(zip(selected.index, codes, strict=True))
     ]
-    outputs = ("prediction" if code is None else f"probability of {predictor.classes[code]}" for code in codes)
+    labels = (None if code is None else predictor.classes[code] for code in codes)
+    outputs = (output_name(label, hasattr(predictor.model, "predict_proba")) for label in labels)
     return ExplainedRows(tuple(outputs), tuple(explanations))
 
 

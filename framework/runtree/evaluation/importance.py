@@ -112,6 +112,13 @@ def expected_output(predictions: Predictions) -> "Array":
     return predictions.score if predictions.score is not None else np.eye(len(predictions.classes))[predictions.y_pred]
 
 
+def output_name(label: Any, with_proba: bool) -> str:
+    """Return what a column of `expected_output` is called; of a regression None is the label."""
+    if label is None:
+        return "prediction"
+    return f"probability of {label}" if with_proba else f"decision for {label} (1 or 0)"
+
+
 def feature_importance(context: EvaluationContext) -> dict[str, Any] | None:
     """Return by how much the ranking metric gets worse if a column is shuffled, the most important column first.
 

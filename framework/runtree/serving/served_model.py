@@ -9,7 +9,7 @@ import numpy as np
 
 from runtree.contract.errors import RequestError
 from runtree.contract.types import RunRecord
-from runtree.evaluation.importance import expected_output, predict_rows
+from runtree.evaluation.importance import expected_output, output_name, predict_rows
 from runtree.evaluation.shapley import RowExplanation, explain_row
 from runtree.lifecycle.predict import Predictor
 from runtree.serving.fast_path import Rows, Score, few_rows, fold, to_table
@@ -121,10 +121,7 @@ class ServedModel:
 
         background = table.iloc[[1]].reset_index(drop=True)
         explained = explain_row(outputs, table.iloc[[0]], 0, background, SEED)
-        if not self.classes:
-            return "prediction", explained
-        name = self.class_names[code]
-        return (f"probability of {name}" if self.has_probabilities else f"decision for {name} (1 or 0)"), explained
+        return output_name(self.class_names[code] if self.classes else None, self.has_probabilities), explained
 
 
 def make_served(
