@@ -15,6 +15,7 @@ import yaml
 
 from runtree.cli.main import main
 from runtree.cli.sweep.ledger_reader import LedgerReader
+from runtree.config.provenance import TypedWords
 from runtree.records.layout import SweepFolder
 from runtree.records.ledger import Ledger
 from runtree.testing.fixtures import UNEXAMINED
@@ -132,7 +133,7 @@ def plan_of(folder: SweepFolder, *families: str) -> SimpleNamespace:
         options=SimpleNamespace(keep="best", repeats=1), slots=2,
         config=SimpleNamespace(outputs="outputs"),
         request=SimpleNamespace(
-            typed=SimpleNamespace(trusted=(), targets=()), app=SimpleNamespace(allow_list=lambda: None)
+            typed=TypedWords(), app=SimpleNamespace(allow_list=lambda: None)
         ),
     )  # fmt: skip
 
