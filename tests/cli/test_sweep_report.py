@@ -3,7 +3,8 @@ import re
 import pytest
 
 from runtree.cli.format import format_duration, format_value, shorten_paths
-from runtree.cli.sweep.report import exit_code, print_sweep
+from runtree.cli.sweep.report import _trust_options, exit_code, print_sweep
+from runtree.config.provenance import TypedWords
 from runtree.sweeps.messages import AttemptResult
 from runtree.sweeps.state import RunState
 
@@ -212,3 +213,11 @@ def test_words():
         "[1, 0.5]",
         "a",
     ]
+
+
+def test_a_command_that_was_typed_is_trusted_in_the_printed_resume():
+    from types import SimpleNamespace
+
+    typed = TypedWords(("algorithm=command", "algorithm.command=[python,train.py]"))
+    request = SimpleNamespace(typed=typed, app=SimpleNamespace(allow_list=lambda: None))
+    assert _trust_options(SimpleNamespace(request=request)) == ["--trust", "algorithm.command"]
