@@ -2,7 +2,10 @@ import os
 import subprocess
 import sys
 
+import click
 import pytest
+
+from runtree.cli.main import runtree as main_command
 
 
 def test_python_m_is_the_same_command_line_with_the_same_exit_codes(folder):
@@ -48,6 +51,18 @@ def test_workers_start_where_the_output_is_thrown_away_and_errors_go_to_a_pipe(t
 def test_the_version_that_hydras_parser_prints_is_no_failure(runtree):
     said = runtree("train", "seed=1", "--version")
     assert (said.code, said.err) == (0, "")
+
+
+def test_no_help_shows_the_mark_of_a_paragraph_that_is_kept_as_it_is():
+    def helps(command, context):
+        yield context.command_path, command.get_help(context)
+        for name in command.list_commands(context) if isinstance(command, click.Group) else ():
+            below = command.get_command(context, name)
+            yield from helps(below, click.Context(below, parent=context, info_name=name))
+
+    shown = dict(helps(main_command, click.Context(main_command, info_name="runtree")))
+    assert len(shown) > 40
+    assert [path for path, text in shown.items() if "\b" in text] == []
 
 
 def test_a_verb_of_subcommands_alone_prints_its_help(runtree):

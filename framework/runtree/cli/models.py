@@ -162,6 +162,7 @@ def change_policy(act: Act, name: str, changes: tuple[str, ...]) -> None:
     require      bounds: test.f1, test.f1.low, new.f1, change, change.low, change.relative, held_out.high, fairness_gap,
                  latency_ms, size_mb
     approvers    who may approve; anyone if empty
+
     \b
       runtree models policy churn 'require=["test.f1 >= 0.9","change.low > 0"]' approvers=[anna,ben]
     """
