@@ -70,7 +70,8 @@ def make_lock(extras: Sequence[str], plugins: Sequence[str], recorded: Mapping[s
     # the code of a checkout may be newer than what was installed of it: an image without its server would be the result
     if absent := set(extras) - set(distribution(OWN).metadata.get_all("Provides-Extra") or ()):
         raise MissingError(
-            f"package: the runtree installed here has no extra {min(absent)}", "install it again: pip install -e ."
+            f"package: the installed metadata of runtree names no extra {min(absent)}",
+            "install it again: pip install -e .",
         )
     found: dict[str, Distribution] = {}
     for name, chosen in ((OWN, tuple(extras)), *((name, ()) for name in plugins)):
