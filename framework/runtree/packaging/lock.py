@@ -70,7 +70,7 @@ def make_lock(extras: Sequence[str], plugins: Sequence[str], recorded: Mapping[s
     # the code of a checkout may be newer than what was installed of it: an image without its server would be the result
     if absent := set(extras) - set(distribution(OWN).metadata.get_all("Provides-Extra") or ()):
         raise MissingError(
-            f"package: the installed metadata of runtree names no extra {min(absent)}",
+            f"package: no extra {min(absent)} is in the metadata of the installed runtree",
             "install it again: pip install -e .",
         )
     found: dict[str, Distribution] = {}
