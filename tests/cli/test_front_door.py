@@ -63,6 +63,7 @@ def test_no_help_shows_the_mark_of_a_paragraph_that_is_kept_as_it_is():
     shown = dict(helps(main_command, click.Context(main_command, info_name="runtree")))
     assert len(shown) > 40
     assert [path for path, text in shown.items() if "\b" in text] == []
+    assert shown["runtree serve run"].startswith("Usage: runtree serve [OPTIONS] RUN")  # as it is typed
 
 
 def test_a_verb_of_subcommands_alone_prints_its_help(runtree):

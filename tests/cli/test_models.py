@@ -47,6 +47,11 @@ def test_what_was_done_is_listed_for_people_and_for_programs(runtree, registered
 def test_a_run_in_the_registry_is_shown_like_any_other(runtree, registered):
     said = runtree("show", "models:/churn/1")
     assert (said.code, "registry/churn/versions/1" in said.out) == (0, True)
+    said = runtree("show", "churn@champion")
+    assert (said.code, "did you mean the registered model: models:/churn@champion" in said.err) == (5, True)
+    assert "models:/" not in runtree("show", "chrun").err
+    said = runtree("models", "verify", "--registry", "registry")
+    assert "runtree models verify --registry registry --head" in said.out
 
 
 @pytest.mark.parametrize(

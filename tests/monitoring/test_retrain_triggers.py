@@ -88,6 +88,7 @@ def test_of_those_under_all_none_or_all_fire():
     [
         ({"any": {"drift": 0.3}}, "drift_share"),
         ({"any": {"drift_share": "much"}}, "monitor.triggers.any.drift_share"),
+        ({"any": {"drift_share": 2}}, "is no share, and would never be reached"),
         ({"all": {"age": 30}}, "monitor.triggers.all.age"),
         ({"any": {"kpi": "kpi.none > 1"}}, "monitor.triggers.any.kpi"),
         ({"any": {"schema": False}}, "monitor.triggers.any.schema=true"),

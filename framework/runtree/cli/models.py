@@ -191,7 +191,7 @@ def show_history(context: click.Context, name: str, as_json: bool, registry: str
     print_table(("line", "time (UTC)", "by", "what"), rows)
     warn_of_faults(model)
     click.echo()
-    _print_seal(seal(model.entries), command("models", "verify", name))
+    _print_seal(seal(model.entries), command("models", "verify", name, *_registry_words(registry)))
 
 
 @models_command.command("at")
@@ -231,7 +231,11 @@ def verify_models(context: click.Context, name: str | None, head: str | None, re
         f"{pluralize(len(found.models), 'model')}, {versions}, {lines} of history{acts}: all as they were written"
     )
     if name is None and found.audited:
-        _print_seal(seal(found.audited), command("models", "verify"))
+        _print_seal(seal(found.audited), command("models", "verify", *_registry_words(registry)))
+
+
+def _registry_words(registry: str | None) -> list[str]:
+    return ["--registry", registry] if registry else []
 
 
 def _print_seal(text: str, verify: str) -> None:

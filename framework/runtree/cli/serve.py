@@ -37,12 +37,21 @@ class ServeGroup(click.Group):
         return super().parse_args(context, args if args and args[0] in self.commands else ["run", *args])
 
 
+class ServeRun(click.Command):
+    """`serve RUN`, whose help does not show the name by which the group finds it."""
+
+    def format_usage(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usage as it is typed."""
+        assert context.parent is not None
+        formatter.write_usage(context.parent.command_path, " ".join(self.collect_usage_pieces(context)))
+
+
 @click.group("serve", cls=ServeGroup, add_help_option=False, subcommand_metavar="[ARGS]...")
 def serve_command() -> None:
     """Serve a model over REST and as a form, or manage the API keys of services."""
 
 
-@serve_command.command("run", help=HELP, hidden=True)
+@serve_command.command("run", cls=ServeRun, help=HELP, hidden=True)
 @click.argument("run", shell_complete=complete_run)
 @click.argument("settings", nargs=-1, metavar="[serve.KEY=VALUE]...")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")

@@ -58,6 +58,8 @@ def check_triggers(options: TriggerOptions, parse: Callable[[str, str], Expressi
                     raise ConfigError(f"{path}: {value!r} is not possible", f"type: {path}=true")
             elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 raise ConfigError(f"{path}: {value!r} is no number from 0 on", f"such as {path}={_EXAMPLES[name]}")
+            elif name == "drift_share" and value > 1:
+                raise ConfigError(f"{path}: {value!r} is no share, and would never be reached", f"such as {path}=0.3")
     duration(options.cool_down, "monitor.triggers.cool_down")
     for name in ("windows", "per_day"):
         if getattr(options, name) < 1:

@@ -18,7 +18,7 @@ from runtree.records.compare.comparability import find_mismatches
 from runtree.records.compare.configurations import choose_metric, completed_rows, group_configurations, scored_rows
 from runtree.records.index import RunIndex, query_index
 from runtree.records.layout import RunFolder
-from runtree.records.model_versions import find_version, registry_root
+from runtree.records.model_versions import find_version, model_folders, registry_root
 from runtree.records.record import read_record
 from runtree.records.selectors import find_row, select_rows
 
@@ -56,11 +56,22 @@ def find_run(
     as_path = RunFolder(Path(selector))
     if as_path.record.is_file():
         return read_record(as_path)
-    records = query_index(outputs, lambda runs: runs.read_records([_row_of(runs, selector, needs, among)]))
+    try:
+        records = query_index(outputs, lambda runs: runs.read_records([_row_of(runs, selector, needs, among)]))
+    except NotFoundError as error:
+        raise _with_version(error, selector) from None
     if not records:
         see = f"see: {command('runs', outputs=outputs)}"
         raise NotFoundError(f"{selector}: its record cannot be read any more", see)
     return records[0]
+
+
+def _with_version(error: NotFoundError, selector: str) -> NotFoundError:
+    """Return an error that says so where a registered model has the name."""
+    name = selector.partition("@")[0].partition("/")[0]
+    if all(folder.name != name for folder in model_folders(registry_root())):
+        return error
+    return NotFoundError(error.message, f"did you mean the registered model: {SCHEME}{selector}", *error.hints[-1:])
 
 
 def find_rows(runs: RunIndex, words: Sequence[str]) -> list[int]:
