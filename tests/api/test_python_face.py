@@ -85,7 +85,12 @@ def test_what_is_returned_reads_the_files(folder):
     new = rows()[["side", "area"]].head(4).assign(more=1)
     predicted = run.model.predict(new)
     assert predicted.shape == (4,)
-    assert (rt.load_model("latest").predict(new) == predicted).all()
+    model = rt.load_model("latest")
+    assert (model.predict(new) == predicted).all()
+    assert (model.predict(new.to_dict("records")) == predicted).all()
+    for nameless in (new.to_numpy(), new.iloc[0], [[1.0, 2.0]], {"age": 1}):
+        with pytest.raises(RequestError, match=r"rows: a .* has no columns with names"):
+            model.predict(nameless)
     assert rt.load_run("latest").folder.resolve() == run.folder.resolve()
     scores = rt.evaluate(run, rows(), "evaluator.intervals.resamples=0")
     assert scores["rows"] == 90

@@ -276,19 +276,26 @@ class LoadedModel:
         """The classes, in the order of the columns of `predict_proba`; empty for a regression."""
         return self.predictor.classes
 
-    def predict(self, rows: "pd.DataFrame") -> "Array":
+    def predict(self, rows: "pd.DataFrame | Sequence[Mapping[str, Any]]") -> "Array":
         """Return the prediction for each row, shape (rows,).
+
+        Parameters
+        ----------
+        rows
+            A table, or a list with a mapping from columns to values for each row.
 
         Raises
         ------
         DataError
             A column is missing, or holds values that are not what the model was trained with.
+        RequestError
+            The columns of `rows` have no names.
         """
         from runtree.lifecycle.predict import PREDICTION
 
-        return self.predictor.predict(rows)[PREDICTION].to_numpy()
+        return self.predictor.predict(self._table(rows))[PREDICTION].to_numpy()
 
-    def predict_proba(self, rows: "pd.DataFrame") -> "Array":
+    def predict_proba(self, rows: "pd.DataFrame | Sequence[Mapping[str, Any]]") -> "Array":
         """Return the probability of each class, shape (rows, classes), in the order of `classes`.
 
         Raises
@@ -298,11 +305,23 @@ class LoadedModel:
         RequestError
             The model has no probabilities.
         """
-        table = self.predictor.predict(rows)
+        table = self.predictor.predict(self._table(rows))
         names = [f"p_{label}" for label in self.classes]
         if not names or not set(names) <= set(table.columns):
             raise RequestError("predict_proba: this model has no probabilities", "choose an algorithm that has them")
         return table[names].to_numpy()
+
+    def _table(self, rows: Any) -> "pd.DataFrame":
+        import pandas as pd
+
+        if isinstance(rows, pd.DataFrame):
+            return rows
+        if isinstance(rows, Sequence) and rows and all(isinstance(row, Mapping) for row in rows):
+            return pd.DataFrame(list(rows))
+        raise RequestError(
+            f"rows: a {type(rows).__name__} has no columns with names",
+            "pass a table: pandas.DataFrame(values, columns=model.columns), or a list of {COLUMN: VALUE}",
+        )
 
     def __repr__(self) -> str:
         kind = f"{len(self.classes)} classes" if self.classes else "regression"
