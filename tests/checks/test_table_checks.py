@@ -96,10 +96,11 @@ def test_a_split_without_a_class_fails(make_context, tables):
 
 
 def test_duplicates_across_splits_are_a_warning(make_context, tables):
-    found = check_duplicates(make_context(pd.concat([tables(), tables()])))
+    found = check_duplicates(make_context(pd.concat([tables(), tables()]), "data.duplicates=split"))
     assert found.state == "warned"
     assert "test rows" in found.message
-    assert check_duplicates(make_context(tables())).state == "passed"
+    for frame in (tables(), pd.concat([tables(), tables()])):  # by default copies stay together
+        assert check_duplicates(make_context(frame)).state == "passed"
 
 
 def test_a_group_in_two_splits_fails(make_context, tables, monkeypatch):

@@ -14,6 +14,7 @@ from runtree.contract.output import SafeStream
 from runtree.contract.redaction import holds_secret, redact_text, redact_values
 
 MAX_LOG_BYTES = 10_000_000
+CUT_ATTEMPTS = 3  # to cut a log at a moment in which nothing is written
 
 
 class LogCapture:
@@ -80,13 +81,20 @@ def truncate_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
     with suppress(OSError):
         if log.stat().st_size <= max_bytes:
             return
-        with os.fdopen(open_regular(log, os.O_RDWR | os.O_NOFOLLOW), "r+b") as file:
-            file.seek(-(max_bytes // 4), os.SEEK_END)
-            # The file grows while it is read. What is written between this read and the truncation is lost.
-            tail = file.read(max_bytes)[-max_bytes // 4 :]
-            file.truncate(max_bytes // 2)
-        with os.fdopen(open_regular(log, APPEND), "ab") as file:
-            file.write(b"\n[runtree: cut here, a log holds %d MB at most]\n" % (max_bytes // 1_000_000) + tail)
+        mark = b"\n[runtree: cut here, a log holds %d MB at most]\n" % (max_bytes // 1_000_000)
+        file = open_regular(log, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            for _ in range(CUT_ATTEMPTS):
+                end = os.fstat(file).st_size
+                kept = mark + os.pread(file, max_bytes // 4, end - max_bytes // 4)
+                # into the middle, and only then the end is cut off: appended after that, lines written meanwhile would
+                # stand before older ones, and the next cut would take them for the middle
+                os.pwrite(file, kept, max_bytes // 2)
+                if os.fstat(file).st_size == end:
+                    break
+            os.ftruncate(file, max_bytes // 2 + len(kept))  # what came since the last look is lost
+        finally:
+            os.close(file)
 
 
 def append_to_log(log: Path | None, text: str) -> None:
