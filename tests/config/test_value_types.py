@@ -48,6 +48,16 @@ def test_what_is_offered_is_of_the_right_type_once_it_is_typed(key, value, offer
     check_type(typed._convert_value(typed.value()), get_type_hints(TableOptions)[key], "data.key")
 
 
+def test_words_that_are_meant_as_a_list_may_be_one_name_or_several():
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    with pytest.raises(ConfigError) as refused:
+        table_options({"target": "y", "drop": "first name's"})
+    offered = [word for word in shlex.split(refused.value.hints[0].replace(";", "")) if word.startswith("data.drop=")]
+    values = [OverridesParser.create().parse_override(word).value() for word in offered]
+    assert [[str(item) for item in value] for value in values] == [["first name's"], ["first", "name's"]]
+
+
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [

@@ -2,13 +2,16 @@
 
 import inspect
 import math
+import re
 from collections.abc import Mapping
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from runtree.config.space.grammar import quote
 from runtree.contract.commands import typed
 from runtree.contract.errors import ConfigError, unknown
 
+MARKS = re.compile(r"['\"(){}\[\]]")  # else Hydra's grammar does not read a word as a text
 PLAIN = (str, int, float, bool, type(None), list, list[str], list[int], list[float])  # which no node describes
 
 
@@ -70,7 +73,10 @@ def how_to_write(value: Any, accepted: tuple[Any, ...], path: str) -> str:
         return f"if they are names, quote them: {typed(f'{path}=[{items}]')}" if str in get_args(listed) else ""
     if listed is not None and isinstance(value, (str, int, float)):
         quoted = str in get_args(listed) and not isinstance(value, str)
-        return f"write a list: {typed(f'{path}=[{_written(value, quoted)}]')}"
+        words = value.split() if isinstance(value, str) and "," not in value else []
+        items = ",".join(_written(word, quoted=False) for word in words)
+        several = f"; of several: {typed(f'{path}=[{items}]')}" if len(words) > 1 else ""
+        return f"write a list: {typed(f'{path}=[{_written(value, quoted)}]')}{several}"
     if str in accepted and not isinstance(value, Mapping):
         none = f"for none type {path}=null; " if value is False and type(None) in accepted else ""
         return f"{none}if it is a name, quote it: {typed(f'{path}={_written(value, quoted=True)}')}"
@@ -97,7 +103,9 @@ def as_number(value: Any) -> float | None:
 def _written(value: Any, quoted: bool = False) -> str:
     """Return a value as an override has it."""
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return f'"{text}"' if quoted and '"' not in text else text
+    if isinstance(value, str) and MARKS.search(text):
+        return quote(text)
+    return f'"{text}"' if quoted else text
 
 
 def is_node(value: Any, hint: Any) -> bool:
