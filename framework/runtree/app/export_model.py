@@ -129,7 +129,7 @@ def _describe_model(record: RunRecord, predictor: Predictor) -> dict[str, Any]:
         "classes": list(predictor.classes),
         "threshold": (card.get(DECISION_KEY) or {}).get("threshold"),
         "target_transform": card.get(TARGET_KEY),
-        # whoever calls the file hashes and masks: it has no key
+        # the caller of the file hashes and masks: it has no key
         "sensitive": dict(predictor.protection.ways) if predictor.protection else None,
         "fingerprints": dict(record.fingerprints),
     }

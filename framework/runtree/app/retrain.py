@@ -40,7 +40,7 @@ class RetrainResult:
     Attributes
     ----------
     request
-        None if there is none to work on; without an outcome it waits for somebody to name it.
+        None if there is none to work on; without an outcome it waits for a person to name it.
     version
         The challenger.
     gate, old

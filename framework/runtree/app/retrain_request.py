@@ -1,4 +1,4 @@
-"""How a request to train a model again comes about: triggers make it when a model is watched, or somebody asks."""
+"""How a request to train a model again comes about: by triggers when a model is watched, or by a person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -40,7 +40,7 @@ def check_schema(context: CheckContext) -> CheckResult:
 
 
 def hold_to_schema(run: ActiveRun) -> None:
-    """Refuse a table that is not as its schema declares; keep what is only told for the report.
+    """Refuse a table that is not as its schema declares; keep what is only reported.
 
     Raises
     ------

@@ -79,8 +79,8 @@ def _print(result: "ExportResult") -> None:
         click.echo(labelled(side, list_names([f"{name} ({kind})" for name, kind in kinds.items()])))
     marks = {name: way for name, way in (content["sensitive"] or {}).items() if name in content["inputs"]}
     if marks:
-        told = list_names([f"{name} ({way})" for name, way in marks.items()])
-        click.echo(labelled("note", f"takes hashes and masks, as predict --keep writes them, and no values: {told}"))
+        columns = list_names([f"{name} ({way})" for name, way in marks.items()])
+        click.echo(labelled("note", f"takes hashes and masks, as predict --keep writes them, and no values: {columns}"))
     click.echo(labelled("file", f"{display_path(Path(content['file']))}, {format_bytes(content['bytes'])}"))
 
 

@@ -168,8 +168,8 @@ def print_windows(result: "MonitorResult", request: "MonitorRequest") -> None:
     click.echo()
     print_table(*_table(result.windows))
     click.echo()
-    for label, told, most in (("alarm", lambda window: window["alarms"], MAX_ALARMS), ("note", _told, MAX_NOTES)):
-        lines = [f"{window['window']['name']}: {text}" for window in result.windows for text in told(window)]
+    for label, texts, most in (("alarm", lambda window: window["alarms"], MAX_ALARMS), ("note", _notes, MAX_NOTES)):
+        lines = [f"{window['window']['name']}: {text}" for window in result.windows for text in texts(window)]
         # the newest are the ones to act on
         for line in lines[-most:]:
             click.echo(labelled(label, line))
@@ -181,7 +181,7 @@ def print_windows(result: "MonitorResult", request: "MonitorRequest") -> None:
     click.echo(next_steps(list(_next(result, request))))
 
 
-def _told(window: Mapping[str, Any]) -> Iterator[str]:
+def _notes(window: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is no alarm: conditions without their figure, and broken rules of the schema that only warn."""
     yield from (f"not checked: {text}" for text in window["unchecked"])
     for rule in window["schema_rules"] or ():

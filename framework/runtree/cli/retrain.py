@@ -115,7 +115,7 @@ def _lines(name: str, result: "RetrainResult") -> Iterator[tuple[str, str]]:
         return
     yield "request", f"{request.id}: {request.cause}"
     if result.outcome is None:
-        yield "waits", "the policy is to suggest only: somebody has to name the request"
+        yield "waits", "the policy is to suggest only: a person has to name the request"
     if version is not None:
         yield "version", f"{version.reference}: run {version.run}"
     change = result.gate.get("change") or {}

@@ -99,9 +99,9 @@ def serve_model(
     request = ServeRequest(run, ModelLoader(outputs, read.policy, trust), read, shares, shadows, host=host)
     listener, place = listen(Place(host, port, workers, float(read.drain), tls_options(certificate, key)))
     with listener:
-        # here, so that what is wrong with a model is told before anything is answered
+        # here, so that a fault of a model is reported before anything is answered
         service = request.load()
-        app = request.open(service)  # what is wrong with its log is told, too
+        app = request.open(service)  # a fault of its log is reported, too
         if workers > 1:  # each process opens its own
             for close in service.closers:
                 close()

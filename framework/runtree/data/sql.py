@@ -112,7 +112,7 @@ def _read_url(url: str) -> Any:
 
 @contextmanager
 def _connection(url: str, name: str) -> Iterator[Any]:
-    """Yield a connection on which nothing can be written, as far as the database can be told so."""
+    """Yield a connection on which nothing can be written, as far as the database supports it."""
     sqlalchemy = _sqlalchemy()
     made = _read_url(url)
     if made.get_backend_name() == "sqlite":

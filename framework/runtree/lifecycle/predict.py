@@ -252,7 +252,7 @@ def load_predictor(folder: RunFolder, hooks: Hooks, trust: Iterable[str] = ()) -
     with unsealed_folder(folder.model, registered_place(folder.model)) as model:
         predictor = replace(read_predictor(model, hooks, trust), identity=sha256(folder.manifest))
     if predictor.protection is not None and predictor.protection.secret in os.environ:
-        predictor.protection.key  # noqa: B018  another key is told before any row is read
+        predictor.protection.key  # noqa: B018  another key is reported before any row is read
     # after the load, which imports the modules that the model needs
     if changed := changed_modules(folder.code):
         log.warning(

@@ -47,7 +47,7 @@ BATCH_ROWS = 50_000
 # after so many rows, or bytes, a part is complete: what a kill costs, and what is held in memory
 PART_ROWS, PART_BYTES = 500_000, 64_000_000
 FORMATS = (".csv", ".parquet")  # of files of predictions
-TOLD = ("unreadable", "against_schema")  # of the counts, those with an example
+WITH_EXAMPLE = ("unreadable", "against_schema")  # of the counts, those with an example
 
 
 def predict_file(
@@ -162,7 +162,7 @@ class Parts:
             log.warning("%s: is of other rows, another model or other options; begun anew", self.folder.path)
             return
         self.batches, self._count, found = state["batches"], state["parts"], state["counts"]
-        unreadable, against = ({name: tuple(told) for name, told in found[one].items()} for one in TOLD)
+        unreadable, against = ({name: tuple(pair) for name, pair in found[one].items()} for one in WITH_EXAMPLE)
         self.saved = found["rows"]
         self.counts = RowCounts(self.saved, Counter(found["missing"]), unreadable, against, self.saved)
 

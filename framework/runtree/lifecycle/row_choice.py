@@ -107,7 +107,7 @@ def find_repeats(hashes: Any, policy: str, features: "pd.DataFrame", sampled: An
 def are_copies(features: "pd.DataFrame", firsts: Any) -> bool:
     """Return whether one column alone tells most different rows apart, such as an amount or a time.
 
-    Then rows are hardly equal by chance, as they are in a table of a few categories: somebody has copied them.
+    Then equal rows are copies, and not equal by chance, as in a table of a few categories.
     """
     import pandas as pd
 

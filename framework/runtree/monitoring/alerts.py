@@ -110,10 +110,10 @@ def find_due(
     """Yield what a channel has to send, given its lines, the first of which says where it started."""
     start = next(line for line in lines if line.get("event") == START).get("after")
     spans = [(span[:-1], span[-1]) for span in alarm_spans(windows)]
-    told = [line for line in lines if line.get("event") != START]
+    of_alerts = [line for line in lines if line.get("event") != START]
     for span, end in spans:
         names = {name_of(window) for window in span}
-        own = [line for line in told if {line.get("window"), line.get("since")} & names]
+        own = [line for line in of_alerts if {line.get("window"), line.get("since")} & names]
         lasts = bool(own) and own[-1]["event"] != "over"
         repeated = sum(line["event"] == "alarm" for line in own)
         if not own and (start is None or place_of(span[0]) > list(start)):
@@ -130,7 +130,7 @@ def find_due(
         {name_of(window): window for window in windows},
         {name_of(one) for span, _ in spans for one in span},
     )
-    latest = {str(line["since"]): line for line in told}
+    latest = {str(line["since"]): line for line in of_alerts}
     for since, line in latest.items():
         if line["event"] != "over" and since in known and not {since, line["window"]} & alarming:
             yield DueAlert("over", [known[since]], known.get(line["window"], known[since]))

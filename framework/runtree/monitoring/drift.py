@@ -157,7 +157,7 @@ class DriftMonitor:
             if key not in self._values:  # the reference is the same for all windows
                 self._values[key] = as_values(before, kind)
             first, second = self._values[key], as_values(now, kind)
-            # a column without enough known values is told by `missing` and `schema`
+            # a column without enough known values is reported by `missing` and `schema`
             if min(len(first), len(second)) >= MIN_ROWS:
                 yield from self._call(chosen, name, segment, read_only(first), read_only(second))
 

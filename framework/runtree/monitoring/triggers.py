@@ -134,10 +134,10 @@ def _look(
         "schema": _schema,
     }
     # windows that do not tell, such as those whose labels have not come yet, neither count nor interrupt those that do
-    told = [
+    findings = [
         found for window in reversed(model.windows) if window["state"] != "small" and (found := checks[name](window))
     ]
-    latest = told[: options.windows]
+    latest = findings[: options.windows]
     if len(latest) < options.windows or not all(holds for holds, _ in latest):
         return ""
     return f"{latest[0][1]}" + (f", in {len(latest)} windows in a row" if len(latest) > 1 else "")

@@ -135,8 +135,8 @@ def _comparison_lines(reader: RunReader) -> Iterator[str]:
 def _fairness_lines(reader: RunReader) -> Iterator[str]:
     for column in reader.evaluation.get("fairness") or ():
         gaps = [gap for gap in column.get("gaps") or () if gap.get("kind") == "difference"]
-        told = ", ".join(f"{gap.get('metric')} {format_number(gap.get('value'))}" for gap in gaps)
-        yield _item(f"gaps between groups of {column.get('column')}", told)
+        texts = ", ".join(f"{gap.get('metric')} {format_number(gap.get('value'))}" for gap in gaps)
+        yield _item(f"gaps between groups of {column.get('column')}", texts)
 
 
 def _finding_lines(reader: RunReader) -> Iterator[str]:

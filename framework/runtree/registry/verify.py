@@ -95,7 +95,7 @@ def verify_registry(root: Path, name: str | None = None, head: str | None = None
     folder = AuditFolder(root)
     with ExitStack() as stack:
         if root.is_dir():
-            with suppress(RequestError):  # of a registry that may only be read; an act in between is told then
+            with suppress(RequestError):  # of a registry that may only be read; an act in between is reported then
                 stack.enter_context(folder.held(LOCK_SECONDS))
         audited, broken = read_log(folder)
         models = [read_model(one) for one in model_folders(root) if name in (None, one.name)]

@@ -215,9 +215,11 @@ def _drift(version: ModelVersion, tested: Content | None, gallery: PlotGallery) 
         return [Paragraph("Not known: no window of this version has been checked."), _watch(version)]
     drifting = {one["column"]: one for one in tested.get("drift") or () if one.get("alarm")}
     names = [str(name or "the rows as a whole") for name in drifting]
-    told = f"differ beyond chance: {join_words(names)}" if names else "no column differs beyond chance"
+    differing = f"differ beyond chance: {join_words(names)}" if names else "no column differs beyond chance"
     return [
-        Paragraph(f"In window {_window_name(tested)}, with {pluralize(int(tested.get('rows') or 0), 'row')}: {told}."),
+        Paragraph(
+            f"In window {_window_name(tested)}, with {pluralize(int(tested.get('rows') or 0), 'row')}: {differing}."
+        ),
         *gallery.figures("drift", "rows"),
     ]
 

@@ -303,7 +303,7 @@ def _needed_roles(method: str, path: str) -> tuple[str, ...]:
         return ("review", "admin")
     if path in READ_PATHS:
         return ("read", "admin")
-    # to describe a model is allowed to whoever may use it, or look at it
+    # to describe a model is allowed to roles that may use it, or look at it
     is_use = method not in ("GET", "HEAD") or path == "/"
     return ("predict", "admin") if is_use else ("predict", "read", "review", "admin")
 

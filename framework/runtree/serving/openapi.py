@@ -149,7 +149,7 @@ def _post(
     good = json_content({"$ref": f"#/components/schemas/{answer}"}, "The answer")
     if answered is not None:
         good["content"]["application/json"]["example"] = answered
-    # rows that cannot be predicted are told beside the predictions of the others
+    # rows that cannot be predicted are reported beside the predictions of the others
     either = {"anyOf": [{"$ref": f"#/components/schemas/{answer}"}, ERROR]}
     wrong = json_content(either, "Something in it cannot be predicted")
     busy = json_content(ERROR, "Too much waits") | {"headers": {"Retry-After": {"schema": {"type": "integer"}}}}

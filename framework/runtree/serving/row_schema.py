@@ -21,7 +21,7 @@ JSON_TYPES = {"number": "number", "boolean": "boolean", "text": "string", "date"
 SCALARS = (str, int, float, bool, type(None))
 LARGEST = sys.float_info.max
 MAX_TEXT = 100_000  # characters of one value
-MAX_FAULTS = 5  # told of one row
+MAX_FAULTS = 5  # reported of one row
 EXAMPLE_DATE = datetime(2026, 1, 31)
 _ABSENT = object()
 

@@ -36,7 +36,7 @@ class ServedModel:
     threshold
         The probability from which a row is of the positive class; None unless there are two classes with probabilities.
     facts
-        What clients are told of it besides.
+        Further facts, for clients.
     sensitive
         Columns that its prediction log leaves out.
     encrypt
@@ -137,7 +137,7 @@ def make_served(
     Raises
     ------
     RuntreeError
-        Its tags name no policy, or it reads files, which a service must not open for whoever asks.
+        Its tags name no policy, or it reads files, which a service must not open for any client.
     Exception
         It cannot predict its own example.
     """
@@ -149,7 +149,7 @@ def make_served(
     schema = make_schema(predictor, tags or {}, policy)
     card = predictor.card
     if predictor.protection and set(predictor.protection.hashed) & set(predictor.columns):
-        predictor.protection.key  # noqa: B018  a key that is missing or wrong is told now, and not at the first request
+        predictor.protection.key  # noqa: B018  a key that is missing or wrong is reported now, and not at the first request
     score = fold(predictor, schema)
     with few_rows():
         _, proba = score([schema.check(schema.example()).values])

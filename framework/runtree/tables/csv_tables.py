@@ -66,13 +66,13 @@ def read_csv(file: Path, csv: CsvFormat, reading: Reading, texts: Collection[str
     import pandas as pd
 
     # most headers need no look of their own: the parsed columns show whether a name was numbered
-    told = bool(reading.types or reading.texts or texts or reading.missing != (AUTO,))
-    header = read_header(file, csv, "data.path: ") if told else []
+    is_declared = bool(reading.types or reading.texts or texts or reading.missing != (AUTO,))
+    header = read_header(file, csv, "data.path: ") if is_declared else []
     options = csv.options | _missing_options(header, reading)
     declared = {name for name, kind in reading.types.items() if kind != "number"}
     as_text = _as_written(header, {*declared, *reading.texts, *texts})
     frame: pd.DataFrame = pd.read_csv(packed(file), dtype=dict.fromkeys(as_text, "str"), **options)
-    if not told and any(
+    if not is_declared and any(
         found[1] in frame.columns for name in frame.columns if (found := NUMBERED.fullmatch(str(name)))
     ):
         read_header(file, csv, "data.path: ")

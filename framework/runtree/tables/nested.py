@@ -225,7 +225,7 @@ def _places(cell: list[Any] | None, size: int) -> list[Any]:
 
 
 def _figure(cell: list[Any] | None, name: str) -> Any:
-    """Return a figure of a list; that of texts is the first of them, which is told as no number."""
+    """Return a figure of a list; that of texts is the first of them, which is reported as no number."""
     known = [one for one in cell or () if one is not None]
     if cell is None or (not known and name != COUNT):
         return np.nan
